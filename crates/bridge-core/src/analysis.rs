@@ -1,0 +1,121 @@
+//! The result of analysing one session.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AnalysisId, ContentCategories, CountOverflow, Origin, ResponseKey, ResponseUsage, SessionId, Timestamp,
+    TokenCounts,
+};
+
+/// The version of the counting rule's implementation that new analyses carry.
+pub const ANALYSIS_VERSION: &str = concat!("etb-", env!("CARGO_PKG_VERSION"));
+
+/// Enhanced token analysis of one session: the specification's fields, and the responses they are the
+/// sums of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnhancedTokenAnalysis {
+    /// Identifies this analysis.
+    pub analysis_id: AnalysisId,
+    /// The session that was analysed.
+    pub session_id: SessionId,
+    /// When it was analysed, UTC.
+    pub timestamp: Timestamp,
+
+    /// Input tokens, without cache.
+    pub reported_input_tokens: u64,
+    /// Output tokens, thinking included.
+    pub reported_output_tokens: u64,
+    /// Tokens written to the cache.
+    pub reported_cache_creation_tokens: u64,
+    /// Tokens read from the cache.
+    pub reported_cache_read_tokens: u64,
+    /// The sum of the four.
+    pub calculated_total_tokens: u64,
+
+    /// The total divided by the sum over all snapshots of the same responses: 1 when nothing is
+    /// repeated, 0.5 when a counter that adds lines shows twice the truth.
+    pub accuracy_ratio: f64,
+    /// 100 x the share of the responses worth tokens of which only unfinished snapshots exist. Above 0
+    /// the total is a floor ("at least").
+    pub undercount_percentage: f64,
+    /// Files that hold responses of the session.
+    pub files_processed: u64,
+    /// Estimated tokens by category; empty when categories were not asked for.
+    pub content_categories: ContentCategories,
+
+    /// How long the analysis took. For one of a whole history: the history's time.
+    pub processing_duration: Duration,
+    /// The most memory the process has used, in MiB; 0 if unknown.
+    pub memory_usage_mb: f64,
+    /// The version of the analyzer, [`ANALYSIS_VERSION`].
+    pub analysis_version: String,
+
+    /// The responses that the counters above are the sums of. Empty when an embedder knows sums only;
+    /// then the analysis is stored as one response keyed by its id.
+    pub responses: Vec<ResponseUsage>,
+}
+
+impl EnhancedTokenAnalysis {
+    /// An analysis of these responses of one session, with their sums filled in, the ratio 1 and the
+    /// rest at nothing.
+    ///
+    /// # Errors
+    ///
+    /// A sum does not fit 64 bits.
+    pub fn from_responses(
+        analysis_id: AnalysisId,
+        session_id: SessionId,
+        timestamp: Timestamp,
+        responses: Vec<ResponseUsage>,
+    ) -> Result<Self, CountOverflow> {
+        let sum = TokenCounts::checked_sum(responses.iter().map(|response| response.counts))?;
+        let worth_tokens = responses.iter().filter(|response| !response.counts.is_zero());
+        let (all, unfinished) = worth_tokens
+            .fold((0_u64, 0_u64), |(all, open), response| (all + 1, open + u64::from(!response.finished)));
+        Ok(Self {
+            analysis_id,
+            session_id,
+            timestamp,
+            reported_input_tokens: sum.input,
+            reported_output_tokens: sum.output,
+            reported_cache_creation_tokens: sum.cache_creation,
+            reported_cache_read_tokens: sum.cache_read,
+            calculated_total_tokens: sum.checked_total()?,
+            accuracy_ratio: 1.0,
+            undercount_percentage: if all == 0 { 0.0 } else { 100.0 * unfinished as f64 / all as f64 },
+            files_processed: 0,
+            content_categories: ContentCategories::new(),
+            processing_duration: Duration::ZERO,
+            memory_usage_mb: 0.0,
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            responses,
+        })
+    }
+
+    /// The four reported counters.
+    #[must_use]
+    pub fn reported(&self) -> TokenCounts {
+        TokenCounts {
+            input: self.reported_input_tokens,
+            output: self.reported_output_tokens,
+            cache_creation: self.reported_cache_creation_tokens,
+            cache_read: self.reported_cache_read_tokens,
+        }
+    }
+
+    /// The rows to store: the responses, or one row with the sums when there are none.
+    #[must_use]
+    pub fn rows(&self) -> Vec<ResponseUsage> {
+        if !self.responses.is_empty() {
+            return self.responses.clone();
+        }
+        let key = ResponseKey::of_analysis(&self.analysis_id);
+        let mut row = ResponseUsage::new(key, self.session_id.clone(), self.timestamp);
+        row.counts = self.reported();
+        row.finished = self.undercount_percentage == 0.0;
+        row.origin = Origin::Summed;
+        vec![row]
+    }
+}

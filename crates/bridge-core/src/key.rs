@@ -1,0 +1,111 @@
+//! The response key: which snapshots are the same response.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::AnalysisId;
+
+/// Identifies one API response, over all files, copies and machines.
+///
+/// 128 bits, derived from the record alone (never from where it was read): that is what makes the
+/// store independent of order. The derivation is part of the stored format and never changes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResponseKey(pub u128);
+
+/// A `message.id` of this many bytes or more is unique by itself: the API's own ids. Shorter ones are
+/// made by gateways and fixtures, which reuse them.
+const UNIQUE_MESSAGE_ID_BYTES_MIN: usize = 20;
+
+impl ResponseKey {
+    /// The key of a snapshot with a `message.id`; of a short id the `request_id` (empty if there is
+    /// none) is a part.
+    ///
+    /// Takes bytes, because a JSON string may hold what is no UTF-8 once its escapes are decoded.
+    #[must_use]
+    pub fn of_message(message_id: impl AsRef<[u8]>, request_id: impl AsRef<[u8]>) -> Self {
+        let id = message_id.as_ref();
+        if id.len() >= UNIQUE_MESSAGE_ID_BYTES_MIN {
+            Self::hash(b'm', &[id])
+        } else {
+            Self::hash(b'p', &[id, request_id.as_ref()])
+        }
+    }
+
+    /// The key of a snapshot without a `message.id`: the `uuid` beside the message.
+    #[must_use]
+    pub fn of_uuid(uuid: impl AsRef<[u8]>) -> Self {
+        Self::hash(b'u', &[uuid.as_ref()])
+    }
+
+    /// The key of a snapshot with neither id: the record's own bytes and the snapshot's place in it.
+    #[must_use]
+    pub fn of_record(record: &[u8], index: u64) -> Self {
+        Self::hash(b'r', &[record, &index.to_le_bytes()])
+    }
+
+    /// The key of the advisor's response at `position` of the `iterations` of this response.
+    #[must_use]
+    pub fn advisor(self, position: u64) -> Self {
+        Self::hash(b'a', &[&self.0.to_le_bytes(), &position.to_le_bytes()])
+    }
+
+    /// The key under which an analysis that brings sums only is stored.
+    #[must_use]
+    pub fn of_analysis(analysis: &AnalysisId) -> Self {
+        Self::hash(b's', &[analysis.as_str().as_bytes()])
+    }
+
+    /// Hashes the parts with their lengths, so that no two lists of parts look alike.
+    fn hash(kind: u8, parts: &[&[u8]]) -> Self {
+        let mut hasher = Xxh3::new();
+        hasher.update(&[kind]);
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.digest128())
+    }
+}
+
+impl fmt::Display for ResponseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for ResponseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "msg_0123456789abcdef";
+
+    #[test]
+    fn a_long_message_id_is_unique_alone_and_a_short_one_is_not() {
+        assert_eq!(LONG.len(), 20);
+        assert_eq!(ResponseKey::of_message(LONG, "a"), ResponseKey::of_message(LONG, "b"));
+        assert_ne!(ResponseKey::of_message(&LONG[1..], "a"), ResponseKey::of_message(&LONG[1..], "b"));
+    }
+
+    #[test]
+    fn the_kinds_and_the_borders_between_parts_are_kept_apart() {
+        assert_ne!(ResponseKey::of_message("ab", "c"), ResponseKey::of_message("a", "bc"));
+        assert_ne!(ResponseKey::of_uuid("a"), ResponseKey::of_record(b"a", 0));
+        let parent = ResponseKey::of_uuid("a");
+        assert_ne!(parent.advisor(0), parent.advisor(1));
+        assert_ne!(parent.advisor(0), parent);
+    }
+
+    /// The derivation is a stored format: this value must never change.
+    #[test]
+    fn the_derivation_is_fixed() {
+        assert_eq!(ResponseKey::of_uuid("a").to_string(), "0eead56f94306c199fd67a31e760efc0");
+    }
+}

@@ -1,0 +1,68 @@
+//! Domain models of the Enhanced Token Bridge: identifiers, checked token counts, the response and
+//! the order that decides which of its snapshots counts, analyses, results, errors and the validator.
+//!
+//! The crate does no I/O and knows no async runtime and no database client. Everything above it
+//! (analysis, storage, cache, facade) speaks in these types.
+//!
+//! # The join
+//!
+//! One API response is one [`ResponseUsage`], identified by its [`ResponseKey`]. Of two versions of it
+//! the one with the greater [`ResponseVersion`] counts. That is a maximum under a total order, so the
+//! result cannot depend on the order, repetition or place in which the versions were read:
+//!
+//! ```
+//! use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
+//!
+//! let key = ResponseKey::of_message("msg_01ABCDEFGHIJKLMNOPQRSTUV", "req_1");
+//! let session = SessionId::new("5e2c1c52-0b6f-4a8f-9d0c-3a9f6a1f9e11")?;
+//! let time: Timestamp = "2026-01-31T12:00:00Z".parse()?;
+//! let mut partial = ResponseUsage::new(key, session, time);
+//! partial.counts = TokenCounts { input: 10, output: 1, cache_creation: 0, cache_read: 500 };
+//! let mut last = partial.clone();
+//! last.counts.output = 250;
+//! last.finished = true;
+//!
+//! assert!(last.version() > partial.version());
+//! assert_eq!(partial.join(last.clone()), last);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Architecture invariant: no conversation text fits into any type of this crate. Texts are
+//! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
+
+mod analysis;
+mod category;
+mod clock;
+mod counts;
+mod error;
+mod id;
+mod key;
+mod range;
+mod receipt;
+mod response;
+mod result;
+#[cfg(feature = "proptest")]
+pub mod strategy;
+mod summary;
+mod time;
+mod validate;
+mod version;
+
+pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
+pub use category::{ContentCategories, ContentCategory};
+pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
+pub use counts::{CountOverflow, TokenCounts};
+pub use error::{BridgeError, ConnectionKind, RetryHistory, StorageKind};
+pub use id::{
+    AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
+    TEXT_BYTES_MAX,
+};
+pub use key::ResponseKey;
+pub use range::TimeRange;
+pub use receipt::{DamageCounts, Receipt, ReceiptLine};
+pub use response::{Origin, ResponseUsage};
+pub use result::{BackfillResult, BridgeResult};
+pub use summary::{SummaryMetadata, TokenSummaryRecord};
+pub use time::{InvalidTimestamp, Timestamp};
+pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
+pub use version::ResponseVersion;

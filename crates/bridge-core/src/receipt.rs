@@ -1,0 +1,101 @@
+//! The receipt: how a total follows from what stands in the files.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of a receipt: so many snapshots, worth so many tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptLine {
+    /// Snapshots (or responses).
+    pub count: u64,
+    /// Their tokens.
+    pub tokens: u64,
+}
+
+impl ReceiptLine {
+    /// Adds one snapshot worth `tokens`.
+    pub fn add(&mut self, tokens: u64) {
+        *self += Self { count: 1, tokens };
+    }
+}
+
+impl std::ops::AddAssign for ReceiptLine {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.tokens += other.tokens;
+    }
+}
+
+/// How the total of an analysis follows from what was read. It adds up exactly:
+///
+/// `assistant_lines + nested + from_iterations + advisor` = all snapshots;
+/// all snapshots `- repeats_within_files - copies_across_files` = `total`.
+///
+/// In `from_iterations` stand only the tokens that the iterations add; their snapshots are counted where
+/// they stand, with 0 tokens, as an adding counter sees them. Its count is for information.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The usages of `assistant` lines: what a counter that adds lines shows.
+    pub assistant_lines: ReceiptLine,
+    /// The usages nested in `progress` lines.
+    pub nested: ReceiptLine,
+    /// Tokens that stand only in the iterations of a usage.
+    pub from_iterations: ReceiptLine,
+    /// Advisors' iterations, each a response of its own.
+    pub advisor: ReceiptLine,
+    /// Earlier and repeated snapshots of a response in the same file.
+    pub repeats_within_files: ReceiptLine,
+    /// Snapshots of a response that another file holds too.
+    pub copies_across_files: ReceiptLine,
+    /// What counts: the responses and their tokens.
+    pub total: ReceiptLine,
+    /// What could not be read or counted, apart from the sum.
+    pub damage: DamageCounts,
+}
+
+/// What could not be read or counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DamageCounts {
+    /// Lines that are no valid JSON.
+    pub bad_lines: u64,
+    /// Snapshots with a counter that is no integer from 0 to 10^9.
+    pub bad_usage: u64,
+    /// Lines over the size limit.
+    pub oversize_lines: u64,
+    /// Last lines without a newline that are not valid yet.
+    pub pending_lines: u64,
+}
+
+impl std::ops::AddAssign for DamageCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.bad_lines += other.bad_lines;
+        self.bad_usage += other.bad_usage;
+        self.oversize_lines += other.oversize_lines;
+        self.pending_lines += other.pending_lines;
+    }
+}
+
+impl Receipt {
+    /// All snapshots that were read.
+    #[must_use]
+    pub fn all_snapshots(&self) -> ReceiptLine {
+        ReceiptLine {
+            count: self.assistant_lines.count + self.nested.count + self.advisor.count,
+            tokens: self.assistant_lines.tokens
+                + self.nested.tokens
+                + self.from_iterations.tokens
+                + self.advisor.tokens,
+        }
+    }
+
+    /// Whether the receipt adds up, in snapshots and in tokens.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let all = self.all_snapshots();
+        let mut explained = self.total;
+        explained += self.repeats_within_files;
+        explained += self.copies_across_files;
+        all == explained
+    }
+}

@@ -1,0 +1,99 @@
+//! One API response with its usage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AgentId, HostName, ModelName, ProjectName, ResponseKey, ServiceTier, SessionId, Timestamp, TokenCounts,
+};
+
+/// Where in a transcript the counters of a response stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The usage of an `assistant` line.
+    #[default]
+    Assistant,
+    /// The usage of a record nested in a `progress` line: a subagent's response.
+    Nested,
+    /// The iterations of a usage whose own counters are all 0.
+    Iterations,
+    /// An advisor's iteration, a response of its own.
+    Advisor,
+    /// Sums that an embedder brought without responses.
+    Summed,
+}
+
+/// The usage of one API response: the snapshot that counts. One row of the store.
+///
+/// All fields come from one snapshot; fields of two are never mixed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseUsage {
+    /// Which response this is.
+    pub key: ResponseKey,
+    /// The session that the response belongs to.
+    pub session: SessionId,
+    /// When it was recorded, UTC.
+    pub time: Timestamp,
+    /// The model that answered, if the record names one.
+    pub model: Option<ModelName>,
+    /// The project that the session worked on.
+    pub project: Option<ProjectName>,
+    /// The machine that the transcript lies on.
+    pub host: Option<HostName>,
+    /// The subagent that asked, if it was one.
+    pub agent: Option<AgentId>,
+    /// The service tier that the API reported.
+    pub service_tier: Option<ServiceTier>,
+    /// The four counters.
+    pub counts: TokenCounts,
+    /// Of the cache-creation tokens, those kept for five minutes.
+    pub cache_creation_5m: u64,
+    /// Of the cache-creation tokens, those kept for one hour.
+    pub cache_creation_1h: u64,
+    /// Whether the snapshot is the response's last (it has a `stop_reason`); otherwise its counters are a floor.
+    pub finished: bool,
+    /// Whether the record stands on a side chain (a subagent's branch).
+    pub sidechain: bool,
+    /// Whether the record is nested in another one.
+    pub nested: bool,
+    /// Whether the record was copied from another session by a fork.
+    pub forked: bool,
+    /// Where the counters stand.
+    pub origin: Origin,
+    /// How often a force-update has replaced this row's predecessor; part of the version, see
+    /// [`ResponseVersion`](crate::ResponseVersion).
+    pub forced: u32,
+}
+
+impl ResponseUsage {
+    /// A response worth no tokens, with everything else unknown, to be filled in.
+    #[must_use]
+    pub fn new(key: ResponseKey, session: SessionId, time: Timestamp) -> Self {
+        Self {
+            key,
+            session,
+            time,
+            model: None,
+            project: None,
+            host: None,
+            agent: None,
+            service_tier: None,
+            counts: TokenCounts::ZERO,
+            cache_creation_5m: 0,
+            cache_creation_1h: 0,
+            finished: false,
+            sidechain: false,
+            nested: false,
+            forked: false,
+            origin: Origin::Assistant,
+            forced: 0,
+        }
+    }
+
+    /// Of two versions of one response the one that counts: the greater by [`version`](Self::version).
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        debug_assert_eq!(self.key, other.key, "only versions of one response are joined");
+        if other.version() > self.version() { other } else { self }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the bridge's operations report.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Receipt, SessionId};
+
+/// Result of storing one analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
+pub struct BridgeResult {
+    /// Whether the store now holds everything the analysis says.
+    pub success: bool,
+    /// Rows written: responses that were new or had a lesser version. 0 means that all was there.
+    pub records_stored: u64,
+    /// Of those, responses that were not in the store before.
+    pub new_responses: u64,
+    /// The analysis' total tokens.
+    pub total_tokens: u64,
+    /// How long the operation took.
+    pub processing_time: Duration,
+    /// What went wrong, one clause each. Empty on success.
+    pub errors: Vec<String>,
+    /// The session that was stored.
+    pub session_id: Option<SessionId>,
+}
+
+/// Result of a historical backfill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[must_use]
+pub struct BackfillResult {
+    /// Whether every file was read and everything asked for is stored.
+    pub success: bool,
+    /// Files that were read to their end.
+    pub total_files_processed: u64,
+    /// Tokens of all responses that are now stored by this run or were there already.
+    pub total_tokens_stored: u64,
+    /// Sessions that those responses belong to.
+    pub total_sessions: u64,
+    /// Those responses.
+    pub total_responses: u64,
+    /// Of those, responses that were not in the store before.
+    pub new_responses: u64,
+    /// Rows written: new responses and greater versions of known ones.
+    pub records_stored: u64,
+    /// How long the backfill took.
+    pub processing_duration: Duration,
+    /// What went wrong, one clause each, with path or host.
+    pub errors: Vec<String>,
+    /// Files that could not be read to their end.
+    pub skipped_files: Vec<PathBuf>,
+    /// How the total follows from what was read (before the date filter, if there was one).
+    pub receipt: Receipt,
+}

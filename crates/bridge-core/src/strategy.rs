@@ -1,0 +1,49 @@
+//! Proptest strategies for the domain types.
+
+use proptest::prelude::*;
+
+use crate::{
+    HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage, ServiceTier, SessionId, Timestamp,
+    TokenCounts,
+};
+
+/// Counts as the analyzer admits them, mostly small so that ties happen.
+pub fn token_counts() -> impl Strategy<Value = TokenCounts> {
+    let counter = || prop_oneof![4 => 0_u64..4, 1 => 0..=1_000_000_000_u64];
+    (counter(), counter(), counter(), counter()).prop_map(|(input, output, cache_creation, cache_read)| {
+        TokenCounts { input, output, cache_creation, cache_read }
+    })
+}
+
+/// Responses out of few keys, sessions, times and names, so that versions of one response meet and tie.
+pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
+    let name = |count: u8| (0..count).prop_map(|n| format!("n{n}"));
+    let instant =
+        (0_i64..3, 0_i64..3).prop_map(|(days, millis)| 1_750_000_000_000 + days * 86_400_000 + millis);
+    let place =
+        (0_u128..12, name(3), instant, proptest::option::of(name(2)), proptest::option::of(name(2)), name(2));
+    let flags =
+        (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..4, proptest::option::of(name(2)));
+    (place, flags, token_counts()).prop_map(|(place, flags, counts)| {
+        let (key, session, millis, model, project, host) = place;
+        let (finished, sidechain, nested, forked, origin, tier) = flags;
+        let session = SessionId::new(session).expect("a short name");
+        let time = Timestamp::from_millis(millis).expect("a time in range");
+        // Spread over all 128 bits, as hashes are.
+        let mut row = ResponseUsage::new(ResponseKey(key.wrapping_mul(u128::MAX / 11)), session, time);
+        row.model = model.and_then(|name| ModelName::new(name).ok());
+        row.project = project.and_then(|name| ProjectName::new(name).ok());
+        row.host = HostName::new(host).ok();
+        row.service_tier = tier.and_then(|name| ServiceTier::new(name).ok());
+        row.counts = counts;
+        row.cache_creation_1h = counts.cache_creation / 2;
+        row.cache_creation_5m = counts.cache_creation - row.cache_creation_1h;
+        row.finished = finished;
+        row.sidechain = sidechain;
+        row.nested = nested;
+        row.forked = forked;
+        row.origin =
+            [Origin::Assistant, Origin::Nested, Origin::Iterations, Origin::Advisor][usize::from(origin)];
+        row
+    })
+}

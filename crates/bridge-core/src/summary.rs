@@ -1,0 +1,53 @@
+//! What the store says about a session.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp, TokenCounts};
+
+/// The stored token summary of one session: sums over its stored responses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenSummaryRecord {
+    /// The session.
+    pub session_id: SessionId,
+    /// The projects its responses name, sorted.
+    pub projects: Vec<ProjectName>,
+    /// The models that answered, sorted.
+    pub models: Vec<ModelName>,
+    /// The machines it was read on, sorted.
+    pub hosts: Vec<HostName>,
+    /// The time of its first response.
+    pub first_time: Timestamp,
+    /// The time of its last response.
+    pub last_time: Timestamp,
+    /// The four counters.
+    pub counts: TokenCounts,
+    /// The sum of the four counters.
+    pub total_tokens: u64,
+    /// Responses.
+    pub responses: u64,
+    /// Responses worth tokens.
+    pub responses_worth_tokens: u64,
+    /// Of those, responses whose last snapshot is stored.
+    pub finished_responses: u64,
+    /// Source files that hold lines of the session.
+    pub files: u64,
+    /// Metadata of the analysis, if it was asked for.
+    pub metadata: Option<SummaryMetadata>,
+}
+
+/// What the analyzer knows about the sources of a session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SummaryMetadata {
+    /// Lines of the session's files.
+    pub lines: u64,
+    /// Of those, damaged ones.
+    pub bad_lines: u64,
+    /// Estimated tokens by category.
+    pub content_categories: ContentCategories,
+    /// The total divided by the sum over all snapshots that were read; `None` if no source is recorded.
+    pub accuracy_ratio: Option<f64>,
+    /// The analyzer that read the sources last.
+    pub analysis_version: String,
+    /// When a source was stored last.
+    pub last_sync: Option<Timestamp>,
+}

@@ -1,0 +1,160 @@
+//! The order that decides which snapshot of a response counts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::{Origin, ResponseUsage, Timestamp};
+
+/// The version of a response's row: 256 bits that sort as the counting rule orders snapshots.
+///
+/// From the highest bit down:
+///
+/// | bits | what | greater means |
+/// |---|---|---|
+/// | 1 | finished | has a `stop_reason` |
+/// | 52 | output tokens | more |
+/// | 54 | sum of the four counters | more |
+/// | 1 | main | neither side chain nor nested |
+/// | 1 | original | not forked |
+/// | 48 | time, inverted | earlier |
+/// | 64 | hash of all other fields | a fixed choice among snapshots that are equal so far |
+/// | 3 | unused | |
+/// | 32 | forced | the row replaced another by force |
+///
+/// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
+/// The `forced` bits stand lowest, so that a forced row beats the row it replaced and every repetition
+/// of it, and still loses to a snapshot that is greater by the rule.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResponseVersion {
+    high: u128,
+    low: u128,
+}
+
+const OUTPUT_BITS: u32 = 52;
+const TOTAL_BITS: u32 = 54;
+const TIME_BITS: u32 = 48;
+
+impl ResponseVersion {
+    /// The 128 higher and the 128 lower bits.
+    #[must_use]
+    pub fn to_parts(self) -> (u128, u128) {
+        (self.high, self.low)
+    }
+
+    /// The version of these higher and lower bits.
+    #[must_use]
+    pub fn from_parts(high: u128, low: u128) -> Self {
+        Self { high, low }
+    }
+
+    /// The 256 bits as bytes, lowest first, as ClickHouse keeps a `UInt256`.
+    #[must_use]
+    pub fn to_le_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.low.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.high.to_le_bytes());
+        bytes
+    }
+
+    /// The version of these bytes, lowest first.
+    #[must_use]
+    pub fn from_le_bytes(bytes: [u8; 32]) -> Self {
+        let half = |at: usize| {
+            let mut part = [0; 16];
+            part.copy_from_slice(&bytes[at..at + 16]);
+            u128::from_le_bytes(part)
+        };
+        Self { high: half(16), low: half(0) }
+    }
+
+    /// How often a force-update stands behind this version.
+    #[must_use]
+    pub fn forced(self) -> u32 {
+        (self.low & u128::from(u32::MAX)) as u32
+    }
+
+    /// The version without what force-updates added: that of the snapshot itself.
+    #[must_use]
+    pub fn unforced(self) -> Self {
+        Self { low: self.low & !u128::from(u32::MAX), ..self }
+    }
+}
+
+impl ResponseUsage {
+    /// The version of this row. See [`ResponseVersion`].
+    #[must_use]
+    pub fn version(&self) -> ResponseVersion {
+        let (high, time_low) = ranked(self);
+        let low = time_low << 99 | u128::from(rest_hash(self)) << 35 | u128::from(self.forced);
+        ResponseVersion { high, low }
+    }
+}
+
+/// The ranked fields: 128 bits from `finished` down into the time, and the time's last bits, which do
+/// not fit there.
+fn ranked(row: &ResponseUsage) -> (u128, u128) {
+    let output = clamp(row.counts.output, OUTPUT_BITS);
+    let total = clamp(row.counts.total(), TOTAL_BITS);
+    let main = u128::from(!(row.sidechain || row.nested));
+    let original = u128::from(!row.forked);
+    let earliness = earliness(row.time);
+    // 1 + 52 + 54 + 1 + 1 = 109 bits, then 19 of the time's 48.
+    let front = u128::from(row.finished) << 108 | output << 56 | total << 2 | main << 1 | original;
+    (front << 19 | earliness >> 29, earliness & ((1 << 29) - 1))
+}
+
+fn clamp(count: u64, bits: u32) -> u128 {
+    u128::from(count.min((1 << bits) - 1))
+}
+
+fn earliness(time: Timestamp) -> u128 {
+    const _: () = assert!(10_413_791_999_999_u64 < 1 << TIME_BITS);
+    let late = u128::from((Timestamp::MAX.as_millis() - time.as_millis()).unsigned_abs());
+    late & ((1 << TIME_BITS) - 1)
+}
+
+/// A hash of every field that the ranked ones leave open, the host included.
+fn rest_hash(row: &ResponseUsage) -> u64 {
+    let mut hasher = Xxh3::new();
+    let numbers = [
+        row.counts.input,
+        row.counts.output,
+        row.counts.cache_creation,
+        row.counts.cache_read,
+        row.cache_creation_5m,
+        row.cache_creation_1h,
+        u64::from(row.sidechain) | u64::from(row.nested) << 1,
+        match row.origin {
+            Origin::Assistant => 0,
+            Origin::Nested => 1,
+            Origin::Iterations => 2,
+            Origin::Advisor => 3,
+            Origin::Summed => 4,
+        },
+    ];
+    for number in numbers {
+        hasher.update(&number.to_le_bytes());
+    }
+    let texts = [
+        Some(row.session.as_str()),
+        row.model.as_ref().map(|name| name.as_str()),
+        row.project.as_ref().map(|name| name.as_str()),
+        row.host.as_ref().map(|name| name.as_str()),
+        row.agent.as_ref().map(|name| name.as_str()),
+        row.service_tier.as_ref().map(|name| name.as_str()),
+    ];
+    for text in texts {
+        let text = text.unwrap_or_default();
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.digest()
+}
+
+impl fmt::Debug for ResponseVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}{:032x}", self.high, self.low)
+    }
+}

@@ -1,0 +1,80 @@
+//! The join of response versions is a maximum under a total order that sorts as the counting rule says.
+
+use std::cmp::Reverse;
+
+use bridge_core::strategy::response_usage;
+use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion};
+use proptest::prelude::*;
+
+fn versions_of_one_response() -> impl Strategy<Value = Vec<ResponseUsage>> {
+    prop::collection::vec(response_usage(), 1..6).prop_map(|mut rows| {
+        rows.iter_mut().for_each(|row| row.key = ResponseKey(7));
+        rows
+    })
+}
+
+fn joined(rows: impl IntoIterator<Item = ResponseUsage>) -> Option<ResponseUsage> {
+    rows.into_iter().reduce(ResponseUsage::join)
+}
+
+/// The rule's order without the hash, written down once more as a tuple.
+fn by_the_rule(row: &ResponseUsage) -> impl Ord + use<> {
+    let main = !row.sidechain && !row.nested;
+    (row.finished, row.counts.output, row.counts.total(), main, !row.forked, Reverse(row.time))
+}
+
+proptest! {
+    #[test]
+    fn order_repetition_and_grouping_do_not_matter(rows in versions_of_one_response(), cut in 0_usize..6, seed in any::<u64>()) {
+        let whole = joined(rows.clone());
+        let mut shuffled = rows.clone();
+        shuffled.extend(rows.iter().cloned());
+        let length = shuffled.len();
+        for index in 0..length {
+            shuffled.swap(index, (seed as usize).wrapping_mul(index + 1) % length);
+        }
+        prop_assert_eq!(&joined(shuffled), &whole);
+        let (left, right) = rows.split_at(cut.min(rows.len()));
+        let halves = joined(left.to_vec()).into_iter().chain(joined(right.to_vec()));
+        prop_assert_eq!(&joined(halves), &whole);
+    }
+
+    #[test]
+    fn the_version_sorts_as_the_rule_does(a in response_usage(), b in response_usage()) {
+        let (rule_a, rule_b) = (by_the_rule(&a), by_the_rule(&b));
+        if rule_a != rule_b {
+            prop_assert_eq!(a.version() > b.version(), rule_a > rule_b);
+        }
+    }
+
+    #[test]
+    fn equal_versions_are_equal_rows(a in response_usage(), mut b in response_usage()) {
+        b.key = a.key;
+        if a != b {
+            prop_assert_ne!(a.version(), b.version());
+        }
+    }
+
+    #[test]
+    fn a_forced_row_beats_what_it_replaced_and_loses_to_what_is_greater(a in response_usage(), b in response_usage()) {
+        let forced = ResponseVersion::from_le_bytes({
+            let mut bytes = a.version().to_le_bytes();
+            bytes[0] = 1;
+            bytes
+        });
+        prop_assert!(forced > a.version());
+        prop_assert_eq!(forced.unforced(), a.version());
+        prop_assert_eq!(forced.forced(), 1);
+        if b.version() > a.version() {
+            prop_assert!(b.version() > forced);
+        }
+    }
+
+    #[test]
+    fn versions_survive_their_bytes(row in response_usage()) {
+        let version = row.version();
+        prop_assert_eq!(ResponseVersion::from_le_bytes(version.to_le_bytes()), version);
+        let (high, low) = version.to_parts();
+        prop_assert_eq!(ResponseVersion::from_parts(high, low), version);
+    }
+}

@@ -1,0 +1,1 @@
+//! Stores token usage in ClickHouse exactly once, behind the TokenStore trait

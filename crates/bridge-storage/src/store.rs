@@ -1,0 +1,254 @@
+//! The store seam.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bridge_core::{
+    BridgeError, ContentCategories, HostName, ProjectName, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
+    TokenSummaryRecord,
+};
+use serde::{Deserialize, Serialize};
+
+/// Keeps the usage of responses, one row a response key.
+///
+/// Writing is a join: of two versions of a row the greater stays, whatever order they arrive in and
+/// however often. So every write can be repeated, and two writers need not know of each other.
+///
+/// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
+/// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
+#[async_trait]
+pub trait TokenStore: Send + Sync + fmt::Debug {
+    /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
+    async fn migrate(&self) -> Result<(), BridgeError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), BridgeError>;
+
+    /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
+    /// rows more than once.
+    async fn upsert(&self, rows: &[ResponseUsage], options: &UpsertOptions) -> Result<UpsertReport, BridgeError>;
+
+    /// Writes what was read of source files. Of two records of one (host, path, session) the one with the
+    /// greater [`SourceRecord::version`] stays. Written after the rows it stands for are stored.
+    async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError>;
+
+    /// Sums over the stored responses that the filter admits, all from one moment.
+    async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError>;
+
+    /// Sums over the stored responses that the filter admits, by a dimension, greatest total first
+    /// (days: earliest first), equal ones by name.
+    async fn breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError>;
+
+    /// Summaries of the sessions that the filter admits, by session id.
+    async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
+
+    /// The stored responses that the filter admits, by key.
+    async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
+}
+
+/// How rows are joined into the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpsertOptions {
+    /// Replace stored rows even by lesser ones: the new row gets the replaced version plus one. A stored
+    /// row that is equal already is left alone.
+    pub force: bool,
+    /// Identifies the run that writes, for the audit. 0 if there is none.
+    pub run_id: u128,
+}
+
+impl UpsertOptions {
+    /// Options with which rows are replaced even by lesser ones.
+    #[must_use]
+    pub fn forced(mut self) -> Self {
+        self.force = true;
+        self
+    }
+
+    /// Options that name the run.
+    #[must_use]
+    pub fn with_run_id(mut self, run_id: u128) -> Self {
+        self.run_id = run_id;
+        self
+    }
+}
+
+/// What an upsert did to the distinct keys among its rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpsertReport {
+    /// Keys that were not there when the upsert looked.
+    pub new: u64,
+    /// Keys of which a lesser (when forced: another) version was there.
+    pub replaced: u64,
+    /// Keys of which this or a greater version was there: nothing was written.
+    pub unchanged: u64,
+}
+
+impl UpsertReport {
+    /// Rows written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.new + self.replaced
+    }
+}
+
+impl std::ops::AddAssign for UpsertReport {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.replaced += other.replaced;
+        self.unchanged += other.unchanged;
+    }
+}
+
+/// Which responses are meant. All conditions hold together; the default admits all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResponseFilter {
+    /// Only responses of this time.
+    pub time: TimeRange,
+    /// Only responses of these sessions.
+    pub sessions: Option<Vec<SessionId>>,
+}
+
+impl ResponseFilter {
+    /// All responses of this time.
+    #[must_use]
+    pub fn in_time(time: TimeRange) -> Self {
+        Self { time, sessions: None }
+    }
+
+    /// All responses of these sessions.
+    #[must_use]
+    pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
+        Self { time: TimeRange::ALL, sessions: Some(sessions) }
+    }
+}
+
+/// Which sessions are meant. A session is summed whole, whichever of its responses lie in the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SummaryFilter {
+    /// Only sessions with a response in this time.
+    pub active: TimeRange,
+    /// Only these sessions.
+    pub sessions: Option<Vec<SessionId>>,
+    /// Whether to fill in [`TokenSummaryRecord::metadata`].
+    pub include_metadata: bool,
+}
+
+impl SummaryFilter {
+    /// Sessions active in this time.
+    #[must_use]
+    pub fn active_in(active: TimeRange) -> Self {
+        Self { active, ..Self::default() }
+    }
+
+    /// Narrows to these sessions.
+    #[must_use]
+    pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// With metadata or without.
+    #[must_use]
+    pub fn with_metadata(mut self, include: bool) -> Self {
+        self.include_metadata = include;
+        self
+    }
+}
+
+/// What stored responses are summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dimension {
+    /// By project.
+    Project,
+    /// By model.
+    Model,
+    /// By host.
+    Host,
+    /// By session.
+    Session,
+    /// By day, UTC.
+    Day,
+}
+
+/// Sums over stored responses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTotals {
+    /// Responses.
+    pub responses: u64,
+    /// Responses worth tokens.
+    pub responses_worth_tokens: u64,
+    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
+    pub unfinished_responses: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// The four counters.
+    pub counts: TokenCounts,
+}
+
+/// One row of a breakdown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakdownRow {
+    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty where the responses name none.
+    pub name: String,
+    /// The sums. `sessions` counts those with a response in this row.
+    pub totals: StoreTotals,
+}
+
+/// What was read of one source file, for one session that stands in it. Statistics are cumulative for
+/// the file, never deltas, so writing a record again changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// The machine that the file lies on.
+    pub host: HostName,
+    /// The file.
+    pub path: PathBuf,
+    /// The session.
+    pub session: SessionId,
+    /// The project of the session, if the file names one.
+    pub project: Option<ProjectName>,
+    /// The file's size when it was read, in bytes.
+    pub size: u64,
+    /// The file's time of modification when it was read.
+    pub modified: Timestamp,
+    /// Identifies the file's content at its head; 0 if not taken.
+    pub fingerprint: u128,
+    /// How many bytes were read and accounted for.
+    pub offset: u64,
+    /// Lines of the file; on the file's home session only, so that they add up over sessions.
+    pub lines: u64,
+    /// Bad lines of the file; on the file's home session only.
+    pub bad_lines: u64,
+    /// Estimated tokens by category; on the file's home session only.
+    pub content_categories: ContentCategories,
+    /// Snapshots of this session in the file.
+    pub snapshots: u64,
+    /// Their tokens.
+    pub snapshot_tokens: u64,
+    /// The time of the session's first snapshot in the file.
+    pub first_time: Option<Timestamp>,
+    /// The time of the session's last snapshot in the file.
+    pub last_time: Option<Timestamp>,
+    /// The analyzer that read it.
+    pub analysis_version: String,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
+impl SourceRecord {
+    /// Sorts records of one (host, path, session): the later modification wins, then the larger offset.
+    /// Both are the file's own, so two readers with different clocks agree.
+    #[must_use]
+    pub fn version(&self) -> u128 {
+        u128::from(self.modified.as_millis().unsigned_abs()) << 64 | u128::from(self.offset)
+    }
+}
