@@ -65,4 +65,4 @@ pub use result::{BackfillResult, BridgeResult};
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
-pub use version::ResponseVersion;
+pub use version::{ResponseRank, ResponseVersion};

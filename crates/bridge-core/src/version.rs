@@ -1,5 +1,6 @@
 //! The order that decides which snapshot of a response counts.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,38 @@ impl ResponseVersion {
     }
 }
 
+/// The part of a [`ResponseVersion`] that the counting rule ranks by, without the hash: cheap to take and
+/// to compare, before a row is made. A greater rank is a greater version; of equal ranks the version tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResponseRank {
+    /// The snapshot has a `stop_reason`.
+    pub finished: bool,
+    /// Its output tokens.
+    pub output: u64,
+    /// The sum of its four counters.
+    pub total: u64,
+    /// It stands neither on a side chain nor nested in another record.
+    pub main: bool,
+    /// It was not copied by a fork.
+    pub original: bool,
+    /// Its time: the earlier one is greater.
+    pub time: Reverse<Timestamp>,
+}
+
 impl ResponseUsage {
+    /// The rank of this row. See [`ResponseRank`].
+    #[must_use]
+    pub fn rank(&self) -> ResponseRank {
+        ResponseRank {
+            finished: self.finished,
+            output: self.counts.output,
+            total: self.counts.total(),
+            main: !(self.sidechain || self.nested),
+            original: !self.forked,
+            time: Reverse(self.time),
+        }
+    }
+
     /// The version of this row. See [`ResponseVersion`].
     #[must_use]
     pub fn version(&self) -> ResponseVersion {
@@ -92,16 +124,19 @@ impl ResponseUsage {
     }
 }
 
-/// The ranked fields: 128 bits from `finished` down into the time, and the time's last bits, which do
+/// The rank as a number: 128 bits from `finished` down into the time, and the time's last bits, which do
 /// not fit there.
 fn ranked(row: &ResponseUsage) -> (u128, u128) {
-    let output = clamp(row.counts.output, OUTPUT_BITS);
-    let total = clamp(row.counts.total(), TOTAL_BITS);
-    let main = u128::from(!(row.sidechain || row.nested));
-    let original = u128::from(!row.forked);
+    let rank = row.rank();
+    let output = clamp(rank.output, OUTPUT_BITS);
+    let total = clamp(rank.total, TOTAL_BITS);
     let earliness = earliness(row.time);
     // 1 + 52 + 54 + 1 + 1 = 109 bits, then 19 of the time's 48.
-    let front = u128::from(row.finished) << 108 | output << 56 | total << 2 | main << 1 | original;
+    let front = u128::from(rank.finished) << 108
+        | output << 56
+        | total << 2
+        | u128::from(rank.main) << 1
+        | u128::from(rank.original);
     (front << 19 | earliness >> 29, earliness & ((1 << 29) - 1))
 }
 

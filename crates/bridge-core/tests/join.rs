@@ -42,6 +42,7 @@ proptest! {
     #[test]
     fn the_version_sorts_as_the_rule_does(a in response_usage(), b in response_usage()) {
         let (rule_a, rule_b) = (by_the_rule(&a), by_the_rule(&b));
+        prop_assert_eq!(a.rank() > b.rank(), rule_a > rule_b);
         if rule_a != rule_b {
             prop_assert_eq!(a.version() > b.version(), rule_a > rule_b);
         }

@@ -1,0 +1,195 @@
+//! The analysis of many files together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bridge_core::{
+    ANALYSIS_VERSION, AnalysisId, ContentCategories, CountOverflow, EnhancedTokenAnalysis, Receipt,
+    ReceiptLine, ResponseUsage, SessionId, Timestamp, TokenCounts,
+};
+
+use crate::{FileAnalysis, ResponseTable, SourceError};
+
+/// Files joined into one analysis. The result does not depend on the order in which they come.
+#[derive(Debug, Default)]
+pub struct History {
+    responses: ResponseTable,
+    receipt: Receipt,
+    /// The sum over files of their own winners: what remains when repeats within files are taken off.
+    file_winners: ReceiptLine,
+    sources: BTreeMap<SessionId, SessionSources>,
+    files: u64,
+    bytes: u64,
+    lines: u64,
+    errors: Vec<SourceError>,
+}
+
+/// What the files say about a session beside its responses.
+#[derive(Debug, Default, Clone)]
+struct SessionSources {
+    files: u64,
+    content_categories: ContentCategories,
+}
+
+/// What all analyses of one run share.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// When the run took place.
+    pub timestamp: Timestamp,
+    /// Identifies the run.
+    pub run_id: u128,
+    /// How long it took.
+    pub duration: Duration,
+    /// The most memory that the process has used, in MiB; 0 if unknown.
+    pub memory_mib: f64,
+}
+
+impl History {
+    /// Joins a file.
+    pub fn absorb(&mut self, file: FileAnalysis) {
+        self.files += u64::from(file.complete);
+        self.bytes += file.bytes;
+        self.lines += file.lines;
+        self.receipt.damage += file.damage;
+        self.receipt.assistant_lines += file.snapshots.assistant_lines;
+        self.receipt.nested += file.snapshots.nested;
+        self.receipt.from_iterations += file.snapshots.from_iterations;
+        self.receipt.advisor += file.snapshots.advisor;
+        for session in file.sessions.into_keys() {
+            self.sources.entry(session).or_default().files += 1;
+        }
+        let home = self.sources.entry(file.home_session).or_default();
+        for (category, tokens) in file.content_categories {
+            *home.content_categories.entry(category).or_default() += tokens;
+        }
+        for winner in file.responses {
+            self.file_winners.add(winner.usage.counts.total());
+            self.responses.join(winner);
+        }
+    }
+
+    /// Notes a file or folder that could not be read.
+    pub fn fail(&mut self, error: SourceError) {
+        self.errors.push(error);
+    }
+
+    /// The responses of all files.
+    #[must_use]
+    pub fn responses(&self) -> impl ExactSizeIterator<Item = &ResponseUsage> {
+        self.responses.winners().iter().map(|winner| &winner.usage)
+    }
+
+    /// The rows that changed since the last call: what a store has to be told.
+    pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
+        self.responses.take_changed()
+    }
+
+    /// Files read to their end.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        self.files
+    }
+
+    /// Bytes read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Lines that are not blank.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// What could not be read.
+    #[must_use]
+    pub fn errors(&self) -> &[SourceError] {
+        &self.errors
+    }
+
+    /// The four counters over all responses.
+    ///
+    /// # Errors
+    ///
+    /// A sum does not fit 64 bits.
+    pub fn counts(&self) -> Result<TokenCounts, CountOverflow> {
+        TokenCounts::checked_sum(self.responses().map(|response| response.counts))
+    }
+
+    /// The receipt.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        let mut total = ReceiptLine::default();
+        self.responses().for_each(|response| total.add(response.counts.total()));
+        let mut receipt = self.receipt;
+        let all = receipt.all_snapshots();
+        receipt.repeats_within_files = difference(all, self.file_winners);
+        receipt.copies_across_files = difference(self.file_winners, total);
+        receipt.total = total;
+        receipt
+    }
+
+    /// The total divided by the tokens of all snapshots; 1 where nothing is counted.
+    #[must_use]
+    pub fn accuracy_ratio(&self) -> f64 {
+        let receipt = self.receipt();
+        ratio(receipt.total.tokens, receipt.all_snapshots().tokens)
+    }
+
+    /// One analysis for each session that has responses, by session id.
+    ///
+    /// # Errors
+    ///
+    /// A sum does not fit 64 bits.
+    pub fn analyses(&self, facts: &RunFacts) -> Result<Vec<EnhancedTokenAnalysis>, CountOverflow> {
+        let mut sessions: BTreeMap<&SessionId, (u64, Vec<ResponseUsage>)> = BTreeMap::new();
+        for winner in self.responses.winners() {
+            let (snapshot_tokens, responses) = sessions.entry(&winner.usage.session).or_default();
+            *snapshot_tokens += winner.snapshot_tokens;
+            responses.push(winner.usage.clone());
+        }
+        sessions
+            .into_iter()
+            .map(|(session, (snapshot_tokens, responses))| {
+                self.analysis(session, responses, snapshot_tokens, facts)
+            })
+            .collect()
+    }
+
+    fn analysis(
+        &self,
+        session: &SessionId,
+        mut responses: Vec<ResponseUsage>,
+        snapshot_tokens: u64,
+        facts: &RunFacts,
+    ) -> Result<EnhancedTokenAnalysis, CountOverflow> {
+        responses.sort_by_key(|response| response.key);
+        let id = analysis_id(facts.run_id, session);
+        let sources = self.sources.get(session).cloned().unwrap_or_default();
+        let mut analysis =
+            EnhancedTokenAnalysis::from_responses(id, session.clone(), facts.timestamp, responses)?;
+        analysis.accuracy_ratio = ratio(analysis.calculated_total_tokens, snapshot_tokens);
+        analysis.files_processed = sources.files;
+        analysis.content_categories = sources.content_categories;
+        analysis.processing_duration = facts.duration;
+        analysis.memory_usage_mb = facts.memory_mib;
+        analysis.analysis_version = ANALYSIS_VERSION.to_owned();
+        Ok(analysis)
+    }
+}
+
+/// Unique for the run and the session, and of bounded length whatever the session's.
+fn analysis_id(run_id: u128, session: &SessionId) -> AnalysisId {
+    let place = bridge_core::ResponseKey::of_uuid(session.as_str());
+    AnalysisId::new(format!("{run_id:032x}-{place}")).expect("65 characters are an id")
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+}
+
+fn difference(more: ReceiptLine, less: ReceiptLine) -> ReceiptLine {
+    // Winners are some of the snapshots, so neither difference can be negative.
+    ReceiptLine { count: more.count - less.count, tokens: more.tokens - less.tokens }
+}

@@ -1,0 +1,210 @@
+//! Reading single fields out of JSON text, with the whole text checked by grammar.
+//!
+//! `serde_json` does the parsing; values are kept raw until somebody asks for them, because by the
+//! counting rule nothing but the grammar may fail outside the fields that are read: no lone surrogate, no
+//! huge number, no deep nesting. Skipping a raw value is iterative, so nesting costs no stack.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::de::Deserializer;
+use serde_json::value::RawValue;
+
+/// A value as it stands in the text.
+pub(crate) type Raw<'a> = &'a RawValue;
+
+/// The text is no JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InvalidJson;
+
+/// Calls `visit` with the raw text of each value of the line: usually one, several where records are glued together.
+pub(crate) fn values(line: &str, mut visit: impl FnMut(&str)) -> Result<(), InvalidJson> {
+    let mut rest = line.trim_matches(WHITESPACE);
+    // A line counts whole or not at all, so it is proven valid before anything of it is visited.
+    let mut glued: Vec<&str> = Vec::new();
+    let mut only = None;
+    while !rest.is_empty() {
+        let mut values = Deserializer::from_str(rest).into_iter::<&RawValue>();
+        let (Some(Ok(value)), end) = (values.next(), values.byte_offset()) else { return Err(InvalidJson) };
+        match only {
+            None => only = Some(value.get()),
+            Some(_) => glued.push(value.get()),
+        }
+        rest = rest[end..].trim_start_matches(WHITESPACE);
+    }
+    if let Some(only) = only {
+        visit(only);
+    }
+    glued.into_iter().for_each(visit);
+    Ok(())
+}
+
+/// White space by JSON's grammar.
+const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// The raw values of these keys, where `text` is a valid JSON object; `None` where it is another value. Of
+/// duplicate keys the last counts.
+pub(crate) fn object_fields<'a, const N: usize>(
+    text: &'a str,
+    keys: [&str; N],
+) -> Option<[Option<Raw<'a>>; N]> {
+    if !text.starts_with('{') {
+        return None;
+    }
+    Deserializer::from_str(text).deserialize_map(Fields { keys }).ok()
+}
+
+/// The items of a valid JSON array; `None` where the value is another one.
+pub(crate) fn array_items(value: Raw<'_>) -> Option<Vec<Raw<'_>>> {
+    if !value.get().starts_with('[') {
+        return None;
+    }
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the
+/// three bytes that UTF-8 would have for it, so that different strings stay different.
+pub(crate) fn string_bytes(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
+    let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inside.as_bytes()));
+    }
+    Deserializer::from_str(value.get()).deserialize_bytes(OwnedBytes).ok().map(Cow::Owned)
+}
+
+/// The decoded text of a string, lone surrogates replaced; `None` where the value is another one.
+pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
+    Some(match string_bytes(value)? {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    })
+}
+
+/// Whether the value is there and not `null`.
+pub(crate) fn is_present(value: Option<Raw<'_>>) -> bool {
+    value.is_some_and(|value| value.get() != "null")
+}
+
+/// Whether the value is `true`.
+pub(crate) fn is_true(value: Option<Raw<'_>>) -> bool {
+    value.is_some_and(|value| value.get() == "true")
+}
+
+struct Fields<'k, const N: usize> {
+    keys: [&'k str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
+    type Value = [Option<Raw<'de>>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(index) = map.next_key_seed(KeyIndex(&self.keys))? {
+            match index {
+                Some(index) => found[index] = Some(map.next_value()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Finds the place of a key among the wanted ones. Works on bytes, because a key may hold what is no UTF-8.
+struct KeyIndex<'k>(&'k [&'k str]);
+
+impl<'de> DeserializeSeed<'de> for KeyIndex<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for KeyIndex<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, key: &[u8]) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|wanted| wanted.as_bytes() == key))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        self.visit_bytes(key.as_bytes())
+    }
+}
+
+struct OwnedBytes;
+
+impl Visitor<'_> for OwnedBytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.as_bytes().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(line: &str) -> Result<Vec<String>, InvalidJson> {
+        let mut found = Vec::new();
+        values(line, |value| found.push(value.to_owned())).map(|()| found)
+    }
+
+    #[test]
+    fn one_value_or_several_glued_together() {
+        assert_eq!(all(" {\"a\":1}\r"), Ok(vec!["{\"a\":1}".to_owned()]));
+        assert_eq!(all("{}{} [1]"), Ok(vec!["{}".to_owned(), "{}".to_owned(), "[1]".to_owned()]));
+        for bad in
+            ["{", "{}x", "NaN", "{\"a\":NaN}", "\u{feff}{}", "{'a':1}", "{\"a\":1,}", "\"\t\"", "01", "\0"]
+        {
+            assert_eq!(all(bad), Err(InvalidJson), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_may_hold_anything_that_the_grammar_admits() {
+        let deep = format!("{{\"x\":{}{},\"a\":7}}", "[".repeat(100_000), "]".repeat(100_000));
+        for text in [
+            &deep,
+            r#"{"\ud800":1,"x":"\udc00","a":7}"#,
+            r#"{"x":1e999999,"y":-0.0E-5,"a":7}"#,
+            r#"{"a":1,"\u0061":7}"#,
+            r#"{"a":{"a":1},"b":[{"a":2}],"a":7}"#,
+        ] {
+            assert_eq!(all(text).map(|values| values.len()), Ok(1));
+            let [a] = object_fields(text, ["a"]).expect("an object");
+            assert_eq!(a.map(RawValue::get), Some("7"), "{:.60}", text);
+        }
+        assert_eq!(object_fields("[1]", ["a"]).map(|[a]| a.is_some()), None);
+    }
+
+    #[test]
+    fn strings_are_decoded_and_stay_distinct() {
+        let text = r#"{"a":"\u0061b","b":"\ud800","c":"\ud801","d":5}"#;
+        let [a, b, c, d] = object_fields(text, ["a", "b", "c", "d"]).expect("an object");
+        let bytes = |value: Option<Raw<'_>>| string_bytes(value.unwrap()).map(Cow::into_owned);
+        assert_eq!(bytes(a), Some(b"ab".to_vec()));
+        assert_ne!(bytes(b), bytes(c));
+        assert_eq!(bytes(d), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Counts the tokens of AI coding transcripts (JSONL) exactly.
+//!
+//! A response of the API stands in a transcript once for each content block, again where a session was
+//! resumed, forked or compacted, and again nested in `progress` records. This crate finds every snapshot of
+//! every response, keeps the one that counts, and shows with a [`Receipt`](bridge_core::Receipt) how the total follows
+//! from the lines.
+//!
+//! ```
+//! use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let line = |output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","usage":{{"input_tokens":10,"output_tokens":{output}}}}}}}"#);
+//! # std::fs::write(folder.path().join("s.jsonl"), format!("{}\n{}\n", line(1), line(32)))?;
+//! let found = discover(&[folder.path().to_owned()]);
+//! let mut history = History::default();
+//! analyze_files(&found.files, &AnalyzerOptions::default(), &AnalysisProgress::default(), |file, error| {
+//!     history.absorb(file);
+//!     if let Some(error) = error {
+//!         history.fail(error);
+//!     }
+//! });
+//! // Two lines of one response: the second is the last word.
+//! assert_eq!(history.counts()?.total(), 42);
+//! let receipt = history.receipt();
+//! assert_eq!((receipt.assistant_lines.tokens, receipt.repeats_within_files.tokens), (53, 11));
+//! assert!(receipt.adds_up());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Synchronous, on threads. Files are read in blocks, never mapped: transcripts are appended to and
+//! truncated while they are read. No text but identifiers and names leaves the buffers.
+
+mod analyzer;
+mod category;
+mod discover;
+mod error;
+mod file;
+mod history;
+mod json;
+mod lines;
+mod names;
+mod progress;
+mod project;
+mod record;
+mod table;
+mod usage;
+
+pub use analyzer::{AnalyzerOptions, analyze_files};
+pub use discover::{Discovery, SourceFile, discover, usual_roots};
+pub use error::SourceError;
+pub use file::{DamageKind, DamagePlace, FileAnalysis, SessionInFile};
+pub use history::{History, RunFacts};
+pub use progress::AnalysisProgress;
+pub use table::{ResponseTable, Winner};
