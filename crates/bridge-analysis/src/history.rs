@@ -1,11 +1,11 @@
 //! The analysis of many files together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use bridge_core::{
-    ANALYSIS_VERSION, AnalysisId, ContentCategories, CountOverflow, EnhancedTokenAnalysis, Receipt,
-    ReceiptLine, ResponseUsage, SessionId, Timestamp, TokenCounts,
+    ANALYSIS_VERSION, AnalysisFigures, AnalysisId, ContentCategories, CountOverflow, EnhancedTokenAnalysis,
+    Receipt, ReceiptLine, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
 };
 
 use crate::{FileAnalysis, ResponseTable, SourceError};
@@ -84,24 +84,6 @@ impl History {
         self.responses.take_changed()
     }
 
-    /// Files read to their end.
-    #[must_use]
-    pub fn files(&self) -> u64 {
-        self.files
-    }
-
-    /// Bytes read.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Lines that are not blank.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        self.lines
-    }
-
     /// What could not be read.
     #[must_use]
     pub fn errors(&self) -> &[SourceError] {
@@ -130,11 +112,34 @@ impl History {
         receipt
     }
 
-    /// The total divided by the tokens of all snapshots; 1 where nothing is counted.
-    #[must_use]
-    pub fn accuracy_ratio(&self) -> f64 {
+    /// The figures of the responses in this range of time, and of all that was read.
+    ///
+    /// # Errors
+    ///
+    /// A sum does not fit 64 bits.
+    pub fn figures(&self, range: &TimeRange) -> Result<AnalysisFigures, CountOverflow> {
         let receipt = self.receipt();
-        ratio(receipt.total.tokens, receipt.all_snapshots().tokens)
+        let mut figures = AnalysisFigures {
+            files: self.files,
+            bytes: self.bytes,
+            lines: self.lines,
+            accuracy_ratio: ratio(receipt.total.tokens, receipt.all_snapshots().tokens),
+            receipt,
+            ..AnalysisFigures::default()
+        };
+        let mut sessions = HashSet::new();
+        for response in self.responses() {
+            if !range.contains(response.time) {
+                figures.outside_range.add(response.counts.total());
+                continue;
+            }
+            figures.responses += 1;
+            figures.unfinished_responses += u64::from(!response.finished && !response.counts.is_zero());
+            figures.counts = figures.counts.checked_add(response.counts)?;
+            sessions.insert(&response.session);
+        }
+        figures.sessions = sessions.len() as u64;
+        Ok(figures)
     }
 
     /// One analysis for each session that has responses, by session id.

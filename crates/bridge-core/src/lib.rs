@@ -35,6 +35,7 @@ mod category;
 mod clock;
 mod counts;
 mod error;
+mod figures;
 mod id;
 mod key;
 mod range;
@@ -53,6 +54,7 @@ pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
 pub use error::{BridgeError, ConnectionKind, RetryHistory, StorageKind};
+pub use figures::AnalysisFigures;
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
     TEXT_BYTES_MAX,

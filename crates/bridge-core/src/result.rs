@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Receipt, SessionId};
+use crate::{AnalysisFigures, SessionId};
 
 /// Result of storing one analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,6 @@ pub struct BackfillResult {
     pub errors: Vec<String>,
     /// Files that could not be read to their end.
     pub skipped_files: Vec<PathBuf>,
-    /// How the total follows from what was read (before the date filter, if there was one).
-    pub receipt: Receipt,
+    /// What the analysis found.
+    pub analysis: AnalysisFigures,
 }

@@ -73,7 +73,13 @@ impl ResponseVersion {
     /// How often a force-update stands behind this version.
     #[must_use]
     pub fn forced(self) -> u32 {
-        (self.low & u128::from(u32::MAX)) as u32
+        u32::try_from(self.low & u128::from(u32::MAX)).unwrap_or(u32::MAX)
+    }
+
+    /// The version of a row that replaces this one by force: the next greater one.
+    #[must_use]
+    pub fn successor(self) -> Self {
+        Self { low: self.low.saturating_add(1), ..self }
     }
 
     /// The version without what force-updates added: that of the snapshot itself.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, ContentCategories, HostName, ProjectName, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
-    TokenSummaryRecord,
+    BridgeError, ContentCategories, HostName, ProjectName, ResponseUsage, SessionId, TimeRange, Timestamp,
+    TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,14 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
 
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.
-    async fn upsert(&self, rows: &[ResponseUsage], options: &UpsertOptions) -> Result<UpsertReport, BridgeError>;
+    ///
+    /// Answers with one outcome for each row, in their order. Of several rows with one key the greatest
+    /// carries the outcome (of equal ones the first); the others are [`UpsertOutcome::Unchanged`].
+    async fn upsert(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError>;
 
     /// Writes what was read of source files. Of two records of one (host, path, session) the one with the
     /// greater [`SourceRecord::version`] stays. Written after the rows it stands for are stored.
@@ -79,31 +86,15 @@ impl UpsertOptions {
     }
 }
 
-/// What an upsert did to the distinct keys among its rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpsertReport {
-    /// Keys that were not there when the upsert looked.
-    pub new: u64,
-    /// Keys of which a lesser (when forced: another) version was there.
-    pub replaced: u64,
-    /// Keys of which this or a greater version was there: nothing was written.
-    pub unchanged: u64,
-}
-
-impl UpsertReport {
-    /// Rows written.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.new + self.replaced
-    }
-}
-
-impl std::ops::AddAssign for UpsertReport {
-    fn add_assign(&mut self, other: Self) {
-        self.new += other.new;
-        self.replaced += other.replaced;
-        self.unchanged += other.unchanged;
-    }
+/// What an upsert did with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpsertOutcome {
+    /// Its key was not there when the upsert looked; the row was written.
+    New,
+    /// A lesser (when forced: another) version was there; the row was written.
+    Replaced,
+    /// This or a greater version was there; nothing was written.
+    Unchanged,
 }
 
 /// Which responses are meant. All conditions hold together; the default admits all.

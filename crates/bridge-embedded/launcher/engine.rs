@@ -1,0 +1,47 @@
+//! The engine's process: loads the library and is a ClickHouse server until its standard input ends.
+
+use std::ffi::{CString, OsString};
+use std::io::{PipeWriter, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Reason, expect, sys};
+
+/// The engine's standard input as it sees it. The engine leaves when this end is dropped.
+type Lifeline = Arc<Mutex<Option<PipeWriter>>>;
+
+/// Runs the engine: `<libchdb.so> <engine arguments>`.
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
+    let mut arguments = arguments.into_iter();
+    let library = PathBuf::from(expect(&mut arguments, "path of the library")?);
+    let mut engine_arguments = vec![CString::from(c"clickhouse")];
+    for argument in arguments {
+        engine_arguments.push(CString::new(argument.into_vec())?);
+    }
+
+    // SIGTERM kills the engine raw, so it must never see one: block before the library starts threads.
+    let signals = sys::LeaveSignals::block()?;
+    sys::keep_stdout_open(std::fs::File::options().write(true).open("/dev/null")?)?;
+    let (engine_end, our_end) = std::io::pipe()?;
+    let mut supervisor_end = sys::replace_stdin(engine_end)?;
+    let lifeline: Lifeline = Arc::new(Mutex::new(Some(our_end)));
+
+    let held = Arc::clone(&lifeline);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        signals.wait();
+        leave(&held);
+    })?;
+    std::thread::Builder::new().name("supervisor".into()).spawn(move || {
+        // The supervisor writes nothing: the read ends when the supervisor lets go or dies.
+        let _ = supervisor_end.read(&mut [0]);
+        leave(&lifeline);
+    })?;
+
+    let status = sys::run_engine(&library, &engine_arguments)?;
+    sys::exit_now(status)
+}
+
+fn leave(lifeline: &Lifeline) {
+    lifeline.lock().unwrap_or_else(PoisonError::into_inner).take();
+}

@@ -1,0 +1,213 @@
+//! The supervisor's process: starts the engine, restarts it when it crashes, and leaves with its last user.
+//!
+//! Architecture invariant: it never loads the engine's library, so nothing the engine does can end it.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the launcher is built from std alone, without bridge_core's clock"
+)]
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::{Reason, expect, sys};
+
+/// How long the engine may take to flush and leave before it is killed. Data it acknowledged is on disk either way.
+const LEAVE_LIMIT: Duration = Duration::from_secs(20);
+/// Crashes within [`CRASH_WINDOW`] after which the supervisor gives up.
+const CRASHES_MAX: usize = 5;
+const CRASH_WINDOW: Duration = Duration::from_secs(60);
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+/// What is removed when the engine has left: without it nobody looks for an engine here.
+const RUN_FILES: [&str; 3] = ["endpoint.json", "http_port", "pids"];
+
+enum Event {
+    /// No program holds the users' lock any more.
+    NoUsers,
+    /// SIGTERM, SIGINT or SIGHUP arrived.
+    Asked,
+    /// The engine's process ended.
+    EngineEnded(io::Result<ExitStatus>),
+}
+
+/// Runs the supervisor: `<data folder> <keep | remove> <libchdb.so> -- <engine arguments>`.
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
+    sys::close_inherited();
+    sys::detach()?;
+    let signals = sys::LeaveSignals::block()?;
+    let mut arguments = arguments.into_iter();
+    let data = PathBuf::from(expect(&mut arguments, "data folder")?);
+    let remove = expect(&mut arguments, "keep or remove")? == "remove";
+    let library = expect(&mut arguments, "path of the library")?;
+    expect(&mut arguments, "--")?;
+    let supervisor = Supervisor { data, library, arguments: arguments.collect() };
+
+    let (sender, events) = channel();
+    let asked = sender.clone();
+    spawn("signals", move || {
+        signals.wait();
+        let _ = asked.send(Event::Asked);
+    })?;
+    // Opened here and kept by the thread: the exclusive lock is held until this process is gone, so
+    // a program that comes now waits until the engine has left and then starts a fresh one.
+    let users = File::open(supervisor.data.join("users.lock"))?;
+    let gone = sender.clone();
+    spawn("users", move || match users.lock() {
+        Ok(()) => {
+            let _ = gone.send(Event::NoUsers);
+            std::mem::forget(users);
+        }
+        Err(error) => {
+            eprintln!("supervisor: cannot watch the users' lock: {error}");
+            let _ = gone.send(Event::Asked);
+        }
+    })?;
+
+    // Held as long as the engine is meant to run. Unlike the engine's lock the engine does not inherit it, so
+    // nobody joins an engine that still answers but is about to leave because its supervisor was killed.
+    let serving = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(supervisor.data.join("serving.lock"))?;
+    serving.lock()?;
+
+    let outcome = supervisor.supervise(serving, &sender, &events);
+    supervisor.clean(remove);
+    outcome
+}
+
+struct Supervisor {
+    data: PathBuf,
+    library: OsString,
+    arguments: Vec<OsString>,
+}
+
+/// The engine's process, alive as long as its lifeline is held.
+struct Running {
+    pid: u32,
+    lifeline: ChildStdin,
+}
+
+impl Supervisor {
+    /// Keeps an engine running until it is no longer wanted or crashes too often.
+    fn supervise(
+        &self,
+        serving: File,
+        sender: &Sender<Event>,
+        events: &Receiver<Event>,
+    ) -> Result<u8, Reason> {
+        let mut crashes: Vec<Instant> = Vec::new();
+        let mut port = None;
+        loop {
+            let engine = self.start(port, sender)?;
+            let status = match events.recv()? {
+                Event::NoUsers | Event::Asked => {
+                    drop(serving);
+                    stop(engine, events);
+                    return Ok(0);
+                }
+                Event::EngineEnded(status) => status?,
+            };
+            // Once known it is kept: an engine that dies while it writes the file leaves it empty.
+            port = port.or_else(|| self.written_port());
+            if port.is_none() {
+                // It never came up: whoever waits for it reads the reason in the log.
+                eprintln!("supervisor: the engine ended before it listened ({status})");
+                return Ok(2);
+            }
+            let now = Instant::now();
+            crashes.retain(|crash| now.duration_since(*crash) < CRASH_WINDOW);
+            crashes.push(now);
+            if crashes.len() >= CRASHES_MAX {
+                eprintln!(
+                    "supervisor: the engine ended {CRASHES_MAX} times within a minute ({status}), giving up"
+                );
+                return Ok(3);
+            }
+            let delay = FIRST_DELAY * 4_u32.pow(u32::try_from(crashes.len() - 1)?);
+            eprintln!(
+                "supervisor: the engine ended ({status}), starting it again in {} ms",
+                delay.as_millis()
+            );
+            match events.recv_timeout(delay) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => return Ok(0),
+            }
+        }
+    }
+
+    /// Starts the engine, on the port it had before if it ran before: the users' URLs stay valid.
+    fn start(&self, port: Option<u16>, sender: &Sender<Event>) -> Result<Running, Reason> {
+        let mut child = Command::new("/proc/self/exe")
+            .arg("engine")
+            .arg(&self.library)
+            .args(&self.arguments)
+            .arg(format!("--http_port={}", port.unwrap_or(0)))
+            .current_dir(&self.data)
+            .stdin(Stdio::piped())
+            .stdout(io::stdout().as_fd().try_clone_to_owned()?)
+            .spawn()?;
+        let pid = child.id();
+        // Taken out of the child, because waiting for a child closes its standard input first.
+        let lifeline = child.stdin.take().ok_or("the engine has no standard input")?;
+        let ended = sender.clone();
+        spawn("engine", move || {
+            let _ = ended.send(Event::EngineEnded(child.wait()));
+        })?;
+        let pids = format!("{}\n{pid}\n", std::process::id());
+        let replacement = self.data.join("pids.new");
+        fs::write(&replacement, pids)
+            .and_then(|()| fs::rename(&replacement, self.data.join("pids")))
+            .unwrap_or_else(|error| eprintln!("supervisor: cannot write the process ids: {error}"));
+        Ok(Running { pid, lifeline })
+    }
+
+    /// The port the engine listens on, once it does.
+    fn written_port(&self) -> Option<u16> {
+        fs::read_to_string(self.data.join("http_port")).ok()?.trim().parse().ok()
+    }
+
+    fn clean(&self, remove: bool) {
+        for name in RUN_FILES {
+            let _ = fs::remove_file(self.data.join(name));
+        }
+        if remove {
+            remove_folder(&self.data);
+        }
+    }
+}
+
+/// Lets the engine leave, and kills it if it does not.
+fn stop(engine: Running, events: &Receiver<Event>) {
+    drop(engine.lifeline);
+    let asked = Instant::now();
+    loop {
+        match events.recv_timeout(LEAVE_LIMIT.saturating_sub(asked.elapsed())) {
+            Ok(Event::EngineEnded(_)) => return,
+            Ok(Event::NoUsers | Event::Asked) => {}
+            Err(_) => break,
+        }
+    }
+    eprintln!("supervisor: the engine did not leave within {} s and is killed", LEAVE_LIMIT.as_secs());
+    sys::kill_now(engine.pid);
+    while !matches!(events.recv(), Ok(Event::EngineEnded(_)) | Err(_)) {}
+}
+
+fn remove_folder(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        eprintln!("supervisor: cannot remove {}: {error}", folder.display());
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map(drop)
+}

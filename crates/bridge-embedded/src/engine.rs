@@ -1,0 +1,205 @@
+//! A running engine, from the side of a program that uses it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::endpoint::{self, Endpoint};
+use crate::launch::{Fate, Launch, Supervisor};
+use crate::layout::{DataFolder, open_lock};
+use crate::lock::{self, Deadline};
+use crate::options::DataPlace;
+use crate::{EngineError, EngineEvent, EngineOptions, fetch, platform, version};
+
+/// One use of an engine. The engine leaves when its last use, in any program, is dropped.
+#[derive(Debug)]
+pub struct Engine {
+    endpoint: Endpoint,
+    folder: DataFolder,
+    /// Holds the shared lock that says that the engine is in use.
+    users: File,
+    /// Not locked: the file that the supervisor and its engine keep locked, to see when they are gone.
+    engine_lock: File,
+}
+
+/// How [`Engine::close`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// The engine and its supervisor are gone; an ephemeral folder is removed.
+    Left,
+    /// The engine still runs: another program uses it, or it takes longer to leave.
+    StillRunning,
+}
+
+impl Engine {
+    /// Uses the engine of a data folder: the one that runs, or a fresh one, fetched if need be.
+    ///
+    /// # Errors
+    ///
+    /// Every way to have no engine is a variant of [`EngineError`]: a platform without one, npm missing or
+    /// failing, a full disk, data of a newer engine, a start that fails or takes longer than
+    /// [`EngineOptions::startup_timeout`].
+    pub fn start(options: &EngineOptions) -> Result<Self, EngineError> {
+        Self::start_with(options, |_| {})
+    }
+
+    /// [`start`](Self::start), with every step told to `observer`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        options: &EngineOptions,
+        mut observer: impl FnMut(EngineEvent),
+    ) -> Result<Self, EngineError> {
+        let library = Self::fetch(options, &mut observer)?;
+        let cache = fetch::cache_folder(options)?;
+        let (folder, fate) = match &options.data {
+            DataPlace::Kept(path) => (DataFolder::create(path)?, Fate::Keep),
+            DataPlace::Ephemeral => (DataFolder::ephemeral()?, Fate::Remove),
+        };
+        let launch = Launch {
+            folder: &folder,
+            fate,
+            library: &library,
+            cache: &cache,
+            memory_bytes_max: options.memory_bytes_max,
+        };
+        let outcome = use_engine(&launch, &Deadline::after(options.startup_timeout), &mut observer);
+        if outcome.is_err() && fate == Fate::Remove {
+            // The supervisor, if there was one, does the same; the folder is nobody else's.
+            let _ = fs::remove_dir_all(folder.root());
+        }
+        outcome
+    }
+
+    /// Fetches the engine into the cache folder unless it is there, and answers where its library is.
+    ///
+    /// # Errors
+    ///
+    /// A platform without an engine, npm missing or failing, a cache folder that cannot be written to.
+    pub fn fetch(
+        options: &EngineOptions,
+        mut observer: impl FnMut(EngineEvent),
+    ) -> Result<PathBuf, EngineError> {
+        platform::check()?;
+        fetch::library(&fetch::cache_folder(options)?, options, &mut observer)
+    }
+
+    /// Where the engine answers, and as whom to ask. It stays the same when the engine crashes and is restarted.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The folder with the engine's data.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.folder.root()
+    }
+
+    /// The log of the engine and its supervisor.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.log()
+    }
+
+    /// The process that watches over the engine.
+    #[must_use]
+    pub fn supervisor_pid(&self) -> Option<u32> {
+        self.pid(0)
+    }
+
+    /// The engine's process; another one after each restart.
+    #[must_use]
+    pub fn engine_pid(&self) -> Option<u32> {
+        self.pid(1)
+    }
+
+    fn pid(&self, line: usize) -> Option<u32> {
+        fs::read_to_string(self.folder.file("pids")).ok()?.lines().nth(line)?.parse().ok()
+    }
+
+    /// Ends this use and waits until the engine is gone, but no longer than `wait`; all of it if others still
+    /// use the engine. Dropping the engine does the same without the wait.
+    #[must_use]
+    pub fn close(self, wait: Duration) -> Departure {
+        let deadline = Deadline::after(wait);
+        let _ = self.users.unlock();
+        loop {
+            if self.engine_lock.try_lock().is_ok() {
+                return Departure::Left;
+            }
+            if !deadline.pause() {
+                return Departure::StillRunning;
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Unlocking, not only closing: a program that is just being started by another thread may hold a
+        // copy of the descriptor until its `exec`. Should it fail, closing the file does it.
+        let _ = self.users.unlock();
+    }
+}
+
+/// Joins the engine of the folder, or starts one.
+fn use_engine(
+    launch: &Launch<'_>,
+    deadline: &Deadline,
+    observer: &mut dyn FnMut(EngineEvent),
+) -> Result<Engine, EngineError> {
+    let folder = launch.folder;
+    let users = folder.join_users(deadline)?;
+    version::check(folder.root(), &folder.file("engine-version"))?;
+    let start_path = folder.file("start.lock");
+    let start = open_lock(&start_path)?;
+    lock::exclusive(&start, &start_path, deadline)?;
+
+    let engine_path = folder.file("engine.lock");
+    let mut engine_lock = open_lock(&engine_path)?;
+    let mut supervisor: Option<Supervisor> = None;
+    let endpoint = loop {
+        match engine_lock.try_lock() {
+            Ok(()) => {
+                if let Some(supervisor) = supervisor {
+                    return Err(supervisor.reason(folder));
+                }
+                // No engine, and nobody else can start one now.
+                observer(EngineEvent::Starting { data_folder: folder.root().to_owned() });
+                supervisor = Some(launch.run(engine_lock)?);
+                engine_lock = open_lock(&engine_path)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(EngineError::io("lock", &engine_path)(error)),
+            // An engine runs, comes up, restarts or leaves: one of them is soon seen.
+            Err(TryLockError::WouldBlock) => {
+                if let Some(endpoint) = endpoint::answering(folder)
+                    && is_meant_to_run(folder)?
+                {
+                    break endpoint;
+                }
+            }
+        }
+        if !deadline.pause() {
+            supervisor.into_iter().for_each(Supervisor::release);
+            return Err(EngineError::Unresponsive { waited: deadline.limit(), log: folder.log() });
+        }
+    };
+    let url = endpoint.url.clone();
+    observer(match supervisor {
+        Some(supervisor) => {
+            supervisor.release();
+            EngineEvent::Started { url, elapsed: deadline.elapsed() }
+        }
+        None => EngineEvent::Joined { url },
+    });
+    Ok(Engine { endpoint, folder: folder.clone(), users, engine_lock })
+}
+
+/// Whether a supervisor stands behind the engine that answers, and does not send it away.
+fn is_meant_to_run(folder: &DataFolder) -> Result<bool, EngineError> {
+    let serving = open_lock(&folder.file("serving.lock"))?;
+    Ok(matches!(serving.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}

@@ -1,0 +1,83 @@
+//! How an engine is to be started.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where an engine's data live, and the limits it is started with.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    pub(crate) data: DataPlace,
+    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) npm: PathBuf,
+    pub(crate) startup_timeout: Duration,
+    pub(crate) fetch_timeout: Duration,
+    pub(crate) memory_bytes_max: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum DataPlace {
+    Kept(PathBuf),
+    Ephemeral,
+}
+
+impl EngineOptions {
+    /// An engine on the data in `folder`, which is made if it is not there.
+    #[must_use]
+    pub fn at(folder: impl AsRef<Path>) -> Self {
+        Self::new(DataPlace::Kept(folder.as_ref().to_owned()))
+    }
+
+    /// An engine on a new temporary folder that is removed when its last user leaves.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self::new(DataPlace::Ephemeral)
+    }
+
+    fn new(data: DataPlace) -> Self {
+        Self {
+            data,
+            cache_dir: None,
+            npm: PathBuf::from("npm"),
+            startup_timeout: Duration::from_secs(60),
+            fetch_timeout: Duration::from_mins(20),
+            memory_bytes_max: 4 << 30,
+        }
+    }
+
+    /// Keeps the engine in this folder instead of `$BRIDGE_ENGINE_CACHE`, or `enhanced-token-bridge` in
+    /// `$XDG_CACHE_HOME` or `~/.cache`.
+    #[must_use]
+    pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(folder.into());
+        self
+    }
+
+    /// The npm program that fetches the engine; `npm` from the `PATH` if not given.
+    #[must_use]
+    pub fn npm(mut self, program: impl Into<PathBuf>) -> Self {
+        self.npm = program.into();
+        self
+    }
+
+    /// How long a start may take, waiting for other programs included, fetching not; 60 s if not given.
+    #[must_use]
+    pub fn startup_timeout(mut self, limit: Duration) -> Self {
+        self.startup_timeout = limit;
+        self
+    }
+
+    /// How long fetching may take; 20 minutes if not given.
+    #[must_use]
+    pub fn fetch_timeout(mut self, limit: Duration) -> Self {
+        self.fetch_timeout = limit;
+        self
+    }
+
+    /// How much memory the engine may use, in bytes; 4 GiB if not given. It holds for an engine that this
+    /// program starts, not for one that it shares.
+    #[must_use]
+    pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
+        self.memory_bytes_max = bytes;
+        self
+    }
+}

@@ -1,0 +1,250 @@
+//! A store in memory: the reference model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bridge_core::{
+    BridgeError, HostName, ResponseKey, ResponseUsage, ResponseVersion, SessionId, SummaryMetadata,
+    TokenCounts, TokenSummaryRecord,
+};
+
+use crate::store::{
+    BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
+};
+
+/// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared
+/// with, and good for tests and for programs that only need sums.
+#[derive(Debug, Default)]
+pub struct InMemoryStore {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    usage: BTreeMap<ResponseKey, Versioned>,
+    sources: BTreeMap<(HostName, PathBuf, SessionId), SourceRecord>,
+}
+
+/// A row with its stored version, which for a forced row is not the one its fields would give.
+#[derive(Debug)]
+struct Versioned {
+    row: ResponseUsage,
+    version: ResponseVersion,
+}
+
+impl InMemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl TokenStore for InMemoryStore {
+    async fn migrate(&self) -> Result<(), BridgeError> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), BridgeError> {
+        Ok(())
+    }
+
+    async fn upsert(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
+        let mut tables = self.tables();
+        for place in greatest_of_each_key(rows) {
+            outcomes[place] = tables.put(&rows[place], options.force);
+        }
+        Ok(outcomes)
+    }
+
+    async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
+        let mut tables = self.tables();
+        for record in records {
+            let place = (record.host.clone(), record.path.clone(), record.session.clone());
+            let known = tables.sources.get(&place).map(SourceRecord::version);
+            if known.is_none_or(|known| known <= record.version()) {
+                tables.sources.insert(place, record.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
+        Ok(sum(self.tables().admitted(filter)))
+    }
+
+    async fn breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        let tables = self.tables();
+        let mut groups: BTreeMap<String, Vec<&ResponseUsage>> = BTreeMap::new();
+        for row in tables.admitted(filter) {
+            groups.entry(name_of(row, dimension)).or_default().push(row);
+        }
+        let mut rows: Vec<BreakdownRow> = groups
+            .into_iter()
+            .map(|(name, rows)| BreakdownRow { name, totals: sum(rows.into_iter()) })
+            .collect();
+        if dimension != Dimension::Day {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.totals.counts.total()));
+        }
+        rows.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
+        Ok(rows)
+    }
+
+    async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        let tables = self.tables();
+        let mut sessions: BTreeMap<&SessionId, Vec<&ResponseUsage>> = BTreeMap::new();
+        for stored in tables.usage.values() {
+            sessions.entry(&stored.row.session).or_default().push(&stored.row);
+        }
+        sessions.retain(|session, rows| {
+            filter.sessions.as_ref().is_none_or(|wanted| wanted.contains(session))
+                && rows.iter().any(|row| filter.active.contains(row.time))
+        });
+        Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
+    }
+
+    async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
+        Ok(self.tables().admitted(filter).cloned().collect())
+    }
+}
+
+/// The places of the rows that count among these: of each key the greatest, of equal ones the first.
+pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
+    let mut greatest: BTreeMap<ResponseKey, usize> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        let known = greatest.entry(row.key).or_insert(place);
+        if row.version() > rows[*known].version() {
+            *known = place;
+        }
+    }
+    let mut places: Vec<usize> = greatest.into_values().collect();
+    places.sort_unstable();
+    places
+}
+
+/// What an upsert of `row` does where `stored` is the version stored under its key, and the version to write.
+pub(crate) fn decide(
+    row: &ResponseUsage,
+    stored: Option<ResponseVersion>,
+    force: bool,
+) -> (UpsertOutcome, Option<ResponseVersion>) {
+    let own = ResponseUsage { forced: 0, ..row.clone() }.version();
+    match stored {
+        None => (UpsertOutcome::New, Some(own)),
+        Some(stored) if own > stored => (UpsertOutcome::Replaced, Some(own)),
+        Some(stored) if !force || own == stored => (UpsertOutcome::Unchanged, None),
+        Some(stored) => (UpsertOutcome::Replaced, Some(stored.successor())),
+    }
+}
+
+impl Tables {
+    fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
+        let stored = self.usage.get(&row.key);
+        let same = stored
+            .is_some_and(|stored| ResponseUsage { forced: stored.row.forced, ..row.clone() } == stored.row);
+        let (outcome, version) = decide(row, stored.map(|stored| stored.version), force && !same);
+        if let Some(version) = version {
+            let row = ResponseUsage { forced: version.forced(), ..row.clone() };
+            self.usage.insert(row.key, Versioned { row, version });
+        }
+        outcome
+    }
+
+    fn admitted<'a>(&'a self, filter: &'a ResponseFilter) -> impl Iterator<Item = &'a ResponseUsage> {
+        self.usage.values().map(|stored| &stored.row).filter(|row| {
+            filter.time.contains(row.time)
+                && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
+        })
+    }
+
+    fn summary(
+        &self,
+        session: &SessionId,
+        rows: &[&ResponseUsage],
+        filter: &SummaryFilter,
+    ) -> TokenSummaryRecord {
+        let totals = sum(rows.iter().copied());
+        let sources: Vec<&SourceRecord> =
+            self.sources.values().filter(|source| source.session == *session).collect();
+        TokenSummaryRecord {
+            session_id: session.clone(),
+            projects: distinct(rows.iter().filter_map(|row| row.project.clone())),
+            models: distinct(rows.iter().filter_map(|row| row.model.clone())),
+            hosts: distinct(rows.iter().filter_map(|row| row.host.clone())),
+            first_time: rows.iter().map(|row| row.time).min().unwrap_or(bridge_core::Timestamp::MIN),
+            last_time: rows.iter().map(|row| row.time).max().unwrap_or(bridge_core::Timestamp::MIN),
+            counts: totals.counts,
+            total_tokens: totals.counts.total(),
+            responses: totals.responses,
+            responses_worth_tokens: totals.responses_worth_tokens,
+            finished_responses: totals.responses_worth_tokens - totals.unfinished_responses,
+            files: sources.len() as u64,
+            metadata: filter.include_metadata.then(|| metadata(&sources, totals.counts.total())),
+        }
+    }
+}
+
+fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
+    let mut metadata = SummaryMetadata::default();
+    let mut snapshot_tokens = 0;
+    for source in sources {
+        metadata.lines += source.lines;
+        metadata.bad_lines += source.bad_lines;
+        snapshot_tokens += source.snapshot_tokens;
+        for (category, tokens) in &source.content_categories {
+            *metadata.content_categories.entry(*category).or_default() += tokens;
+        }
+        if metadata.last_sync <= Some(source.read_at) {
+            metadata.last_sync = Some(source.read_at);
+            metadata.analysis_version.clone_from(&source.analysis_version);
+        }
+    }
+    metadata.accuracy_ratio = (snapshot_tokens > 0).then(|| total as f64 / snapshot_tokens as f64);
+    metadata
+}
+
+fn name_of(row: &ResponseUsage, dimension: Dimension) -> String {
+    let name = match dimension {
+        Dimension::Project => row.project.as_ref().map(ToString::to_string),
+        Dimension::Model => row.model.as_ref().map(ToString::to_string),
+        Dimension::Host => row.host.as_ref().map(ToString::to_string),
+        Dimension::Session => Some(row.session.to_string()),
+        Dimension::Day => Some(row.time.date()),
+    };
+    name.unwrap_or_default()
+}
+
+fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a ResponseUsage>) -> StoreTotals {
+    let mut totals = StoreTotals::default();
+    let mut sessions = BTreeSet::new();
+    let add = |sum: &mut u64, count: u64| *sum = sum.saturating_add(count);
+    for row in rows {
+        totals.responses += 1;
+        totals.responses_worth_tokens += u64::from(!row.counts.is_zero());
+        totals.unfinished_responses += u64::from(!row.counts.is_zero() && !row.finished);
+        let TokenCounts { input, output, cache_creation, cache_read } = row.counts;
+        add(&mut totals.counts.input, input);
+        add(&mut totals.counts.output, output);
+        add(&mut totals.counts.cache_creation, cache_creation);
+        add(&mut totals.counts.cache_read, cache_read);
+        sessions.insert(&row.session);
+    }
+    totals.sessions = sessions.len() as u64;
+    totals
+}

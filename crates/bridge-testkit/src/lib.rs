@@ -1,0 +1,1 @@
+//! Reference analyzer, history generator, fault proxy and engine fixture for tests and benches

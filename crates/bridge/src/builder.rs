@@ -1,0 +1,115 @@
+//! The bridge's handle and how it is built.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bridge_analysis::AnalyzerOptions;
+use bridge_cache::{BridgeCache, CacheOptions};
+use bridge_core::{AnalysisValidator, Clock, SystemClock, ValidatorOptions};
+use bridge_storage::TokenStore;
+
+/// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
+///
+/// A thin handle: cheap to clone, `Send` and `Sync`.
+#[derive(Debug, Clone)]
+pub struct EnhancedTokenDatabaseBridge {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handle's clones share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) sources: Vec<PathBuf>,
+    pub(crate) analyzer: AnalyzerOptions,
+    pub(crate) validator: Option<AnalysisValidator>,
+    pub(crate) cache: BridgeCache,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// Begins to build a bridge to this store.
+    pub fn builder(store: Arc<dyn TokenStore>) -> BridgeBuilder {
+        BridgeBuilder {
+            store,
+            sources: Vec::new(),
+            analyzer: AnalyzerOptions::default(),
+            validation: true,
+            cache: CacheOptions::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The store that the bridge writes to.
+    #[must_use]
+    pub fn token_store(&self) -> &Arc<dyn TokenStore> {
+        &self.inner.store
+    }
+
+    /// How often the cache could answer.
+    #[must_use]
+    pub fn cache_figures(&self) -> bridge_cache::CacheFigures {
+        self.inner.cache.figures()
+    }
+}
+
+/// Builds an [`EnhancedTokenDatabaseBridge`].
+#[derive(Debug)]
+#[must_use]
+pub struct BridgeBuilder {
+    store: Arc<dyn TokenStore>,
+    sources: Vec<PathBuf>,
+    analyzer: AnalyzerOptions,
+    validation: bool,
+    cache: CacheOptions,
+    clock: Arc<dyn Clock>,
+}
+
+impl BridgeBuilder {
+    /// The folders (or single files) with the transcripts. Without any, the client's usual places.
+    pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// How transcripts are analysed.
+    pub fn analyzer(mut self, options: AnalyzerOptions) -> Self {
+        self.analyzer = options;
+        self
+    }
+
+    /// Whether analyses are validated before they are stored. On by default.
+    pub fn enable_validation(mut self, validation: bool) -> Self {
+        self.validation = validation;
+        self
+    }
+
+    /// The limits of the cache of summaries.
+    pub fn cache(mut self, options: CacheOptions) -> Self {
+        self.cache = options;
+        self
+    }
+
+    /// The clock that tells "now".
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The bridge.
+    #[must_use]
+    pub fn build(self) -> EnhancedTokenDatabaseBridge {
+        let clock = Arc::clone(&self.clock);
+        let validator = self.validation.then(|| AnalysisValidator::new(ValidatorOptions::default(), clock));
+        EnhancedTokenDatabaseBridge {
+            inner: Arc::new(Inner {
+                store: self.store,
+                sources: self.sources,
+                analyzer: self.analyzer,
+                validator,
+                cache: BridgeCache::new(&self.cache),
+                clock: self.clock,
+            }),
+        }
+    }
+}

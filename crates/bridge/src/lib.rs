@@ -1,0 +1,51 @@
+//! Counts the tokens of AI coding sessions exactly, stores them in ClickHouse exactly once, and reads them
+//! back: the facade that composes analysis, storage and cache.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! use std::sync::Arc;
+//!
+//! use bridge::storage::InMemoryStore;
+//! use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let line = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":32}}}"#;
+//! # std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n"))?;
+//! // A `ClickHouseStore` in earnest.
+//! let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+//!     .sources([folder.path()])
+//!     .build();
+//! let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+//! assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
+//!
+//! // Again: the store is a join, so nothing is counted twice.
+//! let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+//! assert_eq!((result.total_tokens_stored, result.new_responses), (42, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
+//! with the feature `embedded`, `embedded`.
+
+mod backfill;
+mod builder;
+mod lookup;
+mod memory;
+mod sources;
+mod store;
+
+pub use bridge_analysis as analysis;
+pub use bridge_cache as cache;
+pub use bridge_core as core;
+#[cfg(feature = "embedded")]
+pub use bridge_embedded as embedded;
+pub use bridge_storage as storage;
+
+pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
+pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use memory::peak_memory_mib;
+pub use store::StoreOptions;

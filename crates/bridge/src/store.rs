@@ -1,0 +1,170 @@
+//! Storing analyses.
+
+use bridge_core::{
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, ValidationResult,
+    Violation,
+};
+use bridge_storage::{UpsertOptions, UpsertOutcome};
+
+use crate::EnhancedTokenDatabaseBridge;
+
+/// How an analysis is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The session that the analysis must be of.
+    pub session_id: Option<SessionId>,
+    /// Replace stored rows even by lesser ones: the one way in which a figure goes down.
+    pub force_update: bool,
+}
+
+impl StoreOptions {
+    fn upsert(&self) -> UpsertOptions {
+        let options = UpsertOptions::default().with_run_id(fastrand::u128(1..));
+        if self.force_update { options.forced() } else { options }
+    }
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// Stores an analysis: joins its responses into the store. What is there already is not written again.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Validation`] with every violation, and then nothing of it is stored;
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
+    pub async fn store_enhanced_analysis(
+        &self,
+        analysis: &EnhancedTokenAnalysis,
+        options: &StoreOptions,
+    ) -> Result<BridgeResult, BridgeError> {
+        let watch = Stopwatch::start();
+        self.validate(analysis, options.session_id.as_ref())?;
+        let outcomes = self.upsert(&analysis.rows(), &options.upsert()).await?;
+        Ok(result_of(analysis, &outcomes, &watch))
+    }
+
+    /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided). The
+    /// results stand in the order of the analyses; one that is rejected or fails does not keep back the others.
+    pub async fn batch_store_analyses(
+        &self,
+        analyses: &[EnhancedTokenAnalysis],
+        batch_size: usize,
+    ) -> Vec<BridgeResult> {
+        let mut results = Vec::with_capacity(analyses.len());
+        let mut batch = Batch::default();
+        for analysis in analyses {
+            match self.validate(analysis, None) {
+                Ok(()) => batch.add(analysis, results.len()),
+                Err(error) => {
+                    results.push(failed(analysis, &error));
+                    continue;
+                }
+            }
+            // Its place is taken now and its result filled in when the batch is stored.
+            results.push(failed(
+                analysis,
+                &BridgeError::Backfill { message: "not attempted".to_owned(), source: None },
+            ));
+            if batch.rows.len() >= batch_size.max(1) {
+                self.store_batch(std::mem::take(&mut batch), &mut results).await;
+            }
+        }
+        self.store_batch(batch, &mut results).await;
+        results
+    }
+
+    async fn store_batch(&self, batch: Batch<'_>, results: &mut [BridgeResult]) {
+        if batch.rows.is_empty() {
+            return;
+        }
+        let watch = Stopwatch::start();
+        let outcomes = self.upsert(&batch.rows, &StoreOptions::default().upsert()).await;
+        let mut start = 0;
+        for (place, analysis, rows) in batch.parts {
+            results[place] = match &outcomes {
+                Ok(outcomes) => result_of(analysis, &outcomes[start..start + rows], &watch),
+                Err(error) => failed(analysis, error),
+            };
+            start += rows;
+        }
+    }
+
+    /// Joins rows into the store; no summary that was read before is served afterwards.
+    pub(crate) async fn upsert(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        self.inner.cache.invalidate();
+        let outcomes = self.inner.store.upsert(rows, options).await;
+        self.inner.cache.invalidate();
+        outcomes
+    }
+
+    fn validate(
+        &self,
+        analysis: &EnhancedTokenAnalysis,
+        session: Option<&SessionId>,
+    ) -> Result<(), BridgeError> {
+        let mut result = match &self.inner.validator {
+            Some(validator) => validator.validate_analysis(analysis),
+            None => ValidationResult::default(),
+        };
+        if let Some(session) = session.filter(|session| **session != analysis.session_id) {
+            result.violations.push(Violation {
+                field: "session_id".to_owned(),
+                rule: "session",
+                message: format!("{} is not the session asked for, {session}", analysis.session_id),
+            });
+        }
+        if result.is_valid() {
+            return Ok(());
+        }
+        Err(BridgeError::Validation { session: analysis.session_id.to_string(), result })
+    }
+}
+
+/// Analyses that are stored by one insert.
+#[derive(Default)]
+struct Batch<'a> {
+    rows: Vec<ResponseUsage>,
+    /// For each analysis the place of its result and how many of the rows are its.
+    parts: Vec<(usize, &'a EnhancedTokenAnalysis, usize)>,
+}
+
+impl<'a> Batch<'a> {
+    fn add(&mut self, analysis: &'a EnhancedTokenAnalysis, place: usize) {
+        let rows = analysis.rows();
+        self.parts.push((place, analysis, rows.len()));
+        self.rows.extend(rows);
+    }
+}
+
+fn result_of(
+    analysis: &EnhancedTokenAnalysis,
+    outcomes: &[UpsertOutcome],
+    watch: &Stopwatch,
+) -> BridgeResult {
+    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
+    let new = count(UpsertOutcome::New);
+    BridgeResult {
+        success: true,
+        records_stored: new + count(UpsertOutcome::Replaced),
+        new_responses: new,
+        total_tokens: analysis.calculated_total_tokens,
+        processing_time: watch.elapsed(),
+        errors: Vec::new(),
+        session_id: Some(analysis.session_id.clone()),
+    }
+}
+
+fn failed(analysis: &EnhancedTokenAnalysis, error: &BridgeError) -> BridgeResult {
+    BridgeResult {
+        success: false,
+        records_stored: 0,
+        new_responses: 0,
+        total_tokens: analysis.calculated_total_tokens,
+        processing_time: std::time::Duration::ZERO,
+        errors: vec![error.to_string()],
+        session_id: Some(analysis.session_id.clone()),
+    }
+}
