@@ -1,12 +1,19 @@
 //! Stores token usage exactly once, behind the [`TokenStore`] trait.
 //!
 //! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
-//! and however often. [`InMemoryStore`] is the reference model.
+//! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 
+mod clickhouse;
 mod memory;
+mod retry;
 mod store;
 
+pub use clickhouse::{
+    BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
+    PooledConnection,
+};
 pub use memory::InMemoryStore;
+pub use retry::RetryPolicy;
 pub use store::{
     BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

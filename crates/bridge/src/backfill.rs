@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, usual_roots,
+    AnalysisProgress, AnalyzerOptions, Discovery, History, analyze_files, discover, usual_roots,
 };
 use bridge_core::{
     AnalysisId, BackfillResult, BridgeError, EnhancedTokenAnalysis, HostName, ResponseUsage, SessionId,
@@ -119,43 +119,65 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         options: BackfillOptions,
     ) -> Result<BackfillResult, BridgeError> {
+        let (mut run, reading) = self.begin(&options).await?;
+        let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
+        let (sender, receiver) = mpsc::channel(1);
+        let progress = Arc::clone(&run.analysis);
+        let analysis = tokio::task::spawn_blocking(move || reading.run(&progress, Some(&sender)));
+        if let Err(error) = run.store_all(receiver).await {
+            let message = format!("stopped after {} rows were stored", run.state.rows);
+            return Err(BridgeError::Backfill { message, source: Some(Box::new(error)) });
+        }
+        let history = analysis.await.map_err(stopped)?;
+        run.finish(&history)
+    }
+
+    /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
+    /// [`History::errors`].
+    pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
+        let (mut run, reading) = self.begin(&options).await?;
+        let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
+        let progress = Arc::clone(&run.analysis);
+        let mut analysis = tokio::task::spawn_blocking(move || reading.run(&progress, None));
+        let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+        loop {
+            tokio::select! {
+                history = &mut analysis => {
+                    run.report(BackfillPhase::Done);
+                    return history.map_err(stopped);
+                }
+                _ = ticks.tick() => run.report(BackfillPhase::Reading),
+            }
+        }
+    }
+
+    async fn begin(&self, options: &BackfillOptions) -> Result<(Run<'_>, Reading), BridgeError> {
         let watch = Stopwatch::start();
-        let range = TimeRange { start: options.start_date, end: options.end_date };
         let roots = self.source_roots();
         let found = tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(stopped)?;
-        let (files, bytes) = (found.files.len() as u64, found.bytes());
         let state = BackfillProgress {
             phase: BackfillPhase::Reading,
             files: 0,
-            files_total: files,
+            files_total: found.files.len() as u64,
             bytes: 0,
-            bytes_total: bytes,
+            bytes_total: found.bytes(),
             tokens: 0,
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        let mut run = Run::new(self, &options, state, watch);
-        let analysis_progress = Arc::clone(&run.analysis);
-        let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
-
-        let (sender, receiver) = mpsc::channel(1);
+        let range = TimeRange { start: options.start_date, end: options.end_date };
         let reading = Reading {
-            files: found.files,
+            found,
             batch_size: options.batch_size.max(1),
             range,
             analyzer: self.inner.analyzer.clone(),
             read_at: self.inner.clock.now(),
         };
-        let analysis = tokio::task::spawn_blocking(move || reading.run(&analysis_progress, &sender));
-        let stored = run.store_all(receiver).await;
-        if let Err(error) = stored {
-            run.analysis.cancel();
-            let message = format!("stopped after {} rows were sent to the store", run.state.rows);
-            return Err(BridgeError::Backfill { message, source: Some(Box::new(error)) });
-        }
-        let mut history = analysis.await.map_err(stopped)?;
-        found.errors.into_iter().for_each(|error| history.fail(error));
-        run.finish(&history, &range)
+        Ok((Run::new(self, options, range, state, watch), reading))
     }
 
     /// The folders given, else the client's usual places.
@@ -175,7 +197,7 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
 
 /// The reading half: runs on a blocking thread (and its own workers).
 struct Reading {
-    files: Vec<SourceFile>,
+    found: Discovery,
     batch_size: usize,
     range: TimeRange,
     analyzer: AnalyzerOptions,
@@ -183,14 +205,16 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(self, progress: &AnalysisProgress, found: &mpsc::Sender<Found>) -> History {
+    /// Reads everything and hands over what was found, batch by batch, where somebody stores it.
+    fn run(self, progress: &AnalysisProgress, storing: Option<&mpsc::Sender<Found>>) -> History {
         let mut history = History::default();
+        self.found.errors.into_iter().for_each(|error| history.fail(error));
         let unknown = || HostName::new("unknown").expect("a constant is a name");
         let host = self.analyzer.host.clone().unwrap_or_else(unknown);
-        for batch in self.files.chunks(self.batch_size) {
+        for batch in self.found.files.chunks(self.batch_size) {
             let mut sources = Vec::new();
             analyze_files(batch, &self.analyzer, progress, |file, error| {
-                if file.complete {
+                if file.complete && storing.is_some() {
                     sources.extend(source_records(&file, &host, self.read_at));
                 }
                 history.absorb(file);
@@ -200,18 +224,22 @@ impl Reading {
             });
             // A winner may yet move out of the range, so a limited backfill stores when all is read; and what
             // it stores does not stand for whole files, so it records none.
-            if self.range.is_all() {
+            if let Some(storing) = storing
+                && self.range.is_all()
+            {
                 let batch = Found { rows: history.take_changed(), sources };
-                if found.blocking_send(batch).is_err() {
+                if storing.blocking_send(batch).is_err() {
                     return history;
                 }
             }
         }
-        if !self.range.is_all() {
+        if let Some(storing) = storing
+            && !self.range.is_all()
+        {
             let mut rows = history.take_changed();
             rows.retain(|row| self.range.contains(row.time));
             // Nobody listens only when the backfill was dropped.
-            let _ = found.blocking_send(Found { rows, sources: Vec::new() });
+            let _ = storing.blocking_send(Found { rows, sources: Vec::new() });
         }
         history
     }
@@ -222,6 +250,7 @@ struct Run<'a> {
     bridge: &'a EnhancedTokenDatabaseBridge,
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
+    range: TimeRange,
     state: BackfillProgress,
     watch: Stopwatch,
     upsert: UpsertOptions,
@@ -234,6 +263,7 @@ impl<'a> Run<'a> {
     fn new(
         bridge: &'a EnhancedTokenDatabaseBridge,
         options: &BackfillOptions,
+        range: TimeRange,
         state: BackfillProgress,
         watch: Stopwatch,
     ) -> Self {
@@ -241,6 +271,7 @@ impl<'a> Run<'a> {
             bridge,
             callback: options.progress.clone(),
             analysis: Arc::new(AnalysisProgress::default()),
+            range,
             state,
             watch,
             upsert: UpsertOptions::default().with_run_id(fastrand::u128(1..)),
@@ -321,9 +352,9 @@ impl<'a> Run<'a> {
         callback(&self.state);
     }
 
-    fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {
+    fn finish(mut self, history: &History) -> Result<BackfillResult, BridgeError> {
         self.report(BackfillPhase::Done);
-        let figures = history.figures(range).map_err(|overflow| BridgeError::Backfill {
+        let figures = history.figures(&self.range).map_err(|overflow| BridgeError::Backfill {
             message: "the totals cannot be summed".to_owned(),
             source: Some(Box::new(overflow)),
         })?;
@@ -331,7 +362,7 @@ impl<'a> Run<'a> {
         let rejected = |(session, why)| format!("the analysis of session {session} is not valid: {why}");
         errors.extend(self.rejected.iter().map(rejected));
         let stored = history.responses().filter(|response| {
-            range.contains(response.time) && !self.rejected.contains_key(&response.session)
+            self.range.contains(response.time) && !self.rejected.contains_key(&response.session)
         });
         let mut result = BackfillResult {
             success: errors.is_empty(),

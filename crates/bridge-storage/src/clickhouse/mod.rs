@@ -1,0 +1,140 @@
+//! The store in ClickHouse, over HTTP with the official client.
+
+mod failure;
+mod options;
+mod pool;
+mod query;
+mod rows;
+mod schema;
+mod source_rows;
+mod write;
+
+use ::clickhouse::Client;
+use async_trait::async_trait;
+use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+
+pub use options::ClickHouseOptions;
+pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+
+use crate::retry::execute_with_retry;
+use crate::store::{
+    BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
+};
+use failure::{bridge_error, timed_out};
+use schema::MigrationError;
+
+/// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
+#[derive(Debug)]
+pub struct ClickHouseStore {
+    pool: BridgeConnectionPool,
+    options: ClickHouseOptions,
+}
+
+impl ClickHouseStore {
+    /// A store at this server. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// The pool cannot be made.
+    pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
+        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
+    }
+
+    /// The pool of connections.
+    #[must_use]
+    pub fn pool(&self) -> &BridgeConnectionPool {
+        &self.pool
+    }
+
+    /// Runs a call on a connection, with the time limit, trying again where that may help.
+    async fn call<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Client) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        execute_with_retry(&self.options.retry, || async {
+            let connection = self.pool.acquire_connection().await?;
+            let client = connection.client().clone();
+            let limit = self.options.operation_timeout;
+            let error = match tokio::time::timeout(limit, work(client)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
+                Err(_) => timed_out(operation, &self.options.host, limit),
+            };
+            connection.mark_failed();
+            Err(error)
+        })
+        .await
+    }
+}
+
+/// An error that a call on a connection may end in.
+trait IntoBridgeError {
+    fn into_bridge_error(self, operation: &'static str, host: &str) -> BridgeError;
+}
+
+impl IntoBridgeError for clickhouse::error::Error {
+    fn into_bridge_error(self, operation: &'static str, host: &str) -> BridgeError {
+        bridge_error(operation, host, self)
+    }
+}
+
+impl IntoBridgeError for MigrationError {
+    fn into_bridge_error(self, operation: &'static str, host: &str) -> BridgeError {
+        match self {
+            Self::Client(error) => bridge_error(operation, host, error),
+            Self::Schema(error) => error,
+        }
+    }
+}
+
+#[async_trait]
+impl TokenStore for ClickHouseStore {
+    async fn migrate(&self) -> Result<(), BridgeError> {
+        let database = &self.options.database;
+        self.call("migrate", |client| async move { schema::migrate(&client, database).await }).await
+    }
+
+    async fn ping(&self) -> Result<(), BridgeError> {
+        self.call("ping", |client| async move { client.query("SELECT 1").fetch_one::<u8>().await.map(drop) })
+            .await
+    }
+
+    async fn upsert(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        self.upsert_rows(rows, options).await
+    }
+
+    async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
+        self.insert_sources(records).await
+    }
+
+    async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
+        self.read_totals(filter).await
+    }
+
+    async fn breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        self.read_breakdown(dimension, filter, limit).await
+    }
+
+    async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        self.read_summaries(filter).await
+    }
+
+    async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
+        self.read_responses(filter).await
+    }
+}

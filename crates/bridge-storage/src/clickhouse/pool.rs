@@ -1,0 +1,147 @@
+//! Connections to ClickHouse.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ::clickhouse::{Client, Compression};
+use bridge_core::{BridgeError, ConnectionKind, RetryHistory};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::failure::{bridge_error, timed_out};
+use super::options::ClickHouseOptions;
+
+/// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
+/// handed out again.
+#[derive(Debug)]
+pub struct BridgeConnectionPool {
+    pool: Pool<Connector>,
+    host: String,
+}
+
+/// A connection of the pool; dropping it gives it back.
+pub type PooledConnection = Object<Connector>;
+
+/// A connection that was idle for longer is checked before it is used.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+impl BridgeConnectionPool {
+    /// A pool for these options. Connects when it must.
+    pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
+        let connector = Connector { options: options.clone() };
+        let pool = Pool::builder(connector)
+            .max_size(options.pool_size)
+            .wait_timeout(Some(options.operation_timeout))
+            .recycle_timeout(Some(options.connect_timeout))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| BridgeError::Backfill { message: error.to_string(), source: None })?;
+        Ok(Self { pool, host: options.host.clone() })
+    }
+
+    /// A checked connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::PoolExhausted`] where none became free in time.
+    pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            _ => BridgeError::Connection {
+                operation: "acquire a connection",
+                host: self.host.clone(),
+                kind: ConnectionKind::PoolExhausted,
+                history: RetryHistory::default(),
+                source: None,
+            },
+        })
+    }
+
+    /// Gives a connection back. Dropping it does the same.
+    pub fn release_connection(&self, connection: PooledConnection) {
+        drop(connection);
+    }
+}
+
+/// Makes and checks connections.
+#[derive(Debug)]
+pub struct Connector {
+    options: ClickHouseOptions,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct ClickHouseConnection {
+    client: ClientWithoutSecrets,
+    failed: AtomicBool,
+}
+
+/// The client's own `Debug` is not relied on to keep the password back.
+struct ClientWithoutSecrets(Client);
+
+impl std::fmt::Debug for ClientWithoutSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl ClickHouseConnection {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client.0
+    }
+
+    /// The next user gets a connection that was checked.
+    pub(crate) fn mark_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Manager for Connector {
+    type Type = ClickHouseConnection;
+    type Error = BridgeError;
+
+    async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
+        let client = ClientWithoutSecrets(client(&self.options));
+        Ok(ClickHouseConnection { client, failed: AtomicBool::new(false) })
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut ClickHouseConnection,
+        metrics: &Metrics,
+    ) -> RecycleResult<BridgeError> {
+        if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {
+            return Ok(());
+        }
+        ping(connection.client(), &self.options).await.map_err(RecycleError::Backend)?;
+        connection.failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+pub(crate) async fn ping(client: &Client, options: &ClickHouseOptions) -> Result<(), BridgeError> {
+    let answer = tokio::time::timeout(options.connect_timeout, client.query("SELECT 1").fetch_one::<u8>());
+    match answer.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(bridge_error("ping", &options.host, error)),
+        Err(_) => Err(timed_out("ping", &options.host, options.connect_timeout)),
+    }
+}
+
+fn client(options: &ClickHouseOptions) -> Client {
+    let mut connector = HttpConnector::new();
+    // Without it a single row's p99 is 50 ms instead of 4.
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(options.connect_timeout));
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(2))
+        .build(connector);
+    Client::with_http_client(http)
+        .with_url(&options.endpoint)
+        .with_user(&options.user)
+        .with_password(&options.password)
+        .with_compression(Compression::Lz4)
+        .with_setting("max_query_size", "67108864")
+        .with_setting("max_execution_time", options.operation_timeout.as_secs().max(1).to_string())
+}

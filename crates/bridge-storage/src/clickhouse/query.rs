@@ -1,0 +1,189 @@
+//! Reading: exact, with `FINAL`, each answer from one moment.
+
+use ::clickhouse::Row;
+use ::clickhouse::query::Query;
+use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord};
+use serde::Deserialize;
+
+use super::ClickHouseStore;
+use super::rows::{USAGE_COLUMNS, UsageRow};
+use super::source_rows::{SUMMARY_COLUMNS, SummaryRow};
+use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+
+const WORTH_TOKENS: &str = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
+
+#[derive(Debug, Row, Deserialize)]
+struct TotalsRow {
+    name: String,
+    responses: u64,
+    responses_worth_tokens: u64,
+    unfinished_responses: u64,
+    sessions: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_tokens: u64,
+    cache_read_tokens: u64,
+}
+
+impl From<TotalsRow> for BreakdownRow {
+    fn from(row: TotalsRow) -> Self {
+        let totals = StoreTotals {
+            responses: row.responses,
+            responses_worth_tokens: row.responses_worth_tokens,
+            unfinished_responses: row.unfinished_responses,
+            sessions: row.sessions,
+            counts: TokenCounts {
+                input: row.input_tokens,
+                output: row.output_tokens,
+                cache_creation: row.cache_creation_tokens,
+                cache_read: row.cache_read_tokens,
+            },
+        };
+        Self { name: row.name, totals }
+    }
+}
+
+/// The sums over `token_usage`, by the expression `name`. The inner names differ from the columns', which
+/// the sums would otherwise stand for.
+fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
+    format!(
+        "SELECT name, responses, worth AS responses_worth_tokens, unfinished AS unfinished_responses, sessions,
+            i AS input_tokens, o AS output_tokens, c AS cache_creation_tokens, r AS cache_read_tokens
+        FROM (
+            SELECT {name} AS name, count() AS responses, countIf({WORTH_TOKENS}) AS worth,
+                countIf({WORTH_TOKENS} AND NOT finished) AS unfinished, uniqExact(session_id) AS sessions,
+                sum(input_tokens) AS i, sum(output_tokens) AS o, sum(cache_creation_tokens) AS c,
+                sum(cache_read_tokens) AS r
+            FROM token_usage FINAL {conditions} {rest})",
+        conditions = conditions(filter),
+    )
+}
+
+/// The conditions of a filter, with a `?` for each value that [`bind`] gives.
+fn conditions(filter: &ResponseFilter) -> String {
+    let mut conditions = time_conditions(&filter.time);
+    if filter.sessions.is_some() {
+        conditions.push("session_id IN ?");
+    }
+    if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) }
+}
+
+fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
+    let mut conditions = Vec::new();
+    if time.start.is_some() {
+        conditions.push("time >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')");
+    }
+    if time.end.is_some() {
+        conditions.push("time < fromUnixTimestamp64Milli(toInt64(?), 'UTC')");
+    }
+    conditions
+}
+
+fn bind(mut query: Query, time: &TimeRange, sessions: Option<&Vec<SessionId>>) -> Query {
+    for end in [time.start, time.end].into_iter().flatten() {
+        query = query.bind(end.as_millis());
+    }
+    match sessions {
+        Some(sessions) => query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()),
+        None => query,
+    }
+}
+
+impl ClickHouseStore {
+    pub(super) async fn read_totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
+        let rows = self.read_sums("read totals", &sums("''", filter, ""), filter).await?;
+        Ok(rows.into_iter().next().map(|row| row.totals).unwrap_or_default())
+    }
+
+    pub(super) async fn read_breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        let name = match dimension {
+            Dimension::Project => "toString(project)",
+            Dimension::Model => "toString(model)",
+            Dimension::Host => "toString(host)",
+            Dimension::Session => "session_id",
+            Dimension::Day => "toString(toDate(time, 'UTC'))",
+        };
+        let order = if dimension == Dimension::Day { "name" } else { "i + o + c + r DESC, name" };
+        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        let query = sums(name, filter, &format!("GROUP BY name ORDER BY {order}{limit}"));
+        self.read_sums("read a breakdown", &query, filter).await
+    }
+
+    async fn read_sums(
+        &self,
+        operation: &'static str,
+        query: &str,
+        filter: &ResponseFilter,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<TotalsRow> =
+            self.read(operation, query, &filter.time, filter.sessions.as_ref()).await?;
+        Ok(rows.into_iter().map(BreakdownRow::from).collect())
+    }
+
+    pub(super) async fn read_summaries(
+        &self,
+        filter: &SummaryFilter,
+    ) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let mut outer = Vec::new();
+        let active = time_conditions(&filter.active);
+        let active = format!(
+            "session_id IN (SELECT session_id FROM token_usage FINAL WHERE {})",
+            active.join(" AND ")
+        );
+        if !filter.active.is_all() {
+            outer.push(active.as_str());
+        }
+        if filter.sessions.is_some() {
+            outer.push("session_id IN ?");
+        }
+        let condition =
+            if outer.is_empty() { String::new() } else { format!("WHERE {}", outer.join(" AND ")) };
+        let query =
+            format!("SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id");
+        let rows: Vec<SummaryRow> =
+            self.read("read summaries", &query, &filter.active, filter.sessions.as_ref()).await?;
+        rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
+    }
+
+    pub(super) async fn read_responses(
+        &self,
+        filter: &ResponseFilter,
+    ) -> Result<Vec<ResponseUsage>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let conditions = conditions(filter);
+        let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {conditions} ORDER BY key");
+        let rows: Vec<UsageRow> =
+            self.read("read responses", &query, &filter.time, filter.sessions.as_ref()).await?;
+        rows.into_iter().map(UsageRow::into_response).collect()
+    }
+
+    async fn read<T>(
+        &self,
+        operation: &'static str,
+        query: &str,
+        time: &TimeRange,
+        sessions: Option<&Vec<SessionId>>,
+    ) -> Result<Vec<T>, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.call(operation, |client| async move {
+            let query = client.with_database(&self.options.database).query(query);
+            bind(query, time, sessions).fetch_all::<T>().await
+        })
+        .await
+    }
+}

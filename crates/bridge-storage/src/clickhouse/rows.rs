@@ -1,0 +1,143 @@
+//! Rows as they travel.
+
+use ::clickhouse::Row;
+use ::clickhouse::types::UInt256;
+use bridge_core::{
+    AgentId, BridgeError, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
+    ResponseKey, ResponseUsage, ResponseVersion, ServiceTier, SessionId, Timestamp, TokenCounts,
+};
+use serde::{Deserialize, Serialize};
+use serde_repr::{Deserialize_repr, Serialize_repr};
+
+use super::failure::corrupt;
+
+/// A row of `token_usage`, without the time of storing, which the database sets.
+#[derive(Debug, Clone, Row, Serialize, Deserialize)]
+pub(crate) struct UsageRow {
+    key: u128,
+    session_id: String,
+    time: i64,
+    model: String,
+    project: String,
+    host: String,
+    agent: String,
+    service_tier: String,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_tokens: u64,
+    cache_read_tokens: u64,
+    cache_creation_5m_tokens: u64,
+    cache_creation_1h_tokens: u64,
+    finished: bool,
+    sidechain: bool,
+    nested: bool,
+    forked: bool,
+    origin: StoredOrigin,
+    version: UInt256,
+    run_id: u128,
+}
+
+/// The columns of [`UsageRow`].
+pub(crate) const USAGE_COLUMNS: &str = "key, session_id, time, model, project, host, agent, service_tier, \
+     input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, cache_creation_5m_tokens, \
+     cache_creation_1h_tokens, finished, sidechain, nested, forked, origin, version, run_id";
+
+#[derive(Debug, Clone, Copy, Serialize_repr, Deserialize_repr)]
+#[repr(i8)]
+enum StoredOrigin {
+    Assistant = 0,
+    Nested = 1,
+    Iterations = 2,
+    Advisor = 3,
+    Summed = 4,
+}
+
+/// The version under a key.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct StoredVersion {
+    pub(crate) key: u128,
+    pub(crate) version: UInt256,
+}
+
+pub(crate) fn response_version(version: UInt256) -> ResponseVersion {
+    ResponseVersion::from_le_bytes(version.to_le_bytes())
+}
+
+impl UsageRow {
+    pub(crate) fn new(row: &ResponseUsage, version: ResponseVersion, run_id: u128) -> Self {
+        fn text<T: AsRef<str>>(name: Option<&T>) -> String {
+            name.map(|name| name.as_ref().to_owned()).unwrap_or_default()
+        }
+        Self {
+            key: row.key.0,
+            session_id: row.session.as_str().to_owned(),
+            time: row.time.as_millis(),
+            model: text(row.model.as_ref()),
+            project: text(row.project.as_ref()),
+            host: text(row.host.as_ref()),
+            agent: text(row.agent.as_ref()),
+            service_tier: text(row.service_tier.as_ref()),
+            input_tokens: row.counts.input,
+            output_tokens: row.counts.output,
+            cache_creation_tokens: row.counts.cache_creation,
+            cache_read_tokens: row.counts.cache_read,
+            cache_creation_5m_tokens: row.cache_creation_5m,
+            cache_creation_1h_tokens: row.cache_creation_1h,
+            finished: row.finished,
+            sidechain: row.sidechain,
+            nested: row.nested,
+            forked: row.forked,
+            origin: match row.origin {
+                Origin::Assistant => StoredOrigin::Assistant,
+                Origin::Nested => StoredOrigin::Nested,
+                Origin::Iterations => StoredOrigin::Iterations,
+                Origin::Advisor => StoredOrigin::Advisor,
+                Origin::Summed => StoredOrigin::Summed,
+            },
+            version: UInt256::from_le_bytes(version.to_le_bytes()),
+            run_id,
+        }
+    }
+
+    /// The response that the row was written for.
+    pub(crate) fn into_response(self) -> Result<ResponseUsage, BridgeError> {
+        fn name<T: std::str::FromStr<Err = InvalidText>>(text: &str) -> Result<Option<T>, InvalidText> {
+            if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+        }
+        let key = ResponseKey(self.key);
+        let unreadable =
+            |why: &dyn std::fmt::Display| corrupt("read responses", format!("response {key}: {why}"));
+        let text = |error: InvalidText| unreadable(&error);
+        let time = |error: InvalidTimestamp| unreadable(&error);
+        Ok(ResponseUsage {
+            key,
+            session: SessionId::new(self.session_id).map_err(text)?,
+            time: Timestamp::from_millis(self.time).map_err(time)?,
+            model: name::<ModelName>(&self.model).map_err(text)?,
+            project: name::<ProjectName>(&self.project).map_err(text)?,
+            host: name::<HostName>(&self.host).map_err(text)?,
+            agent: name::<AgentId>(&self.agent).map_err(text)?,
+            service_tier: name::<ServiceTier>(&self.service_tier).map_err(text)?,
+            counts: TokenCounts {
+                input: self.input_tokens,
+                output: self.output_tokens,
+                cache_creation: self.cache_creation_tokens,
+                cache_read: self.cache_read_tokens,
+            },
+            cache_creation_5m: self.cache_creation_5m_tokens,
+            cache_creation_1h: self.cache_creation_1h_tokens,
+            finished: self.finished,
+            sidechain: self.sidechain,
+            nested: self.nested,
+            forked: self.forked,
+            origin: match self.origin {
+                StoredOrigin::Assistant => Origin::Assistant,
+                StoredOrigin::Nested => Origin::Nested,
+                StoredOrigin::Iterations => Origin::Iterations,
+                StoredOrigin::Advisor => Origin::Advisor,
+                StoredOrigin::Summed => Origin::Summed,
+            },
+            forced: response_version(self.version).forced(),
+        })
+    }
+}

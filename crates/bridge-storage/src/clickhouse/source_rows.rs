@@ -1,0 +1,149 @@
+//! Rows of `source_files` and of the summaries' view as they travel.
+
+use std::collections::HashMap;
+
+use ::clickhouse::Row;
+use bridge_core::{
+    BridgeError, ContentCategories, ContentCategory, HostName, InvalidText, ModelName, ProjectName,
+    SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::failure::corrupt;
+use crate::store::SourceRecord;
+
+/// A row of `source_files`.
+#[derive(Debug, Row, Serialize)]
+pub(crate) struct SourceRow {
+    host: String,
+    path: String,
+    session_id: String,
+    project: String,
+    size: u64,
+    modified: i64,
+    fingerprint: u128,
+    offset: u64,
+    lines: u64,
+    bad_lines: u64,
+    content_categories: HashMap<String, u64>,
+    snapshots: u64,
+    snapshot_tokens: u64,
+    first_time: Option<i64>,
+    last_time: Option<i64>,
+    analysis_version: String,
+    read_at: i64,
+    version: u128,
+}
+
+impl From<&SourceRecord> for SourceRow {
+    fn from(record: &SourceRecord) -> Self {
+        // A path that is no UTF-8 gets a mark, so that two of them stay two.
+        let path = match record.path.to_str() {
+            Some(path) => path.to_owned(),
+            None => {
+                let bytes = record.path.as_os_str().as_encoded_bytes();
+                format!("{}#{:016x}", record.path.to_string_lossy(), xxh3_64(bytes))
+            }
+        };
+        let categories = record.content_categories.iter();
+        Self {
+            host: record.host.to_string(),
+            path,
+            session_id: record.session.to_string(),
+            project: record.project.as_ref().map(ToString::to_string).unwrap_or_default(),
+            size: record.size,
+            modified: record.modified.as_millis(),
+            fingerprint: record.fingerprint,
+            offset: record.offset,
+            lines: record.lines,
+            bad_lines: record.bad_lines,
+            content_categories: categories.map(|(name, tokens)| (name.to_string(), *tokens)).collect(),
+            snapshots: record.snapshots,
+            snapshot_tokens: record.snapshot_tokens,
+            first_time: record.first_time.map(Timestamp::as_millis),
+            last_time: record.last_time.map(Timestamp::as_millis),
+            analysis_version: record.analysis_version.clone(),
+            read_at: record.read_at.as_millis(),
+            version: record.version(),
+        }
+    }
+}
+
+/// A row of `enhanced_token_summaries`.
+#[derive(Debug, Row, Deserialize)]
+pub(crate) struct SummaryRow {
+    session_id: String,
+    projects: Vec<String>,
+    models: Vec<String>,
+    hosts: Vec<String>,
+    first_time: i64,
+    last_time: i64,
+    reported_input_tokens: u64,
+    reported_output_tokens: u64,
+    reported_cache_creation_tokens: u64,
+    reported_cache_read_tokens: u64,
+    responses: u64,
+    responses_worth_tokens: u64,
+    finished_responses: u64,
+    files_processed: u64,
+    lines: u64,
+    bad_lines: u64,
+    content_categories: HashMap<String, u64>,
+    accuracy_ratio: Option<f64>,
+    analysis_version: String,
+    last_sync: i64,
+}
+
+/// The columns of [`SummaryRow`].
+pub(crate) const SUMMARY_COLUMNS: &str = "session_id, projects, models, hosts, first_time, last_time, \
+     reported_input_tokens, reported_output_tokens, reported_cache_creation_tokens, reported_cache_read_tokens, \
+     responses, responses_worth_tokens, finished_responses, files_processed, lines, bad_lines, content_categories, \
+     accuracy_ratio, analysis_version, last_sync";
+
+impl SummaryRow {
+    pub(crate) fn into_record(self, include_metadata: bool) -> Result<TokenSummaryRecord, BridgeError> {
+        let unreadable = |why: &dyn std::fmt::Display| corrupt("read summaries", why.to_string());
+        let text = |error: InvalidText| unreadable(&error);
+        let time = |millis| Timestamp::from_millis(millis).map_err(|error| unreadable(&error));
+        let counts = TokenCounts {
+            input: self.reported_input_tokens,
+            output: self.reported_output_tokens,
+            cache_creation: self.reported_cache_creation_tokens,
+            cache_read: self.reported_cache_read_tokens,
+        };
+        let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
+        let metadata = SummaryMetadata {
+            lines: self.lines,
+            bad_lines: self.bad_lines,
+            content_categories: self
+                .content_categories
+                .into_iter()
+                .filter_map(known)
+                .collect::<ContentCategories>(),
+            accuracy_ratio: self.accuracy_ratio,
+            analysis_version: self.analysis_version,
+            last_sync: if self.files_processed == 0 { None } else { Some(time(self.last_sync)?) },
+        };
+        Ok(TokenSummaryRecord {
+            session_id: SessionId::new(self.session_id).map_err(text)?,
+            projects: self
+                .projects
+                .into_iter()
+                .map(ProjectName::new)
+                .collect::<Result<_, _>>()
+                .map_err(text)?,
+            models: self.models.into_iter().map(ModelName::new).collect::<Result<_, _>>().map_err(text)?,
+            hosts: self.hosts.into_iter().map(HostName::new).collect::<Result<_, _>>().map_err(text)?,
+            first_time: time(self.first_time)?,
+            last_time: time(self.last_time)?,
+            counts,
+            total_tokens: counts.total(),
+            responses: self.responses,
+            responses_worth_tokens: self.responses_worth_tokens,
+            finished_responses: self.finished_responses,
+            files: self.files_processed,
+            metadata: include_metadata.then_some(metadata),
+        })
+    }
+}

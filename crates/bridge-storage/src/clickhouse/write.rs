@@ -1,0 +1,118 @@
+//! Writing: look up what is stored, write what is greater.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion};
+
+use super::ClickHouseStore;
+use super::rows::{StoredVersion, USAGE_COLUMNS, UsageRow, response_version};
+use super::source_rows::SourceRow;
+use crate::memory::{decide, greatest_of_each_key};
+use crate::store::{SourceRecord, UpsertOptions, UpsertOutcome};
+
+/// The keys of a look-up as a table: they travel as one text of hexadecimal digits, which the database
+/// parses at the speed of a copy (a list of numbers would be parsed one expression each).
+const KEYS: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
+     (SELECT unhex(?) AS packed, arrayJoin(range(intDiv(length(packed), 16))) AS number))";
+
+impl ClickHouseStore {
+    pub(super) async fn upsert_rows(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
+        for places in greatest_of_each_key(rows).chunks(self.options.insert_rows) {
+            let stored = self.stored_versions(rows, places).await?;
+            let same = if options.force { self.same_rows(rows, places).await? } else { HashMap::new() };
+            let mut writes = Vec::new();
+            for place in places {
+                let row = &rows[*place];
+                let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
+                let (outcome, version) = decide(row, stored.get(&row.key).copied(), force);
+                outcomes[*place] = outcome;
+                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id)));
+            }
+            self.insert_usage(&writes).await?;
+        }
+        Ok(outcomes)
+    }
+
+    async fn insert_usage(&self, writes: &[UsageRow]) -> Result<(), BridgeError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.call("store responses", |client| async move {
+            let client = client.with_database(&self.options.database);
+            let mut insert = client.insert::<UsageRow>("token_usage").await?;
+            for row in writes {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        })
+        .await
+    }
+
+    pub(super) async fn insert_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
+        let rows = &rows;
+        self.call("store sources", |client| async move {
+            let client = client.with_database(&self.options.database);
+            let mut insert = client.insert::<SourceRow>("source_files").await?;
+            for row in rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        })
+        .await
+    }
+
+    async fn stored_versions(
+        &self,
+        rows: &[ResponseUsage],
+        places: &[usize],
+    ) -> Result<HashMap<ResponseKey, ResponseVersion>, BridgeError> {
+        let packed = &packed_keys(rows, places);
+        let query =
+            &format!("SELECT key, max(version) AS version FROM token_usage WHERE key IN {KEYS} GROUP BY key");
+        let stored: Vec<StoredVersion> = self
+            .call("look up responses", |client| async move {
+                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+            })
+            .await?;
+        Ok(stored.into_iter().map(|row| (ResponseKey(row.key), response_version(row.version))).collect())
+    }
+
+    /// The stored rows themselves: by force only what differs is replaced.
+    async fn same_rows(
+        &self,
+        rows: &[ResponseUsage],
+        places: &[usize],
+    ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
+        let packed = &packed_keys(rows, places);
+        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {KEYS}");
+        let stored: Vec<UsageRow> = self
+            .call("look up responses", |client| async move {
+                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+            })
+            .await?;
+        stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()
+    }
+}
+
+fn is_same(row: &ResponseUsage, stored: &ResponseUsage) -> bool {
+    ResponseUsage { forced: stored.forced, ..row.clone() } == *stored
+}
+
+fn packed_keys(rows: &[ResponseUsage], places: &[usize]) -> String {
+    let mut packed = String::with_capacity(places.len() * 32);
+    for place in places {
+        // Little-endian, as the database reinterprets bytes.
+        write!(packed, "{:032x}", rows[*place].key.0.swap_bytes()).expect("a string takes every text");
+    }
+    packed
+}

@@ -1,0 +1,60 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use bridge::core::Timestamp;
+use clap::Parser;
+
+/// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
+///
+/// Without --source it takes the places where the client keeps its transcripts; without --url it starts the
+/// embedded ClickHouse.
+#[derive(Debug, Parser)]
+#[command(name = "backfill")]
+pub(crate) struct Args {
+    /// Folder with transcripts (or one transcript); may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) source: Vec<PathBuf>,
+
+    /// Where the embedded ClickHouse keeps its data [default: the user's data folder]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// A ClickHouse server instead: http://USER:PASSWORD@HOST:8123/DATABASE
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// Only responses from this time on: 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub(crate) since: Option<Timestamp>,
+
+    /// Only responses before this time
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub(crate) until: Option<Timestamp>,
+
+    /// Threads that read [default: one for each core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
+
+    /// Leave out the estimate of content categories, which needs every line to be parsed
+    #[arg(long)]
+    pub(crate) no_categories: bool,
+
+    /// Validate every line in full, also those without usage
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Analyze only: store nothing, start no engine
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A time, or a date as its first instant in UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    full.parse().map_err(|_| "a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z is needed".to_owned())
+}

@@ -1,0 +1,39 @@
+//! The progress bar on stderr.
+
+use std::sync::Arc;
+
+use bridge::{BackfillPhase, BackfillProgress, ProgressCallback};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar of bytes with files and tokens beside it; it shows itself on a terminal only.
+pub(crate) fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {msg}  {elapsed_precise}, {eta} left",
+    );
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Keeps the bar up to date.
+pub(crate) fn callback(bar: &ProgressBar) -> ProgressCallback {
+    let bar = bar.clone();
+    Arc::new(move |progress| show(&bar, progress))
+}
+
+fn show(bar: &ProgressBar, progress: &BackfillProgress) {
+    bar.set_length(progress.bytes_total);
+    bar.set_position(progress.bytes);
+    let rest = match progress.phase {
+        BackfillPhase::Storing => ", storing",
+        _ => "",
+    };
+    bar.set_message(format!(
+        "{}/{} files  {} tokens{rest}",
+        progress.files,
+        progress.files_total,
+        HumanCount(progress.tokens)
+    ));
+}

@@ -1,0 +1,158 @@
+//! What a person reads at the end.
+
+use std::time::Duration;
+
+use bridge::BridgeError;
+use bridge::core::{AnalysisFigures, ReceiptLine, TokenCounts};
+use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{HumanBytes, HumanCount};
+
+/// How many projects and models are shown.
+const TOP: u32 = 8;
+/// How many days are shown.
+const DAYS: usize = 14;
+
+/// What the database says: the figures to show.
+pub(crate) struct Stored {
+    pub(crate) totals: StoreTotals,
+    projects: Vec<BreakdownRow>,
+    models: Vec<BreakdownRow>,
+    days: Vec<BreakdownRow>,
+}
+
+impl Stored {
+    /// Reads everything that is shown out of the store.
+    pub(crate) async fn read(store: &dyn TokenStore, filter: &ResponseFilter) -> Result<Self, BridgeError> {
+        let by = |dimension, limit| store.breakdown(dimension, filter, limit);
+        Ok(Self {
+            totals: store.totals(filter).await?,
+            projects: by(Dimension::Project, Some(TOP)).await?,
+            models: by(Dimension::Model, Some(TOP)).await?,
+            days: by(Dimension::Day, None).await?,
+        })
+    }
+}
+
+/// The whole report.
+pub(crate) fn text(figures: &AnalysisFigures, stored: &Stored, place: &str, took: Duration) -> String {
+    let parts = [
+        totals(&stored.totals, place),
+        receipt(figures),
+        breakdown("Top projects", &stored.projects),
+        breakdown("Top models", &stored.models),
+        days(&stored.days),
+        summary(figures, took),
+    ];
+    parts.join("\n\n")
+}
+
+fn number(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table
+}
+
+fn right_aligned(mut table: Table) -> String {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+fn totals(totals: &StoreTotals, place: &str) -> String {
+    let TokenCounts { input, output, cache_creation, cache_read } = totals.counts;
+    let at_least = if totals.unfinished_responses > 0 { "at least " } else { "" };
+    let mut rows = table(&["tokens", place]);
+    rows.add_row(["input", &number(input)]);
+    rows.add_row(["output", &number(output)]);
+    rows.add_row(["cache creation", &number(cache_creation)]);
+    rows.add_row(["cache read", &number(cache_read)]);
+    rows.add_row(["total", &format!("{at_least}{}", number(totals.counts.total()))]);
+    let mut text = right_aligned(rows);
+    text += &format!("\n{} responses in {} sessions", number(totals.responses), number(totals.sessions));
+    if totals.unfinished_responses > 0 {
+        let open = number(totals.unfinished_responses);
+        text += &format!("; of {open} only an unfinished snapshot exists, so the total is a floor");
+    }
+    text
+}
+
+fn receipt(figures: &AnalysisFigures) -> String {
+    let receipt = &figures.receipt;
+    let mut rows = table(&["receipt", "snapshots", "tokens"]);
+    let mut add = |sign: &str, name: &str, line: ReceiptLine| {
+        rows.add_row([format!("{sign} {name}"), number(line.count), number(line.tokens)]);
+    };
+    add(" ", "assistant lines (a plain sum shows this)", receipt.assistant_lines);
+    add("+", "nested in progress records", receipt.nested);
+    add("+", "only in iterations", receipt.from_iterations);
+    add("+", "advisor", receipt.advisor);
+    add("−", "repeats within a file", receipt.repeats_within_files);
+    add("−", "copies across files", receipt.copies_across_files);
+    add("=", "total", receipt.total);
+    if figures.outside_range.count > 0 {
+        add(" ", "of which outside the dates", figures.outside_range);
+    }
+    let damage = receipt.damage;
+    let mut text = right_aligned(rows);
+    let counts = [
+        (damage.bad_lines, "bad lines"),
+        (damage.bad_usage, "bad usages"),
+        (damage.oversize_lines, "oversize lines"),
+        (damage.pending_lines, "pending lines"),
+    ];
+    let found: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
+    if !found.is_empty() {
+        let words: Vec<_> = found.iter().map(|(count, name)| format!("{} {name}", number(*count))).collect();
+        text += &format!("\nnot countable: {}", words.join(", "));
+    }
+    text
+}
+
+fn breakdown(title: &str, rows: &[BreakdownRow]) -> String {
+    let mut table = table(&[title, "responses", "output", "total tokens"]);
+    for row in rows {
+        let name = if row.name.is_empty() { "(none)" } else { &row.name };
+        let totals = &row.totals;
+        table.add_row([
+            name.to_owned(),
+            number(totals.responses),
+            number(totals.counts.output),
+            number(totals.counts.total()),
+        ]);
+    }
+    right_aligned(table)
+}
+
+fn days(rows: &[BreakdownRow]) -> String {
+    let hidden = rows.len().saturating_sub(DAYS);
+    let mut text = breakdown("By day (UTC)", &rows[hidden..]);
+    if hidden > 0 {
+        text += &format!("\nand {hidden} earlier days");
+    }
+    text
+}
+
+fn summary(figures: &AnalysisFigures, took: Duration) -> String {
+    let plain = figures.receipt.assistant_lines.tokens;
+    let total = figures.receipt.total.tokens;
+    let mut text = format!(
+        "{} files, {}, {} lines in {:.2} s ({}/s).",
+        number(figures.files),
+        HumanBytes(figures.bytes),
+        number(figures.lines),
+        took.as_secs_f64(),
+        HumanBytes((figures.bytes as f64 / took.as_secs_f64().max(1e-9)) as u64),
+    );
+    if total > 0 {
+        let times = plain as f64 / total as f64;
+        text += &format!(" A plain sum over the lines would have shown {}: {times:.2} times the truth.", number(plain));
+    }
+    text
+}
