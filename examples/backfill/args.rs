@@ -56,5 +56,6 @@ pub(crate) struct Args {
 /// A time, or a date as its first instant in UTC.
 fn time(text: &str) -> Result<Timestamp, String> {
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    full.parse().map_err(|_| "a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z is needed".to_owned())
+    full.parse()
+        .map_err(|_| "a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z is needed".to_owned())
 }

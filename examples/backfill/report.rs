@@ -143,16 +143,19 @@ fn summary(figures: &AnalysisFigures, took: Duration) -> String {
     let plain = figures.receipt.assistant_lines.tokens;
     let total = figures.receipt.total.tokens;
     let mut text = format!(
-        "{} files, {}, {} lines in {:.2} s ({}/s).",
+        "{} files, {}, {} lines in {:.2} s ({:.0} MB/s).",
         number(figures.files),
         HumanBytes(figures.bytes),
         number(figures.lines),
         took.as_secs_f64(),
-        HumanBytes((figures.bytes as f64 / took.as_secs_f64().max(1e-9)) as u64),
+        figures.bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9),
     );
     if total > 0 {
         let times = plain as f64 / total as f64;
-        text += &format!(" A plain sum over the lines would have shown {}: {times:.2} times the truth.", number(plain));
+        text += &format!(
+            " A plain sum over the lines would have shown {}: {times:.2} times the truth.",
+            number(plain)
+        );
     }
     text
 }
