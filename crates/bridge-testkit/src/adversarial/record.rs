@@ -1,0 +1,223 @@
+//! Records: valid JSON, with every field now and then absent, of another kind, or nearly named so.
+
+use super::{
+    filler,
+    writer::{Habit, Members},
+};
+use fastrand::Rng;
+
+const IDS: [&str; 9] = [
+    "msg_0123456789abcdefghij",
+    "msg_0123456789abcdefghik",
+    "12345678901234567890",
+    "1234567890123456789",
+    "éééééééééé",
+    "msg_1",
+    "m",
+    "",
+    "u1",
+];
+const UUIDS: [&str; 5] = ["u1", "u2", "00000000-0000-4000-8000-000000000001", "msg_0123456789abcdefghij", ""];
+const REQUESTS: [&str; 4] = ["r1", "r2", "sg_1", ""];
+const SESSIONS: [&str; 5] = ["s1", "s2", "00000000-0000-4000-8000-00000000000a", "not a uuid", ""];
+const MODELS: [&str; 5] = ["claude-a", "claude-b", "<synthetic>", "__proto__", ""];
+const TIMES: [&str; 9] = [
+    "2026-01-01T00:00:00.000Z",
+    "2026-01-01T00:00:00.001Z",
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T01:00:00.0009+01:00",
+    "2025-12-31T23:59:59.999Z",
+    "2026-02-30T00:00:00Z",
+    "2026-01-01",
+    "soon",
+    "",
+];
+const TYPES: [&str; 6] = ["user", "system", "summary", "Assistant", "assistant ", "file-history-snapshot"];
+const NEARLY: [&str; 8] =
+    ["Type", "types", "usage", "messages", "", "input_tokens", "normalizedMessages", "toolUseResult"];
+const COUNTERS: [&str; 4] =
+    ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
+
+/// Any record.
+pub(crate) fn record(rng: &mut Rng) -> Vec<u8> {
+    match rng.u8(..100) {
+        0..60 => assistant(rng),
+        60..82 => progress(rng),
+        _ => other(rng),
+    }
+}
+
+fn assistant(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = beside(rng, habit);
+    members.push(("type", one_of(rng, habit, &["assistant"])));
+    members.push(("message", often(rng, message)));
+    noise(rng, &mut members);
+    habit.object(rng, members, filler::value)
+}
+
+fn progress(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let nested = |rng: &mut Rng| if rng.u8(..) < 20 { other(rng) } else { assistant(rng) };
+    let mut data: Members = vec![("type", b"\"agent_progress\"".into())];
+    if rng.u8(..) < 220 {
+        data.push(("message", often(rng, nested)));
+    }
+    if rng.u8(..) < 120 {
+        let mut listed = Vec::new();
+        for _ in 0..rng.usize(..4) {
+            listed.push(often(rng, nested));
+        }
+        data.push(("normalizedMessages", habit.array(rng, listed)));
+    }
+    let data = habit.object(rng, data, filler::value);
+    let mut members = beside(rng, habit);
+    members.extend([("type", one_of(rng, habit, &["progress"])), ("data", data)]);
+    noise(rng, &mut members);
+    habit.object(rng, members, filler::value)
+}
+
+/// A record that holds no snapshot, whatever stands in it.
+fn other(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = beside(rng, habit);
+    if rng.u8(..) < 230 {
+        members
+            .push(("type", if rng.u8(..) < 20 { filler::scalar(rng) } else { one_of(rng, habit, &TYPES) }));
+    }
+    members.push(("message", message(rng)));
+    members.push(("toolUseResult", filler::value(rng)));
+    noise(rng, &mut members);
+    habit.object(rng, members, filler::value)
+}
+
+/// What stands beside a message.
+fn beside(rng: &mut Rng, habit: Habit) -> Members {
+    let mut members = Members::new();
+    let fields: [(&'static str, &[&str]); 4] =
+        [("requestId", &REQUESTS), ("uuid", &UUIDS), ("sessionId", &SESSIONS), ("timestamp", &TIMES)];
+    for (key, pool) in fields {
+        match rng.u8(..100) {
+            0..20 => {}
+            20..24 => members.push((key, filler::scalar(rng))),
+            24..26 => {
+                let long = "é".repeat(rng.usize(250..260));
+                members.push((key, habit.text(rng, &long)));
+            }
+            _ => members.push((key, one_of(rng, habit, pool))),
+        }
+    }
+    match rng.u8(..100) {
+        0..20 => members.push(("isSidechain", b"true".into())),
+        20..60 => members.push(("isSidechain", b"false".into())),
+        60..63 => members.push(("isSidechain", filler::scalar(rng))),
+        _ => {}
+    }
+    match rng.u8(..100) {
+        0..12 => members.push(("forkedFrom", br#"{"sessionId":"s1"}"#.into())),
+        12..15 => members.push(("forkedFrom", filler::scalar(rng))),
+        _ => {}
+    }
+    members
+}
+
+fn message(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = Members::new();
+    match rng.u8(..100) {
+        0..8 => {}
+        8..12 => members.push(("id", filler::scalar(rng))),
+        _ => members.push(("id", one_of(rng, habit, &IDS))),
+    }
+    if rng.u8(..) < 220 {
+        members.push(("model", one_of(rng, habit, &MODELS)));
+    }
+    if rng.bool() {
+        let content = vec![filler::value(rng), filler::text(rng)];
+        members.push(("content", habit.array(rng, content)));
+    }
+    match rng.u8(..100) {
+        0..45 => members.push(("stop_reason", b"null".into())),
+        45..80 => members.push(("stop_reason", b"\"end_turn\"".into())),
+        80..84 => members.push(("stop_reason", filler::scalar(rng))),
+        _ => {}
+    }
+    if rng.u8(..) < 240 {
+        members.push(("usage", often(rng, usage)));
+    }
+    noise(rng, &mut members);
+    habit.object(rng, members, filler::value)
+}
+
+fn usage(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = counters(rng);
+    if rng.bool() {
+        members.push((
+            "cache_creation",
+            br#"{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2}"#.into(),
+        ));
+    }
+    match rng.u8(..100) {
+        0..4 => members.push(("iterations", filler::value(rng))),
+        4..40 => {
+            let mut list = Vec::new();
+            for _ in 0..rng.usize(..4) {
+                list.push(often(rng, iteration));
+            }
+            members.push(("iterations", habit.array(rng, list)));
+        }
+        _ => {}
+    }
+    noise(rng, &mut members);
+    habit.object(rng, members, filler::scalar)
+}
+
+fn iteration(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = counters(rng);
+    match rng.u8(..100) {
+        0..40 => members.push(("type", one_of(rng, habit, &["advisor_message"]))),
+        40..80 => members.push(("type", one_of(rng, habit, &["message", "compaction", "advisor", ""]))),
+        80..84 => members.push(("type", filler::scalar(rng))),
+        _ => {}
+    }
+    if rng.bool() {
+        members.push(("model", often(rng, |rng| one_of(rng, habit, &MODELS))));
+    }
+    habit.object(rng, members, filler::scalar)
+}
+
+/// Counters from so few numbers that snapshots tie; all zero rather often.
+fn counters(rng: &mut Rng) -> Members {
+    let zero = rng.u8(..) < 50;
+    let mut members = Members::new();
+    for key in COUNTERS {
+        match rng.u8(..200) {
+            0..30 => {}
+            30..40 => members.push((key, b"null".into())),
+            40..43 => members.push((key, filler::scalar(rng))),
+            43..46 => members.push((key, filler::value(rng))),
+            _ if zero => members.push((key, b"0".into())),
+            _ => members.push((key, rng.u8(..4).to_string().into())),
+        }
+    }
+    members
+}
+
+/// A member that means nothing, now and then: its name is nearly one that does, or stands elsewhere.
+fn noise(rng: &mut Rng, members: &mut Members) {
+    if rng.u8(..) < 80 {
+        let at = rng.usize(..=members.len());
+        members.insert(at, (NEARLY[rng.usize(..NEARLY.len())], filler::value(rng)));
+    }
+}
+
+fn often(rng: &mut Rng, value: impl FnOnce(&mut Rng) -> Vec<u8>) -> Vec<u8> {
+    if rng.u8(..) < 6 { filler::value(rng) } else { value(rng) }
+}
+
+fn one_of(rng: &mut Rng, habit: Habit, pool: &[&str]) -> Vec<u8> {
+    let text = pool[rng.usize(..pool.len())];
+    habit.text(rng, text)
+}

@@ -1,0 +1,53 @@
+//! A line of a generated file and what it adds to the plain sums.
+
+use std::ops::AddAssign;
+
+/// One line without its newline.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line {
+    pub(crate) text: Vec<u8>,
+    pub(crate) tally: Tally,
+    /// A resumed session repeats it: it keeps its response key where the session id in it changes.
+    pub(crate) is_copied: bool,
+}
+
+/// What a line adds to the plain sums, in tokens, and the damage it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) naive: u64,
+    pub(crate) nested_naive: u64,
+    pub(crate) from_iterations: u64,
+    pub(crate) advisor_naive: u64,
+    pub(crate) bad_usage: u64,
+    pub(crate) is_bad_line: bool,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.naive += other.naive;
+        self.nested_naive += other.nested_naive;
+        self.from_iterations += other.from_iterations;
+        self.advisor_naive += other.advisor_naive;
+        self.bad_usage += other.bad_usage;
+        self.is_bad_line |= other.is_bad_line;
+    }
+}
+
+impl Line {
+    /// A line without usage.
+    pub(crate) fn plain(text: impl Into<Vec<u8>>) -> Self {
+        Self { text: text.into(), tally: Tally::default(), is_copied: true }
+    }
+
+    /// The line of another session, or nothing where such a line is not repeated.
+    pub(crate) fn copied(&self, from_session: &str, to_session: &str, forked: bool) -> Option<Self> {
+        let text =
+            std::str::from_utf8(&self.text).ok().filter(|text| self.is_copied && text.starts_with('{'))?;
+        let mut text = text.replace(&format!("\"{from_session}\""), &format!("\"{to_session}\""));
+        if forked {
+            let fork = format!(r#"{{"forkedFrom":{{"sessionId":"{from_session}"}},"#);
+            text = text.replacen('{', &fork, 1);
+        }
+        Some(Self { text: text.into_bytes(), ..self.clone() })
+    }
+}

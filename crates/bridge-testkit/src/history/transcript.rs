@@ -1,0 +1,79 @@
+//! From lines to files: line ends, blank and damaged lines, torn ends.
+
+use super::{GeneratedFile, damage, line::Line, plan::Damage, truth::HistoryTruth};
+use fastrand::Rng;
+
+/// A session that is written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) session: String,
+    /// Its subagents' files, and its own at the end.
+    pub(crate) transcripts: Vec<Transcript>,
+}
+
+/// The lines of a file.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    pub(crate) relative_path: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) modified_millis: i64,
+}
+
+/// What damage is made of: were it read, the total would show it.
+const INTACT: &[u8] = r#"{"type":"assistant","message":{"id":"msg_damaged0123456789","content":"é","stop_reason":"end_turn","usage":{"input_tokens":666666,"output_tokens":666666}}}"#.as_bytes();
+
+impl Written {
+    /// The files of the session, noted in the truth.
+    pub(crate) fn files(
+        &self,
+        damage: Damage,
+        truth: &mut HistoryTruth,
+        rng: &mut Rng,
+    ) -> Vec<GeneratedFile> {
+        let mut files: Vec<_> =
+            self.transcripts.iter().map(|transcript| transcript.file(damage, truth, rng)).collect();
+        if rng.u8(..) < 30
+            && let Some(own) = files.last()
+        {
+            let folder = own.relative_path.trim_end_matches(".jsonl");
+            let journal = Transcript {
+                relative_path: format!("{folder}/workflows/journal.jsonl"),
+                lines: vec![Line::plain(r#"{"type":"started","key":"a","usage":{"input_tokens":5}}"#)],
+                modified_millis: own.modified_millis,
+            };
+            files.push(journal.file(Damage::None, truth, rng));
+        }
+        truth.files += files.len() as u64;
+        truth.bytes += files.iter().map(|file| file.content.len() as u64).sum::<u64>();
+        files
+    }
+}
+
+impl Transcript {
+    fn file(&self, damage: Damage, truth: &mut HistoryTruth, rng: &mut Rng) -> GeneratedFile {
+        let newline: &[u8] = if rng.u8(..) < 30 { b"\r\n" } else { b"\n" };
+        let mut content = Vec::new();
+        for line in &self.lines {
+            if rng.u8(..) < 3 {
+                content.extend([b" \t".repeat(rng.usize(..3)), newline.to_vec()].concat());
+            }
+            let damaged = if rng.u8(..) < 4 { damage::damaged_line(rng, damage, INTACT) } else { None };
+            for line in damaged.iter().chain([line]) {
+                truth.add_line(&line.tally);
+                content.extend_from_slice(&line.text);
+                content.extend_from_slice(newline);
+            }
+        }
+        match rng.u8(..) {
+            0..25 if damage != Damage::None => {
+                truth.lines += 1;
+                truth.pending += 1;
+                content.extend(damage::torn(rng, INTACT));
+            }
+            25..50 => content.truncate(content.len() - newline.len()),
+            _ => {}
+        }
+        let relative_path = self.relative_path.clone();
+        GeneratedFile { relative_path, content, modified_millis: self.modified_millis }
+    }
+}

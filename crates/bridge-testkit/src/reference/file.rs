@@ -1,0 +1,120 @@
+//! Files: where they are, and the lines in them.
+
+use super::{
+    json::Document,
+    record::{self, Surroundings},
+    snapshot::Snapshot,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+/// One transcript in memory.
+#[derive(Debug, Clone)]
+pub struct ReferenceFile {
+    /// Its path; the stem is the session of lines that name none.
+    pub path: PathBuf,
+    /// When it was last changed, in milliseconds since 1970: the time of records before the first readable one.
+    pub modified_millis: i64,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+impl ReferenceFile {
+    /// A file of that content.
+    pub fn new(path: impl Into<PathBuf>, modified_millis: i64, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), modified_millis, content: content.into() }
+    }
+}
+
+/// What may be set.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The longest line that is read, in bytes without its newline.
+    pub line_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { line_bytes_max: 64 << 20 }
+    }
+}
+
+/// All `*.jsonl` below a folder, links to folders not followed.
+///
+/// # Errors
+/// A folder or file that cannot be read.
+pub fn read_folder(folder: &Path) -> io::Result<Vec<ReferenceFile>> {
+    jsonl_paths(folder)?.iter().map(|path| load(folder, path)).collect()
+}
+
+/// The paths of all `*.jsonl` below a folder.
+pub(crate) fn jsonl_paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut paths = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "jsonl") {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A file below `folder`, named by its path from there.
+pub(crate) fn load(folder: &Path, path: &Path) -> io::Result<ReferenceFile> {
+    let modified = fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let modified_millis = i64::try_from(modified.as_millis()).unwrap_or(i64::MAX);
+    Ok(ReferenceFile::new(path.strip_prefix(folder).unwrap_or(path), modified_millis, fs::read(path)?))
+}
+
+/// What stands in one file.
+#[derive(Debug, Default)]
+pub(crate) struct FileContent {
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) bad_lines: u64,
+    pub(crate) pending: u64,
+    pub(crate) oversize: u64,
+    pub(crate) bad_usage: u64,
+    pub(crate) snapshots: Vec<Snapshot>,
+}
+
+/// Reads all lines of a file.
+pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
+    let stem = file.path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut content = FileContent { bytes: file.content.len() as u64, ..FileContent::default() };
+    let mut time_millis = file.modified_millis;
+    for line in file.content.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if text.len() > options.line_bytes_max {
+            content.oversize += 1;
+            content.lines += 1;
+            continue;
+        }
+        if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+            continue;
+        }
+        content.lines += 1;
+        let Ok(document) = Document::parse(text) else {
+            let is_last_without_newline = text.len() == line.len();
+            *(if is_last_without_newline { &mut content.pending } else { &mut content.bad_lines }) += 1;
+            continue;
+        };
+        for (value, bytes) in document.roots() {
+            time_millis = record::timestamp(value).unwrap_or(time_millis);
+            let found = record::snapshots(value, bytes, &Surroundings { time_millis, stem: &stem });
+            content.bad_usage += found.bad_usage;
+            content.snapshots.extend(found.snapshots);
+        }
+    }
+    content
+}

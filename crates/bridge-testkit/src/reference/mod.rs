@@ -1,0 +1,51 @@
+//! The slow and obvious analyzer: the counting rule, written from its document and from nothing else.
+//!
+//! It parses every line in full into a tree, keeps every snapshot, groups them by their exact key (no hash)
+//! and takes the greatest. The fast analyzer is tested against it; nothing of it is shared with that one.
+//!
+//! ```
+//! use bridge_testkit::reference::{Options, ReferenceFile, analyze};
+//!
+//! let line = br#"{"type":"assistant","message":{"id":"msg_0123456789abcdefghij","stop_reason":"end_turn",
+//! "usage":{"input_tokens":5,"output_tokens":7}}}"#;
+//! let line: Vec<u8> = line.iter().copied().filter(|byte| *byte != b'\n').collect();
+//! let twice = [line.clone(), line].join(&b'\n');
+//! let totals = analyze([ReferenceFile::new("p/s.jsonl", 0, twice)], Options::default());
+//! assert_eq!((totals.responses, totals.total, totals.repeats_within_files), (1, 12, 12));
+//! ```
+
+mod file;
+mod json;
+mod json_reader;
+mod json_string;
+mod record;
+mod snapshot;
+mod time;
+mod totals;
+
+pub use file::{Options, ReferenceFile, read_folder};
+pub use snapshot::{MessageKey, ResponseKey};
+pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};
+
+use std::{io, path::Path};
+
+/// The totals of the files, which may come in any order.
+pub fn analyze(files: impl IntoIterator<Item = ReferenceFile>, options: Options) -> ReferenceTotals {
+    let mut collection = totals::Collection::default();
+    for file in files {
+        collection.add(file::read(&file, options));
+    }
+    collection.totals()
+}
+
+/// The totals of all `*.jsonl` below a folder; one file is held in memory at a time.
+///
+/// # Errors
+/// A folder or file that cannot be read.
+pub fn analyze_folder(folder: &Path, options: Options) -> io::Result<ReferenceTotals> {
+    let mut collection = totals::Collection::default();
+    for path in file::jsonl_paths(folder)? {
+        collection.add(file::read(&file::load(folder, &path)?, options));
+    }
+    Ok(collection.totals())
+}
