@@ -49,7 +49,8 @@ impl fmt::Display for ValidationResult {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ValidatorOptions {
-    /// How far into the future a time may lie (clocks differ).
+    /// How far into the future the time of an analysis may lie (clocks differ). The times of responses stand
+    /// in transcripts as some machine's clock told them: a wrong one is no reason not to count.
     pub future_tolerance: Duration,
     /// The earliest time that is taken for one.
     pub earliest: Timestamp,
@@ -107,8 +108,7 @@ impl AnalysisValidator {
         let now = self.clock.now().as_millis();
         let tolerance = i64::try_from(self.options.future_tolerance.as_millis()).unwrap_or(i64::MAX);
         let latest = now.saturating_add(tolerance);
-        let in_range = |time: Timestamp| time >= self.options.earliest && time.as_millis() <= latest;
-        if !in_range(analysis.timestamp) {
+        if analysis.timestamp < self.options.earliest || analysis.timestamp.as_millis() > latest {
             violations.push(Violation {
                 field: "timestamp".to_owned(),
                 rule: "time_range",
@@ -116,7 +116,7 @@ impl AnalysisValidator {
             });
         }
         for (index, response) in analysis.responses.iter().enumerate() {
-            if !in_range(response.time) {
+            if response.time < self.options.earliest {
                 violations.push(Violation {
                     field: format!("responses[{index}].time"),
                     rule: "time_range",
@@ -240,7 +240,10 @@ mod tests {
 
     fn violations(change: impl FnOnce(&mut EnhancedTokenAnalysis)) -> Vec<(String, &'static str)> {
         let clock = ManualClock::new(Timestamp::from_millis(2_000).unwrap());
-        let options = ValidatorOptions { future_tolerance: Duration::ZERO, ..ValidatorOptions::default() };
+        let options = ValidatorOptions {
+            future_tolerance: Duration::ZERO,
+            earliest: Timestamp::from_millis(500).unwrap(),
+        };
         let mut analysis = valid();
         change(&mut analysis);
         let result = AnalysisValidator::new(options, Arc::new(clock)).validate_analysis(&analysis);
@@ -263,9 +266,10 @@ mod tests {
         assert_eq!(violations(|a| a.analysis_version.clear()), one("analysis_version", "length"));
         assert_eq!(violations(|a| a.timestamp = Timestamp::MAX), one("timestamp", "time_range"));
         assert_eq!(
-            violations(|a| a.responses[0].time = Timestamp::MAX),
+            violations(|a| a.responses[0].time = Timestamp::MIN),
             one("responses[0].time", "time_range")
         );
+        assert_eq!(violations(|a| a.responses[0].time = Timestamp::MAX), []);
         assert_eq!(violations(|a| a.responses[0].counts.input = 0), one("responses", "response_sum"));
         let other = SessionId::new("t").unwrap();
         assert_eq!(violations(|a| a.responses[0].session = other), one("responses[0].session", "session"));

@@ -20,13 +20,12 @@ use crate::{Origin, ResponseUsage, Timestamp};
 /// | 1 | main | neither side chain nor nested |
 /// | 1 | original | not forked |
 /// | 48 | time, inverted | earlier |
+/// | 35 | forced | how often the row was replaced by force |
 /// | 64 | hash of all other fields | a fixed choice among snapshots that are equal so far |
-/// | 3 | unused | |
-/// | 32 | forced | the row replaced another by force |
 ///
 /// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
-/// The `forced` bits stand lowest, so that a forced row beats the row it replaced and every repetition
-/// of it, and still loses to a snapshot that is greater by the rule.
+/// The `forced` bits stand above it, so that a forced row beats the row it replaced and every copy of that
+/// one, another host's too, and still loses to a snapshot that is greater by the rule.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ResponseVersion {
     high: u128,
@@ -36,6 +35,9 @@ pub struct ResponseVersion {
 const OUTPUT_BITS: u32 = 52;
 const TOTAL_BITS: u32 = 54;
 const TIME_BITS: u32 = 48;
+const FORCED_BITS: u32 = 35;
+const HASH_BITS: u32 = 64;
+const FORCED_MAX: u128 = (1 << FORCED_BITS) - 1;
 
 impl ResponseVersion {
     /// The 128 higher and the 128 lower bits.
@@ -73,19 +75,16 @@ impl ResponseVersion {
     /// How often a force-update stands behind this version.
     #[must_use]
     pub fn forced(self) -> u32 {
-        u32::try_from(self.low & u128::from(u32::MAX)).unwrap_or(u32::MAX)
+        u32::try_from(self.low >> HASH_BITS & FORCED_MAX).unwrap_or(u32::MAX)
     }
 
-    /// The version of a row that replaces this one by force: the next greater one.
+    /// The version under which `row` replaces by force the row of this version: of the same rank, so that
+    /// whatever is greater by the rule still wins.
     #[must_use]
-    pub fn successor(self) -> Self {
-        Self { low: self.low.saturating_add(1), ..self }
-    }
-
-    /// The version without what force-updates added: that of the snapshot itself.
-    #[must_use]
-    pub fn unforced(self) -> Self {
-        Self { low: self.low & !u128::from(u32::MAX), ..self }
+    pub fn replaced_by(self, row: &ResponseUsage) -> Self {
+        let rank = self.low >> (HASH_BITS + FORCED_BITS) << (HASH_BITS + FORCED_BITS);
+        let forced = u128::from(self.forced().saturating_add(1)) << HASH_BITS;
+        Self { low: rank | forced | u128::from(rest_hash(row)), ..self }
     }
 }
 
@@ -125,7 +124,8 @@ impl ResponseUsage {
     #[must_use]
     pub fn version(&self) -> ResponseVersion {
         let (high, time_low) = ranked(self);
-        let low = time_low << 99 | u128::from(rest_hash(self)) << 35 | u128::from(self.forced);
+        let forced = u128::from(self.forced) << HASH_BITS;
+        let low = time_low << (HASH_BITS + FORCED_BITS) | forced | u128::from(rest_hash(self));
         ResponseVersion { high, low }
     }
 }

@@ -57,18 +57,16 @@ proptest! {
     }
 
     #[test]
-    fn a_forced_row_beats_what_it_replaced_and_loses_to_what_is_greater(a in response_usage(), b in response_usage()) {
-        let forced = ResponseVersion::from_le_bytes({
-            let mut bytes = a.version().to_le_bytes();
-            bytes[0] = 1;
-            bytes
-        });
-        prop_assert!(forced > a.version());
-        prop_assert_eq!(forced.unforced(), a.version());
+    fn a_forced_row_beats_every_copy_of_what_it_replaced_and_loses_to_what_is_greater(
+        stored in response_usage(), correction in response_usage(), mut copy in response_usage(),
+    ) {
+        let forced = stored.version().replaced_by(&correction);
         prop_assert_eq!(forced.forced(), 1);
-        if b.version() > a.version() {
-            prop_assert!(b.version() > forced);
-        }
+        prop_assert!(forced > stored.version());
+        prop_assert!(forced.replaced_by(&stored) > forced);
+        prop_assert_eq!(copy.version() > forced, copy.rank() > stored.rank());
+        copy = ResponseUsage { host: copy.host, project: copy.project, ..stored };
+        prop_assert!(forced > copy.version());
     }
 
     #[test]

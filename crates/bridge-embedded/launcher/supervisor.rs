@@ -21,9 +21,12 @@ use crate::{Reason, expect, sys};
 /// How long the engine may take to flush and leave before it is killed. Data it acknowledged is on disk either way.
 const LEAVE_LIMIT: Duration = Duration::from_secs(20);
 /// Crashes within [`CRASH_WINDOW`] after which the supervisor gives up.
-const CRASHES_MAX: usize = 5;
+const CRASHES_MAX: usize = 20;
 const CRASH_WINDOW: Duration = Duration::from_secs(60);
+/// The first crash may be a client's fault (a request cut at the wrong byte aborts this engine), so the first
+/// delays are short: the users' retries bridge them.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
+const DELAY_MAX: Duration = Duration::from_millis(800);
 /// What is removed when the engine has left: without it nobody looks for an engine here.
 const RUN_FILES: [&str; 3] = ["endpoint.json", "http_port", "pids"];
 
@@ -131,7 +134,8 @@ impl Supervisor {
                 );
                 return Ok(3);
             }
-            let delay = FIRST_DELAY * 4_u32.pow(u32::try_from(crashes.len() - 1)?);
+            let doublings = u32::try_from(crashes.len() - 1)?.min(10);
+            let delay = (FIRST_DELAY * 2_u32.pow(doublings)).min(DELAY_MAX);
             eprintln!(
                 "supervisor: the engine ended ({status}), starting it again in {} ms",
                 delay.as_millis()

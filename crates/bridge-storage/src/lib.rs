@@ -4,6 +4,8 @@
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 
 mod clickhouse;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod memory;
 mod retry;
 mod store;
@@ -14,6 +16,8 @@ pub use clickhouse::{
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;
+#[cfg(feature = "mock")]
+pub use store::MockTokenStore;
 pub use store::{
     BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

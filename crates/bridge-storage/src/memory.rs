@@ -145,7 +145,7 @@ pub(crate) fn decide(
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored => (UpsertOutcome::Replaced, Some(own)),
         Some(stored) if !force || own == stored => (UpsertOutcome::Unchanged, None),
-        Some(stored) => (UpsertOutcome::Replaced, Some(stored.successor())),
+        Some(stored) => (UpsertOutcome::Replaced, Some(stored.replaced_by(row))),
     }
 }
 

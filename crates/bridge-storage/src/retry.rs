@@ -21,12 +21,13 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three retries, 0.1 s at first, doubling, up to 5 s, for a minute.
+    /// Three retries after 0.25 s at first, doubling, up to 5 s, for a minute: a database that is restarted is
+    /// back in that time.
     fn default() -> Self {
         Self {
             max_retries: 3,
             backoff_factor: 2.0,
-            min_delay: Duration::from_millis(100),
+            min_delay: Duration::from_millis(250),
             max_delay: Duration::from_secs(5),
             budget: Duration::from_mins(1),
         }

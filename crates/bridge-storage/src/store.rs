@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
@@ -63,8 +64,8 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpsertOptions {
-    /// Replace stored rows even by lesser ones: the new row gets the replaced version plus one. A stored
-    /// row that is equal already is left alone.
+    /// Replace stored rows even by lesser ones ([`ResponseVersion::replaced_by`](bridge_core::ResponseVersion::replaced_by)).
+    /// A stored row that is equal already is left alone.
     pub force: bool,
     /// Identifies the run that writes, for the audit. 0 if there is none.
     pub run_id: u128,

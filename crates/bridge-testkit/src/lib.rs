@@ -3,9 +3,15 @@
 //! - [`reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
 //! - [`history`]: small synthetic histories whose totals are known by construction.
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
+//! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
+//! - `proxy` (feature): a network that fails on command.
 
 pub mod adversarial;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod history;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod reference;
 
 mod counters;

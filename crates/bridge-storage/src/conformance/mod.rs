@@ -1,0 +1,101 @@
+//! The promises of [`TokenStore`](crate::TokenStore), as checks that every implementation and decorator can be held to.
+//!
+//! Each check takes a store that is empty and migrated, and panics where a promise is broken. The macro
+//! [`conformance_tests!`](crate::conformance_tests) makes a test of each (it needs `tokio` with `macros` and `rt`):
+//!
+//! ```
+//! use bridge_storage::InMemoryStore;
+//!
+//! async fn fresh() -> InMemoryStore {
+//!     InMemoryStore::default()
+//! }
+//!
+//! bridge_storage::conformance_tests!(fresh);
+//! ```
+
+mod reading;
+mod sequences;
+mod sources;
+mod writing;
+
+use bridge_core::strategy::response_usage;
+use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+pub use reading::*;
+pub use sequences::*;
+pub use sources::*;
+pub use writing::*;
+
+/// Makes a test of every check. Takes the name of an `async fn` that gives an empty, migrated store.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($fresh:path) => {
+        $crate::conformance_tests! { @each $fresh;
+            a_new_store_is_empty
+            migrating_again_changes_nothing
+            outcomes_say_what_was_done
+            the_store_is_the_join_of_what_was_stored
+            force_lowers_a_figure_until_a_greater_snapshot_comes
+            writers_at_once_end_in_the_same_store
+            many_rows_are_stored_in_one_call
+            whatever_a_name_holds_comes_back
+            large_counters_are_summed_exactly
+            a_time_filter_never_brings_back_a_replaced_row
+            breakdowns_are_ordered_and_limited
+            filters_without_sessions_admit_nothing
+            the_latest_record_of_a_source_stays
+            summaries_join_responses_and_sources
+            any_sequence_gives_what_the_model_gives
+        }
+    };
+    (@each $fresh:path; $($check:ident)*) => { $(
+        #[tokio::test]
+        async fn $check() {
+            $crate::conformance::$check(&$fresh().await).await;
+        }
+    )* };
+}
+
+/// The same rows for the same seed.
+struct Rows(TestRunner);
+
+impl Rows {
+    fn new(seed: u8) -> Self {
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        Self(TestRunner::new_with_rng(Config::default(), rng))
+    }
+
+    fn draw<S: Strategy>(&mut self, strategy: &S) -> S::Value {
+        strategy.new_tree(&mut self.0).expect("the strategies reject nothing").current()
+    }
+
+    fn rows(&mut self, number: usize) -> Vec<ResponseUsage> {
+        (0..number).map(|_| self.draw(&response_usage())).collect()
+    }
+}
+
+fn session(name: &str) -> SessionId {
+    SessionId::new(name).expect("a short name")
+}
+
+fn project(name: &str) -> Option<ProjectName> {
+    Some(ProjectName::new(name).expect("a short name"))
+}
+
+fn host(name: &str) -> HostName {
+    HostName::new(name).expect("a short name")
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_750_000_000_000 + millis).expect("a time in range")
+}
+
+/// A finished response of session `s` with this many output tokens.
+fn response(key: u128, output: u64) -> ResponseUsage {
+    let mut row = ResponseUsage::new(ResponseKey(key), session("s"), at(0));
+    row.counts = TokenCounts { output, ..TokenCounts::ZERO };
+    row.finished = true;
+    row
+}

@@ -1,0 +1,81 @@
+//! What the records of source files promise.
+
+use bridge_core::{ContentCategories, ContentCategory, Timestamp};
+
+use super::{at, host, project, response, session};
+use crate::{SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
+
+fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
+    SourceRecord {
+        host: host("h"),
+        path: path.into(),
+        session: session("s"),
+        project: project("p"),
+        size: offset,
+        modified,
+        fingerprint: 1,
+        offset,
+        lines: offset,
+        bad_lines: 1,
+        content_categories: ContentCategories::from([(ContentCategory::UserMessages, 10)]),
+        snapshots: 2,
+        snapshot_tokens: 40,
+        first_time: Some(at(0)),
+        last_time: Some(at(1)),
+        analysis_version: "v".to_owned(),
+        read_at: modified,
+    }
+}
+
+async fn lines(store: &dyn TokenStore) -> u64 {
+    let summaries = store.summaries(&SummaryFilter::default().with_metadata(true)).await.unwrap();
+    summaries[0].metadata.as_ref().expect("it was asked for").lines
+}
+
+/// Of two records the one of the later modification stays, of equal ones that read further, in any order.
+pub async fn the_latest_record_of_a_source_stays(store: &dyn TokenStore) {
+    store.upsert(&[response(1, 5)], &UpsertOptions::default()).await.unwrap();
+    store.put_sources(&[]).await.unwrap();
+    let steps = [
+        (record("a", at(5), 10), 10),
+        (record("a", at(5), 12), 12),
+        (record("a", at(5), 11), 12),
+        (record("a", at(4), 90), 12),
+        (record("a", at(6), 3), 3),
+        (record("b", at(1), 4), 7),
+        (record("b", at(1), 4), 7),
+    ];
+    for (record, expected) in steps {
+        store.put_sources(std::slice::from_ref(&record)).await.unwrap();
+        assert_eq!(lines(store).await, expected, "{record:?}");
+    }
+}
+
+/// A summary has the responses' sums and the files' statistics, the latter only when asked for.
+pub async fn summaries_join_responses_and_sources(store: &dyn TokenStore) {
+    let mut rows = vec![response(1, 20), response(2, 0), response(3, 10), response(4, 1)];
+    rows[1].project = project("q");
+    rows[2].finished = false;
+    rows[2].time = at(-5);
+    rows[3].session = session("without files");
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    store.put_sources(&[record("a", at(5), 10), record("b", at(6), 5)]).await.unwrap();
+
+    let filter = SummaryFilter::default().with_metadata(true);
+    let summaries = store.summaries(&filter).await.unwrap();
+    let [first, second] = &summaries[..] else { panic!("two sessions: {summaries:?}") };
+    assert_eq!((first.session_id.as_str(), first.total_tokens, first.files), ("s", 30, 2));
+    assert_eq!((first.responses, first.responses_worth_tokens, first.finished_responses), (3, 2, 1));
+    assert_eq!((first.first_time, first.last_time), (at(-5), at(0)));
+    assert_eq!(first.projects, project("q").into_iter().collect::<Vec<_>>());
+    let metadata = first.metadata.as_ref().expect("it was asked for");
+    assert_eq!((metadata.lines, metadata.bad_lines), (15, 2));
+    assert_eq!(metadata.content_categories, ContentCategories::from([(ContentCategory::UserMessages, 20)]));
+    assert_eq!((metadata.accuracy_ratio, metadata.last_sync), (Some(30.0 / 80.0), Some(at(6))));
+    assert_eq!((second.session_id.as_str(), second.files), ("without files", 0));
+    let metadata = second.metadata.as_ref().expect("it was asked for");
+    assert_eq!((metadata.accuracy_ratio, metadata.last_sync), (None, None));
+
+    let bare = store.summaries(&SummaryFilter::default()).await.unwrap();
+    assert!(bare.iter().all(|summary| summary.metadata.is_none()));
+}

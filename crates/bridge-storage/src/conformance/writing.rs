@@ -1,0 +1,146 @@
+//! What storing promises.
+
+use std::collections::BTreeMap;
+
+use bridge_core::{ModelName, ResponseKey, ResponseUsage, ServiceTier, TokenCounts};
+
+use super::{Rows, host, project, response, session};
+use crate::{ResponseFilter, StoreTotals, TokenStore, UpsertOptions, UpsertOutcome};
+
+const NEW: UpsertOutcome = UpsertOutcome::New;
+const REPLACED: UpsertOutcome = UpsertOutcome::Replaced;
+const UNCHANGED: UpsertOutcome = UpsertOutcome::Unchanged;
+
+async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) -> Vec<UpsertOutcome> {
+    store.upsert(rows, &UpsertOptions::default().with_run_id(7)).await.unwrap()
+}
+
+async fn force(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
+    store.upsert(std::slice::from_ref(row), &UpsertOptions::default().forced()).await.unwrap()[0]
+}
+
+async fn all(store: &dyn TokenStore) -> Vec<ResponseUsage> {
+    store.responses(&ResponseFilter::default()).await.unwrap()
+}
+
+async fn output(store: &dyn TokenStore) -> u64 {
+    store.totals(&ResponseFilter::default()).await.unwrap().counts.output
+}
+
+/// An empty store answers, with nothing.
+pub async fn a_new_store_is_empty(store: &dyn TokenStore) {
+    store.ping().await.unwrap();
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap(), StoreTotals::default());
+    assert_eq!(all(store).await, []);
+    assert_eq!(put(store, &[]).await, []);
+}
+
+/// Migrating is repeatable and leaves what is stored.
+pub async fn migrating_again_changes_nothing(store: &dyn TokenStore) {
+    put(store, &[response(1, 5)]).await;
+    store.migrate().await.unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(output(store).await, 5);
+}
+
+/// Each row has its outcome: of several with one key the greatest carries it, of equal ones the first.
+pub async fn outcomes_say_what_was_done(store: &dyn TokenStore) {
+    let (low, high) = (response(1, 5), response(1, 6));
+    let rows = [low.clone(), high.clone(), high.clone(), response(2, 1)];
+    assert_eq!(put(store, &rows).await, [UNCHANGED, NEW, UNCHANGED, NEW]);
+    assert_eq!(put(store, &rows).await, [UNCHANGED; 4]);
+    assert_eq!(put(store, &[low, response(1, 7), high]).await, [UNCHANGED, REPLACED, UNCHANGED]);
+    assert_eq!(output(store).await, 8);
+}
+
+/// Whatever order rows come in, however often and however divided: the greatest of each key stays, whole.
+pub async fn the_store_is_the_join_of_what_was_stored(store: &dyn TokenStore) {
+    let rows = Rows::new(1).rows(60);
+    let mut joined: BTreeMap<ResponseKey, ResponseUsage> = BTreeMap::new();
+    for row in &rows {
+        let row = row.clone();
+        let known = joined.remove(&row.key);
+        joined.insert(row.key, known.map_or(row.clone(), |known| known.join(row)));
+    }
+    let joined: Vec<ResponseUsage> = joined.into_values().collect();
+    for part in rows.chunks(13).rev() {
+        put(store, part).await;
+    }
+    assert_eq!(all(store).await, joined);
+    put(store, &rows).await;
+    assert_eq!(all(store).await, joined);
+}
+
+/// Force is the one way down. The row that it replaced loses when it is read again, from another host too.
+pub async fn force_lowers_a_figure_until_a_greater_snapshot_comes(store: &dyn TokenStore) {
+    let (wrong, right) = (response(1, 900), response(1, 9));
+    put(store, std::slice::from_ref(&wrong)).await;
+    assert_eq!(put(store, std::slice::from_ref(&right)).await, [UNCHANGED]);
+    assert_eq!(force(store, &right).await, REPLACED);
+    assert_eq!((output(store).await, all(store).await[0].forced), (9, 1));
+    assert_eq!(force(store, &right).await, UNCHANGED);
+    let elsewhere = ResponseUsage { host: Some(host("elsewhere")), ..wrong.clone() };
+    assert_eq!(put(store, &[wrong, elsewhere]).await, [UNCHANGED; 2]);
+    assert_eq!(force(store, &response(1, 8)).await, REPLACED);
+    assert_eq!((output(store).await, all(store).await[0].forced), (8, 2));
+    assert_eq!(put(store, &[response(1, 901)]).await, [REPLACED]);
+    assert_eq!((output(store).await, all(store).await[0].forced), (901, 0));
+    assert_eq!(force(store, &response(2, 1)).await, NEW);
+}
+
+/// Two writers of overlapping rows need not know of each other.
+pub async fn writers_at_once_end_in_the_same_store(store: &dyn TokenStore) {
+    let rows = Rows::new(2).rows(40);
+    let write = |rows: Vec<ResponseUsage>| async move {
+        for part in rows.chunks(3) {
+            put(store, part).await;
+        }
+    };
+    let backwards: Vec<ResponseUsage> = rows.iter().rev().cloned().collect();
+    tokio::join!(write(rows.clone()), write(backwards), write(rows[10..30].to_vec()));
+    let model = crate::InMemoryStore::default();
+    put(&model, &rows).await;
+    assert_eq!(all(store).await, all(&model).await);
+}
+
+/// One call takes any number of rows.
+pub async fn many_rows_are_stored_in_one_call(store: &dyn TokenStore) {
+    // Odd factors spread the keys and hit each only once.
+    let rows: Vec<ResponseUsage> =
+        (0..2_500).map(|key: u128| response(key.wrapping_mul(u128::MAX / 3), 1)).collect();
+    assert!(put(store, &rows).await.iter().all(|outcome| *outcome == NEW));
+    assert!(put(store, &rows).await.iter().all(|outcome| *outcome == UNCHANGED));
+    assert_eq!(output(store).await, 2_500);
+}
+
+/// Names are data, never a part of a query.
+pub async fn whatever_a_name_holds_comes_back(store: &dyn TokenStore) {
+    let names =
+        ["'; DROP TABLE token_usage --", "a\\'b\"`", "?", "{x:String}", "line\nbreak\ttab", "日本 🦀", "%s"];
+    let mut rows = Vec::new();
+    for (key, name) in names.into_iter().enumerate() {
+        let mut row = response(key as u128, 1);
+        row.session = session(name);
+        row.project = project(name);
+        row.host = Some(host(name));
+        row.model = Some(ModelName::new(name).expect("a short name"));
+        row.service_tier = Some(ServiceTier::new(name).expect("a short name"));
+        rows.push(row);
+    }
+    put(store, &rows).await;
+    assert_eq!(all(store).await, rows);
+    for (name, row) in names.into_iter().zip(&rows) {
+        let filter = ResponseFilter::of_sessions(vec![session(name)]);
+        assert_eq!(store.responses(&filter).await.unwrap(), [row.clone()]);
+    }
+}
+
+/// Sums do not lose a token where floating point would.
+pub async fn large_counters_are_summed_exactly(store: &dyn TokenStore) {
+    let counts =
+        TokenCounts { input: (1 << 53) + 1, output: 3, cache_creation: 1 << 52, cache_read: (1 << 54) + 1 };
+    let rows: Vec<ResponseUsage> = (0..5).map(|key| ResponseUsage { counts, ..response(key, 0) }).collect();
+    put(store, &rows).await;
+    let sums = store.totals(&ResponseFilter::default()).await.unwrap().counts;
+    assert_eq!(Ok(sums), TokenCounts::checked_sum([counts; 5]));
+}

@@ -1,0 +1,49 @@
+//! The store in ClickHouse, on a real engine.
+//!
+//! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
+//! first use; without it these tests fail.
+
+mod failures;
+mod merges;
+mod promises;
+mod schema;
+
+use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
+use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge_testkit::engine::TestDatabase;
+use std::time::Duration;
+
+/// An empty, migrated store of the running test.
+async fn fresh() -> ClickHouseStore {
+    let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+fn options(url: &str) -> ClickHouseOptions {
+    ClickHouseOptions::from_url(url).unwrap()
+}
+
+/// Options with which failures show soon.
+fn hasty(url: &str) -> ClickHouseOptions {
+    let delay = Duration::from_millis(10);
+    options(url).with_retry(RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() })
+}
+
+/// The client itself, for what the store does not offer.
+fn client(database: &TestDatabase) -> clickhouse::Client {
+    let writer = &bridge_testkit::engine::engine().endpoint().writer;
+    clickhouse::Client::default()
+        .with_url(format!("http://{}", database.host()))
+        .with_user(&writer.user)
+        .with_password(&writer.password)
+        .with_database(&database.name)
+}
+
+fn response(key: u128, output: u64) -> ResponseUsage {
+    let time = Timestamp::from_millis(1_750_000_000_000).unwrap();
+    let mut row = ResponseUsage::new(ResponseKey(key), SessionId::new("s").unwrap(), time);
+    row.counts = TokenCounts { output, ..TokenCounts::ZERO };
+    row.finished = true;
+    row
+}
