@@ -308,7 +308,7 @@ impl<'a> Run<'a> {
         }
         // Only now: a record says that the rows it stands for are stored.
         if !batch.sources.is_empty() {
-            self.bridge.inner.store.put_sources(&batch.sources).await?;
+            self.bridge.put_sources(&batch.sources).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use bridge_core::{
     BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, ValidationResult,
     Violation,
 };
-use bridge_storage::{UpsertOptions, UpsertOutcome};
+use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
 
 use crate::EnhancedTokenDatabaseBridge;
 
@@ -98,6 +98,13 @@ impl EnhancedTokenDatabaseBridge {
         let outcomes = self.inner.store.upsert(rows, options).await;
         self.inner.cache.invalidate();
         outcomes
+    }
+
+    /// Writes what was read of source files; summaries show it at once.
+    pub(crate) async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
+        let result = self.inner.store.put_sources(records).await;
+        self.inner.cache.invalidate();
+        result
     }
 
     fn validate(

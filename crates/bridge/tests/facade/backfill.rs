@@ -1,0 +1,161 @@
+//! The historical backfill on generated histories, whose totals are known.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use bridge::core::{BridgeError, Timestamp};
+use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
+use bridge::{BackfillOptions, BackfillPhase, BackfillProgress, EnhancedTokenDatabaseBridge};
+use bridge_testkit::history::{GeneratedFile, GeneratedHistory, HistoryPlan};
+use tempfile::TempDir;
+
+use crate::bridge;
+
+struct Setup {
+    history: GeneratedHistory,
+    folder: TempDir,
+    store: Arc<InMemoryStore>,
+    bridge: EnhancedTokenDatabaseBridge,
+}
+
+fn setup(seed: u64) -> Setup {
+    let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
+    let folder = tempfile::tempdir().unwrap();
+    history.write_below(&folder.path().join("projects")).unwrap();
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = bridge(store.clone(), &[folder.path()]);
+    Setup { history, folder, store, bridge }
+}
+
+/// The client's journals are no transcripts.
+fn transcripts(history: &GeneratedHistory) -> impl Iterator<Item = &GeneratedFile> {
+    history.files.iter().filter(|file| !file.relative_path.ends_with("journal.jsonl"))
+}
+
+fn batches_of(batch_size: usize) -> BackfillOptions {
+    BackfillOptions { batch_size, ..BackfillOptions::default() }
+}
+
+#[tokio::test]
+async fn everything_is_stored_whatever_the_batch_size_and_nothing_twice() {
+    for batch_size in [1, 3, 100] {
+        let Setup { history, store, bridge, folder: _folder } = setup(5);
+        let first = bridge.backfill_historical_data(batches_of(batch_size)).await.unwrap();
+        assert!(first.success, "{:?}", first.errors);
+        assert_eq!(first.total_files_processed, transcripts(&history).count() as u64);
+        assert_eq!(
+            (first.total_tokens_stored, first.total_responses),
+            (history.truth.total(), history.truth.responses)
+        );
+        assert_eq!(first.new_responses, history.truth.responses);
+        let totals = store.totals(&ResponseFilter::default()).await.unwrap();
+        assert_eq!(
+            (totals.counts.total(), totals.responses),
+            (history.truth.total(), history.truth.responses)
+        );
+        assert_eq!(totals.counts.output, history.truth.counters.output);
+
+        let again = bridge.backfill_historical_data(batches_of(batch_size)).await.unwrap();
+        assert_eq!((again.records_stored, again.new_responses), (0, 0));
+        assert_eq!(again.total_tokens_stored, history.truth.total());
+        assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap(), totals);
+    }
+}
+
+#[tokio::test]
+async fn dates_limit_what_is_stored_and_the_parts_make_the_whole() {
+    let Setup { history, store, bridge, folder: _folder } = setup(6);
+    let cut = Some(Timestamp::from_millis(HistoryPlan::default().first_millis + 40 * 3_600_000).unwrap());
+    let early = BackfillOptions { end_date: cut, ..BackfillOptions::default() };
+    let late = BackfillOptions { start_date: cut, ..BackfillOptions::default() };
+    let early = bridge.backfill_historical_data(early).await.unwrap();
+    let stored = store.totals(&ResponseFilter::default()).await.unwrap();
+    assert_eq!((stored.counts.total(), stored.responses), (early.total_tokens_stored, early.total_responses));
+    assert!(stored.responses > 0 && stored.responses < history.truth.responses);
+    let late = bridge.backfill_historical_data(late).await.unwrap();
+    assert_eq!(early.total_tokens_stored + late.total_tokens_stored, history.truth.total());
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().counts.total(), history.truth.total());
+}
+
+#[tokio::test]
+async fn progress_only_grows_and_ends_with_everything() {
+    let Setup { history, bridge, folder: _folder, .. } = setup(7);
+    let seen: Arc<Mutex<Vec<BackfillProgress>>> = Arc::default();
+    let told = Arc::clone(&seen);
+    let options = BackfillOptions {
+        batch_size: 2,
+        progress: Some(Arc::new(move |progress| told.lock().unwrap().push(*progress))),
+        ..BackfillOptions::default()
+    };
+    let _ = bridge.backfill_historical_data(options).await.unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].rows <= pair[1].rows));
+    let last = seen.last().unwrap();
+    assert_eq!(last.phase, BackfillPhase::Done);
+    let files = transcripts(&history).count() as u64;
+    let bytes: u64 = transcripts(&history).map(|file| file.content.len() as u64).sum();
+    assert_eq!((last.files, last.files_total, last.bytes, last.bytes_total), (files, files, bytes, bytes));
+}
+
+/// Polls the future so often, then drops it. Says whether it was ready before.
+async fn poll_and_drop(future: impl Future, polls: usize) -> bool {
+    let mut future = Box::pin(future);
+    for _ in 0..polls {
+        let ready =
+            std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await;
+        if ready {
+            return true;
+        }
+        tokio::task::yield_now().await;
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    false
+}
+
+#[tokio::test]
+async fn dropped_at_any_await_it_is_completed_by_the_next_run() {
+    let mut dropped = 0;
+    for polls in 0..40 {
+        let Setup { history, store, bridge, folder: _folder } = setup(8);
+        let finished = poll_and_drop(bridge.backfill_historical_data(batches_of(1)), polls).await;
+        dropped += u32::from(!finished);
+        assert!(
+            store.totals(&ResponseFilter::default()).await.unwrap().counts.total() <= history.truth.total()
+        );
+        let result = bridge.backfill_historical_data(batches_of(1)).await.unwrap();
+        assert_eq!(result.total_tokens_stored, history.truth.total());
+        assert_eq!(
+            store.totals(&ResponseFilter::default()).await.unwrap().counts.total(),
+            history.truth.total()
+        );
+    }
+    assert!(dropped > 5, "{dropped}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named_and_the_others_are_stored() {
+    let Setup { history, folder, store, bridge } = setup(9);
+    let broken = folder.path().join("projects/broken.jsonl");
+    std::os::unix::fs::symlink(&broken, &broken).unwrap();
+    let result = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert!(!result.success);
+    assert_eq!(result.skipped_files, [broken.clone()]);
+    assert!(result.errors[0].contains(&*broken.to_string_lossy()), "{:?}", result.errors);
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().counts.total(), history.truth.total());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
+    let Setup { folder, .. } = setup(10);
+    let mut store = MockTokenStore::new();
+    store.expect_upsert().times(1).returning(|rows, _| Ok(vec![UpsertOutcome::New; rows.len()]));
+    store
+        .expect_upsert()
+        .returning(|_, _| Err(BridgeError::Backfill { message: "the reason".to_owned(), source: None }));
+    store.expect_put_sources().returning(|_| Ok(()));
+    let store: Arc<dyn TokenStore> = Arc::new(store);
+    let error = bridge(store, &[folder.path()]).backfill_historical_data(batches_of(1)).await.unwrap_err();
+    assert!(error.to_string().starts_with("backfill: stopped after "), "{error}");
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("the reason"));
+}

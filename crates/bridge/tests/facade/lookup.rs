@@ -1,0 +1,44 @@
+//! Reading summaries back.
+
+use bridge::StoreOptions;
+use bridge::core::SessionId;
+
+use crate::{analysis, in_memory};
+
+#[tokio::test]
+async fn answers_come_from_the_cache_until_something_is_stored() {
+    let (_, bridge) = in_memory();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    for _ in 0..3 {
+        let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+        assert_eq!(summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>(), [5]);
+    }
+    assert_eq!((bridge.cache_figures().hits, bridge.cache_figures().misses), (2, 1));
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, &[6]), &StoreOptions::default()).await.unwrap();
+    let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    assert_eq!(summaries[0].total_tokens, 11);
+}
+
+#[tokio::test]
+async fn sessions_active_in_the_last_days_come_whole() {
+    let (_, bridge) = in_memory();
+    let day = std::time::Duration::from_hours(24);
+    let mut old = analysis("s", 1, &[5, 6]);
+    old.responses[0].time = crate::now().saturating_sub(day * 30);
+    let mut older = analysis("t", 5, &[7]);
+    older.responses[0].time = crate::now().saturating_sub(day * 8);
+    for analysis in [old, older] {
+        let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+    }
+    let totals = |sessions: Option<&str>, days| {
+        let (bridge, sessions) = (bridge.clone(), sessions.map(|name| vec![SessionId::new(name).unwrap()]));
+        async move {
+            let summaries = bridge.get_stored_token_summaries(sessions, days, false).await.unwrap();
+            summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(totals(None, 7).await, [11]);
+    assert_eq!(totals(None, 9).await, [11, 7]);
+    assert_eq!(totals(Some("t"), 9).await, [7]);
+    assert_eq!(totals(Some("t"), 7).await, [0; 0]);
+}

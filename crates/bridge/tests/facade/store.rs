@@ -1,0 +1,123 @@
+//! Storing analyses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bridge::core::{AnalysisId, BridgeError, SessionId, StorageKind};
+use bridge::storage::{MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
+use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
+
+use crate::{analysis, bridge, in_memory};
+
+async fn output(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
+    bridge.token_store().totals(&ResponseFilter::default()).await.unwrap().counts.output
+}
+
+fn disk_full() -> BridgeError {
+    BridgeError::Storage {
+        operation: "store responses",
+        kind: StorageKind::DiskFull,
+        message: "no space".to_owned(),
+        history: Default::default(),
+        source: None,
+    }
+}
+
+#[tokio::test]
+async fn the_result_says_what_was_written() {
+    let (_, bridge) = in_memory();
+    let first =
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), &StoreOptions::default()).await.unwrap();
+    assert_eq!(
+        (first.success, first.records_stored, first.new_responses, first.total_tokens),
+        (true, 2, 2, 11)
+    );
+    assert_eq!(first.session_id, SessionId::new("s").ok());
+    let again =
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), &StoreOptions::default()).await.unwrap();
+    assert_eq!((again.success, again.records_stored, again.total_tokens), (true, 0, 11));
+    let grown =
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 9]), &StoreOptions::default()).await.unwrap();
+    assert_eq!((grown.records_stored, grown.new_responses), (1, 0));
+    assert_eq!(output(&bridge).await, 14);
+}
+
+#[tokio::test]
+async fn only_force_lowers_a_figure() {
+    let (_, bridge) = in_memory();
+    let store = |output, force_update| {
+        let (bridge, analysis) = (bridge.clone(), analysis("s", 1, &[output]));
+        async move {
+            let options = StoreOptions { force_update, ..StoreOptions::default() };
+            bridge.store_enhanced_analysis(&analysis, &options).await.unwrap().records_stored
+        }
+    };
+    assert_eq!(store(900, false).await, 1);
+    assert_eq!((store(9, false).await, output(&bridge).await), (0, 900));
+    assert_eq!((store(9, true).await, output(&bridge).await), (1, 9));
+    assert_eq!((store(900, false).await, output(&bridge).await), (0, 9));
+}
+
+#[tokio::test]
+async fn an_analysis_with_sums_only_is_one_response() {
+    let (_, bridge) = in_memory();
+    let mut sums = analysis("s", 1, &[40, 2]);
+    sums.responses.clear();
+    for _ in 0..2 {
+        let _ = bridge.store_enhanced_analysis(&sums, &StoreOptions::default()).await.unwrap();
+    }
+    assert_eq!(output(&bridge).await, 42);
+    sums.analysis_id = AnalysisId::new("another").unwrap();
+    let _ = bridge.store_enhanced_analysis(&sums, &StoreOptions::default()).await.unwrap();
+    assert_eq!(output(&bridge).await, 84);
+}
+
+#[tokio::test]
+async fn a_rejected_analysis_tells_every_violation_and_stores_nothing() {
+    let (_, bridge) = in_memory();
+    let mut wrong = analysis("s", 1, &[5]);
+    wrong.calculated_total_tokens += 1;
+    wrong.accuracy_ratio = 7.0;
+    let options = StoreOptions { session_id: SessionId::new("t").ok(), ..StoreOptions::default() };
+    let error = bridge.store_enhanced_analysis(&wrong, &options).await.unwrap_err();
+    let BridgeError::Validation { result, .. } = &error else { panic!("{error}") };
+    let fields: Vec<_> = result.violations.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(fields, ["accuracy_ratio", "calculated_total_tokens", "session_id"]);
+    assert_eq!(output(&bridge).await, 0);
+}
+
+#[tokio::test]
+async fn in_a_batch_a_rejected_analysis_keeps_back_no_other() {
+    let (_, bridge) = in_memory();
+    let mut wrong = analysis("b", 10, &[5]);
+    wrong.accuracy_ratio = f64::NAN;
+    let results =
+        bridge.batch_store_analyses(&[analysis("a", 1, &[1, 2]), wrong, analysis("c", 20, &[4])], 2).await;
+    let told: Vec<_> = results.iter().map(|result| (result.success, result.records_stored)).collect();
+    assert_eq!(told, [(true, 2), (false, 0), (true, 1)]);
+    assert!(results[1].errors[0].contains("accuracy_ratio"), "{:?}", results[1].errors);
+    assert_eq!(output(&bridge).await, 7);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fails_only_its_own() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&calls);
+    let mut store = MockTokenStore::new();
+    store.expect_upsert().returning(move |rows, _| {
+        assert_eq!(rows.len(), 3);
+        match seen.fetch_add(1, Ordering::Relaxed) {
+            1 => Err(disk_full()),
+            _ => Ok(vec![UpsertOutcome::New; rows.len()]),
+        }
+    });
+    let store: Arc<dyn TokenStore> = Arc::new(store);
+    let bridge = bridge(store, &[]);
+    let analyses: Vec<_> =
+        (0..6).map(|n: u128| analysis("s", n * 10, &[1, 2, 3][..1 + (n % 2) as usize])).collect();
+    let results = bridge.batch_store_analyses(&analyses, 3).await;
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
+    let successes: Vec<_> = results.iter().map(|result| result.success).collect();
+    assert_eq!(successes, [true, true, false, false, true, true]);
+    assert!(results[3].errors[0].contains("disk is full"), "{:?}", results[3].errors);
+}
