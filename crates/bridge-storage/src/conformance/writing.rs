@@ -131,7 +131,7 @@ pub async fn whatever_a_name_holds_comes_back(store: &dyn TokenStore) {
     assert_eq!(all(store).await, rows);
     for (name, row) in names.into_iter().zip(&rows) {
         let filter = ResponseFilter::of_sessions(vec![session(name)]);
-        assert_eq!(store.responses(&filter).await.unwrap(), [row.clone()]);
+        assert_eq!(store.responses(&filter).await.unwrap(), std::slice::from_ref(row));
     }
 }
 
