@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use bridge::core::Timestamp;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 /// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
 ///
@@ -51,6 +53,44 @@ pub(crate) struct Args {
     /// Print one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Args {
+    /// The arguments of this run, or its exit code where there is nothing to run.
+    pub(crate) fn of_this_run() -> Result<Self, ExitCode> {
+        Self::try_parse().and_then(Self::checked).map_err(|error| {
+            if error.use_stderr() {
+                eprint!("{}", without_credentials(&error.to_string()));
+            } else {
+                // Help that nobody reads to its end is no error.
+                let _ = error.print();
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        })
+    }
+
+    fn checked(self) -> Result<Self, clap::Error> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            let message = "--until must be later than --since";
+            return Err(Self::command().error(ErrorKind::ValueValidation, message));
+        }
+        Ok(self)
+    }
+}
+
+/// The text with what stands before the host left out of every URL: clap quotes a misplaced one. A password may
+/// hold any character, so it ends with the line's last `@`.
+fn without_credentials(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let line_end = part.find('\n').unwrap_or(part.len());
+        let host = part[..line_end].rfind('@').map_or(0, |at| at + 1);
+        shown = shown + "://" + &part[host..];
+    }
+    shown
 }
 
 /// A time, or a date as its first instant in UTC.

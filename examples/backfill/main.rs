@@ -15,14 +15,16 @@ use bridge::analysis::AnalyzerOptions;
 use bridge::core::{AnalysisFigures, HostName, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
-use clap::Parser;
 use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::report::Stored;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::of_this_run() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| {
         runtime.block_on(async {
@@ -82,6 +84,9 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
 
     for error in &done.errors {
         eprintln!("error: {error}");
+    }
+    if done.figures.files == 0 && done.errors.is_empty() {
+        eprintln!("No transcripts (*.jsonl) below {}.", place::listed(&sources.roots));
     }
     let stored = Stored::read(&*store, &ResponseFilter::default()).await?;
     if args.json {

@@ -30,6 +30,12 @@ pub(crate) fn sources(args: &Args) -> Sources {
     Sources { roots: vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/sample"))], sample: true }
 }
 
+/// The folders in one line.
+pub(crate) fn listed(roots: &[PathBuf]) -> String {
+    let roots: Vec<_> = roots.iter().map(|root| root.display().to_string()).collect();
+    roots.join(", ")
+}
+
 /// A store, and the engine that must live as long as it is used.
 pub(crate) struct Target {
     pub(crate) store: Arc<dyn TokenStore>,
