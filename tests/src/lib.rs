@@ -1,1 +1,5 @@
-//! Nothing yet.
+//! What several test binaries at the top level share.
+
+mod canary;
+
+pub use canary::{CanaryHistory, canary_history};

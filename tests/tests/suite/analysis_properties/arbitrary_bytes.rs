@@ -1,0 +1,28 @@
+//! No bytes panic the analyzer, and of any bytes it says what the reference model says.
+
+use bridge_analysis::AnalyzerOptions;
+use proptest::prelude::*;
+
+use super::comparison::assert_agreement;
+use super::strategy::{Transcript, bytes, cases, written};
+
+fn options() -> impl Strategy<Value = AnalyzerOptions> {
+    let line_bytes_max = prop_oneof![2 => 0..40_usize, 2 => 40..2000_usize, 3 => Just(64 << 20)];
+    (any::<bool>(), any::<bool>(), line_bytes_max).prop_map(|(strict, categories, line_bytes_max)| {
+        let mut options = AnalyzerOptions::default();
+        options.strict = strict;
+        options.categories = categories;
+        options.line_bytes_max = line_bytes_max;
+        options
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    #[test]
+    fn any_bytes_are_read_as_the_reference_reads_them(content in bytes(), options in options()) {
+        let corpus = written(&[Transcript::new("agent-f.jsonl", 7, content.0)]);
+        assert_agreement(&corpus, &options);
+    }
+}

@@ -1,0 +1,98 @@
+//! Transcripts on disk, and what the analyzer says about them.
+
+use std::fs;
+
+use bridge_analysis::{
+    AnalysisProgress, AnalyzerOptions, FileAnalysis, History, RunFacts, SourceFile, analyze_files,
+};
+use bridge_core::{AnalysisFigures, EnhancedTokenAnalysis, ResponseUsage, TimeRange, Timestamp};
+use bridge_testkit::reference::{Options, ReferenceFile, ReferenceTotals};
+use tempfile::TempDir;
+
+/// Files in a folder of their own.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    _folder: TempDir,
+    /// As the analyzer takes them.
+    pub(crate) files: Vec<SourceFile>,
+    /// As the reference model takes them.
+    pub(crate) reference: Vec<ReferenceFile>,
+}
+
+/// Everything that an analysis says, in one order.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Findings {
+    pub(crate) rows: Vec<ResponseUsage>,
+    pub(crate) figures: AnalysisFigures,
+    pub(crate) analyses: Vec<EnhancedTokenAnalysis>,
+}
+
+impl Corpus {
+    /// Writes the files; the first component of a path is its project's folder.
+    pub(crate) fn write(reference: Vec<ReferenceFile>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &ReferenceFile| {
+            let path = folder.path().join(&file.path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &file.content).unwrap();
+            let project = file.path.components().next().unwrap().as_os_str();
+            SourceFile {
+                path,
+                size: file.content.len() as u64,
+                modified: Timestamp::from_millis(file.modified_millis).unwrap(),
+                project_folder: project.to_str().map(str::to_owned),
+            }
+        };
+        let files = reference.iter().map(write).collect();
+        Self { files, reference, _folder: folder }
+    }
+
+    /// The files' findings, each by itself.
+    pub(crate) fn analyze_each(&self, options: &AnalyzerOptions) -> Vec<FileAnalysis> {
+        let mut found = Vec::new();
+        analyze_files(&self.files, options, &AnalysisProgress::default(), |file, error| {
+            assert!(error.is_none() && file.complete, "{error:?}");
+            found.push(file);
+        });
+        assert_eq!(found.len(), self.files.len());
+        found
+    }
+
+    pub(crate) fn analyze(&self, options: &AnalyzerOptions) -> History {
+        joined(self.analyze_each(options))
+    }
+
+    /// What the reference model says.
+    pub(crate) fn totals(&self, options: &AnalyzerOptions) -> ReferenceTotals {
+        let options = Options { line_bytes_max: options.line_bytes_max };
+        bridge_testkit::reference::analyze(self.reference.iter().cloned(), options)
+    }
+}
+
+pub(crate) fn joined(files: impl IntoIterator<Item = FileAnalysis>) -> History {
+    let mut history = History::default();
+    files.into_iter().for_each(|file| history.absorb(file));
+    history
+}
+
+impl Findings {
+    pub(crate) fn of(history: &History) -> Self {
+        let mut rows: Vec<_> = history.responses().cloned().collect();
+        rows.sort_by_key(|row| row.key);
+        let figures = history.figures(&TimeRange::ALL).unwrap();
+        Self { rows, figures, analyses: analyses(history) }
+    }
+}
+
+pub(crate) fn analyses(history: &History) -> Vec<EnhancedTokenAnalysis> {
+    let timestamp = Timestamp::from_millis(0).unwrap();
+    let facts = RunFacts { timestamp, run_id: 1, duration: std::time::Duration::ZERO, memory_mib: 0.0 };
+    history.analyses(&facts).unwrap()
+}
+
+/// Options under which every line is validated.
+pub(crate) fn strict() -> AnalyzerOptions {
+    let mut options = AnalyzerOptions::default();
+    options.strict = true;
+    options
+}

@@ -1,0 +1,75 @@
+//! The order of files, of their arrival and of threads changes nothing.
+
+use std::collections::BTreeMap;
+
+use bridge_analysis::{AnalyzerOptions, History};
+use bridge_core::{ResponseKey, ResponseUsage};
+use proptest::prelude::*;
+
+use super::corpus::{Findings, joined, strict};
+use super::strategy::{Transcript, adversarial_files, cases, corpus, history, small_plan, written};
+
+fn on_threads(threads: usize) -> AnalyzerOptions {
+    let mut options = strict();
+    options.categories = true;
+    options.threads = threads;
+    options
+}
+
+/// Files, and the same in another order.
+fn shuffled() -> impl Strategy<Value = (Vec<Transcript>, Vec<usize>)> {
+    adversarial_files().prop_flat_map(|files| {
+        let order: Vec<usize> = (0..files.len()).collect();
+        (Just(files), Just(order).prop_shuffle())
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn the_order_of_files_and_of_their_arrival_changes_nothing((files, order) in shuffled()) {
+        let mut corpus = written(&files);
+        let mut analyzed = corpus.analyze_each(&on_threads(1));
+        analyzed.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+        let mut waiting: Vec<_> = analyzed.into_iter().map(Some).collect();
+        let arrived = joined(order.iter().filter_map(|index| waiting[*index].take()));
+
+        let in_order = Findings::of(&corpus.analyze(&on_threads(1)));
+        prop_assert_eq!(&Findings::of(&arrived), &in_order);
+        corpus.files = order.iter().map(|index| corpus.files[*index].clone()).collect();
+        prop_assert_eq!(&Findings::of(&corpus.analyze(&on_threads(1))), &in_order);
+    }
+
+    #[test]
+    fn what_changed_joins_to_what_is_said_in_the_end(files in adversarial_files()) {
+        let corpus = written(&files);
+        let mut history = History::default();
+        let mut stored: BTreeMap<ResponseKey, ResponseUsage> = BTreeMap::new();
+        for file in corpus.analyze_each(&strict()) {
+            history.absorb(file);
+            for row in history.take_changed() {
+                let row = match stored.remove(&row.key) {
+                    Some(known) => known.join(row),
+                    None => row,
+                };
+                stored.insert(row.key, row);
+            }
+        }
+        prop_assert!(stored.into_values().eq(Findings::of(&history).rows));
+        prop_assert!(history.take_changed().is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(6))]
+
+    #[test]
+    fn any_number_of_threads_gives_the_same(history in history(small_plan())) {
+        let corpus = corpus(&history);
+        let one = Findings::of(&corpus.analyze(&on_threads(1)));
+        for threads in 2..=4 {
+            prop_assert_eq!(&Findings::of(&corpus.analyze(&on_threads(threads))), &one);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Databases that cannot be used.
+
+use std::net::TcpListener;
+
+use super::program::{Finished, backfill};
+
+const PASSWORD: &str = "s3cr3t-pa55word";
+
+fn run_with_url(url: &str) -> Finished {
+    let done =
+        backfill(["--source", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample"), "--url", url])
+            .run();
+    assert!(!done.output().contains(PASSWORD), "{done:?}");
+    assert_eq!(done.stdout, "");
+    done
+}
+
+#[test]
+fn a_host_that_refuses_connections_is_named() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let done = run_with_url(&format!("http://me:{PASSWORD}@{host}/usage"));
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let first = done.stderr.lines().next().unwrap_or_default();
+    assert!(
+        first.starts_with("error: ") && first.contains(&host) && first.contains("cannot be reached"),
+        "{done:?}"
+    );
+}
+
+/// Something listens, and it is no ClickHouse.
+#[test]
+fn a_host_that_hangs_up_is_named() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    // The thread waits in `accept` until the test program ends.
+    std::thread::spawn(move || while listener.accept().is_ok() {});
+    let done = run_with_url(&format!("http://me:{PASSWORD}@{host}/usage"));
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains(&host), "{done:?}");
+}
+
+#[test]
+fn a_url_that_is_not_usable_says_why() {
+    let cases = [
+        (format!("https://me:{PASSWORD}@db.example"), "db.example:8123 (only http:// is built in)"),
+        (format!("clickhouse://me:{PASSWORD}@db.example:9000"), "db.example:9000 (only http:// is built in)"),
+        (format!("http://me:{PASSWORD}@"), "URL"),
+        (format!("me:{PASSWORD}@db.example"), "URL"),
+        (format!("http://me:{PASSWORD}@db.example:port"), "URL"),
+        (String::new(), "URL"),
+    ];
+    for (url, why) in cases {
+        let done = run_with_url(&url);
+        assert_eq!(done.code, Some(1), "{url}: {done:?}");
+        let error = done.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains("not usable") && error.contains(why), "{url}: {done:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Options that are none, and the shape of the JSON.
+
+use super::program::{Finished, backfill};
+use super::sources::dry_run;
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample");
+
+/// The command line is refused before anything is read.
+fn assert_refused(arguments: &[&str], why: &str) -> Finished {
+    let done = backfill(["--dry-run", "--source", SAMPLE]).args(arguments).run();
+    assert_eq!((done.code, &*done.stdout), (Some(2), ""), "{arguments:?}: {done:?}");
+    assert!(done.stderr.contains(why), "{arguments:?}: {done:?}");
+    done
+}
+
+#[test]
+fn an_unknown_option_is_named() {
+    assert_refused(&["--sources", "x"], "--sources");
+    assert_refused(&["--threads", "many"], "many");
+    assert_refused(&["--url", "http://db", "--data-dir", "x"], "--data-dir");
+}
+
+#[test]
+fn a_time_that_is_none_says_what_is_needed() {
+    for time in ["yesterday", "2026-02-30", "2026-13-01T00:00:00Z", "0123456789", "éééé", ""] {
+        let done = assert_refused(&["--since", time], "--since");
+        assert!(done.stderr.contains("2026-01-31T12:00:00Z"), "{done:?}");
+    }
+}
+
+#[test]
+fn dates_that_leave_no_time_are_refused() {
+    assert_refused(&["--since", "2026-02-01", "--until", "2026-01-01"], "--until");
+    assert_refused(&["--since", "2026-02-01", "--until", "2026-02-01"], "--until");
+}
+
+#[test]
+fn a_misplaced_url_does_not_show_its_password() {
+    let url = "http://me:s3cr3t' w0rd@db";
+    for arguments in [&[url][..], &["--since", url], &["--threads", url], &[&format!("--uri={url}")]] {
+        let done = assert_refused(arguments, "error: ");
+        assert!(!done.output().contains("s3cr3t") && !done.output().contains("w0rd"), "{done:?}");
+    }
+}
+
+#[test]
+fn json_is_one_object_with_the_promised_figures() {
+    let done = dry_run([SAMPLE]);
+    assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
+    let json = done.json();
+    let names = [
+        "total_tokens",
+        "reported_input_tokens",
+        "reported_output_tokens",
+        "reported_cache_creation_tokens",
+        "reported_cache_read_tokens",
+        "responses",
+        "sessions",
+        "files",
+        "bytes",
+        "lines",
+        "bad_lines",
+    ];
+    let figures = names.map(|name| json[name].as_u64().unwrap_or_else(|| panic!("{name} in {json}")));
+    assert_eq!(figures[0], figures[1..5].iter().sum::<u64>());
+    assert!(figures[0] > 0 && figures[5] > 0);
+    assert_eq!(json["receipt"]["total"]["tokens"], figures[0]);
+    let ratio = json["accuracy_ratio"].as_f64().unwrap();
+    assert!(0.0 < ratio && ratio <= 1.0);
+    // What is read back from a database has no place where nothing is stored.
+    assert!(json.get("stored_total_tokens").is_none());
+}

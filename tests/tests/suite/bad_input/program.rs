@@ -1,0 +1,175 @@
+//! Running the example `backfill`: built once, with a home of its own and a deadline.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
+
+use bridge_core::Stopwatch;
+use cargo_metadata::Message;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::workspace;
+
+/// Longer than anything here takes on the slowest machine.
+const RUN_TIMEOUT: Duration = Duration::from_secs(120);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// A run that is being prepared.
+pub(crate) struct Run {
+    command: Command,
+    _home: TempDir,
+}
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The most memory that it was seen to hold; 0 where the system does not tell.
+    pub(crate) peak_memory_bytes: u64,
+}
+
+/// A run of `backfill` with these arguments.
+pub(crate) fn backfill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(executable());
+    command.args(arguments).env("HOME", home.path()).current_dir(home.path());
+    for name in ["CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "USERPROFILE"] {
+        command.env_remove(name);
+    }
+    Run { command, _home: home }
+}
+
+impl Run {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn args(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(mut self) -> Finished {
+        run_within(&mut self.command, RUN_TIMEOUT)
+    }
+
+    /// Begins it.
+    #[allow(dead_code, reason = "not every test binary looks into a run")]
+    pub(crate) fn spawn(mut self) -> Running {
+        let Self { command, _home } = &mut self;
+        let (child, stdout, stderr) = begin(command);
+        Running { child, stdout, stderr, _run: self }
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    stdout: File,
+    stderr: File,
+    _run: Run,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Finished {
+        end(&mut self.child, self.stdout, self.stderr, RUN_TIMEOUT)
+    }
+}
+
+impl Finished {
+    /// The one JSON object on stdout.
+    pub(crate) fn json(&self) -> Value {
+        let value: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        assert!(value.is_object(), "{self:?}");
+        value
+    }
+
+    pub(crate) fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
+/// nothing is compiled twice.
+pub(crate) fn executable() -> &'static PathBuf {
+    static EXECUTABLE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args([
+            "build",
+            "--workspace",
+            "--example",
+            "backfill",
+            "--message-format",
+            "json-render-diagnostics",
+        ]);
+        command.args(if cfg!(debug_assertions) { &[][..] } else { &["--release"][..] });
+        command.arg("--target-dir").arg(workspace::target_dir()).current_dir(workspace::root());
+        let built = run_within(&mut command, BUILD_TIMEOUT);
+        assert_eq!(built.code, Some(0), "{}", built.stderr);
+        let messages = Message::parse_stream(built.stdout.as_bytes()).map(Result::unwrap);
+        let mut executables = messages.filter_map(|message| match message {
+            Message::CompilerArtifact(artifact) if artifact.target.name == "backfill" => artifact.executable,
+            _ => None,
+        });
+        executables.next().expect("cargo names what it built").into()
+    });
+    &EXECUTABLE
+}
+
+/// Runs a program; one that does not end in time is killed, and the test fails.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Finished {
+    let (mut child, stdout, stderr) = begin(command);
+    end(&mut child, stdout, stderr, limit)
+}
+
+fn begin(command: &mut Command) -> (Child, File, File) {
+    let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    command.stdin(Stdio::null()).stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+    (command.spawn().unwrap(), stdout, stderr)
+}
+
+fn end(child: &mut Child, stdout: File, stderr: File, limit: Duration) -> Finished {
+    let (status, peak_memory_bytes) = wait(child, limit);
+    let text = |mut file: File| {
+        let mut bytes = Vec::new();
+        file.rewind().and_then(|()| file.read_to_end(&mut bytes)).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    let Some(status) = status else { panic!("no end within {limit:?}\n{stdout}\n{stderr}") };
+    Finished { code: status.code(), stdout, stderr, peak_memory_bytes }
+}
+
+/// The status, none where it had to be killed; and the peak of its memory.
+fn wait(child: &mut Child, limit: Duration) -> (Option<ExitStatus>, u64) {
+    let (watch, mut peak) = (Stopwatch::start(), 0);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (Some(status), peak);
+        }
+        if watch.elapsed() > limit {
+            child.kill().and_then(|()| child.wait()).unwrap();
+            return (None, peak);
+        }
+        peak = peak.max(peak_memory_bytes(child.id()).unwrap_or(0));
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn peak_memory_bytes(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}

@@ -1,0 +1,141 @@
+//! Rules of the source tree that no lint checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::Package;
+use serde_json::Value;
+
+use crate::workspace;
+
+/// The files that belong to the project: those that git knows, else all outside of the target folder.
+fn sources() -> Vec<PathBuf> {
+    let git = Command::new("git").args(["ls-files", "-z"]).current_dir(workspace::root()).output();
+    let tracked: Vec<_> = match git {
+        Ok(output) if output.status.success() => {
+            let names = String::from_utf8(output.stdout).unwrap();
+            names.split_terminator('\0').map(|name| workspace::root().join(name)).collect()
+        }
+        _ => files_below(workspace::root()),
+    };
+    let found: Vec<_> = tracked.into_iter().filter(|path| path.is_file()).collect();
+    assert!(found.len() > 50, "{} files are no workspace", found.len());
+    found
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let wanted = entries.filter(|entry| entry.file_name() != "target" && entry.file_name() != ".git");
+    wanted
+        .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}
+
+/// The absolute paths in a text that exist on some machine only. Examples are at home with `user` or `me`.
+fn machine_paths(text: &str) -> Vec<&str> {
+    let after = |folder: &'static str| text.split(folder).skip(1);
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    // In two parts, or this file would be found.
+    let homes = after(concat!("/ho", "me/")).filter(|rest| is_name(rest));
+    let real =
+        homes.filter(|rest| !["user/", "me/", "user\"", "user-"].iter().any(|name| rest.starts_with(name)));
+    let bare = [concat!("/wo", "rk"), concat!("/ro", "ot"), concat!("/Use", "rs/")];
+    let found = bare.into_iter().flat_map(after).filter(|rest| rest.starts_with('/'));
+    found.chain(real).map(|rest| rest.lines().next().unwrap_or(rest)).collect()
+}
+
+#[test]
+fn no_file_names_a_path_of_one_machine() {
+    for path in sources() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let found = machine_paths(&text);
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn a_path_of_one_machine_would_be_found() {
+    for path in
+        [concat!("cd /wo", "rk/main"), concat!("/ro", "ot/.cargo"), concat!("x = \"/ho", "me/jane/a\"")]
+    {
+        assert_eq!(machine_paths(path).len(), 1, "{path}");
+    }
+    assert!(machine_paths("/home/user/app and /workflows/a and {folder}/rooted").is_empty());
+}
+
+/// A mirror that one machine uses would be unknown to every other.
+#[test]
+fn what_is_locked_comes_from_the_public_registries() {
+    let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).unwrap();
+    let sources: Vec<_> = lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
+    assert!(!sources.is_empty());
+    for source in sources {
+        assert_eq!(source, "\"registry+https://github.com/rust-lang/crates.io-index\"");
+    }
+    for lock in sources_named("package-lock.json") {
+        let lock: Value = serde_json::from_slice(&fs::read(lock).unwrap()).unwrap();
+        for package in lock["packages"].as_object().unwrap().values() {
+            let resolved = package["resolved"].as_str().unwrap_or("https://registry.npmjs.org/");
+            assert!(resolved.starts_with("https://registry.npmjs.org/"), "{resolved}");
+        }
+    }
+}
+
+/// The settings of a machine's cargo or npm do not belong to the project.
+#[test]
+fn no_file_configures_a_registry() {
+    let names = ["config.toml", ".npmrc", "credentials.toml"];
+    let found: Vec<_> = names.iter().flat_map(|name| sources_named(name)).collect();
+    for path in found {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("registry") && !text.contains("replace-with"), "{}", path.display());
+    }
+    for path in sources_named("Cargo.toml") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("registry ="), "{}", path.display());
+    }
+}
+
+fn sources_named(name: &str) -> Vec<PathBuf> {
+    sources().into_iter().filter(|path| path.file_name().is_some_and(|found| found == name)).collect()
+}
+
+#[test]
+fn every_package_inherits_the_lints_and_the_compiler_version() {
+    let version = &workspace_version();
+    for package in &workspace::metadata().packages {
+        assert!(inherits_lints(package), "{} has lints of its own", package.name);
+        assert_eq!(
+            package.rust_version.as_ref().map(ToString::to_string).as_ref(),
+            Some(version),
+            "{}",
+            package.name
+        );
+    }
+}
+
+fn inherits_lints(package: &Package) -> bool {
+    let manifest = fs::read_to_string(&package.manifest_path).unwrap();
+    let section = manifest.split("\n[lints]\n").nth(1).unwrap_or_default();
+    section.split("\n[").next().is_some_and(|lines| lines.lines().any(|line| line == "workspace = true"))
+}
+
+fn workspace_version() -> String {
+    let manifest = fs::read_to_string(workspace::root().join("Cargo.toml")).unwrap();
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let short = version.expect("the workspace says what compiler it needs").trim_matches('"');
+    if short.matches('.').count() == 1 { format!("{short}.0") } else { short.to_owned() }
+}
+
+/// Nobody tests an older compiler here, so none is promised: the version is the one in use, or the README says it.
+#[test]
+fn the_compiler_that_is_asked_for_is_the_one_in_use_or_documented() {
+    let rustc = Command::new("rustc").arg("--version").output().unwrap();
+    let text = String::from_utf8(rustc.stdout).unwrap();
+    let asked = workspace_version();
+    let minor = asked.trim_end_matches(".0");
+    let in_use = text.split(' ').nth(1).is_some_and(|version| version.starts_with(&format!("{minor}.")));
+    let readme = fs::read_to_string(workspace::root().join("README.md")).unwrap();
+    assert!(in_use || readme.contains(&format!("Rust {minor}")), "{text} is in use and {asked} asked for");
+}
