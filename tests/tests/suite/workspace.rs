@@ -1,13 +1,18 @@
 //! The workspace that is tested.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// Its root.
+/// Its root; asked for when the test runs, because worktrees may share what is built.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package stands in the workspace")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&package).parent().expect("the package stands in the workspace").to_owned()
+    });
+    &ROOT
 }
 
 /// The folder that its builds go to.

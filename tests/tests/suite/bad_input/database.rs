@@ -3,13 +3,12 @@
 use std::net::TcpListener;
 
 use super::program::{Finished, backfill};
+use super::sources::sample;
 
 const PASSWORD: &str = "s3cr3t-pa55word";
 
 fn run_with_url(url: &str) -> Finished {
-    let done =
-        backfill(["--source", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample"), "--url", url])
-            .run();
+    let done = backfill(["--url", url, "--source"]).arg(sample()).run();
     assert!(!done.output().contains(PASSWORD), "{done:?}");
     assert_eq!(done.stdout, "");
     done

@@ -1,13 +1,11 @@
 //! Options that are none, and the shape of the JSON.
 
 use super::program::{Finished, backfill};
-use super::sources::dry_run;
-
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample");
+use super::sources::{dry_run, sample};
 
 /// The command line is refused before anything is read.
 fn assert_refused(arguments: &[&str], why: &str) -> Finished {
-    let done = backfill(["--dry-run", "--source", SAMPLE]).args(arguments).run();
+    let done = backfill(["--dry-run", "--source"]).arg(sample()).args(arguments).run();
     assert_eq!((done.code, &*done.stdout), (Some(2), ""), "{arguments:?}: {done:?}");
     assert!(done.stderr.contains(why), "{arguments:?}: {done:?}");
     done
@@ -45,7 +43,7 @@ fn a_misplaced_url_does_not_show_its_password() {
 
 #[test]
 fn json_is_one_object_with_the_promised_figures() {
-    let done = dry_run([SAMPLE]);
+    let done = dry_run([sample()]);
     assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
     let json = done.json();
     let names = [

@@ -2,12 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::program::{Finished, backfill};
+use crate::workspace;
 
 pub(super) const GOOD_LINE: &str = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":32}}}"#;
 pub(super) const GOOD_TOKENS: u64 = 42;
+
+/// The small history that comes with the project.
+pub(super) fn sample() -> PathBuf {
+    workspace::root().join("examples/sample")
+}
 
 /// An analysis of these sources, with JSON to show for it.
 pub(super) fn dry_run<P: AsRef<OsStr>>(sources: impl IntoIterator<Item = P>) -> Finished {
