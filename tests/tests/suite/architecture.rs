@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cargo_metadata::{Dependency, DependencyKind, Package};
 
-use crate::workspace;
+use bridge_tests::workspace;
 
 fn package(name: &str) -> &'static Package {
     let mut packages = workspace::metadata().packages.iter();

@@ -14,4 +14,3 @@ mod architecture;
 mod bad_input;
 mod privacy;
 mod project_rules;
-mod workspace;

@@ -10,7 +10,7 @@ use bridge_core::{TimeRange, Timestamp};
 use bridge_tests::{CanaryHistory, canary_history};
 use serde::Serialize;
 
-use crate::bad_input::program::backfill;
+use bridge_tests::program::backfill;
 
 #[track_caller]
 fn assert_silent(output: impl AsRef<[u8]>) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use cargo_metadata::Package;
 use serde_json::Value;
 
-use crate::workspace;
+use bridge_tests::workspace;
 
 /// The files that belong to the project: those that git knows, else all outside of the target folder.
 fn sources() -> Vec<PathBuf> {

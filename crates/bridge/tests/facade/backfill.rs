@@ -140,7 +140,7 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_stored() {
     std::os::unix::fs::symlink(&broken, &broken).unwrap();
     let result = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     assert!(!result.success);
-    assert_eq!(result.skipped_files, [broken.clone()]);
+    assert_eq!(result.skipped_files, std::slice::from_ref(&broken));
     assert!(result.errors[0].contains(&*broken.to_string_lossy()), "{:?}", result.errors);
     assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().counts.total(), history.truth.total());
 }

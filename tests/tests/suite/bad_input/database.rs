@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use super::program::{Finished, backfill};
 use super::sources::sample;
+use bridge_tests::program::{Finished, backfill};
 
 const PASSWORD: &str = "s3cr3t-pa55word";
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::program::backfill;
 use super::sources::{GOOD_LINE, GOOD_TOKENS, dry_run};
+use bridge_tests::program::backfill;
 
 const LINE_BYTES: u64 = 200_000_000;
 

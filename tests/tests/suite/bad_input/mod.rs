@@ -7,5 +7,4 @@ mod database;
 mod lines;
 mod options;
 #[allow(dead_code, reason = "the tests with an engine use more of it")]
-pub(crate) mod program;
 mod sources;

@@ -1,7 +1,7 @@
 //! Options that are none, and the shape of the JSON.
 
-use super::program::{Finished, backfill};
 use super::sources::{dry_run, sample};
+use bridge_tests::program::{Finished, backfill};
 
 /// The command line is refused before anything is read.
 fn assert_refused(arguments: &[&str], why: &str) -> Finished {

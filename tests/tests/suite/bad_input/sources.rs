@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::program::{Finished, backfill};
-use crate::workspace;
+use bridge_tests::program::{Finished, backfill};
+use bridge_tests::workspace;
 
 pub(super) const GOOD_LINE: &str = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":32}}}"#;
 pub(super) const GOOD_TOKENS: u64 = 42;

@@ -1,5 +1,9 @@
 //! Running the example `backfill`: built once, with a home of its own and a deadline.
+//!
+//! Everything here panics where a test cannot go on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -21,51 +25,68 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// A run that is being prepared.
-pub(crate) struct Run {
+#[derive(Debug)]
+pub struct Run {
     command: Command,
     _home: TempDir,
 }
 
 /// A run that came to its end.
 #[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Finished {
+    /// Its exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
     /// The most memory that it was seen to hold; 0 where the system does not tell.
-    pub(crate) peak_memory_bytes: u64,
+    pub peak_memory_bytes: u64,
 }
 
 /// A run of `backfill` with these arguments.
-pub(crate) fn backfill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
+pub fn backfill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(executable());
     command.args(arguments).env("HOME", home.path()).current_dir(home.path());
     for name in ["CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "USERPROFILE"] {
         command.env_remove(name);
     }
+    // The home is fresh, the engine is not fetched for each.
+    command.env("BRIDGE_ENGINE_CACHE", engine_cache());
     Run { command, _home: home }
 }
 
+fn engine_cache() -> PathBuf {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("BRIDGE_ENGINE_CACHE").unwrap_or_else(|| {
+        let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+        caches.expect("there is a home").join("enhanced-token-bridge")
+    })
+}
+
 impl Run {
-    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+    /// With one more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
     }
 
-    pub(crate) fn args(mut self, arguments: &[&str]) -> Self {
+    /// With more arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: &[&str]) -> Self {
         self.command.args(arguments);
         self
     }
 
     /// Runs it to its end.
-    pub(crate) fn run(mut self) -> Finished {
+    pub fn run(mut self) -> Finished {
         run_within(&mut self.command, RUN_TIMEOUT)
     }
 
     /// Begins it.
-    #[allow(dead_code, reason = "not every test binary looks into a run")]
-    pub(crate) fn spawn(mut self) -> Running {
+    pub fn spawn(mut self) -> Running {
         let Self { command, _home } = &mut self;
         let (child, stdout, stderr) = begin(command);
         Running { child, stdout, stderr, _run: self }
@@ -73,8 +94,10 @@ impl Run {
 }
 
 /// A run that goes on.
-pub(crate) struct Running {
-    pub(crate) child: Child,
+#[derive(Debug)]
+pub struct Running {
+    /// Its process.
+    pub child: Child,
     stdout: File,
     stderr: File,
     _run: Run,
@@ -82,28 +105,29 @@ pub(crate) struct Running {
 
 impl Running {
     /// Waits for its end.
-    pub(crate) fn finish(mut self) -> Finished {
+    pub fn finish(mut self) -> Finished {
         end(&mut self.child, self.stdout, self.stderr, RUN_TIMEOUT)
     }
 }
 
 impl Finished {
     /// The one JSON object on stdout.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let value: Value =
             serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
         assert!(value.is_object(), "{self:?}");
         value
     }
 
-    pub(crate) fn output(&self) -> String {
+    /// All that it wrote.
+    pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
 /// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
 /// nothing is compiled twice.
-pub(crate) fn executable() -> &'static PathBuf {
+pub fn executable() -> &'static PathBuf {
     static EXECUTABLE: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut command = Command::new(env!("CARGO"));
         command.args([
@@ -129,7 +153,7 @@ pub(crate) fn executable() -> &'static PathBuf {
 }
 
 /// Runs a program; one that does not end in time is killed, and the test fails.
-pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Finished {
+pub fn run_within(command: &mut Command, limit: Duration) -> Finished {
     let (mut child, stdout, stderr) = begin(command);
     end(&mut child, stdout, stderr, limit)
 }
