@@ -82,6 +82,9 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     };
     bar.finish_and_clear();
 
+    if !args.json {
+        eprint!("{}", report::damage(&done.figures));
+    }
     for error in &done.errors {
         eprintln!("error: {error}");
     }
@@ -95,7 +98,7 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         let place = target.as_ref().map_or("analyzed, nothing stored", |target| &target.name);
         println!("{}", report::text(&done.figures, &stored, place, watch.elapsed()));
         if let Some(new) = done.newly_stored {
-            println!("{new} responses were new in the database.");
+            println!("{} responses were new in the database.", report::number(new));
         }
     }
     Ok(done.errors.is_empty())
@@ -147,6 +150,7 @@ impl Done {
             "bytes": figures.bytes,
             "lines": figures.lines,
             "bad_lines": figures.receipt.damage.bad_lines,
+            "damaged_lines": figures.damaged_lines,
             "accuracy_ratio": figures.accuracy_ratio,
             "receipt": figures.receipt,
             "seconds": seconds,

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bridge::BridgeError;
+use bridge::analysis::History;
 use bridge::core::{AnalysisFigures, ReceiptLine, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 
 /// How many projects and models are shown.
 const TOP: u32 = 8;
+/// How many damaged lines are shown.
+const DAMAGED: usize = 5;
 /// How many days are shown.
 const DAYS: usize = 14;
 
@@ -48,13 +50,16 @@ pub(crate) fn text(figures: &AnalysisFigures, stored: &Stored, place: &str, took
     parts.join("\n\n")
 }
 
-fn number(count: u64) -> String {
+/// A rule below the heads and nothing else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+pub(crate) fn number(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table.load_style(STYLE).set_header(header.iter().copied());
     table
 }
 
@@ -111,6 +116,23 @@ fn receipt(figures: &AnalysisFigures) -> String {
     if !found.is_empty() {
         let words: Vec<_> = found.iter().map(|(count, name)| format!("{} {name}", number(*count))).collect();
         text += &format!("\nnot countable: {}", words.join(", "));
+    }
+    text
+}
+
+/// The places of damage, one a line; the first of them where there are many.
+pub(crate) fn damage(figures: &AnalysisFigures) -> String {
+    let places = figures.damaged_lines.iter().take(DAMAGED).map(|line| format!("damaged: {line}\n"));
+    let mut text: String = places.collect();
+    let damage = figures.receipt.damage;
+    let all = damage.bad_lines + damage.bad_usage + damage.oversize_lines + damage.pending_lines;
+    let rest = all.saturating_sub(DAMAGED as u64);
+    if rest > 0 {
+        text += &format!(
+            "damaged: and {} more; --json lists up to {}\n",
+            number(rest),
+            History::DAMAGED_LINES_MAX
+        );
     }
     text
 }

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use bridge_core::{
-    ContentCategories, DamageCounts, HostName, Origin, ProjectName, ReceiptLine, ResponseUsage, SessionId,
-    Timestamp,
+    ContentCategories, DamageCounts, DamageKind, HostName, Origin, ProjectName, ReceiptLine, ResponseUsage,
+    SessionId, Timestamp,
 };
 use memchr::memmem::Finder;
 
@@ -62,20 +62,6 @@ pub struct DamagePlace {
     pub offset: u64,
     /// What is wrong.
     pub kind: DamageKind,
-}
-
-/// What is wrong with a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DamageKind {
-    /// It is no valid JSON.
-    BadLine,
-    /// A counter of its usage is no integer from 0 to 10^9.
-    BadUsage,
-    /// It is longer than the limit.
-    Oversize,
-    /// It is the last one, without a newline and not valid yet.
-    Pending,
 }
 
 /// A session's part of a file.

@@ -1,14 +1,14 @@
 //! The analysis of many files together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use bridge_core::{
-    ANALYSIS_VERSION, AnalysisFigures, AnalysisId, ContentCategories, CountOverflow, EnhancedTokenAnalysis,
-    Receipt, ReceiptLine, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
+    ANALYSIS_VERSION, AnalysisFigures, AnalysisId, ContentCategories, CountOverflow, DamagedLine,
+    EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
 };
 
-use crate::{FileAnalysis, ResponseTable, SourceError};
+use crate::{DamagePlace, FileAnalysis, ResponseTable, SourceError};
 
 /// Files joined into one analysis. The result does not depend on the order in which they come.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct History {
     bytes: u64,
     lines: u64,
     errors: Vec<SourceError>,
+    /// The first by path, at most [`History::DAMAGED_LINES_MAX`], whatever order the files come in.
+    damaged: BTreeSet<DamagedLine>,
 }
 
 /// What the files say about a session beside its responses.
@@ -45,6 +47,9 @@ pub struct RunFacts {
 }
 
 impl History {
+    /// So many damaged lines are kept with their places; the counts are complete.
+    pub const DAMAGED_LINES_MAX: usize = 1000;
+
     /// Joins a file.
     pub fn absorb(&mut self, file: FileAnalysis) {
         self.files += u64::from(file.complete);
@@ -55,6 +60,13 @@ impl History {
         self.receipt.nested += file.snapshots.nested;
         self.receipt.from_iterations += file.snapshots.from_iterations;
         self.receipt.advisor += file.snapshots.advisor;
+        for place in file.damage_places {
+            let DamagePlace { line, offset, kind } = place;
+            self.damaged.insert(DamagedLine { path: file.file.path.clone(), line, offset, kind });
+            if self.damaged.len() > Self::DAMAGED_LINES_MAX {
+                self.damaged.pop_last();
+            }
+        }
         for session in file.sessions.into_keys() {
             self.sources.entry(session).or_default().files += 1;
         }
@@ -125,6 +137,7 @@ impl History {
             lines: self.lines,
             accuracy_ratio: ratio(receipt.total.tokens, receipt.all_snapshots().tokens),
             receipt,
+            damaged_lines: self.damaged.iter().cloned().collect(),
             ..AnalysisFigures::default()
         };
         let mut sessions = HashSet::new();

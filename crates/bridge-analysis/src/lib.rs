@@ -48,7 +48,7 @@ mod usage;
 pub use analyzer::{AnalyzerOptions, analyze_files};
 pub use discover::{Discovery, SourceFile, discover, usual_roots};
 pub use error::SourceError;
-pub use file::{DamageKind, DamagePlace, FileAnalysis, SessionInFile};
+pub use file::{DamagePlace, FileAnalysis, SessionInFile};
 pub use history::{History, RunFacts};
 pub use progress::AnalysisProgress;
 pub use table::{ResponseTable, Winner};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Receipt, ReceiptLine, TokenCounts};
+use crate::{DamagedLine, Receipt, ReceiptLine, TokenCounts};
 
 /// What an analysis of many files found, in figures.
 ///
@@ -30,4 +30,6 @@ pub struct AnalysisFigures {
     pub outside_range: ReceiptLine,
     /// How the whole total follows from the lines.
     pub receipt: Receipt,
+    /// The first damaged lines, by path; how many there are in all stands in the receipt.
+    pub damaged_lines: Vec<DamagedLine>,
 }

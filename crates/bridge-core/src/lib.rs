@@ -34,6 +34,7 @@ mod analysis;
 mod category;
 mod clock;
 mod counts;
+mod damage;
 mod error;
 mod figures;
 mod id;
@@ -53,6 +54,7 @@ pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
+pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, RetryHistory, StorageKind};
 pub use figures::AnalysisFigures;
 pub use id::{

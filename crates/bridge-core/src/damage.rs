@@ -1,0 +1,51 @@
+//! Where something could not be read or counted.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A line of a file that is not counted, or not all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DamagedLine {
+    /// The file.
+    pub path: PathBuf,
+    /// The line's number, from 1; blank lines count here.
+    pub line: u64,
+    /// The offset of the line's first byte.
+    pub offset: u64,
+    /// What is wrong.
+    pub kind: DamageKind,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// It is no valid JSON.
+    BadLine,
+    /// A counter of its usage is no integer from 0 to 10^9.
+    BadUsage,
+    /// It is longer than the limit.
+    Oversize,
+    /// It is the last one, without a newline and not valid yet.
+    Pending,
+}
+
+impl fmt::Display for DamagedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} (byte {}): {}", self.path.display(), self.line, self.offset, self.kind)
+    }
+}
+
+impl fmt::Display for DamageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadLine => "no valid JSON, skipped",
+            Self::BadUsage => "a counter that is no count, skipped",
+            Self::Oversize => "longer than the limit, skipped",
+            Self::Pending => "the last line, not complete yet",
+        })
+    }
+}
