@@ -8,6 +8,7 @@ mod clickhouse;
 pub mod conformance;
 mod memory;
 mod retry;
+mod source;
 mod store;
 
 pub use clickhouse::{
@@ -16,9 +17,10 @@ pub use clickhouse::{
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;
+pub use source::{SourceCursor, SourceFilter, SourceRecord};
 #[cfg(feature = "mock")]
 pub use store::MockTokenStore;
 pub use store::{
-    BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
+    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };

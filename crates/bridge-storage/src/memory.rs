@@ -10,8 +10,9 @@ use bridge_core::{
     TokenCounts, TokenSummaryRecord,
 };
 
+use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
-    BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
+    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };
 
@@ -76,6 +77,14 @@ impl TokenStore for InMemoryStore {
         Ok(())
     }
 
+    async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
+        let admitted = |record: &&SourceRecord| {
+            filter.host.as_ref().is_none_or(|host| *host == record.host)
+                && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
+        };
+        Ok(self.tables().sources.values().filter(admitted).cloned().collect())
+    }
+
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
         Ok(sum(self.tables().admitted(filter)))
     }
@@ -134,18 +143,25 @@ pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
     places
 }
 
-/// What an upsert of `row` does where `stored` is the version stored under its key, and the version to write.
+/// What is stored under a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) version: ResponseVersion,
+    pub(crate) row: ReplacedRow,
+}
+
+/// What an upsert of `row` does where `stored` is stored under its key, and the version to write.
 pub(crate) fn decide(
     row: &ResponseUsage,
-    stored: Option<ResponseVersion>,
+    stored: Option<Stored>,
     force: bool,
 ) -> (UpsertOutcome, Option<ResponseVersion>) {
     let own = ResponseUsage { forced: 0, ..row.clone() }.version();
     match stored {
         None => (UpsertOutcome::New, Some(own)),
-        Some(stored) if own > stored => (UpsertOutcome::Replaced, Some(own)),
-        Some(stored) if !force || own == stored => (UpsertOutcome::Unchanged, None),
-        Some(stored) => (UpsertOutcome::Replaced, Some(stored.replaced_by(row))),
+        Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
+        Some(stored) if !force || own == stored.version => (UpsertOutcome::Unchanged, None),
+        Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }
 
@@ -154,7 +170,12 @@ impl Tables {
         let stored = self.usage.get(&row.key);
         let same = stored
             .is_some_and(|stored| ResponseUsage { forced: stored.row.forced, ..row.clone() } == stored.row);
-        let (outcome, version) = decide(row, stored.map(|stored| stored.version), force && !same);
+        let stored = stored.map(|stored| {
+            let row = &stored.row;
+            let replaced = ReplacedRow { session: row.session.clone(), tokens: row.counts.total() };
+            Stored { version: stored.version, row: replaced }
+        });
+        let (outcome, version) = decide(row, stored, force && !same);
         if let Some(version) = version {
             let row = ResponseUsage { forced: version.forced(), ..row.clone() };
             self.usage.insert(row.key, Versioned { row, version });
@@ -201,7 +222,7 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
     let mut snapshot_tokens = 0;
     for source in sources {
         metadata.lines += source.lines;
-        metadata.bad_lines += source.bad_lines;
+        metadata.bad_lines += source.damage.bad_lines;
         snapshot_tokens += source.snapshot_tokens;
         for (category, tokens) in &source.content_categories {
             *metadata.content_categories.entry(*category).or_default() += tokens;

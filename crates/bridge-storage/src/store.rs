@@ -1,14 +1,12 @@
 //! The store seam.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use async_trait::async_trait;
-use bridge_core::{
-    BridgeError, ContentCategories, HostName, ProjectName, ResponseUsage, SessionId, TimeRange, Timestamp,
-    TokenCounts, TokenSummaryRecord,
-};
+use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord};
 use serde::{Deserialize, Serialize};
+
+use crate::source::{SourceFilter, SourceRecord};
 
 /// Keeps the usage of responses, one row a response key.
 ///
@@ -40,6 +38,9 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Writes what was read of source files. Of two records of one (host, path, session) the one with the
     /// greater [`SourceRecord::version`] stays. Written after the rows it stands for are stored.
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError>;
+
+    /// The records of source files that the filter admits, by host, path and session.
+    async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError>;
 
     /// Sums over the stored responses that the filter admits, all from one moment.
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError>;
@@ -88,14 +89,23 @@ impl UpsertOptions {
 }
 
 /// What an upsert did with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpsertOutcome {
     /// Its key was not there when the upsert looked; the row was written.
     New,
     /// A lesser (when forced: another) version was there; the row was written.
-    Replaced,
+    Replaced(ReplacedRow),
     /// This or a greater version was there; nothing was written.
     Unchanged,
+}
+
+/// What a row said before it was replaced: enough to book the difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedRow {
+    /// The session that it counted for.
+    pub session: SessionId,
+    /// Its tokens.
+    pub tokens: u64,
 }
 
 /// Which responses are meant. All conditions hold together; the default admits all.
@@ -194,53 +204,4 @@ pub struct BreakdownRow {
     pub name: String,
     /// The sums. `sessions` counts those with a response in this row.
     pub totals: StoreTotals,
-}
-
-/// What was read of one source file, for one session that stands in it. Statistics are cumulative for
-/// the file, never deltas, so writing a record again changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceRecord {
-    /// The machine that the file lies on.
-    pub host: HostName,
-    /// The file.
-    pub path: PathBuf,
-    /// The session.
-    pub session: SessionId,
-    /// The project of the session, if the file names one.
-    pub project: Option<ProjectName>,
-    /// The file's size when it was read, in bytes.
-    pub size: u64,
-    /// The file's time of modification when it was read.
-    pub modified: Timestamp,
-    /// Identifies the file's content at its head; 0 if not taken.
-    pub fingerprint: u128,
-    /// How many bytes were read and accounted for.
-    pub offset: u64,
-    /// Lines of the file; on the file's home session only, so that they add up over sessions.
-    pub lines: u64,
-    /// Bad lines of the file; on the file's home session only.
-    pub bad_lines: u64,
-    /// Estimated tokens by category; on the file's home session only.
-    pub content_categories: ContentCategories,
-    /// Snapshots of this session in the file.
-    pub snapshots: u64,
-    /// Their tokens.
-    pub snapshot_tokens: u64,
-    /// The time of the session's first snapshot in the file.
-    pub first_time: Option<Timestamp>,
-    /// The time of the session's last snapshot in the file.
-    pub last_time: Option<Timestamp>,
-    /// The analyzer that read it.
-    pub analysis_version: String,
-    /// When it was read.
-    pub read_at: Timestamp,
-}
-
-impl SourceRecord {
-    /// Sorts records of one (host, path, session): the later modification wins, then the larger offset.
-    /// Both are the file's own, so two readers with different clocks agree.
-    #[must_use]
-    pub fn version(&self) -> u128 {
-        u128::from(self.modified.as_millis().unsigned_abs()) << 64 | u128::from(self.offset)
-    }
 }

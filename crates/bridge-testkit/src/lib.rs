@@ -1,6 +1,6 @@
 //! Reference analyzer, history generator, fault proxy and engine fixture for tests and benches.
 //!
-//! - [`reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
+//! - [`mod@reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
 //! - [`history`]: small synthetic histories whose totals are known by construction.
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.

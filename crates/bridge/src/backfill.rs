@@ -302,8 +302,11 @@ impl<'a> Run<'a> {
             let outcomes = self.bridge.upsert(&rows, &self.upsert).await?;
             self.state.rows += rows.len() as u64;
             for outcome in outcomes {
-                self.new += u64::from(outcome == UpsertOutcome::New);
-                self.replaced += u64::from(outcome == UpsertOutcome::Replaced);
+                match outcome {
+                    UpsertOutcome::New => self.new += 1,
+                    UpsertOutcome::Replaced(_) => self.replaced += 1,
+                    UpsertOutcome::Unchanged => {}
+                }
             }
         }
         // Only now: a record says that the rows it stands for are stored.

@@ -1,8 +1,8 @@
 //! From what the analyzer says of a file to what the store keeps of it.
 
 use bridge_analysis::FileAnalysis;
-use bridge_core::{ANALYSIS_VERSION, HostName, SessionId, Timestamp};
-use bridge_storage::SourceRecord;
+use bridge_core::{ANALYSIS_VERSION, DamageCounts, HostName, SessionId, Timestamp};
+use bridge_storage::{SourceCursor, SourceRecord};
 
 /// What the store keeps of a file that was read to its end: a record for each session that stands in it.
 /// What belongs to the file as a whole is booked on its home session.
@@ -23,13 +23,18 @@ fn source_record(
         host: host.clone(),
         path: file.file.path.clone(),
         session: session.clone(),
+        cursor: SourceCursor {
+            size: file.file.size,
+            modified: file.file.modified,
+            identity: 0,
+            fingerprint: 0,
+            offset: file.bytes,
+            line: 0,
+            carried_time: None,
+        },
         project: part.and_then(|part| part.project.clone()),
-        size: file.file.size,
-        modified: file.file.modified,
-        fingerprint: 0,
-        offset: file.bytes,
         lines: if home { file.lines } else { 0 },
-        bad_lines: if home { file.damage.bad_lines } else { 0 },
+        damage: if home { file.damage } else { DamageCounts::default() },
         content_categories: if home { file.content_categories.clone() } else { Default::default() },
         snapshots: part.map_or(0, |part| part.snapshots),
         snapshot_tokens: part.map_or(0, |part| part.snapshot_tokens),

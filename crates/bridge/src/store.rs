@@ -151,11 +151,11 @@ fn result_of(
     outcomes: &[UpsertOutcome],
     watch: &Stopwatch,
 ) -> BridgeResult {
-    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
-    let new = count(UpsertOutcome::New);
+    let new = outcomes.iter().filter(|outcome| **outcome == UpsertOutcome::New).count() as u64;
+    let written = outcomes.iter().filter(|outcome| **outcome != UpsertOutcome::Unchanged).count() as u64;
     BridgeResult {
         success: true,
-        records_stored: new + count(UpsertOutcome::Replaced),
+        records_stored: written,
         new_responses: new,
         total_tokens: analysis.calculated_total_tokens,
         processing_time: watch.elapsed(),

@@ -17,9 +17,10 @@ pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 
 use crate::retry::execute_with_retry;
+use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
-    BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
+    BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 use failure::{bridge_error, timed_out};
 use schema::MigrationError;
@@ -115,6 +116,10 @@ impl TokenStore for ClickHouseStore {
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
         self.insert_sources(records).await
+    }
+
+    async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
+        self.read_sources(filter).await
     }
 
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {

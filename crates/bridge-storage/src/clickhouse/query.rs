@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::ClickHouseStore;
 use super::rows::{USAGE_COLUMNS, UsageRow};
-use super::source_rows::{SUMMARY_COLUMNS, SummaryRow};
+use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
+use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 
 const WORTH_TOKENS: &str = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
@@ -168,6 +169,30 @@ impl ClickHouseStore {
         let rows: Vec<UsageRow> =
             self.read("read responses", &query, &filter.time, filter.sessions.as_ref()).await?;
         rows.into_iter().map(UsageRow::into_response).collect()
+    }
+
+    pub(super) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let mut conditions = Vec::new();
+        conditions.extend(filter.host.as_ref().map(|_| "host = ?"));
+        conditions.extend(filter.sessions.as_ref().map(|_| "session_id IN ?"));
+        let conditions =
+            if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+        let query = &format!(
+            "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id"
+        );
+        let rows: Vec<SourceRow> = self
+            .call("read sources", |client| async move {
+                let mut query = client.with_database(&self.options.database).query(query);
+                if let Some(host) = &filter.host {
+                    query = query.bind(host.as_str());
+                }
+                bind(query, &TimeRange::ALL, filter.sessions.as_ref()).fetch_all().await
+            })
+            .await?;
+        rows.into_iter().map(SourceRow::into_record).collect()
     }
 
     async fn read<T>(

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_repr::{Deserialize_repr, Serialize_repr};
 
 use super::failure::corrupt;
+use crate::memory::Stored;
+use crate::store::ReplacedRow;
 
 /// A row of `token_usage`, without the time of storing, which the database sets.
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
@@ -52,14 +54,26 @@ enum StoredOrigin {
     Summed = 4,
 }
 
-/// The version under a key.
+/// What stands under a key.
 #[derive(Debug, Row, Deserialize)]
-pub(crate) struct StoredVersion {
-    pub(crate) key: u128,
-    pub(crate) version: UInt256,
+pub(crate) struct StoredRow {
+    key: u128,
+    latest: UInt256,
+    session: String,
+    tokens: u64,
 }
 
-pub(crate) fn response_version(version: UInt256) -> ResponseVersion {
+impl StoredRow {
+    pub(crate) fn into_stored(self) -> Result<(ResponseKey, Stored), BridgeError> {
+        let key = ResponseKey(self.key);
+        let session = SessionId::new(self.session)
+            .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
+        let row = ReplacedRow { session, tokens: self.tokens };
+        Ok((key, Stored { version: response_version(self.latest), row }))
+    }
+}
+
+fn response_version(version: UInt256) -> ResponseVersion {
     ResponseVersion::from_le_bytes(version.to_le_bytes())
 }
 

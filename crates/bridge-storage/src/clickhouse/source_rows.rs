@@ -1,20 +1,21 @@
 //! Rows of `source_files` and of the summaries' view as they travel.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use ::clickhouse::Row;
 use bridge_core::{
-    BridgeError, ContentCategories, ContentCategory, HostName, InvalidText, ModelName, ProjectName,
-    SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+    BridgeError, ContentCategories, ContentCategory, DamageCounts, HostName, InvalidText, ModelName,
+    ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::failure::corrupt;
-use crate::store::SourceRecord;
+use crate::source::{SourceCursor, SourceRecord};
 
 /// A row of `source_files`.
-#[derive(Debug, Row, Serialize)]
+#[derive(Debug, Row, Serialize, Deserialize)]
 pub(crate) struct SourceRow {
     host: String,
     path: String,
@@ -22,10 +23,16 @@ pub(crate) struct SourceRow {
     project: String,
     size: u64,
     modified: i64,
+    identity: u64,
     fingerprint: u128,
     offset: u64,
+    line: u64,
+    carried_time: Option<i64>,
     lines: u64,
     bad_lines: u64,
+    bad_usage: u64,
+    oversize_lines: u64,
+    pending_lines: u64,
     content_categories: HashMap<String, u64>,
     snapshots: u64,
     snapshot_tokens: u64,
@@ -38,26 +45,24 @@ pub(crate) struct SourceRow {
 
 impl From<&SourceRecord> for SourceRow {
     fn from(record: &SourceRecord) -> Self {
-        // A path that is no UTF-8 gets a mark, so that two of them stay two.
-        let path = match record.path.to_str() {
-            Some(path) => path.to_owned(),
-            None => {
-                let bytes = record.path.as_os_str().as_encoded_bytes();
-                format!("{}#{:016x}", record.path.to_string_lossy(), xxh3_64(bytes))
-            }
-        };
         let categories = record.content_categories.iter();
         Self {
             host: record.host.to_string(),
-            path,
+            path: stored_path(&record.path),
             session_id: record.session.to_string(),
             project: record.project.as_ref().map(ToString::to_string).unwrap_or_default(),
-            size: record.size,
-            modified: record.modified.as_millis(),
-            fingerprint: record.fingerprint,
-            offset: record.offset,
+            size: record.cursor.size,
+            modified: record.cursor.modified.as_millis(),
+            identity: record.cursor.identity,
+            fingerprint: record.cursor.fingerprint,
+            offset: record.cursor.offset,
+            line: record.cursor.line,
+            carried_time: record.cursor.carried_time.map(Timestamp::as_millis),
             lines: record.lines,
-            bad_lines: record.bad_lines,
+            bad_lines: record.damage.bad_lines,
+            bad_usage: record.damage.bad_usage,
+            oversize_lines: record.damage.oversize_lines,
+            pending_lines: record.damage.pending_lines,
             content_categories: categories.map(|(name, tokens)| (name.to_string(), *tokens)).collect(),
             snapshots: record.snapshots,
             snapshot_tokens: record.snapshot_tokens,
@@ -68,6 +73,66 @@ impl From<&SourceRecord> for SourceRow {
             version: record.version(),
         }
     }
+}
+
+/// A path as it is stored. One that is no UTF-8 gets a mark, so that two of them stay two.
+pub(crate) fn stored_path(path: &Path) -> String {
+    match path.to_str() {
+        Some(path) => path.to_owned(),
+        None => format!("{}#{:016x}", path.to_string_lossy(), xxh3_64(path.as_os_str().as_encoded_bytes())),
+    }
+}
+
+/// The columns of [`SourceRow`].
+pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, identity, fingerprint, \
+     offset, line, carried_time, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
+     snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version";
+
+impl SourceRow {
+    pub(crate) fn into_record(self) -> Result<SourceRecord, BridgeError> {
+        let unreadable = |why: &dyn std::fmt::Display| corrupt("read sources", why.to_string());
+        let text = |error: InvalidText| unreadable(&error);
+        let time = |millis| Timestamp::from_millis(millis).map_err(|error| unreadable(&error));
+        let mut damage = DamageCounts::default();
+        damage.bad_lines = self.bad_lines;
+        damage.bad_usage = self.bad_usage;
+        damage.oversize_lines = self.oversize_lines;
+        damage.pending_lines = self.pending_lines;
+        Ok(SourceRecord {
+            host: HostName::new(self.host).map_err(text)?,
+            path: self.path.into(),
+            session: SessionId::new(self.session_id).map_err(text)?,
+            cursor: SourceCursor {
+                size: self.size,
+                modified: time(self.modified)?,
+                identity: self.identity,
+                fingerprint: self.fingerprint,
+                offset: self.offset,
+                line: self.line,
+                carried_time: self.carried_time.map(time).transpose()?,
+            },
+            project: Some(self.project)
+                .filter(|name| !name.is_empty())
+                .map(ProjectName::new)
+                .transpose()
+                .map_err(text)?,
+            lines: self.lines,
+            damage,
+            content_categories: categories(self.content_categories),
+            snapshots: self.snapshots,
+            snapshot_tokens: self.snapshot_tokens,
+            first_time: self.first_time.map(time).transpose()?,
+            last_time: self.last_time.map(time).transpose()?,
+            analysis_version: self.analysis_version,
+            read_at: time(self.read_at)?,
+        })
+    }
+}
+
+/// The categories that this version knows; a newer one may have written others.
+fn categories(stored: HashMap<String, u64>) -> ContentCategories {
+    let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
+    stored.into_iter().filter_map(known).collect()
 }
 
 /// A row of `enhanced_token_summaries`.
@@ -112,15 +177,10 @@ impl SummaryRow {
             cache_creation: self.reported_cache_creation_tokens,
             cache_read: self.reported_cache_read_tokens,
         };
-        let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
         let metadata = SummaryMetadata {
             lines: self.lines,
             bad_lines: self.bad_lines,
-            content_categories: self
-                .content_categories
-                .into_iter()
-                .filter_map(known)
-                .collect::<ContentCategories>(),
+            content_categories: categories(self.content_categories),
             accuracy_ratio: self.accuracy_ratio,
             analysis_version: self.analysis_version,
             last_sync: if self.files_processed == 0 { None } else { Some(time(self.last_sync)?) },

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage};
 
 use super::ClickHouseStore;
-use super::rows::{StoredVersion, USAGE_COLUMNS, UsageRow, response_version};
+use super::rows::{StoredRow, USAGE_COLUMNS, UsageRow};
 use super::source_rows::SourceRow;
-use crate::memory::{decide, greatest_of_each_key};
-use crate::store::{SourceRecord, UpsertOptions, UpsertOutcome};
+use crate::memory::{Stored, decide, greatest_of_each_key};
+use crate::source::SourceRecord;
+use crate::store::{UpsertOptions, UpsertOutcome};
 
 /// The keys of a look-up as a table: they travel as one text of hexadecimal digits, which the database
 /// parses at the speed of a copy (a list of numbers would be parsed one expression each).
@@ -24,13 +25,13 @@ impl ClickHouseStore {
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
         for places in greatest_of_each_key(rows).chunks(self.options.insert_rows) {
-            let stored = self.stored_versions(rows, places).await?;
+            let mut stored = self.stored_rows(rows, places).await?;
             let same = if options.force { self.same_rows(rows, places).await? } else { HashMap::new() };
             let mut writes = Vec::new();
             for place in places {
                 let row = &rows[*place];
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
-                let (outcome, version) = decide(row, stored.get(&row.key).copied(), force);
+                let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 outcomes[*place] = outcome;
                 writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id)));
             }
@@ -71,20 +72,23 @@ impl ClickHouseStore {
         .await
     }
 
-    async fn stored_versions(
+    async fn stored_rows(
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
-    ) -> Result<HashMap<ResponseKey, ResponseVersion>, BridgeError> {
+    ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
         let packed = &packed_keys(rows, places);
-        let query =
-            &format!("SELECT key, max(version) AS version FROM token_usage WHERE key IN {KEYS} GROUP BY key");
-        let stored: Vec<StoredVersion> = self
+        let query = &format!(
+            "SELECT key, max(version) AS latest, argMax(session_id, version) AS session, argMax(input_tokens + \
+             output_tokens + cache_creation_tokens + cache_read_tokens, version) AS tokens \
+             FROM token_usage WHERE key IN {KEYS} GROUP BY key"
+        );
+        let stored: Vec<StoredRow> = self
             .call("look up responses", |client| async move {
                 client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
             })
             .await?;
-        Ok(stored.into_iter().map(|row| (ResponseKey(row.key), response_version(row.version))).collect())
+        stored.into_iter().map(StoredRow::into_stored).collect()
     }
 
     /// The stored rows themselves: by force only what differs is replaced.

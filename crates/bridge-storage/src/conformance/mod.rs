@@ -48,6 +48,7 @@ macro_rules! conformance_tests {
             breakdowns_are_ordered_and_limited
             filters_without_sessions_admit_nothing
             the_latest_record_of_a_source_stays
+            records_of_sources_come_back
             summaries_join_responses_and_sources
             any_sequence_gives_what_the_model_gives
         }

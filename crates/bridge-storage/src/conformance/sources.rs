@@ -1,22 +1,29 @@
 //! What the records of source files promise.
 
-use bridge_core::{ContentCategories, ContentCategory, Timestamp};
+use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Timestamp};
 
 use super::{at, host, project, response, session};
-use crate::{SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
+use crate::{SourceCursor, SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
 
 fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
+    let mut damage = DamageCounts::default();
+    (damage.bad_lines, damage.bad_usage, damage.oversize_lines, damage.pending_lines) = (1, 2, 3, 4);
     SourceRecord {
         host: host("h"),
         path: path.into(),
         session: session("s"),
+        cursor: SourceCursor {
+            size: offset + 1,
+            modified,
+            identity: u64::MAX,
+            fingerprint: u128::MAX - 1,
+            offset,
+            line: 7,
+            carried_time: Some(at(3)),
+        },
         project: project("p"),
-        size: offset,
-        modified,
-        fingerprint: 1,
-        offset,
         lines: offset,
-        bad_lines: 1,
+        damage,
         content_categories: ContentCategories::from([(ContentCategory::UserMessages, 10)]),
         snapshots: 2,
         snapshot_tokens: 40,
@@ -25,6 +32,28 @@ fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
         analysis_version: "v".to_owned(),
         read_at: modified,
     }
+}
+
+/// Records come back as they were put, by host, path and session.
+pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
+    let bare = |record: SourceRecord| SourceRecord {
+        project: None,
+        content_categories: ContentCategories::new(),
+        first_time: None,
+        last_time: None,
+        cursor: SourceCursor { carried_time: None, ..record.cursor },
+        ..record
+    };
+    let elsewhere = SourceRecord { host: host("i"), ..record("a'b\\ 日本", at(5), 10) };
+    let other = SourceRecord { session: session("t"), ..record("b", at(5), 10) };
+    let records = [record("a", at(5), 10), record("b", at(6), 5), other, bare(elsewhere)];
+    store.put_sources(&records).await.unwrap();
+    let read = |filter: SourceFilter| async move { store.sources(&filter).await.unwrap() };
+    assert_eq!(read(SourceFilter::default()).await, records);
+    assert_eq!(read(SourceFilter::on_host(host("h"))).await, records[..3]);
+    let narrow = SourceFilter::on_host(host("h")).of_sessions(vec![session("t")]);
+    assert_eq!(read(narrow).await, records[2..3]);
+    assert!(read(SourceFilter::default().of_sessions(Vec::new())).await.is_empty());
 }
 
 async fn lines(store: &dyn TokenStore) -> u64 {

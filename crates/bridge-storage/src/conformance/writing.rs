@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use bridge_core::{ModelName, ResponseKey, ResponseUsage, ServiceTier, TokenCounts};
 
 use super::{Rows, host, project, response, session};
-use crate::{ResponseFilter, StoreTotals, TokenStore, UpsertOptions, UpsertOutcome};
+use crate::{ReplacedRow, ResponseFilter, StoreTotals, TokenStore, UpsertOptions, UpsertOutcome};
 
 const NEW: UpsertOutcome = UpsertOutcome::New;
-const REPLACED: UpsertOutcome = UpsertOutcome::Replaced;
 const UNCHANGED: UpsertOutcome = UpsertOutcome::Unchanged;
+
+/// A response of session `s` with so many output tokens was replaced.
+fn replaced(tokens: u64) -> UpsertOutcome {
+    UpsertOutcome::Replaced(ReplacedRow { session: session("s"), tokens })
+}
 
 async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) -> Vec<UpsertOutcome> {
     store.upsert(rows, &UpsertOptions::default().with_run_id(7)).await.unwrap()
 }
 
 async fn force(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
-    store.upsert(std::slice::from_ref(row), &UpsertOptions::default().forced()).await.unwrap()[0]
+    store.upsert(std::slice::from_ref(row), &UpsertOptions::default().forced()).await.unwrap().remove(0)
 }
 
 async fn all(store: &dyn TokenStore) -> Vec<ResponseUsage> {
@@ -48,8 +52,8 @@ pub async fn outcomes_say_what_was_done(store: &dyn TokenStore) {
     let (low, high) = (response(1, 5), response(1, 6));
     let rows = [low.clone(), high.clone(), high.clone(), response(2, 1)];
     assert_eq!(put(store, &rows).await, [UNCHANGED, NEW, UNCHANGED, NEW]);
-    assert_eq!(put(store, &rows).await, [UNCHANGED; 4]);
-    assert_eq!(put(store, &[low, response(1, 7), high]).await, [UNCHANGED, REPLACED, UNCHANGED]);
+    assert_eq!(put(store, &rows).await, [const { UNCHANGED }; 4]);
+    assert_eq!(put(store, &[low, response(1, 7), high]).await, [UNCHANGED, replaced(6), UNCHANGED]);
     assert_eq!(output(store).await, 8);
 }
 
@@ -76,14 +80,14 @@ pub async fn force_lowers_a_figure_until_a_greater_snapshot_comes(store: &dyn To
     let (wrong, right) = (response(1, 900), response(1, 9));
     put(store, std::slice::from_ref(&wrong)).await;
     assert_eq!(put(store, std::slice::from_ref(&right)).await, [UNCHANGED]);
-    assert_eq!(force(store, &right).await, REPLACED);
+    assert_eq!(force(store, &right).await, replaced(900));
     assert_eq!((output(store).await, all(store).await[0].forced), (9, 1));
     assert_eq!(force(store, &right).await, UNCHANGED);
     let elsewhere = ResponseUsage { host: Some(host("elsewhere")), ..wrong.clone() };
-    assert_eq!(put(store, &[wrong, elsewhere]).await, [UNCHANGED; 2]);
-    assert_eq!(force(store, &response(1, 8)).await, REPLACED);
+    assert_eq!(put(store, &[wrong, elsewhere]).await, [const { UNCHANGED }; 2]);
+    assert_eq!(force(store, &response(1, 8)).await, replaced(9));
     assert_eq!((output(store).await, all(store).await[0].forced), (8, 2));
-    assert_eq!(put(store, &[response(1, 901)]).await, [REPLACED]);
+    assert_eq!(put(store, &[response(1, 901)]).await, [replaced(8)]);
     assert_eq!((output(store).await, all(store).await[0].forced), (901, 0));
     assert_eq!(force(store, &response(2, 1)).await, NEW);
 }

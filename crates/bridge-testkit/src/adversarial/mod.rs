@@ -3,7 +3,7 @@
 //! They draw ids, sessions, times and counts from small pools, so that responses collide and tie, and write
 //! them in every way the grammar allows: other key orders, white space, escapes in keys, duplicate keys, glued
 //! values, transcripts quoted in strings, numbers no counter can hold. Some are damaged afterwards.
-//! What they are worth is not known: ask [`crate::reference`].
+//! What they are worth is not known: ask [`mod@crate::reference`].
 //!
 //! ```
 //! let mut rng = fastrand::Rng::with_seed(1);

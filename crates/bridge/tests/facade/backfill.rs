@@ -149,7 +149,7 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_stored() {
 async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     let Setup { folder, .. } = setup(10);
     let mut store = MockTokenStore::new();
-    store.expect_upsert().times(1).returning(|rows, _| Ok(vec![UpsertOutcome::New; rows.len()]));
+    store.expect_upsert().times(1).returning(|rows, _| Ok(rows.iter().map(|_| UpsertOutcome::New).collect()));
     store
         .expect_upsert()
         .returning(|_, _| Err(BridgeError::Backfill { message: "the reason".to_owned(), source: None }));

@@ -1,0 +1,97 @@
+//! What is kept of source files: how far they were read, and what was found.
+
+use std::path::PathBuf;
+
+use bridge_core::{ContentCategories, DamageCounts, HostName, ProjectName, SessionId, Timestamp};
+
+/// What was read of one source file, for one session that stands in it. Statistics are cumulative for
+/// the file, never deltas, so writing a record again changes nothing. Cursor and statistics are one record,
+/// so that one write moves both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// The machine that the file lies on.
+    pub host: HostName,
+    /// The file.
+    pub path: PathBuf,
+    /// The session.
+    pub session: SessionId,
+    /// How far the file was read; the same in all records of a file.
+    pub cursor: SourceCursor,
+    /// The project of the session, if the file names one.
+    pub project: Option<ProjectName>,
+    /// Lines of the file; on the file's home session only, so that they add up over sessions.
+    pub lines: u64,
+    /// Damage of the file; on the file's home session only.
+    pub damage: DamageCounts,
+    /// Estimated tokens by category; on the file's home session only.
+    pub content_categories: ContentCategories,
+    /// Snapshots of this session in the file.
+    pub snapshots: u64,
+    /// Their tokens.
+    pub snapshot_tokens: u64,
+    /// The time of the session's first snapshot in the file.
+    pub first_time: Option<Timestamp>,
+    /// The time of the session's last snapshot in the file.
+    pub last_time: Option<Timestamp>,
+    /// The analyzer that read it.
+    pub analysis_version: String,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
+/// How far a file was read, and what it looked like then. A lost or stale cursor costs a re-read and never a
+/// wrong total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceCursor {
+    /// The file's size when it was read, in bytes.
+    pub size: u64,
+    /// The file's time of modification when it was read.
+    pub modified: Timestamp,
+    /// Identifies the state of the file's entry on its disk (device, inode, size, times to the nanosecond).
+    pub identity: u64,
+    /// Identifies the content up to `size`.
+    pub fingerprint: u128,
+    /// How many bytes were read and accounted for: up to the last line that may yet grow.
+    pub offset: u64,
+    /// How many lines, blank ones included, end before `offset`.
+    pub line: u64,
+    /// The last readable time before `offset`, for snapshots that have none of their own.
+    pub carried_time: Option<Timestamp>,
+}
+
+impl SourceRecord {
+    /// Sorts records of one (host, path, session): the later modification wins, then the larger offset.
+    /// Both are the file's own, so two readers with different clocks agree.
+    #[must_use]
+    pub fn version(&self) -> u128 {
+        let modified = u128::from(self.cursor.modified.as_millis().unsigned_abs());
+        modified << OFFSET_BITS | u128::from(self.cursor.offset.min((1 << OFFSET_BITS) - 1))
+    }
+}
+
+const OFFSET_BITS: u32 = 48;
+
+/// Which records of source files are meant. All conditions hold together; the default admits all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceFilter {
+    /// Only files on this machine.
+    pub host: Option<HostName>,
+    /// Only records of these sessions.
+    pub sessions: Option<Vec<SessionId>>,
+}
+
+impl SourceFilter {
+    /// Files on this machine.
+    #[must_use]
+    pub fn on_host(host: HostName) -> Self {
+        Self { host: Some(host), sessions: None }
+    }
+
+    /// Narrows to these sessions.
+    #[must_use]
+    pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+}
