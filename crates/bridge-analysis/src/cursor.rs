@@ -198,53 +198,103 @@ impl<'a> Cursor<'a> {
     fn skip_string(&mut self) -> Result<(), Unsure> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
+        while let Some(lanes) = bytes[self.at..].first_chunk::<LANES>() {
+            let Some(behind) = string_end(bytes, self.at, specials(lanes))? else {
+                self.at += LANES;
+                continue;
+            };
+            self.at = behind.at;
+            if behind.closed {
+                return Ok(());
+            }
+        }
+        self.skip_short_string()
+    }
+
+    /// The rest of a string that ends before the next [`LANES`] bytes do.
+    fn skip_short_string(&mut self) -> Result<(), Unsure> {
         loop {
-            self.at = next_special(bytes, self.at)?;
-            match bytes[self.at] {
+            match self.peek() {
                 b'"' => {
                     self.at += 1;
                     return Ok(());
                 }
-                b'\\' => self.skip_escape()?,
-                _ => return Err(Unsure),
+                b'\\' => self.at += escape_bytes(self.text.as_bytes(), self.at)?,
+                0..0x20 => return Err(Unsure),
+                _ => self.at += 1,
             }
         }
     }
+}
 
-    fn skip_escape(&mut self) -> Result<(), Unsure> {
-        let rest = &self.text.as_bytes()[self.at + 1..];
-        match rest.first() {
-            Some(b'n' | b'"' | b'\\' | b't' | b'r' | b'/' | b'b' | b'f') => self.at += 2,
-            Some(b'u') if rest.len() > 4 && rest[1..5].iter().all(u8::is_ascii_hexdigit) => self.at += 6,
+/// Where the walk over a string goes on.
+struct Behind {
+    at: usize,
+    /// Behind the string's closing quote; otherwise behind an escape that reaches over the lanes' end.
+    closed: bool,
+}
+
+/// Walks over the special bytes of the lanes at `start`; `None` where the string goes on behind the lanes.
+#[inline]
+fn string_end(bytes: &[u8], start: usize, mut specials: u32) -> Result<Option<Behind>, Unsure> {
+    while specials != 0 {
+        let at = start + specials.trailing_zeros() as usize;
+        match bytes[at] {
+            b'"' => return Ok(Some(Behind { at: at + 1, closed: true })),
+            b'\\' => {
+                let at = at + escape_bytes(bytes, at)?;
+                if at >= start + LANES {
+                    return Ok(Some(Behind { at, closed: false }));
+                }
+                // What the escape covers is not special, whatever it is.
+                specials &= u32::MAX << (at - start);
+            }
             _ => return Err(Unsure),
         }
-        Ok(())
+    }
+    Ok(None)
+}
+
+/// The length of the escape that begins at this backslash.
+#[inline]
+fn escape_bytes(bytes: &[u8], at: usize) -> Result<usize, Unsure> {
+    match bytes.get(at + 1) {
+        Some(b'n' | b'"' | b'\\' | b't' | b'r' | b'/' | b'b' | b'f') => Ok(2),
+        Some(b'u') => match bytes.get(at + 2..at + 6) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(6),
+            _ => Err(Unsure),
+        },
+        _ => Err(Unsure),
     }
 }
 
 /// Bytes that are looked at together.
-const LANES: usize = 16;
+const LANES: usize = 32;
 
 /// The place of the next quote, backslash or control character, from `at` on.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> Result<usize, Unsure> {
-    let mut rest = bytes.get(at..).ok_or(Unsure)?;
-    while let Some((lanes, behind)) = rest.split_first_chunk::<LANES>() {
-        let specials = specials(*lanes);
+    while let Some(lanes) = bytes.get(at..).ok_or(Unsure)?.first_chunk::<LANES>() {
+        let specials = specials(lanes);
         if specials != 0 {
             return Ok(at + specials.trailing_zeros() as usize);
         }
         at += LANES;
-        rest = behind;
     }
-    let special = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    let special = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
     special.map(|place| at + place).ok_or(Unsure)
 }
 
 /// A bit for each of the bytes that is a quote, a backslash or a control character.
 #[inline]
-fn specials(lanes: [u8; LANES]) -> u32 {
-    let lanes = u8x16::new(lanes);
+fn specials(lanes: &[u8; LANES]) -> u32 {
+    let (low, high) = lanes.split_at(LANES / 2);
+    specials_of_half(low) | specials_of_half(high) << (LANES / 2)
+}
+
+#[inline]
+fn specials_of_half(half: &[u8]) -> u32 {
+    let lanes = u8x16::from(half);
     let control = u8x16::splat(0x1f);
     let special = lanes.simd_eq(u8x16::splat(b'"'))
         | lanes.simd_eq(u8x16::splat(b'\\'))

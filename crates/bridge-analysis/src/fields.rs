@@ -24,9 +24,18 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) meta: Option<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
     pub(crate) attachment: Option<Raw<'a>>,
-    pub(crate) data: Option<Raw<'a>>,
+    /// Where `data` is an object.
+    pub(crate) data: Option<DataFields<'a>>,
     /// Where `message` is an object.
     pub(crate) message: Option<MessageFields<'a>>,
+}
+
+/// The data of a `progress` record.
+#[derive(Debug, Default)]
+pub(crate) struct DataFields<'a> {
+    pub(crate) message: Option<Raw<'a>>,
+    pub(crate) normalized: Option<Raw<'a>>,
+    pub(crate) agent: Option<Raw<'a>>,
 }
 
 /// The message of a record.
@@ -109,7 +118,10 @@ fn walk_record<'a>(
             b"isMeta" => &mut record.meta,
             b"content" => &mut record.content,
             b"attachment" => &mut record.attachment,
-            b"data" => &mut record.data,
+            b"data" => {
+                record.data = quick_data(cursor)?;
+                return Ok(());
+            }
             b"message" => {
                 record.message = quick_message(cursor, blocks)?;
                 return Ok(());
@@ -119,6 +131,24 @@ fn walk_record<'a>(
         *field = Some(cursor.value()?);
         Ok(())
     })
+}
+
+fn quick_data<'a>(cursor: &mut Cursor<'a>) -> Result<Option<DataFields<'a>>, Unsure> {
+    if cursor.peek() != b'{' {
+        return cursor.value().map(|_| None);
+    }
+    let mut data = DataFields::default();
+    cursor.members(|cursor, key| {
+        let value = cursor.value()?;
+        match key {
+            b"message" => data.message = Some(value),
+            b"normalizedMessages" => data.normalized = Some(value),
+            b"agentId" => data.agent = Some(value),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Some(data))
 }
 
 fn quick_message<'a>(
@@ -236,6 +266,8 @@ fn full_fields<'a>(text: Raw<'a>, mut blocks: Blocks<'_>) -> Option<RecordFields
         message,
     ] = fields;
     let message = message.and_then(|message| full_message(message, blocks));
+    let data = data.and_then(|data| object_fields(data, ["message", "normalizedMessages", "agentId"]));
+    let data = data.map(|[message, normalized, agent]| DataFields { message, normalized, agent });
     Some(RecordFields {
         text,
         kind,

@@ -14,6 +14,9 @@ pub(crate) struct Limits {
 /// Larger blocks fall out of the L2 cache, smaller ones cost more calls.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 
+/// A buffer that grew for a long line stays as it is up to so many blocks, because long lines come often.
+const KEPT_BLOCKS: usize = 8;
+
 /// A line of a file, without its newline.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
@@ -47,8 +50,9 @@ impl<R: Read> Lines<R> {
     /// The lines of a source that stands at `offset`, where a line begins.
     pub(crate) fn new(source: R, buffer: Vec<u8>, limits: Limits, offset: u64, until: u64) -> Self {
         let mut buffer = buffer;
-        // A newline in the block's last byte is still one block: a line may end there.
-        buffer.resize(limits.block_bytes.max(1), 0);
+        if buffer.len() < limits.block_bytes.max(1) {
+            buffer.resize(limits.block_bytes.max(1), 0);
+        }
         Self { source, buffer, start: 0, searched: 0, end: 0, limits, offset, until, at_end: false }
     }
 
@@ -117,7 +121,7 @@ impl<R: Read> Lines<R> {
         if self.end == self.buffer.len() {
             let grown = (self.buffer.len() * 2).min(self.limits.line_bytes_max.saturating_add(block));
             self.buffer.resize(grown.max(self.end + block), 0);
-        } else if self.end < block / 2 && self.buffer.len() > block {
+        } else if self.end < block / 2 && self.buffer.len() > KEPT_BLOCKS * block {
             self.buffer.truncate(block);
             self.buffer.shrink_to_fit();
         }
@@ -128,7 +132,8 @@ impl<R: Read> Lines<R> {
     fn read(&mut self) -> io::Result<()> {
         let read_to = self.offset + (self.end - self.start) as u64;
         let own = usize::try_from(self.until.saturating_sub(read_to)).unwrap_or(usize::MAX);
-        let wanted = own.max(self.limits.block_bytes / 16).max(1);
+        let block = self.limits.block_bytes.max(1);
+        let wanted = own.clamp(block.div_ceil(16), block);
         let room = self.buffer.len() - self.end;
         loop {
             let free = &mut self.buffer[self.end..][..wanted.min(room)];

@@ -2,8 +2,8 @@
 
 use bridge_core::{Origin, ResponseKey, Timestamp, TokenCounts};
 
-use crate::fields::{MessageFields, RecordFields, UsageValue, record_fields};
-use crate::json::{Raw, array_items, is_present, is_true, object_fields, string_bytes};
+use crate::fields::{DataFields, MessageFields, RecordFields, UsageValue, record_fields};
+use crate::json::{Raw, array_items, is_present, is_true, string_bytes};
 use crate::time::read_time;
 use crate::usage::{Advisor, Usage, read_usage};
 
@@ -59,7 +59,7 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl RecordSink)
     };
     match record.kind.and_then(string_bytes).as_deref() {
         Some(b"assistant") => outer.read_message(record, None, sink),
-        Some(b"progress") => outer.read_progress(record.data, sink),
+        Some(b"progress") => outer.read_progress(record.data.as_ref(), sink),
         _ => {}
     }
     if let Some(time) = time {
@@ -86,16 +86,13 @@ struct Outer<'a> {
 
 impl<'a> Outer<'a> {
     /// The records nested in a `progress` record: a subagent's responses.
-    fn read_progress(self, data: Option<Raw<'a>>, sink: &mut impl RecordSink) {
-        let keys = ["message", "normalizedMessages", "agentId"];
-        let Some([message, normalized, agent]) = data.and_then(|data| object_fields(data, keys)) else {
-            return;
-        };
-        let outer = Outer { agent: text(agent).or(self.agent), ..self };
-        if let Some(message) = message {
+    fn read_progress(self, data: Option<&DataFields<'a>>, sink: &mut impl RecordSink) {
+        let Some(data) = data else { return };
+        let outer = Outer { agent: text(data.agent).or(self.agent), ..self };
+        if let Some(message) = data.message {
             outer.read_nested(message, 0, sink);
         }
-        if let Some(normalized) = normalized.filter(|list| *list != "[]") {
+        if let Some(normalized) = data.normalized.filter(|list| *list != "[]") {
             let mut places = 1..;
             array_items(normalized, |record| {
                 outer.read_nested(record, places.next().unwrap_or(u64::MAX), sink);
