@@ -127,7 +127,8 @@ async fn analyze_only(
     let range = TimeRange { start: args.since, end: args.until };
     let history = bridge.analyze_historical_data(options).await?;
     if !args.json {
-        let rows: Vec<_> = history.responses().filter(|row| range.contains(row.time)).cloned().collect();
+        let rows: Vec<_> =
+            history.responses().filter(|row| range.contains(row.time)).map(|row| row.to_usage()).collect();
         memory.upsert(&rows, &UpsertOptions::default()).await?;
     }
     let errors = history.errors().iter().map(ToString::to_string).collect();

@@ -1,13 +1,15 @@
 //! Analysing many files on several threads.
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bridge_core::HostName;
 
-use crate::file::analyze_file;
-use crate::{AnalysisProgress, FileAnalysis, SourceError, SourceFile};
+use crate::join::Joined;
+use crate::lines::{BLOCK_BYTES, Limits};
+use crate::part::{Batch, PartMemory, PartOptions, read_part};
+use crate::plan::{Part, Plan};
+use crate::{AnalysisProgress, FileAnalysis, History, SourceFile};
 
 /// How transcripts are analysed.
 #[derive(Debug, Clone)]
@@ -19,6 +21,11 @@ pub struct AnalyzerOptions {
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
     pub line_bytes_max: usize,
+    /// What a thread reads at once, in bytes. The result does not depend on it.
+    pub block_bytes: usize,
+    /// Files are cut into parts of so many bytes, which are read by different threads, so that a large file
+    /// holds up nobody. The result does not depend on it.
+    pub part_bytes: u64,
     /// Whether to validate every line in full; otherwise lines that hold no usage get a cheap check.
     pub strict: bool,
     /// Whether to estimate content categories (needs every line to be parsed).
@@ -26,57 +33,100 @@ pub struct AnalyzerOptions {
 }
 
 impl Default for AnalyzerOptions {
-    /// No host, a thread for each core, lines up to 64 MiB, no strictness, no categories.
+    /// No host, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, no
+    /// strictness, no categories.
     fn default() -> Self {
-        Self { host: None, threads: 0, line_bytes_max: 64 << 20, strict: false, categories: false }
+        Self {
+            host: None,
+            threads: 0,
+            line_bytes_max: 64 << 20,
+            block_bytes: BLOCK_BYTES,
+            part_bytes: 4 << 20,
+            strict: false,
+            categories: false,
+        }
     }
 }
 
 impl AnalyzerOptions {
-    fn thread_count(&self, files: usize) -> usize {
+    fn thread_count(&self, files: &[SourceFile]) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = if self.threads == 0 { cores() } else { self.threads };
-        threads.clamp(1, files.max(1))
+        let parts: u64 = files.iter().map(|file| file.size / self.part_bytes.max(1) + 1).sum();
+        threads.clamp(1, usize::try_from(parts).unwrap_or(usize::MAX).max(1))
+    }
+
+    fn part_options(&self) -> PartOptions {
+        PartOptions {
+            limits: Limits { block_bytes: self.block_bytes, line_bytes_max: self.line_bytes_max },
+            every_line: self.strict || self.categories,
+            categories: self.categories,
+        }
     }
 }
 
-/// Reads the files, each to its end, on several threads, and hands each to `take` as it is finished, one at
-/// a time and in no particular order. A file that fails half-way is handed over with what was read of it,
-/// and the error.
+/// Reads the files into the history, each to its end, on several threads, and hands what stands in each
+/// beside its responses to `take` as it is finished, one at a time and in no particular order. A file that
+/// fails half-way is handed over with what was read of it, and the error is in the history.
+///
+/// Where the analysis is cancelled, responses of files that are not finished may be in the history.
+///
+/// Memory: for each thread a block, or the longest line (up to the limit) where that is longer, and up to
+/// 4096 snapshots; for each response in the history under 100 bytes; nothing for bytes, lines or files.
 pub fn analyze_files(
     files: &[SourceFile],
     options: &AnalyzerOptions,
     progress: &AnalysisProgress,
-    take: impl FnMut(FileAnalysis, Option<SourceError>) + Send,
+    history: &mut History,
+    take: impl FnMut(FileAnalysis) + Send,
 ) {
-    // The largest first, so that no thread starts on a large one when the others are done.
-    let mut order: Vec<&SourceFile> = files.iter().collect();
-    order.sort_by_key(|file| std::cmp::Reverse(file.size));
-    let next = AtomicUsize::new(0);
-    let take = Mutex::new(take);
-    let work = || {
-        let mut buffer = Vec::new();
-        while let Some(file) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if progress.is_cancelled() {
-                return;
-            }
-            let (analysis, error) = analyze_file(file, options, &mut buffer, progress);
-            if progress.is_cancelled() {
-                return;
-            }
-            let tokens: u64 = analysis.responses.iter().map(|winner| winner.usage.counts.total()).sum();
-            progress.tokens.fetch_add(tokens, Ordering::Relaxed);
-            progress.files.fetch_add(1, Ordering::Relaxed);
-            let error = error.map(|error| SourceError::new(&file.path, error));
-            let mut take = take.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            take(analysis, error);
-        }
+    let run = Run {
+        plan: Mutex::new(Plan::new(files, options)),
+        joined: Mutex::new(Joined::new(history, progress, take)),
+        options,
+        progress,
     };
     std::thread::scope(|scope| {
         // This thread works too.
-        for _ in 1..options.thread_count(order.len()) {
-            scope.spawn(work);
+        for _ in 1..options.thread_count(files) {
+            scope.spawn(|| run.work());
         }
-        work();
+        run.work();
     });
+}
+
+/// What the threads share.
+struct Run<'a, T> {
+    plan: Mutex<Plan<'a>>,
+    joined: Mutex<Joined<'a, T>>,
+    options: &'a AnalyzerOptions,
+    progress: &'a AnalysisProgress,
+}
+
+impl<'a, T: FnMut(FileAnalysis) + Send> Run<'a, T> {
+    fn work(&self) {
+        let mut memory = PartMemory::default();
+        let options = self.options.part_options();
+        while let Some(part) = self.next_part() {
+            let mut hand_over = |batch: &mut Batch| self.joined().merge(&part, batch);
+            let range = (part.from, part.until);
+            let (report, result) =
+                read_part(&part.task, range, options, &mut memory, self.progress, &mut hand_over);
+            if self.progress.is_cancelled() {
+                return;
+            }
+            self.joined().join(&part, report, result);
+        }
+    }
+
+    fn next_part(&self) -> Option<Part<'a>> {
+        if self.progress.is_cancelled() {
+            return None;
+        }
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Joined<'a, T>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

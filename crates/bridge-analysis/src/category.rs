@@ -4,44 +4,59 @@ use std::collections::HashMap;
 
 use bridge_core::{ContentCategories, ContentCategory};
 
-use crate::json::{Raw, array_items, is_true, object_fields, string, string_bytes};
+use crate::block::{Block, CallId, bytes, is_reminder};
+use crate::fields::RecordFields;
+use crate::json::{Raw, is_true, object_fields, string_bytes};
 
 /// Estimated tokens are bytes of the raw JSON value divided by this.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Adds up the bytes of one file's texts by category.
+/// Adds up the bytes of texts by category, over a part of a file or over all of it.
 #[derive(Debug, Default)]
 pub(crate) struct CategoryCounter {
     bytes: [u64; ContentCategory::ALL.len()],
-    /// Calls of tools other than built-in ones, whose results are booked with them.
-    calls: HashMap<Box<[u8]>, ContentCategory>,
+    /// Calls of tools, with whose category their results are booked.
+    calls: HashMap<CallId, ContentCategory>,
+    /// Results whose calls are not in this part: they stand in an earlier one, or nowhere.
+    open: Vec<(CallId, u64)>,
 }
 
 impl CategoryCounter {
-    /// Books the texts of one record; `record` is valid JSON. `subagent`: it stands in a subagent's file.
-    pub(crate) fn add(&mut self, record: &str, subagent: bool) {
-        let keys = ["type", "message", "isMeta", "isSidechain", "content", "attachment"];
-        let Some([kind, message, meta, sidechain, content, attachment]) = object_fields(record, keys) else {
-            return;
-        };
-        let message_content = || {
-            message
-                .and_then(|message| object_fields(message.get(), ["content"]))
-                .and_then(|[content]| content)
-        };
-        match kind.and_then(string_bytes).as_deref() {
-            Some(b"assistant") => self.add_assistant(message_content()),
+    /// Books the texts of one record. `subagent`: it stands in a subagent's file.
+    pub(crate) fn add(&mut self, record: &RecordFields<'_>, blocks: &[Block], subagent: bool) {
+        let content = record.message.as_ref().and_then(|message| message.content);
+        match record.kind.and_then(string_bytes).as_deref() {
+            Some(b"assistant") => self.add_assistant(content, blocks),
             Some(b"user") => {
-                let own = match (is_true(meta), subagent || is_true(sidechain)) {
+                let own = match (is_true(record.meta), subagent || is_true(record.sidechain)) {
                     (true, _) => ContentCategory::SystemPrompts,
                     (false, true) => ContentCategory::CustomAgents,
                     (false, false) => ContentCategory::UserMessages,
                 };
-                self.add_user(message_content(), own);
+                self.add_user(content, blocks, own);
             }
-            Some(b"system") => self.book(ContentCategory::SystemPrompts, content),
-            Some(b"attachment") => self.add_attachment(attachment),
+            Some(b"system") => self.book(ContentCategory::SystemPrompts, bytes(record.content)),
+            Some(b"attachment") => self.add_attachment(record.attachment),
             _ => {}
+        }
+    }
+
+    /// Joins the next part of the file to all parts before it. A result of a call that is in none of them is
+    /// booked as one of a built-in tool, so that calls of those need not be kept from part to part.
+    pub(crate) fn join(&mut self, next: Self) {
+        for (sum, bytes) in self.bytes.iter_mut().zip(next.bytes) {
+            *sum += bytes;
+        }
+        for (call, bytes) in next.open {
+            let category = self.calls.get(&call).copied().unwrap_or(ContentCategory::SystemTools);
+            self.book(category, bytes);
+        }
+        for (call, category) in next.calls {
+            if category == ContentCategory::SystemTools {
+                self.calls.remove(&call);
+            } else {
+                self.calls.insert(call, category);
+            }
         }
     }
 
@@ -55,97 +70,85 @@ impl CategoryCounter {
             .collect()
     }
 
-    fn book(&mut self, category: ContentCategory, text: Option<Raw<'_>>) {
-        let bytes = text.map_or(0, |text| text.get().len() as u64);
+    fn book(&mut self, category: ContentCategory, bytes: u64) {
         self.bytes[category as usize] += bytes;
     }
 
-    fn add_assistant(&mut self, content: Option<Raw<'_>>) {
+    fn add_assistant(&mut self, content: Option<Raw<'_>>, blocks: &[Block]) {
         let Some(content) = content else { return };
-        let Some(blocks) = array_items(content) else {
-            return self.book(ContentCategory::AssistantText, Some(content));
-        };
+        if !content.starts_with('[') {
+            return self.book(ContentCategory::AssistantText, bytes(Some(content)));
+        }
         for block in blocks {
-            let keys = ["type", "text", "thinking", "data", "name", "id", "input"];
-            let Some([kind, text, thinking, data, name, id, input]) = object_fields(block.get(), keys) else {
-                continue;
-            };
-            match kind.and_then(string_bytes).as_deref() {
-                Some(b"text") => self.book(ContentCategory::AssistantText, text),
-                Some(b"thinking") => self.book(ContentCategory::Thinking, thinking),
-                Some(b"redacted_thinking") => self.book(ContentCategory::Thinking, data),
-                Some(b"tool_use" | b"server_tool_use" | b"mcp_tool_use") => {
-                    let category = tool_category(name, input);
-                    self.book(category, input);
-                    if category != ContentCategory::SystemTools
-                        && let Some(id) = id.and_then(string_bytes)
-                    {
-                        self.calls.insert(id.into(), category);
+            match *block {
+                Block::Text { bytes, .. } => self.book(ContentCategory::AssistantText, bytes),
+                Block::Thinking { bytes } => self.book(ContentCategory::Thinking, bytes),
+                Block::Call { bytes, id, category } => {
+                    self.book(category, bytes);
+                    if let Some(id) = id {
+                        self.calls.insert(id, category);
                     }
                 }
-                _ => {}
+                Block::Result { .. } => {}
             }
         }
     }
 
-    fn add_user(&mut self, content: Option<Raw<'_>>, own: ContentCategory) {
+    fn add_user(&mut self, content: Option<Raw<'_>>, blocks: &[Block], own: ContentCategory) {
         let Some(content) = content else { return };
-        let Some(blocks) = array_items(content) else {
+        if !content.starts_with('[') {
             let category = if is_reminder(content) { ContentCategory::SystemPrompts } else { own };
-            return self.book(category, Some(content));
-        };
+            return self.book(category, bytes(Some(content)));
+        }
         for block in blocks {
-            let keys = ["type", "text", "tool_use_id", "content"];
-            let Some([kind, text, call, result]) = object_fields(block.get(), keys) else { continue };
-            match kind.and_then(string_bytes).as_deref() {
-                Some(b"text") => {
-                    let reminder = text.is_some_and(is_reminder);
-                    self.book(if reminder { ContentCategory::SystemPrompts } else { own }, text);
-                }
-                Some(b"tool_result") => {
-                    let category =
-                        call.and_then(string_bytes).and_then(|call| self.calls.get(&*call).copied());
-                    self.book(category.unwrap_or(ContentCategory::SystemTools), result);
-                }
-                _ => {}
+            match *block {
+                Block::Text { bytes, reminder: true } => self.book(ContentCategory::SystemPrompts, bytes),
+                Block::Text { bytes, reminder: false } => self.book(own, bytes),
+                Block::Result { bytes, call } => self.book_result(call, bytes),
+                Block::Thinking { .. } | Block::Call { .. } => {}
             }
+        }
+    }
+
+    fn book_result(&mut self, call: Option<CallId>, bytes: u64) {
+        let Some(call) = call else { return self.book(ContentCategory::SystemTools, bytes) };
+        match self.calls.get(&call) {
+            Some(category) => self.book(*category, bytes),
+            None => self.open.push((call, bytes)),
         }
     }
 
     fn add_attachment(&mut self, attachment: Option<Raw<'_>>) {
         let Some(attachment) = attachment else { return };
-        let kind = object_fields(attachment.get(), ["type"]).and_then(|[kind]| kind);
+        let kind = object_fields(attachment, ["type"]).and_then(|[kind]| kind);
         let memory = kind.and_then(string_bytes).as_deref() == Some(b"nested_memory");
         let category = if memory { ContentCategory::ClaudeMd } else { ContentCategory::SystemPrompts };
-        self.book(category, Some(attachment));
+        self.book(category, bytes(Some(attachment)));
     }
-}
-
-fn tool_category(name: Option<Raw<'_>>, input: Option<Raw<'_>>) -> ContentCategory {
-    let name = name.and_then(string).unwrap_or_default();
-    let memory_file = || {
-        let [path] = object_fields(input?.get(), ["file_path"])?;
-        string(path?).map(|path| path.ends_with("/CLAUDE.md") || path == "CLAUDE.md")
-    };
-    match &*name {
-        "Task" | "Agent" => ContentCategory::CustomAgents,
-        name if name.starts_with("mcp__") => ContentCategory::McpTools,
-        _ if memory_file() == Some(true) => ContentCategory::ClaudeMd,
-        _ => ContentCategory::SystemTools,
-    }
-}
-
-fn is_reminder(text: Raw<'_>) -> bool {
-    text.get().starts_with("\"<system-reminder>")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::record_fields;
+
+    /// The records, cut into parts of so many.
+    fn estimate(records: &[&str], part: usize) -> ContentCategories {
+        let mut file = CategoryCounter::default();
+        for records in records.chunks(part) {
+            let mut counter = CategoryCounter::default();
+            for record in records {
+                let mut blocks = Vec::new();
+                let fields = record_fields(record, Some(&mut blocks)).expect("an object");
+                counter.add(&fields, &blocks, false);
+            }
+            file.join(counter);
+        }
+        file.estimate()
+    }
 
     #[test]
-    fn texts_are_booked_by_structure() {
-        let mut counter = CategoryCounter::default();
+    fn texts_are_booked_by_structure_however_the_file_is_cut() {
         let records = [
             r#"{"type":"user","message":{"content":"12345678901234"}}"#,
             r#"{"type":"user","isSidechain":true,"message":{"content":[{"type":"text","text":"123456"}]}}"#,
@@ -157,7 +160,6 @@ mod tests {
             r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1","content":"123"},
                 {"type":"tool_result","tool_use_id":"t3","content":"12"}]}}"#,
         ];
-        records.iter().for_each(|record| counter.add(record, false));
         let expected = [
             (ContentCategory::ClaudeMd, 7),      // {"file_path":"/a/CLAUDE.md"} has 28 bytes
             (ContentCategory::CustomAgents, 2),  // "123456"
@@ -168,6 +170,8 @@ mod tests {
             (ContentCategory::AssistantText, 2),
             (ContentCategory::Thinking, 1),
         ];
-        assert_eq!(counter.estimate(), expected.into());
+        for part in 1..=records.len() {
+            assert_eq!(estimate(&records, part), expected.into(), "{part}");
+        }
     }
 }

@@ -8,15 +8,20 @@ use bridge_core::{
     EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
 };
 
-use crate::{DamagePlace, FileAnalysis, ResponseTable, SourceError};
+use crate::context::Contexts;
+use crate::part::Batch;
+use crate::table::ResponseTable;
+use crate::{DamagePlace, FileAnalysis, Response, SourceError};
 
 /// Files joined into one analysis. The result does not depend on the order in which they come.
 #[derive(Debug, Default)]
 pub struct History {
     responses: ResponseTable,
+    contexts: Contexts,
+    /// Its first four terms and the damage.
     receipt: Receipt,
-    /// The sum over files of their own winners: what remains when repeats within files are taken off.
-    file_winners: ReceiptLine,
+    /// So many files were begun; the number of one tells it from all others.
+    files_begun: u32,
     sources: BTreeMap<SessionId, SessionSources>,
     files: u64,
     bytes: u64,
@@ -50,34 +55,55 @@ impl History {
     /// So many damaged lines are kept with their places; the counts are complete.
     pub const DAMAGED_LINES_MAX: usize = 1000;
 
-    /// Joins a file.
-    pub fn absorb(&mut self, file: FileAnalysis) {
-        self.files += u64::from(file.complete);
-        self.bytes += file.bytes;
-        self.lines += file.lines;
-        self.receipt.damage += file.damage;
-        self.receipt.assistant_lines += file.snapshots.assistant_lines;
-        self.receipt.nested += file.snapshots.nested;
-        self.receipt.from_iterations += file.snapshots.from_iterations;
-        self.receipt.advisor += file.snapshots.advisor;
-        for place in file.damage_places {
-            let DamagePlace { line, offset, kind } = place;
-            self.damaged.insert(DamagedLine { path: file.file.path.clone(), line, offset, kind });
+    /// A file will be read; its number.
+    pub(crate) fn begin_file(&mut self) -> u32 {
+        let file = self.files_begun;
+        self.files_begun += 1;
+        self.responses.begin_file(file);
+        file
+    }
+
+    /// Takes snapshots of a file, and leaves the batch empty.
+    pub(crate) fn merge(&mut self, file: u32, batch: &mut Batch) {
+        let sums = std::mem::take(&mut batch.sums);
+        self.receipt.assistant_lines += sums.assistant_lines;
+        self.receipt.nested += sums.nested;
+        self.receipt.from_iterations += sums.from_iterations;
+        self.receipt.advisor += sums.advisor;
+        let unplaced = &batch.contexts.all()[batch.placed.len()..];
+        batch.placed.extend(unplaced.iter().map(|context| self.contexts.place(context)));
+        for mut offer in batch.offers.drain(..) {
+            offer.context = batch.placed[offer.context as usize];
+            self.responses.offer(&offer, file, &self.contexts);
+        }
+    }
+
+    /// A file is read; all its snapshots were merged.
+    pub(crate) fn end_file(&mut self, file: u32, analysis: &FileAnalysis) {
+        self.responses.end_file(file);
+        self.files += u64::from(analysis.complete);
+        self.bytes += analysis.bytes;
+        self.lines += analysis.lines;
+        self.receipt.damage += analysis.damage;
+        for place in &analysis.damage_places {
+            let DamagePlace { line, offset, kind } = *place;
+            self.damaged.insert(DamagedLine { path: analysis.file.path.clone(), line, offset, kind });
             if self.damaged.len() > Self::DAMAGED_LINES_MAX {
                 self.damaged.pop_last();
             }
         }
-        for session in file.sessions.into_keys() {
-            self.sources.entry(session).or_default().files += 1;
+        for session in analysis.sessions.keys() {
+            self.sources.entry(session.clone()).or_default().files += 1;
         }
-        let home = self.sources.entry(file.home_session).or_default();
-        for (category, tokens) in file.content_categories {
-            *home.content_categories.entry(category).or_default() += tokens;
+        let home = self.sources.entry(analysis.home_session.clone()).or_default();
+        for (category, tokens) in &analysis.content_categories {
+            *home.content_categories.entry(*category).or_default() += tokens;
         }
-        for winner in file.responses {
-            self.file_winners.add(winner.usage.counts.total());
-            self.responses.join(winner);
-        }
+    }
+
+    /// The tokens of all responses.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.responses.total().tokens
     }
 
     /// Notes a file or folder that could not be read.
@@ -85,15 +111,17 @@ impl History {
         self.errors.push(error);
     }
 
-    /// The responses of all files.
+    /// The responses of all files, in no particular order.
     #[must_use]
-    pub fn responses(&self) -> impl ExactSizeIterator<Item = &ResponseUsage> {
-        self.responses.winners().iter().map(|winner| &winner.usage)
+    pub fn responses(&self) -> impl ExactSizeIterator<Item = Response<'_>> {
+        self.responses.winners().map(|(winner, snapshot_tokens)| {
+            Response::new(winner, self.contexts.get(winner.context), snapshot_tokens)
+        })
     }
 
     /// The rows that changed since the last call: what a store has to be told.
     pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
-        self.responses.take_changed()
+        self.responses.take_changed(&self.contexts)
     }
 
     /// What could not be read.
@@ -114,12 +142,10 @@ impl History {
     /// The receipt.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
-        let mut total = ReceiptLine::default();
-        self.responses().for_each(|response| total.add(response.counts.total()));
+        let (file_winners, total) = (self.responses.file_winners(), self.responses.total());
         let mut receipt = self.receipt;
-        let all = receipt.all_snapshots();
-        receipt.repeats_within_files = difference(all, self.file_winners);
-        receipt.copies_across_files = difference(self.file_winners, total);
+        receipt.repeats_within_files = difference(receipt.all_snapshots(), file_winners);
+        receipt.copies_across_files = difference(file_winners, total);
         receipt.total = total;
         receipt
     }
@@ -149,7 +175,7 @@ impl History {
             figures.responses += 1;
             figures.unfinished_responses += u64::from(!response.finished && !response.counts.is_zero());
             figures.counts = figures.counts.checked_add(response.counts)?;
-            sessions.insert(&response.session);
+            sessions.insert(response.session);
         }
         figures.sessions = sessions.len() as u64;
         Ok(figures)
@@ -162,10 +188,10 @@ impl History {
     /// A sum does not fit 64 bits.
     pub fn analyses(&self, facts: &RunFacts) -> Result<Vec<EnhancedTokenAnalysis>, CountOverflow> {
         let mut sessions: BTreeMap<&SessionId, (u64, Vec<ResponseUsage>)> = BTreeMap::new();
-        for winner in self.responses.winners() {
-            let (snapshot_tokens, responses) = sessions.entry(&winner.usage.session).or_default();
-            *snapshot_tokens += winner.snapshot_tokens;
-            responses.push(winner.usage.clone());
+        for response in self.responses() {
+            let (snapshot_tokens, responses) = sessions.entry(response.session).or_default();
+            *snapshot_tokens += response.snapshot_tokens;
+            responses.push(response.to_usage());
         }
         sessions
             .into_iter()

@@ -11,8 +11,10 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visit
 use serde_json::de::Deserializer;
 use serde_json::value::RawValue;
 
+use crate::cursor::{Cursor, Unsure};
+
 /// A value as it stands in the text.
-pub(crate) type Raw<'a> = &'a RawValue;
+pub(crate) type Raw<'a> = &'a str;
 
 /// The text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,31 +48,53 @@ const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 /// The raw values of these keys, where `text` is a valid JSON object; `None` where it is another value. Of
 /// duplicate keys the last counts.
 pub(crate) fn object_fields<'a, const N: usize>(
-    text: &'a str,
+    text: Raw<'a>,
     keys: [&str; N],
 ) -> Option<[Option<Raw<'a>>; N]> {
     if !text.starts_with('{') {
         return None;
     }
-    Deserializer::from_str(text).deserialize_map(Fields { keys }).ok()
+    let mut found = [None; N];
+    let walk = Cursor::new(text).members(|cursor, key| {
+        let value = cursor.value()?;
+        if let Some(index) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
+            found[index] = Some(value);
+        }
+        Ok(())
+    });
+    match walk {
+        Ok(()) => Some(found),
+        Err(Unsure) => Deserializer::from_str(text).deserialize_map(Fields { keys }).ok(),
+    }
 }
 
-/// The items of a valid JSON array; `None` where the value is another one.
-pub(crate) fn array_items(value: Raw<'_>) -> Option<Vec<Raw<'_>>> {
-    if !value.get().starts_with('[') {
-        return None;
+/// Calls `visit` with each item of a valid JSON array; says whether the value is one.
+pub(crate) fn array_items<'a>(value: Raw<'a>, mut visit: impl FnMut(Raw<'a>)) -> bool {
+    if !value.starts_with('[') {
+        return false;
     }
-    serde_json::from_str(value.get()).ok()
+    // An unsure walk may have visited some items, so it goes to its end before any is visited.
+    let mut cursor = Cursor::new(value);
+    if cursor.value().is_ok() {
+        let visited = Cursor::new(value).items(|cursor| {
+            visit(cursor.value()?);
+            Ok(())
+        });
+        debug_assert!(visited.is_ok(), "a second walk is as sure as the first");
+    } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value) {
+        items.into_iter().for_each(|item| visit(item.get()));
+    }
+    true
 }
 
 /// The decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the
 /// three bytes that UTF-8 would have for it, so that different strings stay different.
 pub(crate) fn string_bytes(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
-    let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inside.as_bytes()));
     }
-    Deserializer::from_str(value.get()).deserialize_bytes(OwnedBytes).ok().map(Cow::Owned)
+    Deserializer::from_str(value).deserialize_bytes(OwnedBytes).ok().map(Cow::Owned)
 }
 
 /// The decoded text of a string, lone surrogates replaced; `None` where the value is another one.
@@ -83,12 +107,12 @@ pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
 
 /// Whether the value is there and not `null`.
 pub(crate) fn is_present(value: Option<Raw<'_>>) -> bool {
-    value.is_some_and(|value| value.get() != "null")
+    value.is_some_and(|value| value != "null")
 }
 
 /// Whether the value is `true`.
 pub(crate) fn is_true(value: Option<Raw<'_>>) -> bool {
-    value.is_some_and(|value| value.get() == "true")
+    value.is_some_and(|value| value == "true")
 }
 
 struct Fields<'k, const N: usize> {
@@ -106,7 +130,7 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
         let mut found = [None; N];
         while let Some(index) = map.next_key_seed(KeyIndex(&self.keys))? {
             match index {
-                Some(index) => found[index] = Some(map.next_value()?),
+                Some(index) => found[index] = Some(map.next_value::<&RawValue>()?.get()),
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -193,7 +217,7 @@ mod tests {
         ] {
             assert_eq!(all(text).map(|values| values.len()), Ok(1));
             let [a] = object_fields(text, ["a"]).expect("an object");
-            assert_eq!(a.map(RawValue::get), Some("7"), "{:.60}", text);
+            assert_eq!(a, Some("7"), "{:.60}", text);
         }
         assert_eq!(object_fields("[1]", ["a"]).map(|[a]| a.is_some()), None);
     }

@@ -13,11 +13,9 @@
 //! # std::fs::write(folder.path().join("s.jsonl"), format!("{}\n{}\n", line(1), line(32)))?;
 //! let found = discover(&[folder.path().to_owned()]);
 //! let mut history = History::default();
-//! analyze_files(&found.files, &AnalyzerOptions::default(), &AnalysisProgress::default(), |file, error| {
-//!     history.absorb(file);
-//!     if let Some(error) = error {
-//!         history.fail(error);
-//!     }
+//! let options = AnalyzerOptions::default();
+//! analyze_files(&found.files, &options, &AnalysisProgress::default(), &mut history, |file| {
+//!     assert!(file.complete);
 //! });
 //! // Two lines of one response: the second is the last word.
 //! assert_eq!(history.counts()?.total(), 42);
@@ -31,18 +29,29 @@
 //! truncated while they are read. No text but identifiers and names leaves the buffers.
 
 mod analyzer;
+mod block;
 mod category;
+mod context;
+mod cursor;
 mod discover;
 mod error;
+mod fields;
 mod file;
 mod history;
+mod join;
 mod json;
 mod lines;
-mod names;
+mod lookback;
+mod part;
+mod plan;
+mod position;
 mod progress;
 mod project;
 mod record;
+mod response;
+mod row;
 mod table;
+mod time;
 mod usage;
 
 pub use analyzer::{AnalyzerOptions, analyze_files};
@@ -50,5 +59,6 @@ pub use discover::{Discovery, SourceFile, discover, usual_roots};
 pub use error::SourceError;
 pub use file::{DamagePlace, FileAnalysis, SessionInFile};
 pub use history::{History, RunFacts};
+pub use position::{KnownTime, ReadPosition};
 pub use progress::AnalysisProgress;
-pub use table::{ResponseTable, Winner};
+pub use response::Response;

@@ -2,8 +2,20 @@
 
 use std::io::{self, Read};
 
-/// What is read at once. Larger blocks fall out of the L2 cache.
-const BLOCK_BYTES: usize = 256 * 1024;
+/// How much is held in memory of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// What is read at once, in bytes.
+    pub(crate) block_bytes: usize,
+    /// Longer lines are not held, in bytes without the newline.
+    pub(crate) line_bytes_max: usize,
+}
+
+/// Larger blocks fall out of the L2 cache, smaller ones cost more calls.
+pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
+
+/// A buffer that grew for a long line stays as it is up to so many blocks, because long lines come often.
+const KEPT_BLOCKS: usize = 8;
 
 /// A line of a file, without its newline.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +28,8 @@ pub(crate) enum Line<'a> {
     Oversize,
 }
 
-/// Splits a stream into lines. Holds one block, or one line where that is longer, up to the limit.
+/// The lines that begin in a range of a file, wherever they end. Holds one block, or one line where that is
+/// longer, up to the limit.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     source: R,
@@ -25,17 +38,27 @@ pub(crate) struct Lines<R> {
     start: usize,
     searched: usize,
     end: usize,
-    line_bytes_max: usize,
+    limits: Limits,
     /// How far the file is handed out, in bytes.
     offset: u64,
+    /// Lines that begin here or behind belong to somebody else.
+    until: u64,
     at_end: bool,
 }
 
 impl<R: Read> Lines<R> {
-    pub(crate) fn new(source: R, buffer: Vec<u8>, line_bytes_max: usize) -> Self {
+    /// The lines of a source that stands at `offset`, where a line begins.
+    pub(crate) fn new(source: R, buffer: Vec<u8>, limits: Limits, offset: u64, until: u64) -> Self {
         let mut buffer = buffer;
-        buffer.resize(BLOCK_BYTES, 0);
-        Self { source, buffer, start: 0, searched: 0, end: 0, line_bytes_max, offset: 0, at_end: false }
+        if buffer.len() < limits.block_bytes.max(1) {
+            buffer.resize(limits.block_bytes.max(1), 0);
+        }
+        Self { source, buffer, start: 0, searched: 0, end: 0, limits, offset, until, at_end: false }
+    }
+
+    /// Passes over what is left of a line that began before; the source stands anywhere in it.
+    pub(crate) fn skip_rest_of_line(&mut self) -> io::Result<()> {
+        self.skip_line()
     }
 
     /// The offset of the next line.
@@ -49,15 +72,19 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line, `None` at the end.
+    #[inline]
     pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
+            if self.offset >= self.until {
+                return Ok(None);
+            }
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
                 let line = self.start..self.searched + at;
                 self.advance(line.end + 1 - self.start);
                 return Ok(Some(self.admit(line, true)));
             }
             self.searched = self.end;
-            if self.end - self.start > self.line_bytes_max {
+            if self.end - self.start > self.limits.line_bytes_max {
                 self.skip_line()?;
                 return Ok(Some(Line::Oversize));
             }
@@ -71,7 +98,7 @@ impl<R: Read> Lines<R> {
     }
 
     fn admit(&self, line: std::ops::Range<usize>, complete: bool) -> Line<'_> {
-        match (line.len() > self.line_bytes_max, complete) {
+        match (line.len() > self.limits.line_bytes_max, complete) {
             (true, _) => Line::Oversize,
             (false, true) => Line::Complete(&self.buffer[line]),
             (false, false) => Line::Unterminated(&self.buffer[line]),
@@ -86,53 +113,56 @@ impl<R: Read> Lines<R> {
 
     /// Reads more behind what is there; grows the buffer only for a line that fills it.
     fn fill(&mut self) -> io::Result<()> {
+        let block = self.limits.block_bytes.max(1);
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.searched -= self.start;
         self.start = 0;
         if self.end == self.buffer.len() {
-            let grown = (self.buffer.len() * 2).min(self.line_bytes_max.saturating_add(BLOCK_BYTES));
-            self.buffer.resize(grown.max(self.end + BLOCK_BYTES), 0);
-        } else if self.end < BLOCK_BYTES / 2 && self.buffer.len() > BLOCK_BYTES {
-            self.buffer.truncate(BLOCK_BYTES);
+            let grown = (self.buffer.len() * 2).min(self.limits.line_bytes_max.saturating_add(block));
+            self.buffer.resize(grown.max(self.end + block), 0);
+        } else if self.end < block / 2 && self.buffer.len() > KEPT_BLOCKS * block {
+            self.buffer.truncate(block);
             self.buffer.shrink_to_fit();
         }
-        let read = self.read()?;
-        self.end += read;
-        Ok(())
+        self.read()
     }
 
-    fn read(&mut self) -> io::Result<usize> {
+    /// Reads a block, and not much of what belongs to somebody else.
+    fn read(&mut self) -> io::Result<()> {
+        let read_to = self.offset + (self.end - self.start) as u64;
+        let own = usize::try_from(self.until.saturating_sub(read_to)).unwrap_or(usize::MAX);
+        let block = self.limits.block_bytes.max(1);
+        let wanted = own.clamp(block.div_ceil(16), block);
+        let room = self.buffer.len() - self.end;
         loop {
-            match self.source.read(&mut self.buffer[self.end..]) {
-                Ok(0) => {
-                    self.at_end = true;
-                    return Ok(0);
+            let free = &mut self.buffer[self.end..][..wanted.min(room)];
+            match self.source.read(free) {
+                Ok(bytes) => {
+                    self.at_end = bytes == 0;
+                    self.end += bytes;
+                    return Ok(());
                 }
-                Ok(bytes) => return Ok(bytes),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Passes over the rest of a line that is over the limit.
+    /// Passes over the rest of a line without keeping it; at most to the end of the range, where another
+    /// line cannot begin before this one ends.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
-            match memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
-                Some(at) => {
-                    self.advance(self.searched + at + 1 - self.start);
-                    return Ok(());
-                }
-                None => {
-                    self.advance(self.end - self.start);
-                    (self.start, self.searched, self.end) = (0, 0, 0);
-                    self.end = self.read()?;
-                    if self.at_end {
-                        return Ok(());
-                    }
-                }
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
+                self.advance(self.searched + at + 1 - self.start);
+                return Ok(());
             }
+            self.advance(self.end - self.start);
+            (self.start, self.searched, self.end) = (0, 0, 0);
+            if self.at_end || self.offset >= self.until {
+                return Ok(());
+            }
+            self.read()?;
         }
     }
 }
@@ -155,8 +185,20 @@ mod tests {
         }
     }
 
-    fn lines(content: &[u8], sizes: Vec<usize>, max: usize) -> Vec<(u64, String)> {
-        let mut lines = Lines::new(Pieces(content, sizes, 0), Vec::new(), max);
+    /// The lines that begin in `from..until`, with their offsets.
+    fn lines(
+        content: &[u8],
+        sizes: &[usize],
+        limits: Limits,
+        from: usize,
+        until: usize,
+    ) -> Vec<(u64, String)> {
+        let source = Pieces(&content[from.saturating_sub(1)..], sizes.to_vec(), 0);
+        let offset = from.saturating_sub(1) as u64;
+        let mut lines = Lines::new(source, Vec::new(), limits, offset, until as u64);
+        if from > 0 {
+            lines.skip_rest_of_line().unwrap();
+        }
         let mut found = Vec::new();
         loop {
             let offset = lines.offset();
@@ -169,10 +211,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_the_same_however_the_bytes_arrive(
+        fn lines_are_the_same_however_the_bytes_arrive_and_the_file_is_cut(
             content in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'x'), Just(b'y')], 0..200),
             sizes in prop::collection::vec(1_usize..9, 1..5),
-            max in 1_usize..30,
+            line_bytes_max in 1_usize..30,
+            block_bytes in 1_usize..20,
+            cuts in prop::collection::btree_set(1_usize..200, 0..6),
         ) {
             let mut expected = Vec::new();
             let mut offset = 0;
@@ -181,7 +225,7 @@ mod tests {
                     Some(text) => (text, true),
                     None => (line, false),
                 };
-                let kind = match (text.len() > max, complete) {
+                let kind = match (text.len() > line_bytes_max, complete) {
                     (true, _) => Line::Oversize,
                     (false, true) => Line::Complete(text),
                     (false, false) => Line::Unterminated(text),
@@ -189,7 +233,13 @@ mod tests {
                 expected.push((offset, format!("{kind:?}")));
                 offset += line.len() as u64;
             }
-            prop_assert_eq!(lines(&content, sizes, max), expected);
+            let limits = Limits { block_bytes, line_bytes_max };
+            let mut starts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < content.len()).collect();
+            starts.insert(0, 0);
+            let ends = starts.iter().skip(1).copied().chain([usize::MAX]);
+            let found: Vec<_> =
+                starts.iter().zip(ends).flat_map(|(from, until)| lines(&content, &sizes, limits, *from, until)).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 
@@ -199,7 +249,8 @@ mod tests {
         content.push(b'\n');
         content.extend(vec![b'b'; BLOCK_BYTES * 40]);
         content.extend(b"\nend\n");
-        let mut lines = Lines::new(&content[..], Vec::new(), BLOCK_BYTES * 8);
+        let limits = Limits { block_bytes: BLOCK_BYTES, line_bytes_max: BLOCK_BYTES * 8 };
+        let mut lines = Lines::new(&content[..], Vec::new(), limits, 0, u64::MAX);
         assert!(
             matches!(lines.next_line().unwrap(), Some(Line::Complete(line)) if line.len() == BLOCK_BYTES * 5)
         );

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// How far an analysis has come. Read it from any thread while the analysis runs.
 #[derive(Debug, Default)]
 pub struct AnalysisProgress {
-    pub(crate) files: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) tokens: AtomicU64,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    tokens: AtomicU64,
     cancelled: AtomicBool,
 }
 
@@ -24,7 +24,7 @@ impl AnalysisProgress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Tokens that were counted in finished files, copies taken once.
+    /// Tokens that were counted, repeats and copies taken once.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.tokens.load(Ordering::Relaxed)
@@ -33,6 +33,18 @@ impl AnalysisProgress {
     /// Asks the analysis to stop soon; files that are not finished are left out.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_file(&self) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_tokens(&self, tokens: u64) {
+        self.tokens.store(tokens, Ordering::Relaxed);
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

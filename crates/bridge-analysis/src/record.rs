@@ -1,24 +1,19 @@
 //! From one record of a transcript to its response snapshots, by the counting rule.
 
-use std::borrow::Cow;
+use bridge_core::{Origin, ResponseKey, Timestamp, TokenCounts};
 
-use bridge_core::{Origin, ResponseKey, ResponseRank, Timestamp, TokenCounts};
-
-use crate::json::{Raw, array_items, is_present, is_true, object_fields, string, string_bytes};
+use crate::fields::{DataFields, MessageFields, RecordFields, UsageValue, record_fields};
+use crate::json::{Raw, array_items, is_present, is_true, string_bytes};
+use crate::time::read_time;
 use crate::usage::{Advisor, Usage, read_usage};
 
 /// A response snapshot, as it stands in a record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Snapshot<'a> {
     pub(crate) key: ResponseKey,
-    /// The record's session, where it names a readable one.
-    pub(crate) session: Option<&'a str>,
-    /// The record's time.
     pub(crate) time: Timestamp,
-    pub(crate) model: Option<&'a str>,
-    pub(crate) cwd: Option<&'a str>,
-    pub(crate) agent: Option<&'a str>,
-    pub(crate) service_tier: Option<&'a str>,
+    /// What it shares with its neighbours.
+    pub(crate) named: Named<'a>,
     pub(crate) counts: TokenCounts,
     pub(crate) cache_split: (u64, u64),
     pub(crate) finished: bool,
@@ -28,18 +23,14 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) origin: Origin,
 }
 
-impl Snapshot<'_> {
-    /// Where it stands in the order of snapshots, but for the last tie-break.
-    pub(crate) fn rank(&self) -> ResponseRank {
-        ResponseRank {
-            finished: self.finished,
-            output: self.counts.output,
-            total: self.counts.total(),
-            main: !(self.sidechain || self.nested),
-            original: !self.forked,
-            time: std::cmp::Reverse(self.time),
-        }
-    }
+/// The names that a snapshot gives, as raw JSON values: none of them needs be a string.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    pub(crate) session: Option<Raw<'a>>,
+    pub(crate) cwd: Option<Raw<'a>>,
+    pub(crate) agent: Option<Raw<'a>>,
+    pub(crate) model: Option<Raw<'a>>,
+    pub(crate) service_tier: Option<Raw<'a>>,
 }
 
 /// What a record holds.
@@ -54,39 +45,21 @@ pub(crate) trait RecordSink {
     fn record_time(&mut self, time: Timestamp);
 }
 
-/// Reads all snapshots of one record; `record` is valid JSON.
-pub(crate) fn read_record(record: &str, sink: &mut impl RecordSink) {
-    let keys = [
-        "type",
-        "timestamp",
-        "message",
-        "data",
-        "requestId",
-        "uuid",
-        "sessionId",
-        "isSidechain",
-        "cwd",
-        "forkedFrom",
-        "agentId",
-    ];
-    let Some(fields) = object_fields(record, keys) else { return };
-    let [kind, time, message, data, request_id, uuid, session, sidechain, cwd, forked, agent] = fields;
-    let time = read_time(time);
-    let session = session.and_then(string);
-    let cwd = cwd.and_then(string);
-    let agent = agent.and_then(string);
+/// Reads all snapshots of one record.
+pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl RecordSink) {
+    let time = record.time.and_then(read_time);
     let outer = Outer {
-        record,
+        text: record.text,
         time,
-        session: session.as_deref(),
-        cwd: cwd.as_deref(),
-        agent: agent.as_deref(),
-        sidechain: is_true(sidechain),
-        forked: is_present(forked),
+        session: record.session,
+        cwd: text(record.cwd),
+        agent: text(record.agent),
+        sidechain: is_true(record.sidechain),
+        forked: is_present(record.forked),
     };
-    match kind.and_then(string_bytes).as_deref() {
-        Some(b"assistant") => outer.read_message(Beside { message, request_id, uuid }, None, sink),
-        Some(b"progress") => outer.read_progress(data, sink),
+    match record.kind.and_then(string_bytes).as_deref() {
+        Some(b"assistant") => outer.read_message(record, None, sink),
+        Some(b"progress") => outer.read_progress(record.data.as_ref(), sink),
         _ => {}
     }
     if let Some(time) = time {
@@ -94,96 +67,77 @@ pub(crate) fn read_record(record: &str, sink: &mut impl RecordSink) {
     }
 }
 
-/// The time of a record, where it is readable.
-fn read_time(time: Option<Raw<'_>>) -> Option<Timestamp> {
-    time.and_then(string)?.parse().ok()
-}
-
-/// What a message's record says beside it.
-struct Beside<'a> {
-    message: Option<Raw<'a>>,
-    request_id: Option<Raw<'a>>,
-    uuid: Option<Raw<'a>>,
+/// The value where it is a string.
+fn text(value: Option<Raw<'_>>) -> Option<Raw<'_>> {
+    value.filter(|value| value.starts_with('"'))
 }
 
 /// The line's own record: what its messages share.
 #[derive(Clone, Copy)]
 struct Outer<'a> {
-    record: &'a str,
+    text: &'a str,
     time: Option<Timestamp>,
-    session: Option<&'a str>,
-    cwd: Option<&'a str>,
-    agent: Option<&'a str>,
+    session: Option<Raw<'a>>,
+    cwd: Option<Raw<'a>>,
+    agent: Option<Raw<'a>>,
     sidechain: bool,
     forked: bool,
 }
 
-impl Outer<'_> {
+impl<'a> Outer<'a> {
     /// The records nested in a `progress` record: a subagent's responses.
-    fn read_progress(self, data: Option<Raw<'_>>, sink: &mut impl RecordSink) {
-        let keys = ["message", "normalizedMessages", "agentId"];
-        let Some([message, normalized, agent]) = data.and_then(|data| object_fields(data.get(), keys)) else {
-            return;
-        };
-        let agent = agent.and_then(string);
-        let outer = Outer { agent: agent.as_deref().or(self.agent), ..self };
-        let normalized = normalized.and_then(array_items).unwrap_or_default();
-        let records = message.into_iter().map(|record| (0, record)).chain((1..).zip(normalized));
-        for (index, record) in records {
-            outer.read_nested(record, index, sink);
+    fn read_progress(self, data: Option<&DataFields<'a>>, sink: &mut impl RecordSink) {
+        let Some(data) = data else { return };
+        let outer = Outer { agent: text(data.agent).or(self.agent), ..self };
+        if let Some(message) = data.message {
+            outer.read_nested(message, 0, sink);
+        }
+        if let Some(normalized) = data.normalized.filter(|list| *list != "[]") {
+            let mut places = 1..;
+            array_items(normalized, |record| {
+                outer.read_nested(record, places.next().unwrap_or(u64::MAX), sink);
+            });
         }
     }
 
-    fn read_nested(self, record: Raw<'_>, index: u64, sink: &mut impl RecordSink) {
-        let keys = [
-            "type",
-            "timestamp",
-            "message",
-            "requestId",
-            "uuid",
-            "isSidechain",
-            "cwd",
-            "forkedFrom",
-            "agentId",
-        ];
-        let Some(fields) = object_fields(record.get(), keys) else { return };
-        let [kind, time, message, request_id, uuid, sidechain, cwd, forked, agent] = fields;
-        if kind.and_then(string_bytes).as_deref() != Some(b"assistant") {
+    fn read_nested(self, record: Raw<'a>, index: u64, sink: &mut impl RecordSink) {
+        let Some(record) = record_fields(record, None) else { return };
+        if record.kind.and_then(string_bytes).as_deref() != Some(b"assistant") {
             return;
         }
-        let cwd = cwd.and_then(string);
-        let agent = agent.and_then(string);
         let nested = Outer {
-            time: read_time(time).or(self.time),
-            cwd: cwd.as_deref().or(self.cwd),
-            agent: agent.as_deref().or(self.agent),
-            sidechain: is_true(sidechain) || self.sidechain,
-            forked: is_present(forked) || self.forked,
+            time: record.time.and_then(read_time).or(self.time),
+            cwd: text(record.cwd).or(self.cwd),
+            agent: text(record.agent).or(self.agent),
+            sidechain: is_true(record.sidechain) || self.sidechain,
+            forked: is_present(record.forked) || self.forked,
             ..self
         };
-        nested.read_message(Beside { message, request_id, uuid }, Some(index), sink);
+        nested.read_message(&record, Some(index), sink);
     }
 
-    /// The snapshot of one message; `nested` is its place among the records nested in the line.
-    fn read_message(self, beside: Beside<'_>, nested: Option<u64>, sink: &mut impl RecordSink) {
-        let keys = ["id", "model", "stop_reason", "usage"];
-        let fields = beside.message.and_then(|message| object_fields(message.get(), keys));
-        let Some([id, model, stop_reason, usage]) = fields else { return };
-        let Some(usage) = usage.filter(|usage| is_present(Some(usage))) else { return };
-        let Ok(usage) = read_usage(usage) else { return sink.bad_usage() };
-
-        let model = model.and_then(string);
+    /// The snapshot of a record's message; `nested` is its place among the records nested in the line.
+    fn read_message(self, record: &RecordFields<'a>, nested: Option<u64>, sink: &mut impl RecordSink) {
+        let Some(message) = &record.message else { return };
+        let usage = match &message.usage {
+            Some(UsageValue::Object(fields)) => read_usage(fields).map(|usage| (usage, fields.service_tier)),
+            None | Some(UsageValue::Other("null")) => return,
+            Some(UsageValue::Other(_)) => return sink.bad_usage(),
+        };
+        let Ok((usage, service_tier)) = usage else { return sink.bad_usage() };
         let snapshot = Snapshot {
-            key: self.response_key(id, &beside, nested),
-            session: self.session,
+            key: self.response_key(message, record, nested),
             time: self.time.unwrap_or_else(|| sink.time_before()),
-            model: model.as_deref(),
-            cwd: self.cwd,
-            agent: self.agent,
-            service_tier: usage.service_tier.as_deref(),
+            named: Named {
+                session: self.session,
+                cwd: self.cwd,
+                agent: self.agent,
+                model: text(message.model),
+                service_tier,
+            },
             counts: usage.counts,
             cache_split: usage.cache_split,
-            finished: is_present(stop_reason),
+            finished: is_present(message.stop_reason),
             sidechain: self.sidechain,
             nested: nested.is_some(),
             forked: self.forked,
@@ -195,17 +149,18 @@ impl Outer<'_> {
         }
     }
 
-    fn response_key(self, id: Option<Raw<'_>>, beside: &Beside<'_>, nested: Option<u64>) -> ResponseKey {
-        let text = |value: Option<Raw<'_>>| {
-            value.and_then(string_bytes).map(Cow::into_owned).filter(|bytes| !bytes.is_empty())
-        };
-        if let Some(id) = id.and_then(string_bytes).filter(|id| !id.is_empty()) {
-            let request_id = beside.request_id.and_then(string_bytes).unwrap_or_default();
-            return ResponseKey::of_message(id, request_id);
+    fn response_key(
+        self,
+        message: &MessageFields<'_>,
+        record: &RecordFields<'_>,
+        nested: Option<u64>,
+    ) -> ResponseKey {
+        if let Some(id) = message.id.and_then(string_bytes).filter(|id| !id.is_empty()) {
+            return ResponseKey::of_message(id, record.request_id.and_then(string_bytes).unwrap_or_default());
         }
-        match text(beside.uuid) {
+        match record.uuid.and_then(string_bytes).filter(|uuid| !uuid.is_empty()) {
             Some(uuid) => ResponseKey::of_uuid(uuid),
-            None => ResponseKey::of_record(self.record.as_bytes(), nested.unwrap_or(0)),
+            None => ResponseKey::of_record(self.text.as_bytes(), nested.unwrap_or(0)),
         }
     }
 }
@@ -220,10 +175,9 @@ fn origin(usage: &Usage<'_>, nested: bool) -> Origin {
 
 /// An advisor's iteration: a response of its own, finished when its parent is.
 fn read_advisor(parent: &Snapshot<'_>, advisor: &Advisor<'_>, sink: &mut impl RecordSink) {
-    let model = advisor.model.and_then(string);
     sink.snapshot(&Snapshot {
         key: parent.key.advisor(advisor.position),
-        model: model.as_deref().or(parent.model),
+        named: Named { model: text(advisor.model).or(parent.named.model), ..parent.named },
         counts: advisor.counts,
         cache_split: advisor.cache_split,
         origin: Origin::Advisor,

@@ -2,7 +2,8 @@
 
 use bridge_core::TokenCounts;
 
-use crate::json::{Raw, array_items, object_fields, string, string_bytes};
+use crate::fields::{UsageFields, usage_fields};
+use crate::json::{Raw, array_items, object_fields, string_bytes};
 
 /// A counter above this is no count: the greatest real snapshot sums to 801,500.
 const COUNTER_MAX: u64 = 1_000_000_000;
@@ -16,8 +17,6 @@ pub(crate) struct Usage<'a> {
     pub(crate) from_iterations: bool,
     /// Of the cache-creation tokens, those kept for five minutes and for one hour.
     pub(crate) cache_split: (u64, u64),
-    /// The service tier.
-    pub(crate) service_tier: Option<std::borrow::Cow<'a, str>>,
     /// The advisors' iterations: responses of their own.
     pub(crate) advisors: Vec<Advisor<'a>>,
 }
@@ -36,55 +35,66 @@ pub(crate) struct Advisor<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadUsage;
 
-/// Reads a usage that is there and not null.
-pub(crate) fn read_usage(usage: Raw<'_>) -> Result<Usage<'_>, BadUsage> {
-    let keys = ["iterations", "service_tier"];
-    let [iterations, service_tier] = object_fields(usage.get(), keys).ok_or(BadUsage)?;
-    let (mut counts, mut cache_split) = read_counters(usage)?;
-    let mut advisors = Vec::new();
-    let mut sum: Option<(TokenCounts, (u64, u64))> = None;
-    for (position, iteration) in (0..).zip(iterations.and_then(array_items).unwrap_or_default()) {
-        let Some([kind, model]) = object_fields(iteration.get(), ["type", "model"]) else { continue };
-        let (own_counts, own_split) = read_counters(iteration)?;
-        if kind.and_then(string_bytes).as_deref() == Some(b"advisor_message") {
-            advisors.push(Advisor { position, model, counts: own_counts, cache_split: own_split });
-        } else {
-            let (counts, split) = sum.unwrap_or_default();
-            let counts = counts.checked_add(own_counts).map_err(|_| BadUsage)?;
-            sum = Some((counts, (split.0 + own_split.0, split.1 + own_split.1)));
+/// Reads a usage.
+pub(crate) fn read_usage<'a>(fields: &UsageFields<'a>) -> Result<Usage<'a>, BadUsage> {
+    let (mut counts, mut cache_split) = read_counters(fields)?;
+    let iterations = read_iterations(fields.iterations)?;
+    let from_iterations = counts.is_zero() && iterations.sum.is_some();
+    if let (true, Some((sum, split))) = (from_iterations, iterations.sum) {
+        (counts, cache_split) = (sum, split);
+    }
+    Ok(Usage { counts, from_iterations, cache_split, advisors: iterations.advisors })
+}
+
+/// What stands in the iterations of a usage.
+#[derive(Default)]
+struct Iterations<'a> {
+    /// The sums over those that are no advisor's, where there is one.
+    sum: Option<(TokenCounts, (u64, u64))>,
+    advisors: Vec<Advisor<'a>>,
+}
+
+fn read_iterations(list: Option<Raw<'_>>) -> Result<Iterations<'_>, BadUsage> {
+    let mut iterations = Iterations::default();
+    let Some(list) = list.filter(|list| *list != "[]") else { return Ok(iterations) };
+    let mut outcome = Ok(());
+    let mut position = 0;
+    array_items(list, |item| {
+        if outcome.is_ok() {
+            outcome = iterations.add(item, position);
         }
+        position += 1;
+    });
+    outcome.map(|()| iterations)
+}
+
+impl<'a> Iterations<'a> {
+    fn add(&mut self, item: Raw<'a>, position: u64) -> Result<(), BadUsage> {
+        let Some(fields) = usage_fields(item) else { return Ok(()) };
+        let (counts, cache_split) = read_counters(&fields)?;
+        if fields.kind.and_then(string_bytes).as_deref() == Some(b"advisor_message") {
+            self.advisors.push(Advisor { position, model: fields.model, counts, cache_split });
+            return Ok(());
+        }
+        let (sum, split) = self.sum.unwrap_or_default();
+        let sum = sum.checked_add(counts).map_err(|_| BadUsage)?;
+        self.sum = Some((sum, (split.0 + cache_split.0, split.1 + cache_split.1)));
+        Ok(())
     }
-    let from_iterations = counts.is_zero() && sum.is_some();
-    if let (true, Some((iteration_counts, split))) = (from_iterations, sum) {
-        (counts, cache_split) = (iteration_counts, split);
-    }
-    let service_tier = service_tier.and_then(string);
-    Ok(Usage { counts, from_iterations, cache_split, service_tier, advisors })
 }
 
 /// The four counters of a usage or an iteration, and the split of its cache-creation tokens.
-fn read_counters(object: Raw<'_>) -> Result<(TokenCounts, (u64, u64)), BadUsage> {
-    let keys = [
-        "input_tokens",
-        "output_tokens",
-        "cache_creation_input_tokens",
-        "cache_read_input_tokens",
-        "cache_creation",
-    ];
-    let Some([input, output, cache_creation, cache_read, split]) = object_fields(object.get(), keys) else {
-        return Ok(<(TokenCounts, (u64, u64))>::default());
-    };
+fn read_counters(fields: &UsageFields<'_>) -> Result<(TokenCounts, (u64, u64)), BadUsage> {
     let counts = TokenCounts {
-        input: read_counter(input)?,
-        output: read_counter(output)?,
-        cache_creation: read_counter(cache_creation)?,
-        cache_read: read_counter(cache_read)?,
+        input: read_counter(fields.input)?,
+        output: read_counter(fields.output)?,
+        cache_creation: read_counter(fields.cache_creation)?,
+        cache_read: read_counter(fields.cache_read)?,
     };
     // The split stands beside the counters and never decides over them: what is unreadable in it is 0.
-    let split = split
-        .and_then(|split| {
-            object_fields(split.get(), ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"])
-        })
+    let split = fields
+        .cache_split
+        .and_then(|split| object_fields(split, ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]))
         .map(|[short, long]| (read_counter(short).unwrap_or(0), read_counter(long).unwrap_or(0)));
     Ok((counts, split.unwrap_or_default()))
 }
@@ -92,7 +102,7 @@ fn read_counters(object: Raw<'_>) -> Result<(TokenCounts, (u64, u64)), BadUsage>
 /// A counter: absent or null is 0.
 fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
     let Some(value) = value else { return Ok(0) };
-    match value.get() {
+    match value {
         "null" | "-0" => Ok(0),
         digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().ok().filter(|count| *count <= COUNTER_MAX).ok_or(BadUsage)
@@ -104,11 +114,9 @@ fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::value::RawValue;
 
     fn counts(text: &str) -> Result<(u64, u64, bool, usize), BadUsage> {
-        let raw = RawValue::from_string(text.to_owned()).expect("valid JSON");
-        let usage = read_usage(&raw)?;
+        let usage = read_usage(&usage_fields(text).expect("an object"))?;
         Ok((usage.counts.input, usage.counts.output, usage.from_iterations, usage.advisors.len()))
     }
 
@@ -128,7 +136,6 @@ mod tests {
                 "{bad}"
             );
         }
-        assert_eq!(counts("[]"), Err(BadUsage));
     }
 
     #[test]

