@@ -8,7 +8,7 @@ use bridge_core::HostName;
 use crate::join::Joined;
 use crate::lines::{BLOCK_BYTES, Limits};
 use crate::part::{Batch, PartMemory, PartOptions, read_part};
-use crate::plan::{Part, Plan};
+use crate::plan::{FileRead, Part, Plan};
 use crate::{AnalysisProgress, FileAnalysis, History, SourceFile};
 
 /// How transcripts are analysed.
@@ -49,10 +49,10 @@ impl Default for AnalyzerOptions {
 }
 
 impl AnalyzerOptions {
-    fn thread_count(&self, files: &[SourceFile]) -> usize {
+    fn thread_count(&self, reads: &[FileRead]) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = if self.threads == 0 { cores() } else { self.threads };
-        let parts: u64 = files.iter().map(|file| file.size / self.part_bytes.max(1) + 1).sum();
+        let parts: u64 = reads.iter().map(|read| read.bytes() / self.part_bytes.max(1) + 1).sum();
         threads.clamp(1, usize::try_from(parts).unwrap_or(usize::MAX).max(1))
     }
 
@@ -80,15 +80,28 @@ pub fn analyze_files(
     history: &mut History,
     take: impl FnMut(FileAnalysis) + Send,
 ) {
+    let reads: Vec<FileRead> = files.iter().cloned().map(FileRead::whole).collect();
+    analyze_reads(&reads, options, progress, history, take);
+}
+
+/// As [`analyze_files`], of each file only what is asked for. What is handed over tells of nothing else: the
+/// statistics of what was read before are to be added.
+pub fn analyze_reads(
+    reads: &[FileRead],
+    options: &AnalyzerOptions,
+    progress: &AnalysisProgress,
+    history: &mut History,
+    take: impl FnMut(FileAnalysis) + Send,
+) {
     let run = Run {
-        plan: Mutex::new(Plan::new(files, options)),
+        plan: Mutex::new(Plan::new(reads, options)),
         joined: Mutex::new(Joined::new(history, progress, take)),
         options,
         progress,
     };
     std::thread::scope(|scope| {
         // This thread works too.
-        for _ in 1..options.thread_count(files) {
+        for _ in 1..options.thread_count(reads) {
             scope.spawn(|| run.work());
         }
         run.work();

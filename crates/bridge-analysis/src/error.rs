@@ -12,7 +12,9 @@ pub struct SourceError {
 }
 
 impl SourceError {
-    pub(crate) fn new(path: &Path, source: io::Error) -> Self {
+    /// The error for this file or folder.
+    #[must_use]
+    pub fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.to_owned(), source }
     }
 

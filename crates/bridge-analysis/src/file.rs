@@ -31,6 +31,8 @@ pub struct FileAnalysis {
     pub home_session: SessionId,
     /// Estimated tokens by category; empty where they were not asked for.
     pub content_categories: ContentCategories,
+    /// Where reading began: what is told here stands behind.
+    pub start: ReadPosition,
     /// Where reading goes on when the file has grown.
     pub end: ReadPosition,
 }
@@ -68,7 +70,7 @@ pub struct SessionInFile {
 
 impl SessionInFile {
     /// Joins what stands further down.
-    fn join(&mut self, next: Self) {
+    pub fn join(&mut self, next: Self) {
         self.snapshots += next.snapshots;
         self.snapshot_tokens += next.snapshot_tokens;
         self.first_time = self.first_time.min(next.first_time);
@@ -149,13 +151,14 @@ impl OpenFile {
         FileAnalysis {
             file: task.file.clone(),
             complete,
-            bytes: self.bytes,
+            bytes: self.bytes.saturating_sub(task.from.offset),
             lines: self.lines,
             damage: self.damage,
             damage_places: self.damage_places,
             home_session: home.unwrap_or_else(|| task.names.stem.clone()),
             sessions: self.sessions,
             content_categories: self.categories.map(|categories| categories.estimate()).unwrap_or_default(),
+            start: task.from,
             end: self.end,
         }
     }

@@ -4,7 +4,7 @@
 //! is read back from them: window by window, each line in full, until a time is found.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::Path;
 
 use bridge_core::Timestamp;
@@ -41,7 +41,7 @@ pub(crate) fn time_before(
 
 /// The last readable time of a record in the lines that begin in the range.
 fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
-    let mut lines = open(path, Vec::new(), limits, from, until)?;
+    let mut lines = open(path, Vec::new(), limits, (from, until), u64::MAX)?;
     let mut last = None;
     while let Some(line) = lines.next_line()? {
         let Line::Complete(line) = line else { continue };
@@ -58,20 +58,21 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
     Ok(last)
 }
 
-/// The lines of a file that begin in the range.
+/// The lines of a file that begin in the range. The file ends at `end` at the latest.
 pub(crate) fn open(
     path: &Path,
     buffer: Vec<u8>,
     limits: Limits,
-    from: u64,
-    until: u64,
-) -> io::Result<Lines<File>> {
+    (from, until): (u64, u64),
+    end: u64,
+) -> io::Result<Lines<Take<File>>> {
     let mut file = File::open(path)?;
     if from == 0 {
-        return Ok(Lines::new(file, buffer, limits, 0, until));
+        return Ok(Lines::new(file.take(end), buffer, limits, 0, until));
     }
     // One byte earlier: a newline there says that a line begins at `from`.
     file.seek(SeekFrom::Start(from - 1))?;
+    let file = file.take(end.saturating_sub(from - 1));
     let mut lines = Lines::new(file, buffer, limits, from - 1, until);
     lines.skip_rest_of_line()?;
     Ok(lines)

@@ -18,7 +18,7 @@ use crate::lookback::{open, time_before};
 use crate::progress::AnalysisProgress;
 use crate::record::{RecordSink, Snapshot, read_record};
 use crate::row::Offer;
-use crate::{AnalyzerOptions, KnownTime, ReadPosition, SourceFile};
+use crate::{AnalyzerOptions, FileRead, KnownTime, ReadPosition, SourceFile};
 
 /// A file that is to be read, and from where.
 #[derive(Debug)]
@@ -27,20 +27,23 @@ pub(crate) struct FileTask<'a> {
     pub(crate) names: FileNames,
     /// Where reading begins, and what is known of what lies before.
     pub(crate) from: ReadPosition,
+    /// What lies behind is not read.
+    pub(crate) until: u64,
     /// Times that had to be looked for, by the offset before which they stand, so that no part looks further
     /// back than the one before it.
     looked_back: Mutex<BTreeMap<u64, Option<Timestamp>>>,
 }
 
 impl<'a> FileTask<'a> {
-    pub(crate) fn new(file: &'a SourceFile, from: ReadPosition, options: &AnalyzerOptions) -> Self {
+    pub(crate) fn new(read: &'a FileRead, options: &AnalyzerOptions) -> Self {
+        let FileRead { file, from, until } = read;
         let stem = SessionId::new(file.stem()).or_else(|_| SessionId::new("unnamed"));
         let names = FileNames {
             stem: stem.expect("a constant is a session id"),
             project_folder: file.project_folder.clone(),
             host: options.host.clone(),
         };
-        Self { file, names, from, looked_back: Mutex::default() }
+        Self { file, names, from: *from, until: *until, looked_back: Mutex::default() }
     }
 
     /// The nearest offset up to this one before which the time is known.
@@ -187,7 +190,9 @@ impl PartScan<'_> {
         progress: &AnalysisProgress,
         hand_over: &mut dyn FnMut(&mut Batch),
     ) -> io::Result<()> {
-        let mut lines = open(&self.task.file.path, std::mem::take(buffer), self.options.limits, from, until)?;
+        let task = self.task;
+        let limits = self.options.limits;
+        let mut lines = open(&task.file.path, std::mem::take(buffer), limits, (from, until), task.until)?;
         (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
         let mut reported = lines.offset();
         let result = loop {

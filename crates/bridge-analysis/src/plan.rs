@@ -19,10 +19,35 @@ pub(crate) struct Part<'a> {
     pub(crate) is_last: bool,
 }
 
+/// What is to be read of a file.
+#[derive(Debug, Clone)]
+pub struct FileRead {
+    /// The file.
+    pub file: SourceFile,
+    /// Where reading begins; everything before was read.
+    pub from: ReadPosition,
+    /// Where the file ends for this reading, in bytes; what is appended meanwhile is left for the next.
+    pub until: u64,
+}
+
+impl FileRead {
+    /// The whole file, to wherever its end is by then.
+    #[must_use]
+    pub fn whole(file: SourceFile) -> Self {
+        Self { file, from: ReadPosition::default(), until: u64::MAX }
+    }
+
+    /// How many bytes there are to read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.until.min(self.file.size).saturating_sub(self.from.offset)
+    }
+}
+
 /// The parts of all files, in their order, each handed out once.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
-    files: &'a [SourceFile],
+    reads: &'a [FileRead],
     options: &'a AnalyzerOptions,
     next_file: usize,
     /// The part after the one that was handed out last, if it was not its file's last.
@@ -30,24 +55,24 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(files: &'a [SourceFile], options: &'a AnalyzerOptions) -> Self {
-        Self { files, options, next_file: 0, next: None }
+    pub(crate) fn new(reads: &'a [FileRead], options: &'a AnalyzerOptions) -> Self {
+        Self { reads, options, next_file: 0, next: None }
     }
 
     fn first_part(&mut self) -> Option<Part<'a>> {
         let file = self.next_file;
-        let source = self.files.get(file)?;
+        let read = self.reads.get(file)?;
         self.next_file += 1;
-        let from = ReadPosition::default();
-        let task = Arc::new(FileTask::new(source, from, self.options));
-        let (until, is_last) = self.end_of_part(source, from.offset);
-        Some(Part { task, file, index: 0, from: from.offset, until, is_last })
+        let task = Arc::new(FileTask::new(read, self.options));
+        let from = read.from.offset;
+        let (until, is_last) = self.end_of_part(&task, from);
+        Some(Part { task, file, index: 0, from, until, is_last })
     }
 
     /// A rest of less than half a part is not worth one of its own.
-    fn end_of_part(&self, source: &SourceFile, from: u64) -> (u64, bool) {
+    fn end_of_part(&self, task: &FileTask<'_>, from: u64) -> (u64, bool) {
         let bytes = self.options.part_bytes.max(1);
-        let rest = source.size.saturating_sub(from);
+        let rest = task.until.min(task.file.size).saturating_sub(from);
         if rest <= bytes.saturating_add(bytes / 2) { (u64::MAX, true) } else { (from + bytes, false) }
     }
 }
@@ -61,7 +86,7 @@ impl<'a> Iterator for Plan<'a> {
             None => self.first_part()?,
         };
         if !part.is_last {
-            let (until, is_last) = self.end_of_part(part.task.file, part.until);
+            let (until, is_last) = self.end_of_part(&part.task, part.until);
             self.next =
                 Some(Part { index: part.index + 1, from: part.until, until, is_last, ..part.clone() });
         }

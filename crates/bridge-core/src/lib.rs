@@ -46,6 +46,7 @@ mod result;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
+mod sync;
 mod time;
 mod validate;
 mod version;
@@ -67,6 +68,7 @@ pub use receipt::{DamageCounts, Receipt, ReceiptLine};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
+pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};

@@ -211,7 +211,7 @@ impl Tables {
             responses: totals.responses,
             responses_worth_tokens: totals.responses_worth_tokens,
             finished_responses: totals.responses_worth_tokens - totals.unfinished_responses,
-            files: sources.len() as u64,
+            files: sources.iter().filter(|source| source.snapshots > 0).count() as u64,
             metadata: filter.include_metadata.then(|| metadata(&sources, totals.counts.total())),
         }
     }

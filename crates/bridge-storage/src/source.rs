@@ -47,6 +47,8 @@ pub struct SourceCursor {
     pub size: u64,
     /// The file's time of modification when it was read.
     pub modified: Timestamp,
+    /// When the file's entry on its disk had changed last, in nanoseconds since 1970.
+    pub changed_nanos: u64,
     /// Identifies the state of the file's entry on its disk (device, inode, size, times to the nanosecond).
     pub identity: u64,
     /// Identifies the content up to `size`.
@@ -55,21 +57,23 @@ pub struct SourceCursor {
     pub offset: u64,
     /// How many lines, blank ones included, end before `offset`.
     pub line: u64,
-    /// The last readable time before `offset`, for snapshots that have none of their own.
+    /// The last readable time before `carried_before`, for snapshots that have none of their own.
     pub carried_time: Option<Timestamp>,
+    /// An offset up to which the times are known.
+    pub carried_before: u64,
 }
 
 impl SourceRecord {
-    /// Sorts records of one (host, path, session): the later modification wins, then the larger offset.
+    /// Sorts records of one (host, path, session): the later change of the file wins, then the larger offset.
     /// Both are the file's own, so two readers with different clocks agree.
     #[must_use]
     pub fn version(&self) -> u128 {
-        let modified = u128::from(self.cursor.modified.as_millis().unsigned_abs());
-        modified << OFFSET_BITS | u128::from(self.cursor.offset.min((1 << OFFSET_BITS) - 1))
+        let offset = self.cursor.offset.min((1 << OFFSET_BITS) - 1);
+        u128::from(self.cursor.changed_nanos) << OFFSET_BITS | u128::from(offset)
     }
 }
 
-const OFFSET_BITS: u32 = 48;
+const OFFSET_BITS: u32 = 40;
 
 /// Which records of source files are meant. All conditions hold together; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,23 +1,20 @@
 //! The historical backfill: every transcript analysed, every response stored.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, Discovery, History, analyze_files, discover, usual_roots,
-};
-use bridge_core::{
-    AnalysisId, BackfillResult, BridgeError, EnhancedTokenAnalysis, HostName, ResponseUsage, SessionId,
-    Stopwatch, TimeRange, Timestamp,
-};
-use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
+use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
+use bridge_core::{BackfillResult, BridgeError, HostName, Stopwatch, TimeRange, Timestamp};
+use bridge_storage::SourceFilter;
 use tokio::sync::mpsc;
 
 use crate::EnhancedTokenDatabaseBridge;
-use crate::sources::source_records;
+use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
+use crate::sources::{KnownFiles, known_files};
+use crate::storing::Storing;
 
 /// Called with the state of a backfill, some ten times a second.
 pub type ProgressCallback = Arc<dyn Fn(&BackfillProgress) + Send + Sync>;
@@ -38,7 +35,7 @@ pub struct BackfillOptions {
 impl Default for BackfillOptions {
     /// Everything, a hundred files at a time, no callback.
     fn default() -> Self {
-        Self { start_date: None, end_date: None, batch_size: 100, progress: None }
+        Self { start_date: None, end_date: None, batch_size: FILES_PER_BATCH, progress: None }
     }
 }
 
@@ -86,14 +83,10 @@ pub struct BackfillProgress {
     pub elapsed: Duration,
 }
 
+/// After so many files what was found in them is stored, where nobody says otherwise.
+const FILES_PER_BATCH: usize = 100;
 /// How often the callback is called.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Findings of a batch of files.
-struct Found {
-    rows: Vec<ResponseUsage>,
-    sources: Vec<SourceRecord>,
-}
 
 /// Stops the analysis when the backfill's future is dropped.
 struct CancelOnDrop(Arc<AnalysisProgress>);
@@ -119,17 +112,19 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         options: BackfillOptions,
     ) -> Result<BackfillResult, BridgeError> {
-        let (mut run, reading) = self.begin(&options).await?;
-        let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
-        let (sender, receiver) = mpsc::channel(1);
-        let progress = Arc::clone(&run.analysis);
-        let analysis = tokio::task::spawn_blocking(move || reading.run(&progress, Some(&sender)));
-        if let Err(error) = run.store_all(receiver).await {
-            let message = format!("stopped after {} rows were stored", run.state.rows);
-            return Err(BridgeError::Backfill { message, source: Some(Box::new(error)) });
-        }
-        let history = analysis.await.map_err(stopped)?;
-        run.finish(&history)
+        let watch = Stopwatch::start();
+        let range = TimeRange { start: options.start_date, end: options.end_date };
+        let known = if range.is_all() { self.known_files().await } else { Ok(KnownFiles::default()) };
+        let known = known.map_err(|error| stopped_after(0, error))?;
+        let plan = move |found| match range.is_all() {
+            true => ReadPlan::recorded(found, known, ReadMode::Whole, None),
+            false => ReadPlan::unrecorded(found),
+        };
+        let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
+        let mut run = Run::new(self, options.progress, &reading.plan, watch);
+        let result =
+            run.read_and_store(reading).await.map_err(|error| stopped_after(run.storing.rows, error))?;
+        run.finish(&result.history, &range)
     }
 
     /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
@@ -139,45 +134,50 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
     /// [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
-        let (mut run, reading) = self.begin(&options).await?;
+        let watch = Stopwatch::start();
+        let reading = self.reading(ReadPlan::unrecorded).await?;
+        let mut run = Run::new(self, options.progress, &reading.plan, watch);
         let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
         let progress = Arc::clone(&run.analysis);
         let mut analysis = tokio::task::spawn_blocking(move || reading.run(&progress, None));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
-                history = &mut analysis => {
+                result = &mut analysis => {
                     run.report(BackfillPhase::Done);
-                    return history.map_err(stopped);
+                    return Ok(result.map_err(stopped)?.history);
                 }
                 _ = ticks.tick() => run.report(BackfillPhase::Reading),
             }
         }
     }
 
-    async fn begin(&self, options: &BackfillOptions) -> Result<(Run<'_>, Reading), BridgeError> {
-        let watch = Stopwatch::start();
+    /// A reading of what is to be found in the sources, by this plan.
+    pub(crate) async fn reading(
+        &self,
+        plan: impl FnOnce(Discovery) -> ReadPlan + Send + 'static,
+    ) -> Result<Reading, BridgeError> {
         let roots = self.source_roots();
-        let found = tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(stopped)?;
-        let state = BackfillProgress {
-            phase: BackfillPhase::Reading,
-            files: 0,
-            files_total: found.files.len() as u64,
-            bytes: 0,
-            bytes_total: found.bytes(),
-            tokens: 0,
-            rows: 0,
-            elapsed: Duration::ZERO,
-        };
-        let range = TimeRange { start: options.start_date, end: options.end_date };
-        let reading = Reading {
-            found,
-            batch_size: options.batch_size.max(1),
-            range,
+        let plan = tokio::task::spawn_blocking(move || plan(discover(&roots))).await.map_err(stopped)?;
+        Ok(Reading {
+            plan,
+            batch_size: FILES_PER_BATCH,
+            range: TimeRange::ALL,
             analyzer: self.inner.analyzer.clone(),
+            host: self.host(),
             read_at: self.inner.clock.now(),
-        };
-        Ok((Run::new(self, options, range, state, watch), reading))
+        })
+    }
+
+    /// The machine that the sources lie on.
+    pub(crate) fn host(&self) -> HostName {
+        let unknown = || HostName::new("unknown").expect("a constant is a name");
+        self.inner.analyzer.host.clone().unwrap_or_else(unknown)
+    }
+
+    /// What the store knows of this machine's files.
+    pub(crate) async fn known_files(&self) -> Result<KnownFiles, BridgeError> {
+        Ok(known_files(self.inner.store.sources(&SourceFilter::on_host(self.host())).await?))
     }
 
     /// The folders given, else the client's usual places.
@@ -190,155 +190,71 @@ impl EnhancedTokenDatabaseBridge {
     }
 }
 
+fn stopped_after(rows: u64, error: BridgeError) -> BridgeError {
+    let message = format!("stopped after {rows} rows were stored");
+    BridgeError::Backfill { message, source: Some(Box::new(error)) }
+}
+
 /// The task that analyses died: it panicked, or the runtime is shutting down.
 fn stopped(error: tokio::task::JoinError) -> BridgeError {
     BridgeError::Backfill { message: "the analysis did not finish".to_owned(), source: Some(Box::new(error)) }
 }
 
-/// The reading half: runs on a blocking thread (and its own workers).
-struct Reading {
-    found: Discovery,
-    batch_size: usize,
-    range: TimeRange,
-    analyzer: AnalyzerOptions,
-    read_at: Timestamp,
-}
-
-impl Reading {
-    /// Reads everything and hands over what was found, batch by batch, where somebody stores it.
-    fn run(self, progress: &AnalysisProgress, storing: Option<&mpsc::Sender<Found>>) -> History {
-        let mut history = History::default();
-        self.found.errors.into_iter().for_each(|error| history.fail(error));
-        let unknown = || HostName::new("unknown").expect("a constant is a name");
-        let host = self.analyzer.host.clone().unwrap_or_else(unknown);
-        for batch in self.found.files.chunks(self.batch_size) {
-            let mut sources = Vec::new();
-            analyze_files(batch, &self.analyzer, progress, &mut history, |file| {
-                if file.complete && storing.is_some() {
-                    sources.extend(source_records(&file, &host, self.read_at));
-                }
-            });
-            // A winner may yet move out of the range, so a limited backfill stores when all is read; and what
-            // it stores does not stand for whole files, so it records none.
-            if let Some(storing) = storing
-                && self.range.is_all()
-            {
-                let batch = Found { rows: history.take_changed(), sources };
-                if storing.blocking_send(batch).is_err() {
-                    return history;
-                }
-            }
-        }
-        if let Some(storing) = storing
-            && !self.range.is_all()
-        {
-            let mut rows = history.take_changed();
-            rows.retain(|row| self.range.contains(row.time));
-            // Nobody listens only when the backfill was dropped.
-            let _ = storing.blocking_send(Found { rows, sources: Vec::new() });
-        }
-        history
-    }
-}
-
-/// The storing half.
-struct Run<'a> {
-    bridge: &'a EnhancedTokenDatabaseBridge,
+/// A backfill or a synchronisation: both halves, and how far they are.
+pub(crate) struct Run<'a> {
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
-    range: TimeRange,
     state: BackfillProgress,
     watch: Stopwatch,
-    upsert: UpsertOptions,
-    new: u64,
-    replaced: u64,
-    rejected: BTreeMap<SessionId, String>,
+    pub(crate) storing: Storing<'a>,
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    pub(crate) fn new(
         bridge: &'a EnhancedTokenDatabaseBridge,
-        options: &BackfillOptions,
-        range: TimeRange,
-        state: BackfillProgress,
+        callback: Option<ProgressCallback>,
+        plan: &ReadPlan,
         watch: Stopwatch,
     ) -> Self {
-        Self {
-            bridge,
-            callback: options.progress.clone(),
-            analysis: Arc::new(AnalysisProgress::default()),
-            range,
-            state,
-            watch,
-            upsert: UpsertOptions::default().with_run_id(fastrand::u128(1..)),
-            new: 0,
-            replaced: 0,
-            rejected: BTreeMap::new(),
-        }
+        let state = BackfillProgress {
+            phase: BackfillPhase::Reading,
+            files: 0,
+            files_total: plan.files(),
+            bytes: 0,
+            bytes_total: plan.bytes(),
+            tokens: 0,
+            rows: 0,
+            elapsed: Duration::ZERO,
+        };
+        let storing = Storing::new(bridge);
+        Self { callback, analysis: Arc::default(), state, watch, storing }
     }
 
-    async fn store_all(&mut self, mut found: mpsc::Receiver<Found>) -> Result<(), BridgeError> {
+    /// Stores what is found while the rest is read. Dropped, it stops the reading.
+    pub(crate) async fn read_and_store(&mut self, reading: Reading) -> Result<ReadResult, BridgeError> {
+        let _cancel = CancelOnDrop(Arc::clone(&self.analysis));
+        let (sender, mut found) = mpsc::channel(1);
+        let progress = Arc::clone(&self.analysis);
+        let reading = tokio::task::spawn_blocking(move || reading.run(&progress, Some(&sender)));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
                 batch = found.recv() => match batch {
                     Some(batch) => self.store(batch).await?,
-                    None => return Ok(()),
+                    None => break,
                 },
                 _ = ticks.tick() => self.report(BackfillPhase::Reading),
             }
         }
+        reading.await.map_err(stopped)
     }
 
-    async fn store(&mut self, batch: Found) -> Result<(), BridgeError> {
-        let rows = self.admit(batch.rows);
+    async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
         let done = self.analysis.files() >= self.state.files_total;
         self.report(if done { BackfillPhase::Storing } else { BackfillPhase::Reading });
-        if !rows.is_empty() {
-            let outcomes = self.bridge.upsert(&rows, &self.upsert).await?;
-            self.state.rows += rows.len() as u64;
-            for outcome in outcomes {
-                match outcome {
-                    UpsertOutcome::New => self.new += 1,
-                    UpsertOutcome::Replaced(_) => self.replaced += 1,
-                    UpsertOutcome::Unchanged => {}
-                }
-            }
-        }
-        // Only now: a record says that the rows it stands for are stored.
-        if !batch.sources.is_empty() {
-            self.bridge.put_sources(&batch.sources).await?;
-        }
-        Ok(())
-    }
-
-    /// Leaves out the rows of sessions that are not valid.
-    fn admit(&mut self, rows: Vec<ResponseUsage>) -> Vec<ResponseUsage> {
-        let Some(validator) = &self.bridge.inner.validator else { return rows };
-        let mut sessions: BTreeMap<SessionId, Vec<ResponseUsage>> = BTreeMap::new();
-        for row in rows {
-            sessions.entry(row.session.clone()).or_default().push(row);
-        }
-        let mut admitted = Vec::new();
-        let now = self.bridge.inner.clock.now();
-        for (session, rows) in sessions {
-            let id =
-                AnalysisId::new(format!("{:032x}", self.upsert.run_id)).expect("32 characters are an id");
-            match EnhancedTokenAnalysis::from_responses(id, session.clone(), now, rows) {
-                Ok(analysis) => {
-                    let result = validator.validate_analysis(&analysis);
-                    if result.is_valid() {
-                        admitted.extend(analysis.responses);
-                    } else {
-                        self.rejected.insert(session, result.to_string());
-                    }
-                }
-                Err(overflow) => {
-                    self.rejected.insert(session, overflow.to_string());
-                }
-            }
-        }
-        admitted
+        let stored = self.storing.store(found).await;
+        self.state.rows = self.storing.rows;
+        stored
     }
 
     fn report(&mut self, phase: BackfillPhase) {
@@ -351,23 +267,20 @@ impl<'a> Run<'a> {
         callback(&self.state);
     }
 
-    fn finish(mut self, history: &History) -> Result<BackfillResult, BridgeError> {
+    fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {
         self.report(BackfillPhase::Done);
-        let figures = history.figures(&self.range).map_err(|overflow| BridgeError::Backfill {
+        let figures = history.figures(range).map_err(|overflow| BridgeError::Backfill {
             message: "the totals cannot be summed".to_owned(),
             source: Some(Box::new(overflow)),
         })?;
+        let Storing { new, replaced, rejected, .. } = &self.storing;
         let mut errors: Vec<String> = history.errors().iter().map(ToString::to_string).collect();
-        let rejected = |(session, why)| format!("the analysis of session {session} is not valid: {why}");
-        errors.extend(self.rejected.iter().map(rejected));
-        let stored = history.responses().filter(|response| {
-            self.range.contains(response.time) && !self.rejected.contains_key(response.session)
-        });
+        errors.extend(self.storing.rejections());
         let mut result = BackfillResult {
             success: errors.is_empty(),
             total_files_processed: figures.files,
-            new_responses: self.new,
-            records_stored: self.new + self.replaced,
+            new_responses: *new,
+            records_stored: new + replaced,
             processing_duration: self.watch.elapsed(),
             errors,
             skipped_files: history.errors().iter().map(|error| error.path().to_owned()).collect(),
@@ -375,10 +288,12 @@ impl<'a> Run<'a> {
             ..BackfillResult::default()
         };
         let mut sessions = HashSet::new();
-        for response in stored {
-            result.total_responses += 1;
-            result.total_tokens_stored += response.counts.total();
-            sessions.insert(response.session);
+        for response in history.responses() {
+            if range.contains(response.time) && !rejected.contains_key(response.session) {
+                result.total_responses += 1;
+                result.total_tokens_stored += response.counts.total();
+                sessions.insert(response.session);
+            }
         }
         result.total_sessions = sessions.len() as u64;
         tracing::info!(

@@ -7,6 +7,7 @@ use bridge_analysis::AnalyzerOptions;
 use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{AnalysisValidator, Clock, SystemClock, ValidatorOptions};
 use bridge_storage::TokenStore;
+use tokio::sync::Mutex;
 
 /// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
 ///
@@ -25,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) validator: Option<AnalysisValidator>,
     pub(crate) cache: BridgeCache,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Held while the store is brought up to date.
+    pub(crate) sync_turn: Mutex<()>,
 }
 
 impl EnhancedTokenDatabaseBridge {
@@ -109,6 +112,7 @@ impl BridgeBuilder {
                 validator,
                 cache: BridgeCache::new(&self.cache),
                 clock: self.clock,
+                sync_turn: Mutex::new(()),
             }),
         }
     }

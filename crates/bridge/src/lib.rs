@@ -34,8 +34,11 @@ mod backfill;
 mod builder;
 mod lookup;
 mod memory;
+mod reading;
 mod sources;
 mod store;
+mod storing;
+mod sync;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;

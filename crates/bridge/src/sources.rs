@@ -1,46 +1,192 @@
-//! From what the analyzer says of a file to what the store keeps of it.
+//! What the store knows of source files, and what it is told about one that was read.
 
-use bridge_analysis::FileAnalysis;
-use bridge_core::{ANALYSIS_VERSION, DamageCounts, HostName, SessionId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use bridge_analysis::{FileAnalysis, FileCursor, FileMark, KnownTime, ReadPosition, SessionInFile};
+use bridge_core::{ANALYSIS_VERSION, ContentCategories, DamageCounts, HostName, SessionId, Timestamp};
 use bridge_storage::{SourceCursor, SourceRecord};
 
-/// What the store keeps of a file that was read to its end: a record for each session that stands in it.
-/// What belongs to the file as a whole is booked on its home session.
-pub(crate) fn source_records(file: &FileAnalysis, host: &HostName, read_at: Timestamp) -> Vec<SourceRecord> {
-    let home_only = (!file.sessions.contains_key(&file.home_session)).then_some(&file.home_session);
-    file.sessions.keys().chain(home_only).map(|session| source_record(file, session, host, read_at)).collect()
+/// What the store knows of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownFile {
+    /// How far it was read; `None` where another version of the analyzer read it.
+    pub(crate) cursor: Option<FileCursor>,
+    /// What was found in it, by session.
+    records: Vec<SourceRecord>,
 }
 
-fn source_record(
-    file: &FileAnalysis,
-    session: &SessionId,
-    host: &HostName,
-    read_at: Timestamp,
-) -> SourceRecord {
-    let part = file.sessions.get(session);
-    let home = *session == file.home_session;
-    SourceRecord {
-        host: host.clone(),
-        path: file.file.path.clone(),
-        session: session.clone(),
-        cursor: SourceCursor {
-            size: file.file.size,
-            modified: file.file.modified,
-            identity: 0,
-            fingerprint: 0,
-            offset: file.bytes,
-            line: 0,
-            carried_time: None,
+/// What the store knows of the files of a host.
+pub(crate) type KnownFiles = HashMap<PathBuf, KnownFile>;
+
+/// The records by file. All records of a file are written at once; should they differ, the latest counts.
+pub(crate) fn known_files(records: Vec<SourceRecord>) -> KnownFiles {
+    let mut files: HashMap<PathBuf, Vec<SourceRecord>> = HashMap::new();
+    for record in records {
+        files.entry(record.path.clone()).or_default().push(record);
+    }
+    let known = |records: Vec<SourceRecord>| {
+        let latest = records.iter().max_by_key(|record| record.version());
+        let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
+        KnownFile { cursor, records }
+    };
+    files.into_iter().map(|(path, records)| (path, known(records))).collect()
+}
+
+fn file_cursor(record: &SourceRecord) -> FileCursor {
+    let cursor = &record.cursor;
+    FileCursor {
+        mark: FileMark {
+            size: cursor.size,
+            modified: cursor.modified,
+            changed_nanos: cursor.changed_nanos,
+            identity: cursor.identity,
+            fingerprint: cursor.fingerprint,
         },
-        project: part.and_then(|part| part.project.clone()),
-        lines: if home { file.lines } else { 0 },
-        damage: if home { file.damage } else { DamageCounts::default() },
-        content_categories: if home { file.content_categories.clone() } else { Default::default() },
-        snapshots: part.map_or(0, |part| part.snapshots),
-        snapshot_tokens: part.map_or(0, |part| part.snapshot_tokens),
-        first_time: part.map(|part| part.first_time),
-        last_time: part.map(|part| part.last_time),
-        analysis_version: ANALYSIS_VERSION.to_owned(),
-        read_at,
+        position: ReadPosition {
+            offset: cursor.offset,
+            newlines: cursor.line,
+            time: KnownTime { before: cursor.carried_before, time: cursor.carried_time },
+        },
+        read_at: record.read_at,
+    }
+}
+
+impl KnownFile {
+    /// The sessions that were found in it.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)
+    }
+
+    /// Its records with nothing in them: its content stands in another file now.
+    pub(crate) fn emptied(&self) -> impl Iterator<Item = SourceRecord> {
+        self.records.iter().map(|record| SourceRecord {
+            lines: 0,
+            damage: DamageCounts::default(),
+            content_categories: ContentCategories::new(),
+            snapshots: 0,
+            snapshot_tokens: 0,
+            ..record.clone()
+        })
+    }
+
+    /// What was found so far, to be added to.
+    fn statistics(&self) -> Statistics {
+        let mut statistics = Statistics::default();
+        for record in &self.records {
+            statistics.lines += record.lines;
+            statistics.damage += record.damage;
+            add_categories(&mut statistics.categories, &record.content_categories);
+            let (Some(first_time), Some(last_time)) = (record.first_time, record.last_time) else { continue };
+            if record.snapshots > 0 {
+                let part = SessionInFile {
+                    snapshots: record.snapshots,
+                    snapshot_tokens: record.snapshot_tokens,
+                    project: record.project.clone(),
+                    first_time,
+                    last_time,
+                };
+                statistics.sessions.insert(record.session.clone(), part);
+            }
+        }
+        // A pending line is read again.
+        statistics.lines -= statistics.damage.pending_lines.min(statistics.lines);
+        statistics.damage.pending_lines = 0;
+        statistics
+    }
+}
+
+/// What was found in a file from its beginning on.
+#[derive(Debug, Default)]
+struct Statistics {
+    lines: u64,
+    damage: DamageCounts,
+    categories: ContentCategories,
+    sessions: BTreeMap<SessionId, SessionInFile>,
+}
+
+impl Statistics {
+    fn add(&mut self, file: &FileAnalysis) {
+        self.lines += file.lines;
+        self.damage += file.damage;
+        add_categories(&mut self.categories, &file.content_categories);
+        for (session, part) in &file.sessions {
+            match self.sessions.get_mut(session) {
+                Some(known) => known.join(part.clone()),
+                None => drop(self.sessions.insert(session.clone(), part.clone())),
+            }
+        }
+    }
+
+    /// The session that the file's lines are booked on: the one with the most snapshots, else `fallback`.
+    fn home(&self, fallback: &SessionId) -> SessionId {
+        let most = self.sessions.iter().max_by(|a, b| a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0)));
+        most.map_or_else(|| fallback.clone(), |(session, _)| session.clone())
+    }
+}
+
+fn add_categories(sum: &mut ContentCategories, more: &ContentCategories) {
+    for (category, tokens) in more {
+        *sum.entry(*category).or_default() += tokens;
+    }
+}
+
+/// A reading of a file, for its records.
+#[derive(Debug)]
+pub(crate) struct FileReading<'a> {
+    pub(crate) mark: FileMark,
+    pub(crate) known: Option<&'a KnownFile>,
+    pub(crate) host: &'a HostName,
+    pub(crate) read_at: Timestamp,
+}
+
+impl FileReading<'_> {
+    /// What the store keeps of the file now: a record for each session that stands in it, and an empty one for
+    /// each that no longer does. What belongs to the file as a whole is booked on its home session.
+    pub(crate) fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
+        let continued = self.known.filter(|_| file.start != ReadPosition::default());
+        let mut statistics = continued.map(KnownFile::statistics).unwrap_or_default();
+        statistics.add(file);
+        let home = statistics.home(&file.home_session);
+        let known = self.known.iter().flat_map(|known| known.records.iter().map(|record| &record.session));
+        let sessions: BTreeSet<&SessionId> = statistics.sessions.keys().chain([&home]).chain(known).collect();
+        sessions.into_iter().map(|session| self.record(file, session, &home, &statistics)).collect()
+    }
+
+    fn record(
+        &self,
+        file: &FileAnalysis,
+        session: &SessionId,
+        home: &SessionId,
+        statistics: &Statistics,
+    ) -> SourceRecord {
+        let part = statistics.sessions.get(session);
+        let is_home = session == home;
+        SourceRecord {
+            host: self.host.clone(),
+            path: file.file.path.clone(),
+            session: session.clone(),
+            cursor: SourceCursor {
+                size: self.mark.size,
+                modified: self.mark.modified,
+                changed_nanos: self.mark.changed_nanos,
+                identity: self.mark.identity,
+                fingerprint: self.mark.fingerprint,
+                offset: file.end.offset,
+                line: file.end.newlines,
+                carried_time: file.end.time.time,
+                carried_before: file.end.time.before,
+            },
+            project: part.and_then(|part| part.project.clone()),
+            lines: if is_home { statistics.lines } else { 0 },
+            damage: if is_home { statistics.damage } else { DamageCounts::default() },
+            content_categories: if is_home { statistics.categories.clone() } else { Default::default() },
+            snapshots: part.map_or(0, |part| part.snapshots),
+            snapshot_tokens: part.map_or(0, |part| part.snapshot_tokens),
+            first_time: part.map(|part| part.first_time),
+            last_time: part.map(|part| part.last_time),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            read_at: self.read_at,
+        }
     }
 }

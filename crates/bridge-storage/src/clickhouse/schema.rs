@@ -47,11 +47,13 @@ const MIGRATIONS: [Migration; 1] = [Migration {
             project LowCardinality(String),
             size UInt64,
             modified DateTime64(3, 'UTC'),
+            changed_nanos UInt64,
             identity UInt64,
             fingerprint UInt128,
             offset UInt64,
             line UInt64,
             carried_time Nullable(DateTime64(3, 'UTC')),
+            carried_before UInt64,
             lines UInt64,
             bad_lines UInt64,
             bad_usage UInt64,
@@ -117,7 +119,7 @@ const MIGRATIONS: [Migration; 1] = [Migration {
         LEFT JOIN (
             SELECT
                 session_id,
-                count() AS files,
+                countIf(snapshots > 0) AS files,
                 sum(lines) AS lines,
                 sum(bad_lines) AS bad_lines,
                 CAST(sumMap(content_categories), 'Map(String, UInt64)') AS content_categories,

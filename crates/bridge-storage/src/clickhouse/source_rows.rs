@@ -23,11 +23,13 @@ pub(crate) struct SourceRow {
     project: String,
     size: u64,
     modified: i64,
+    changed_nanos: u64,
     identity: u64,
     fingerprint: u128,
     offset: u64,
     line: u64,
     carried_time: Option<i64>,
+    carried_before: u64,
     lines: u64,
     bad_lines: u64,
     bad_usage: u64,
@@ -53,11 +55,13 @@ impl From<&SourceRecord> for SourceRow {
             project: record.project.as_ref().map(ToString::to_string).unwrap_or_default(),
             size: record.cursor.size,
             modified: record.cursor.modified.as_millis(),
+            changed_nanos: record.cursor.changed_nanos,
             identity: record.cursor.identity,
             fingerprint: record.cursor.fingerprint,
             offset: record.cursor.offset,
             line: record.cursor.line,
             carried_time: record.cursor.carried_time.map(Timestamp::as_millis),
+            carried_before: record.cursor.carried_before,
             lines: record.lines,
             bad_lines: record.damage.bad_lines,
             bad_usage: record.damage.bad_usage,
@@ -84,8 +88,8 @@ pub(crate) fn stored_path(path: &Path) -> String {
 }
 
 /// The columns of [`SourceRow`].
-pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, identity, fingerprint, \
-     offset, line, carried_time, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
+pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, changed_nanos, identity, fingerprint, \
+     offset, line, carried_time, carried_before, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
      snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version";
 
 impl SourceRow {
@@ -105,11 +109,13 @@ impl SourceRow {
             cursor: SourceCursor {
                 size: self.size,
                 modified: time(self.modified)?,
+                changed_nanos: self.changed_nanos,
                 identity: self.identity,
                 fingerprint: self.fingerprint,
                 offset: self.offset,
                 line: self.line,
                 carried_time: self.carried_time.map(time).transpose()?,
+                carried_before: self.carried_before,
             },
             project: Some(self.project)
                 .filter(|name| !name.is_empty())
@@ -183,7 +189,7 @@ impl SummaryRow {
             content_categories: categories(self.content_categories),
             accuracy_ratio: self.accuracy_ratio,
             analysis_version: self.analysis_version,
-            last_sync: if self.files_processed == 0 { None } else { Some(time(self.last_sync)?) },
+            last_sync: if self.last_sync == 0 { None } else { Some(time(self.last_sync)?) },
         };
         Ok(TokenSummaryRecord {
             session_id: SessionId::new(self.session_id).map_err(text)?,

@@ -15,11 +15,13 @@ fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
         cursor: SourceCursor {
             size: offset + 1,
             modified,
+            changed_nanos: modified.as_millis().unsigned_abs() * 1_000_000,
             identity: u64::MAX,
             fingerprint: u128::MAX - 1,
             offset,
             line: 7,
             carried_time: Some(at(3)),
+            carried_before: 9,
         },
         project: project("p"),
         lines: offset,
@@ -61,7 +63,7 @@ async fn lines(store: &dyn TokenStore) -> u64 {
     summaries[0].metadata.as_ref().expect("it was asked for").lines
 }
 
-/// Of two records the one of the later modification stays, of equal ones that read further, in any order.
+/// Of two records the one of the later change stays, of equal ones that read further, in any order.
 pub async fn the_latest_record_of_a_source_stays(store: &dyn TokenStore) {
     store.upsert(&[response(1, 5)], &UpsertOptions::default()).await.unwrap();
     store.put_sources(&[]).await.unwrap();

@@ -162,7 +162,7 @@ fn mutated_line() -> impl Strategy<Value = Vec<u8>> {
         lines.filter(|line| !line.is_empty() && line.len() < 3000).map(<[u8]>::to_vec).collect()
     });
     let changes = vec((any::<Index>(), any::<u8>(), 0..4_u8), 0..4);
-    let mutated = (select(&LINES[..]), changes).prop_map(|(mut line, changes)| {
+    (select(&LINES[..]), changes).prop_map(|(mut line, changes)| {
         for (place, byte, kind) in changes {
             let at = place.index(line.len() + 1);
             match kind {
@@ -173,6 +173,5 @@ fn mutated_line() -> impl Strategy<Value = Vec<u8>> {
             }
         }
         line
-    });
-    mutated
+    })
 }

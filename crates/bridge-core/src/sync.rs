@@ -1,0 +1,119 @@
+//! What a synchronisation reports.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SessionId;
+
+/// Result of synchronising one session with its transcripts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
+#[non_exhaustive]
+pub struct SyncResult {
+    /// The session.
+    pub session_id: SessionId,
+    /// What became of it.
+    pub status: SyncStatus,
+    /// The session's stored tokens before this synchronisation.
+    pub tokens_before: u64,
+    /// The session's stored tokens after it.
+    pub tokens_after: u64,
+    /// Why they differ: `tokens_before` and the sum of these are `tokens_after`.
+    pub changes: TokenChanges,
+    /// Files with lines of the session that were read.
+    pub files_read: u64,
+    /// Bytes of those files that were read: what is new in them.
+    pub bytes_read: u64,
+    /// How long the synchronisation took that this is a part of.
+    pub duration: Duration,
+    /// What went wrong, one clause each.
+    pub errors: Vec<String>,
+}
+
+/// What became of a session in a synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SyncStatus {
+    /// Its stored responses are others than before.
+    Changed,
+    /// Nothing about it changed.
+    Unchanged,
+    /// None of its files is there any more. What is stored stays.
+    SourceGone,
+    /// A file of it could not be read, or it was not valid: see the errors.
+    Failed,
+}
+
+/// Why the total of a session changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenChanges {
+    /// Responses that were not stored before.
+    pub new_responses: TokenChange,
+    /// Responses of which a greater snapshot came.
+    pub later_snapshots: TokenChange,
+    /// Responses that were another session's until a greater copy named this one.
+    pub from_other_sessions: TokenChange,
+    /// Responses that were this session's until a greater copy named another one.
+    pub to_other_sessions: TokenChange,
+}
+
+/// One cause of a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenChange {
+    /// Responses.
+    pub responses: u64,
+    /// By so many tokens the total changed.
+    pub tokens: i64,
+}
+
+impl TokenChange {
+    /// Adds a response that changes the total by so many tokens.
+    pub fn add(&mut self, tokens: i64) {
+        self.responses += 1;
+        self.tokens += tokens;
+    }
+}
+
+impl TokenChanges {
+    /// The difference of the totals.
+    #[must_use]
+    pub fn tokens(&self) -> i64 {
+        self.causes().iter().map(|cause| cause.tokens).sum()
+    }
+
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.causes().iter().all(|cause| cause.responses == 0)
+    }
+
+    fn causes(&self) -> [TokenChange; 4] {
+        [self.new_responses, self.later_snapshots, self.from_other_sessions, self.to_other_sessions]
+    }
+}
+
+impl SyncResult {
+    /// A session about which nothing is known yet.
+    pub fn unchanged(session_id: SessionId) -> Self {
+        Self {
+            session_id,
+            status: SyncStatus::Unchanged,
+            tokens_before: 0,
+            tokens_after: 0,
+            changes: TokenChanges::default(),
+            files_read: 0,
+            bytes_read: 0,
+            duration: Duration::ZERO,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Whether the causes add up to the difference of the totals.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.tokens_before.checked_add_signed(self.changes.tokens()) == Some(self.tokens_after)
+    }
+}

@@ -1,0 +1,207 @@
+//! The reading half of a backfill or a synchronisation: plain functions on a blocking thread and its workers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use bridge_analysis::{
+    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileMark, FileRead, History,
+    SourceError, SourceFile, analyze_reads, look_at,
+};
+use bridge_core::{HostName, ResponseUsage, SessionId, TimeRange, Timestamp};
+use bridge_storage::SourceRecord;
+use tokio::sync::mpsc;
+
+use crate::sources::{FileReading, KnownFile, KnownFiles};
+
+/// Findings of a batch of files.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) rows: Vec<ResponseUsage>,
+    pub(crate) sources: Vec<SourceRecord>,
+}
+
+/// Which files are read, and which part of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadMode {
+    /// All files, from their beginning.
+    Whole,
+    /// What is new since the cursors.
+    Incremental,
+}
+
+/// What is to be read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadPlan {
+    reads: Vec<FileRead>,
+    /// By path; none where nothing is recorded.
+    marks: HashMap<PathBuf, FileMark>,
+    known: KnownFiles,
+    errors: Vec<SourceError>,
+    /// Records of files whose content was found in another place.
+    moved: Vec<SourceRecord>,
+    /// Known files that are there no more.
+    gone: BTreeSet<PathBuf>,
+}
+
+impl ReadPlan {
+    /// All files from their beginning, with no word about them to the store.
+    pub(crate) fn unrecorded(found: Discovery) -> Self {
+        let reads = found.files.into_iter().map(FileRead::whole).collect();
+        Self { reads, errors: found.errors, ..Self::default() }
+    }
+
+    /// Looks at every file that was modified at `since` or later.
+    pub(crate) fn recorded(
+        found: Discovery,
+        known: KnownFiles,
+        mode: ReadMode,
+        since: Option<Timestamp>,
+    ) -> Self {
+        let mut plan = Self { known, errors: found.errors, ..Self::default() };
+        let there: BTreeSet<&Path> = found.files.iter().map(|file| file.path.as_path()).collect();
+        let missing = |path: &&PathBuf| !there.contains(path.as_path()) && !path.exists();
+        plan.gone = plan.known.keys().filter(missing).cloned().collect();
+        for file in found.files {
+            if since.is_none_or(|since| file.modified >= since) {
+                plan.add(file, mode);
+            }
+        }
+        plan
+    }
+
+    fn add(&mut self, file: SourceFile, mode: ReadMode) {
+        let cursor = self.known.get(&file.path).and_then(|known| known.cursor);
+        match look_at(&file, cursor.as_ref().filter(|_| mode == ReadMode::Incremental)) {
+            Err(error) => self.errors.push(SourceError::new(&file.path, error)),
+            Ok((_, FileChange::Unchanged)) => {}
+            Ok((mark, change)) => {
+                let from = match (change, cursor) {
+                    (FileChange::Appended, Some(cursor)) => cursor.position,
+                    _ => Default::default(),
+                };
+                if cursor.is_none() {
+                    self.note_move(&mark);
+                }
+                self.marks.insert(file.path.clone(), mark);
+                self.reads.push(FileRead { file, from, until: mark.size });
+            }
+        }
+    }
+
+    /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
+    fn note_move(&mut self, mark: &FileMark) {
+        let is_same = |known: &KnownFile| {
+            known.cursor.is_some_and(|cursor| {
+                (cursor.mark.size, cursor.mark.fingerprint) == (mark.size, mark.fingerprint)
+            })
+        };
+        let origin = self.gone.iter().find(|path| self.known.get(*path).is_some_and(is_same));
+        if let Some(known) = origin.and_then(|path| self.known.get(path)) {
+            self.moved.extend(known.emptied());
+        }
+    }
+
+    /// How many files are read.
+    pub(crate) fn files(&self) -> u64 {
+        self.reads.len() as u64
+    }
+
+    /// How many bytes are read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.reads.iter().map(FileRead::bytes).sum()
+    }
+
+    /// The sessions that the store knows, and whether a file of theirs is still there.
+    pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, bool> {
+        let mut sessions = BTreeMap::new();
+        for (path, known) in &self.known {
+            for session in known.sessions() {
+                *sessions.entry(session.clone()).or_default() |= !self.gone.contains(path);
+            }
+        }
+        sessions
+    }
+
+    /// The sessions that the store knows to stand in a file.
+    pub(crate) fn sessions_in(&self, path: &Path) -> impl Iterator<Item = &SessionId> {
+        self.known.get(path).into_iter().flat_map(KnownFile::sessions)
+    }
+}
+
+/// What a session has in the files that were read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SessionRead {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadResult {
+    pub(crate) history: History,
+    pub(crate) sessions: BTreeMap<SessionId, SessionRead>,
+    pub(crate) plan: ReadPlan,
+}
+
+/// The reading half.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) plan: ReadPlan,
+    pub(crate) batch_size: usize,
+    pub(crate) range: TimeRange,
+    pub(crate) analyzer: AnalyzerOptions,
+    pub(crate) host: HostName,
+    pub(crate) read_at: Timestamp,
+}
+
+impl Reading {
+    /// Reads everything and hands over what was found, batch by batch, where somebody stores it.
+    pub(crate) fn run(
+        mut self,
+        progress: &AnalysisProgress,
+        storing: Option<&mpsc::Sender<Found>>,
+    ) -> ReadResult {
+        let mut result = ReadResult::default();
+        self.plan.errors.drain(..).for_each(|error| result.history.fail(error));
+        let reads = std::mem::take(&mut self.plan.reads);
+        let mut moved = std::mem::take(&mut self.plan.moved);
+        for batch in reads.chunks(self.batch_size) {
+            let mut sources = std::mem::take(&mut moved);
+            analyze_reads(batch, &self.analyzer, progress, &mut result.history, |file| {
+                sources.extend(self.records(&file));
+                for session in file.sessions.into_keys() {
+                    let read = result.sessions.entry(session).or_default();
+                    read.files += 1;
+                    read.bytes += file.bytes;
+                }
+            });
+            // A winner may yet move out of the range, so a limited backfill stores when all is read; and what
+            // it stores does not stand for whole files, so it records none.
+            if let Some(storing) = storing
+                && self.range.is_all()
+            {
+                let batch = Found { rows: result.history.take_changed(), sources };
+                if storing.blocking_send(batch).is_err() {
+                    break;
+                }
+            }
+        }
+        if let Some(storing) = storing
+            && !self.range.is_all()
+        {
+            let mut rows = result.history.take_changed();
+            rows.retain(|row| self.range.contains(row.time));
+            // Nobody listens only when the backfill was dropped.
+            let _ = storing.blocking_send(Found { rows, sources: Vec::new() });
+        }
+        result.plan = self.plan;
+        result
+    }
+
+    fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
+        let mark = self.plan.marks.get(&file.file.path);
+        let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
+        let known = self.plan.known.get(&file.file.path);
+        FileReading { mark: *mark, known, host: &self.host, read_at: self.read_at }.records(file)
+    }
+}

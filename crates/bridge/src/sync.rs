@@ -1,0 +1,208 @@
+//! Keeping the store equal to the transcripts: only what is new is read.
+
+use std::collections::BTreeMap;
+
+use bridge_core::{
+    BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, TimeRange, Timestamp, TokenChanges,
+};
+use bridge_storage::{Dimension, ResponseFilter};
+
+use crate::EnhancedTokenDatabaseBridge;
+use crate::backfill::Run;
+use crate::reading::{ReadMode, ReadPlan, ReadResult, Reading};
+
+impl EnhancedTokenDatabaseBridge {
+    /// Brings the store up to date with the transcripts of one session.
+    ///
+    /// A session's lines may stand in any file, so every file that changed since it was read last is read on,
+    /// and what is found of other sessions is stored too; the result is about the one asked for. With
+    /// `incremental` off everything is read from its beginning. What the client deleted or rewrote stays stored.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, io::Write, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, core::{SessionId, SyncStatus}, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("s.jsonl");
+    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(&path, line(1, 40))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let session = SessionId::new("s")?;
+    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// assert_eq!((result.status, result.tokens_after), (SyncStatus::Changed, 40));
+    ///
+    /// // The session goes on: a longer snapshot of the first response, and another response.
+    /// fs::File::options().append(true).open(&path)?.write_all((line(1, 42) + &line(2, 100)).as_bytes())?;
+    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// assert_eq!((result.tokens_before, result.tokens_after), (40, 142));
+    /// assert_eq!((result.changes.later_snapshots.tokens, result.changes.new_responses.tokens), (2, 100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer. A file that cannot be read stands in the result.
+    pub async fn sync_session_tokens(
+        &self,
+        session: &SessionId,
+        incremental: bool,
+    ) -> Result<SyncResult, BridgeError> {
+        let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
+        let mut synchronised = self.synchronise(mode, None, None).await?;
+        let totals = self.session_totals(Some(vec![session.clone()])).await?;
+        Ok(synchronised.result(session.clone(), &totals))
+    }
+
+    /// Brings the store up to date with all transcripts, or those modified at `since` or later, with at most
+    /// `parallel_limit` files read at once. A result for each session that the store or a transcript knows, by
+    /// session id.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, core::SyncStatus, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("s.jsonl");
+    /// # fs::write(&path, r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::Changed, 42));
+    ///
+    /// // The client deletes what is 30 days old. The store keeps it.
+    /// fs::remove_file(&path)?;
+    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::SourceGone, 42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer. Files that cannot be read stand in the results.
+    pub async fn sync_all_sessions(
+        &self,
+        since: Option<Timestamp>,
+        parallel_limit: usize,
+    ) -> Result<Vec<SyncResult>, BridgeError> {
+        let mut synchronised =
+            self.synchronise(ReadMode::Incremental, since, Some(parallel_limit.max(1))).await?;
+        let totals = self.session_totals(None).await?;
+        let sessions = synchronised.sessions();
+        Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+    }
+
+    async fn synchronise(
+        &self,
+        mode: ReadMode,
+        since: Option<Timestamp>,
+        parallel_limit: Option<usize>,
+    ) -> Result<Synchronised, BridgeError> {
+        let watch = Stopwatch::start();
+        // One at a time: the next sees the cursors of this one and reads nothing twice.
+        let _turn = self.inner.sync_turn.lock().await;
+        let known = self.known_files().await?;
+        let mut reading = self.reading(move |found| ReadPlan::recorded(found, known, mode, since)).await?;
+        limit_threads(&mut reading, parallel_limit);
+        let mut run = Run::new(self, None, &reading.plan, watch);
+        let read = run.read_and_store(reading).await?;
+        let mut synchronised = Synchronised::new(read, run.storing.changes);
+        for (session, why) in run.storing.rejected {
+            synchronised.errors.entry(session).or_default().push(format!("not valid: {why}"));
+        }
+        synchronised.watch = watch;
+        Ok(synchronised)
+    }
+
+    /// The stored tokens by session.
+    async fn session_totals(
+        &self,
+        sessions: Option<Vec<SessionId>>,
+    ) -> Result<BTreeMap<String, u64>, BridgeError> {
+        let mut filter = ResponseFilter::in_time(TimeRange::ALL);
+        filter.sessions = sessions;
+        let rows = self.inner.store.breakdown(Dimension::Session, &filter, None).await?;
+        Ok(rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect())
+    }
+}
+
+/// More threads than cores read nothing faster.
+fn limit_threads(reading: &mut Reading, limit: Option<usize>) {
+    let Some(limit) = limit else { return };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if reading.analyzer.threads == 0 { cores } else { reading.analyzer.threads };
+    reading.analyzer.threads = threads.min(limit);
+}
+
+/// What a synchronisation did, before it is told by session.
+struct Synchronised {
+    read: ReadResult,
+    /// Whether a file of the session is still there.
+    known: BTreeMap<SessionId, bool>,
+    changes: BTreeMap<SessionId, TokenChanges>,
+    errors: BTreeMap<SessionId, Vec<String>>,
+    watch: Stopwatch,
+}
+
+impl Synchronised {
+    fn new(read: ReadResult, changes: BTreeMap<SessionId, TokenChanges>) -> Self {
+        let known = read.plan.known_sessions();
+        let mut errors: BTreeMap<SessionId, Vec<String>> = BTreeMap::new();
+        for error in read.history.errors() {
+            // Of a file that the store does not know, its name says whose it may be.
+            let stem = error.path().file_stem().and_then(|stem| SessionId::new(stem.to_string_lossy()).ok());
+            let mut sessions: Vec<SessionId> = read.plan.sessions_in(error.path()).cloned().collect();
+            if sessions.is_empty() {
+                sessions.extend(stem);
+            }
+            for session in sessions {
+                errors.entry(session).or_default().push(error.to_string());
+            }
+        }
+        Self { read, known, changes, errors, watch: Stopwatch::start() }
+    }
+
+    fn sessions(&self) -> Vec<SessionId> {
+        let read = self.read.sessions.keys();
+        let mut sessions: Vec<SessionId> = read
+            .chain(self.known.keys())
+            .chain(self.changes.keys())
+            .chain(self.errors.keys())
+            .cloned()
+            .collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions
+    }
+
+    fn result(&mut self, session: SessionId, totals: &BTreeMap<String, u64>) -> SyncResult {
+        let changes = self.changes.get(&session).copied().unwrap_or_default();
+        let errors = self.errors.remove(&session).unwrap_or_default();
+        let read = self.read.sessions.get(&session).copied().unwrap_or_default();
+        let tokens_after = totals.get(session.as_str()).copied().unwrap_or_default();
+        let is_gone = read.files == 0 && self.known.get(&session) == Some(&false);
+        let status = match (errors.is_empty(), changes.is_empty()) {
+            (false, _) => SyncStatus::Failed,
+            (true, false) => SyncStatus::Changed,
+            (true, true) if is_gone => SyncStatus::SourceGone,
+            (true, true) => SyncStatus::Unchanged,
+        };
+        let mut result = SyncResult::unchanged(session);
+        result.status = status;
+        result.tokens_before = tokens_after.saturating_add_signed(-changes.tokens());
+        result.tokens_after = tokens_after;
+        result.changes = changes;
+        (result.files_read, result.bytes_read) = (read.files, read.bytes);
+        result.duration = self.watch.elapsed();
+        result.errors = errors;
+        result
+    }
+}

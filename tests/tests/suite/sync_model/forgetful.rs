@@ -1,0 +1,85 @@
+//! A store that loses cursors, or shows old ones.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+use bridge_storage::{
+    BreakdownRow, Dimension, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoreTotals,
+    SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+};
+
+/// What it says of cursors, once.
+#[derive(Debug, Clone)]
+pub(crate) enum Lapse {
+    Lost,
+    Stale(Vec<SourceRecord>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Forgetful {
+    store: Arc<InMemoryStore>,
+    lapse: Mutex<Option<Lapse>>,
+}
+
+impl Forgetful {
+    pub(crate) fn lapse(&self, lapse: Lapse) {
+        *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl TokenStore for Forgetful {
+    async fn migrate(&self) -> Result<(), BridgeError> {
+        self.store.migrate().await
+    }
+
+    async fn ping(&self) -> Result<(), BridgeError> {
+        self.store.ping().await
+    }
+
+    async fn upsert(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        self.store.upsert(rows, options).await
+    }
+
+    async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
+        self.store.put_sources(records).await
+    }
+
+    async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
+        let lapse = self.lapse.lock().unwrap().take();
+        match lapse {
+            None => self.store.sources(filter).await,
+            Some(Lapse::Lost) => Ok(Vec::new()),
+            Some(Lapse::Stale(mut records)) => {
+                records.retain(|record| filter.host.as_ref().is_none_or(|host| *host == record.host));
+                Ok(records)
+            }
+        }
+    }
+
+    async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
+        self.store.totals(filter).await
+    }
+
+    async fn breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        self.store.breakdown(dimension, filter, limit).await
+    }
+
+    async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        self.store.summaries(filter).await
+    }
+
+    async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
+        self.store.responses(filter).await
+    }
+}

@@ -1,0 +1,45 @@
+//! Whatever happens to files between synchronisations, the store equals the model, loses nothing it had, and the
+//! results say why totals changed.
+//!
+//! The model reads every file in full after every step and joins what it finds; it knows no cursors. Sequences are
+//! drawn from seeds: `SYNC_SEQUENCES=2000` asks for that many.
+
+mod cut;
+mod forgetful;
+mod step;
+mod world;
+
+use std::env;
+
+use fastrand::Rng;
+
+use step::Step;
+use world::World;
+
+/// Steps of a sequence.
+const STEPS: usize = 12;
+
+fn sequences() -> u64 {
+    env::var("SYNC_SEQUENCES").ok().and_then(|number| number.parse().ok()).unwrap_or(150)
+}
+
+#[test]
+fn after_any_sequence_of_changes_the_store_equals_the_model() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for seed in 0..sequences() {
+        let mut rng = Rng::with_seed(seed);
+        let mut world = World::new(&mut rng);
+        let mut done = Vec::new();
+        runtime.block_on(async {
+            for _ in 0..STEPS {
+                let step = Step::draw(&mut rng);
+                done.push(step);
+                world.change(step, &mut rng).await;
+                if rng.u8(..3) > 0 {
+                    world.synchronise(&mut rng, &format!("seed {seed}: {done:?}")).await;
+                }
+            }
+            world.finish(&mut rng, &format!("seed {seed}: {done:?}")).await;
+        });
+    }
+}
