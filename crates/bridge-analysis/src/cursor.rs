@@ -198,16 +198,19 @@ impl<'a> Cursor<'a> {
     fn skip_string(&mut self) -> Result<(), Unsure> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
-        while let Some(lanes) = bytes[self.at..].first_chunk::<LANES>() {
-            let Some(behind) = string_end(bytes, self.at, specials(lanes))? else {
-                self.at += LANES;
+        let mut at = self.at;
+        while let Some(lanes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<LANES>) {
+            let Some(behind) = string_end(bytes, at, specials(lanes))? else {
+                at += LANES;
                 continue;
             };
-            self.at = behind.at;
+            at = behind.at;
             if behind.closed {
+                self.at = at;
                 return Ok(());
             }
         }
+        self.at = at;
         self.skip_short_string()
     }
 
