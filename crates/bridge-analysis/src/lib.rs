@@ -40,6 +40,7 @@ mod file;
 mod history;
 mod join;
 mod json;
+mod json_string;
 mod lines;
 mod lookback;
 mod part;

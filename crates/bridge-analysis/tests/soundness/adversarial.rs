@@ -1,5 +1,7 @@
 //! Misleading lines.
 
+use std::collections::BTreeMap;
+
 use bridge_analysis::{AnalyzerOptions, SourceFile};
 use bridge_testkit::adversarial::{strategy, transcript};
 use bridge_testkit::reference::ReferenceFile;
@@ -18,7 +20,9 @@ fn facts(found: &Found) -> impl PartialEq + std::fmt::Debug + use<> {
         let categories = file.content_categories.clone();
         (sums, places, file.sessions.clone(), file.home_session.clone(), categories)
     };
-    (found.rows(), found.history.receipt(), found.files.iter().map(of_file).collect::<Vec<_>>())
+    let rows: BTreeMap<_, _> =
+        found.history.responses().map(|response| (response.key, response.to_usage())).collect();
+    (rows, found.history.receipt(), found.files.iter().map(of_file).collect::<Vec<_>>())
 }
 
 fn options(rng: &mut Rng) -> AnalyzerOptions {

@@ -9,7 +9,7 @@ use std::path::Path;
 use bridge_analysis::{
     AnalysisProgress, AnalyzerOptions, DamageKind, FileAnalysis, History, SourceFile, analyze_files,
 };
-use bridge_core::{ResponseKey, ResponseUsage, Timestamp};
+use bridge_core::{ResponseKey, Timestamp};
 use bridge_testkit::reference::{self, MessageKey, Options, Outcome, ReferenceFile, ReferenceTotals};
 
 /// What the analyzer says of some files.
@@ -17,13 +17,6 @@ pub(crate) struct Found {
     pub(crate) history: History,
     /// By path.
     pub(crate) files: Vec<FileAnalysis>,
-}
-
-impl Found {
-    /// All rows, by key.
-    pub(crate) fn rows(&self) -> BTreeMap<ResponseKey, ResponseUsage> {
-        self.history.responses().map(|response| (response.key, response.to_usage())).collect()
-    }
 }
 
 /// Writes the files below the folder; their analyzer's names, in the same order.

@@ -87,6 +87,13 @@ fn bytes_that_are_no_text() {
 }
 
 #[test]
+fn a_pending_line_over_many_parts() {
+    let line = record(1, "", &"x".repeat(5000));
+    let content = line.clone() + "\n" + &line[..4000];
+    assert_eq!(check(content, |options| options.part_bytes = 100), 3);
+}
+
+#[test]
 fn an_empty_file() {
     assert_eq!(check("", |_| ()), 0);
     assert_eq!(check("\n\n \r\n", |_| ()), 0);
