@@ -51,6 +51,7 @@ mod project;
 mod record;
 mod response;
 mod row;
+mod scan;
 mod table;
 mod time;
 mod usage;

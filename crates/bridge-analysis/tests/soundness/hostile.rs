@@ -1,6 +1,6 @@
 //! Single hostile files.
 
-use bridge_analysis::AnalyzerOptions;
+use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files};
 use bridge_testkit::reference::ReferenceFile;
 
 use crate::comparison::{analyze, compare, write};
@@ -97,4 +97,25 @@ fn a_pending_line_over_many_parts() {
 fn an_empty_file() {
     assert_eq!(check("", |_| ()), 0);
     assert_eq!(check("\n\n \r\n", |_| ()), 0);
+}
+
+#[test]
+fn a_file_that_is_gone_is_one_error_and_spoils_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = record(1, "2026-01-01T00:00:00Z", "a") + "\n";
+    let files = ["gone", "there"].map(|name| ReferenceFile::new(format!("{name}.jsonl"), 0, line.repeat(30)));
+    let sources = write(folder.path(), &files);
+    std::fs::remove_file(&sources[0].path).unwrap();
+    let mut options = AnalyzerOptions::default();
+    options.part_bytes = 100;
+    let mut history = History::default();
+    let mut complete = Vec::new();
+    analyze_files(&sources, &options, &AnalysisProgress::default(), &mut history, |file| {
+        complete.push((file.file.stem(), file.complete));
+    });
+    complete.sort();
+    assert_eq!(complete, [("gone".to_owned(), false), ("there".to_owned(), true)]);
+    assert_eq!(history.errors().len(), 1);
+    assert_eq!(history.counts().unwrap().total(), 3);
+    assert!(history.receipt().adds_up());
 }
