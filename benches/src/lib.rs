@@ -33,12 +33,14 @@ impl BenchHistory {
     pub fn generated(megabytes: u64) -> io::Result<Self> {
         let generated = tempfile::tempdir()?;
         let mut bytes = 0;
-        // Many small plans, each in a folder of its own: a history is made in memory before it is written.
+        // A plan makes some hundred files, as large as the history is to be.
+        let responses_per_session = usize::try_from(megabytes).unwrap_or(usize::MAX).clamp(5, 300);
+        // Several plans, each in a folder of its own: a history is made in memory before it is written.
         let mut seeds = 1..;
         while bytes < megabytes * 1_000_000 {
             let seed = seeds.next().unwrap_or_default();
             let plan =
-                HistoryPlan { seed, responses_per_session: 150, text_bytes: 1800, ..HistoryPlan::default() };
+                HistoryPlan { seed, responses_per_session, text_bytes: 1800, ..HistoryPlan::default() };
             let history = plan.generate();
             history.write_below(&generated.path().join(seed.to_string()).join("projects"))?;
             bytes += history.truth.bytes;
