@@ -7,8 +7,9 @@ use bridge_core::HostName;
 
 use crate::join::Joined;
 use crate::lines::{BLOCK_BYTES, Limits};
-use crate::part::{Batch, PartMemory, PartOptions, read_part};
+use crate::part::{Batch, PartOptions};
 use crate::plan::{FileRead, Part, Plan};
+use crate::scan::{PartMemory, read_part};
 use crate::{AnalysisProgress, FileAnalysis, History, SourceFile};
 
 /// How transcripts are analysed.
