@@ -66,8 +66,10 @@ impl BenchHistory {
     }
 }
 
-/// Whether this is a measurement (`cargo bench`); otherwise the bench only shows that it runs.
+/// Whether this is a measurement (`cargo bench`, without `-- --test`); otherwise the bench only shows that it runs.
 #[must_use]
 pub fn is_measurement() -> bool {
-    std::env::args().any(|argument| argument == "--bench")
+    // `cargo bench` always says `--bench`; `cargo bench -- --test` says both.
+    let says = |what: &str| std::env::args().any(|argument| argument == what);
+    says("--bench") && !says("--test")
 }
