@@ -99,9 +99,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text of a value of any kind.
+    #[inline]
     pub(crate) fn value(&mut self) -> Result<Raw<'a>, Unsure> {
         let start = self.at;
-        self.skip_value(0)?;
+        // Most values are strings.
+        if self.peek() == b'"' {
+            self.skip_string()?
+        } else {
+            self.skip_value(0)?
+        }
         self.text_from(start)
     }
 
@@ -194,6 +200,7 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
+    #[inline]
     fn skip_string(&mut self) -> Result<(), Unsure> {
         self.expect(b'"')?;
         self.at = string_end(self.text.as_bytes(), self.at)?;

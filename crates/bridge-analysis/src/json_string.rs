@@ -41,6 +41,7 @@ pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> Result<usize, Unsure>
     rest.iter().position(|byte| is_special(*byte)).map(|place| at + place).ok_or(Unsure)
 }
 
+#[inline(never)]
 fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     let mut at = start;
     let mut carry = Carry::default();
