@@ -13,7 +13,7 @@ mod store;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection,
+    PooledConnection, Retention,
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;

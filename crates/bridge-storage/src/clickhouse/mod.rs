@@ -4,17 +4,23 @@ mod failure;
 mod options;
 mod pool;
 mod query;
+mod retention;
 mod rows;
 mod schema;
 mod source_rows;
+mod tables;
+#[cfg(feature = "tls")]
+mod tls;
+mod topology;
+mod transport;
 mod write;
 
-use ::clickhouse::Client;
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use retention::Retention;
 
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
@@ -24,6 +30,7 @@ use crate::store::{
 };
 use failure::{bridge_error, timed_out};
 use schema::MigrationError;
+use tables::Tables;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
 #[derive(Debug)]
@@ -37,7 +44,7 @@ impl ClickHouseStore {
     ///
     /// # Errors
     ///
-    /// The pool cannot be made.
+    /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
         Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
     }
@@ -48,11 +55,11 @@ impl ClickHouseStore {
         &self.pool
     }
 
-    /// Runs a call on a connection, with the time limit, trying again where that may help.
+    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
-        work: impl Fn(Client) -> F,
+        work: impl Fn(Tables) -> F,
     ) -> Result<T, BridgeError>
     where
         F: Future<Output = Result<T, E>>,
@@ -60,9 +67,9 @@ impl ClickHouseStore {
     {
         execute_with_retry(&self.options.retry, || async {
             let connection = self.pool.acquire_connection().await?;
-            let client = connection.client().clone();
+            let tables = Tables::new(connection.client(), &self.options);
             let limit = self.options.operation_timeout;
-            let error = match tokio::time::timeout(limit, work(client)).await {
+            let error = match tokio::time::timeout(limit, work(tables)).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
                 Err(_) => timed_out(operation, &self.options.host, limit),
@@ -97,13 +104,15 @@ impl IntoBridgeError for MigrationError {
 #[async_trait]
 impl TokenStore for ClickHouseStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
-        let database = &self.options.database;
-        self.call("migrate", |client| async move { schema::migrate(&client, database).await }).await
+        let options = &self.options;
+        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
-        self.call("ping", |client| async move { client.query("SELECT 1").fetch_one::<u8>().await.map(drop) })
-            .await
+        self.call("ping", |tables| async move {
+            tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
+        })
+        .await
     }
 
     async fn upsert(

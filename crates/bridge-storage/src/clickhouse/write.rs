@@ -44,9 +44,8 @@ impl ClickHouseStore {
         if writes.is_empty() {
             return Ok(());
         }
-        self.call("store responses", |client| async move {
-            let client = client.with_database(&self.options.database);
-            let mut insert = client.insert::<UsageRow>("token_usage").await?;
+        self.call("store responses", |tables| async move {
+            let mut insert = tables.insert::<UsageRow>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
             }
@@ -61,9 +60,8 @@ impl ClickHouseStore {
         }
         let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
         let rows = &rows;
-        self.call("store sources", |client| async move {
-            let client = client.with_database(&self.options.database);
-            let mut insert = client.insert::<SourceRow>("source_files").await?;
+        self.call("store sources", |tables| async move {
+            let mut insert = tables.insert::<SourceRow>("source_files").await?;
             for row in rows {
                 insert.write(row).await?;
             }
@@ -83,9 +81,9 @@ impl ClickHouseStore {
              output_tokens + cache_creation_tokens + cache_read_tokens, version) AS tokens \
              FROM token_usage WHERE key IN {KEYS} GROUP BY key"
         );
-        let stored: Vec<StoredRow> = self
-            .call("look up responses", |client| async move {
-                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+        let stored: Vec<StoredRow> =
+            self.call("look up responses", |tables| async move {
+                tables.query(query).bind(packed).fetch_all().await
             })
             .await?;
         stored.into_iter().map(StoredRow::into_stored).collect()
@@ -99,9 +97,9 @@ impl ClickHouseStore {
     ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
         let packed = &packed_keys(rows, places);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {KEYS}");
-        let stored: Vec<UsageRow> = self
-            .call("look up responses", |client| async move {
-                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+        let stored: Vec<UsageRow> =
+            self.call("look up responses", |tables| async move {
+                tables.query(query).bind(packed).fetch_all().await
             })
             .await?;
         stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()

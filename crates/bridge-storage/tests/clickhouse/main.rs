@@ -7,6 +7,7 @@
 
 mod failures;
 mod merges;
+mod placing;
 mod promises;
 mod schema;
 
