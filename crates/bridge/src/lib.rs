@@ -31,9 +31,11 @@
 //! with the feature `embedded`, `embedded`.
 
 mod backfill;
+mod batch;
 mod builder;
 mod lookup;
 mod memory;
+mod monitor;
 mod reading;
 mod sources;
 mod store;
@@ -51,4 +53,5 @@ pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCal
 pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 pub use memory::peak_memory_mib;
+pub use monitor::{Monitor, MonitoringOptions, Observation};
 pub use store::StoreOptions;
