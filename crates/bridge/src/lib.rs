@@ -33,6 +33,8 @@
 mod backfill;
 mod batch;
 mod builder;
+#[cfg(feature = "config")]
+pub mod config;
 mod lookup;
 mod memory;
 mod monitor;
