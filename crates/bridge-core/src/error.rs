@@ -1,6 +1,7 @@
 //! The errors of bridge operations.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::validate::ValidationResult;
@@ -49,6 +50,24 @@ pub enum BridgeError {
         session: String,
         /// Every violation.
         result: ValidationResult,
+    },
+    /// Lines of a file do not follow on those that came before.
+    #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", path.display())]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// Where the next lines should begin.
+        expected: u64,
+        /// Where they do.
+        offset: u64,
+    },
+    /// A file or folder could not be read.
+    #[error("{} cannot be read", path.display())]
+    Source {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: Option<Cause>,
     },
     /// A historical backfill could not be carried through.
     #[error("backfill: {message}")]
@@ -135,7 +154,10 @@ impl BridgeError {
                 )
             }
             Self::Storage { kind, .. } => *kind == StorageKind::Busy,
-            Self::Validation { .. } | Self::Backfill { .. } => false,
+            Self::Validation { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Source { .. }
+            | Self::Backfill { .. } => false,
         }
     }
 

@@ -34,6 +34,7 @@ mod backfill;
 mod builder;
 mod lookup;
 mod memory;
+mod processor;
 mod reading;
 mod sources;
 mod store;
@@ -51,4 +52,5 @@ pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCal
 pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 pub use memory::peak_memory_mib;
+pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod lookup;
+mod processor;
 mod store;
 
 use std::path::Path;
