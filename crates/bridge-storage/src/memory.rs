@@ -1,7 +1,9 @@
 //! A store in memory: the reference model.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +12,8 @@ use bridge_core::{
     BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
     SummaryMetadata, TokenCounts, TokenSummaryRecord,
 };
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -132,16 +136,41 @@ impl TokenStore for InMemoryStore {
 
 /// The places of the rows that count among these: of each key the greatest, of equal ones the first.
 pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
-    let mut greatest: BTreeMap<ResponseKey, usize> = BTreeMap::new();
+    let mut greatest: HashMap<ResponseKey, usize, BuildHasherDefault<KeyHasher>> =
+        HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
     for (place, row) in rows.iter().enumerate() {
-        let known = greatest.entry(row.key).or_insert(place);
-        if row.version() > rows[*known].version() {
-            *known = place;
+        match greatest.entry(row.key) {
+            Entry::Vacant(entry) => drop(entry.insert(place)),
+            Entry::Occupied(mut known) => {
+                if row.version() > rows[*known.get()].version() {
+                    known.insert(place);
+                }
+            }
         }
     }
     let mut places: Vec<usize> = greatest.into_values().collect();
     places.sort_unstable();
     places
+}
+
+/// A key is a hash already: half of it will do.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        // The higher half: the lower one of keys that were not hashed may say little.
+        self.0 =
+            u64::try_from(key >> 64).unwrap_or(0) ^ u64::try_from(key & u128::from(u64::MAX)).unwrap_or(0);
+    }
 }
 
 /// What is stored under a key.
@@ -157,7 +186,10 @@ pub(crate) fn decide(
     stored: Option<Stored>,
     force: bool,
 ) -> (UpsertOutcome, Option<ResponseVersion>) {
-    let own = ResponseUsage { forced: 0, ..row.clone() }.version();
+    let own = match row.forced {
+        0 => row.version(),
+        _ => ResponseUsage { forced: 0, ..row.clone() }.version(),
+    };
     match stored {
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),

@@ -6,7 +6,7 @@ use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts,
 use serde::Deserialize;
 
 use super::ClickHouseStore;
-use super::rows::{USAGE_COLUMNS, UsageRow};
+use super::rows::{StoredUsage, USAGE_COLUMNS};
 use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
@@ -166,9 +166,9 @@ impl ClickHouseStore {
         }
         let conditions = conditions(filter);
         let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {conditions} ORDER BY key");
-        let rows: Vec<UsageRow> =
+        let rows: Vec<StoredUsage> =
             self.read("read responses", &query, &filter.time, filter.sessions.as_ref()).await?;
-        rows.into_iter().map(UsageRow::into_response).collect()
+        rows.into_iter().map(StoredUsage::into_response).collect()
     }
 
     pub(super) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {

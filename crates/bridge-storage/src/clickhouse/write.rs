@@ -3,19 +3,47 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use ::clickhouse::query::Query;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage};
 
 use super::ClickHouseStore;
-use super::rows::{StoredRow, USAGE_COLUMNS, UsageRow};
+use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::source_rows::SourceRow;
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
 
-/// The keys of a look-up as a table: they travel as one text of hexadecimal digits, which the database
-/// parses at the speed of a copy (a list of numbers would be parsed one expression each).
-const KEYS: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
+/// The keys of a look-up.
+struct Keys {
+    sql: String,
+    packed: Option<String>,
+}
+
+/// So many keys are listed one by one, which is planned faster than a table of them.
+const LISTED_MAX: usize = 32;
+
+/// More travel as one text of hexadecimal digits, which the database parses at the speed of a copy (a list of
+/// numbers would be parsed one expression each).
+const PACKED: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
      (SELECT unhex(?) AS packed, arrayJoin(range(intDiv(length(packed), 16))) AS number))";
+
+impl Keys {
+    fn of(rows: &[ResponseUsage], places: &[usize]) -> Self {
+        if places.len() > LISTED_MAX {
+            return Self { sql: PACKED.to_owned(), packed: Some(packed_keys(rows, places)) };
+        }
+        let listed: Vec<String> =
+            places.iter().map(|place| format!("toUInt128('{}')", rows[*place].key.0)).collect();
+        Self { sql: format!("({})", listed.join(", ")), packed: None }
+    }
+
+    fn bind(&self, query: Query) -> Query {
+        match &self.packed {
+            Some(packed) => query.bind(packed),
+            None => query,
+        }
+    }
+}
 
 impl ClickHouseStore {
     pub(super) async fn upsert_rows(
@@ -40,13 +68,13 @@ impl ClickHouseStore {
         Ok(outcomes)
     }
 
-    async fn insert_usage(&self, writes: &[UsageRow]) -> Result<(), BridgeError> {
+    async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
         if writes.is_empty() {
             return Ok(());
         }
         self.call("store responses", |client| async move {
             let client = client.with_database(&self.options.database);
-            let mut insert = client.insert::<UsageRow>("token_usage").await?;
+            let mut insert = client.insert::<UsageRow<'_>>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
             }
@@ -77,18 +105,26 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let packed = &packed_keys(rows, places);
+        let keys = &Keys::of(rows, places);
         let query = &format!(
-            "SELECT key, max(version) AS latest, argMax(session_id, version) AS session, argMax(input_tokens + \
-             output_tokens + cache_creation_tokens + cache_read_tokens, version) AS tokens \
-             FROM token_usage WHERE key IN {KEYS} GROUP BY key"
+            "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
+             + cache_read_tokens AS tokens FROM token_usage WHERE key IN {}",
+            keys.sql
         );
-        let stored: Vec<StoredRow> = self
+        let found: Vec<StoredRow> = self
             .call("look up responses", |client| async move {
-                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+                keys.bind(client.with_database(&self.options.database).query(query)).fetch_all().await
             })
             .await?;
-        stored.into_iter().map(StoredRow::into_stored).collect()
+        // Versions that are not merged yet all come; the greatest is what is stored.
+        let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
+        for row in found {
+            let (key, row) = row.into_stored()?;
+            if stored.get(&key).is_none_or(|known| known.version < row.version) {
+                stored.insert(key, row);
+            }
+        }
+        Ok(stored)
     }
 
     /// The stored rows themselves: by force only what differs is replaced.
@@ -97,11 +133,11 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
-        let packed = &packed_keys(rows, places);
-        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {KEYS}");
-        let stored: Vec<UsageRow> = self
+        let keys = &Keys::of(rows, places);
+        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
+        let stored: Vec<StoredUsage> = self
             .call("look up responses", |client| async move {
-                client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
+                keys.bind(client.with_database(&self.options.database).query(query)).fetch_all().await
             })
             .await?;
         stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()
