@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use crate::SessionId;
 use crate::validate::ValidationResult;
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
@@ -49,6 +50,12 @@ pub enum BridgeError {
         session: String,
         /// Every violation.
         result: ValidationResult,
+    },
+    /// Neither the store nor any source knows the session.
+    #[error("session {session} is known neither to the store nor to any source")]
+    UnknownSession {
+        /// The session asked for.
+        session: SessionId,
     },
     /// A historical backfill could not be carried through.
     #[error("backfill: {message}")]
@@ -135,7 +142,7 @@ impl BridgeError {
                 )
             }
             Self::Storage { kind, .. } => *kind == StorageKind::Busy,
-            Self::Validation { .. } | Self::Backfill { .. } => false,
+            Self::Validation { .. } | Self::UnknownSession { .. } | Self::Backfill { .. } => false,
         }
     }
 

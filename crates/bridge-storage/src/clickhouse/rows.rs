@@ -12,6 +12,7 @@ use serde_repr::{Deserialize_repr, Serialize_repr};
 use super::failure::corrupt;
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
+use crate::stored::StoredResponse;
 
 /// A row of `token_usage`, without the time of storing, which the database sets.
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
@@ -111,6 +112,12 @@ impl UsageRow {
             version: UInt256::from_le_bytes(version.to_le_bytes()),
             run_id,
         }
+    }
+
+    /// The row as it is stored, readable or not.
+    pub(crate) fn into_stored(self) -> StoredResponse {
+        let (key, version) = (ResponseKey(self.key), response_version(self.version));
+        StoredResponse { key, version, usage: self.into_response().ok() }
     }
 
     /// The response that the row was written for.

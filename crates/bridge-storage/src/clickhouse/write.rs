@@ -11,10 +11,11 @@ use super::source_rows::SourceRow;
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
+use crate::stored::StoredResponse;
 
 /// The keys of a look-up as a table: they travel as one text of hexadecimal digits, which the database
 /// parses at the speed of a copy (a list of numbers would be parsed one expression each).
-const KEYS: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
+pub(super) const KEYS: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
      (SELECT unhex(?) AS packed, arrayJoin(range(intDiv(length(packed), 16))) AS number))";
 
 impl ClickHouseStore {
@@ -77,7 +78,7 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let packed = &packed_keys(rows, places);
+        let packed = &packed_keys(places.iter().map(|place| rows[*place].key));
         let query = &format!(
             "SELECT key, max(version) AS latest, argMax(session_id, version) AS session, argMax(input_tokens + \
              output_tokens + cache_creation_tokens + cache_read_tokens, version) AS tokens \
@@ -96,27 +97,29 @@ impl ClickHouseStore {
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
-    ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
-        let packed = &packed_keys(rows, places);
+    ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
+        let packed = &packed_keys(places.iter().map(|place| rows[*place].key));
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {KEYS}");
         let stored: Vec<UsageRow> = self
             .call("look up responses", |client| async move {
                 client.with_database(&self.options.database).query(query).bind(packed).fetch_all().await
             })
             .await?;
-        stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()
+        Ok(stored.into_iter().map(UsageRow::into_stored).map(|row| (row.key, row)).collect())
     }
 }
 
-fn is_same(row: &ResponseUsage, stored: &ResponseUsage) -> bool {
-    ResponseUsage { forced: stored.forced, ..row.clone() } == *stored
+/// A row whose version does not vouch for it is not the same, whatever it says.
+fn is_same(row: &ResponseUsage, stored: &StoredResponse) -> bool {
+    let same = |usage: &ResponseUsage| ResponseUsage { forced: usage.forced, ..row.clone() } == *usage;
+    stored.usage.as_ref().is_some_and(same) && stored.is_intact()
 }
 
-fn packed_keys(rows: &[ResponseUsage], places: &[usize]) -> String {
-    let mut packed = String::with_capacity(places.len() * 32);
-    for place in places {
+pub(super) fn packed_keys(keys: impl Iterator<Item = ResponseKey>) -> String {
+    let mut packed = String::with_capacity(keys.size_hint().0 * 32);
+    for key in keys {
         // Little-endian, as the database reinterprets bytes.
-        write!(packed, "{:032x}", rows[*place].key.0.swap_bytes()).expect("a string takes every text");
+        write!(packed, "{:032x}", key.0.swap_bytes()).expect("a string takes every text");
     }
     packed
 }
