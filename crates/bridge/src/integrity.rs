@@ -116,20 +116,20 @@ impl EnhancedTokenDatabaseBridge {
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();
         let repair = options.repair.permitted_by(&live);
-        let mut report = RepairReport::default();
+        result.repair = (repair != Repair::Off).then(RepairReport::default);
         for scope in self.scopes(options, &live).await? {
             let mut comparison = self.compare(&scope, &live).await?;
             if repair != Repair::Off {
-                self.repair(repair, &mut comparison, &mut report).await?;
+                self.repair(repair, &mut comparison, &mut result).await?;
             }
             comparison.tell(&mut result, options.listed_max);
-            if comparison.is_repaired() {
-                report.remaining += self.compare(&scope, &live).await?.errors();
-            } else {
-                report.remaining += comparison.errors();
+            if let Some(report) = &mut result.repair {
+                report.remaining += match comparison.is_repaired() {
+                    true => self.compare(&scope, &live).await?.errors(),
+                    false => comparison.errors(),
+                };
             }
         }
-        result.repair = (options.repair != Repair::Off).then_some(report);
         result.passed = result.is_within_tolerance();
         result.duration = watch.elapsed();
         tell(&result);

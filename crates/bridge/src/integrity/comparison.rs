@@ -44,7 +44,8 @@ impl Comparison {
         let mut previous = None;
         for row in stored {
             let is_repeated = previous.replace(row.key) == Some(row.key);
-            comparison.add(Some(row), is_repeated, &mut rows, live);
+            let beside = rows.remove(&row.key);
+            comparison.add(row, is_repeated, beside, live);
         }
         for (key, row) in rows {
             comparison.note(key, DifferenceKind::Missing, None, Some(row));
@@ -55,19 +56,14 @@ impl Comparison {
 
     fn add(
         &mut self,
-        stored: Option<StoredResponse>,
+        stored: StoredResponse,
         is_repeated: bool,
-        rows: &mut BTreeMap<ResponseKey, ResponseUsage>,
+        row: Option<ResponseUsage>,
         live: &LiveResponses,
     ) {
-        let Some(stored) = stored else { return };
-        let row = rows.remove(&stored.key);
         // A read with FINAL gives a key once; twice means that the table is not the bridge's own any more.
-        let kind = if is_repeated {
-            Some(DifferenceKind::Doubled)
-        } else {
-            difference(&stored, row.as_ref(), live)
-        };
+        let kind =
+            if is_repeated { Some(DifferenceKind::Doubled) } else { difference(&stored, row.as_ref(), live) };
         match kind {
             Some(kind) => self.note(stored.key, kind, Some(stored), row),
             None => {
@@ -119,7 +115,10 @@ impl Comparison {
         result.stored_tokens = result.stored_tokens.saturating_add(self.stored_tokens);
         result.live_tokens = result.live_tokens.saturating_add(self.live_tokens);
         let mut listed: HashMap<DifferenceKind, usize> = HashMap::new();
-        result.differences.iter().for_each(|listed_before| *listed.entry(listed_before.kind).or_default() += 1);
+        result
+            .differences
+            .iter()
+            .for_each(|listed_before| *listed.entry(listed_before.kind).or_default() += 1);
         for Finding { difference, .. } in &self.findings {
             result.moved += u64::from(difference.is_moved());
             *result.tallies.entry(difference.kind).or_default() += IntegrityTally {

@@ -51,7 +51,9 @@ impl LiveResponses {
         };
         let responses = self.history.responses().filter(|response| match scope {
             StoredScope::Keys(range) => range.contains(&response.key),
-            StoredScope::Session { session, .. } => response.session == session || also.contains(&response.key),
+            StoredScope::Session { session, .. } => {
+                response.session == session || also.contains(&response.key)
+            }
             _ => true,
         });
         responses.map(|response| (response.key, response.to_usage())).collect()

@@ -1,8 +1,8 @@
 //! Making the store what it must be.
 
 use bridge_core::{
-    BridgeError, DifferenceKind, IntegrityDifference, RepairAction, RepairReport, ResponseKey, ResponseUsage,
-    ResponseVersion,
+    BridgeError, DifferenceKind, IntegrityDifference, IntegrityResult, RepairAction, ResponseKey,
+    ResponseUsage, ResponseVersion,
 };
 
 use super::comparison::{Comparison, Finding};
@@ -74,8 +74,9 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         repair: Repair,
         comparison: &mut Comparison,
-        report: &mut RepairReport,
+        result: &mut IntegrityResult,
     ) -> Result<(), BridgeError> {
+        let report = result.repair.get_or_insert_default();
         let mut work = Work::default();
         for finding in &mut comparison.findings {
             let Some(action) = repair.action(&finding.difference) else { continue };
@@ -92,8 +93,11 @@ impl EnhancedTokenDatabaseBridge {
             self.remove(&work.remove).await?;
         }
         let without_sources = |rows| Found { rows, sources: Vec::new() };
-        Storing::new(self).store(without_sources(work.join)).await?;
-        Storing::forced(self).store(without_sources(work.force)).await
+        for (mut storing, rows) in [(Storing::new(self), work.join), (Storing::forced(self), work.force)] {
+            storing.store(without_sources(rows)).await?;
+            result.errors.extend(storing.rejections());
+        }
+        Ok(())
     }
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
