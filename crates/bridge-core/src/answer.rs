@@ -21,7 +21,6 @@ pub enum AnalysisSource {
 
 /// An analysis, who answered with it, and how old it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct AnalysisWithSource {
     /// The analysis. Its time is when its sources were read.
     pub analysis: EnhancedTokenAnalysis,

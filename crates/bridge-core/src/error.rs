@@ -51,8 +51,8 @@ pub enum BridgeError {
         /// Every violation.
         result: ValidationResult,
     },
-    /// Neither the store nor any source knows the session.
-    #[error("session {session} is known neither to the store nor to any source")]
+    /// Neither the store nor any source that could be read knows the session.
+    #[error("session {session} is known neither to the store nor to any source that can be read")]
     UnknownSession {
         /// The session asked for.
         session: SessionId,

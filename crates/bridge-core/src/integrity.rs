@@ -193,6 +193,7 @@ pub struct IntegrityResult {
     pub session_id: Option<SessionId>,
     /// Whether the store is what it must be, as it was found: no row is damaged, and the share of tokens that
     /// differ by an error is within the tolerance (0 admits no error at all, not of a response worth nothing either).
+    /// Where a source could not be read nothing is proved, and nothing passes.
     pub passed: bool,
     /// The tolerance asked for.
     pub tolerance: f64,
@@ -212,7 +213,8 @@ pub struct IntegrityResult {
     pub live_tokens: u64,
     /// What was repaired, if that was asked for.
     pub repair: Option<RepairReport>,
-    /// Sources that could not be read: what they hold may stand under `only_stored` or `ahead`.
+    /// Sources that could not be read: what they hold may stand under `only_stored` or `ahead`. And what a repair
+    /// did not store because it is not valid.
     pub errors: Vec<String>,
     /// How long it took.
     pub duration: Duration,
@@ -278,12 +280,14 @@ impl IntegrityResult {
         if whole == 0 { 0.0 } else { differing as f64 / whole as f64 }
     }
 
-    /// Whether the differences found so far are within the tolerance; see [`passed`](Self::passed).
+    /// Whether what was found so far passes; see [`passed`](Self::passed).
     #[must_use]
-    pub fn is_within_tolerance(&self) -> bool {
+    pub fn passes(&self) -> bool {
         let none_damaged = self.of_kind(DifferenceKind::Damaged).responses == 0;
         let no_error = self.erroneous().responses == 0;
-        none_damaged && (no_error || self.tolerance > 0.0 && self.error_share() <= self.tolerance)
+        self.errors.is_empty()
+            && none_damaged
+            && (no_error || self.tolerance > 0.0 && self.error_share() <= self.tolerance)
     }
 
     fn sum(&self, kinds: impl IntoIterator<Item = DifferenceKind>) -> IntegrityTally {
@@ -329,7 +333,7 @@ mod tests {
             (result.stored_tokens, result.live_tokens) = (990, 1000);
             let tally = IntegrityTally { responses: 1, differing_tokens: 10, ..IntegrityTally::default() };
             result.tallies.insert(kind, tally);
-            result.is_within_tolerance()
+            result.passes()
         };
         assert!(found(DifferenceKind::Missing, 0.01));
         assert!(!found(DifferenceKind::Missing, 0.009) && !found(DifferenceKind::Missing, 0.0));
@@ -337,5 +341,8 @@ mod tests {
         for kind in DifferenceKind::ALL.into_iter().filter(|kind| !kind.is_error()) {
             assert!(found(kind, 0.0));
         }
+        let mut unread = IntegrityResult::new(None, 1.0);
+        unread.errors.push("a source".to_owned());
+        assert!(!unread.passes());
     }
 }

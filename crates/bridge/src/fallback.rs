@@ -1,5 +1,7 @@
 //! An analysis from whoever can give it: the store, else the sources, else the cache.
 
+use std::time::Duration;
+
 use bridge_analysis::RunFacts;
 use bridge_core::{
     AnalysisId, AnalysisSource, AnalysisWithSource, BridgeError, ConnectionKind, CountOverflow,
@@ -46,40 +48,39 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::UnknownSession`] where store and sources answer that they do not know the session; else, and
+    /// [`BridgeError::UnknownSession`] where store and sources answer that no response is of the session; else, and
     /// where the cache does not know it either, the store's error.
     pub async fn get_analysis_with_fallback(
         &self,
         session: &SessionId,
     ) -> Result<AnalysisWithSource, BridgeError> {
-        let mut passed_over = Vec::new();
-        let stored = self.answer_in_time(session).await;
-        let failure = match stored {
+        let failure = match self.answer_in_time(session).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        passed_over.push(match &failure {
-            None => "the store does not know the session".to_owned(),
-            Some(error) => error.to_string(),
-        });
-        match self.live_answer(session, &mut passed_over).await {
-            Ok(Some(mut answer)) => {
-                answer.passed_over = passed_over;
-                return Ok(answer);
-            }
-            // Store and sources have answered: there is nothing for the cache to stand in for.
-            Ok(None) if failure.is_none() && passed_over.len() == 1 => {
+        let unknown = || "the store does not know the session".to_owned();
+        let mut passed_over = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
+        let answer = match self.live_answer(session).await {
+            Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
+                // Store and sources have answered: there is nothing for the cache to stand in for.
                 return Err(BridgeError::UnknownSession { session: session.clone() });
             }
-            Ok(None) => passed_over.push("no source knows the session".to_owned()),
-            Err(error) => passed_over.push(error.to_string()),
-        }
-        match self.cached_answer(session).await {
-            Some(mut answer) => {
-                answer.passed_over = passed_over;
-                Ok(answer)
+            Ok(LiveAnswer { answer, unread }) => {
+                passed_over.extend(unread);
+                answer
             }
+            Err(error) => {
+                passed_over.push(error.to_string());
+                None
+            }
+        };
+        let answer = match answer {
+            Some(answer) => Some(answer),
+            None => self.cached_answer(session).await,
+        };
+        match answer {
+            Some(answer) => Ok(AnalysisWithSource { passed_over, ..answer }),
             None => Err(failure.unwrap_or_else(|| BridgeError::UnknownSession { session: session.clone() })),
         }
     }
@@ -122,16 +123,11 @@ impl EnhancedTokenDatabaseBridge {
         Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Stored, age)))
     }
 
-    /// What the sources say of the session; `unread` is told what could not be read.
-    async fn live_answer(
-        &self,
-        session: &SessionId,
-        unread: &mut Vec<String>,
-    ) -> Result<Option<AnalysisWithSource>, BridgeError> {
+    async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let watch = Stopwatch::start();
         let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
         let history = self.analyze_historical_data(BackfillOptions::default()).await?;
-        unread.extend(history.errors().iter().map(ToString::to_string));
+        let unread = history.errors().iter().map(ToString::to_string).collect();
         let facts = RunFacts {
             timestamp,
             run_id: fastrand::u128(1..),
@@ -140,10 +136,11 @@ impl EnhancedTokenDatabaseBridge {
         };
         let analyses = history.analyses(&facts).map_err(|overflow| not_summable("analyse", overflow))?;
         let Some(analysis) = analyses.into_iter().find(|analysis| analysis.session_id == *session) else {
-            return Ok(None);
+            return Ok(LiveAnswer { answer: None, unread });
         };
         self.inner.cache.keep_analysis(moment, analysis.clone()).await;
-        Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Live, std::time::Duration::ZERO)))
+        let answer = AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::ZERO);
+        Ok(LiveAnswer { answer: Some(answer), unread })
     }
 
     async fn cached_answer(&self, session: &SessionId) -> Option<AnalysisWithSource> {
@@ -151,6 +148,13 @@ impl EnhancedTokenDatabaseBridge {
         let age = self.inner.clock.now().saturating_since(cached.timestamp);
         Some(AnalysisWithSource::new(EnhancedTokenAnalysis::clone(&cached), AnalysisSource::Cached, age))
     }
+}
+
+/// What the sources say of a session.
+struct LiveAnswer {
+    answer: Option<AnalysisWithSource>,
+    /// What could not be read.
+    unread: Vec<String>,
 }
 
 /// The analysis that stored responses are the rows of.

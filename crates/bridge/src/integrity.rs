@@ -130,7 +130,7 @@ impl EnhancedTokenDatabaseBridge {
                 };
             }
         }
-        result.passed = result.is_within_tolerance();
+        result.passed = result.passes();
         result.duration = watch.elapsed();
         tell(&result);
         Ok(result)
