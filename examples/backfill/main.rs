@@ -51,9 +51,10 @@ fn main() -> ExitCode {
 
 /// Whether the whole job was done.
 async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
-    let watch = Stopwatch::start();
     let sources = place::sources(args);
     let target = if args.dry_run { None } else { Some(place::target(args, sources.sample)?) };
+    // The engine is up, fetched if it had to be; from here on it is the job that takes time.
+    let watch = Stopwatch::start();
     if let Some(target) = &target {
         target.store.migrate().await?;
     }

@@ -73,13 +73,13 @@ fn right_aligned(mut table: Table) -> String {
 fn totals(totals: &StoreTotals, place: &str) -> String {
     let TokenCounts { input, output, cache_creation, cache_read } = totals.counts;
     let at_least = if totals.unfinished_responses > 0 { "at least " } else { "" };
-    let mut rows = table(&["tokens", place]);
+    let mut rows = table(&["total", "tokens"]);
     rows.add_row(["input", &number(input)]);
     rows.add_row(["output", &number(output)]);
     rows.add_row(["cache creation", &number(cache_creation)]);
     rows.add_row(["cache read", &number(cache_read)]);
     rows.add_row(["total", &format!("{at_least}{}", number(totals.counts.total()))]);
-    let mut text = right_aligned(rows);
+    let mut text = format!("{place}\n\n{}", right_aligned(rows));
     text += &format!("\n{} responses in {} sessions", number(totals.responses), number(totals.sessions));
     if totals.unfinished_responses > 0 {
         let open = number(totals.unfinished_responses);
@@ -165,12 +165,11 @@ fn summary(figures: &AnalysisFigures, took: Duration) -> String {
     let plain = figures.receipt.assistant_lines.tokens;
     let total = figures.receipt.total.tokens;
     let mut text = format!(
-        "{} files, {}, {} lines in {:.2} s ({:.0} MB/s).",
+        "{} files, {}, {} lines in {:.2} s.",
         number(figures.files),
         HumanBytes(figures.bytes),
         number(figures.lines),
         took.as_secs_f64(),
-        figures.bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9),
     );
     if total > 0 {
         let times = plain as f64 / total as f64;

@@ -135,6 +135,10 @@ pub(crate) struct Contexts {
 }
 
 impl Contexts {
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(crate) fn get(&self, place: u32) -> &Context {
         &self.all[place as usize]
     }

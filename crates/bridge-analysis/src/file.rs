@@ -138,7 +138,14 @@ impl OpenFile {
             self.categories.get_or_insert_default().join(categories);
         }
         self.end.newlines += report.newlines;
-        self.end.offset = self.end.offset.max(report.end);
+        // Parts that begin in a pending line have nothing to say.
+        let is_pending = self.damage.pending_lines > 0;
+        let was_pending = is_pending && report.damage.pending_lines == 0;
+        self.end.offset = match (was_pending, is_pending) {
+            (true, _) => self.end.offset,
+            (false, true) => report.end,
+            (false, false) => self.end.offset.max(report.end),
+        };
         self.end.time = report.known_time.unwrap_or(self.end.time);
     }
 

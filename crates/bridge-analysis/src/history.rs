@@ -166,17 +166,19 @@ impl History {
             damaged_lines: self.damaged.iter().cloned().collect(),
             ..AnalysisFigures::default()
         };
-        let mut sessions = HashSet::new();
-        for response in self.responses() {
-            if !range.contains(response.time) {
-                figures.outside_range.add(response.counts.total());
+        let mut contexts = vec![false; self.contexts.len()];
+        for (winner, _) in self.responses.winners() {
+            if !range.contains(winner.time) {
+                figures.outside_range.add(winner.tokens());
                 continue;
             }
             figures.responses += 1;
-            figures.unfinished_responses += u64::from(!response.finished && !response.counts.is_zero());
-            figures.counts = figures.counts.checked_add(response.counts)?;
-            sessions.insert(response.session);
+            figures.unfinished_responses += u64::from(!winner.finished && !winner.counts.is_zero());
+            figures.counts = figures.counts.checked_add(winner.counts)?;
+            contexts[winner.context as usize] = true;
         }
+        let in_range = (0..).zip(contexts).filter(|(_, in_range)| *in_range);
+        let sessions: HashSet<_> = in_range.map(|(place, _)| &self.contexts.get(place).session).collect();
         figures.sessions = sessions.len() as u64;
         Ok(figures)
     }

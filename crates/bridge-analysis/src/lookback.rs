@@ -41,7 +41,10 @@ pub(crate) fn time_before(
 
 /// The last readable time of a record in the lines that begin in the range.
 fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
-    let mut lines = open(path, Vec::new(), limits, (from, until), u64::MAX)?;
+    // A file without any times asks again at every response, mostly about a few lines.
+    let range_bytes = usize::try_from(until - from).unwrap_or(usize::MAX);
+    let block_bytes = range_bytes.saturating_add(1).min(limits.block_bytes);
+    let mut lines = open(path, Vec::new(), Limits { block_bytes, ..limits }, (from, until), u64::MAX)?;
     let mut last = None;
     while let Some(line) = lines.next_line()? {
         let Line::Complete(line) = line else { continue };

@@ -1,13 +1,14 @@
 //! A store in memory: the reference model.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, HostName, ResponseKey, ResponseUsage, ResponseVersion, SessionId, SummaryMetadata,
-    TokenCounts, TokenSummaryRecord,
+    BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
+    SummaryMetadata, TokenCounts, TokenSummaryRecord,
 };
 
 use crate::source::{SourceFilter, SourceRecord};
@@ -97,13 +98,13 @@ impl TokenStore for InMemoryStore {
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
         let tables = self.tables();
-        let mut groups: BTreeMap<String, Vec<&ResponseUsage>> = BTreeMap::new();
+        let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
             groups.entry(name_of(row, dimension)).or_default().push(row);
         }
         let mut rows: Vec<BreakdownRow> = groups
             .into_iter()
-            .map(|(name, rows)| BreakdownRow { name, totals: sum(rows.into_iter()) })
+            .map(|(name, rows)| BreakdownRow { name: name.into_owned(), totals: sum(rows.into_iter()) })
             .collect();
         if dimension != Dimension::Day {
             rows.sort_by_key(|row| std::cmp::Reverse(row.totals.counts.total()));
@@ -264,15 +265,15 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
     metadata
 }
 
-fn name_of(row: &ResponseUsage, dimension: Dimension) -> String {
+fn name_of(row: &ResponseUsage, dimension: Dimension) -> Cow<'_, str> {
     let name = match dimension {
-        Dimension::Project => row.project.as_ref().map(ToString::to_string),
-        Dimension::Model => row.model.as_ref().map(ToString::to_string),
-        Dimension::Host => row.host.as_ref().map(ToString::to_string),
-        Dimension::Session => Some(row.session.to_string()),
-        Dimension::Day => Some(row.time.date()),
+        Dimension::Project => row.project.as_ref().map(ProjectName::as_str),
+        Dimension::Model => row.model.as_ref().map(ModelName::as_str),
+        Dimension::Host => row.host.as_ref().map(HostName::as_str),
+        Dimension::Session => Some(row.session.as_str()),
+        Dimension::Day => return Cow::Owned(row.time.date()),
     };
-    name.unwrap_or_default()
+    Cow::Borrowed(name.unwrap_or_default())
 }
 
 fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {

@@ -36,6 +36,7 @@ mod fallback;
 mod integrity;
 mod lookup;
 mod memory;
+mod processor;
 mod reading;
 mod sources;
 mod store;
@@ -57,4 +58,5 @@ pub use bridge_core::{
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 pub use integrity::{IntegrityOptions, Repair};
 pub use memory::peak_memory_mib;
+pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

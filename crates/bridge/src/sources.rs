@@ -25,12 +25,7 @@ pub(crate) fn known_files(records: Vec<SourceRecord>) -> KnownFiles {
     for record in records {
         files.entry(record.path.clone()).or_default().push(record);
     }
-    let known = |records: Vec<SourceRecord>| {
-        let latest = records.iter().max_by_key(|record| record.version());
-        let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
-        KnownFile { cursor, records }
-    };
-    files.into_iter().map(|(path, records)| (path, known(records))).collect()
+    files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records))).collect()
 }
 
 fn file_cursor(record: &SourceRecord) -> FileCursor {
@@ -53,6 +48,12 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
 }
 
 impl KnownFile {
+    pub(crate) fn of_records(records: Vec<SourceRecord>) -> Self {
+        let latest = records.iter().max_by_key(|record| record.version());
+        let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
+        Self { cursor, records }
+    }
+
     /// The sessions that were found in it.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)

@@ -41,8 +41,10 @@ pub(crate) fn snapshots(record: Value<'_>, bytes: &[u8], surroundings: &Surround
     } else if record.is_string("type", "progress")
         && let Some(data) = record.get("data")
     {
-        let listed = data.get("normalizedMessages").into_iter().flat_map(Value::entries);
-        for (index, nested) in data.get("message").into_iter().chain(listed).enumerate() {
+        // A message of its own has index 0, whether it is there or not.
+        let listed = (1..).zip(data.get("normalizedMessages").into_iter().flat_map(Value::entries));
+        let own = data.get("message").map(|message| (0, message));
+        for (index, nested) in own.into_iter().chain(listed) {
             if nested.is_string("type", "assistant") {
                 let carrier = Carrier { record: nested, outer: record, place: Place::Nested, bytes, index };
                 carrier.read(surroundings, &mut found);

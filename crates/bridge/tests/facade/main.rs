@@ -6,6 +6,7 @@ mod backfill;
 mod fallback;
 mod integrity;
 mod lookup;
+mod processor;
 mod store;
 
 use std::path::Path;

@@ -1,0 +1,386 @@
+//! Reading a part of a transcript.
+
+use std::io::{self, Read};
+use std::sync::LazyLock;
+
+use bridge_core::{DamageKind, Origin, Timestamp};
+use memchr::memmem::Finder;
+
+use crate::KnownTime;
+use crate::block::Block;
+use crate::category::CategoryCounter;
+use crate::fields::{RecordFields, quick_fields, record_fields};
+use crate::file::{DamagePlace, FileAnalysis, SessionInFile};
+use crate::json;
+use crate::lines::{Line, Lines};
+use crate::lookback::{open, time_before};
+use crate::part::{Batch, FileTask, PartOptions, PartReport};
+use crate::progress::AnalysisProgress;
+use crate::record::{RecordSink, Snapshot, read_record};
+use crate::row::Offer;
+
+/// So many snapshots are handed over at once.
+const OFFERS_MAX: usize = 4096;
+
+/// The memory of a thread that reads parts, used again for each.
+#[derive(Debug, Default)]
+pub(crate) struct PartMemory {
+    buffer: Vec<u8>,
+    batch: Batch,
+    blocks: Vec<Block>,
+    bookings: Vec<Booking>,
+}
+
+/// What is booked on a context.
+#[derive(Debug)]
+struct Booking {
+    snapshots: u64,
+    tokens: u64,
+    first_time: Timestamp,
+    last_time: Timestamp,
+}
+
+/// Report progress at least this often.
+const PROGRESS_BYTES: u64 = 4 << 20;
+
+/// Reads the lines of a file that begin in a range of it. `hand_over` is called with the snapshots from time
+/// to time, and once at the end.
+pub(crate) fn read_part(
+    task: &FileTask<'_>,
+    (from, until): (u64, u64),
+    options: PartOptions,
+    memory: &mut PartMemory,
+    progress: &AnalysisProgress,
+    hand_over: &mut dyn FnMut(&mut Batch),
+) -> (PartReport, io::Result<()>) {
+    let buffer = std::mem::take(&mut memory.buffer);
+    match open(&task.file.path, buffer, options.limits, (from, until), task.until) {
+        Ok(lines) => read_lines(task, from, lines, options, memory, progress, hand_over),
+        Err(error) => (PartReport { end: from, read_to: from, ..PartReport::default() }, Err(error)),
+    }
+}
+
+/// Reads lines of a file, the first of which begins at `from` or is the first behind it.
+pub(crate) fn read_lines<R: Read>(
+    task: &FileTask<'_>,
+    from: u64,
+    lines: Lines<R>,
+    options: PartOptions,
+    memory: &mut PartMemory,
+    progress: &AnalysisProgress,
+    hand_over: &mut dyn FnMut(&mut Batch),
+) -> (PartReport, io::Result<()>) {
+    memory.batch.contexts.clear();
+    memory.batch.placed.clear();
+    memory.bookings.clear();
+    let mut scan = PartScan {
+        task,
+        options,
+        subagent: task.file.is_subagent(),
+        batch: &mut memory.batch,
+        blocks: &mut memory.blocks,
+        bookings: &mut memory.bookings,
+        report: PartReport {
+            categories: options.categories.then(CategoryCounter::default),
+            known_time: (from == task.from.offset).then_some(task.from.time),
+            ..PartReport::default()
+        },
+        part_start: from,
+        line_start: from,
+        line_time: None,
+        failure: None,
+    };
+    let result = scan.read(lines, &mut memory.buffer, progress, hand_over);
+    let result = scan.failure.take().map_or(result, Err);
+    let report = scan.finish();
+    hand_over(&mut memory.batch);
+    (report, result)
+}
+
+/// The state of reading one part.
+struct PartScan<'a> {
+    task: &'a FileTask<'a>,
+    options: PartOptions,
+    subagent: bool,
+    batch: &'a mut Batch,
+    blocks: &'a mut Vec<Block>,
+    bookings: &'a mut Vec<Booking>,
+    report: PartReport,
+    part_start: u64,
+    line_start: u64,
+    /// The last readable time of the records that stand before on the same line.
+    line_time: Option<Timestamp>,
+    failure: Option<io::Error>,
+}
+
+impl PartScan<'_> {
+    fn read<R: Read>(
+        &mut self,
+        mut lines: Lines<R>,
+        buffer: &mut Vec<u8>,
+        progress: &AnalysisProgress,
+        hand_over: &mut dyn FnMut(&mut Batch),
+    ) -> io::Result<()> {
+        (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
+        let mut reported = lines.offset();
+        let result = loop {
+            self.line_start = lines.offset();
+            let line = match lines.next_line() {
+                Ok(None) => break Ok(()),
+                Ok(Some(line)) => line,
+                Err(error) => break Err(error),
+            };
+            let is_pending = self.read_line(&line);
+            let is_complete = !matches!(line, Line::Unterminated(_));
+            self.report.newlines += u64::from(is_complete);
+            self.report.read_to = lines.offset();
+            self.report.end = if is_pending { self.line_start } else { lines.offset() };
+            if self.batch.offers.len() >= OFFERS_MAX {
+                hand_over(self.batch);
+            }
+            if lines.offset() - reported >= PROGRESS_BYTES {
+                progress.add_bytes(lines.offset() - reported);
+                reported = lines.offset();
+                if progress.is_cancelled() {
+                    break Err(io::Error::new(io::ErrorKind::Interrupted, "cancelled"));
+                }
+            }
+            if self.failure.is_some() {
+                break Ok(());
+            }
+        };
+        progress.add_bytes(self.report.read_to.saturating_sub(reported));
+        *buffer = lines.into_buffer();
+        result
+    }
+
+    /// Says whether the line is pending.
+    #[inline]
+    fn read_line(&mut self, line: &Line<'_>) -> bool {
+        let (text, complete) = match line {
+            Line::Complete(text) => (*text, true),
+            Line::Unterminated(text) => (*text, false),
+            Line::Oversize => {
+                self.report.lines += 1;
+                self.report.damage.oversize_lines += 1;
+                self.note(DamageKind::Oversize);
+                return false;
+            }
+        };
+        let Some(edges) = edges(text) else { return false };
+        self.report.lines += 1;
+        // By default damage in a line without usage is looked for at its edges only.
+        if !self.options.every_line && complete && edges == (b'{', b'}') && !may_hold_usage(text) {
+            return false;
+        }
+        if self.read_values(text).is_ok() {
+            return false;
+        }
+        if complete {
+            self.report.damage.bad_lines += 1;
+            self.note(DamageKind::BadLine);
+        } else {
+            self.report.damage.pending_lines += 1;
+            self.note(DamageKind::Pending);
+        }
+        !complete
+    }
+
+    fn read_values(&mut self, line: &[u8]) -> Result<(), json::InvalidJson> {
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| json::InvalidJson)?;
+        self.line_time = None;
+        let mut blocks = std::mem::take(self.blocks);
+        let categories = self.options.categories;
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        let result = match quick_fields(text, categories.then_some(&mut blocks)) {
+            Ok(fields) => {
+                self.read_fields(&fields, &blocks);
+                Ok(())
+            }
+            Err(_) => json::values(text, |value| {
+                if let Some(fields) = record_fields(value, categories.then_some(&mut blocks)) {
+                    self.read_fields(&fields, &blocks);
+                }
+            }),
+        };
+        *self.blocks = blocks;
+        if self.line_time.is_some() {
+            // The line's own end, as seen from the next one.
+            let before = self.line_start + line.len() as u64;
+            self.report.known_time = Some(KnownTime { before, time: self.line_time });
+        }
+        result
+    }
+
+    fn read_fields(&mut self, fields: &RecordFields<'_>, blocks: &[Block]) {
+        read_record(fields, self);
+        if let Some(categories) = &mut self.report.categories {
+            categories.add(fields, blocks, self.subagent);
+        }
+    }
+
+    fn note(&mut self, kind: DamageKind) {
+        if self.report.damage_places.len() < FileAnalysis::DAMAGE_PLACES_MAX {
+            let line = self.report.newlines + 1;
+            self.report.damage_places.push(DamagePlace { line, offset: self.line_start, kind });
+        }
+    }
+
+    fn book(&mut self, context: u32, time: Timestamp, tokens: u64) {
+        let context = context as usize;
+        if context == self.bookings.len() {
+            self.bookings.push(Booking { snapshots: 0, tokens: 0, first_time: time, last_time: time });
+        }
+        let booking = &mut self.bookings[context];
+        booking.snapshots += 1;
+        booking.tokens += tokens;
+        booking.first_time = booking.first_time.min(time);
+        booking.last_time = booking.last_time.max(time);
+    }
+
+    fn finish(self) -> PartReport {
+        let mut report = self.report;
+        for (context, booking) in self.batch.contexts.all().iter().zip(self.bookings.iter()) {
+            let part = SessionInFile {
+                snapshots: booking.snapshots,
+                snapshot_tokens: booking.tokens,
+                project: context.project.clone(),
+                first_time: booking.first_time,
+                last_time: booking.last_time,
+            };
+            report.sessions.push((context.session.clone(), part));
+        }
+        report
+    }
+}
+
+impl RecordSink for PartScan<'_> {
+    fn snapshot(&mut self, snapshot: &Snapshot<'_>) {
+        let tokens = snapshot.counts.total();
+        let sums = &mut self.batch.sums;
+        match (snapshot.origin, snapshot.nested) {
+            (Origin::Advisor, _) => sums.advisor.add(tokens),
+            (Origin::Iterations, nested) => {
+                sums.from_iterations.add(tokens);
+                if nested { sums.nested.add(0) } else { sums.assistant_lines.add(0) }
+            }
+            (_, true) => sums.nested.add(tokens),
+            (_, false) => sums.assistant_lines.add(tokens),
+        }
+        let context = self.batch.contexts.place(&snapshot.named, &self.task.names);
+        self.book(context, snapshot.time, tokens);
+        self.batch.offers.push(Offer {
+            key: snapshot.key,
+            time: snapshot.time,
+            counts: snapshot.counts,
+            cache_split: snapshot.cache_split,
+            context,
+            finished: snapshot.finished,
+            sidechain: snapshot.sidechain,
+            nested: snapshot.nested,
+            forked: snapshot.forked,
+            origin: snapshot.origin,
+        });
+    }
+
+    fn bad_usage(&mut self) {
+        self.report.damage.bad_usage += 1;
+        self.note(DamageKind::BadUsage);
+    }
+
+    fn time_before(&mut self) -> Timestamp {
+        let in_file = self.line_time.or_else(|| {
+            let (task, before) = (self.task, self.line_start);
+            let shared = || task.known_before(before);
+            let known = self.report.known_time.unwrap_or_else(shared);
+            // Where every line is read, the lines of this part that were read had no other time.
+            let unread = if self.options.every_line { self.part_start } else { before };
+            let time = time_before(&task.file.path, self.options.limits, unread, known);
+            let time = time.unwrap_or_else(|error| {
+                self.failure = Some(error);
+                None
+            });
+            if self.report.known_time.is_none() {
+                task.note_time(before, time);
+            }
+            self.report.known_time = Some(KnownTime { before, time });
+            time
+        });
+        in_file.unwrap_or(self.task.file.modified)
+    }
+
+    fn record_time(&mut self, time: Timestamp) {
+        self.line_time = Some(time);
+    }
+}
+
+/// The first and the last byte that is no white space; `None` for a blank line.
+#[inline]
+fn edges(line: &[u8]) -> Option<(u8, u8)> {
+    let inside = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
+    Some((*line.iter().find(inside)?, *line.iter().rev().find(inside)?))
+}
+
+/// Whether a key `usage` may stand in the line: as it is, or with letters escaped. Each of its letters has
+/// an escape `\u006x` or `\u007x` and no other one.
+fn may_hold_usage(line: &[u8]) -> bool {
+    static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+    static ESCAPE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    KEY.find(line).is_some() || ESCAPE.find_iter(line).any(|at| matches!(line.get(at + 4), Some(b'6' | b'7')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::Limits;
+    use crate::{AnalyzerOptions, FileRead, ReadPosition, SourceFile};
+    use bridge_testkit::adversarial::transcript;
+    use fastrand::Rng;
+    use std::path::Path;
+
+    /// The snapshots from a position to the end of the file, without their context's place; the report.
+    fn read_from(path: &Path, from: ReadPosition) -> (Vec<Offer>, PartReport) {
+        let file =
+            SourceFile { path: path.to_owned(), size: 0, modified: Timestamp::MIN, project_folder: None };
+        let read = FileRead { file, from, until: u64::MAX };
+        let task = FileTask::new(&read, &AnalyzerOptions::default());
+        let limits = Limits { block_bytes: 500, line_bytes_max: 1 << 20 };
+        let options = PartOptions { limits, every_line: false, categories: false };
+        let mut offers = Vec::new();
+        let (report, result) = read_part(
+            &task,
+            (from.offset, u64::MAX),
+            options,
+            &mut PartMemory::default(),
+            &AnalysisProgress::default(),
+            &mut |batch| offers.extend(batch.offers.drain(..).map(|offer| Offer { context: 0, ..offer })),
+        );
+        result.unwrap();
+        (offers, report)
+    }
+
+    /// What the next reading of the file has to know is all in the position.
+    #[test]
+    fn a_file_read_in_two_goes_is_the_same_as_in_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        for (seed, cut_line) in (0..60).zip((0..20).cycle()) {
+            let content = transcript(&mut Rng::with_seed(seed), 40);
+            let line_ends = content.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            let cut = line_ends.map(|(place, _)| place + 1).nth(cut_line).unwrap_or(0);
+            std::fs::write(&path, &content).unwrap();
+            let (whole, at_once) = read_from(&path, ReadPosition::default());
+            std::fs::write(&path, &content[..cut]).unwrap();
+            let (mut offers, first) = read_from(&path, ReadPosition::default());
+            std::fs::write(&path, &content).unwrap();
+            let time = first.known_time.unwrap();
+            let from = ReadPosition { offset: first.end, newlines: first.newlines, time };
+            let (more, second) = read_from(&path, from);
+            offers.extend(more);
+            assert_eq!(offers, whole);
+            assert_eq!(first.newlines + second.newlines, at_once.newlines);
+            assert_eq!(first.lines + second.lines, at_once.lines);
+            assert_eq!((second.end, second.known_time), (at_once.end, at_once.known_time));
+        }
+    }
+}
