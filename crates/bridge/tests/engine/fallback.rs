@@ -5,25 +5,31 @@ use std::time::Duration;
 
 use bridge::core::{BridgeError, ConnectionKind, SessionId};
 use bridge::storage::TokenStore;
-use bridge::{AnalysisSource, BackfillOptions};
-use bridge_testkit::engine::TestDatabase;
+use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
+/// On an engine of its own: some cuts make this engine abort and be restarted.
 #[tokio::test]
 async fn each_state_of_the_database_has_its_answer() {
-    let database = TestDatabase::of_this_test();
+    let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
+    let Endpoint { url, writer, .. } = engine.endpoint();
+    let upstream = url.strip_prefix("http://").unwrap();
+    let url = |host: &str| format!("http://{}:{}@{host}/test_fallback", writer.user, writer.password);
+    let direct = crate::store(&url(upstream));
+    direct.migrate().await.unwrap();
     let (history, folder) = crate::history(31);
-    let proxy = FaultProxy::before(database.host()).await.unwrap();
-    let store: Arc<dyn TokenStore> = Arc::new(crate::store(&database.writer_url_by(proxy.host())));
-    store.migrate().await.unwrap();
+    let direct = crate::bridge(Arc::new(direct), folder.path()).build();
+    let _ = direct.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let proxy = FaultProxy::before(upstream).await.unwrap();
+    let store: Arc<dyn TokenStore> = Arc::new(crate::hasty_store(&url(proxy.host())));
     let patient = crate::bridge(store.clone(), folder.path()).store_deadline(Duration::from_mins(1)).build();
     let hasty = crate::bridge(store, folder.path()).store_deadline(Duration::from_millis(50)).build();
-    let _ = patient.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let name =
         history.truth.sessions.keys().find(|name| !history.truth.open_sessions.contains(*name)).unwrap();
     let session = SessionId::new(name).unwrap();
     let expected = history.truth.sessions[name].counters.total();
-    let source = |bridge: &bridge::EnhancedTokenDatabaseBridge| {
+    let source = |bridge: &EnhancedTokenDatabaseBridge| {
         let (bridge, session) = (bridge.clone(), session.clone());
         async move {
             let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
@@ -45,7 +51,7 @@ async fn each_state_of_the_database_has_its_answer() {
     assert_eq!(answered, AnalysisSource::Live);
     assert!(passed_over[0].contains("cannot be reached"), "{passed_over:?}");
     // Back.
-    proxy.set(Fault::None);
+    back(&proxy, &direct).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
     // Away, and the sources with it.
     proxy.set(Fault::CutAnswer);
@@ -60,6 +66,13 @@ async fn each_state_of_the_database_has_its_answer() {
         "the store's error says most: {error}"
     );
     // Back, without the sources.
-    proxy.set(Fault::None);
+    back(&proxy, &direct).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
+    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+}
+
+/// Lets everything pass, and waits for the engine should it be restarting.
+async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge) {
+    proxy.set(Fault::None);
+    direct.token_store().ping().await.unwrap();
 }

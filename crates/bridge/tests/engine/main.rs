@@ -29,8 +29,12 @@ fn history(seed: u64) -> (GeneratedHistory, TempDir) {
     (history, folder)
 }
 
-/// A store with failures that show soon.
 fn store(url: &str) -> ClickHouseStore {
+    ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap()
+}
+
+/// A store with failures that show soon.
+fn hasty_store(url: &str) -> ClickHouseStore {
     let delay = Duration::from_millis(10);
     let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };
     ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap().with_retry(retry)).unwrap()
