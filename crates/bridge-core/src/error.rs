@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::SessionId;
 use crate::validate::ValidationResult;
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
@@ -50,6 +51,12 @@ pub enum BridgeError {
         session: String,
         /// Every violation.
         result: ValidationResult,
+    },
+    /// Neither the store nor any source that could be read knows the session.
+    #[error("session {session} is known neither to the store nor to any source that can be read")]
+    UnknownSession {
+        /// The session asked for.
+        session: SessionId,
     },
     /// Lines of a file do not follow on those that came before.
     #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", path.display())]
@@ -155,6 +162,7 @@ impl BridgeError {
             }
             Self::Storage { kind, .. } => *kind == StorageKind::Busy,
             Self::Validation { .. }
+            | Self::UnknownSession { .. }
             | Self::OutOfOrder { .. }
             | Self::Source { .. }
             | Self::Backfill { .. } => false,

@@ -31,6 +31,7 @@
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
 mod analysis;
+mod answer;
 mod category;
 mod clock;
 mod counts;
@@ -38,6 +39,7 @@ mod damage;
 mod error;
 mod figures;
 mod id;
+mod integrity;
 mod key;
 mod range;
 mod receipt;
@@ -52,6 +54,7 @@ mod validate;
 mod version;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
+pub use answer::{AnalysisSource, AnalysisWithSource};
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
@@ -61,6 +64,9 @@ pub use figures::AnalysisFigures;
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
     TEXT_BYTES_MAX,
+};
+pub use integrity::{
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,
 };
 pub use key::ResponseKey;
 pub use range::TimeRange;

@@ -10,6 +10,7 @@ mod memory;
 mod retry;
 mod source;
 mod store;
+mod stored;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
@@ -24,3 +25,4 @@ pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };
+pub use stored::{StoredResponse, StoredScope};

@@ -20,6 +20,7 @@ use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };
+use crate::stored::{StoredResponse, StoredScope};
 
 /// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared
 /// with, and good for tests and for programs that only need sums.
@@ -132,6 +133,31 @@ impl TokenStore for InMemoryStore {
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         Ok(self.tables().admitted(filter).cloned().collect())
     }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        let admitted = |row: &ResponseUsage| match scope {
+            StoredScope::Keys(range) => range.contains(&row.key),
+            StoredScope::Session { session, keys } => row.session == *session || keys.contains(&row.key),
+        };
+        let tables = self.tables();
+        let rows = tables.usage.values().filter(|stored| admitted(&stored.row));
+        let told = |Versioned { row, version }: &Versioned| StoredResponse {
+            key: row.key,
+            version: *version,
+            usage: Some(row.clone()),
+        };
+        Ok(rows.map(told).collect())
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        let mut tables = self.tables();
+        for (key, version) in versions {
+            if tables.usage.get(key).is_some_and(|stored| stored.version == *version) {
+                tables.usage.remove(key);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The places of the rows that count among these: of each key the greatest, of equal ones the first.
@@ -180,7 +206,9 @@ pub(crate) struct Stored {
     pub(crate) row: ReplacedRow,
 }
 
-/// What an upsert of `row` does where `stored` is stored under its key, and the version to write.
+/// What an upsert of `row` does where `stored` is stored under its key, and the version to write. By force a
+/// row is written unless the caller knows that it is stored as it is: the version alone does not tell, it may
+/// stand beside other fields than it was made from.
 pub(crate) fn decide(
     row: &ResponseUsage,
     stored: Option<Stored>,
@@ -193,7 +221,7 @@ pub(crate) fn decide(
     match stored {
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
-        Some(stored) if !force || own == stored.version => (UpsertOutcome::Unchanged, None),
+        Some(_) if !force => (UpsertOutcome::Unchanged, None),
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }

@@ -3,10 +3,14 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord};
+use bridge_core::{
+    BridgeError, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, TokenCounts,
+    TokenSummaryRecord,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::source::{SourceFilter, SourceRecord};
+use crate::stored::{StoredResponse, StoredScope};
 
 /// Keeps the usage of responses, one row a response key.
 ///
@@ -59,6 +63,14 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
 
     /// The stored responses that the filter admits, by key.
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
+
+    /// The rows of this scope as they are stored, with their versions, by key: what a proof of integrity looks
+    /// at. A row that is not readable is among them and fails nothing.
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+    /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
+    /// bridge's. A row that has another version by now stays.
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
 }
 
 /// How rows are joined into the store.

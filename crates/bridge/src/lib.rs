@@ -32,6 +32,8 @@
 
 mod backfill;
 mod builder;
+mod fallback;
+mod integrity;
 mod lookup;
 mod memory;
 mod processor;
@@ -49,8 +51,12 @@ pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
-pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
+pub use bridge_core::{
+    AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
+    IntegrityResult, TokenSummaryRecord,
+};
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use integrity::{IntegrityOptions, Repair};
 pub use memory::peak_memory_mib;
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

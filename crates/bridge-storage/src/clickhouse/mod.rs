@@ -7,11 +7,12 @@ mod query;
 mod rows;
 mod schema;
 mod source_rows;
+mod stored;
 mod write;
 
 use ::clickhouse::Client;
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
@@ -22,6 +23,7 @@ use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
+use crate::stored::{StoredResponse, StoredScope};
 use failure::{bridge_error, timed_out};
 use schema::MigrationError;
 
@@ -141,5 +143,13 @@ impl TokenStore for ClickHouseStore {
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         self.read_responses(filter).await
+    }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        self.read_stored(scope).await
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.remove_rows(versions).await
     }
 }

@@ -12,6 +12,7 @@ use serde_repr::{Deserialize_repr, Serialize_repr};
 use super::failure::corrupt;
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
+use crate::stored::StoredResponse;
 
 /// A row of `token_usage`, without the time of storing, which the database sets: with texts that are borrowed where
 /// it is written, and owned where it is read.
@@ -133,6 +134,12 @@ impl<'a> UsageRow<'a> {
 }
 
 impl StoredUsage {
+    /// The row as it is stored, readable or not.
+    pub(crate) fn into_stored(self) -> StoredResponse {
+        let (key, version) = (ResponseKey(self.key), response_version(self.version));
+        StoredResponse { key, version, usage: self.into_response().ok() }
+    }
+
     /// The response that the row was written for.
     pub(crate) fn into_response(self) -> Result<ResponseUsage, BridgeError> {
         fn name<T: std::str::FromStr<Err = InvalidText>>(text: &str) -> Result<Option<T>, InvalidText> {

@@ -12,6 +12,7 @@ use super::source_rows::SourceRow;
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
+use crate::stored::StoredResponse;
 
 /// The keys of a look-up.
 struct Keys {
@@ -24,13 +25,16 @@ const LISTED_MAX: usize = 32;
 
 /// More travel as one text of hexadecimal digits, which the database parses at the speed of a copy (a list of
 /// numbers would be parsed one expression each).
-const PACKED: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
+pub(super) const PACKED: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
      (SELECT unhex(?) AS packed, arrayJoin(range(intDiv(length(packed), 16))) AS number))";
 
 impl Keys {
     fn of(rows: &[ResponseUsage], places: &[usize]) -> Self {
         if places.len() > LISTED_MAX {
-            return Self { sql: PACKED.to_owned(), packed: Some(packed_keys(rows, places)) };
+            return Self {
+                sql: PACKED.to_owned(),
+                packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
+            };
         }
         let listed: Vec<String> =
             places.iter().map(|place| format!("toUInt128('{}')", rows[*place].key.0)).collect();
@@ -132,7 +136,7 @@ impl ClickHouseStore {
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
-    ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
+    ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
         let keys = &Keys::of(rows, places);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
         let stored: Vec<StoredUsage> = self
@@ -140,19 +144,21 @@ impl ClickHouseStore {
                 keys.bind(client.with_database(&self.options.database).query(query)).fetch_all().await
             })
             .await?;
-        stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()
+        Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }
 }
 
-fn is_same(row: &ResponseUsage, stored: &ResponseUsage) -> bool {
-    ResponseUsage { forced: stored.forced, ..row.clone() } == *stored
+/// A row whose version does not vouch for it is not the same, whatever it says.
+fn is_same(row: &ResponseUsage, stored: &StoredResponse) -> bool {
+    let same = |usage: &ResponseUsage| ResponseUsage { forced: usage.forced, ..row.clone() } == *usage;
+    stored.usage.as_ref().is_some_and(same) && stored.is_intact()
 }
 
-fn packed_keys(rows: &[ResponseUsage], places: &[usize]) -> String {
-    let mut packed = String::with_capacity(places.len() * 32);
-    for place in places {
+pub(super) fn packed_keys(keys: impl Iterator<Item = ResponseKey>) -> String {
+    let mut packed = String::with_capacity(keys.size_hint().0 * 32);
+    for key in keys {
         // Little-endian, as the database reinterprets bytes.
-        write!(packed, "{:032x}", rows[*place].key.0.swap_bytes()).expect("a string takes every text");
+        write!(packed, "{:032x}", key.0.swap_bytes()).expect("a string takes every text");
     }
     packed
 }

@@ -18,6 +18,7 @@
 mod reading;
 mod sequences;
 mod sources;
+mod stored;
 mod writing;
 
 use bridge_core::strategy::response_usage;
@@ -28,6 +29,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
+pub use stored::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that gives an empty, migrated store.
@@ -50,6 +52,8 @@ macro_rules! conformance_tests {
             the_latest_record_of_a_source_stays
             records_of_sources_come_back
             summaries_join_responses_and_sources
+            stored_rows_come_with_versions_that_vouch_for_them
+            exactly_the_named_versions_are_removed
             any_sequence_gives_what_the_model_gives
         }
     };

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod backfill;
+mod fallback;
+mod integrity;
 mod lookup;
 mod processor;
 mod store;

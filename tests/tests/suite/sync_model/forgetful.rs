@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 use bridge_storage::{
     BreakdownRow, Dimension, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoreTotals,
-    SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -81,5 +81,13 @@ impl TokenStore for Forgetful {
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         self.store.responses(filter).await
+    }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        self.store.stored(scope).await
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.store.remove(versions).await
     }
 }
