@@ -31,6 +31,7 @@
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
 mod analysis;
+mod calendar;
 mod category;
 mod clock;
 mod counts;
@@ -49,8 +50,10 @@ mod summary;
 mod time;
 mod validate;
 mod version;
+mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
+pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
@@ -62,11 +65,12 @@ pub use id::{
     TEXT_BYTES_MAX,
 };
 pub use key::ResponseKey;
-pub use range::TimeRange;
-pub use receipt::{DamageCounts, Receipt, ReceiptLine};
+pub use range::{InvalidMonth, TimeRange};
+pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
+pub use zone::{InvalidZone, Zone};

@@ -6,6 +6,7 @@
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dashboard;
 mod memory;
 mod retry;
 mod store;
@@ -13,6 +14,10 @@ mod store;
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
     PooledConnection,
+};
+pub use dashboard::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    TrendSums, UsageSums,
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;

@@ -1,5 +1,7 @@
 //! A store in memory: the reference model.
 
+mod dashboard;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,7 @@ use bridge_core::{
     TokenCounts, TokenSummaryRecord,
 };
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
@@ -115,6 +118,10 @@ impl TokenStore for InMemoryStore {
         Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
     }
 
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        Ok(self.tables().dashboard(filter))
+    }
+
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         Ok(self.tables().admitted(filter).cloned().collect())
     }
@@ -166,6 +173,9 @@ impl Tables {
         self.usage.values().map(|stored| &stored.row).filter(|row| {
             filter.time.contains(row.time)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
+                && names_admit(filter.projects.as_deref(), row, Dimension::Project)
+                && names_admit(filter.models.as_deref(), row, Dimension::Model)
+                && names_admit(filter.hosts.as_deref(), row, Dimension::Host)
         })
     }
 
@@ -213,6 +223,10 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
     }
     metadata.accuracy_ratio = (snapshot_tokens > 0).then(|| total as f64 / snapshot_tokens as f64);
     metadata
+}
+
+fn names_admit(names: Option<&[String]>, row: &ResponseUsage, dimension: Dimension) -> bool {
+    names.is_none_or(|names| names.contains(&name_of(row, dimension)))
 }
 
 fn name_of(row: &ResponseUsage, dimension: Dimension) -> String {

@@ -1,5 +1,6 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod dashboard;
 mod failure;
 mod options;
 mod pool;
@@ -16,6 +17,7 @@ use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, SourceRecord, StoreTotals, SummaryFilter, TokenStore,
@@ -132,6 +134,10 @@ impl TokenStore for ClickHouseStore {
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
         self.read_summaries(filter).await
+    }
+
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        self.read_dashboard(filter).await
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
