@@ -13,7 +13,7 @@ mod store;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection,
+    PooledConnection, role_statements,
 };
 pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,

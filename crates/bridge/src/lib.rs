@@ -32,6 +32,7 @@
 
 mod backfill;
 mod builder;
+mod dashboard;
 mod lookup;
 mod memory;
 mod sources;
@@ -47,5 +48,9 @@ pub use bridge_storage as storage;
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use dashboard::{
+    Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
+    Freshness, TREND_BUCKETS_MAX, TrendBucket,
+};
 pub use memory::peak_memory_mib;
 pub use store::StoreOptions;

@@ -5,6 +5,7 @@ mod failure;
 mod options;
 mod pool;
 mod query;
+mod roles;
 mod rows;
 mod schema;
 mod source_rows;
@@ -16,6 +17,7 @@ use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use roles::role_statements;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;
