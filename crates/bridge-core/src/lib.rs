@@ -32,6 +32,7 @@
 
 mod analysis;
 mod answer;
+mod calendar;
 mod category;
 mod clock;
 mod counts;
@@ -52,9 +53,11 @@ mod sync;
 mod time;
 mod validate;
 mod version;
+mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use answer::{AnalysisSource, AnalysisWithSource};
+pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
@@ -69,8 +72,8 @@ pub use integrity::{
     DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,
 };
 pub use key::ResponseKey;
-pub use range::TimeRange;
-pub use receipt::{DamageCounts, Receipt, ReceiptLine};
+pub use range::{InvalidMonth, TimeRange};
+pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
@@ -78,3 +81,4 @@ pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
+pub use zone::{InvalidZone, Zone};

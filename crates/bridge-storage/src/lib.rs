@@ -6,6 +6,7 @@
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dashboard;
 mod memory;
 mod retry;
 mod source;
@@ -14,7 +15,11 @@ mod stored;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection,
+    PooledConnection, role_statements,
+};
+pub use dashboard::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    TrendSums, UsageSums,
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;

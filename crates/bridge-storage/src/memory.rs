@@ -1,5 +1,7 @@
 //! A store in memory: the reference model.
 
+mod dashboard;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +17,7 @@ use bridge_core::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
@@ -128,6 +131,10 @@ impl TokenStore for InMemoryStore {
                 && rows.iter().any(|row| filter.active.contains(row.time))
         });
         Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
+    }
+
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        Ok(self.tables().dashboard(filter))
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
@@ -248,6 +255,9 @@ impl Tables {
         self.usage.values().map(|stored| &stored.row).filter(|row| {
             filter.time.contains(row.time)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
+                && names_admit(filter.projects.as_deref(), row, Dimension::Project)
+                && names_admit(filter.models.as_deref(), row, Dimension::Model)
+                && names_admit(filter.hosts.as_deref(), row, Dimension::Host)
         })
     }
 
@@ -295,6 +305,10 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
     }
     metadata.accuracy_ratio = (snapshot_tokens > 0).then(|| total as f64 / snapshot_tokens as f64);
     metadata
+}
+
+fn names_admit(names: Option<&[String]>, row: &ResponseUsage, dimension: Dimension) -> bool {
+    names.is_none_or(|names| names.iter().any(|name| *name == name_of(row, dimension)))
 }
 
 fn name_of(row: &ResponseUsage, dimension: Dimension) -> Cow<'_, str> {

@@ -9,6 +9,7 @@ use bridge_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
 
@@ -60,6 +61,10 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
 
     /// Summaries of the sessions that the filter admits, by session id.
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
+
+    /// All figures of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
+    /// up to its totals.
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
 
     /// The stored responses that the filter admits, by key.
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
@@ -128,19 +133,25 @@ pub struct ResponseFilter {
     pub time: TimeRange,
     /// Only responses of these sessions.
     pub sessions: Option<Vec<SessionId>>,
+    /// Only responses of these projects, as breakdowns name them: empty for those that name none.
+    pub projects: Option<Vec<String>>,
+    /// Only responses of these models, as breakdowns name them.
+    pub models: Option<Vec<String>>,
+    /// Only responses read on these hosts, as breakdowns name them.
+    pub hosts: Option<Vec<String>>,
 }
 
 impl ResponseFilter {
     /// All responses of this time.
     #[must_use]
     pub fn in_time(time: TimeRange) -> Self {
-        Self { time, sessions: None }
+        Self { time, ..Self::default() }
     }
 
     /// All responses of these sessions.
     #[must_use]
     pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
-        Self { time: TimeRange::ALL, sessions: Some(sessions) }
+        Self { sessions: Some(sessions), ..Self::default() }
     }
 }
 

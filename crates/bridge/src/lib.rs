@@ -32,6 +32,7 @@
 
 mod backfill;
 mod builder;
+mod dashboard;
 mod fallback;
 mod integrity;
 mod lookup;
@@ -56,6 +57,10 @@ pub use bridge_core::{
     IntegrityResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use dashboard::{
+    Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
+    Freshness, TREND_BUCKETS_MAX, TrendBucket,
+};
 pub use integrity::{IntegrityOptions, Repair};
 pub use memory::peak_memory_mib;
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};

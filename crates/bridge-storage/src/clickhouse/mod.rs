@@ -1,9 +1,11 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod dashboard;
 mod failure;
 mod options;
 mod pool;
 mod query;
+mod roles;
 mod rows;
 mod schema;
 mod source_rows;
@@ -16,7 +18,9 @@ use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, Toke
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use roles::role_statements;
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -139,6 +143,10 @@ impl TokenStore for ClickHouseStore {
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
         self.read_summaries(filter).await
+    }
+
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        self.read_dashboard(filter).await
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {

@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod dashboard;
 mod reading;
 mod sequences;
 mod sources;
@@ -26,6 +27,7 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use dashboard::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
@@ -55,6 +57,12 @@ macro_rules! conformance_tests {
             stored_rows_come_with_versions_that_vouch_for_them
             exactly_the_named_versions_are_removed
             any_sequence_gives_what_the_model_gives
+            an_empty_store_has_an_empty_dashboard
+            breakdowns_of_a_dashboard_are_sorted_and_paged
+            steps_of_a_trend_begin_inside
+            the_receipt_of_a_store_adds_up
+            any_dashboard_is_what_the_model_gives
+            figures_agree_while_writers_write
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -8,6 +8,7 @@
 mod failures;
 mod merges;
 mod promises;
+mod roles;
 mod schema;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};

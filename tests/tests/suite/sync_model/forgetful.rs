@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 use bridge_storage::{
-    BreakdownRow, Dimension, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoreTotals,
-    StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
+    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -77,6 +78,10 @@ impl TokenStore for Forgetful {
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
         self.store.summaries(filter).await
+    }
+
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        self.store.dashboard(filter).await
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
