@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod fallback;
+mod hosts;
 mod sources_gone;
 mod table;
 mod tampering;
