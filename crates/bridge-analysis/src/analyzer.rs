@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bridge_core::HostName;
 
+use crate::file::OpenFile;
 use crate::join::Joined;
-use crate::lines::{BLOCK_BYTES, Limits};
-use crate::part::{Batch, PartOptions};
+use crate::lines::{BLOCK_BYTES, Limits, Lines};
+use crate::part::{Batch, FileTask, PartOptions};
 use crate::plan::{FileRead, Part, Plan};
-use crate::scan::{PartMemory, read_part};
-use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, SourceFile};
+use crate::scan::{PartMemory, read_lines, read_part};
+use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, ReadPosition, SourceError, SourceFile};
 
 /// How transcripts are analysed.
 #[derive(Debug, Clone)]
@@ -110,6 +111,37 @@ pub fn analyze_reads(
         }
         run.work();
     });
+}
+
+/// Analyses lines of a file that somebody else has read: `content` stands in the file at `from`, where a line
+/// begins. What a reader of the file must know of what stands before is in `from`, and every line is parsed, so
+/// that the file is asked for nothing but the times before `from`, where these are not known.
+///
+/// # Errors
+///
+/// Times had to be looked for, and the file cannot be read.
+pub fn analyze_content(
+    file: &SourceFile,
+    from: ReadPosition,
+    content: &[u8],
+    options: &AnalyzerOptions,
+    history: &mut History,
+) -> Result<FileAnalysis, SourceError> {
+    let read = FileRead { file: file.clone(), from, until: u64::MAX };
+    let task = FileTask::new(&read, options);
+    let part_options = PartOptions { every_line: true, ..options.part_options() };
+    let lines = Lines::new(content, Vec::new(), part_options.limits, from.offset, u64::MAX);
+    let number = history.begin_file();
+    let mut merge = |batch: &mut Batch| history.merge(number, batch);
+    let (memory, progress) = (&mut PartMemory::default(), AnalysisProgress::default());
+    let (report, result) = read_lines(&task, from.offset, lines, part_options, memory, &progress, &mut merge);
+    let mut open = OpenFile::new(from);
+    open.take(0, report);
+    let mut analysis = open.finish(&task, result.is_ok());
+    history.end_file(number, &analysis);
+    // Every line was read: nothing is unknown up to the end.
+    analysis.end.time.before = analysis.end.offset;
+    result.map(|()| analysis).map_err(|error| SourceError::new(&file.path, error))
 }
 
 /// What the threads share.

@@ -23,6 +23,13 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    /// A file of which only this is known. Its project is told from its path as if it had been discovered.
+    #[must_use]
+    pub fn of_path(path: &Path, size: u64, modified: Timestamp) -> Self {
+        let root = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+        Self { path: path.to_owned(), size, modified, project_folder: project_folder(root, path) }
+    }
+
     /// The file's name without `.jsonl`: its session, where the lines name none.
     #[must_use]
     pub fn stem(&self) -> String {

@@ -58,7 +58,7 @@ mod table;
 mod time;
 mod usage;
 
-pub use analyzer::{AnalyzerOptions, analyze_files, analyze_reads};
+pub use analyzer::{AnalyzerOptions, analyze_content, analyze_files, analyze_reads};
 pub use discover::{Discovery, SourceFile, discover, usual_roots};
 pub use error::SourceError;
 pub use file::{DamagePlace, FileAnalysis, SessionInFile};

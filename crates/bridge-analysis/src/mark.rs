@@ -66,17 +66,16 @@ const TICK_MAX: Duration = Duration::from_secs(2);
 ///
 /// The file cannot be read.
 pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(FileMark, FileChange)> {
-    let mut source = File::open(&file.path)?;
-    let metadata = source.metadata()?;
-    let (size, identity) = (metadata.len(), identity(&metadata));
-    let modified = metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system);
-    let changed_nanos = changed_nanos(&metadata, modified);
     if let Some(known) = known
-        && known.mark.identity == identity
-        && is_settled(known.read_at, modified, changed_nanos)
+        && is_untouched(&file.path.metadata()?, known)
     {
         return Ok((known.mark, FileChange::Unchanged));
     }
+    let mut source = File::open(&file.path)?;
+    let metadata = source.metadata()?;
+    let (size, identity) = (metadata.len(), identity(&metadata));
+    let modified = modified(&metadata);
+    let changed_nanos = changed_nanos(&metadata, modified);
     let mark =
         FileMark { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
     let change = match known {
@@ -84,6 +83,17 @@ pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
         _ => FileChange::Rewritten,
     };
     Ok((mark, change))
+}
+
+/// Whether nothing was done to the file.
+fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
+    let modified = modified(metadata);
+    known.mark.identity == identity(metadata)
+        && is_settled(known.read_at, modified, changed_nanos(metadata, modified))
+}
+
+fn modified(metadata: &Metadata) -> Timestamp {
+    metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system)
 }
 
 /// Whether what was read stands there still, and more behind it.

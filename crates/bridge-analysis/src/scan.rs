@@ -1,6 +1,6 @@
 //! Reading a part of a transcript.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::LazyLock;
 
 use bridge_core::{DamageKind, Origin, Timestamp};
@@ -12,7 +12,7 @@ use crate::category::CategoryCounter;
 use crate::fields::{RecordFields, quick_fields, record_fields};
 use crate::file::{DamagePlace, FileAnalysis, SessionInFile};
 use crate::json;
-use crate::lines::Line;
+use crate::lines::{Line, Lines};
 use crate::lookback::{open, time_before};
 use crate::part::{Batch, FileTask, PartOptions, PartReport};
 use crate::progress::AnalysisProgress;
@@ -53,6 +53,23 @@ pub(crate) fn read_part(
     progress: &AnalysisProgress,
     hand_over: &mut dyn FnMut(&mut Batch),
 ) -> (PartReport, io::Result<()>) {
+    let buffer = std::mem::take(&mut memory.buffer);
+    match open(&task.file.path, buffer, options.limits, (from, until), task.until) {
+        Ok(lines) => read_lines(task, from, lines, options, memory, progress, hand_over),
+        Err(error) => (PartReport { end: from, read_to: from, ..PartReport::default() }, Err(error)),
+    }
+}
+
+/// Reads lines of a file, the first of which begins at `from` or is the first behind it.
+pub(crate) fn read_lines<R: Read>(
+    task: &FileTask<'_>,
+    from: u64,
+    lines: Lines<R>,
+    options: PartOptions,
+    memory: &mut PartMemory,
+    progress: &AnalysisProgress,
+    hand_over: &mut dyn FnMut(&mut Batch),
+) -> (PartReport, io::Result<()>) {
     memory.batch.contexts.clear();
     memory.batch.placed.clear();
     memory.bookings.clear();
@@ -68,11 +85,12 @@ pub(crate) fn read_part(
             known_time: (from == task.from.offset).then_some(task.from.time),
             ..PartReport::default()
         },
+        part_start: from,
         line_start: from,
         line_time: None,
         failure: None,
     };
-    let result = scan.read((from, until), &mut memory.buffer, progress, hand_over);
+    let result = scan.read(lines, &mut memory.buffer, progress, hand_over);
     let result = scan.failure.take().map_or(result, Err);
     let report = scan.finish();
     hand_over(&mut memory.batch);
@@ -88,6 +106,7 @@ struct PartScan<'a> {
     blocks: &'a mut Vec<Block>,
     bookings: &'a mut Vec<Booking>,
     report: PartReport,
+    part_start: u64,
     line_start: u64,
     /// The last readable time of the records that stand before on the same line.
     line_time: Option<Timestamp>,
@@ -95,16 +114,13 @@ struct PartScan<'a> {
 }
 
 impl PartScan<'_> {
-    fn read(
+    fn read<R: Read>(
         &mut self,
-        (from, until): (u64, u64),
+        mut lines: Lines<R>,
         buffer: &mut Vec<u8>,
         progress: &AnalysisProgress,
         hand_over: &mut dyn FnMut(&mut Batch),
     ) -> io::Result<()> {
-        let task = self.task;
-        let limits = self.options.limits;
-        let mut lines = open(&task.file.path, std::mem::take(buffer), limits, (from, until), task.until)?;
         (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
         let mut reported = lines.offset();
         let result = loop {
@@ -277,7 +293,9 @@ impl RecordSink for PartScan<'_> {
             let (task, before) = (self.task, self.line_start);
             let shared = || task.known_before(before);
             let known = self.report.known_time.unwrap_or_else(shared);
-            let time = time_before(&task.file.path, self.options.limits, before, known);
+            // Where every line is read, the lines of this part that were read had no other time.
+            let unread = if self.options.every_line { self.part_start } else { before };
+            let time = time_before(&task.file.path, self.options.limits, unread, known);
             let time = time.unwrap_or_else(|error| {
                 self.failure = Some(error);
                 None

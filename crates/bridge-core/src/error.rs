@@ -1,8 +1,10 @@
 //! The errors of bridge operations.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::SessionId;
 use crate::validate::ValidationResult;
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
@@ -49,6 +51,30 @@ pub enum BridgeError {
         session: String,
         /// Every violation.
         result: ValidationResult,
+    },
+    /// Neither the store nor any source that could be read knows the session.
+    #[error("session {session} is known neither to the store nor to any source that can be read")]
+    UnknownSession {
+        /// The session asked for.
+        session: SessionId,
+    },
+    /// Lines of a file do not follow on those that came before.
+    #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", path.display())]
+    OutOfOrder {
+        /// The file.
+        path: PathBuf,
+        /// Where the next lines should begin.
+        expected: u64,
+        /// Where they do.
+        offset: u64,
+    },
+    /// A file or folder could not be read.
+    #[error("{} cannot be read", path.display())]
+    Source {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: Option<Cause>,
     },
     /// A historical backfill could not be carried through.
     #[error("backfill: {message}")]
@@ -138,7 +164,11 @@ impl BridgeError {
                 )
             }
             Self::Storage { kind, .. } => *kind == StorageKind::Busy,
-            Self::Validation { .. } | Self::Backfill { .. } => false,
+            Self::Validation { .. }
+            | Self::UnknownSession { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Source { .. }
+            | Self::Backfill { .. } => false,
         }
     }
 

@@ -31,6 +31,8 @@
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
 mod analysis;
+mod answer;
+mod calendar;
 mod category;
 mod clock;
 mod counts;
@@ -38,6 +40,7 @@ mod damage;
 mod error;
 mod figures;
 mod id;
+mod integrity;
 mod key;
 mod range;
 mod receipt;
@@ -50,8 +53,11 @@ mod sync;
 mod time;
 mod validate;
 mod version;
+mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
+pub use answer::{AnalysisSource, AnalysisWithSource};
+pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use counts::{CountOverflow, TokenCounts};
@@ -62,9 +68,12 @@ pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
     TEXT_BYTES_MAX,
 };
+pub use integrity::{
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,
+};
 pub use key::ResponseKey;
-pub use range::TimeRange;
-pub use receipt::{DamageCounts, Receipt, ReceiptLine};
+pub use range::{InvalidMonth, TimeRange};
+pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
@@ -72,3 +81,4 @@ pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
+pub use zone::{InvalidZone, Zone};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{CalendarStep, Timestamp, Zone};
 
 /// A range of time from `start` (inside) to `end` (outside); an absent end is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,11 @@ pub struct TimeRange {
     pub end: Option<Timestamp>,
 }
 
+/// There is no such month between 1970 and 2299.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no month from 1 to 12 between 1970 and 2299")]
+pub struct InvalidMonth;
+
 impl TimeRange {
     /// All of time.
     pub const ALL: Self = Self { start: None, end: None };
@@ -23,6 +28,48 @@ impl TimeRange {
     #[must_use]
     pub fn last_days(now: Timestamp, days: u32) -> Self {
         Self { start: Some(now.saturating_sub(Duration::from_hours(24 * u64::from(days)))), end: None }
+    }
+
+    /// The day that `now` lies in, in this zone: 23 to 25 hours, from its first instant to the next day's.
+    ///
+    /// ```
+    /// use bridge_core::{TimeRange, Zone};
+    ///
+    /// let berlin: Zone = "Europe/Berlin".parse()?;
+    /// let day = TimeRange::today("2026-03-29T12:00:00Z".parse()?, &berlin);
+    /// assert_eq!(day.start, Some("2026-03-28T23:00:00Z".parse()?));
+    /// assert_eq!(day.end, Some("2026-03-29T22:00:00Z".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn today(now: Timestamp, zone: &Zone) -> Self {
+        Self::last_calendar_days(now, 1, zone)
+    }
+
+    /// So many whole days in this zone, of which the last is the one that `now` lies in.
+    #[must_use]
+    pub fn last_calendar_days(now: Timestamp, days: u32, zone: &Zone) -> Self {
+        let start = zone.day_before(now, days.saturating_sub(1));
+        Self { start: Some(start), end: Some(CalendarStep::Day.end_of(now, zone)) }
+    }
+
+    /// The month (1 to 12) of this year in this zone.
+    ///
+    /// ```
+    /// use bridge_core::{TimeRange, Zone};
+    ///
+    /// let month = TimeRange::month(2026, 2, &"Asia/Kathmandu".parse()?)?;
+    /// assert_eq!(month.start, Some("2026-01-31T18:15:00Z".parse()?));
+    /// assert_eq!(month.end, Some("2026-02-28T18:15:00Z".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no such month between 1970 and 2299.
+    pub fn month(year: i16, month: i8, zone: &Zone) -> Result<Self, InvalidMonth> {
+        let start = zone.month_start(year, month).ok_or(InvalidMonth)?;
+        Ok(Self { start: Some(start), end: Some(CalendarStep::Month.end_of(start, zone)) })
     }
 
     /// Whether the instant lies inside.
@@ -49,5 +96,24 @@ mod tests {
         assert_eq!([9, 10, 19, 20].map(|millis| range.contains(at(millis))), [false, true, true, false]);
         assert!(TimeRange::ALL.contains(Timestamp::MIN) && TimeRange::ALL.contains(Timestamp::MAX));
         assert_eq!(TimeRange::last_days(at(86_400_010), 1).start, Some(at(10)));
+    }
+
+    #[test]
+    fn days_and_months_are_the_zones() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let range = |start, end| TimeRange { start: Some(at(start)), end: Some(at(end)) };
+        let berlin: Zone = "Europe/Berlin".parse().unwrap();
+        let now = at("2026-10-25T12:00:00Z");
+        assert_eq!(TimeRange::today(now, &berlin), range("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
+        let week = TimeRange::last_calendar_days(now, 7, &berlin);
+        assert_eq!(week, range("2026-10-18T22:00:00Z", "2026-10-25T23:00:00Z"));
+        let march = TimeRange::month(2026, 3, &berlin).unwrap();
+        assert_eq!(march, range("2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z"));
+        for (year, month) in [(2026, 0), (2026, 13), (1969, 12), (2300, 1), (i16::MIN, 1), (i16::MAX, 12)] {
+            assert_eq!(TimeRange::month(year, month, &Zone::UTC), Err(InvalidMonth), "{year}-{month}");
+        }
+        assert_eq!(TimeRange::today(Timestamp::MIN, &berlin).start, Some(Timestamp::MIN));
+        assert_eq!(TimeRange::last_calendar_days(now, u32::MAX, &berlin).start, Some(Timestamp::MIN));
+        assert_eq!(TimeRange::month(2299, 12, &Zone::UTC).unwrap().end, Some(Timestamp::MAX));
     }
 }

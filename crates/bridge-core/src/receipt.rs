@@ -99,3 +99,43 @@ impl Receipt {
         all == explained
     }
 }
+
+/// How the total of a store follows from what was read of the source files. It adds up exactly:
+///
+/// `read + kept - repeated` = `total`.
+///
+/// What was read is known for each session, not for each response, so `kept` is what a session has beyond
+/// that, summed over the sessions: a floor, where a session has lost some sources and repeats others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoreReceipt {
+    /// All snapshots that the records of the source files stand for.
+    pub read: ReceiptLine,
+    /// Responses that no recorded source explains: the source was rewritten, or they came without a file.
+    pub kept: ReceiptLine,
+    /// Snapshots that do not count: earlier and repeated ones, and copies across files and sessions.
+    pub repeated: ReceiptLine,
+    /// What is stored: the responses and their tokens.
+    pub total: ReceiptLine,
+}
+
+impl StoreReceipt {
+    /// The receipt of a store where so much was read, kept and stored; what else was read is repeated.
+    #[must_use]
+    pub fn new(read: ReceiptLine, kept: ReceiptLine, total: ReceiptLine) -> Self {
+        let repeated = ReceiptLine {
+            count: read.count.saturating_add(kept.count).saturating_sub(total.count),
+            tokens: read.tokens.saturating_add(kept.tokens).saturating_sub(total.tokens),
+        };
+        Self { read, kept, repeated, total }
+    }
+
+    /// Whether the receipt adds up, in snapshots and in tokens.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let (mut given, mut explained) = (self.read, self.total);
+        given += self.kept;
+        explained += self.repeated;
+        given == explained
+    }
+}

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{Origin, ResponseUsage, Timestamp};
 
@@ -21,7 +21,7 @@ use crate::{Origin, ResponseUsage, Timestamp};
 /// | 1 | original | not forked |
 /// | 48 | time, inverted | earlier |
 /// | 35 | forced | how often the row was replaced by force |
-/// | 64 | hash of all other fields | a fixed choice among snapshots that are equal so far |
+/// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
 /// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
 /// The `forced` bits stand above it, so that a forced row beats the row it replaced and every copy of that
@@ -37,6 +37,8 @@ const TOTAL_BITS: u32 = 54;
 const TIME_BITS: u32 = 48;
 const FORCED_BITS: u32 = 35;
 const HASH_BITS: u32 = 64;
+/// Room for the hashed fields of most rows.
+const REST_BYTES: usize = 320;
 const FORCED_MAX: u128 = (1 << FORCED_BITS) - 1;
 
 impl ResponseVersion {
@@ -84,7 +86,19 @@ impl ResponseVersion {
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
         let rank = self.low >> (HASH_BITS + FORCED_BITS) << (HASH_BITS + FORCED_BITS);
         let forced = u128::from(self.forced().saturating_add(1)) << HASH_BITS;
-        Self { low: rank | forced | u128::from(rest_hash(row)), ..self }
+        Self { low: rank | forced | u128::from(forced_hash(row)), ..self }
+    }
+
+    /// Whether a row that is stored under this version is as the bridge wrote it: a version is made from the
+    /// fields of its row, so fields or a version that were changed later do not fit each other. Of a forced
+    /// row the rank is the replaced row's and tells nothing; its hash is taken over all fields instead.
+    #[must_use]
+    pub fn vouches_for(self, row: &ResponseUsage) -> bool {
+        if row.forced == 0 {
+            return self == row.version();
+        }
+        let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
+        forced == u128::from(row.forced) && hash == u128::from(forced_hash(row))
     }
 }
 
@@ -158,7 +172,7 @@ fn earliness(time: Timestamp) -> u128 {
 
 /// A hash of every field that the ranked ones leave open, the host included.
 fn rest_hash(row: &ResponseUsage) -> u64 {
-    let mut hasher = Xxh3::new();
+    let mut bytes = Vec::with_capacity(REST_BYTES);
     let numbers = [
         row.counts.input,
         row.counts.output,
@@ -176,7 +190,7 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
         },
     ];
     for number in numbers {
-        hasher.update(&number.to_le_bytes());
+        bytes.extend_from_slice(&number.to_le_bytes());
     }
     let texts = [
         Some(row.session.as_str()),
@@ -188,10 +202,20 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
     ];
     for text in texts {
         let text = text.unwrap_or_default();
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
+        bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
     }
-    hasher.digest()
+    xxh3_64(&bytes)
+}
+
+/// A hash of every field: the rank of a forced row is another row's.
+fn forced_hash(row: &ResponseUsage) -> u64 {
+    let ranked = [
+        rest_hash(row),
+        row.time.as_millis().unsigned_abs(),
+        u64::from(row.finished) | u64::from(row.forked) << 1,
+    ];
+    xxh3_64(&ranked.map(u64::to_le_bytes).concat())
 }
 
 impl fmt::Debug for ResponseVersion {

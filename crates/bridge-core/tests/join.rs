@@ -70,6 +70,28 @@ proptest! {
     }
 
     #[test]
+    fn a_version_vouches_for_its_row_and_for_no_other(a in response_usage(), mut b in response_usage()) {
+        b.key = a.key;
+        prop_assert!(a.version().vouches_for(&a));
+        let forced = a.version().replaced_by(&b);
+        let stored = ResponseUsage { forced: forced.forced(), ..b.clone() };
+        prop_assert!(forced.vouches_for(&stored));
+        if a != b {
+            prop_assert!(!a.version().vouches_for(&b));
+            let other = ResponseUsage { forced: stored.forced, ..a };
+            prop_assert!(!forced.vouches_for(&other));
+        }
+        for other in [
+            ResponseUsage { finished: !b.finished, ..stored.clone() },
+            ResponseUsage { forked: !b.forked, ..stored.clone() },
+            ResponseUsage { forced: stored.forced + 1, ..stored.clone() },
+            ResponseUsage { forced: 0, ..stored },
+        ] {
+            prop_assert!(!forced.vouches_for(&other));
+        }
+    }
+
+    #[test]
     fn versions_survive_their_bytes(row in response_usage()) {
         let version = row.version();
         prop_assert_eq!(ResponseVersion::from_le_bytes(version.to_le_bytes()), version);

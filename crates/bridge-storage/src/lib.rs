@@ -6,14 +6,20 @@
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dashboard;
 mod memory;
 mod retry;
 mod source;
 mod store;
+mod stored;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection, Retention,
+    PooledConnection, Retention, role_statements,
+};
+pub use dashboard::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    TrendSums, UsageSums,
 };
 pub use memory::InMemoryStore;
 pub use retry::RetryPolicy;
@@ -24,3 +30,4 @@ pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };
+pub use stored::{StoredResponse, StoredScope};

@@ -1,20 +1,29 @@
 //! A store in memory: the reference model.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod dashboard;
+
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, HostName, ResponseKey, ResponseUsage, ResponseVersion, SessionId, SummaryMetadata,
-    TokenCounts, TokenSummaryRecord,
+    BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
+    SummaryMetadata, TokenCounts, TokenSummaryRecord,
 };
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
 };
+use crate::stored::{StoredResponse, StoredScope};
 
 /// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared
 /// with, and good for tests and for programs that only need sums.
@@ -96,13 +105,13 @@ impl TokenStore for InMemoryStore {
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
         let tables = self.tables();
-        let mut groups: BTreeMap<String, Vec<&ResponseUsage>> = BTreeMap::new();
+        let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
             groups.entry(name_of(row, dimension)).or_default().push(row);
         }
         let mut rows: Vec<BreakdownRow> = groups
             .into_iter()
-            .map(|(name, rows)| BreakdownRow { name, totals: sum(rows.into_iter()) })
+            .map(|(name, rows)| BreakdownRow { name: name.into_owned(), totals: sum(rows.into_iter()) })
             .collect();
         if dimension != Dimension::Day {
             rows.sort_by_key(|row| std::cmp::Reverse(row.totals.counts.total()));
@@ -124,23 +133,77 @@ impl TokenStore for InMemoryStore {
         Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
     }
 
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        Ok(self.tables().dashboard(filter))
+    }
+
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         Ok(self.tables().admitted(filter).cloned().collect())
+    }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        let admitted = |row: &ResponseUsage| match scope {
+            StoredScope::Keys(range) => range.contains(&row.key),
+            StoredScope::Session { session, keys } => row.session == *session || keys.contains(&row.key),
+        };
+        let tables = self.tables();
+        let rows = tables.usage.values().filter(|stored| admitted(&stored.row));
+        let told = |Versioned { row, version }: &Versioned| StoredResponse {
+            key: row.key,
+            version: *version,
+            usage: Some(row.clone()),
+        };
+        Ok(rows.map(told).collect())
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        let mut tables = self.tables();
+        for (key, version) in versions {
+            if tables.usage.get(key).is_some_and(|stored| stored.version == *version) {
+                tables.usage.remove(key);
+            }
+        }
+        Ok(())
     }
 }
 
 /// The places of the rows that count among these: of each key the greatest, of equal ones the first.
 pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
-    let mut greatest: BTreeMap<ResponseKey, usize> = BTreeMap::new();
+    let mut greatest: HashMap<ResponseKey, usize, BuildHasherDefault<KeyHasher>> =
+        HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
     for (place, row) in rows.iter().enumerate() {
-        let known = greatest.entry(row.key).or_insert(place);
-        if row.version() > rows[*known].version() {
-            *known = place;
+        match greatest.entry(row.key) {
+            Entry::Vacant(entry) => drop(entry.insert(place)),
+            Entry::Occupied(mut known) => {
+                if row.version() > rows[*known.get()].version() {
+                    known.insert(place);
+                }
+            }
         }
     }
     let mut places: Vec<usize> = greatest.into_values().collect();
     places.sort_unstable();
     places
+}
+
+/// A key is a hash already: half of it will do.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        // The higher half: the lower one of keys that were not hashed may say little.
+        self.0 =
+            u64::try_from(key >> 64).unwrap_or(0) ^ u64::try_from(key & u128::from(u64::MAX)).unwrap_or(0);
+    }
 }
 
 /// What is stored under a key.
@@ -150,17 +213,22 @@ pub(crate) struct Stored {
     pub(crate) row: ReplacedRow,
 }
 
-/// What an upsert of `row` does where `stored` is stored under its key, and the version to write.
+/// What an upsert of `row` does where `stored` is stored under its key, and the version to write. By force a
+/// row is written unless the caller knows that it is stored as it is: the version alone does not tell, it may
+/// stand beside other fields than it was made from.
 pub(crate) fn decide(
     row: &ResponseUsage,
     stored: Option<Stored>,
     force: bool,
 ) -> (UpsertOutcome, Option<ResponseVersion>) {
-    let own = ResponseUsage { forced: 0, ..row.clone() }.version();
+    let own = match row.forced {
+        0 => row.version(),
+        _ => ResponseUsage { forced: 0, ..row.clone() }.version(),
+    };
     match stored {
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
-        Some(stored) if !force || own == stored.version => (UpsertOutcome::Unchanged, None),
+        Some(_) if !force => (UpsertOutcome::Unchanged, None),
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }
@@ -187,6 +255,9 @@ impl Tables {
         self.usage.values().map(|stored| &stored.row).filter(|row| {
             filter.time.contains(row.time)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
+                && names_admit(filter.projects.as_deref(), row, Dimension::Project)
+                && names_admit(filter.models.as_deref(), row, Dimension::Model)
+                && names_admit(filter.hosts.as_deref(), row, Dimension::Host)
         })
     }
 
@@ -236,15 +307,19 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
     metadata
 }
 
-fn name_of(row: &ResponseUsage, dimension: Dimension) -> String {
+fn names_admit(names: Option<&[String]>, row: &ResponseUsage, dimension: Dimension) -> bool {
+    names.is_none_or(|names| names.iter().any(|name| *name == name_of(row, dimension)))
+}
+
+fn name_of(row: &ResponseUsage, dimension: Dimension) -> Cow<'_, str> {
     let name = match dimension {
-        Dimension::Project => row.project.as_ref().map(ToString::to_string),
-        Dimension::Model => row.model.as_ref().map(ToString::to_string),
-        Dimension::Host => row.host.as_ref().map(ToString::to_string),
-        Dimension::Session => Some(row.session.to_string()),
-        Dimension::Day => Some(row.time.date()),
+        Dimension::Project => row.project.as_ref().map(ProjectName::as_str),
+        Dimension::Model => row.model.as_ref().map(ModelName::as_str),
+        Dimension::Host => row.host.as_ref().map(HostName::as_str),
+        Dimension::Session => Some(row.session.as_str()),
+        Dimension::Day => return Cow::Owned(row.time.date()),
     };
-    name.unwrap_or_default()
+    Cow::Borrowed(name.unwrap_or_default())
 }
 
 fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {

@@ -3,10 +3,15 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord};
+use bridge_core::{
+    BridgeError, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, TokenCounts,
+    TokenSummaryRecord,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
+use crate::stored::{StoredResponse, StoredScope};
 
 /// Keeps the usage of responses, one row a response key.
 ///
@@ -57,8 +62,20 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// Summaries of the sessions that the filter admits, by session id.
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
 
+    /// All figures of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
+    /// up to its totals.
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
+
     /// The stored responses that the filter admits, by key.
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
+
+    /// The rows of this scope as they are stored, with their versions, by key: what a proof of integrity looks
+    /// at. A row that is not readable is among them and fails nothing.
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+    /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
+    /// bridge's. A row that has another version by now stays.
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
 }
 
 /// How rows are joined into the store.
@@ -116,19 +133,25 @@ pub struct ResponseFilter {
     pub time: TimeRange,
     /// Only responses of these sessions.
     pub sessions: Option<Vec<SessionId>>,
+    /// Only responses of these projects, as breakdowns name them: empty for those that name none.
+    pub projects: Option<Vec<String>>,
+    /// Only responses of these models, as breakdowns name them.
+    pub models: Option<Vec<String>>,
+    /// Only responses read on these hosts, as breakdowns name them.
+    pub hosts: Option<Vec<String>>,
 }
 
 impl ResponseFilter {
     /// All responses of this time.
     #[must_use]
     pub fn in_time(time: TimeRange) -> Self {
-        Self { time, sessions: None }
+        Self { time, ..Self::default() }
     }
 
     /// All responses of these sessions.
     #[must_use]
     pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
-        Self { time: TimeRange::ALL, sessions: Some(sessions) }
+        Self { sessions: Some(sessions), ..Self::default() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
 use bridge_cache::{BridgeCache, CacheOptions};
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) validator: Option<AnalysisValidator>,
     pub(crate) cache: BridgeCache,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store_deadline: Duration,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: Mutex<()>,
     pub(crate) limits: Limits,
@@ -76,6 +78,7 @@ impl EnhancedTokenDatabaseBridge {
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
             kept: None,
+            store_deadline: STORE_DEADLINE,
         }
     }
 
@@ -85,10 +88,16 @@ impl EnhancedTokenDatabaseBridge {
         &self.inner.store
     }
 
-    /// How often the cache could answer.
+    /// How often the cache could answer with summaries.
     #[must_use]
     pub fn cache_figures(&self) -> bridge_cache::CacheFigures {
         self.inner.cache.figures()
+    }
+
+    /// How often the cache could answer with an analysis when nobody else could.
+    #[must_use]
+    pub fn analysis_cache_figures(&self) -> bridge_cache::CacheFigures {
+        self.inner.cache.analysis_figures()
     }
 }
 
@@ -105,7 +114,11 @@ pub struct BridgeBuilder {
     limits: Limits,
     monitoring: MonitoringOptions,
     kept: Option<Kept>,
+    store_deadline: Duration,
 }
+
+/// So long the store may take to answer where there is another way to an answer.
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl BridgeBuilder {
     /// The folders (or single files) with the transcripts. Without any, the client's usual places.
@@ -165,6 +178,13 @@ impl BridgeBuilder {
         self
     }
 
+    /// How long the store may take before
+    /// [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) asks the sources. 5 s by default.
+    pub fn store_deadline(mut self, deadline: Duration) -> Self {
+        self.store_deadline = deadline;
+        self
+    }
+
     /// The bridge.
     #[must_use]
     pub fn build(self) -> EnhancedTokenDatabaseBridge {
@@ -176,8 +196,9 @@ impl BridgeBuilder {
                 sources: self.sources,
                 analyzer: self.analyzer,
                 validator,
-                cache: BridgeCache::new(&self.cache),
+                cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,
+                store_deadline: self.store_deadline,
                 sync_turn: Mutex::new(()),
                 limits: self.limits,
                 monitoring: self.monitoring,

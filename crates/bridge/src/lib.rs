@@ -35,9 +35,13 @@ mod batch;
 mod builder;
 #[cfg(feature = "config")]
 pub mod config;
+mod dashboard;
+mod fallback;
+mod integrity;
 mod lookup;
 mod memory;
 mod monitor;
+mod processor;
 mod reading;
 mod sources;
 mod store;
@@ -52,8 +56,17 @@ pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
-pub use bridge_core::{BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis, TokenSummaryRecord};
+pub use bridge_core::{
+    AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
+    IntegrityResult, TokenSummaryRecord,
+};
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use dashboard::{
+    Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
+    Freshness, TREND_BUCKETS_MAX, TrendBucket,
+};
+pub use integrity::{IntegrityOptions, Repair};
 pub use memory::peak_memory_mib;
 pub use monitor::{Monitor, MonitoringOptions, Observation};
+pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

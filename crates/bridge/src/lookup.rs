@@ -14,6 +14,26 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// Answers come from the cache where it has one that is not stale.
     ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// let summaries = bridge.get_stored_token_summaries(None, 7, true).await?;
+    /// assert_eq!((summaries[0].session_id.as_str(), summaries[0].total_tokens), ("s", 42));
+    /// assert_eq!(summaries[0].metadata.as_ref().map(|metadata| metadata.lines), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The store cannot be reached or does not answer.

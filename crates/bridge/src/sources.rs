@@ -33,15 +33,8 @@ impl KnownFiles {
         for record in records {
             files.entry(record.path.clone()).or_default().push(record);
         }
-        let known = |records: Vec<SourceRecord>| {
-            let latest = records.iter().max_by_key(|record| record.version());
-            let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
-            KnownFile { cursor, records }
-        };
-        Self {
-            files: files.into_iter().map(|(path, records)| (path, known(records))).collect(),
-            project_names,
-        }
+        let files = files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records)));
+        Self { files: files.collect(), project_names }
     }
 
     /// What is known of the file at this path.
@@ -88,6 +81,12 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
 }
 
 impl KnownFile {
+    pub(crate) fn of_records(records: Vec<SourceRecord>) -> Self {
+        let latest = records.iter().max_by_key(|record| record.version());
+        let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
+        Self { cursor, records }
+    }
+
     /// The sessions that were found in it.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)

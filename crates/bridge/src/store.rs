@@ -27,6 +27,34 @@ impl StoreOptions {
 impl EnhancedTokenDatabaseBridge {
     /// Stores an analysis: joins its responses into the store. What is there already is not written again.
     ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let (session, time) = (SessionId::new("s")?, "2026-01-31T12:00:00Z".parse::<Timestamp>()?);
+    /// let analysis = |output| {
+    ///     let mut response = ResponseUsage::new(ResponseKey(1), session.clone(), time);
+    ///     response.counts.output = output;
+    ///     EnhancedTokenAnalysis::from_responses(AnalysisId::new("a")?, session.clone(), time, vec![response])
+    ///         .map_err(Box::<dyn std::error::Error>::from)
+    /// };
+    /// let result = bridge.store_enhanced_analysis(&analysis(900)?, &StoreOptions::default()).await?;
+    /// assert_eq!((result.records_stored, result.total_tokens), (1, 900));
+    ///
+    /// // Less is no news, unless it is forced.
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &StoreOptions::default()).await?;
+    /// assert_eq!(result.records_stored, 0);
+    /// let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &force).await?;
+    /// assert_eq!(result.records_stored, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`BridgeError::Validation`] with every violation, and then nothing of it is stored;

@@ -39,6 +39,13 @@ impl<'a> Storing<'a> {
         }
     }
 
+    /// Stores by force: rows replace greater ones.
+    pub(crate) fn forced(bridge: &'a EnhancedTokenDatabaseBridge) -> Self {
+        let mut storing = Self::new(bridge);
+        storing.upsert = storing.upsert.forced();
+        storing
+    }
+
     pub(crate) async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
         let rows = self.admit(found.rows);
         if !rows.is_empty() {

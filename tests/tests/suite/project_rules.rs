@@ -139,3 +139,20 @@ fn the_compiler_that_is_asked_for_is_the_one_in_use_or_documented() {
     let readme = fs::read_to_string(workspace::root().join("README.md")).unwrap();
     assert!(in_use || readme.contains(&format!("Rust {minor}")), "{text} is in use and {asked} asked for");
 }
+
+/// The table of the specification links to what proves it: every link leads somewhere.
+#[test]
+fn every_link_of_the_docs_leads_to_a_file() {
+    let docs = workspace::root().join("docs");
+    let mut links = 0;
+    for entry in fs::read_dir(&docs).unwrap() {
+        let page = entry.unwrap().path();
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap();
+            assert!(docs.join(target).exists(), "{}: {link}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 30, "{links}");
+}

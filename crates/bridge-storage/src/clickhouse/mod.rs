@@ -1,13 +1,16 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod dashboard;
 mod failure;
 mod options;
 mod pool;
 mod query;
 mod retention;
+mod roles;
 mod rows;
 mod schema;
 mod source_rows;
+mod stored;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
@@ -16,18 +19,21 @@ mod transport;
 mod write;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
+pub use roles::role_statements;
 
+use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
+use crate::stored::{StoredResponse, StoredScope};
 use failure::{bridge_error, timed_out};
 use schema::MigrationError;
 use tables::Tables;
@@ -148,7 +154,19 @@ impl TokenStore for ClickHouseStore {
         self.read_summaries(filter).await
     }
 
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        self.read_dashboard(filter).await
+    }
+
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         self.read_responses(filter).await
+    }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        self.read_stored(scope).await
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.remove_rows(versions).await
     }
 }

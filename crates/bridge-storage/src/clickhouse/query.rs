@@ -6,7 +6,7 @@ use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts,
 use serde::Deserialize;
 
 use super::ClickHouseStore;
-use super::rows::{USAGE_COLUMNS, UsageRow};
+use super::rows::{StoredUsage, USAGE_COLUMNS};
 use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
@@ -56,16 +56,27 @@ fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
                 sum(input_tokens) AS i, sum(output_tokens) AS o, sum(cache_creation_tokens) AS c,
                 sum(cache_read_tokens) AS r
             FROM token_usage FINAL {conditions} {rest})",
-        conditions = conditions(filter),
+        conditions = where_clause(&conditions(filter)),
     )
 }
 
 /// The conditions of a filter, with a `?` for each value that [`bind`] gives.
-fn conditions(filter: &ResponseFilter) -> String {
+pub(super) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
     let mut conditions = time_conditions(&filter.time);
-    if filter.sessions.is_some() {
-        conditions.push("session_id IN ?");
-    }
+    let mut names = |names: Option<usize>, condition| match names {
+        None => {}
+        // An empty list is no SQL, and admits nothing.
+        Some(0) => conditions.push("false"),
+        Some(_) => conditions.push(condition),
+    };
+    names(filter.sessions.as_ref().map(Vec::len), "session_id IN ?");
+    names(filter.projects.as_ref().map(Vec::len), "project IN ?");
+    names(filter.models.as_ref().map(Vec::len), "model IN ?");
+    names(filter.hosts.as_ref().map(Vec::len), "host IN ?");
+    conditions
+}
+
+fn where_clause(conditions: &[&str]) -> String {
     if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) }
 }
 
@@ -80,14 +91,22 @@ fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
     conditions
 }
 
-fn bind(mut query: Query, time: &TimeRange, sessions: Option<&Vec<SessionId>>) -> Query {
-    for end in [time.start, time.end].into_iter().flatten() {
-        query = query.bind(end.as_millis());
+/// Gives the values for the [`conditions`], in their order.
+pub(super) fn bind(query: Query, filter: &ResponseFilter) -> Query {
+    fn names<'a>(query: Query, names: impl Iterator<Item = &'a str>) -> Query {
+        let names: Vec<_> = names.collect();
+        if names.is_empty() { query } else { query.bind(names) }
     }
-    match sessions {
-        Some(sessions) => query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()),
-        None => query,
+    let mut query = bind_time(query, &filter.time);
+    query = names(query, filter.sessions.iter().flatten().map(SessionId::as_str));
+    for list in [&filter.projects, &filter.models, &filter.hosts] {
+        query = names(query, list.iter().flatten().map(String::as_str));
     }
+    query
+}
+
+fn bind_time(query: Query, time: &TimeRange) -> Query {
+    [time.start, time.end].into_iter().flatten().fold(query, |query, end| query.bind(end.as_millis()))
 }
 
 impl ClickHouseStore {
@@ -121,11 +140,7 @@ impl ClickHouseStore {
         query: &str,
         filter: &ResponseFilter,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<TotalsRow> =
-            self.read(operation, query, &filter.time, filter.sessions.as_ref()).await?;
+        let rows: Vec<TotalsRow> = self.read(operation, query, filter).await?;
         Ok(rows.into_iter().map(BreakdownRow::from).collect())
     }
 
@@ -152,8 +167,9 @@ impl ClickHouseStore {
             if outer.is_empty() { String::new() } else { format!("WHERE {}", outer.join(" AND ")) };
         let query =
             format!("SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id");
-        let rows: Vec<SummaryRow> =
-            self.read("read summaries", &query, &filter.active, filter.sessions.as_ref()).await?;
+        let mut values = ResponseFilter::in_time(filter.active);
+        values.sessions.clone_from(&filter.sessions);
+        let rows: Vec<SummaryRow> = self.read("read summaries", &query, &values).await?;
         rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
     }
 
@@ -161,14 +177,10 @@ impl ClickHouseStore {
         &self,
         filter: &ResponseFilter,
     ) -> Result<Vec<ResponseUsage>, BridgeError> {
-        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
-        }
-        let conditions = conditions(filter);
+        let conditions = where_clause(&conditions(filter));
         let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {conditions} ORDER BY key");
-        let rows: Vec<UsageRow> =
-            self.read("read responses", &query, &filter.time, filter.sessions.as_ref()).await?;
-        rows.into_iter().map(UsageRow::into_response).collect()
+        let rows: Vec<StoredUsage> = self.read("read responses", &query, filter).await?;
+        rows.into_iter().map(StoredUsage::into_response).collect()
     }
 
     pub(super) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
@@ -189,7 +201,10 @@ impl ClickHouseStore {
                 if let Some(host) = &filter.host {
                     query = query.bind(host.as_str());
                 }
-                bind(query, &TimeRange::ALL, filter.sessions.as_ref()).fetch_all().await
+                if let Some(sessions) = &filter.sessions {
+                    query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());
+                }
+                query.fetch_all().await
             })
             .await?;
         rows.into_iter().map(SourceRow::into_record).collect()
@@ -199,15 +214,14 @@ impl ClickHouseStore {
         &self,
         operation: &'static str,
         query: &str,
-        time: &TimeRange,
-        sessions: Option<&Vec<SessionId>>,
+        filter: &ResponseFilter,
     ) -> Result<Vec<T>, BridgeError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
         self.call(operation, |tables| async move {
             let query = tables.query(query);
-            bind(query, time, sessions).fetch_all::<T>().await
+            bind(query, filter).fetch_all::<T>().await
         })
         .await
     }

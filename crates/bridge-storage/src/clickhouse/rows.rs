@@ -12,31 +12,50 @@ use serde_repr::{Deserialize_repr, Serialize_repr};
 use super::failure::corrupt;
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
+use crate::stored::StoredResponse;
 
-/// A row of `token_usage`, without the time of storing, which the database sets.
-#[derive(Debug, Clone, Row, Serialize, Deserialize)]
-pub(crate) struct UsageRow {
-    key: u128,
-    session_id: String,
-    time: i64,
-    model: String,
-    project: String,
-    host: String,
-    agent: String,
-    service_tier: String,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_creation_tokens: u64,
-    cache_read_tokens: u64,
-    cache_creation_5m_tokens: u64,
-    cache_creation_1h_tokens: u64,
-    finished: bool,
-    sidechain: bool,
-    nested: bool,
-    forked: bool,
-    origin: StoredOrigin,
-    version: UInt256,
-    run_id: u128,
+/// A row of `token_usage`, without the time of storing, which the database sets: with texts that are borrowed where
+/// it is written, and owned where it is read.
+macro_rules! usage_row {
+    ($(#[$meta:meta])* $name:ident $(<$life:lifetime>)?, $text:ty) => {
+        $(#[$meta])*
+        pub(crate) struct $name $(<$life>)? {
+            key: u128,
+            session_id: $text,
+            time: i64,
+            model: $text,
+            project: $text,
+            host: $text,
+            agent: $text,
+            service_tier: $text,
+            input_tokens: u64,
+            output_tokens: u64,
+            cache_creation_tokens: u64,
+            cache_read_tokens: u64,
+            cache_creation_5m_tokens: u64,
+            cache_creation_1h_tokens: u64,
+            finished: bool,
+            sidechain: bool,
+            nested: bool,
+            forked: bool,
+            origin: StoredOrigin,
+            version: UInt256,
+            run_id: u128,
+        }
+    };
+}
+
+usage_row! {
+    /// A row that is written.
+    #[derive(Debug, Row, Serialize)]
+    UsageRow<'a>, &'a str
+}
+
+usage_row! {
+    /// A row that was read.
+    #[derive(Debug, Row, Deserialize)]
+    #[allow(dead_code, reason = "the run's id stands among the columns and says nothing to a reader")]
+    StoredUsage, String
 }
 
 /// The columns of [`UsageRow`].
@@ -58,18 +77,18 @@ enum StoredOrigin {
 #[derive(Debug, Row, Deserialize)]
 pub(crate) struct StoredRow {
     key: u128,
-    latest: UInt256,
-    session: String,
+    version: UInt256,
+    session_id: String,
     tokens: u64,
 }
 
 impl StoredRow {
     pub(crate) fn into_stored(self) -> Result<(ResponseKey, Stored), BridgeError> {
         let key = ResponseKey(self.key);
-        let session = SessionId::new(self.session)
+        let session = SessionId::new(self.session_id)
             .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
         let row = ReplacedRow { session, tokens: self.tokens };
-        Ok((key, Stored { version: response_version(self.latest), row }))
+        Ok((key, Stored { version: response_version(self.version), row }))
     }
 }
 
@@ -77,14 +96,14 @@ fn response_version(version: UInt256) -> ResponseVersion {
     ResponseVersion::from_le_bytes(version.to_le_bytes())
 }
 
-impl UsageRow {
-    pub(crate) fn new(row: &ResponseUsage, version: ResponseVersion, run_id: u128) -> Self {
-        fn text<T: AsRef<str>>(name: Option<&T>) -> String {
-            name.map(|name| name.as_ref().to_owned()).unwrap_or_default()
+impl<'a> UsageRow<'a> {
+    pub(crate) fn new(row: &'a ResponseUsage, version: ResponseVersion, run_id: u128) -> Self {
+        fn text<T: AsRef<str>>(name: Option<&T>) -> &str {
+            name.map(AsRef::as_ref).unwrap_or_default()
         }
         Self {
             key: row.key.0,
-            session_id: row.session.as_str().to_owned(),
+            session_id: row.session.as_str(),
             time: row.time.as_millis(),
             model: text(row.model.as_ref()),
             project: text(row.project.as_ref()),
@@ -111,6 +130,14 @@ impl UsageRow {
             version: UInt256::from_le_bytes(version.to_le_bytes()),
             run_id,
         }
+    }
+}
+
+impl StoredUsage {
+    /// The row as it is stored, readable or not.
+    pub(crate) fn into_stored(self) -> StoredResponse {
+        let (key, version) = (ResponseKey(self.key), response_version(self.version));
+        StoredResponse { key, version, usage: self.into_response().ok() }
     }
 
     /// The response that the row was written for.

@@ -116,6 +116,11 @@ impl Tables {
         self.database.insert(&self.prefix.name(table)).await
     }
 
+    /// A statement with the names that the tables have in the database.
+    pub(crate) fn named<'a>(&self, sql: &'a str) -> Cow<'a, str> {
+        self.prefix.sql(sql)
+    }
+
     /// The table's name in the database.
     pub(crate) fn name(&self, table: &str) -> String {
         self.prefix.name(table)

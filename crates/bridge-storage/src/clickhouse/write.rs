@@ -3,19 +3,51 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use ::clickhouse::query::Query;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage};
 
 use super::ClickHouseStore;
-use super::rows::{StoredRow, USAGE_COLUMNS, UsageRow};
+use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::source_rows::SourceRow;
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
+use crate::stored::StoredResponse;
 
-/// The keys of a look-up as a table: they travel as one text of hexadecimal digits, which the database
-/// parses at the speed of a copy (a list of numbers would be parsed one expression each).
-const KEYS: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
+/// The keys of a look-up.
+struct Keys {
+    sql: String,
+    packed: Option<String>,
+}
+
+/// So many keys are listed one by one, which is planned faster than a table of them.
+const LISTED_MAX: usize = 32;
+
+/// More travel as one text of hexadecimal digits, which the database parses at the speed of a copy (a list of
+/// numbers would be parsed one expression each).
+pub(super) const PACKED: &str = "(SELECT reinterpretAsUInt128(substring(packed, number * 16 + 1, 16)) AS key FROM \
      (SELECT unhex(?) AS packed, arrayJoin(range(intDiv(length(packed), 16))) AS number))";
+
+impl Keys {
+    fn of(rows: &[ResponseUsage], places: &[usize]) -> Self {
+        if places.len() > LISTED_MAX {
+            return Self {
+                sql: PACKED.to_owned(),
+                packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
+            };
+        }
+        let listed: Vec<String> =
+            places.iter().map(|place| format!("toUInt128('{}')", rows[*place].key.0)).collect();
+        Self { sql: format!("({})", listed.join(", ")), packed: None }
+    }
+
+    fn bind(&self, query: Query) -> Query {
+        match &self.packed {
+            Some(packed) => query.bind(packed),
+            None => query,
+        }
+    }
+}
 
 impl ClickHouseStore {
     pub(super) async fn upsert_rows(
@@ -40,12 +72,12 @@ impl ClickHouseStore {
         Ok(outcomes)
     }
 
-    async fn insert_usage(&self, writes: &[UsageRow]) -> Result<(), BridgeError> {
+    async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
         if writes.is_empty() {
             return Ok(());
         }
         self.call("store responses", |tables| async move {
-            let mut insert = tables.insert::<UsageRow>("token_usage").await?;
+            let mut insert = tables.insert::<UsageRow<'_>>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
             }
@@ -75,18 +107,26 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let packed = &packed_keys(rows, places);
+        let keys = &Keys::of(rows, places);
         let query = &format!(
-            "SELECT key, max(version) AS latest, argMax(session_id, version) AS session, argMax(input_tokens + \
-             output_tokens + cache_creation_tokens + cache_read_tokens, version) AS tokens \
-             FROM token_usage WHERE key IN {KEYS} GROUP BY key"
+            "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
+             + cache_read_tokens AS tokens FROM token_usage WHERE key IN {}",
+            keys.sql
         );
-        let stored: Vec<StoredRow> =
+        let found: Vec<StoredRow> =
             self.call("look up responses", |tables| async move {
-                tables.query(query).bind(packed).fetch_all().await
+                keys.bind(tables.query(query)).fetch_all().await
             })
             .await?;
-        stored.into_iter().map(StoredRow::into_stored).collect()
+        // Versions that are not merged yet all come; the greatest is what is stored.
+        let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
+        for row in found {
+            let (key, row) = row.into_stored()?;
+            if stored.get(&key).is_none_or(|known| known.version < row.version) {
+                stored.insert(key, row);
+            }
+        }
+        Ok(stored)
     }
 
     /// The stored rows themselves: by force only what differs is replaced.
@@ -94,27 +134,29 @@ impl ClickHouseStore {
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
-    ) -> Result<HashMap<ResponseKey, ResponseUsage>, BridgeError> {
-        let packed = &packed_keys(rows, places);
-        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {KEYS}");
-        let stored: Vec<UsageRow> =
+    ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
+        let keys = &Keys::of(rows, places);
+        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
+        let stored: Vec<StoredUsage> =
             self.call("look up responses", |tables| async move {
-                tables.query(query).bind(packed).fetch_all().await
+                keys.bind(tables.query(query)).fetch_all().await
             })
             .await?;
-        stored.into_iter().map(|row| row.into_response().map(|row| (row.key, row))).collect()
+        Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }
 }
 
-fn is_same(row: &ResponseUsage, stored: &ResponseUsage) -> bool {
-    ResponseUsage { forced: stored.forced, ..row.clone() } == *stored
+/// A row whose version does not vouch for it is not the same, whatever it says.
+fn is_same(row: &ResponseUsage, stored: &StoredResponse) -> bool {
+    let same = |usage: &ResponseUsage| ResponseUsage { forced: usage.forced, ..row.clone() } == *usage;
+    stored.usage.as_ref().is_some_and(same) && stored.is_intact()
 }
 
-fn packed_keys(rows: &[ResponseUsage], places: &[usize]) -> String {
-    let mut packed = String::with_capacity(places.len() * 32);
-    for place in places {
+pub(super) fn packed_keys(keys: impl Iterator<Item = ResponseKey>) -> String {
+    let mut packed = String::with_capacity(keys.size_hint().0 * 32);
+    for key in keys {
         // Little-endian, as the database reinterprets bytes.
-        write!(packed, "{:032x}", rows[*place].key.0.swap_bytes()).expect("a string takes every text");
+        write!(packed, "{:032x}", key.0.swap_bytes()).expect("a string takes every text");
     }
     packed
 }

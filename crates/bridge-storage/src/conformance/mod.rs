@@ -15,9 +15,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod dashboard;
 mod reading;
 mod sequences;
 mod sources;
+mod stored;
 mod writing;
 
 use bridge_core::strategy::response_usage;
@@ -25,9 +27,11 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use dashboard::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
+pub use stored::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that gives an empty, migrated store.
@@ -50,7 +54,15 @@ macro_rules! conformance_tests {
             the_latest_record_of_a_source_stays
             records_of_sources_come_back
             summaries_join_responses_and_sources
+            stored_rows_come_with_versions_that_vouch_for_them
+            exactly_the_named_versions_are_removed
             any_sequence_gives_what_the_model_gives
+            an_empty_store_has_an_empty_dashboard
+            breakdowns_of_a_dashboard_are_sorted_and_paged
+            steps_of_a_trend_begin_inside
+            the_receipt_of_a_store_adds_up
+            any_dashboard_is_what_the_model_gives
+            figures_agree_while_writers_write
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -2,7 +2,7 @@
 
 use bridge_core::ResponseUsage;
 use bridge_core::strategy::response_usage;
-use bridge_storage::{Dimension, InMemoryStore, ResponseFilter, TokenStore, UpsertOptions};
+use bridge_storage::{DashboardFilter, Dimension, InMemoryStore, ResponseFilter, TokenStore, UpsertOptions};
 use bridge_testkit::engine::TestDatabase;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -41,6 +41,8 @@ async fn duplicates_and_merges_change_no_read() {
         }
         assert_eq!(store.responses(&all).await.unwrap(), expected);
         assert_eq!(store.totals(&all).await.unwrap(), model.totals(&all).await.unwrap());
+        let dashboard = DashboardFilter::default();
+        assert_eq!(store.dashboard(&dashboard).await.unwrap(), model.dashboard(&dashboard).await.unwrap());
         let days = store.breakdown(Dimension::Day, &all, None).await.unwrap();
         assert_eq!(days, model.breakdown(Dimension::Day, &all, None).await.unwrap());
     }

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod backfill;
+mod dashboard;
+mod fallback;
+mod integrity;
 mod lookup;
+mod processor;
 mod store;
 
 use std::path::Path;

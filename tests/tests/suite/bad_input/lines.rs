@@ -7,7 +7,7 @@ use std::path::Path;
 use super::sources::{GOOD_LINE, GOOD_TOKENS, dry_run};
 use bridge_tests::program::backfill;
 
-const LINE_BYTES: u64 = 200_000_000;
+const LINE_BYTES: u64 = 1_000_000_000;
 
 #[test]
 fn damaged_lines_are_counted_apart_and_the_rest_is_counted() {
@@ -27,7 +27,7 @@ fn damaged_lines_are_counted_apart_and_the_rest_is_counted() {
     assert!(table.stdout.contains("3 bad lines") && table.stdout.contains("1 pending lines"), "{table:?}");
 }
 
-/// A file with a line of 200 MB (a hole in its middle takes no room) between two good ones.
+/// A file with a line of 1 GB (a hole in its middle takes no room) between two good ones.
 fn write_huge_line(path: &Path) {
     let mut file = File::create(path).unwrap();
     write!(file, "{GOOD_LINE}\n{{\"type\":\"user\",\"message\":{{\"content\":\"").unwrap();
@@ -36,7 +36,7 @@ fn write_huge_line(path: &Path) {
 }
 
 #[test]
-fn a_line_of_200_mb_is_reported_and_never_held_in_memory() {
+fn a_line_of_a_gigabyte_is_reported_and_never_held_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     write_huge_line(&folder.path().join("s.jsonl"));
     let done = dry_run([folder.path()]);

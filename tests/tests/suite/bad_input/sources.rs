@@ -95,6 +95,26 @@ fn what_is_no_file_is_not_waited_for() {
     assert_eq!((done.code, &done.json()["total_tokens"]), (Some(0), &GOOD_TOKENS.into()), "{done:?}");
 }
 
+/// Under 256 bytes a file, for its path and its response, beside what a small history takes.
+#[test]
+fn a_hundred_thousand_files_take_memory_for_their_paths_only() {
+    const FILES: u64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..FILES {
+        let below = folder.path().join((number / 1000).to_string());
+        fs::create_dir_all(&below).unwrap();
+        let line = GOOD_LINE.replace("msg_01", &format!("msg_{number:06}"));
+        fs::write(below.join(format!("{number}.jsonl")), line + "\n").unwrap();
+    }
+    let done = dry_run([folder.path()]);
+    let json = done.json();
+    assert_eq!((&json["files"], &json["responses"]), (&FILES.into(), &FILES.into()));
+    if cfg!(target_os = "linux") {
+        let peak = done.peak_memory_bytes;
+        assert!((1 << 20..(16 << 20) + 256 * FILES).contains(&peak), "{peak} bytes");
+    }
+}
+
 #[test]
 fn a_folder_without_transcripts_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseUsage, TokenSummaryRecord};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 use bridge_storage::{
-    BreakdownRow, Dimension, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoreTotals,
-    SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
+    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -79,7 +80,19 @@ impl TokenStore for Forgetful {
         self.store.summaries(filter).await
     }
 
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+        self.store.dashboard(filter).await
+    }
+
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         self.store.responses(filter).await
+    }
+
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        self.store.stored(scope).await
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.store.remove(versions).await
     }
 }

@@ -1,0 +1,348 @@
+//! What a proof of integrity reports: the store against a live analysis of the sources, by response key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
+
+/// How a stored response differs from what a live analysis of all sources says of it.
+///
+/// The store must hold the greatest snapshot ever read, and its sources may be rewritten or deleted. So a
+/// store that says *less* is wrong, and one that says *more* is not, as long as the row is one that the
+/// bridge wrote: the version of a row vouches for its fields
+/// ([`ResponseVersion::vouches_for`](crate::ResponseVersion::vouches_for)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DifferenceKind {
+    /// The sources hold it and the store does not. An error.
+    Missing,
+    /// The sources hold a greater snapshot than the store: it grew, or a copy that counts more names another
+    /// session or host. An error.
+    Behind,
+    /// The stored row is not one that the bridge wrote: its fields or its version were changed. An error,
+    /// whatever the tolerance, also where no source tells what it was.
+    Damaged,
+    /// The store holds it under a second key, which no source knows: its tokens are counted twice. An error.
+    Doubled,
+    /// The store holds a greater snapshot than the sources, which were rewritten since. History, no error.
+    Ahead,
+    /// The stored row was put there by a forced update and is less than what the sources say. Meant so, no error.
+    Corrected,
+    /// No source holds it any more (or another machine's does). History, no error.
+    OnlyStored,
+}
+
+impl DifferenceKind {
+    /// All kinds, errors first.
+    pub const ALL: [Self; 7] = [
+        Self::Missing,
+        Self::Behind,
+        Self::Damaged,
+        Self::Doubled,
+        Self::Ahead,
+        Self::Corrected,
+        Self::OnlyStored,
+    ];
+
+    /// Whether a store with this difference is not what it must be.
+    #[must_use]
+    pub fn is_error(self) -> bool {
+        matches!(self, Self::Missing | Self::Behind | Self::Damaged | Self::Doubled)
+    }
+
+    /// The name, as it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Behind => "behind",
+            Self::Damaged => "damaged",
+            Self::Doubled => "doubled",
+            Self::Ahead => "ahead",
+            Self::Corrected => "corrected",
+            Self::OnlyStored => "only_stored",
+        }
+    }
+}
+
+impl fmt::Display for DifferenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One response of which store and sources say different things.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IntegrityDifference {
+    /// The response.
+    pub key: ResponseKey,
+    /// How it differs.
+    pub kind: DifferenceKind,
+    /// What the store says; `None` where it says nothing or nothing readable.
+    pub stored: Option<ResponseUsage>,
+    /// What the sources say, if they know it.
+    pub live: Option<ResponseUsage>,
+    /// What a repair did about it.
+    pub repaired: Option<RepairAction>,
+}
+
+impl IntegrityDifference {
+    /// A difference that nobody has repaired yet.
+    #[must_use]
+    pub fn new(
+        key: ResponseKey,
+        kind: DifferenceKind,
+        stored: Option<ResponseUsage>,
+        live: Option<ResponseUsage>,
+    ) -> Self {
+        Self { key, kind, stored, live, repaired: None }
+    }
+
+    /// Whether store and sources book the response on different sessions.
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        matches!((&self.stored, &self.live), (Some(stored), Some(live)) if stored.session != live.session)
+    }
+
+    /// The tokens that differ: counter by counter where only the counters do, else all of the response, for
+    /// then they are booked in the wrong place.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        let (Some(stored), Some(live)) = (&self.stored, &self.live) else {
+            return [&self.stored, &self.live].into_iter().flatten().map(|row| row.counts.total()).sum();
+        };
+        let counts = live.counts;
+        if (ResponseUsage { counts, forced: live.forced, ..stored.clone() }) == *live {
+            distance(stored.counts, live.counts)
+        } else {
+            stored.counts.total().max(live.counts.total())
+        }
+    }
+}
+
+fn distance(a: TokenCounts, b: TokenCounts) -> u64 {
+    let pairs = [
+        (a.input, b.input),
+        (a.output, b.output),
+        (a.cache_creation, b.cache_creation),
+        (a.cache_read, b.cache_read),
+    ];
+    pairs.iter().fold(0, |sum: u64, (a, b)| sum.saturating_add(a.abs_diff(*b)))
+}
+
+/// Responses of one kind, counted in full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrityTally {
+    /// Responses.
+    pub responses: u64,
+    /// Their tokens in the store.
+    pub stored_tokens: u64,
+    /// Their tokens in the sources.
+    pub live_tokens: u64,
+    /// The tokens that differ ([`IntegrityDifference::tokens`]).
+    pub differing_tokens: u64,
+}
+
+impl std::ops::AddAssign for IntegrityTally {
+    fn add_assign(&mut self, other: Self) {
+        self.responses += other.responses;
+        self.stored_tokens = self.stored_tokens.saturating_add(other.stored_tokens);
+        self.live_tokens = self.live_tokens.saturating_add(other.live_tokens);
+        self.differing_tokens = self.differing_tokens.saturating_add(other.differing_tokens);
+    }
+}
+
+/// What a repair did about a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RepairAction {
+    /// What the sources say was stored by the normal join, where the row was damaged in its place.
+    Restored,
+    /// What the sources say replaced the stored row by force.
+    Forced,
+    /// The row was removed.
+    Removed,
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RepairReport {
+    /// Responses stored again by the normal join.
+    pub restored: u64,
+    /// Responses replaced by force.
+    pub forced: u64,
+    /// Rows removed.
+    pub removed: u64,
+    /// Errors that are still there, by a comparison after the repair.
+    pub remaining: u64,
+}
+
+/// Result of comparing the store with a live analysis of all sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
+#[non_exhaustive]
+pub struct IntegrityResult {
+    /// The session that was looked at; `None` for the whole store.
+    pub session_id: Option<SessionId>,
+    /// Whether the store is what it must be, as it was found: no row is damaged, and the share of tokens that
+    /// differ by an error is within the tolerance (0 admits no error at all, not of a response worth nothing either).
+    /// Where a source could not be read nothing is proved, and nothing passes.
+    pub passed: bool,
+    /// The tolerance asked for.
+    pub tolerance: f64,
+    /// Responses that store or sources know.
+    pub compared: u64,
+    /// Of those, responses of which both say the same.
+    pub equal: u64,
+    /// The other ones by kind, counted in full. A kind that was not met is not there.
+    pub tallies: BTreeMap<DifferenceKind, IntegrityTally>,
+    /// The differences themselves: of each kind the first so many by key, as the options limit it.
+    pub differences: Vec<IntegrityDifference>,
+    /// Of all differences, responses that store and sources book on different sessions.
+    pub moved: u64,
+    /// Tokens in the store (of the session, if one was looked at).
+    pub stored_tokens: u64,
+    /// Tokens in the sources (of the session, if one was looked at).
+    pub live_tokens: u64,
+    /// What was repaired, if that was asked for.
+    pub repair: Option<RepairReport>,
+    /// Sources that could not be read: what they hold may stand under `only_stored` or `ahead`. And what a repair
+    /// did not store because it is not valid.
+    pub errors: Vec<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl IntegrityResult {
+    /// A result of nothing compared yet.
+    pub fn new(session_id: Option<SessionId>, tolerance: f64) -> Self {
+        Self {
+            session_id,
+            passed: true,
+            tolerance,
+            compared: 0,
+            equal: 0,
+            tallies: BTreeMap::new(),
+            differences: Vec::new(),
+            moved: 0,
+            stored_tokens: 0,
+            live_tokens: 0,
+            repair: None,
+            errors: Vec::new(),
+            duration: Duration::ZERO,
+        }
+    }
+
+    /// The responses of one kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: DifferenceKind) -> IntegrityTally {
+        self.tallies.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// The responses that the store lacks.
+    #[must_use]
+    pub fn missing(&self) -> IntegrityTally {
+        self.of_kind(DifferenceKind::Missing)
+    }
+
+    /// The responses that only the store has, and rightly so.
+    #[must_use]
+    pub fn only_stored(&self) -> IntegrityTally {
+        self.of_kind(DifferenceKind::OnlyStored)
+    }
+
+    /// The responses of which the store says something else than the sources, or something that the bridge
+    /// did not write.
+    #[must_use]
+    pub fn differing(&self) -> IntegrityTally {
+        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled};
+        self.sum([Behind, Damaged, Doubled, Ahead, Corrected])
+    }
+
+    /// All differences that are errors.
+    #[must_use]
+    pub fn erroneous(&self) -> IntegrityTally {
+        self.sum(DifferenceKind::ALL.into_iter().filter(|kind| kind.is_error()))
+    }
+
+    /// The share of tokens that differ by an error, of the greater of both totals: 0 to 1.
+    #[must_use]
+    pub fn error_share(&self) -> f64 {
+        let differing = self.erroneous().differing_tokens;
+        let whole = self.stored_tokens.max(self.live_tokens).max(differing);
+        if whole == 0 { 0.0 } else { differing as f64 / whole as f64 }
+    }
+
+    /// Whether what was found so far passes; see [`passed`](Self::passed).
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        let none_damaged = self.of_kind(DifferenceKind::Damaged).responses == 0;
+        let no_error = self.erroneous().responses == 0;
+        self.errors.is_empty()
+            && none_damaged
+            && (no_error || self.tolerance > 0.0 && self.error_share() <= self.tolerance)
+    }
+
+    fn sum(&self, kinds: impl IntoIterator<Item = DifferenceKind>) -> IntegrityTally {
+        let mut sum = IntegrityTally::default();
+        kinds.into_iter().for_each(|kind| sum += self.of_kind(kind));
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProjectName, Timestamp};
+
+    fn row(output: u64) -> ResponseUsage {
+        let session = SessionId::new("s").unwrap();
+        let mut row = ResponseUsage::new(ResponseKey(1), session, Timestamp::MIN);
+        row.counts = TokenCounts { output, ..TokenCounts::ZERO };
+        row
+    }
+
+    fn difference(stored: ResponseUsage, live: ResponseUsage) -> IntegrityDifference {
+        IntegrityDifference::new(ResponseKey(1), DifferenceKind::Behind, Some(stored), Some(live))
+    }
+
+    #[test]
+    fn counters_differ_by_their_distance_and_places_by_all_tokens() {
+        assert_eq!(difference(row(90), row(100)).tokens(), 10);
+        let elsewhere = ResponseUsage { project: ProjectName::new("p").ok(), ..row(100) };
+        assert_eq!(difference(row(90), elsewhere).tokens(), 100);
+        let mut moved = row(7);
+        moved.session = SessionId::new("t").unwrap();
+        assert_eq!(
+            (difference(row(7), moved.clone()).tokens(), difference(row(7), moved).is_moved()),
+            (7, true)
+        );
+    }
+
+    #[test]
+    fn errors_within_the_tolerance_pass_and_damage_never_does() {
+        let found = |kind, tolerance| {
+            let mut result = IntegrityResult::new(None, tolerance);
+            (result.stored_tokens, result.live_tokens) = (990, 1000);
+            let tally = IntegrityTally { responses: 1, differing_tokens: 10, ..IntegrityTally::default() };
+            result.tallies.insert(kind, tally);
+            result.passes()
+        };
+        assert!(found(DifferenceKind::Missing, 0.01));
+        assert!(!found(DifferenceKind::Missing, 0.009) && !found(DifferenceKind::Missing, 0.0));
+        assert!(!found(DifferenceKind::Damaged, 1.0));
+        for kind in DifferenceKind::ALL.into_iter().filter(|kind| !kind.is_error()) {
+            assert!(found(kind, 0.0));
+        }
+        let mut unread = IntegrityResult::new(None, 1.0);
+        unread.errors.push("a source".to_owned());
+        assert!(!unread.passes());
+    }
+}

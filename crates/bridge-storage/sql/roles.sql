@@ -1,0 +1,35 @@
+-- The three roles of the bridge, each with no more than it needs. For a database of the name `bridge`:
+--
+--     clickhouse-client --queries-file roles.sql
+--
+-- or for any database, by a user who may create roles and grant these rights: ClickHouseStore::create_roles.
+-- May be run again. Needs a server: the embedded engine keeps its users in a file and knows no SQL-made roles.
+--
+-- Then give the roles to users, whose passwords are none of the bridge's business:
+--
+--     CREATE USER dashboard IDENTIFIED BY '…' DEFAULT ROLE bridge_dashboard;
+--     GRANT bridge_dashboard TO dashboard;
+
+-- Stores and reads: backfill, sync, look-ups. Cannot change or remove what is stored, nor the schema: of a
+-- wrong row it can only write a greater version.
+CREATE ROLE IF NOT EXISTS bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.token_usage TO bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.source_files TO bridge_writer;
+GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
+GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
+
+-- Reads figures. May choose settings of its queries (readonly = 2), such as a limit of time, and no more.
+CREATE ROLE IF NOT EXISTS bridge_dashboard SETTINGS readonly = 2;
+GRANT SELECT ON `bridge`.token_usage TO bridge_dashboard;
+GRANT SELECT ON `bridge`.source_files TO bridge_dashboard;
+GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
+
+-- Creates and migrates the schema, and does what the others may. Of this database alone: it can neither make
+-- users nor read other databases, files or addresses.
+CREATE ROLE IF NOT EXISTS bridge_administrator;
+GRANT SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE ON `bridge`.* TO bridge_administrator;
+GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON `bridge`.* TO bridge_administrator;
+GRANT TABLE ENGINE ON Atomic TO bridge_administrator;
+GRANT TABLE ENGINE ON MergeTree TO bridge_administrator;
+GRANT TABLE ENGINE ON ReplacingMergeTree TO bridge_administrator;
+GRANT TABLE ENGINE ON View TO bridge_administrator;

@@ -1,0 +1,293 @@
+//! A dashboard's figures: one statement, one pass over the responses.
+//!
+//! All figures come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
+//! it by session, project, model, host and step of the trend at once. Nothing is added up from a second read,
+//! so a writer cannot come between two figures. What was read of the source files is joined to the sessions.
+
+use ::clickhouse::Row;
+use bridge_core::{BridgeError, InvalidTimestamp, ReceiptLine, StoreReceipt, Timestamp, TokenCounts};
+use serde::Deserialize;
+
+use super::ClickHouseStore;
+use super::failure::corrupt;
+use super::query::{bind, conditions};
+use crate::dashboard::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    TrendSums, UsageSums,
+};
+
+const OPERATION: &str = "read a dashboard";
+const TOKENS: &str = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens";
+const NEVER: &str = "toInt64(9223372036854775807)";
+
+const SESSION: u8 = 1;
+const PROJECT: u8 = 2;
+const MODEL: u8 = 3;
+const HOST: u8 = 4;
+const STEP: u8 = 5;
+
+/// A row of the answer: of a breakdown (`rank` from 1 on) or a step of the trend.
+#[derive(Debug, Row, Deserialize)]
+struct FigureRow {
+    kind: u8,
+    name: String,
+    start: i64,
+    rank: u64,
+    responses: u64,
+    responses_worth_tokens: u64,
+    unfinished_responses: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_tokens: u64,
+    cache_read_tokens: u64,
+    first_time: i64,
+    last_time: i64,
+    // The same for all rows of a kind.
+    groups: u64,
+    stored: u64,
+    stored_tokens: u64,
+    read_snapshots: u64,
+    read_tokens: u64,
+    kept: u64,
+    kept_tokens: u64,
+    last_sync: i64,
+}
+
+/// The statement. The inner names are short, and differ from the columns', which they would otherwise stand for.
+fn statement(filter: &DashboardFilter) -> String {
+    let kinds = [
+        (SESSION, &filter.sessions),
+        (PROJECT, &filter.projects),
+        (MODEL, &filter.models),
+        (HOST, &filter.hosts),
+    ];
+    let of_kind = |expression: fn(&GroupPage) -> String, other: &str| {
+        let cases = kinds.iter().map(|(kind, page)| format!("kind = {kind}, {}", expression(page)));
+        format!("multiIf({}, {other})", cases.collect::<Vec<_>>().join(", "))
+    };
+    let key = of_kind(key, "0");
+    let name_down = of_kind(|page| is_by_name_down(page).to_string(), "false");
+    let listed = kinds.iter().map(|(kind, page)| {
+        let (first, last) = (u64::from(page.offset) + 1, u64::from(page.offset) + u64::from(page.limit));
+        format!("kind = {kind} AND rank BETWEEN {first} AND {last}")
+    });
+    let listed = listed.collect::<Vec<_>>().join(" OR ");
+    format!(
+        "SELECT kind, name, start, rank, n AS responses, w AS responses_worth_tokens, u AS unfinished_responses,
+            i AS input_tokens, o AS output_tokens, c AS cache_creation_tokens, r AS cache_read_tokens,
+            f AS first_time, l AS last_time, groups, stored, stored_tokens, read_snapshots, read_tokens,
+            kept, kept_tokens, last_sync
+        FROM (
+            SELECT *, row_number() OVER (PARTITION BY kind ORDER BY n = 0, {key},
+                    if({name_down}, '', name), if({name_down}, name, '') DESC) AS rank,
+                countIf(n > 0) OVER of_kind AS groups,
+                sum(all_n) OVER of_kind AS stored, sum(all_t) OVER of_kind AS stored_tokens,
+                sum(read_n) OVER of_kind AS read_snapshots, sum(read_t) OVER of_kind AS read_tokens,
+                sum(if(all_n > read_n, toUInt64(all_n - read_n), 0)) OVER of_kind AS kept,
+                sum(if(all_t > read_t, toUInt64(all_t - read_t), 0)) OVER of_kind AS kept_tokens,
+                max(synced) OVER of_kind AS last_sync
+            FROM ({groups})
+            WINDOW of_kind AS (PARTITION BY kind))
+        WHERE rank = 1 OR kind = {STEP} OR {listed}
+        ORDER BY kind, start, rank",
+        groups = groups(filter),
+    )
+}
+
+/// What is least comes first.
+fn key(page: &GroupPage) -> String {
+    let figure = match page.order {
+        GroupOrder::Tokens => "i + o + c + r",
+        GroupOrder::Input => "i",
+        GroupOrder::Output => "o",
+        GroupOrder::CacheCreation => "c",
+        GroupOrder::CacheRead => "r",
+        GroupOrder::Responses => "n",
+        GroupOrder::LastTime => "toUInt64(l)",
+        GroupOrder::Name => return "0".to_owned(),
+    };
+    match page.direction {
+        Direction::Ascending => figure.to_owned(),
+        Direction::Descending => format!("bitNot({figure})"),
+    }
+}
+
+fn is_by_name_down(page: &GroupPage) -> bool {
+    page.order == GroupOrder::Name && page.direction == Direction::Descending
+}
+
+/// The sums by kind and name; on sessions, those that were stored and read whatever the filter admits, too.
+fn groups(filter: &DashboardFilter) -> String {
+    format!(
+        "SELECT kind, name, start, sum(n0) AS n, sum(w0) AS w, sum(u0) AS u, sum(i0) AS i, sum(o0) AS o,
+            sum(c0) AS c, sum(r0) AS r, min(f0) AS f, max(l0) AS l, sum(all_n0) AS all_n, sum(all_t0) AS all_t,
+            sum(read_n0) AS read_n, sum(read_t0) AS read_t, max(synced0) AS synced
+        FROM (
+            {responses}
+            UNION ALL
+            SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0), 0, 0,
+                sum(snapshots), sum(snapshot_tokens), max(toUnixTimestamp64Milli(read_at))
+            FROM source_files FINAL GROUP BY session_id)
+        GROUP BY kind, name, start",
+        responses = responses(filter),
+    )
+}
+
+/// The one pass over the responses.
+fn responses(filter: &DashboardFilter) -> String {
+    let admitted = Admitted::new(filter);
+    let value = |value: &str, otherwise: &str| admitted.value(value, otherwise);
+    let starts: Vec<_> = filter.trend_starts.iter().map(|start| start.as_millis().to_string()).collect();
+    let step = match starts.len() {
+        0 => "toInt64(0)".to_owned(),
+        _ => format!("roundDown(toUnixTimestamp64Milli(time), CAST([{}], 'Array(Int64)'))", starts.join(",")),
+    };
+    format!(
+        "SELECT multiIf(grouping(session_id) = 0, {SESSION}, grouping(project) = 0, {PROJECT},
+                grouping(model) = 0, {MODEL}, grouping(host) = 0, {HOST}, {STEP}) AS kind,
+            multiIf(kind = {SESSION}, session_id, kind = {PROJECT}, toString(project),
+                kind = {MODEL}, toString(model), kind = {HOST}, toString(host), '') AS name,
+            b AS start, sum(n) AS n0, sum(w) AS w0, sum(u) AS u0, sum(i) AS i0, sum(o) AS o0, sum(c) AS c0,
+            sum(r) AS r0, min(f) AS f0, max(l) AS l0, {all_n} AS all_n0, {all_t} AS all_t0,
+            0 AS read_n0, 0 AS read_t0, toInt64(0) AS synced0
+        FROM (
+            SELECT session_id, project, model, host, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
+                {i} AS i, {o} AS o, {c} AS c, {r} AS r, {TOKENS} AS t, {f} AS f, {l} AS l
+            FROM token_usage FINAL {condition})
+        GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (b))",
+        admits = admitted.flag,
+        condition = admitted.condition,
+        all_n = if admitted.is_flagged() { "count()" } else { "sum(n)" },
+        all_t = if admitted.is_flagged() { "sum(t)" } else { "sum(i) + sum(o) + sum(c) + sum(r)" },
+        n = value("1", "0"),
+        w = value(&format!("{TOKENS} > 0"), "0"),
+        u = value(&format!("{TOKENS} > 0 AND NOT finished"), "0"),
+        i = value("input_tokens", "0"),
+        o = value("output_tokens", "0"),
+        c = value("cache_creation_tokens", "0"),
+        r = value("cache_read_tokens", "0"),
+        f = value("toUnixTimestamp64Milli(time)", NEVER),
+        l = value("toUnixTimestamp64Milli(time)", "toInt64(0)"),
+    )
+}
+
+/// How the filter stands in the pass: the receipt needs the responses that it does not admit, too.
+struct Admitted {
+    flag: String,
+    condition: String,
+}
+
+impl Admitted {
+    fn new(filter: &DashboardFilter) -> Self {
+        let conditions = conditions(&filter.responses).join(" AND ");
+        match filter.receipt {
+            _ if conditions.is_empty() => Self { flag: "true".to_owned(), condition: String::new() },
+            ReceiptScope::Store => Self { flag: format!("({conditions})"), condition: String::new() },
+            ReceiptScope::Omitted => {
+                Self { flag: "true".to_owned(), condition: format!("WHERE {conditions}") }
+            }
+        }
+    }
+
+    /// Whether rows come by that are not admitted.
+    fn is_flagged(&self) -> bool {
+        self.flag != "true"
+    }
+
+    fn value(&self, value: &str, otherwise: &str) -> String {
+        if self.is_flagged() { format!("if(a, {value}, {otherwise})") } else { value.to_owned() }
+    }
+}
+
+impl ClickHouseStore {
+    pub(super) async fn read_dashboard(
+        &self,
+        filter: &DashboardFilter,
+    ) -> Result<DashboardFigures, BridgeError> {
+        let statement = statement(filter);
+        let rows: Vec<FigureRow> = self
+            .call(OPERATION, |tables| {
+                let query = tables.query(&statement);
+                let query = bind(query, &filter.responses);
+                async move { query.fetch_all().await }
+            })
+            .await?;
+        let mut figures = DashboardFigures::default();
+        if filter.receipt == ReceiptScope::Store {
+            figures.receipt = Some(StoreReceipt::default());
+        }
+        for row in rows {
+            take(&mut figures, filter, row)
+                .map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))?;
+        }
+        Ok(figures)
+    }
+}
+
+/// Puts a row of the answer where it belongs.
+fn take(
+    figures: &mut DashboardFigures,
+    filter: &DashboardFilter,
+    row: FigureRow,
+) -> Result<(), InvalidTimestamp> {
+    let sums = sums(&row)?;
+    match row.kind {
+        SESSION => {
+            if row.rank == 1 {
+                take_store(figures, &row)?;
+            }
+            list(&mut figures.sessions, &filter.sessions, row, sums);
+        }
+        PROJECT => list(&mut figures.projects, &filter.projects, row, sums),
+        MODEL => list(&mut figures.models, &filter.models, row, sums),
+        HOST => list(&mut figures.hosts, &filter.hosts, row, sums),
+        // Every admitted response lies in one step, so the steps' sums are the totals.
+        _ if sums.responses > 0 => {
+            figures.totals.add(&sums);
+            if !filter.trend_starts.is_empty() {
+                figures.trend.push(TrendSums { start: Timestamp::from_millis(row.start)?, sums });
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What is said of the whole store stands on each session.
+fn take_store(figures: &mut DashboardFigures, row: &FigureRow) -> Result<(), InvalidTimestamp> {
+    figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
+    if let Some(receipt) = &mut figures.receipt {
+        let line = |count, tokens| ReceiptLine { count, tokens };
+        *receipt = StoreReceipt::new(
+            line(row.read_snapshots, row.read_tokens),
+            line(row.kept, row.kept_tokens),
+            line(row.stored, row.stored_tokens),
+        );
+    }
+    Ok(())
+}
+
+/// The first row of each kind comes in any case: it says how many there are.
+fn list(list: &mut GroupList, page: &GroupPage, row: FigureRow, sums: UsageSums) {
+    list.groups = row.groups;
+    if sums.responses > 0 && page.lists(row.rank - 1) {
+        list.rows.push(GroupSums { name: row.name, sums });
+    }
+}
+
+fn sums(row: &FigureRow) -> Result<UsageSums, InvalidTimestamp> {
+    let time = |millis| (row.responses > 0).then(|| Timestamp::from_millis(millis)).transpose();
+    Ok(UsageSums {
+        responses: row.responses,
+        responses_worth_tokens: row.responses_worth_tokens,
+        unfinished_responses: row.unfinished_responses,
+        counts: TokenCounts {
+            input: row.input_tokens,
+            output: row.output_tokens,
+            cache_creation: row.cache_creation_tokens,
+            cache_read: row.cache_read_tokens,
+        },
+        first_time: time(row.first_time)?,
+        last_time: time(row.last_time)?,
+    })
+}

@@ -1,0 +1,64 @@
+//! Rows as they are stored, and taking out those that the bridge did not write.
+
+use std::fmt::Write;
+
+use bridge_core::{BridgeError, ResponseKey, ResponseVersion};
+
+use super::ClickHouseStore;
+use super::rows::{StoredUsage, USAGE_COLUMNS};
+use super::write::{PACKED, packed_keys};
+use crate::stored::{StoredResponse, StoredScope};
+
+/// So many rows are removed by one statement.
+const REMOVED_ROWS_MAX: usize = 1000;
+
+impl ClickHouseStore {
+    pub(super) async fn read_stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+        let condition = match scope {
+            StoredScope::Keys(_) => "key BETWEEN toUInt128(?) AND toUInt128(?)".to_owned(),
+            StoredScope::Session { .. } => format!("session_id = ? OR key IN {PACKED}"),
+        };
+        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE {condition} ORDER BY key");
+        let rows: Vec<StoredUsage> = self
+            .call("read stored rows", |tables| async move {
+                let query = tables.query(query);
+                let query = match scope {
+                    StoredScope::Keys(range) => {
+                        query.bind(range.start().0.to_string()).bind(range.end().0.to_string())
+                    }
+                    StoredScope::Session { session, keys } => {
+                        query.bind(session.as_str()).bind(packed_keys(keys.iter().copied()))
+                    }
+                };
+                query.fetch_all().await
+            })
+            .await?;
+        Ok(rows.into_iter().map(StoredUsage::into_stored).collect())
+    }
+
+    /// Removes rows by key and version: what another writer stored in the meantime has another version and stays.
+    pub(super) async fn remove_rows(
+        &self,
+        versions: &[(ResponseKey, ResponseVersion)],
+    ) -> Result<(), BridgeError> {
+        for versions in versions.chunks(REMOVED_ROWS_MAX) {
+            let mut rows = String::new();
+            for (key, version) in versions {
+                let comma = if rows.is_empty() { "" } else { ", " };
+                let hex: String = version.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                write!(rows, "{comma}(toUInt128('{}'), reinterpretAsUInt256(unhex('{hex}')))", key.0)
+                    .expect("a string takes every text");
+            }
+            let topology = &self.options.topology;
+            let table = format!("{}{}", topology.local_name("token_usage"), topology.on_cluster());
+            let statement = &format!("DELETE FROM {table} WHERE (key, version) IN ({rows})");
+            self.call("remove rows", |tables| async move {
+                // Until it is done everywhere: what is stored next must not be mistaken for what is removed.
+                let query = tables.query_raw(statement).with_setting("lightweight_deletes_sync", "2");
+                query.execute().await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,289 @@
+//! What a dashboard's figures promise.
+
+use bridge_core::{
+    CalendarStep, ContentCategories, DamageCounts, ResponseUsage, SessionId, StoreReceipt, TimeRange,
+    Timestamp, Zone,
+};
+use proptest::prelude::*;
+
+use super::{Rows, at, host, project, response, session};
+use crate::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, InMemoryStore,
+    ReceiptScope, ResponseFilter, SourceCursor, SourceRecord, TokenStore, UpsertOptions, UsageSums,
+};
+
+/// So many calls that write, each followed by dashboards of all kinds.
+const STEPS: usize = 25;
+
+async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) {
+    store.upsert(rows, &UpsertOptions::default()).await.unwrap();
+}
+
+fn names(list: &GroupList) -> Vec<&str> {
+    list.rows.iter().map(|row| &*row.name).collect()
+}
+
+/// An empty store has a dashboard: with nothing in it, and a receipt that adds up.
+pub async fn an_empty_store_has_an_empty_dashboard(store: &dyn TokenStore) {
+    let empty = DashboardFigures { receipt: Some(StoreReceipt::default()), ..DashboardFigures::default() };
+    assert_eq!(store.dashboard(&DashboardFilter::default()).await.unwrap(), empty);
+    let filter = DashboardFilter {
+        trend_starts: vec![at(0)],
+        receipt: ReceiptScope::Omitted,
+        ..DashboardFilter::default()
+    };
+    assert_eq!(store.dashboard(&filter).await.unwrap(), DashboardFigures::default());
+}
+
+/// Rows are sorted and paged as asked for, by each dimension on its own; the number of all rows is told.
+pub async fn breakdowns_of_a_dashboard_are_sorted_and_paged(store: &dyn TokenStore) {
+    let row = |key, name: &str, output, late| ResponseUsage {
+        session: session(name),
+        project: project(name),
+        host: Some(host("h")),
+        time: at(late),
+        ..response(key, output)
+    };
+    put(
+        store,
+        &[row(1, "a", 5, 9), row(2, "b", 5, 8), row(3, "c", 7, 1), row(4, "d", 1, 5), row(5, "d", 1, 6)],
+    )
+    .await;
+    let page = GroupPage::top(10);
+    for (order, direction, expected) in [
+        (GroupOrder::Tokens, Direction::Descending, ["c", "a", "b", "d"]),
+        (GroupOrder::Tokens, Direction::Ascending, ["d", "a", "b", "c"]),
+        (GroupOrder::Input, Direction::Descending, ["a", "b", "c", "d"]),
+        (GroupOrder::Responses, Direction::Descending, ["d", "a", "b", "c"]),
+        (GroupOrder::LastTime, Direction::Descending, ["a", "b", "d", "c"]),
+        (GroupOrder::LastTime, Direction::Ascending, ["c", "d", "b", "a"]),
+        (GroupOrder::Name, Direction::Ascending, ["a", "b", "c", "d"]),
+        (GroupOrder::Name, Direction::Descending, ["d", "c", "b", "a"]),
+    ] {
+        let sessions = page.sorted(order, direction);
+        for (offset, limit) in [(0, 10), (1, 2), (3, 5), (4, 1), (9, 9), (0, 0), (u32::MAX, u32::MAX)] {
+            let sessions = GroupPage { offset, limit, ..sessions };
+            let filter = DashboardFilter { sessions, ..DashboardFilter::default() };
+            let figures = store.dashboard(&filter).await.unwrap();
+            let wanted: Vec<_> = expected.into_iter().skip(offset as usize).take(limit as usize).collect();
+            assert_eq!(names(&figures.sessions), wanted, "{sessions:?}");
+            assert_eq!((figures.sessions.groups, names(&figures.hosts)), (4, vec!["h"]), "{sessions:?}");
+            assert_eq!(names(&figures.projects), ["c", "a", "b", "d"], "{sessions:?}");
+            assert!(figures.receipt.is_some_and(|receipt| receipt.total.count == 5), "{sessions:?}");
+        }
+    }
+}
+
+/// A response counts in the last step at or before its time, and in the first if it is before all.
+pub async fn steps_of_a_trend_begin_inside(store: &dyn TokenStore) {
+    let row = |key, late| ResponseUsage { time: at(late), ..response(key, 1 << key) };
+    put(store, &[row(0, -1), row(1, 0), row(2, 9), row(3, 10), row(4, 30), row(5, 1_000_000)]).await;
+    let trend_starts = vec![at(0), at(10), at(20), at(30)];
+    let figures =
+        store.dashboard(&DashboardFilter { trend_starts, ..DashboardFilter::default() }).await.unwrap();
+    let steps: Vec<_> = figures.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
+    assert_eq!(steps, [(at(0), 0b111), (at(10), 0b1000), (at(30), 0b11_0000)]);
+    assert_eq!((figures.totals.first_time, figures.totals.last_time), (Some(at(-1)), Some(at(1_000_000))));
+}
+
+fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i64) -> SourceRecord {
+    SourceRecord {
+        host: host("h"),
+        path: path.into(),
+        session: session(name),
+        project: None,
+        cursor: SourceCursor {
+            size: 1,
+            modified: at(read),
+            changed_nanos: at(read).as_millis().unsigned_abs() * 1_000_000,
+            identity: 0,
+            fingerprint: 0,
+            offset: 1,
+            line: 1,
+            carried_time: None,
+            carried_before: 0,
+        },
+        lines: 1,
+        damage: DamageCounts::default(),
+        content_categories: ContentCategories::default(),
+        snapshots,
+        snapshot_tokens,
+        first_time: None,
+        last_time: None,
+        analysis_version: "v".to_owned(),
+        read_at: at(read),
+    }
+}
+
+/// What was read, and kept beyond it, less what is repeated, is the total; of the whole store, whatever the filter.
+pub async fn the_receipt_of_a_store_adds_up(store: &dyn TokenStore) {
+    let row = |key, name: &str, output| ResponseUsage { session: session(name), ..response(key, output) };
+    put(store, &[row(1, "read", 10), row(2, "read", 5), row(3, "rewritten", 7), row(4, "rewritten", 3)])
+        .await;
+    put(store, &[row(5, "without a file", 2)]).await;
+    let sources = [
+        source("a", "read", 5, 33, 1),
+        source("b", "read", 1, 10, 9),
+        source("c", "rewritten", 1, 3, 2),
+        source("d", "no response", 4, 0, 3),
+    ];
+    store.put_sources(&sources).await.unwrap();
+    let mut of_one = ResponseFilter::of_sessions(vec![session("rewritten")]);
+    of_one.hosts = Some(vec![String::new()]);
+    for responses in [ResponseFilter::default(), of_one, ResponseFilter::of_sessions(Vec::new())] {
+        let filter = DashboardFilter { responses, ..DashboardFilter::default() };
+        let figures = store.dashboard(&filter).await.unwrap();
+        let receipt = figures.receipt.expect("it was asked for");
+        let lines = [receipt.read, receipt.kept, receipt.repeated, receipt.total];
+        let lines = lines.map(|line| (line.count, line.tokens));
+        assert_eq!(lines, [(11, 46), (2, 9), (8, 28), (5, 27)], "{filter:?}");
+        assert!(receipt.adds_up());
+        assert_eq!(figures.last_sync, Some(at(9)));
+        assert!(!names(&figures.sessions).contains(&"no response"));
+    }
+}
+
+/// With any filter, page and zone, after any stores, the dashboard is that of the model, and adds up in itself.
+pub async fn any_dashboard_is_what_the_model_gives(store: &dyn TokenStore) {
+    let model = InMemoryStore::default();
+    let mut rows = Rows::new(4);
+    for step in 0..STEPS {
+        let number = rows.draw(&(0_usize..8));
+        let written = rows.rows(number);
+        let read = rows.draw(&(0_i64..5));
+        let sources = [source(&format!("{}", step % 3), &format!("n{}", step % 4), 2, 7 * step as u64, read)];
+        for store in [store, &model] {
+            put(store, &written).await;
+            store.put_sources(&sources).await.unwrap();
+        }
+        for _ in 0..4 {
+            let filter = rows.draw(&dashboard_filter());
+            let figures = store.dashboard(&filter).await.unwrap();
+            assert_eq!(figures, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
+        }
+        let all = DashboardFilter { trend_starts: vec![at(0)], ..DashboardFilter::default() };
+        assert_adds_up(&store.dashboard(&all).await.unwrap());
+    }
+}
+
+/// Whatever is written meanwhile, the figures of one answer agree with each other.
+///
+/// Each write moves responses from one session, project, model, host and day to another, so figures that were
+/// read one after the other would disagree.
+pub async fn figures_agree_while_writers_write(store: &dyn TokenStore) {
+    let write = async {
+        for version in 1_u64..=60 {
+            let name = format!("n{}", version % 7);
+            let rows: Vec<_> = (0..40).map(|key| moving(key, version, &name)).collect();
+            put(store, &rows).await;
+        }
+    };
+    let read = async {
+        let day = |day: i64| at(day * 86_400_000);
+        let all = DashboardFilter { trend_starts: (0..7).map(day).collect(), ..DashboardFilter::default() };
+        for _ in 0..60 {
+            let figures = store.dashboard(&all).await.unwrap();
+            assert_adds_up(&figures);
+            // An upsert is seen whole or not at all.
+            assert!(
+                figures.totals.responses % 40 == 0 && figures.totals.counts.output % 40 == 0,
+                "{figures:?}"
+            );
+            assert!(figures.sessions.groups <= 1, "{figures:?}");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(write, read);
+}
+
+fn moving(key: u128, version: u64, name: &str) -> ResponseUsage {
+    ResponseUsage {
+        session: session(name),
+        project: project(name),
+        host: Some(host(name)),
+        model: name.parse().ok(),
+        time: at(i64::try_from(version % 7).unwrap() * 86_400_000),
+        ..response(key, version)
+    }
+}
+
+/// Each breakdown, where its page lists all rows, and the trend add up to the totals; the receipt to itself.
+fn assert_adds_up(figures: &DashboardFigures) {
+    let lists = [&figures.sessions, &figures.projects, &figures.models, &figures.hosts];
+    for list in lists.into_iter().filter(|list| list.rows.len() as u64 == list.groups) {
+        assert_eq!(added(list.rows.iter().map(|row| &row.sums)), figures.totals, "{figures:?}");
+    }
+    assert_eq!(added(figures.trend.iter().map(|step| &step.sums)), figures.totals, "{figures:?}");
+    let receipt = figures.receipt.expect("it was asked for");
+    assert!(receipt.adds_up(), "{figures:?}");
+    let total = (receipt.total.count, receipt.total.tokens);
+    assert_eq!(total, (figures.totals.responses, figures.totals.counts.total()), "{figures:?}");
+}
+
+fn added<'a>(sums: impl Iterator<Item = &'a UsageSums>) -> UsageSums {
+    let mut added = UsageSums::default();
+    sums.for_each(|sums| added.add(sums));
+    added
+}
+
+fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
+    let pages = (group_page(), group_page(), group_page(), group_page());
+    let receipt = prop_oneof![Just(ReceiptScope::Store), Just(ReceiptScope::Omitted)];
+    (response_filter(), pages, trend_starts(), receipt).prop_map(
+        |(responses, (sessions, projects, models, hosts), trend_starts, receipt)| DashboardFilter {
+            responses,
+            sessions,
+            projects,
+            models,
+            hosts,
+            trend_starts,
+            receipt,
+        },
+    )
+}
+
+/// The times of the rows are the first milliseconds of three days.
+fn response_filter() -> impl Strategy<Value = ResponseFilter> {
+    let end = || prop::option::of((0_i64..4, 0_i64..4).prop_map(|(days, ms)| at(days * 86_400_000 + ms)));
+    let name = || prop_oneof![4 => (0..4).prop_map(|n| format!("n{n}")), 1 => Just(String::new())];
+    let names = || prop::option::weighted(0.3, prop::collection::vec(name(), 0..4));
+    (end(), end(), names(), names(), names(), names()).prop_map(
+        |(start, end, sessions, projects, models, hosts)| {
+            let typed =
+                |names: Vec<String>| names.iter().filter_map(|name| SessionId::new(&**name).ok()).collect();
+            ResponseFilter {
+                time: TimeRange { start, end },
+                sessions: sessions.map(typed),
+                projects,
+                models,
+                hosts,
+            }
+        },
+    )
+}
+
+fn group_page() -> impl Strategy<Value = GroupPage> {
+    let orders = [
+        GroupOrder::Tokens,
+        GroupOrder::Input,
+        GroupOrder::Output,
+        GroupOrder::CacheCreation,
+        GroupOrder::CacheRead,
+        GroupOrder::Responses,
+        GroupOrder::LastTime,
+        GroupOrder::Name,
+    ];
+    let directions = [Direction::Ascending, Direction::Descending];
+    (prop::sample::select(orders.to_vec()), prop::sample::select(directions.to_vec()), 0_u32..3, 0_u32..5)
+        .prop_map(|(order, direction, offset, limit)| GroupPage { order, direction, offset, limit })
+}
+
+fn trend_starts() -> impl Strategy<Value = Vec<Timestamp>> {
+    let steps = [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
+    let zones = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"];
+    (0_usize..5, 0_usize..5, -3_i64..4).prop_map(move |(step, zone, days)| {
+        let Some(step) = steps.get(step) else { return Vec::new() };
+        let zone: Zone = zones[zone].parse().unwrap();
+        step.bounds(at(days * 86_400_000), at(4 * 86_400_000), &zone, 1_000).unwrap()
+    })
+}

@@ -1,0 +1,208 @@
+//! What a dashboard asks of a store, and what it is told.
+
+use bridge_core::{StoreReceipt, Timestamp, TokenCounts};
+use serde::{Deserialize, Serialize};
+
+use crate::ResponseFilter;
+
+/// What a dashboard asks for: which responses, which rows of each breakdown, and the steps of its trend.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DashboardFilter {
+    /// The responses that are summed.
+    pub responses: ResponseFilter,
+    /// Which sessions are listed.
+    pub sessions: GroupPage,
+    /// Which projects are listed.
+    pub projects: GroupPage,
+    /// Which models are listed.
+    pub models: GroupPage,
+    /// Which hosts are listed.
+    pub hosts: GroupPage,
+    /// Where the steps of the trend start, in order. A response counts in the last one at or before its time,
+    /// and in the first one if it is before all of them. Without any the trend is empty.
+    pub trend_starts: Vec<Timestamp>,
+    /// Whether the receipt is asked for. It is of the whole store, so it takes a look at every response,
+    /// whatever else the filter admits.
+    pub receipt: ReceiptScope,
+}
+
+/// Whether a receipt is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ReceiptScope {
+    /// The receipt of the whole store.
+    #[default]
+    Store,
+    /// None.
+    Omitted,
+}
+
+/// Which rows of a breakdown are listed, in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GroupPage {
+    /// What the rows are sorted by; equal ones by name.
+    pub order: GroupOrder,
+    /// In which direction.
+    pub direction: Direction,
+    /// So many rows are passed over.
+    pub offset: u32,
+    /// So many rows are listed at most.
+    pub limit: u32,
+}
+
+impl GroupPage {
+    /// The rows with the most tokens, so many at most.
+    #[must_use]
+    pub fn top(limit: u32) -> Self {
+        Self { order: GroupOrder::Tokens, direction: Direction::Descending, offset: 0, limit }
+    }
+
+    /// Sorted by this, in this direction.
+    #[must_use]
+    pub fn sorted(self, order: GroupOrder, direction: Direction) -> Self {
+        Self { order, direction, ..self }
+    }
+
+    /// Without the first `offset` rows.
+    #[must_use]
+    pub fn after(self, offset: u32) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// Whether the row of this rank, from 0 on, is listed.
+    pub(crate) fn lists(&self, rank: u64) -> bool {
+        let (offset, limit) = (u64::from(self.offset), u64::from(self.limit));
+        (offset..offset + limit).contains(&rank)
+    }
+}
+
+impl Default for GroupPage {
+    /// The 100 rows with the most tokens.
+    fn default() -> Self {
+        Self::top(100)
+    }
+}
+
+/// What the rows of a breakdown are sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum GroupOrder {
+    /// All tokens.
+    #[default]
+    Tokens,
+    /// Input tokens.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Tokens written to the cache.
+    CacheCreation,
+    /// Tokens read from the cache.
+    CacheRead,
+    /// Responses.
+    Responses,
+    /// The time of the last response.
+    LastTime,
+    /// The name, by its bytes.
+    Name,
+}
+
+/// The direction of an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// The greatest, or the last by name, first.
+    #[default]
+    Descending,
+    /// The least, or the first by name, first.
+    Ascending,
+}
+
+/// The figures of a dashboard, all from one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DashboardFigures {
+    /// The sums over all responses that the filter admits.
+    pub totals: UsageSums,
+    /// By session.
+    pub sessions: GroupList,
+    /// By project.
+    pub projects: GroupList,
+    /// By model.
+    pub models: GroupList,
+    /// By host.
+    pub hosts: GroupList,
+    /// By step of the trend, in order, without the steps in which no response lies.
+    pub trend: Vec<TrendSums>,
+    /// When a source file was stored last, whatever the filter admits.
+    pub last_sync: Option<Timestamp>,
+    /// The receipt of the whole store, if it was asked for.
+    pub receipt: Option<StoreReceipt>,
+}
+
+/// Sums over responses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageSums {
+    /// Responses.
+    pub responses: u64,
+    /// Responses worth tokens.
+    pub responses_worth_tokens: u64,
+    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
+    pub unfinished_responses: u64,
+    /// The four counters.
+    pub counts: TokenCounts,
+    /// The time of the first response; `None` if there is none.
+    pub first_time: Option<Timestamp>,
+    /// The time of the last response; `None` if there is none.
+    pub last_time: Option<Timestamp>,
+}
+
+impl UsageSums {
+    /// The share of the prompts' tokens that came from the cache: what was read from it, of that and of what
+    /// was sent and written to it. `None` without any.
+    #[must_use]
+    pub fn cache_hit_share(&self) -> Option<f64> {
+        let TokenCounts { input, cache_creation, cache_read, .. } = self.counts;
+        let prompts = input.saturating_add(cache_creation).saturating_add(cache_read);
+        (prompts > 0).then(|| cache_read as f64 / prompts as f64)
+    }
+
+    /// Adds what other responses sum to.
+    pub fn add(&mut self, other: &Self) {
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.responses, other.responses);
+        add(&mut self.responses_worth_tokens, other.responses_worth_tokens);
+        add(&mut self.unfinished_responses, other.unfinished_responses);
+        add(&mut self.counts.input, other.counts.input);
+        add(&mut self.counts.output, other.counts.output);
+        add(&mut self.counts.cache_creation, other.counts.cache_creation);
+        add(&mut self.counts.cache_read, other.counts.cache_read);
+        self.first_time = [self.first_time, other.first_time].into_iter().flatten().min();
+        self.last_time = self.last_time.max(other.last_time);
+    }
+}
+
+/// Some rows of a breakdown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupList {
+    /// The rows of the page that was asked for.
+    pub rows: Vec<GroupSums>,
+    /// How many rows there are on all pages.
+    pub groups: u64,
+}
+
+/// One row of a breakdown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSums {
+    /// The session, project, model or host; empty where the responses name none.
+    pub name: String,
+    /// The sums.
+    pub sums: UsageSums,
+}
+
+/// One step of a trend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrendSums {
+    /// The one of [`DashboardFilter::trend_starts`] that it is.
+    pub start: Timestamp,
+    /// The sums.
+    pub sums: UsageSums,
+}

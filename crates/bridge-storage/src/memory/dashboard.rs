@@ -1,0 +1,114 @@
+//! A dashboard's figures, in the most obvious way.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use bridge_core::{ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
+
+use super::{Tables, name_of};
+use crate::dashboard::{
+    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    TrendSums, UsageSums,
+};
+use crate::store::Dimension;
+
+impl Tables {
+    pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardFigures {
+        let rows: Vec<&ResponseUsage> = self.admitted(&filter.responses).collect();
+        let list = |dimension, page| group_list(&rows, dimension, page);
+        DashboardFigures {
+            totals: sum(rows.iter().copied()),
+            sessions: list(Dimension::Session, &filter.sessions),
+            projects: list(Dimension::Project, &filter.projects),
+            models: list(Dimension::Model, &filter.models),
+            hosts: list(Dimension::Host, &filter.hosts),
+            trend: trend(&rows, &filter.trend_starts),
+            last_sync: self.sources.values().map(|source| source.read_at).max(),
+            receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
+        }
+    }
+
+    fn receipt(&self) -> StoreReceipt {
+        let (mut read, mut total) = (ReceiptLine::default(), ReceiptLine::default());
+        let mut sessions: BTreeMap<&str, (ReceiptLine, ReceiptLine)> = BTreeMap::new();
+        for source in self.sources.values() {
+            let line = ReceiptLine { count: source.snapshots, tokens: source.snapshot_tokens };
+            read += line;
+            sessions.entry(source.session.as_str()).or_default().0 += line;
+        }
+        for stored in self.usage.values() {
+            let tokens = stored.row.counts.total();
+            total.add(tokens);
+            sessions.entry(stored.row.session.as_str()).or_default().1.add(tokens);
+        }
+        let mut kept = ReceiptLine::default();
+        for (read, stored) in sessions.values() {
+            kept += ReceiptLine {
+                count: stored.count.saturating_sub(read.count),
+                tokens: stored.tokens.saturating_sub(read.tokens),
+            };
+        }
+        StoreReceipt::new(read, kept, total)
+    }
+}
+
+fn group_list(rows: &[&ResponseUsage], dimension: Dimension, page: &GroupPage) -> GroupList {
+    let mut groups: BTreeMap<String, UsageSums> = BTreeMap::new();
+    for row in rows {
+        groups.entry(name_of(row, dimension).into_owned()).or_default().add(&sums_of(row));
+    }
+    let mut rows: Vec<GroupSums> = groups.into_iter().map(|(name, sums)| GroupSums { name, sums }).collect();
+    // They stand by name, and the sort is stable.
+    match (page.order, page.direction) {
+        (GroupOrder::Name, Direction::Ascending) => {}
+        (GroupOrder::Name, Direction::Descending) => rows.reverse(),
+        (order, Direction::Ascending) => rows.sort_by_key(|row| figure(&row.sums, order)),
+        (order, Direction::Descending) => rows.sort_by_key(|row| Reverse(figure(&row.sums, order))),
+    }
+    let groups = rows.len() as u64;
+    let rows =
+        rows.into_iter().zip(0_u64..).filter(|(_, rank)| page.lists(*rank)).map(|(row, _)| row).collect();
+    GroupList { rows, groups }
+}
+
+fn figure(sums: &UsageSums, order: GroupOrder) -> u64 {
+    match order {
+        GroupOrder::Tokens => sums.counts.total(),
+        GroupOrder::Input => sums.counts.input,
+        GroupOrder::Output => sums.counts.output,
+        GroupOrder::CacheCreation => sums.counts.cache_creation,
+        GroupOrder::CacheRead => sums.counts.cache_read,
+        GroupOrder::Responses => sums.responses,
+        GroupOrder::LastTime => sums.last_time.map_or(0, |time| time.as_millis().unsigned_abs()),
+        GroupOrder::Name => 0,
+    }
+}
+
+fn trend(rows: &[&ResponseUsage], starts: &[Timestamp]) -> Vec<TrendSums> {
+    let Some(first) = starts.first() else { return Vec::new() };
+    let mut steps: BTreeMap<Timestamp, UsageSums> = BTreeMap::new();
+    for row in rows {
+        let start = starts.iter().rev().find(|start| **start <= row.time).unwrap_or(first);
+        steps.entry(*start).or_default().add(&sums_of(row));
+    }
+    steps.into_iter().map(|(start, sums)| TrendSums { start, sums }).collect()
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a ResponseUsage>) -> UsageSums {
+    let mut sums = UsageSums::default();
+    rows.for_each(|row| sums.add(&sums_of(row)));
+    sums
+}
+
+/// The sums of one response.
+fn sums_of(row: &ResponseUsage) -> UsageSums {
+    let worth_tokens = !row.counts.is_zero();
+    UsageSums {
+        responses: 1,
+        responses_worth_tokens: u64::from(worth_tokens),
+        unfinished_responses: u64::from(worth_tokens && !row.finished),
+        counts: row.counts,
+        first_time: Some(row.time),
+        last_time: Some(row.time),
+    }
+}

@@ -1,0 +1,163 @@
+//! Answers a dashboard from a store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bridge_core::{BridgeError, Clock, RetryHistory, StorageKind, SystemClock, Timestamp};
+use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
+
+use super::trend::{Plan, span};
+use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
+
+/// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
+/// and then once for each kind of coarser steps.
+const ATTEMPTS_MAX: u32 = 6;
+
+/// Reads a store for a dashboard. It writes nothing: a user who may only read is enough for its store.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// use std::sync::Arc;
+///
+/// use bridge::core::{CalendarStep, TimeRange};
+/// use bridge::storage::InMemoryStore;
+/// use bridge::{DashboardBridgeAdapter, DashboardQuery};
+/// # use bridge::core::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
+/// # use bridge::storage::{TokenStore, UpsertOptions};
+///
+/// // In earnest a `ClickHouseStore` of the user who may only read.
+/// let store = Arc::new(InMemoryStore::default());
+/// # for (key, time, cached) in [(1, "2026-03-28T23:30:00Z", 60), (2, "2026-03-29T21:30:00Z", 15)] {
+/// #     let mut row = ResponseUsage::new(ResponseKey(key), SessionId::new("s")?, time.parse()?);
+/// #     row.counts = TokenCounts { input: 25, output: 10, cache_creation: 0, cache_read: cached };
+/// #     row.finished = key == 1;
+/// #     store.upsert(&[row], &UpsertOptions::default()).await?;
+/// # }
+/// let dashboard = DashboardBridgeAdapter::new(store);
+///
+/// // March in Berlin, by hours: on the 29th the clocks are set forward.
+/// let berlin: bridge::core::Zone = "Europe/Berlin".parse()?;
+/// let march = TimeRange::month(2026, 3, &berlin)?;
+/// let query = DashboardQuery::new(march).by(CalendarStep::Hour, berlin);
+/// let metrics = dashboard.get_dashboard_token_metrics(query).await?;
+///
+/// assert_eq!(metrics.total_tokens, 145);
+/// assert_eq!(metrics.cache_hit_share, Some(0.6));
+/// assert!(metrics.completeness.at_least, "one response of two is unfinished");
+/// assert_eq!((metrics.sessions.groups, metrics.sessions.rows[0].sums.responses), (1, 2));
+/// assert_eq!(metrics.trend.buckets.len(), 31 * 24 - 1);
+/// assert_eq!(metrics.trend.buckets[28 * 24].local_start, "2026-03-29T00:00:00+01:00");
+/// assert_eq!(metrics.trend.buckets[28 * 24].sums.responses, 1);
+/// assert!(metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct DashboardBridgeAdapter {
+    store: Arc<dyn TokenStore>,
+    clock: Arc<dyn Clock>,
+    /// Where the stored responses begin, as far as seen: with it most answers need one read. It is a guess,
+    /// and every answer is checked against what it says itself.
+    begins: Mutex<Option<Timestamp>>,
+}
+
+impl DashboardBridgeAdapter {
+    /// An adapter that reads this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn TokenStore>) -> Self {
+        Self { store, clock: Arc::new(SystemClock), begins: Mutex::new(None) }
+    }
+
+    /// With this clock, which tells "now".
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The figures of a dashboard's page, all from one moment: whatever is written meanwhile, each breakdown
+    /// and the trend add up to the totals. Takes a [`DashboardQuery`] or only a
+    /// [`TimeRange`](bridge_core::TimeRange).
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn get_dashboard_token_metrics(
+        &self,
+        query: impl Into<DashboardQuery>,
+    ) -> Result<DashboardTokenMetrics, BridgeError> {
+        let query = query.into();
+        let now = self.clock.now();
+        let mut plan = self.first_plan(&query, now);
+        for _ in 0..ATTEMPTS_MAX {
+            let starts = plan.as_ref().map(|plan| plan.starts().to_vec()).unwrap_or_default();
+            let figures = self.store.dashboard(&filter(&query, starts)).await?;
+            self.remember(figures.totals.first_time);
+            let Some(span) = span(&query.responses.time, &figures.totals, now) else {
+                return Ok(metrics(&query, figures, DashboardTrend::empty(&query), now));
+            };
+            let wanted = Plan::new(&query, span);
+            if plan.is_some_and(|plan| plan.covers(&wanted)) {
+                let trend = wanted.trend(&query, &figures.trend);
+                return Ok(metrics(&query, figures, trend, now));
+            }
+            plan = Some(Plan::roomy(&query, span));
+        }
+        Err(BridgeError::Storage {
+            operation: "read a dashboard",
+            kind: StorageKind::Busy,
+            message: "the stored responses were of another span of time at each of the reads".to_owned(),
+            history: RetryHistory::default(),
+            source: None,
+        })
+    }
+
+    /// The steps that the answer will most probably need; `None` without a guess at where they begin.
+    fn first_plan(&self, query: &DashboardQuery, now: Timestamp) -> Option<Plan> {
+        let first_time = *self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        let guess = bridge_storage::UsageSums { first_time, ..Default::default() };
+        span(&query.responses.time, &guess, now).map(|span| Plan::new(query, span))
+    }
+
+    fn remember(&self, first: Option<Timestamp>) {
+        let mut begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        *begins = [*begins, first].into_iter().flatten().min();
+    }
+}
+
+fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilter {
+    let mut filter = DashboardFilter::default();
+    filter.responses.clone_from(&query.responses);
+    filter.sessions = query.sessions;
+    filter.projects = query.projects;
+    filter.models = query.models;
+    filter.hosts = query.hosts;
+    filter.receipt = query.receipt;
+    filter.trend_starts = trend_starts;
+    filter
+}
+
+fn metrics(
+    query: &DashboardQuery,
+    figures: DashboardFigures,
+    trend: DashboardTrend,
+    now: Timestamp,
+) -> DashboardTokenMetrics {
+    let totals = figures.totals;
+    DashboardTokenMetrics {
+        range: query.responses.time,
+        as_of: now,
+        totals,
+        total_tokens: totals.counts.total(),
+        cache_hit_share: totals.cache_hit_share(),
+        completeness: Completeness::of(&totals),
+        sessions: Breakdown::new(figures.sessions, &totals),
+        projects: Breakdown::new(figures.projects, &totals),
+        models: Breakdown::new(figures.models, &totals),
+        hosts: Breakdown::new(figures.hosts, &totals),
+        trend,
+        freshness: Freshness::new(totals.last_time, figures.last_sync, now),
+        receipt: figures.receipt,
+    }
+}

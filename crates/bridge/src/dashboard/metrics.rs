@@ -1,0 +1,154 @@
+//! What a dashboard shows at a time.
+
+use std::time::Duration;
+
+use bridge_core::{CalendarStep, StoreReceipt, TimeRange, Timestamp, Zone};
+use bridge_storage::{GroupList, GroupSums, UsageSums};
+use serde::{Deserialize, Serialize};
+
+use super::DashboardQuery;
+
+/// The figures of a dashboard's page, all from one moment: each breakdown, with what is on its other pages, and
+/// the trend add up to the totals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DashboardTokenMetrics {
+    /// The time that was asked for.
+    pub range: TimeRange,
+    /// When it was asked.
+    pub as_of: Timestamp,
+    /// The sums over all responses that were asked for.
+    pub totals: UsageSums,
+    /// The sum of the four counters.
+    pub total_tokens: u64,
+    /// The share of the prompts' tokens that came from the cache; `None` without any.
+    pub cache_hit_share: Option<f64>,
+    /// Whether the sums are exact, or floors.
+    pub completeness: Completeness,
+    /// By session.
+    pub sessions: Breakdown,
+    /// By project.
+    pub projects: Breakdown,
+    /// By model.
+    pub models: Breakdown,
+    /// By host.
+    pub hosts: Breakdown,
+    /// By step of the calendar.
+    pub trend: DashboardTrend,
+    /// How old the newest of it is.
+    pub freshness: Freshness,
+    /// How the whole store's total follows from what was read, if it was asked for.
+    pub receipt: Option<StoreReceipt>,
+}
+
+/// Whether sums are exact, or floors: of an unfinished response only an earlier snapshot was ever written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// Whether the sums are to be shown as "at least".
+    pub at_least: bool,
+    /// Responses worth tokens.
+    pub responses: u64,
+    /// Of those, the unfinished ones.
+    pub unfinished: u64,
+    /// 100 times their share.
+    pub undercount_percentage: f64,
+}
+
+impl Completeness {
+    /// That of these sums.
+    #[must_use]
+    pub fn of(sums: &UsageSums) -> Self {
+        let (responses, unfinished) = (sums.responses_worth_tokens, sums.unfinished_responses);
+        let share = if responses == 0 { 0.0 } else { unfinished as f64 / responses as f64 };
+        Self { at_least: unfinished > 0, responses, unfinished, undercount_percentage: 100.0 * share }
+    }
+}
+
+/// One page of a breakdown, and what is not on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Breakdown {
+    /// The rows of the page. Their name is empty where the responses name none.
+    pub rows: Vec<GroupSums>,
+    /// How many rows there are on all pages.
+    pub groups: u64,
+    /// The responses of the rows that are not on the page.
+    pub other_responses: u64,
+    /// Their tokens.
+    pub other_tokens: u64,
+}
+
+impl Breakdown {
+    pub(super) fn new(list: GroupList, totals: &UsageSums) -> Self {
+        let mut listed = UsageSums::default();
+        list.rows.iter().for_each(|row| listed.add(&row.sums));
+        Self {
+            rows: list.rows,
+            groups: list.groups,
+            other_responses: totals.responses.saturating_sub(listed.responses),
+            other_tokens: totals.counts.total().saturating_sub(listed.counts.total()),
+        }
+    }
+}
+
+/// The sums by step of the calendar, without a hole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DashboardTrend {
+    /// The steps: those that were asked for, or coarser ones where they would be too many.
+    pub step: CalendarStep,
+    /// The time zone that the steps are of.
+    pub zone: Zone,
+    /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
+    /// in the time that was asked for is summed.
+    pub buckets: Vec<TrendBucket>,
+}
+
+impl DashboardTrend {
+    pub(super) fn empty(query: &DashboardQuery) -> Self {
+        Self { step: query.step, zone: query.zone.clone(), buckets: Vec::new() }
+    }
+}
+
+/// One step of a trend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TrendBucket {
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+    /// Its first instant in local time with the offset, as RFC 3339.
+    pub local_start: String,
+    /// The sums.
+    pub sums: UsageSums,
+}
+
+/// How old the newest of a dashboard is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freshness {
+    /// The time of the newest response that was asked for.
+    pub newest_response: Option<Timestamp>,
+    /// Its age.
+    pub newest_response_age: Option<Duration>,
+    /// When a source file was stored last, any of the whole store.
+    pub last_sync: Option<Timestamp>,
+    /// How long ago that was.
+    pub last_sync_age: Option<Duration>,
+}
+
+impl Freshness {
+    pub(super) fn new(
+        newest_response: Option<Timestamp>,
+        last_sync: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let age = |time: Timestamp| now.saturating_since(time);
+        Self {
+            newest_response,
+            newest_response_age: newest_response.map(age),
+            last_sync,
+            last_sync_age: last_sync.map(age),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a dashboard shows.
+
+use bridge_core::{CalendarStep, SessionId, TimeRange, Zone};
+use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
+
+/// What a dashboard shows: which responses, in which steps of which time zone, and which rows of each breakdown.
+///
+/// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 rows of each breakdown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DashboardQuery {
+    /// The responses that are summed.
+    pub responses: ResponseFilter,
+    /// The time zone of the trend's steps.
+    pub zone: Zone,
+    /// The trend's steps. Where that would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
+    pub step: CalendarStep,
+    /// Which sessions are listed.
+    pub sessions: GroupPage,
+    /// Which projects are listed.
+    pub projects: GroupPage,
+    /// Which models are listed.
+    pub models: GroupPage,
+    /// Which hosts are listed.
+    pub hosts: GroupPage,
+    /// Whether the receipt is shown. Without it, an answer that is narrowed by time or names is faster.
+    pub receipt: ReceiptScope,
+}
+
+impl DashboardQuery {
+    /// Everything in this time.
+    #[must_use]
+    pub fn new(range: TimeRange) -> Self {
+        Self { responses: ResponseFilter::in_time(range), ..Self::default() }
+    }
+
+    /// With a trend by these steps of this time zone.
+    #[must_use]
+    pub fn by(mut self, step: CalendarStep, zone: Zone) -> Self {
+        (self.step, self.zone) = (step, zone);
+        self
+    }
+
+    /// Only these sessions.
+    #[must_use]
+    pub fn of_sessions(mut self, sessions: impl IntoIterator<Item = SessionId>) -> Self {
+        self.responses.sessions = Some(sessions.into_iter().collect());
+        self
+    }
+
+    /// Only these projects, as the breakdown names them: empty for responses that name none.
+    #[must_use]
+    pub fn of_projects(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.responses.projects = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only these models, as the breakdown names them.
+    #[must_use]
+    pub fn of_models(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.responses.models = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only these hosts, as the breakdown names them.
+    #[must_use]
+    pub fn of_hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.responses.hosts = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With these rows of the sessions.
+    #[must_use]
+    pub fn list_sessions(mut self, page: GroupPage) -> Self {
+        self.sessions = page;
+        self
+    }
+
+    /// With these rows of the projects.
+    #[must_use]
+    pub fn list_projects(mut self, page: GroupPage) -> Self {
+        self.projects = page;
+        self
+    }
+
+    /// With these rows of the models.
+    #[must_use]
+    pub fn list_models(mut self, page: GroupPage) -> Self {
+        self.models = page;
+        self
+    }
+
+    /// With these rows of the hosts.
+    #[must_use]
+    pub fn list_hosts(mut self, page: GroupPage) -> Self {
+        self.hosts = page;
+        self
+    }
+
+    /// Without the receipt.
+    #[must_use]
+    pub fn without_receipt(mut self) -> Self {
+        self.receipt = ReceiptScope::Omitted;
+        self
+    }
+}
+
+impl From<TimeRange> for DashboardQuery {
+    fn from(range: TimeRange) -> Self {
+        Self::new(range)
+    }
+}

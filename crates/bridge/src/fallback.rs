@@ -1,0 +1,191 @@
+//! An analysis from whoever can give it: the store, else the sources, else the cache.
+
+use std::time::Duration;
+
+use bridge_analysis::RunFacts;
+use bridge_core::{
+    AnalysisId, AnalysisSource, AnalysisWithSource, BridgeError, ConnectionKind, CountOverflow,
+    EnhancedTokenAnalysis, ResponseKey, ResponseUsage, RetryHistory, SessionId, Stopwatch, StorageKind,
+    Timestamp, TokenSummaryRecord,
+};
+use bridge_storage::{ResponseFilter, SummaryFilter};
+
+use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
+
+impl EnhancedTokenDatabaseBridge {
+    /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
+    /// longer than its deadline, as a live analysis of the sources gives it; and where that fails too, as it was
+    /// answered last. Says who answered and how old the answer is.
+    ///
+    /// A cached answer is a last resort, so it may be older than what this program has stored since. All others
+    /// are true at the time of asking.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::AnalysisSource;
+    /// use bridge::core::SessionId;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let session = SessionId::new("s")?;
+    /// // Nothing is stored yet.
+    /// let answer = bridge.get_analysis_with_fallback(&session).await?;
+    /// assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 42));
+    ///
+    /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// let answer = bridge.get_analysis_with_fallback(&session).await?;
+    /// assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::UnknownSession`] where store and sources answer that no response is of the session; else, and
+    /// where the cache does not know it either, the store's error.
+    pub async fn get_analysis_with_fallback(
+        &self,
+        session: &SessionId,
+    ) -> Result<AnalysisWithSource, BridgeError> {
+        let failure = match self.answer_in_time(session).await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let unknown = || "the store does not know the session".to_owned();
+        let mut passed_over = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
+        let answer = match self.live_answer(session).await {
+            Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
+                // Store and sources have answered: there is nothing for the cache to stand in for.
+                return Err(BridgeError::UnknownSession { session: session.clone() });
+            }
+            Ok(LiveAnswer { answer, unread }) => {
+                passed_over.extend(unread);
+                answer
+            }
+            Err(error) => {
+                passed_over.push(error.to_string());
+                None
+            }
+        };
+        let answer = match answer {
+            Some(answer) => Some(answer),
+            None => self.cached_answer(session).await,
+        };
+        match answer {
+            Some(answer) => Ok(AnalysisWithSource { passed_over, ..answer }),
+            None => Err(failure.unwrap_or_else(|| BridgeError::UnknownSession { session: session.clone() })),
+        }
+    }
+
+    async fn answer_in_time(&self, session: &SessionId) -> Result<Option<AnalysisWithSource>, BridgeError> {
+        let limit = self.inner.store_deadline;
+        let late = |_| {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
+            Err(BridgeError::Connection {
+                operation: "read the stored analysis",
+                host: "the token store".to_owned(),
+                kind: ConnectionKind::TimedOut,
+                history: RetryHistory::default(),
+                source: Some(Box::new(source)),
+            })
+        };
+        tokio::time::timeout(limit, self.stored_answer(session)).await.unwrap_or_else(late)
+    }
+
+    async fn stored_answer(&self, session: &SessionId) -> Result<Option<AnalysisWithSource>, BridgeError> {
+        let watch = Stopwatch::start();
+        let moment = self.inner.cache.moment();
+        let wanted = vec![session.clone()];
+        let responses = ResponseFilter::of_sessions(wanted.clone());
+        let summary = SummaryFilter::default().of_sessions(wanted).with_metadata(true);
+        let store = &self.inner.store;
+        let (responses, summaries) =
+            tokio::try_join!(store.responses(&responses), store.summaries(&summary))?;
+        if responses.is_empty() {
+            return Ok(None);
+        }
+        let now = self.inner.clock.now();
+        let mut analysis = stored_analysis(session, responses, summaries.into_iter().next(), now)
+            .map_err(|overflow| not_summable("read the stored analysis", overflow))?;
+        analysis.processing_duration = watch.elapsed();
+        analysis.memory_usage_mb = peak_memory_mib();
+        let age = now.saturating_since(analysis.timestamp);
+        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
+        Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Stored, age)))
+    }
+
+    async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
+        let watch = Stopwatch::start();
+        let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
+        let history = self.analyze_historical_data(BackfillOptions::default()).await?;
+        let unread = history.errors().iter().map(ToString::to_string).collect();
+        let facts = RunFacts {
+            timestamp,
+            run_id: fastrand::u128(1..),
+            duration: watch.elapsed(),
+            memory_mib: peak_memory_mib(),
+        };
+        let analyses = history.analyses(&facts).map_err(|overflow| not_summable("analyse", overflow))?;
+        let Some(analysis) = analyses.into_iter().find(|analysis| analysis.session_id == *session) else {
+            return Ok(LiveAnswer { answer: None, unread });
+        };
+        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
+        let answer = AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::ZERO);
+        Ok(LiveAnswer { answer: Some(answer), unread })
+    }
+
+    async fn cached_answer(&self, session: &SessionId) -> Option<AnalysisWithSource> {
+        let cached = self.inner.cache.analysis(session).await?;
+        let age = self.inner.clock.now().saturating_since(cached.timestamp);
+        Some(AnalysisWithSource::new(EnhancedTokenAnalysis::clone(&cached), AnalysisSource::Cached, age))
+    }
+}
+
+/// What the sources say of a session.
+struct LiveAnswer {
+    answer: Option<AnalysisWithSource>,
+    /// What could not be read.
+    unread: Vec<String>,
+}
+
+/// The analysis that stored responses are the rows of.
+fn stored_analysis(
+    session: &SessionId,
+    responses: Vec<ResponseUsage>,
+    summary: Option<TokenSummaryRecord>,
+    now: Timestamp,
+) -> Result<EnhancedTokenAnalysis, CountOverflow> {
+    let metadata = summary.as_ref().and_then(|summary| summary.metadata.clone()).unwrap_or_default();
+    let timestamp = metadata.last_sync.unwrap_or(now);
+    let place = ResponseKey::of_uuid(session.as_str());
+    let id = AnalysisId::new(format!("stored-{place}-{}", timestamp.as_millis()))
+        .expect("fewer than 64 characters are an id");
+    let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), timestamp, responses)?;
+    // What outlived its source is in the total and not in the snapshots of the files that are left.
+    analysis.accuracy_ratio = metadata.accuracy_ratio.unwrap_or(1.0).min(1.0);
+    analysis.files_processed = summary.map_or(0, |summary| summary.files);
+    analysis.content_categories = metadata.content_categories;
+    if !metadata.analysis_version.is_empty() {
+        analysis.analysis_version = metadata.analysis_version;
+    }
+    Ok(analysis)
+}
+
+fn not_summable(operation: &'static str, overflow: CountOverflow) -> BridgeError {
+    BridgeError::Storage {
+        operation,
+        kind: StorageKind::Corrupt,
+        message: "the counters cannot be summed".to_owned(),
+        history: RetryHistory::default(),
+        source: Some(Box::new(overflow)),
+    }
+}

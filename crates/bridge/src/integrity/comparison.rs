@@ -1,0 +1,161 @@
+//! Rows of the store beside rows of the sources.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bridge_core::{
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, ResponseKey, ResponseUsage,
+    ResponseVersion, SessionId,
+};
+use bridge_storage::{StoredResponse, StoredScope};
+
+use super::live::LiveResponses;
+
+/// What was found in one scope.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// Tokens count for this session only, if one is looked at.
+    session: Option<SessionId>,
+    compared: u64,
+    equal: u64,
+    stored_tokens: u64,
+    live_tokens: u64,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A difference with the version that is stored.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) difference: IntegrityDifference,
+    pub(super) version: Option<ResponseVersion>,
+}
+
+impl Comparison {
+    pub(super) fn new(
+        scope: &StoredScope,
+        stored: Vec<StoredResponse>,
+        mut rows: BTreeMap<ResponseKey, ResponseUsage>,
+        live: &LiveResponses,
+    ) -> Self {
+        let session = match scope {
+            StoredScope::Session { session, .. } => Some(session.clone()),
+            _ => None,
+        };
+        let mut comparison = Self { session, ..Self::default() };
+        let mut previous = None;
+        for row in stored {
+            let is_repeated = previous.replace(row.key) == Some(row.key);
+            let beside = rows.remove(&row.key);
+            comparison.add(row, is_repeated, beside, live);
+        }
+        for (key, row) in rows {
+            comparison.note(key, DifferenceKind::Missing, None, Some(row));
+        }
+        comparison.findings.sort_by_key(|finding| finding.difference.key);
+        comparison
+    }
+
+    fn add(
+        &mut self,
+        stored: StoredResponse,
+        is_repeated: bool,
+        row: Option<ResponseUsage>,
+        live: &LiveResponses,
+    ) {
+        // A read with FINAL gives a key once; twice means that the table is not the bridge's own any more.
+        let kind =
+            if is_repeated { Some(DifferenceKind::Doubled) } else { difference(&stored, row.as_ref(), live) };
+        match kind {
+            Some(kind) => self.note(stored.key, kind, Some(stored), row),
+            None => {
+                self.compared += 1;
+                self.equal += 1;
+                let tokens = self.tokens(row.as_ref());
+                self.stored_tokens = self.stored_tokens.saturating_add(tokens);
+                self.live_tokens = self.live_tokens.saturating_add(tokens);
+            }
+        }
+    }
+
+    fn note(
+        &mut self,
+        key: ResponseKey,
+        kind: DifferenceKind,
+        stored: Option<StoredResponse>,
+        live: Option<ResponseUsage>,
+    ) {
+        self.compared += 1;
+        let version = stored.as_ref().map(|stored| stored.version);
+        let stored = stored.and_then(|stored| stored.usage);
+        self.stored_tokens = self.stored_tokens.saturating_add(self.tokens(stored.as_ref()));
+        self.live_tokens = self.live_tokens.saturating_add(self.tokens(live.as_ref()));
+        let difference = IntegrityDifference::new(key, kind, stored, live);
+        self.findings.push(Finding { difference, version });
+    }
+
+    /// The tokens of a row, if it is of the session that is looked at.
+    fn tokens(&self, row: Option<&ResponseUsage>) -> u64 {
+        let own = row.filter(|row| self.session.as_ref().is_none_or(|session| *session == row.session));
+        own.map_or(0, |row| row.counts.total())
+    }
+
+    /// Differences that are errors.
+    pub(super) fn errors(&self) -> u64 {
+        self.findings.iter().filter(|finding| finding.difference.kind.is_error()).count() as u64
+    }
+
+    /// Whether a repair did anything.
+    pub(super) fn is_repaired(&self) -> bool {
+        self.findings.iter().any(|finding| finding.difference.repaired.is_some())
+    }
+
+    /// Adds everything to the result, with at most so many differences of each kind in its list.
+    pub(super) fn tell(&self, result: &mut IntegrityResult, listed_max: usize) {
+        result.compared += self.compared;
+        result.equal += self.equal;
+        result.stored_tokens = result.stored_tokens.saturating_add(self.stored_tokens);
+        result.live_tokens = result.live_tokens.saturating_add(self.live_tokens);
+        let mut listed: HashMap<DifferenceKind, usize> = HashMap::new();
+        result
+            .differences
+            .iter()
+            .for_each(|listed_before| *listed.entry(listed_before.kind).or_default() += 1);
+        for Finding { difference, .. } in &self.findings {
+            result.moved += u64::from(difference.is_moved());
+            *result.tallies.entry(difference.kind).or_default() += IntegrityTally {
+                responses: 1,
+                stored_tokens: self.tokens(difference.stored.as_ref()),
+                live_tokens: self.tokens(difference.live.as_ref()),
+                differing_tokens: difference.tokens(),
+            };
+            let listed = listed.entry(difference.kind).or_default();
+            if *listed < listed_max {
+                *listed += 1;
+                result.differences.push(difference.clone());
+            }
+        }
+    }
+}
+
+/// How a stored row differs from what the sources say of its response; `None` if it does not.
+fn difference(
+    stored: &StoredResponse,
+    row: Option<&ResponseUsage>,
+    live: &LiveResponses,
+) -> Option<DifferenceKind> {
+    let Some(usage) = stored.usage.as_ref().filter(|_| stored.is_intact()) else {
+        return Some(DifferenceKind::Damaged);
+    };
+    let Some(row) = row else {
+        let is_double = !usage.counts.is_zero() && live.say(usage);
+        return Some(if is_double { DifferenceKind::Doubled } else { DifferenceKind::OnlyStored });
+    };
+    if (ResponseUsage { forced: usage.forced, ..row.clone() }) == *usage {
+        return None;
+    }
+    // As the join would decide.
+    Some(match (row.version() > stored.version, usage.forced) {
+        (true, _) => DifferenceKind::Behind,
+        (false, 0) => DifferenceKind::Ahead,
+        (false, _) => DifferenceKind::Corrected,
+    })
+}

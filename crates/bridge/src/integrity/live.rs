@@ -1,0 +1,70 @@
+//! What the sources say.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
+
+use bridge_analysis::History;
+use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion, SessionId};
+use bridge_storage::{StoredResponse, StoredScope};
+
+/// The responses of all sources.
+#[derive(Debug)]
+pub(super) struct LiveResponses {
+    history: History,
+    /// The versions of all rows worth tokens: what a row says, without its key.
+    versions: OnceLock<HashSet<ResponseVersion>>,
+}
+
+impl LiveResponses {
+    pub(super) fn new(history: History) -> Self {
+        Self { history, versions: OnceLock::new() }
+    }
+
+    /// What could not be read.
+    pub(super) fn errors(&self) -> Vec<String> {
+        self.history.errors().iter().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn responses(&self) -> u64 {
+        self.history.responses().len() as u64
+    }
+
+    /// Whether they can be taken for everything that the sources hold: a folder that is not mounted holds nothing.
+    pub(super) fn are_complete(&self) -> bool {
+        self.history.errors().is_empty() && self.responses() > 0
+    }
+
+    pub(super) fn keys_of(&self, session: &SessionId) -> Vec<ResponseKey> {
+        let own = self.history.responses().filter(|response| response.session == session);
+        own.map(|response| response.key).collect()
+    }
+
+    /// The rows of the scope, and those of which the store has something in it.
+    pub(super) fn rows(
+        &self,
+        scope: &StoredScope,
+        stored: &[StoredResponse],
+    ) -> BTreeMap<ResponseKey, ResponseUsage> {
+        let also: HashSet<ResponseKey> = match scope {
+            StoredScope::Session { .. } => stored.iter().map(|row| row.key).collect(),
+            _ => HashSet::new(),
+        };
+        let responses = self.history.responses().filter(|response| match scope {
+            StoredScope::Keys(range) => range.contains(&response.key),
+            StoredScope::Session { session, .. } => {
+                response.session == session || also.contains(&response.key)
+            }
+            _ => true,
+        });
+        responses.map(|response| (response.key, response.to_usage())).collect()
+    }
+
+    /// Whether some response, under whatever key, says exactly this.
+    pub(super) fn say(&self, row: &ResponseUsage) -> bool {
+        let versions = self.versions.get_or_init(|| {
+            let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());
+            worth_tokens.map(|response| response.to_usage().version()).collect()
+        });
+        versions.contains(&ResponseUsage { forced: 0, ..row.clone() }.version())
+    }
+}

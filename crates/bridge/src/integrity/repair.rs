@@ -1,0 +1,109 @@
+//! Making the store what it must be.
+
+use bridge_core::{
+    BridgeError, DifferenceKind, IntegrityDifference, IntegrityResult, RepairAction, ResponseKey,
+    ResponseUsage, ResponseVersion,
+};
+
+use super::comparison::{Comparison, Finding};
+use super::live::LiveResponses;
+use crate::EnhancedTokenDatabaseBridge;
+use crate::reading::Found;
+use crate::storing::Storing;
+
+/// What is repaired. Each one does what those before it do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repair {
+    /// Nothing: the store is only looked at.
+    #[default]
+    Off,
+    /// What is missing or behind is stored again by the normal join, and a damaged row that a source knows is
+    /// put back as it was. Nothing that the bridge stored is lost.
+    Restore,
+    /// Besides, what the store says more than the sources is replaced by force. That is history where a source
+    /// was rewritten; it stays replaced also when the greater snapshot is read again. Forced corrections stay.
+    Force,
+    /// Besides, rows are removed that no source can explain: damaged ones that no source knows, and those that
+    /// count a response a second time. What a deleted source said before it was damaged is lost with them.
+    Purge,
+}
+
+impl Repair {
+    /// Sources that could not be read may hold what the store says: then only what loses nothing is done.
+    pub(super) fn permitted_by(self, live: &LiveResponses) -> Self {
+        if live.are_complete() { self } else { self.min(Self::Restore) }
+    }
+
+    fn action(self, difference: &IntegrityDifference) -> Option<RepairAction> {
+        let is_known = difference.live.is_some();
+        let (action, needed) = match difference.kind {
+            DifferenceKind::Missing | DifferenceKind::Behind => (RepairAction::Restored, Self::Restore),
+            DifferenceKind::Damaged if is_known => (RepairAction::Restored, Self::Restore),
+            DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
+            DifferenceKind::Damaged | DifferenceKind::Doubled => (RepairAction::Removed, Self::Purge),
+            _ => return None,
+        };
+        (self >= needed).then_some(action)
+    }
+}
+
+/// What a repair writes and removes.
+#[derive(Debug, Default)]
+struct Work {
+    join: Vec<ResponseUsage>,
+    force: Vec<ResponseUsage>,
+    remove: Vec<(ResponseKey, ResponseVersion)>,
+}
+
+impl Work {
+    fn add(&mut self, finding: &Finding, action: RepairAction) {
+        let Finding { difference, version } = finding;
+        match action {
+            RepairAction::Forced => self.force.extend(difference.live.clone()),
+            _ => self.join.extend(difference.live.clone()),
+        }
+        // A damaged row may bear a version that beats its response's own, or that very one. Force would leave its
+        // rank behind, and a later snapshot could lose to it; without it the join puts the row back as it was.
+        let is_in_the_way = difference.kind == DifferenceKind::Damaged || action == RepairAction::Removed;
+        self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
+    }
+}
+
+impl EnhancedTokenDatabaseBridge {
+    pub(super) async fn repair(
+        &self,
+        repair: Repair,
+        comparison: &mut Comparison,
+        result: &mut IntegrityResult,
+    ) -> Result<(), BridgeError> {
+        let report = result.repair.get_or_insert_default();
+        let mut work = Work::default();
+        for finding in &mut comparison.findings {
+            let Some(action) = repair.action(&finding.difference) else { continue };
+            work.add(finding, action);
+            finding.difference.repaired = Some(action);
+            match action {
+                RepairAction::Forced => report.forced += 1,
+                RepairAction::Removed => report.removed += 1,
+                _ => report.restored += 1,
+            }
+        }
+        // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
+        if !work.remove.is_empty() {
+            self.remove(&work.remove).await?;
+        }
+        let without_sources = |rows| Found { rows, sources: Vec::new() };
+        for (mut storing, rows) in [(Storing::new(self), work.join), (Storing::forced(self), work.force)] {
+            storing.store(without_sources(rows)).await?;
+            result.errors.extend(storing.rejections());
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.inner.cache.invalidate();
+        let result = self.inner.store.remove(versions).await;
+        self.inner.cache.invalidate();
+        result
+    }
+}

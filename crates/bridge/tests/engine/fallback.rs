@@ -1,0 +1,78 @@
+//! An analysis while the database is up, slow, away, and back again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::{BridgeError, ConnectionKind, SessionId};
+use bridge::storage::TokenStore;
+use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_testkit::proxy::{Fault, FaultProxy};
+
+/// On an engine of its own: some cuts make this engine abort and be restarted.
+#[tokio::test]
+async fn each_state_of_the_database_has_its_answer() {
+    let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
+    let Endpoint { url, writer, .. } = engine.endpoint();
+    let upstream = url.strip_prefix("http://").unwrap();
+    let url = |host: &str| format!("http://{}:{}@{host}/test_fallback", writer.user, writer.password);
+    let direct = crate::store(&url(upstream));
+    direct.migrate().await.unwrap();
+    let (history, folder) = crate::history(31);
+    let direct = crate::bridge(Arc::new(direct), folder.path()).build();
+    let _ = direct.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let proxy = FaultProxy::before(upstream).await.unwrap();
+    let store: Arc<dyn TokenStore> = Arc::new(crate::hasty_store(&url(proxy.host())));
+    let patient = crate::bridge(store.clone(), folder.path()).store_deadline(Duration::from_mins(1)).build();
+    let hasty = crate::bridge(store, folder.path()).store_deadline(Duration::from_millis(50)).build();
+    let name =
+        history.truth.sessions.keys().find(|name| !history.truth.open_sessions.contains(*name)).unwrap();
+    let session = SessionId::new(name).unwrap();
+    let expected = history.truth.sessions[name].counters.total();
+    let source = |bridge: &EnhancedTokenDatabaseBridge| {
+        let (bridge, session) = (bridge.clone(), session.clone());
+        async move {
+            let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+            assert_eq!(answer.analysis.calculated_total_tokens, expected, "{:?}", answer.source);
+            (answer.source, answer.passed_over)
+        }
+    };
+
+    // Up.
+    assert_eq!(source(&patient).await, (AnalysisSource::Stored, Vec::new()));
+    // Slow.
+    proxy.set(Fault::Silent);
+    let (answered, passed_over) = source(&hasty).await;
+    assert_eq!(answered, AnalysisSource::Live);
+    assert!(passed_over[0].contains("does not answer in time"), "{passed_over:?}");
+    // Away.
+    proxy.set(Fault::Closed);
+    let (answered, passed_over) = source(&patient).await;
+    assert_eq!(answered, AnalysisSource::Live);
+    assert!(passed_over[0].contains("cannot be reached"), "{passed_over:?}");
+    // Back.
+    back(&proxy, &direct).await;
+    assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
+    // Away, and the sources with it.
+    proxy.set(Fault::CutAnswer);
+    folder.close().unwrap();
+    let (answered, passed_over) = source(&patient).await;
+    assert_eq!(answered, AnalysisSource::Cached);
+    assert!(passed_over.len() > 1, "{passed_over:?}");
+    let unknown = SessionId::new("unknown").unwrap();
+    let error = patient.get_analysis_with_fallback(&unknown).await.unwrap_err();
+    assert!(
+        matches!(error, BridgeError::Connection { kind: ConnectionKind::Unreachable, .. }),
+        "the store's error says most: {error}"
+    );
+    // Back, without the sources.
+    back(&proxy, &direct).await;
+    assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
+    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+}
+
+/// Lets everything pass, and waits for the engine should it be restarting.
+async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge) {
+    proxy.set(Fault::None);
+    direct.token_store().ping().await.unwrap();
+}

@@ -1,0 +1,39 @@
+//! Two machines with copies of the same history write to one store.
+
+use std::sync::Arc;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::analysis::AnalyzerOptions;
+use bridge::core::{HostName, SessionId};
+use bridge::storage::{ResponseFilter, StoredScope, TokenStore};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::{history, store};
+
+#[tokio::test]
+async fn two_hosts_that_synchronise_copies_at_once_store_each_response_once() {
+    let database = TestDatabase::of_this_test();
+    let (truth, folder) = history(71);
+    let (_, copy) = history(71);
+    let first: Arc<dyn TokenStore> = Arc::new(store(&database.writer_url()));
+    first.migrate().await.unwrap();
+    let host = |name: &str, sources: &std::path::Path| {
+        let mut analyzer = AnalyzerOptions::default();
+        analyzer.host = Some(HostName::new(name).unwrap());
+        let store: Arc<dyn TokenStore> = Arc::new(store(&database.writer_url()));
+        EnhancedTokenDatabaseBridge::builder(store).sources([sources]).analyzer(analyzer).build()
+    };
+    let (a, b) = (host("a", folder.path()), host("b", copy.path()));
+    for _ in 0..2 {
+        let (of_a, of_b) = tokio::join!(a.sync_all_sessions(None, 2), b.sync_all_sessions(None, 2));
+        assert!(of_a.unwrap().iter().chain(&of_b.unwrap()).all(|result| result.errors.is_empty()));
+        let totals = first.totals(&ResponseFilter::default()).await.unwrap();
+        assert_eq!((totals.responses, totals.counts.total()), (truth.truth.responses, truth.truth.total()));
+    }
+    let rows = first.stored(&StoredScope::all()).await.unwrap();
+    let keys: std::collections::BTreeSet<_> = rows.iter().map(|row| row.key).collect();
+    assert_eq!(keys.len() as u64, truth.truth.responses);
+    assert_eq!(rows.len(), keys.len());
+    let session = SessionId::new("of nobody").unwrap();
+    assert_eq!(a.sync_session_tokens(&session, true).await.unwrap().tokens_after, 0);
+}

@@ -1,0 +1,46 @@
+//! What is only in the store: history, unless it was damaged.
+
+use std::sync::Arc;
+
+use bridge::core::DifferenceKind;
+use bridge::storage::{ResponseFilter, TokenStore};
+use bridge::{BackfillOptions, IntegrityOptions, Repair};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::table::Table;
+
+#[tokio::test]
+async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
+    let database = TestDatabase::of_this_test();
+    let (history, folder) = crate::history(21);
+    let store = Arc::new(crate::store(&database.writer_url()));
+    store.migrate().await.unwrap();
+    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let table = Table::of(&database);
+    let [row, _] = table.subjects().await;
+    for file in &history.files {
+        if String::from_utf8_lossy(&file.content).contains(&row.session_id) {
+            std::fs::remove_file(folder.path().join("projects").join(&file.relative_path)).unwrap();
+        }
+    }
+    let verify = |repair| {
+        let options = IntegrityOptions::default().with_tolerance(0.0).with_repair(repair);
+        let bridge = bridge.clone();
+        async move { bridge.verify_data_integrity(&options).await.unwrap() }
+    };
+    let kept = verify(Repair::Purge).await;
+    assert!(kept.passed && kept.only_stored().stored_tokens > 0, "{kept:?}");
+    let totals = || async { store.totals(&ResponseFilter::default()).await.unwrap() };
+    assert_eq!(totals().await.counts.total(), history.truth.total());
+
+    table.update(&row, "project = 'another'").await;
+    let found = verify(Repair::Force).await;
+    let damaged = found.of_kind(DifferenceKind::Damaged);
+    assert!(!found.passed && damaged.responses == 1 && damaged.live_tokens == 0, "{found:?}");
+    assert_eq!(found.repair.unwrap().remaining, 1);
+    assert_eq!(totals().await.counts.total(), history.truth.total());
+    assert_eq!(verify(Repair::Purge).await.repair.unwrap().removed, 1);
+    assert!(verify(Repair::Off).await.passed);
+    assert_eq!(totals().await.counts.total(), history.truth.total() - damaged.stored_tokens);
+}

@@ -1,0 +1,341 @@
+//! Every kind of tampering is found, and repaired so that nothing of it is left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bridge::core::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
+use bridge::storage::{
+    ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions, UpsertOutcome,
+};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::history::GeneratedHistory;
+use tempfile::TempDir;
+
+use crate::table::{Subject, Table};
+
+const MISSING: DifferenceKind = DifferenceKind::Missing;
+const DAMAGED: DifferenceKind = DifferenceKind::Damaged;
+const DOUBLED: DifferenceKind = DifferenceKind::Doubled;
+const AHEAD: DifferenceKind = DifferenceKind::Ahead;
+
+/// The greatest `UInt256`.
+const GREATEST: &str =
+    "toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935')";
+
+/// What is done to the table.
+enum Act {
+    /// Columns of the row are changed.
+    Update(&'static str),
+    /// The row is stored again with other columns.
+    Copy(&'static str),
+    /// The row is stored again with other columns, and removed as it was.
+    Exchange(&'static str),
+    /// The output counters of two rows change places.
+    Swap,
+    /// A statement, in which `SESSION` stands for the row's session.
+    Statement(&'static str),
+    /// The row is stored by the bridge itself, with more output tokens.
+    Store,
+}
+
+/// How many differences of a kind are expected.
+enum Found {
+    /// Exactly these.
+    Exactly(&'static [(DifferenceKind, u64)]),
+    /// All responses of the row's session, and no other.
+    Session(DifferenceKind),
+    /// All responses.
+    All(DifferenceKind),
+}
+
+struct Tampering {
+    name: &'static str,
+    act: Act,
+    found: Found,
+    /// The least repair that leaves nothing of it.
+    repair: Repair,
+}
+
+fn update(name: &'static str, change: &'static str) -> Tampering {
+    let found = Found::Exactly(&[(DAMAGED, 1)]);
+    Tampering { name, act: Act::Update(change), found, repair: Repair::Restore }
+}
+
+fn copy(name: &'static str, change: &'static str) -> Tampering {
+    Tampering { act: Act::Copy(change), ..update(name, "") }
+}
+
+fn all() -> Vec<Tampering> {
+    let restore = Repair::Restore;
+    vec![
+        update("a counter up", "output_tokens = output_tokens + 100000"),
+        update("a counter down", "output_tokens = output_tokens - 1"),
+        update("a counter emptied", "cache_read_tokens = 0"),
+        update("counters of a row exchanged", "input_tokens = output_tokens, output_tokens = input_tokens"),
+        update(
+            "all counters 0",
+            "input_tokens = 0, output_tokens = 0, cache_creation_tokens = 0, cache_read_tokens = 0",
+        ),
+        update(
+            "the split of the cache changed",
+            "cache_creation_5m_tokens = cache_creation_1h_tokens, cache_creation_1h_tokens = cache_creation_5m_tokens + 1",
+        ),
+        update("moved to another session", "session_id = 'another'"),
+        update("the session emptied", "session_id = ''"),
+        update("another project", "project = 'another'"),
+        update("another model", "model = 'another'"),
+        update("the host renamed", "host = 'another'"),
+        update("another agent", "agent = 'another'"),
+        update("another service tier", "service_tier = 'another'"),
+        update("a day later", "time = time + INTERVAL 1 DAY"),
+        update("a time that no response can have", "time = toDateTime64('1960-01-01 00:00:00', 3, 'UTC')"),
+        update("no longer finished", "finished = NOT finished"),
+        update("on a side chain", "sidechain = NOT sidechain"),
+        update("nested", "nested = NOT nested"),
+        update("a fork", "forked = NOT forked"),
+        update("another origin", "origin = 'summed'"),
+        copy("doubled with a greater version", "version + 1 AS version"),
+        copy(
+            "doubled with more tokens and a greater version",
+            "version + 1 AS version, output_tokens + 5 AS output_tokens",
+        ),
+        copy(
+            "doubled with less tokens and the greatest version",
+            "toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935') AS version, 0 AS output_tokens",
+        ),
+        copy("doubled with the same version and more tokens", "output_tokens + 5 AS output_tokens"),
+        Tampering { act: Act::Exchange("version - 1 AS version"), ..update("the version lowered", "") },
+        Tampering { act: Act::Exchange("toUInt256(0) AS version"), ..update("the version taken away", "") },
+        Tampering {
+            act: Act::Swap,
+            found: Found::Exactly(&[(DAMAGED, 2)]),
+            ..update("counters of two rows exchanged", "")
+        },
+        Tampering {
+            name: "another key",
+            act: Act::Exchange("key + 1 AS key"),
+            found: Found::Exactly(&[(MISSING, 1), (DOUBLED, 1)]),
+            repair: Repair::Purge,
+        },
+        Tampering {
+            name: "a second key",
+            act: Act::Copy("key + 1 AS key"),
+            found: Found::Exactly(&[(DOUBLED, 1)]),
+            repair: Repair::Purge,
+        },
+        Tampering {
+            name: "a response that never was",
+            act: Act::Copy("key + 1 AS key, output_tokens + 7 AS output_tokens"),
+            found: Found::Exactly(&[(DAMAGED, 1)]),
+            repair: Repair::Purge,
+        },
+        Tampering {
+            act: Act::Exchange(""),
+            found: Found::Exactly(&[(MISSING, 1)]),
+            ..update("a row deleted", "")
+        },
+        Tampering {
+            name: "a session deleted",
+            act: Act::Statement("ALTER TABLE token_usage DELETE WHERE session_id = 'SESSION'"),
+            found: Found::Session(MISSING),
+            repair: restore,
+        },
+        Tampering {
+            name: "a session renamed",
+            act: Act::Statement(
+                "ALTER TABLE token_usage UPDATE session_id = 'another' WHERE session_id = 'SESSION'",
+            ),
+            found: Found::Session(DAMAGED),
+            repair: restore,
+        },
+        Tampering {
+            name: "every counter doubled",
+            act: Act::Statement("ALTER TABLE token_usage UPDATE input_tokens = 2 * input_tokens + 1 WHERE 1"),
+            found: Found::All(DAMAGED),
+            repair: restore,
+        },
+        Tampering {
+            name: "the table truncated",
+            act: Act::Statement("TRUNCATE TABLE token_usage"),
+            found: Found::All(MISSING),
+            repair: restore,
+        },
+        // The last: it leaves the mark of force behind.
+        Tampering {
+            name: "a greater snapshot that no source holds",
+            act: Act::Store,
+            found: Found::Exactly(&[(AHEAD, 1)]),
+            repair: Repair::Force,
+        },
+    ]
+}
+
+struct Scene {
+    history: GeneratedHistory,
+    bridge: EnhancedTokenDatabaseBridge,
+    store: Arc<ClickHouseStore>,
+    table: Table,
+    subjects: [Subject; 2],
+    pristine: Vec<StoredResponse>,
+    _folder: TempDir,
+}
+
+impl Scene {
+    async fn act(&self, act: &Act) {
+        let (table, [row, other]) = (&self.table, &self.subjects);
+        match act {
+            Act::Update(change) => table.update(row, change).await,
+            Act::Copy(change) => table.copy(row, change).await,
+            Act::Exchange("") => table.delete(row, "1").await,
+            Act::Exchange(change) if change.contains("AS key") => {
+                table.copy(row, change).await;
+                table.delete(row, "1").await;
+            }
+            Act::Exchange(change) => {
+                // Under another key for a moment, or the version to be removed could not be told.
+                table.copy(row, &format!("{change}, toUInt128(1) AS key")).await;
+                table.delete(row, "1").await;
+                table.copy_where("key = 1", &format!("toUInt128('{}') AS key", row.key().0)).await;
+                table.run("ALTER TABLE token_usage DELETE WHERE key = 1").await;
+            }
+            Act::Swap => {
+                table.update(row, &format!("output_tokens = {}", other.output_tokens)).await;
+                table.update(other, &format!("output_tokens = {}", row.output_tokens)).await;
+            }
+            Act::Statement(statement) => table.run(&statement.replace("SESSION", &row.session_id)).await,
+            Act::Store => {
+                let mut row = self.stored_row().await;
+                row.counts.output += 1000;
+                let outcomes = self.store.upsert(&[row], &UpsertOptions::default()).await.unwrap();
+                assert!(matches!(&outcomes[..], [UpsertOutcome::Replaced(_)]), "{outcomes:?}");
+            }
+        }
+    }
+
+    async fn stored_row(&self) -> ResponseUsage {
+        let key = self.subjects[0].key();
+        let rows = self.store.stored(&StoredScope::Keys(key..=key)).await.unwrap();
+        rows[0].usage.clone().unwrap()
+    }
+
+    async fn verify(&self, session: Option<SessionId>, repair: Repair) -> IntegrityResult {
+        let options = IntegrityOptions { session, tolerance: 0.0, repair, ..IntegrityOptions::default() };
+        self.bridge.verify_data_integrity(&options).await.unwrap()
+    }
+
+    fn session(&self) -> SessionId {
+        SessionId::new(&self.subjects[0].session_id).unwrap()
+    }
+
+    fn expected(&self, found: &Found) -> BTreeMap<DifferenceKind, u64> {
+        let rows = self.pristine.iter().filter_map(|row| row.usage.as_ref());
+        match found {
+            Found::Exactly(kinds) => kinds.iter().copied().collect(),
+            Found::All(kind) => BTreeMap::from([(*kind, rows.count() as u64)]),
+            Found::Session(kind) => {
+                let session = self.session();
+                BTreeMap::from([(*kind, rows.filter(|row| row.session == session).count() as u64)])
+            }
+        }
+    }
+
+    async fn assert_whole(&self, name: &str, is_forced: bool) {
+        let result = self.verify(None, Repair::Off).await;
+        assert!(result.passed && result.equal == result.compared, "{name}: {result:?}");
+        let truth = &self.history.truth;
+        let totals = self.store.totals(&ResponseFilter::default()).await.unwrap();
+        let counters = &truth.counters;
+        let counts = TokenCounts {
+            input: counters.input,
+            output: counters.output,
+            cache_creation: counters.cache_creation,
+            cache_read: counters.cache_read,
+        };
+        assert_eq!((totals.counts, totals.responses), (counts, truth.responses), "{name}");
+        if !is_forced {
+            let rows = self.store.stored(&StoredScope::all()).await.unwrap();
+            assert_eq!(rows, self.pristine, "{name} left a trace");
+        }
+    }
+}
+
+async fn scene(seed: u64) -> Scene {
+    let database = TestDatabase::of_this_test();
+    let (history, folder) = crate::history(seed);
+    let store = Arc::new(crate::store(&database.writer_url()));
+    store.migrate().await.unwrap();
+    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let table = Table::of(&database);
+    let subjects = table.subjects().await;
+    let pristine = store.stored(&StoredScope::all()).await.unwrap();
+    Scene { history, bridge, store, table, subjects, pristine, _folder: folder }
+}
+
+fn kinds(result: &IntegrityResult) -> BTreeMap<DifferenceKind, u64> {
+    result.tallies.iter().map(|(kind, tally)| (*kind, tally.responses)).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_tampering_is_found_and_repaired() {
+    let scene = scene(11).await;
+    scene.assert_whole("nothing", false).await;
+    for Tampering { name, act, found, repair } in all() {
+        scene.act(&act).await;
+        let result = scene.verify(None, Repair::Off).await;
+        assert_eq!(kinds(&result), scene.expected(&found), "{name}");
+        let is_error = result.tallies.keys().any(|kind| kind.is_error());
+        assert_eq!(result.passed, !is_error, "{name}");
+        assert!(is_error || repair == Repair::Force, "{name}");
+        assert!(result.repair.is_none());
+        // The session that it was done to tells it too.
+        let of_session = scene.verify(Some(scene.session()), Repair::Off).await;
+        assert!(
+            !of_session.tallies.is_empty() && of_session.passed == result.passed,
+            "{name}: {of_session:?}"
+        );
+
+        if repair > Repair::Restore {
+            let lesser = scene.verify(None, Repair::Restore).await.repair.unwrap();
+            assert_eq!(lesser.forced + lesser.removed, 0, "{name}");
+        }
+        let result = scene.verify(None, repair).await;
+        let report = result.repair.unwrap();
+        let done = report.restored + report.forced + report.removed;
+        assert!(done > 0 && report.remaining == 0, "{name}: {report:?}");
+        assert!(result.differences.iter().all(|difference| difference.repaired.is_some()), "{name}");
+        scene.assert_whole(name, repair == Repair::Force).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_repaired_alone() {
+    let scene = scene(12).await;
+    let [row, other] = &scene.subjects;
+    for subject in [row, other] {
+        scene.table.update(subject, "session_id = 'another'").await;
+    }
+    let result = scene.verify(Some(scene.session()), Repair::Restore).await;
+    assert_eq!((kinds(&result), result.moved), (BTreeMap::from([(DAMAGED, 1)]), 1));
+    assert!(result.stored_tokens < result.live_tokens);
+    let of_session = scene.verify(Some(scene.session()), Repair::Off).await;
+    assert!(of_session.passed && of_session.stored_tokens == of_session.live_tokens);
+    assert_eq!(kinds(&scene.verify(None, Repair::Off).await), BTreeMap::from([(DAMAGED, 1)]));
+    let other = SessionId::new(&other.session_id).unwrap();
+    assert!(scene.verify(Some(other), Repair::Restore).await.repair.unwrap().remaining == 0);
+    scene.assert_whole("both repaired", false).await;
+}
+
+#[tokio::test]
+async fn after_a_repair_a_later_snapshot_wins_as_ever() {
+    let scene = scene(13).await;
+    scene.table.copy(&scene.subjects[0], &format!("{GREATEST} AS version, 1 AS output_tokens")).await;
+    assert_eq!(scene.verify(None, Repair::Restore).await.repair.unwrap().remaining, 0);
+    let mut later = scene.stored_row().await;
+    assert_eq!(later.forced, 0);
+    later.counts.output += 1;
+    let outcomes = scene.store.upsert(std::slice::from_ref(&later), &UpsertOptions::default()).await.unwrap();
+    assert!(matches!(&outcomes[..], [UpsertOutcome::Replaced(_)]), "{outcomes:?}");
+    assert_eq!(scene.stored_row().await, later);
+}

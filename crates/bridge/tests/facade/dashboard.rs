@@ -1,0 +1,203 @@
+//! The dashboard on the store in memory, against a slow reading, and on a mock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bridge::core::strategy::response_usage;
+use bridge::core::{
+    BridgeError, CalendarStep, ManualClock, ResponseUsage, StorageKind, TimeRange, Timestamp, Zone,
+};
+use bridge::storage::{
+    DashboardFigures, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore,
+    UpsertOptions,
+};
+use bridge::{
+    DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness, TREND_BUCKETS_MAX, TrendBucket,
+};
+use proptest::prelude::*;
+
+use crate::{now, response};
+
+fn adapter(store: Arc<dyn TokenStore>) -> DashboardBridgeAdapter {
+    DashboardBridgeAdapter::new(store).with_clock(Arc::new(ManualClock::new(now())))
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+async fn holding(rows: &[ResponseUsage]) -> DashboardBridgeAdapter {
+    let store = InMemoryStore::default();
+    store.upsert(rows, &UpsertOptions::default()).await.unwrap();
+    adapter(Arc::new(store))
+}
+
+async fn ask(adapter: &DashboardBridgeAdapter, query: impl Into<DashboardQuery>) -> DashboardTokenMetrics {
+    adapter.get_dashboard_token_metrics(query).await.unwrap()
+}
+
+fn timed(session: &str, key: u128, output: u64, time: &str) -> ResponseUsage {
+    ResponseUsage { time: at(time), ..response(session, key, output) }
+}
+
+fn outputs(buckets: &[TrendBucket]) -> Vec<u64> {
+    buckets.iter().map(|bucket| bucket.sums.counts.output).collect()
+}
+
+#[tokio::test]
+async fn an_empty_store_has_an_empty_page() {
+    let metrics = ask(&holding(&[]).await, TimeRange::ALL).await;
+    assert_eq!((metrics.total_tokens, metrics.cache_hit_share), (0, None));
+    assert_eq!((metrics.freshness, metrics.trend.buckets.len()), (Freshness::default(), 0));
+    assert!(!metrics.completeness.at_least && metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
+    // A chart of a week has its days even so.
+    let week = TimeRange::last_calendar_days(now(), 7, &Zone::UTC);
+    assert_eq!(outputs(&ask(&holding(&[]).await, week).await.trend.buckets), [0; 7]);
+}
+
+#[tokio::test]
+async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
+    let rows = [timed("s", 1, 5, "2026-02-25T10:00:00Z"), timed("s", 2, 7, "2026-02-27T23:59:59.999Z")];
+    let dashboard = holding(&rows).await;
+    let all = ask(&dashboard, TimeRange::ALL).await;
+    assert_eq!(outputs(&all.trend.buckets), [5, 0, 7, 0, 0]);
+    assert_eq!(all.trend.buckets[4].local_start, "2026-03-01T00:00:00+00:00");
+    // In Tokyo the last one is on the next day, and the store's first hour is one of the day before.
+    let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
+    let all = ask(&dashboard, DashboardQuery::default().by(CalendarStep::Day, tokyo)).await;
+    assert_eq!(outputs(&all.trend.buckets), [5, 0, 0, 7, 0]);
+    let week = ask(&dashboard, DashboardQuery::default().by(CalendarStep::Week, Zone::UTC)).await;
+    assert_eq!(outputs(&week.trend.buckets), [12]);
+    assert_eq!(week.trend.buckets[0].start, at("2026-02-23T00:00:00Z"));
+}
+
+#[tokio::test]
+async fn a_trend_of_too_many_steps_is_coarser() {
+    let rows = [timed("s", 1, 5, "1970-01-01T00:00:00Z"), timed("s", 2, 7, "2026-02-27T10:00:00Z")];
+    let dashboard = holding(&rows).await;
+    let hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    let all = ask(&dashboard, hours.clone()).await;
+    assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarStep::Week, 12_u64));
+    assert!(all.trend.buckets.len() <= TREND_BUCKETS_MAX);
+    // What it was before has no say in a narrower question.
+    let mut narrow = hours;
+    narrow.responses.projects = Some(vec!["none".to_owned()]);
+    assert_eq!(ask(&dashboard, narrow.clone()).await.trend.buckets.len(), 0);
+    narrow.responses.projects = None;
+    narrow.responses.time = TimeRange { start: None, end: Some(at("1970-01-02T00:00:00Z")) };
+    let trend = ask(&dashboard, narrow).await.trend;
+    assert_eq!((trend.step, trend.buckets.len()), (CalendarStep::Hour, 24));
+}
+
+#[tokio::test]
+async fn pages_say_what_is_on_the_others() {
+    let rows: Vec<_> = (0_u64..10)
+        .map(|n| ResponseUsage { finished: n % 2 == 0, ..response(&format!("s{n}"), u128::from(n), 10 * n) })
+        .collect();
+    let page = GroupPage::top(3).sorted(GroupOrder::Name, Direction::Ascending).after(2);
+    let query = DashboardQuery::default().list_sessions(page).without_receipt();
+    let metrics = ask(&holding(&rows).await, query).await;
+    let names: Vec<_> = metrics.sessions.rows.iter().map(|row| &*row.name).collect();
+    assert_eq!((names, metrics.sessions.groups), (vec!["s2", "s3", "s4"], 10));
+    assert_eq!((metrics.sessions.other_responses, metrics.sessions.other_tokens), (7, 450 - 90));
+    // Of the ten one is worth nothing, and of the others five are unfinished.
+    let completeness = metrics.completeness;
+    assert_eq!((completeness.at_least, completeness.responses, completeness.unfinished), (true, 9, 5));
+    assert!((completeness.undercount_percentage - 500.0 / 9.0).abs() < 1e-9);
+    assert!(metrics.receipt.is_none());
+    let json = serde_json::to_string(&metrics).unwrap();
+    assert_eq!(serde_json::from_str::<DashboardTokenMetrics>(&json).unwrap(), metrics);
+}
+
+/// A store whose dashboard begins where `first` says, for each read.
+fn beginning_at(
+    first: impl Fn(u32) -> Timestamp + Send + Sync + 'static,
+) -> (Arc<AtomicU32>, MockTokenStore) {
+    let reads = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&reads);
+    let mut store = MockTokenStore::new();
+    store.expect_dashboard().returning(move |_| {
+        let mut figures = DashboardFigures::default();
+        figures.totals.first_time = Some(first(counted.fetch_add(1, Ordering::Relaxed)));
+        figures.totals.last_time = Some(now());
+        Ok(figures)
+    });
+    (reads, store)
+}
+
+#[tokio::test]
+async fn a_page_takes_one_read_once_it_is_known_where_the_store_begins() {
+    let (reads, store) = beginning_at(|_| at("2026-02-27T10:00:00Z"));
+    let dashboard = adapter(Arc::new(store));
+    for expected in [2, 3, 4] {
+        assert_eq!(ask(&dashboard, TimeRange::ALL).await.trend.buckets.len(), 3);
+        assert_eq!(reads.load(Ordering::Relaxed), expected);
+    }
+    ask(&dashboard, TimeRange::last_days(now(), 7)).await;
+    assert_eq!(reads.load(Ordering::Relaxed), 5);
+}
+
+/// As while a backfill runs.
+#[tokio::test]
+async fn a_store_that_goes_further_back_at_each_read_is_shown() {
+    let (reads, store) = beginning_at(|read| at(&format!("{}-01-01T00:00:00Z", 2025 - read)));
+    let trend = ask(&adapter(Arc::new(store)), TimeRange::ALL).await.trend;
+    assert_eq!((trend.buckets[0].start, reads.load(Ordering::Relaxed)), (at("2024-01-01T00:00:00Z"), 2));
+}
+
+#[tokio::test]
+async fn a_trend_that_does_not_hold_all_is_never_shown() {
+    let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("1970-01-01T00:00:00Z") };
+    let (_, store) = beginning_at(moves);
+    let error = adapter(Arc::new(store)).get_dashboard_token_metrics(TimeRange::ALL).await.unwrap_err();
+    assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Busy, .. }), "{error}");
+}
+
+/// The label of the local clock at an instant, cut to what is the same throughout a step.
+fn label(step: CalendarStep, zone: &Zone, time: Timestamp) -> String {
+    let local = zone.local(time);
+    match step {
+        CalendarStep::Hour => format!("{} {}", &local[..13], &local[19..]),
+        CalendarStep::Month => local[..7].to_owned(),
+        _ => local[..10].to_owned(),
+    }
+}
+
+proptest! {
+    /// Each bucket holds the responses of its local hour, day or month; none is left out, there is no hole.
+    #[test]
+    fn buckets_hold_the_responses_of_their_label(
+        rows in prop::collection::vec((response_usage(), 0_i64..400 * 24 * 60), 0..30),
+        zone in prop::sample::select(vec![
+            "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",
+        ]),
+        step in prop::sample::select(vec![CalendarStep::Hour, CalendarStep::Day, CalendarStep::Month]),
+    ) {
+        let zone: Zone = zone.parse().unwrap();
+        let rows: Vec<_> = rows.into_iter().zip(0..).map(|((row, minutes), key)| {
+            let time = Timestamp::from_millis(now().as_millis() - minutes * 60_000).unwrap();
+            ResponseUsage { key: bridge::core::ResponseKey(key), time, ..row }
+        }).collect();
+        // Half a year, so that hours stay hours.
+        let start = Timestamp::from_millis(now().as_millis() - 150 * 86_400_000).unwrap();
+        let range = TimeRange { start: Some(start), end: Some(now()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let metrics = runtime.block_on(async {
+            ask(&holding(&rows).await, DashboardQuery::new(range).by(step, zone.clone())).await
+        });
+        let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+        for row in rows.iter().filter(|row| range.contains(row.time)) {
+            *expected.entry(label(step, &zone, row.time)).or_default() += row.counts.total();
+        }
+        let mut shown: BTreeMap<String, u64> = BTreeMap::new();
+        for bucket in metrics.trend.buckets.iter().filter(|bucket| bucket.sums.responses > 0) {
+            *shown.entry(label(step, &zone, bucket.start)).or_default() += bucket.sums.counts.total();
+        }
+        prop_assert_eq!(shown, expected);
+        prop_assert_eq!(metrics.trend.step, step);
+        prop_assert!(metrics.trend.buckets.windows(2).all(|pair| pair[0].end == pair[1].start));
+        prop_assert!(metrics.trend.buckets.first().is_some_and(|bucket| bucket.start <= start));
+        prop_assert!(metrics.trend.buckets.last().is_some_and(|bucket| bucket.end >= now()));
+    }
+}
