@@ -11,7 +11,7 @@ use crate::lines::{BLOCK_BYTES, Limits, Lines};
 use crate::part::{Batch, FileTask, PartOptions};
 use crate::plan::{FileRead, Part, Plan};
 use crate::scan::{PartMemory, read_lines, read_part};
-use crate::{AnalysisProgress, FileAnalysis, History, ReadPosition, SourceError, SourceFile};
+use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, ReadPosition, SourceError, SourceFile};
 
 /// How transcripts are analysed.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ use crate::{AnalysisProgress, FileAnalysis, History, ReadPosition, SourceError, 
 pub struct AnalyzerOptions {
     /// The machine that the transcripts lie on; stored with every response.
     pub host: Option<HostName>,
+    /// What becomes of the projects' names.
+    pub project_names: ProjectNames,
     /// Threads that read; 0 means one for each core.
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
@@ -35,11 +37,12 @@ pub struct AnalyzerOptions {
 }
 
 impl Default for AnalyzerOptions {
-    /// No host, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, no
+    /// No host, whole project names, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, no
     /// strictness, no categories.
     fn default() -> Self {
         Self {
             host: None,
+            project_names: ProjectNames::Full,
             threads: 0,
             line_bytes_max: 64 << 20,
             block_bytes: BLOCK_BYTES,

@@ -7,6 +7,7 @@ use bridge_core::{AgentId, HostName, ModelName, ProjectName, ServiceTier, Sessio
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::ProjectNames;
 use crate::json::{Raw, string, string_bytes};
 use crate::project::project_path;
 use crate::record::Named;
@@ -29,15 +30,17 @@ pub(crate) struct FileNames {
     pub(crate) stem: SessionId,
     pub(crate) project_folder: Option<String>,
     pub(crate) host: Option<HostName>,
+    pub(crate) project_names: ProjectNames,
 }
 
 impl FileNames {
     /// The names of a snapshot.
     pub(crate) fn context(&self, named: &Named<'_>) -> Context {
         let cwd = named.cwd.and_then(string).filter(|cwd| !cwd.is_empty());
+        let project = project_path(self.project_folder.as_deref(), cwd.as_deref());
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
-            project: project_path(self.project_folder.as_deref(), cwd.as_deref()),
+            project: project.map(|name| self.project_names.shown(&name)),
             host: self.host.clone(),
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
             model: named.model.and_then(string).and_then(|name| ModelName::new(name).ok()),

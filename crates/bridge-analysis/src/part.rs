@@ -34,6 +34,7 @@ impl<'a> FileTask<'a> {
             stem: stem.expect("a constant is a session id"),
             project_folder: file.project_folder.clone(),
             host: options.host.clone(),
+            project_names: options.project_names.clone(),
         };
         Self { file, names, from: *from, until: *until, looked_back: Mutex::default() }
     }

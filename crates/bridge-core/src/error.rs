@@ -102,6 +102,9 @@ pub enum ConnectionKind {
     /// The URL is none.
     #[error("the database's URL is not usable")]
     InvalidUrl,
+    /// A setting of the connection is not usable: a name, a certificate, a file that cannot be read.
+    #[error("the connection's settings are not usable")]
+    Misconfigured,
     /// No connection of the pool became free in time.
     #[error("no connection became free in time")]
     PoolExhausted,

@@ -15,7 +15,7 @@ mod stored;
 
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection, role_statements,
+    PooledConnection, Retention, role_statements,
 };
 pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,

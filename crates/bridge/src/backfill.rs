@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
-use crate::sources::{KnownFiles, known_files};
+use crate::sources::KnownFiles;
 use crate::storing::Storing;
 
 /// Called with the state of a backfill, some ten times a second.
@@ -177,7 +177,8 @@ impl EnhancedTokenDatabaseBridge {
 
     /// What the store knows of this machine's files.
     pub(crate) async fn known_files(&self) -> Result<KnownFiles, BridgeError> {
-        Ok(known_files(self.inner.store.sources(&SourceFilter::on_host(self.host())).await?))
+        let records = self.inner.store.sources(&SourceFilter::on_host(self.host())).await?;
+        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone()))
     }
 
     /// The folders given, else the client's usual places.

@@ -1,5 +1,7 @@
 //! The bridge's handle and how it is built.
 
+use std::any::Any;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{AnalysisValidator, Clock, SystemClock, ValidatorOptions};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
+
+use crate::MonitoringOptions;
 
 /// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
 ///
@@ -30,6 +34,35 @@ pub(crate) struct Inner {
     pub(crate) store_deadline: Duration,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: Mutex<()>,
+    pub(crate) limits: Limits,
+    pub(crate) monitoring: MonitoringOptions,
+    /// Behind the store: it goes last.
+    _kept: Option<Kept>,
+}
+
+/// What operations do at once where nothing else is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Rows of one insert of a batch of analyses.
+    pub(crate) batch_size: usize,
+    /// Operations that run at once.
+    pub(crate) parallel: usize,
+}
+
+impl Default for Limits {
+    /// The specification's.
+    fn default() -> Self {
+        Self { batch_size: 1000, parallel: 5 }
+    }
+}
+
+/// What lives as long as the bridge.
+struct Kept(#[expect(dead_code, reason = "it is dropped, and that is all")] Box<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 impl EnhancedTokenDatabaseBridge {
@@ -42,6 +75,9 @@ impl EnhancedTokenDatabaseBridge {
             validation: true,
             cache: CacheOptions::default(),
             clock: Arc::new(SystemClock),
+            limits: Limits::default(),
+            monitoring: MonitoringOptions::default(),
+            kept: None,
             store_deadline: STORE_DEADLINE,
         }
     }
@@ -75,6 +111,9 @@ pub struct BridgeBuilder {
     validation: bool,
     cache: CacheOptions,
     clock: Arc<dyn Clock>,
+    limits: Limits,
+    monitoring: MonitoringOptions,
+    kept: Option<Kept>,
     store_deadline: Duration,
 }
 
@@ -106,6 +145,33 @@ impl BridgeBuilder {
         self
     }
 
+    /// How many rows [`store_analyses`](EnhancedTokenDatabaseBridge::store_analyses) puts into one insert; 1000
+    /// if not given.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.limits.batch_size = rows.max(1);
+        self
+    }
+
+    /// How many batches are stored, or files read, at once by
+    /// [`store_analyses`](EnhancedTokenDatabaseBridge::store_analyses) and
+    /// [`sync_sessions`](EnhancedTokenDatabaseBridge::sync_sessions); 5 if not given.
+    pub fn parallel_limit(mut self, limit: usize) -> Self {
+        self.limits.parallel = limit.max(1);
+        self
+    }
+
+    /// How often the bridge looks at itself; see [`monitor`](EnhancedTokenDatabaseBridge::monitor).
+    pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
+        self.monitoring = options;
+        self
+    }
+
+    /// Drops this when the last handle of the bridge is dropped: the engine that the store needs, say.
+    pub fn keep(mut self, needed: impl Any + Send + Sync) -> Self {
+        self.kept = Some(Kept(Box::new(needed)));
+        self
+    }
+
     /// The clock that tells "now".
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -134,6 +200,9 @@ impl BridgeBuilder {
                 clock: self.clock,
                 store_deadline: self.store_deadline,
                 sync_turn: Mutex::new(()),
+                limits: self.limits,
+                monitoring: self.monitoring,
+                _kept: self.kept,
             }),
         }
     }

@@ -31,12 +31,16 @@
 //! with the feature `embedded`, `embedded`.
 
 mod backfill;
+mod batch;
 mod builder;
+#[cfg(feature = "config")]
+pub mod config;
 mod dashboard;
 mod fallback;
 mod integrity;
 mod lookup;
 mod memory;
+mod monitor;
 mod processor;
 mod reading;
 mod sources;
@@ -63,5 +67,6 @@ pub use dashboard::{
 };
 pub use integrity::{IntegrityOptions, Repair};
 pub use memory::peak_memory_mib;
+pub use monitor::{Monitor, MonitoringOptions, Observation};
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

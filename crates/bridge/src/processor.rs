@@ -221,7 +221,9 @@ impl JsonlProcessorBridge {
         };
         let known = KnownFile::of_records(state.records.clone());
         let read_at = self.bridge.inner.clock.now();
-        FileReading { mark, known: Some(&known), host: &self.bridge.host(), read_at }.records(analysis)
+        let project_names = &self.bridge.inner.analyzer.project_names;
+        FileReading { mark, known: Some(&known), host: &self.bridge.host(), project_names, read_at }
+            .records(analysis)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct ReadPlan {
     errors: Vec<SourceError>,
     /// Records of files whose content was found in another place.
     moved: Vec<SourceRecord>,
-    /// Known files that are there no more.
+    /// Known files that are there no more, by the path that they are recorded under.
     gone: BTreeSet<PathBuf>,
 }
 
@@ -58,9 +58,7 @@ impl ReadPlan {
         since: Option<Timestamp>,
     ) -> Self {
         let mut plan = Self { known, errors: found.errors, ..Self::default() };
-        let there: BTreeSet<&Path> = found.files.iter().map(|file| file.path.as_path()).collect();
-        let missing = |path: &&PathBuf| !there.contains(path.as_path()) && !path.exists();
-        plan.gone = plan.known.keys().filter(missing).cloned().collect();
+        plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()));
         for file in found.files {
             if since.is_none_or(|since| file.modified >= since) {
                 plan.add(file, mode);
@@ -70,7 +68,7 @@ impl ReadPlan {
     }
 
     fn add(&mut self, file: SourceFile, mode: ReadMode) {
-        let cursor = self.known.get(&file.path).and_then(|known| known.cursor);
+        let cursor = self.known.at(&file.path).and_then(|known| known.cursor);
         match look_at(&file, cursor.as_ref().filter(|_| mode == ReadMode::Incremental)) {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) => {}
@@ -95,8 +93,8 @@ impl ReadPlan {
                 (cursor.mark.size, cursor.mark.fingerprint) == (mark.size, mark.fingerprint)
             })
         };
-        let origin = self.gone.iter().find(|path| self.known.get(*path).is_some_and(is_same));
-        if let Some(known) = origin.and_then(|path| self.known.get(path)) {
+        let origin = self.gone.iter().find(|path| self.known.recorded(path).is_some_and(is_same));
+        if let Some(known) = origin.and_then(|path| self.known.recorded(path)) {
             self.moved.extend(known.emptied());
         }
     }
@@ -114,7 +112,7 @@ impl ReadPlan {
     /// The sessions that the store knows, and whether a file of theirs is still there.
     pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, bool> {
         let mut sessions = BTreeMap::new();
-        for (path, known) in &self.known {
+        for (path, known) in self.known.iter() {
             for session in known.sessions() {
                 *sessions.entry(session.clone()).or_default() |= !self.gone.contains(path);
             }
@@ -124,7 +122,7 @@ impl ReadPlan {
 
     /// The sessions that the store knows to stand in a file.
     pub(crate) fn sessions_in(&self, path: &Path) -> impl Iterator<Item = &SessionId> {
-        self.known.get(path).into_iter().flat_map(KnownFile::sessions)
+        self.known.at(path).into_iter().flat_map(KnownFile::sessions)
     }
 }
 
@@ -201,7 +199,8 @@ impl Reading {
     fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
         let mark = self.plan.marks.get(&file.file.path);
         let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
-        let known = self.plan.known.get(&file.file.path);
-        FileReading { mark: *mark, known, host: &self.host, read_at: self.read_at }.records(file)
+        let known = self.plan.known.at(&file.file.path);
+        let (host, project_names) = (&self.host, &self.analyzer.project_names);
+        FileReading { mark: *mark, known, host, project_names, read_at: self.read_at }.records(file)
     }
 }

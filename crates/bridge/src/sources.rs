@@ -1,9 +1,11 @@
 //! What the store knows of source files, and what it is told about one that was read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bridge_analysis::{FileAnalysis, FileCursor, FileMark, KnownTime, ReadPosition, SessionInFile};
+use bridge_analysis::{
+    FileAnalysis, FileCursor, FileMark, KnownTime, ProjectNames, ReadPosition, SessionInFile,
+};
 use bridge_core::{ANALYSIS_VERSION, ContentCategories, DamageCounts, HostName, SessionId, Timestamp};
 use bridge_storage::{SourceCursor, SourceRecord};
 
@@ -17,15 +19,46 @@ pub(crate) struct KnownFile {
 }
 
 /// What the store knows of the files of a host.
-pub(crate) type KnownFiles = HashMap<PathBuf, KnownFile>;
+#[derive(Debug, Default)]
+pub(crate) struct KnownFiles {
+    /// By the path that they are recorded under.
+    files: HashMap<PathBuf, KnownFile>,
+    project_names: ProjectNames,
+}
 
-/// The records by file. All records of a file are written at once; should they differ, the latest counts.
-pub(crate) fn known_files(records: Vec<SourceRecord>) -> KnownFiles {
-    let mut files: HashMap<PathBuf, Vec<SourceRecord>> = HashMap::new();
-    for record in records {
-        files.entry(record.path.clone()).or_default().push(record);
+impl KnownFiles {
+    /// The records by file. All records of a file are written at once; should they differ, the latest counts.
+    pub(crate) fn new(records: Vec<SourceRecord>, project_names: ProjectNames) -> Self {
+        let mut files: HashMap<PathBuf, Vec<SourceRecord>> = HashMap::new();
+        for record in records {
+            files.entry(record.path.clone()).or_default().push(record);
+        }
+        let files = files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records)));
+        Self { files: files.collect(), project_names }
     }
-    files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records))).collect()
+
+    /// What is known of the file at this path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&KnownFile> {
+        self.recorded(&self.project_names.recorded_path(path))
+    }
+
+    /// What is recorded under this path.
+    pub(crate) fn recorded(&self, path: &Path) -> Option<&KnownFile> {
+        self.files.get(path)
+    }
+
+    /// All of them, by the path that they are recorded under.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PathBuf, &KnownFile)> {
+        self.files.iter()
+    }
+
+    /// The paths under which files are recorded that are neither among these nor anywhere else. Where a path is
+    /// not recorded in full, who looks among fewer files than before takes the others for gone.
+    pub(crate) fn gone<'a>(&self, there: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+        let there: BTreeSet<PathBuf> = there.map(|path| self.project_names.recorded_path(path)).collect();
+        let missing = |path: &&PathBuf| !there.contains(path.as_path()) && !path.exists();
+        self.files.keys().filter(missing).cloned().collect()
+    }
 }
 
 fn file_cursor(record: &SourceRecord) -> FileCursor {
@@ -138,6 +171,7 @@ pub(crate) struct FileReading<'a> {
     pub(crate) mark: FileMark,
     pub(crate) known: Option<&'a KnownFile>,
     pub(crate) host: &'a HostName,
+    pub(crate) project_names: &'a ProjectNames,
     pub(crate) read_at: Timestamp,
 }
 
@@ -165,7 +199,7 @@ impl FileReading<'_> {
         let is_home = session == home;
         SourceRecord {
             host: self.host.clone(),
-            path: file.file.path.clone(),
+            path: self.project_names.recorded_path(&file.file.path),
             session: session.clone(),
             cursor: SourceCursor {
                 size: self.mark.size,

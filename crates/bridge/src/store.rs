@@ -18,7 +18,7 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    fn upsert(&self) -> UpsertOptions {
+    pub(crate) fn upsert(&self) -> UpsertOptions {
         let options = UpsertOptions::default().with_run_id(fastrand::u128(1..));
         if self.force_update { options.forced() } else { options }
     }
@@ -66,54 +66,18 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<BridgeResult, BridgeError> {
         let watch = Stopwatch::start();
         self.validate(analysis, options.session_id.as_ref())?;
-        let outcomes = self.upsert(&analysis.rows(), &options.upsert()).await?;
+        let outcomes = self.upsert(&self.rows_of(analysis), &options.upsert()).await?;
         Ok(result_of(analysis, &outcomes, &watch))
     }
 
-    /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided). The
-    /// results stand in the order of the analyses; one that is rejected or fails does not keep back the others.
-    pub async fn batch_store_analyses(
-        &self,
-        analyses: &[EnhancedTokenAnalysis],
-        batch_size: usize,
-    ) -> Vec<BridgeResult> {
-        let mut results = Vec::with_capacity(analyses.len());
-        let mut batch = Batch::default();
-        for analysis in analyses {
-            match self.validate(analysis, None) {
-                Ok(()) => batch.add(analysis, results.len()),
-                Err(error) => {
-                    results.push(failed(analysis, &error));
-                    continue;
-                }
-            }
-            // Its place is taken now and its result filled in when the batch is stored.
-            results.push(failed(
-                analysis,
-                &BridgeError::Backfill { message: "not attempted".to_owned(), source: None },
-            ));
-            if batch.rows.len() >= batch_size.max(1) {
-                self.store_batch(std::mem::take(&mut batch), &mut results).await;
-            }
+    /// The analysis' rows, with the projects' names as they may be stored.
+    pub(crate) fn rows_of(&self, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
+        let mut rows = analysis.rows();
+        let names = &self.inner.analyzer.project_names;
+        for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
+            *project = names.shown(project);
         }
-        self.store_batch(batch, &mut results).await;
-        results
-    }
-
-    async fn store_batch(&self, batch: Batch<'_>, results: &mut [BridgeResult]) {
-        if batch.rows.is_empty() {
-            return;
-        }
-        let watch = Stopwatch::start();
-        let outcomes = self.upsert(&batch.rows, &StoreOptions::default().upsert()).await;
-        let mut start = 0;
-        for (place, analysis, rows) in batch.parts {
-            results[place] = match &outcomes {
-                Ok(outcomes) => result_of(analysis, &outcomes[start..start + rows], &watch),
-                Err(error) => failed(analysis, error),
-            };
-            start += rows;
-        }
+        rows
     }
 
     /// Joins rows into the store; no summary that was read before is served afterwards.
@@ -135,7 +99,7 @@ impl EnhancedTokenDatabaseBridge {
         result
     }
 
-    fn validate(
+    pub(crate) fn validate(
         &self,
         analysis: &EnhancedTokenAnalysis,
         session: Option<&SessionId>,
@@ -158,23 +122,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 }
 
-/// Analyses that are stored by one insert.
-#[derive(Default)]
-struct Batch<'a> {
-    rows: Vec<ResponseUsage>,
-    /// For each analysis the place of its result and how many of the rows are its.
-    parts: Vec<(usize, &'a EnhancedTokenAnalysis, usize)>,
-}
-
-impl<'a> Batch<'a> {
-    fn add(&mut self, analysis: &'a EnhancedTokenAnalysis, place: usize) {
-        let rows = analysis.rows();
-        self.parts.push((place, analysis, rows.len()));
-        self.rows.extend(rows);
-    }
-}
-
-fn result_of(
+pub(crate) fn result_of(
     analysis: &EnhancedTokenAnalysis,
     outcomes: &[UpsertOutcome],
     watch: &Stopwatch,
@@ -192,7 +140,7 @@ fn result_of(
     }
 }
 
-fn failed(analysis: &EnhancedTokenAnalysis, error: &BridgeError) -> BridgeResult {
+pub(crate) fn failed(analysis: &EnhancedTokenAnalysis, error: &BridgeError) -> BridgeResult {
     BridgeResult {
         success: false,
         records_stored: 0,

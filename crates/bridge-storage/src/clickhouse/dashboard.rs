@@ -206,8 +206,8 @@ impl ClickHouseStore {
     ) -> Result<DashboardFigures, BridgeError> {
         let statement = statement(filter);
         let rows: Vec<FigureRow> = self
-            .call(OPERATION, |client| {
-                let query = client.with_database(&self.options.database).query(&statement);
+            .call(OPERATION, |tables| {
+                let query = tables.query(&statement);
                 let query = bind(query, &filter.responses);
                 async move { query.fetch_all().await }
             })

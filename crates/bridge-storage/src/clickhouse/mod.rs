@@ -5,19 +5,25 @@ mod failure;
 mod options;
 mod pool;
 mod query;
+mod retention;
 mod roles;
 mod rows;
 mod schema;
 mod source_rows;
 mod stored;
+mod tables;
+#[cfg(feature = "tls")]
+mod tls;
+mod topology;
+mod transport;
 mod write;
 
-use ::clickhouse::Client;
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use retention::Retention;
 pub use roles::role_statements;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
@@ -30,6 +36,7 @@ use crate::store::{
 use crate::stored::{StoredResponse, StoredScope};
 use failure::{bridge_error, timed_out};
 use schema::MigrationError;
+use tables::Tables;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
 #[derive(Debug)]
@@ -43,7 +50,7 @@ impl ClickHouseStore {
     ///
     /// # Errors
     ///
-    /// The pool cannot be made.
+    /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
         Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
     }
@@ -54,11 +61,11 @@ impl ClickHouseStore {
         &self.pool
     }
 
-    /// Runs a call on a connection, with the time limit, trying again where that may help.
+    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
-        work: impl Fn(Client) -> F,
+        work: impl Fn(Tables) -> F,
     ) -> Result<T, BridgeError>
     where
         F: Future<Output = Result<T, E>>,
@@ -66,9 +73,9 @@ impl ClickHouseStore {
     {
         execute_with_retry(&self.options.retry, || async {
             let connection = self.pool.acquire_connection().await?;
-            let client = connection.client().clone();
+            let tables = Tables::new(connection.client(), &self.options);
             let limit = self.options.operation_timeout;
-            let error = match tokio::time::timeout(limit, work(client)).await {
+            let error = match tokio::time::timeout(limit, work(tables)).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
                 Err(_) => timed_out(operation, &self.options.host, limit),
@@ -103,13 +110,15 @@ impl IntoBridgeError for MigrationError {
 #[async_trait]
 impl TokenStore for ClickHouseStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
-        let database = &self.options.database;
-        self.call("migrate", |client| async move { schema::migrate(&client, database).await }).await
+        let options = &self.options;
+        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
-        self.call("ping", |client| async move { client.query("SELECT 1").fetch_one::<u8>().await.map(drop) })
-            .await
+        self.call("ping", |tables| async move {
+            tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
+        })
+        .await
     }
 
     async fn upsert(

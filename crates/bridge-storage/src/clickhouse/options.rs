@@ -1,11 +1,16 @@
 //! How a ClickHouse server is reached.
 
+use std::error::Error;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind, RetryHistory};
 use url::Url;
 
+use super::retention::Retention;
+use super::tables::TablePrefix;
+use super::topology::Topology;
 use crate::retry::RetryPolicy;
 
 /// How a ClickHouse server is reached and used. No form of output shows the password.
@@ -19,17 +24,24 @@ pub struct ClickHouseOptions {
     pub(crate) pool_size: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
+    pub(crate) acquire_timeout: Duration,
     pub(crate) insert_rows: usize,
     pub(crate) retry: RetryPolicy,
+    pub(crate) table_prefix: TablePrefix,
+    pub(crate) topology: Topology,
+    pub(crate) retention: Option<Retention>,
+    /// Whether to speak TLS.
+    pub(crate) secure: bool,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl ClickHouseOptions {
     /// Takes `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password and database may be left out
-    /// (`default`, empty, `bridge`), the port too (8123).
+    /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443).
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::InvalidUrl`] where it is no such URL. TLS is not built in yet.
+    /// [`ConnectionKind::InvalidUrl`] where it is no such URL, or TLS is asked for and not built in.
     pub fn from_url(url: &str) -> Result<Self, BridgeError> {
         let invalid = |host: &str| BridgeError::Connection {
             operation: "read the URL",
@@ -42,9 +54,14 @@ impl ClickHouseOptions {
         let parsed = Url::parse(url).map_err(|_| invalid("(no URL like http://HOST:8123)"))?;
         let name = parsed.host_str().filter(|host| !host.is_empty());
         let Some(name) = name else { return Err(invalid("(no host in it)")) };
-        let host = format!("{name}:{}", parsed.port().unwrap_or(8123));
-        if parsed.scheme() != "http" {
-            return Err(invalid(&format!("{host} (only http:// is built in)")));
+        let scheme = parsed.scheme();
+        let secure = scheme == "https";
+        let host = format!("{name}:{}", parsed.port().unwrap_or(if secure { 8443 } else { 8123 }));
+        if secure && !cfg!(feature = "tls") {
+            return Err(invalid(&format!("{host} (for https:// build with the feature `tls`)")));
+        }
+        if !secure && scheme != "http" {
+            return Err(invalid(&format!("{host} (neither http:// nor https://)")));
         }
         let decoded = |text: &str| {
             let pair = format!("x={}", text.replace('+', "%2B"));
@@ -53,7 +70,7 @@ impl ClickHouseOptions {
         };
         let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
         Ok(Self {
-            endpoint: format!("http://{host}"),
+            endpoint: format!("{scheme}://{host}"),
             host,
             database: or(decoded(parsed.path().trim_matches('/')), "bridge"),
             user: or(decoded(parsed.username()), "default"),
@@ -61,8 +78,14 @@ impl ClickHouseOptions {
             pool_size: 10,
             connect_timeout: Duration::from_secs(5),
             operation_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(30),
             insert_rows: 100_000,
             retry: RetryPolicy::default(),
+            table_prefix: TablePrefix::default(),
+            topology: Topology::OneServer,
+            retention: None,
+            secure,
+            ca_file: None,
         })
     }
 
@@ -78,6 +101,86 @@ impl ClickHouseOptions {
     pub fn with_user(mut self, user: &str, password: &str) -> Self {
         user.clone_into(&mut self.user);
         password.clone_into(&mut self.password);
+        self
+    }
+
+    /// With the password that the file holds; a line end behind it is not part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
+    pub fn with_password_file(mut self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
+        let file = file.as_ref();
+        let unusable = |why: &dyn fmt::Display| {
+            self.misconfigured("read the password file", format!("{}: {why}", file.display()).into())
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| unusable(&error))?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err(unusable(&"it is empty"));
+        }
+        password.clone_into(&mut self.password);
+        Ok(self)
+    }
+
+    /// With this before the names of all tables, so that they can stand in a database with others: letters,
+    /// digits and underlines, 64 at most, with no digit first.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where it is no such word.
+    pub fn with_table_prefix(mut self, prefix: &str) -> Result<Self, BridgeError> {
+        let Some(prefix) = TablePrefix::new(prefix) else {
+            let why = format!("the table prefix {prefix:?} is not made of up to 64 letters, digits and `_`");
+            return Err(self.misconfigured("read the options", why.into()));
+        };
+        self.table_prefix = prefix;
+        Ok(self)
+    }
+
+    /// With tables that are spread over this cluster of the server's `remote_servers`. It needs Keeper, and the
+    /// macros `shard` and `replica` on every server.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where it is no name of a cluster.
+    pub fn with_cluster(mut self, cluster: &str) -> Result<Self, BridgeError> {
+        let Some(topology) = Topology::cluster(cluster) else {
+            let why =
+                format!("the cluster's name {cluster:?} is not made of letters, digits, `_`, `-` and `.`");
+            return Err(self.misconfigured("read the options", why.into()));
+        };
+        self.topology = topology;
+        Ok(self)
+    }
+
+    /// With rows that are kept so long. Without it a migration leaves the tables as they are.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
+    /// With the certificates of this PEM file as the only ones that are trusted, in place of the system's. It is
+    /// read when the store is made.
+    #[must_use]
+    pub fn with_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(file.into());
+        self
+    }
+
+    /// With this limit for making or checking a connection; 5 s if not given.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// With this limit for waiting until a connection of the pool is free; 30 s if not given.
+    #[must_use]
+    pub fn with_acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = timeout;
         self
     }
 
@@ -107,6 +210,23 @@ impl ClickHouseOptions {
     pub fn host(&self) -> &str {
         &self.host
     }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The error for a setting that cannot be used.
+    pub(crate) fn misconfigured(
+        &self,
+        operation: &'static str,
+        why: Box<dyn Error + Send + Sync>,
+    ) -> BridgeError {
+        let (host, kind, history) =
+            (self.host.clone(), ConnectionKind::Misconfigured, RetryHistory::default());
+        BridgeError::Connection { operation, host, kind, history, source: Some(why) }
+    }
 }
 
 impl fmt::Debug for ClickHouseOptions {
@@ -114,6 +234,7 @@ impl fmt::Debug for ClickHouseOptions {
         f.debug_struct("ClickHouseOptions")
             .field("host", &self.host)
             .field("database", &self.database)
+            .field("table_prefix", &self.table_prefix)
             .field("user", &self.user)
             .finish_non_exhaustive()
     }
@@ -134,9 +255,39 @@ mod tests {
 
     #[test]
     fn an_unusable_url_is_refused_without_being_quoted() {
-        for url in ["db:8123", "https://me:secret@db", "http://", "nonsense secret"] {
+        for url in ["db:8123", "ftp://me:secret@db", "http://", "nonsense secret"] {
             let error = ClickHouseOptions::from_url(url).unwrap_err().to_string();
             assert!(error.contains("not usable") && !error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn tls_is_spoken_where_it_is_built_in() {
+        match ClickHouseOptions::from_url("https://me:secret@db") {
+            Ok(options) => assert!(cfg!(feature = "tls") && options.host() == "db:8443"),
+            Err(error) => assert!(!cfg!(feature = "tls") && error.to_string().contains("feature `tls`")),
+        }
+    }
+
+    #[test]
+    fn names_that_would_be_sql_are_refused() {
+        let options = || ClickHouseOptions::from_url("http://db").unwrap();
+        assert!(options().with_table_prefix("a; DROP").is_err());
+        assert!(options().with_cluster("a' b").is_err());
+        assert!(options().with_cluster("").is_err());
+    }
+
+    #[test]
+    fn a_password_file_is_read_without_its_line_end_and_never_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        let read = || ClickHouseOptions::from_url("http://db").unwrap().with_password_file(&file);
+        assert!(read().is_err());
+        std::fs::write(&file, "\n").unwrap();
+        assert!(read().is_err());
+        std::fs::write(&file, "s3cret \r\n").unwrap();
+        let options = read().unwrap();
+        assert_eq!(options.password, "s3cret ");
+        assert!(!format!("{options:?}").contains("s3cret"));
     }
 }

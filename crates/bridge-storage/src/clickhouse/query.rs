@@ -196,8 +196,8 @@ impl ClickHouseStore {
             "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id"
         );
         let rows: Vec<SourceRow> = self
-            .call("read sources", |client| async move {
-                let mut query = client.with_database(&self.options.database).query(query);
+            .call("read sources", |tables| async move {
+                let mut query = tables.query(query);
                 if let Some(host) = &filter.host {
                     query = query.bind(host.as_str());
                 }
@@ -219,8 +219,8 @@ impl ClickHouseStore {
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
-        self.call(operation, |client| async move {
-            let query = client.with_database(&self.options.database).query(query);
+        self.call(operation, |tables| async move {
+            let query = tables.query(query);
             bind(query, filter).fetch_all::<T>().await
         })
         .await

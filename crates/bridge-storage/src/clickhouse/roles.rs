@@ -37,8 +37,8 @@ impl ClickHouseStore {
     /// create roles or grant these rights.
     pub async fn create_roles(&self) -> Result<(), BridgeError> {
         for statement in role_statements(&self.options.database) {
-            self.call("create the roles", |client| {
-                let query = client.query_raw(&statement);
+            self.call("create the roles", |tables| {
+                let query = tables.server().query_raw(&tables.named(&statement));
                 async move { query.execute().await }
             })
             .await?;

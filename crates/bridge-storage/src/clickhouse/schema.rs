@@ -1,9 +1,14 @@
 //! The schema and its migrations.
 
-use ::clickhouse::{Client, Row};
+use ::clickhouse::Row;
 use bridge_core::{BridgeError, RetryHistory, StorageKind};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::options::ClickHouseOptions;
+use super::retention;
+use super::tables::Tables;
+use super::topology::Topology;
 
 /// A step of the schema. Its statements can be repeated, so that two programs may apply it at once.
 struct Migration {
@@ -150,50 +155,82 @@ impl From<clickhouse::error::Error> for MigrationError {
     }
 }
 
-/// Brings the database to this version's schema.
-pub(crate) async fn migrate(client: &Client, database: &str) -> Result<(), MigrationError> {
-    let quoted = database.replace('\\', "\\\\").replace('`', "\\`");
-    let exists = client
-        .query("SELECT count() FROM system.databases WHERE name = ?")
-        .bind(database)
-        .fetch_one::<u64>()
-        .await?;
-    if exists == 0 {
-        client.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{quoted}`")).execute().await?;
-    }
-    let client = client.clone().with_database(database);
-    let ledger = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
-                  applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
-                  ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";
-    client.query_raw(ledger).execute().await?;
+/// What was applied. One row a step.
+const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
+     applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
+     ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";
+
+/// Brings the database to this version's schema, and its tables to these options.
+pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), MigrationError> {
+    create_database(tables, options).await?;
+    check_topology(tables, &options.topology).await?;
+    create(tables, options, LEDGER).await?;
     let applied: Vec<Applied> =
-        client.query("SELECT number, checksum FROM bridge_migrations FINAL").fetch_all().await?;
+        tables.query("SELECT number, checksum FROM bridge_migrations FINAL").fetch_all().await?;
     check(&applied).map_err(MigrationError::Schema)?;
     for migration in MIGRATIONS.iter().filter(|step| applied.iter().all(|known| known.number != step.number))
     {
         for statement in migration.statements {
-            client.query_raw(statement).execute().await?;
+            create(tables, options, statement).await?;
         }
-        let mut insert = client.insert::<Applied>("bridge_migrations").await?;
+        let mut insert = tables.insert::<Applied>("bridge_migrations").await?;
         insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;
         insert.end().await?;
+    }
+    match options.retention {
+        Some(retention) => retention::apply(tables, &options.topology, retention).await,
+        None => Ok(()),
+    }
+}
+
+async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result<(), MigrationError> {
+    let server = tables.server();
+    let exists = server
+        .query("SELECT count() FROM system.databases WHERE name = ?")
+        .bind(&options.database)
+        .fetch_one::<u64>()
+        .await?;
+    if exists > 0 {
+        return Ok(());
+    }
+    let quoted = options.database.replace('\\', "\\\\").replace('`', "\\`");
+    let everywhere = options.topology.on_cluster();
+    server.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{quoted}`{everywhere}")).execute().await?;
+    Ok(())
+}
+
+async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), MigrationError> {
+    for statement in options.topology.statements(statement, &options.database) {
+        tables.query_raw(&statement).execute().await?;
     }
     Ok(())
 }
 
+/// Tables of one server cannot become those of a cluster by themselves, nor the other way round.
+async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), MigrationError> {
+    let engines: Vec<String> = tables
+        .query("SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?")
+        .bind(tables.name("token_usage"))
+        .fetch_all()
+        .await?;
+    let message = match (engines.first().map(|engine| engine == "Distributed"), topology) {
+        (Some(false), Topology::Cluster(_)) => "the tables were made without a cluster, and one is asked for",
+        (Some(true), Topology::OneServer) => "the tables are spread over a cluster, and none is asked for",
+        _ => return Ok(()),
+    };
+    Err(MigrationError::Schema(refusal(message.to_owned())))
+}
+
 /// Refuses a schema that this version did not write.
 fn check(applied: &[Applied]) -> Result<(), BridgeError> {
-    let refuse = |message: String| {
-        let (kind, history) = (StorageKind::Schema, RetryHistory::default());
-        Err(BridgeError::Storage { operation: "migrate", kind, message, history, source: None })
-    };
     for known in applied {
         match MIGRATIONS.iter().find(|step| step.number == known.number) {
             None => {
-                return refuse(format!("migration {} is from a newer version of the bridge", known.number));
+                let message = format!("migration {} is from a newer version of the bridge", known.number);
+                return Err(refusal(message));
             }
             Some(step) if checksum(step) != known.checksum => {
-                return refuse(format!("migration {} was applied in another form", known.number));
+                return Err(refusal(format!("migration {} was applied in another form", known.number)));
             }
             Some(_) => {}
         }
@@ -201,8 +238,19 @@ fn check(applied: &[Applied]) -> Result<(), BridgeError> {
     Ok(())
 }
 
+fn refusal(message: String) -> BridgeError {
+    let (kind, history) = (StorageKind::Schema, RetryHistory::default());
+    BridgeError::Storage { operation: "migrate", kind, message, history, source: None }
+}
+
 /// White space is left out: a statement that is indented anew is the same statement.
 fn checksum(migration: &Migration) -> u64 {
     let words = migration.statements.iter().flat_map(|statement| statement.split_whitespace());
     xxh3_64(words.collect::<Vec<_>>().join(" ").as_bytes())
+}
+
+/// All statements of the schema.
+#[cfg(test)]
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().flat_map(|migration| migration.statements).copied().chain([LEDGER])
 }

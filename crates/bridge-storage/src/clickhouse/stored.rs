@@ -20,8 +20,8 @@ impl ClickHouseStore {
         };
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE {condition} ORDER BY key");
         let rows: Vec<StoredUsage> = self
-            .call("read stored rows", |client| async move {
-                let query = client.with_database(&self.options.database).query(query);
+            .call("read stored rows", |tables| async move {
+                let query = tables.query(query);
                 let query = match scope {
                     StoredScope::Keys(range) => {
                         query.bind(range.start().0.to_string()).bind(range.end().0.to_string())
@@ -49,11 +49,13 @@ impl ClickHouseStore {
                 write!(rows, "{comma}(toUInt128('{}'), reinterpretAsUInt256(unhex('{hex}')))", key.0)
                     .expect("a string takes every text");
             }
-            let statement = &format!("DELETE FROM token_usage WHERE (key, version) IN ({rows})");
-            self.call("remove rows", |client| async move {
+            let topology = &self.options.topology;
+            let table = format!("{}{}", topology.local_name("token_usage"), topology.on_cluster());
+            let statement = &format!("DELETE FROM {table} WHERE (key, version) IN ({rows})");
+            self.call("remove rows", |tables| async move {
                 // Until it is done everywhere: what is stored next must not be mistaken for what is removed.
-                let client = client.with_database(&self.options.database);
-                client.with_setting("lightweight_deletes_sync", "2").query_raw(statement).execute().await
+                let query = tables.query_raw(statement).with_setting("lightweight_deletes_sync", "2");
+                query.execute().await
             })
             .await?;
         }

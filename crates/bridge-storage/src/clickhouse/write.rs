@@ -76,9 +76,8 @@ impl ClickHouseStore {
         if writes.is_empty() {
             return Ok(());
         }
-        self.call("store responses", |client| async move {
-            let client = client.with_database(&self.options.database);
-            let mut insert = client.insert::<UsageRow<'_>>("token_usage").await?;
+        self.call("store responses", |tables| async move {
+            let mut insert = tables.insert::<UsageRow<'_>>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
             }
@@ -93,9 +92,8 @@ impl ClickHouseStore {
         }
         let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
         let rows = &rows;
-        self.call("store sources", |client| async move {
-            let client = client.with_database(&self.options.database);
-            let mut insert = client.insert::<SourceRow>("source_files").await?;
+        self.call("store sources", |tables| async move {
+            let mut insert = tables.insert::<SourceRow>("source_files").await?;
             for row in rows {
                 insert.write(row).await?;
             }
@@ -115,9 +113,9 @@ impl ClickHouseStore {
              + cache_read_tokens AS tokens FROM token_usage WHERE key IN {}",
             keys.sql
         );
-        let found: Vec<StoredRow> = self
-            .call("look up responses", |client| async move {
-                keys.bind(client.with_database(&self.options.database).query(query)).fetch_all().await
+        let found: Vec<StoredRow> =
+            self.call("look up responses", |tables| async move {
+                keys.bind(tables.query(query)).fetch_all().await
             })
             .await?;
         // Versions that are not merged yet all come; the greatest is what is stored.
@@ -139,9 +137,9 @@ impl ClickHouseStore {
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
         let keys = &Keys::of(rows, places);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
-        let stored: Vec<StoredUsage> = self
-            .call("look up responses", |client| async move {
-                keys.bind(client.with_database(&self.options.database).query(query)).fetch_all().await
+        let stored: Vec<StoredUsage> =
+            self.call("look up responses", |tables| async move {
+                keys.bind(tables.query(query)).fetch_all().await
             })
             .await?;
         Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())

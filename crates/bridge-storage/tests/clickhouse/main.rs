@@ -7,6 +7,7 @@
 
 mod failures;
 mod merges;
+mod placing;
 mod promises;
 mod roles;
 mod schema;
@@ -19,6 +20,14 @@ use std::time::Duration;
 /// An empty, migrated store of the running test.
 async fn fresh() -> ClickHouseStore {
     let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+/// An empty, migrated store of the running test, under a prefix.
+async fn fresh_with_prefix() -> ClickHouseStore {
+    let options = options(&TestDatabase::of_this_test().writer_url()).with_table_prefix("etb_").unwrap();
+    let store = ClickHouseStore::new(options).unwrap();
     store.migrate().await.unwrap();
     store
 }

@@ -1,0 +1,180 @@
+//! What of a project's name leaves this machine.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bridge_core::ProjectName;
+use siphasher::sip::SipHasher24;
+
+/// What becomes of the names of projects, which are paths, before anything is counted by them.
+///
+/// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and where
+/// an embedder hands rows over. Rows that are stored already stay as they are.
+///
+/// ```
+/// use bridge_analysis::{ProjectKey, ProjectNames};
+/// use bridge_core::ProjectName;
+///
+/// let name = ProjectName::new("/home/me/secret-plan")?;
+/// assert_eq!(ProjectNames::LastComponent.shown(&name).as_str(), "secret-plan");
+/// let hashed = ProjectNames::KeyedHash(ProjectKey::from_hex("000102030405060708090a0b0c0d0e0f")?).shown(&name);
+/// assert!(hashed.as_str().starts_with("project-"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProjectNames {
+    /// The whole path.
+    #[default]
+    Full,
+    /// The last component of the path. Projects whose folders have the same name are counted together.
+    LastComponent,
+    /// `project-` and 16 hexadecimal digits, the same for the same path and key.
+    KeyedHash(ProjectKey),
+}
+
+/// 128 secret bits. Without them a hashed name cannot be told from any other, nor found by trying out names.
+///
+/// The hash is SipHash-2-4, a pseudo-random function for short texts under a key of this size. An unkeyed hash of
+/// a path, however strong, is found by hashing likely paths.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProjectKey([u8; 16]);
+
+/// The text is no [`ProjectKey`]. It is not quoted: it may be one but for a typing error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a project key has 32 hexadecimal digits")]
+pub struct InvalidProjectKey;
+
+impl ProjectKey {
+    /// Takes 32 hexadecimal digits, as `openssl rand -hex 16` makes them. A password would not do: it could be
+    /// found by trying.
+    ///
+    /// # Errors
+    ///
+    /// It is something else.
+    pub fn from_hex(text: &str) -> Result<Self, InvalidProjectKey> {
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidProjectKey);
+        }
+        let bits = u128::from_str_radix(text, 16).map_err(|_| InvalidProjectKey)?;
+        Ok(Self(bits.to_be_bytes()))
+    }
+}
+
+impl fmt::Debug for ProjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProjectKey(…)")
+    }
+}
+
+const HASHED: &str = "project-";
+const HASH_DIGITS: usize = 16;
+
+impl ProjectNames {
+    /// The name that is shown and stored. What it shows already stays the same.
+    #[must_use]
+    pub fn shown(&self, name: &ProjectName) -> ProjectName {
+        let shown = match self {
+            Self::Full => return name.clone(),
+            Self::LastComponent => last_component(name.as_str()).to_owned(),
+            Self::KeyedHash(_) if is_hashed(name.as_str()) => return name.clone(),
+            Self::KeyedHash(key) => format!("{HASHED}{:016x}", hash(key, name.as_str().as_bytes())),
+        };
+        ProjectName::new(shown).unwrap_or_else(|_| name.clone())
+    }
+
+    /// The path that a transcript is recorded under. The client names the folder of a transcript after the project,
+    /// so where names are not shown in full the folder is replaced by a hash; the file's name stays.
+    #[must_use]
+    pub fn recorded_path(&self, path: &Path) -> PathBuf {
+        // Without a key the hash hides little from those who know the folders; it still shows nothing by itself.
+        let key = match self {
+            Self::Full => return path.to_owned(),
+            Self::LastComponent => &ProjectKey([0; 16]),
+            Self::KeyedHash(key) => key,
+        };
+        let folder = path.parent().unwrap_or(Path::new("")).as_os_str().as_encoded_bytes();
+        let mut recorded = PathBuf::from(format!("{:016x}", hash(key, folder)));
+        recorded.push(path.file_name().unwrap_or_default());
+        recorded
+    }
+}
+
+fn hash(key: &ProjectKey, bytes: &[u8]) -> u64 {
+    SipHasher24::new_with_key(&key.0).hash(bytes)
+}
+
+fn is_hashed(name: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_prefix(HASHED)
+        .is_some_and(|digits| digits.len() == HASH_DIGITS && digits.bytes().all(is_digit))
+}
+
+/// By either system's separators; of a path that has no component all of it.
+fn last_component(path: &str) -> &str {
+    let last = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next();
+    last.filter(|last| !last.is_empty()).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(digit: char) -> ProjectKey {
+        ProjectKey::from_hex(&digit.to_string().repeat(32)).unwrap()
+    }
+
+    fn shown(mode: &ProjectNames, name: &str) -> String {
+        let once = mode.shown(&ProjectName::new(name).unwrap());
+        assert_eq!(mode.shown(&once), once, "done twice is done once");
+        once.to_string()
+    }
+
+    #[test]
+    fn the_last_component_by_either_separator() {
+        let mode = ProjectNames::LastComponent;
+        for path in ["/home/user/app", "C:\\Users\\me\\app\\", "app", "app//"] {
+            assert_eq!(shown(&mode, path), "app");
+        }
+        assert_eq!(shown(&mode, "/"), "/");
+        assert_eq!(shown(&ProjectNames::Full, "/home/user/app"), "/home/user/app");
+    }
+
+    /// The vector of the algorithm's authors: key 00..0f, message 00..0e.
+    #[test]
+    fn the_hash_is_siphash_2_4() {
+        let key = ProjectKey::from_hex("000102030405060708090A0B0C0D0E0F").unwrap();
+        assert_eq!(hash(&key, &(0..15).collect::<Vec<u8>>()), 0xa129_ca61_49be_45e5);
+    }
+
+    #[test]
+    fn a_hash_depends_on_the_name_and_on_the_key_and_shows_neither() {
+        let of = |key, name| shown(&ProjectNames::KeyedHash(key), name);
+        assert_eq!(of(key('1'), "/home/user/app"), of(key('1'), "/home/user/app"));
+        assert_ne!(of(key('1'), "/home/user/app"), of(key('1'), "/home/user/app2"));
+        assert_ne!(of(key('1'), "/home/user/app"), of(key('2'), "/home/user/app"));
+        assert!(!of(key('1'), "/home/user/app").contains("app"));
+        assert!(!format!("{:?}", ProjectNames::KeyedHash(key('7'))).contains('7'));
+    }
+
+    #[test]
+    fn only_a_key_of_full_length_is_taken() {
+        for text in
+            ["", "secret", &"0".repeat(31), &"0".repeat(33), &"g".repeat(32), &format!("+{}", "0".repeat(31))]
+        {
+            let error = ProjectKey::from_hex(text).unwrap_err();
+            assert!(text.is_empty() || !error.to_string().contains(text));
+        }
+    }
+
+    #[test]
+    fn a_recorded_path_keeps_the_file_apart_and_the_folder_secret() {
+        let path = |folder: &str| PathBuf::from(format!("/home/user/.claude/projects/{folder}/s.jsonl"));
+        assert_eq!(ProjectNames::Full.recorded_path(&path("-plan")), path("-plan"));
+        for mode in [ProjectNames::LastComponent, ProjectNames::KeyedHash(key('1'))] {
+            let recorded = mode.recorded_path(&path("-plan"));
+            assert_ne!(recorded, mode.recorded_path(&path("-other")));
+            assert!(recorded.ends_with("s.jsonl") && !recorded.to_str().unwrap().contains("plan"));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How long rows are kept.
+
+use std::time::Duration;
+
+use super::schema::MigrationError;
+use super::tables::Tables;
+use super::topology::Topology;
+
+/// How long the rows of responses are kept. The database removes what is older when it merges, within hours.
+///
+/// What is removed is counted no more; a transcript that still holds it is stored again by the next backfill,
+/// and removed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// For ever.
+    Forever,
+    /// For this long after the response, in whole seconds.
+    For(Duration),
+}
+
+impl Retention {
+    fn seconds(self) -> Option<u64> {
+        match self {
+            Self::Forever => None,
+            Self::For(time) => Some(time.as_secs().max(1)),
+        }
+    }
+}
+
+/// Makes the table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
+pub(super) async fn apply(
+    tables: &Tables,
+    topology: &Topology,
+    retention: Retention,
+) -> Result<(), MigrationError> {
+    let name = topology.local_name("token_usage");
+    let definition = tables
+        .query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?")
+        .bind(tables.name(&name))
+        .fetch_one::<String>()
+        .await?;
+    let current =
+        definition.split(" TTL ").nth(1).map(|rest| rest.split(" SETTINGS ").next().unwrap_or(rest));
+    let wanted = retention.seconds().map(|seconds| format!("time + toIntervalSecond({seconds})"));
+    let change = match (&wanted, current) {
+        (None, None) => return Ok(()),
+        (Some(wanted), Some(current)) if wanted == current => return Ok(()),
+        (Some(wanted), _) => format!("MODIFY TTL {wanted}"),
+        (None, Some(_)) => "REMOVE TTL".to_owned(),
+    };
+    let statement = format!("ALTER TABLE {name}{} {change}", topology.on_cluster());
+    Ok(tables.query_raw(&statement).execute().await?)
+}

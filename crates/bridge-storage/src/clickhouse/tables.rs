@@ -1,0 +1,168 @@
+//! The bridge's tables in one database, under the names that the store gives them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use ::clickhouse::error::Result;
+use ::clickhouse::insert::Insert;
+use ::clickhouse::query::Query;
+use ::clickhouse::{Client, Row};
+
+use super::options::ClickHouseOptions;
+
+/// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
+const NAMES: [&str; 4] = ["token_usage", "source_files", "enhanced_token_summaries", "bridge_migrations"];
+
+/// On a cluster a table's rows lie in a table of this name on each shard.
+pub(crate) const LOCAL: &str = "_local";
+
+/// What the names of all tables begin with, so that they can stand in a database with others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TablePrefix(String);
+
+impl TablePrefix {
+    /// Letters, digits and underlines, with no digit first; or nothing.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let is_word =
+            text.bytes().all(is_word_byte) && !text.starts_with(|first: char| first.is_ascii_digit());
+        (is_word && text.len() <= 64).then(|| Self(text.to_owned()))
+    }
+
+    /// The table's name in the database.
+    pub(crate) fn name(&self, table: &str) -> String {
+        format!("{}{table}", self.0)
+    }
+
+    /// The statement with the names that the tables have in the database. Literals stay as they are.
+    pub(crate) fn sql<'a>(&self, sql: &'a str) -> Cow<'a, str> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(sql);
+        }
+        let mut named = String::with_capacity(sql.len() + 64);
+        let mut rest = sql;
+        while let Some(first) = rest.bytes().next() {
+            let (piece, behind) = rest.split_at(match first {
+                b'\'' => literal_length(rest),
+                _ if is_word_byte(first) => rest.bytes().take_while(|byte| is_word_byte(*byte)).count(),
+                _ => rest.chars().next().map_or(1, char::len_utf8),
+            });
+            if NAMES.contains(&piece.strip_suffix(LOCAL).unwrap_or(piece)) {
+                named.push_str(&self.0);
+            }
+            named.push_str(piece);
+            rest = behind;
+        }
+        Cow::Owned(named)
+    }
+}
+
+impl fmt::Display for TablePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The length of the literal that the text begins with, quotes included.
+fn literal_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (place, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'\'' => return place + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// A connection to the tables. Every statement passes here, so that none can miss the database or the prefix.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    server: Client,
+    database: Client,
+    prefix: TablePrefix,
+}
+
+impl Tables {
+    pub(crate) fn new(client: &Client, options: &ClickHouseOptions) -> Self {
+        Self {
+            server: client.clone(),
+            database: client.clone().with_database(&options.database),
+            prefix: options.table_prefix.clone(),
+        }
+    }
+
+    /// The server without a database: before it is made, and for what belongs to none.
+    pub(crate) fn server(&self) -> &Client {
+        &self.server
+    }
+
+    /// A query; `?` stands for a value that is bound.
+    pub(crate) fn query(&self, sql: &str) -> Query {
+        self.database.query(&self.prefix.sql(sql))
+    }
+
+    /// A statement as it is, `?` included.
+    pub(crate) fn query_raw(&self, sql: &str) -> Query {
+        self.database.query_raw(&self.prefix.sql(sql))
+    }
+
+    pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>> {
+        self.database.insert(&self.prefix.name(table)).await
+    }
+
+    /// A statement with the names that the tables have in the database.
+    pub(crate) fn named<'a>(&self, sql: &'a str) -> Cow<'a, str> {
+        self.prefix.sql(sql)
+    }
+
+    /// The table's name in the database.
+    pub(crate) fn name(&self, table: &str) -> String {
+        self.prefix.name(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_the_schema_is_named() {
+        let created =
+            super::super::schema::statements().map(|statement| super::super::topology::created(statement).1);
+        for created in created {
+            assert!(NAMES.contains(&created), "{created} would get no prefix");
+        }
+    }
+
+    #[test]
+    fn only_tables_are_renamed() {
+        let prefix = TablePrefix::new("etb_").unwrap();
+        assert_eq!(
+            prefix.sql(
+                "SELECT token_usages, 'token_usage \\' source_files', é FROM token_usage AS my_token_usage"
+            ),
+            "SELECT token_usages, 'token_usage \\' source_files', é FROM etb_token_usage AS my_token_usage"
+        );
+        assert_eq!(
+            prefix.sql("`token_usage_local`,source_files'"),
+            "`etb_token_usage_local`,etb_source_files'"
+        );
+        assert_eq!(TablePrefix::default().sql("token_usage"), "token_usage");
+    }
+
+    #[test]
+    fn a_prefix_is_a_word() {
+        assert!(["", "a", "_", "etb_2"].iter().all(|text| TablePrefix::new(text).is_some()));
+        assert!(
+            ["2a", "a b", "a`", "a.b", "ä", &"a".repeat(65)]
+                .iter()
+                .all(|text| TablePrefix::new(text).is_none())
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! HTTP to the server, plain or by TLS.
+
+use std::time::Duration;
+
+use ::clickhouse::Client;
+use bridge_core::BridgeError;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::options::ClickHouseOptions;
+
+/// How bytes travel. Made once for all connections of a pool.
+#[derive(Debug, Clone)]
+pub(crate) enum Transport {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(super::tls::TlsSettings),
+}
+
+impl Transport {
+    pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
+        if !options.secure {
+            return Ok(Self::Plain);
+        }
+        #[cfg(feature = "tls")]
+        return super::tls::TlsSettings::new(options).map(Self::Tls);
+        #[cfg(not(feature = "tls"))]
+        Err(options.misconfigured("use TLS", "it is not built in: the feature `tls` is off".into()))
+    }
+
+    pub(crate) fn client(&self, connect_timeout: Duration) -> Client {
+        let mut connector = HttpConnector::new();
+        // Without it a single row's p99 is 50 ms instead of 4.
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(connect_timeout));
+        let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(Duration::from_secs(2));
+        match self {
+            Self::Plain => Client::with_http_client(builder.build(connector)),
+            #[cfg(feature = "tls")]
+            Self::Tls(settings) => Client::with_http_client(builder.build(settings.connector(connector))),
+        }
+    }
+}

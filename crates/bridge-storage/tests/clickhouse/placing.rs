@@ -1,0 +1,114 @@
+//! Where the tables stand and how long their rows stay: prefix, retention, the topology that was chosen.
+
+use std::time::Duration;
+
+use bridge_core::{BridgeError, StorageKind};
+use bridge_storage::{
+    ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, SummaryFilter, TokenStore, UpsertOptions,
+};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::{client, options, response};
+
+async fn migrated(change: impl Fn(ClickHouseOptions) -> ClickHouseOptions) -> ClickHouseStore {
+    let store = ClickHouseStore::new(change(options(&TestDatabase::of_this_test().writer_url()))).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn names() -> Vec<String> {
+    let client = client(&TestDatabase::of_this_test());
+    let query = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name";
+    client.query(query).fetch_all::<String>().await.unwrap()
+}
+
+async fn responses(store: &ClickHouseStore) -> u64 {
+    store.totals(&ResponseFilter::default()).await.unwrap().responses
+}
+
+#[tokio::test]
+async fn a_prefix_stands_before_every_table_and_two_of_them_do_not_meet() {
+    let plain = migrated(|options| options).await;
+    let known = names().await;
+    let store = migrated(|options| options.with_table_prefix("etb_").unwrap()).await;
+    let prefixed: Vec<_> = names().await.into_iter().filter(|name| !known.contains(name)).collect();
+    assert_eq!(prefixed, known.iter().map(|name| format!("etb_{name}")).collect::<Vec<_>>());
+
+    store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    assert_eq!((responses(&store).await, responses(&plain).await), (1, 0));
+    assert_eq!(store.summaries(&SummaryFilter::default()).await.unwrap().len(), 1);
+    assert_eq!(plain.summaries(&SummaryFilter::default()).await.unwrap().len(), 0);
+    // Known already: what is there is looked up under the prefix too.
+    store.upsert(&[response(1, 2)], &UpsertOptions::default().forced()).await.unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(responses(&store).await, 1);
+}
+
+#[tokio::test]
+async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
+    let database = TestDatabase::of_this_test();
+    let engine_of = async || {
+        let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+        client(&database).query(query).bind("token_usage").fetch_one::<String>().await.unwrap()
+    };
+    let merge = async || {
+        client(&database).query_raw("OPTIMIZE TABLE token_usage FINAL").execute().await.unwrap();
+    };
+    let store = migrated(|options| options).await;
+    store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+
+    // The row is from June 2025.
+    migrated(|options| options.with_retention(Retention::For(Duration::from_hours(24 * 36_500)))).await;
+    assert!(engine_of().await.contains("TTL time + toIntervalSecond(3153600000)"));
+    merge().await;
+    assert_eq!(responses(&store).await, 1);
+
+    migrated(|options| options.with_retention(Retention::For(Duration::from_hours(24)))).await;
+    merge().await;
+    assert_eq!(responses(&store).await, 0);
+
+    // Who says nothing of it leaves it as it is.
+    migrated(|options| options).await;
+    assert!(engine_of().await.contains("TTL"));
+    migrated(|options| options.with_retention(Retention::Forever)).await;
+    assert!(!engine_of().await.contains("TTL"));
+    store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    merge().await;
+    assert_eq!(responses(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_retention_that_is_in_force_is_not_set_again() {
+    let retention = Retention::For(Duration::from_hours(24 * 36_500));
+    migrated(|options| options.with_retention(retention)).await;
+    let changed = async || {
+        let query = "SELECT toUnixTimestamp64Micro(toDateTime64(metadata_modification_time, 6)) \
+                     FROM system.tables WHERE database = currentDatabase() AND name = 'token_usage'";
+        client(&TestDatabase::of_this_test()).query(query).fetch_one::<i64>().await.unwrap()
+    };
+    let before = changed().await;
+    // The time is kept in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    migrated(|options| options.with_retention(retention)).await;
+    assert_eq!(changed().await, before);
+}
+
+#[tokio::test]
+async fn tables_of_one_server_are_not_taken_for_those_of_a_cluster() {
+    migrated(|options| options).await;
+    let options = options(&TestDatabase::of_this_test().writer_url()).with_cluster("main").unwrap();
+    let error = ClickHouseStore::new(options).unwrap().migrate().await.unwrap_err();
+    assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Schema, .. }), "{error}");
+    assert!(error.to_string().contains("made without a cluster"), "{error}");
+}
+
+#[tokio::test]
+async fn no_longer_than_this_is_waited_for_a_free_connection() {
+    let timeout = Duration::from_millis(50);
+    let store = migrated(|options| options.with_pool_size(1).with_acquire_timeout(timeout)).await;
+    let held = store.pool().acquire_connection().await.unwrap();
+    let error = store.pool().acquire_connection().await.unwrap_err();
+    assert!(error.to_string().contains("no connection became free in time"), "{error}");
+    drop(held);
+    drop(store.pool().acquire_connection().await.unwrap());
+}

@@ -1,0 +1,118 @@
+//! Storing many analyses, and bringing the store up to date, as the bridge is built to.
+
+use bridge_core::{
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, Stopwatch, SyncResult, Timestamp,
+};
+use bridge_storage::UpsertOutcome;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::EnhancedTokenDatabaseBridge;
+use crate::store::{StoreOptions, failed, result_of};
+
+impl EnhancedTokenDatabaseBridge {
+    /// [`batch_store_analyses`](Self::batch_store_analyses) with the bridge's
+    /// [batch size](crate::BridgeBuilder::batch_size).
+    pub async fn store_analyses(&self, analyses: &[EnhancedTokenAnalysis]) -> Vec<BridgeResult> {
+        self.batch_store_analyses(analyses, self.inner.limits.batch_size).await
+    }
+
+    /// [`sync_all_sessions`](Self::sync_all_sessions) with the bridge's
+    /// [limit](crate::BridgeBuilder::parallel_limit) of files that are read at once.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn sync_sessions(&self, since: Option<Timestamp>) -> Result<Vec<SyncResult>, BridgeError> {
+        self.sync_all_sessions(since, self.inner.limits.parallel).await
+    }
+
+    /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided), as many at
+    /// once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The results stand in the order of
+    /// the analyses; one that is rejected or fails does not keep back the others.
+    pub async fn batch_store_analyses(
+        &self,
+        analyses: &[EnhancedTokenAnalysis],
+        batch_size: usize,
+    ) -> Vec<BridgeResult> {
+        let mut results = Results { analyses, all: Vec::with_capacity(analyses.len()) };
+        let mut running = JoinSet::new();
+        let mut batch = Batch::default();
+        for (place, analysis) in analyses.iter().enumerate() {
+            // Its place is taken now and its result filled in when its batch is stored.
+            let rejected = self.validate(analysis, None).err();
+            results.all.push(failed(analysis, rejected.as_ref().unwrap_or(&not_attempted())));
+            if rejected.is_some() {
+                continue;
+            }
+            batch.add(self.rows_of(analysis), place);
+            if batch.rows.len() >= batch_size.max(1) {
+                if running.len() >= self.inner.limits.parallel {
+                    results.settle(running.join_next().await);
+                }
+                running.spawn(std::mem::take(&mut batch).store(self.clone()));
+            }
+        }
+        results.settle(Some(Ok(batch.store(self.clone()).await)));
+        while let Some(stored) = running.join_next().await {
+            results.settle(Some(stored));
+        }
+        results.all
+    }
+}
+
+/// Analyses that are stored by one insert.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<ResponseUsage>,
+    /// For each analysis its place and how many of the rows are its.
+    parts: Vec<(usize, usize)>,
+}
+
+/// A batch whose insert has ended.
+struct StoredBatch {
+    parts: Vec<(usize, usize)>,
+    outcomes: Result<Vec<UpsertOutcome>, BridgeError>,
+    watch: Stopwatch,
+}
+
+impl Batch {
+    fn add(&mut self, rows: Vec<ResponseUsage>, place: usize) {
+        self.parts.push((place, rows.len()));
+        self.rows.extend(rows);
+    }
+
+    async fn store(self, bridge: EnhancedTokenDatabaseBridge) -> StoredBatch {
+        let watch = Stopwatch::start();
+        let outcomes = match self.rows.is_empty() {
+            true => Ok(Vec::new()),
+            false => bridge.upsert(&self.rows, &StoreOptions::default().upsert()).await,
+        };
+        StoredBatch { parts: self.parts, outcomes, watch }
+    }
+}
+
+/// The results as far as they are known.
+struct Results<'a> {
+    analyses: &'a [EnhancedTokenAnalysis],
+    all: Vec<BridgeResult>,
+}
+
+impl Results<'_> {
+    /// Of a batch whose task died the results go on saying that it was not attempted.
+    fn settle(&mut self, stored: Option<Result<StoredBatch, JoinError>>) {
+        let Some(Ok(StoredBatch { parts, outcomes, watch })) = stored else { return };
+        let mut start = 0;
+        for (place, rows) in parts {
+            let analysis = &self.analyses[place];
+            self.all[place] = match &outcomes {
+                Ok(outcomes) => result_of(analysis, &outcomes[start..start + rows], &watch),
+                Err(error) => failed(analysis, error),
+            };
+            start += rows;
+        }
+    }
+}
+
+fn not_attempted() -> BridgeError {
+    BridgeError::Backfill { message: "not attempted".to_owned(), source: None }
+}

@@ -1,0 +1,202 @@
+//! From the configuration to a bridge.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
+use bridge_cache::CacheOptions;
+use bridge_core::HostName;
+use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+
+use super::BridgeConfig;
+use super::error::{BuildError, ConfigError};
+use super::sections::ProjectNameMode;
+use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+
+const MIB: usize = 1 << 20;
+
+impl EnhancedTokenDatabaseBridge {
+    /// The bridge of this configuration, its store reached (or its engine started) and its tables made. See
+    /// [`BridgeConfig::build`].
+    ///
+    /// # Errors
+    ///
+    /// As [`BridgeConfig::build`].
+    pub async fn from_config(config: &BridgeConfig) -> Result<Self, BuildError> {
+        config.build().await
+    }
+}
+
+impl BridgeConfig {
+    /// The bridge of this configuration, its store reached (or its engine started) and its tables made.
+    ///
+    /// # Errors
+    ///
+    /// Keys that are missing or do not go together; a file that cannot be read; a store that cannot be reached or
+    /// refuses; an engine that cannot be had.
+    pub async fn build(&self) -> Result<EnhancedTokenDatabaseBridge, BuildError> {
+        let bridge = self.builder().await?.build();
+        bridge.token_store().migrate().await?;
+        Ok(bridge)
+    }
+
+    /// A builder with everything that the configuration says. Of the store nothing is asked yet, so that a user
+    /// who may only read can have a bridge; a server is not even connected.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), but for those of the store.
+    pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
+        self.check()?;
+        if self.embedded.data_dir.is_some() {
+            return self.embedded_builder().await;
+        }
+        let options = self.server_options()?;
+        self.builder_with(Arc::new(ClickHouseStore::new(options)?)).map_err(BuildError::from)
+    }
+
+    /// A builder with everything that the configuration says, on a store of one's own.
+    ///
+    /// # Errors
+    ///
+    /// Keys that do not go together; the project key's file cannot be read.
+    pub fn builder_with(&self, store: Arc<dyn TokenStore>) -> Result<BridgeBuilder, ConfigError> {
+        let cache = CacheOptions {
+            ttl: Duration::from_secs(self.caching.ttl_seconds),
+            max_entries: self.caching.max_entries,
+        };
+        let builder = EnhancedTokenDatabaseBridge::builder(store)
+            .sources(&self.sources.paths)
+            .analyzer(self.analyzer_options()?)
+            .enable_validation(self.processing.validation)
+            .batch_size(self.processing.batch_size)
+            .parallel_limit(self.processing.parallel_limit)
+            .cache(cache)
+            .monitoring(self.monitoring);
+        Ok(builder)
+    }
+
+    /// How transcripts are analysed. No more threads read than have room, each with the longest line, in
+    /// `max_memory_mb`.
+    ///
+    /// # Errors
+    ///
+    /// Keys that do not go together; the project key's file cannot be read.
+    pub fn analyzer_options(&self) -> Result<AnalyzerOptions, ConfigError> {
+        self.check()?;
+        let processing = &self.processing;
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if processing.threads == 0 { cores() } else { processing.threads };
+        let mut options = AnalyzerOptions::default();
+        options.host = self.host();
+        options.project_names = self.project_names()?;
+        options.threads = threads.min(processing.max_memory_mb / processing.max_line_mb.max(1)).max(1);
+        options.line_bytes_max = processing.max_line_mb.saturating_mul(MIB);
+        options.strict = processing.strict;
+        options.categories = processing.categories;
+        Ok(options)
+    }
+
+    fn host(&self) -> Option<HostName> {
+        let own = || gethostname::gethostname().to_string_lossy().into_owned();
+        HostName::new(self.sources.host_name.clone().unwrap_or_else(own)).ok()
+    }
+
+    fn project_names(&self) -> Result<ProjectNames, ConfigError> {
+        match self.sources.project_names {
+            ProjectNameMode::Full => Ok(ProjectNames::Full),
+            ProjectNameMode::LastComponent => Ok(ProjectNames::LastComponent),
+            ProjectNameMode::KeyedHash => self.project_key().map(ProjectNames::KeyedHash),
+        }
+    }
+
+    fn project_key(&self) -> Result<ProjectKey, ConfigError> {
+        let (name, text) = match (&self.sources.project_key, &self.sources.project_key_file) {
+            (Some(key), _) => ("sources.project_key", key.expose().to_owned()),
+            (None, Some(file)) => ("sources.project_key_file", self.read("sources.project_key_file", file)?),
+            (None, None) => ("sources.project_names", String::new()),
+        };
+        ProjectKey::from_hex(text.trim_end())
+            .map_err(|error| ConfigError::new(vec![self.problem(name, error.to_string())]))
+    }
+
+    fn read(&self, key: &str, file: &Path) -> Result<String, ConfigError> {
+        std::fs::read_to_string(file).map_err(|source| {
+            let problem = self.problem(key, String::new());
+            ConfigError::unreadable(problem.origin, &format!("{} ({})", problem.key, file.display()), source)
+        })
+    }
+
+    /// How the server is reached.
+    fn server_options(&self) -> Result<ClickHouseOptions, BuildError> {
+        let config = &self.clickhouse;
+        let Some(url) = &config.url else {
+            let needed = "is needed, or embedded.data_dir: where is the store?";
+            return Err(ConfigError::new(vec![self.problem("clickhouse.url", needed.to_owned())]).into());
+        };
+        let password = config.password.as_ref().map_or("", |password| password.expose());
+        let mut options = ClickHouseOptions::from_url(url)?.with_user(&config.user, password);
+        if let Some(file) = &config.password_file {
+            options = options.with_password_file(file)?;
+        }
+        if let Some(file) = &config.tls_ca_file {
+            options = options.with_ca_file(file);
+        }
+        if let Some(cluster) = &config.cluster {
+            options = options.with_cluster(cluster)?;
+        }
+        self.store_options(options)
+    }
+
+    /// What holds for a server and for the embedded engine.
+    fn store_options(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
+        let config = &self.clickhouse;
+        let retry = RetryPolicy {
+            max_retries: config.retry_attempts,
+            budget: config.retry_budget,
+            ..RetryPolicy::default()
+        };
+        let options = options
+            .with_database(&config.database)
+            .with_table_prefix(&config.table_prefix)?
+            .with_pool_size(config.connection_pool_size)
+            .with_connect_timeout(config.connection_timeout)
+            .with_acquire_timeout(config.connection_timeout)
+            .with_operation_timeout(config.operation_timeout)
+            .with_retry(retry);
+        Ok(match config.retention {
+            Some(retention) => options.with_retention(retention),
+            None => options,
+        })
+    }
+
+    #[cfg(not(feature = "embedded"))]
+    async fn embedded_builder(&self) -> Result<BridgeBuilder, BuildError> {
+        let missing = "needs a bridge that is built with the feature `embedded`";
+        Err(ConfigError::new(vec![self.problem("embedded.data_dir", missing.to_owned())]).into())
+    }
+
+    #[cfg(feature = "embedded")]
+    async fn embedded_builder(&self) -> Result<BridgeBuilder, BuildError> {
+        use bridge_embedded::{Engine, EngineOptions};
+
+        let folder = self.embedded.data_dir.clone().unwrap_or_default();
+        let mut options = EngineOptions::at(folder).memory_bytes_max(self.embedded.memory_mb << 20);
+        if let Some(folder) = &self.embedded.cache_dir {
+            options = options.cache_dir(folder);
+        }
+        let starting = tokio::task::spawn_blocking(move || {
+            Engine::start_with(&options, |event| tracing::info!(%event, "embedded engine"))
+        });
+        let engine = match starting.await {
+            Ok(engine) => engine?,
+            Err(died) => std::panic::resume_unwind(died.into_panic()),
+        };
+        let endpoint = engine.endpoint();
+        let options = ClickHouseOptions::from_url(&endpoint.url)?
+            .with_user(&endpoint.writer.user, &endpoint.writer.password);
+        let store = ClickHouseStore::new(self.store_options(options)?)?;
+        Ok(self.builder_with(Arc::new(store))?.keep(engine))
+    }
+}

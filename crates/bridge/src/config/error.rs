@@ -1,0 +1,111 @@
+//! What is wrong with a configuration, and why a bridge cannot be built from it.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use bridge_core::BridgeError;
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigOrigin {
+    /// In a file (of a text that is none: `None`), in this line; 0 means in no line in particular.
+    Line {
+        /// The file.
+        file: Option<PathBuf>,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// In this environment variable.
+    Variable(String),
+    /// Nowhere: it is missing.
+    Nowhere,
+}
+
+impl fmt::Display for ConfigOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file: Some(file), line: 0 } => write!(f, "{}", file.display()),
+            Self::Line { file: Some(file), line } => write!(f, "{}:{line}", file.display()),
+            Self::Line { file: None, line } => write!(f, "line {line}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Nowhere => f.write_str("configuration"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigProblem {
+    /// Where.
+    pub origin: ConfigOrigin,
+    /// The key by its whole name, `enhanced_token_bridge.clickhouse.url` say; empty where it is about none.
+    pub key: String,
+    /// What is wrong, and what is allowed. No secret is quoted.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.key.is_empty() { "" } else { ": " };
+        write!(f, "{}: {}{separator}{}", self.origin, self.key, self.message)
+    }
+}
+
+/// The configuration is not usable. All problems are told at once.
+#[derive(Debug)]
+pub struct ConfigError {
+    problems: Vec<ConfigProblem>,
+    source: Option<std::io::Error>,
+}
+
+impl ConfigError {
+    pub(super) fn new(problems: Vec<ConfigProblem>) -> Self {
+        Self { problems, source: None }
+    }
+
+    pub(super) fn unreadable(origin: ConfigOrigin, key: &str, source: std::io::Error) -> Self {
+        let problem = ConfigProblem { origin, key: key.to_owned(), message: "cannot be read".to_owned() };
+        Self { problems: vec![problem], source: Some(source) }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.problems.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// No bridge can be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be reached, or its tables cannot be made.
+    #[error(transparent)]
+    Store(#[from] BridgeError),
+    /// The embedded engine cannot be had.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Engine(#[from] bridge_embedded::EngineError),
+}

@@ -1,0 +1,94 @@
+//! The bridge looks at itself from time to time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_cache::CacheFigures;
+use bridge_core::{BridgeError, Stopwatch};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::EnhancedTokenDatabaseBridge;
+
+/// How often the bridge looks at itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MonitoringOptions {
+    /// From one look at the store to the next.
+    pub health_check_interval: Duration,
+    /// From one report of figures to the next.
+    pub metrics_export_interval: Duration,
+}
+
+impl Default for MonitoringOptions {
+    /// A minute and half a minute.
+    fn default() -> Self {
+        Self {
+            health_check_interval: Duration::from_mins(1),
+            metrics_export_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the bridge saw.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Observation {
+    /// Whether the store answers.
+    Health {
+        /// How long it took.
+        duration: Duration,
+        /// Why it does not.
+        error: Option<BridgeError>,
+    },
+    /// The figures so far.
+    Metrics(CacheFigures),
+}
+
+/// Ends the looking when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped it ends at once"]
+pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] JoinSet<()>);
+
+impl EnhancedTokenDatabaseBridge {
+    /// Tells the observer of the store's health and of the bridge's figures: once at the start, then as often as
+    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped.
+    pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
+        let options = self.inner.monitoring;
+        let observer = Arc::new(observer);
+        // Two tasks: a look that takes long must not hold up the figures.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tell_health(self.clone(), ticks(options.health_check_interval), Arc::clone(&observer)));
+        tasks.spawn(tell_figures(self.clone(), ticks(options.metrics_export_interval), observer));
+        Monitor(tasks)
+    }
+}
+
+fn ticks(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+async fn tell_health(
+    bridge: EnhancedTokenDatabaseBridge,
+    mut ticks: Interval,
+    observer: Arc<impl Fn(Observation) + Send + Sync>,
+) {
+    loop {
+        ticks.tick().await;
+        let watch = Stopwatch::start();
+        let error = bridge.inner.store.ping().await.err();
+        observer(Observation::Health { duration: watch.elapsed(), error });
+    }
+}
+
+async fn tell_figures(
+    bridge: EnhancedTokenDatabaseBridge,
+    mut ticks: Interval,
+    observer: Arc<impl Fn(Observation) + Send + Sync>,
+) {
+    loop {
+        ticks.tick().await;
+        observer(Observation::Metrics(bridge.cache_figures()));
+    }
+}

@@ -1,0 +1,41 @@
+//! The section `caching`.
+
+use std::time::Duration;
+
+use bridge::EnhancedTokenDatabaseBridge;
+
+use crate::in_memory;
+
+/// Asks for the summaries of this many days.
+async fn ask(bridge: &EnhancedTokenDatabaseBridge, days: u32) {
+    bridge.get_stored_token_summaries(None, days, false).await.unwrap();
+}
+
+#[tokio::test]
+async fn caching_ttl_seconds() {
+    let hits = async |ttl: &str, pause: Duration| {
+        let bridge = in_memory(&[("caching.ttl_seconds", ttl)]);
+        ask(&bridge, 7).await;
+        tokio::time::sleep(pause).await;
+        ask(&bridge, 7).await;
+        bridge.cache_figures().hits
+    };
+    assert_eq!(hits("600", Duration::ZERO).await, 1);
+    assert_eq!(hits("0", Duration::ZERO).await, 0);
+    assert_eq!(hits("1", Duration::from_millis(1100)).await, 0);
+}
+
+#[tokio::test]
+async fn caching_max_entries() {
+    let hits = async |entries: &str| {
+        let bridge = in_memory(&[("caching.max_entries", entries)]);
+        for days in (1..1001).chain(1..1001) {
+            ask(&bridge, days).await;
+        }
+        bridge.cache_figures().hits
+    };
+    assert_eq!(hits("100000").await, 1000);
+    // The cache makes room from time to time, so some of what is too much may still be there.
+    let few = hits("1").await;
+    assert!(few < 800, "{few}");
+}

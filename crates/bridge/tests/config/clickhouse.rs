@@ -1,0 +1,221 @@
+//! The section `clickhouse`.
+
+use std::time::Duration;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::config::BuildError;
+use bridge::core::{BridgeError, ConnectionKind, Stopwatch};
+use bridge::storage::ResponseFilter;
+use bridge_testkit::engine::{TestDatabase, engine};
+use bridge_testkit::proxy::{Fault, FaultProxy};
+
+use crate::{on_engine, on_server, responses, store_one, told};
+
+/// Asks the engine itself.
+async fn ask(query: &str) -> Vec<String> {
+    let writer = &engine().endpoint().writer;
+    let client = clickhouse::Client::default()
+        .with_url(format!("http://{}", TestDatabase::of_this_test().host()))
+        .with_user(&writer.user)
+        .with_password(&writer.password);
+    client.query(query).fetch_all::<String>().await.unwrap()
+}
+
+async fn tables(database: &str) -> Vec<String> {
+    ask(&format!("SELECT name FROM system.tables WHERE database = '{database}' ORDER BY name")).await
+}
+
+async fn refused(keys: &[(&str, &str)]) -> String {
+    let error = on_engine(keys).build().await.unwrap_err();
+    let refused = ConnectionKind::Refused;
+    assert!(
+        matches!(&error, BuildError::Store(BridgeError::Connection { kind, .. }) if *kind == refused),
+        "{error}"
+    );
+    told(&error)
+}
+
+#[tokio::test]
+async fn clickhouse_url() {
+    let bridge = on_engine(&[]).build().await.unwrap();
+    store_one(&bridge).await;
+    // By the other way to build one: the same store.
+    let again = EnhancedTokenDatabaseBridge::from_config(&on_engine(&[])).await.unwrap();
+    assert_eq!(responses(&again).await, 1);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = on_server(&nobody, &[("clickhouse.retry_attempts", "0")]).build().await.unwrap_err();
+    assert!(error.to_string().contains(&nobody["http://".len()..]), "{error}");
+}
+
+#[tokio::test]
+async fn clickhouse_database() {
+    let bridge = on_engine(&[("clickhouse.database", "test_usage-of_all")]).build().await.unwrap();
+    store_one(&bridge).await;
+    assert!(tables("test_usage-of_all").await.contains(&"token_usage".to_owned()));
+    assert!(tables(&TestDatabase::of_this_test().name).await.is_empty());
+}
+
+#[tokio::test]
+async fn clickhouse_table_prefix() {
+    let bridge = on_engine(&[("clickhouse.table_prefix", "etb_")]).build().await.unwrap();
+    store_one(&bridge).await;
+    let tables = tables(&TestDatabase::of_this_test().name).await;
+    assert!(tables.len() >= 4 && tables.iter().all(|name| name.starts_with("etb_")), "{tables:?}");
+    assert_eq!(responses(&on_engine(&[]).build().await.unwrap()).await, 0);
+}
+
+#[tokio::test]
+async fn clickhouse_user() {
+    on_engine(&[]).build().await.unwrap();
+    let reader = &engine().endpoint().reader;
+    let keys = [("clickhouse.user", &*reader.user), ("clickhouse.password", &reader.password)];
+    // Who may only read cannot make tables, and can have a bridge to those that are there.
+    assert!(on_engine(&keys).build().await.is_err());
+    assert_eq!(responses(&on_engine(&keys).builder().await.unwrap().build()).await, 0);
+    // The engine tells strangers that there is nothing.
+    assert!(on_engine(&[("clickhouse.user", "stranger")]).build().await.is_err());
+}
+
+#[tokio::test]
+async fn clickhouse_password() {
+    let error = refused(&[("clickhouse.password", "hunter2")]).await;
+    assert!(!error.contains("hunter2"), "{error}");
+    on_engine(&[]).build().await.unwrap();
+}
+
+#[tokio::test]
+async fn clickhouse_password_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, format!("{}\n", engine().endpoint().writer.password)).unwrap();
+    let keys = [("clickhouse.password_file", path)];
+    let mut config = on_engine(&keys);
+    assert_eq!(config.clickhouse.password_file.as_deref(), Some(file.as_path()));
+    config =
+        config.with_env(|name| (name == "ETB_CLICKHOUSE_PASSWORD_FILE").then(|| path.to_owned())).unwrap();
+    config.build().await.unwrap();
+    std::fs::write(&file, "hunter2").unwrap();
+    let error = told(&config.build().await.unwrap_err());
+    assert!(error.contains("refuses user or password") && !error.contains("hunter2"), "{error}");
+}
+
+/// With the feature `tls` the top-level test `tls` speaks it; here is what is said where it cannot be spoken.
+#[tokio::test]
+async fn clickhouse_tls_ca_file() {
+    let keys = [("clickhouse.tls_ca_file", "missing/ca.pem"), ("clickhouse.retry_attempts", "0")];
+    let error = told(&on_server("https://localhost:1", &keys).build().await.unwrap_err());
+    let wanted = if cfg!(feature = "tls") { "missing/ca.pem" } else { "build with the feature `tls`" };
+    assert!(error.contains(wanted), "{error}");
+}
+
+#[tokio::test]
+async fn clickhouse_cluster() {
+    on_engine(&[]).build().await.unwrap();
+    let error = on_engine(&[("clickhouse.cluster", "main")]).build().await.unwrap_err().to_string();
+    assert!(error.contains("made without a cluster, and one is asked for"), "{error}");
+    // Where there is nothing yet the statements go to the cluster, which this engine has not.
+    let keys = [("clickhouse.cluster", "main"), ("clickhouse.database", "test_nothing_yet")];
+    let error = on_engine(&keys).build().await.unwrap_err().to_string();
+    assert!(error.starts_with("migrate: "), "{error}");
+    assert!(tables("test_nothing_yet").await.is_empty());
+}
+
+#[tokio::test]
+async fn clickhouse_retention() {
+    let database = TestDatabase::of_this_test().name;
+    let has_ttl = async |keys: &[(&str, &str)]| {
+        on_engine(keys).build().await.unwrap();
+        let query = format!(
+            "SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = 'token_usage'"
+        );
+        ask(&query).await[0].contains("TTL time + toIntervalSecond(34560000)")
+    };
+    assert!(has_ttl(&[("clickhouse.retention", "400d")]).await);
+    assert!(has_ttl(&[("clickhouse.retention", "keep")]).await);
+    assert!(!has_ttl(&[]).await);
+}
+
+/// A bridge behind a network that fails on command.
+async fn behind_proxy(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
+    let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
+    let bridge = on_server(&format!("http://{}", proxy.host()), keys).build().await.unwrap();
+    (proxy, bridge)
+}
+
+fn kind(error: &BridgeError) -> ConnectionKind {
+    match error {
+        BridgeError::Connection { kind, .. } => *kind,
+        error => panic!("{error}"),
+    }
+}
+
+/// What a second call ends in while a first one holds a connection and gets no answer.
+async fn second_call(keys: &[(&str, &str)]) -> (ConnectionKind, Duration) {
+    let mut all = vec![("clickhouse.retry_attempts", "0"), ("clickhouse.operation_timeout", "2s")];
+    all.extend(keys);
+    let (proxy, bridge) = behind_proxy(&all).await;
+    proxy.set(Fault::Silent);
+    let first = bridge.clone();
+    let first = tokio::spawn(async move { first.token_store().totals(&ResponseFilter::default()).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let start = Stopwatch::start();
+    let error = bridge.token_store().totals(&ResponseFilter::default()).await.unwrap_err();
+    first.abort();
+    (kind(&error), start.elapsed())
+}
+
+#[tokio::test]
+async fn clickhouse_connection_pool_size() {
+    let patience = ("clickhouse.connection_timeout", "100ms");
+    let (one, _) = second_call(&[("clickhouse.connection_pool_size", "1"), patience]).await;
+    assert_eq!(one, ConnectionKind::PoolExhausted);
+    let (two, _) = second_call(&[("clickhouse.connection_pool_size", "2"), patience]).await;
+    assert_eq!(two, ConnectionKind::TimedOut);
+}
+
+#[tokio::test]
+async fn clickhouse_connection_timeout() {
+    let one = ("clickhouse.connection_pool_size", "1");
+    let (kind, waited) = second_call(&[one, ("clickhouse.connection_timeout", "300ms")]).await;
+    assert_eq!(kind, ConnectionKind::PoolExhausted);
+    assert!((300..1500).contains(&waited.as_millis()), "{waited:?}");
+    // The first call ends after its two seconds, and the second has its turn.
+    let (kind, waited) = second_call(&[one, ("clickhouse.connection_timeout", "10s")]).await;
+    assert_eq!(kind, ConnectionKind::TimedOut);
+    assert!(waited.as_millis() > 1900, "{waited:?}");
+}
+
+#[tokio::test]
+async fn clickhouse_operation_timeout() {
+    let (proxy, bridge) =
+        behind_proxy(&[("clickhouse.retry_attempts", "0"), ("clickhouse.operation_timeout", "1s")]).await;
+    proxy.set(Fault::Silent);
+    let start = Stopwatch::start();
+    let error = bridge.token_store().totals(&ResponseFilter::default()).await.unwrap_err();
+    assert_eq!(kind(&error), ConnectionKind::TimedOut);
+    assert!((1000..5000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+/// What is told of attempts when nobody listens.
+async fn attempts(keys: &[(&str, &str)]) -> String {
+    let (proxy, bridge) = behind_proxy(keys).await;
+    proxy.set(Fault::Closed);
+    bridge.token_store().totals(&ResponseFilter::default()).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn clickhouse_retry_attempts() {
+    let none = attempts(&[("clickhouse.retry_attempts", "0")]).await;
+    assert!(!none.contains("attempts"), "{none}");
+    let one = attempts(&[("clickhouse.retry_attempts", "1")]).await;
+    assert!(one.contains("(2 attempts in"), "{one}");
+}
+
+#[tokio::test]
+async fn clickhouse_retry_budget() {
+    let short = attempts(&[("clickhouse.retry_attempts", "3"), ("clickhouse.retry_budget", "100ms")]).await;
+    assert!(!short.contains("attempts"), "{short}");
+}

@@ -1,0 +1,90 @@
+//! The example and the tests have every key.
+
+use std::path::Path;
+
+use bridge::config::BridgeConfig;
+
+/// The files with the tests of the keys' effects.
+const EFFECTS: [&str; 6] = [
+    include_str!("caching.rs"),
+    include_str!("clickhouse.rs"),
+    include_str!("embedded.rs"),
+    include_str!("monitoring.rs"),
+    include_str!("processing.rs"),
+    include_str!("sources.rs"),
+];
+
+#[test]
+fn every_key_has_a_test_of_its_effect() {
+    for key in BridgeConfig::keys() {
+        let name = key.name().replace('.', "_");
+        let tests = [format!("#[test]\nfn {name}()"), format!("]\nasync fn {name}()")];
+        let is_there = EFFECTS.iter().any(|file| tests.iter().any(|test| file.contains(test)));
+        assert!(is_there, "no test shows that {} has an effect", key.name());
+    }
+}
+
+fn example() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/bridge_config.example.yaml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_example_is_the_default() {
+    let example = BridgeConfig::from_yaml_str(&example()).unwrap();
+    let (example, default) = (example, BridgeConfig::default());
+    assert_eq!(example.clickhouse, default.clickhouse);
+    assert_eq!(example.embedded, default.embedded);
+    assert_eq!(example.sources, default.sources);
+    assert_eq!(example.processing, default.processing);
+    assert_eq!(example.caching, default.caching);
+    assert_eq!(example.monitoring, default.monitoring);
+}
+
+#[test]
+fn the_example_has_every_key_with_its_default_and_no_other() {
+    let example = example();
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in example.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
+    {
+        match line.strip_prefix("    ") {
+            Some(key) => found.push(format!("{section}.{key}")),
+            None => section = line.trim().trim_end_matches(':'),
+        }
+    }
+    let keys = BridgeConfig::keys().iter();
+    let documented: Vec<_> = keys.map(|key| format!("{}: {}", key.name(), key.default_text())).collect();
+    assert_eq!(found, documented);
+}
+
+/// The part of the specification, to the letter.
+#[test]
+fn the_specifications_file_is_read_and_is_the_default() {
+    let config = BridgeConfig::from_yaml_str(
+        "# bridge_config.yaml
+enhanced_token_bridge:
+  clickhouse:
+    connection_pool_size: 10
+    connection_timeout: 30s
+    retry_attempts: 3
+    
+  processing:
+    batch_size: 1000
+    max_memory_mb: 200
+    parallel_limit: 5
+    
+  caching:
+    ttl_seconds: 600
+    max_entries: 1000
+    
+  monitoring:
+    health_check_interval: 60s
+    metrics_export_interval: 30s
+",
+    )
+    .unwrap();
+    let default = BridgeConfig::default();
+    assert_eq!((config.clickhouse, config.processing), (default.clickhouse, default.processing));
+    assert_eq!((config.caching, config.monitoring), (default.caching, default.monitoring));
+}

@@ -1,0 +1,196 @@
+//! What is said of a configuration that cannot be used.
+
+use std::error::Error;
+
+use bridge::config::{BridgeConfig, ConfigError, ConfigOrigin};
+
+use crate::{given, told};
+
+fn refused(text: &str) -> ConfigError {
+    BridgeConfig::from_yaml_str(text).unwrap_err()
+}
+
+fn message(text: &str) -> String {
+    refused(text).to_string()
+}
+
+#[test]
+fn file_line_key_and_what_is_allowed_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge_config.yaml");
+    std::fs::write(&file, "enhanced_token_bridge:\n  clickhouse:\n    connection_timeout: 30 parsecs\n")
+        .unwrap();
+    let error = BridgeConfig::from_yaml_file(&file).unwrap_err();
+    let wanted = "enhanced_token_bridge.clickhouse.connection_timeout: \"30 parsecs\" is not allowed; \
+                  allowed is a duration from 1ms to 1d, like 30s";
+    assert_eq!(error.to_string(), format!("{}:3: {wanted}", file.display()));
+    assert_eq!(error.problems()[0].origin, ConfigOrigin::Line { file: Some(file), line: 3 });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    let error = BridgeConfig::from_yaml_file("missing/bridge_config.yaml").unwrap_err();
+    assert_eq!(error.to_string(), "missing/bridge_config.yaml: cannot be read");
+    assert!(error.source().is_some());
+}
+
+#[test]
+fn a_file_that_is_far_too_long_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bridge_config.yaml");
+    std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
+    let error = BridgeConfig::from_yaml_file(&file).unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "it is longer than 1 MiB");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_what_may_have_been_meant() {
+    let of = |key: &str| message(&format!("enhanced_token_bridge:\n  processing:\n    {key}: 5"));
+    assert!(of("batchsize").starts_with(
+        "line 3: enhanced_token_bridge.processing.batchsize: is no key (did you mean batch_size?); allowed are "
+    ));
+    assert!(of("max_entries").contains("(did you mean caching.max_entries?)"));
+    assert!(of("colour").contains("colour: is no key; allowed are batch_size, max_memory_mb,"));
+    assert!(message("enhanced_token_bridge:\n  cachin: {}").contains("(did you mean caching?)"));
+    let root = message("enhanced_token_brige:\n  caching: {ttl_seconds: 5}");
+    assert_eq!(
+        root,
+        "line 1: enhanced_token_brige: is no key (did you mean enhanced_token_bridge?); \
+         allowed are enhanced_token_bridge"
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let error = refused(
+        "enhanced_token_bridge:\n  caching: {ttl_seconds: -1, x: 1}\n  processing: {strict: yes}\ny: 1",
+    );
+    let mut keys: Vec<_> = error.problems().iter().map(|problem| problem.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "enhanced_token_bridge.caching.ttl_seconds",
+            "enhanced_token_bridge.caching.x",
+            "enhanced_token_bridge.processing.strict",
+            "y"
+        ]
+    );
+}
+
+#[test]
+fn what_has_another_shape_is_refused() {
+    let of = |text: &str| message(&format!("enhanced_token_bridge:\n{text}"));
+    assert!(
+        of("  caching: 5").contains("line 2: enhanced_token_bridge.caching: has no value, but keys below it")
+    );
+    assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
+    assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));
+    assert!(of("  sources: {paths: /home/user}").contains("paths: \"/home/user\" is not allowed"));
+    assert!(of("  sources: {paths: [[a]]}").contains("must be a list of texts"));
+    assert!(of("  caching: {ttl_seconds: 5, ttl_seconds: 6}").contains("is given twice, first in line 2"));
+    assert!(of("  caching: {? [a] : b}").contains("a key must be a text"));
+    assert!(of("  caching: {ttl_seconds: &a 5, max_entries: *a}").contains("must be given, not referred to"));
+    assert!(message("a\n").contains("`enhanced_token_bridge:` must stand at the top"));
+    assert!(message("- a\n").contains("`enhanced_token_bridge:` must stand at the top"));
+    assert!(message("enhanced_token_bridge:\n---\nenhanced_token_bridge:\n").contains("a second document"));
+    assert!(message("enhanced_token_bridge: [\n").contains("no YAML"));
+    assert!(message("enhanced_token_bridge: a: b\n").contains("no YAML"));
+}
+
+#[test]
+fn what_says_nothing_is_the_default() {
+    for text in
+        ["", "# only words\n", "---\n", "~", "enhanced_token_bridge:\n", "enhanced_token_bridge: {caching: }"]
+    {
+        let config = BridgeConfig::from_yaml_str(text).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", BridgeConfig::default()), "{text:?}");
+    }
+}
+
+/// Deep nesting, long keys, control characters, huge numbers: an error or nothing, no panic, no overflow.
+#[test]
+fn hostile_text_is_an_error_and_nothing_worse() {
+    let deep = format!("enhanced_token_bridge: {}", "[".repeat(100_000));
+    let wide = format!("enhanced_token_bridge:\n  {}: 1", "k".repeat(100_000));
+    let texts =
+        [deep, wide, "\0".to_owned(), "enhanced_token_bridge: {caching: {ttl_seconds: 1e999}}".to_owned()];
+    for text in texts {
+        assert!(message(&text).len() < 2000);
+    }
+}
+
+#[test]
+fn no_secret_is_told() {
+    const CANARY: &str = "s3cret-canary";
+    let mut texts = Vec::new();
+    for key in BridgeConfig::keys().iter().filter(|key| key.is_secret()) {
+        let (section, name) = key.name().split_once('.').unwrap();
+        for value in [
+            CANARY.to_owned(),
+            format!("http://me:{CANARY}@db"),
+            format!("[{CANARY}]"),
+            format!("{{a: {CANARY}}}"),
+        ] {
+            let text = format!("enhanced_token_bridge:\n  {section}:\n    {name}: {value}\n");
+            texts.push(match BridgeConfig::from_yaml_str(&text) {
+                Ok(config) => format!("{config:?}"),
+                Err(error) => format!("{error} {error:?}"),
+            });
+        }
+        let set = |name: &str| (name == key.variable()).then(|| CANARY.to_owned());
+        texts.push(format!("{:?}", BridgeConfig::default().with_env(set)));
+    }
+    assert_eq!(texts.len(), 15);
+    for text in texts {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+async fn not_built(keys: &[(&str, &str)]) -> String {
+    told(&given(keys).build().await.unwrap_err())
+}
+
+const URL: (&str, &str) = ("clickhouse.url", "http://db:8123");
+
+#[tokio::test]
+async fn keys_that_do_not_go_together_are_named() {
+    assert!(not_built(&[]).await.contains("clickhouse.url: is needed, or embedded.data_dir"));
+    for (keys, wanted) in [
+        (&[URL, ("embedded.data_dir", "d")][..], "embedded.data_dir: does not go with clickhouse.url"),
+        (
+            &[URL, ("clickhouse.password", "a"), ("clickhouse.password_file", "b")],
+            "password_file: does not go with",
+        ),
+        (
+            &[("embedded.data_dir", "d"), ("clickhouse.user", "me")],
+            "user: has no meaning with embedded.data_dir",
+        ),
+        (
+            &[URL, ("clickhouse.tls_ca_file", "f")],
+            "tls_ca_file: needs a clickhouse.url that begins with https://",
+        ),
+        (&[URL, ("sources.project_names", "keyed_hash")], "keyed_hash needs sources.project_key or"),
+        (
+            &[URL, ("sources.project_key_file", "f")],
+            "project_key_file: has no meaning without project_names: keyed",
+        ),
+        (
+            &[URL, ("processing.max_line_mb", "300")],
+            "max_line_mb: is 300, more than processing.max_memory_mb, 200",
+        ),
+    ] {
+        let error = not_built(keys).await;
+        assert!(error.contains(wanted), "{error}");
+        assert!(error.starts_with("line "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_are_named() {
+    let error = not_built(&[URL, ("clickhouse.password_file", "missing/pw")]).await;
+    assert!(error.contains("read the password file") && error.contains("missing/pw"), "{error}");
+    let keyed = ("sources.project_names", "keyed_hash");
+    let error = not_built(&[URL, keyed, ("sources.project_key_file", "missing/key")]).await;
+    assert!(error.contains("sources.project_key_file (missing/key): cannot be read"), "{error}");
+}

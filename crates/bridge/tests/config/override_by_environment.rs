@@ -1,0 +1,108 @@
+//! Environment variables.
+
+use bridge::config::BridgeConfig;
+
+use crate::{given, yaml};
+
+/// A value other than the default for every key.
+const VALUES: &[(&str, &str)] = &[
+    ("clickhouse.url", "http://db:8123"),
+    ("clickhouse.database", "usage"),
+    ("clickhouse.table_prefix", "etb_"),
+    ("clickhouse.user", "me"),
+    ("clickhouse.password", "pw"),
+    ("clickhouse.password_file", "pw.txt"),
+    ("clickhouse.tls_ca_file", "ca.pem"),
+    ("clickhouse.cluster", "main"),
+    ("clickhouse.retention", "400d"),
+    ("clickhouse.connection_pool_size", "11"),
+    ("clickhouse.connection_timeout", "31s"),
+    ("clickhouse.operation_timeout", "32s"),
+    ("clickhouse.retry_attempts", "4"),
+    ("clickhouse.retry_budget", "33s"),
+    ("embedded.data_dir", "data"),
+    ("embedded.cache_dir", "cache"),
+    ("embedded.memory_mb", "1024"),
+    ("sources.paths", "[a, b]"),
+    ("sources.host_name", "here"),
+    ("sources.project_names", "last_component"),
+    ("sources.project_key", "000102030405060708090a0b0c0d0e0f"),
+    ("sources.project_key_file", "key.txt"),
+    ("processing.batch_size", "1001"),
+    ("processing.max_memory_mb", "201"),
+    ("processing.parallel_limit", "6"),
+    ("processing.validation", "false"),
+    ("processing.threads", "2"),
+    ("processing.max_line_mb", "65"),
+    ("processing.strict", "true"),
+    ("processing.categories", "true"),
+    ("caching.ttl_seconds", "601"),
+    ("caching.max_entries", "1001"),
+    ("monitoring.health_check_interval", "61s"),
+    ("monitoring.metrics_export_interval", "31s"),
+];
+
+fn sections(config: &BridgeConfig) -> String {
+    let BridgeConfig { clickhouse, embedded, sources, processing, caching, monitoring, .. } = config;
+    format!("{clickhouse:?} {embedded:?} {sources:?} {processing:?} {caching:?} {monitoring:?}")
+}
+
+#[test]
+fn a_variable_sets_what_the_key_sets() {
+    assert_eq!(VALUES.len(), BridgeConfig::keys().len());
+    for ((name, value), key) in VALUES.iter().zip(BridgeConfig::keys()) {
+        assert_eq!(*name, key.name());
+        let by_file = given(&[(name, value)]);
+        assert_ne!(sections(&by_file), sections(&BridgeConfig::default()), "{name}");
+        let separated = std::env::join_paths(["a", "b"]).unwrap().into_string().unwrap();
+        let value = if value.starts_with('[') { &separated } else { *value };
+        let look_up = |variable: &str| (variable == key.variable()).then(|| value.to_owned());
+        let by_variable = BridgeConfig::default().with_env(look_up).unwrap();
+        assert_eq!(sections(&by_file), sections(&by_variable), "{name}");
+    }
+}
+
+#[test]
+fn a_variable_goes_before_the_file_and_a_blank_one_does_not() {
+    let file = given(&[("caching.ttl_seconds", "5")]);
+    let with = |value: &'static str| {
+        file.clone().with_env(|name| (name == "ETB_CACHING_TTL_SECONDS").then(|| value.to_owned())).unwrap()
+    };
+    assert_eq!((with("7").caching.ttl_seconds, with(" ").caching.ttl_seconds), (7, 5));
+}
+
+#[test]
+fn a_variable_puts_aside_what_it_excludes() {
+    let file = given(&[("embedded.data_dir", "data"), ("clickhouse.password", "pw")]);
+    let config = file
+        .with_env(|name| match name {
+            "ETB_CLICKHOUSE_URL" => Some("http://db".to_owned()),
+            "ETB_CLICKHOUSE_PASSWORD_FILE" => Some("pw.txt".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(config.embedded.data_dir, None);
+    assert_eq!(config.clickhouse.password, None);
+}
+
+#[test]
+fn a_wrong_value_is_told_with_the_variable() {
+    let error = BridgeConfig::default()
+        .with_env(|name| name.ends_with("SIZE").then(|| "many".to_owned()))
+        .unwrap_err();
+    assert_eq!(error.problems().len(), 2);
+    assert_eq!(
+        error.problems()[1].to_string(),
+        "environment variable ETB_PROCESSING_BATCH_SIZE: enhanced_token_bridge.processing.batch_size: \
+         \"many\" is not allowed; allowed is a whole number from 1 to 1000000"
+    );
+}
+
+#[test]
+fn the_yaml_of_these_tests_is_what_it_seems() {
+    let text = yaml(&[("caching.ttl_seconds", "5"), ("sources.paths", "[a]")]);
+    assert_eq!(
+        text,
+        "enhanced_token_bridge:\n  caching:\n    ttl_seconds: \"5\"\n  sources:\n    paths: [a]\n"
+    );
+}

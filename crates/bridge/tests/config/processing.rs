@@ -1,0 +1,130 @@
+//! The section `processing`.
+
+use std::sync::{Arc, Mutex};
+
+use bridge::core::Timestamp;
+use bridge::storage::{MockTokenStore, SummaryFilter, UpsertOutcome};
+use bridge::{BackfillOptions, StoreOptions};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::proxy::{Fault, FaultProxy};
+
+use crate::{analysis, given, in_memory, on_server, transcript};
+
+#[tokio::test]
+async fn processing_batch_size() {
+    let inserts = async |rows: &str| {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        let mut store = MockTokenStore::new();
+        store.expect_upsert().returning(move |rows, _| {
+            seen.lock().unwrap().push(rows.len());
+            Ok(vec![UpsertOutcome::New; rows.len()])
+        });
+        let keys = [("processing.batch_size", rows), ("processing.parallel_limit", "1")];
+        let bridge = given(&keys).builder_with(Arc::new(store)).unwrap().build();
+        let analyses: Vec<_> = (0..10).map(|place| analysis("s", place, &[1])).collect();
+        assert!(bridge.store_analyses(&analyses).await.iter().all(|result| result.success));
+        let mut sizes = sizes.lock().unwrap().clone();
+        sizes.sort_unstable();
+        sizes
+    };
+    assert_eq!(inserts("4").await, [2, 4, 4]);
+    assert_eq!(inserts("1000").await, [10]);
+}
+
+/// Nothing answers, so every batch holds a connection until its time is over: if there are more batches at
+/// once than connections, some get none.
+#[tokio::test]
+async fn processing_parallel_limit() {
+    let without_connection = async |limit: &str| {
+        let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
+        let keys = [
+            ("processing.batch_size", "1"),
+            ("processing.parallel_limit", limit),
+            ("clickhouse.connection_pool_size", "2"),
+            ("clickhouse.connection_timeout", "300ms"),
+            ("clickhouse.operation_timeout", "1s"),
+            ("clickhouse.retry_attempts", "0"),
+        ];
+        let bridge = on_server(&format!("http://{}", proxy.host()), &keys).build().await.unwrap();
+        proxy.set(Fault::Silent);
+        let analyses: Vec<_> = (0..4).map(|place| analysis("s", place, &[1])).collect();
+        let results = bridge.store_analyses(&analyses).await;
+        assert!(results.iter().all(|result| !result.success));
+        results.iter().filter(|result| result.errors[0].contains("no connection became free")).count()
+    };
+    assert_eq!(without_connection("2").await, 0);
+    assert_eq!(without_connection("4").await, 2);
+}
+
+#[test]
+fn processing_max_memory_mb() {
+    let threads = |memory: &str| {
+        let keys = [("processing.max_memory_mb", memory), ("processing.threads", "16")];
+        given(&keys).analyzer_options().unwrap().threads
+    };
+    // Lines of up to 64 MB.
+    assert_eq!(["64", "200", "10000"].map(threads), [1, 3, 16]);
+}
+
+#[test]
+fn processing_threads() {
+    let threads =
+        |threads: &str| given(&[("processing.threads", threads)]).analyzer_options().unwrap().threads;
+    assert_eq!((threads("1"), threads("2")), (1, 2));
+    assert!(threads("0") >= 1);
+}
+
+#[tokio::test]
+async fn processing_validation() {
+    let mut wrong = analysis("s", 1, &[5]);
+    wrong.timestamp = Timestamp::MAX;
+    let stored = async |validation: &str| {
+        let bridge = in_memory(&[("processing.validation", validation)]);
+        bridge.store_enhanced_analysis(&wrong, &StoreOptions::default()).await.is_ok()
+    };
+    assert_eq!((stored("true").await, stored("false").await), (false, true));
+}
+
+/// The figures of one transcript with these lines behind its response.
+async fn analysed(keys: &[(&str, &str)], more: &str) -> bridge::core::AnalysisFigures {
+    let folder = tempfile::tempdir().unwrap();
+    transcript(&folder.path().join("s.jsonl"), more);
+    let paths = format!("[{:?}]", folder.path());
+    let bridge = in_memory(&[keys, &[("sources.paths", &paths)]].concat());
+    bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().analysis
+}
+
+#[tokio::test]
+async fn processing_max_line_mb() {
+    let long = format!("{{\"type\":\"user\",\"text\":{:?}}}\n", "x".repeat(3 << 20));
+    let skipped = async |limit: &str| {
+        analysed(&[("processing.max_line_mb", limit)], &long).await.receipt.damage.oversize_lines
+    };
+    assert_eq!((skipped("2").await, skipped("4").await), (1, 0));
+}
+
+#[tokio::test]
+async fn processing_strict() {
+    let broken = "{\"type\":\"user\",\"text\":nonsense}\n";
+    let bad = async |strict: &str| {
+        analysed(&[("processing.strict", strict)], broken).await.receipt.damage.bad_lines
+    };
+    assert_eq!((bad("false").await, bad("true").await), (0, 1));
+}
+
+#[tokio::test]
+async fn processing_categories() {
+    let found = async |categories: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        transcript(&folder.path().join("s.jsonl"), "");
+        let paths = format!("[{:?}]", folder.path());
+        let bridge = in_memory(&[("processing.categories", categories), ("sources.paths", &paths)]);
+        assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().success);
+        let filter = SummaryFilter::default().with_metadata(true);
+        let summaries = bridge.token_store().summaries(&filter).await.unwrap();
+        summaries[0].metadata.as_ref().unwrap().content_categories.values().sum::<u64>()
+    };
+    assert_eq!(found("false").await, 0);
+    assert!(found("true").await > 0);
+}

@@ -1,0 +1,127 @@
+//! The section `sources`.
+
+use std::path::Path;
+
+use bridge::storage::{Dimension, SourceFilter};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use tempfile::TempDir;
+
+use crate::{analysis, in_memory, names, transcript};
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+/// A bridge to a store in memory that has been filled from a folder with one transcript.
+async fn filled(keys: &[(&str, &str)]) -> (TempDir, EnhancedTokenDatabaseBridge) {
+    let folder = tempfile::tempdir().unwrap();
+    transcript(&folder.path().join("projects/-home-user-secret-plan/s.jsonl"), "");
+    let paths = format!("[{:?}]", folder.path());
+    let bridge = in_memory(&[keys, &[("sources.paths", &paths)]].concat());
+    let result = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert_eq!(result.total_tokens_stored, 42);
+    (folder, bridge)
+}
+
+/// Every path that is recorded, in one text.
+async fn recorded(bridge: &EnhancedTokenDatabaseBridge) -> String {
+    let records = bridge.token_store().sources(&SourceFilter::default()).await.unwrap();
+    assert_eq!(records.len(), 1);
+    format!("{:?} {:?}", records[0].path, records[0].project)
+}
+
+async fn project(bridge: &EnhancedTokenDatabaseBridge) -> String {
+    names(bridge, Dimension::Project).await.concat()
+}
+
+#[tokio::test]
+async fn sources_paths() {
+    let (folder, _) = filled(&[]).await;
+    let empty = tempfile::tempdir().unwrap();
+    let two = format!("[{:?}, {:?}]", empty.path(), folder.path());
+    for (paths, files) in [(format!("[{:?}]", empty.path()), 0), (two, 1)] {
+        let bridge = in_memory(&[("sources.paths", &paths)]);
+        let result = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+        assert_eq!(result.total_files_processed, files);
+    }
+}
+
+#[tokio::test]
+async fn sources_host_name() {
+    let (_folder, bridge) = filled(&[("sources.host_name", "build-7")]).await;
+    assert_eq!(names(&bridge, Dimension::Host).await, ["build-7"]);
+    let (_folder, bridge) = filled(&[]).await;
+    assert_eq!(names(&bridge, Dimension::Host).await, [gethostname::gethostname().into_string().unwrap()]);
+}
+
+#[tokio::test]
+async fn sources_project_names() {
+    let (_folder, bridge) = filled(&[]).await;
+    assert_eq!(project(&bridge).await, "/home/user/secret-plan");
+    assert!(recorded(&bridge).await.contains("-home-user-secret-plan"));
+
+    let (_folder, bridge) = filled(&[("sources.project_names", "last_component")]).await;
+    assert_eq!(project(&bridge).await, "secret-plan");
+    assert!(!recorded(&bridge).await.contains("home"));
+
+    let keyed = [("sources.project_names", "keyed_hash"), ("sources.project_key", KEY)];
+    let (_folder, bridge) = filled(&keyed).await;
+    assert!(project(&bridge).await.starts_with("project-"));
+    assert!(!recorded(&bridge).await.contains("plan"));
+}
+
+/// What is recorded of a file is found again: of a file that goes on only what is new is read.
+#[tokio::test]
+async fn names_that_are_not_full_do_not_hide_cursors() {
+    for mode in ["full", "last_component"] {
+        let (folder, bridge) = filled(&[("sources.project_names", mode)]).await;
+        let more = concat!(
+            r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":1}}}"#,
+            "\n"
+        );
+        transcript(&folder.path().join("projects/-home-user-secret-plan/s.jsonl"), more);
+        let results = bridge.sync_sessions(None).await.unwrap();
+        assert_eq!(results.iter().map(|one| one.bytes_read).sum::<u64>(), more.len() as u64, "{mode}");
+        assert_eq!(bridge.token_store().sources(&SourceFilter::default()).await.unwrap().len(), 1);
+    }
+}
+
+/// An embedder's analyses are held to it too, and those of this analyzer are not hashed twice.
+#[tokio::test]
+async fn an_analysis_that_is_handed_over_shows_no_more() {
+    let keyed = [("sources.project_names", "keyed_hash"), ("sources.project_key", KEY)];
+    let bridge = in_memory(&keyed);
+    let mut handed = analysis("s", 1, &[5]);
+    handed.responses[0].project = Some("/home/user/secret-plan".parse().unwrap());
+    let stored = bridge.store_enhanced_analysis(&handed, &StoreOptions::default()).await.unwrap();
+    assert!(stored.success);
+    let (_folder, filled) = filled(&keyed).await;
+    assert_eq!(project(&bridge).await, project(&filled).await);
+    handed.responses[0].project = Some(project(&bridge).await.parse().unwrap());
+    bridge.store_analyses(&[handed]).await;
+    assert_eq!(project(&bridge).await, project(&filled).await);
+}
+
+#[tokio::test]
+async fn sources_project_key() {
+    let of = async |key: &str| {
+        let (_folder, bridge) =
+            filled(&[("sources.project_names", "keyed_hash"), ("sources.project_key", key)]).await;
+        project(&bridge).await
+    };
+    assert_eq!(of(KEY).await, of(KEY).await);
+    assert_ne!(of(KEY).await, of(&"0".repeat(32)).await);
+}
+
+#[tokio::test]
+async fn sources_project_key_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let keyed = ("sources.project_names", "keyed_hash");
+    let (_a, by_file) = filled(&[keyed, ("sources.project_key_file", path(&file))]).await;
+    let (_b, by_key) = filled(&[keyed, ("sources.project_key", KEY)]).await;
+    assert_eq!(project(&by_file).await, project(&by_key).await);
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().unwrap()
+}
