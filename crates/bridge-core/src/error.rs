@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::SessionId;
 use crate::validate::ValidationResult;
+use crate::{CorrelationId, SessionId};
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -17,7 +17,7 @@ type Cause = Box<dyn StdError + Send + Sync + 'static>;
 #[non_exhaustive]
 pub enum BridgeError {
     /// The database cannot be reached or refuses the credentials.
-    #[error("{operation}: {kind} at {host}{history}")]
+    #[error("{operation}: {kind} at {host}{context}")]
     Connection {
         /// What was being done.
         operation: &'static str,
@@ -25,13 +25,13 @@ pub enum BridgeError {
         host: String,
         /// What is wrong.
         kind: ConnectionKind,
-        /// The attempts made.
-        history: RetryHistory,
+        /// The attempts made, and for whom.
+        context: Box<ErrorContext>,
         /// The client's error.
         source: Option<Cause>,
     },
     /// The database was reached and did not do what was asked.
-    #[error("{operation}: {kind}: {message}{history}")]
+    #[error("{operation}: {kind}: {message}{context}")]
     Storage {
         /// What was being done.
         operation: &'static str,
@@ -39,8 +39,8 @@ pub enum BridgeError {
         kind: StorageKind,
         /// The facts, as the database or the bridge states them.
         message: String,
-        /// The attempts made.
-        history: RetryHistory,
+        /// The attempts made, and for whom.
+        context: Box<ErrorContext>,
         /// The client's error.
         source: Option<Cause>,
     },
@@ -51,12 +51,16 @@ pub enum BridgeError {
         session: String,
         /// Every violation.
         result: ValidationResult,
+        /// For whom it was validated.
+        context: Box<ErrorContext>,
     },
     /// Neither the store nor any source that could be read knows the session.
     #[error("session {session} is known neither to the store nor to any source that can be read")]
     UnknownSession {
         /// The session asked for.
         session: SessionId,
+        /// Who asked.
+        context: Box<ErrorContext>,
     },
     /// Lines of a file do not follow on those that came before.
     #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", path.display())]
@@ -67,12 +71,16 @@ pub enum BridgeError {
         expected: u64,
         /// Where they do.
         offset: u64,
+        /// For whom they were read.
+        context: Box<ErrorContext>,
     },
     /// A file or folder could not be read.
     #[error("{} cannot be read", path.display())]
     Source {
         /// The file or folder.
         path: PathBuf,
+        /// For whom it was read.
+        context: Box<ErrorContext>,
         /// Why.
         source: Option<Cause>,
     },
@@ -81,6 +89,8 @@ pub enum BridgeError {
     Backfill {
         /// What could not be done.
         message: String,
+        /// For whom it was done.
+        context: Box<ErrorContext>,
         /// Why.
         source: Option<Cause>,
     },
@@ -108,6 +118,9 @@ pub enum ConnectionKind {
     /// No connection of the pool became free in time.
     #[error("no connection became free in time")]
     PoolExhausted,
+    /// The database was away a moment ago and is not asked again before a while.
+    #[error("the database is given time to come back")]
+    CircuitOpen,
 }
 
 /// Why a storage operation failed.
@@ -129,21 +142,33 @@ pub enum StorageKind {
     /// The stored data cannot be what the bridge wrote.
     #[error("stored data is not readable")]
     Corrupt,
+    /// The store was rolled back to a checkpoint: what began before may not write any more, and nothing is stored
+    /// until it is resumed.
+    #[error("the store was rolled back")]
+    RolledBack,
+    /// No checkpoint has this name, or it is taken.
+    #[error("the checkpoint cannot be used")]
+    Checkpoint,
     /// The database reports another error.
     #[error("the database reports an error")]
     Other,
 }
 
-/// The attempts behind an error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RetryHistory {
-    /// How often it was tried.
+/// The circumstances of an error: for whom, how often it was tried, over which time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorContext {
+    /// How often it was tried. 0 where trying again is of no use.
     pub attempts: u32,
     /// Over which time.
     pub elapsed: Duration,
+    /// The session that the operation was about.
+    pub session: Option<SessionId>,
+    /// The operation, as logs, audit and the database's log of queries name it.
+    pub correlation_id: Option<CorrelationId>,
 }
 
-impl std::fmt::Display for RetryHistory {
+impl std::fmt::Display for ErrorContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.attempts < 2 {
             return Ok(());
@@ -172,13 +197,125 @@ impl BridgeError {
         }
     }
 
+    /// The circumstances of the error.
+    #[must_use]
+    pub fn context(&self) -> &ErrorContext {
+        match self {
+            Self::Connection { context, .. }
+            | Self::Storage { context, .. }
+            | Self::Validation { context, .. }
+            | Self::UnknownSession { context, .. }
+            | Self::OutOfOrder { context, .. }
+            | Self::Source { context, .. }
+            | Self::Backfill { context, .. } => context,
+        }
+    }
+
+    /// The circumstances of the error, to be filled in by the layer that knows them.
+    #[must_use]
+    pub fn context_mut(&mut self) -> &mut ErrorContext {
+        match self {
+            Self::Connection { context, .. }
+            | Self::Storage { context, .. }
+            | Self::Validation { context, .. }
+            | Self::UnknownSession { context, .. }
+            | Self::OutOfOrder { context, .. }
+            | Self::Source { context, .. }
+            | Self::Backfill { context, .. } => context,
+        }
+    }
+
     /// The same error with the attempts that were made.
     #[must_use]
     pub fn with_history(mut self, attempts: u32, elapsed: Duration) -> Self {
-        if let Self::Connection { history, .. } | Self::Storage { history, .. } = &mut self {
-            *history = RetryHistory { attempts, elapsed };
+        let context = self.context_mut();
+        (context.attempts, context.elapsed) = (attempts, elapsed);
+        self
+    }
+
+    /// The same error with the operation that it ended.
+    #[must_use]
+    pub fn with_correlation(mut self, id: CorrelationId, session: Option<&SessionId>) -> Self {
+        let context = self.context_mut();
+        context.correlation_id = Some(id);
+        if let Some(session) = session {
+            context.session = Some(session.clone());
         }
         self
+    }
+
+    /// What is wrong, in a word that stays the same: for metrics and audit.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connection { kind, .. } => match kind {
+                ConnectionKind::Unreachable => "unreachable",
+                ConnectionKind::TimedOut => "timed_out",
+                ConnectionKind::Refused => "refused",
+                ConnectionKind::InvalidUrl => "invalid_url",
+                ConnectionKind::Misconfigured => "misconfigured",
+                ConnectionKind::PoolExhausted => "pool_exhausted",
+                ConnectionKind::CircuitOpen => "circuit_open",
+            },
+            Self::Storage { kind, .. } => match kind {
+                StorageKind::Busy => "busy",
+                StorageKind::DiskFull => "disk_full",
+                StorageKind::PermissionDenied => "permission_denied",
+                StorageKind::Schema => "schema",
+                StorageKind::Corrupt => "corrupt",
+                StorageKind::RolledBack => "rolled_back",
+                StorageKind::Checkpoint => "checkpoint",
+                StorageKind::Other => "storage",
+            },
+            Self::Validation { .. } => "validation",
+            Self::UnknownSession { .. } => "unknown_session",
+            Self::OutOfOrder { .. } => "out_of_order",
+            Self::Source { .. } => "source",
+            Self::Backfill { .. } => "backfill",
+        }
+    }
+
+    /// What an operator can do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Connection { kind, .. } => match kind {
+                ConnectionKind::Unreachable => {
+                    "check that the database runs and that host, port and firewall fit"
+                }
+                ConnectionKind::TimedOut => {
+                    "check the database's load, or raise clickhouse.operation_timeout"
+                }
+                ConnectionKind::Refused => "check clickhouse.user and its password or password file",
+                ConnectionKind::InvalidUrl => "give clickhouse.url as http://HOST:PORT or https://HOST:PORT",
+                ConnectionKind::Misconfigured => "correct the setting that the cause names",
+                ConnectionKind::PoolExhausted => {
+                    "raise clickhouse.connection_pool_size, or run fewer operations at once"
+                }
+                ConnectionKind::CircuitOpen => "bring the database back; the circuit closes by itself",
+            },
+            Self::Storage { kind, .. } => match kind {
+                StorageKind::Busy => "try again later, or give the database more memory",
+                StorageKind::DiskFull => {
+                    "free space on the database's disk; nothing that was acknowledged is lost"
+                }
+                StorageKind::PermissionDenied => {
+                    "grant the user the role of the operation (see the roles' SQL)"
+                }
+                StorageKind::Schema => "run the version of the bridge that wrote the tables, or a newer one",
+                StorageKind::Corrupt => "run verify_data_integrity with repair",
+                StorageKind::RolledBack => "look at the audit for the reason, then resume and ingest again",
+                StorageKind::Checkpoint => "list the checkpoints and take one of their names, or a new one",
+                StorageKind::Other => "look the message up in the database's log by the correlation id",
+            },
+            Self::Validation { .. } => "correct the analysis; nothing of it was stored",
+            Self::UnknownSession { .. } => {
+                "check the session id, the sources and that the store holds its history"
+            }
+            Self::OutOfOrder { .. } => "hand over the lines from the expected offset on",
+            Self::Source { .. } => "check that the file is there and may be read",
+            Self::Backfill { .. } => "see the cause, then run it again: it goes on where it ended",
+        }
     }
 }
 
@@ -192,7 +329,7 @@ mod tests {
             operation: "ping",
             host: "db:8123".to_owned(),
             kind: ConnectionKind::Unreachable,
-            history: RetryHistory::default(),
+            context: Box::default(),
             source: None,
         };
         assert!(error.is_retryable());
@@ -208,7 +345,7 @@ mod tests {
             operation: "upsert",
             kind,
             message: String::new(),
-            history: RetryHistory::default(),
+            context: Box::default(),
             source: None,
         };
         assert!(storage(StorageKind::Busy).is_retryable());

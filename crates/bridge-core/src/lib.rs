@@ -35,6 +35,7 @@ mod answer;
 mod calendar;
 mod category;
 mod clock;
+mod correlation;
 mod counts;
 mod damage;
 mod error;
@@ -60,9 +61,10 @@ pub use answer::{AnalysisSource, AnalysisWithSource};
 pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
+pub use correlation::{CorrelationId, InvalidCorrelationId};
 pub use counts::{CountOverflow, TokenCounts};
 pub use damage::{DamageKind, DamagedLine};
-pub use error::{BridgeError, ConnectionKind, RetryHistory, StorageKind};
+pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use figures::AnalysisFigures;
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,

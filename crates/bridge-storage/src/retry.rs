@@ -69,7 +69,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bridge_core::{RetryHistory, StorageKind};
+    use bridge_core::StorageKind;
 
     async fn attempts(kind: StorageKind, fails: u32) -> (u32, bool) {
         let policy = RetryPolicy { min_delay: Duration::from_millis(1), ..RetryPolicy::default() };
@@ -78,10 +78,10 @@ mod tests {
             calls += 1;
             let fail = calls <= fails;
             async move {
-                let history = RetryHistory::default();
+                let context = Box::default();
                 let message = String::new();
                 if fail {
-                    Err(BridgeError::Storage { operation: "test", kind, message, history, source: None })
+                    Err(BridgeError::Storage { operation: "test", kind, message, context, source: None })
                 } else {
                     Ok(())
                 }

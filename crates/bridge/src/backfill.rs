@@ -193,12 +193,16 @@ impl EnhancedTokenDatabaseBridge {
 
 fn stopped_after(rows: u64, error: BridgeError) -> BridgeError {
     let message = format!("stopped after {rows} rows were stored");
-    BridgeError::Backfill { message, source: Some(Box::new(error)) }
+    BridgeError::Backfill { message, context: Box::default(), source: Some(Box::new(error)) }
 }
 
 /// The task that analyses died: it panicked, or the runtime is shutting down.
 fn stopped(error: tokio::task::JoinError) -> BridgeError {
-    BridgeError::Backfill { message: "the analysis did not finish".to_owned(), source: Some(Box::new(error)) }
+    BridgeError::Backfill {
+        message: "the analysis did not finish".to_owned(),
+        context: Box::default(),
+        source: Some(Box::new(error)),
+    }
 }
 
 /// A backfill or a synchronisation: both halves, and how far they are.
@@ -271,6 +275,7 @@ impl<'a> Run<'a> {
     fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {
         self.report(BackfillPhase::Done);
         let figures = history.figures(range).map_err(|overflow| BridgeError::Backfill {
+            context: Box::default(),
             message: "the totals cannot be summed".to_owned(),
             source: Some(Box::new(overflow)),
         })?;

@@ -114,5 +114,5 @@ impl Results<'_> {
 }
 
 fn not_attempted() -> BridgeError {
-    BridgeError::Backfill { message: "not attempted".to_owned(), source: None }
+    BridgeError::Backfill { message: "not attempted".to_owned(), context: Box::default(), source: None }
 }

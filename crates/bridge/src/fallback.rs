@@ -5,8 +5,8 @@ use std::time::Duration;
 use bridge_analysis::RunFacts;
 use bridge_core::{
     AnalysisId, AnalysisSource, AnalysisWithSource, BridgeError, ConnectionKind, CountOverflow,
-    EnhancedTokenAnalysis, ResponseKey, ResponseUsage, RetryHistory, SessionId, Stopwatch, StorageKind,
-    Timestamp, TokenSummaryRecord,
+    EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Stopwatch, StorageKind, Timestamp,
+    TokenSummaryRecord,
 };
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
@@ -64,7 +64,10 @@ impl EnhancedTokenDatabaseBridge {
         let answer = match self.live_answer(session).await {
             Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
                 // Store and sources have answered: there is nothing for the cache to stand in for.
-                return Err(BridgeError::UnknownSession { session: session.clone() });
+                return Err(BridgeError::UnknownSession {
+                    session: session.clone(),
+                    context: Box::default(),
+                });
             }
             Ok(LiveAnswer { answer, unread }) => {
                 passed_over.extend(unread);
@@ -81,7 +84,10 @@ impl EnhancedTokenDatabaseBridge {
         };
         match answer {
             Some(answer) => Ok(AnalysisWithSource { passed_over, ..answer }),
-            None => Err(failure.unwrap_or_else(|| BridgeError::UnknownSession { session: session.clone() })),
+            None => Err(failure.unwrap_or_else(|| BridgeError::UnknownSession {
+                session: session.clone(),
+                context: Box::default(),
+            })),
         }
     }
 
@@ -94,7 +100,7 @@ impl EnhancedTokenDatabaseBridge {
                 operation: "read the stored analysis",
                 host: "the token store".to_owned(),
                 kind: ConnectionKind::TimedOut,
-                history: RetryHistory::default(),
+                context: Box::default(),
                 source: Some(Box::new(source)),
             })
         };
@@ -185,7 +191,7 @@ fn not_summable(operation: &'static str, overflow: CountOverflow) -> BridgeError
         operation,
         kind: StorageKind::Corrupt,
         message: "the counters cannot be summed".to_owned(),
-        history: RetryHistory::default(),
+        context: Box::default(),
         source: Some(Box::new(overflow)),
     }
 }

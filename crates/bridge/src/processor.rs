@@ -169,7 +169,7 @@ impl JsonlProcessorBridge {
         let known = usize::try_from(expected.saturating_sub(batch.offset)).unwrap_or(usize::MAX);
         if batch.offset > expected {
             let (path, offset) = (batch.path.clone(), batch.offset);
-            return Err(BridgeError::OutOfOrder { path, expected, offset });
+            return Err(BridgeError::OutOfOrder { path, expected, offset, context: Box::default() });
         }
         state.take(batch.content.get(known..).unwrap_or_default());
         let mut whole = state.tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -201,8 +201,13 @@ impl JsonlProcessorBridge {
         history: &mut History,
     ) -> Result<FileAnalysis, BridgeError> {
         let file = SourceFile::of_path(&batch.path, state.position.offset, batch.modified);
-        analyze_content(&file, state.position, content, &self.bridge.inner.analyzer, history)
-            .map_err(|error| BridgeError::Source { path: batch.path.clone(), source: Some(Box::new(error)) })
+        analyze_content(&file, state.position, content, &self.bridge.inner.analyzer, history).map_err(
+            |error| BridgeError::Source {
+                path: batch.path.clone(),
+                context: Box::default(),
+                source: Some(Box::new(error)),
+            },
+        )
     }
 
     /// What the store keeps of the file. A later synchronisation takes it for changed and reads it once.

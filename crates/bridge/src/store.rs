@@ -118,7 +118,11 @@ impl EnhancedTokenDatabaseBridge {
         if result.is_valid() {
             return Ok(());
         }
-        Err(BridgeError::Validation { session: analysis.session_id.to_string(), result })
+        Err(BridgeError::Validation {
+            session: analysis.session_id.to_string(),
+            result,
+            context: Box::default(),
+        })
     }
 }
 

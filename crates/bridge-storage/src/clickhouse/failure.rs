@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::clickhouse::error::Error;
-use bridge_core::{BridgeError, ConnectionKind, RetryHistory, StorageKind};
+use bridge_core::{BridgeError, ConnectionKind, StorageKind};
 
 /// So much of a server's message is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -21,11 +21,11 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
         (Error::Unsupported(_) | Error::InvalidParams(_), _) => Some(ConnectionKind::InvalidUrl),
         _ => None,
     };
-    let history = RetryHistory::default();
+    let context = Box::default();
     if let Some(kind) = connection {
         // A refusal's message names the user and nothing else worth keeping.
         let source = (kind != ConnectionKind::Refused).then(|| error.into());
-        return BridgeError::Connection { operation, host: host.to_owned(), kind, history, source };
+        return BridgeError::Connection { operation, host: host.to_owned(), kind, context, source };
     }
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
@@ -37,7 +37,7 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
         None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,
         None => StorageKind::Other,
     };
-    BridgeError::Storage { operation, kind, message, history, source: None }
+    BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
 /// The error for a call that took longer than `limit`.
@@ -47,15 +47,15 @@ pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) ->
         operation,
         host: host.to_owned(),
         kind: ConnectionKind::TimedOut,
-        history: RetryHistory::default(),
+        context: Box::default(),
         source: Some(Box::new(source)),
     }
 }
 
 /// The error for a row that cannot be what the bridge wrote.
 pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
-    let (kind, history) = (StorageKind::Corrupt, RetryHistory::default());
-    BridgeError::Storage { operation, kind, message, history, source: None }
+    let (kind, context) = (StorageKind::Corrupt, Box::default());
+    BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
 /// The number in `Code: N.`.

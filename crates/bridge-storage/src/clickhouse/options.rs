@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge_core::{BridgeError, ConnectionKind, RetryHistory};
+use bridge_core::{BridgeError, ConnectionKind};
 use url::Url;
 
 use super::retention::Retention;
@@ -47,7 +47,7 @@ impl ClickHouseOptions {
             operation: "read the URL",
             host: host.to_owned(),
             kind: ConnectionKind::InvalidUrl,
-            history: RetryHistory::default(),
+            context: Box::default(),
             source: None,
         };
         // The text itself may hold a password, so it is never quoted.
@@ -223,9 +223,8 @@ impl ClickHouseOptions {
         operation: &'static str,
         why: Box<dyn Error + Send + Sync>,
     ) -> BridgeError {
-        let (host, kind, history) =
-            (self.host.clone(), ConnectionKind::Misconfigured, RetryHistory::default());
-        BridgeError::Connection { operation, host, kind, history, source: Some(why) }
+        let (host, kind, context) = (self.host.clone(), ConnectionKind::Misconfigured, Box::default());
+        BridgeError::Connection { operation, host, kind, context, source: Some(why) }
     }
 }
 

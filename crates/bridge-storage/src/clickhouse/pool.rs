@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::clickhouse::{Client, Compression};
-use bridge_core::{BridgeError, ConnectionKind, RetryHistory};
+use bridge_core::{BridgeError, ConnectionKind};
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 
 use super::failure::{bridge_error, timed_out};
@@ -35,7 +35,11 @@ impl BridgeConnectionPool {
             .recycle_timeout(Some(options.connect_timeout))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
-            .map_err(|error| BridgeError::Backfill { message: error.to_string(), source: None })?;
+            .map_err(|error| BridgeError::Backfill {
+                message: error.to_string(),
+                context: Box::default(),
+                source: None,
+            })?;
         Ok(Self { pool, host: options.host.clone() })
     }
 
@@ -51,7 +55,7 @@ impl BridgeConnectionPool {
                 operation: "acquire a connection",
                 host: self.host.clone(),
                 kind: ConnectionKind::PoolExhausted,
-                history: RetryHistory::default(),
+                context: Box::default(),
                 source: None,
             },
         })

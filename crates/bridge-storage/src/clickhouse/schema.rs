@@ -1,7 +1,7 @@
 //! The schema and its migrations.
 
 use ::clickhouse::Row;
-use bridge_core::{BridgeError, RetryHistory, StorageKind};
+use bridge_core::{BridgeError, StorageKind};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -239,8 +239,8 @@ fn check(applied: &[Applied]) -> Result<(), BridgeError> {
 }
 
 fn refusal(message: String) -> BridgeError {
-    let (kind, history) = (StorageKind::Schema, RetryHistory::default());
-    BridgeError::Storage { operation: "migrate", kind, message, history, source: None }
+    let (kind, context) = (StorageKind::Schema, Box::default());
+    BridgeError::Storage { operation: "migrate", kind, message, context, source: None }
 }
 
 /// White space is left out: a statement that is indented anew is the same statement.

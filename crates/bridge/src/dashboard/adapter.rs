@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bridge_core::{BridgeError, Clock, RetryHistory, StorageKind, SystemClock, Timestamp};
+use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
 
 use super::trend::{Plan, span};
@@ -108,7 +108,7 @@ impl DashboardBridgeAdapter {
             operation: "read a dashboard",
             kind: StorageKind::Busy,
             message: "the stored responses were of another span of time at each of the reads".to_owned(),
-            history: RetryHistory::default(),
+            context: Box::default(),
             source: None,
         })
     }

@@ -150,9 +150,9 @@ async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     let Setup { folder, .. } = setup(10);
     let mut store = MockTokenStore::new();
     store.expect_upsert().times(1).returning(|rows, _| Ok(rows.iter().map(|_| UpsertOutcome::New).collect()));
-    store
-        .expect_upsert()
-        .returning(|_, _| Err(BridgeError::Backfill { message: "the reason".to_owned(), source: None }));
+    store.expect_upsert().returning(|_, _| {
+        Err(BridgeError::Backfill { message: "the reason".to_owned(), context: Box::default(), source: None })
+    });
     store.expect_sources().returning(|_| Ok(Vec::new()));
     store.expect_put_sources().returning(|_| Ok(()));
     let store: Arc<dyn TokenStore> = Arc::new(store);

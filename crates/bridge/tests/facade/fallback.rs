@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bridge::core::{BridgeError, ConnectionKind, ManualClock, RetryHistory, SessionId};
+use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId};
 use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore};
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
@@ -22,7 +22,7 @@ fn away() -> BridgeError {
         operation: "read responses",
         host: "db:8123".to_owned(),
         kind: ConnectionKind::Unreachable,
-        history: RetryHistory::default(),
+        context: Box::default(),
         source: None,
     }
 }

@@ -18,7 +18,7 @@ fn disk_full() -> BridgeError {
         operation: "store responses",
         kind: StorageKind::DiskFull,
         message: "no space".to_owned(),
-        history: Default::default(),
+        context: Box::default(),
         source: None,
     }
 }
