@@ -1,6 +1,6 @@
 //! Writing: look up what is stored, write what is greater.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use ::clickhouse::query::Query;
@@ -13,6 +13,8 @@ use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
 use crate::stored::StoredResponse;
+
+const LOOK_UP: &str = "look up responses";
 
 /// The keys of a look-up.
 struct Keys {
@@ -36,8 +38,7 @@ impl Keys {
                 packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
             };
         }
-        let listed: Vec<String> =
-            places.iter().map(|place| format!("toUInt128('{}')", rows[*place].key.0)).collect();
+        let listed: Vec<String> = places.iter().map(|place| format!("'{}'", rows[*place].key.0)).collect();
         Self { sql: format!("({})", listed.join(", ")), packed: None }
     }
 
@@ -102,21 +103,25 @@ impl ClickHouseStore {
         .await
     }
 
+    /// What is stored under these keys. Most keys are new, and that none is there is told by the column of the
+    /// keys alone.
     async fn stored_rows(
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let keys = &Keys::of(rows, places);
+        let known = self.known_places(rows, places).await?;
+        if known.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys = &Keys::of(rows, &known);
         let query = &format!(
             "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
-             + cache_read_tokens AS tokens FROM token_usage WHERE key IN {}",
+             + cache_read_tokens AS tokens FROM token_usage PREWHERE key IN {}",
             keys.sql
         );
-        let found: Vec<StoredRow> =
-            self.call("look up responses", |tables| async move {
-                keys.bind(tables.query(query)).fetch_all().await
-            })
+        let found: Vec<StoredRow> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
         // Versions that are not merged yet all come; the greatest is what is stored.
         let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
@@ -129,6 +134,21 @@ impl ClickHouseStore {
         Ok(stored)
     }
 
+    /// Those of the places whose keys are stored.
+    async fn known_places(
+        &self,
+        rows: &[ResponseUsage],
+        places: &[usize],
+    ) -> Result<Vec<usize>, BridgeError> {
+        let keys = &Keys::of(rows, places);
+        let query = &format!("SELECT key FROM token_usage PREWHERE key IN {}", keys.sql);
+        let found: Vec<u128> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
+            .await?;
+        let found: HashSet<u128> = found.into_iter().collect();
+        Ok(places.iter().copied().filter(|place| found.contains(&rows[*place].key.0)).collect())
+    }
+
     /// The stored rows themselves: by force only what differs is replaced.
     async fn same_rows(
         &self,
@@ -137,10 +157,8 @@ impl ClickHouseStore {
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
         let keys = &Keys::of(rows, places);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
-        let stored: Vec<StoredUsage> =
-            self.call("look up responses", |tables| async move {
-                keys.bind(tables.query(query)).fetch_all().await
-            })
+        let stored: Vec<StoredUsage> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
         Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }
