@@ -22,6 +22,11 @@ pub enum Fault {
     CutRequestAfter(u64),
     /// Requests pass; a connection is cut when the first byte of an answer comes.
     CutAnswer,
+    /// Requests pass up to this number of them, counted over all connections from when the fault was set. The one that follows is not
+    /// passed on, and everything is closed from then on.
+    CloseAfterRequests(u64),
+    /// The same, but of the last request that passes the answer does not.
+    CloseBeforeAnswer(u64),
 }
 
 /// A proxy on 127.0.0.1 with a port chosen by the system. It ends when it is dropped.

@@ -1,0 +1,172 @@
+//! Which tables with rows there are, and to which states of the store they belong.
+
+use std::collections::BTreeMap;
+
+use ::clickhouse::Row;
+use ::clickhouse::error::Result;
+use bridge_core::{Checkpoint, CheckpointName, Epoch};
+use serde::Deserialize;
+
+use super::label::Label;
+use super::tables::Tables;
+use super::topology::Topology;
+
+/// The two tables that a state of the store consists of, and their names in it:
+///
+/// - `token_usage`, `source_files`: what is live.
+/// - `…_run_RUN`: a copy that somebody makes; and the `source_files` of the checkpoint whose label names the run.
+/// - `token_usage_checkpoint_NAME`: a checkpoint. It gets this name when it is whole.
+/// - `…_rollback_EPOCH_TURN`: what a rollback is about to make live, and, after the exchange, what it replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Base {
+    Sources,
+    Usage,
+}
+
+impl Base {
+    pub(super) fn live(self) -> &'static str {
+        match self {
+            Self::Sources => "source_files",
+            Self::Usage => "token_usage",
+        }
+    }
+
+    pub(super) fn of_run(self, run: &str) -> String {
+        format!("{}{RUN}{run}", self.live())
+    }
+
+    pub(super) fn of_rollback(self, epoch: Epoch, turn: u32) -> String {
+        format!("{}{ROLLBACK}{epoch}_{turn}", self.live())
+    }
+}
+
+pub(super) fn of_checkpoint(name: &CheckpointName) -> String {
+    format!("{}{CHECKPOINT}{name}", Base::Usage.live())
+}
+
+const RUN: &str = "_run_";
+const ROLLBACK: &str = "_rollback_";
+const CHECKPOINT: &str = "_checkpoint_";
+
+/// What the names of the bridge's tables go on with, where they are no live ones.
+pub(super) const BRANCHES: [&str; 3] = [RUN, ROLLBACK, CHECKPOINT];
+
+/// A table of a rollback.
+#[derive(Debug, Clone)]
+pub(super) struct Staged {
+    pub(super) name: String,
+    /// The epoch that the rollback begins.
+    pub(super) epoch: Epoch,
+    /// How often another took the rollback over.
+    pub(super) turn: u32,
+    pub(super) label: Label,
+}
+
+impl Staged {
+    /// Whether it is what was live before: the tables were exchanged.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.label.epoch < self.epoch
+    }
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct TableRow {
+    name: String,
+    comment: String,
+    is_old: bool,
+}
+
+/// All tables with rows.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// By their names in the schema.
+    tables: BTreeMap<String, (Label, bool)>,
+}
+
+impl Survey {
+    pub(super) async fn of(tables: &Tables, topology: &Topology) -> Result<Self> {
+        let (usage, sources) = (tables.name(Base::Usage.live()), tables.name(Base::Sources.live()));
+        let rows: Vec<TableRow> = tables
+            .query(
+                "SELECT name, comment, metadata_modification_time < now() - 600 AS is_old FROM system.tables \
+                 WHERE database = currentDatabase() AND (startsWith(name, ?) OR startsWith(name, ?))",
+            )
+            .bind(&usage)
+            .bind(&sources)
+            .fetch_all()
+            .await?;
+        let prefix_bytes = usage.len() - Base::Usage.live().len();
+        let suffix = topology.local_name("");
+        let found = rows.into_iter().filter_map(|row| {
+            let name = row.name.get(prefix_bytes..)?.strip_suffix(&suffix)?.to_owned();
+            Some((name, (Label::of_comment(&row.comment), row.is_old)))
+        });
+        Ok(Self { tables: found.collect() })
+    }
+
+    /// The label of the live table.
+    pub(super) fn live(&self, base: Base) -> Label {
+        self.label(base.live())
+    }
+
+    /// The label of the table of this name.
+    pub(super) fn label(&self, table: &str) -> Label {
+        self.tables.get(table).map(|(label, _)| label.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn contains(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
+    /// The checkpoint and its label.
+    pub(super) fn checkpoint(&self, name: &CheckpointName) -> Option<&Label> {
+        self.tables.get(&of_checkpoint(name)).map(|(label, _)| label)
+    }
+
+    /// All checkpoints, by time and name.
+    pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
+        let mut all: Vec<Checkpoint> = self
+            .checkpoint_labels()
+            .filter_map(|(name, label)| Some(label.checkpoint(CheckpointName::new(name).ok()?)))
+            .collect();
+        all.sort_by_key(|checkpoint| checkpoint.taken_at);
+        all
+    }
+
+    fn checkpoint_labels(&self) -> impl Iterator<Item = (&str, &Label)> {
+        self.branch(Base::Usage, CHECKPOINT).map(|(name, label, _)| (name, label))
+    }
+
+    /// The tables of one branch, by what distinguishes their names.
+    fn branch(&self, base: Base, branch: &'static str) -> impl Iterator<Item = (&str, &Label, bool)> {
+        self.tables.iter().filter_map(move |(name, (label, is_old))| {
+            Some((name.strip_prefix(base.live())?.strip_prefix(branch)?, label, *is_old))
+        })
+    }
+
+    /// The tables of rollbacks that are under way, earliest first.
+    pub(super) fn staged(&self, base: Base) -> Vec<Staged> {
+        let mut staged: Vec<Staged> = self
+            .branch(base, ROLLBACK)
+            .filter_map(|(rest, label, _)| {
+                let (epoch, turn) = rest.split_once('_')?;
+                let (epoch, turn) = (Epoch(epoch.parse().ok()?), turn.parse().ok()?);
+                let name = base.of_rollback(epoch, turn);
+                Some(Staged { name, epoch, turn, label: label.clone() })
+            })
+            .collect();
+        staged.sort_by_key(|staged| (staged.epoch, staged.turn));
+        staged
+    }
+
+    /// Copies that somebody began to make a while ago and that became no checkpoint.
+    pub(super) fn abandoned(&self) -> Vec<String> {
+        let is_kept = |run: &str| self.checkpoint_labels().any(|(_, label)| label.run == run);
+        let mut abandoned = Vec::new();
+        for base in [Base::Sources, Base::Usage] {
+            let copies = self.branch(base, RUN).filter(|(run, _, is_old)| *is_old && !is_kept(run));
+            abandoned.extend(copies.map(|(run, _, _)| base.of_run(run)));
+        }
+        abandoned
+    }
+}
