@@ -68,9 +68,9 @@ impl TableChange<'_> {
     }
 }
 
-/// The table is there already, is not there, or (of one to be cloned) has no definition.
+/// The table is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
 fn is_about_a_table(text: &str) -> bool {
-    matches!(server_code(text), Some(57 | 60 | 390))
+    matches!(server_code(text), Some(57 | 60 | 107 | 218 | 390 | 517 | 741))
 }
 
 #[cfg(test)]

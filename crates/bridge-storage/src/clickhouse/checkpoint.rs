@@ -15,7 +15,7 @@ use super::change::{Changed, TableChange};
 use super::failure::{TableError, corrupt};
 use super::label::Label;
 use super::schema::SCHEMA;
-use super::settle::figures;
+use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
 use super::tables::Tables;
 use super::topology::Topology;
@@ -78,6 +78,7 @@ async fn create(
     now: Timestamp,
 ) -> Result<Checkpoint, TableError> {
     const OPERATION: &str = "create a checkpoint";
+    settle(tables, topology).await?;
     let survey = Survey::of(tables, topology).await?;
     if name.is_automatic() {
         return Err(unusable(OPERATION, name, RESERVED).into());
@@ -129,6 +130,7 @@ async fn copy_live(
 
 /// The checkpoint goes first, so that nobody sees one without sources.
 async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> Result<(), TableError> {
+    settle(tables, topology).await?;
     let survey = Survey::of(tables, topology).await?;
     let Some(label) = survey.checkpoint(name) else {
         return Err(unusable("drop a checkpoint", name, UNKNOWN).into());

@@ -49,7 +49,8 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        Some(202 | 241 | 242 | 252 | 319 | 394 | 236) => StorageKind::Busy,
+        // 741: a table was exchanged between two looks at its name.
+        Some(202 | 236 | 241 | 242 | 252 | 319 | 394 | 741) => StorageKind::Busy,
         Some(164 | 291 | 497) => StorageKind::PermissionDenied,
         Some(469) => StorageKind::RolledBack,
         Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ::clickhouse::Row;
 use ::clickhouse::error::Result;
-use bridge_core::{BridgeError, CheckpointName, StateFigures, StorageKind};
+use bridge_core::{BridgeError, CheckpointName, Epoch, StateFigures, StorageKind};
 use serde::Deserialize;
 
 use super::change::{Changed, TableChange};
@@ -41,11 +41,13 @@ pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result:
     Err(TableError::Bridge(BridgeError::Storage { operation: "roll back", kind, message, context, source: None }))
 }
 
-/// A rollback that was begun.
+/// A rollback that was begun. A survey may miss a table that is renamed meanwhile, so that one is not seen decides
+/// nothing but to look again.
 struct Rollback<'a> {
     tables: &'a Tables,
     topology: &'a Topology,
     survey: Survey,
+    epoch: Epoch,
     sources: Option<Staged>,
     usage: Option<Staged>,
 }
@@ -53,82 +55,87 @@ struct Rollback<'a> {
 impl<'a> Rollback<'a> {
     /// The earliest one.
     fn first(tables: &'a Tables, topology: &'a Topology, survey: Survey) -> Option<Self> {
-        let [mut sources, mut usage] =
-            [Base::Sources, Base::Usage].map(|base| survey.staged(base).into_iter());
-        let (sources, usage) = (sources.next(), usage.next());
+        let [sources, usage] =
+            [Base::Sources, Base::Usage].map(|base| survey.staged(base).into_iter().next());
         let epoch = sources.iter().chain(&usage).map(|staged| staged.epoch).min()?;
         let of_it = |staged: Option<Staged>| staged.filter(|staged| staged.epoch == epoch);
-        Some(Self { tables, topology, sources: of_it(sources), usage: of_it(usage), survey })
+        let (sources, usage) = (of_it(sources), of_it(usage));
+        Some(Self { tables, topology, survey, epoch, sources, usage })
     }
 
-    /// Does what comes next.
+    /// Does what comes next: stage the second table, exchange both, keep what they replaced.
     async fn step(&self) -> Result<Changed> {
         match (&self.sources, &self.usage) {
-            (Some(sources), _) if !sources.is_replaced() && self.is_late(Base::Sources, sources) => {
-                self.give_up(sources).await
-            }
-            (Some(sources), None) if !sources.is_replaced() => {
-                let (table, to) =
-                    (Base::Usage.of_run(&sources.label.run), Base::Usage.of_rollback(sources.epoch, 0));
-                if !self.survey.contains(&table) {
-                    return self.give_up(sources).await;
-                }
+            (Some(sources), None) if !sources.is_replaced() && !self.is_over(Base::Sources) => {
+                let table = Base::Usage.of_run(&sources.label.run);
+                let to = Base::Usage.of_rollback(self.epoch, 0);
                 self.make(TableChange::Rename { table: &table, to: &to }).await
             }
-            (Some(sources), Some(_)) if !sources.is_replaced() => self.exchange(Base::Sources, sources).await,
-            (_, Some(usage)) if !usage.is_replaced() && self.is_late(Base::Usage, usage) => {
-                self.make(TableChange::Drop { table: &usage.name }).await
-            }
+            (Some(sources), _) if !sources.is_replaced() => self.exchange(Base::Sources, sources).await,
             (_, Some(usage)) if !usage.is_replaced() => self.exchange(Base::Usage, usage).await,
-            (Some(sources), usage) => self.keep_sources(sources, usage.as_ref()).await,
-            (None, Some(usage)) => {
-                let to = of_checkpoint(&CheckpointName::before_rollback(usage.epoch));
+            (Some(sources), Some(usage)) => match self.mark(usage).await? {
+                Changed::Yes => self.keep_sources(sources).await,
+                Changed::NotPossible => Ok(Changed::NotPossible),
+            },
+            (Some(sources), None) if self.survey.checkpoint(&self.replaced()).is_some() => {
+                self.keep_sources(sources).await
+            }
+            (None, Some(usage)) if usage.label.run == self.run() => {
+                let to = of_checkpoint(&self.replaced());
                 self.make(TableChange::Rename { table: &usage.name, to: &to }).await
             }
-            (None, None) => Ok(Changed::Yes),
+            _ => Ok(Changed::NotPossible),
         }
     }
 
-    /// Whether the live table is of this epoch or a later one without the exchange of this table.
-    fn is_late(&self, base: Base, staged: &Staged) -> bool {
-        self.survey.live(base).epoch >= staged.epoch
+    /// Whether this rollback, or another to the same epoch, has exchanged the table.
+    fn is_over(&self, base: Base) -> bool {
+        self.survey.live(base).epoch >= self.epoch
     }
 
-    /// Another rollback was faster.
-    async fn give_up(&self, sources: &Staged) -> Result<Changed> {
-        let table = Base::Usage.of_run(&sources.label.run);
-        let _ = self.make(TableChange::Drop { table: &table }).await?;
-        self.make(TableChange::Drop { table: &sources.name }).await
-    }
-
+    /// Exchanges the table, or drops it where another rollback was faster.
     async fn exchange(&self, base: Base, staged: &Staged) -> Result<Changed> {
-        let own = base.of_rollback(staged.epoch, staged.turn + 1);
+        let turn = self.survey.last_turn(base, self.epoch) + 1;
+        let own = base.of_rollback(self.epoch, turn);
         let taken = self.make(TableChange::Rename { table: &staged.name, to: &own }).await?;
         if taken == Changed::NotPossible {
             return Ok(taken);
         }
         // Nobody else can exchange it now; but somebody may have done so before.
         let survey = Survey::of(self.tables, self.topology).await?;
-        if survey.live(base).epoch >= staged.epoch {
+        if survey.label(&own).epoch < self.epoch {
             return Ok(Changed::Yes);
         }
-        self.make(TableChange::Exchange { table: base.live(), with: &own }).await
+        if survey.live(base).epoch < self.epoch {
+            return self.make(TableChange::Exchange { table: base.live(), with: &own }).await;
+        }
+        let rest = Base::Usage.of_run(&staged.label.run);
+        let _ = self.make(TableChange::Drop { table: &rest }).await?;
+        self.make(TableChange::Drop { table: &own }).await
     }
 
-    /// What was replaced becomes a checkpoint: first its sources, by the name that its label will say.
-    async fn keep_sources(&self, sources: &Staged, usage: Option<&Staged>) -> Result<Changed> {
-        let run = format!("before_{}", sources.epoch);
-        if let Some(usage) = usage {
-            let figures = figures(self.tables, &self.topology.local_name(&usage.name)).await?;
-            let at = self.survey.live(Base::Usage).at;
-            let epoch = usage.label.epoch;
-            let label = &Label { epoch, from: None, run: run.clone(), at, schema: SCHEMA, figures };
-            let marked = self.make(TableChange::Mark { table: &usage.name, label }).await?;
-            if marked == Changed::NotPossible {
-                return Ok(marked);
-            }
-        }
-        let to = Base::Sources.of_run(&run);
+    /// The checkpoint that what was replaced becomes.
+    fn replaced(&self) -> CheckpointName {
+        CheckpointName::before_rollback(self.epoch)
+    }
+
+    /// The run of that checkpoint.
+    fn run(&self) -> String {
+        format!("before_{}", self.epoch)
+    }
+
+    /// Done again even where it seems done: an alteration that another's renaming spoils may stand in the
+    /// database's memory alone.
+    async fn mark(&self, usage: &Staged) -> Result<Changed> {
+        let run = self.run();
+        let figures = figures(self.tables, &self.topology.local_name(&usage.name)).await?;
+        let at = self.survey.live(Base::Usage).at;
+        let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures };
+        self.make(TableChange::Mark { table: &usage.name, label }).await
+    }
+
+    async fn keep_sources(&self, sources: &Staged) -> Result<Changed> {
+        let to = Base::Sources.of_run(&self.run());
         self.make(TableChange::Rename { table: &sources.name, to: &to }).await
     }
 

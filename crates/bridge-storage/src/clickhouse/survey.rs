@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use ::clickhouse::Row;
-use ::clickhouse::error::Result;
+use ::clickhouse::error::{Error, Result};
 use bridge_core::{Checkpoint, CheckpointName, Epoch};
 use serde::Deserialize;
 
+use super::failure::server_code;
 use super::label::Label;
 use super::tables::Tables;
 use super::topology::Topology;
@@ -57,8 +58,7 @@ pub(super) struct Staged {
     pub(super) name: String,
     /// The epoch that the rollback begins.
     pub(super) epoch: Epoch,
-    /// How often another took the rollback over.
-    pub(super) turn: u32,
+    turn: u32,
     pub(super) label: Label,
 }
 
@@ -76,6 +76,11 @@ struct TableRow {
     is_old: bool,
 }
 
+/// Renames that come in between one look after the other.
+const LOOKS_MAX: u32 = 20;
+
+const FILE_IS_GONE: u32 = 107;
+
 /// All tables with rows.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -84,7 +89,18 @@ pub(super) struct Survey {
 }
 
 impl Survey {
+    /// Looks at them. Where a table is renamed meanwhile the database may fail to find it: then it looks again.
     pub(super) async fn of(tables: &Tables, topology: &Topology) -> Result<Self> {
+        for _ in 0..LOOKS_MAX {
+            match Self::look(tables, topology).await {
+                Err(Error::BadResponse(text)) if server_code(&text) == Some(FILE_IS_GONE) => {}
+                survey => return survey,
+            }
+        }
+        Self::look(tables, topology).await
+    }
+
+    async fn look(tables: &Tables, topology: &Topology) -> Result<Self> {
         let (usage, sources) = (tables.name(Base::Usage.live()), tables.name(Base::Sources.live()));
         let rows: Vec<TableRow> = tables
             .query(
@@ -112,10 +128,6 @@ impl Survey {
     /// The label of the table of this name.
     pub(super) fn label(&self, table: &str) -> Label {
         self.tables.get(table).map(|(label, _)| label.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn contains(&self, table: &str) -> bool {
-        self.tables.contains_key(table)
     }
 
     /// The checkpoint and its label.
@@ -157,6 +169,12 @@ impl Survey {
             .collect();
         staged.sort_by_key(|staged| (staged.epoch, staged.turn));
         staged
+    }
+
+    /// The greatest number that somebody gave a table of this rollback.
+    pub(super) fn last_turn(&self, base: Base, epoch: Epoch) -> u32 {
+        let of_it = self.staged(base).into_iter().filter(|staged| staged.epoch == epoch);
+        of_it.map(|staged| staged.turn).max().unwrap_or_default()
     }
 
     /// Copies that somebody began to make a while ago and that became no checkpoint.
