@@ -15,6 +15,8 @@ pub(super) enum TableChange<'a> {
     Fence { table: &'a str, label: &'a Label },
     /// Marks a table.
     Mark { table: &'a str, label: &'a Label },
+    /// Makes an empty table. Of several who try one succeeds.
+    Claim { table: &'a str, label: &'a Label },
     /// Gives a table another name. Of several who try one succeeds.
     Rename { table: &'a str, to: &'a str },
     /// Lets two tables change names, at once for everybody.
@@ -49,6 +51,10 @@ impl TableChange<'_> {
             Self::Mark { table, label } => {
                 format!("ALTER TABLE {}{everywhere} MODIFY COMMENT '{label}'", local(table))
             }
+            Self::Claim { table, label } => format!(
+                "CREATE TABLE {}{everywhere} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch COMMENT '{label}'",
+                local(table)
+            ),
             Self::Rename { table, to } => {
                 format!("RENAME TABLE {} TO {}{everywhere}", local(table), local(to))
             }
@@ -62,14 +68,15 @@ impl TableChange<'_> {
     pub(super) async fn make(&self, tables: &Tables, topology: &Topology) -> Result<Changed> {
         match tables.query_raw(&self.sql(topology)).execute().await {
             Ok(()) => Ok(Changed::Yes),
-            Err(Error::BadResponse(text)) if is_about_a_table(&text) => Ok(Changed::NotPossible),
+            Err(error) if is_about_a_table(&error) => Ok(Changed::NotPossible),
             Err(error) => Err(error),
         }
     }
 }
 
 /// The table is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
-fn is_about_a_table(text: &str) -> bool {
+pub(super) fn is_about_a_table(error: &Error) -> bool {
+    let Error::BadResponse(text) = error else { return false };
     matches!(server_code(text), Some(57 | 60 | 107 | 218 | 390 | 517 | 741))
 }
 
@@ -93,6 +100,7 @@ mod tests {
             TableChange::Clone { table, of: "token_usage_checkpoint_x" },
             TableChange::Fence { table, label },
             TableChange::Mark { table, label },
+            TableChange::Claim { table, label },
             TableChange::Rename { table, to: other },
             TableChange::Exchange { table: "token_usage", with: other },
             TableChange::Drop { table },

@@ -9,7 +9,7 @@ use super::failure::TableError;
 use super::label::Label;
 use super::schema::SCHEMA;
 use super::settle::settle;
-use super::survey::{Base, Survey, of_checkpoint};
+use super::survey::{Base, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
 use super::topology::Topology;
 use crate::checkpoint::{UNKNOWN, rolled_back, unusable};
@@ -89,7 +89,7 @@ async fn begin(
             return Err(unusable(OPERATION, name, UNKNOWN).into());
         }
     }
-    let claim = TableChange::Rename { table: &sources, to: &Base::Sources.of_rollback(epoch, 0) };
+    let claim = TableChange::Claim { table: &of_claim(epoch), label: &label };
     if claim.make(tables, topology).await? == Changed::NotPossible {
         drop_all(tables, topology, &[&sources, &usage]).await?;
         return Err(overtaken(None).into());

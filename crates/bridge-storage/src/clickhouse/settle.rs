@@ -1,8 +1,11 @@
 //! Completing a rollback, by whoever finds it.
 //!
+//! A rollback is begun when its claim is there: a table that bears the epoch in its name, so that of several
+//! rollbacks to one epoch one succeeds, and whose label names the run whose copies are to become live.
+//!
 //! `EXCHANGE TABLES` is atomic and cannot simply be repeated: a second one takes the first back. So each is sent
-//! under a name of the staged table that belongs to one program alone. Who wants to complete a rollback renames the
-//! table first, counting its turn up; of several one succeeds, and an exchange that another sent under the old name
+//! under a name of the copy that belongs to one program alone. Who wants to complete a rollback renames the
+//! copy first, counting its turn up; of several one succeeds, and an exchange that another sent under the old name
 //! fails, however late it arrives. Then, and only then, the labels are looked at: they say whether the exchange was
 //! made already. Every step can be the last before a crash.
 
@@ -13,11 +16,11 @@ use ::clickhouse::error::Result;
 use bridge_core::{BridgeError, CheckpointName, Epoch, StateFigures, StorageKind};
 use serde::Deserialize;
 
-use super::change::{Changed, TableChange};
+use super::change::{Changed, TableChange, is_about_a_table};
 use super::failure::TableError;
 use super::label::Label;
 use super::schema::SCHEMA;
-use super::survey::{Base, Staged, Survey, of_checkpoint};
+use super::survey::{Base, Staged, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -48,6 +51,7 @@ struct Rollback<'a> {
     topology: &'a Topology,
     survey: Survey,
     epoch: Epoch,
+    /// The copy of the checkpoint's sources, or, after the exchange, what was live before.
     sources: Option<Staged>,
     usage: Option<Staged>,
 }
@@ -55,25 +59,19 @@ struct Rollback<'a> {
 impl<'a> Rollback<'a> {
     /// The earliest one.
     fn first(tables: &'a Tables, topology: &'a Topology, survey: Survey) -> Option<Self> {
-        let [sources, usage] =
-            [Base::Sources, Base::Usage].map(|base| survey.staged(base).into_iter().next());
-        let epoch = sources.iter().chain(&usage).map(|staged| staged.epoch).min()?;
-        let of_it = |staged: Option<Staged>| staged.filter(|staged| staged.epoch == epoch);
-        let (sources, usage) = (of_it(sources), of_it(usage));
+        let epoch = survey.first_rollback()?;
+        let [sources, usage] = [Base::Sources, Base::Usage].map(|base| survey.staged(base, epoch));
         Some(Self { tables, topology, survey, epoch, sources, usage })
     }
 
-    /// Does what comes next: stage the second table, exchange both, keep what they replaced.
+    /// Does what comes next: exchange both tables, keep what they replaced, give the claim back.
     async fn step(&self) -> Result<Changed> {
         match (&self.sources, &self.usage) {
-            (Some(sources), None) if !sources.is_replaced() && !self.is_over(Base::Sources) => {
-                let table = Base::Usage.of_run(&sources.label.run);
-                let to = Base::Usage.of_rollback(self.epoch, 0);
-                self.make(TableChange::Rename { table: &table, to: &to }).await
-            }
             (Some(sources), _) if !sources.is_replaced() => self.exchange(Base::Sources, sources).await,
-            (_, Some(usage)) if !usage.is_replaced() => self.exchange(Base::Usage, usage).await,
-            (Some(sources), Some(usage)) => match self.mark(usage).await? {
+            (_, Some(usage)) if !usage.is_replaced() && self.is_over(Base::Sources) => {
+                self.exchange(Base::Usage, usage).await
+            }
+            (Some(sources), Some(usage)) if usage.is_replaced() => match self.mark(usage).await? {
                 Changed::Yes => self.keep_sources(sources).await,
                 Changed::NotPossible => Ok(Changed::NotPossible),
             },
@@ -83,6 +81,9 @@ impl<'a> Rollback<'a> {
             (None, Some(usage)) if usage.label.run == self.run() => {
                 let to = of_checkpoint(&self.replaced());
                 self.make(TableChange::Rename { table: &usage.name, to: &to }).await
+            }
+            (None, None) if self.is_over(Base::Sources) && self.is_over(Base::Usage) => {
+                self.make(TableChange::Drop { table: &of_claim(self.epoch) }).await
             }
             _ => Ok(Changed::NotPossible),
         }
@@ -109,8 +110,6 @@ impl<'a> Rollback<'a> {
         if survey.live(base).epoch < self.epoch {
             return self.make(TableChange::Exchange { table: base.live(), with: &own }).await;
         }
-        let rest = Base::Usage.of_run(&staged.label.run);
-        let _ = self.make(TableChange::Drop { table: &rest }).await?;
         self.make(TableChange::Drop { table: &own }).await
     }
 
@@ -128,7 +127,10 @@ impl<'a> Rollback<'a> {
     /// database's memory alone.
     async fn mark(&self, usage: &Staged) -> Result<Changed> {
         let run = self.run();
-        let figures = figures(self.tables, &self.topology.local_name(&usage.name)).await?;
+        let figures = match figures(self.tables, &self.topology.local_name(&usage.name)).await {
+            Err(error) if is_about_a_table(&error) => return Ok(Changed::NotPossible),
+            figures => figures?,
+        };
         let at = self.survey.live(Base::Usage).at;
         let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures };
         self.make(TableChange::Mark { table: &usage.name, label }).await

@@ -17,6 +17,7 @@ use super::topology::Topology;
 /// - `token_usage`, `source_files`: what is live.
 /// - `…_run_RUN`: a copy that somebody makes; and the `source_files` of the checkpoint whose label names the run.
 /// - `token_usage_checkpoint_NAME`: a checkpoint. It gets this name when it is whole.
+/// - `token_usage_claim_EPOCH`: there is a rollback that begins this epoch. It is empty; its label names the run.
 /// - `…_rollback_EPOCH_TURN`: what a rollback is about to make live, and, after the exchange, what it replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Base {
@@ -45,19 +46,24 @@ pub(super) fn of_checkpoint(name: &CheckpointName) -> String {
     format!("{}{CHECKPOINT}{name}", Base::Usage.live())
 }
 
+pub(super) fn of_claim(epoch: Epoch) -> String {
+    format!("{}{CLAIM}{epoch}", Base::Usage.live())
+}
+
 const RUN: &str = "_run_";
+const CLAIM: &str = "_claim_";
 const ROLLBACK: &str = "_rollback_";
 const CHECKPOINT: &str = "_checkpoint_";
 
 /// What the names of the bridge's tables go on with, where they are no live ones.
-pub(super) const BRANCHES: [&str; 3] = [RUN, ROLLBACK, CHECKPOINT];
+pub(super) const BRANCHES: [&str; 4] = [RUN, CLAIM, ROLLBACK, CHECKPOINT];
 
 /// A table of a rollback.
 #[derive(Debug, Clone)]
 pub(super) struct Staged {
     pub(super) name: String,
     /// The epoch that the rollback begins.
-    pub(super) epoch: Epoch,
+    epoch: Epoch,
     turn: u32,
     pub(super) label: Label,
 }
@@ -156,33 +162,47 @@ impl Survey {
         })
     }
 
-    /// The tables of rollbacks that are under way, earliest first.
-    pub(super) fn staged(&self, base: Base) -> Vec<Staged> {
-        let mut staged: Vec<Staged> = self
-            .branch(base, ROLLBACK)
-            .filter_map(|(rest, label, _)| {
-                let (epoch, turn) = rest.split_once('_')?;
-                let (epoch, turn) = (Epoch(epoch.parse().ok()?), turn.parse().ok()?);
-                let name = base.of_rollback(epoch, turn);
-                Some(Staged { name, epoch, turn, label: label.clone() })
-            })
-            .collect();
-        staged.sort_by_key(|staged| (staged.epoch, staged.turn));
-        staged
+    /// The epoch that the earliest rollback begins that is under way.
+    pub(super) fn first_rollback(&self) -> Option<Epoch> {
+        let claimed = self.branch(Base::Usage, CLAIM).filter_map(|(epoch, ..)| epoch.parse().ok().map(Epoch));
+        let renamed = [Base::Sources, Base::Usage].map(|base| self.renamed(base));
+        claimed.chain(renamed.iter().flatten().map(|staged| staged.epoch)).min()
+    }
+
+    /// The table of this rollback: the first that somebody renamed, else the copy that its claim names.
+    pub(super) fn staged(&self, base: Base, epoch: Epoch) -> Option<Staged> {
+        let renamed = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
+        renamed.min_by_key(|staged| staged.turn).or_else(|| {
+            let (claim, _) = self.tables.get(&of_claim(epoch))?;
+            let name = base.of_run(&claim.run);
+            let (label, _) = self.tables.get(&name)?;
+            Some(Staged { epoch, turn: 0, label: label.clone(), name })
+        })
+    }
+
+    fn renamed(&self, base: Base) -> Vec<Staged> {
+        let tables = self.branch(base, ROLLBACK).filter_map(|(rest, label, _)| {
+            let (epoch, turn) = rest.split_once('_')?;
+            let (epoch, turn) = (Epoch(epoch.parse().ok()?), turn.parse().ok()?);
+            Some(Staged { name: base.of_rollback(epoch, turn), epoch, turn, label: label.clone() })
+        });
+        tables.collect()
     }
 
     /// The greatest number that somebody gave a table of this rollback.
     pub(super) fn last_turn(&self, base: Base, epoch: Epoch) -> u32 {
-        let of_it = self.staged(base).into_iter().filter(|staged| staged.epoch == epoch);
+        let of_it = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
         of_it.map(|staged| staged.turn).max().unwrap_or_default()
     }
 
     /// Copies that somebody began to make a while ago and that became no checkpoint.
     pub(super) fn abandoned(&self) -> Vec<String> {
-        let is_kept = |run: &str| self.checkpoint_labels().any(|(_, label)| label.run == run);
+        let claims = self.branch(Base::Usage, CLAIM).map(|(_, label, _)| label);
+        let used: Vec<&str> =
+            self.checkpoint_labels().map(|(_, label)| label).chain(claims).map(|label| &*label.run).collect();
         let mut abandoned = Vec::new();
         for base in [Base::Sources, Base::Usage] {
-            let copies = self.branch(base, RUN).filter(|(run, _, is_old)| *is_old && !is_kept(run));
+            let copies = self.branch(base, RUN).filter(|(run, _, is_old)| *is_old && !used.contains(run));
             abandoned.extend(copies.map(|(run, _, _)| base.of_run(run)));
         }
         abandoned
