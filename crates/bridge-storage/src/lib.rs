@@ -26,10 +26,10 @@ pub use dashboard::{
     TrendSums, UsageSums,
 };
 pub use memory::InMemoryStore;
-pub use retry::RetryPolicy;
-pub use source::{SourceCursor, SourceFilter, SourceRecord};
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
+pub use retry::RetryPolicy;
+pub use source::{SourceCursor, SourceFilter, SourceRecord};
 pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, SessionDifference, SessionId, StateFigures,
-    StoreState, Timestamp,
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, SessionDifference, SessionId,
+    StateFigures, StoreState, Timestamp,
 };
 use serde::Deserialize;
 
@@ -140,20 +140,12 @@ async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> 
 }
 
 /// Drops what somebody left behind who was killed while he copied.
-pub(super) async fn sweep(
-    tables: &Tables,
-    topology: &Topology,
-    survey: &Survey,
-) -> Result<(), TableError> {
+pub(super) async fn sweep(tables: &Tables, topology: &Topology, survey: &Survey) -> Result<(), TableError> {
     let abandoned = survey.abandoned();
     drop_all(tables, topology, &abandoned.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
 
-pub(super) async fn drop_all(
-    tables: &Tables,
-    topology: &Topology,
-    names: &[&str],
-) -> Result<(), TableError> {
+pub(super) async fn drop_all(tables: &Tables, topology: &Topology, names: &[&str]) -> Result<(), TableError> {
     for table in names {
         let _ = TableChange::Drop { table }.make(tables, topology).await?;
     }
@@ -172,7 +164,8 @@ impl ClickHouseStore {
     async fn compare(&self, name: &CheckpointName) -> Result<CheckpointComparison, BridgeError> {
         const OPERATION: &str = "compare with a checkpoint";
         let topology = &self.options.topology;
-        let survey = self.call(OPERATION, |tables| async move { Survey::of(&tables, topology).await }).await?;
+        let survey =
+            self.call(OPERATION, |tables| async move { Survey::of(&tables, topology).await }).await?;
         let then = survey.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?.figures;
         let checkpoint = &topology.local_name(&of_checkpoint(name));
         let query = &comparison(checkpoint);
@@ -186,7 +179,8 @@ impl ClickHouseStore {
             .await?;
         let differing_sessions = rows.first().map_or(0, |row| row.differing_sessions);
         let differences = rows.into_iter().map(|row| {
-            let session = SessionId::new(row.session).map_err(|error| corrupt(OPERATION, error.to_string()))?;
+            let session =
+                SessionId::new(row.session).map_err(|error| corrupt(OPERATION, error.to_string()))?;
             Ok(SessionDifference { session, tokens_now: row.tokens_now, tokens_then: row.tokens_then })
         });
         let differences = differences.collect::<Result<_, BridgeError>>()?;

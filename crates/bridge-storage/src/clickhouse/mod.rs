@@ -28,9 +28,7 @@ mod write;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bridge_core::{
-    BridgeError, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord,
-};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};

@@ -41,7 +41,13 @@ pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result:
     }
     let message = "a rollback that was begun cannot be completed".to_owned();
     let (kind, context) = (StorageKind::Busy, Box::default());
-    Err(TableError::Bridge(BridgeError::Storage { operation: "roll back", kind, message, context, source: None }))
+    Err(TableError::Bridge(BridgeError::Storage {
+        operation: "roll back",
+        kind,
+        message,
+        context,
+        source: None,
+    }))
 }
 
 /// A rollback that was begun. A survey may miss a table that is renamed meanwhile, so that one is not seen decides

@@ -87,11 +87,8 @@ async fn state(tables: &Tables, topology: &Topology) -> Result<StoreState> {
     if epoch == Epoch::default() {
         return Ok(StoreState::first());
     }
-    let resumed: u64 = tables
-        .query("SELECT count() FROM bridge_resumes WHERE epoch = ?")
-        .bind(epoch.0)
-        .fetch_one()
-        .await?;
+    let resumed: u64 =
+        tables.query("SELECT count() FROM bridge_resumes WHERE epoch = ?").bind(epoch.0).fetch_one().await?;
     let checkpoint = from.unwrap_or_else(|| CheckpointName::before_rollback(epoch));
     let mode = if resumed > 0 { StoreMode::Stored } else { StoreMode::Direct { checkpoint } };
     Ok(StoreState { epoch, mode })

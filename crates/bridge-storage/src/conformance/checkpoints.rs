@@ -8,8 +8,8 @@ use bridge_core::{
 use super::sources::record;
 use super::{Rows, at, response, session};
 use crate::{
-    CheckpointStore, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoredResponse, StoredScope, SummaryFilter,
-    TokenStore, UpsertOptions,
+    CheckpointStore, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord, StoredResponse, StoredScope,
+    SummaryFilter, TokenStore, UpsertOptions,
 };
 
 fn name(text: &str) -> CheckpointName {
@@ -237,13 +237,12 @@ pub async fn any_sequence_of_rollbacks_gives_what_the_model_gives(store: &dyn To
         let records = std::slice::from_ref(&record);
         let kind = rows.draw(&(0..14));
         let (told, expected) = match kind {
-            0..3 => told(store.create_checkpoint(&name, now).await, model.create_checkpoint(&name, now).await),
+            0..3 => {
+                told(store.create_checkpoint(&name, now).await, model.create_checkpoint(&name, now).await)
+            }
             3..6 => told(store.roll_back(&name, now).await, model.roll_back(&name, now).await),
             6 => told(store.drop_checkpoint(&name).await, model.drop_checkpoint(&name).await),
-            7 => told(
-                store.compare_with_checkpoint(&name).await,
-                model.compare_with_checkpoint(&name).await,
-            ),
+            7 => told(store.compare_with_checkpoint(&name).await, model.compare_with_checkpoint(&name).await),
             8..10 => told(store.resume().await, model.resume().await),
             10 => told(store.put_sources(records).await, model.put_sources(records).await),
             _ => told(store.upsert(&written, &options).await, model.upsert(&written, &options).await),

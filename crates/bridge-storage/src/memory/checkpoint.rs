@@ -32,11 +32,7 @@ impl Checkpoints {
     }
 
     /// Refuses an operation that began in this epoch, where it must be.
-    pub(super) fn admit(
-        &self,
-        operation: &'static str,
-        begun_in: Option<Epoch>,
-    ) -> Result<(), BridgeError> {
+    pub(super) fn admit(&self, operation: &'static str, begun_in: Option<Epoch>) -> Result<(), BridgeError> {
         refusal(operation, &self.state(), begun_in).map_or(Ok(()), Err)
     }
 
@@ -89,12 +85,7 @@ impl Tables {
             std::cmp::Reverse(difference.tokens_now.abs_diff(difference.tokens_then))
         });
         differences.truncate(DIFFERENCES_MAX);
-        CheckpointComparison {
-            now: self.figures(),
-            then: then.figures(),
-            differing_sessions,
-            differences,
-        }
+        CheckpointComparison { now: self.figures(), then: then.figures(), differing_sessions, differences }
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bridge_core::{BridgeError, CheckpointName, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
-    CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
-    role_statements,
+    CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter, SummaryFilter, TokenStore,
+    UpsertOptions, role_statements,
 };
 use bridge_testkit::engine::TestDatabase;
 

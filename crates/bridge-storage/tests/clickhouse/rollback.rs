@@ -178,7 +178,8 @@ async fn a_store_that_knows_nothing_of_a_rollback_is_refused_by_the_database() {
     admin.resume().await.unwrap();
     admin.roll_back(&name("good"), NOW).await.unwrap();
     admin.resume().await.unwrap();
-    let error = late.upsert(&[response(2, 5)], &UpsertOptions::default().begun_in(Epoch(1))).await.unwrap_err();
+    let error =
+        late.upsert(&[response(2, 5)], &UpsertOptions::default().begun_in(Epoch(1))).await.unwrap_err();
     assert!(error.to_string().contains("this began in epoch 1 and the store is in epoch 2"), "{error}");
     // The next operation knows.
     late.upsert(&[response(2, 5)], &UpsertOptions::default()).await.unwrap();

@@ -69,7 +69,8 @@ async fn cut_at_every_request_it_is_completed_or_undone_by_the_next_start() {
     let (mut completed, mut undone) = (0, 0);
     for kind in [Fault::CutAfterRequests, Fault::CutLastAnswerOf] {
         for requests in 1.. {
-            let scene = Scene::new(&format!("cut_{}_{requests}", kind(0) == Fault::CutAfterRequests(0))).await;
+            let scene =
+                Scene::new(&format!("cut_{}_{requests}", kind(0) == Fault::CutAfterRequests(0))).await;
             let proxy = FaultProxy::before(scene.database.host()).await.unwrap();
             let no_retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
             let url = scene.database.writer_url_by(proxy.host());
@@ -118,7 +119,9 @@ async fn an_engine_that_is_killed_has_the_old_state_or_the_new_one() {
         let good = name("good");
         let (told, ()) = tokio::join!(killed.roll_back(&good, NOW), kill);
         let back = async {
-            while engine.engine_pid().is_none_or(|new| new.to_string() == pid) || store().ping().await.is_err() {
+            while engine.engine_pid().is_none_or(|new| new.to_string() == pid)
+                || store().ping().await.is_err()
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
