@@ -214,7 +214,7 @@ pub struct RollbackResult {
     pub differences: Vec<SessionDifference>,
     /// Where the store stands now.
     pub state: StoreState,
-    /// How long it took.
+    /// How long it took until the state was there. What was replaced is counted afterwards.
     pub duration: Duration,
 }
 

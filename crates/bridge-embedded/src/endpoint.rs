@@ -13,7 +13,7 @@ pub(crate) const WRITER: &str = "bridge_writer";
 pub(crate) const READER: &str = "bridge_reader";
 
 /// What a client needs to talk to an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The HTTP address, without a path or a user: `http://127.0.0.1:PORT`.
     pub url: String,

@@ -52,14 +52,14 @@ pub trait CheckpointStore {
     ) -> Result<CheckpointComparison, BridgeError>;
 
     /// Brings the checkpoint's state back, and begins a new epoch in [`StoreMode::Direct`]. What was there becomes a
-    /// checkpoint itself, the one that is answered. Stopped anywhere, it is completed by the next
+    /// checkpoint itself, whose name is the answer. Stopped anywhere, it is completed by the next
     /// [`migrate`](crate::TokenStore::migrate), or has changed nothing.
     ///
     /// # Errors
     ///
     /// [`StorageKind::Checkpoint`] where there is none of this name; [`StorageKind::RolledBack`] where another
     /// rollback was faster.
-    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<Checkpoint, BridgeError>;
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
     /// Takes what is stored again. Where nothing was rolled back it changes nothing.
     async fn resume(&self) -> Result<StoreState, BridgeError>;

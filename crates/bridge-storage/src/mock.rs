@@ -39,7 +39,7 @@ mockall::mock! {
             name: &CheckpointName,
         ) -> Result<CheckpointComparison, BridgeError>;
 
-        async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<Checkpoint, BridgeError>;
+        async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
         async fn resume(&self) -> Result<StoreState, BridgeError>;
     }

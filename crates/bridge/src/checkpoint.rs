@@ -165,20 +165,26 @@ impl EnhancedTokenDatabaseBridge {
     async fn roll_back(&self, name: &CheckpointName) -> Result<RollbackResult, BridgeError> {
         let watch = Stopwatch::start();
         let store = &self.inner.store;
-        let known = store.checkpoints().await?.into_iter().find(|checkpoint| checkpoint.name == *name);
         let replaced = store.roll_back(name, self.inner.clock.now()).await;
         // Failed or not: it may have happened.
         self.inner.cache.invalidate();
-        let replaced = replaced?;
+        let (replaced, duration) = (replaced?, watch.elapsed());
+        let kept = store.checkpoints().await?;
+        let figures = |name: &CheckpointName| {
+            kept.iter()
+                .find(|checkpoint| checkpoint.name == *name)
+                .map(|kept| kept.figures)
+                .unwrap_or_default()
+        };
         let result = RollbackResult {
             checkpoint: name.clone(),
-            before: replaced.figures,
-            after: known.map(|checkpoint| checkpoint.figures).unwrap_or_default(),
-            replaced_state: Some(replaced.name),
+            before: figures(&replaced),
+            after: figures(name),
+            replaced_state: Some(replaced),
             differing_sessions: None,
             differences: Vec::new(),
             state: store.state().await?,
-            duration: watch.elapsed(),
+            duration,
         };
         tracing::warn!(
             operation = "rollback_bridge_integration",

@@ -39,6 +39,7 @@ pub mod config;
 mod dashboard;
 mod fallback;
 mod integrity;
+mod keeping;
 mod lookup;
 mod memory;
 mod monitor;
@@ -68,6 +69,7 @@ pub use dashboard::{
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
 pub use integrity::{IntegrityOptions, Repair};
+pub use keeping::SyncTask;
 pub use memory::peak_memory_mib;
 pub use monitor::{Monitor, MonitoringOptions, Observation};
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};

@@ -1,6 +1,6 @@
 //! Keeping the store equal to the transcripts: only what is new is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_core::{
     BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, TimeRange, Timestamp, TokenChanges,
@@ -101,6 +101,19 @@ impl EnhancedTokenDatabaseBridge {
         Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
     }
 
+    /// The same, telling only of the sessions that changed or failed: the stored tokens of the others are not
+    /// even asked for.
+    pub(crate) async fn sync_changed_sessions(&self) -> Result<Vec<SyncResult>, BridgeError> {
+        let limit = self.inner.limits.parallel;
+        let mut synchronised = self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
+        let sessions = synchronised.noteworthy_sessions();
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let totals = self.session_totals(Some(sessions.clone())).await?;
+        Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+    }
+
     async fn synchronise(
         &self,
         mode: ReadMode,
@@ -183,6 +196,13 @@ impl Synchronised {
         sessions.sort_unstable();
         sessions.dedup();
         sessions
+    }
+
+    /// Those with a change or an error.
+    fn noteworthy_sessions(&self) -> Vec<SessionId> {
+        let changed =
+            self.changes.iter().filter(|(_, changes)| !changes.is_empty()).map(|(session, _)| session);
+        changed.chain(self.errors.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn result(&mut self, session: SessionId, totals: &BTreeMap<String, u64>) -> SyncResult {

@@ -75,7 +75,7 @@ impl TableChange<'_> {
 }
 
 /// The table is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
-pub(super) fn is_about_a_table(error: &Error) -> bool {
+fn is_about_a_table(error: &Error) -> bool {
     let Error::BadResponse(text) = error else { return false };
     matches!(server_code(text), Some(57 | 60 | 107 | 218 | 390 | 517 | 741))
 }

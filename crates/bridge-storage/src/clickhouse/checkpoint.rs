@@ -39,9 +39,7 @@ impl CheckpointStore for ClickHouseStore {
 
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
         let topology = &self.options.topology;
-        let survey =
-            self.call("list checkpoints", |tables| async move { Survey::of(&tables, topology).await });
-        Ok(survey.await?.checkpoints())
+        self.call("list checkpoints", |tables| async move { list(&tables, topology).await }).await
     }
 
     async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
@@ -56,12 +54,36 @@ impl CheckpointStore for ClickHouseStore {
         self.compare(name).await
     }
 
-    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<Checkpoint, BridgeError> {
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
         self.roll_back_to(name, now).await
     }
 
     async fn resume(&self) -> Result<StoreState, BridgeError> {
         self.resume_storing().await
+    }
+}
+
+/// What a rollback replaced it did not take the time to count.
+async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, clickhouse::error::Error> {
+    let survey = Survey::of(tables, topology).await?;
+    let mut all = Vec::new();
+    for (name, label) in survey.checkpoints() {
+        let figures = figures_of(tables, topology, &name, label).await?;
+        all.push(label.checkpoint(name, figures));
+    }
+    all.sort_by_key(|checkpoint| checkpoint.taken_at);
+    Ok(all)
+}
+
+async fn figures_of(
+    tables: &Tables,
+    topology: &Topology,
+    name: &CheckpointName,
+    label: &Label,
+) -> Result<StateFigures, clickhouse::error::Error> {
+    match label.figures {
+        Some(figures) => Ok(figures),
+        None => figures(tables, &topology.local_name(&of_checkpoint(name))).await,
     }
 }
 
@@ -78,8 +100,7 @@ async fn create(
     now: Timestamp,
 ) -> Result<Checkpoint, TableError> {
     const OPERATION: &str = "create a checkpoint";
-    settle(tables, topology).await?;
-    let survey = Survey::of(tables, topology).await?;
+    let survey = settle(tables, topology).await?;
     if name.is_automatic() {
         return Err(unusable(OPERATION, name, RESERVED).into());
     }
@@ -95,7 +116,8 @@ async fn create(
         return Err(rolled_back(OPERATION, "a rollback came in between".to_owned()).into());
     };
     let figures = figures(tables, &topology.local_name(&usage)).await?;
-    let label = &Label { epoch, from: None, run, at: now.as_millis(), schema: SCHEMA, figures };
+    let label =
+        &Label { epoch, from: None, run, at: now.as_millis(), schema: SCHEMA, figures: Some(figures) };
     // It is a checkpoint when it has its name.
     for change in [
         TableChange::Mark { table: &usage, label },
@@ -106,7 +128,7 @@ async fn create(
             return Err(unusable(OPERATION, name, TAKEN).into());
         }
     }
-    Ok(label.checkpoint(name.clone()))
+    Ok(label.checkpoint(name.clone(), figures))
 }
 
 /// Copies the live tables, the sources first: no cursor is in them that stands for rows that are not. `None` where
@@ -130,8 +152,7 @@ async fn copy_live(
 
 /// The checkpoint goes first, so that nobody sees one without sources.
 async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> Result<(), TableError> {
-    settle(tables, topology).await?;
-    let survey = Survey::of(tables, topology).await?;
+    let survey = settle(tables, topology).await?;
     let Some(label) = survey.checkpoint(name) else {
         return Err(unusable("drop a checkpoint", name, UNKNOWN).into());
     };
@@ -166,15 +187,16 @@ impl ClickHouseStore {
         let topology = &self.options.topology;
         let survey =
             self.call(OPERATION, |tables| async move { Survey::of(&tables, topology).await }).await?;
-        let then = survey.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?.figures;
+        let label = survey.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?;
         let checkpoint = &topology.local_name(&of_checkpoint(name));
         let query = &comparison(checkpoint);
         let live = &topology.local_name(Base::Usage.live());
-        let (now, rows) = self
+        let (now, then, rows) = self
             .call(OPERATION, |tables| async move {
                 let now: StateFigures = figures(&tables, live).await?;
+                let then = figures_of(&tables, topology, name, label).await?;
                 let rows: Vec<DifferenceRow> = tables.query(query).fetch_all().await?;
-                Ok::<_, clickhouse::error::Error>((now, rows))
+                Ok::<_, clickhouse::error::Error>((now, then, rows))
             })
             .await?;
         let differing_sessions = rows.first().map_or(0, |row| row.differing_sessions);

@@ -20,7 +20,8 @@ pub(super) struct Label {
     pub(super) at: i64,
     /// The schema that it has: the number of the last migration.
     pub(super) schema: u32,
-    pub(super) figures: StateFigures,
+    /// What it holds, where somebody counted.
+    pub(super) figures: Option<StateFigures>,
 }
 
 const MARK: &str = "bridge";
@@ -41,9 +42,9 @@ impl Label {
                 "run" => value.clone_into(&mut label.run),
                 "at" => label.at = value.parse().unwrap_or_default(),
                 "schema" => label.schema = value.parse().unwrap_or_default(),
-                "tokens" => label.figures.tokens = number(),
-                "responses" => label.figures.responses = number(),
-                "sessions" => label.figures.sessions = number(),
+                "tokens" => label.figures.get_or_insert_default().tokens = number(),
+                "responses" => label.figures.get_or_insert_default().responses = number(),
+                "sessions" => label.figures.get_or_insert_default().sessions = number(),
                 _ => {}
             }
         }
@@ -51,21 +52,26 @@ impl Label {
     }
 
     /// The checkpoint that a table with this label is.
-    pub(super) fn checkpoint(&self, name: CheckpointName) -> Checkpoint {
+    pub(super) fn checkpoint(&self, name: CheckpointName, figures: StateFigures) -> Checkpoint {
         let taken_at = Timestamp::from_millis(self.at).unwrap_or(Timestamp::MIN);
-        Checkpoint { name, taken_at, epoch: self.epoch, figures: self.figures }
+        Checkpoint { name, taken_at, epoch: self.epoch, figures }
     }
 }
 
 /// Words and numbers only, so that it can stand in a literal as it is.
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StateFigures { tokens, responses, sessions } = self.figures;
         write!(f, "{MARK} epoch={} at={} schema={}", self.epoch, self.at, self.schema)?;
         if let Some(from) = &self.from {
             write!(f, " from={from}")?;
         }
-        write!(f, " run={} tokens={tokens} responses={responses} sessions={sessions}", self.run)
+        write!(f, " run={}", self.run)?;
+        match self.figures {
+            Some(StateFigures { tokens, responses, sessions }) => {
+                write!(f, " tokens={tokens} responses={responses} sessions={sessions}")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -81,7 +87,7 @@ mod tests {
             run: "0f".to_owned(),
             at: -5,
             schema: 2,
-            figures: StateFigures { tokens: u64::MAX, responses: 2, sessions: 3 },
+            figures: Some(StateFigures { tokens: u64::MAX, responses: 2, sessions: 3 }),
         };
         assert_eq!(Label::of_comment(&label.to_string()), label);
         assert_eq!(Label::of_comment(&Label::default().to_string()), Label::default());

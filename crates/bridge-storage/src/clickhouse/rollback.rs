@@ -1,6 +1,6 @@
 //! Rolling back: the checkpoint's state becomes the live one, in one exchange a table.
 
-use bridge_core::{BridgeError, Checkpoint, CheckpointName, Epoch, Timestamp};
+use bridge_core::{BridgeError, CheckpointName, Epoch, Timestamp};
 
 use super::ClickHouseStore;
 use super::change::{Changed, TableChange};
@@ -27,25 +27,20 @@ impl ClickHouseStore {
         &self,
         name: &CheckpointName,
         now: Timestamp,
-    ) -> Result<Checkpoint, BridgeError> {
+    ) -> Result<CheckpointName, BridgeError> {
         let topology = &self.options.topology;
         let begun = self
             .once(OPERATION, |tables| async move {
-                settle(&tables, topology).await?;
-                begin(&tables, topology, name, now).await
+                let survey = settle(&tables, topology).await?;
+                begin(&tables, topology, &survey, name, now).await
             })
             .await?;
-        let survey = self
-            .call(OPERATION, |tables| async move {
-                settle(&tables, topology).await?;
-                Survey::of(&tables, topology).await.map_err(TableError::from)
-            })
-            .await?;
-        self.read_state().await?;
+        let survey = self.call(OPERATION, |tables| async move { settle(&tables, topology).await }).await?;
+        self.forget_state();
         let live = survey.live(Base::Usage);
         let replaced = CheckpointName::before_rollback(begun.epoch);
         match survey.checkpoint(&replaced) {
-            Some(label) if live.run == begun.run => Ok(label.checkpoint(replaced)),
+            Some(_) if live.run == begun.run => Ok(replaced),
             _ => Err(overtaken(live.from.as_ref())),
         }
     }
@@ -55,10 +50,10 @@ impl ClickHouseStore {
 async fn begin(
     tables: &Tables,
     topology: &Topology,
+    survey: &Survey,
     name: &CheckpointName,
     now: Timestamp,
 ) -> Result<Begun, TableError> {
-    let survey = Survey::of(tables, topology).await?;
     let Some(checkpoint) = survey.checkpoint(name) else {
         return Err(unusable(OPERATION, name, UNKNOWN).into());
     };

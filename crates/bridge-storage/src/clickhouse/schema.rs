@@ -10,7 +10,6 @@ use super::failure::TableError;
 use super::options::ClickHouseOptions;
 use super::retention;
 use super::settle::settle;
-use super::survey::Survey;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -181,8 +180,8 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
         tables.query("SELECT number, checksum FROM bridge_migrations FINAL").fetch_all().await?;
     check(&applied).map_err(TableError::Bridge)?;
     // Before the schema changes under it.
-    settle(tables, &options.topology).await?;
-    sweep(tables, &options.topology, &Survey::of(tables, &options.topology).await?).await?;
+    let survey = settle(tables, &options.topology).await?;
+    sweep(tables, &options.topology, &survey).await?;
     for migration in MIGRATIONS.iter().filter(|step| applied.iter().all(|known| known.number != step.number))
     {
         for statement in migration.statements {

@@ -16,7 +16,7 @@ use ::clickhouse::error::Result;
 use bridge_core::{BridgeError, CheckpointName, Epoch, StateFigures, StorageKind};
 use serde::Deserialize;
 
-use super::change::{Changed, TableChange, is_about_a_table};
+use super::change::{Changed, TableChange};
 use super::failure::TableError;
 use super::label::Label;
 use super::schema::SCHEMA;
@@ -30,11 +30,11 @@ const STEPS_MAX: u32 = 200;
 /// Between two looks at what another program does.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Completes every rollback that was begun, and drops what lost.
-pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result::Result<(), TableError> {
+/// Completes every rollback that was begun, and drops what lost. Answers with what there is then.
+pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result::Result<Survey, TableError> {
     for _ in 0..STEPS_MAX {
         let survey = Survey::of(tables, topology).await?;
-        let Some(rollback) = Rollback::first(tables, topology, survey) else { return Ok(()) };
+        let Some(rollback) = Rollback::first(tables, topology, &survey) else { return Ok(survey) };
         if rollback.step().await? == Changed::NotPossible {
             tokio::time::sleep(PAUSE).await;
         }
@@ -55,7 +55,7 @@ pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result:
 struct Rollback<'a> {
     tables: &'a Tables,
     topology: &'a Topology,
-    survey: Survey,
+    survey: &'a Survey,
     epoch: Epoch,
     /// The copy of the checkpoint's sources, or, after the exchange, what was live before.
     sources: Option<Staged>,
@@ -64,7 +64,7 @@ struct Rollback<'a> {
 
 impl<'a> Rollback<'a> {
     /// The earliest one.
-    fn first(tables: &'a Tables, topology: &'a Topology, survey: Survey) -> Option<Self> {
+    fn first(tables: &'a Tables, topology: &'a Topology, survey: &'a Survey) -> Option<Self> {
         let epoch = survey.first_rollback()?;
         let [sources, usage] = [Base::Sources, Base::Usage].map(|base| survey.staged(base, epoch));
         Some(Self { tables, topology, survey, epoch, sources, usage })
@@ -133,12 +133,8 @@ impl<'a> Rollback<'a> {
     /// database's memory alone.
     async fn mark(&self, usage: &Staged) -> Result<Changed> {
         let run = self.run();
-        let figures = match figures(self.tables, &self.topology.local_name(&usage.name)).await {
-            Err(error) if is_about_a_table(&error) => return Ok(Changed::NotPossible),
-            figures => figures?,
-        };
         let at = self.survey.live(Base::Usage).at;
-        let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures };
+        let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures: None };
         self.make(TableChange::Mark { table: &usage.name, label }).await
     }
 

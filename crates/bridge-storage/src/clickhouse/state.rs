@@ -26,6 +26,11 @@ impl ClickHouseStore {
         Ok(state)
     }
 
+    /// It changed: whoever asks next asks the database.
+    pub(super) fn forget_state(&self) {
+        *self.known_state.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The epoch of an operation that began in this one (`None`: right now), if it may write. Where the store takes
     /// rows no more since it was asked last, the database refuses them.
     pub(super) async fn admit(

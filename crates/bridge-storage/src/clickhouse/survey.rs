@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::clickhouse::Row;
 use ::clickhouse::error::{Error, Result};
-use bridge_core::{Checkpoint, CheckpointName, Epoch};
+use bridge_core::{CheckpointName, Epoch};
 use serde::Deserialize;
 
 use super::failure::server_code;
@@ -141,14 +141,9 @@ impl Survey {
         self.tables.get(&of_checkpoint(name)).map(|(label, _)| label)
     }
 
-    /// All checkpoints, by time and name.
-    pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
-        let mut all: Vec<Checkpoint> = self
-            .checkpoint_labels()
-            .filter_map(|(name, label)| Some(label.checkpoint(CheckpointName::new(name).ok()?)))
-            .collect();
-        all.sort_by_key(|checkpoint| checkpoint.taken_at);
-        all
+    /// All checkpoints with their labels, by name.
+    pub(super) fn checkpoints(&self) -> impl Iterator<Item = (CheckpointName, &Label)> {
+        self.checkpoint_labels().filter_map(|(name, label)| Some((CheckpointName::new(name).ok()?, label)))
     }
 
     fn checkpoint_labels(&self) -> impl Iterator<Item = (&str, &Label)> {

@@ -61,8 +61,9 @@ pub async fn a_rollback_brings_back_the_exact_state(store: &dyn TokenStore) {
     store.put_sources(&[source("a", 90, Epoch(0)), source("c", 1, Epoch(0))]).await.unwrap();
     let replaced = store.roll_back(&name("good"), at(2)).await.unwrap();
     assert_eq!(everything(store).await, before);
-    assert_eq!((replaced.name.as_str(), replaced.taken_at), ("before_rollback_1", at(2)));
-    assert_eq!(replaced.figures, StateFigures { tokens: 58, responses: 3, sessions: 1 });
+    let kept = store.checkpoints().await.unwrap().pop().unwrap();
+    assert_eq!((&kept.name, kept.name.as_str(), kept.taken_at), (&replaced, "before_rollback_1", at(2)));
+    assert_eq!(kept.figures, StateFigures { tokens: 58, responses: 3, sessions: 1 });
 }
 
 /// After a rollback nothing is stored and everything is read, until the store is resumed.
@@ -140,7 +141,7 @@ pub async fn a_rollback_can_be_rolled_back(store: &dyn TokenStore) {
     put(store, &[response(2, 6)]).await.unwrap();
     store.put_sources(&[source("a", 10, Epoch(0))]).await.unwrap();
     let two = everything(store).await;
-    let replaced = store.roll_back(&name("one"), at(2)).await.unwrap().name;
+    let replaced = store.roll_back(&name("one"), at(2)).await.unwrap();
     let one = everything(store).await;
     store.roll_back(&replaced, at(3)).await.unwrap();
     assert_eq!(everything(store).await, two);

@@ -133,7 +133,7 @@ impl CheckpointStore for InMemoryStore {
         Ok(content.tables.compare(then))
     }
 
-    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<Checkpoint, BridgeError> {
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
         let mut content = self.content();
         let then = content.checkpoints.get("roll back", name)?.clone();
         let next = content.checkpoints.epoch.next();
@@ -141,7 +141,8 @@ impl CheckpointStore for InMemoryStore {
             return Err(rolled_back("roll back", "there are no more epochs".to_owned()));
         }
         let replaced = std::mem::replace(&mut content.tables, then);
-        let kept = content.checkpoints.keep(&CheckpointName::before_rollback(next), now, replaced);
+        let kept = CheckpointName::before_rollback(next);
+        content.checkpoints.keep(&kept, now, replaced);
         content.checkpoints.epoch = next;
         content.checkpoints.direct = Some(name.clone());
         Ok(kept)

@@ -143,7 +143,7 @@ async fn while_others_read_and_write_a_rollback_brings_back_every_byte() {
             writers.push(tokio::spawn(write_until_refused(store(&database).await, number)));
         }
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
-        let replaced = admin.roll_back(&name("good"), NOW).await.unwrap().name;
+        let replaced = admin.roll_back(&name("good"), NOW).await.unwrap();
         let mut acknowledged = 0;
         for writer in writers {
             acknowledged += writer.await.unwrap();

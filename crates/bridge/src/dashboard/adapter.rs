@@ -7,6 +7,7 @@ use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
 
 use super::trend::{Plan, span};
 use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
+use crate::EnhancedTokenDatabaseBridge;
 
 /// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
 /// and then once for each kind of coarser steps.
@@ -123,6 +124,15 @@ impl DashboardBridgeAdapter {
     fn remember(&self, first: Option<Timestamp>) {
         let mut begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
         *begins = [*begins, first].into_iter().flatten().min();
+    }
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// An adapter that reads the bridge's own store by its clock. A program that only shows figures takes a store
+    /// with a user who may only read: [`DashboardBridgeAdapter::new`].
+    #[must_use]
+    pub fn dashboard(&self) -> DashboardBridgeAdapter {
+        DashboardBridgeAdapter::new(Arc::clone(&self.inner.store)).with_clock(Arc::clone(&self.inner.clock))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod fallback;
 mod hosts;
+mod keeping;
 mod rollback;
 mod sources_gone;
 mod table;

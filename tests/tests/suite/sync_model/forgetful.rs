@@ -61,7 +61,7 @@ impl CheckpointStore for Forgetful {
         self.store.compare_with_checkpoint(name).await
     }
 
-    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<Checkpoint, BridgeError> {
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
         self.store.roll_back(name, now).await
     }
 

@@ -1,0 +1,60 @@
+//! The specification's service levels, measured: for each operation its target, the median and the 99th percentile,
+//! the memory of the process that did it, how many ran at once, and the bare client of the same run.
+//!
+//! `cargo bench -p bridge-benches --bench sla`. On an embedded engine of its own. Each row is a process of its own,
+//! so that its memory (`VmHWM`) is that row's alone; the engine is another process. `BRIDGE_HISTORY` names a
+//! history of your own for the backfill.
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
+#[path = "../store/bare.rs"]
+mod bare;
+mod dashboard;
+mod measured;
+mod ours;
+mod table;
+mod yardstick;
+
+use std::error::Error;
+
+use bridge_benches::{BenchHistory, is_measurement};
+use bridge_embedded::{Engine, EngineOptions};
+
+use measured::{Job, Measured};
+use table::Row;
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    if std::env::args().nth(1).as_deref() == Some(measured::CHILD) {
+        return measured::run_child();
+    }
+    // Made here: making it takes more memory than reading it.
+    let history = BenchHistory::given_or_generated(if is_measurement() { 300 } else { 2 })?;
+    let engine = Engine::start(&EngineOptions::ephemeral())?;
+    let measure = |name: &str, concurrency: usize| {
+        Job::new(engine.endpoint(), name, concurrency, history.folder()).measure()
+    };
+
+    println!("{}", table::HEAD);
+    let tell = |row: Row, measured: &Measured| println!("{}", row.line(measured));
+    let bare = measure("bare_single", 1)?;
+    tell(Row::new("one analysis stored", 200, 10).beside(&bare), &measure("single", 1)?);
+    let bare = measure("bare_single", 10)?;
+    tell(Row::new("one analysis stored", 200, 10).beside(&bare), &measure("single", 10)?);
+    let bare = measure("bare_batch", 1)?;
+    tell(Row::new("100 analyses in a batch", 2_000, 50).beside(&bare), &measure("batch", 1)?);
+    let bare = measure("bare_batch", 5)?;
+    tell(Row::new("100 analyses in a batch", 2_000, 50).beside(&bare), &measure("batch", 5)?);
+    tell(Row::new("session sync, 1 line on 50 MB", 5_000, 25), &measure("sync", 1)?);
+    tell(Row::new("session sync, 1 line on 50 MB", 5_000, 25), &measure("sync", 10)?);
+    tell(Row::new("backfill of a history", 30 * 60_000, 200), &measure("backfill", 1)?);
+    for (_, name) in dashboard::SIZES {
+        let filled = measure(&format!("fill_{name}"), 1)?;
+        tell(Row::new(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200), &filled);
+        let read = measure(&format!("dashboard_{name}"), 1)?;
+        tell(Row::new(&format!("dashboard over {name} responses"), 500, 50), &read);
+    }
+    let resting = measure("resting", 1)?;
+    println!("\n{}", table::resident(&resting));
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The store is kept in sync while transcripts grow and the database comes and goes.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_testkit::proxy::{Fault, FaultProxy};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+fn line(id: u32, output: u32) -> String {
+    format!(
+        r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_{id:024}","usage":{{"output_tokens":{output}}}}}}}"#
+    ) + "\n"
+}
+
+fn append(path: &Path, text: &str) {
+    File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// On an engine of its own: some cuts make this engine abort and be restarted.
+#[tokio::test]
+async fn the_store_catches_up_when_the_database_is_back() {
+    let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
+    let Endpoint { url, writer, .. } = engine.endpoint();
+    let proxy = FaultProxy::before(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let url = format!("http://{}:{}@{}/test_keeping", writer.user, writer.password, proxy.host());
+    let folder = tempfile::tempdir().unwrap();
+    let transcript = folder.path().join("s.jsonl");
+    fs::write(&transcript, line(1, 40)).unwrap();
+    let bridge = crate::bridge(Arc::new(crate::hasty_store(&url)), folder.path()).build();
+    bridge.token_store().migrate().await.unwrap();
+
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(50), move |outcome| drop(tell.send(outcome)));
+    let mut next = async |wanted: fn(&Result<Vec<_>, _>) -> bool| loop {
+        let outcome = timeout(DEADLINE, told.recv()).await.expect("it synchronises again").unwrap();
+        if wanted(&outcome) {
+            return outcome;
+        }
+    };
+    let changed = |outcome: &Result<Vec<_>, _>| outcome.as_ref().is_ok_and(|sessions| !sessions.is_empty());
+
+    let first = next(changed).await.unwrap();
+    assert_eq!((first[0].tokens_before, first[0].tokens_after), (0, 40));
+
+    proxy.set(Fault::Closed);
+    append(&transcript, &line(2, 2));
+    let error = next(Result::is_err).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+
+    proxy.set(Fault::None);
+    let caught_up = next(changed).await.unwrap();
+    assert_eq!((caught_up[0].tokens_before, caught_up[0].tokens_after), (40, 42));
+    next(|outcome| outcome.as_ref().is_ok_and(Vec::is_empty)).await.unwrap();
+
+    timeout(DEADLINE, syncing.stop()).await.unwrap();
+    append(&transcript, &line(3, 100));
+    while told.recv().await.is_some() {}
+    assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
+    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+}
