@@ -34,6 +34,7 @@ mod analysis;
 mod answer;
 mod calendar;
 mod category;
+mod checkpoint;
 mod clock;
 mod correlation;
 mod counts;
@@ -60,6 +61,10 @@ pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use answer::{AnalysisSource, AnalysisWithSource};
 pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
+pub use checkpoint::{
+    Checkpoint, CheckpointComparison, CheckpointName, Epoch, InvalidCheckpointName, RollbackResult,
+    SessionDifference, StateFigures, StoreMode, StoreState,
+};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::{CorrelationId, InvalidCorrelationId};
 pub use counts::{CountOverflow, TokenCounts};

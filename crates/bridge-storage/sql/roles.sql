@@ -17,14 +17,16 @@ GRANT SELECT, INSERT ON `bridge`.token_usage TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.source_files TO bridge_writer;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
+GRANT SELECT ON `bridge`.bridge_resumes TO bridge_writer;
 
 -- Reads figures. May choose settings of its queries (readonly = 2), such as a limit of time, and no more.
 CREATE ROLE IF NOT EXISTS bridge_dashboard SETTINGS readonly = 2;
 GRANT SELECT ON `bridge`.token_usage TO bridge_dashboard;
 GRANT SELECT ON `bridge`.source_files TO bridge_dashboard;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
+GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 
--- Creates and migrates the schema, and does what the others may. Of this database alone: it can neither make
+-- Creates and migrates the schema, makes checkpoints, rolls back and resumes, and does what the others may. Of this database alone: it can neither make
 -- users nor read other databases, files or addresses.
 CREATE ROLE IF NOT EXISTS bridge_administrator;
 GRANT SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE ON `bridge`.* TO bridge_administrator;

@@ -1,5 +1,6 @@
 //! A store in memory: the reference model.
 
+mod checkpoint;
 mod dashboard;
 
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ use bridge_core::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use checkpoint::Checkpoints;
+
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -29,25 +32,31 @@ use crate::stored::{StoredResponse, StoredScope};
 /// with, and good for tests and for programs that only need sums.
 #[derive(Debug, Default)]
 pub struct InMemoryStore {
-    tables: Mutex<Tables>,
+    content: Mutex<Content>,
 }
 
 #[derive(Debug, Default)]
+struct Content {
+    tables: Tables,
+    checkpoints: Checkpoints,
+}
+
+#[derive(Debug, Clone, Default)]
 struct Tables {
     usage: BTreeMap<ResponseKey, Versioned>,
     sources: BTreeMap<(HostName, PathBuf, SessionId), SourceRecord>,
 }
 
 /// A row with its stored version, which for a forced row is not the one its fields would give.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Versioned {
     row: ResponseUsage,
     version: ResponseVersion,
 }
 
 impl InMemoryStore {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,15 +76,22 @@ impl TokenStore for InMemoryStore {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
-        let mut tables = self.tables();
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut content = self.content();
+        content.checkpoints.admit("store responses", options.epoch)?;
         for place in greatest_of_each_key(rows) {
-            outcomes[place] = tables.put(&rows[place], options.force);
+            outcomes[place] = content.tables.put(&rows[place], options.force);
         }
         Ok(outcomes)
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        let mut tables = self.tables();
+        let Some(epoch) = records.iter().map(|record| record.epoch).min() else { return Ok(()) };
+        let mut content = self.content();
+        content.checkpoints.admit("store sources", Some(epoch))?;
+        let tables = &mut content.tables;
         for record in records {
             let place = (record.host.clone(), record.path.clone(), record.session.clone());
             let known = tables.sources.get(&place).map(SourceRecord::version);
@@ -91,11 +107,11 @@ impl TokenStore for InMemoryStore {
             filter.host.as_ref().is_none_or(|host| *host == record.host)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
         };
-        Ok(self.tables().sources.values().filter(admitted).cloned().collect())
+        Ok(self.content().tables.sources.values().filter(admitted).cloned().collect())
     }
 
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
-        Ok(sum(self.tables().admitted(filter)))
+        Ok(sum(self.content().tables.admitted(filter)))
     }
 
     async fn breakdown(
@@ -104,7 +120,8 @@ impl TokenStore for InMemoryStore {
         filter: &ResponseFilter,
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
             groups.entry(name_of(row, dimension)).or_default().push(row);
@@ -121,7 +138,8 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let mut sessions: BTreeMap<&SessionId, Vec<&ResponseUsage>> = BTreeMap::new();
         for stored in tables.usage.values() {
             sessions.entry(&stored.row.session).or_default().push(&stored.row);
@@ -134,11 +152,11 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
-        Ok(self.tables().dashboard(filter))
+        Ok(self.content().tables.dashboard(filter))
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
-        Ok(self.tables().admitted(filter).cloned().collect())
+        Ok(self.content().tables.admitted(filter).cloned().collect())
     }
 
     async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
@@ -146,7 +164,8 @@ impl TokenStore for InMemoryStore {
             StoredScope::Keys(range) => range.contains(&row.key),
             StoredScope::Session { session, keys } => row.session == *session || keys.contains(&row.key),
         };
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let rows = tables.usage.values().filter(|stored| admitted(&stored.row));
         let told = |Versioned { row, version }: &Versioned| StoredResponse {
             key: row.key,
@@ -157,7 +176,11 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
-        let mut tables = self.tables();
+        let mut content = self.content();
+        if !versions.is_empty() {
+            content.checkpoints.admit("remove rows", None)?;
+        }
+        let tables = &mut content.tables;
         for (key, version) in versions {
             if tables.usage.get(key).is_some_and(|stored| stored.version == *version) {
                 tables.usage.remove(key);

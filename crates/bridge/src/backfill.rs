@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
-use bridge_core::{BackfillResult, BridgeError, HostName, Stopwatch, TimeRange, Timestamp};
+use bridge_core::{BackfillResult, BridgeError, Epoch, HostName, Stopwatch, TimeRange, Timestamp};
 use bridge_storage::SourceFilter;
 use tokio::sync::mpsc;
 
@@ -108,20 +108,22 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
     /// fail the backfill: they stand in the result, which then is no success.
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
     pub async fn backfill_historical_data(
         &self,
         options: BackfillOptions,
     ) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
         let range = TimeRange { start: options.start_date, end: options.end_date };
-        let known = if range.is_all() { self.known_files().await } else { Ok(KnownFiles::default()) };
+        let epoch = self.writable_epoch("backfill").await?;
+        let known = if range.is_all() { self.known_files(epoch).await } else { Ok(KnownFiles::default()) };
         let known = known.map_err(|error| stopped_after(0, error))?;
         let plan = move |found| match range.is_all() {
             true => ReadPlan::recorded(found, known, ReadMode::Whole, None),
             false => ReadPlan::unrecorded(found),
         };
         let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
-        let mut run = Run::new(self, options.progress, &reading.plan, watch);
+        let mut run = Run::new(Storing::new(self, epoch), options.progress, &reading.plan, watch);
         let result =
             run.read_and_store(reading).await.map_err(|error| stopped_after(run.storing.rows, error))?;
         run.finish(&result.history, &range)
@@ -136,7 +138,8 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
         let reading = self.reading(ReadPlan::unrecorded).await?;
-        let mut run = Run::new(self, options.progress, &reading.plan, watch);
+        let storing = Storing::new(self, Epoch::default());
+        let mut run = Run::new(storing, options.progress, &reading.plan, watch);
         let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
         let progress = Arc::clone(&run.analysis);
         let mut analysis = tokio::task::spawn_blocking(move || reading.run(&progress, None));
@@ -176,9 +179,9 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// What the store knows of this machine's files.
-    pub(crate) async fn known_files(&self) -> Result<KnownFiles, BridgeError> {
+    pub(crate) async fn known_files(&self, epoch: Epoch) -> Result<KnownFiles, BridgeError> {
         let records = self.inner.store.sources(&SourceFilter::on_host(self.host())).await?;
-        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone()))
+        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch))
     }
 
     /// The folders given, else the client's usual places.
@@ -216,7 +219,7 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
-        bridge: &'a EnhancedTokenDatabaseBridge,
+        storing: Storing<'a>,
         callback: Option<ProgressCallback>,
         plan: &ReadPlan,
         watch: Stopwatch,
@@ -231,7 +234,6 @@ impl<'a> Run<'a> {
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        let storing = Storing::new(bridge);
         Self { callback, analysis: Arc::default(), state, watch, storing }
     }
 

@@ -10,11 +10,12 @@ use bridge_core::{
 };
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
+use crate::checkpoint::not_direct;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
 impl EnhancedTokenDatabaseBridge {
     /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
-    /// longer than its deadline, as a live analysis of the sources gives it; and where that fails too, as it was
+    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and where that fails too, as it was
     /// answered last. Says who answered and how old the answer is.
     ///
     /// A cached answer is a last resort, so it may be older than what this program has stored since. All others
@@ -114,6 +115,9 @@ impl EnhancedTokenDatabaseBridge {
         let responses = ResponseFilter::of_sessions(wanted.clone());
         let summary = SummaryFilter::default().of_sessions(wanted).with_metadata(true);
         let store = &self.inner.store;
+        if let Some(refusal) = not_direct("read the stored analysis", &store.state().await?) {
+            return Err(refusal);
+        }
         let (responses, summaries) =
             tokio::try_join!(store.responses(&responses), store.summaries(&summary))?;
         if responses.is_empty() {

@@ -33,6 +33,7 @@
 mod backfill;
 mod batch;
 mod builder;
+mod checkpoint;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
@@ -59,9 +60,10 @@ pub use bridge_storage as storage;
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    IntegrityResult, TokenSummaryRecord,
+    IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use checkpoint::RollbackOptions;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,

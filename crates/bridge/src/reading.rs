@@ -95,7 +95,7 @@ impl ReadPlan {
         };
         let origin = self.gone.iter().find(|path| self.known.recorded(path).is_some_and(is_same));
         if let Some(known) = origin.and_then(|path| self.known.recorded(path)) {
-            self.moved.extend(known.emptied());
+            self.moved.extend(known.emptied(self.known.epoch()));
         }
     }
 
@@ -201,6 +201,7 @@ impl Reading {
         let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);
-        FileReading { mark: *mark, known, host, project_names, read_at: self.read_at }.records(file)
+        let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
+        FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file)
     }
 }

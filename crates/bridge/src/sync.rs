@@ -10,6 +10,7 @@ use bridge_storage::{Dimension, ResponseFilter};
 use crate::EnhancedTokenDatabaseBridge;
 use crate::backfill::Run;
 use crate::reading::{ReadMode, ReadPlan, ReadResult, Reading};
+use crate::storing::Storing;
 
 impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date with the transcripts of one session.
@@ -122,10 +123,11 @@ impl EnhancedTokenDatabaseBridge {
         let watch = Stopwatch::start();
         // One at a time: the next sees the cursors of this one and reads nothing twice.
         let _turn = self.inner.sync_turn.lock().await;
-        let known = self.known_files().await?;
+        let epoch = self.writable_epoch("synchronise").await?;
+        let known = self.known_files(epoch).await?;
         let mut reading = self.reading(move |found| ReadPlan::recorded(found, known, mode, since)).await?;
         limit_threads(&mut reading, parallel_limit);
-        let mut run = Run::new(self, None, &reading.plan, watch);
+        let mut run = Run::new(Storing::new(self, epoch), None, &reading.plan, watch);
         let read = run.read_and_store(reading).await?;
         let mut synchronised = Synchronised::new(read, run.storing.changes);
         for (session, why) in run.storing.rejected {

@@ -1,16 +1,23 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod change;
+mod checkpoint;
 mod dashboard;
 mod failure;
+mod label;
 mod options;
 mod pool;
 mod query;
 mod retention;
 mod roles;
+mod rollback;
 mod rows;
 mod schema;
+mod settle;
 mod source_rows;
+mod state;
 mod stored;
+mod survey;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
@@ -18,8 +25,10 @@ mod topology;
 mod transport;
 mod write;
 
+use std::sync::Mutex;
+
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
@@ -27,15 +36,14 @@ pub use retention::Retention;
 pub use roles::role_statements;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::retry::execute_with_retry;
+use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
 use crate::stored::{StoredResponse, StoredScope};
-use failure::{bridge_error, timed_out};
-use schema::MigrationError;
+use failure::{TableError, bridge_error, timed_out};
 use tables::Tables;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
@@ -43,6 +51,8 @@ use tables::Tables;
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
     options: ClickHouseOptions,
+    /// Where the store stood when it was asked last.
+    known_state: Mutex<Option<StoreState>>,
 }
 
 impl ClickHouseStore {
@@ -52,7 +62,7 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
+        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options, known_state: Mutex::default() })
     }
 
     /// The pool of connections.
@@ -71,7 +81,34 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        execute_with_retry(&self.options.retry, || async {
+        self.attempt(&self.options.retry, operation, work).await
+    }
+
+    /// The same for work that cannot simply be repeated.
+    async fn once<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let once = RetryPolicy { max_retries: 0, ..self.options.retry };
+        self.attempt(&once, operation, work).await
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        retry: &RetryPolicy,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        execute_with_retry(retry, || async {
             let connection = self.pool.acquire_connection().await?;
             let tables = Tables::new(connection.client(), &self.options);
             let limit = self.options.operation_timeout;
@@ -98,11 +135,11 @@ impl IntoBridgeError for clickhouse::error::Error {
     }
 }
 
-impl IntoBridgeError for MigrationError {
+impl IntoBridgeError for TableError {
     fn into_bridge_error(self, operation: &'static str, host: &str) -> BridgeError {
         match self {
             Self::Client(error) => bridge_error(operation, host, error),
-            Self::Schema(error) => error,
+            Self::Bridge(error) => error,
         }
     }
 }
@@ -111,7 +148,8 @@ impl IntoBridgeError for MigrationError {
 impl TokenStore for ClickHouseStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
         let options = &self.options;
-        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await
+        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await?;
+        self.read_state().await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {

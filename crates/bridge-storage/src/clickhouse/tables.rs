@@ -9,9 +9,11 @@ use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
 
 use super::options::ClickHouseOptions;
+use super::survey::BRANCHES;
 
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 4] = ["token_usage", "source_files", "enhanced_token_summaries", "bridge_migrations"];
+const NAMES: [&str; 5] =
+    ["token_usage", "source_files", "enhanced_token_summaries", "bridge_migrations", "bridge_resumes"];
 
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
@@ -46,7 +48,7 @@ impl TablePrefix {
                 _ if is_word_byte(first) => rest.bytes().take_while(|byte| is_word_byte(*byte)).count(),
                 _ => rest.chars().next().map_or(1, char::len_utf8),
             });
-            if NAMES.contains(&piece.strip_suffix(LOCAL).unwrap_or(piece)) {
+            if is_table(piece) {
                 named.push_str(&self.0);
             }
             named.push_str(piece);
@@ -60,6 +62,14 @@ impl fmt::Display for TablePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether the bridge has a table of this name: one of the schema, or one that branches off from it.
+fn is_table(word: &str) -> bool {
+    let branches_off = |name| {
+        word.strip_prefix(name).is_some_and(|rest| BRANCHES.iter().any(|branch| rest.starts_with(branch)))
+    };
+    NAMES.contains(&word.strip_suffix(LOCAL).unwrap_or(word)) || NAMES.into_iter().any(branches_off)
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -133,10 +143,9 @@ mod tests {
 
     #[test]
     fn every_table_of_the_schema_is_named() {
-        let created =
-            super::super::schema::statements().map(|statement| super::super::topology::created(statement).1);
-        for created in created {
-            assert!(NAMES.contains(&created), "{created} would get no prefix");
+        let named = super::super::schema::statements().map(super::super::topology::subject);
+        for (_, named) in named {
+            assert!(NAMES.contains(&named), "{named} would get no prefix");
         }
     }
 
@@ -152,6 +161,10 @@ mod tests {
         assert_eq!(
             prefix.sql("`token_usage_local`,source_files'"),
             "`etb_token_usage_local`,etb_source_files'"
+        );
+        assert_eq!(
+            prefix.sql("token_usage_checkpoint_a source_files_run_0 source_files_runs"),
+            "etb_token_usage_checkpoint_a etb_source_files_run_0 source_files_runs"
         );
         assert_eq!(TablePrefix::default().sql("token_usage"), "token_usage");
     }

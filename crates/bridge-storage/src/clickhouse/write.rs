@@ -22,6 +22,9 @@ struct Keys {
     packed: Option<String>,
 }
 
+const STORE: &str = "store responses";
+const STORE_SOURCES: &str = "store sources";
+
 /// So many keys are listed one by one, which is planned faster than a table of them.
 const LISTED_MAX: usize = 32;
 
@@ -57,6 +60,11 @@ impl ClickHouseStore {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        // Before anything is looked up: what is found must not be of an older epoch than what is written.
+        let epoch = self.admit(STORE, options.epoch).await?;
         for places in greatest_of_each_key(rows).chunks(self.options.insert_rows) {
             let mut stored = self.stored_rows(rows, places).await?;
             let same = if options.force { self.same_rows(rows, places).await? } else { HashMap::new() };
@@ -66,9 +74,11 @@ impl ClickHouseStore {
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 outcomes[*place] = outcome;
-                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id)));
+                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id, epoch)));
             }
-            self.insert_usage(&writes).await?;
+            if let Err(error) = self.insert_usage(&writes).await {
+                return Err(self.refused(STORE, epoch, error).await);
+            }
         }
         Ok(outcomes)
     }
@@ -77,7 +87,7 @@ impl ClickHouseStore {
         if writes.is_empty() {
             return Ok(());
         }
-        self.call("store responses", |tables| async move {
+        self.call(STORE, |tables| async move {
             let mut insert = tables.insert::<UsageRow<'_>>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
@@ -88,19 +98,21 @@ impl ClickHouseStore {
     }
 
     pub(super) async fn insert_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        if records.is_empty() {
-            return Ok(());
-        }
+        let Some(epoch) = records.iter().map(|record| record.epoch).min() else { return Ok(()) };
+        self.admit(STORE_SOURCES, Some(epoch)).await?;
         let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
         let rows = &rows;
-        self.call("store sources", |tables| async move {
+        let stored = self.call(STORE_SOURCES, |tables| async move {
             let mut insert = tables.insert::<SourceRow>("source_files").await?;
             for row in rows {
                 insert.write(row).await?;
             }
             insert.end().await
-        })
-        .await
+        });
+        match stored.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(STORE_SOURCES, epoch, error).await),
+        }
     }
 
     /// What is stored under these keys. Most keys are new, and that none is there is told by the column of the

@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod checkpoints;
 mod dashboard;
 mod reading;
 mod sequences;
@@ -27,6 +28,7 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use checkpoints::*;
 pub use dashboard::*;
 pub use reading::*;
 pub use sequences::*;
@@ -63,6 +65,15 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
+            a_rollback_brings_back_the_exact_state
+            a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed
+            what_began_before_a_rollback_is_refused_for_ever
+            what_a_rollback_took_is_stored_again
+            a_rollback_can_be_rolled_back
+            checkpoints_are_listed_and_dropped
+            a_name_that_cannot_be_used_changes_nothing
+            a_comparison_says_what_a_rollback_would_change
+            any_sequence_of_rollbacks_gives_what_the_model_gives
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -10,6 +10,8 @@ mod merges;
 mod placing;
 mod promises;
 mod roles;
+mod rollback;
+mod rollback_killed;
 mod schema;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};

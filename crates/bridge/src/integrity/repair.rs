@@ -76,6 +76,7 @@ impl EnhancedTokenDatabaseBridge {
         comparison: &mut Comparison,
         result: &mut IntegrityResult,
     ) -> Result<(), BridgeError> {
+        let epoch = self.writable_epoch("repair").await?;
         let report = result.repair.get_or_insert_default();
         let mut work = Work::default();
         for finding in &mut comparison.findings {
@@ -93,7 +94,8 @@ impl EnhancedTokenDatabaseBridge {
             self.remove(&work.remove).await?;
         }
         let without_sources = |rows| Found { rows, sources: Vec::new() };
-        for (mut storing, rows) in [(Storing::new(self), work.join), (Storing::forced(self), work.force)] {
+        let writers = [(Storing::new(self, epoch), work.join), (Storing::forced(self, epoch), work.force)];
+        for (mut storing, rows) in writers {
             storing.store(without_sources(rows)).await?;
             result.errors.extend(storing.rejections());
         }

@@ -8,6 +8,7 @@
 mod fallback;
 mod hosts;
 mod keeping;
+mod rollback;
 mod sources_gone;
 mod table;
 mod tampering;

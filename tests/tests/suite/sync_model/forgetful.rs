@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey, ResponseUsage,
+    ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+};
 use bridge_storage::{
-    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
-    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, InMemoryStore,
+    ResponseFilter, SourceFilter, SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -26,6 +29,44 @@ pub(crate) struct Forgetful {
 impl Forgetful {
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for Forgetful {
+    async fn state(&self) -> Result<StoreState, BridgeError> {
+        self.store.state().await
+    }
+
+    async fn create_checkpoint(
+        &self,
+        name: &CheckpointName,
+        now: Timestamp,
+    ) -> Result<Checkpoint, BridgeError> {
+        self.store.create_checkpoint(name, now).await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+        self.store.checkpoints().await
+    }
+
+    async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+        self.store.drop_checkpoint(name).await
+    }
+
+    async fn compare_with_checkpoint(
+        &self,
+        name: &CheckpointName,
+    ) -> Result<CheckpointComparison, BridgeError> {
+        self.store.compare_with_checkpoint(name).await
+    }
+
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
+        self.store.roll_back(name, now).await
+    }
+
+    async fn resume(&self) -> Result<StoreState, BridgeError> {
+        self.store.resume().await
     }
 }
 
