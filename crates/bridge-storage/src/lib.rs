@@ -3,29 +3,37 @@
 //! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 
+mod audit;
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod correlation;
 mod dashboard;
+mod figures;
 mod memory;
+#[cfg(feature = "mock")]
+mod mock;
 mod retry;
 mod source;
 mod store;
 mod stored;
 
+pub use audit::AuditStore;
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
     PooledConnection, Retention, role_statements,
 };
+pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
+pub use figures::StoreFigures;
 pub use memory::InMemoryStore;
+#[cfg(feature = "mock")]
+pub use mock::MockTokenStore;
 pub use retry::RetryPolicy;
 pub use source::{SourceCursor, SourceFilter, SourceRecord};
-#[cfg(feature = "mock")]
-pub use store::MockTokenStore;
 pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

@@ -1,5 +1,6 @@
 //! A store in memory: the reference model.
 
+mod audit;
 mod dashboard;
 
 use std::borrow::Cow;
@@ -11,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
-    SummaryMetadata, TokenCounts, TokenSummaryRecord,
+    AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
+    ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -30,6 +31,7 @@ use crate::stored::{StoredResponse, StoredScope};
 #[derive(Debug, Default)]
 pub struct InMemoryStore {
     tables: Mutex<Tables>,
+    audit: Mutex<BTreeMap<(Timestamp, AuditId), AuditRecord>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,10 @@ struct Versioned {
 impl InMemoryStore {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audit(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, AuditId), AuditRecord>> {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,9 @@ use bridge_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
 
@@ -20,14 +22,18 @@ use crate::stored::{StoredResponse, StoredScope};
 ///
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
-#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
-pub trait TokenStore: Send + Sync + fmt::Debug {
+pub trait TokenStore: AuditStore + Send + Sync + fmt::Debug {
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), BridgeError>;
+
+    /// What the store knows of itself now. A store that knows nothing says so.
+    fn figures(&self) -> StoreFigures {
+        StoreFigures::default()
+    }
 
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.

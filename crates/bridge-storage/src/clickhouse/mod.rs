@@ -1,5 +1,6 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod audit;
 mod dashboard;
 mod failure;
 mod options;
@@ -18,8 +19,12 @@ mod topology;
 mod transport;
 mod write;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+
+use tracing::Instrument;
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
@@ -27,6 +32,7 @@ pub use retention::Retention;
 pub use roles::role_statements;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -43,6 +49,8 @@ use tables::Tables;
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
     options: ClickHouseOptions,
+    /// Attempts after the first.
+    retries: AtomicU64,
 }
 
 impl ClickHouseStore {
@@ -52,7 +60,7 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
+        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options, retries: AtomicU64::new(0) })
     }
 
     /// The pool of connections.
@@ -71,7 +79,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        execute_with_retry(&self.options.retry, || async {
+        let work = execute_with_retry(&self.options.retry, &self.retries, || async {
             let connection = self.pool.acquire_connection().await?;
             let tables = Tables::new(connection.client(), &self.options);
             let limit = self.options.operation_timeout;
@@ -82,8 +90,8 @@ impl ClickHouseStore {
             };
             connection.mark_failed();
             Err(error)
-        })
-        .await
+        });
+        work.instrument(tracing::debug_span!("database", operation)).await
     }
 }
 
@@ -119,6 +127,10 @@ impl TokenStore for ClickHouseStore {
             tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
         })
         .await
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures { retries: self.retries.load(Ordering::Relaxed), ..self.pool.figures() }
     }
 
     async fn upsert(
@@ -168,5 +180,32 @@ impl TokenStore for ClickHouseStore {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.remove_rows(versions).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::CorrelationId;
+    use bridge_testkit::engine::TestDatabase;
+
+    use super::*;
+    use crate::with_correlation_id;
+
+    /// What the database logs with a query: the setting as the server took it.
+    async fn log_comment(store: &ClickHouseStore) -> String {
+        let query = "SELECT getSetting('log_comment')";
+        store
+            .call("test", |tables| async move { tables.server().query(query).fetch_one().await })
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_database_knows_which_operation_a_query_belongs_to() {
+        let options = ClickHouseOptions::from_url(&TestDatabase::of_this_test().writer_url()).unwrap();
+        let store = ClickHouseStore::new(options).unwrap();
+        let id = CorrelationId(0xabc);
+        assert_eq!(with_correlation_id(id, log_comment(&store)).await, id.to_string());
+        assert_eq!(log_comment(&store).await, "", "the connection forgets the operation");
     }
 }

@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod audit;
 mod dashboard;
 mod reading;
 mod sequences;
@@ -27,6 +28,7 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use audit::*;
 pub use dashboard::*;
 pub use reading::*;
 pub use sequences::*;
@@ -63,6 +65,9 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
+            audit_records_come_back_newest_first
+            an_audit_record_that_is_written_again_stays_one
+            audit_filters_admit_what_they_name
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

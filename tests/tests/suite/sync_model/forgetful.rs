@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    AuditFilter, AuditRecord, BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord,
+};
 use bridge_storage::{
-    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
-    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    AuditStore, BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter,
+    SourceFilter, SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -26,6 +28,17 @@ pub(crate) struct Forgetful {
 impl Forgetful {
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl AuditStore for Forgetful {
+    async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError> {
+        self.store.put_audit(records).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
+        self.store.audit(filter).await
     }
 }
 
