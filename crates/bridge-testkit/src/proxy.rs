@@ -1,8 +1,8 @@
 //! A network that fails on command: a TCP proxy between a client and its server.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +30,7 @@ pub struct FaultProxy {
     host: String,
     fault: watch::Sender<Fault>,
     cuts: Arc<AtomicU64>,
+    requests: Arc<Mutex<Vec<String>>>,
     accepting: AbortHandle,
 }
 
@@ -43,8 +44,10 @@ impl FaultProxy {
         let host = listener.local_addr()?.to_string();
         let (fault, faults) = watch::channel(Fault::None);
         let cuts = Arc::new(AtomicU64::new(0));
-        let accepting = tokio::spawn(accept(listener, upstream.to_owned(), faults, Arc::clone(&cuts)));
-        Ok(Self { host, fault, cuts, accepting: accepting.abort_handle() })
+        let requests = Arc::default();
+        let line = Line { upstream: upstream.to_owned(), faults, requests: Arc::clone(&requests) };
+        let accepting = tokio::spawn(accept(listener, line, Arc::clone(&cuts)));
+        Ok(Self { host, fault, cuts, requests, accepting: accepting.abort_handle() })
     }
 
     /// `HOST:PORT` of the proxy.
@@ -55,6 +58,11 @@ impl FaultProxy {
     /// From now on the network does this, on connections that stand too.
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// The first lines of the HTTP requests that came so far, with the queries' settings.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections were cut or closed by a fault so far.
@@ -69,18 +77,32 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What a connection needs to know.
+#[derive(Clone)]
+struct Line {
     upstream: String,
     faults: watch::Receiver<Fault>,
-    cuts: Arc<AtomicU64>,
-) {
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Line {
+    /// Notes a request where one begins: a client waits for an answer before it sends the next.
+    fn note(&self, content: &[u8]) {
+        if content.starts_with(b"POST ") || content.starts_with(b"GET ") {
+            let first = content.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let first = String::from_utf8_lossy(first).into_owned();
+            self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(first);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, line: Line, cuts: Arc<AtomicU64>) {
     // Connections end with the proxy: the set aborts them when it is dropped.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let (upstream, faults, cuts) = (upstream.clone(), faults.clone(), Arc::clone(&cuts));
+        let (line, cuts) = (line.clone(), Arc::clone(&cuts));
         connections.spawn(async move {
-            if matches!(pass(client, &upstream, faults).await, Ok(End::Cut)) {
+            if matches!(pass(client, line).await, Ok(End::Cut)) {
                 cuts.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -93,11 +115,12 @@ enum End {
     Cut,
 }
 
-async fn pass(mut client: TcpStream, upstream: &str, mut faults: watch::Receiver<Fault>) -> io::Result<End> {
+async fn pass(mut client: TcpStream, line: Line) -> io::Result<End> {
+    let mut faults = line.faults.clone();
     if *faults.borrow() == Fault::Closed {
         return Ok(End::Cut);
     }
-    let mut server = TcpStream::connect(upstream).await?;
+    let mut server = TcpStream::connect(&line.upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut request, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
@@ -116,6 +139,7 @@ async fn pass(mut client: TcpStream, upstream: &str, mut faults: watch::Receiver
                 if length == 0 {
                     return Ok(End::ByItself);
                 }
+                line.note(&request[..length]);
                 if let Fault::CutRequestAfter(limit) = fault {
                     length = length.min(usize::try_from(limit.saturating_sub(requested)).unwrap_or(length));
                 }

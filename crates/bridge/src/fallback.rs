@@ -10,6 +10,7 @@ use bridge_core::{
 };
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
+use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
 impl EnhancedTokenDatabaseBridge {
@@ -54,6 +55,10 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         session: &SessionId,
     ) -> Result<AnalysisWithSource, BridgeError> {
+        self.run(Operation::GetAnalysisWithFallback, Some(session), self.first_answer(session)).await
+    }
+
+    async fn first_answer(&self, session: &SessionId) -> Result<AnalysisWithSource, BridgeError> {
         let failure = match self.answer_in_time(session).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => None,
@@ -132,7 +137,7 @@ impl EnhancedTokenDatabaseBridge {
     async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let watch = Stopwatch::start();
         let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
-        let history = self.analyze_historical_data(BackfillOptions::default()).await?;
+        let history = self.analyze(BackfillOptions::default()).await?;
         let unread = history.errors().iter().map(ToString::to_string).collect();
         let facts = RunFacts {
             timestamp,
