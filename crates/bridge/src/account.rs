@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bridge_analysis::History;
 use bridge_core::{
     AnalysisFigures, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
-    BridgeResult, IntegrityResult, SessionId, SyncResult, SyncStatus, TimeRange, TokenSummaryRecord,
+    BridgeResult, IntegrityResult, SessionId, SyncResult, SyncStatus, TokenSummaryRecord,
 };
 
 use crate::DashboardTokenMetrics;
@@ -92,11 +92,15 @@ impl Accounted for BackfillResult {
 
 impl Accounted for History {
     fn account(&self) -> Account {
-        // Counters that cannot be summed are told by whoever asks for them.
-        let figures = self.figures(&TimeRange::ALL).unwrap_or_default();
-        let mut account = Account::of(figures.counts.total(), [("sessions", figures.sessions)]);
-        account.add_history(&figures);
-        account.missing(self.errors().len(), "files could not be read")
+        let receipt = self.receipt();
+        let figures = [
+            ("bad_lines", receipt.damage.bad_lines),
+            ("snapshots", receipt.all_snapshots().count),
+            ("snapshot_tokens", receipt.all_snapshots().tokens),
+            ("counted_responses", receipt.total.count),
+            ("counted_tokens", receipt.total.tokens),
+        ];
+        Account::of(receipt.total.tokens, figures).missing(self.errors().len(), "files could not be read")
     }
 }
 
