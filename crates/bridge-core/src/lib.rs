@@ -32,6 +32,7 @@
 
 mod analysis;
 mod answer;
+mod audit;
 mod calendar;
 mod category;
 mod checkpoint;
@@ -59,6 +60,7 @@ mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use answer::{AnalysisSource, AnalysisWithSource};
+pub use audit::{AuditFilter, AuditId, AuditOutcome, AuditRecord};
 pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
 pub use checkpoint::{
@@ -72,8 +74,8 @@ pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use figures::AnalysisFigures;
 pub use id::{
-    AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
-    TEXT_BYTES_MAX,
+    AgentId, AnalysisId, HostName, InvalidText, ModelName, OperationName, ProjectName, ServiceTier,
+    SessionId, TEXT_BYTES_MAX,
 };
 pub use integrity::{
     DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,

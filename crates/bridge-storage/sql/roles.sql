@@ -15,6 +15,7 @@
 CREATE ROLE IF NOT EXISTS bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.token_usage TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.source_files TO bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.bridge_audit TO bridge_writer;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_writer;

@@ -3,11 +3,14 @@
 //! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 
+mod audit;
 mod checkpoint;
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod correlation;
 mod dashboard;
+mod figures;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
@@ -16,15 +19,18 @@ mod source;
 mod store;
 mod stored;
 
+pub use audit::AuditStore;
 pub use checkpoint::CheckpointStore;
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
     PooledConnection, Retention, role_statements,
 };
+pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
+pub use figures::StoreFigures;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;

@@ -1,5 +1,6 @@
 //! A store in memory: the reference model.
 
+mod audit;
 mod checkpoint;
 mod dashboard;
 
@@ -12,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
-    SummaryMetadata, TokenCounts, TokenSummaryRecord,
+    AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
+    ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,6 +34,7 @@ use crate::stored::{StoredResponse, StoredScope};
 #[derive(Debug, Default)]
 pub struct InMemoryStore {
     content: Mutex<Content>,
+    audit: Mutex<BTreeMap<(Timestamp, AuditId), AuditRecord>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +59,10 @@ struct Versioned {
 impl InMemoryStore {
     fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audit(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, AuditId), AuditRecord>> {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey, ResponseUsage,
-    ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey,
+    ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 
+use crate::audit::AuditStore;
 use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
@@ -42,6 +43,13 @@ mockall::mock! {
         async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
         async fn resume(&self) -> Result<StoreState, BridgeError>;
+    }
+
+    #[async_trait]
+    impl AuditStore for TokenStore {
+        async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
+
+        async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
     }
 
     #[async_trait]

@@ -1,5 +1,6 @@
 //! Trying again: the one place where it is done.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -34,9 +35,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Runs the operation until it succeeds, fails for good, or the policy is used up.
+/// Runs the operation until it succeeds, fails for good, or the policy is used up. Counts the attempts after the first.
 pub(crate) async fn execute_with_retry<T, F>(
     policy: &RetryPolicy,
+    retries: &AtomicU64,
     mut operation: impl FnMut() -> F,
 ) -> Result<T, BridgeError>
 where
@@ -62,6 +64,7 @@ where
         };
         tracing::debug!(%error, attempts, "trying again");
         tokio::time::sleep(delay).await;
+        retries.fetch_add(1, Ordering::Relaxed);
         attempts += 1;
     }
 }
@@ -73,8 +76,8 @@ mod tests {
 
     async fn attempts(kind: StorageKind, fails: u32) -> (u32, bool) {
         let policy = RetryPolicy { min_delay: Duration::from_millis(1), ..RetryPolicy::default() };
-        let mut calls = 0;
-        let result = execute_with_retry(&policy, || {
+        let (mut calls, retries) = (0, AtomicU64::new(0));
+        let result = execute_with_retry(&policy, &retries, || {
             calls += 1;
             let fail = calls <= fails;
             async move {
@@ -88,6 +91,7 @@ mod tests {
             }
         })
         .await;
+        assert_eq!(retries.into_inner(), u64::from(calls) - 1);
         (calls, result.is_ok())
     }
 

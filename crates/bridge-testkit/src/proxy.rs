@@ -1,8 +1,8 @@
 //! A network that fails on command: a TCP proxy between a client and its server.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +35,7 @@ pub struct FaultProxy {
     fault: watch::Sender<Fault>,
     cuts: Arc<AtomicU64>,
     requests: Arc<AtomicU64>,
+    noted: Arc<Mutex<Vec<String>>>,
     accepting: AbortHandle,
 }
 
@@ -49,9 +50,15 @@ impl FaultProxy {
         let (fault, faults) = watch::channel(Fault::None);
         let cuts = Arc::new(AtomicU64::new(0));
         let requests = Arc::new(AtomicU64::new(0));
-        let network = Network { upstream: upstream.to_owned(), faults, requests: Arc::clone(&requests) };
+        let noted = Arc::default();
+        let network = Network {
+            upstream: upstream.to_owned(),
+            faults,
+            requests: Arc::clone(&requests),
+            noted: Arc::clone(&noted),
+        };
         let accepting = tokio::spawn(accept(listener, network, Arc::clone(&cuts)));
-        Ok(Self { host, fault, cuts, requests, accepting: accepting.abort_handle() })
+        Ok(Self { host, fault, cuts, requests, noted, accepting: accepting.abort_handle() })
     }
 
     /// `HOST:PORT` of the proxy.
@@ -63,6 +70,11 @@ impl FaultProxy {
     pub fn set(&self, fault: Fault) {
         self.requests.store(0, Ordering::Relaxed);
         self.fault.send_replace(fault);
+    }
+
+    /// The first lines of the HTTP requests that came so far, with the queries' settings.
+    pub fn requests(&self) -> Vec<String> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections were cut or closed by a fault so far.
@@ -84,6 +96,19 @@ struct Network {
     faults: watch::Receiver<Fault>,
     /// Since the fault was set.
     requests: Arc<AtomicU64>,
+    /// The first line of each.
+    noted: Arc<Mutex<Vec<String>>>,
+}
+
+impl Network {
+    /// Notes a request where one begins: a client waits for an answer before it sends the next.
+    fn note(&self, content: &[u8]) {
+        if content.starts_with(b"POST ") || content.starts_with(b"GET ") {
+            let first = content.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let first = String::from_utf8_lossy(first).into_owned();
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(first);
+        }
+    }
 }
 
 async fn accept(listener: TcpListener, network: Network, cuts: Arc<AtomicU64>) {
@@ -106,11 +131,11 @@ enum End {
 }
 
 async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
-    let Network { upstream, mut faults, requests } = network;
+    let mut faults = network.faults.clone();
     if *faults.borrow() == Fault::Closed {
         return Ok(End::Cut);
     }
-    let mut server = TcpStream::connect(&upstream).await?;
+    let mut server = TcpStream::connect(&network.upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut request, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
@@ -131,10 +156,11 @@ async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
                 if length == 0 {
                     return Ok(End::ByItself);
                 }
-                let turn = *turn.get_or_insert_with(|| requests.fetch_add(1, Ordering::Relaxed));
+                let turn = *turn.get_or_insert_with(|| network.requests.fetch_add(1, Ordering::Relaxed));
                 if matches!(fault, Fault::CutAfterRequests(limit) | Fault::CutLastAnswerOf(limit) if turn >= limit) {
                     return Ok(End::Cut);
                 }
+                network.note(&request[..length]);
                 if let Fault::CutRequestAfter(limit) = fault {
                     length = length.min(usize::try_from(limit.saturating_sub(requested)).unwrap_or(length));
                 }

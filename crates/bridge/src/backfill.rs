@@ -9,9 +9,12 @@ use std::time::Duration;
 use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
 use bridge_core::{BackfillResult, BridgeError, Epoch, HostName, Stopwatch, TimeRange, Timestamp};
 use bridge_storage::SourceFilter;
+use metrics::Gauge;
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
 use crate::sources::KnownFiles;
 use crate::storing::Storing;
@@ -113,6 +116,10 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         options: BackfillOptions,
     ) -> Result<BackfillResult, BridgeError> {
+        self.run(Operation::BackfillHistoricalData, None, self.backfill(options)).await
+    }
+
+    async fn backfill(&self, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
         let range = TimeRange { start: options.start_date, end: options.end_date };
         let epoch = self.writable_epoch("backfill").await?;
@@ -124,6 +131,7 @@ impl EnhancedTokenDatabaseBridge {
         };
         let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
         let mut run = Run::new(Storing::new(self, epoch), options.progress, &reading.plan, watch);
+        run.gauge = self.inner.metrics.backfill_progress_gauge.clone();
         let result =
             run.read_and_store(reading).await.map_err(|error| stopped_after(run.storing.rows, error))?;
         run.finish(&result.history, &range)
@@ -136,19 +144,27 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
     /// [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
+        self.run(Operation::AnalyzeHistoricalData, None, self.analyze(options)).await
+    }
+
+    pub(crate) async fn analyze(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
         let reading = self.reading(ReadPlan::unrecorded).await?;
         let storing = Storing::new(self, Epoch::default());
         let mut run = Run::new(storing, options.progress, &reading.plan, watch);
         let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
         let progress = Arc::clone(&run.analysis);
-        let mut analysis = tokio::task::spawn_blocking(move || reading.run(&progress, None));
+        let span = Span::current();
+        let mut analysis =
+            tokio::task::spawn_blocking(move || span.in_scope(|| reading.run(&progress, None)));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
                 result = &mut analysis => {
                     run.report(BackfillPhase::Done);
-                    return Ok(result.map_err(stopped)?.history);
+                    let read = result.map_err(stopped)?;
+                    self.count_read(&read);
+                    return Ok(read.history);
                 }
                 _ = ticks.tick() => run.report(BackfillPhase::Reading),
             }
@@ -170,6 +186,11 @@ impl EnhancedTokenDatabaseBridge {
             host: self.host(),
             read_at: self.inner.clock.now(),
         })
+    }
+
+    fn count_read(&self, read: &ReadResult) {
+        let bytes = read.sources.bytes;
+        self.inner.metrics.read(bytes, read.sources.lines, &read.sources.damage);
     }
 
     /// The machine that the sources lie on.
@@ -210,6 +231,8 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
 
 /// A backfill or a synchronisation: both halves, and how far they are.
 pub(crate) struct Run<'a> {
+    /// Shows how far it is; nobody looks at it where it is no backfill.
+    gauge: Gauge,
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
     state: BackfillProgress,
@@ -234,7 +257,7 @@ impl<'a> Run<'a> {
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        Self { callback, analysis: Arc::default(), state, watch, storing }
+        Self { gauge: Gauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
     }
 
     /// Stores what is found while the rest is read. Dropped, it stops the reading.
@@ -242,7 +265,9 @@ impl<'a> Run<'a> {
         let _cancel = CancelOnDrop(Arc::clone(&self.analysis));
         let (sender, mut found) = mpsc::channel(1);
         let progress = Arc::clone(&self.analysis);
-        let reading = tokio::task::spawn_blocking(move || reading.run(&progress, Some(&sender)));
+        let span = Span::current();
+        let reading =
+            tokio::task::spawn_blocking(move || span.in_scope(|| reading.run(&progress, Some(&sender))));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
@@ -253,7 +278,9 @@ impl<'a> Run<'a> {
                 _ = ticks.tick() => self.report(BackfillPhase::Reading),
             }
         }
-        reading.await.map_err(stopped)
+        let read = reading.await.map_err(stopped)?;
+        self.storing.bridge.count_read(&read);
+        Ok(read)
     }
 
     async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
@@ -265,10 +292,14 @@ impl<'a> Run<'a> {
     }
 
     fn report(&mut self, phase: BackfillPhase) {
-        let Some(callback) = &self.callback else { return };
         self.state.phase = phase;
-        self.state.files = self.analysis.files();
         self.state.bytes = self.analysis.bytes();
+        self.gauge.set(match phase {
+            BackfillPhase::Done => 1.0,
+            _ => self.state.bytes as f64 / self.state.bytes_total.max(1) as f64,
+        });
+        let Some(callback) = &self.callback else { return };
+        self.state.files = self.analysis.files();
         self.state.tokens = self.analysis.tokens();
         self.state.elapsed = self.watch.elapsed();
         callback(&self.state);
@@ -304,14 +335,6 @@ impl<'a> Run<'a> {
             }
         }
         result.total_sessions = sessions.len() as u64;
-        tracing::info!(
-            operation = "backfill_historical_data",
-            files = result.total_files_processed,
-            tokens = result.total_tokens_stored,
-            new_responses = result.new_responses,
-            processing_time = result.processing_duration.as_secs_f64(),
-            "backfill completed"
-        );
         Ok(result)
     }
 }

@@ -11,6 +11,7 @@ use bridge_core::{
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
 use crate::checkpoint::not_direct;
+use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
 impl EnhancedTokenDatabaseBridge {
@@ -55,6 +56,10 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         session: &SessionId,
     ) -> Result<AnalysisWithSource, BridgeError> {
+        self.run(Operation::GetAnalysisWithFallback, Some(session), self.first_answer(session)).await
+    }
+
+    async fn first_answer(&self, session: &SessionId) -> Result<AnalysisWithSource, BridgeError> {
         let failure = match self.answer_in_time(session).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => None,
@@ -136,7 +141,7 @@ impl EnhancedTokenDatabaseBridge {
     async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let watch = Stopwatch::start();
         let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
-        let history = self.analyze_historical_data(BackfillOptions::default()).await?;
+        let history = self.analyze(BackfillOptions::default()).await?;
         let unread = history.errors().iter().map(ToString::to_string).collect();
         let facts = RunFacts {
             timestamp,

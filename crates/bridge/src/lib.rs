@@ -30,6 +30,8 @@
 //! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
 //! with the feature `embedded`, `embedded`.
 
+mod account;
+mod audit;
 mod backfill;
 mod batch;
 mod builder;
@@ -40,11 +42,16 @@ mod dashboard;
 mod fallback;
 mod integrity;
 mod keeping;
+mod log;
 mod lookup;
 mod memory;
+mod metrics;
 mod monitor;
+mod operation;
 mod processor;
 mod reading;
+mod record;
+mod running;
 mod sources;
 mod store;
 mod storing;
@@ -57,6 +64,7 @@ pub use bridge_core as core;
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
+pub use audit::{AuditFigures, AuditOptions, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
@@ -71,6 +79,8 @@ pub use dashboard::{
 pub use integrity::{IntegrityOptions, Repair};
 pub use keeping::SyncTask;
 pub use memory::peak_memory_mib;
+pub use metrics::{METRICS, Metric, MetricKind, MetricsRecorder};
 pub use monitor::{Monitor, MonitoringOptions, Observation};
+pub use operation::Operation;
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

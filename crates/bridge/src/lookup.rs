@@ -7,6 +7,7 @@ use bridge_core::{BridgeError, SessionId, TimeRange, TokenSummaryRecord};
 use bridge_storage::SummaryFilter;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 
 impl EnhancedTokenDatabaseBridge {
     /// The stored summaries of the sessions that were active in the last `days` days (7 by the
@@ -38,6 +39,18 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn get_stored_token_summaries(
+        &self,
+        sessions: Option<Vec<SessionId>>,
+        days: u32,
+        include_metadata: bool,
+    ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
+        self.run(Operation::GetStoredTokenSummaries, None, async {
+            self.summaries(sessions, days, include_metadata).await
+        })
+        .await
+    }
+
+    async fn summaries(
         &self,
         sessions: Option<Vec<SessionId>>,
         days: u32,

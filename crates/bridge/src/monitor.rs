@@ -89,6 +89,7 @@ async fn tell_figures(
 ) {
     loop {
         ticks.tick().await;
+        bridge.export_metrics();
         observer(Observation::Metrics(bridge.cache_figures()));
     }
 }

@@ -10,6 +10,7 @@ use bridge_storage::SourceRecord;
 use tokio::sync::Mutex;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 use crate::reading::Found;
 use crate::sources::{FileReading, KnownFile};
 use crate::storing::Storing;
@@ -135,6 +136,10 @@ impl JsonlProcessorBridge {
         &self,
         batch: BatchProcessingResult,
     ) -> Result<BridgeResult, BridgeError> {
+        self.bridge.run(Operation::OnContentBatchProcessed, None, self.take(batch)).await
+    }
+
+    async fn take(&self, batch: BatchProcessingResult) -> Result<BridgeResult, BridgeError> {
         let watch = Stopwatch::start();
         let mut files = self.files.lock().await;
         let epoch = self.bridge.writable_epoch("store a batch").await?;
@@ -185,6 +190,7 @@ impl JsonlProcessorBridge {
         let content: Vec<u8> = state.tail.drain(..whole).collect();
         if !content.is_empty() {
             let analysis = self.analyze(&state, batch, &content, &mut history)?;
+            self.bridge.inner.metrics.read(analysis.bytes, analysis.lines, &analysis.damage);
             state.records = self.records(&state, batch, &analysis);
             state.position = analysis.end;
         }

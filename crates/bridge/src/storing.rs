@@ -14,7 +14,7 @@ use crate::reading::Found;
 /// Stores what was found, and books what it changed.
 #[derive(Debug)]
 pub(crate) struct Storing<'a> {
-    bridge: &'a EnhancedTokenDatabaseBridge,
+    pub(crate) bridge: &'a EnhancedTokenDatabaseBridge,
     upsert: UpsertOptions,
     /// Rows sent to the store.
     pub(crate) rows: u64,

@@ -1,5 +1,6 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod audit;
 mod change;
 mod checkpoint;
 mod dashboard;
@@ -26,9 +27,12 @@ mod transport;
 mod write;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord};
+
+use tracing::Instrument;
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
@@ -36,6 +40,7 @@ pub use retention::Retention;
 pub use roles::role_statements;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -53,6 +58,8 @@ pub struct ClickHouseStore {
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
     known_state: Mutex<Option<StoreState>>,
+    /// Attempts after the first.
+    retries: AtomicU64,
 }
 
 impl ClickHouseStore {
@@ -62,7 +69,8 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options, known_state: Mutex::default() })
+        let pool = BridgeConnectionPool::new(&options)?;
+        Ok(Self { pool, options, known_state: Mutex::default(), retries: AtomicU64::new(0) })
     }
 
     /// The pool of connections.
@@ -108,7 +116,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        execute_with_retry(retry, || async {
+        let work = execute_with_retry(retry, &self.retries, || async {
             let connection = self.pool.acquire_connection().await?;
             let tables = Tables::new(connection.client(), &self.options);
             let limit = self.options.operation_timeout;
@@ -119,8 +127,8 @@ impl ClickHouseStore {
             };
             connection.mark_failed();
             Err(error)
-        })
-        .await
+        });
+        work.instrument(tracing::debug_span!("database", operation)).await
     }
 }
 
@@ -157,6 +165,10 @@ impl TokenStore for ClickHouseStore {
             tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
         })
         .await
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures { retries: self.retries.load(Ordering::Relaxed), ..self.pool.figures() }
     }
 
     async fn upsert(
@@ -206,5 +218,32 @@ impl TokenStore for ClickHouseStore {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.remove_rows(versions).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::CorrelationId;
+    use bridge_testkit::engine::TestDatabase;
+
+    use super::*;
+    use crate::with_correlation_id;
+
+    /// What the database logs with a query: the setting as the server took it.
+    async fn log_comment(store: &ClickHouseStore) -> String {
+        let query = "SELECT getSetting('log_comment')";
+        store
+            .call("test", |tables| async move { tables.server().query(query).fetch_one().await })
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_database_knows_which_operation_a_query_belongs_to() {
+        let options = ClickHouseOptions::from_url(&TestDatabase::of_this_test().writer_url()).unwrap();
+        let store = ClickHouseStore::new(options).unwrap();
+        let id = CorrelationId(0xabc);
+        assert_eq!(with_correlation_id(id, log_comment(&store)).await, id.to_string());
+        assert_eq!(log_comment(&store).await, "", "the connection forgets the operation");
     }
 }

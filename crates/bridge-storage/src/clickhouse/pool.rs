@@ -10,6 +10,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use super::failure::{bridge_error, timed_out};
 use super::options::ClickHouseOptions;
 use super::transport::Transport;
+use crate::figures::StoreFigures;
 
 /// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
 /// handed out again.
@@ -59,6 +60,18 @@ impl BridgeConnectionPool {
                 source: None,
             },
         })
+    }
+
+    /// How the pool is used now.
+    pub(crate) fn figures(&self) -> StoreFigures {
+        let status = self.pool.status();
+        let idle = status.available as u64;
+        StoreFigures {
+            connections_in_use: (status.size as u64).saturating_sub(idle),
+            connections_idle: idle,
+            calls_waiting: status.waiting as u64,
+            ..StoreFigures::default()
+        }
     }
 
     /// Gives a connection back. Dropping it does the same.

@@ -11,9 +11,17 @@ use ::clickhouse::{Client, Row};
 use super::options::ClickHouseOptions;
 use super::survey::BRANCHES;
 
+use crate::correlation::current_correlation_id;
+
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 5] =
-    ["token_usage", "source_files", "enhanced_token_summaries", "bridge_migrations", "bridge_resumes"];
+const NAMES: [&str; 6] = [
+    "token_usage",
+    "source_files",
+    "enhanced_token_summaries",
+    "bridge_migrations",
+    "bridge_resumes",
+    "bridge_audit",
+];
 
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
@@ -99,10 +107,16 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
+    /// shows its id.
     pub(crate) fn new(client: &Client, options: &ClickHouseOptions) -> Self {
+        let server = match current_correlation_id() {
+            Some(id) => client.clone().with_setting("log_comment", id.to_string()),
+            None => client.clone(),
+        };
         Self {
-            server: client.clone(),
-            database: client.clone().with_database(&options.database),
+            database: server.clone().with_database(&options.database),
+            server,
             prefix: options.table_prefix.clone(),
         }
     }

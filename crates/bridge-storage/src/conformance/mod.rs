@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod audit;
 mod checkpoints;
 mod dashboard;
 mod reading;
@@ -28,6 +29,7 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use audit::*;
 pub use checkpoints::*;
 pub use dashboard::*;
 pub use reading::*;
@@ -74,6 +76,9 @@ macro_rules! conformance_tests {
             a_name_that_cannot_be_used_changes_nothing
             a_comparison_says_what_a_rollback_would_change
             any_sequence_of_rollbacks_gives_what_the_model_gives
+            audit_records_come_back_newest_first
+            an_audit_record_that_is_written_again_stays_one
+            audit_filters_admit_what_they_name
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -8,6 +8,7 @@ use bridge_core::{
 use super::comparison::{Comparison, Finding};
 use super::live::LiveResponses;
 use crate::EnhancedTokenDatabaseBridge;
+use crate::metrics::StoreCall;
 use crate::reading::Found;
 use crate::storing::Storing;
 
@@ -104,7 +105,7 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.inner.cache.invalidate();
-        let result = self.inner.store.remove(versions).await;
+        let result = self.measured(StoreCall::Remove, self.inner.store.remove(versions)).await;
         self.inner.cache.invalidate();
         result
     }

@@ -156,6 +156,7 @@ async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     store.expect_state().returning(|| Ok(StoreState::first()));
     store.expect_sources().returning(|_| Ok(Vec::new()));
     store.expect_put_sources().returning(|_| Ok(()));
+    store.expect_put_audit().returning(|_| Ok(()));
     let store: Arc<dyn TokenStore> = Arc::new(store);
     let error = bridge(store, &[folder.path()]).backfill_historical_data(batches_of(1)).await.unwrap_err();
     assert!(error.to_string().starts_with("backfill: stopped after "), "{error}");

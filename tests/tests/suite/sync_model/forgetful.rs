@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey, ResponseUsage,
-    ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey,
+    ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
-    BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, InMemoryStore,
+    AuditStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, InMemoryStore,
     ResponseFilter, SourceFilter, SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
     TokenStore, UpsertOptions, UpsertOutcome,
 };
@@ -67,6 +67,17 @@ impl CheckpointStore for Forgetful {
 
     async fn resume(&self) -> Result<StoreState, BridgeError> {
         self.store.resume().await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Forgetful {
+    async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError> {
+        self.store.put_audit(records).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
+        self.store.audit(filter).await
     }
 }
 
