@@ -3,16 +3,21 @@
 //! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 
+mod circuit;
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dashboard;
+mod health;
 mod memory;
+#[cfg(feature = "mock")]
+mod mock;
 mod retry;
 mod source;
 mod store;
 mod stored;
 
+pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
     PooledConnection, Retention, role_statements,
@@ -21,11 +26,12 @@ pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
+pub use health::{DiskSpace, HealthProbes, NewestSource, PoolFigures};
 pub use memory::InMemoryStore;
+#[cfg(feature = "mock")]
+pub use mock::MockTokenStore;
 pub use retry::RetryPolicy;
 pub use source::{SourceCursor, SourceFilter, SourceRecord};
-#[cfg(feature = "mock")]
-pub use store::MockTokenStore;
 pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

@@ -1,6 +1,7 @@
 //! A store in memory: the reference model.
 
 mod dashboard;
+mod health;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;

@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod failure;
+mod health;
 mod options;
 mod pool;
 mod query;
@@ -19,13 +20,16 @@ mod transport;
 mod write;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord,
+};
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
 
+use crate::circuit::{Admission, Circuit};
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
@@ -42,6 +46,7 @@ use tables::Tables;
 #[derive(Debug)]
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
+    circuit: Circuit,
     options: ClickHouseOptions,
 }
 
@@ -52,7 +57,8 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
+        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
+        Ok(Self { pool, circuit, options })
     }
 
     /// The pool of connections.
@@ -61,7 +67,8 @@ impl ClickHouseStore {
         &self.pool
     }
 
-    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help.
+    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help
+    /// and failing at once where the circuit is open.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -71,19 +78,55 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        execute_with_retry(&self.options.retry, || async {
-            let connection = self.pool.acquire_connection().await?;
-            let tables = Tables::new(connection.client(), &self.options);
-            let limit = self.options.operation_timeout;
-            let error = match tokio::time::timeout(limit, work(tables)).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
-                Err(_) => timed_out(operation, &self.options.host, limit),
-            };
-            connection.mark_failed();
-            Err(error)
+        let pause = || self.circuit.pause();
+        execute_with_retry(&self.options.retry, pause, || async {
+            self.enter_circuit(operation).await?;
+            let result = self.attempt(operation, &work).await;
+            self.circuit.note(&result);
+            result
         })
         .await
+    }
+
+    /// Passes where the database is taken to be there. Where the circuit is open one caller finds out; the others
+    /// fail at once.
+    async fn enter_circuit(&self, operation: &'static str) -> Result<(), BridgeError> {
+        match self.circuit.admit() {
+            Ok(Admission::Pass) => Ok(()),
+            Ok(Admission::Probe(probe)) => {
+                let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+                self.circuit.note_probe(probe, &answer);
+                answer
+            }
+            Err(refused) => Err(BridgeError::Connection {
+                operation,
+                host: self.options.host.clone(),
+                kind: ConnectionKind::CircuitOpen,
+                context: Box::default(),
+                source: Some(Box::new(refused)),
+            }),
+        }
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let connection = self.pool.acquire_connection().await?;
+        let tables = Tables::new(connection.client(), &self.options);
+        let limit = self.options.operation_timeout;
+        let error = match tokio::time::timeout(limit, work(tables)).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
+            Err(_) => timed_out(operation, &self.options.host, limit),
+        };
+        connection.mark_failed();
+        Err(error)
     }
 }
 

@@ -16,6 +16,7 @@
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
 mod dashboard;
+mod health;
 mod reading;
 mod sequences;
 mod sources;
@@ -28,6 +29,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 pub use dashboard::*;
+pub use health::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
@@ -63,6 +65,8 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
+            looks_at_health_leave_no_trace
+            the_newest_source_is_of_its_machine
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -5,7 +5,7 @@ use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Timestamp};
 use super::{at, host, project, response, session};
 use crate::{SourceCursor, SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
 
-fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
+pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
     let mut damage = DamageCounts::default();
     (damage.bad_lines, damage.bad_usage, damage.oversize_lines, damage.pending_lines) = (1, 2, 3, 4);
     SourceRecord {

@@ -1,0 +1,71 @@
+//! A mock of the store, for failures that no real one can be made to show.
+
+use async_trait::async_trait;
+use bridge_core::{BridgeError, HostName, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+
+use crate::circuit::CircuitState;
+use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::health::{DiskSpace, HealthProbes, NewestSource, PoolFigures};
+use crate::source::{SourceFilter, SourceRecord};
+use crate::store::{
+    BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
+};
+use crate::stored::{StoredResponse, StoredScope};
+
+mockall::mock! {
+    /// A store that answers what it is told to.
+    #[derive(Debug)]
+    pub TokenStore {}
+
+    #[async_trait]
+    impl HealthProbes for TokenStore {
+        async fn probe_connection(&self) -> Result<(), BridgeError>;
+
+        async fn probe_write(&self) -> Result<(), BridgeError>;
+
+        async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError>;
+
+        async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
+
+        fn pool_figures(&self) -> Option<PoolFigures>;
+
+        fn circuit_state(&self) -> Option<CircuitState>;
+    }
+
+    #[async_trait]
+    impl TokenStore for TokenStore {
+        async fn migrate(&self) -> Result<(), BridgeError>;
+
+        async fn ping(&self) -> Result<(), BridgeError>;
+
+        async fn upsert(
+            &self,
+            rows: &[ResponseUsage],
+            options: &UpsertOptions,
+        ) -> Result<Vec<UpsertOutcome>, BridgeError>;
+
+        async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError>;
+
+        async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError>;
+
+        async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError>;
+
+        async fn breakdown(
+            &self,
+            dimension: Dimension,
+            filter: &ResponseFilter,
+            limit: Option<u32>,
+        ) -> Result<Vec<BreakdownRow>, BridgeError>;
+
+        async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
+
+        async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
+
+        async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
+
+        async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+        async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
+    }
+}
