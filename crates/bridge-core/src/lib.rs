@@ -40,6 +40,7 @@ mod counts;
 mod damage;
 mod error;
 mod figures;
+mod health;
 mod id;
 mod integrity;
 mod key;
@@ -66,6 +67,7 @@ pub use counts::{CountOverflow, TokenCounts};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use figures::AnalysisFigures;
+pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
     TEXT_BYTES_MAX,

@@ -13,6 +13,8 @@ use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
 use crate::MonitoringOptions;
+use crate::error_rate::ErrorRate;
+use crate::health::Unread;
 
 /// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
 ///
@@ -36,6 +38,11 @@ pub(crate) struct Inner {
     pub(crate) sync_turn: Mutex<()>,
     pub(crate) limits: Limits,
     pub(crate) monitoring: MonitoringOptions,
+    /// How calls of the store end.
+    pub(crate) error_rate: ErrorRate,
+    pub(crate) unread: Unread,
+    /// Held while a health check looks at the transcripts.
+    pub(crate) look_turn: Arc<Mutex<()>>,
     /// Behind the store: it goes last.
     _kept: Option<Kept>,
 }
@@ -160,7 +167,9 @@ impl BridgeBuilder {
         self
     }
 
-    /// How often the bridge looks at itself; see [`monitor`](EnhancedTokenDatabaseBridge::monitor).
+    /// How often the bridge looks at itself, and what is healthy; see
+    /// [`monitor`](EnhancedTokenDatabaseBridge::monitor) and
+    /// [`health_check`](EnhancedTokenDatabaseBridge::health_check).
     pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
         self.monitoring = options;
         self
@@ -196,6 +205,9 @@ impl BridgeBuilder {
                 sources: self.sources,
                 analyzer: self.analyzer,
                 validator,
+                error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
+                unread: Unread::default(),
+                look_turn: Arc::default(),
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,
                 store_deadline: self.store_deadline,

@@ -36,7 +36,9 @@ mod builder;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
+mod error_rate;
 mod fallback;
+mod health;
 mod integrity;
 mod keeping;
 mod lookup;
@@ -59,13 +61,14 @@ pub use bridge_storage as storage;
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    IntegrityResult, TokenSummaryRecord,
+    HealthStatus, IntegrityResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
+pub use health::HealthLimits;
 pub use integrity::{IntegrityOptions, Repair};
 pub use keeping::SyncTask;
 pub use memory::peak_memory_mib;

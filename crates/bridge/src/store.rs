@@ -87,14 +87,14 @@ impl EnhancedTokenDatabaseBridge {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         self.inner.cache.invalidate();
-        let outcomes = self.inner.store.upsert(rows, options).await;
+        let outcomes = self.counted(self.inner.store.upsert(rows, options).await);
         self.inner.cache.invalidate();
         outcomes
     }
 
     /// Writes what was read of source files; summaries show it at once.
     pub(crate) async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        let result = self.inner.store.put_sources(records).await;
+        let result = self.counted(self.inner.store.put_sources(records).await);
         self.inner.cache.invalidate();
         result
     }

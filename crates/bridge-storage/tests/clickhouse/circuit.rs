@@ -118,11 +118,11 @@ async fn a_restart_is_bridged_for_what_is_under_way() {
 #[tokio::test]
 async fn a_call_that_is_dropped_anywhere_leaves_pool_and_circuit_in_order() {
     let (proxy, store) = behind_proxy(RetryPolicy::default()).await;
-    let rows = [response(1, 1)];
+    let (rows, options) = ([response(1, 1)], UpsertOptions::default());
     for fault in [Fault::None, Fault::Silent, Fault::Closed] {
         for micros in (0..20_000).step_by(1_000) {
             proxy.set(fault);
-            let call = store.upsert(&rows, &UpsertOptions::default());
+            let call = store.upsert(&rows, &options);
             let _ = tokio::time::timeout(Duration::from_micros(micros), call).await;
             assert_eq!(store.pool_figures().map(|pool| (pool.in_use, pool.waiting)), Some((0, 0)));
         }

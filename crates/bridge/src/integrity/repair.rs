@@ -102,7 +102,7 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.inner.cache.invalidate();
-        let result = self.inner.store.remove(versions).await;
+        let result = self.counted(self.inner.store.remove(versions).await);
         self.inner.cache.invalidate();
         result
     }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{BridgeError, HostName, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 use bridge_storage::{
-    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
-    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    BreakdownRow, CircuitState, DashboardFigures, DashboardFilter, Dimension, DiskSpace, HealthProbes,
+    InMemoryStore, NewestSource, PoolFigures, ResponseFilter, SourceFilter, SourceRecord, StoreTotals,
+    StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -26,6 +26,33 @@ pub(crate) struct Forgetful {
 impl Forgetful {
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl HealthProbes for Forgetful {
+    async fn probe_connection(&self) -> Result<(), BridgeError> {
+        self.store.probe_connection().await
+    }
+
+    async fn probe_write(&self) -> Result<(), BridgeError> {
+        self.store.probe_write().await
+    }
+
+    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
+        self.store.newest_source(host).await
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {
+        self.store.disks().await
+    }
+
+    fn pool_figures(&self) -> Option<PoolFigures> {
+        self.store.pool_figures()
+    }
+
+    fn circuit_state(&self) -> Option<CircuitState> {
+        self.store.circuit_state()
     }
 }
 
