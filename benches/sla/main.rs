@@ -16,7 +16,7 @@ mod yardstick;
 
 use std::error::Error;
 
-use bridge_benches::is_measurement;
+use bridge_benches::{BenchHistory, is_measurement};
 use bridge_embedded::{Engine, EngineOptions};
 
 use measured::{Job, Measured};
@@ -28,10 +28,12 @@ fn main() -> Outcome<()> {
     if std::env::args().nth(1).as_deref() == Some(measured::CHILD) {
         return measured::run_child();
     }
-    let small = !is_measurement();
+    // Made here: making it takes more memory than reading it.
+    let history = BenchHistory::given_or_generated(if is_measurement() { 300 } else { 2 })?;
     let engine = Engine::start(&EngineOptions::ephemeral())?;
-    let measure =
-        |name: &str, concurrency: usize| Job::new(engine.endpoint(), name, concurrency, small).measure();
+    let measure = |name: &str, concurrency: usize| {
+        Job::new(engine.endpoint(), name, concurrency, history.folder()).measure()
+    };
 
     println!("{}", table::HEAD);
     let tell = |row: Row, measured: &Measured| println!("{}", row.line(measured));

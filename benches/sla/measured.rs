@@ -1,8 +1,10 @@
 //! A measurement in a process of its own.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use bridge_benches::is_measurement;
 use bridge_embedded::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) concurrency: usize,
     /// Whether it only shows that it runs.
     pub(crate) small: bool,
+    /// Transcripts to read.
+    pub(crate) history: PathBuf,
 }
 
 /// What was measured.
@@ -37,8 +41,9 @@ pub(crate) struct Measured {
 }
 
 impl Job {
-    pub(crate) fn new(endpoint: &Endpoint, name: &str, concurrency: usize, small: bool) -> Self {
-        Self { endpoint: endpoint.clone(), name: name.to_owned(), concurrency, small }
+    pub(crate) fn new(endpoint: &Endpoint, name: &str, concurrency: usize, history: &Path) -> Self {
+        let (endpoint, name, history) = (endpoint.clone(), name.to_owned(), history.to_owned());
+        Self { endpoint, name, concurrency, small: !is_measurement(), history }
     }
 
     /// The database of this job; those of one size of a dashboard share one. The engine's reader may read it.

@@ -12,7 +12,6 @@ use bridge::core::{
 };
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_benches::BenchHistory;
 use bridge_core::Stopwatch;
 use bridge_embedded::Credentials;
 use tokio::task::JoinSet;
@@ -168,12 +167,11 @@ fn append(path: &Path, caller: usize, round: usize) -> std::io::Result<()> {
 }
 
 pub(crate) async fn backfill(job: &Job) -> Outcome<Measured> {
-    let history = BenchHistory::given_or_generated(if job.small { 2 } else { 300 })?;
     let mut measured = Measured::default();
     for round in 0..job.rounds(3) {
         let place = Job { name: format!("backfill{round}"), ..job.clone() };
         let bridge =
-            EnhancedTokenDatabaseBridge::builder(store(&place).await?).sources([history.folder()]).build();
+            EnhancedTokenDatabaseBridge::builder(store(&place).await?).sources([&job.history]).build();
         let watch = Stopwatch::start();
         let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         measured.times.push(watch.elapsed());
@@ -185,9 +183,8 @@ pub(crate) async fn backfill(job: &Job) -> Outcome<Measured> {
 
 /// A program that stores, synchronises and shows, again and again.
 pub(crate) async fn resting(job: &Job) -> Outcome<Measured> {
-    let history = BenchHistory::generated(if job.small { 2 } else { 100 })?;
     let before_mib = bridge::peak_memory_mib();
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([history.folder()]).build();
+    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([&job.history]).build();
     let rounds = job.rounds(200);
     for round in 0..rounds {
         let _ =

@@ -26,24 +26,13 @@ const MODEL: u8 = 3;
 const HOST: u8 = 4;
 const STEP: u8 = 5;
 
-/// A row of the answer: of a breakdown (`rank` from 1 on) or a step of the trend.
+/// A row of the answer: the groups of a kind.
 #[derive(Debug, Row, Deserialize)]
-struct FigureRow {
+struct KindRow {
     kind: u8,
-    name: String,
-    start: i64,
-    rank: u64,
-    responses: u64,
-    responses_worth_tokens: u64,
-    unfinished_responses: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_creation_tokens: u64,
-    cache_read_tokens: u64,
-    first_time: i64,
-    last_time: i64,
-    // The same for all rows of a kind.
+    /// How many have responses.
     groups: u64,
+    // What is said of the whole store, on sessions.
     stored: u64,
     stored_tokens: u64,
     read_snapshots: u64,
@@ -51,9 +40,18 @@ struct FigureRow {
     kept: u64,
     kept_tokens: u64,
     last_sync: i64,
+    /// Those that are listed, in their order; steps of the trend in any.
+    listed: Vec<GroupTuple>,
 }
 
+/// Name or start of the step; responses, those worth tokens, unfinished ones; the four counters; first and last
+/// time.
+type GroupTuple = (String, i64, u64, u64, u64, u64, u64, u64, u64, i64, i64);
+
 /// The statement. The inner names are short, and differ from the columns', which they would otherwise stand for.
+///
+/// The groups of a kind are put in order in an array: window functions would do the same, and take the
+/// database longer to plan than it takes to read a million responses.
 fn statement(filter: &DashboardFilter) -> String {
     let kinds = [
         (SESSION, &filter.sessions),
@@ -65,31 +63,31 @@ fn statement(filter: &DashboardFilter) -> String {
         let cases = kinds.iter().map(|(kind, page)| format!("kind = {kind}, {}", expression(page)));
         format!("multiIf({}, {other})", cases.collect::<Vec<_>>().join(", "))
     };
-    let key = of_kind(key, "0");
-    let name_down = of_kind(|page| is_by_name_down(page).to_string(), "false");
-    let listed = kinds.iter().map(|(kind, page)| {
-        let (first, last) = (u64::from(page.offset) + 1, u64::from(page.offset) + u64::from(page.limit));
-        format!("kind = {kind} AND rank BETWEEN {first} AND {last}")
-    });
-    let listed = listed.collect::<Vec<_>>().join(" OR ");
+    let last = kinds.iter().map(|(_, page)| u64::from(page.offset) + u64::from(page.limit)).max();
+    let sorted = |sort: &str| format!("{sort}({}, groups_of_kind)", last.unwrap_or_default().max(1));
+    let upwards = sorted("arrayPartialSort");
+    let in_order = match kinds.iter().any(|(_, page)| is_by_name_down(page)) {
+        false => upwards,
+        true => {
+            let name_down = of_kind(|page| is_by_name_down(page).to_string(), "false");
+            format!("if({name_down}, {}, {upwards})", sorted("arrayPartialReverseSort"))
+        }
+    };
     format!(
-        "SELECT kind, name, start, rank, n AS responses, w AS responses_worth_tokens, u AS unfinished_responses,
-            i AS input_tokens, o AS output_tokens, c AS cache_creation_tokens, r AS cache_read_tokens,
-            f AS first_time, l AS last_time, groups, stored, stored_tokens, read_snapshots, read_tokens,
-            kept, kept_tokens, last_sync
+        "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
+            arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9, group.10,
+                group.11, group.12), arraySlice({in_order}, {first}, {number})) AS listed
         FROM (
-            SELECT *, row_number() OVER (PARTITION BY kind ORDER BY n = 0, {key},
-                    if({name_down}, '', name), if({name_down}, name, '') DESC) AS rank,
-                countIf(n > 0) OVER of_kind AS groups,
-                sum(all_n) OVER of_kind AS stored, sum(all_t) OVER of_kind AS stored_tokens,
-                sum(read_n) OVER of_kind AS read_snapshots, sum(read_t) OVER of_kind AS read_tokens,
-                sum(if(all_n > read_n, toUInt64(all_n - read_n), 0)) OVER of_kind AS kept,
-                sum(if(all_t > read_t, toUInt64(all_t - read_t), 0)) OVER of_kind AS kept_tokens,
-                max(synced) OVER of_kind AS last_sync
+            SELECT kind, countIf(n > 0) AS groups, sum(all_n) AS stored, sum(all_t) AS stored_tokens,
+                sum(read_n) AS read_snapshots, sum(read_t) AS read_tokens,
+                sum(if(all_n > read_n, toUInt64(all_n - read_n), 0)) AS kept,
+                sum(if(all_t > read_t, toUInt64(all_t - read_t), 0)) AS kept_tokens, max(synced) AS last_sync,
+                groupArrayIf(({key}, name, start, n, w, u, i, o, c, r, f, l), n > 0) AS groups_of_kind
             FROM ({groups})
-            WINDOW of_kind AS (PARTITION BY kind))
-        WHERE rank = 1 OR kind = {STEP} OR {listed}
-        ORDER BY kind, start, rank",
+            GROUP BY kind)",
+        first = of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
+        number = of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
+        key = of_kind(key, "0"),
         groups = groups(filter),
     )
 }
@@ -205,56 +203,39 @@ impl ClickHouseStore {
         filter: &DashboardFilter,
     ) -> Result<DashboardFigures, BridgeError> {
         let statement = statement(filter);
-        let rows: Vec<FigureRow> = self
+        let rows: Vec<KindRow> = self
             .call(OPERATION, |tables| {
                 let query = tables.query(&statement);
                 let query = bind(query, &filter.responses);
                 async move { query.fetch_all().await }
             })
             .await?;
-        let mut figures = DashboardFigures::default();
-        if filter.receipt == ReceiptScope::Store {
-            figures.receipt = Some(StoreReceipt::default());
-        }
-        for row in rows {
-            take(&mut figures, filter, row)
-                .map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))?;
-        }
-        Ok(figures)
+        figures(filter, rows).map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))
     }
 }
 
-/// Puts a row of the answer where it belongs.
-fn take(
-    figures: &mut DashboardFigures,
-    filter: &DashboardFilter,
-    row: FigureRow,
-) -> Result<(), InvalidTimestamp> {
-    let sums = sums(&row)?;
-    match row.kind {
-        SESSION => {
-            if row.rank == 1 {
-                take_store(figures, &row)?;
-            }
-            list(&mut figures.sessions, &filter.sessions, row, sums);
-        }
-        PROJECT => list(&mut figures.projects, &filter.projects, row, sums),
-        MODEL => list(&mut figures.models, &filter.models, row, sums),
-        HOST => list(&mut figures.hosts, &filter.hosts, row, sums),
-        // Every admitted response lies in one step, so the steps' sums are the totals.
-        _ if sums.responses > 0 => {
-            figures.totals.add(&sums);
-            if !filter.trend_starts.is_empty() {
-                figures.trend.push(TrendSums { start: Timestamp::from_millis(row.start)?, sums });
-            }
-        }
-        _ => {}
+fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardFigures, InvalidTimestamp> {
+    let mut figures = DashboardFigures::default();
+    if filter.receipt == ReceiptScope::Store {
+        figures.receipt = Some(StoreReceipt::default());
     }
-    Ok(())
+    for row in rows {
+        match row.kind {
+            SESSION => {
+                take_store(&mut figures, &row)?;
+                figures.sessions = list(row)?;
+            }
+            PROJECT => figures.projects = list(row)?,
+            MODEL => figures.models = list(row)?,
+            HOST => figures.hosts = list(row)?,
+            _ => take_steps(&mut figures, filter, row)?,
+        }
+    }
+    Ok(figures)
 }
 
-/// What is said of the whole store stands on each session.
-fn take_store(figures: &mut DashboardFigures, row: &FigureRow) -> Result<(), InvalidTimestamp> {
+/// What is said of the whole store stands on the sessions.
+fn take_store(figures: &mut DashboardFigures, row: &KindRow) -> Result<(), InvalidTimestamp> {
     figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut figures.receipt {
         let line = |count, tokens| ReceiptLine { count, tokens };
@@ -267,27 +248,37 @@ fn take_store(figures: &mut DashboardFigures, row: &FigureRow) -> Result<(), Inv
     Ok(())
 }
 
-/// The first row of each kind comes in any case: it says how many there are.
-fn list(list: &mut GroupList, page: &GroupPage, row: FigureRow, sums: UsageSums) {
-    list.groups = row.groups;
-    if sums.responses > 0 && page.lists(row.rank - 1) {
-        list.rows.push(GroupSums { name: row.name, sums });
+/// Every admitted response lies in one step, so the steps' sums are the totals.
+fn take_steps(
+    figures: &mut DashboardFigures,
+    filter: &DashboardFilter,
+    row: KindRow,
+) -> Result<(), InvalidTimestamp> {
+    for group in &row.listed {
+        let sums = sums(group)?;
+        figures.totals.add(&sums);
+        if !filter.trend_starts.is_empty() {
+            figures.trend.push(TrendSums { start: Timestamp::from_millis(group.1)?, sums });
+        }
     }
+    figures.trend.sort_unstable_by_key(|step| step.start);
+    Ok(())
 }
 
-fn sums(row: &FigureRow) -> Result<UsageSums, InvalidTimestamp> {
-    let time = |millis| (row.responses > 0).then(|| Timestamp::from_millis(millis)).transpose();
+fn list(row: KindRow) -> Result<GroupList, InvalidTimestamp> {
+    let group = |group: GroupTuple| Ok(GroupSums { sums: sums(&group)?, name: group.0 });
+    Ok(GroupList { groups: row.groups, rows: row.listed.into_iter().map(group).collect::<Result<_, _>>()? })
+}
+
+fn sums(group: &GroupTuple) -> Result<UsageSums, InvalidTimestamp> {
+    let &(_, _, responses, worth_tokens, unfinished, input, output, cache_creation, cache_read, first, last) =
+        group;
     Ok(UsageSums {
-        responses: row.responses,
-        responses_worth_tokens: row.responses_worth_tokens,
-        unfinished_responses: row.unfinished_responses,
-        counts: TokenCounts {
-            input: row.input_tokens,
-            output: row.output_tokens,
-            cache_creation: row.cache_creation_tokens,
-            cache_read: row.cache_read_tokens,
-        },
-        first_time: time(row.first_time)?,
-        last_time: time(row.last_time)?,
+        responses,
+        responses_worth_tokens: worth_tokens,
+        unfinished_responses: unfinished,
+        counts: TokenCounts { input, output, cache_creation, cache_read },
+        first_time: Some(Timestamp::from_millis(first)?),
+        last_time: Some(Timestamp::from_millis(last)?),
     })
 }
