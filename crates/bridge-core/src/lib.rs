@@ -42,6 +42,7 @@ mod counts;
 mod damage;
 mod error;
 mod figures;
+mod health;
 mod id;
 mod integrity;
 mod key;
@@ -73,6 +74,7 @@ pub use counts::{CountOverflow, TokenCounts};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use figures::AnalysisFigures;
+pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, OperationName, ProjectName, ServiceTier,
     SessionId, TEXT_BYTES_MAX,

@@ -5,12 +5,14 @@
 
 mod audit;
 mod checkpoint;
+mod circuit;
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod correlation;
 mod dashboard;
 mod figures;
+mod health;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
@@ -21,6 +23,7 @@ mod stored;
 
 pub use audit::AuditStore;
 pub use checkpoint::CheckpointStore;
+pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
     PooledConnection, Retention, role_statements,
@@ -30,7 +33,8 @@ pub use dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
-pub use figures::StoreFigures;
+pub use figures::{PoolFigures, StoreFigures};
+pub use health::{DiskSpace, HealthProbes, NewestSource};
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;

@@ -3,6 +3,7 @@
 mod audit;
 mod checkpoint;
 mod dashboard;
+mod health;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -22,6 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use checkpoint::Checkpoints;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
@@ -70,6 +72,10 @@ impl InMemoryStore {
 impl TokenStore for InMemoryStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
         Ok(())
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures::default()
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {

@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey,
-    ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, HostName,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 
 use crate::audit::AuditStore;
 use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
+use crate::health::{DiskSpace, HealthProbes, NewestSource};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
@@ -53,8 +55,21 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl HealthProbes for TokenStore {
+        async fn probe_connection(&self) -> Result<(), BridgeError>;
+
+        async fn probe_write(&self) -> Result<(), BridgeError>;
+
+        async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError>;
+
+        async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
+    }
+
+    #[async_trait]
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
+
+        fn figures(&self) -> StoreFigures;
 
         async fn ping(&self) -> Result<(), BridgeError>;
 

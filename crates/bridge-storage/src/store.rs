@@ -13,6 +13,7 @@ use crate::audit::AuditStore;
 use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::figures::StoreFigures;
+use crate::health::HealthProbes;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
 
@@ -27,7 +28,7 @@ use crate::stored::{StoredResponse, StoredScope};
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
 #[async_trait]
-pub trait TokenStore: AuditStore + CheckpointStore + Send + Sync + fmt::Debug {
+pub trait TokenStore: AuditStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug {
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
@@ -35,9 +36,7 @@ pub trait TokenStore: AuditStore + CheckpointStore + Send + Sync + fmt::Debug {
     async fn ping(&self) -> Result<(), BridgeError>;
 
     /// What the store knows of itself now. A store that knows nothing says so.
-    fn figures(&self) -> StoreFigures {
-        StoreFigures::default()
-    }
+    fn figures(&self) -> StoreFigures;
 
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bridge_analysis::History;
 use bridge_core::{
     AnalysisFigures, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
-    BridgeResult, IntegrityResult, SessionId, SyncResult, SyncStatus, TokenSummaryRecord,
+    BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, StateFigures, StoreState,
+    SyncResult, SyncStatus, TokenSummaryRecord,
 };
 
 use crate::DashboardTokenMetrics;
@@ -177,5 +178,46 @@ impl Accounted for DashboardTokenMetrics {
 impl Accounted for Vec<AuditRecord> {
     fn account(&self) -> Account {
         Account::of(0, [("records", self.len() as u64)])
+    }
+}
+
+impl Accounted for () {
+    fn account(&self) -> Account {
+        Account::default()
+    }
+}
+
+impl Accounted for Checkpoint {
+    fn account(&self) -> Account {
+        let StateFigures { tokens, responses, sessions } = self.figures;
+        Account::of(tokens, [("responses", responses), ("sessions", sessions)])
+    }
+}
+
+impl Accounted for Vec<Checkpoint> {
+    fn account(&self) -> Account {
+        Account::of(0, [("checkpoints", self.len() as u64)])
+    }
+}
+
+impl Accounted for RollbackResult {
+    fn account(&self) -> Account {
+        let (before, after) = (self.before, self.after);
+        let figures = [
+            ("dry_run", u64::from(self.replaced_state.is_none())),
+            ("epoch", u64::from(self.state.epoch.0)),
+            ("tokens_before", before.tokens),
+            ("responses_before", before.responses),
+            ("responses_after", after.responses),
+            ("sessions_before", before.sessions),
+            ("sessions_after", after.sessions),
+        ];
+        Account::of(after.tokens, figures)
+    }
+}
+
+impl Accounted for StoreState {
+    fn account(&self) -> Account {
+        Account::of(0, [("epoch", u64::from(self.epoch.0))])
     }
 }

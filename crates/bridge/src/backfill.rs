@@ -201,7 +201,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// What the store knows of this machine's files.
     pub(crate) async fn known_files(&self, epoch: Epoch) -> Result<KnownFiles, BridgeError> {
-        let records = self.inner.store.sources(&SourceFilter::on_host(self.host())).await?;
+        let records = self.counted(self.inner.store.sources(&SourceFilter::on_host(self.host())).await)?;
         Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch))
     }
 

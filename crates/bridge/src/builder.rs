@@ -13,6 +13,8 @@ use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
 use crate::audit::AuditTrail;
+use crate::error_rate::ErrorRate;
+use crate::health::Unread;
 use crate::metrics::{BridgeMetrics, MetricsRecorder, Register};
 use crate::running::CorrelationIds;
 use crate::{AuditOptions, MonitoringOptions};
@@ -44,6 +46,11 @@ pub(crate) struct Inner {
     pub(crate) correlation_ids: CorrelationIds,
     pub(crate) metrics: BridgeMetrics,
     pub(crate) audit: Arc<AuditTrail>,
+    /// How calls of the store end.
+    pub(crate) error_rate: ErrorRate,
+    pub(crate) unread: Unread,
+    /// Held while a health check looks at the transcripts.
+    pub(crate) look_turn: Arc<Mutex<()>>,
     /// Behind the store: it goes last.
     _kept: Option<Kept>,
 }
@@ -174,7 +181,9 @@ impl BridgeBuilder {
         self
     }
 
-    /// How often the bridge looks at itself; see [`monitor`](EnhancedTokenDatabaseBridge::monitor).
+    /// How often the bridge looks at itself, and what is healthy; see
+    /// [`monitor`](EnhancedTokenDatabaseBridge::monitor) and
+    /// [`health_check`](EnhancedTokenDatabaseBridge::health_check).
     pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
         self.monitoring = options;
         self
@@ -238,6 +247,9 @@ impl BridgeBuilder {
                 sources: self.sources,
                 analyzer: self.analyzer,
                 validator,
+                error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
+                unread: Unread::default(),
+                look_turn: Arc::default(),
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,
                 store_deadline: self.store_deadline,

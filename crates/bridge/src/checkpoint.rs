@@ -6,6 +6,7 @@ use bridge_core::{
 };
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 
 /// What a rollback does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,7 +46,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
     pub async fn create_checkpoint(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
-        self.inner.store.create_checkpoint(name, self.inner.clock.now()).await
+        let now = self.inner.clock.now();
+        self.run(Operation::CreateCheckpoint, None, self.inner.store.create_checkpoint(name, now)).await
     }
 
     /// All checkpoints, by time and name, with what they hold; see [`create_checkpoint`](Self::create_checkpoint).
@@ -54,7 +56,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
-        self.inner.store.checkpoints().await
+        self.run(Operation::ListCheckpoints, None, self.inner.store.checkpoints()).await
     }
 
     /// Forgets a checkpoint; see [`create_checkpoint`](Self::create_checkpoint). One that a rollback made of what it
@@ -64,7 +66,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
     pub async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
-        self.inner.store.drop_checkpoint(name).await
+        self.run(Operation::DropCheckpoint, None, self.inner.store.drop_checkpoint(name)).await
     }
 
     /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
@@ -115,10 +117,13 @@ impl EnhancedTokenDatabaseBridge {
         checkpoint: &CheckpointName,
         options: RollbackOptions,
     ) -> Result<RollbackResult, BridgeError> {
-        match options {
-            RollbackOptions::DryRun => self.plan_rollback(checkpoint).await,
-            RollbackOptions::Perform => self.roll_back(checkpoint).await,
-        }
+        self.run(Operation::RollbackBridgeIntegration, None, async {
+            match options {
+                RollbackOptions::DryRun => self.plan_rollback(checkpoint).await,
+                RollbackOptions::Perform => self.roll_back(checkpoint).await,
+            }
+        })
+        .await
     }
 
     /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
@@ -130,7 +135,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn resume(&self) -> Result<StoreState, BridgeError> {
-        let state = self.inner.store.resume().await;
+        let state = self.run(Operation::Resume, None, self.inner.store.resume()).await;
         self.inner.cache.invalidate();
         state
     }

@@ -110,7 +110,7 @@ impl EnhancedTokenDatabaseBridge {
                 source: Some(Box::new(source)),
             })
         };
-        tokio::time::timeout(limit, self.stored_answer(session)).await.unwrap_or_else(late)
+        self.counted(tokio::time::timeout(limit, self.stored_answer(session)).await.unwrap_or_else(late))
     }
 
     async fn stored_answer(&self, session: &SessionId) -> Result<Option<AnalysisWithSource>, BridgeError> {

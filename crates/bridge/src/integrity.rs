@@ -142,7 +142,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn compare(&self, scope: &StoredScope, live: &LiveResponses) -> Result<Comparison, BridgeError> {
-        let stored = self.inner.store.stored(scope).await?;
+        let stored = self.counted(self.inner.store.stored(scope).await)?;
         let rows = live.rows(scope, &stored);
         Ok(Comparison::new(scope, stored, rows, live))
     }
@@ -157,7 +157,7 @@ impl EnhancedTokenDatabaseBridge {
             let keys = live.keys_of(session);
             return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
         }
-        let stored = self.inner.store.totals(&ResponseFilter::default()).await?.responses;
+        let stored = self.counted(self.inner.store.totals(&ResponseFilter::default()).await)?.responses;
         Ok(slices(stored.max(live.responses()).div_ceil(SLICE_RESPONSES)))
     }
 }

@@ -39,7 +39,9 @@ mod checkpoint;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
+mod error_rate;
 mod fallback;
+mod health;
 mod integrity;
 mod keeping;
 mod log;
@@ -68,7 +70,7 @@ pub use audit::{AuditFigures, AuditOptions, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    IntegrityResult, RollbackResult, TokenSummaryRecord,
+    HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 pub use checkpoint::RollbackOptions;
@@ -76,6 +78,7 @@ pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
+pub use health::HealthLimits;
 pub use integrity::{IntegrityOptions, Repair};
 pub use keeping::SyncTask;
 pub use memory::peak_memory_mib;

@@ -66,7 +66,7 @@ impl EnhancedTokenDatabaseBridge {
         if let Some(sessions) = sessions {
             filter = filter.of_sessions(sessions);
         }
-        let summaries = self.inner.store.summaries(&filter).await?;
+        let summaries = self.counted(self.inner.store.summaries(&filter).await)?;
         Ok(cache.put(slot, summaries).await)
     }
 }

@@ -30,6 +30,16 @@ pub enum Operation {
     OnContentBatchProcessed,
     /// Reading a dashboard's figures.
     GetDashboardTokenMetrics,
+    /// Keeping the store's state under a name.
+    CreateCheckpoint,
+    /// Reading what states are kept.
+    ListCheckpoints,
+    /// Forgetting a state.
+    DropCheckpoint,
+    /// Bringing the store back to a state, or saying what that would change.
+    RollbackBridgeIntegration,
+    /// Letting the store take what is stored again.
+    Resume,
     /// Reading the audit.
     AuditLog,
     /// An embedder's own, told by `log_bridge_operation`.
@@ -38,7 +48,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -50,6 +60,11 @@ impl Operation {
         Self::VerifyDataIntegrity,
         Self::OnContentBatchProcessed,
         Self::GetDashboardTokenMetrics,
+        Self::CreateCheckpoint,
+        Self::ListCheckpoints,
+        Self::DropCheckpoint,
+        Self::RollbackBridgeIntegration,
+        Self::Resume,
         Self::AuditLog,
         Self::Other,
     ];
@@ -69,6 +84,11 @@ impl Operation {
             Self::VerifyDataIntegrity => "verify_data_integrity",
             Self::OnContentBatchProcessed => "on_content_batch_processed",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::CreateCheckpoint => "create_checkpoint",
+            Self::ListCheckpoints => "list_checkpoints",
+            Self::DropCheckpoint => "drop_checkpoint",
+            Self::RollbackBridgeIntegration => "rollback_bridge_integration",
+            Self::Resume => "resume",
             Self::AuditLog => "audit_log",
             Self::Other => "other",
         }
@@ -88,13 +108,22 @@ impl Operation {
                 | Self::GetStoredTokenSummaries
                 | Self::GetAnalysisWithFallback
                 | Self::GetDashboardTokenMetrics
+                | Self::ListCheckpoints
                 | Self::AuditLog
         )
     }
 
     /// Whether it needs an administrator's rights: its record is written before it returns.
     pub(crate) fn is_administrative(self) -> bool {
-        matches!(self, Self::BackfillHistoricalData | Self::VerifyDataIntegrity)
+        matches!(
+            self,
+            Self::BackfillHistoricalData
+                | Self::VerifyDataIntegrity
+                | Self::CreateCheckpoint
+                | Self::DropCheckpoint
+                | Self::RollbackBridgeIntegration
+                | Self::Resume
+        )
     }
 
     /// Whether it brings the store up to date with the sources.

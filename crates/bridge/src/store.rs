@@ -110,12 +110,16 @@ impl EnhancedTokenDatabaseBridge {
         result
     }
 
-    /// Measures how long the store takes.
-    pub(crate) async fn measured<T>(&self, call: StoreCall, work: impl Future<Output = T>) -> T {
+    /// Measures how long the store takes, and counts how it ends.
+    pub(crate) async fn measured<T>(
+        &self,
+        call: StoreCall,
+        work: impl Future<Output = Result<T, BridgeError>>,
+    ) -> Result<T, BridgeError> {
         let watch = Stopwatch::start();
         let answer = work.await;
         self.inner.metrics.stored(call, watch.elapsed());
-        answer
+        self.counted(answer)
     }
 
     pub(crate) fn validate(

@@ -164,7 +164,7 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<BTreeMap<String, u64>, BridgeError> {
         let mut filter = ResponseFilter::in_time(TimeRange::ALL);
         filter.sessions = sessions;
-        let rows = self.inner.store.breakdown(Dimension::Session, &filter, None).await?;
+        let rows = self.counted(self.inner.store.breakdown(Dimension::Session, &filter, None).await)?;
         Ok(rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect())
     }
 }

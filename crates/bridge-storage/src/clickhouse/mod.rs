@@ -5,6 +5,7 @@ mod change;
 mod checkpoint;
 mod dashboard;
 mod failure;
+mod health;
 mod label;
 mod options;
 mod pool;
@@ -30,8 +31,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord};
-
+use bridge_core::{
+    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord,
+};
 use tracing::Instrument;
 
 pub use options::ClickHouseOptions;
@@ -39,6 +41,7 @@ pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConn
 pub use retention::Retention;
 pub use roles::role_statements;
 
+use crate::circuit::{Admission, Circuit};
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::figures::StoreFigures;
 use crate::retry::{RetryPolicy, execute_with_retry};
@@ -55,6 +58,7 @@ use tables::Tables;
 #[derive(Debug)]
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
+    circuit: Circuit,
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
     known_state: Mutex<Option<StoreState>>,
@@ -69,8 +73,8 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        let pool = BridgeConnectionPool::new(&options)?;
-        Ok(Self { pool, options, known_state: Mutex::default(), retries: AtomicU64::new(0) })
+        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
+        Ok(Self { pool, circuit, options, known_state: Mutex::default(), retries: AtomicU64::new(0) })
     }
 
     /// The pool of connections.
@@ -79,7 +83,8 @@ impl ClickHouseStore {
         &self.pool
     }
 
-    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help.
+    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help
+    /// and failing at once where the circuit is open.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -89,7 +94,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.attempt(&self.options.retry, operation, work).await
+        self.call_with(&self.options.retry, operation, work).await
     }
 
     /// The same for work that cannot simply be repeated.
@@ -103,10 +108,10 @@ impl ClickHouseStore {
         E: IntoBridgeError,
     {
         let once = RetryPolicy { max_retries: 0, ..self.options.retry };
-        self.attempt(&once, operation, work).await
+        self.call_with(&once, operation, work).await
     }
 
-    async fn attempt<T, E, F>(
+    async fn call_with<T, E, F>(
         &self,
         retry: &RetryPolicy,
         operation: &'static str,
@@ -116,19 +121,55 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let work = execute_with_retry(retry, &self.retries, || async {
-            let connection = self.pool.acquire_connection().await?;
-            let tables = Tables::new(connection.client(), &self.options);
-            let limit = self.options.operation_timeout;
-            let error = match tokio::time::timeout(limit, work(tables)).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
-                Err(_) => timed_out(operation, &self.options.host, limit),
-            };
-            connection.mark_failed();
-            Err(error)
+        let pause = || self.circuit.pause();
+        let work = execute_with_retry(retry, &self.retries, pause, || async {
+            self.enter_circuit(operation).await?;
+            let result = self.attempt(operation, &work).await;
+            self.circuit.note(&result);
+            result
         });
         work.instrument(tracing::debug_span!("database", operation)).await
+    }
+
+    /// Passes where the database is taken to be there. Where the circuit is open one caller finds out; the others
+    /// fail at once.
+    async fn enter_circuit(&self, operation: &'static str) -> Result<(), BridgeError> {
+        match self.circuit.admit() {
+            Ok(Admission::Pass) => Ok(()),
+            Ok(Admission::Probe(probe)) => {
+                let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+                self.circuit.note_probe(probe, &answer);
+                answer
+            }
+            Err(refused) => Err(BridgeError::Connection {
+                operation,
+                host: self.options.host.clone(),
+                kind: ConnectionKind::CircuitOpen,
+                context: Box::default(),
+                source: Some(Box::new(refused)),
+            }),
+        }
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let connection = self.pool.acquire_connection().await?;
+        let tables = Tables::new(connection.client(), &self.options);
+        let limit = self.options.operation_timeout;
+        let error = match tokio::time::timeout(limit, work(tables)).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
+            Err(_) => timed_out(operation, &self.options.host, limit),
+        };
+        connection.mark_failed();
+        Err(error)
     }
 }
 
@@ -168,7 +209,11 @@ impl TokenStore for ClickHouseStore {
     }
 
     fn figures(&self) -> StoreFigures {
-        StoreFigures { retries: self.retries.load(Ordering::Relaxed), ..self.pool.figures() }
+        StoreFigures {
+            retries: self.retries.load(Ordering::Relaxed),
+            pool: Some(self.pool.figures()),
+            circuit: Some(self.circuit.told()),
+        }
     }
 
     async fn upsert(

@@ -18,6 +18,7 @@
 mod audit;
 mod checkpoints;
 mod dashboard;
+mod health;
 mod reading;
 mod sequences;
 mod sources;
@@ -32,6 +33,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use audit::*;
 pub use checkpoints::*;
 pub use dashboard::*;
+pub use health::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
@@ -79,6 +81,8 @@ macro_rules! conformance_tests {
             audit_records_come_back_newest_first
             an_audit_record_that_is_written_again_stays_one
             audit_filters_admit_what_they_name
+            looks_at_health_leave_no_trace
+            the_newest_source_is_of_its_machine
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod circuit;
 mod failures;
+mod health;
 mod merges;
 mod placing;
 mod promises;

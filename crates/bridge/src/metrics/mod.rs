@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bridge_cache::CacheFigures;
-use bridge_core::{AuditOutcome, BridgeError, DamageCounts, SyncStatus, Timestamp};
-use bridge_storage::StoreFigures;
+use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
+use bridge_storage::{CircuitState, StoreFigures};
 use metrics::{Counter, Gauge, Histogram};
 
 pub use names::{METRICS, Metric, MetricKind};
@@ -50,6 +50,7 @@ pub(crate) struct BridgeMetrics {
     sessions_synchronized: [Counter; STATUSES.len()],
     pub(crate) backfill_progress_gauge: Gauge,
     data_freshness_gauge: Gauge,
+    health: Gauge,
     /// In milliseconds since 1970; negative before the first.
     refreshed_at: AtomicI64,
     read_bytes: Counter,
@@ -65,6 +66,7 @@ struct StoreMetrics {
     in_use: Gauge,
     idle: Gauge,
     waiting: Gauge,
+    circuit_open: Gauge,
 }
 
 struct AuditMetrics {
@@ -118,6 +120,7 @@ impl BridgeMetrics {
                 .map(|status| register.counter(&name::SESSIONS_SYNCHRONIZED, &[status])),
             backfill_progress_gauge: gauge(&name::BACKFILL_PROGRESS),
             data_freshness_gauge,
+            health: gauge(&name::HEALTH),
             refreshed_at: AtomicI64::new(-1),
             read_bytes: counter(&name::READ_BYTES),
             read_lines: counter(&name::READ_LINES),
@@ -128,6 +131,7 @@ impl BridgeMetrics {
                 in_use: register.gauge(&name::POOL_CONNECTIONS, &["in_use"]),
                 idle: register.gauge(&name::POOL_CONNECTIONS, &["idle"]),
                 waiting: gauge(&name::POOL_WAITING),
+                circuit_open: gauge(&name::CIRCUIT_OPEN),
             },
             audit: AuditMetrics {
                 buffered: gauge(&name::AUDIT_BUFFERED),
@@ -185,6 +189,15 @@ impl BridgeMetrics {
         self.damaged_lines.iter().zip(kinds).for_each(|(counter, lines)| counter.increment(lines));
     }
 
+    /// Tells what a health check found.
+    pub(crate) fn checked(&self, state: HealthState) {
+        self.health.set(match state {
+            HealthState::Healthy => 0.0,
+            HealthState::Degraded => 1.0,
+            HealthState::Unhealthy => 2.0,
+        });
+    }
+
     /// Tells what is counted elsewhere.
     pub(crate) fn export(&self, snapshot: &Snapshot) {
         for (cache, figures) in self.caches.iter().zip([snapshot.summaries, snapshot.analyses]) {
@@ -195,9 +208,15 @@ impl BridgeMetrics {
             self.data_freshness_gauge.set(snapshot.now.saturating_since(refreshed_at));
         }
         self.store.retries.follow(snapshot.store.retries);
-        self.store.in_use.set(snapshot.store.connections_in_use as f64);
-        self.store.idle.set(snapshot.store.connections_idle as f64);
-        self.store.waiting.set(snapshot.store.calls_waiting as f64);
+        if let Some(pool) = snapshot.store.pool {
+            self.store.in_use.set(pool.in_use as f64);
+            self.store.idle.set(pool.idle as f64);
+            self.store.waiting.set(pool.waiting as f64);
+        }
+        if let Some(circuit) = &snapshot.store.circuit {
+            let is_closed = matches!(circuit, CircuitState::Closed { .. });
+            self.store.circuit_open.set(if is_closed { 0.0 } else { 1.0 });
+        }
         self.audit.buffered.set(snapshot.audit.buffered as f64);
         self.audit.written.follow(snapshot.audit.written);
         self.audit.dropped.follow(snapshot.audit.dropped);

@@ -80,6 +80,10 @@ metrics! {
         "Connections of the pool"
     POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
         "Calls that wait for a connection"
+    CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
+        "1 while the store is taken to be away and left alone, else 0"
+    HEALTH Gauge "bridge_health_state" Count []
+        "What the last health check found: 0 healthy, 1 degraded, 2 unhealthy"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
         "Records of the audit that wait for the store"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []

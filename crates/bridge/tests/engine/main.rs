@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod fallback;
+mod health;
 mod hosts;
 mod keeping;
 mod rollback;

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, ResponseKey,
-    ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, HostName,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
-    AuditStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, InMemoryStore,
-    ResponseFilter, SourceFilter, SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
-    TokenStore, UpsertOptions, UpsertOutcome,
+    AuditStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, DiskSpace,
+    HealthProbes, InMemoryStore, NewestSource, ResponseFilter, SourceFilter, SourceRecord, StoreFigures,
+    StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -82,9 +82,32 @@ impl AuditStore for Forgetful {
 }
 
 #[async_trait]
+impl HealthProbes for Forgetful {
+    async fn probe_connection(&self) -> Result<(), BridgeError> {
+        self.store.probe_connection().await
+    }
+
+    async fn probe_write(&self) -> Result<(), BridgeError> {
+        self.store.probe_write().await
+    }
+
+    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
+        self.store.newest_source(host).await
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {
+        self.store.disks().await
+    }
+}
+
+#[async_trait]
 impl TokenStore for Forgetful {
     async fn migrate(&self) -> Result<(), BridgeError> {
         self.store.migrate().await
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.store.figures()
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
