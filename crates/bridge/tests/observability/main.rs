@@ -6,6 +6,7 @@ mod audit;
 mod correlation;
 mod metrics;
 mod recorder;
+mod requests;
 
 use std::path::Path;
 use std::sync::Arc;
