@@ -132,6 +132,7 @@ enum End {
 
 async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
     let mut faults = network.faults.clone();
+    // A client of a closed network is not even connected to the server.
     if *faults.borrow() == Fault::Closed {
         return Ok(End::Cut);
     }
@@ -144,12 +145,15 @@ async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
     let mut turn = None;
     loop {
         let fault = *faults.borrow_and_update();
+        if fault == Fault::Closed {
+            return Ok(End::Cut);
+        }
         let passing = fault != Fault::Silent;
         tokio::select! {
-            changed = faults.changed() => match changed {
-                Ok(()) if *faults.borrow() == Fault::Closed => return Ok(End::Cut),
-                Ok(()) => {}
-                Err(_) => return Ok(End::ByItself),
+            // A fault goes before what has come meanwhile: nothing passes after it was set.
+            biased;
+            changed = faults.changed() => if changed.is_err() {
+                return Ok(End::ByItself);
             },
             read = client.read(&mut request), if passing => {
                 let mut length = read?;

@@ -82,13 +82,11 @@ impl EnhancedTokenDatabaseBridge {
         let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
-                                   biased;
-                                   _ = &mut stopped => return,
-                                   _ = ticks.tick() => {
-                let outcome = bridge.sync_changed_sessions().await;
-                observer(outcome);
+                    biased;
+                    _ = &mut stopped => return,
+                    _ = ticks.tick() => {}
                 }
-                               }
+                observer(bridge.sync_changed_sessions().await);
             }
         });
         SyncTask { stop, task }

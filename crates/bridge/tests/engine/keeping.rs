@@ -38,11 +38,16 @@ async fn the_store_catches_up_when_the_database_is_back() {
 
     let (tell, mut told) = mpsc::unbounded_channel();
     let syncing = bridge.keep_in_sync(Duration::from_millis(50), move |outcome| drop(tell.send(outcome)));
-    let mut next = async |wanted: fn(&Result<Vec<_>, _>) -> bool| loop {
-        let outcome = timeout(DEADLINE, told.recv()).await.expect("it synchronises again").unwrap();
-        if wanted(&outcome) {
-            return outcome;
-        }
+    let mut next = async |wanted: fn(&Result<Vec<_>, _>) -> bool| {
+        let told = async {
+            loop {
+                let outcome = told.recv().await.unwrap();
+                if wanted(&outcome) {
+                    return outcome;
+                }
+            }
+        };
+        timeout(DEADLINE, told).await.expect("an outcome of this kind comes")
     };
     let changed = |outcome: &Result<Vec<_>, _>| outcome.as_ref().is_ok_and(|sessions| !sessions.is_empty());
 
@@ -61,7 +66,7 @@ async fn the_store_catches_up_when_the_database_is_back() {
 
     timeout(DEADLINE, syncing.stop()).await.unwrap();
     append(&transcript, &line(3, 100));
-    while told.recv().await.is_some() {}
+    timeout(DEADLINE, async { while told.recv().await.is_some() {} }).await.expect("the observer is gone");
     assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
     assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
 }
