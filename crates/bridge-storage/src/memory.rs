@@ -1,5 +1,6 @@
 //! A store in memory: the reference model.
 
+mod backup;
 mod dashboard;
 
 use std::borrow::Cow;

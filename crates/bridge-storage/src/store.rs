@@ -9,6 +9,7 @@ use bridge_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
@@ -20,9 +21,8 @@ use crate::stored::{StoredResponse, StoredScope};
 ///
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
-#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
-pub trait TokenStore: Send + Sync + fmt::Debug {
+pub trait TokenStore: BackupStore + Send + Sync + fmt::Debug {
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
     async fn migrate(&self) -> Result<(), BridgeError>;
 

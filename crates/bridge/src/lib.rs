@@ -31,6 +31,7 @@
 //! with the feature `embedded`, `embedded`.
 
 mod backfill;
+mod backup;
 mod batch;
 mod builder;
 #[cfg(feature = "config")]
@@ -57,6 +58,7 @@ pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
     IntegrityResult, TokenSummaryRecord,

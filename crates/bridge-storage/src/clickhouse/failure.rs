@@ -30,8 +30,10 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        Some(202 | 241 | 242 | 252 | 319 | 394 | 236) => StorageKind::Busy,
+        Some(202 | 373 | 241 | 242 | 252 | 319 | 394 | 236) => StorageKind::Busy,
         Some(164 | 291 | 497) => StorageKind::PermissionDenied,
+        Some(318) => StorageKind::Unsupported,
+        Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
         Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,
         Some(_) => StorageKind::Other,
         None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,

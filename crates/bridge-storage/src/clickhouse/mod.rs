@@ -1,5 +1,6 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod backup;
 mod dashboard;
 mod failure;
 mod options;
@@ -25,6 +26,7 @@ pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
+pub(crate) use source_rows::stored_path;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::retry::execute_with_retry;

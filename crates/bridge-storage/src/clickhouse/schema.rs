@@ -137,6 +137,9 @@ const MIGRATIONS: [Migration; 1] = [Migration {
     ],
 }];
 
+/// The number of the last step.
+pub(super) const SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+
 #[derive(Row, Serialize, Deserialize)]
 struct Applied {
     number: u32,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
 use bridge_storage::{
-    BreakdownRow, DashboardFigures, DashboardFilter, Dimension, InMemoryStore, ResponseFilter, SourceFilter,
-    SourceRecord, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    BackupFormat, BackupStore, BreakdownRow, DashboardFigures, DashboardFilter, Dimension, ExportFigures,
+    InMemoryStore, ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreTotals, StoredResponse,
+    StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -26,6 +26,33 @@ pub(crate) struct Forgetful {
 impl Forgetful {
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl BackupStore for Forgetful {
+    fn schema(&self) -> u32 {
+        self.store.schema()
+    }
+
+    fn backup_format(&self) -> BackupFormat {
+        self.store.backup_format()
+    }
+
+    async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
+        self.store.begin_export(format).await
+    }
+
+    async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError> {
+        self.store.import_part(part).await
+    }
+
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+        self.store.back_up(place).await
+    }
+
+    async fn restore(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+        self.store.restore(place).await
     }
 }
 

@@ -1,0 +1,211 @@
+//! Copies of tables that belong to a session.
+
+use std::time::Duration;
+
+use ::clickhouse::Row;
+use ::clickhouse::query::Query;
+use bridge_core::{BridgeError, StorageKind, TokenCounts};
+use serde::Deserialize;
+
+use super::super::ClickHouseStore;
+use super::slices::{Slice, Slices};
+use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
+use crate::store::StoreTotals;
+
+/// The server drops what belongs to a session that was not used for so long.
+const SESSION: Duration = Duration::from_mins(5);
+
+/// Temporary tables of a session of their own. Those of the live tables share their files: they are made in
+/// milliseconds, whatever the size.
+///
+/// Architecture invariant: nobody has to clean up behind a backup. A program that is killed is heard no more, and the
+/// server ends its session and drops the tables.
+#[derive(Debug)]
+pub(super) struct Copies<'a> {
+    pub(super) store: &'a ClickHouseStore,
+    session: String,
+    slices: Vec<Slices>,
+}
+
+#[derive(Row, Deserialize)]
+struct Engine {
+    engine_full: String,
+    sorting_key: String,
+}
+
+#[derive(Row, Deserialize)]
+struct Sums {
+    responses: u64,
+    responses_worth_tokens: u64,
+    unfinished_responses: u64,
+    sessions: u64,
+    counters: (u64, u64, u64, u64),
+}
+
+impl<'a> Copies<'a> {
+    /// No tables yet.
+    pub(super) fn none(store: &'a ClickHouseStore) -> Self {
+        let session = format!("bridge-backup-{:032x}", fastrand::u128(..));
+        Self { store, session, slices: Vec::new() }
+    }
+
+    /// Copies of the live tables: sources first, so that none is ahead of the rows that it stands for.
+    pub(super) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
+        let mut copies = Self::none(store);
+        for table in BACKUP_TABLES.into_iter().rev() {
+            let engine = copies.engine_of(table).await?;
+            copies
+                .run(&format!(
+                    "CREATE TEMPORARY TABLE IF NOT EXISTS {} AS {table} ENGINE = {engine}",
+                    of(table)
+                ))
+                .await?;
+            copies.run(&format!("ALTER TABLE {} ATTACH PARTITION ALL FROM {table}", of(table))).await?;
+        }
+        Ok(copies)
+    }
+
+    /// The engine of a live table, without what would let rows go.
+    async fn engine_of(&mut self, table: &'static str) -> Result<String, BridgeError> {
+        let Engine { engine_full, sorting_key } = self
+            .store
+            .call("begin a backup", |tables| async move {
+                let query = "SELECT engine_full, sorting_key FROM system.tables \
+                             WHERE database = currentDatabase() AND name = ?";
+                tables.query(query).bind(tables.name(table)).fetch_one().await
+            })
+            .await?;
+        if engine_full.starts_with("Distributed") {
+            let message =
+                "the rows of a cluster are spread over servers; use the server's BACKUP … ON CLUSTER";
+            return Err(refusal("begin a backup", message.to_owned()));
+        }
+        self.slices.insert(0, Slices { table, sorting_key });
+        let end = [" TTL ", " SETTINGS "].iter().filter_map(|word| engine_full.find(word)).min();
+        Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
+    }
+
+    /// What was restored into the session is known from now on.
+    pub(super) async fn add_restored(&mut self, table: &'static str) -> Result<(), BridgeError> {
+        let query =
+            format!("SELECT sorting_key FROM system.tables WHERE is_temporary AND name = '{}'", of(table));
+        let sorting_key = self.fetch_one(&query).await?;
+        self.slices.push(Slices { table, sorting_key });
+        Ok(())
+    }
+
+    /// What the tables hold, and the slices to read them by.
+    pub(super) async fn survey(&self) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
+        let mut figures = ExportFigures { totals: self.totals().await?, ..ExportFigures::default() };
+        let mut all = Vec::new();
+        for slices in &self.slices {
+            let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
+            figures.tables.push(TableRows { table: slices.table.to_owned(), rows });
+            let bits = Slices::bits(rows);
+            let counts: Vec<(u64, u64)> = self.fetch_all(&slices.counting(bits)).await?;
+            all.extend(counts.into_iter().map(|(number, rows)| slices.slice(bits, number, rows)));
+        }
+        Ok((figures, all))
+    }
+
+    async fn totals(&self) -> Result<StoreTotals, BridgeError> {
+        let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
+        let query = format!(
+            "SELECT count() AS responses, countIf({worth}) AS responses_worth_tokens,
+                countIf({worth} AND NOT finished) AS unfinished_responses, uniqExact(session_id) AS sessions,
+                (sum(input_tokens), sum(output_tokens), sum(cache_creation_tokens), sum(cache_read_tokens)) AS counters
+            FROM {} FINAL",
+            of("token_usage")
+        );
+        let sums: Sums = self.fetch_one(&query).await?;
+        let (input, output, cache_creation, cache_read) = sums.counters;
+        Ok(StoreTotals {
+            responses: sums.responses,
+            responses_worth_tokens: sums.responses_worth_tokens,
+            unfinished_responses: sums.unfinished_responses,
+            sessions: sums.sessions,
+            counts: TokenCounts { input, output, cache_creation, cache_read },
+        })
+    }
+
+    /// The rows of a slice in this format, each once.
+    pub(super) async fn read(&self, slice: &Slice, format: &'static str) -> Result<Vec<u8>, BridgeError> {
+        let query = &slice.reading();
+        let bytes = self.store.call("read a backup's rows", |tables| async move {
+            let query = self
+                .in_session(tables.query_raw(query))
+                // The whole answer or an error: a part that was cut off must not be taken for one.
+                .with_setting("wait_end_of_query", "1")
+                .with_setting("output_format_parquet_compression_method", "zstd")
+                .with_setting("date_time_output_format", "iso");
+            query.fetch_bytes(format)?.collect().await
+        });
+        Ok(bytes.await?.into())
+    }
+
+    /// Joins the rows of a slice into the live table, by the names of their columns.
+    pub(super) async fn insert_into_live(&self, slice: &Slice) -> Result<(), BridgeError> {
+        let table = slice.table;
+        let query = format!("SELECT name FROM (DESCRIBE TABLE {})", of(table));
+        let columns = self.fetch_all::<String>(&query).await?.join(", ");
+        let rows = slice.reading().replacen('*', &columns, 1);
+        self.run(&format!("INSERT INTO {table} ({columns}) {rows}")).await
+    }
+
+    /// Drops the copies now, not only when the session ends.
+    pub(super) async fn drop_all(&self) -> Result<(), BridgeError> {
+        for Slices { table, .. } in &self.slices {
+            self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", of(table))).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run(&self, statement: &str) -> Result<(), BridgeError> {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(statement));
+                async move { query.execute().await }
+            })
+            .await
+    }
+
+    pub(super) async fn fetch_one<T>(&self, query: &str) -> Result<T, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(query));
+                async move { query.fetch_one().await }
+            })
+            .await
+    }
+
+    pub(super) async fn fetch_all<T>(&self, query: &str) -> Result<Vec<T>, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(query));
+                async move { query.fetch_all().await }
+            })
+            .await
+    }
+
+    fn in_session(&self, query: Query) -> Query {
+        query
+            .with_setting("session_id", &self.session)
+            .with_setting("session_timeout", SESSION.as_secs().to_string())
+    }
+}
+
+/// The name of a table's copy. No live table is called so, whatever its prefix.
+pub(super) fn of(table: &str) -> String {
+    format!("backup_{table}")
+}
+
+pub(super) fn refusal(operation: &'static str, message: String) -> BridgeError {
+    let (kind, context) = (StorageKind::Unsupported, Box::default());
+    BridgeError::Storage { operation, kind, message, context, source: None }
+}
