@@ -119,6 +119,10 @@ text_type!(
     /// The service tier that the API reports with a usage.
     ServiceTier, "service tier"
 );
+text_type!(
+    /// An operation, as logs and audit name it.
+    OperationName, "operation name"
+);
 
 #[cfg(test)]
 mod tests {

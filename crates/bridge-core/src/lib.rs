@@ -32,14 +32,17 @@
 
 mod analysis;
 mod answer;
+mod audit;
 mod calendar;
 mod category;
+mod checkpoint;
 mod clock;
 mod correlation;
 mod counts;
 mod damage;
 mod error;
 mod figures;
+mod health;
 mod id;
 mod integrity;
 mod key;
@@ -58,17 +61,23 @@ mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use answer::{AnalysisSource, AnalysisWithSource};
+pub use audit::{AuditFilter, AuditId, AuditOutcome, AuditRecord};
 pub use calendar::CalendarStep;
 pub use category::{ContentCategories, ContentCategory};
+pub use checkpoint::{
+    Checkpoint, CheckpointComparison, CheckpointName, Epoch, InvalidCheckpointName, RollbackResult,
+    SessionDifference, StateFigures, StoreMode, StoreState,
+};
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::{CorrelationId, InvalidCorrelationId};
 pub use counts::{CountOverflow, TokenCounts};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use figures::AnalysisFigures;
+pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{
-    AgentId, AnalysisId, HostName, InvalidText, ModelName, ProjectName, ServiceTier, SessionId,
-    TEXT_BYTES_MAX,
+    AgentId, AnalysisId, HostName, InvalidText, ModelName, OperationName, ProjectName, ServiceTier,
+    SessionId, TEXT_BYTES_MAX,
 };
 pub use integrity::{
     DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,

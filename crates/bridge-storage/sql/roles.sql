@@ -15,19 +15,25 @@
 CREATE ROLE IF NOT EXISTS bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.token_usage TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.source_files TO bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.bridge_audit TO bridge_writer;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
+GRANT SELECT ON `bridge`.bridge_resumes TO bridge_writer;
+-- For health checks: how full the disks are.
+GRANT SELECT ON system.disks TO bridge_writer;
 
 -- Reads figures. May choose settings of its queries (readonly = 2), such as a limit of time, and no more.
 CREATE ROLE IF NOT EXISTS bridge_dashboard SETTINGS readonly = 2;
 GRANT SELECT ON `bridge`.token_usage TO bridge_dashboard;
 GRANT SELECT ON `bridge`.source_files TO bridge_dashboard;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
+GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 
--- Creates and migrates the schema, and does what the others may. Of this database alone: it can neither make
+-- Creates and migrates the schema, makes checkpoints, rolls back and resumes, and does what the others may. Of this database alone: it can neither make
 -- users nor read other databases, files or addresses.
 CREATE ROLE IF NOT EXISTS bridge_administrator;
 GRANT SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE ON `bridge`.* TO bridge_administrator;
+GRANT SELECT ON system.disks TO bridge_administrator;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON `bridge`.* TO bridge_administrator;
 GRANT TABLE ENGINE ON Atomic TO bridge_administrator;
 GRANT TABLE ENGINE ON MergeTree TO bridge_administrator;

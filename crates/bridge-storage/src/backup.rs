@@ -3,14 +3,14 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bridge_core::BridgeError;
+use bridge_core::{BridgeError, Epoch};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreTotals;
 
 /// The tables of a backup, in the order in which they are taken in: a record of a source file says that the rows
 /// it stands for are stored.
-pub const BACKUP_TABLES: [&str; 2] = ["token_usage", "source_files"];
+pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
 /// A part of a table has about so many rows: what an export and an import hold in memory at once. A row takes
 /// less than 100 bytes as Parquet.
@@ -35,12 +35,14 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
     /// The store does not know the format, or fails.
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError>;
 
-    /// Joins the rows of a part into the store. When it returns they are durable.
+    /// Joins the rows of a part into the store, for an operation that began in this epoch. When it returns they are
+    /// durable. They belong to that epoch from then on; a cursor that said nothing where it came from says nothing here.
     ///
     /// # Errors
     ///
-    /// The store does not know the format or the table, or the data are not what they should be, or the store fails.
-    async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError>;
+    /// The store does not know the format or the table, or the data are not what they should be, or the store fails, or
+    /// it was rolled back.
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
 
     /// Has the server itself write a backup, without the rows travelling here. Answers with what is in it.
     ///
@@ -50,12 +52,13 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
     /// message says which setting would allow it.
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
 
-    /// Joins a backup of [`back_up`](Self::back_up) into the store. Answers with what was in it.
+    /// Joins a backup of [`back_up`](Self::back_up) into the store, for an operation that began in this epoch. Answers
+    /// with what was in it.
     ///
     /// # Errors
     ///
-    /// As [`back_up`](Self::back_up), and where no such backup is there.
-    async fn restore(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+    /// As [`back_up`](Self::back_up), and where no such backup is there, or the store was rolled back.
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
 }
 
 /// All tables of one moment, part by part.
@@ -75,10 +78,20 @@ pub trait TableExport: Send + fmt::Debug {
 /// What an export holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportFigures {
+    /// The epoch of the store. Cursors of another one said nothing in it.
+    pub epoch: Epoch,
     /// Rows by table, in the order of [`BACKUP_TABLES`].
     pub tables: Vec<TableRows>,
     /// The sums over the responses in it.
     pub totals: StoreTotals,
+}
+
+impl ExportFigures {
+    /// The rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
 }
 
 /// How many rows of a table an export holds.
@@ -97,6 +110,8 @@ pub struct TablePart {
     pub table: String,
     /// How they are encoded.
     pub format: BackupFormat,
+    /// The epoch of the store that they come from.
+    pub epoch: Epoch,
     /// How many rows these are.
     pub rows: u64,
     /// The rows.

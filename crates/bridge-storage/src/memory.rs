@@ -1,7 +1,10 @@
 //! A store in memory: the reference model.
 
+mod audit;
 mod backup;
+mod checkpoint;
 mod dashboard;
+mod health;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -12,13 +15,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId,
-    SummaryMetadata, TokenCounts, TokenSummaryRecord,
+    AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
+    ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use checkpoint::Checkpoints;
+
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
@@ -30,25 +36,36 @@ use crate::stored::{StoredResponse, StoredScope};
 /// with, and good for tests and for programs that only need sums.
 #[derive(Debug, Default)]
 pub struct InMemoryStore {
-    tables: Mutex<Tables>,
+    content: Mutex<Content>,
+    audit: Mutex<BTreeMap<(Timestamp, AuditId), AuditRecord>>,
 }
 
 #[derive(Debug, Default)]
+struct Content {
+    tables: Tables,
+    checkpoints: Checkpoints,
+}
+
+#[derive(Debug, Clone, Default)]
 struct Tables {
     usage: BTreeMap<ResponseKey, Versioned>,
     sources: BTreeMap<(HostName, PathBuf, SessionId), SourceRecord>,
 }
 
 /// A row with its stored version, which for a forced row is not the one its fields would give.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Versioned {
     row: ResponseUsage,
     version: ResponseVersion,
 }
 
 impl InMemoryStore {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audit(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, AuditId), AuditRecord>> {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,6 +73,10 @@ impl InMemoryStore {
 impl TokenStore for InMemoryStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
         Ok(())
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures::default()
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
@@ -68,15 +89,22 @@ impl TokenStore for InMemoryStore {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
-        let mut tables = self.tables();
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut content = self.content();
+        content.checkpoints.admit("store responses", options.epoch)?;
         for place in greatest_of_each_key(rows) {
-            outcomes[place] = tables.put(&rows[place], options.force);
+            outcomes[place] = content.tables.put(&rows[place], options.force);
         }
         Ok(outcomes)
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        let mut tables = self.tables();
+        let Some(epoch) = records.iter().map(|record| record.epoch).min() else { return Ok(()) };
+        let mut content = self.content();
+        content.checkpoints.admit("store sources", Some(epoch))?;
+        let tables = &mut content.tables;
         for record in records {
             let place = (record.host.clone(), record.path.clone(), record.session.clone());
             let known = tables.sources.get(&place).map(SourceRecord::version);
@@ -92,11 +120,11 @@ impl TokenStore for InMemoryStore {
             filter.host.as_ref().is_none_or(|host| *host == record.host)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
         };
-        Ok(self.tables().sources.values().filter(admitted).cloned().collect())
+        Ok(self.content().tables.sources.values().filter(admitted).cloned().collect())
     }
 
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
-        Ok(sum(self.tables().admitted(filter)))
+        Ok(sum(self.content().tables.admitted(filter)))
     }
 
     async fn breakdown(
@@ -105,7 +133,8 @@ impl TokenStore for InMemoryStore {
         filter: &ResponseFilter,
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
             groups.entry(name_of(row, dimension)).or_default().push(row);
@@ -122,7 +151,8 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let mut sessions: BTreeMap<&SessionId, Vec<&ResponseUsage>> = BTreeMap::new();
         for stored in tables.usage.values() {
             sessions.entry(&stored.row.session).or_default().push(&stored.row);
@@ -135,11 +165,11 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
-        Ok(self.tables().dashboard(filter))
+        Ok(self.content().tables.dashboard(filter))
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
-        Ok(self.tables().admitted(filter).cloned().collect())
+        Ok(self.content().tables.admitted(filter).cloned().collect())
     }
 
     async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
@@ -147,7 +177,8 @@ impl TokenStore for InMemoryStore {
             StoredScope::Keys(range) => range.contains(&row.key),
             StoredScope::Session { session, keys } => row.session == *session || keys.contains(&row.key),
         };
-        let tables = self.tables();
+        let content = self.content();
+        let tables = &content.tables;
         let rows = tables.usage.values().filter(|stored| admitted(&stored.row));
         let told = |Versioned { row, version }: &Versioned| StoredResponse {
             key: row.key,
@@ -158,7 +189,11 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
-        let mut tables = self.tables();
+        let mut content = self.content();
+        if !versions.is_empty() {
+            content.checkpoints.admit("remove rows", None)?;
+        }
+        let tables = &mut content.tables;
         for (key, version) in versions {
             if tables.usage.get(key).is_some_and(|stored| stored.version == *version) {
                 tables.usage.remove(key);

@@ -1,10 +1,17 @@
 //! A mock of the store, for failures that no real one can be made to show.
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+};
 
+use crate::audit::AuditStore;
 use crate::backup::{BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart};
+use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
+use crate::health::{DiskSpace, HealthProbes, NewestSource};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
@@ -28,16 +35,60 @@ mockall::mock! {
             format: BackupFormat,
         ) -> Result<Box<dyn TableExport + 'a>, BridgeError>;
 
-        async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError>;
+        async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
 
         async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
 
-        async fn restore(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+        async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
+    }
+
+    #[async_trait]
+    impl CheckpointStore for TokenStore {
+        async fn state(&self) -> Result<StoreState, BridgeError>;
+
+        async fn create_checkpoint(
+            &self,
+            name: &CheckpointName,
+            now: Timestamp,
+        ) -> Result<Checkpoint, BridgeError>;
+
+        async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
+
+        async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError>;
+
+        async fn compare_with_checkpoint(
+            &self,
+            name: &CheckpointName,
+        ) -> Result<CheckpointComparison, BridgeError>;
+
+        async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
+
+        async fn resume(&self) -> Result<StoreState, BridgeError>;
+    }
+
+    #[async_trait]
+    impl AuditStore for TokenStore {
+        async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
+
+        async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
+    }
+
+    #[async_trait]
+    impl HealthProbes for TokenStore {
+        async fn probe_connection(&self) -> Result<(), BridgeError>;
+
+        async fn probe_write(&self) -> Result<(), BridgeError>;
+
+        async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError>;
+
+        async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
     }
 
     #[async_trait]
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
+
+        fn figures(&self) -> StoreFigures;
 
         async fn ping(&self) -> Result<(), BridgeError>;
 

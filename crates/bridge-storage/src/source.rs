@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_core::{ContentCategories, DamageCounts, HostName, ProjectName, SessionId, Timestamp};
+use bridge_core::{ContentCategories, DamageCounts, Epoch, HostName, ProjectName, SessionId, Timestamp};
 
 /// What was read of one source file, for one session that stands in it. Statistics are cumulative for
 /// the file, never deltas, so writing a record again changes nothing. Cursor and statistics are one record,
@@ -37,6 +37,9 @@ pub struct SourceRecord {
     pub analysis_version: String,
     /// When it was read.
     pub read_at: Timestamp,
+    /// The epoch in which what was read of it was stored. A later rollback may have taken that back, so a cursor of
+    /// another epoch than the store's says nothing.
+    pub epoch: Epoch,
 }
 
 /// How far a file was read, and what it looked like then. A lost or stale cursor costs a re-read and never a
@@ -64,16 +67,19 @@ pub struct SourceCursor {
 }
 
 impl SourceRecord {
-    /// Sorts records of one (host, path, session): the later change of the file wins, then the larger offset.
-    /// Both are the file's own, so two readers with different clocks agree.
+    /// Sorts records of one (host, path, session): the later epoch wins, then the later change of the file, then the
+    /// larger offset. The last two are the file's own, so two readers with different clocks agree.
     #[must_use]
     pub fn version(&self) -> u128 {
         let offset = self.cursor.offset.min((1 << OFFSET_BITS) - 1);
-        u128::from(self.cursor.changed_nanos) << OFFSET_BITS | u128::from(offset)
+        let epoch = u128::from(self.epoch.0.min(EPOCH_MAX));
+        epoch << EPOCH_SHIFT | u128::from(self.cursor.changed_nanos) << OFFSET_BITS | u128::from(offset)
     }
 }
 
 const OFFSET_BITS: u32 = 40;
+const EPOCH_SHIFT: u32 = OFFSET_BITS + u64::BITS;
+const EPOCH_MAX: u32 = (1 << (u128::BITS - EPOCH_SHIFT)) - 1;
 
 /// Which records of source files are meant. All conditions hold together; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,13 +4,17 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, TokenCounts,
+    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, TokenCounts,
     TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditStore;
 use crate::backup::BackupStore;
+use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
+use crate::figures::StoreFigures;
+use crate::health::HealthProbes;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
 
@@ -19,15 +23,23 @@ use crate::stored::{StoredResponse, StoredScope};
 /// Writing is a join: of two versions of a row the greater stays, whatever order they arrive in and
 /// however often. So every write can be repeated, and two writers need not know of each other.
 ///
+/// A store that was rolled back ([`CheckpointStore`]) refuses writes until it is resumed, and writes of operations
+/// that began before for ever: [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack).
+///
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
 #[async_trait]
-pub trait TokenStore: BackupStore + Send + Sync + fmt::Debug {
+pub trait TokenStore:
+    AuditStore + BackupStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug
+{
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), BridgeError>;
+
+    /// What the store knows of itself now. A store that knows nothing says so.
+    fn figures(&self) -> StoreFigures;
 
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.
@@ -87,6 +99,9 @@ pub struct UpsertOptions {
     pub force: bool,
     /// Identifies the run that writes, for the audit. 0 if there is none.
     pub run_id: u128,
+    /// The epoch in which the operation began that these rows are part of: if the store was rolled back since, they
+    /// are refused. Where it is `None` the operation begins with this call.
+    pub epoch: Option<Epoch>,
 }
 
 impl UpsertOptions {
@@ -101,6 +116,13 @@ impl UpsertOptions {
     #[must_use]
     pub fn with_run_id(mut self, run_id: u128) -> Self {
         self.run_id = run_id;
+        self
+    }
+
+    /// Options of an operation that began in this epoch.
+    #[must_use]
+    pub fn begun_in(mut self, epoch: Epoch) -> Self {
+        self.epoch = Some(epoch);
         self
     }
 }

@@ -4,12 +4,15 @@
 //! - [`history`]: small synthetic histories whose totals are known by construction.
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
+//! - `log` (feature): a log that keeps everything that is told.
 //! - `proxy` (feature): a network that fails on command.
 
 pub mod adversarial;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod history;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod reference;

@@ -1,8 +1,8 @@
 //! A network that fails on command: a TCP proxy between a client and its server.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +22,10 @@ pub enum Fault {
     CutRequestAfter(u64),
     /// Requests pass; a connection is cut when the first byte of an answer comes.
     CutAnswer,
+    /// So many requests pass from now on, whatever the connection; then everything is cut.
+    CutAfterRequests(u64),
+    /// The same, and of the last of them the answer is cut off.
+    CutLastAnswerOf(u64),
 }
 
 /// A proxy on 127.0.0.1 with a port chosen by the system. It ends when it is dropped.
@@ -30,6 +34,8 @@ pub struct FaultProxy {
     host: String,
     fault: watch::Sender<Fault>,
     cuts: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
+    noted: Arc<Mutex<Vec<String>>>,
     accepting: AbortHandle,
 }
 
@@ -43,8 +49,16 @@ impl FaultProxy {
         let host = listener.local_addr()?.to_string();
         let (fault, faults) = watch::channel(Fault::None);
         let cuts = Arc::new(AtomicU64::new(0));
-        let accepting = tokio::spawn(accept(listener, upstream.to_owned(), faults, Arc::clone(&cuts)));
-        Ok(Self { host, fault, cuts, accepting: accepting.abort_handle() })
+        let requests = Arc::new(AtomicU64::new(0));
+        let noted = Arc::default();
+        let network = Network {
+            upstream: upstream.to_owned(),
+            faults,
+            requests: Arc::clone(&requests),
+            noted: Arc::clone(&noted),
+        };
+        let accepting = tokio::spawn(accept(listener, network, Arc::clone(&cuts)));
+        Ok(Self { host, fault, cuts, requests, noted, accepting: accepting.abort_handle() })
     }
 
     /// `HOST:PORT` of the proxy.
@@ -54,7 +68,13 @@ impl FaultProxy {
 
     /// From now on the network does this, on connections that stand too.
     pub fn set(&self, fault: Fault) {
+        self.requests.store(0, Ordering::Relaxed);
         self.fault.send_replace(fault);
+    }
+
+    /// The first lines of the HTTP requests that came so far, with the queries' settings.
+    pub fn requests(&self) -> Vec<String> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections were cut or closed by a fault so far.
@@ -69,18 +89,35 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What all connections share.
+#[derive(Clone)]
+struct Network {
     upstream: String,
     faults: watch::Receiver<Fault>,
-    cuts: Arc<AtomicU64>,
-) {
+    /// Since the fault was set.
+    requests: Arc<AtomicU64>,
+    /// The first line of each.
+    noted: Arc<Mutex<Vec<String>>>,
+}
+
+impl Network {
+    /// Notes a request where one begins: a client waits for an answer before it sends the next.
+    fn note(&self, content: &[u8]) {
+        if content.starts_with(b"POST ") || content.starts_with(b"GET ") {
+            let first = content.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let first = String::from_utf8_lossy(first).into_owned();
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(first);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, network: Network, cuts: Arc<AtomicU64>) {
     // Connections end with the proxy: the set aborts them when it is dropped.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let (upstream, faults, cuts) = (upstream.clone(), faults.clone(), Arc::clone(&cuts));
+        let (network, cuts) = (network.clone(), Arc::clone(&cuts));
         connections.spawn(async move {
-            if matches!(pass(client, &upstream, faults).await, Ok(End::Cut)) {
+            if matches!(pass(client, network).await, Ok(End::Cut)) {
                 cuts.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -93,15 +130,18 @@ enum End {
     Cut,
 }
 
-async fn pass(mut client: TcpStream, upstream: &str, mut faults: watch::Receiver<Fault>) -> io::Result<End> {
+async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
+    let mut faults = network.faults.clone();
     if *faults.borrow() == Fault::Closed {
         return Ok(End::Cut);
     }
-    let mut server = TcpStream::connect(upstream).await?;
+    let mut server = TcpStream::connect(&network.upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut request, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
     let mut requested = 0;
+    // The number of the request that is answered next.
+    let mut turn = None;
     loop {
         let fault = *faults.borrow_and_update();
         let passing = fault != Fault::Silent;
@@ -116,6 +156,11 @@ async fn pass(mut client: TcpStream, upstream: &str, mut faults: watch::Receiver
                 if length == 0 {
                     return Ok(End::ByItself);
                 }
+                let turn = *turn.get_or_insert_with(|| network.requests.fetch_add(1, Ordering::Relaxed));
+                if matches!(fault, Fault::CutAfterRequests(limit) | Fault::CutLastAnswerOf(limit) if turn >= limit) {
+                    return Ok(End::Cut);
+                }
+                network.note(&request[..length]);
                 if let Fault::CutRequestAfter(limit) = fault {
                     length = length.min(usize::try_from(limit.saturating_sub(requested)).unwrap_or(length));
                 }
@@ -130,7 +175,9 @@ async fn pass(mut client: TcpStream, upstream: &str, mut faults: watch::Receiver
                 if length == 0 {
                     return Ok(End::ByItself);
                 }
-                if fault == Fault::CutAnswer {
+                let answered = turn.take();
+                let is_last = |limit: u64| answered.is_some_and(|turn| turn + 1 == limit);
+                if fault == Fault::CutAnswer || matches!(fault, Fault::CutLastAnswerOf(limit) if is_last(limit)) {
                     return Ok(End::Cut);
                 }
                 client.write_all(&answer[..length]).await?;

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
-use bridge_core::{BackfillResult, BridgeError, HostName, Stopwatch, TimeRange, Timestamp};
+use bridge_core::{BackfillResult, BridgeError, Epoch, HostName, Stopwatch, TimeRange, Timestamp};
 use bridge_storage::SourceFilter;
+use metrics::Gauge;
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
 use crate::sources::KnownFiles;
 use crate::storing::Storing;
@@ -108,20 +111,27 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
     /// fail the backfill: they stand in the result, which then is no success.
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
     pub async fn backfill_historical_data(
         &self,
         options: BackfillOptions,
     ) -> Result<BackfillResult, BridgeError> {
+        self.run(Operation::BackfillHistoricalData, None, self.backfill(options)).await
+    }
+
+    async fn backfill(&self, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
         let range = TimeRange { start: options.start_date, end: options.end_date };
-        let known = if range.is_all() { self.known_files().await } else { Ok(KnownFiles::default()) };
+        let epoch = self.writable_epoch("backfill").await?;
+        let known = if range.is_all() { self.known_files(epoch).await } else { Ok(KnownFiles::default()) };
         let known = known.map_err(|error| stopped_after(0, error))?;
         let plan = move |found| match range.is_all() {
             true => ReadPlan::recorded(found, known, ReadMode::Whole, None),
             false => ReadPlan::unrecorded(found),
         };
         let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
-        let mut run = Run::new(self, options.progress, &reading.plan, watch);
+        let mut run = Run::new(Storing::new(self, epoch), options.progress, &reading.plan, watch);
+        run.gauge = self.inner.metrics.backfill_progress_gauge.clone();
         let result =
             run.read_and_store(reading).await.map_err(|error| stopped_after(run.storing.rows, error))?;
         run.finish(&result.history, &range)
@@ -134,18 +144,27 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
     /// [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
+        self.run(Operation::AnalyzeHistoricalData, None, self.analyze(options)).await
+    }
+
+    pub(crate) async fn analyze(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
         let reading = self.reading(ReadPlan::unrecorded).await?;
-        let mut run = Run::new(self, options.progress, &reading.plan, watch);
+        let storing = Storing::new(self, Epoch::default());
+        let mut run = Run::new(storing, options.progress, &reading.plan, watch);
         let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
         let progress = Arc::clone(&run.analysis);
-        let mut analysis = tokio::task::spawn_blocking(move || reading.run(&progress, None));
+        let span = Span::current();
+        let mut analysis =
+            tokio::task::spawn_blocking(move || span.in_scope(|| reading.run(&progress, None)));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
                 result = &mut analysis => {
                     run.report(BackfillPhase::Done);
-                    return Ok(result.map_err(stopped)?.history);
+                    let read = result.map_err(stopped)?;
+                    self.count_read(&read);
+                    return Ok(read.history);
                 }
                 _ = ticks.tick() => run.report(BackfillPhase::Reading),
             }
@@ -169,6 +188,11 @@ impl EnhancedTokenDatabaseBridge {
         })
     }
 
+    fn count_read(&self, read: &ReadResult) {
+        let bytes = read.sources.bytes;
+        self.inner.metrics.read(bytes, read.sources.lines, &read.sources.damage);
+    }
+
     /// The machine that the sources lie on.
     pub(crate) fn host(&self) -> HostName {
         let unknown = || HostName::new("unknown").expect("a constant is a name");
@@ -176,9 +200,9 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// What the store knows of this machine's files.
-    pub(crate) async fn known_files(&self) -> Result<KnownFiles, BridgeError> {
-        let records = self.inner.store.sources(&SourceFilter::on_host(self.host())).await?;
-        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone()))
+    pub(crate) async fn known_files(&self, epoch: Epoch) -> Result<KnownFiles, BridgeError> {
+        let records = self.counted(self.inner.store.sources(&SourceFilter::on_host(self.host())).await)?;
+        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch))
     }
 
     /// The folders given, else the client's usual places.
@@ -207,6 +231,8 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
 
 /// A backfill or a synchronisation: both halves, and how far they are.
 pub(crate) struct Run<'a> {
+    /// Shows how far it is; nobody looks at it where it is no backfill.
+    gauge: Gauge,
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
     state: BackfillProgress,
@@ -216,7 +242,7 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
-        bridge: &'a EnhancedTokenDatabaseBridge,
+        storing: Storing<'a>,
         callback: Option<ProgressCallback>,
         plan: &ReadPlan,
         watch: Stopwatch,
@@ -231,8 +257,7 @@ impl<'a> Run<'a> {
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        let storing = Storing::new(bridge);
-        Self { callback, analysis: Arc::default(), state, watch, storing }
+        Self { gauge: Gauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
     }
 
     /// Stores what is found while the rest is read. Dropped, it stops the reading.
@@ -240,7 +265,9 @@ impl<'a> Run<'a> {
         let _cancel = CancelOnDrop(Arc::clone(&self.analysis));
         let (sender, mut found) = mpsc::channel(1);
         let progress = Arc::clone(&self.analysis);
-        let reading = tokio::task::spawn_blocking(move || reading.run(&progress, Some(&sender)));
+        let span = Span::current();
+        let reading =
+            tokio::task::spawn_blocking(move || span.in_scope(|| reading.run(&progress, Some(&sender))));
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
@@ -251,7 +278,9 @@ impl<'a> Run<'a> {
                 _ = ticks.tick() => self.report(BackfillPhase::Reading),
             }
         }
-        reading.await.map_err(stopped)
+        let read = reading.await.map_err(stopped)?;
+        self.storing.bridge.count_read(&read);
+        Ok(read)
     }
 
     async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
@@ -263,10 +292,14 @@ impl<'a> Run<'a> {
     }
 
     fn report(&mut self, phase: BackfillPhase) {
-        let Some(callback) = &self.callback else { return };
         self.state.phase = phase;
-        self.state.files = self.analysis.files();
         self.state.bytes = self.analysis.bytes();
+        self.gauge.set(match phase {
+            BackfillPhase::Done => 1.0,
+            _ => self.state.bytes as f64 / self.state.bytes_total.max(1) as f64,
+        });
+        let Some(callback) = &self.callback else { return };
+        self.state.files = self.analysis.files();
         self.state.tokens = self.analysis.tokens();
         self.state.elapsed = self.watch.elapsed();
         callback(&self.state);
@@ -302,14 +335,6 @@ impl<'a> Run<'a> {
             }
         }
         result.total_sessions = sessions.len() as u64;
-        tracing::info!(
-            operation = "backfill_historical_data",
-            files = result.total_files_processed,
-            tokens = result.total_tokens_stored,
-            new_responses = result.new_responses,
-            processing_time = result.processing_duration.as_secs_f64(),
-            "backfill completed"
-        );
         Ok(result)
     }
 }

@@ -6,12 +6,13 @@ mod manifest;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, Stopwatch};
+use bridge_core::{BridgeError, Epoch, Stopwatch};
 use bridge_storage::{BackupFormat, ExportFigures, ResponseFilter, ServerPlace, StoreTotals, TableExport};
 
 use self::folder::{Backup, Draft};
 use self::manifest::Manifest;
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 
 /// Where a backup is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +133,10 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails, or may not write to a place of
     /// the server's: then the message names the setting. What was written so far is removed.
     pub async fn export_store(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
+        self.run(Operation::ExportStore, None, self.give_out(options)).await
+    }
+
+    async fn give_out(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
         let watch = Stopwatch::start();
         let store = &self.inner.store;
         let (figures, bytes) = match &options.place {
@@ -159,13 +164,18 @@ impl EnhancedTokenDatabaseBridge {
     /// version of the bridge: then nothing of it was stored. [`BridgeError::Connection`] or [`BridgeError::Storage`]
     /// where the store fails: then it can be repeated.
     pub async fn import_store(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
+        self.run(Operation::ImportStore, None, self.take_in(place)).await
+    }
+
+    async fn take_in(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
         let watch = Stopwatch::start();
         let store = &self.inner.store;
+        let epoch = self.writable_epoch("import a backup").await?;
         let all = ResponseFilter::default();
         let (figures, bytes, before) = match place {
             BackupPlace::Server(place) => {
                 let before = store.totals(&all).await?;
-                let figures = store.restore(place).await;
+                let figures = store.restore(place, epoch).await;
                 self.inner.cache.invalidate();
                 (figures?, 0, before)
             }
@@ -173,7 +183,7 @@ impl EnhancedTokenDatabaseBridge {
                 let (folder, schema) = (folder.clone(), store.schema());
                 let backup = blocking(move || Backup::open(&folder, schema)).await?;
                 let before = store.totals(&all).await?;
-                self.take_in(&backup).await?;
+                self.take_in_parts(&backup, epoch).await?;
                 (backup.figures().clone(), backup.bytes(), before)
             }
         };
@@ -181,12 +191,12 @@ impl EnhancedTokenDatabaseBridge {
         Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
     }
 
-    async fn take_in(&self, backup: &Backup) -> Result<(), BridgeError> {
+    async fn take_in_parts(&self, backup: &Backup, epoch: Epoch) -> Result<(), BridgeError> {
         for number in 0..backup.parts() {
             let reading = backup.reader(number);
             let part = blocking(move || reading.read()).await?;
             self.inner.cache.invalidate();
-            let outcome = self.inner.store.import_part(&part).await;
+            let outcome = self.inner.store.import_part(&part, epoch).await;
             self.inner.cache.invalidate();
             outcome?;
         }

@@ -7,6 +7,8 @@ use bridge_storage::UpsertOutcome;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
+use crate::running::carried;
 use crate::store::{StoreOptions, failed, result_of};
 
 impl EnhancedTokenDatabaseBridge {
@@ -34,6 +36,16 @@ impl EnhancedTokenDatabaseBridge {
         analyses: &[EnhancedTokenAnalysis],
         batch_size: usize,
     ) -> Vec<BridgeResult> {
+        let stored = async { Ok(self.store_in_batches(analyses, batch_size).await) };
+        // What failed stands in the results.
+        self.run(Operation::BatchStoreAnalyses, None, stored).await.unwrap_or_default()
+    }
+
+    async fn store_in_batches(
+        &self,
+        analyses: &[EnhancedTokenAnalysis],
+        batch_size: usize,
+    ) -> Vec<BridgeResult> {
         let mut results = Results { analyses, all: Vec::with_capacity(analyses.len()) };
         let mut running = JoinSet::new();
         let mut batch = Batch::default();
@@ -49,7 +61,7 @@ impl EnhancedTokenDatabaseBridge {
                 if running.len() >= self.inner.limits.parallel {
                     results.settle(running.join_next().await);
                 }
-                running.spawn(std::mem::take(&mut batch).store(self.clone()));
+                running.spawn(carried(std::mem::take(&mut batch).store(self.clone())));
             }
         }
         results.settle(Some(Ok(batch.store(self.clone()).await)));

@@ -8,11 +8,16 @@ use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
 use bridge_cache::{BridgeCache, CacheOptions};
-use bridge_core::{AnalysisValidator, Clock, SystemClock, ValidatorOptions};
+use bridge_core::{AnalysisValidator, Clock, CorrelationId, SystemClock, ValidatorOptions};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
-use crate::MonitoringOptions;
+use crate::audit::AuditTrail;
+use crate::error_rate::ErrorRate;
+use crate::health::Unread;
+use crate::metrics::{BridgeMetrics, MetricsRecorder, Register};
+use crate::running::CorrelationIds;
+use crate::{AuditOptions, MonitoringOptions};
 
 /// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
 ///
@@ -20,6 +25,8 @@ use crate::MonitoringOptions;
 #[derive(Debug, Clone)]
 pub struct EnhancedTokenDatabaseBridge {
     pub(crate) inner: Arc<Inner>,
+    /// The caller's own id of what he does by this handle.
+    pub(crate) correlation_id: Option<CorrelationId>,
 }
 
 /// What the handle's clones share.
@@ -36,6 +43,14 @@ pub(crate) struct Inner {
     pub(crate) sync_turn: Mutex<()>,
     pub(crate) limits: Limits,
     pub(crate) monitoring: MonitoringOptions,
+    pub(crate) correlation_ids: CorrelationIds,
+    pub(crate) metrics: BridgeMetrics,
+    pub(crate) audit: Arc<AuditTrail>,
+    /// How calls of the store end.
+    pub(crate) error_rate: ErrorRate,
+    pub(crate) unread: Unread,
+    /// Held while a health check looks at the transcripts.
+    pub(crate) look_turn: Arc<Mutex<()>>,
     /// Behind the store: it goes last.
     _kept: Option<Kept>,
 }
@@ -77,6 +92,9 @@ impl EnhancedTokenDatabaseBridge {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
+            audit: AuditOptions::default(),
+            register: Register::default(),
+            correlation_ids: CorrelationIds::default(),
             kept: None,
             store_deadline: STORE_DEADLINE,
         }
@@ -113,6 +131,9 @@ pub struct BridgeBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
+    audit: AuditOptions,
+    register: Register,
+    correlation_ids: CorrelationIds,
     kept: Option<Kept>,
     store_deadline: Duration,
 }
@@ -160,9 +181,30 @@ impl BridgeBuilder {
         self
     }
 
-    /// How often the bridge looks at itself; see [`monitor`](EnhancedTokenDatabaseBridge::monitor).
+    /// How often the bridge looks at itself, and what is healthy; see
+    /// [`monitor`](EnhancedTokenDatabaseBridge::monitor) and
+    /// [`health_check`](EnhancedTokenDatabaseBridge::health_check).
     pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
         self.monitoring = options;
+        self
+    }
+
+    /// How operations are put on record.
+    pub fn audit(mut self, options: AuditOptions) -> Self {
+        self.audit = options;
+        self
+    }
+
+    /// A recorder for the metrics of this bridge; else they go to the process' own, which then must be installed
+    /// before the bridge is built. See [`METRICS`](crate::METRICS).
+    pub fn metrics_recorder(mut self, recorder: MetricsRecorder) -> Self {
+        self.register = Register::Own(recorder);
+        self
+    }
+
+    /// Gives operations their correlation ids; random ones if not given.
+    pub fn correlation_ids(mut self, source: impl Fn() -> CorrelationId + Send + Sync + 'static) -> Self {
+        self.correlation_ids = CorrelationIds::new(source);
         self
     }
 
@@ -190,18 +232,33 @@ impl BridgeBuilder {
     pub fn build(self) -> EnhancedTokenDatabaseBridge {
         let clock = Arc::clone(&self.clock);
         let validator = self.validation.then(|| AnalysisValidator::new(ValidatorOptions::default(), clock));
+        let (host, project_names) = (self.analyzer.host.clone(), self.analyzer.project_names.clone());
+        let audit = AuditTrail::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            host,
+            project_names,
+            self.audit,
+        );
         EnhancedTokenDatabaseBridge {
+            correlation_id: None,
             inner: Arc::new(Inner {
                 store: self.store,
                 sources: self.sources,
                 analyzer: self.analyzer,
                 validator,
+                error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
+                unread: Unread::default(),
+                look_turn: Arc::default(),
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,
                 store_deadline: self.store_deadline,
                 sync_turn: Mutex::new(()),
                 limits: self.limits,
                 monitoring: self.monitoring,
+                correlation_ids: self.correlation_ids,
+                metrics: BridgeMetrics::new(self.register),
+                audit: Arc::new(audit),
                 _kept: self.kept,
             }),
         }

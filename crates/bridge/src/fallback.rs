@@ -10,11 +10,13 @@ use bridge_core::{
 };
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
+use crate::checkpoint::not_direct;
+use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
 impl EnhancedTokenDatabaseBridge {
     /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
-    /// longer than its deadline, as a live analysis of the sources gives it; and where that fails too, as it was
+    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and where that fails too, as it was
     /// answered last. Says who answered and how old the answer is.
     ///
     /// A cached answer is a last resort, so it may be older than what this program has stored since. All others
@@ -54,6 +56,10 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         session: &SessionId,
     ) -> Result<AnalysisWithSource, BridgeError> {
+        self.run(Operation::GetAnalysisWithFallback, Some(session), self.first_answer(session)).await
+    }
+
+    async fn first_answer(&self, session: &SessionId) -> Result<AnalysisWithSource, BridgeError> {
         let failure = match self.answer_in_time(session).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => None,
@@ -104,7 +110,7 @@ impl EnhancedTokenDatabaseBridge {
                 source: Some(Box::new(source)),
             })
         };
-        tokio::time::timeout(limit, self.stored_answer(session)).await.unwrap_or_else(late)
+        self.counted(tokio::time::timeout(limit, self.stored_answer(session)).await.unwrap_or_else(late))
     }
 
     async fn stored_answer(&self, session: &SessionId) -> Result<Option<AnalysisWithSource>, BridgeError> {
@@ -114,6 +120,9 @@ impl EnhancedTokenDatabaseBridge {
         let responses = ResponseFilter::of_sessions(wanted.clone());
         let summary = SummaryFilter::default().of_sessions(wanted).with_metadata(true);
         let store = &self.inner.store;
+        if let Some(refusal) = not_direct("read the stored analysis", &store.state().await?) {
+            return Err(refusal);
+        }
         let (responses, summaries) =
             tokio::try_join!(store.responses(&responses), store.summaries(&summary))?;
         if responses.is_empty() {
@@ -132,7 +141,7 @@ impl EnhancedTokenDatabaseBridge {
     async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let watch = Stopwatch::start();
         let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
-        let history = self.analyze_historical_data(BackfillOptions::default()).await?;
+        let history = self.analyze(BackfillOptions::default()).await?;
         let unread = history.errors().iter().map(ToString::to_string).collect();
         let facts = RunFacts {
             timestamp,

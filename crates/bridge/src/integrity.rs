@@ -7,6 +7,7 @@ mod repair;
 use bridge_core::{BridgeError, IntegrityResult, RepairReport, ResponseKey, SessionId, Stopwatch};
 use bridge_storage::{ResponseFilter, StoredScope};
 
+use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge};
 use comparison::Comparison;
 use live::LiveResponses;
@@ -106,13 +107,18 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         options: &IntegrityOptions,
     ) -> Result<IntegrityResult, BridgeError> {
+        let work = self.verify(options);
+        self.run(Operation::VerifyDataIntegrity, options.session.as_ref(), work).await
+    }
+
+    async fn verify(&self, options: &IntegrityOptions) -> Result<IntegrityResult, BridgeError> {
         let watch = Stopwatch::start();
         // A synchronisation beside a repair would store what is being compared.
         let _turn = match options.repair {
             Repair::Off => None,
             _ => Some(self.inner.sync_turn.lock().await),
         };
-        let live = LiveResponses::new(self.analyze_historical_data(BackfillOptions::default()).await?);
+        let live = LiveResponses::new(self.analyze(BackfillOptions::default()).await?);
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();
         let repair = options.repair.permitted_by(&live);
@@ -132,12 +138,11 @@ impl EnhancedTokenDatabaseBridge {
         }
         result.passed = result.passes();
         result.duration = watch.elapsed();
-        tell(&result);
         Ok(result)
     }
 
     async fn compare(&self, scope: &StoredScope, live: &LiveResponses) -> Result<Comparison, BridgeError> {
-        let stored = self.inner.store.stored(scope).await?;
+        let stored = self.counted(self.inner.store.stored(scope).await)?;
         let rows = live.rows(scope, &stored);
         Ok(Comparison::new(scope, stored, rows, live))
     }
@@ -152,7 +157,7 @@ impl EnhancedTokenDatabaseBridge {
             let keys = live.keys_of(session);
             return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
         }
-        let stored = self.inner.store.totals(&ResponseFilter::default()).await?.responses;
+        let stored = self.counted(self.inner.store.totals(&ResponseFilter::default()).await)?.responses;
         Ok(slices(stored.max(live.responses()).div_ceil(SLICE_RESPONSES)))
     }
 }
@@ -171,21 +176,6 @@ fn slices(number: u64) -> Vec<StoredScope> {
 
 fn sound_tolerance(tolerance: f64) -> f64 {
     if (0.0..=1.0).contains(&tolerance) { tolerance } else { 0.0 }
-}
-
-fn tell(result: &IntegrityResult) {
-    let errors = result.erroneous();
-    tracing::info!(
-        operation = "verify_data_integrity",
-        session_id = result.session_id.as_ref().map(SessionId::as_str),
-        passed = result.passed,
-        compared = result.compared,
-        errors = errors.responses,
-        differing_tokens = errors.differing_tokens,
-        repaired = result.repair.map(|repair| repair.restored + repair.forced + repair.removed),
-        processing_time = result.duration.as_secs_f64(),
-        "integrity verified"
-    );
 }
 
 #[cfg(test)]

@@ -30,21 +30,31 @@
 //! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
 //! with the feature `embedded`, `embedded`.
 
+mod account;
+mod audit;
 mod backfill;
 mod backup;
 mod batch;
 mod builder;
+mod checkpoint;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
+mod error_rate;
 mod fallback;
+mod health;
 mod integrity;
 mod keeping;
+mod log;
 mod lookup;
 mod memory;
+mod metrics;
 mod monitor;
+mod operation;
 mod processor;
 mod reading;
+mod record;
+mod running;
 mod sources;
 mod store;
 mod storing;
@@ -57,20 +67,25 @@ pub use bridge_core as core;
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
+pub use audit::{AuditFigures, AuditOptions, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    IntegrityResult, TokenSummaryRecord,
+    HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use checkpoint::RollbackOptions;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
+pub use health::HealthLimits;
 pub use integrity::{IntegrityOptions, Repair};
 pub use keeping::SyncTask;
 pub use memory::peak_memory_mib;
+pub use metrics::{METRICS, Metric, MetricKind, MetricsRecorder};
 pub use monitor::{Monitor, MonitoringOptions, Observation};
+pub use operation::Operation;
 pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
 pub use store::StoreOptions;

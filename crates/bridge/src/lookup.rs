@@ -7,6 +7,7 @@ use bridge_core::{BridgeError, SessionId, TimeRange, TokenSummaryRecord};
 use bridge_storage::SummaryFilter;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 
 impl EnhancedTokenDatabaseBridge {
     /// The stored summaries of the sessions that were active in the last `days` days (7 by the
@@ -43,6 +44,18 @@ impl EnhancedTokenDatabaseBridge {
         days: u32,
         include_metadata: bool,
     ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
+        self.run(Operation::GetStoredTokenSummaries, None, async {
+            self.summaries(sessions, days, include_metadata).await
+        })
+        .await
+    }
+
+    async fn summaries(
+        &self,
+        sessions: Option<Vec<SessionId>>,
+        days: u32,
+        include_metadata: bool,
+    ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
         let cache = &self.inner.cache;
         let slot = cache.slot(SummaryQuery { sessions: sessions.clone(), days, include_metadata });
         if let Some(summaries) = cache.get(&slot).await {
@@ -53,7 +66,7 @@ impl EnhancedTokenDatabaseBridge {
         if let Some(sessions) = sessions {
             filter = filter.of_sessions(sessions);
         }
-        let summaries = self.inner.store.summaries(&filter).await?;
+        let summaries = self.counted(self.inner.store.summaries(&filter).await)?;
         Ok(cache.put(slot, summaries).await)
     }
 }

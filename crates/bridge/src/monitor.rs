@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_cache::CacheFigures;
-use bridge_core::{BridgeError, Stopwatch};
+use bridge_core::HealthStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::EnhancedTokenDatabaseBridge;
+use crate::{EnhancedTokenDatabaseBridge, HealthLimits};
 
-/// How often the bridge looks at itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How often the bridge looks at itself, and what is healthy.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MonitoringOptions {
-    /// From one look at the store to the next.
+    /// From one check of health to the next.
     pub health_check_interval: Duration,
     /// From one report of figures to the next.
     pub metrics_export_interval: Duration,
+    /// What is healthy.
+    pub limits: HealthLimits,
 }
 
 impl Default for MonitoringOptions {
@@ -25,6 +27,7 @@ impl Default for MonitoringOptions {
         Self {
             health_check_interval: Duration::from_mins(1),
             metrics_export_interval: Duration::from_secs(30),
+            limits: HealthLimits::default(),
         }
     }
 }
@@ -33,13 +36,8 @@ impl Default for MonitoringOptions {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Observation {
-    /// Whether the store answers.
-    Health {
-        /// How long it took.
-        duration: Duration,
-        /// Why it does not.
-        error: Option<BridgeError>,
-    },
+    /// Whether the bridge can do its work.
+    Health(HealthStatus),
     /// The figures so far.
     Metrics(CacheFigures),
 }
@@ -50,7 +48,7 @@ pub enum Observation {
 pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] JoinSet<()>);
 
 impl EnhancedTokenDatabaseBridge {
-    /// Tells the observer of the store's health and of the bridge's figures: once at the start, then as often as
+    /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
     /// the bridge's [`MonitoringOptions`] say, until the answer is dropped.
     pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
         let options = self.inner.monitoring;
@@ -76,9 +74,7 @@ async fn tell_health(
 ) {
     loop {
         ticks.tick().await;
-        let watch = Stopwatch::start();
-        let error = bridge.inner.store.ping().await.err();
-        observer(Observation::Health { duration: watch.elapsed(), error });
+        observer(Observation::Health(bridge.health_check().await));
     }
 }
 
@@ -89,6 +85,7 @@ async fn tell_figures(
 ) {
     loop {
         ticks.tick().await;
+        bridge.export_metrics();
         observer(Observation::Metrics(bridge.cache_figures()));
     }
 }

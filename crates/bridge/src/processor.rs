@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
-use bridge_core::{BridgeError, BridgeResult, ResponseUsage, SessionId, Stopwatch, Timestamp};
+use bridge_core::{BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp};
 use bridge_storage::SourceRecord;
 use tokio::sync::Mutex;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 use crate::reading::Found;
 use crate::sources::{FileReading, KnownFile};
 use crate::storing::Storing;
@@ -88,6 +89,8 @@ struct FeedState {
     /// The last line is over the limit: what comes of it is dropped.
     skips_line: bool,
     records: Vec<SourceRecord>,
+    /// The epoch in which all of it was stored.
+    epoch: Epoch,
 }
 
 impl FeedState {
@@ -133,14 +136,20 @@ impl JsonlProcessorBridge {
         &self,
         batch: BatchProcessingResult,
     ) -> Result<BridgeResult, BridgeError> {
+        self.bridge.run(Operation::OnContentBatchProcessed, None, self.take(batch)).await
+    }
+
+    async fn take(&self, batch: BatchProcessingResult) -> Result<BridgeResult, BridgeError> {
         let watch = Stopwatch::start();
         let mut files = self.files.lock().await;
+        let epoch = self.bridge.writable_epoch("store a batch").await?;
         let state = match files.get(&batch.path) {
-            Some(state) if batch.offset > 0 => state.clone(),
-            _ => FeedState::default(),
+            // What a rollback took back is handed in again.
+            Some(state) if batch.offset > 0 && state.epoch == epoch => state.clone(),
+            _ => FeedState { epoch, ..FeedState::default() },
         };
         let fed = self.feed(state, &batch)?;
-        let mut storing = Storing::new(&self.bridge);
+        let mut storing = Storing::new(&self.bridge, epoch);
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
         storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
@@ -181,6 +190,7 @@ impl JsonlProcessorBridge {
         let content: Vec<u8> = state.tail.drain(..whole).collect();
         if !content.is_empty() {
             let analysis = self.analyze(&state, batch, &content, &mut history)?;
+            self.bridge.inner.metrics.read(analysis.bytes, analysis.lines, &analysis.damage);
             state.records = self.records(&state, batch, &analysis);
             state.position = analysis.end;
         }
@@ -224,11 +234,11 @@ impl JsonlProcessorBridge {
             identity: 0,
             fingerprint: 0,
         };
-        let known = KnownFile::of_records(state.records.clone());
+        let known = KnownFile::of_records(state.records.clone(), state.epoch);
         let read_at = self.bridge.inner.clock.now();
         let project_names = &self.bridge.inner.analyzer.project_names;
-        FileReading { mark, known: Some(&known), host: &self.bridge.host(), project_names, read_at }
-            .records(analysis)
+        let (known, host, epoch) = (Some(&known), &self.bridge.host(), state.epoch);
+        FileReading { mark, known, host, project_names, read_at, epoch }.records(analysis)
     }
 }
 

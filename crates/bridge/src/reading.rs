@@ -7,7 +7,7 @@ use bridge_analysis::{
     AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileMark, FileRead, History,
     SourceError, SourceFile, analyze_reads, look_at,
 };
-use bridge_core::{HostName, ResponseUsage, SessionId, TimeRange, Timestamp};
+use bridge_core::{DamageCounts, HostName, ResponseUsage, SessionId, TimeRange, Timestamp};
 use bridge_storage::SourceRecord;
 use tokio::sync::mpsc;
 
@@ -95,7 +95,7 @@ impl ReadPlan {
         };
         let origin = self.gone.iter().find(|path| self.known.recorded(path).is_some_and(is_same));
         if let Some(known) = origin.and_then(|path| self.known.recorded(path)) {
-            self.moved.extend(known.emptied());
+            self.moved.extend(known.emptied(self.known.epoch()));
         }
     }
 
@@ -133,11 +133,20 @@ pub(crate) struct SessionRead {
     pub(crate) bytes: u64,
 }
 
+/// How much was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SourcesRead {
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) damage: DamageCounts,
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadResult {
     pub(crate) history: History,
     pub(crate) sessions: BTreeMap<SessionId, SessionRead>,
+    pub(crate) sources: SourcesRead,
     pub(crate) plan: ReadPlan,
 }
 
@@ -167,6 +176,9 @@ impl Reading {
             let mut sources = std::mem::take(&mut moved);
             analyze_reads(batch, &self.analyzer, progress, &mut result.history, |file| {
                 sources.extend(self.records(&file));
+                result.sources.bytes += file.bytes;
+                result.sources.lines += file.lines;
+                result.sources.damage += file.damage;
                 for session in file.sessions.into_keys() {
                     let read = result.sessions.entry(session).or_default();
                     read.files += 1;
@@ -201,6 +213,7 @@ impl Reading {
         let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);
-        FileReading { mark: *mark, known, host, project_names, read_at: self.read_at }.records(file)
+        let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
+        FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file)
     }
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use bridge_analysis::{
     FileAnalysis, FileCursor, FileMark, KnownTime, ProjectNames, ReadPosition, SessionInFile,
 };
-use bridge_core::{ANALYSIS_VERSION, ContentCategories, DamageCounts, HostName, SessionId, Timestamp};
+use bridge_core::{ANALYSIS_VERSION, ContentCategories, DamageCounts, Epoch, HostName, SessionId, Timestamp};
 use bridge_storage::{SourceCursor, SourceRecord};
 
 /// What the store knows of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownFile {
-    /// How far it was read; `None` where another version of the analyzer read it.
+    /// How far it was read; `None` where another version of the analyzer read it, or the store was rolled back since.
     pub(crate) cursor: Option<FileCursor>,
     /// What was found in it, by session.
     records: Vec<SourceRecord>,
@@ -24,17 +24,18 @@ pub(crate) struct KnownFiles {
     /// By the path that they are recorded under.
     files: HashMap<PathBuf, KnownFile>,
     project_names: ProjectNames,
+    epoch: Epoch,
 }
 
 impl KnownFiles {
     /// The records by file. All records of a file are written at once; should they differ, the latest counts.
-    pub(crate) fn new(records: Vec<SourceRecord>, project_names: ProjectNames) -> Self {
+    pub(crate) fn new(records: Vec<SourceRecord>, project_names: ProjectNames, epoch: Epoch) -> Self {
         let mut files: HashMap<PathBuf, Vec<SourceRecord>> = HashMap::new();
         for record in records {
             files.entry(record.path.clone()).or_default().push(record);
         }
-        let files = files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records)));
-        Self { files: files.collect(), project_names }
+        let files = files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records, epoch)));
+        Self { files: files.collect(), project_names, epoch }
     }
 
     /// What is known of the file at this path.
@@ -45,6 +46,11 @@ impl KnownFiles {
     /// What is recorded under this path.
     pub(crate) fn recorded(&self, path: &Path) -> Option<&KnownFile> {
         self.files.get(path)
+    }
+
+    /// The epoch in which the store is asked.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// All of them, by the path that they are recorded under.
@@ -81,9 +87,12 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
 }
 
 impl KnownFile {
-    pub(crate) fn of_records(records: Vec<SourceRecord>) -> Self {
+    pub(crate) fn of_records(records: Vec<SourceRecord>, epoch: Epoch) -> Self {
         let latest = records.iter().max_by_key(|record| record.version());
-        let cursor = latest.filter(|record| record.analysis_version == ANALYSIS_VERSION).map(file_cursor);
+        // What was stored in another epoch may have been taken back.
+        let holds =
+            |record: &&SourceRecord| record.analysis_version == ANALYSIS_VERSION && record.epoch == epoch;
+        let cursor = latest.filter(holds).map(file_cursor);
         Self { cursor, records }
     }
 
@@ -93,8 +102,9 @@ impl KnownFile {
     }
 
     /// Its records with nothing in them: its content stands in another file now.
-    pub(crate) fn emptied(&self) -> impl Iterator<Item = SourceRecord> {
-        self.records.iter().map(|record| SourceRecord {
+    pub(crate) fn emptied(&self, epoch: Epoch) -> impl Iterator<Item = SourceRecord> {
+        self.records.iter().map(move |record| SourceRecord {
+            epoch,
             lines: 0,
             damage: DamageCounts::default(),
             content_categories: ContentCategories::new(),
@@ -173,6 +183,7 @@ pub(crate) struct FileReading<'a> {
     pub(crate) host: &'a HostName,
     pub(crate) project_names: &'a ProjectNames,
     pub(crate) read_at: Timestamp,
+    pub(crate) epoch: Epoch,
 }
 
 impl FileReading<'_> {
@@ -222,6 +233,7 @@ impl FileReading<'_> {
             last_time: part.map(|part| part.last_time),
             analysis_version: ANALYSIS_VERSION.to_owned(),
             read_at: self.read_at,
+            epoch: self.epoch,
         }
     }
 }

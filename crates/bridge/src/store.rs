@@ -7,6 +7,9 @@ use bridge_core::{
 use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::metrics::StoreCall;
+use crate::operation::Operation;
+use crate::running::{self, Written};
 
 /// How an analysis is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,9 +68,12 @@ impl EnhancedTokenDatabaseBridge {
         options: &StoreOptions,
     ) -> Result<BridgeResult, BridgeError> {
         let watch = Stopwatch::start();
-        self.validate(analysis, options.session_id.as_ref())?;
-        let outcomes = self.upsert(&self.rows_of(analysis), &options.upsert()).await?;
-        Ok(result_of(analysis, &outcomes, &watch))
+        self.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), async {
+            self.validate(analysis, options.session_id.as_ref())?;
+            let outcomes = self.upsert(&self.rows_of(analysis), &options.upsert()).await?;
+            Ok(result_of(analysis, &outcomes, &watch))
+        })
+        .await
     }
 
     /// The analysis' rows, with the projects' names as they may be stored.
@@ -87,16 +93,33 @@ impl EnhancedTokenDatabaseBridge {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         self.inner.cache.invalidate();
-        let outcomes = self.inner.store.upsert(rows, options).await;
+        let outcomes = self.measured(StoreCall::Upsert, self.inner.store.upsert(rows, options)).await;
         self.inner.cache.invalidate();
+        if let Ok(outcomes) = &outcomes {
+            let written = Written::by(rows, outcomes, options.force);
+            self.inner.metrics.wrote(&written);
+            running::book(&written);
+        }
         outcomes
     }
 
     /// Writes what was read of source files; summaries show it at once.
     pub(crate) async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        let result = self.inner.store.put_sources(records).await;
+        let result = self.measured(StoreCall::PutSources, self.inner.store.put_sources(records)).await;
         self.inner.cache.invalidate();
         result
+    }
+
+    /// Measures how long the store takes, and counts how it ends.
+    pub(crate) async fn measured<T>(
+        &self,
+        call: StoreCall,
+        work: impl Future<Output = Result<T, BridgeError>>,
+    ) -> Result<T, BridgeError> {
+        let watch = Stopwatch::start();
+        let answer = work.await;
+        self.inner.metrics.stored(call, watch.elapsed());
+        self.counted(answer)
     }
 
     pub(crate) fn validate(

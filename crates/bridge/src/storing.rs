@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use bridge_core::{AnalysisId, BridgeError, EnhancedTokenAnalysis, ResponseUsage, SessionId, TokenChanges};
+use bridge_core::{
+    AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, TokenChanges,
+};
 use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
 
 use crate::EnhancedTokenDatabaseBridge;
@@ -12,7 +14,7 @@ use crate::reading::Found;
 /// Stores what was found, and books what it changed.
 #[derive(Debug)]
 pub(crate) struct Storing<'a> {
-    bridge: &'a EnhancedTokenDatabaseBridge,
+    pub(crate) bridge: &'a EnhancedTokenDatabaseBridge,
     upsert: UpsertOptions,
     /// Rows sent to the store.
     pub(crate) rows: u64,
@@ -27,10 +29,11 @@ pub(crate) struct Storing<'a> {
 }
 
 impl<'a> Storing<'a> {
-    pub(crate) fn new(bridge: &'a EnhancedTokenDatabaseBridge) -> Self {
+    /// For an operation that began in this epoch.
+    pub(crate) fn new(bridge: &'a EnhancedTokenDatabaseBridge, epoch: Epoch) -> Self {
         Self {
             bridge,
-            upsert: UpsertOptions::default().with_run_id(fastrand::u128(1..)),
+            upsert: UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch),
             rows: 0,
             new: 0,
             replaced: 0,
@@ -40,8 +43,8 @@ impl<'a> Storing<'a> {
     }
 
     /// Stores by force: rows replace greater ones.
-    pub(crate) fn forced(bridge: &'a EnhancedTokenDatabaseBridge) -> Self {
-        let mut storing = Self::new(bridge);
+    pub(crate) fn forced(bridge: &'a EnhancedTokenDatabaseBridge, epoch: Epoch) -> Self {
+        let mut storing = Self::new(bridge, epoch);
         storing.upsert = storing.upsert.forced();
         storing
     }

@@ -9,7 +9,9 @@ use bridge_storage::{Dimension, ResponseFilter};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::backfill::Run;
+use crate::operation::Operation;
 use crate::reading::{ReadMode, ReadPlan, ReadResult, Reading};
+use crate::storing::Storing;
 
 impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date with the transcripts of one session.
@@ -53,9 +55,13 @@ impl EnhancedTokenDatabaseBridge {
         incremental: bool,
     ) -> Result<SyncResult, BridgeError> {
         let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
-        let mut synchronised = self.synchronise(mode, None, None).await?;
-        let totals = self.session_totals(Some(vec![session.clone()])).await?;
-        Ok(synchronised.result(session.clone(), &totals))
+        self.run(Operation::SyncSessionTokens, Some(session), async {
+            let mut synchronised = self.synchronise(mode, None, None).await?;
+            let totals = self.session_totals(Some(vec![session.clone()])).await?;
+            Ok(synchronised.result(session.clone(), &totals))
+        })
+        .await
+        .inspect(|result| self.inner.metrics.synchronized(result.status))
     }
 
     /// Brings the store up to date with all transcripts, or those modified at `since` or later, with at most
@@ -93,24 +99,39 @@ impl EnhancedTokenDatabaseBridge {
         since: Option<Timestamp>,
         parallel_limit: usize,
     ) -> Result<Vec<SyncResult>, BridgeError> {
-        let mut synchronised =
-            self.synchronise(ReadMode::Incremental, since, Some(parallel_limit.max(1))).await?;
-        let totals = self.session_totals(None).await?;
-        let sessions = synchronised.sessions();
-        Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+        let limit = Some(parallel_limit.max(1));
+        self.run_sync(async {
+            let mut synchronised = self.synchronise(ReadMode::Incremental, since, limit).await?;
+            let totals = self.session_totals(None).await?;
+            let sessions = synchronised.sessions();
+            Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+        })
+        .await
     }
 
     /// The same, telling only of the sessions that changed or failed: the stored tokens of the others are not
     /// even asked for.
     pub(crate) async fn sync_changed_sessions(&self) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = self.inner.limits.parallel;
-        let mut synchronised = self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
-        let sessions = synchronised.noteworthy_sessions();
-        if sessions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let totals = self.session_totals(Some(sessions.clone())).await?;
-        Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+        self.run_sync(async {
+            let mut synchronised = self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
+            let sessions = synchronised.noteworthy_sessions();
+            if sessions.is_empty() {
+                return Ok(Vec::new());
+            }
+            let totals = self.session_totals(Some(sessions.clone())).await?;
+            Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+        })
+        .await
+    }
+
+    async fn run_sync(
+        &self,
+        work: impl Future<Output = Result<Vec<SyncResult>, BridgeError>>,
+    ) -> Result<Vec<SyncResult>, BridgeError> {
+        let results = self.run(Operation::SyncAllSessions, None, work).await?;
+        results.iter().for_each(|result| self.inner.metrics.synchronized(result.status));
+        Ok(results)
     }
 
     async fn synchronise(
@@ -122,10 +143,11 @@ impl EnhancedTokenDatabaseBridge {
         let watch = Stopwatch::start();
         // One at a time: the next sees the cursors of this one and reads nothing twice.
         let _turn = self.inner.sync_turn.lock().await;
-        let known = self.known_files().await?;
+        let epoch = self.writable_epoch("synchronise").await?;
+        let known = self.known_files(epoch).await?;
         let mut reading = self.reading(move |found| ReadPlan::recorded(found, known, mode, since)).await?;
         limit_threads(&mut reading, parallel_limit);
-        let mut run = Run::new(self, None, &reading.plan, watch);
+        let mut run = Run::new(Storing::new(self, epoch), None, &reading.plan, watch);
         let read = run.read_and_store(reading).await?;
         let mut synchronised = Synchronised::new(read, run.storing.changes);
         for (session, why) in run.storing.rejected {
@@ -142,7 +164,7 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<BTreeMap<String, u64>, BridgeError> {
         let mut filter = ResponseFilter::in_time(TimeRange::ALL);
         filter.sessions = sessions;
-        let rows = self.inner.store.breakdown(Dimension::Session, &filter, None).await?;
+        let rows = self.counted(self.inner.store.breakdown(Dimension::Session, &filter, None).await)?;
         Ok(rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect())
     }
 }

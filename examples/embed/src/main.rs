@@ -29,12 +29,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/tokens", get(tokens))
-        .with_state(bridge);
+        .with_state(bridge.clone());
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     syncing.stop().await;
+    bridge.shutdown().await?;
     Ok(())
 }
 

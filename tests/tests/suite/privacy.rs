@@ -4,9 +4,16 @@
 
 use std::fmt::Debug;
 use std::fs;
+use std::sync::Arc;
 
+use bridge::{
+    BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
+    JsonlProcessorBridge, Repair, StoreOptions,
+};
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, RunFacts, analyze_files, discover};
-use bridge_core::{TimeRange, Timestamp};
+use bridge_core::{AuditFilter, SessionId, TimeRange, Timestamp};
+use bridge_storage::InMemoryStore;
+use bridge_testkit::log::LogCollector;
 use bridge_tests::{CanaryHistory, canary_history};
 use serde::Serialize;
 
@@ -75,6 +82,61 @@ fn no_text_stands_in_any_result_of_an_analysis() {
     let folder = tempfile::tempdir().unwrap();
     let history = canary_history(folder.path()).unwrap();
     every_option().for_each(|options| assert_all_results_silent(&history, &options));
+}
+
+/// The log of a process is one for all its tests, so this one hears the others, too: they shall say nothing either.
+#[tokio::test]
+async fn no_text_stands_in_the_log_at_any_level_nor_in_the_audit() {
+    let log = LogCollector::of_this_process();
+    let folder = tempfile::tempdir().unwrap();
+    let history = canary_history(folder.path()).unwrap();
+    for options in every_option() {
+        let store = Arc::new(InMemoryStore::default());
+        let bridge = EnhancedTokenDatabaseBridge::builder(store)
+            .sources([&history.projects])
+            .analyzer(options)
+            .build();
+        do_everything(&bridge, &history).await;
+        let audit = bridge.audit_log(&AuditFilter::default()).await.unwrap();
+        assert_eq!(audit.len(), 11);
+        audit.iter().for_each(assert_json_silent);
+        assert_debug_silent(&bridge);
+    }
+    let lines = log.lines();
+    assert!(
+        lines.iter().filter(|line| line.contains("bridge operation completed")).count() >= 8 * 5,
+        "{lines:?}"
+    );
+    lines.iter().for_each(assert_silent);
+}
+
+/// Every kind of operation, with success and without.
+async fn do_everything(bridge: &EnhancedTokenDatabaseBridge, history: &CanaryHistory) {
+    let session = SessionId::new("session-1").unwrap();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let _ = bridge.sync_session_tokens(&session, false).await.unwrap();
+    let _ = bridge.sync_sessions(None).await.unwrap();
+    let mut analysis = bridge.get_analysis_with_fallback(&session).await.unwrap().analysis;
+    let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    let _ = bridge.store_enhanced_analysis(&analysis, &force).await.unwrap();
+    analysis.accuracy_ratio = 9.0;
+    let _ = bridge.store_enhanced_analysis(&analysis, &force).await.unwrap_err();
+    let _ = bridge.get_stored_token_summaries(None, 100_000, true).await.unwrap();
+    let repair = IntegrityOptions::default().with_repair(Repair::Purge);
+    let _ = bridge.verify_data_integrity(&repair).await.unwrap();
+    let path = history.projects.join("-home-user-app/session-1.jsonl");
+    let content = fs::read(&path).unwrap();
+    let batch = |offset| BatchProcessingResult {
+        path: path.clone(),
+        offset,
+        content: content.clone(),
+        ends_file: true,
+        modified: Timestamp::MIN,
+    };
+    let processor = JsonlProcessorBridge::new(bridge.clone());
+    let _ = processor.on_content_batch_processed(batch(7)).await.unwrap_err();
+    let _ = processor.on_content_batch_processed(batch(0)).await.unwrap();
 }
 
 #[test]

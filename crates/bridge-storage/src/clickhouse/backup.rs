@@ -3,17 +3,21 @@
 mod copies;
 mod server;
 mod slices;
+mod values;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, StorageKind};
+use bridge_core::{BridgeError, Epoch, StorageKind};
 
 use self::copies::Copies;
 use self::slices::Slice;
+use self::values::{Column, Values, names, structure};
 use super::ClickHouseStore;
 use super::schema::SCHEMA;
 use crate::backup::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart,
 };
+
+const TAKE_IN: &str = "take in rows";
 
 /// So many bytes of a part are handed to the connection at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -34,19 +38,29 @@ impl BackupStore for ClickHouseStore {
         Ok(Box::new(Export { copies, format, figures, slices: slices.into_iter() }))
     }
 
-    async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError> {
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
+        self.admit(TAKE_IN, Some(begun_in)).await?;
         let table = known_table(&part.table)?;
-        let name = format_name(part.format);
-        self.call("take in rows", |tables| async move {
-            let mut insert = tables
-                .insert_formatted(&format!("INSERT INTO {table} FORMAT {name}"))
-                .with_setting("date_time_input_format", "best_effort");
+        let columns = self.columns_of(table).await?;
+        let values = Values { exported: part.epoch, begun_in }.of(table, &columns);
+        let statement = &format!(
+            "INSERT INTO {table} ({}) SELECT {values} FROM input('{}') FORMAT {}",
+            names(&columns),
+            structure(&columns),
+            format_name(part.format)
+        );
+        let stored = self.call(TAKE_IN, |tables| async move {
+            let mut insert =
+                tables.insert_formatted(statement).with_setting("date_time_input_format", "best_effort");
             for block in part.data.chunks(BLOCK_BYTES) {
                 insert.send(block.to_vec().into()).await?;
             }
             insert.end().await
-        })
-        .await
+        });
+        match stored.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(TAKE_IN, begun_in, error).await),
+        }
     }
 
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
@@ -57,14 +71,28 @@ impl BackupStore for ClickHouseStore {
         Ok(figures)
     }
 
-    async fn restore(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+        self.admit(TAKE_IN, Some(begun_in)).await?;
         let copies = Copies::restored(self, place).await?;
         let (figures, slices) = copies.survey().await?;
         for slice in &slices {
-            copies.insert_into_live(slice).await?;
+            if let Err(error) = copies.insert_into_live(slice, begun_in).await {
+                return Err(self.refused(TAKE_IN, begun_in, error).await);
+            }
         }
         copies.drop_all().await?;
         Ok(figures)
+    }
+}
+
+impl ClickHouseStore {
+    async fn columns_of(&self, table: &'static str) -> Result<Vec<Column>, BridgeError> {
+        self.call(TAKE_IN, |tables| async move {
+            let query = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? \
+                         ORDER BY position";
+            tables.query(query).bind(tables.name(table)).fetch_all().await
+        })
+        .await
     }
 }
 
@@ -89,7 +117,8 @@ impl TableExport for Export<'_> {
             return Ok(None);
         };
         let data = self.copies.read(&slice, format_name(self.format)).await?;
-        Ok(Some(TablePart { table: slice.table.to_owned(), format: self.format, rows: slice.rows, data }))
+        let (table, rows, epoch) = (slice.table.to_owned(), slice.rows, self.figures.epoch);
+        Ok(Some(TablePart { table, format: self.format, epoch, rows, data }))
     }
 }
 
@@ -104,7 +133,7 @@ fn format_name(format: BackupFormat) -> &'static str {
 /// The table of this name; what else a manifest may name must not get into a statement.
 fn known_table(name: &str) -> Result<&'static str, BridgeError> {
     BACKUP_TABLES.into_iter().find(|table| *table == name).ok_or_else(|| BridgeError::Storage {
-        operation: "take in rows",
+        operation: TAKE_IN,
         kind: StorageKind::Unsupported,
         message: format!("there is no table {name:?}"),
         context: Box::default(),

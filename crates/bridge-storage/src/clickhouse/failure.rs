@@ -8,6 +8,25 @@ use bridge_core::{BridgeError, ConnectionKind, StorageKind};
 /// So much of a server's message is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
+/// Why work on tables failed: the client's error, or the tables are not as they must be.
+#[derive(Debug)]
+pub(super) enum TableError {
+    Client(Error),
+    Bridge(BridgeError),
+}
+
+impl From<Error> for TableError {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<BridgeError> for TableError {
+    fn from(error: BridgeError) -> Self {
+        Self::Bridge(error)
+    }
+}
+
 /// The bridge's error for one of the client.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
     let (code, message) = match &error {
@@ -30,8 +49,10 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        Some(202 | 373 | 241 | 242 | 252 | 319 | 394 | 236) => StorageKind::Busy,
+        // 373: a session's last call is just ending. 741: a table was exchanged between two looks at its name.
+        Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
         Some(164 | 291 | 497) => StorageKind::PermissionDenied,
+        Some(469) => StorageKind::RolledBack,
         Some(318) => StorageKind::Unsupported,
         Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
         Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,
@@ -61,7 +82,7 @@ pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
 }
 
 /// The number in `Code: N.`.
-fn server_code(text: &str) -> Option<u32> {
+pub(super) fn server_code(text: &str) -> Option<u32> {
     let digits = text.split("Code: ").nth(1)?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -1,17 +1,26 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod audit;
 mod backup;
+mod change;
+mod checkpoint;
 mod dashboard;
 mod failure;
+mod health;
+mod label;
 mod options;
 mod pool;
 mod query;
 mod retention;
 mod roles;
+mod rollback;
 mod rows;
 mod schema;
+mod settle;
 mod source_rows;
+mod state;
 mod stored;
+mod survey;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,8 +28,14 @@ mod topology;
 mod transport;
 mod write;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord,
+};
+use tracing::Instrument;
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
@@ -28,23 +43,29 @@ pub use retention::Retention;
 pub use roles::role_statements;
 pub(crate) use source_rows::stored_path;
 
+use crate::circuit::{Admission, Circuit};
 use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::retry::execute_with_retry;
+use crate::figures::StoreFigures;
+use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
 use crate::stored::{StoredResponse, StoredScope};
-use failure::{bridge_error, timed_out};
-use schema::MigrationError;
+use failure::{TableError, bridge_error, timed_out};
 use tables::Tables;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
 #[derive(Debug)]
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
+    circuit: Circuit,
     options: ClickHouseOptions,
+    /// Where the store stood when it was asked last.
+    known_state: Mutex<Option<StoreState>>,
+    /// Attempts after the first.
+    retries: AtomicU64,
 }
 
 impl ClickHouseStore {
@@ -54,7 +75,8 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        Ok(Self { pool: BridgeConnectionPool::new(&options)?, options })
+        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
+        Ok(Self { pool, circuit, options, known_state: Mutex::default(), retries: AtomicU64::new(0) })
     }
 
     /// The pool of connections.
@@ -63,7 +85,8 @@ impl ClickHouseStore {
         &self.pool
     }
 
-    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help.
+    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help
+    /// and failing at once where the circuit is open.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -73,19 +96,82 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        execute_with_retry(&self.options.retry, || async {
-            let connection = self.pool.acquire_connection().await?;
-            let tables = Tables::new(connection.client(), &self.options);
-            let limit = self.options.operation_timeout;
-            let error = match tokio::time::timeout(limit, work(tables)).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
-                Err(_) => timed_out(operation, &self.options.host, limit),
-            };
-            connection.mark_failed();
-            Err(error)
-        })
-        .await
+        self.call_with(&self.options.retry, operation, work).await
+    }
+
+    /// The same for work that cannot simply be repeated.
+    async fn once<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let once = RetryPolicy { max_retries: 0, ..self.options.retry };
+        self.call_with(&once, operation, work).await
+    }
+
+    async fn call_with<T, E, F>(
+        &self,
+        retry: &RetryPolicy,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let pause = || self.circuit.pause();
+        let work = execute_with_retry(retry, &self.retries, pause, || async {
+            self.enter_circuit(operation).await?;
+            let result = self.attempt(operation, &work).await;
+            self.circuit.note(&result);
+            result
+        });
+        work.instrument(tracing::debug_span!("database", operation)).await
+    }
+
+    /// Passes where the database is taken to be there. Where the circuit is open one caller finds out; the others
+    /// fail at once.
+    async fn enter_circuit(&self, operation: &'static str) -> Result<(), BridgeError> {
+        match self.circuit.admit() {
+            Ok(Admission::Pass) => Ok(()),
+            Ok(Admission::Probe(probe)) => {
+                let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+                self.circuit.note_probe(probe, &answer);
+                answer
+            }
+            Err(refused) => Err(BridgeError::Connection {
+                operation,
+                host: self.options.host.clone(),
+                kind: ConnectionKind::CircuitOpen,
+                context: Box::default(),
+                source: Some(Box::new(refused)),
+            }),
+        }
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        let connection = self.pool.acquire_connection().await?;
+        let tables = Tables::new(connection.client(), &self.options);
+        let limit = self.options.operation_timeout;
+        let error = match tokio::time::timeout(limit, work(tables)).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),
+            Err(_) => timed_out(operation, &self.options.host, limit),
+        };
+        connection.mark_failed();
+        Err(error)
     }
 }
 
@@ -100,11 +186,11 @@ impl IntoBridgeError for clickhouse::error::Error {
     }
 }
 
-impl IntoBridgeError for MigrationError {
+impl IntoBridgeError for TableError {
     fn into_bridge_error(self, operation: &'static str, host: &str) -> BridgeError {
         match self {
             Self::Client(error) => bridge_error(operation, host, error),
-            Self::Schema(error) => error,
+            Self::Bridge(error) => error,
         }
     }
 }
@@ -113,7 +199,8 @@ impl IntoBridgeError for MigrationError {
 impl TokenStore for ClickHouseStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
         let options = &self.options;
-        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await
+        self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await?;
+        self.read_state().await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
@@ -121,6 +208,14 @@ impl TokenStore for ClickHouseStore {
             tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
         })
         .await
+    }
+
+    fn figures(&self) -> StoreFigures {
+        StoreFigures {
+            retries: self.retries.load(Ordering::Relaxed),
+            pool: Some(self.pool.figures()),
+            circuit: Some(self.circuit.told()),
+        }
     }
 
     async fn upsert(
@@ -170,5 +265,32 @@ impl TokenStore for ClickHouseStore {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.remove_rows(versions).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::CorrelationId;
+    use bridge_testkit::engine::TestDatabase;
+
+    use super::*;
+    use crate::with_correlation_id;
+
+    /// What the database logs with a query: the setting as the server took it.
+    async fn log_comment(store: &ClickHouseStore) -> String {
+        let query = "SELECT getSetting('log_comment')";
+        store
+            .call("test", |tables| async move { tables.server().query(query).fetch_one().await })
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_database_knows_which_operation_a_query_belongs_to() {
+        let options = ClickHouseOptions::from_url(&TestDatabase::of_this_test().writer_url()).unwrap();
+        let store = ClickHouseStore::new(options).unwrap();
+        let id = CorrelationId(0xabc);
+        assert_eq!(with_correlation_id(id, log_comment(&store)).await, id.to_string());
+        assert_eq!(log_comment(&store).await, "", "the connection forgets the operation");
     }
 }

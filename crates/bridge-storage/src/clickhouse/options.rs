@@ -11,6 +11,7 @@ use url::Url;
 use super::retention::Retention;
 use super::tables::TablePrefix;
 use super::topology::Topology;
+use crate::circuit::CircuitPolicy;
 use crate::retry::RetryPolicy;
 
 /// How a ClickHouse server is reached and used. No form of output shows the password.
@@ -27,6 +28,7 @@ pub struct ClickHouseOptions {
     pub(crate) acquire_timeout: Duration,
     pub(crate) insert_rows: usize,
     pub(crate) retry: RetryPolicy,
+    pub(crate) circuit: CircuitPolicy,
     pub(crate) table_prefix: TablePrefix,
     pub(crate) topology: Topology,
     pub(crate) retention: Option<Retention>,
@@ -81,6 +83,7 @@ impl ClickHouseOptions {
             acquire_timeout: Duration::from_secs(30),
             insert_rows: 100_000,
             retry: RetryPolicy::default(),
+            circuit: CircuitPolicy::default(),
             table_prefix: TablePrefix::default(),
             topology: Topology::OneServer,
             retention: None,
@@ -191,7 +194,8 @@ impl ClickHouseOptions {
         self
     }
 
-    /// With this limit for every call.
+    /// With this limit for every attempt of a call; 30 s if not given. The server is told it, too. Exact reads over
+    /// 10^8 rows may need minutes.
     #[must_use]
     pub fn with_operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout;
@@ -202,6 +206,13 @@ impl ClickHouseOptions {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// With this policy of leaving a database alone that is away.
+    #[must_use]
+    pub fn with_circuit(mut self, circuit: CircuitPolicy) -> Self {
+        self.circuit = circuit;
         self
     }
 

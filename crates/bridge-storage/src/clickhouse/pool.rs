@@ -10,6 +10,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use super::failure::{bridge_error, timed_out};
 use super::options::ClickHouseOptions;
 use super::transport::Transport;
+use crate::figures::PoolFigures;
 
 /// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
 /// handed out again.
@@ -17,10 +18,14 @@ use super::transport::Transport;
 pub struct BridgeConnectionPool {
     pool: Pool<Connector>,
     host: String,
+    /// For waiting, checking and connecting together: several that failed may have to be checked.
+    limit: Duration,
 }
 
 /// A connection of the pool; dropping it gives it back.
 pub type PooledConnection = Object<Connector>;
+
+const ACQUIRE: &str = "acquire a connection";
 
 /// A connection that was idle for longer is checked before it is used.
 const IDLE_MAX: Duration = Duration::from_secs(10);
@@ -40,25 +45,43 @@ impl BridgeConnectionPool {
                 context: Box::default(),
                 source: None,
             })?;
-        Ok(Self { pool, host: options.host.clone() })
+        let limit = options.acquire_timeout.saturating_add(options.connect_timeout);
+        Ok(Self { pool, host: options.host.clone(), limit })
     }
 
     /// A checked connection.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::PoolExhausted`] where none became free in time.
+    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] where those
+    /// that were free did not answer.
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
-        self.pool.get().await.map_err(|error| match error {
+        let Ok(acquired) = tokio::time::timeout(self.limit, self.pool.get()).await else {
+            return Err(timed_out(ACQUIRE, &self.host, self.limit));
+        };
+        acquired.map_err(|error| match error {
             PoolError::Backend(error) => error,
             _ => BridgeError::Connection {
-                operation: "acquire a connection",
+                operation: ACQUIRE,
                 host: self.host.clone(),
                 kind: ConnectionKind::PoolExhausted,
                 context: Box::default(),
                 source: None,
             },
         })
+    }
+
+    /// A connection that is not one of the pool's: for looking at the database when the pool is exhausted.
+    pub(super) fn connection_apart(&self) -> ClickHouseConnection {
+        self.pool.manager().connect()
+    }
+
+    /// How the pool is used at the moment.
+    #[must_use]
+    pub fn figures(&self) -> PoolFigures {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolFigures { in_use, idle: status.available, waiting: status.waiting, size: status.max_size }
     }
 
     /// Gives a connection back. Dropping it does the same.
@@ -101,13 +124,20 @@ impl ClickHouseConnection {
     }
 }
 
+impl Connector {
+    /// It connects when it is used.
+    fn connect(&self) -> ClickHouseConnection {
+        let client = ClientWithoutSecrets(client(&self.transport, &self.options));
+        ClickHouseConnection { client, failed: AtomicBool::new(false) }
+    }
+}
+
 impl Manager for Connector {
     type Type = ClickHouseConnection;
     type Error = BridgeError;
 
     async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
-        let client = ClientWithoutSecrets(client(&self.transport, &self.options));
-        Ok(ClickHouseConnection { client, failed: AtomicBool::new(false) })
+        Ok(self.connect())
     }
 
     async fn recycle(

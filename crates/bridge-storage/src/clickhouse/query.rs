@@ -80,7 +80,7 @@ fn where_clause(conditions: &[&str]) -> String {
     if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) }
 }
 
-fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
+pub(super) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
     let mut conditions = Vec::new();
     if time.start.is_some() {
         conditions.push("time >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::schema::MigrationError;
+use super::failure::TableError;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -32,7 +32,7 @@ pub(super) async fn apply(
     tables: &Tables,
     topology: &Topology,
     retention: Retention,
-) -> Result<(), MigrationError> {
+) -> Result<(), TableError> {
     let name = topology.local_name("token_usage");
     let definition = tables
         .query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?")

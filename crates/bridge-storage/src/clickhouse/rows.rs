@@ -3,7 +3,7 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, BridgeError, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
+    AgentId, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
     ResponseKey, ResponseUsage, ResponseVersion, ServiceTier, SessionId, Timestamp, TokenCounts,
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,7 @@ macro_rules! usage_row {
             origin: StoredOrigin,
             version: UInt256,
             run_id: u128,
+            epoch: u32,
         }
     };
 }
@@ -54,14 +55,14 @@ usage_row! {
 usage_row! {
     /// A row that was read.
     #[derive(Debug, Row, Deserialize)]
-    #[allow(dead_code, reason = "the run's id stands among the columns and says nothing to a reader")]
+    #[allow(dead_code, reason = "the run's id and the epoch stand among the columns and say nothing to a reader")]
     StoredUsage, String
 }
 
 /// The columns of [`UsageRow`].
 pub(crate) const USAGE_COLUMNS: &str = "key, session_id, time, model, project, host, agent, service_tier, \
      input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, cache_creation_5m_tokens, \
-     cache_creation_1h_tokens, finished, sidechain, nested, forked, origin, version, run_id";
+     cache_creation_1h_tokens, finished, sidechain, nested, forked, origin, version, run_id, epoch";
 
 #[derive(Debug, Clone, Copy, Serialize_repr, Deserialize_repr)]
 #[repr(i8)]
@@ -97,7 +98,7 @@ fn response_version(version: UInt256) -> ResponseVersion {
 }
 
 impl<'a> UsageRow<'a> {
-    pub(crate) fn new(row: &'a ResponseUsage, version: ResponseVersion, run_id: u128) -> Self {
+    pub(crate) fn new(row: &'a ResponseUsage, version: ResponseVersion, run_id: u128, epoch: Epoch) -> Self {
         fn text<T: AsRef<str>>(name: Option<&T>) -> &str {
             name.map(AsRef::as_ref).unwrap_or_default()
         }
@@ -129,6 +130,7 @@ impl<'a> UsageRow<'a> {
             },
             version: UInt256::from_le_bytes(version.to_le_bytes()),
             run_id,
+            epoch: epoch.0,
         }
     }
 }

@@ -5,8 +5,11 @@ use bridge_core::{BridgeError, StorageKind};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::checkpoint::sweep;
+use super::failure::TableError;
 use super::options::ClickHouseOptions;
 use super::retention;
+use super::settle::settle;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -17,7 +20,12 @@ struct Migration {
 }
 
 /// All steps. A step that was released is never changed; a change is a new step.
-const MIGRATIONS: [Migration; 1] = [Migration {
+const MIGRATIONS: [Migration; 3] = [FIRST, CHECKPOINTS, AUDIT];
+
+/// The number of the last step.
+pub(super) const SCHEMA: u32 = AUDIT.number;
+
+const FIRST: Migration = Migration {
     number: 1,
     statements: &[
         "CREATE TABLE IF NOT EXISTS token_usage (
@@ -135,27 +143,53 @@ const MIGRATIONS: [Migration; 1] = [Migration {
             GROUP BY session_id
         ) AS s ON s.session_id = u.session_id",
     ],
-}];
+};
 
-/// The number of the last step.
-pub(super) const SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+/// A row says in which epoch the operation began that wrote it. A table that becomes live by a rollback refuses
+/// those of older ones.
+const CHECKPOINTS: Migration = Migration {
+    number: 2,
+    statements: &[
+        "ALTER TABLE token_usage ADD COLUMN IF NOT EXISTS epoch UInt32 DEFAULT 0 AFTER run_id",
+        "ALTER TABLE source_files ADD COLUMN IF NOT EXISTS epoch UInt32 DEFAULT 0 AFTER version",
+        "CREATE TABLE IF NOT EXISTS bridge_resumes (
+            epoch UInt32,
+            resumed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+        ) ENGINE = ReplacingMergeTree ORDER BY epoch
+        SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0",
+    ],
+};
+
+/// What the bridge did, one row an operation.
+const AUDIT: Migration = Migration {
+    number: 3,
+    statements: &["CREATE TABLE IF NOT EXISTS bridge_audit (
+            id UInt128,
+            time DateTime64(3, 'UTC'),
+            correlation_id String,
+            operation LowCardinality(String),
+            session_id String,
+            outcome LowCardinality(String),
+            forced Bool,
+            records_stored UInt64,
+            new_responses UInt64,
+            tokens UInt64,
+            tokens_replaced UInt64,
+            tokens_written UInt64,
+            figures Map(LowCardinality(String), UInt64),
+            duration_micros UInt64,
+            error_kind LowCardinality(String),
+            error String,
+            host LowCardinality(String),
+            version LowCardinality(String)
+        ) ENGINE = ReplacingMergeTree ORDER BY (time, id)
+        SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0"],
+};
 
 #[derive(Row, Serialize, Deserialize)]
 struct Applied {
     number: u32,
     checksum: u64,
-}
-
-/// Why a migration failed: the client's error, or the schema is another one.
-pub(crate) enum MigrationError {
-    Client(clickhouse::error::Error),
-    Schema(BridgeError),
-}
-
-impl From<clickhouse::error::Error> for MigrationError {
-    fn from(error: clickhouse::error::Error) -> Self {
-        Self::Client(error)
-    }
 }
 
 /// What was applied. One row a step.
@@ -164,13 +198,16 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt3
      ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";
 
 /// Brings the database to this version's schema, and its tables to these options.
-pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), MigrationError> {
+pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     create_database(tables, options).await?;
     check_topology(tables, &options.topology).await?;
     create(tables, options, LEDGER).await?;
     let applied: Vec<Applied> =
         tables.query("SELECT number, checksum FROM bridge_migrations FINAL").fetch_all().await?;
-    check(&applied).map_err(MigrationError::Schema)?;
+    check(&applied).map_err(TableError::Bridge)?;
+    // Before the schema changes under it.
+    let survey = settle(tables, &options.topology).await?;
+    sweep(tables, &options.topology, &survey).await?;
     for migration in MIGRATIONS.iter().filter(|step| applied.iter().all(|known| known.number != step.number))
     {
         for statement in migration.statements {
@@ -186,7 +223,7 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
     }
 }
 
-async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result<(), MigrationError> {
+async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     let server = tables.server();
     let exists = server
         .query("SELECT count() FROM system.databases WHERE name = ?")
@@ -202,7 +239,7 @@ async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result
     Ok(())
 }
 
-async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), MigrationError> {
+async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), TableError> {
     for statement in options.topology.statements(statement, &options.database) {
         tables.query_raw(&statement).execute().await?;
     }
@@ -210,7 +247,7 @@ async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -
 }
 
 /// Tables of one server cannot become those of a cluster by themselves, nor the other way round.
-async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), MigrationError> {
+async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), TableError> {
     let engines: Vec<String> = tables
         .query("SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?")
         .bind(tables.name("token_usage"))
@@ -221,7 +258,7 @@ async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), Migr
         (Some(true), Topology::OneServer) => "the tables are spread over a cluster, and none is asked for",
         _ => return Ok(()),
     };
-    Err(MigrationError::Schema(refusal(message.to_owned())))
+    Err(TableError::Bridge(refusal(message.to_owned())))
 }
 
 /// Refuses a schema that this version did not write.

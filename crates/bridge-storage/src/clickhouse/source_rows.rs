@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::clickhouse::Row;
 use bridge_core::{
-    BridgeError, ContentCategories, ContentCategory, DamageCounts, HostName, InvalidText, ModelName,
+    BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, InvalidText, ModelName,
     ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,7 @@ pub(crate) struct SourceRow {
     analysis_version: String,
     read_at: i64,
     version: u128,
+    epoch: u32,
 }
 
 impl From<&SourceRecord> for SourceRow {
@@ -75,6 +76,7 @@ impl From<&SourceRecord> for SourceRow {
             analysis_version: record.analysis_version.clone(),
             read_at: record.read_at.as_millis(),
             version: record.version(),
+            epoch: record.epoch.0,
         }
     }
 }
@@ -90,7 +92,7 @@ pub(crate) fn stored_path(path: &Path) -> String {
 /// The columns of [`SourceRow`].
 pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, changed_nanos, identity, fingerprint, \
      offset, line, carried_time, carried_before, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
-     snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version";
+     snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version, epoch";
 
 impl SourceRow {
     pub(crate) fn into_record(self) -> Result<SourceRecord, BridgeError> {
@@ -131,6 +133,7 @@ impl SourceRow {
             last_time: self.last_time.map(time).transpose()?,
             analysis_version: self.analysis_version,
             read_at: time(self.read_at)?,
+            epoch: Epoch(self.epoch),
         })
     }
 }

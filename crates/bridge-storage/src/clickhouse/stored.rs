@@ -41,6 +41,11 @@ impl ClickHouseStore {
         &self,
         versions: &[(ResponseKey, ResponseVersion)],
     ) -> Result<(), BridgeError> {
+        if !versions.is_empty() {
+            // No fence keeps out what deletes, so the state is not taken from memory.
+            self.read_state().await?;
+            self.admit("remove rows", None).await?;
+        }
         for versions in versions.chunks(REMOVED_ROWS_MAX) {
             let mut rows = String::new();
             for (key, version) in versions {

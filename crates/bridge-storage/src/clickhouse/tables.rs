@@ -10,9 +10,19 @@ use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
 
 use super::options::ClickHouseOptions;
+use super::survey::BRANCHES;
+
+use crate::correlation::current_correlation_id;
 
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 4] = ["token_usage", "source_files", "enhanced_token_summaries", "bridge_migrations"];
+const NAMES: [&str; 6] = [
+    "token_usage",
+    "source_files",
+    "enhanced_token_summaries",
+    "bridge_migrations",
+    "bridge_resumes",
+    "bridge_audit",
+];
 
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
@@ -47,7 +57,7 @@ impl TablePrefix {
                 _ if is_word_byte(first) => rest.bytes().take_while(|byte| is_word_byte(*byte)).count(),
                 _ => rest.chars().next().map_or(1, char::len_utf8),
             });
-            if NAMES.contains(&piece.strip_suffix(LOCAL).unwrap_or(piece)) {
+            if is_table(piece) {
                 named.push_str(&self.0);
             }
             named.push_str(piece);
@@ -61,6 +71,14 @@ impl fmt::Display for TablePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether the bridge has a table of this name: one of the schema, or one that branches off from it.
+fn is_table(word: &str) -> bool {
+    let branches_off = |name| {
+        word.strip_prefix(name).is_some_and(|rest| BRANCHES.iter().any(|branch| rest.starts_with(branch)))
+    };
+    NAMES.contains(&word.strip_suffix(LOCAL).unwrap_or(word)) || NAMES.into_iter().any(branches_off)
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -90,10 +108,16 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
+    /// shows its id.
     pub(crate) fn new(client: &Client, options: &ClickHouseOptions) -> Self {
+        let server = match current_correlation_id() {
+            Some(id) => client.clone().with_setting("log_comment", id.to_string()),
+            None => client.clone(),
+        };
         Self {
-            server: client.clone(),
-            database: client.clone().with_database(&options.database),
+            database: server.clone().with_database(&options.database),
+            server,
             prefix: options.table_prefix.clone(),
         }
     }
@@ -139,10 +163,9 @@ mod tests {
 
     #[test]
     fn every_table_of_the_schema_is_named() {
-        let created =
-            super::super::schema::statements().map(|statement| super::super::topology::created(statement).1);
-        for created in created {
-            assert!(NAMES.contains(&created), "{created} would get no prefix");
+        let named = super::super::schema::statements().map(super::super::topology::subject);
+        for (_, named) in named {
+            assert!(NAMES.contains(&named), "{named} would get no prefix");
         }
     }
 
@@ -158,6 +181,10 @@ mod tests {
         assert_eq!(
             prefix.sql("`token_usage_local`,source_files'"),
             "`etb_token_usage_local`,etb_source_files'"
+        );
+        assert_eq!(
+            prefix.sql("token_usage_checkpoint_a source_files_run_0 source_files_runs"),
+            "etb_token_usage_checkpoint_a etb_source_files_run_0 source_files_runs"
         );
         assert_eq!(TablePrefix::default().sql("token_usage"), "token_usage");
     }

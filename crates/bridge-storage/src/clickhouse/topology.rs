@@ -12,10 +12,12 @@ pub(crate) enum Topology {
 }
 
 /// By what the rows of a table are spread. All versions of a row must meet on one shard.
-const SHARDING: [(&str, &str); 3] = [
+const SHARDING: [(&str, &str); 5] = [
     ("token_usage", "toUInt64(key)"),
     ("source_files", "cityHash64(host, path, session_id)"),
     ("bridge_migrations", "number"),
+    ("bridge_resumes", "epoch"),
+    ("bridge_audit", "cityHash64(id)"),
 ];
 
 /// Deduplication of inserts would swallow rows that are stored again after a rollback.
@@ -60,7 +62,12 @@ impl Topology {
     pub(crate) fn statements(&self, statement: &str, database: &str) -> Vec<String> {
         let Self::Cluster(cluster) = self else { return vec![statement.to_owned()] };
         let everywhere = self.on_cluster();
-        let (kind, name) = created(statement);
+        let (kind, name) = subject(statement);
+        if let Some(change) = statement.strip_prefix(&format!("ALTER TABLE {name} ")) {
+            // The rows' table first: the other one may not promise a column that is not there.
+            let tables = [self.local_name(name), name.to_owned()];
+            return tables.map(|table| format!("ALTER TABLE {table}{everywhere} {change}")).to_vec();
+        }
         let head = format!("CREATE {kind} IF NOT EXISTS {name}");
         let body = statement.trim_start().strip_prefix(&head).unwrap_or_default();
         if kind == "VIEW" {
@@ -83,11 +90,12 @@ impl Topology {
     }
 }
 
-/// What a statement of the schema creates: `TABLE` or `VIEW`, and its name.
-pub(crate) fn created(statement: &str) -> (&str, &str) {
+/// What a statement of the schema creates or changes: `TABLE` or `VIEW`, and its name.
+pub(crate) fn subject(statement: &str) -> (&str, &str) {
     let mut words = statement.split_whitespace();
-    let kind = words.nth(1).unwrap_or_default();
-    (kind, words.nth(3).unwrap_or_default())
+    let place = if words.next() == Some("ALTER") { 0 } else { 3 };
+    let kind = words.next().unwrap_or_default();
+    (kind, words.nth(place).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -108,7 +116,7 @@ mod tests {
     fn every_table_is_two_and_every_statement_goes_everywhere() {
         let statements = on_cluster();
         assert!(statements.iter().all(|statement| statement.contains(" ON CLUSTER `main`")));
-        let heads: Vec<_> = statements.iter().map(|statement| created(statement)).collect();
+        let heads: Vec<_> = statements.iter().map(|statement| subject(statement)).collect();
         assert!(heads.starts_with(&[("TABLE", "etb_token_usage_local"), ("TABLE", "etb_token_usage")]));
         assert!(statements[0].contains("ENGINE = ReplicatedReplacingMergeTree(version) ORDER BY key"));
         assert!(statements[0].ends_with(REPLICATED_SETTING));

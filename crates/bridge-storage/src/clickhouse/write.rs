@@ -1,6 +1,6 @@
 //! Writing: look up what is stored, write what is greater.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use ::clickhouse::query::Query;
@@ -14,11 +14,16 @@ use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
 use crate::stored::StoredResponse;
 
+const LOOK_UP: &str = "look up responses";
+
 /// The keys of a look-up.
 struct Keys {
     sql: String,
     packed: Option<String>,
 }
+
+const STORE: &str = "store responses";
+const STORE_SOURCES: &str = "store sources";
 
 /// So many keys are listed one by one, which is planned faster than a table of them.
 const LISTED_MAX: usize = 32;
@@ -36,8 +41,7 @@ impl Keys {
                 packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
             };
         }
-        let listed: Vec<String> =
-            places.iter().map(|place| format!("toUInt128('{}')", rows[*place].key.0)).collect();
+        let listed: Vec<String> = places.iter().map(|place| format!("'{}'", rows[*place].key.0)).collect();
         Self { sql: format!("({})", listed.join(", ")), packed: None }
     }
 
@@ -56,6 +60,11 @@ impl ClickHouseStore {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
+        if rows.is_empty() {
+            return Ok(outcomes);
+        }
+        // Before anything is looked up: what is found must not be of an older epoch than what is written.
+        let epoch = self.admit(STORE, options.epoch).await?;
         for places in greatest_of_each_key(rows).chunks(self.options.insert_rows) {
             let mut stored = self.stored_rows(rows, places).await?;
             let same = if options.force { self.same_rows(rows, places).await? } else { HashMap::new() };
@@ -65,9 +74,11 @@ impl ClickHouseStore {
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 outcomes[*place] = outcome;
-                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id)));
+                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id, epoch)));
             }
-            self.insert_usage(&writes).await?;
+            if let Err(error) = self.insert_usage(&writes).await {
+                return Err(self.refused(STORE, epoch, error).await);
+            }
         }
         Ok(outcomes)
     }
@@ -76,7 +87,7 @@ impl ClickHouseStore {
         if writes.is_empty() {
             return Ok(());
         }
-        self.call("store responses", |tables| async move {
+        self.call(STORE, |tables| async move {
             let mut insert = tables.insert::<UsageRow<'_>>("token_usage").await?;
             for row in writes {
                 insert.write(row).await?;
@@ -87,36 +98,42 @@ impl ClickHouseStore {
     }
 
     pub(super) async fn insert_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        if records.is_empty() {
-            return Ok(());
-        }
+        let Some(epoch) = records.iter().map(|record| record.epoch).min() else { return Ok(()) };
+        self.admit(STORE_SOURCES, Some(epoch)).await?;
         let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
         let rows = &rows;
-        self.call("store sources", |tables| async move {
+        let stored = self.call(STORE_SOURCES, |tables| async move {
             let mut insert = tables.insert::<SourceRow>("source_files").await?;
             for row in rows {
                 insert.write(row).await?;
             }
             insert.end().await
-        })
-        .await
+        });
+        match stored.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(STORE_SOURCES, epoch, error).await),
+        }
     }
 
+    /// What is stored under these keys. Most keys are new, and that none is there is told by the column of the
+    /// keys alone.
     async fn stored_rows(
         &self,
         rows: &[ResponseUsage],
         places: &[usize],
     ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let keys = &Keys::of(rows, places);
+        let known = self.known_places(rows, places).await?;
+        if known.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys = &Keys::of(rows, &known);
         let query = &format!(
             "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
-             + cache_read_tokens AS tokens FROM token_usage WHERE key IN {}",
+             + cache_read_tokens AS tokens FROM token_usage PREWHERE key IN {}",
             keys.sql
         );
-        let found: Vec<StoredRow> =
-            self.call("look up responses", |tables| async move {
-                keys.bind(tables.query(query)).fetch_all().await
-            })
+        let found: Vec<StoredRow> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
         // Versions that are not merged yet all come; the greatest is what is stored.
         let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
@@ -129,6 +146,21 @@ impl ClickHouseStore {
         Ok(stored)
     }
 
+    /// Those of the places whose keys are stored.
+    async fn known_places(
+        &self,
+        rows: &[ResponseUsage],
+        places: &[usize],
+    ) -> Result<Vec<usize>, BridgeError> {
+        let keys = &Keys::of(rows, places);
+        let query = &format!("SELECT key FROM token_usage PREWHERE key IN {}", keys.sql);
+        let found: Vec<u128> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
+            .await?;
+        let found: HashSet<u128> = found.into_iter().collect();
+        Ok(places.iter().copied().filter(|place| found.contains(&rows[*place].key.0)).collect())
+    }
+
     /// The stored rows themselves: by force only what differs is replaced.
     async fn same_rows(
         &self,
@@ -137,10 +169,8 @@ impl ClickHouseStore {
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
         let keys = &Keys::of(rows, places);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
-        let stored: Vec<StoredUsage> =
-            self.call("look up responses", |tables| async move {
-                keys.bind(tables.query(query)).fetch_all().await
-            })
+        let stored: Vec<StoredUsage> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
         Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }

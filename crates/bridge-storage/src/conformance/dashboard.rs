@@ -112,6 +112,7 @@ fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i6
         last_time: None,
         analysis_version: "v".to_owned(),
         read_at: at(read),
+        epoch: bridge_core::Epoch::default(),
     }
 }
 

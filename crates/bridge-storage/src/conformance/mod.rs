@@ -15,7 +15,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod audit;
+mod checkpoints;
 mod dashboard;
+mod health;
 mod reading;
 mod sequences;
 mod sources;
@@ -27,7 +30,10 @@ use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+pub use audit::*;
+pub use checkpoints::*;
 pub use dashboard::*;
+pub use health::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
@@ -63,6 +69,20 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
+            a_rollback_brings_back_the_exact_state
+            a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed
+            what_began_before_a_rollback_is_refused_for_ever
+            what_a_rollback_took_is_stored_again
+            a_rollback_can_be_rolled_back
+            checkpoints_are_listed_and_dropped
+            a_name_that_cannot_be_used_changes_nothing
+            a_comparison_says_what_a_rollback_would_change
+            any_sequence_of_rollbacks_gives_what_the_model_gives
+            audit_records_come_back_newest_first
+            an_audit_record_that_is_written_again_stays_one
+            audit_filters_admit_what_they_name
+            looks_at_health_leave_no_trace
+            the_newest_source_is_of_its_machine
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

@@ -1,11 +1,11 @@
 //! What the records of source files promise.
 
-use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Timestamp};
+use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, Timestamp};
 
 use super::{at, host, project, response, session};
 use crate::{SourceCursor, SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
 
-fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
+pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
     let mut damage = DamageCounts::default();
     (damage.bad_lines, damage.bad_usage, damage.oversize_lines, damage.pending_lines) = (1, 2, 3, 4);
     SourceRecord {
@@ -33,6 +33,7 @@ fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
         last_time: Some(at(1)),
         analysis_version: "v".to_owned(),
         read_at: modified,
+        epoch: Epoch::default(),
     }
 }
 

@@ -5,20 +5,21 @@ mod lines;
 use std::fmt::Display;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseVersion, StorageKind};
+use bridge_core::{AuditRecord, BridgeError, Epoch, ResponseVersion, StorageKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::lines::{SourceLine, UsageLine};
+use self::lines::{AuditLine, SourceLine, UsageLine};
 use super::{InMemoryStore, Tables, Versioned, sum};
-use crate::TokenStore;
 use crate::backup::{
-    BackupFormat, BackupStore, ExportFigures, PART_ROWS, ServerPlace, TableExport, TablePart, TableRows,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, PART_ROWS, ServerPlace, TableExport, TablePart,
+    TableRows,
 };
 use crate::source::SourceRecord;
+use crate::{AuditStore, TokenStore};
 
 /// The schema of the database that the lines have the columns of.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 3;
 
 #[async_trait]
 impl BackupStore for InMemoryStore {
@@ -32,22 +33,27 @@ impl BackupStore for InMemoryStore {
 
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
         check(format)?;
-        Ok(Box::new(Export::of(&self.tables())))
+        Ok(Box::new(Export::of(self)))
     }
 
-    async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError> {
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
         check(part.format)?;
+        self.content().checkpoints.admit("take in rows", Some(begun_in))?;
         match part.table.as_str() {
             "token_usage" => {
-                let rows: Vec<UsageLine> = parse(&part.data)?;
-                let rows = rows.into_iter().map(Versioned::try_from).collect::<Result<Vec<_>, _>>();
-                self.tables().join(rows.map_err(unreadable)?);
+                let rows = parse::<UsageLine, Versioned>(&part.data)?;
+                let mut content = self.content();
+                content.checkpoints.admit("take in rows", Some(begun_in))?;
+                content.tables.join(rows);
             }
             "source_files" => {
-                let records: Vec<SourceLine> = parse(&part.data)?;
-                let records = records.into_iter().map(SourceRecord::try_from).collect::<Result<Vec<_>, _>>();
-                self.put_sources(&records.map_err(unreadable)?).await?;
+                let mut records = parse::<SourceLine, SourceRecord>(&part.data)?;
+                for record in &mut records {
+                    move_to(record, part.epoch, begun_in);
+                }
+                self.put_sources(&records).await?;
             }
+            "bridge_audit" => self.put_audit(&parse::<AuditLine, AuditRecord>(&part.data)?).await?,
             table => return Err(unsupported(format!("there is no table {table:?}"))),
         }
         Ok(())
@@ -57,9 +63,19 @@ impl BackupStore for InMemoryStore {
         Err(unsupported("a store in memory has no server; take a folder".to_owned()))
     }
 
-    async fn restore(&self, _: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+    async fn restore(&self, _: &ServerPlace, _: Epoch) -> Result<ExportFigures, BridgeError> {
         Err(unsupported("a store in memory has no server; take a folder".to_owned()))
     }
+}
+
+/// A record of the store that it comes from as one of this epoch. A cursor that said nothing there says nothing here: as
+/// one that another analyzer wrote, of a file as old as can be.
+fn move_to(record: &mut SourceRecord, exported: Epoch, begun_in: Epoch) {
+    if record.epoch != exported {
+        record.analysis_version.clear();
+        record.cursor.changed_nanos = 0;
+    }
+    record.epoch = begun_in;
 }
 
 /// The tables of one moment.
@@ -68,21 +84,24 @@ struct Export {
     figures: ExportFigures,
     usage: Vec<UsageLine>,
     sources: Vec<SourceLine>,
+    audit: Vec<AuditLine>,
 }
 
 impl Export {
-    fn of(tables: &Tables) -> Self {
-        let rows = |table: &str, rows: usize| TableRows { table: table.to_owned(), rows: rows as u64 };
+    fn of(store: &InMemoryStore) -> Self {
+        let (content, audit) = (store.content(), store.audit());
+        let Tables { usage, sources } = &content.tables;
+        let rows = [usage.len(), sources.len(), audit.len()].map(|rows| rows as u64);
+        let tables = BACKUP_TABLES.into_iter().zip(rows);
         Self {
             figures: ExportFigures {
-                tables: vec![
-                    rows("token_usage", tables.usage.len()),
-                    rows("source_files", tables.sources.len()),
-                ],
-                totals: sum(tables.usage.values().map(|stored| &stored.row)),
+                epoch: content.checkpoints.epoch(),
+                tables: tables.map(|(table, rows)| TableRows { table: table.to_owned(), rows }).collect(),
+                totals: sum(usage.values().map(|stored| &stored.row)),
             },
-            usage: tables.usage.values().rev().map(UsageLine::from).collect(),
-            sources: tables.sources.values().rev().map(SourceLine::from).collect(),
+            usage: usage.values().rev().map(UsageLine::from).collect(),
+            sources: sources.values().rev().map(SourceLine::from).collect(),
+            audit: audit.values().rev().map(AuditLine::from).collect(),
         }
     }
 }
@@ -94,21 +113,27 @@ impl TableExport for Export {
     }
 
     async fn next_part(&mut self) -> Result<Option<TablePart>, BridgeError> {
-        if !self.usage.is_empty() {
-            return part("token_usage", &mut self.usage).map(Some);
+        let [usage, sources, audit] = BACKUP_TABLES;
+        let epoch = self.figures.epoch;
+        match (self.usage.is_empty(), self.sources.is_empty(), self.audit.is_empty()) {
+            (false, ..) => part(usage, epoch, &mut self.usage).map(Some),
+            (_, false, _) => part(sources, epoch, &mut self.sources).map(Some),
+            (.., false) => part(audit, epoch, &mut self.audit).map(Some),
+            _ => Ok(None),
         }
-        if !self.sources.is_empty() {
-            return part("source_files", &mut self.sources).map(Some);
-        }
-        Ok(None)
     }
 }
 
 /// Takes a part off the end, where the first rows stand.
-fn part<T: Serialize>(table: &str, lines: &mut Vec<T>) -> Result<TablePart, BridgeError> {
+fn part<T: Serialize>(table: &str, epoch: Epoch, lines: &mut Vec<T>) -> Result<TablePart, BridgeError> {
     let rest = lines.len().saturating_sub(usize::try_from(PART_ROWS).unwrap_or(usize::MAX));
-    let mut part =
-        TablePart { table: table.to_owned(), format: BackupFormat::JsonLines, rows: 0, data: Vec::new() };
+    let mut part = TablePart {
+        table: table.to_owned(),
+        format: BackupFormat::JsonLines,
+        epoch,
+        rows: 0,
+        data: Vec::new(),
+    };
     for line in lines.drain(rest..).rev() {
         serde_json::to_writer(&mut part.data, &line).map_err(unreadable)?;
         part.data.push(b'\n');
@@ -117,11 +142,16 @@ fn part<T: Serialize>(table: &str, lines: &mut Vec<T>) -> Result<TablePart, Brid
     Ok(part)
 }
 
-fn parse<T: DeserializeOwned>(data: &[u8]) -> Result<Vec<T>, BridgeError> {
-    data.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice(line).map_err(unreadable))
-        .collect()
+fn parse<L, T>(data: &[u8]) -> Result<Vec<T>, BridgeError>
+where
+    L: DeserializeOwned,
+    T: TryFrom<L, Error: Display>,
+{
+    let read = |line: &[u8]| {
+        let line: L = serde_json::from_slice(line).map_err(unreadable)?;
+        T::try_from(line).map_err(unreadable)
+    };
+    data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(read).collect()
 }
 
 impl Tables {

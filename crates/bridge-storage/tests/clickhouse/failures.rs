@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge_core::{BridgeError, ConnectionKind};
 use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
 use bridge_storage::{
-    ClickHouseStore, ResponseFilter, RetryPolicy, TokenStore, UpsertOptions, UpsertOutcome,
+    CircuitPolicy, ClickHouseStore, ResponseFilter, RetryPolicy, TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::proxy::{Fault, FaultProxy};
@@ -97,7 +97,10 @@ async fn a_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
     let proxy = FaultProxy::before(upstream).await.unwrap();
     let url = |host: &str| format!("http://{}:{}@{host}/test_cut", writer.user, writer.password);
     let no_retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
-    let cut = ClickHouseStore::new(options(&url(proxy.host())).with_retry(no_retry)).unwrap();
+    // Every call is to be cut: none is refused because of those before it.
+    let no_circuit = CircuitPolicy { failures: 0, ..CircuitPolicy::default() };
+    let cut = options(&url(proxy.host())).with_retry(no_retry).with_circuit(no_circuit);
+    let cut = ClickHouseStore::new(cut).unwrap();
     let direct = ClickHouseStore::new(options(&url(upstream))).unwrap();
     direct.migrate().await.unwrap();
 

@@ -5,11 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod circuit;
 mod failures;
+mod health;
 mod merges;
 mod placing;
 mod promises;
 mod roles;
+mod rollback;
+mod rollback_killed;
 mod schema;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};

@@ -6,11 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, StorageKind};
+use bridge_core::{BridgeError, CheckpointName, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
-    ClickHouseStore, DashboardFilter, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
-    role_statements,
+    CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter, SummaryFilter, TokenStore,
+    UpsertOptions, role_statements,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -146,9 +146,13 @@ async fn each_role_does_its_work_and_nothing_else() {
     cast.play("bridge_administrator", "bridge_dashboard").await;
     cast.writer().migrate().await.unwrap();
     cast.writer().upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
-    cast.run(&writer, "CREATE TABLE copy CLONE AS token_usage").await.unwrap();
-    cast.run(&writer, "EXCHANGE TABLES copy AND token_usage").await.unwrap();
-    cast.run(&writer, "DROP TABLE copy").await.unwrap();
+    let (good, now) = (CheckpointName::new("good").unwrap(), Timestamp::MIN);
+    for name in [&good, &CheckpointName::new("other").unwrap()] {
+        cast.writer().create_checkpoint(name, now).await.unwrap();
+    }
+    cast.writer().drop_checkpoint(&CheckpointName::new("other").unwrap()).await.unwrap();
+    cast.writer().roll_back(&good, now).await.unwrap();
+    let state = cast.writer().resume().await.unwrap();
     cast.assert_refused(&writer, &ESCAPES).await;
 
     read_everything(&cast.reader()).await;
@@ -159,9 +163,14 @@ async fn each_role_does_its_work_and_nothing_else() {
 
     cast.play("bridge_writer", "bridge_dashboard").await;
     read_everything(&cast.writer()).await;
+    assert_eq!(cast.writer().state().await.unwrap(), state);
+    assert_eq!(cast.reader().state().await.unwrap(), state);
     cast.writer().upsert(&[response(2, 0)], &UpsertOptions::default()).await.unwrap();
     cast.writer().put_sources(&[]).await.unwrap();
     assert_denied(cast.writer().migrate().await);
+    assert_denied(cast.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
+    // Nor does the writer see checkpoints.
+    assert!(cast.writer().roll_back(&good, now).await.is_err());
     cast.assert_refused(&writer, &CHANGES).await;
     cast.assert_refused(&writer, &ESCAPES).await;
 }

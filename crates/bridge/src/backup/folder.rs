@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bridge_core::BridgeError;
+use bridge_core::{BridgeError, Epoch};
 use bridge_storage::{BackupFormat, ExportFigures, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -133,7 +133,8 @@ impl Backup {
 
     pub(super) fn reader(&self, number: usize) -> PartReader {
         let entry = self.manifest.parts[number].clone();
-        PartReader { path: self.folder.join(&entry.file), format: self.manifest.format, entry }
+        let (path, epoch) = (self.folder.join(&entry.file), self.figures().epoch);
+        PartReader { path, format: self.manifest.format, epoch, entry }
     }
 }
 
@@ -142,6 +143,7 @@ impl Backup {
 pub(super) struct PartReader {
     path: PathBuf,
     format: BackupFormat,
+    epoch: Epoch,
     entry: PartEntry,
 }
 
@@ -150,7 +152,8 @@ impl PartReader {
     pub(super) fn read(self) -> Result<TablePart, BridgeError> {
         let data = fs::read(&self.path).map_err(unreadable(&self.path))?;
         self.compare(data.len() as u64, &checksum(&data))?;
-        Ok(TablePart { table: self.entry.table, format: self.format, rows: self.entry.rows, data })
+        let PartEntry { table, rows, .. } = self.entry;
+        Ok(TablePart { table, format: self.format, epoch: self.epoch, rows, data })
     }
 
     fn check(&self) -> Result<(), BridgeError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
 use bridge_cache::CacheOptions;
 use bridge_core::HostName;
-use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge_storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
@@ -157,6 +157,11 @@ impl BridgeConfig {
             budget: config.retry_budget,
             ..RetryPolicy::default()
         };
+        let circuit = CircuitPolicy {
+            failures: config.circuit_failures,
+            open_for: config.circuit_open_for,
+            open_for_max: config.circuit_open_for_max,
+        };
         let options = options
             .with_database(&config.database)
             .with_table_prefix(&config.table_prefix)?
@@ -164,7 +169,8 @@ impl BridgeConfig {
             .with_connect_timeout(config.connection_timeout)
             .with_acquire_timeout(config.connection_timeout)
             .with_operation_timeout(config.operation_timeout)
-            .with_retry(retry);
+            .with_retry(retry)
+            .with_circuit(circuit);
         Ok(match config.retention {
             Some(retention) => options.with_retention(retention),
             None => options,

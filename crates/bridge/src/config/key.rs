@@ -2,7 +2,8 @@
 
 use super::sections::ProjectNameMode;
 use super::value::{
-    Given, Unfit, address, count, optional, owned, path, paths, patience, retention, size, truth, word,
+    Given, Unfit, address, count, optional, owned, path, paths, patience, retention, share, size, small,
+    truth, word,
 };
 use super::{BridgeConfig, Secret};
 
@@ -73,6 +74,7 @@ const fn key(
 }
 
 const PATIENCE: &str = "a duration from 1ms to 1d, like 30s";
+const SHARE: &str = "a share from 0% to 100%, like 0.1%";
 const PATH: &str = "a path (`~` is not expanded)";
 const TRUTH: &str = "true or false";
 
@@ -124,6 +126,15 @@ pub(super) const KEYS: &[ConfigKey] = &[
         put(&mut c.clickhouse.retry_attempts, size(v, 0..=100))
     }),
     key("clickhouse.retry_budget", "60s", PATIENCE, |c, v| put(&mut c.clickhouse.retry_budget, patience(v))),
+    key("clickhouse.circuit_failures", "5", "a whole number from 0 (never opens) to 1000", |c, v| {
+        put(&mut c.clickhouse.circuit_failures, small(v, 0..=1000))
+    }),
+    key("clickhouse.circuit_open_for", "1s", PATIENCE, |c, v| {
+        put(&mut c.clickhouse.circuit_open_for, patience(v))
+    }),
+    key("clickhouse.circuit_open_for_max", "30s", PATIENCE, |c, v| {
+        put(&mut c.clickhouse.circuit_open_for_max, patience(v))
+    }),
     key("embedded.data_dir", "null", PATH, |c, v| put(&mut c.embedded.data_dir, optional(v, path))),
     key("embedded.cache_dir", "null", PATH, |c, v| put(&mut c.embedded.cache_dir, optional(v, path))),
     key("embedded.memory_mb", "4096", "a whole number from 512 to 1048576", |c, v| {
@@ -191,6 +202,21 @@ pub(super) const KEYS: &[ConfigKey] = &[
     }),
     key("monitoring.metrics_export_interval", "30s", PATIENCE, |c, v| {
         put(&mut c.monitoring.metrics_export_interval, patience(v))
+    }),
+    key("monitoring.probe_timeout", "5s", PATIENCE, |c, v| {
+        put(&mut c.monitoring.limits.probe_timeout, patience(v))
+    }),
+    key("monitoring.freshness_max_age", "15m", PATIENCE, |c, v| {
+        put(&mut c.monitoring.limits.freshness_max_age, patience(v))
+    }),
+    key("monitoring.error_rate_max", "0.1%", SHARE, |c, v| {
+        put(&mut c.monitoring.limits.error_rate_max, share(v))
+    }),
+    key("monitoring.error_rate_window", "10m", PATIENCE, |c, v| {
+        put(&mut c.monitoring.limits.error_rate_window, patience(v))
+    }),
+    key("monitoring.disk_free_min", "10%", SHARE, |c, v| {
+        put(&mut c.monitoring.limits.disk_free_min, share(v))
     }),
 ];
 

@@ -39,6 +39,12 @@ pub struct ClickHouseConfig {
     pub retry_attempts: usize,
     /// After this time no further attempt begins.
     pub retry_budget: Duration,
+    /// After so many failures in a row the database is left alone; 0 turns it off.
+    pub circuit_failures: u32,
+    /// The first time for which it is left alone.
+    pub circuit_open_for: Duration,
+    /// The longest time for which it is left alone.
+    pub circuit_open_for_max: Duration,
 }
 
 impl Default for ClickHouseConfig {
@@ -58,6 +64,9 @@ impl Default for ClickHouseConfig {
             operation_timeout: Duration::from_secs(30),
             retry_attempts: 3,
             retry_budget: Duration::from_mins(1),
+            circuit_failures: 5,
+            circuit_open_for: Duration::from_secs(1),
+            circuit_open_for_max: Duration::from_secs(30),
         }
     }
 }

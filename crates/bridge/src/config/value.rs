@@ -57,6 +57,19 @@ pub(super) fn size(given: &Given, allowed: RangeInclusive<u64>) -> Result<usize,
     usize::try_from(count(given, allowed)?).map_err(|_| Unfit)
 }
 
+pub(super) fn small(given: &Given, allowed: RangeInclusive<u64>) -> Result<u32, Unfit> {
+    u32::try_from(count(given, allowed)?).map_err(|_| Unfit)
+}
+
+/// `0.1%`, as a share of 1.
+pub(super) fn share(given: &Given) -> Result<f64, Unfit> {
+    let number = text(given)?.strip_suffix('%').ok_or(Unfit)?;
+    // `parse` would take a sign, an exponent and infinity.
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let percent: Option<f64> = if is_plain { number.parse().ok() } else { None };
+    percent.filter(|percent| *percent <= 100.0).map(|percent| percent / 100.0).ok_or(Unfit)
+}
+
 pub(super) fn truth(given: &Given) -> Result<bool, Unfit> {
     match text(given)? {
         "true" => Ok(true),
@@ -156,6 +169,17 @@ mod tests {
         assert_eq!(count(&given("10"), 1..=10), Ok(10));
         for text in ["0", "11", "+5", "-5", "5.0", "0x5", "1e1", "five", ""] {
             assert_eq!(count(&given(text), 1..=10), Err(Unfit), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_given_in_percent() {
+        let read = |text: &str| share(&given(text));
+        assert_eq!(read("0%"), Ok(0.0));
+        assert_eq!(read("100%"), Ok(1.0));
+        assert!(read("0.1%").is_ok_and(|share| (share - 0.001).abs() < 1e-12));
+        for text in ["", "%", "0.1", "101%", "-1%", "1e1%", "inf%", "1.2.3%", "5 %", "NaN%"] {
+            assert_eq!(read(text), Err(Unfit), "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
 use super::trend::{Plan, span};
 use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
 use crate::EnhancedTokenDatabaseBridge;
+use crate::operation::Operation;
 
 /// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
 /// and then once for each kind of coarser steps.
@@ -58,6 +59,8 @@ const ATTEMPTS_MAX: u32 = 6;
 pub struct DashboardBridgeAdapter {
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
+    /// Whose operations the answers are.
+    bridge: Option<EnhancedTokenDatabaseBridge>,
     /// Where the stored responses begin, as far as seen: with it most answers need one read. It is a guess,
     /// and every answer is checked against what it says itself.
     begins: Mutex<Option<Timestamp>>,
@@ -67,7 +70,7 @@ impl DashboardBridgeAdapter {
     /// An adapter that reads this store.
     #[must_use]
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock), begins: Mutex::new(None) }
+        Self { store, clock: Arc::new(SystemClock), bridge: None, begins: Mutex::new(None) }
     }
 
     /// With this clock, which tells "now".
@@ -88,7 +91,14 @@ impl DashboardBridgeAdapter {
         &self,
         query: impl Into<DashboardQuery>,
     ) -> Result<DashboardTokenMetrics, BridgeError> {
-        let query = query.into();
+        let work = self.answer(query.into());
+        match &self.bridge {
+            Some(bridge) => bridge.run(Operation::GetDashboardTokenMetrics, None, work).await,
+            None => work.await,
+        }
+    }
+
+    async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {
         let now = self.clock.now();
         let mut plan = self.first_plan(&query, now);
         for _ in 0..ATTEMPTS_MAX {
@@ -128,11 +138,16 @@ impl DashboardBridgeAdapter {
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// An adapter that reads the bridge's own store by its clock. A program that only shows figures takes a store
-    /// with a user who may only read: [`DashboardBridgeAdapter::new`].
+    /// An adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
+    /// log, metrics and audit. A program that only shows figures takes a store with a user who may only read,
+    /// who cannot write an audit: [`DashboardBridgeAdapter::new`].
     #[must_use]
     pub fn dashboard(&self) -> DashboardBridgeAdapter {
-        DashboardBridgeAdapter::new(Arc::clone(&self.inner.store)).with_clock(Arc::clone(&self.inner.clock))
+        let adapter = DashboardBridgeAdapter::new(Arc::clone(&self.inner.store));
+        DashboardBridgeAdapter {
+            bridge: Some(self.clone()),
+            ..adapter.with_clock(Arc::clone(&self.inner.clock))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use bridge_core::{
 use super::comparison::{Comparison, Finding};
 use super::live::LiveResponses;
 use crate::EnhancedTokenDatabaseBridge;
+use crate::metrics::StoreCall;
 use crate::reading::Found;
 use crate::storing::Storing;
 
@@ -76,6 +77,7 @@ impl EnhancedTokenDatabaseBridge {
         comparison: &mut Comparison,
         result: &mut IntegrityResult,
     ) -> Result<(), BridgeError> {
+        let epoch = self.writable_epoch("repair").await?;
         let report = result.repair.get_or_insert_default();
         let mut work = Work::default();
         for finding in &mut comparison.findings {
@@ -93,7 +95,8 @@ impl EnhancedTokenDatabaseBridge {
             self.remove(&work.remove).await?;
         }
         let without_sources = |rows| Found { rows, sources: Vec::new() };
-        for (mut storing, rows) in [(Storing::new(self), work.join), (Storing::forced(self), work.force)] {
+        let writers = [(Storing::new(self, epoch), work.join), (Storing::forced(self, epoch), work.force)];
+        for (mut storing, rows) in writers {
             storing.store(without_sources(rows)).await?;
             result.errors.extend(storing.rejections());
         }
@@ -102,7 +105,7 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.inner.cache.invalidate();
-        let result = self.inner.store.remove(versions).await;
+        let result = self.measured(StoreCall::Remove, self.inner.store.remove(versions)).await;
         self.inner.cache.invalidate();
         result
     }

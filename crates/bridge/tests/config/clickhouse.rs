@@ -219,3 +219,44 @@ async fn clickhouse_retry_budget() {
     let short = attempts(&[("clickhouse.retry_attempts", "3"), ("clickhouse.retry_budget", "100ms")]).await;
     assert!(!short.contains("attempts"), "{short}");
 }
+
+/// What so many calls in a row end in when nobody listens.
+async fn kinds_when_away(keys: &[(&str, &str)], calls: usize, wait: Duration) -> Vec<&'static str> {
+    let mut all = vec![("clickhouse.retry_attempts", "0")];
+    all.extend(keys);
+    let (proxy, bridge) = behind_proxy(&all).await;
+    proxy.set(Fault::Closed);
+    let mut kinds = Vec::new();
+    for _ in 0..calls {
+        kinds.push(bridge.token_store().totals(&ResponseFilter::default()).await.unwrap_err().kind());
+        tokio::time::sleep(wait).await;
+    }
+    kinds
+}
+
+#[tokio::test]
+async fn clickhouse_circuit_failures() {
+    let two = kinds_when_away(&[("clickhouse.circuit_failures", "2")], 3, Duration::ZERO).await;
+    assert_eq!(two, ["unreachable", "unreachable", "circuit_open"]);
+    let never = kinds_when_away(&[("clickhouse.circuit_failures", "0")], 9, Duration::ZERO).await;
+    assert_eq!(never, ["unreachable"; 9]);
+}
+
+#[tokio::test]
+async fn clickhouse_circuit_open_for() {
+    let wait = Duration::from_millis(100);
+    let one = ("clickhouse.circuit_failures", "1");
+    let short = kinds_when_away(&[one, ("clickhouse.circuit_open_for", "50ms")], 2, wait).await;
+    assert_eq!(short, ["unreachable", "unreachable"]);
+    let long = kinds_when_away(&[one, ("clickhouse.circuit_open_for", "10s")], 2, wait).await;
+    assert_eq!(long, ["unreachable", "circuit_open"]);
+}
+
+#[tokio::test]
+async fn clickhouse_circuit_open_for_max() {
+    let wait = Duration::from_millis(150);
+    let one = [("clickhouse.circuit_failures", "1"), ("clickhouse.circuit_open_for", "100ms")];
+    let bounded = [one[0], one[1], ("clickhouse.circuit_open_for_max", "100ms")];
+    assert_eq!(kinds_when_away(&bounded, 4, wait).await, ["unreachable"; 4]);
+    assert!(kinds_when_away(&one, 4, wait).await.contains(&"circuit_open"));
+}

@@ -4,9 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::Observation;
+use bridge::core::{HealthState, HealthStatus, Probe};
+use bridge::storage::ResponseFilter;
+use bridge::{EnhancedTokenDatabaseBridge, Observation};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::in_memory;
+use crate::{in_memory, on_engine, on_server, transcript};
+
+fn state(status: &HealthStatus, probe: Probe) -> HealthState {
+    status.probe(probe).unwrap().state
+}
+
+/// A bridge that has asked the store of what is stored in vain.
+async fn after_a_failure(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
+    let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
+    let mut all = vec![("clickhouse.retry_attempts", "0"), ("caching.ttl_seconds", "0")];
+    all.extend(keys);
+    let bridge = on_server(&format!("http://{}", proxy.host()), &all).build().await.unwrap();
+    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    proxy.set(Fault::Closed);
+    bridge.get_stored_token_summaries(None, 7, false).await.unwrap_err();
+    (proxy, bridge)
+}
 
 /// How often health and figures were told within half a second.
 async fn told(keys: &[(&str, &str)]) -> (u32, u32) {
@@ -14,8 +34,8 @@ async fn told(keys: &[(&str, &str)]) -> (u32, u32) {
     let counts = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
     let seen = Arc::clone(&counts);
     let monitor = bridge.monitor(move |observation| match observation {
-        Observation::Health { error, .. } => {
-            assert!(error.is_none());
+        Observation::Health(status) => {
+            assert_eq!(state(&status, Probe::Connectivity), HealthState::Healthy);
             seen.0.fetch_add(1, Ordering::SeqCst);
         }
         Observation::Metrics(_) => drop(seen.1.fetch_add(1, Ordering::SeqCst)),
@@ -40,4 +60,63 @@ async fn monitoring_health_check_interval() {
 async fn monitoring_metrics_export_interval() {
     let (health, figures) = told(&[("monitoring.metrics_export_interval", "20ms")]).await;
     assert!(figures > 5 && health == 1, "{health} {figures}");
+}
+
+#[tokio::test]
+async fn monitoring_probe_timeout() {
+    let (proxy, bridge) = after_a_failure(&[("monitoring.probe_timeout", "200ms")]).await;
+    proxy.set(Fault::Silent);
+    let status = bridge.health_check().await;
+    let probe = status.probe(Probe::Connectivity).unwrap();
+    assert!(probe.detail.starts_with("no answer within 200ms"), "{probe}");
+    assert!((200..2000).contains(&probe.duration.as_millis()), "{probe:?}");
+}
+
+#[tokio::test]
+async fn monitoring_freshness_max_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.jsonl");
+    transcript(&file, "");
+    let written = std::fs::File::options().append(true).open(&file).unwrap();
+    let hour_ago = written.metadata().unwrap().modified().unwrap() - Duration::from_hours(1);
+    written.set_modified(hour_ago).unwrap();
+    let paths = format!("[{}]", folder.path().display());
+    let freshness = async |age| {
+        let bridge = in_memory(&[("sources.paths", &paths), ("monitoring.freshness_max_age", age)]);
+        state(&bridge.health_check().await, Probe::Freshness)
+    };
+    assert_eq!(freshness("30m").await, HealthState::Degraded);
+    assert_eq!(freshness("2h").await, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn monitoring_error_rate_max() {
+    let errors = async |max| {
+        let (_proxy, bridge) = after_a_failure(&[("monitoring.error_rate_max", max)]).await;
+        state(&bridge.health_check().await, Probe::ErrorRate)
+    };
+    assert_eq!(errors("10%").await, HealthState::Degraded);
+    assert_eq!(errors("50%").await, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn monitoring_error_rate_window() {
+    let errors = async |window| {
+        let (_proxy, bridge) = after_a_failure(&[("monitoring.error_rate_window", window)]).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        state(&bridge.health_check().await, Probe::ErrorRate)
+    };
+    assert_eq!(errors("10m").await, HealthState::Degraded);
+    assert_eq!(errors("100ms").await, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn monitoring_disk_free_min() {
+    let disk = async |min| {
+        let bridge = on_engine(&[("monitoring.disk_free_min", min)]).build().await.unwrap();
+        bridge.token_store().totals(&ResponseFilter::default()).await.unwrap();
+        state(&bridge.health_check().await, Probe::Disk)
+    };
+    assert_eq!(disk("0%").await, HealthState::Healthy);
+    assert_ne!(disk("100%").await, HealthState::Healthy);
 }

@@ -20,6 +20,9 @@ const VALUES: &[(&str, &str)] = &[
     ("clickhouse.operation_timeout", "32s"),
     ("clickhouse.retry_attempts", "4"),
     ("clickhouse.retry_budget", "33s"),
+    ("clickhouse.circuit_failures", "6"),
+    ("clickhouse.circuit_open_for", "2s"),
+    ("clickhouse.circuit_open_for_max", "34s"),
     ("embedded.data_dir", "data"),
     ("embedded.cache_dir", "cache"),
     ("embedded.memory_mb", "1024"),
@@ -40,6 +43,11 @@ const VALUES: &[(&str, &str)] = &[
     ("caching.max_entries", "1001"),
     ("monitoring.health_check_interval", "61s"),
     ("monitoring.metrics_export_interval", "31s"),
+    ("monitoring.probe_timeout", "6s"),
+    ("monitoring.freshness_max_age", "16m"),
+    ("monitoring.error_rate_max", "0.2%"),
+    ("monitoring.error_rate_window", "11m"),
+    ("monitoring.disk_free_min", "11%"),
 ];
 
 fn sections(config: &BridgeConfig) -> String {

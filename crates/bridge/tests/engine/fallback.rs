@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{BridgeError, ConnectionKind, SessionId};
+use bridge::core::{BridgeError, ConnectionKind, Probe, SessionId};
 use bridge::storage::TokenStore;
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
 use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
@@ -51,7 +51,7 @@ async fn each_state_of_the_database_has_its_answer() {
     assert_eq!(answered, AnalysisSource::Live);
     assert!(passed_over[0].contains("cannot be reached"), "{passed_over:?}");
     // Back.
-    back(&proxy, &direct).await;
+    back(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
     // Away, and the sources with it.
     proxy.set(Fault::CutAnswer);
@@ -62,17 +62,22 @@ async fn each_state_of_the_database_has_its_answer() {
     let unknown = SessionId::new("unknown").unwrap();
     let error = patient.get_analysis_with_fallback(&unknown).await.unwrap_err();
     assert!(
-        matches!(error, BridgeError::Connection { kind: ConnectionKind::Unreachable, .. }),
+        matches!(
+            error,
+            BridgeError::Connection { kind: ConnectionKind::Unreachable | ConnectionKind::CircuitOpen, .. }
+        ),
         "the store's error says most: {error}"
     );
     // Back, without the sources.
-    back(&proxy, &direct).await;
+    back(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
     assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
 }
 
 /// Lets everything pass, and waits for the engine should it be restarting.
-async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge) {
+async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge, away: &EnhancedTokenDatabaseBridge) {
     proxy.set(Fault::None);
     direct.token_store().ping().await.unwrap();
+    // The circuit closes by itself, and sooner by a health check.
+    away.health_check().await.probe(Probe::Connectivity).unwrap();
 }

@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod fallback;
+mod health;
 mod hosts;
 mod keeping;
+mod rollback;
 mod sources_gone;
 mod table;
 mod tampering;

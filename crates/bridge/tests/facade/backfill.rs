@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use bridge::core::{BridgeError, Timestamp};
+use bridge::core::{BridgeError, StoreState, Timestamp};
 use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
 use bridge::{BackfillOptions, BackfillPhase, BackfillProgress, EnhancedTokenDatabaseBridge};
 use bridge_testkit::history::{GeneratedFile, GeneratedHistory, HistoryPlan};
@@ -153,8 +153,10 @@ async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     store.expect_upsert().returning(|_, _| {
         Err(BridgeError::Backfill { message: "the reason".to_owned(), context: Box::default(), source: None })
     });
+    store.expect_state().returning(|| Ok(StoreState::first()));
     store.expect_sources().returning(|_| Ok(Vec::new()));
     store.expect_put_sources().returning(|_| Ok(()));
+    store.expect_put_audit().returning(|_| Ok(()));
     let store: Arc<dyn TokenStore> = Arc::new(store);
     let error = bridge(store, &[folder.path()]).backfill_historical_data(batches_of(1)).await.unwrap_err();
     assert!(error.to_string().starts_with("backfill: stopped after "), "{error}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId};
+use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId, StoreState};
 use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore};
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
@@ -31,6 +31,7 @@ fn away() -> BridgeError {
 fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStore>) {
     let real = Arc::new(InMemoryStore::default());
     let mut mock = MockTokenStore::new();
+    mock.expect_state().returning(|| Ok(StoreState::first()));
     let (store, switch) = (Arc::clone(&real), Arc::clone(is_away));
     mock.expect_responses().returning(move |filter: &ResponseFilter| {
         if switch.load(Ordering::Relaxed) { Err(away()) } else { now_or_never(store.responses(filter)) }

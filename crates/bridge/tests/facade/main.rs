@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod backfill;
+mod checkpoint;
 mod dashboard;
 mod fallback;
 mod integrity;

@@ -3,11 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, TokenSummaryRecord};
+use bridge_core::{
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+};
 use bridge_storage::{
-    BackupFormat, BackupStore, BreakdownRow, DashboardFigures, DashboardFilter, Dimension, ExportFigures,
-    InMemoryStore, ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreTotals, StoredResponse,
-    StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
+    Dimension, DiskSpace, ExportFigures, HealthProbes, InMemoryStore, NewestSource, ResponseFilter,
+    ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope,
+    SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -43,16 +47,84 @@ impl BackupStore for Forgetful {
         self.store.begin_export(format).await
     }
 
-    async fn import_part(&self, part: &TablePart) -> Result<(), BridgeError> {
-        self.store.import_part(part).await
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
+        self.store.import_part(part, begun_in).await
     }
 
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
         self.store.back_up(place).await
     }
 
-    async fn restore(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
-        self.store.restore(place).await
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+        self.store.restore(place, begun_in).await
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for Forgetful {
+    async fn state(&self) -> Result<StoreState, BridgeError> {
+        self.store.state().await
+    }
+
+    async fn create_checkpoint(
+        &self,
+        name: &CheckpointName,
+        now: Timestamp,
+    ) -> Result<Checkpoint, BridgeError> {
+        self.store.create_checkpoint(name, now).await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+        self.store.checkpoints().await
+    }
+
+    async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+        self.store.drop_checkpoint(name).await
+    }
+
+    async fn compare_with_checkpoint(
+        &self,
+        name: &CheckpointName,
+    ) -> Result<CheckpointComparison, BridgeError> {
+        self.store.compare_with_checkpoint(name).await
+    }
+
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
+        self.store.roll_back(name, now).await
+    }
+
+    async fn resume(&self) -> Result<StoreState, BridgeError> {
+        self.store.resume().await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Forgetful {
+    async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError> {
+        self.store.put_audit(records).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
+        self.store.audit(filter).await
+    }
+}
+
+#[async_trait]
+impl HealthProbes for Forgetful {
+    async fn probe_connection(&self) -> Result<(), BridgeError> {
+        self.store.probe_connection().await
+    }
+
+    async fn probe_write(&self) -> Result<(), BridgeError> {
+        self.store.probe_write().await
+    }
+
+    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
+        self.store.newest_source(host).await
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {
+        self.store.disks().await
     }
 }
 
@@ -60,6 +132,10 @@ impl BackupStore for Forgetful {
 impl TokenStore for Forgetful {
     async fn migrate(&self) -> Result<(), BridgeError> {
         self.store.migrate().await
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.store.figures()
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use ::clickhouse::Row;
 use ::clickhouse::query::Query;
-use bridge_core::{BridgeError, StorageKind, TokenCounts};
+use bridge_core::{BridgeError, Epoch, StorageKind, TokenCounts};
 use serde::Deserialize;
 
 use super::super::ClickHouseStore;
 use super::slices::{Slice, Slices};
+use super::values::{Column, Values, names};
 use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
 use crate::store::StoreTotals;
 
@@ -24,6 +25,8 @@ const SESSION: Duration = Duration::from_mins(5);
 pub(super) struct Copies<'a> {
     pub(super) store: &'a ClickHouseStore,
     session: String,
+    /// The epoch of the store that they are of.
+    epoch: Epoch,
     slices: Vec<Slices>,
 }
 
@@ -46,21 +49,27 @@ impl<'a> Copies<'a> {
     /// No tables yet.
     pub(super) fn none(store: &'a ClickHouseStore) -> Self {
         let session = format!("bridge-backup-{:032x}", fastrand::u128(..));
-        Self { store, session, slices: Vec::new() }
+        Self { store, session, epoch: Epoch::default(), slices: Vec::new() }
     }
 
-    /// Copies of the live tables: sources first, so that none is ahead of the rows that it stands for.
+    /// Copies of the live tables: sources before rows, so that no cursor is ahead of the rows that it stands for.
     pub(super) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
+        copies.epoch = store.read_state().await?.epoch;
         for table in BACKUP_TABLES.into_iter().rev() {
             let engine = copies.engine_of(table).await?;
+            // The comment goes into a backup of the server's own.
+            let (copy, epoch) = (of(table), copies.epoch);
             copies
                 .run(&format!(
-                    "CREATE TEMPORARY TABLE IF NOT EXISTS {} AS {table} ENGINE = {engine}",
-                    of(table)
+                    "CREATE TEMPORARY TABLE IF NOT EXISTS {copy} AS {table} ENGINE = {engine} COMMENT '{epoch}'"
                 ))
                 .await?;
-            copies.run(&format!("ALTER TABLE {} ATTACH PARTITION ALL FROM {table}", of(table))).await?;
+            copies.run(&format!("ALTER TABLE {copy} ATTACH PARTITION ALL FROM {table}")).await?;
+        }
+        if store.read_state().await?.epoch != copies.epoch {
+            let message = "it was rolled back while it was copied; begin again".to_owned();
+            return Err(failure("begin a backup", StorageKind::RolledBack, message));
         }
         Ok(copies)
     }
@@ -78,25 +87,29 @@ impl<'a> Copies<'a> {
         if engine_full.starts_with("Distributed") {
             let message =
                 "the rows of a cluster are spread over servers; use the server's BACKUP … ON CLUSTER";
-            return Err(refusal("begin a backup", message.to_owned()));
+            return Err(failure("begin a backup", StorageKind::Unsupported, message.to_owned()));
         }
         self.slices.insert(0, Slices { table, sorting_key });
         let end = [" TTL ", " SETTINGS "].iter().filter_map(|word| engine_full.find(word)).min();
         Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
     }
 
-    /// What was restored into the session is known from now on.
+    /// Takes up a table that was restored into the session.
     pub(super) async fn add_restored(&mut self, table: &'static str) -> Result<(), BridgeError> {
-        let query =
-            format!("SELECT sorting_key FROM system.tables WHERE is_temporary AND name = '{}'", of(table));
-        let sorting_key = self.fetch_one(&query).await?;
+        let query = "SELECT sorting_key, comment FROM system.tables WHERE is_temporary";
+        let (sorting_key, epoch): (String, String) =
+            self.fetch_one(&format!("{query} AND name = '{}'", of(table))).await?;
+        let unreadable =
+            |_| failure("restore", StorageKind::Corrupt, format!("no epoch on {table}: {epoch:?}"));
+        self.epoch = Epoch(epoch.parse().map_err(unreadable)?);
         self.slices.push(Slices { table, sorting_key });
         Ok(())
     }
 
     /// What the tables hold, and the slices to read them by.
     pub(super) async fn survey(&self) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
-        let mut figures = ExportFigures { totals: self.totals().await?, ..ExportFigures::default() };
+        let (epoch, totals) = (self.epoch, self.totals().await?);
+        let mut figures = ExportFigures { epoch, totals, ..ExportFigures::default() };
         let mut all = Vec::new();
         for slices in &self.slices {
             let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
@@ -144,12 +157,13 @@ impl<'a> Copies<'a> {
     }
 
     /// Joins the rows of a slice into the live table, by the names of their columns.
-    pub(super) async fn insert_into_live(&self, slice: &Slice) -> Result<(), BridgeError> {
+    pub(super) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
-        let query = format!("SELECT name FROM (DESCRIBE TABLE {})", of(table));
-        let columns = self.fetch_all::<String>(&query).await?.join(", ");
-        let rows = slice.reading().replacen('*', &columns, 1);
-        self.run(&format!("INSERT INTO {table} ({columns}) {rows}")).await
+        let query = format!("SELECT name, type FROM (DESCRIBE TABLE {})", of(table));
+        let columns: Vec<Column> = self.fetch_all(&query).await?;
+        let values = Values { exported: self.epoch, begun_in }.of(table, &columns);
+        let rows = slice.reading().replacen('*', &values, 1);
+        self.run(&format!("INSERT INTO {table} ({}) {rows}", names(&columns))).await
     }
 
     /// Drops the copies now, not only when the session ends.
@@ -205,7 +219,6 @@ pub(super) fn of(table: &str) -> String {
     format!("backup_{table}")
 }
 
-pub(super) fn refusal(operation: &'static str, message: String) -> BridgeError {
-    let (kind, context) = (StorageKind::Unsupported, Box::default());
-    BridgeError::Storage { operation, kind, message, context, source: None }
+fn failure(operation: &'static str, kind: StorageKind, message: String) -> BridgeError {
+    BridgeError::Storage { operation, kind, message, context: Box::default(), source: None }
 }

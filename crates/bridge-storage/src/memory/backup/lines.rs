@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::str::FromStr;
+use std::time::Duration;
 
 use bridge_core::{
-    ContentCategory, DamageCounts, HostName, InvalidText, Origin, ProjectName, ResponseKey, ResponseUsage,
-    ResponseVersion, SessionId, Timestamp, TokenCounts,
+    AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName, InvalidText,
+    OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp,
+    TokenCounts,
 };
 use clickhouse::types::UInt256;
 use serde::{Deserialize, Serialize};
@@ -135,6 +137,8 @@ pub(super) struct SourceLine {
     analysis_version: String,
     read_at: Timestamp,
     version: u128,
+    #[serde(default)]
+    epoch: Epoch,
 }
 
 impl From<&SourceRecord> for SourceLine {
@@ -167,6 +171,7 @@ impl From<&SourceRecord> for SourceLine {
             analysis_version: record.analysis_version.clone(),
             read_at: record.read_at,
             version: record.version(),
+            epoch: record.epoch,
         }
     }
 }
@@ -207,7 +212,80 @@ impl TryFrom<SourceLine> for SourceRecord {
             last_time: line.last_time,
             analysis_version: line.analysis_version,
             read_at: line.read_at,
+            epoch: line.epoch,
         })
+    }
+}
+
+/// A row of `bridge_audit`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AuditLine {
+    id: AuditId,
+    time: Timestamp,
+    correlation_id: String,
+    operation: String,
+    session_id: String,
+    outcome: AuditOutcome,
+    forced: bool,
+    records_stored: u64,
+    new_responses: u64,
+    tokens: u64,
+    tokens_replaced: u64,
+    tokens_written: u64,
+    figures: BTreeMap<String, u64>,
+    duration_micros: u64,
+    error_kind: String,
+    error: String,
+    host: String,
+    version: String,
+}
+
+impl From<&AuditRecord> for AuditLine {
+    fn from(record: &AuditRecord) -> Self {
+        Self {
+            id: record.id,
+            time: record.time,
+            correlation_id: record.correlation_id.to_string(),
+            operation: record.operation.to_string(),
+            session_id: text(record.session.as_ref()),
+            outcome: record.outcome,
+            forced: record.forced,
+            records_stored: record.records_stored,
+            new_responses: record.new_responses,
+            tokens: record.tokens,
+            tokens_replaced: record.tokens_replaced,
+            tokens_written: record.tokens_written,
+            figures: record.figures.clone(),
+            duration_micros: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+            error_kind: record.error_kind.clone(),
+            error: record.error.clone(),
+            host: text(record.host.as_ref()),
+            version: record.version.clone(),
+        }
+    }
+}
+
+impl TryFrom<AuditLine> for AuditRecord {
+    type Error = Unreadable;
+
+    fn try_from(line: AuditLine) -> Result<Self, Unreadable> {
+        let operation = OperationName::new(line.operation)?;
+        let mut record = Self::new(line.id, line.time, line.correlation_id.parse()?, operation);
+        record.session = name(&line.session_id)?;
+        record.outcome = line.outcome;
+        record.forced = line.forced;
+        record.records_stored = line.records_stored;
+        record.new_responses = line.new_responses;
+        record.tokens = line.tokens;
+        record.tokens_replaced = line.tokens_replaced;
+        record.tokens_written = line.tokens_written;
+        record.figures = line.figures;
+        record.duration = Duration::from_micros(line.duration_micros);
+        record.error_kind = line.error_kind;
+        record.error = line.error;
+        record.host = name(&line.host)?;
+        record.version = line.version;
+        Ok(record)
     }
 }
 

@@ -1,0 +1,16 @@
+//! The audit's part of the store seam.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bridge_core::{AuditFilter, AuditRecord, BridgeError};
+
+/// Keeps the records of operations.
+#[async_trait]
+pub trait AuditStore: Send + Sync + fmt::Debug {
+    /// Writes the records. When it returns they are durable. One that is written again stays one.
+    async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
+
+    /// The records that the filter admits, newest first: by time, then id.
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
+}

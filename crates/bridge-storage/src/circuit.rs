@@ -1,0 +1,424 @@
+//! The circuit: callers of a database that is gone fail at once and leave it alone for a while.
+//!
+//! ```text
+//!            N failures in a row              pause over, one caller probes
+//!   closed ----------------------->  open  ---------------------------------> half-open
+//!     ^                               ^            probe fails: a longer pause    |
+//!     |                               +-------------------------------------------+
+//!     +------------------------- any answer of the database, at any time
+//! ```
+//!
+//! Only what says that the database is away counts as a failure: it cannot be reached, or does not answer in time.
+//! A refusal or an error that it reports is an answer. The probe is a ping and not the caller's own work, which
+//! may be long: so the circuit closes as soon as the database is there.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bridge_core::{BridgeError, ConnectionKind};
+use tokio::time::Instant;
+
+/// When the circuit opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircuitPolicy {
+    /// So many failures in a row open it; 0: it never opens.
+    pub failures: u32,
+    /// The first pause; it doubles with each probe that fails. Up to a quarter more is added at random.
+    pub open_for: Duration,
+    /// The longest pause, without what chance adds.
+    pub open_for_max: Duration,
+}
+
+impl Default for CircuitPolicy {
+    /// After five failures, for a second at first and half a minute at most.
+    fn default() -> Self {
+        Self { failures: 5, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(30) }
+    }
+}
+
+/// What the circuit does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Calls pass.
+    Closed {
+        /// Failures since the last answer.
+        failures: u32,
+    },
+    /// Calls are refused, until one of them may probe.
+    Open(CircuitPause),
+    /// A call probes. The others are refused.
+    Probing {
+        /// Why it was opened.
+        cause: Arc<str>,
+    },
+}
+
+/// The database is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitPause {
+    /// For so long yet.
+    pub retry_in: Duration,
+    /// Why.
+    pub cause: Arc<str>,
+}
+
+impl fmt::Display for CircuitPause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it is asked again in {:.1} s; the last answer was: {}",
+            self.retry_in.as_secs_f64(),
+            self.cause
+        )
+    }
+}
+
+impl std::error::Error for CircuitPause {}
+
+/// The circuit that all calls of a store share.
+#[derive(Debug)]
+pub(crate) struct Circuit {
+    policy: CircuitPolicy,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant, opened: u32, cause: Arc<str> },
+    Probing { opened: u32, cause: Arc<str> },
+}
+
+/// What a call may do.
+#[derive(Debug)]
+pub(crate) enum Admission<'a> {
+    Pass,
+    /// It must find out whether the database is there.
+    Probe(Probe<'a>),
+}
+
+/// The right to probe. Dropped without a result it goes to the next caller.
+#[derive(Debug)]
+pub(crate) struct Probe<'a>(&'a Circuit);
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.0.state().give_up_probe(Instant::now());
+    }
+}
+
+impl Circuit {
+    pub(crate) fn new(policy: CircuitPolicy) -> Self {
+        Self { policy, state: Mutex::new(State::Closed { failures: 0 }) }
+    }
+
+    /// Lets a call pass, makes it the probe, or refuses it.
+    pub(crate) fn admit(&self) -> Result<Admission<'_>, CircuitPause> {
+        match self.state().admit(Instant::now())? {
+            true => Ok(Admission::Probe(Probe(self))),
+            false => Ok(Admission::Pass),
+        }
+    }
+
+    /// Takes note of how a call ended.
+    pub(crate) fn note<T>(&self, result: &Result<T, BridgeError>) {
+        match result {
+            Err(error) if is_away(error) => self.note_failure(error, |state, jitter, cause| {
+                state.fail(Instant::now(), &self.policy, jitter, cause);
+            }),
+            Err(error) if says_nothing(error) => {}
+            _ => self.answered(),
+        }
+    }
+
+    /// Takes note of how a probe ended.
+    pub(crate) fn note_probe(&self, probe: Probe<'_>, result: &Result<(), BridgeError>) {
+        match result {
+            Err(error) if is_away(error) => self.note_failure(error, |state, jitter, cause| {
+                state.fail_probe(Instant::now(), &self.policy, jitter, cause);
+            }),
+            Err(error) if says_nothing(error) => {}
+            _ => self.answered(),
+        }
+        drop(probe);
+    }
+
+    fn note_failure(&self, error: &BridgeError, change: impl FnOnce(&mut State, f32, Arc<str>)) {
+        let mut state = self.state();
+        let was_closed = matches!(*state, State::Closed { .. });
+        change(&mut state, fastrand::f32(), error.to_string().into());
+        if was_closed && !matches!(*state, State::Closed { .. }) {
+            tracing::warn!(%error, "the database is left alone for a while");
+        }
+    }
+
+    fn answered(&self) {
+        let before = std::mem::replace(&mut *self.state(), State::Closed { failures: 0 });
+        if !matches!(before, State::Closed { .. }) {
+            tracing::info!("the database is back");
+        }
+    }
+
+    /// How long the database is left alone yet; zero where it is not.
+    pub(crate) fn pause(&self) -> Duration {
+        match &*self.state() {
+            State::Open { until, .. } => until.saturating_duration_since(Instant::now()),
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn told(&self) -> CircuitState {
+        match &*self.state() {
+            State::Closed { failures } => CircuitState::Closed { failures: *failures },
+            State::Open { until, cause, .. } => CircuitState::Open(CircuitPause {
+                retry_in: until.saturating_duration_since(Instant::now()),
+                cause: Arc::clone(cause),
+            }),
+            State::Probing { cause, .. } => CircuitState::Probing { cause: Arc::clone(cause) },
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_away(error: &BridgeError) -> bool {
+    let BridgeError::Connection { kind, source, .. } = error else { return false };
+    let is_answer = source.as_ref().is_some_and(|source| {
+        // The server's own limit of time: it is there.
+        matches!(source.downcast_ref(), Some(clickhouse::error::Error::BadResponse(_)))
+    });
+    matches!(kind, ConnectionKind::Unreachable | ConnectionKind::TimedOut) && !is_answer
+}
+
+/// Nobody asked the database.
+fn says_nothing(error: &BridgeError) -> bool {
+    let BridgeError::Connection { kind, .. } = error else { return false };
+    matches!(
+        kind,
+        ConnectionKind::PoolExhausted
+            | ConnectionKind::CircuitOpen
+            | ConnectionKind::InvalidUrl
+            | ConnectionKind::Misconfigured
+    )
+}
+
+/// The transitions. Time and chance come from outside.
+impl State {
+    /// Whether the call is the probe.
+    fn admit(&mut self, now: Instant) -> Result<bool, CircuitPause> {
+        match self {
+            Self::Closed { .. } => Ok(false),
+            Self::Open { until, opened, cause } if *until <= now => {
+                *self = Self::Probing { opened: *opened, cause: Arc::clone(cause) };
+                Ok(true)
+            }
+            Self::Open { until, cause, .. } => {
+                Err(CircuitPause { retry_in: *until - now, cause: Arc::clone(cause) })
+            }
+            Self::Probing { cause, .. } => {
+                Err(CircuitPause { retry_in: Duration::ZERO, cause: Arc::clone(cause) })
+            }
+        }
+    }
+
+    /// A call failed. One that began before the circuit opened says nothing new.
+    fn fail(&mut self, now: Instant, policy: &CircuitPolicy, jitter: f32, cause: Arc<str>) {
+        let Self::Closed { failures } = self else { return };
+        *failures = failures.saturating_add(1);
+        if policy.failures > 0 && *failures >= policy.failures {
+            *self = Self::Open { until: now + pause(policy, 0, jitter), opened: 1, cause };
+        }
+    }
+
+    /// The probe failed. Where an answer has closed the circuit meanwhile it counts like any call.
+    fn fail_probe(&mut self, now: Instant, policy: &CircuitPolicy, jitter: f32, cause: Arc<str>) {
+        let Self::Probing { opened, .. } = self else { return self.fail(now, policy, jitter, cause) };
+        let opened = *opened;
+        *self = Self::Open {
+            until: now + pause(policy, opened, jitter),
+            opened: opened.saturating_add(1),
+            cause,
+        };
+    }
+
+    /// The probe was dropped before it had a result: the next caller probes.
+    fn give_up_probe(&mut self, now: Instant) {
+        if let Self::Probing { opened, cause } = self {
+            *self = Self::Open { until: now, opened: *opened, cause: Arc::clone(cause) };
+        }
+    }
+}
+
+/// The pause after so many probes that failed.
+fn pause(policy: &CircuitPolicy, failed_probes: u32, jitter: f32) -> Duration {
+    let pause = policy.open_for.saturating_mul(2_u32.saturating_pow(failed_probes));
+    let pause = pause.min(policy.open_for_max.max(policy.open_for));
+    pause + (pause / 4).mul_f32(jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn error(kind: ConnectionKind) -> Result<(), BridgeError> {
+        let (host, context) = ("db:8123".to_owned(), Box::default());
+        Err(BridgeError::Connection { operation: "ping", host, kind, context, source: None })
+    }
+
+    fn open(circuit: &Circuit) {
+        for _ in 0..circuit.policy.failures {
+            assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
+            circuit.note(&error(ConnectionKind::Unreachable));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_refuses_probes_once_and_closes() {
+        let circuit = Circuit::new(CircuitPolicy::default());
+        open(&circuit);
+        let refused = circuit.admit().unwrap_err();
+        assert!(refused.retry_in >= Duration::from_secs(1), "{refused}");
+        assert!(refused.cause.contains("cannot be reached at db:8123"), "{refused}");
+        tokio::time::sleep(refused.retry_in).await;
+        let Ok(Admission::Probe(probe)) = circuit.admit() else { panic!("the pause is over") };
+        assert!(circuit.admit().is_err(), "one probes, and nobody else");
+        circuit.note_probe(probe, &Ok(()));
+        assert_eq!(circuit.told(), CircuitState::Closed { failures: 0 });
+        assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_dropped_is_the_next_callers() {
+        let circuit = Circuit::new(CircuitPolicy::default());
+        open(&circuit);
+        tokio::time::sleep(circuit.pause()).await;
+        drop(circuit.admit().unwrap());
+        let Ok(Admission::Probe(probe)) = circuit.admit() else { panic!("nobody probes") };
+        circuit.note_probe(probe, &error(ConnectionKind::TimedOut));
+        assert!(circuit.pause() >= Duration::from_secs(2), "each pause is longer");
+    }
+
+    #[test]
+    fn only_a_database_that_is_away_opens_it() {
+        let circuit = Circuit::new(CircuitPolicy { failures: 2, ..CircuitPolicy::default() });
+        let failures = |circuit: &Circuit| match circuit.told() {
+            CircuitState::Closed { failures } => failures,
+            state => panic!("{state:?}"),
+        };
+        circuit.note(&error(ConnectionKind::Unreachable));
+        // Asked nobody, so nothing is known.
+        circuit.note(&error(ConnectionKind::PoolExhausted));
+        assert_eq!(failures(&circuit), 1);
+        // An answer, if not the one that was hoped for.
+        circuit.note(&error(ConnectionKind::Refused));
+        assert_eq!(failures(&circuit), 0);
+        let slow = clickhouse::error::Error::BadResponse("Code: 159. TIMEOUT_EXCEEDED".to_owned());
+        let slow: Result<(), _> = Err(BridgeError::Connection {
+            operation: "read",
+            host: String::new(),
+            kind: ConnectionKind::TimedOut,
+            context: Box::default(),
+            source: Some(slow.into()),
+        });
+        circuit.note(&error(ConnectionKind::TimedOut));
+        circuit.note(&slow);
+        assert_eq!(failures(&circuit), 0);
+    }
+
+    #[test]
+    fn it_can_be_turned_off() {
+        let circuit = Circuit::new(CircuitPolicy { failures: 0, ..CircuitPolicy::default() });
+        for _ in 0..100 {
+            circuit.note(&error(ConnectionKind::Unreachable));
+        }
+        assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
+    }
+
+    /// What may happen to a circuit.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Waits(u64),
+        Calls,
+        Fails,
+        Answers,
+        ProbeFails,
+        ProbeIsDropped,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        use Event::{Answers, Calls, Fails, ProbeFails, ProbeIsDropped, Waits};
+        let waits = (0_u64..3_000).prop_map(Waits);
+        prop_oneof![
+            waits,
+            Just(Calls),
+            Just(Fails),
+            Just(Fails),
+            Just(Answers),
+            Just(ProbeFails),
+            Just(ProbeIsDropped)
+        ]
+    }
+
+    proptest! {
+        /// Against a model that keeps the whole history and looks it through.
+        #[test]
+        fn it_does_what_its_history_says(events in prop::collection::vec(event(), 0..60), failures in 1_u32..4) {
+            let policy = CircuitPolicy { failures, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(4) };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let _guard = runtime.enter();
+            let start = Instant::now();
+            let (mut state, mut now, cause) = (State::Closed { failures: 0 }, start, Arc::<str>::from("x"));
+            // The model: failures in a row, failed probes in a row, when the pause ends, whether somebody probes.
+            let (mut row, mut probes, mut until, mut probing) = (0, 0, None::<Instant>, false);
+            for event in events {
+                match event {
+                    Event::Waits(millis) => now += Duration::from_millis(millis),
+                    Event::Calls => {
+                        let expected = match until {
+                            None => Some(false),
+                            Some(end) if end <= now && !probing => Some(true),
+                            Some(_) => None,
+                        };
+                        probing |= expected == Some(true);
+                        prop_assert_eq!(state.admit(now).ok(), expected);
+                    }
+                    Event::Fails => {
+                        state.fail(now, &policy, 0.0, Arc::clone(&cause));
+                        row += 1;
+                        if until.is_none() && row == failures {
+                            until = Some(now + Duration::from_secs(1));
+                        }
+                    }
+                    Event::Answers => {
+                        state = State::Closed { failures: 0 };
+                        (row, probes, until, probing) = (0, 0, None, false);
+                    }
+                    Event::ProbeFails if probing => {
+                        state.fail_probe(now, &policy, 0.0, Arc::clone(&cause));
+                        probes += 1;
+                        until = Some(now + Duration::from_secs([1, 2, 4][probes.min(2)]));
+                        probing = false;
+                    }
+                    Event::ProbeIsDropped if probing => {
+                        state.give_up_probe(now);
+                        (until, probing) = (Some(now), false);
+                    }
+                    Event::ProbeFails | Event::ProbeIsDropped => {}
+                }
+            }
+        }
+
+        #[test]
+        fn pauses_are_bounded(failed in 0_u32..100, first in 0_u64..100_000, longest in 0_u64..100_000, jitter in 0_f32..1.0) {
+            let policy = CircuitPolicy { failures: 1, open_for: Duration::from_millis(first), open_for_max: Duration::from_millis(longest) };
+            let pause = pause(&policy, failed, jitter);
+            let most = Duration::from_millis(first.max(longest));
+            prop_assert!(pause >= policy.open_for && pause <= most + most / 4 + Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Statements that make, move and mark whole tables.
+
+use ::clickhouse::error::{Error, Result};
+
+use super::failure::server_code;
+use super::label::Label;
+use super::tables::Tables;
+use super::topology::Topology;
+
+/// A change of a table that holds rows. Tables bear the names of the schema, which get prefix and place here.
+pub(super) enum TableChange<'a> {
+    /// Makes a table with the rows of another, which it shares with it on the disk.
+    Clone { table: &'a str, of: &'a str },
+    /// Marks a table, and has it refuse rows of operations that began in an epoch before the label's.
+    Fence { table: &'a str, label: &'a Label },
+    /// Marks a table.
+    Mark { table: &'a str, label: &'a Label },
+    /// Makes an empty table. Of several who try one succeeds.
+    Claim { table: &'a str, label: &'a Label },
+    /// Gives a table another name. Of several who try one succeeds.
+    Rename { table: &'a str, to: &'a str },
+    /// Lets two tables change names, at once for everybody.
+    Exchange { table: &'a str, with: &'a str },
+    /// Drops a table, if it is there.
+    Drop { table: &'a str },
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Changed {
+    Yes,
+    /// A table that it needs is not there, or one is in its way.
+    NotPossible,
+}
+
+impl TableChange<'_> {
+    pub(super) fn sql(&self, topology: &Topology) -> String {
+        let local = |table: &str| topology.local_name(table);
+        let everywhere = topology.on_cluster();
+        match self {
+            Self::Clone { table, of } => {
+                format!("CREATE TABLE {}{everywhere} CLONE AS {}", local(table), local(of))
+            }
+            Self::Fence { table, label } => format!(
+                "ALTER TABLE {}{everywhere} DROP CONSTRAINT IF EXISTS fence, \
+                 ADD CONSTRAINT fence CHECK epoch >= {}, MODIFY COMMENT '{label}'",
+                local(table),
+                label.epoch
+            ),
+            Self::Mark { table, label } => {
+                format!("ALTER TABLE {}{everywhere} MODIFY COMMENT '{label}'", local(table))
+            }
+            Self::Claim { table, label } => format!(
+                "CREATE TABLE {}{everywhere} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch COMMENT '{label}'",
+                local(table)
+            ),
+            Self::Rename { table, to } => {
+                format!("RENAME TABLE {} TO {}{everywhere}", local(table), local(to))
+            }
+            Self::Exchange { table, with } => {
+                format!("EXCHANGE TABLES {} AND {}{everywhere}", local(table), local(with))
+            }
+            Self::Drop { table } => format!("DROP TABLE IF EXISTS {}{everywhere}", local(table)),
+        }
+    }
+
+    pub(super) async fn make(&self, tables: &Tables, topology: &Topology) -> Result<Changed> {
+        match tables.query_raw(&self.sql(topology)).execute().await {
+            Ok(()) => Ok(Changed::Yes),
+            Err(error) if is_about_a_table(&error) => Ok(Changed::NotPossible),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The table is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
+fn is_about_a_table(error: &Error) -> bool {
+    let Error::BadResponse(text) = error else { return false };
+    matches!(server_code(text), Some(57 | 60 | 107 | 218 | 390 | 517 | 741))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::TablePrefix;
+    use super::*;
+    use bridge_testkit::engine::TestDatabase;
+
+    /// On a cluster it needs servers with Keeper; the engine's parser takes it here.
+    #[tokio::test]
+    async fn every_change_goes_to_all_servers_and_bears_the_prefix() {
+        let database = TestDatabase::of_this_test();
+        let writer = &bridge_testkit::engine::engine().endpoint().writer;
+        let client = clickhouse::Client::default().with_url(format!("http://{}", database.host()));
+        let client = client.with_user(&writer.user).with_password(&writer.password);
+        let (cluster, prefix) = (Topology::cluster("main").unwrap(), TablePrefix::new("etb_").unwrap());
+        let label = &Label::default();
+        let (table, other) = ("token_usage_run_1", "source_files_rollback_2_3");
+        for change in [
+            TableChange::Clone { table, of: "token_usage_checkpoint_x" },
+            TableChange::Fence { table, label },
+            TableChange::Mark { table, label },
+            TableChange::Claim { table, label },
+            TableChange::Rename { table, to: other },
+            TableChange::Exchange { table: "token_usage", with: other },
+            TableChange::Drop { table },
+        ] {
+            let sql = change.sql(&cluster);
+            let sql = prefix.sql(&sql);
+            assert!(sql.contains(" ON CLUSTER `main`"), "{sql}");
+            let names = sql.split_whitespace().filter(|word| word.ends_with("_local"));
+            assert!(names.clone().count() > 0 && names.clone().all(|name| name.starts_with("etb_")), "{sql}");
+            client.query_raw(&format!("EXPLAIN AST {sql}")).fetch_all::<String>().await.unwrap();
+        }
+    }
+}

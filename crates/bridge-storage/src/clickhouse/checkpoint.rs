@@ -1,0 +1,229 @@
+//! Checkpoints: copies of the tables that share their rows with them on the disk.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use ::clickhouse::Row;
+use async_trait::async_trait;
+use bridge_core::{
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, SessionDifference, SessionId,
+    StateFigures, StoreState, Timestamp,
+};
+use serde::Deserialize;
+
+use super::ClickHouseStore;
+use super::change::{Changed, TableChange};
+use super::failure::{TableError, corrupt};
+use super::label::Label;
+use super::schema::SCHEMA;
+use super::settle::{figures, settle};
+use super::survey::{Base, Survey, of_checkpoint};
+use super::tables::Tables;
+use super::topology::Topology;
+use crate::checkpoint::{CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
+
+#[async_trait]
+impl CheckpointStore for ClickHouseStore {
+    async fn state(&self) -> Result<StoreState, BridgeError> {
+        self.read_state().await
+    }
+
+    async fn create_checkpoint(
+        &self,
+        name: &CheckpointName,
+        now: Timestamp,
+    ) -> Result<Checkpoint, BridgeError> {
+        let topology = &self.options.topology;
+        self.once("create a checkpoint", |tables| async move { create(&tables, topology, name, now).await })
+            .await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+        let topology = &self.options.topology;
+        self.call("list checkpoints", |tables| async move { list(&tables, topology).await }).await
+    }
+
+    async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+        let topology = &self.options.topology;
+        self.once("drop a checkpoint", |tables| async move { remove(&tables, topology, name).await }).await
+    }
+
+    async fn compare_with_checkpoint(
+        &self,
+        name: &CheckpointName,
+    ) -> Result<CheckpointComparison, BridgeError> {
+        self.compare(name).await
+    }
+
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
+        self.roll_back_to(name, now).await
+    }
+
+    async fn resume(&self) -> Result<StoreState, BridgeError> {
+        self.resume_storing().await
+    }
+}
+
+/// What a rollback replaced it did not take the time to count.
+async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, clickhouse::error::Error> {
+    let survey = Survey::of(tables, topology).await?;
+    let mut all = Vec::new();
+    for (name, label) in survey.checkpoints() {
+        let figures = figures_of(tables, topology, &name, label).await?;
+        all.push(label.checkpoint(name, figures));
+    }
+    all.sort_by_key(|checkpoint| checkpoint.taken_at);
+    Ok(all)
+}
+
+async fn figures_of(
+    tables: &Tables,
+    topology: &Topology,
+    name: &CheckpointName,
+    label: &Label,
+) -> Result<StateFigures, clickhouse::error::Error> {
+    match label.figures {
+        Some(figures) => Ok(figures),
+        None => figures(tables, &topology.local_name(&of_checkpoint(name))).await,
+    }
+}
+
+/// A name for a copy that nobody else makes.
+pub(super) fn new_run() -> String {
+    // Hashers are seeded at random.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+async fn create(
+    tables: &Tables,
+    topology: &Topology,
+    name: &CheckpointName,
+    now: Timestamp,
+) -> Result<Checkpoint, TableError> {
+    const OPERATION: &str = "create a checkpoint";
+    let survey = settle(tables, topology).await?;
+    if name.is_automatic() {
+        return Err(unusable(OPERATION, name, RESERVED).into());
+    }
+    if survey.checkpoint(name).is_some() {
+        return Err(unusable(OPERATION, name, TAKEN).into());
+    }
+    sweep(tables, topology, &survey).await?;
+    let run = new_run();
+    let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
+    let copied = copy_live(tables, topology, &sources, &usage).await?;
+    let Some(Label { epoch, .. }) = copied else {
+        drop_all(tables, topology, &[&sources, &usage]).await?;
+        return Err(rolled_back(OPERATION, "a rollback came in between".to_owned()).into());
+    };
+    let figures = figures(tables, &topology.local_name(&usage)).await?;
+    let label =
+        &Label { epoch, from: None, run, at: now.as_millis(), schema: SCHEMA, figures: Some(figures) };
+    // It is a checkpoint when it has its name.
+    for change in [
+        TableChange::Mark { table: &usage, label },
+        TableChange::Rename { table: &usage, to: &of_checkpoint(name) },
+    ] {
+        if change.make(tables, topology).await? == Changed::NotPossible {
+            drop_all(tables, topology, &[&sources, &usage]).await?;
+            return Err(unusable(OPERATION, name, TAKEN).into());
+        }
+    }
+    Ok(label.checkpoint(name.clone(), figures))
+}
+
+/// Copies the live tables, the sources first: no cursor is in them that stands for rows that are not. `None` where
+/// a rollback came in between.
+async fn copy_live(
+    tables: &Tables,
+    topology: &Topology,
+    sources: &str,
+    usage: &str,
+) -> Result<Option<Label>, TableError> {
+    for (table, base) in [(sources, Base::Sources), (usage, Base::Usage)] {
+        if (TableChange::Clone { table, of: base.live() }).make(tables, topology).await? != Changed::Yes {
+            return Ok(None);
+        }
+    }
+    // The copies have the labels of what they are copies of.
+    let survey = Survey::of(tables, topology).await?;
+    let (sources, usage) = (survey.label(sources), survey.label(usage));
+    Ok(Some(usage).filter(|usage| usage.epoch == sources.epoch))
+}
+
+/// The checkpoint goes first, so that nobody sees one without sources.
+async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> Result<(), TableError> {
+    let survey = settle(tables, topology).await?;
+    let Some(label) = survey.checkpoint(name) else {
+        return Err(unusable("drop a checkpoint", name, UNKNOWN).into());
+    };
+    drop_all(tables, topology, &[&of_checkpoint(name), &Base::Sources.of_run(&label.run)]).await?;
+    sweep(tables, topology, &survey).await
+}
+
+/// Drops what somebody left behind who was killed while he copied.
+pub(super) async fn sweep(tables: &Tables, topology: &Topology, survey: &Survey) -> Result<(), TableError> {
+    let abandoned = survey.abandoned();
+    drop_all(tables, topology, &abandoned.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
+pub(super) async fn drop_all(tables: &Tables, topology: &Topology, names: &[&str]) -> Result<(), TableError> {
+    for table in names {
+        let _ = TableChange::Drop { table }.make(tables, topology).await?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct DifferenceRow {
+    session: String,
+    tokens_now: u64,
+    tokens_then: u64,
+    differing_sessions: u64,
+}
+
+impl ClickHouseStore {
+    async fn compare(&self, name: &CheckpointName) -> Result<CheckpointComparison, BridgeError> {
+        const OPERATION: &str = "compare with a checkpoint";
+        let topology = &self.options.topology;
+        let survey =
+            self.call(OPERATION, |tables| async move { Survey::of(&tables, topology).await }).await?;
+        let label = survey.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?;
+        let checkpoint = &topology.local_name(&of_checkpoint(name));
+        let query = &comparison(checkpoint);
+        let live = &topology.local_name(Base::Usage.live());
+        let (now, then, rows) = self
+            .call(OPERATION, |tables| async move {
+                let now: StateFigures = figures(&tables, live).await?;
+                let then = figures_of(&tables, topology, name, label).await?;
+                let rows: Vec<DifferenceRow> = tables.query(query).fetch_all().await?;
+                Ok::<_, clickhouse::error::Error>((now, then, rows))
+            })
+            .await?;
+        let differing_sessions = rows.first().map_or(0, |row| row.differing_sessions);
+        let differences = rows.into_iter().map(|row| {
+            let session =
+                SessionId::new(row.session).map_err(|error| corrupt(OPERATION, error.to_string()))?;
+            Ok(SessionDifference { session, tokens_now: row.tokens_now, tokens_then: row.tokens_then })
+        });
+        let differences = differences.collect::<Result<_, BridgeError>>()?;
+        Ok(CheckpointComparison { now, then, differing_sessions, differences })
+    }
+}
+
+/// Sessions whose rows are not the same, by key and version.
+fn comparison(checkpoint: &str) -> String {
+    let state = |table: &str, tokens: &str, then: &str| {
+        format!(
+            "SELECT session_id, {tokens} AS now, {then} AS then, cityHash64(key, version) AS hash FROM {table} FINAL"
+        )
+    };
+    let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens";
+    let (now, then) = (state("token_usage", worth, "0"), state(checkpoint, "0", worth));
+    format!(
+        "SELECT session_id AS session, sum(now) AS tokens_now, sum(then) AS tokens_then, \
+         count() OVER () AS differing_sessions FROM ({now} UNION ALL {then}) GROUP BY session_id \
+         HAVING groupBitXor(hash) != 0 \
+         ORDER BY greatest(tokens_now, tokens_then) - least(tokens_now, tokens_then) DESC, session \
+         LIMIT {DIFFERENCES_MAX}"
+    )
+}

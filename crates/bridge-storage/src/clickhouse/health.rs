@@ -1,0 +1,96 @@
+//! What the database tells of its health.
+
+use ::clickhouse::Row;
+use async_trait::async_trait;
+use bridge_core::{BridgeError, HostName, Timestamp};
+use serde::Deserialize;
+
+use super::failure::{bridge_error, corrupt};
+use super::tables::Tables;
+use super::{ClickHouseStore, pool};
+use crate::health::{DiskSpace, HealthProbes, NewestSource};
+
+/// A write of nothing: it needs the right to write and tables that take rows, and leaves no part behind.
+const EMPTY_WRITES: [&str; 2] = [
+    "INSERT INTO token_usage (key) SELECT key FROM token_usage WHERE 0",
+    "INSERT INTO source_files (host) SELECT host FROM source_files WHERE 0",
+];
+
+#[derive(Debug, Row, Deserialize)]
+struct NewestRow {
+    records: u64,
+    newest_modified: i64,
+    newest_read: i64,
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct DiskRow {
+    name: String,
+    free: u64,
+    total: u64,
+}
+
+impl ClickHouseStore {
+    /// One attempt on a connection of its own. An answer closes the circuit; a failure is for the caller to judge.
+    async fn look<T, F>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, ::clickhouse::error::Error>>,
+    {
+        let connection = self.pool.connection_apart();
+        let answer = work(Tables::new(connection.client(), &self.options)).await;
+        answer.map_err(|error| bridge_error(operation, &self.options.host, error))
+    }
+}
+
+#[async_trait]
+impl HealthProbes for ClickHouseStore {
+    async fn probe_connection(&self) -> Result<(), BridgeError> {
+        let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+        if answer.is_ok() {
+            self.circuit.note(&answer);
+        }
+        answer
+    }
+
+    async fn probe_write(&self) -> Result<(), BridgeError> {
+        self.look("write nothing", |tables| async move {
+            for statement in EMPTY_WRITES {
+                tables.query(statement).execute().await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
+        let query = "SELECT count() AS records, toInt64(max(toUnixTimestamp64Milli(modified))) AS newest_modified, \
+                     toInt64(max(toUnixTimestamp64Milli(read_at))) AS newest_read FROM source_files WHERE host = ?";
+        let row: NewestRow = self
+            .look("look for the newest source", |tables| async move {
+                tables.query(query).bind(host.as_str()).fetch_one().await
+            })
+            .await?;
+        let time = |millis| {
+            Timestamp::from_millis(millis)
+                .map_err(|error| corrupt("look for the newest source", error.to_string()))
+        };
+        if row.records == 0 {
+            return Ok(None);
+        }
+        Ok(Some(NewestSource { modified: time(row.newest_modified)?, read_at: time(row.newest_read)? }))
+    }
+
+    async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {
+        // Unlimited ones, object storage say, tell the greatest number there is.
+        let query = "SELECT name, unreserved_space AS free, total_space AS total FROM system.disks \
+                     WHERE total_space < 1000000000000000000 ORDER BY name";
+        let rows: Vec<DiskRow> = self
+            .look("look at the disks", |tables| async move { tables.server().query(query).fetch_all().await })
+            .await?;
+        Ok(rows.into_iter().map(|DiskRow { name, free, total }| DiskSpace { name, free, total }).collect())
+    }
+}

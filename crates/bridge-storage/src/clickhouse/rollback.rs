@@ -1,0 +1,98 @@
+//! Rolling back: the checkpoint's state becomes the live one, in one exchange a table.
+
+use bridge_core::{BridgeError, CheckpointName, Epoch, Timestamp};
+
+use super::ClickHouseStore;
+use super::change::{Changed, TableChange};
+use super::checkpoint::{drop_all, new_run};
+use super::failure::TableError;
+use super::label::Label;
+use super::schema::SCHEMA;
+use super::settle::settle;
+use super::survey::{Base, Survey, of_checkpoint, of_claim};
+use super::tables::Tables;
+use super::topology::Topology;
+use crate::checkpoint::{UNKNOWN, rolled_back, unusable};
+
+const OPERATION: &str = "roll back";
+
+/// A rollback that nobody can undo any more.
+struct Begun {
+    run: String,
+    epoch: Epoch,
+}
+
+impl ClickHouseStore {
+    pub(super) async fn roll_back_to(
+        &self,
+        name: &CheckpointName,
+        now: Timestamp,
+    ) -> Result<CheckpointName, BridgeError> {
+        let topology = &self.options.topology;
+        let begun = self
+            .once(OPERATION, |tables| async move {
+                let survey = settle(&tables, topology).await?;
+                begin(&tables, topology, &survey, name, now).await
+            })
+            .await?;
+        let survey = self.call(OPERATION, |tables| async move { settle(&tables, topology).await }).await?;
+        self.forget_state();
+        let live = survey.live(Base::Usage);
+        let replaced = CheckpointName::before_rollback(begun.epoch);
+        match survey.checkpoint(&replaced) {
+            Some(_) if live.run == begun.run => Ok(replaced),
+            _ => Err(overtaken(live.from.as_ref())),
+        }
+    }
+}
+
+/// Copies the checkpoint and takes the next epoch for it. Up to the last step nothing has changed for anybody.
+async fn begin(
+    tables: &Tables,
+    topology: &Topology,
+    survey: &Survey,
+    name: &CheckpointName,
+    now: Timestamp,
+) -> Result<Begun, TableError> {
+    let Some(checkpoint) = survey.checkpoint(name) else {
+        return Err(unusable(OPERATION, name, UNKNOWN).into());
+    };
+    if checkpoint.schema != SCHEMA {
+        let why = format!("has schema {}, and the tables have schema {SCHEMA}", checkpoint.schema);
+        return Err(unusable(OPERATION, name, &why).into());
+    }
+    let epoch = survey.live(Base::Usage).epoch.next();
+    let run = new_run();
+    let label = Label {
+        epoch,
+        from: Some(name.clone()),
+        run: run.clone(),
+        at: now.as_millis(),
+        schema: SCHEMA,
+        figures: checkpoint.figures,
+    };
+    let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
+    let changes = [
+        TableChange::Clone { table: &sources, of: &Base::Sources.of_run(&checkpoint.run) },
+        TableChange::Fence { table: &sources, label: &label },
+        TableChange::Clone { table: &usage, of: &of_checkpoint(name) },
+        TableChange::Fence { table: &usage, label: &label },
+    ];
+    for change in changes {
+        if change.make(tables, topology).await? == Changed::NotPossible {
+            drop_all(tables, topology, &[&sources, &usage]).await?;
+            return Err(unusable(OPERATION, name, UNKNOWN).into());
+        }
+    }
+    let claim = TableChange::Claim { table: &of_claim(epoch), label: &label };
+    if claim.make(tables, topology).await? == Changed::NotPossible {
+        drop_all(tables, topology, &[&sources, &usage]).await?;
+        return Err(overtaken(None).into());
+    }
+    Ok(Begun { run, epoch })
+}
+
+fn overtaken(by: Option<&CheckpointName>) -> BridgeError {
+    let to = by.map(|name| format!(", to checkpoint {name},")).unwrap_or_default();
+    rolled_back(OPERATION, format!("another rollback{to} was faster"))
+}

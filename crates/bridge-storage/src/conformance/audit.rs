@@ -1,0 +1,82 @@
+//! What the audit promises.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bridge_core::{AuditFilter, AuditId, AuditOutcome, AuditRecord, CorrelationId, OperationName, TimeRange};
+
+use super::{at, host, session};
+use crate::TokenStore;
+
+fn operation(name: &str) -> OperationName {
+    OperationName::new(name).expect("a short name")
+}
+
+/// The record of this number, a second after the one before; every fourth of a number stands for the same operation,
+/// session and outcome.
+fn record(number: u32) -> AuditRecord {
+    let time = at(i64::from(number) * 1000);
+    let id = AuditId::new(time, number, u64::from(number));
+    let kind = number % 4;
+    let mut record =
+        AuditRecord::new(id, time, CorrelationId(u128::from(number)), operation(&format!("o{kind}")));
+    record.session = (kind > 0).then(|| session(&format!("s{kind}")));
+    record.outcome = AuditOutcome::ALL[kind as usize];
+    record
+}
+
+/// Every field comes back, newest first; records of the same time stand by id.
+pub async fn audit_records_come_back_newest_first(store: &dyn TokenStore) {
+    let mut full = record(5);
+    full.forced = true;
+    (full.records_stored, full.new_responses, full.tokens) = (u64::MAX, 2, 3);
+    (full.tokens_replaced, full.tokens_written) = (4, u64::MAX - 1);
+    full.figures = BTreeMap::from([("files".to_owned(), 7), ("sessions".to_owned(), u64::MAX)]);
+    full.duration = Duration::from_micros(1_234_567);
+    (full.error_kind, full.error) = ("busy".to_owned(), "it's \"busy\"\\\n\u{e9}".to_owned());
+    full.host = Some(host("h"));
+    full.version = "1.2.3".to_owned();
+    let mut next = record(6);
+    (next.time, next.id) = (full.time, AuditId::new(full.time, 6, 0));
+    store.put_audit(&[record(4), next.clone(), full.clone()]).await.unwrap();
+    store.put_audit(&[]).await.unwrap();
+    let found = store.audit(&AuditFilter::default()).await.unwrap();
+    assert_eq!(found, [next, full, record(4)]);
+}
+
+/// However often a record is written, it is one.
+pub async fn an_audit_record_that_is_written_again_stays_one(store: &dyn TokenStore) {
+    let records: Vec<_> = (0..10).map(record).collect();
+    store.put_audit(&records[..6]).await.unwrap();
+    store.put_audit(&records).await.unwrap();
+    store.put_audit(&records[3..]).await.unwrap();
+    let mut found = store.audit(&AuditFilter::default()).await.unwrap();
+    found.reverse();
+    assert_eq!(found, records);
+}
+
+/// Each condition, and the limit, admits what [`AuditFilter::admits`] does.
+pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
+    let records: Vec<_> = (0..40).map(record).collect();
+    store.put_audit(&records).await.unwrap();
+    let all = AuditFilter::default();
+    let middle = TimeRange { start: Some(at(9_000)), end: Some(at(20_000)) };
+    let filters = [
+        all.clone(),
+        all.clone().in_time(middle),
+        all.clone().of_operation(operation("o2")),
+        all.clone().of_session(session("s3")),
+        all.clone().with_outcome(AuditOutcome::Failed),
+        all.clone().with_correlation_id(CorrelationId(17)),
+        all.clone().limited_to(5).in_time(middle),
+        all.clone().in_time(middle).of_operation(operation("o1")).of_session(session("s1")),
+        all.clone().of_operation(operation("o1")).of_session(session("s2")),
+        all.limited_to(0),
+    ];
+    for filter in filters {
+        let mut wanted: Vec<_> = records.iter().rev().filter(|record| filter.admits(record)).collect();
+        wanted.truncate(filter.limit as usize);
+        let found = store.audit(&filter).await.unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+    }
+}

@@ -1,0 +1,42 @@
+//! What looking at a store's health promises.
+
+use bridge_core::Timestamp;
+
+use super::sources::record;
+use super::{at, host, response};
+use crate::{NewestSource, ResponseFilter, SourceFilter, SourceRecord, TokenStore, UpsertOptions};
+
+/// A healthy store says so, and is what it was before.
+pub async fn looks_at_health_leave_no_trace(store: &dyn TokenStore) {
+    store.upsert(&[response(1, 5)], &UpsertOptions::default()).await.unwrap();
+    let before = store.totals(&ResponseFilter::default()).await.unwrap();
+    store.probe_connection().await.unwrap();
+    store.probe_write().await.unwrap();
+    for disk in store.disks().await.unwrap() {
+        assert!(disk.free > 0 && disk.free <= disk.total, "{disk:?}");
+    }
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap(), before);
+    assert!(store.sources(&SourceFilter::default()).await.unwrap().is_empty());
+    if let Some(pool) = store.figures().pool {
+        assert!(pool.in_use == 0 && pool.waiting == 0 && pool.size > 0, "{pool:?}");
+    }
+}
+
+/// The latest change that was read, and when something was read last, whatever other machines read.
+pub async fn the_newest_source_is_of_its_machine(store: &dyn TokenStore) {
+    assert_eq!(store.newest_source(&host("here")).await.unwrap(), None);
+    let state = |name: &str, path: &str, modified: Timestamp, read_at: Timestamp| SourceRecord {
+        host: host(name),
+        read_at,
+        ..record(path, modified, 10)
+    };
+    let records = [
+        state("here", "/a", at(5), at(100)),
+        state("here", "/b", at(9), at(50)),
+        state("there", "/c", at(70), at(700)),
+    ];
+    store.put_sources(&records).await.unwrap();
+    let newest = store.newest_source(&host("here")).await.unwrap();
+    assert_eq!(newest, Some(NewestSource { modified: at(9), read_at: at(100) }));
+    assert_eq!(store.newest_source(&host("nowhere")).await.unwrap(), None);
+}

@@ -1,0 +1,249 @@
+//! What the results of operations say for the audit: in figures, never in texts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bridge_analysis::History;
+use bridge_core::{
+    AnalysisFigures, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
+    BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, StateFigures, StoreState,
+    SyncResult, SyncStatus, TokenSummaryRecord,
+};
+
+use crate::{DashboardTokenMetrics, ExportResult, ImportResult};
+
+/// What a result says.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// The session that it turned out to be about.
+    pub(crate) session: Option<SessionId>,
+    /// Why a part of what was asked for is not done. It names no file, for paths may be a secret.
+    pub(crate) incomplete: Option<String>,
+    pub(crate) tokens: u64,
+    pub(crate) figures: BTreeMap<String, u64>,
+}
+
+impl Account {
+    fn of<const N: usize>(tokens: u64, figures: [(&str, u64); N]) -> Self {
+        let figures = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
+        Self { tokens, figures, ..Self::default() }
+    }
+
+    fn missing(mut self, number: usize, what: &str) -> Self {
+        self.incomplete = (number > 0).then(|| format!("{number} {what}"));
+        self
+    }
+
+    fn add_history(&mut self, found: &AnalysisFigures) {
+        let receipt = &found.receipt;
+        let figures = [
+            ("files", found.files),
+            ("bytes", found.bytes),
+            ("lines", found.lines),
+            ("bad_lines", receipt.damage.bad_lines),
+            ("snapshots", receipt.all_snapshots().count),
+            ("snapshot_tokens", receipt.all_snapshots().tokens),
+            ("counted_responses", receipt.total.count),
+            ("counted_tokens", receipt.total.tokens),
+        ];
+        self.figures.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+    }
+
+    pub(crate) fn outcome(&self) -> AuditOutcome {
+        if self.incomplete.is_some() { AuditOutcome::Incomplete } else { AuditOutcome::Succeeded }
+    }
+}
+
+/// A result that the audit can take in.
+pub(crate) trait Accounted {
+    fn account(&self) -> Account;
+}
+
+impl Accounted for BridgeResult {
+    fn account(&self) -> Account {
+        let missing = if self.success { 0 } else { self.errors.len().max(1) };
+        let account = Account::of(self.total_tokens, []).missing(missing, "errors stand in the result");
+        Account { session: self.session_id.clone(), ..account }
+    }
+}
+
+impl Accounted for Vec<BridgeResult> {
+    fn account(&self) -> Account {
+        let stored = self.iter().filter(|result| result.success);
+        let failed = self.len() - stored.clone().count();
+        let tokens = stored.map(|result| result.total_tokens).sum();
+        let figures = [("analyses", self.len() as u64), ("failed", failed as u64)];
+        Account::of(tokens, figures).missing(failed, "analyses are not stored")
+    }
+}
+
+impl Accounted for BackfillResult {
+    fn account(&self) -> Account {
+        let missing = if self.success { 0 } else { self.errors.len().max(1) };
+        let figures = [
+            ("sessions", self.total_sessions),
+            ("responses", self.total_responses),
+            ("skipped_files", self.skipped_files.len() as u64),
+        ];
+        let mut account = Account::of(self.total_tokens_stored, figures);
+        account.add_history(&self.analysis);
+        account.missing(missing, "files or sessions are not taken in whole")
+    }
+}
+
+impl Accounted for History {
+    fn account(&self) -> Account {
+        let receipt = self.receipt();
+        let figures = [
+            ("bad_lines", receipt.damage.bad_lines),
+            ("snapshots", receipt.all_snapshots().count),
+            ("snapshot_tokens", receipt.all_snapshots().tokens),
+            ("counted_responses", receipt.total.count),
+            ("counted_tokens", receipt.total.tokens),
+        ];
+        Account::of(receipt.total.tokens, figures).missing(self.errors().len(), "files could not be read")
+    }
+}
+
+impl Accounted for SyncResult {
+    fn account(&self) -> Account {
+        let figures = [
+            ("tokens_before", self.tokens_before),
+            ("tokens_after", self.tokens_after),
+            ("files", self.files_read),
+            ("bytes", self.bytes_read),
+        ];
+        let failed = usize::from(self.status == SyncStatus::Failed);
+        Account::of(self.tokens_after, figures).missing(failed, "session is not taken in whole")
+    }
+}
+
+impl Accounted for Vec<SyncResult> {
+    fn account(&self) -> Account {
+        let of = |status| self.iter().filter(|result| result.status == status).count();
+        let failed = of(SyncStatus::Failed);
+        let figures = [
+            ("sessions", self.len() as u64),
+            ("sessions_changed", of(SyncStatus::Changed) as u64),
+            ("bytes", self.iter().map(|result| result.bytes_read).sum()),
+        ];
+        let tokens = self.iter().map(|result| result.tokens_after).sum();
+        Account::of(tokens, figures).missing(failed, "sessions are not taken in whole")
+    }
+}
+
+impl Accounted for Arc<Vec<TokenSummaryRecord>> {
+    fn account(&self) -> Account {
+        let tokens = self.iter().map(|summary| summary.total_tokens).sum();
+        Account::of(tokens, [("sessions", self.len() as u64)])
+    }
+}
+
+impl Accounted for AnalysisWithSource {
+    fn account(&self) -> Account {
+        let is = |source| u64::from(self.source == source);
+        let figures = [
+            ("from_store", is(AnalysisSource::Stored)),
+            ("from_sources", is(AnalysisSource::Live)),
+            ("from_cache", is(AnalysisSource::Cached)),
+        ];
+        Account::of(self.analysis.calculated_total_tokens, figures)
+    }
+}
+
+impl Accounted for IntegrityResult {
+    fn account(&self) -> Account {
+        let repair = self.repair.unwrap_or_default();
+        let figures = [
+            ("compared", self.compared),
+            ("errors", self.erroneous().responses),
+            ("stored_tokens", self.stored_tokens),
+            ("live_tokens", self.live_tokens),
+            ("repaired_by_join", repair.restored),
+            ("repaired_by_force", repair.forced),
+            ("removed", repair.removed),
+            ("remaining", repair.remaining),
+        ];
+        let account = Account::of(self.stored_tokens, figures);
+        account.missing(usize::from(!self.passed), "verification is not passed")
+    }
+}
+
+impl Accounted for DashboardTokenMetrics {
+    fn account(&self) -> Account {
+        Account::of(self.total_tokens, [("responses", self.totals.responses)])
+    }
+}
+
+impl Accounted for Vec<AuditRecord> {
+    fn account(&self) -> Account {
+        Account::of(0, [("records", self.len() as u64)])
+    }
+}
+
+impl Accounted for () {
+    fn account(&self) -> Account {
+        Account::default()
+    }
+}
+
+impl Accounted for Checkpoint {
+    fn account(&self) -> Account {
+        let StateFigures { tokens, responses, sessions } = self.figures;
+        Account::of(tokens, [("responses", responses), ("sessions", sessions)])
+    }
+}
+
+impl Accounted for Vec<Checkpoint> {
+    fn account(&self) -> Account {
+        Account::of(0, [("checkpoints", self.len() as u64)])
+    }
+}
+
+impl Accounted for RollbackResult {
+    fn account(&self) -> Account {
+        let (before, after) = (self.before, self.after);
+        let figures = [
+            ("dry_run", u64::from(self.replaced_state.is_none())),
+            ("epoch", u64::from(self.state.epoch.0)),
+            ("tokens_before", before.tokens),
+            ("responses_before", before.responses),
+            ("responses_after", after.responses),
+            ("sessions_before", before.sessions),
+            ("sessions_after", after.sessions),
+        ];
+        Account::of(after.tokens, figures)
+    }
+}
+
+impl Accounted for StoreState {
+    fn account(&self) -> Account {
+        Account::of(0, [("epoch", u64::from(self.epoch.0))])
+    }
+}
+
+impl Accounted for ExportResult {
+    fn account(&self) -> Account {
+        let totals = &self.figures.totals;
+        let figures = [
+            ("bytes", self.bytes),
+            ("responses", totals.responses),
+            ("sessions", totals.sessions),
+            ("rows", self.figures.rows()),
+        ];
+        Account::of(totals.counts.total(), figures)
+    }
+}
+
+impl Accounted for ImportResult {
+    fn account(&self) -> Account {
+        let figures = [
+            ("bytes", self.bytes),
+            ("rows", self.figures.rows()),
+            ("tokens_before", self.before.counts.total()),
+            ("responses_before", self.before.responses),
+            ("responses_after", self.after.responses),
+        ];
+        Account::of(self.after.counts.total(), figures)
+    }
+}

@@ -1,0 +1,93 @@
+//! The names of all metrics, in one place. `docs/metrics.md` shows the same; a test compares them.
+
+use metrics::Unit;
+
+/// What kind of metric it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How often it took which value.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name, by the conventions of Prometheus.
+    pub name: &'static str,
+    /// What kind it is.
+    pub kind: MetricKind,
+    /// Its unit.
+    pub unit: Unit,
+    /// Its labels, each with a bounded set of values.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*] $meaning:literal)*) => {
+        $(pub(crate) const $constant: Metric = Metric {
+            name: $name,
+            kind: MetricKind::$kind,
+            unit: Unit::$unit,
+            labels: &[$($label),*],
+            meaning: $meaning,
+        };)*
+
+        /// All metrics of the bridge.
+        pub const METRICS: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    OPERATIONS Counter "bridge_operations_total" Count ["operation", "outcome"]
+        "Operations that ended"
+    OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"]
+        "How long operations took"
+    ERRORS Counter "bridge_errors_total" Count ["kind"]
+        "Operations that ended in an error, by what was wrong"
+    STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"]
+        "How long the store took to make writes durable, trying again included"
+    TOKENS_STORED Counter "bridge_tokens_stored_total" Count []
+        "Tokens by which the stored total grew: those of new responses, and what later snapshots added"
+    ROWS_WRITTEN Counter "bridge_rows_written_total" Count ["change"]
+        "Rows written: new responses, and those that replaced another version"
+    FORCED_ROWS Counter "bridge_forced_rows_total" Count []
+        "Rows written by force"
+    SESSIONS_SYNCHRONIZED Counter "bridge_sessions_synchronized_total" Count ["status"]
+        "Sessions that a synchronisation looked at"
+    BACKFILL_PROGRESS Gauge "bridge_backfill_progress_ratio" Percent []
+        "How much of the running or last backfill's bytes are read, from 0 to 1"
+    DATA_FRESHNESS Gauge "bridge_data_freshness_seconds" Seconds []
+        "Time since the last backfill or synchronisation that succeeded; infinite before the first"
+    READ_BYTES Counter "bridge_read_bytes_total" Bytes []
+        "Bytes of transcripts read"
+    READ_LINES Counter "bridge_read_lines_total" Count []
+        "Lines of transcripts read, blank ones left out"
+    DAMAGED_LINES Counter "bridge_damaged_lines_total" Count ["kind"]
+        "Lines read that are not counted, or not all of them"
+    CACHE_REQUESTS Counter "bridge_cache_requests_total" Count ["cache", "answer"]
+        "Questions to the caches"
+    STORE_RETRIES Counter "bridge_store_retries_total" Count []
+        "Attempts of the store after the first"
+    POOL_CONNECTIONS Gauge "bridge_pool_connections" Count ["state"]
+        "Connections of the pool"
+    POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
+        "Calls that wait for a connection"
+    CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
+        "1 while the store is taken to be away and left alone, else 0"
+    HEALTH Gauge "bridge_health_state" Count []
+        "What the last health check found: 0 healthy, 1 degraded, 2 unhealthy"
+    AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
+        "Records of the audit that wait for the store"
+    AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
+        "Records of the audit written"
+    AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
+        "Records of the audit for which the buffer had no room"
+}

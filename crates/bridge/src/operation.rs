@@ -1,0 +1,149 @@
+//! The bridge's operations, as logs, audit and metrics name them.
+
+use std::fmt;
+
+use bridge_core::OperationName;
+
+/// An operation of the bridge: the bounded set of names in logs, audit and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Storing one analysis.
+    StoreEnhancedAnalysis,
+    /// Storing many analyses.
+    BatchStoreAnalyses,
+    /// Storing all history.
+    BackfillHistoricalData,
+    /// Analysing all history and storing nothing.
+    AnalyzeHistoricalData,
+    /// Bringing the store up to date, for one session.
+    SyncSessionTokens,
+    /// Bringing the store up to date.
+    SyncAllSessions,
+    /// Reading summaries.
+    GetStoredTokenSummaries,
+    /// Reading an analysis from whoever can give it.
+    GetAnalysisWithFallback,
+    /// Comparing the store with its sources, and repairing it.
+    VerifyDataIntegrity,
+    /// Storing what an embedder read.
+    OnContentBatchProcessed,
+    /// Reading a dashboard's figures.
+    GetDashboardTokenMetrics,
+    /// Keeping the store's state under a name.
+    CreateCheckpoint,
+    /// Reading what states are kept.
+    ListCheckpoints,
+    /// Forgetting a state.
+    DropCheckpoint,
+    /// Bringing the store back to a state, or saying what that would change.
+    RollbackBridgeIntegration,
+    /// Letting the store take what is stored again.
+    Resume,
+    /// Giving out the whole store.
+    ExportStore,
+    /// Taking in a backup.
+    ImportStore,
+    /// Reading the audit.
+    AuditLog,
+    /// An embedder's own, told by `log_bridge_operation`.
+    Other,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::StoreEnhancedAnalysis,
+        Self::BatchStoreAnalyses,
+        Self::BackfillHistoricalData,
+        Self::AnalyzeHistoricalData,
+        Self::SyncSessionTokens,
+        Self::SyncAllSessions,
+        Self::GetStoredTokenSummaries,
+        Self::GetAnalysisWithFallback,
+        Self::VerifyDataIntegrity,
+        Self::OnContentBatchProcessed,
+        Self::GetDashboardTokenMetrics,
+        Self::CreateCheckpoint,
+        Self::ListCheckpoints,
+        Self::DropCheckpoint,
+        Self::RollbackBridgeIntegration,
+        Self::Resume,
+        Self::ExportStore,
+        Self::ImportStore,
+        Self::AuditLog,
+        Self::Other,
+    ];
+
+    /// Its name: that of the method.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StoreEnhancedAnalysis => "store_enhanced_analysis",
+            Self::BatchStoreAnalyses => "batch_store_analyses",
+            Self::BackfillHistoricalData => "backfill_historical_data",
+            Self::AnalyzeHistoricalData => "analyze_historical_data",
+            Self::SyncSessionTokens => "sync_session_tokens",
+            Self::SyncAllSessions => "sync_all_sessions",
+            Self::GetStoredTokenSummaries => "get_stored_token_summaries",
+            Self::GetAnalysisWithFallback => "get_analysis_with_fallback",
+            Self::VerifyDataIntegrity => "verify_data_integrity",
+            Self::OnContentBatchProcessed => "on_content_batch_processed",
+            Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::CreateCheckpoint => "create_checkpoint",
+            Self::ListCheckpoints => "list_checkpoints",
+            Self::DropCheckpoint => "drop_checkpoint",
+            Self::RollbackBridgeIntegration => "rollback_bridge_integration",
+            Self::Resume => "resume",
+            Self::ExportStore => "export_store",
+            Self::ImportStore => "import_store",
+            Self::AuditLog => "audit_log",
+            Self::Other => "other",
+        }
+    }
+
+    /// Its name in the audit.
+    #[must_use]
+    pub fn audit_name(self) -> OperationName {
+        OperationName::new(self.name()).expect("a constant is a name")
+    }
+
+    /// Whether it only reads.
+    pub(crate) fn reads(self) -> bool {
+        matches!(
+            self,
+            Self::AnalyzeHistoricalData
+                | Self::GetStoredTokenSummaries
+                | Self::GetAnalysisWithFallback
+                | Self::GetDashboardTokenMetrics
+                | Self::ListCheckpoints
+                | Self::AuditLog
+        )
+    }
+
+    /// Whether it needs an administrator's rights: its record is written before it returns.
+    pub(crate) fn is_administrative(self) -> bool {
+        matches!(
+            self,
+            Self::BackfillHistoricalData
+                | Self::VerifyDataIntegrity
+                | Self::CreateCheckpoint
+                | Self::DropCheckpoint
+                | Self::RollbackBridgeIntegration
+                | Self::Resume
+                | Self::ExportStore
+                | Self::ImportStore
+        )
+    }
+
+    /// Whether it brings the store up to date with the sources.
+    pub(crate) fn refreshes(self) -> bool {
+        matches!(self, Self::BackfillHistoricalData | Self::SyncSessionTokens | Self::SyncAllSessions)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,253 @@
+//! Every operation of the facade runs here: with its correlation id, its span, its log event, its metrics and its
+//! record in the audit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bridge_core::{AuditOutcome, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch};
+use bridge_storage::{UpsertOutcome, current_correlation_id, with_correlation_id};
+use tracing::{Instrument, Span};
+
+use crate::EnhancedTokenDatabaseBridge;
+use crate::account::{Account, Accounted};
+use crate::operation::Operation;
+
+/// Gives operations their correlation ids.
+pub(crate) struct CorrelationIds(Box<dyn Fn() -> CorrelationId + Send + Sync>);
+
+impl CorrelationIds {
+    pub(crate) fn new(source: impl Fn() -> CorrelationId + Send + Sync + 'static) -> Self {
+        Self(Box::new(source))
+    }
+
+    pub(crate) fn next(&self) -> CorrelationId {
+        (self.0)()
+    }
+}
+
+impl Default for CorrelationIds {
+    /// Random ones.
+    fn default() -> Self {
+        Self::new(|| CorrelationId(fastrand::u128(1..)))
+    }
+}
+
+impl fmt::Debug for CorrelationIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CorrelationIds")
+    }
+}
+
+/// What the running operation has written so far. It stands also where the operation fails or is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    records: AtomicU64,
+    new: AtomicU64,
+    tokens_replaced: AtomicU64,
+    tokens_written: AtomicU64,
+    forced: AtomicBool,
+}
+
+/// What an operation has written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    pub(crate) records: u64,
+    pub(crate) new: u64,
+    pub(crate) tokens_replaced: u64,
+    pub(crate) tokens_written: u64,
+    pub(crate) forced: bool,
+}
+
+impl Written {
+    /// What these outcomes say was written.
+    pub(crate) fn by(rows: &[ResponseUsage], outcomes: &[UpsertOutcome], forced: bool) -> Self {
+        let mut written = Self::default();
+        for (row, outcome) in rows.iter().zip(outcomes) {
+            match outcome {
+                UpsertOutcome::Unchanged => continue,
+                UpsertOutcome::New => written.new += 1,
+                UpsertOutcome::Replaced(old) => written.tokens_replaced += old.tokens,
+            }
+            written.records += 1;
+            written.tokens_written += row.counts.total();
+        }
+        written.forced = forced;
+        written
+    }
+}
+
+impl Tally {
+    fn add(&self, written: &Written) {
+        self.records.fetch_add(written.records, Ordering::Relaxed);
+        self.new.fetch_add(written.new, Ordering::Relaxed);
+        self.tokens_replaced.fetch_add(written.tokens_replaced, Ordering::Relaxed);
+        self.tokens_written.fetch_add(written.tokens_written, Ordering::Relaxed);
+        self.forced.fetch_or(written.forced, Ordering::Relaxed);
+    }
+
+    pub(crate) fn written(&self) -> Written {
+        Written {
+            records: self.records.load(Ordering::Relaxed),
+            new: self.new.load(Ordering::Relaxed),
+            tokens_replaced: self.tokens_replaced.load(Ordering::Relaxed),
+            tokens_written: self.tokens_written.load(Ordering::Relaxed),
+            forced: self.forced.load(Ordering::Relaxed),
+        }
+    }
+}
+
+tokio::task_local! {
+    static TALLY: Arc<Tally>;
+}
+
+/// Books a write on the running operation.
+pub(crate) fn book(written: &Written) {
+    // Outside of an operation there is nobody to tell.
+    let _ = TALLY.try_with(|tally| tally.add(written));
+}
+
+/// The work as a part of the running operation, in whatever task it runs.
+pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let operation = current_correlation_id().zip(TALLY.try_with(Arc::clone).ok());
+    let work = async move {
+        match operation {
+            Some((id, tally)) => with_correlation_id(id, TALLY.scope(tally, work)).await,
+            None => work.await,
+        }
+    };
+    work.instrument(Span::current())
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// The same bridge, whose operations bear this correlation id: a caller's own, that of a request it serves, say.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::core::{AuditFilter, CorrelationId};
+    ///
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let request: CorrelationId = "00f067aa0ba902b74bf92f3577b34da6".parse()?;
+    /// let _ = bridge.with_correlation_id(request).get_stored_token_summaries(None, 7, false).await?;
+    ///
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_correlation_id(request)).await?;
+    /// assert_eq!(audit[0].operation.as_str(), "get_stored_token_summaries");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_correlation_id(&self, id: CorrelationId) -> Self {
+        Self { inner: Arc::clone(&self.inner), correlation_id: Some(id) }
+    }
+
+    /// Runs the work as this operation.
+    pub(crate) async fn run<T: Accounted>(
+        &self,
+        operation: Operation,
+        session: Option<&SessionId>,
+        work: impl Future<Output = Result<T, BridgeError>>,
+    ) -> Result<T, BridgeError> {
+        let id = self.correlation_id.unwrap_or_else(|| self.inner.correlation_ids.next());
+        let span = tracing::info_span!(
+            "bridge",
+            operation = operation.name(),
+            session_id = session.map(SessionId::as_str),
+            correlation_id = %id,
+        );
+        let running = Running::begin(self, operation, session, id);
+        let tally = Arc::clone(&running.tally);
+        async move {
+            let result = with_correlation_id(id, TALLY.scope(tally, work)).await;
+            let result = result.map_err(|error| error.with_correlation(id, session));
+            let needs_flush = running.needs_flush(&result);
+            running.end(&result);
+            if needs_flush {
+                with_correlation_id(id, self.inner.audit.flush_within(self.inner.store_deadline)).await;
+            }
+            result
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// An operation that has begun. Dropped before its end it was cancelled, and is told as such.
+struct Running<'a> {
+    bridge: &'a EnhancedTokenDatabaseBridge,
+    operation: Operation,
+    session: Option<&'a SessionId>,
+    id: CorrelationId,
+    watch: Stopwatch,
+    tally: Arc<Tally>,
+    ended: bool,
+}
+
+impl<'a> Running<'a> {
+    fn begin(
+        bridge: &'a EnhancedTokenDatabaseBridge,
+        operation: Operation,
+        session: Option<&'a SessionId>,
+        id: CorrelationId,
+    ) -> Self {
+        let (watch, tally) = (Stopwatch::start(), Arc::default());
+        Self { bridge, operation, session, id, watch, tally, ended: false }
+    }
+
+    /// What an administrator did is on record before he hears of it, unless the store is away.
+    fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
+        let is_away = matches!(result, Err(BridgeError::Connection { .. }));
+        (self.operation.is_administrative() || self.tally.written().forced) && !is_away
+    }
+
+    fn end<T: Accounted>(mut self, result: &Result<T, BridgeError>) {
+        self.ended = true;
+        match result {
+            Ok(value) => {
+                let account = value.account();
+                let outcome = account.outcome();
+                self.tell(outcome, account, None);
+            }
+            Err(error) => self.tell(AuditOutcome::Failed, Account::default(), Some(error)),
+        }
+    }
+
+    fn tell(&self, outcome: AuditOutcome, account: Account, error: Option<&BridgeError>) {
+        let inner = &self.bridge.inner;
+        let (duration, written) = (self.watch.elapsed(), self.tally.written());
+        inner.metrics.operation_ended(self.operation, outcome, duration);
+        if let Some(error) = error {
+            inner.metrics.failed(error);
+        } else if self.operation.refreshes() && outcome == AuditOutcome::Succeeded {
+            inner.metrics.refreshed(inner.clock.now());
+        }
+        let record = inner.audit.record(self.operation.audit_name(), self.id, |record| {
+            record.session = self.session.cloned().or_else(|| account.session.clone());
+            record.outcome = outcome;
+            record.forced = written.forced;
+            (record.records_stored, record.new_responses) = (written.records, written.new);
+            (record.tokens_replaced, record.tokens_written) =
+                (written.tokens_replaced, written.tokens_written);
+            record.tokens = account.tokens;
+            record.figures = account.figures;
+            record.duration = duration;
+            record.error = account.incomplete.unwrap_or_default();
+            if let Some(error) = error {
+                (record.error_kind, record.error) = inner.audit.told(error);
+            }
+        });
+        crate::log::tell(&record, self.operation, error);
+        inner.audit.keep(self.operation, record);
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tell(AuditOutcome::Cancelled, Account::default(), None);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The health of a bridge: all well, and each probe made to fail.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::{HealthState, HealthStatus, ManualClock, Probe, Timestamp};
+use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, MonitoringOptions};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::proxy::{Fault, FaultProxy};
+
+use HealthState::{Degraded, Healthy, Unhealthy};
+
+/// Limits under which a well store is well wherever the tests run.
+fn limits() -> HealthLimits {
+    HealthLimits { disk_free_min: 0.0, ..HealthLimits::default() }
+}
+
+fn builder(store: ClickHouseStore, sources: &Path, limits: HealthLimits) -> BridgeBuilder {
+    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions { limits, ..Default::default() })
+}
+
+fn options(url: &str) -> ClickHouseOptions {
+    let circuit = CircuitPolicy { failures: 3, open_for: Duration::from_mins(1), ..CircuitPolicy::default() };
+    ClickHouseOptions::from_url(url).unwrap().with_retry(RetryPolicy::once()).with_circuit(circuit)
+}
+
+/// A bridge behind a network that fails on command, its tables made, its transcripts stored.
+async fn behind_proxy(sources: &Path, limits: HealthLimits) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
+    let database = TestDatabase::of_this_test();
+    let proxy = FaultProxy::before(database.host()).await.unwrap();
+    let store = ClickHouseStore::new(options(&database.writer_url_by(proxy.host()))).unwrap();
+    store.migrate().await.unwrap();
+    let bridge = builder(store, sources, limits).build();
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    (proxy, bridge)
+}
+
+fn state(status: &HealthStatus, probe: Probe) -> HealthState {
+    status.probe(probe).unwrap().state
+}
+
+fn assert_unwell(status: &HealthStatus, probe: Probe, state: HealthState, word: &str) {
+    let result = status.probe(probe).unwrap();
+    assert!(result.state == state && result.detail.contains(word), "{result}");
+    assert!(status.overall >= state && status.reasons().iter().any(|reason| reason.contains(word)));
+}
+
+#[tokio::test]
+async fn all_is_well() {
+    let (_, folder) = crate::history(51);
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
+    let status = bridge.health_check().await;
+    assert_eq!((status.overall, status.reasons()), (Healthy, Vec::new()));
+    let looked_at: Vec<_> = status.probes.iter().map(|result| result.probe).collect();
+    use Probe::{Circuit, Connectivity, Disk, ErrorRate, Freshness, Pool, Sources, Write};
+    assert_eq!(looked_at, [Connectivity, Write, Sources, Freshness, ErrorRate, Pool, Circuit, Disk]);
+    let json = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<HealthStatus>(&json).unwrap(), status);
+    assert!(json.contains(r#""probe":"error_rate","state":"healthy""#), "{json}");
+}
+
+#[tokio::test]
+async fn the_database_is_gone_and_back() {
+    let (_, folder) = crate::history(52);
+    let (proxy, bridge) = behind_proxy(folder.path(), limits()).await;
+    proxy.set(Fault::Closed);
+    for _ in 0..3 {
+        let _ = bridge.sync_all_sessions(None, 2).await.unwrap_err();
+    }
+    let status = bridge.health_check().await;
+    assert_unwell(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
+    assert_unwell(&status, Probe::Circuit, Unhealthy, "it is asked again in");
+    assert_unwell(&status, Probe::ErrorRate, Degraded, "storage operations failed in 10 min");
+    assert_unwell(&status, Probe::Disk, Unhealthy, "cannot be reached");
+    assert_eq!(state(&status, Probe::Sources), Healthy);
+    assert!(status.duration < Duration::from_secs(5), "{:?}", status.duration);
+    // Back: the check itself closes the circuit, long before its pause is over.
+    proxy.set(Fault::None);
+    let status = bridge.health_check().await;
+    assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Circuit)), (Healthy, Healthy));
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_probe_that_hangs_holds_up_no_other() {
+    let (_, folder) = crate::history(53);
+    let probe_timeout = Duration::from_millis(300);
+    let (proxy, bridge) = behind_proxy(folder.path(), HealthLimits { probe_timeout, ..limits() }).await;
+    proxy.set(Fault::Silent);
+    let status = bridge.health_check().await;
+    for probe in [Probe::Connectivity, Probe::Write, Probe::Freshness, Probe::Disk] {
+        assert_unwell(&status, probe, Unhealthy, "no answer within 300ms");
+    }
+    let sources = status.probe(Probe::Sources).unwrap();
+    assert!(sources.state == Healthy && sources.duration < probe_timeout, "{sources:?}");
+    assert!(
+        status.duration < 2 * probe_timeout,
+        "at once, and not one after the other: {:?}",
+        status.duration
+    );
+}
+
+#[tokio::test]
+async fn somebody_who_may_only_read() {
+    let (_, folder) = crate::history(54);
+    let (_proxy, _bridge) = behind_proxy(folder.path(), limits()).await;
+    let reader = ClickHouseStore::new(options(&TestDatabase::of_this_test().reader_url())).unwrap();
+    let status = builder(reader, folder.path(), limits()).build().health_check().await;
+    assert_unwell(&status, Probe::Write, Degraded, "may read and not write");
+    assert_eq!(state(&status, Probe::Connectivity), Healthy);
+    assert_eq!((status.overall, state(&status, Probe::Freshness)), (Degraded, Healthy));
+}
+
+#[tokio::test]
+async fn transcripts_that_cannot_be_read() {
+    let (_, folder) = crate::history(55);
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
+    // A file that is there and whose first byte cannot be read, whoever reads it.
+    let broken = folder.path().join("projects/broken.jsonl");
+    #[cfg(target_os = "linux")]
+    std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
+    let status = bridge.health_check().await;
+    assert_unwell(&status, Probe::Sources, Degraded, &broken.display().to_string());
+    assert_eq!(state(&status, Probe::Connectivity), Healthy);
+    drop(folder);
+    let status = bridge.health_check().await;
+    assert_unwell(&status, Probe::Sources, Unhealthy, "check that sources.paths are right");
+}
+
+#[tokio::test]
+async fn what_changed_long_ago_is_not_stored() {
+    let (_, folder) = crate::history(56);
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
+    // An empty file has nothing to store.
+    std::fs::write(folder.path().join("projects/empty.jsonl"), "").unwrap();
+    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+
+    let file = folder.path().join("projects/new.jsonl");
+    let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    std::fs::write(&file, line).unwrap();
+    let written = Timestamp::from_system(std::fs::metadata(&file).unwrap().modified().unwrap());
+    let clock = Arc::new(ManualClock::new(written));
+    let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
+    let bridge = builder(store, folder.path(), limits()).clock(clock.clone()).build();
+    let after = |minutes: i64| Timestamp::from_millis(written.as_millis() + minutes * 60_000).unwrap();
+    clock.set(after(14));
+    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+    clock.set(after(16));
+    assert_unwell(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+}
+
+#[tokio::test]
+async fn all_connections_are_in_use() {
+    let (_, folder) = crate::history(57);
+    let database = TestDatabase::of_this_test();
+    let store = ClickHouseStore::new(options(&database.writer_url()).with_pool_size(2)).unwrap();
+    store.migrate().await.unwrap();
+    let held =
+        (store.pool().acquire_connection().await.unwrap(), store.pool().acquire_connection().await.unwrap());
+    let bridge = builder(store, folder.path(), limits()).build();
+    let status = bridge.health_check().await;
+    assert_unwell(&status, Probe::Pool, Degraded, "2 of 2 connections are in use");
+    assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Write)), (Healthy, Healthy));
+    drop(held);
+    assert_eq!(state(&bridge.health_check().await, Probe::Pool), Healthy);
+}
+
+#[tokio::test]
+async fn the_disk_has_less_room_than_it_should() {
+    let (_, folder) = crate::history(58);
+    let (_proxy, bridge) = behind_proxy(folder.path(), HealthLimits { disk_free_min: 1.0, ..limits() }).await;
+    let status = bridge.health_check().await;
+    assert!(state(&status, Probe::Disk) >= Degraded, "{:?}", status.probe(Probe::Disk));
+    assert!(status.reasons()[0].contains("free space or enlarge it"), "{:?}", status.reasons());
+}

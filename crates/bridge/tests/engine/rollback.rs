@@ -1,0 +1,77 @@
+//! A rollback while a backfill runs, and the ingestion after it.
+
+use std::sync::Arc;
+
+use bridge::core::{BridgeError, CheckpointName};
+use bridge::storage::{CheckpointStore, ResponseFilter, SummaryFilter, TokenStore};
+use bridge::{BackfillOptions, RollbackOptions};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::{bridge, history, store};
+
+/// The backfill's batches that were stored are taken back, and it stores none after; the next one stores them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_stores_everything() {
+    let database = TestDatabase::named("rollback_of_a_backfill");
+    let (history, folder) = history(21);
+    let admin = Arc::new(store(&database.writer_url()));
+    admin.migrate().await.unwrap();
+    let empty = CheckpointName::new("empty").unwrap();
+    let other = bridge(Arc::new(store(&database.writer_url())), folder.path()).build();
+    let admin_bridge = bridge(admin.clone(), folder.path()).build();
+    admin_bridge.create_checkpoint(&empty).await.unwrap();
+
+    // The other host is stopped in the middle, by the rollback: from its first batch on it waits for that.
+    let (reached, wait) = std::sync::mpsc::channel::<()>();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new((reached, Some(gone)));
+    let progress: bridge::ProgressCallback = Arc::new(move |progress| {
+        if progress.rows > 0 {
+            let mut gate = gate.lock().unwrap();
+            if let Some(gone) = gate.1.take() {
+                gate.0.send(()).unwrap();
+                gone.recv().unwrap();
+            }
+        }
+    });
+    let options = BackfillOptions { batch_size: 1, progress: Some(progress), ..BackfillOptions::default() };
+    let backfill = tokio::spawn(async move { other.backfill_historical_data(options).await });
+    tokio::task::block_in_place(|| wait.recv()).unwrap();
+    let done = admin_bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await.unwrap();
+    assert!(done.before.responses > 0);
+    admin_bridge.resume().await.unwrap();
+    go.send(()).unwrap();
+    let error = backfill.await.unwrap().unwrap_err();
+    assert!(matches!(error, BridgeError::Backfill { .. }), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("rolled back"), "{cause}");
+    assert_eq!(admin.totals(&ResponseFilter::default()).await.unwrap().responses, 0);
+    assert!(admin.sources(&Default::default()).await.unwrap().is_empty());
+
+    let result = admin_bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert_eq!(result.total_tokens_stored, history.truth.total());
+    assert_eq!(result.new_responses, result.total_responses);
+
+    // And as a store that nobody ever rolled back has it.
+    let fresh = TestDatabase::named("rollback_of_no_backfill");
+    let untouched = Arc::new(store(&fresh.writer_url()));
+    untouched.migrate().await.unwrap();
+    let _ = bridge(untouched.clone(), folder.path())
+        .build()
+        .backfill_historical_data(BackfillOptions::default())
+        .await
+        .unwrap();
+    let all = ResponseFilter::default();
+    assert_eq!(admin.responses(&all).await.unwrap(), untouched.responses(&all).await.unwrap());
+    let mut summaries = Vec::new();
+    for store in [&admin, &untouched] {
+        let mut read = store.summaries(&SummaryFilter::default().with_metadata(true)).await.unwrap();
+        // When it was read is all that differs.
+        read.iter_mut()
+            .filter_map(|summary| summary.metadata.as_mut())
+            .for_each(|metadata| metadata.last_sync = None);
+        summaries.push(read);
+    }
+    assert_eq!(summaries[0], summaries[1]);
+    assert_eq!(admin.state().await.unwrap().epoch.0, 1);
+}

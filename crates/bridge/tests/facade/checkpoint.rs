@@ -1,0 +1,145 @@
+//! Checkpoints, rollback, direct analysis and resumption.
+
+use std::fs;
+use std::path::Path;
+
+use bridge::core::{
+    AnalysisSource, BridgeError, CheckpointName, SessionId, StorageKind, StoreMode, SyncStatus,
+};
+use bridge::{
+    BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
+    JsonlProcessorBridge, Repair, RollbackOptions, StoreOptions,
+};
+
+use crate::{analysis, bridge, in_memory, now};
+
+fn name(text: &str) -> CheckpointName {
+    CheckpointName::new(text).unwrap()
+}
+
+fn line(message: u32, output: u64) -> String {
+    let usage = format!(r#"{{"output_tokens":{output}}}"#);
+    let id = format!("msg_{message:02}ABCDEFGHIJKLMNOPQRST");
+    let message = format!(r#"{{"id":"{id}","stop_reason":"end_turn","usage":{usage}}}"#);
+    format!(
+        r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-02-28T12:00:00Z","message":{message}}}"#
+    ) + "\n"
+}
+
+fn append(path: &Path, text: &str) {
+    let before = fs::read_to_string(path).unwrap_or_default();
+    fs::write(path, before + text).unwrap();
+}
+
+async fn tokens(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
+    let summaries = bridge.get_stored_token_summaries(None, 7, true).await.unwrap();
+    summaries.iter().map(|summary| summary.total_tokens).sum()
+}
+
+fn is_rolled_back(error: &BridgeError) -> bool {
+    matches!(error, BridgeError::Storage { kind: StorageKind::RolledBack, .. })
+}
+
+/// A bridge whose store was rolled back to `good`, with 5 tokens, after 37 more were stored.
+async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
+    let (store, _) = in_memory();
+    let bridge = bridge(store, &[folder]);
+    let path = folder.join("s.jsonl");
+    append(&path, &line(1, 5));
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    bridge.create_checkpoint(&name("good")).await.unwrap();
+    append(&path, &line(2, 37));
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert_eq!(tokens(&bridge).await, 42);
+
+    let plan = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::DryRun).await.unwrap();
+    assert_eq!((plan.before.tokens, plan.after.tokens, plan.replaced_state), (42, 5, None));
+    assert_eq!(plan.differences[0].session.as_str(), "s");
+    assert_eq!((tokens(&bridge).await, plan.state.mode), (42, StoreMode::Stored));
+
+    let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();
+    assert_eq!((done.before.tokens, done.after.tokens), (plan.before.tokens, plan.after.tokens));
+    assert_eq!(done.replaced_state, Some(name("before_rollback_1")));
+    bridge
+}
+
+#[tokio::test]
+async fn after_a_rollback_figures_are_those_of_the_checkpoint_and_analyses_are_direct() {
+    let folder = tempfile::tempdir().unwrap();
+    let bridge = rolled_back(folder.path()).await;
+    // Not the cache's 42.
+    assert_eq!(tokens(&bridge).await, 5);
+    assert_eq!(bridge.mode().await.unwrap(), StoreMode::Direct { checkpoint: name("good") });
+    let session = SessionId::new("s").unwrap();
+    let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 42));
+    assert!(answer.passed_over[0].contains("checkpoint good"), "{:?}", answer.passed_over);
+
+    bridge.resume().await.unwrap();
+    let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 5));
+}
+
+#[tokio::test]
+async fn nothing_is_stored_by_any_way_until_it_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bridge = rolled_back(folder.path()).await;
+    let session = SessionId::new("s").unwrap();
+    let backfill = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap_err();
+    let sync = bridge.sync_session_tokens(&session, true).await.unwrap_err();
+    let all = bridge.sync_all_sessions(None, 2).await.unwrap_err();
+    let store =
+        bridge.store_enhanced_analysis(&analysis("t", 1, &[9]), &StoreOptions::default()).await.unwrap_err();
+    let repair = IntegrityOptions::default().with_repair(Repair::Restore);
+    let repair = bridge.verify_data_integrity(&repair).await.unwrap_err();
+    for error in [backfill, sync, all, store, repair] {
+        assert!(is_rolled_back(&error) && error.to_string().contains("good"), "{error}");
+    }
+    let batch = bridge.store_analyses(&[analysis("t", 1, &[9])]).await;
+    assert!(batch[0].errors[0].contains("rolled back"), "{batch:?}");
+    assert_eq!(tokens(&bridge).await, 5);
+}
+
+#[tokio::test]
+async fn after_the_resumption_everything_is_read_and_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bridge = rolled_back(folder.path()).await;
+    bridge.resume().await.unwrap();
+    // Nothing in the file has changed; its cursor says that all of it was stored.
+    let result = &bridge.sync_all_sessions(None, 2).await.unwrap()[0];
+    assert_eq!((result.status, result.tokens_after, result.files_read), (SyncStatus::Changed, 42, 1));
+    assert_eq!(tokens(&bridge).await, 42);
+    let result = &bridge.sync_all_sessions(None, 2).await.unwrap()[0];
+    assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, 42));
+    let metadata =
+        bridge.get_stored_token_summaries(None, 7, true).await.unwrap()[0].metadata.clone().unwrap();
+    assert_eq!((metadata.lines, metadata.accuracy_ratio), (2, Some(1.0)));
+}
+
+/// A processor that was fed half a file before the rollback does not record the whole as stored after it.
+#[tokio::test]
+async fn a_file_that_was_fed_in_part_is_fed_again_from_its_beginning() {
+    let (_, bridge) = in_memory();
+    bridge.create_checkpoint(&name("empty")).await.unwrap();
+    let processor = JsonlProcessorBridge::new(bridge.clone());
+    let batch = |offset: usize, content: &str| {
+        let (offset, content) = (offset as u64, content.as_bytes().to_vec());
+        BatchProcessingResult {
+            path: "/fed.jsonl".into(),
+            offset,
+            content,
+            ends_file: false,
+            modified: now(),
+        }
+    };
+    let (first, second) = (line(1, 5), line(2, 37));
+    let _ = processor.on_content_batch_processed(batch(0, &first)).await.unwrap();
+    let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackOptions::Perform).await.unwrap();
+    let error = processor.on_content_batch_processed(batch(first.len(), &second)).await.unwrap_err();
+    assert!(is_rolled_back(&error), "{error}");
+    bridge.resume().await.unwrap();
+    let error = processor.on_content_batch_processed(batch(first.len(), &second)).await.unwrap_err();
+    assert!(matches!(error, BridgeError::OutOfOrder { expected: 0, .. }), "{error}");
+    let _ = processor.on_content_batch_processed(batch(0, &(first + &second))).await.unwrap();
+    assert_eq!(tokens(&bridge).await, 42);
+}

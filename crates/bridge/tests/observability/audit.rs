@@ -1,0 +1,228 @@
+//! Every operation is on record, whatever the database does meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::{
+    AuditFilter, AuditOutcome, AuditRecord, BridgeResult, CorrelationId, OperationName, SessionId,
+};
+use bridge::storage::{AuditStore, InMemoryStore, TokenStore};
+use bridge::{
+    AuditOptions, AuditedOperations, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions,
+    StoreOptions,
+};
+use bridge_testkit::proxy::Fault;
+
+use crate::{analysis, behind_proxy, bridge, forced};
+
+/// What is in the store, oldest first.
+async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
+    let mut records = store.audit(&AuditFilter::default().limited_to(u32::MAX)).await.unwrap();
+    records.reverse();
+    records
+}
+
+fn told(records: &[AuditRecord]) -> Vec<(u128, &str, AuditOutcome)> {
+    records
+        .iter()
+        .map(|record| (record.correlation_id.0, record.operation.as_str(), record.outcome))
+        .collect()
+}
+
+async fn store(bridge: &EnhancedTokenDatabaseBridge, key: u128) -> bool {
+    bridge.store_enhanced_analysis(&analysis("s", key, 1), &StoreOptions::default()).await.is_ok()
+}
+
+#[tokio::test]
+async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order() {
+    let (proxy, database) = behind_proxy(|options| options).await;
+    let bridge = bridge(database.clone(), "none".as_ref()).build();
+    assert!(store(&bridge, 1).await);
+    proxy.set(Fault::Closed);
+    for key in 2..30 {
+        assert!(!store(&bridge, key).await);
+    }
+    assert!(bridge.flush_audit().await.is_err());
+    assert!(bridge.audit_log(&AuditFilter::default()).await.is_err());
+    assert_eq!((bridge.audit_figures().buffered, bridge.audit_figures().dropped), (29, 0));
+
+    // The database takes the records, and the answer is lost: they are written again and stay single.
+    proxy.set(Fault::CutAnswer);
+    assert!(bridge.flush_audit().await.is_err());
+    proxy.set(Fault::None);
+    assert!(store(&bridge, 30).await);
+    assert_eq!(bridge.flush_audit().await.unwrap(), 30);
+    let records = written(&*database).await;
+    let operation = "store_enhanced_analysis";
+    let mut wanted = vec![(1, operation, AuditOutcome::Succeeded)];
+    wanted.extend((2..30).map(|id| (id, operation, AuditOutcome::Failed)));
+    // The look at the audit that failed had an id, too; it is not on record.
+    wanted.push((31, operation, AuditOutcome::Succeeded));
+    assert_eq!(told(&records), wanted);
+    assert!(
+        records[1..29].iter().all(|record| record.error_kind == "unreachable" && !record.error.is_empty())
+    );
+}
+
+#[tokio::test]
+async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
+    let (_proxy, database) = behind_proxy(|options| options).await;
+    let bridge = bridge(database.clone(), "none".as_ref()).build();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), &StoreOptions::default()).await.unwrap();
+    assert_eq!(written(&*database).await, []);
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), &forced()).await.unwrap();
+    let records = written(&*database).await;
+    let of = |record: &AuditRecord| (record.forced, record.tokens_replaced, record.tokens_written);
+    assert_eq!(records.iter().map(of).collect::<Vec<_>>(), [(false, 0, 900), (true, 900, 90)]);
+    let last = &records[1];
+    assert_eq!((last.records_stored, last.new_responses, last.tokens), (1, 0, 90));
+    assert_eq!(last.session, Some(SessionId::new("s").unwrap()));
+    assert_eq!(last.host.as_ref().map(ToString::to_string).as_deref(), Some("host"));
+    assert_eq!((last.time, last.version.as_str()), (crate::now(), env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
+    let (proxy, database) = behind_proxy(|options| options).await;
+    let audit = AuditOptions::default().with_buffer(4).writing_within(Duration::from_hours(1));
+    let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
+    proxy.set(Fault::Closed);
+    for key in 1..=10 {
+        assert!(!store(&bridge, key).await);
+    }
+    assert_eq!((bridge.audit_figures().buffered, bridge.audit_figures().dropped), (4, 6));
+    proxy.set(Fault::None);
+    bridge.shutdown().await.unwrap();
+    let records = written(&*database).await;
+    let ids: Vec<_> = records[..4].iter().map(|record| record.correlation_id.0).collect();
+    assert_eq!(ids, [1, 2, 3, 4], "the beginning of the trouble is kept");
+    assert_eq!(records[4].operation.as_str(), "audit_gap");
+    assert_eq!(records[4].figures["dropped_records"], 6);
+    assert_eq!(records.len(), 5);
+}
+
+#[tokio::test]
+async fn an_operation_that_nobody_waits_for_any_more_is_on_record() {
+    let (proxy, database) = behind_proxy(|options| options).await;
+    let bridge = bridge(database.clone(), "none".as_ref()).build();
+    proxy.set(Fault::Silent);
+    let soon = Duration::from_millis(50);
+    assert!(tokio::time::timeout(soon, store(&bridge, 1)).await.is_err());
+    proxy.set(Fault::None);
+    bridge.shutdown().await.unwrap();
+    assert_eq!(told(&written(&*database).await), [(1, "store_enhanced_analysis", AuditOutcome::Cancelled)]);
+}
+
+/// Waits for the background, which nobody else does.
+async fn until_written(bridge: &EnhancedTokenDatabaseBridge, records: u64) {
+    let written = async {
+        while bridge.audit_figures().written < records {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.expect("it is written by itself");
+}
+
+#[tokio::test]
+async fn records_are_written_by_themselves_in_time_or_when_the_buffer_is_half_full() {
+    let soon = AuditOptions::default().writing_within(Duration::ZERO);
+    let half_full = AuditOptions::default().writing_within(Duration::from_hours(1)).with_buffer(4);
+    for (options, records) in [(soon, 1), (half_full, 2)] {
+        let bridge = bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).audit(options).build();
+        for round in 1..3 {
+            for key in 0..records {
+                assert!(store(&bridge, key.into()).await);
+            }
+            until_written(&bridge, records * round).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_background_goes_on_when_the_database_is_back() {
+    let (proxy, database) = behind_proxy(|options| options).await;
+    let audit = AuditOptions::default().writing_within(Duration::from_millis(5));
+    let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
+    proxy.set(Fault::Closed);
+    assert!(!store(&bridge, 1).await);
+    let cuts = proxy.cuts();
+    let tried = async {
+        while proxy.cuts() < cuts + 10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), tried).await.expect("it tries");
+    assert_eq!(bridge.audit_figures().buffered, 1);
+    proxy.set(Fault::None);
+    until_written(&bridge, 1).await;
+    assert_eq!(written(&*database).await.len(), 1);
+}
+
+#[tokio::test]
+async fn every_operation_is_on_record_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n")).unwrap();
+    let bridge = bridge(Arc::new(InMemoryStore::default()), folder.path()).build();
+    let session = SessionId::new("s").unwrap();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let _ = bridge.sync_session_tokens(&session, true).await.unwrap();
+    let _ = bridge.sync_sessions(None).await.unwrap();
+    let _ = bridge.store_analyses(&[analysis("t", 5, 1)]).await;
+    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = bridge.verify_data_integrity(&IntegrityOptions::default()).await.unwrap();
+    let _ = bridge.analyze_historical_data(BackfillOptions::default()).await.unwrap();
+    let _ = bridge.dashboard().get_dashboard_token_metrics(bridge::core::TimeRange::ALL).await.unwrap();
+    let own = BridgeResult { success: false, ..store_result(&bridge).await };
+    bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &own);
+
+    let mut records = bridge.audit_log(&AuditFilter::default()).await.unwrap();
+    records.reverse();
+    use AuditOutcome::{Failed, Succeeded};
+    let wanted = [
+        (1, "backfill_historical_data", Succeeded),
+        (2, "sync_session_tokens", Succeeded),
+        (3, "sync_all_sessions", Succeeded),
+        (4, "batch_store_analyses", Succeeded),
+        (5, "get_stored_token_summaries", Succeeded),
+        (6, "get_analysis_with_fallback", Succeeded),
+        (7, "get_analysis_with_fallback", Failed),
+        (8, "verify_data_integrity", Succeeded),
+        (9, "analyze_historical_data", Succeeded),
+        (10, "get_dashboard_token_metrics", Succeeded),
+        (11, "store_enhanced_analysis", Succeeded),
+        (12, "mine", Failed),
+    ];
+    assert_eq!(told(&records), wanted);
+    let backfill = &records[0];
+    assert_eq!((backfill.tokens, backfill.records_stored, backfill.new_responses), (42, 1, 1));
+    let figure = |name| backfill.figures[name];
+    assert_eq!((figure("snapshots"), figure("counted_responses"), figure("lines")), (2, 1, 2));
+    assert_eq!(records[3].records_stored, 1, "what spawned tasks write is booked");
+    assert_eq!(records[6].error_kind, "unknown_session");
+
+    let failed = AuditFilter::default().with_outcome(Failed).of_session(SessionId::new("nobody").unwrap());
+    assert_eq!(bridge.audit_log(&failed).await.unwrap(), [records[6].clone()]);
+    let ninth = AuditFilter::default().with_correlation_id(CorrelationId(9));
+    assert_eq!(bridge.audit_log(&ninth).await.unwrap(), [records[8].clone()]);
+}
+
+async fn store_result(bridge: &EnhancedTokenDatabaseBridge) -> BridgeResult {
+    bridge.store_enhanced_analysis(&analysis("u", 6, 1), &StoreOptions::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
+    let store = Arc::new(InMemoryStore::default());
+    let audit = AuditOptions::default().recording(AuditedOperations::Changes);
+    let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
+    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = store_result(&bridge).await;
+    bridge.shutdown().await.unwrap();
+    let records = store.audit(&AuditFilter::default()).await.unwrap();
+    let names: Vec<_> = records.iter().map(|record| record.operation.as_str()).collect();
+    assert_eq!(names, ["store_enhanced_analysis", "get_analysis_with_fallback"]);
+}

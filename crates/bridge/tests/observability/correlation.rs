@@ -1,0 +1,103 @@
+//! One id connects the error, the log, the audit and the database's log of queries.
+
+use bridge::core::{AuditFilter, CorrelationId, SessionId};
+use bridge::storage::ResponseFilter;
+use bridge::{BackfillOptions, StoreOptions};
+use bridge_testkit::log::LogCollector;
+use bridge_testkit::proxy::{Fault, FaultProxy};
+
+use crate::{analysis, behind_proxy, bridge};
+
+/// The comments that the requests since then give the database for its log of queries.
+fn comments(proxy: &FaultProxy, since: usize) -> Vec<String> {
+    let parameters = |request: &String| request.split(['?', '&', ' ']).map(str::to_owned).collect::<Vec<_>>();
+    let comment = |request: &String| {
+        let found = parameters(request)
+            .into_iter()
+            .find_map(|one| one.strip_prefix("log_comment=").map(str::to_owned));
+        found.unwrap_or_default()
+    };
+    proxy.requests()[since..].iter().map(comment).collect()
+}
+
+#[tokio::test]
+async fn an_id_is_the_same_in_error_log_audit_and_database() {
+    let (proxy, database) = behind_proxy(|options| options.with_pool_size(2)).await;
+    let log = LogCollector::of_this_process();
+    let bridge = bridge(database.clone(), "none".as_ref()).build();
+    let id: CorrelationId = "00f067aa0ba902b74bf92f3577b34da6".parse().unwrap();
+    let mine = bridge.with_correlation_id(id);
+    let session = SessionId::new("s").unwrap();
+
+    let begin = proxy.requests().len();
+    let _ = mine.store_enhanced_analysis(&analysis("s", 1, 2), &StoreOptions::default()).await.unwrap();
+    let sent = comments(&proxy, begin);
+    assert!(sent.len() >= 2 && sent.iter().all(|comment| *comment == id.to_string()), "{sent:?}");
+
+    proxy.set(Fault::Closed);
+    let error =
+        mine.store_enhanced_analysis(&analysis("s", 2, 2), &StoreOptions::default()).await.unwrap_err();
+    assert_eq!(error.context().correlation_id, Some(id));
+    assert_eq!(error.context().session.as_ref(), Some(&session));
+    assert_eq!(error.context().attempts, 4);
+    proxy.set(Fault::None);
+
+    let audit = bridge.audit_log(&AuditFilter::default().with_correlation_id(id)).await.unwrap();
+    assert_eq!(audit.len(), 2);
+    assert!(audit[0].error.contains("cannot be reached"), "{}", audit[0].error);
+    let lines = log.lines();
+    let told = |level: &str, words: &[&str]| {
+        let id = format!("correlation_id={id}");
+        lines.iter().any(|line| {
+            line.starts_with(level) && line.contains(&id) && words.iter().all(|word| line.contains(word))
+        })
+    };
+    let fields = ["operation=store_enhanced_analysis", "session_id=s", "tokens_stored=2", "processing_time="];
+    assert!(told("INFO", &fields), "{lines:#?}");
+    assert!(told("ERROR", &["kind=unreachable", "advice=check that the database runs"]), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("database") && line.contains("operation=store responses")));
+}
+
+/// Tasks that an operation spawns are parts of it.
+#[tokio::test]
+async fn whatever_an_operation_does_bears_its_id() {
+    let (proxy, database) = behind_proxy(|options| options).await;
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    std::fs::write(folder.path().join("s.jsonl"), line).unwrap();
+    let bridge = bridge(database.clone(), folder.path()).build();
+    let id = CorrelationId(u128::MAX);
+    let mine = bridge.with_correlation_id(id);
+    let begin = proxy.requests().len();
+    let analyses: Vec<_> = (1..9).map(|key| analysis("b", key, 1)).collect();
+    assert!(mine.batch_store_analyses(&analyses, 1).await.iter().all(|result| result.success));
+    let _ = mine.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let _ = mine.sync_sessions(None).await.unwrap();
+    let sent = comments(&proxy, begin);
+    assert!(sent.len() > 20 && sent.iter().all(|comment| *comment == id.to_string()), "{sent:?}");
+
+    // Two operations at once have an id each.
+    let begin = proxy.requests().len();
+    let (a, b) = (CorrelationId(10), CorrelationId(11));
+    let by = [bridge.with_correlation_id(a), bridge.with_correlation_id(b)];
+    let (one, two) = (analysis("s", 20, 1), analysis("s", 21, 1));
+    let options = StoreOptions::default();
+    let (one, two) = tokio::join!(
+        by[0].store_enhanced_analysis(&one, &options),
+        by[1].store_enhanced_analysis(&two, &options)
+    );
+    assert!(one.is_ok() && two.is_ok());
+    let sent = comments(&proxy, begin);
+    for id in [a, b] {
+        assert_eq!(
+            sent.iter().filter(|comment| **comment == id.to_string()).count() * 2,
+            sent.len(),
+            "{sent:?}"
+        );
+    }
+
+    // Outside of an operation nothing is said.
+    let begin = proxy.requests().len();
+    database.totals(&ResponseFilter::default()).await.unwrap();
+    assert_eq!(comments(&proxy, begin), [""]);
+}

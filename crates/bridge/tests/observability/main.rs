@@ -1,0 +1,68 @@
+//! What an operator sees of the bridge: logs, audit and metrics, on a real engine where it matters.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod audit;
+mod correlation;
+mod metrics;
+mod recorder;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::analysis::AnalyzerOptions;
+use bridge::core::{
+    AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseKey, ResponseUsage,
+    SessionId, Timestamp, TokenCounts,
+};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge::{AuditOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::proxy::FaultProxy;
+
+/// What the clock of these tests shows: 2026-03-01.
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_772_323_200_000).unwrap()
+}
+
+/// A bridge whose correlation ids are 1, 2, 3 …, and whose audit is written only when it is asked for.
+fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
+    let mut analyzer = AnalyzerOptions::default();
+    analyzer.host = Some(HostName::new("host").unwrap());
+    let ids = std::sync::atomic::AtomicU64::new(1);
+    let next = move || CorrelationId(ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+    EnhancedTokenDatabaseBridge::builder(store)
+        .sources([sources])
+        .analyzer(analyzer)
+        .clock(Arc::new(ManualClock::new(now())))
+        .audit(AuditOptions::default().writing_within(Duration::from_hours(1)))
+        .correlation_ids(next)
+}
+
+/// The running test's store, behind a network that fails on command. Failures show soon.
+async fn behind_proxy(
+    change: impl Fn(ClickHouseOptions) -> ClickHouseOptions,
+) -> (FaultProxy, Arc<dyn TokenStore>) {
+    let database = TestDatabase::of_this_test();
+    let proxy = FaultProxy::before(database.host()).await.unwrap();
+    let delay = Duration::from_millis(1);
+    let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };
+    let options =
+        ClickHouseOptions::from_url(&database.writer_url_by(proxy.host())).unwrap().with_retry(retry);
+    let store = ClickHouseStore::new(change(options)).unwrap();
+    store.migrate().await.unwrap();
+    (proxy, Arc::new(store))
+}
+
+fn analysis(session: &str, key: u128, output: u64) -> EnhancedTokenAnalysis {
+    let session = SessionId::new(session).unwrap();
+    let mut row = ResponseUsage::new(ResponseKey(key), session.clone(), now());
+    row.counts = TokenCounts { output, ..TokenCounts::ZERO };
+    row.finished = true;
+    EnhancedTokenAnalysis::from_responses(AnalysisId::new("a").unwrap(), session, now(), vec![row]).unwrap()
+}
+
+fn forced() -> StoreOptions {
+    StoreOptions { force_update: true, ..StoreOptions::default() }
+}

@@ -1,0 +1,195 @@
+//! Each metric is documented, described and moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::{IntegrityResult, SessionId};
+use bridge::storage::{InMemoryStore, RetryPolicy};
+use bridge::{
+    AuditOptions, BackfillOptions, IntegrityOptions, METRICS, MetricKind, Operation, Repair, StoreOptions,
+};
+use bridge_testkit::proxy::Fault;
+
+use crate::recorder::Shown;
+use crate::{analysis, behind_proxy, bridge, forced};
+
+fn line(key: u8, output: u64) -> String {
+    format!(
+        r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{key}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#
+    ) + "\n"
+}
+
+/// The rows of the page as it should be.
+fn documented() -> Vec<String> {
+    let row = |metric: &bridge::Metric| {
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            _ => "histogram",
+        };
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let unit = metric.unit.as_str();
+        format!("| `{}` | {kind} | {unit} | {} | {} |", metric.name, labels.join(", "), metric.meaning)
+    };
+    METRICS.iter().map(row).collect()
+}
+
+#[test]
+fn the_page_and_the_code_agree() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `bridge_")).collect();
+    assert_eq!(rows, documented(), "the rows should be\n{}", documented().join("\n"));
+    for operation in Operation::ALL {
+        assert!(page.contains(&format!("`{operation}`")), "{operation} is no documented label");
+    }
+}
+
+#[test]
+fn names_follow_the_conventions_and_every_metric_is_described() {
+    for metric in METRICS {
+        assert!(metric.name.starts_with("bridge_"), "{}", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
+        let named_unit = ["_seconds", "_bytes_total", "_ratio"].iter().any(|end| metric.name.ends_with(end));
+        assert_eq!(metric.unit == metrics::Unit::Count, !named_unit, "{}", metric.name);
+    }
+    let shown = Arc::new(Shown::default());
+    let _bridge =
+        bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).metrics_recorder(shown.clone()).build();
+    let described = shown.described.lock().unwrap();
+    let wanted: BTreeMap<_, _> = METRICS
+        .iter()
+        .map(|metric| (metric.name.to_owned(), (Some(metric.unit), metric.meaning.to_owned())))
+        .collect();
+    assert_eq!(*described, wanted);
+}
+
+/// Which metrics have a series whose value is another now.
+fn moved(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTreeSet<String> {
+    let is_same =
+        |series: &String, value: &f64| before.get(series).is_some_and(|was| was.to_bits() == value.to_bits());
+    let changed = after.iter().filter(|(series, value)| !is_same(series, value));
+    changed.map(|(series, _)| series.split('{').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_metric_moves() {
+    let retry = RetryPolicy { max_retries: 1, min_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+    let (proxy, store) = behind_proxy(|options| options.with_pool_size(1).with_retry(retry)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let transcript = line(1, 40) + "broken\n" + &line(2, 2);
+    fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
+    let shown = Arc::new(Shown::default());
+    let audit = AuditOptions::default().with_buffer(2).writing_within(Duration::from_hours(1));
+    let bridge = bridge(store, folder.path()).metrics_recorder(shown.clone()).audit(audit).build();
+    let before = shown.all();
+    assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
+
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    bridge.export_metrics();
+    assert_eq!(shown.value("bridge_tokens_stored_total"), 42.0);
+    assert_eq!(shown.value("bridge_rows_written_total{change=new}"), 2.0);
+    assert_eq!(shown.value("bridge_read_bytes_total"), transcript.len() as f64);
+    assert_eq!(shown.value("bridge_read_lines_total"), 3.0);
+    assert_eq!(shown.value("bridge_damaged_lines_total{kind=bad_line}"), 1.0);
+    assert_eq!(shown.value("bridge_backfill_progress_ratio"), 1.0);
+    assert_eq!(shown.value("bridge_data_freshness_seconds"), 0.0);
+    assert_eq!(shown.value("bridge_audit_written_total"), 1.0);
+    assert_eq!(shown.value("bridge_pool_connections{state=idle}"), 1.0);
+    assert_eq!(shown.value("bridge_storage_operation_duration_seconds{call=upsert}"), 1.0);
+
+    let _ = bridge.sync_all_sessions(None, 1).await.unwrap();
+    assert_eq!(shown.value("bridge_sessions_synchronized_total{status=unchanged}"), 1.0);
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 7), &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 5), &forced()).await.unwrap();
+    assert_eq!(shown.value("bridge_forced_rows_total"), 1.0);
+    assert_eq!(shown.value("bridge_tokens_stored_total"), 49.0, "it does not shrink");
+    for _ in 0..2 {
+        let _ = bridge.get_stored_token_summaries(None, 100_000, false).await.unwrap();
+    }
+
+    // The network is silent: one call has the connection, the next waits for it.
+    proxy.set(Fault::Silent);
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let bridge = bridge.clone();
+            let session = SessionId::new("s").unwrap();
+            tokio::spawn(
+                async move { bridge.verify_data_integrity(&IntegrityOptions::of_session(session)).await },
+            )
+        })
+        .collect();
+    let stuck = async {
+        while shown.value("bridge_pool_waiting_calls") < 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let (summaries, ()) = (bridge.clone(), bridge.export_metrics());
+            tokio::spawn(async move { drop(summaries.get_stored_token_summaries(None, 3, false).await) });
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), stuck).await.unwrap();
+    assert_eq!(shown.value("bridge_pool_connections{state=in_use}"), 1.0);
+    let mut all_moved = moved(&before, &shown.all());
+    proxy.set(Fault::None);
+    for task in waiting {
+        let _: IntegrityResult = task.await.unwrap().unwrap();
+    }
+
+    proxy.set(Fault::Closed);
+    let error =
+        bridge.store_enhanced_analysis(&analysis("s", 10, 1), &StoreOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), "unreachable");
+    for _ in 0..3 {
+        let _ = bridge.store_enhanced_analysis(&analysis("s", 10, 1), &StoreOptions::default()).await;
+    }
+    bridge.export_metrics();
+    assert_eq!(shown.value("bridge_errors_total{kind=unreachable}"), 4.0);
+    assert_eq!(shown.value("bridge_operations_total{operation=store_enhanced_analysis,outcome=failed}"), 4.0);
+    assert!(shown.value("bridge_store_retries_total") >= 4.0);
+    assert_eq!(shown.value("bridge_audit_buffered_records"), 2.0);
+    assert!(shown.value("bridge_audit_dropped_total") >= 2.0);
+
+    all_moved.append(&mut moved(&before, &shown.all()));
+    let still: Vec<_> = METRICS.iter().filter(|metric| !all_moved.contains(metric.name)).collect();
+    assert!(still.is_empty(), "{still:?}");
+    assert_labels_are_bounded(&shown);
+    proxy.set(Fault::None);
+    bridge.shutdown().await.unwrap();
+}
+
+/// Every series is of a documented metric and bears its labels, with words of the code as values.
+fn assert_labels_are_bounded(shown: &Shown) {
+    for series in shown.all().keys() {
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let metric = METRICS.iter().find(|metric| metric.name == name).expect(series);
+        let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+        let (keys, values): (Vec<_>, Vec<_>) = labels.map(|label| label.split_once('=').unwrap()).unzip();
+        assert_eq!(keys, metric.labels, "{series}");
+        let is_word = |value: &&str| value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(values.iter().all(is_word), "{series}");
+    }
+}
+
+#[tokio::test]
+async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
+    let (own, shared) = (Arc::new(Shown::default()), Arc::new(Shown::default()));
+    let store = || Arc::new(InMemoryStore::default());
+    let recorders = [&own, &shared, &shared];
+    for (recorder, key) in recorders.into_iter().zip(1..) {
+        let bridge = bridge(store(), "none".as_ref()).metrics_recorder(recorder.clone()).build();
+        let _ =
+            bridge.store_enhanced_analysis(&analysis("s", key, 10), &StoreOptions::default()).await.unwrap();
+        for _ in 0..2 {
+            let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+            bridge.export_metrics();
+        }
+        let repair = IntegrityOptions::default().with_repair(Repair::Off);
+        let _ = bridge.verify_data_integrity(&repair).await.unwrap();
+        bridge.shutdown().await.unwrap();
+    }
+    assert_eq!(own.value("bridge_tokens_stored_total"), 10.0);
+    assert_eq!(shared.value("bridge_tokens_stored_total"), 20.0);
+    assert_eq!(own.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 1.0);
+    assert_eq!(shared.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 2.0);
+    assert_eq!(shared.value("bridge_audit_written_total"), 8.0);
+}
