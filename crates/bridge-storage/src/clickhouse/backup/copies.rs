@@ -58,12 +58,9 @@ impl<'a> Copies<'a> {
         copies.epoch = store.read_state().await?.epoch;
         for table in BACKUP_TABLES.into_iter().rev() {
             let engine = copies.engine_of(table).await?;
-            // The comment goes into a backup of the server's own.
-            let (copy, epoch) = (of(table), copies.epoch);
+            let copy = of(table);
             copies
-                .run(&format!(
-                    "CREATE TEMPORARY TABLE IF NOT EXISTS {copy} AS {table} ENGINE = {engine} COMMENT '{epoch}'"
-                ))
+                .run(&format!("CREATE TEMPORARY TABLE IF NOT EXISTS {copy} AS {table} ENGINE = {engine}"))
                 .await?;
             copies.run(&format!("ALTER TABLE {copy} ATTACH PARTITION ALL FROM {table}")).await?;
         }
@@ -74,7 +71,7 @@ impl<'a> Copies<'a> {
         Ok(copies)
     }
 
-    /// The engine of a live table, without what would let rows go.
+    /// The engine of a live table, without what would let rows go. Its sorting key is the copy's, too.
     async fn engine_of(&mut self, table: &'static str) -> Result<String, BridgeError> {
         let Engine { engine_full, sorting_key } = self
             .store
@@ -94,15 +91,22 @@ impl<'a> Copies<'a> {
         Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
     }
 
-    /// Takes up a table that was restored into the session.
-    pub(super) async fn add_restored(&mut self, table: &'static str) -> Result<(), BridgeError> {
-        let query = "SELECT sorting_key, comment FROM system.tables WHERE is_temporary";
-        let (sorting_key, epoch): (String, String) =
-            self.fetch_one(&format!("{query} AND name = '{}'", of(table))).await?;
-        let unreadable =
-            |_| failure("restore", StorageKind::Corrupt, format!("no epoch on {table}: {epoch:?}"));
-        self.epoch = Epoch(epoch.parse().map_err(unreadable)?);
-        self.slices.push(Slices { table, sorting_key });
+    /// Puts down the epoch in a table of its own, for a backup that has no manifest.
+    pub(super) async fn write_epoch(&self) -> Result<(), BridgeError> {
+        let (table, epoch) = (of(EPOCH), self.epoch);
+        self.run(&format!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {table} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch"
+        ))
+        .await?;
+        self.run(&format!("INSERT INTO {table} VALUES ({epoch})")).await
+    }
+
+    /// Takes up what was restored into the session.
+    pub(super) async fn take_up(&mut self) -> Result<(), BridgeError> {
+        self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
+        for table in BACKUP_TABLES.into_iter().rev() {
+            self.engine_of(table).await?;
+        }
         Ok(())
     }
 
@@ -159,7 +163,8 @@ impl<'a> Copies<'a> {
     /// Joins the rows of a slice into the live table, by the names of their columns.
     pub(super) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
-        let query = format!("SELECT name, type FROM (DESCRIBE TABLE {})", of(table));
+        let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
+        let query = format!("{query} = '{}' ORDER BY position", of(table));
         let columns: Vec<Column> = self.fetch_all(&query).await?;
         let values = Values { exported: self.epoch, begun_in }.of(table, &columns);
         let rows = slice.reading().replacen('*', &values, 1);
@@ -213,6 +218,9 @@ impl<'a> Copies<'a> {
             .with_setting("session_timeout", SESSION.as_secs().to_string())
     }
 }
+
+/// Beside the tables of a backup that the server writes: one row with the store's epoch.
+pub(super) const EPOCH: &str = "epoch";
 
 /// The name of a table's copy. No live table is called so, whatever its prefix.
 pub(super) fn of(table: &str) -> String {

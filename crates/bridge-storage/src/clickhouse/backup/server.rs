@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::ClickHouseStore;
 use super::super::failure::{bridge_error, timed_out};
-use super::copies::{Copies, of};
+use super::copies::{Copies, EPOCH, of};
 use crate::backup::{BACKUP_TABLES, ServerPlace};
 
 /// How long the server may take: it copies files and is not held up by the network.
@@ -21,7 +21,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 struct Begun {
     id: String,
     #[allow(dead_code, reason = "the answer's second column: the work has just begun")]
-    status: String,
+    status: i8,
 }
 
 #[derive(Row, Deserialize)]
@@ -33,6 +33,7 @@ struct Status {
 impl<'a> Copies<'a> {
     /// Has the server write the copies there.
     pub(super) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
+        self.write_epoch().await?;
         self.complete("back up", &format!("BACKUP {} TO {}", tables(), sql(place))).await
     }
 
@@ -43,9 +44,7 @@ impl<'a> Copies<'a> {
     ) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
         copies.complete("restore", &format!("RESTORE {} FROM {}", tables(), sql(place))).await?;
-        for table in BACKUP_TABLES {
-            copies.add_restored(table).await?;
-        }
+        copies.take_up().await?;
         Ok(copies)
     }
 
@@ -70,7 +69,8 @@ impl<'a> Copies<'a> {
 }
 
 fn tables() -> String {
-    BACKUP_TABLES.map(|table| format!("TEMPORARY TABLE {}", of(table))).join(", ")
+    let names: Vec<_> = BACKUP_TABLES.into_iter().chain([EPOCH]).map(of).collect();
+    format!("TEMPORARY TABLE {}", names.join(", TEMPORARY TABLE "))
 }
 
 fn sql(place: &ServerPlace) -> String {
