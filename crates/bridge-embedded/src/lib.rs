@@ -27,6 +27,7 @@
 //! |---|---|
 //! | `store/`, `backups/` | the data, and where `BACKUP … TO File('name')` writes |
 //! | `engine-version` | the newest engine that has written the data; an older engine refuses it |
+//! | `engine-upgrade` | a newer engine that was started on them and has not answered yet |
 //! | `engine.log` | what the engine and its supervisor say |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
 //! | `config.xml`, `users.xml` | written at every start |

@@ -36,16 +36,22 @@ pub struct ExportOptions {
 }
 
 impl ExportOptions {
+    /// To this place.
+    #[must_use]
+    pub fn to(place: BackupPlace) -> Self {
+        Self { place, format: None }
+    }
+
     /// Into a folder, which must not be there yet, or be empty.
     #[must_use]
     pub fn to_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { place: BackupPlace::Folder(folder.into()), format: None }
+        Self::to(BackupPlace::Folder(folder.into()))
     }
 
     /// By the server itself.
     #[must_use]
     pub fn on_server(place: ServerPlace) -> Self {
-        Self { place: BackupPlace::Server(place), format: None }
+        Self::to(BackupPlace::Server(place))
     }
 
     /// In this format.
@@ -211,12 +217,16 @@ async fn write(
     mut export: Box<dyn TableExport + '_>,
 ) -> Result<(ExportFigures, u64), BridgeError> {
     manifest.figures = export.figures().clone();
-    while let Some(part) = export.next_part().await? {
-        (draft, manifest) = blocking(move || {
+    let mut next = export.next_part().await?;
+    while let Some(part) = next {
+        let writing = blocking(move || {
             manifest.parts.push(draft.add(&part)?);
             Ok((draft, manifest))
-        })
-        .await?;
+        });
+        // The store works on the next part while the disk takes this one.
+        let (written, following) = tokio::join!(writing, export.next_part());
+        (draft, manifest) = written?;
+        next = following?;
     }
     let (figures, bytes) = (manifest.figures.clone(), manifest.bytes());
     blocking(move || draft.finish(&manifest)).await?;
