@@ -2,6 +2,56 @@
 //!
 //! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! use bridge_core::{ResponseKey, ResponseUsage, SessionId};
+//! use bridge_storage::{InMemoryStore, ResponseFilter, TokenStore, UpsertOptions, UpsertOutcome};
+//!
+//! let store = InMemoryStore::default();
+//! let key = ResponseKey::of_message("msg_01ABCDEFGHIJKLMNOPQRSTUV", "req_1");
+//! let mut partial = ResponseUsage::new(key, SessionId::new("s")?, "2026-01-31T12:00:00Z".parse()?);
+//! partial.counts.output = 1;
+//! let mut last = partial.clone();
+//! last.counts.output = 250;
+//!
+//! // The last snapshot first, then an earlier one, then the last again.
+//! let outcomes = store.upsert(&[last.clone()], &UpsertOptions::default()).await?;
+//! assert_eq!(outcomes, [UpsertOutcome::New]);
+//! let outcomes = store.upsert(&[partial, last], &UpsertOptions::default()).await?;
+//! assert_eq!(outcomes, [UpsertOutcome::Unchanged, UpsertOutcome::Unchanged]);
+//! assert_eq!(store.totals(&ResponseFilter::default()).await?.counts.output, 250);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A server
+//!
+//! [`ClickHouseOptions`] say where it is and how patient the store is with it: a pool of connections, a limit of time
+//! for every attempt, [retries](RetryPolicy) of what may pass by itself, and a [circuit](CircuitPolicy) that leaves a
+//! database alone which is gone. [`TokenStore::migrate`] makes the tables, numbered step by numbered step, and refuses
+//! those of a newer version. [`role_statements`] are the SQL for the three roles that work with them.
+//!
+//! # A store of one's own
+//!
+//! Implement [`TokenStore`] and what belongs to it ([`AuditStore`], [`CheckpointStore`], [`HealthProbes`]), and hold it
+//! to the promises of all stores with the feature `conformance`: one line makes a test of each.
+//!
+//! ```
+//! # #[cfg(feature = "conformance")]
+//! # mod tests {
+//! # use bridge_storage::InMemoryStore as MyStore;
+//! async fn fresh() -> MyStore {
+//!     MyStore::default()
+//! }
+//!
+//! bridge_storage::conformance_tests!(fresh);
+//! # }
+//! ```
+//!
+//! The traits have no methods with a body, so a decorator cannot forget one.
 
 mod audit;
 mod backup;

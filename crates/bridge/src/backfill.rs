@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
-use bridge_core::{BackfillResult, BridgeError, Epoch, HostName, Stopwatch, TimeRange, Timestamp};
+use bridge_core::{
+    BackfillResult, BridgeError, Epoch, HostName, Stopwatch, StorageKind, TimeRange, Timestamp,
+};
 use bridge_storage::SourceFilter;
 use metrics::Gauge;
 use tokio::sync::mpsc;
@@ -122,19 +124,22 @@ impl EnhancedTokenDatabaseBridge {
     async fn backfill(&self, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
         let range = TimeRange { start: options.start_date, end: options.end_date };
-        let epoch = self.writable_epoch("backfill").await?;
-        let known = if range.is_all() { self.known_files(epoch).await } else { Ok(KnownFiles::default()) };
-        let known = known.map_err(|error| stopped_after(0, error))?;
-        let plan = move |found| match range.is_all() {
+        let known = async { self.known_files("backfill").await.map_err(not_begun) };
+        let (found, (epoch, known)) = tokio::try_join!(self.discovery(), known)?;
+        let plan = move || match range.is_all() {
             true => ReadPlan::recorded(found, known, ReadMode::Whole, None),
             false => ReadPlan::unrecorded(found),
         };
         let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
         let mut run = Run::new(Storing::new(self, epoch), options.progress, &reading.plan, watch);
         run.gauge = self.inner.metrics.backfill_progress_gauge.clone();
-        let result =
-            run.read_and_store(reading).await.map_err(|error| stopped_after(run.storing.rows, error))?;
-        run.finish(&result.history, &range)
+        let read = run.read_and_store(reading).await;
+        let read = match read {
+            Ok(read) => run.storing.cursors_written().await.map(|()| read),
+            Err(error) => Err(error),
+        };
+        let read = read.map_err(|error| stopped_after(run.storing.rows, error))?;
+        run.finish(&read.history, &range)
     }
 
     /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
@@ -149,7 +154,8 @@ impl EnhancedTokenDatabaseBridge {
 
     pub(crate) async fn analyze(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
-        let reading = self.reading(ReadPlan::unrecorded).await?;
+        let found = self.discovery().await?;
+        let reading = self.reading(move || ReadPlan::unrecorded(found)).await?;
         let storing = Storing::new(self, Epoch::default());
         let mut run = Run::new(storing, options.progress, &reading.plan, watch);
         let _cancel = CancelOnDrop(Arc::clone(&run.analysis));
@@ -171,13 +177,18 @@ impl EnhancedTokenDatabaseBridge {
         }
     }
 
-    /// A reading of what is to be found in the sources, by this plan.
+    /// What is to be found in the sources.
+    pub(crate) async fn discovery(&self) -> Result<Discovery, BridgeError> {
+        let roots = self.source_roots();
+        tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(stopped)
+    }
+
+    /// A reading by this plan.
     pub(crate) async fn reading(
         &self,
-        plan: impl FnOnce(Discovery) -> ReadPlan + Send + 'static,
+        plan: impl FnOnce() -> ReadPlan + Send + 'static,
     ) -> Result<Reading, BridgeError> {
-        let roots = self.source_roots();
-        let plan = tokio::task::spawn_blocking(move || plan(discover(&roots))).await.map_err(stopped)?;
+        let plan = tokio::task::spawn_blocking(plan).await.map_err(stopped)?;
         Ok(Reading {
             plan,
             batch_size: FILES_PER_BATCH,
@@ -199,10 +210,18 @@ impl EnhancedTokenDatabaseBridge {
         self.inner.analyzer.host.clone().unwrap_or_else(unknown)
     }
 
-    /// What the store knows of this machine's files.
-    pub(crate) async fn known_files(&self, epoch: Epoch) -> Result<KnownFiles, BridgeError> {
-        let records = self.counted(self.inner.store.sources(&SourceFilter::on_host(self.host())).await)?;
-        Ok(KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch))
+    /// What the store knows of this machine's files, and the epoch in which what is found in them is written.
+    ///
+    /// Both are asked for at once: where a rollback comes between, the cursors are of another epoch and count for
+    /// nothing, or what is written is refused.
+    pub(crate) async fn known_files(
+        &self,
+        operation: &'static str,
+    ) -> Result<(Epoch, KnownFiles), BridgeError> {
+        let filter = SourceFilter::on_host(self.host());
+        let records = async { self.counted(self.inner.store.sources(&filter).await) };
+        let (epoch, records) = tokio::try_join!(self.writable_epoch(operation), records)?;
+        Ok((epoch, KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch)))
     }
 
     /// The folders given, else the client's usual places.
@@ -212,6 +231,14 @@ impl EnhancedTokenDatabaseBridge {
         } else {
             self.inner.sources.clone()
         }
+    }
+}
+
+/// That nothing may be stored is no failure of the backfill.
+fn not_begun(error: BridgeError) -> BridgeError {
+    match error {
+        BridgeError::Storage { kind: StorageKind::RolledBack, .. } => error,
+        _ => stopped_after(0, error),
     }
 }
 

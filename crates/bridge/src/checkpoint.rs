@@ -203,7 +203,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// The epoch in which an operation begins that will store; refused where nothing may be stored.
     pub(crate) async fn writable_epoch(&self, operation: &'static str) -> Result<Epoch, BridgeError> {
-        let state = self.inner.store.state().await?;
+        let state = self.counted(self.inner.store.state().await)?;
         not_direct(operation, &state).map_or(Ok(state.epoch), Err)
     }
 }

@@ -153,6 +153,7 @@ impl JsonlProcessorBridge {
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
         storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
+        storing.cursors_written().await?;
         files.insert(batch.path, fed.state);
         let first = responses.first().map(|(session, _)| session.clone());
         let errors: Vec<String> = storing.rejections().collect();

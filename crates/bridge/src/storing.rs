@@ -7,9 +7,11 @@ use bridge_core::{
     AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, TokenChanges,
 };
 use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
+use tokio::task::JoinSet;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::reading::Found;
+use crate::running::carried;
 
 /// Stores what was found, and books what it changed.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Storing<'a> {
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
     /// Sessions that are not valid, with the reason; nothing of them is stored.
     pub(crate) rejected: BTreeMap<SessionId, String>,
+    /// The write of the last batch's cursors, while the next batch is stored.
+    cursors: JoinSet<Result<(), BridgeError>>,
 }
 
 impl<'a> Storing<'a> {
@@ -39,6 +43,7 @@ impl<'a> Storing<'a> {
             replaced: 0,
             changes: BTreeMap::new(),
             rejected: BTreeMap::new(),
+            cursors: JoinSet::new(),
         }
     }
 
@@ -49,6 +54,8 @@ impl<'a> Storing<'a> {
         storing
     }
 
+    /// Stores the rows; the cursors that stand for them are written by the time of
+    /// [`cursors_written`](Self::cursors_written).
     pub(crate) async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
         let rows = self.admit(found.rows);
         if !rows.is_empty() {
@@ -59,7 +66,20 @@ impl<'a> Storing<'a> {
         // Only now: a record says that the rows it stands for are stored.
         let sources = self.without_rejected(found.sources);
         if !sources.is_empty() {
-            self.bridge.put_sources(&sources).await?;
+            self.cursors_written().await?;
+            let bridge = self.bridge.clone();
+            self.cursors.spawn(carried(async move { bridge.put_sources(&sources).await }));
+        }
+        Ok(())
+    }
+
+    /// Waits until the cursors of everything that was stored are written.
+    pub(crate) async fn cursors_written(&mut self) -> Result<(), BridgeError> {
+        while let Some(written) = self.cursors.join_next().await {
+            match written {
+                Ok(written) => written?,
+                Err(died) => std::panic::resume_unwind(died.into_panic()),
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use bridge_core::{
     BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, TimeRange, Timestamp, TokenChanges,
 };
 use bridge_storage::{Dimension, ResponseFilter};
+use tokio::sync::MutexGuard;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::backfill::Run;
@@ -56,8 +57,9 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<SyncResult, BridgeError> {
         let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
         self.run(Operation::SyncSessionTokens, Some(session), async {
-            let mut synchronised = self.synchronise(mode, None, None).await?;
-            let totals = self.session_totals(Some(vec![session.clone()])).await?;
+            let (mut synchronised, cursors) = self.synchronise(mode, None, None).await?;
+            let sessions = Some(vec![session.clone()]);
+            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(sessions))?;
             Ok(synchronised.result(session.clone(), &totals))
         })
         .await
@@ -101,8 +103,8 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = Some(parallel_limit.max(1));
         self.run_sync(async {
-            let mut synchronised = self.synchronise(ReadMode::Incremental, since, limit).await?;
-            let totals = self.session_totals(None).await?;
+            let (mut synchronised, cursors) = self.synchronise(ReadMode::Incremental, since, limit).await?;
+            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(None))?;
             let sessions = synchronised.sessions();
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
@@ -114,12 +116,15 @@ impl EnhancedTokenDatabaseBridge {
     pub(crate) async fn sync_changed_sessions(&self) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = self.inner.limits.parallel;
         self.run_sync(async {
-            let mut synchronised = self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
+            let (mut synchronised, cursors) =
+                self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
             let sessions = synchronised.noteworthy_sessions();
             if sessions.is_empty() {
+                cursors.written().await?;
                 return Ok(Vec::new());
             }
-            let totals = self.session_totals(Some(sessions.clone())).await?;
+            let totals = self.session_totals(Some(sessions.clone()));
+            let ((), totals) = tokio::try_join!(cursors.written(), totals)?;
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
         .await
@@ -139,22 +144,22 @@ impl EnhancedTokenDatabaseBridge {
         mode: ReadMode,
         since: Option<Timestamp>,
         parallel_limit: Option<usize>,
-    ) -> Result<Synchronised, BridgeError> {
+    ) -> Result<(Synchronised, CursorsUnderWay<'_>), BridgeError> {
         let watch = Stopwatch::start();
         // One at a time: the next sees the cursors of this one and reads nothing twice.
-        let _turn = self.inner.sync_turn.lock().await;
-        let epoch = self.writable_epoch("synchronise").await?;
-        let known = self.known_files(epoch).await?;
-        let mut reading = self.reading(move |found| ReadPlan::recorded(found, known, mode, since)).await?;
+        let turn = self.inner.sync_turn.lock().await;
+        let (found, (epoch, known)) = tokio::try_join!(self.discovery(), self.known_files("synchronise"))?;
+        let mut reading = self.reading(move || ReadPlan::recorded(found, known, mode, since)).await?;
         limit_threads(&mut reading, parallel_limit);
         let mut run = Run::new(Storing::new(self, epoch), None, &reading.plan, watch);
         let read = run.read_and_store(reading).await?;
-        let mut synchronised = Synchronised::new(read, run.storing.changes);
-        for (session, why) in run.storing.rejected {
+        let mut storing = run.storing;
+        let mut synchronised = Synchronised::new(read, std::mem::take(&mut storing.changes));
+        for (session, why) in std::mem::take(&mut storing.rejected) {
             synchronised.errors.entry(session).or_default().push(format!("not valid: {why}"));
         }
         synchronised.watch = watch;
-        Ok(synchronised)
+        Ok((synchronised, CursorsUnderWay { storing, _turn: turn }))
     }
 
     /// The stored tokens by session.
@@ -175,6 +180,18 @@ fn limit_threads(reading: &mut Reading, limit: Option<usize>) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if reading.analyzer.threads == 0 { cores } else { reading.analyzer.threads };
     reading.analyzer.threads = threads.min(limit);
+}
+
+/// The cursors of a synchronisation, which are written while its totals are read.
+struct CursorsUnderWay<'a> {
+    storing: Storing<'a>,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl CursorsUnderWay<'_> {
+    async fn written(mut self) -> Result<(), BridgeError> {
+        self.storing.cursors_written().await
+    }
 }
 
 /// What a synchronisation did, before it is told by session.

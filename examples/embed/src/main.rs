@@ -4,6 +4,7 @@
 //! `ETB_…` variables override `bridge_config.yaml`, which is read from the current folder.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -12,28 +13,40 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bridge::config::BridgeConfig;
-use bridge::core::{CalendarStep, Clock, SystemClock, TimeRange, Zone};
-use bridge::{BridgeError, DashboardQuery, DashboardTokenMetrics, EnhancedTokenDatabaseBridge};
+use bridge::core::{CalendarStep, Clock, HealthState, HealthStatus, SystemClock, TimeRange, Zone};
+use bridge::{
+    BridgeError, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, EnhancedTokenDatabaseBridge,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// What requests are answered from.
+#[derive(Clone)]
+struct Service {
+    bridge: EnhancedTokenDatabaseBridge,
+    dashboard: Arc<DashboardBridgeAdapter>,
+    metrics: PrometheusHandle,
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?.with_process_env()?;
     let bridge = config.build().await?;
-    let syncing = bridge.keep_in_sync(Duration::from_secs(5), |outcome| {
-        if let Err(error) = outcome {
-            tracing::warn!(%error, advice = error.advice(), "not in sync");
-        }
-    });
+    let syncing = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
 
+    let service = Service { bridge: bridge.clone(), dashboard: Arc::new(bridge.dashboard()), metrics };
     let app = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/tokens", get(tokens))
-        .with_state(bridge.clone());
+        .route("/health", get(health))
+        .route("/metrics", get(metrics_page))
+        .with_state(service);
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+
     syncing.stop().await;
     bridge.shutdown().await?;
     Ok(())
@@ -48,14 +61,25 @@ struct Wanted {
 }
 
 async fn tokens(
-    State(bridge): State<EnhancedTokenDatabaseBridge>,
+    State(service): State<Service>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<DashboardTokenMetrics>, Failure> {
     let zone = wanted.zone.unwrap_or_default();
     let days = |days| TimeRange::last_calendar_days(SystemClock.now(), days, &zone);
     let range = wanted.days.map_or(TimeRange::ALL, days);
     let query = DashboardQuery::new(range).by(wanted.step.unwrap_or_default(), zone);
-    Ok(Json(bridge.dashboard().get_dashboard_token_metrics(query).await?))
+    Ok(Json(service.dashboard.get_dashboard_token_metrics(query).await?))
+}
+
+async fn health(State(service): State<Service>) -> (StatusCode, Json<HealthStatus>) {
+    let health = service.bridge.health_check().await;
+    let works = health.overall < HealthState::Unhealthy;
+    (if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
+}
+
+async fn metrics_page(State(service): State<Service>) -> String {
+    service.bridge.export_metrics();
+    service.metrics.render()
 }
 
 /// An error as an answer.

@@ -113,6 +113,10 @@ fn it_serves_what_stands_in_the_transcripts_and_keeps_it_over_a_restart() {
     // The session goes on while it runs.
     File::options().append(true).open(&transcript).unwrap().write_all(line(2, 2).as_bytes()).unwrap();
     service.wait_for(42);
+    let (status, health) = service.get("/health");
+    assert!(status == 200 && health.contains(r#""overall":"healthy""#), "{status}: {health}");
+    let (_, metrics) = service.get("/metrics");
+    assert!(metrics.lines().any(|line| line == "bridge_tokens_stored_total 42"), "{metrics}");
     service.interrupt();
 
     // The client deletes its transcripts; the store has them.

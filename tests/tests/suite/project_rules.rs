@@ -38,8 +38,9 @@ fn machine_paths(text: &str) -> Vec<&str> {
     let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     // In two parts, or this file would be found.
     let homes = after(concat!("/ho", "me/")).filter(|rest| is_name(rest));
-    let real =
-        homes.filter(|rest| !["user/", "me/", "user\"", "user-"].iter().any(|name| rest.starts_with(name)));
+    let real = homes.filter(|rest| {
+        !["user/", "me/", "user\"", "user\\", "user}", "user-"].iter().any(|name| rest.starts_with(name))
+    });
     let bare = [concat!("/wo", "rk"), concat!("/ro", "ot"), concat!("/Use", "rs/")];
     let found = bare.into_iter().flat_map(after).filter(|rest| rest.starts_with('/'));
     found.chain(real).map(|rest| rest.lines().next().unwrap_or(rest)).collect()
@@ -105,6 +106,10 @@ fn sources_named(name: &str) -> Vec<PathBuf> {
 fn every_package_inherits_the_lints_and_the_compiler_version() {
     let version = &workspace_version();
     for package in &workspace::metadata().packages {
+        // To be copied out of the workspace, it takes nothing from it.
+        if package.name == "embed" {
+            continue;
+        }
         assert!(inherits_lints(package), "{} has lints of its own", package.name);
         assert_eq!(
             package.rust_version.as_ref().map(ToString::to_string).as_ref(),

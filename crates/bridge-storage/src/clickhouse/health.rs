@@ -41,7 +41,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, ::clickhouse::error::Error>>,
     {
         let connection = self.pool.connection_apart();
-        let answer = work(Tables::new(connection.client(), &self.options)).await;
+        let answer = work(Tables::new(&connection, &self.options)).await;
         answer.map_err(|error| bridge_error(operation, &self.options.host, error))
     }
 }
@@ -49,7 +49,7 @@ impl ClickHouseStore {
 #[async_trait]
 impl HealthProbes for ClickHouseStore {
     async fn probe_connection(&self) -> Result<(), BridgeError> {
-        let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+        let answer = pool::ping(self.pool.connection_apart().server(), &self.options).await;
         if answer.is_ok() {
             self.circuit.note(&answer);
         }

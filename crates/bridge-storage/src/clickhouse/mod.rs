@@ -139,7 +139,7 @@ impl ClickHouseStore {
         match self.circuit.admit() {
             Ok(Admission::Pass) => Ok(()),
             Ok(Admission::Probe(probe)) => {
-                let answer = pool::ping(self.pool.connection_apart().client(), &self.options).await;
+                let answer = pool::ping(self.pool.connection_apart().server(), &self.options).await;
                 self.circuit.note_probe(probe, &answer);
                 answer
             }
@@ -163,7 +163,7 @@ impl ClickHouseStore {
         E: IntoBridgeError,
     {
         let connection = self.pool.acquire_connection().await?;
-        let tables = Tables::new(connection.client(), &self.options);
+        let tables = Tables::new(&connection, &self.options);
         let limit = self.options.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {
             Ok(Ok(value)) => return Ok(value),

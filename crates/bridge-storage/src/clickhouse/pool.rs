@@ -100,7 +100,10 @@ pub struct Connector {
 /// One connection.
 #[derive(Debug)]
 pub struct ClickHouseConnection {
-    client: ClientWithoutSecrets,
+    /// Without a database.
+    server: ClientWithoutSecrets,
+    /// With it. It remembers the tables' columns, which it would else ask for before every insert.
+    database: ClientWithoutSecrets,
     failed: AtomicBool,
 }
 
@@ -114,8 +117,12 @@ impl std::fmt::Debug for ClientWithoutSecrets {
 }
 
 impl ClickHouseConnection {
-    pub(crate) fn client(&self) -> &Client {
-        &self.client.0
+    pub(crate) fn server(&self) -> &Client {
+        &self.server.0
+    }
+
+    pub(crate) fn database(&self) -> &Client {
+        &self.database.0
     }
 
     /// The next user gets a connection that was checked.
@@ -127,8 +134,13 @@ impl ClickHouseConnection {
 impl Connector {
     /// It connects when it is used.
     fn connect(&self) -> ClickHouseConnection {
-        let client = ClientWithoutSecrets(client(&self.transport, &self.options));
-        ClickHouseConnection { client, failed: AtomicBool::new(false) }
+        let server = client(&self.transport, &self.options);
+        let database = ClientWithoutSecrets(server.clone().with_database(&self.options.database));
+        ClickHouseConnection {
+            server: ClientWithoutSecrets(server),
+            database,
+            failed: AtomicBool::new(false),
+        }
     }
 }
 
@@ -148,7 +160,9 @@ impl Manager for Connector {
         if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {
             return Ok(());
         }
-        ping(connection.client(), &self.options).await.map_err(RecycleError::Backend)?;
+        ping(connection.server(), &self.options).await.map_err(RecycleError::Backend)?;
+        // It may have failed because the tables are others by now.
+        connection.database().clear_cached_metadata().await;
         connection.failed.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -10,6 +10,7 @@ use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
 
 use super::options::ClickHouseOptions;
+use super::pool::ClickHouseConnection;
 use super::survey::BRANCHES;
 
 use crate::correlation::current_correlation_id;
@@ -110,14 +111,16 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
     /// shows its id.
-    pub(crate) fn new(client: &Client, options: &ClickHouseOptions) -> Self {
-        let server = match current_correlation_id() {
-            Some(id) => client.clone().with_setting("log_comment", id.to_string()),
+    /// The tables by this connection. The database's log names the running operation.
+    pub(crate) fn new(connection: &ClickHouseConnection, options: &ClickHouseOptions) -> Self {
+        let id = current_correlation_id().map(|id| id.to_string());
+        let client = |client: &Client| match &id {
+            Some(id) => client.clone().with_setting("log_comment", id),
             None => client.clone(),
         };
         Self {
-            database: server.clone().with_database(&options.database),
-            server,
+            server: client(connection.server()),
+            database: client(connection.database()),
             prefix: options.table_prefix.clone(),
         }
     }

@@ -6,6 +6,7 @@ mod audit;
 mod correlation;
 mod metrics;
 mod recorder;
+mod requests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use bridge::core::{
     AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseKey, ResponseUsage,
     SessionId, Timestamp, TokenCounts,
 };
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
 use bridge::{AuditOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::FaultProxy;
@@ -48,8 +49,12 @@ async fn behind_proxy(
     let proxy = FaultProxy::before(database.host()).await.unwrap();
     let delay = Duration::from_millis(1);
     let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };
-    let options =
-        ClickHouseOptions::from_url(&database.writer_url_by(proxy.host())).unwrap().with_retry(retry);
+    // So that every call is tried, whatever became of the one before.
+    let no_circuit = CircuitPolicy { failures: 0, ..CircuitPolicy::default() };
+    let options = ClickHouseOptions::from_url(&database.writer_url_by(proxy.host()))
+        .unwrap()
+        .with_retry(retry)
+        .with_circuit(no_circuit);
     let store = ClickHouseStore::new(change(options)).unwrap();
     store.migrate().await.unwrap();
     (proxy, Arc::new(store))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::{IntegrityResult, SessionId};
-use bridge::storage::{InMemoryStore, RetryPolicy};
+use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
     AuditOptions, BackfillOptions, IntegrityOptions, METRICS, MetricKind, Operation, Repair, StoreOptions,
 };
@@ -76,7 +76,9 @@ fn moved(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTree
 #[tokio::test]
 async fn each_metric_moves() {
     let retry = RetryPolicy { max_retries: 1, min_delay: Duration::from_millis(1), ..RetryPolicy::default() };
-    let (proxy, store) = behind_proxy(|options| options.with_pool_size(1).with_retry(retry)).await;
+    let circuit = CircuitPolicy::default();
+    let (proxy, store) =
+        behind_proxy(|options| options.with_pool_size(1).with_retry(retry).with_circuit(circuit)).await;
     let folder = tempfile::tempdir().unwrap();
     let transcript = line(1, 40) + "broken\n" + &line(2, 2);
     fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
@@ -143,9 +145,13 @@ async fn each_metric_moves() {
         let _ = bridge.store_enhanced_analysis(&analysis("s", 10, 1), &StoreOptions::default()).await;
     }
     bridge.export_metrics();
-    assert_eq!(shown.value("bridge_errors_total{kind=unreachable}"), 4.0);
+    let errors = |kind| shown.value(&format!("bridge_errors_total{{kind={kind}}}"));
+    assert_eq!(errors("unreachable") + errors("circuit_open"), 4.0);
     assert_eq!(shown.value("bridge_operations_total{operation=store_enhanced_analysis,outcome=failed}"), 4.0);
-    assert!(shown.value("bridge_store_retries_total") >= 4.0);
+    assert!(shown.value("bridge_store_retries_total") >= 1.0);
+    assert_eq!(shown.value("bridge_store_circuit_open"), 1.0);
+    let _ = bridge.health_check().await;
+    assert_eq!(shown.value("bridge_health_state"), 2.0);
     assert_eq!(shown.value("bridge_audit_buffered_records"), 2.0);
     assert!(shown.value("bridge_audit_dropped_total") >= 2.0);
 
@@ -154,6 +160,7 @@ async fn each_metric_moves() {
     assert!(still.is_empty(), "{still:?}");
     assert_labels_are_bounded(&shown);
     proxy.set(Fault::None);
+    let _ = bridge.health_check().await;
     bridge.shutdown().await.unwrap();
 }
 

@@ -43,7 +43,10 @@ fn a_host_that_hangs_up_is_named() {
 #[test]
 fn a_url_that_is_not_usable_says_why() {
     let cases = [
-        (format!("https://me:{PASSWORD}@db.example"), "db.example:8123 (only http:// is built in)"),
+        (
+            format!("https://me:{PASSWORD}@db.example"),
+            "db.example:8443 (for https:// build with the feature `tls`)",
+        ),
         (format!("clickhouse://me:{PASSWORD}@db.example:9000"), "db.example:9000 (only http:// is built in)"),
         (format!("http://me:{PASSWORD}@"), "URL"),
         (format!("me:{PASSWORD}@db.example"), "URL"),

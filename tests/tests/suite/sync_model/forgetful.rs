@@ -199,3 +199,14 @@ impl TokenStore for Forgetful {
         self.store.remove(versions).await
     }
 }
+
+/// The suite as another crate uses it: a decorator keeps every promise of a store.
+mod promises {
+    use super::Forgetful;
+
+    async fn fresh() -> Forgetful {
+        Forgetful::default()
+    }
+
+    bridge_storage::conformance_tests!(fresh);
+}
