@@ -21,6 +21,13 @@
 //! leave with its last user. The kernel drops the lock of a killed program, so nothing is left running.
 //! When the engine crashes, the supervisor starts it again on the same data and the same port.
 //!
+//! # Upgrade
+//!
+//! Data that an older engine wrote are taken over: their version moves when the newer engine has answered on them, and
+//! stays what it was where it cannot. Data that a newer engine wrote, or began to take over, are refused. So there is
+//! no way back by itself: before an upgrade give the store out (`export_store` of the crate `bridge`), and take it
+//! in again with the older version into a folder of its own.
+//!
 //! # What is in a data folder
 //!
 //! | file | what it is |

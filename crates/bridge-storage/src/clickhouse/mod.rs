@@ -41,6 +41,7 @@ pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
+pub(crate) use schema::SCHEMA;
 pub(crate) use source_rows::stored_path;
 
 use crate::circuit::{Admission, Circuit};

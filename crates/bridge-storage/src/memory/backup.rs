@@ -15,11 +15,9 @@ use crate::backup::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, PART_ROWS, ServerPlace, TableExport, TablePart,
     TableRows,
 };
+use crate::clickhouse::SCHEMA;
 use crate::source::SourceRecord;
 use crate::{AuditStore, TokenStore};
-
-/// The schema of the database that the lines have the columns of.
-const SCHEMA: u32 = 3;
 
 #[async_trait]
 impl BackupStore for InMemoryStore {

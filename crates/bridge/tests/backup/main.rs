@@ -8,6 +8,7 @@
 mod damaged;
 mod folder;
 mod joined;
+mod killed;
 mod moment;
 mod server;
 
