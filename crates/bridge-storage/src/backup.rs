@@ -12,10 +12,6 @@ use crate::store::StoreTotals;
 /// it stands for are stored.
 pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
-/// A part of a table has about so many rows: what an export and an import hold in memory at once. A row takes
-/// less than 100 bytes as Parquet.
-pub const PART_ROWS: u64 = 250_000;
-
 /// Gives out the whole store and takes it in again: the seam for backups.
 ///
 /// Taking in is a join, as every write is: versions travel with their rows, and of two versions of a row the greater
@@ -137,6 +133,15 @@ pub enum BackupFormat {
 }
 
 impl BackupFormat {
+    /// A part of a table has about so many rows: some 20 MiB, of which an export holds two at once.
+    #[must_use]
+    pub fn part_rows(self) -> u64 {
+        match self {
+            Self::Parquet => 250_000,
+            Self::JsonLines => 40_000,
+        }
+    }
+
     /// How the names of its files end.
     #[must_use]
     pub fn extension(self) -> &'static str {

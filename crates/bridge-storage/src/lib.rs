@@ -74,8 +74,7 @@ mod stored;
 
 pub use audit::AuditStore;
 pub use backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, PART_ROWS, ServerPlace, TableExport, TablePart,
-    TableRows,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
 };
 pub use checkpoint::CheckpointStore;
 pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};

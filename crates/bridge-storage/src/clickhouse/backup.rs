@@ -34,7 +34,7 @@ impl BackupStore for ClickHouseStore {
 
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
         let copies = Copies::of_live_tables(self).await?;
-        let (figures, slices) = copies.survey().await?;
+        let (figures, slices) = copies.survey(format.part_rows()).await?;
         Ok(Box::new(Export { copies, format, figures, slices: slices.into_iter() }))
     }
 
@@ -65,7 +65,7 @@ impl BackupStore for ClickHouseStore {
 
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
         let copies = Copies::of_live_tables(self).await?;
-        let (figures, _) = copies.survey().await?;
+        let (figures, _) = copies.survey(self.backup_format().part_rows()).await?;
         copies.back_up(place).await?;
         copies.drop_all().await?;
         Ok(figures)
@@ -74,7 +74,7 @@ impl BackupStore for ClickHouseStore {
     async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
         self.admit(TAKE_IN, Some(begun_in)).await?;
         let copies = Copies::restored(self, place).await?;
-        let (figures, slices) = copies.survey().await?;
+        let (figures, slices) = copies.survey(self.backup_format().part_rows()).await?;
         for slice in &slices {
             if let Err(error) = copies.insert_into_live(slice, begun_in).await {
                 return Err(self.refused(TAKE_IN, begun_in, error).await);

@@ -12,8 +12,7 @@ use serde::de::DeserializeOwned;
 use self::lines::{AuditLine, SourceLine, UsageLine};
 use super::{InMemoryStore, Tables, Versioned, sum};
 use crate::backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, PART_ROWS, ServerPlace, TableExport, TablePart,
-    TableRows,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
 };
 use crate::clickhouse::SCHEMA;
 use crate::source::SourceRecord;
@@ -124,7 +123,9 @@ impl TableExport for Export {
 
 /// Takes a part off the end, where the first rows stand.
 fn part<T: Serialize>(table: &str, epoch: Epoch, lines: &mut Vec<T>) -> Result<TablePart, BridgeError> {
-    let rest = lines.len().saturating_sub(usize::try_from(PART_ROWS).unwrap_or(usize::MAX));
+    let rest = lines
+        .len()
+        .saturating_sub(usize::try_from(BackupFormat::JsonLines.part_rows()).unwrap_or(usize::MAX));
     let mut part = TablePart {
         table: table.to_owned(),
         format: BackupFormat::JsonLines,

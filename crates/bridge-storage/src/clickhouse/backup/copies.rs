@@ -111,14 +111,14 @@ impl<'a> Copies<'a> {
     }
 
     /// What the tables hold, and the slices to read them by.
-    pub(super) async fn survey(&self) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
+    pub(super) async fn survey(&self, slice_rows: u64) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
         let (epoch, totals) = (self.epoch, self.totals().await?);
         let mut figures = ExportFigures { epoch, totals, ..ExportFigures::default() };
         let mut all = Vec::new();
         for slices in &self.slices {
             let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
             figures.tables.push(TableRows { table: slices.table.to_owned(), rows });
-            let bits = Slices::bits(rows);
+            let bits = Slices::bits(rows, slice_rows);
             let counts: Vec<(u64, u64)> = self.fetch_all(&slices.counting(bits)).await?;
             all.extend(counts.into_iter().map(|(number, rows)| slices.slice(bits, number, rows)));
         }

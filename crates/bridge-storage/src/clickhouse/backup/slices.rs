@@ -1,7 +1,6 @@
 //! Cutting a table into slices of about equal size, so that memory does not grow with it.
 
 use super::copies::of;
-use crate::backup::PART_ROWS;
 
 /// How a table is cut: by its sorting key, so that all versions of a row lie in one slice.
 #[derive(Debug)]
@@ -21,8 +20,8 @@ pub(super) struct Slice {
 
 impl Slices {
     /// So many bits make slices enough for so many rows.
-    pub(super) fn bits(rows: u64) -> u32 {
-        rows.div_ceil(PART_ROWS).max(1).next_power_of_two().trailing_zeros()
+    pub(super) fn bits(rows: u64, slice_rows: u64) -> u32 {
+        rows.div_ceil(slice_rows).max(1).next_power_of_two().trailing_zeros()
     }
 
     /// A query for the slices that hold rows, and how many.
@@ -73,7 +72,7 @@ mod tests {
 
     #[test]
     fn slices_grow_in_number_and_not_in_size() {
-        let bits = [0, 1, PART_ROWS, PART_ROWS + 1, 100_000_000].map(Slices::bits);
+        let bits = [0, 1, 250_000, 250_001, 100_000_000].map(|rows| Slices::bits(rows, 250_000));
         assert_eq!(bits, [0, 0, 0, 1, 9]);
     }
 
