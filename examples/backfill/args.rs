@@ -7,6 +7,8 @@ use bridge::core::Timestamp;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
+use crate::credentials::without_credentials;
+
 /// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
 ///
 /// Without --source it takes the places where the client keeps its transcripts; without --url it starts the
@@ -78,19 +80,6 @@ impl Args {
         }
         Ok(self)
     }
-}
-
-/// The text with what stands before the host left out of every URL: clap quotes a misplaced one. A password may
-/// hold any character, so it ends with the line's last `@`.
-fn without_credentials(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let line_end = part.find('\n').unwrap_or(part.len());
-        let host = part[..line_end].rfind('@').map_or(0, |at| at + 1);
-        shown = shown + "://" + &part[host..];
-    }
-    shown
 }
 
 /// A time, or a date as its first instant in UTC.

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 mod args;
+mod credentials;
 mod place;
 mod progress;
 mod report;

@@ -94,6 +94,18 @@ pub enum BridgeError {
         /// Why.
         source: Option<Cause>,
     },
+    /// A backup cannot be written, or is not one that can be taken in; then nothing of it was.
+    #[error("the backup at {}: {message}", path.display())]
+    Backup {
+        /// The folder, or the file of it that is meant.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+        /// For whom it was done.
+        context: Box<ErrorContext>,
+        /// Why.
+        source: Option<Cause>,
+    },
 }
 
 /// Why there is no connection.
@@ -149,6 +161,9 @@ pub enum StorageKind {
     /// No checkpoint has this name, or it is taken.
     #[error("the checkpoint cannot be used")]
     Checkpoint,
+    /// The database does not offer this, or its configuration does not allow it.
+    #[error("the database does not allow it")]
+    Unsupported,
     /// The database reports another error.
     #[error("the database reports an error")]
     Other,
@@ -193,6 +208,7 @@ impl BridgeError {
             | Self::UnknownSession { .. }
             | Self::OutOfOrder { .. }
             | Self::Source { .. }
+            | Self::Backup { .. }
             | Self::Backfill { .. } => false,
         }
     }
@@ -207,6 +223,7 @@ impl BridgeError {
             | Self::UnknownSession { context, .. }
             | Self::OutOfOrder { context, .. }
             | Self::Source { context, .. }
+            | Self::Backup { context, .. }
             | Self::Backfill { context, .. } => context,
         }
     }
@@ -221,6 +238,7 @@ impl BridgeError {
             | Self::UnknownSession { context, .. }
             | Self::OutOfOrder { context, .. }
             | Self::Source { context, .. }
+            | Self::Backup { context, .. }
             | Self::Backfill { context, .. } => context,
         }
     }
@@ -265,6 +283,7 @@ impl BridgeError {
                 StorageKind::Corrupt => "corrupt",
                 StorageKind::RolledBack => "rolled_back",
                 StorageKind::Checkpoint => "checkpoint",
+                StorageKind::Unsupported => "unsupported",
                 StorageKind::Other => "storage",
             },
             Self::Validation { .. } => "validation",
@@ -272,6 +291,7 @@ impl BridgeError {
             Self::OutOfOrder { .. } => "out_of_order",
             Self::Source { .. } => "source",
             Self::Backfill { .. } => "backfill",
+            Self::Backup { .. } => "backup",
         }
     }
 
@@ -306,6 +326,9 @@ impl BridgeError {
                 StorageKind::Corrupt => "run verify_data_integrity with repair",
                 StorageKind::RolledBack => "look at the audit for the reason, then resume and ingest again",
                 StorageKind::Checkpoint => "list the checkpoints and take one of their names, or a new one",
+                StorageKind::Unsupported => {
+                    "see the message for the setting of the server that would allow it"
+                }
                 StorageKind::Other => "look the message up in the database's log by the correlation id",
             },
             Self::Validation { .. } => "correct the analysis; nothing of it was stored",
@@ -314,6 +337,7 @@ impl BridgeError {
             }
             Self::OutOfOrder { .. } => "hand over the lines from the expected offset on",
             Self::Source { .. } => "check that the file is there and may be read",
+            Self::Backup { .. } => "take a whole backup, and a folder of its own with space enough",
             Self::Backfill { .. } => "see the cause, then run it again: it goes on where it ended",
         }
     }

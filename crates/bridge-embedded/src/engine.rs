@@ -153,7 +153,7 @@ fn use_engine(
 ) -> Result<Engine, EngineError> {
     let folder = launch.folder;
     let users = folder.join_users(deadline)?;
-    version::check(folder.root(), &folder.file("engine-version"))?;
+    version::check(folder)?;
     let start_path = folder.file("start.lock");
     let start = open_lock(&start_path)?;
     lock::exclusive(&start, &start_path, deadline)?;
@@ -187,6 +187,10 @@ fn use_engine(
             return Err(EngineError::Unresponsive { waited: deadline.limit(), log: folder.log() });
         }
     };
+    // Also where another program started it and was killed before it could say so.
+    if let Some(from) = version::complete(folder)? {
+        observer(EngineEvent::Upgraded { from });
+    }
     let url = endpoint.url.clone();
     observer(match supervisor {
         Some(supervisor) => {

@@ -41,6 +41,11 @@ pub enum EngineEvent {
         /// Its data.
         data_folder: PathBuf,
     },
+    /// The engine answers on data that an older one wrote: they are this one's from now on.
+    Upgraded {
+        /// The older version.
+        from: String,
+    },
     /// The engine answers.
     Started {
         /// Where.
@@ -74,6 +79,7 @@ impl fmt::Display for EngineEvent {
             Self::Starting { data_folder } => {
                 write!(f, "starting ClickHouse on {}", data_folder.display())
             }
+            Self::Upgraded { from } => write!(f, "took over the data of engine {from}"),
             Self::Started { url, elapsed } => {
                 write!(f, "ClickHouse answers at {url} after {} ms", elapsed.as_millis())
             }

@@ -49,7 +49,7 @@ impl Launch<'_> {
     /// Starts a supervisor that holds `engine_lock`, which this program has locked, from its first moment on.
     pub(crate) fn run(&self, engine_lock: File) -> Result<Supervisor, EngineError> {
         let folder = self.folder;
-        version::check(folder.root(), &folder.file("engine-version"))?;
+        version::check(folder)?;
         let launcher = install(self.cache)?;
         folder.check_space()?;
         remove_if_there(&folder.file("http_port"))?;
@@ -59,7 +59,7 @@ impl Launch<'_> {
         let record = Record::generate()?;
         config::write(folder, &record, self.memory_bytes_max)?;
         record.write(folder)?;
-        version::record(&folder.file("engine-version"))?;
+        version::begin(folder)?;
 
         let reader = File::open(folder.log()).map_err(EngineError::io("read", &folder.log()))?;
         let mut command = Command::new(&launcher);

@@ -21,12 +21,20 @@
 //! leave with its last user. The kernel drops the lock of a killed program, so nothing is left running.
 //! When the engine crashes, the supervisor starts it again on the same data and the same port.
 //!
+//! # Upgrade
+//!
+//! Data that an older engine wrote are taken over: their version moves when the newer engine has answered on them, and
+//! stays what it was where it cannot. Data that a newer engine wrote, or began to take over, are refused. So there is
+//! no way back by itself: before an upgrade give the store out (`export_store` of the crate `bridge`), and take it
+//! in again with the older version into a folder of its own.
+//!
 //! # What is in a data folder
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `store/`, `backups/` | the data, and where `BACKUP … TO File('name')` writes |
 //! | `engine-version` | the newest engine that has written the data; an older engine refuses it |
+//! | `engine-upgrade` | a newer engine that was started on them and has not answered yet |
 //! | `engine.log` | what the engine and its supervisor say |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
 //! | `config.xml`, `users.xml` | written at every start |

@@ -1,10 +1,10 @@
 //! Which engine is pinned, and which versions of data it may open.
 
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
 
 use crate::EngineError;
-use crate::layout::write_private;
+use crate::layout::{DataFolder, write_private};
 
 /// The npm package that holds the engine.
 pub const ENGINE_PACKAGE: &str = "@chdb/lib-linux-x64-gnu";
@@ -12,27 +12,52 @@ pub const ENGINE_PACKAGE: &str = "@chdb/lib-linux-x64-gnu";
 /// The pinned version of [`ENGINE_PACKAGE`]; `npm/package-lock.json` pins its hash.
 pub const ENGINE_VERSION: &str = "26.7.3-stable.1";
 
-/// Refuses data that a newer engine has written. No record means no data.
-pub(crate) fn check(folder: &Path, record: &Path) -> Result<(), EngineError> {
-    let text = match fs::read_to_string(record) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(EngineError::io("read", record)(error)),
-    };
-    let data = text.trim();
-    if numbers(data) > numbers(ENGINE_VERSION) {
-        return Err(EngineError::NewerData {
-            path: folder.to_owned(),
-            data: data.to_owned(),
-            engine: ENGINE_VERSION,
-        });
+/// The version that has written the data and has answered.
+const WRITTEN: &str = "engine-version";
+
+/// The version that was started on older data and has not answered yet. Until it has, `engine-version` stays as it was.
+const UPGRADE: &str = "engine-upgrade";
+
+/// Refuses data that a newer engine has written, or may have: one that began to take them over. No record means no
+/// data.
+pub(crate) fn check(folder: &DataFolder) -> Result<(), EngineError> {
+    for name in [WRITTEN, UPGRADE] {
+        let data = read(folder, name)?.unwrap_or_default();
+        if numbers(&data) > numbers(ENGINE_VERSION) {
+            let path = folder.root().to_owned();
+            return Err(EngineError::NewerData { path, data, engine: ENGINE_VERSION });
+        }
     }
     Ok(())
 }
 
-/// Records that this engine writes the data from now on.
-pub(crate) fn record(record: &Path) -> Result<(), EngineError> {
-    write_private(record, format!("{ENGINE_VERSION}\n").as_bytes())
+/// Records that this engine is about to write the data.
+pub(crate) fn begin(folder: &DataFolder) -> Result<(), EngineError> {
+    if read(folder, WRITTEN)?.as_deref() == Some(ENGINE_VERSION) {
+        return Ok(());
+    }
+    write_private(&folder.file(UPGRADE), format!("{ENGINE_VERSION}\n").as_bytes())
+}
+
+/// Records that the engine that was begun answers. Answers with the version of the data before, where they are of an
+/// older one.
+pub(crate) fn complete(folder: &DataFolder) -> Result<Option<String>, EngineError> {
+    let path = folder.file(UPGRADE);
+    let before = read(folder, WRITTEN)?;
+    match fs::rename(&path, folder.file(WRITTEN)) {
+        Ok(()) => Ok(before),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(EngineError::io("rename", &path)(error)),
+    }
+}
+
+fn read(folder: &DataFolder, name: &str) -> Result<Option<String>, EngineError> {
+    let path = folder.file(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(EngineError::io("read", &path)(error)),
+    }
 }
 
 /// The numbers of a version in their order: what a version is compared by.

@@ -29,7 +29,8 @@ GRANT SELECT ON `bridge`.source_files TO bridge_dashboard;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 
--- Creates and migrates the schema, makes checkpoints, rolls back and resumes, and does what the others may. Of this database alone: it can neither make
+-- Creates and migrates the schema, makes checkpoints, rolls back and resumes, gives out the store and takes it in
+-- again, and does what the others may. Of this database alone: it can neither make
 -- users nor read other databases, files or addresses.
 CREATE ROLE IF NOT EXISTS bridge_administrator;
 GRANT SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE ON `bridge`.* TO bridge_administrator;
@@ -39,3 +40,7 @@ GRANT TABLE ENGINE ON Atomic TO bridge_administrator;
 GRANT TABLE ENGINE ON MergeTree TO bridge_administrator;
 GRANT TABLE ENGINE ON ReplacingMergeTree TO bridge_administrator;
 GRANT TABLE ENGINE ON View TO bridge_administrator;
+-- Backups: copies that end with their session.
+GRANT CREATE ARBITRARY TEMPORARY TABLE ON *.* TO bridge_administrator;
+GRANT BACKUP ON `bridge`.* TO bridge_administrator;
+GRANT SELECT ON system.backups TO bridge_administrator;

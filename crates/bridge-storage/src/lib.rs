@@ -54,6 +54,7 @@
 //! The traits have no methods with a body, so a decorator cannot forget one.
 
 mod audit;
+mod backup;
 mod checkpoint;
 mod circuit;
 mod clickhouse;
@@ -72,6 +73,9 @@ mod store;
 mod stored;
 
 pub use audit::AuditStore;
+pub use backup::{
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
+};
 pub use checkpoint::CheckpointStore;
 pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{

@@ -1,6 +1,7 @@
 //! A store in memory: the reference model.
 
 mod audit;
+mod backup;
 mod checkpoint;
 mod dashboard;
 mod health;

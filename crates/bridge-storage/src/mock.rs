@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, HostName,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
     ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 
 use crate::audit::AuditStore;
+use crate::backup::{BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart};
 use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::figures::StoreFigures;
@@ -22,6 +23,24 @@ mockall::mock! {
     /// A store that answers what it is told to.
     #[derive(Debug)]
     pub TokenStore {}
+
+    #[async_trait]
+    impl BackupStore for TokenStore {
+        fn schema(&self) -> u32;
+
+        fn backup_format(&self) -> BackupFormat;
+
+        async fn begin_export<'a>(
+            &'a self,
+            format: BackupFormat,
+        ) -> Result<Box<dyn TableExport + 'a>, BridgeError>;
+
+        async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
+
+        async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+
+        async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
+    }
 
     #[async_trait]
     impl CheckpointStore for TokenStore {

@@ -10,6 +10,7 @@ use bridge_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditStore;
+use crate::backup::BackupStore;
 use crate::checkpoint::CheckpointStore;
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::figures::StoreFigures;
@@ -28,7 +29,9 @@ use crate::stored::{StoredResponse, StoredScope};
 /// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
 /// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
 #[async_trait]
-pub trait TokenStore: AuditStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug {
+pub trait TokenStore:
+    AuditStore + BackupStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug
+{
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
     async fn migrate(&self) -> Result<(), BridgeError>;
 

@@ -10,7 +10,7 @@ use bridge_core::{
     SyncResult, SyncStatus, TokenSummaryRecord,
 };
 
-use crate::DashboardTokenMetrics;
+use crate::{DashboardTokenMetrics, ExportResult, ImportResult};
 
 /// What a result says.
 #[derive(Debug, Default)]
@@ -219,5 +219,31 @@ impl Accounted for RollbackResult {
 impl Accounted for StoreState {
     fn account(&self) -> Account {
         Account::of(0, [("epoch", u64::from(self.epoch.0))])
+    }
+}
+
+impl Accounted for ExportResult {
+    fn account(&self) -> Account {
+        let totals = &self.figures.totals;
+        let figures = [
+            ("bytes", self.bytes),
+            ("responses", totals.responses),
+            ("sessions", totals.sessions),
+            ("rows", self.figures.rows()),
+        ];
+        Account::of(totals.counts.total(), figures)
+    }
+}
+
+impl Accounted for ImportResult {
+    fn account(&self) -> Account {
+        let figures = [
+            ("bytes", self.bytes),
+            ("rows", self.figures.rows()),
+            ("tokens_before", self.before.counts.total()),
+            ("responses_before", self.before.responses),
+            ("responses_after", self.after.responses),
+        ];
+        Account::of(self.after.counts.total(), figures)
     }
 }

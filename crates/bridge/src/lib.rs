@@ -33,6 +33,7 @@
 mod account;
 mod audit;
 mod backfill;
+mod backup;
 mod batch;
 mod builder;
 mod checkpoint;
@@ -68,6 +69,7 @@ pub use bridge_storage as storage;
 
 pub use audit::{AuditFigures, AuditOptions, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
     HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,

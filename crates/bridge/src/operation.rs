@@ -40,6 +40,10 @@ pub enum Operation {
     RollbackBridgeIntegration,
     /// Letting the store take what is stored again.
     Resume,
+    /// Giving out the whole store.
+    ExportStore,
+    /// Taking in a backup.
+    ImportStore,
     /// Reading the audit.
     AuditLog,
     /// An embedder's own, told by `log_bridge_operation`.
@@ -48,7 +52,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -65,6 +69,8 @@ impl Operation {
         Self::DropCheckpoint,
         Self::RollbackBridgeIntegration,
         Self::Resume,
+        Self::ExportStore,
+        Self::ImportStore,
         Self::AuditLog,
         Self::Other,
     ];
@@ -89,6 +95,8 @@ impl Operation {
             Self::DropCheckpoint => "drop_checkpoint",
             Self::RollbackBridgeIntegration => "rollback_bridge_integration",
             Self::Resume => "resume",
+            Self::ExportStore => "export_store",
+            Self::ImportStore => "import_store",
             Self::AuditLog => "audit_log",
             Self::Other => "other",
         }
@@ -123,6 +131,8 @@ impl Operation {
                 | Self::DropCheckpoint
                 | Self::RollbackBridgeIntegration
                 | Self::Resume
+                | Self::ExportStore
+                | Self::ImportStore
         )
     }
 

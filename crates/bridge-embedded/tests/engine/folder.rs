@@ -3,28 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use bridge_embedded::{ENGINE_VERSION, Engine, EngineError, EngineOptions};
+use bridge_embedded::{Engine, EngineError, EngineOptions};
 
 use crate::support::{folder, leave, query, start};
-
-#[test]
-fn data_of_a_newer_engine_are_refused_and_untouched() {
-    let folder = folder();
-    fs::write(folder.path().join("engine-version"), "99.1.1-stable.1\n").unwrap();
-    let error = Engine::start(&EngineOptions::at(folder.path())).unwrap_err();
-    assert!(matches!(&error, EngineError::NewerData { data, .. } if data == "99.1.1-stable.1"), "{error:?}");
-    assert!(error.to_string().contains("upgrade this program"));
-    assert!(!folder.path().join("store").exists());
-}
-
-#[test]
-fn data_of_an_older_engine_are_taken_over() {
-    let folder = folder();
-    let record = folder.path().join("engine-version");
-    fs::write(&record, "25.8.1-stable.1\n").unwrap();
-    leave(start(&folder));
-    assert_eq!(fs::read_to_string(record).unwrap().trim(), ENGINE_VERSION);
-}
 
 #[test]
 fn a_folder_with_an_unusual_name_works() {

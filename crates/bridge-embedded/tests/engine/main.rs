@@ -13,3 +13,4 @@ mod fetching;
 mod folder;
 mod sharing;
 mod support;
+mod upgrade;

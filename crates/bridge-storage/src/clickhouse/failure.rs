@@ -49,10 +49,12 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        // 741: a table was exchanged between two looks at its name.
-        Some(202 | 236 | 241 | 242 | 252 | 319 | 394 | 741) => StorageKind::Busy,
+        // 373: a session's last call is just ending. 741: a table was exchanged between two looks at its name.
+        Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
         Some(164 | 291 | 497) => StorageKind::PermissionDenied,
         Some(469) => StorageKind::RolledBack,
+        Some(318) => StorageKind::Unsupported,
+        Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
         Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,
         Some(_) => StorageKind::Other,
         None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,

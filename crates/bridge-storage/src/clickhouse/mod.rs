@@ -1,6 +1,7 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
 mod audit;
+mod backup;
 mod change;
 mod checkpoint;
 mod dashboard;
@@ -40,6 +41,8 @@ pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
+pub(crate) use schema::SCHEMA;
+pub(crate) use source_rows::stored_path;
 
 use crate::circuit::{Admission, Circuit};
 use crate::dashboard::{DashboardFigures, DashboardFilter};

@@ -23,7 +23,7 @@ struct Migration {
 const MIGRATIONS: [Migration; 3] = [FIRST, CHECKPOINTS, AUDIT];
 
 /// The number of the last step.
-pub(super) const SCHEMA: u32 = AUDIT.number;
+pub(crate) const SCHEMA: u32 = AUDIT.number;
 
 const FIRST: Migration = Migration {
     number: 1,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use ::clickhouse::error::Result;
 use ::clickhouse::insert::Insert;
+use ::clickhouse::insert_formatted::InsertFormatted;
 use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
 
@@ -141,6 +142,11 @@ impl Tables {
 
     pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>> {
         self.database.insert(&self.prefix.name(table)).await
+    }
+
+    /// An insert of rows that are encoded already.
+    pub(crate) fn insert_formatted(&self, sql: &str) -> InsertFormatted {
+        self.database.insert_formatted_with(self.prefix.sql(sql))
     }
 
     /// A statement with the names that the tables have in the database.

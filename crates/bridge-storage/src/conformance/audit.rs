@@ -14,7 +14,7 @@ fn operation(name: &str) -> OperationName {
 
 /// The record of this number, a second after the one before; every fourth of a number stands for the same operation,
 /// session and outcome.
-fn record(number: u32) -> AuditRecord {
+pub(super) fn record(number: u32) -> AuditRecord {
     let time = at(i64::from(number) * 1000);
     let id = AuditId::new(time, number, u64::from(number));
     let kind = number % 4;

@@ -41,7 +41,10 @@ fn source(path: &str, offset: u64, epoch: Epoch) -> SourceRecord {
     SourceRecord { epoch, ..record(path, at(5), offset) }
 }
 
-fn assert_kind<T: std::fmt::Debug>(result: Result<T, BridgeError>, expected: StorageKind) -> String {
+pub(super) fn assert_kind<T: std::fmt::Debug>(
+    result: Result<T, BridgeError>,
+    expected: StorageKind,
+) -> String {
     let error = result.unwrap_err();
     assert!(matches!(&error, BridgeError::Storage { kind, .. } if *kind == expected), "{error:?}");
     assert!(!error.is_retryable());

@@ -16,6 +16,7 @@
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
 mod audit;
+mod backup;
 mod checkpoints;
 mod dashboard;
 mod health;
@@ -31,6 +32,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 pub use audit::*;
+pub use backup::*;
 pub use checkpoints::*;
 pub use dashboard::*;
 pub use health::*;
@@ -69,6 +71,10 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
+            a_backup_brings_the_same_store_back
+            a_backup_is_joined_into_a_filled_store
+            an_empty_store_has_an_empty_backup
+            cursors_that_a_rollback_took_back_stay_so
             a_rollback_brings_back_the_exact_state
             a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed
             what_began_before_a_rollback_is_refused_for_ever

@@ -23,6 +23,10 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     fn state(&self) -> StoreState {
         let mode = match self.direct.clone() {
             Some(checkpoint) => StoreMode::Direct { checkpoint },

@@ -6,11 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, CheckpointName, StorageKind, Timestamp};
+use bridge_core::{BridgeError, CheckpointName, Epoch, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
-    CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter, SummaryFilter, TokenStore,
-    UpsertOptions, role_statements,
+    BackupFormat, BackupStore, CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter,
+    ServerPlace, SummaryFilter, TokenStore, UpsertOptions, role_statements,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -111,6 +111,16 @@ async fn read_everything(store: &ClickHouseStore) {
     assert_eq!(store.dashboard(&DashboardFilter::default()).await.unwrap().totals.counts.output, 2);
 }
 
+async fn back_up_and_restore(store: &ClickHouseStore, epoch: Epoch) {
+    let mut export = store.begin_export(BackupFormat::Parquet).await.unwrap();
+    let part = export.next_part().await.unwrap().unwrap();
+    assert_eq!(export.next_part().await.unwrap(), None);
+    store.import_part(&part, epoch).await.unwrap();
+    let place = ServerPlace::File("backup".to_owned());
+    let figures = store.back_up(&place).await.unwrap();
+    assert_eq!(store.restore(&place, epoch).await.unwrap(), figures);
+}
+
 /// What nobody but the administrator may do.
 const CHANGES: [&str; 8] = [
     "ALTER TABLE token_usage DELETE WHERE 1",
@@ -154,6 +164,7 @@ async fn each_role_does_its_work_and_nothing_else() {
     cast.writer().roll_back(&good, now).await.unwrap();
     let state = cast.writer().resume().await.unwrap();
     cast.assert_refused(&writer, &ESCAPES).await;
+    back_up_and_restore(&cast.writer(), state.epoch).await;
 
     read_everything(&cast.reader()).await;
     assert_denied(cast.reader().upsert(&[response(1, 3)], &UpsertOptions::default()).await);
@@ -169,6 +180,7 @@ async fn each_role_does_its_work_and_nothing_else() {
     cast.writer().put_sources(&[]).await.unwrap();
     assert_denied(cast.writer().migrate().await);
     assert_denied(cast.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
+    assert_denied(cast.writer().begin_export(BackupFormat::Parquet).await.map(drop));
     // Nor does the writer see checkpoints.
     assert!(cast.writer().roll_back(&good, now).await.is_err());
     cast.assert_refused(&writer, &CHANGES).await;

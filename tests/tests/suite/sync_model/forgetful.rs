@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, HostName,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
     ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
-    AuditStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter, Dimension, DiskSpace,
-    HealthProbes, InMemoryStore, NewestSource, ResponseFilter, SourceFilter, SourceRecord, StoreFigures,
-    StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
+    Dimension, DiskSpace, ExportFigures, HealthProbes, InMemoryStore, NewestSource, ResponseFilter,
+    ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope,
+    SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -29,6 +30,33 @@ pub(crate) struct Forgetful {
 impl Forgetful {
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
+    }
+}
+
+#[async_trait]
+impl BackupStore for Forgetful {
+    fn schema(&self) -> u32 {
+        self.store.schema()
+    }
+
+    fn backup_format(&self) -> BackupFormat {
+        self.store.backup_format()
+    }
+
+    async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
+        self.store.begin_export(format).await
+    }
+
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
+        self.store.import_part(part, begun_in).await
+    }
+
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+        self.store.back_up(place).await
+    }
+
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+        self.store.restore(place, begun_in).await
     }
 }
 

@@ -1,0 +1,168 @@
+//! Giving out whole tables and taking them in.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bridge_core::{BridgeError, Epoch};
+use serde::{Deserialize, Serialize};
+
+use crate::store::StoreTotals;
+
+/// The tables of a backup, in the order in which they are taken in: a record of a source file says that the rows
+/// it stands for are stored.
+pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
+
+/// Gives out the whole store and takes it in again: the seam for backups.
+///
+/// Taking in is a join, as every write is: versions travel with their rows, and of two versions of a row the greater
+/// stays. So it may be repeated, in any order, into an empty store or a filled one.
+#[async_trait]
+pub trait BackupStore: Send + Sync + fmt::Debug {
+    /// The number of the schema that rows are given out in. Those of a greater one are not understood.
+    fn schema(&self) -> u32;
+
+    /// The format that suits this store best.
+    fn backup_format(&self) -> BackupFormat;
+
+    /// Begins to give out all tables as they are at one moment, whatever writers do afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The store does not know the format, or fails.
+    async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError>;
+
+    /// Joins the rows of a part into the store, for an operation that began in this epoch. When it returns they are
+    /// durable. They belong to that epoch from then on; a cursor that said nothing where it came from says nothing here.
+    ///
+    /// # Errors
+    ///
+    /// The store does not know the format or the table, or the data are not what they should be, or the store fails, or
+    /// it was rolled back.
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
+
+    /// Has the server itself write a backup, without the rows travelling here. Answers with what is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Unsupported`](bridge_core::StorageKind::Unsupported) where the server may not write there; the
+    /// message says which setting would allow it.
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+
+    /// Joins a backup of [`back_up`](Self::back_up) into the store, for an operation that began in this epoch. Answers
+    /// with what was in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`back_up`](Self::back_up), and where no such backup is there, or the store was rolled back.
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
+}
+
+/// All tables of one moment, part by part.
+#[async_trait]
+pub trait TableExport: Send + fmt::Debug {
+    /// What the tables hold, over all parts.
+    fn figures(&self) -> &ExportFigures;
+
+    /// The next part; `None` behind the last.
+    ///
+    /// # Errors
+    ///
+    /// The store fails.
+    async fn next_part(&mut self) -> Result<Option<TablePart>, BridgeError>;
+}
+
+/// What an export holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportFigures {
+    /// The epoch of the store. Cursors of another one said nothing in it.
+    pub epoch: Epoch,
+    /// Rows by table, in the order of [`BACKUP_TABLES`].
+    pub tables: Vec<TableRows>,
+    /// The sums over the responses in it.
+    pub totals: StoreTotals,
+}
+
+impl ExportFigures {
+    /// The rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// How many rows of a table an export holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// The table, by the name that the schema gives it.
+    pub table: String,
+    /// Its rows, each once.
+    pub rows: u64,
+}
+
+/// Some rows of a table, encoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TablePart {
+    /// The table, by the name that the schema gives it.
+    pub table: String,
+    /// How they are encoded.
+    pub format: BackupFormat,
+    /// The epoch of the store that they come from.
+    pub epoch: Epoch,
+    /// How many rows these are.
+    pub rows: u64,
+    /// The rows.
+    pub data: Vec<u8>,
+}
+
+impl fmt::Debug for TablePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows of {} in {} bytes", self.rows, self.table, self.data.len())
+    }
+}
+
+/// How rows are encoded. Both formats keep every value exactly, and many other tools read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackupFormat {
+    /// Columns, compressed. Numbers of 128 and 256 bits are bytes, lowest first. [`InMemoryStore`](crate::InMemoryStore)
+    /// does not know it.
+    Parquet,
+    /// One JSON object a line, by column. Every store knows it; it takes about five times the space.
+    JsonLines,
+}
+
+impl BackupFormat {
+    /// A part of a table has about so many rows: some 20 MiB, of which an export holds two at once.
+    #[must_use]
+    pub fn part_rows(self) -> u64 {
+        match self {
+            Self::Parquet => 250_000,
+            Self::JsonLines => 40_000,
+        }
+    }
+
+    /// How the names of its files end.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::JsonLines => "jsonl",
+        }
+    }
+}
+
+/// Where a server writes its own backups. The server's configuration has to allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerPlace {
+    /// A folder of this name below the server's `backups.allowed_path`.
+    File(String),
+    /// A folder of this name on a disk that the server lists under `backups.allowed_disk`.
+    Disk {
+        /// The disk.
+        disk: String,
+        /// The folder.
+        path: String,
+    },
+}

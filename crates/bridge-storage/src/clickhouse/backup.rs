@@ -1,0 +1,142 @@
+//! Whole tables, given out and taken in.
+
+mod copies;
+mod server;
+mod slices;
+mod values;
+
+use async_trait::async_trait;
+use bridge_core::{BridgeError, Epoch, StorageKind};
+
+use self::copies::Copies;
+use self::slices::Slice;
+use self::values::{Column, Values, names, structure};
+use super::ClickHouseStore;
+use super::schema::SCHEMA;
+use crate::backup::{
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart,
+};
+
+const TAKE_IN: &str = "take in rows";
+
+/// So many bytes of a part are handed to the connection at once.
+const BLOCK_BYTES: usize = 1 << 20;
+
+#[async_trait]
+impl BackupStore for ClickHouseStore {
+    fn schema(&self) -> u32 {
+        SCHEMA
+    }
+
+    fn backup_format(&self) -> BackupFormat {
+        BackupFormat::Parquet
+    }
+
+    async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
+        let copies = Copies::of_live_tables(self).await?;
+        let (figures, slices) = copies.survey(format.part_rows()).await?;
+        Ok(Box::new(Export { copies, format, figures, slices: slices.into_iter() }))
+    }
+
+    async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
+        self.admit(TAKE_IN, Some(begun_in)).await?;
+        let table = known_table(&part.table)?;
+        let columns = self.columns_of(table).await?;
+        let values = Values { exported: part.epoch, begun_in }.of(table, &columns);
+        let statement = &format!(
+            "INSERT INTO {table} ({}) SELECT {values} FROM input('{}') FORMAT {}",
+            names(&columns),
+            structure(&columns),
+            format_name(part.format)
+        );
+        let stored = self.call(TAKE_IN, |tables| async move {
+            let mut insert =
+                tables.insert_formatted(statement).with_setting("date_time_input_format", "best_effort");
+            for block in part.data.chunks(BLOCK_BYTES) {
+                insert.send(block.to_vec().into()).await?;
+            }
+            insert.end().await
+        });
+        match stored.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(TAKE_IN, begun_in, error).await),
+        }
+    }
+
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+        let copies = Copies::of_live_tables(self).await?;
+        let (figures, _) = copies.survey(self.backup_format().part_rows()).await?;
+        copies.back_up(place).await?;
+        copies.drop_all().await?;
+        Ok(figures)
+    }
+
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+        self.admit(TAKE_IN, Some(begun_in)).await?;
+        let copies = Copies::restored(self, place).await?;
+        let (figures, slices) = copies.survey(self.backup_format().part_rows()).await?;
+        for slice in &slices {
+            if let Err(error) = copies.insert_into_live(slice, begun_in).await {
+                return Err(self.refused(TAKE_IN, begun_in, error).await);
+            }
+        }
+        copies.drop_all().await?;
+        Ok(figures)
+    }
+}
+
+impl ClickHouseStore {
+    async fn columns_of(&self, table: &'static str) -> Result<Vec<Column>, BridgeError> {
+        self.call(TAKE_IN, |tables| async move {
+            let query = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? \
+                         ORDER BY position";
+            tables.query(query).bind(tables.name(table)).fetch_all().await
+        })
+        .await
+    }
+}
+
+/// Copies of the tables of one moment, given out slice by slice.
+#[derive(Debug)]
+struct Export<'a> {
+    copies: Copies<'a>,
+    format: BackupFormat,
+    figures: ExportFigures,
+    slices: std::vec::IntoIter<Slice>,
+}
+
+#[async_trait]
+impl TableExport for Export<'_> {
+    fn figures(&self) -> &ExportFigures {
+        &self.figures
+    }
+
+    async fn next_part(&mut self) -> Result<Option<TablePart>, BridgeError> {
+        let Some(slice) = self.slices.next() else {
+            self.copies.drop_all().await?;
+            return Ok(None);
+        };
+        let data = self.copies.read(&slice, format_name(self.format)).await?;
+        let (table, rows, epoch) = (slice.table.to_owned(), slice.rows, self.figures.epoch);
+        Ok(Some(TablePart { table, format: self.format, epoch, rows, data }))
+    }
+}
+
+/// The format as the database names it.
+fn format_name(format: BackupFormat) -> &'static str {
+    match format {
+        BackupFormat::Parquet => "Parquet",
+        BackupFormat::JsonLines => "JSONEachRow",
+    }
+}
+
+/// The table of this name; what else a manifest may name must not get into a statement.
+fn known_table(name: &str) -> Result<&'static str, BridgeError> {
+    BACKUP_TABLES.into_iter().find(|table| *table == name).ok_or_else(|| BridgeError::Storage {
+        operation: TAKE_IN,
+        kind: StorageKind::Unsupported,
+        message: format!("there is no table {name:?}"),
+        context: Box::default(),
+        source: None,
+    })
+}

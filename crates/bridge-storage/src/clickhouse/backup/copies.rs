@@ -1,0 +1,232 @@
+//! Copies of tables that belong to a session.
+
+use std::time::Duration;
+
+use ::clickhouse::Row;
+use ::clickhouse::query::Query;
+use bridge_core::{BridgeError, Epoch, StorageKind, TokenCounts};
+use serde::Deserialize;
+
+use super::super::ClickHouseStore;
+use super::slices::{Slice, Slices};
+use super::values::{Column, Values, names};
+use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
+use crate::store::StoreTotals;
+
+/// The server drops what belongs to a session that was not used for so long.
+const SESSION: Duration = Duration::from_mins(5);
+
+/// Temporary tables of a session of their own. Those of the live tables share their files: they are made in
+/// milliseconds, whatever the size.
+///
+/// Architecture invariant: nobody has to clean up behind a backup. A program that is killed is heard no more, and the
+/// server ends its session and drops the tables.
+#[derive(Debug)]
+pub(super) struct Copies<'a> {
+    pub(super) store: &'a ClickHouseStore,
+    session: String,
+    /// The epoch of the store that they are of.
+    epoch: Epoch,
+    slices: Vec<Slices>,
+}
+
+#[derive(Row, Deserialize)]
+struct Engine {
+    engine_full: String,
+    sorting_key: String,
+}
+
+#[derive(Row, Deserialize)]
+struct Sums {
+    responses: u64,
+    responses_worth_tokens: u64,
+    unfinished_responses: u64,
+    sessions: u64,
+    counters: (u64, u64, u64, u64),
+}
+
+impl<'a> Copies<'a> {
+    /// No tables yet.
+    pub(super) fn none(store: &'a ClickHouseStore) -> Self {
+        let session = format!("bridge-backup-{:032x}", fastrand::u128(..));
+        Self { store, session, epoch: Epoch::default(), slices: Vec::new() }
+    }
+
+    /// Copies of the live tables: sources before rows, so that no cursor is ahead of the rows that it stands for.
+    pub(super) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
+        let mut copies = Self::none(store);
+        copies.epoch = store.read_state().await?.epoch;
+        for table in BACKUP_TABLES.into_iter().rev() {
+            let engine = copies.engine_of(table).await?;
+            let copy = of(table);
+            copies
+                .run(&format!("CREATE TEMPORARY TABLE IF NOT EXISTS {copy} AS {table} ENGINE = {engine}"))
+                .await?;
+            copies.run(&format!("ALTER TABLE {copy} ATTACH PARTITION ALL FROM {table}")).await?;
+        }
+        if store.read_state().await?.epoch != copies.epoch {
+            let message = "it was rolled back while it was copied; begin again".to_owned();
+            return Err(failure("begin a backup", StorageKind::RolledBack, message));
+        }
+        Ok(copies)
+    }
+
+    /// The engine of a live table, without what would let rows go. Its sorting key is the copy's, too.
+    async fn engine_of(&mut self, table: &'static str) -> Result<String, BridgeError> {
+        let Engine { engine_full, sorting_key } = self
+            .store
+            .call("begin a backup", |tables| async move {
+                let query = "SELECT engine_full, sorting_key FROM system.tables \
+                             WHERE database = currentDatabase() AND name = ?";
+                tables.query(query).bind(tables.name(table)).fetch_one().await
+            })
+            .await?;
+        if engine_full.starts_with("Distributed") {
+            let message =
+                "the rows of a cluster are spread over servers; use the server's BACKUP … ON CLUSTER";
+            return Err(failure("begin a backup", StorageKind::Unsupported, message.to_owned()));
+        }
+        self.slices.insert(0, Slices { table, sorting_key });
+        let end = [" TTL ", " SETTINGS "].iter().filter_map(|word| engine_full.find(word)).min();
+        Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
+    }
+
+    /// Puts down the epoch in a table of its own, for a backup that has no manifest.
+    pub(super) async fn write_epoch(&self) -> Result<(), BridgeError> {
+        let (table, epoch) = (of(EPOCH), self.epoch);
+        self.run(&format!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {table} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch"
+        ))
+        .await?;
+        self.run(&format!("INSERT INTO {table} VALUES ({epoch})")).await
+    }
+
+    /// Takes up what was restored into the session.
+    pub(super) async fn take_up(&mut self) -> Result<(), BridgeError> {
+        self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
+        for table in BACKUP_TABLES.into_iter().rev() {
+            self.engine_of(table).await?;
+        }
+        Ok(())
+    }
+
+    /// What the tables hold, and the slices to read them by.
+    pub(super) async fn survey(&self, slice_rows: u64) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
+        let (epoch, totals) = (self.epoch, self.totals().await?);
+        let mut figures = ExportFigures { epoch, totals, ..ExportFigures::default() };
+        let mut all = Vec::new();
+        for slices in &self.slices {
+            let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
+            figures.tables.push(TableRows { table: slices.table.to_owned(), rows });
+            let bits = Slices::bits(rows, slice_rows);
+            let counts: Vec<(u64, u64)> = self.fetch_all(&slices.counting(bits)).await?;
+            all.extend(counts.into_iter().map(|(number, rows)| slices.slice(bits, number, rows)));
+        }
+        Ok((figures, all))
+    }
+
+    async fn totals(&self) -> Result<StoreTotals, BridgeError> {
+        let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
+        let query = format!(
+            "SELECT count() AS responses, countIf({worth}) AS responses_worth_tokens,
+                countIf({worth} AND NOT finished) AS unfinished_responses, uniqExact(session_id) AS sessions,
+                (sum(input_tokens), sum(output_tokens), sum(cache_creation_tokens), sum(cache_read_tokens)) AS counters
+            FROM {} FINAL",
+            of("token_usage")
+        );
+        let sums: Sums = self.fetch_one(&query).await?;
+        let (input, output, cache_creation, cache_read) = sums.counters;
+        Ok(StoreTotals {
+            responses: sums.responses,
+            responses_worth_tokens: sums.responses_worth_tokens,
+            unfinished_responses: sums.unfinished_responses,
+            sessions: sums.sessions,
+            counts: TokenCounts { input, output, cache_creation, cache_read },
+        })
+    }
+
+    /// The rows of a slice in this format, each once.
+    pub(super) async fn read(&self, slice: &Slice, format: &'static str) -> Result<Vec<u8>, BridgeError> {
+        let query = &slice.reading();
+        let bytes = self.store.call("read a backup's rows", |tables| async move {
+            let query = self
+                .in_session(tables.query_raw(query))
+                // The whole answer or an error: a part that was cut off must not be taken for one.
+                .with_setting("wait_end_of_query", "1")
+                .with_setting("output_format_parquet_compression_method", "zstd")
+                .with_setting("date_time_output_format", "iso");
+            query.fetch_bytes(format)?.collect().await
+        });
+        Ok(bytes.await?.into())
+    }
+
+    /// Joins the rows of a slice into the live table, by the names of their columns.
+    pub(super) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
+        let table = slice.table;
+        let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
+        let query = format!("{query} = '{}' ORDER BY position", of(table));
+        let columns: Vec<Column> = self.fetch_all(&query).await?;
+        let values = Values { exported: self.epoch, begun_in }.of(table, &columns);
+        let rows = slice.reading().replacen('*', &values, 1);
+        self.run(&format!("INSERT INTO {table} ({}) {rows}", names(&columns))).await
+    }
+
+    /// Drops the copies now, not only when the session ends.
+    pub(super) async fn drop_all(&self) -> Result<(), BridgeError> {
+        for Slices { table, .. } in &self.slices {
+            self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", of(table))).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run(&self, statement: &str) -> Result<(), BridgeError> {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(statement));
+                async move { query.execute().await }
+            })
+            .await
+    }
+
+    pub(super) async fn fetch_one<T>(&self, query: &str) -> Result<T, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(query));
+                async move { query.fetch_one().await }
+            })
+            .await
+    }
+
+    pub(super) async fn fetch_all<T>(&self, query: &str) -> Result<Vec<T>, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.store
+            .call("back up", |tables| {
+                let query = self.in_session(tables.query_raw(query));
+                async move { query.fetch_all().await }
+            })
+            .await
+    }
+
+    fn in_session(&self, query: Query) -> Query {
+        query
+            .with_setting("session_id", &self.session)
+            .with_setting("session_timeout", SESSION.as_secs().to_string())
+    }
+}
+
+/// Beside the tables of a backup that the server writes: one row with the store's epoch.
+pub(super) const EPOCH: &str = "epoch";
+
+/// The name of a table's copy. No live table is called so, whatever its prefix.
+pub(super) fn of(table: &str) -> String {
+    format!("backup_{table}")
+}
+
+fn failure(operation: &'static str, kind: StorageKind, message: String) -> BridgeError {
+    BridgeError::Storage { operation, kind, message, context: Box::default(), source: None }
+}

@@ -1,0 +1,60 @@
+//! What is stored of rows that come from elsewhere.
+
+use ::clickhouse::Row;
+use bridge_core::Epoch;
+use serde::Deserialize;
+
+/// A column of a table.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct Column {
+    pub(super) name: String,
+    r#type: String,
+}
+
+/// The names of columns, as a list.
+pub(super) fn names(columns: &[Column]) -> String {
+    columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Columns as the database's function `input` takes them.
+pub(super) fn structure(columns: &[Column]) -> String {
+    let columns: Vec<_> = columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect();
+    columns.join(", ").replace('\\', "\\\\").replace('\'', "\\'")
+}
+
+/// From the epoch of one store to that of another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values {
+    pub(super) exported: Epoch,
+    pub(super) begun_in: Epoch,
+}
+
+impl Values {
+    /// The expressions for these columns, in their order.
+    pub(super) fn of(self, table: &str, columns: &[Column]) -> String {
+        columns.iter().map(|column| self.value(table, &column.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn value(self, table: &str, column: &str) -> String {
+        let Self { exported, begun_in } = self;
+        // What a rollback took back may still have a cursor. It goes on saying nothing: as one that another
+        // analyzer wrote, of a file as old as can be.
+        let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
+        match (table, column) {
+            (_, "epoch") => format!("toUInt32({begun_in})"),
+            // Stores that keep no time of storing.
+            ("token_usage", "stored_at") => {
+                "if(toUnixTimestamp64Milli(stored_at) = 0, now64(3, 'UTC'), stored_at)".to_owned()
+            }
+            ("source_files", "analysis_version") => or("''"),
+            ("source_files", "changed_nanos") => or("0"),
+            ("source_files", "version") => {
+                let whole = "bitAnd(version, bitShiftRight(bitNot(toUInt128(0)), 24))";
+                let offset = "bitAnd(version, bitShiftRight(bitNot(toUInt128(0)), 88))";
+                let file = format!("if(epoch = {exported}, {whole}, {offset})");
+                format!("bitOr(bitShiftLeft(toUInt128({begun_in}), 104), {file})")
+            }
+            _ => column.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The folder of a backup: written so that it is either whole or not there, and read only when it is whole.
+
+use std::error::Error;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bridge_core::{BridgeError, Epoch};
+use bridge_storage::{BackupFormat, ExportFigures, TablePart};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::manifest::{Manifest, PartEntry, checksum, shown};
+
+const MANIFEST: &str = "manifest.json";
+const LOCK: &str = "lock";
+/// Files are read in blocks of this size to be checked.
+const BLOCK_BYTES: usize = 1 << 18;
+
+/// A backup that is being written, under a name that says so. Dropped unfinished it is removed.
+#[derive(Debug)]
+pub(super) struct Draft {
+    target: PathBuf,
+    partial: PathBuf,
+    /// Held while it is written: what nobody holds was left behind by a program that was killed.
+    _lock: File,
+    parts: u32,
+    finished: bool,
+}
+
+impl Draft {
+    pub(super) fn begin(target: &Path) -> Result<Self, BridgeError> {
+        refuse_what_is_there(target)?;
+        let mut name =
+            target.file_name().ok_or_else(|| unusable(target, "the path names no folder"))?.to_owned();
+        name.push(".partial");
+        let partial = target.with_file_name(name);
+        private_folder(&partial).map_err(unwritable(&partial))?;
+        let lock = private_file(OpenOptions::new().create(true).truncate(false), &partial.join(LOCK));
+        let lock = lock.map_err(unwritable(&partial))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(unusable(target, "another export is writing it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(unwritable(&partial)(error)),
+        }
+        clear(&partial)?;
+        Ok(Self { target: target.to_owned(), partial, _lock: lock, parts: 0, finished: false })
+    }
+
+    /// Writes a part to a file of its own.
+    pub(super) fn add(&mut self, part: &TablePart) -> Result<PartEntry, BridgeError> {
+        let file = format!("{}-{:05}.{}", part.table, self.parts, part.format.extension());
+        self.parts += 1;
+        self.write(&file, &part.data)?;
+        Ok(PartEntry {
+            file,
+            table: part.table.clone(),
+            rows: part.rows,
+            bytes: part.data.len() as u64,
+            xxh3: checksum(&part.data),
+        })
+    }
+
+    /// Writes the manifest and gives the folder its name.
+    pub(super) fn finish(mut self, manifest: &Manifest) -> Result<(), BridgeError> {
+        let json = manifest.to_json().map_err(io::Error::from).map_err(unwritable(&self.target))?;
+        self.write(MANIFEST, &json)?;
+        synced(&self.partial).map_err(unwritable(&self.partial))?;
+        refuse_what_is_there(&self.target)?;
+        fs::rename(&self.partial, &self.target).map_err(unwritable(&self.target))?;
+        self.finished = true;
+        // Only now: nobody else may take the draft for a forgotten one.
+        fs::remove_file(self.target.join(LOCK)).map_err(unwritable(&self.target))?;
+        let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
+        synced(parent.unwrap_or(Path::new("."))).map_err(unwritable(&self.target))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BridgeError> {
+        let path = self.partial.join(name);
+        let mut file =
+            private_file(OpenOptions::new().create_new(true), &path).map_err(unwritable(&self.target))?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(unwritable(&self.target))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What cannot be removed the next export finds again.
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+/// A backup whose files are all there and as they were written.
+#[derive(Debug)]
+pub(super) struct Backup {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+impl Backup {
+    /// Checks a whole backup, for a store of this schema.
+    pub(super) fn open(folder: &Path, schema: u32) -> Result<Self, BridgeError> {
+        let path = folder.join(MANIFEST);
+        let json = match fs::read(&path) {
+            Ok(json) => json,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(unusable(folder, "there is no manifest: it is no backup, or not a whole one"));
+            }
+            Err(error) => return Err(unreadable(&path)(error)),
+        };
+        let manifest = Manifest::from_json(&json, schema).map_err(|why| unusable(folder, &why))?;
+        let backup = Self { folder: folder.to_owned(), manifest };
+        for number in 0..backup.parts() {
+            backup.reader(number).check()?;
+        }
+        Ok(backup)
+    }
+
+    pub(super) fn figures(&self) -> &ExportFigures {
+        &self.manifest.figures
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.manifest.bytes()
+    }
+
+    pub(super) fn parts(&self) -> usize {
+        self.manifest.parts.len()
+    }
+
+    pub(super) fn reader(&self, number: usize) -> PartReader {
+        let entry = self.manifest.parts[number].clone();
+        let (path, epoch) = (self.folder.join(&entry.file), self.figures().epoch);
+        PartReader { path, format: self.manifest.format, epoch, entry }
+    }
+}
+
+/// Reads one file of a backup.
+#[derive(Debug)]
+pub(super) struct PartReader {
+    path: PathBuf,
+    format: BackupFormat,
+    epoch: Epoch,
+    entry: PartEntry,
+}
+
+impl PartReader {
+    /// The part. Checked again: between the check of the whole and now the file may have changed.
+    pub(super) fn read(self) -> Result<TablePart, BridgeError> {
+        let data = fs::read(&self.path).map_err(unreadable(&self.path))?;
+        self.compare(data.len() as u64, &checksum(&data))?;
+        let PartEntry { table, rows, .. } = self.entry;
+        Ok(TablePart { table, format: self.format, epoch: self.epoch, rows, data })
+    }
+
+    fn check(&self) -> Result<(), BridgeError> {
+        let mut file = File::open(&self.path).map_err(unreadable(&self.path))?;
+        let (mut hash, mut bytes, mut block) = (Xxh3Default::new(), 0, vec![0; BLOCK_BYTES]);
+        loop {
+            match file.read(&mut block) {
+                Ok(0) => return self.compare(bytes, &shown(hash.digest128())),
+                Ok(read) => {
+                    hash.update(&block[..read]);
+                    bytes += read as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&self.path)(error)),
+            }
+        }
+    }
+
+    fn compare(&self, bytes: u64, checksum: &str) -> Result<(), BridgeError> {
+        if bytes != self.entry.bytes {
+            let why = format!("it has {bytes} bytes and should have {}", self.entry.bytes);
+            return Err(unusable(&self.path, &why));
+        }
+        if checksum != self.entry.xxh3 {
+            return Err(unusable(&self.path, "it is damaged: its checksum does not fit"));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_what_is_there(target: &Path) -> Result<(), BridgeError> {
+    match fs::read_dir(target) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(unusable(target, "something is there already, and is not overwritten")),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unwritable(target)(error)),
+    }
+}
+
+/// Removes what an export that was killed left behind, and nothing else.
+fn clear(partial: &Path) -> Result<(), BridgeError> {
+    for entry in fs::read_dir(partial).map_err(unwritable(partial))? {
+        let path = entry.map_err(unwritable(partial))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_part = [BackupFormat::Parquet, BackupFormat::JsonLines]
+            .iter()
+            .any(|format| path.extension().is_some_and(|end| end == format.extension()));
+        match name {
+            LOCK => {}
+            _ if is_part || name == MANIFEST => fs::remove_file(&path).map_err(unwritable(&path))?,
+            _ => return Err(unusable(&path, "it was not left behind by an export, and is not removed")),
+        }
+    }
+    Ok(())
+}
+
+/// The names of projects and paths are for the owner only.
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn private_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.write(true).open(path)
+}
+
+/// Makes the names in a folder durable.
+#[cfg(unix)]
+fn synced(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn synced(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn unusable(path: &Path, why: &str) -> BridgeError {
+    error(path, why.to_owned(), None)
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> BridgeError {
+    move |cause| {
+        let full = matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let why = if full { "the disk is full" } else { "it cannot be written" };
+        error(path, why.to_owned(), Some(cause.into()))
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> BridgeError {
+    move |cause| {
+        let missing = cause.kind() == ErrorKind::NotFound;
+        let why = if missing { "the file is missing" } else { "it cannot be read" };
+        error(path, why.to_owned(), Some(cause.into()))
+    }
+}
+
+fn error(path: &Path, message: String, source: Option<Box<dyn Error + Send + Sync>>) -> BridgeError {
+    BridgeError::Backup { path: path.to_owned(), message, context: Box::default(), source }
+}

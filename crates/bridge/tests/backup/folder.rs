@@ -1,0 +1,113 @@
+//! From one database into another by a folder.
+
+use std::fs;
+
+use bridge::core::{BridgeError, SyncStatus};
+use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, StoredScope};
+use bridge::{BackupPlace, ExportOptions};
+use std::sync::Arc;
+
+use crate::{bridge, fill, hash, history, over};
+
+#[tokio::test]
+async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
+    let (_, folder) = history(11);
+    let projects = folder.path().join("projects");
+    let (ours, from) = bridge("from", &projects).await;
+    let (theirs, to) = bridge("to", &projects).await;
+    fill(&ours).await;
+    for format in [BackupFormat::Parquet, BackupFormat::JsonLines] {
+        let backup = folder.path().join(format.extension());
+        let export = ours.export_store(&ExportOptions::to_folder(&backup).with_format(format)).await.unwrap();
+        let import = theirs.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+        assert!(import.equals_backup(), "{import:?}");
+        assert_eq!((import.figures, import.bytes), (export.figures, export.bytes));
+        for table in ["token_usage", "source_files"] {
+            assert_eq!(hash(&to, table).await, hash(&from, table).await, "{table}");
+        }
+        let names: Vec<_> = fs::read_dir(&backup).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 4, "three tables and the manifest: {names:?}");
+    }
+    // Nothing is read anew: the cursors came with the rows.
+    let synced = theirs.sync_all_sessions(None, 2).await.unwrap();
+    assert!(!synced.is_empty());
+    for session in &synced {
+        assert_eq!((&session.status, session.bytes_read), (&SyncStatus::Unchanged, 0), "{session:?}");
+    }
+    // An audit of the export is there, of the import only where it happened.
+    let audit = ours.audit_log(&bridge::core::AuditFilter::default()).await.unwrap();
+    assert_eq!(audit[0].operation.as_str(), "export_store");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_takes_lines_of_json_and_says_so() {
+    let (_, folder) = history(12);
+    let (ours, _) = bridge("from", &folder.path().join("projects")).await;
+    fill(&ours).await;
+    let memory = over(Arc::new(InMemoryStore::default()), folder.path());
+    let (parquet, lines) = (folder.path().join("a"), folder.path().join("b"));
+    let _ = ours.export_store(&ExportOptions::to_folder(&parquet)).await.unwrap();
+    let error = memory.import_store(&BackupPlace::Folder(parquet)).await.unwrap_err();
+    assert!(error.to_string().contains("lines of JSON only"), "{error}");
+    let options = ExportOptions::to_folder(&lines).with_format(BackupFormat::JsonLines);
+    let _ = ours.export_store(&options).await.unwrap();
+    assert!(memory.import_store(&BackupPlace::Folder(lines)).await.unwrap().equals_backup());
+    let rows = |bridge: &bridge::EnhancedTokenDatabaseBridge| {
+        let store = Arc::clone(bridge.token_store());
+        async move { store.stored(&StoredScope::all()).await.unwrap() }
+    };
+    assert_eq!(rows(&memory).await, rows(&ours).await);
+}
+
+#[tokio::test]
+async fn what_a_killed_export_left_is_cleared_away_and_nothing_else() {
+    let (_, folder) = history(13);
+    let (ours, _) = bridge("from", &folder.path().join("projects")).await;
+    fill(&ours).await;
+    let (backup, partial) = (folder.path().join("backup"), folder.path().join("backup.partial"));
+    fs::create_dir(&partial).unwrap();
+    fs::write(partial.join("lock"), "").unwrap();
+    fs::write(partial.join("token_usage-00000.parquet"), "half a part").unwrap();
+    let error = ours.import_store(&BackupPlace::Folder(partial.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("not a whole one"), "{error}");
+
+    fs::write(partial.join("thesis.tex"), "dear reader").unwrap();
+    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    assert!(error.to_string().contains("thesis.tex"), "{error}");
+    fs::remove_file(partial.join("thesis.tex")).unwrap();
+
+    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    assert!(!partial.exists());
+    assert!(ours.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap().equals_backup());
+    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    assert!(error.to_string().contains("not overwritten"), "{error}");
+}
+
+/// A running export holds its folder; one that is dropped half-way leaves nothing.
+#[tokio::test]
+async fn an_export_that_is_dropped_leaves_nothing() {
+    let (_, folder) = history(14);
+    let (ours, _) = bridge("from", &folder.path().join("projects")).await;
+    fill(&ours).await;
+    let (backup, partial) = (folder.path().join("backup"), folder.path().join("backup.partial"));
+    let options = ExportOptions::to_folder(&backup);
+    let mut export = Box::pin(ours.export_store(&options));
+    let watch = bridge::core::Stopwatch::start();
+    while !partial.join("lock").exists() {
+        assert!(watch.elapsed().as_secs() < 30, "the export does not begin");
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut export).await;
+    }
+    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    assert!(
+        matches!(&error, BridgeError::Backup { message, .. } if message.contains("another export")),
+        "{error}"
+    );
+    drop(export);
+    while partial.exists() {
+        assert!(watch.elapsed().as_secs() < 30, "the draft stays");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(!backup.exists());
+    let _ = ours.export_store(&options).await.unwrap();
+    assert!(ours.token_store().totals(&ResponseFilter::default()).await.unwrap().responses > 0);
+}

@@ -1,0 +1,71 @@
+//! A program that is killed while it exports.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::Stopwatch;
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore};
+use bridge::{BackupPlace, ExportOptions};
+
+use crate::{bridge, fill, history, over};
+
+const URL: &str = "BRIDGE_TEST_EXPORT_URL";
+const FOLDER: &str = "BRIDGE_TEST_EXPORT_FOLDER";
+
+/// Not a test: what the other program runs, this binary started again.
+#[tokio::test]
+async fn exporting_program() {
+    let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
+    let store: Arc<dyn TokenStore> =
+        Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(&url).unwrap()).unwrap());
+    let bridge = over(store, Path::new(&folder));
+    let options = ExportOptions::to_folder(Path::new(&folder).join("backup"))
+        .with_format(bridge::storage::BackupFormat::JsonLines);
+    let _ = bridge.export_store(&options).await.unwrap();
+}
+
+fn exporting(url: &str, folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed::exporting_program"])
+        .env(URL, url)
+        .env(FOLDER, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeeds() {
+    let (_, folder) = history(61);
+    let (ours, database) = bridge("from", &folder.path().join("projects")).await;
+    fill(&ours).await;
+    let (backup, partial) = (folder.path().join("backup"), folder.path().join("backup.partial"));
+    let mut killed = 0;
+    for delay in [0, 2, 4, 8, 12, 16, 24, 32] {
+        let mut program = exporting(&database.writer_url(), folder.path());
+        let watch = Stopwatch::start();
+        while !partial.exists() && !backup.exists() {
+            assert!(watch.elapsed() < Duration::from_secs(30), "the export does not begin");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(delay));
+        program.kill().unwrap();
+        program.wait().unwrap();
+        if backup.exists() {
+            let memory = over(Arc::new(InMemoryStore::default()), folder.path());
+            let import = memory.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+            assert!(import.equals_backup());
+            fs::remove_dir_all(&backup).unwrap();
+        } else {
+            killed += 1;
+        }
+    }
+    assert!(killed > 0, "every export was faster than its end");
+    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    assert!(ours.import_store(&BackupPlace::Folder(backup)).await.unwrap().equals_backup());
+    assert!(!partial.exists());
+}
