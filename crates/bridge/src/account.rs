@@ -21,6 +21,8 @@ pub(crate) struct Account {
     pub(crate) incomplete: Option<String>,
     pub(crate) tokens: u64,
     pub(crate) figures: BTreeMap<String, u64>,
+    /// There was nothing to do and nothing to tell of. It is repeated every few seconds and is not put on record.
+    pub(crate) is_idle: bool,
 }
 
 impl Account {
@@ -128,7 +130,8 @@ impl Accounted for Vec<SyncResult> {
             ("bytes", self.iter().map(|result| result.bytes_read).sum()),
         ];
         let tokens = self.iter().map(|result| result.tokens_after).sum();
-        Account::of(tokens, figures).missing(failed, "sessions are not taken in whole")
+        let account = Account::of(tokens, figures).missing(failed, "sessions are not taken in whole");
+        Account { is_idle: self.is_empty(), ..account }
     }
 }
 

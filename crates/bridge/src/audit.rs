@@ -8,6 +8,7 @@ use std::time::Duration;
 use bridge_analysis::ProjectNames;
 use bridge_core::{
     AuditId, AuditOutcome, AuditRecord, BridgeError, Clock, CorrelationId, HostName, OperationName,
+    StorageKind,
 };
 use bridge_storage::TokenStore;
 use tokio::runtime::Handle;
@@ -28,7 +29,8 @@ pub struct AuditOptions {
     pub operations: AuditedOperations,
 }
 
-/// Which operations are recorded. The audit does not record who reads it.
+/// Which operations are recorded. The audit does not record who reads it, nor that a synchronisation of
+/// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditedOperations {
@@ -37,6 +39,8 @@ pub enum AuditedOperations {
     All,
     /// Those that may change the store, and those that failed.
     Changes,
+    /// None, the embedder's own included: for a database user who may only read. Logs and metrics tell of all.
+    Nothing,
 }
 
 impl Default for AuditOptions {
@@ -162,14 +166,22 @@ impl AuditTrail {
         let is_wanted = match self.options.operations {
             AuditedOperations::All => operation != Operation::AuditLog,
             AuditedOperations::Changes => !operation.reads() || record.outcome == AuditOutcome::Failed,
+            AuditedOperations::Nothing => false,
         };
         if is_wanted {
             self.push(record);
         }
     }
 
+    /// Keeps the record of an operation of the embedder's own.
+    pub(crate) fn keep_own(self: &Arc<Self>, record: AuditRecord) {
+        if self.options.operations != AuditedOperations::Nothing {
+            self.push(record);
+        }
+    }
+
     /// Keeps the record until the store has it.
-    pub(crate) fn push(self: &Arc<Self>, record: AuditRecord) {
+    fn push(self: &Arc<Self>, record: AuditRecord) {
         let mut buffer = self.buffer();
         if buffer.records.len() >= self.options.buffer_records_max {
             buffer.dropped += 1;
@@ -303,19 +315,37 @@ pub(crate) fn root_cause(error: &BridgeError) -> &BridgeError {
     source.and_then(|source| source.downcast_ref::<BridgeError>()).map_or(error, root_cause)
 }
 
+/// Whether somebody has to do something before the store takes the audit.
+fn is_refusal(error: &BridgeError) -> bool {
+    use StorageKind::{PermissionDenied, Schema, Unsupported};
+    matches!(error, BridgeError::Storage { kind: PermissionDenied | Schema | Unsupported, .. })
+}
+
+/// The shortest pause after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest pause while the store refuses the audit.
+const REFUSED_PAUSE_MAX: Duration = Duration::from_mins(5);
+
 /// Writes in the background until nothing is left. Does not keep the bridge alive.
 struct Writer(Weak<AuditTrail>);
 
 impl Writer {
     async fn run(self, half_full: Arc<Notify>, write_within: Duration) {
+        let mut pause = write_within;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(write_within) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = half_full.notified() => {}
             }
             let Some(trail) = self.0.upgrade() else { return };
-            // It was told, and is tried again.
-            let _ = trail.flush().await;
+            // A failure was told, and it is tried again.
+            pause = match trail.flush().await {
+                Ok(_) => write_within,
+                Err(error) if is_refusal(&error) => {
+                    (pause * 2).clamp(PAUSE_MIN, REFUSED_PAUSE_MAX.max(write_within))
+                }
+                Err(_) => write_within.max(PAUSE_MIN),
+            };
             let mut buffer = trail.buffer();
             if buffer.records.is_empty() {
                 buffer.has_writer = false;

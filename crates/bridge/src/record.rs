@@ -57,7 +57,7 @@ impl EnhancedTokenDatabaseBridge {
         });
         inner.metrics.operation_ended(Operation::Other, record.outcome, record.duration);
         crate::log::tell(&record, Operation::Other, None);
-        inner.audit.push(record);
+        inner.audit.keep_own(record);
     }
 
     /// The records of the audit that the filter admits, newest first. What is not written yet is written before,

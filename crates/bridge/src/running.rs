@@ -11,6 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::account::{Account, Accounted};
+use crate::audit::root_cause;
 use crate::operation::Operation;
 
 /// Gives operations their correlation ids.
@@ -199,7 +200,8 @@ impl<'a> Running<'a> {
 
     /// What an administrator did is on record before he hears of it, unless the store is away.
     fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
-        let is_away = matches!(result, Err(BridgeError::Connection { .. }));
+        let cause = result.as_ref().err().map(root_cause);
+        let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
         (self.operation.is_administrative() || self.tally.written().forced) && !is_away
     }
 
@@ -224,6 +226,7 @@ impl<'a> Running<'a> {
         } else if self.operation.refreshes() && outcome == AuditOutcome::Succeeded {
             inner.metrics.refreshed(inner.clock.now());
         }
+        let is_idle = account.is_idle;
         let record = inner.audit.record(self.operation.audit_name(), self.id, |record| {
             record.session = self.session.cloned().or_else(|| account.session.clone());
             record.outcome = outcome;
@@ -240,7 +243,9 @@ impl<'a> Running<'a> {
             }
         });
         crate::log::tell(&record, self.operation, error);
-        inner.audit.keep(self.operation, record);
+        if !is_idle {
+            inner.audit.keep(self.operation, record);
+        }
     }
 }
 

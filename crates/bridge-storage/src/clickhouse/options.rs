@@ -32,6 +32,7 @@ pub struct ClickHouseOptions {
     pub(crate) table_prefix: TablePrefix,
     pub(crate) topology: Topology,
     pub(crate) retention: Option<Retention>,
+    pub(crate) audit_retention: Option<Retention>,
     /// Whether to speak TLS.
     pub(crate) secure: bool,
     pub(crate) ca_file: Option<PathBuf>,
@@ -87,6 +88,7 @@ impl ClickHouseOptions {
             table_prefix: TablePrefix::default(),
             topology: Topology::OneServer,
             retention: None,
+            audit_retention: None,
             secure,
             ca_file: None,
         })
@@ -158,7 +160,14 @@ impl ClickHouseOptions {
         Ok(self)
     }
 
-    /// With rows that are kept so long. Without it a migration leaves the tables as they are.
+    /// With records of the audit that are kept so long. Without it a migration leaves the table as it is.
+    #[must_use]
+    pub fn with_audit_retention(mut self, retention: Retention) -> Self {
+        self.audit_retention = Some(retention);
+        self
+    }
+
+    /// With rows of responses that are kept so long. Without it a migration leaves the tables as they are.
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);

@@ -6,15 +6,16 @@ use super::failure::TableError;
 use super::tables::Tables;
 use super::topology::Topology;
 
-/// How long the rows of responses are kept. The database removes what is older when it merges, within hours.
+/// How long rows are kept: those of responses after the response, those of the audit after the operation. The
+/// database removes what is older when it merges, within hours.
 ///
-/// What is removed is counted no more; a transcript that still holds it is stored again by the next backfill,
-/// and removed again.
+/// A response that is removed is counted no more; a transcript that still holds it is stored again by the next
+/// backfill, and removed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// For ever.
     Forever,
-    /// For this long after the response, in whole seconds.
+    /// For this long, in whole seconds.
     For(Duration),
 }
 
@@ -27,13 +28,14 @@ impl Retention {
     }
 }
 
-/// Makes the table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
+/// Makes this table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
 pub(super) async fn apply(
     tables: &Tables,
     topology: &Topology,
+    table: &str,
     retention: Retention,
 ) -> Result<(), TableError> {
-    let name = topology.local_name("token_usage");
+    let name = topology.local_name(table);
     let definition = tables
         .query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?")
         .bind(tables.name(&name))

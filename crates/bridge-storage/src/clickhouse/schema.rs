@@ -217,10 +217,12 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
         insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;
         insert.end().await?;
     }
-    match options.retention {
-        Some(retention) => retention::apply(tables, &options.topology, retention).await,
-        None => Ok(()),
+    for (table, kept) in [("token_usage", options.retention), ("bridge_audit", options.audit_retention)] {
+        if let Some(retention) = kept {
+            retention::apply(tables, &options.topology, table, retention).await?;
+        }
     }
+    Ok(())
 }
 
 async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {

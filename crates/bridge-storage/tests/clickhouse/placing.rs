@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use bridge_core::{BridgeError, StorageKind};
+use bridge_core::{
+    AuditFilter, AuditId, AuditRecord, BridgeError, Clock, CorrelationId, OperationName, StorageKind,
+    SystemClock, Timestamp,
+};
 use bridge_storage::{
-    ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, SummaryFilter, TokenStore, UpsertOptions,
+    AuditStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, SummaryFilter, TokenStore,
+    UpsertOptions,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -74,6 +78,27 @@ async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
     assert!(!engine_of().await.contains("TTL"));
     store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
     merge().await;
+    assert_eq!(responses(&store).await, 1);
+}
+
+#[tokio::test]
+async fn old_records_of_the_audit_leave_and_those_of_responses_stay() {
+    let database = TestDatabase::of_this_test();
+    let day = Retention::For(Duration::from_hours(24));
+    let store = migrated(|options| options.with_audit_retention(day)).await;
+    let now = SystemClock.now().as_millis();
+    let of = |days_ago: i64| {
+        let time = Timestamp::from_millis(now - days_ago * 86_400_000).unwrap();
+        let operation = OperationName::new("backfill_historical_data").unwrap();
+        AuditRecord::new(AuditId::new(time, 0, 1), time, CorrelationId(1), operation)
+    };
+    store.put_audit(&[of(0), of(2)]).await.unwrap();
+    store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    for table in ["bridge_audit", "token_usage"] {
+        client(&database).query_raw(&format!("OPTIMIZE TABLE {table} FINAL")).execute().await.unwrap();
+    }
+    let left = store.audit(&AuditFilter::default()).await.unwrap();
+    assert_eq!(left, [of(0)]);
     assert_eq!(responses(&store).await, 1);
 }
 

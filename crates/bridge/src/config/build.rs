@@ -73,6 +73,7 @@ impl BridgeConfig {
             .batch_size(self.processing.batch_size)
             .parallel_limit(self.processing.parallel_limit)
             .cache(cache)
+            .audit(self.audit.clone())
             .monitoring(self.monitoring);
         Ok(builder)
     }
@@ -171,8 +172,12 @@ impl BridgeConfig {
             .with_operation_timeout(config.operation_timeout)
             .with_retry(retry)
             .with_circuit(circuit);
-        Ok(match config.retention {
+        let options = match config.retention {
             Some(retention) => options.with_retention(retention),
+            None => options,
+        };
+        Ok(match config.audit_retention {
+            Some(retention) => options.with_audit_retention(retention),
             None => options,
         })
     }

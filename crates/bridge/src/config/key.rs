@@ -6,6 +6,7 @@ use super::value::{
     truth, word,
 };
 use super::{BridgeConfig, Secret};
+use crate::AuditedOperations;
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,7 @@ const fn key(
 }
 
 const PATIENCE: &str = "a duration from 1ms to 1d, like 30s";
+const RETENTION: &str = "off, keep, or a duration from 1d to 36500d, like 400d";
 const SHARE: &str = "a share from 0% to 100%, like 0.1%";
 const PATH: &str = "a path (`~` is not expanded)";
 const TRUTH: &str = "true or false";
@@ -110,8 +112,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         let name = optional(v, |v| word(v, |c| c.is_ascii_alphanumeric() || "_-.".contains(c)))?;
         put(&mut c.clickhouse.cluster, Ok(name))
     }),
-    key("clickhouse.retention", "off", "off, keep, or a duration from 1d to 36500d, like 400d", |c, v| {
-        put(&mut c.clickhouse.retention, retention(v))
+    key("clickhouse.retention", "off", RETENTION, |c, v| put(&mut c.clickhouse.retention, retention(v))),
+    key("clickhouse.audit_retention", "off", RETENTION, |c, v| {
+        put(&mut c.clickhouse.audit_retention, retention(v))
     }),
     key("clickhouse.connection_pool_size", "10", "a whole number from 1 to 1000", |c, v| {
         put(&mut c.clickhouse.connection_pool_size, size(v, 1..=1000))
@@ -218,6 +221,19 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("monitoring.disk_free_min", "10%", SHARE, |c, v| {
         put(&mut c.monitoring.limits.disk_free_min, share(v))
     }),
+    key("audit.operations", "all", "all, changes or nothing", |c, v| {
+        c.audit.operations = match owned(v)?.as_str() {
+            "all" => AuditedOperations::All,
+            "changes" => AuditedOperations::Changes,
+            "nothing" => AuditedOperations::Nothing,
+            _ => return Err(Unfit),
+        };
+        Ok(())
+    }),
+    key("audit.buffer_records", "10000", "a whole number from 1 to 1000000", |c, v| {
+        put(&mut c.audit.buffer_records_max, size(v, 1..=1_000_000))
+    }),
+    key("audit.write_within", "5s", PATIENCE, |c, v| put(&mut c.audit.write_within, patience(v))),
 ];
 
 /// Sets a value, if it is one.

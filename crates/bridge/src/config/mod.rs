@@ -60,7 +60,7 @@ pub use sections::{
     CachingConfig, ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig,
 };
 
-use crate::MonitoringOptions;
+use crate::{AuditOptions, MonitoringOptions};
 use value::Given;
 
 /// The key at the top of the file.
@@ -85,6 +85,8 @@ pub struct BridgeConfig {
     pub caching: CachingConfig,
     /// How often the bridge looks at itself.
     pub monitoring: MonitoringOptions,
+    /// What is put on record.
+    pub audit: AuditOptions,
     /// Where what is not a default was given.
     given: BTreeMap<&'static str, ConfigOrigin>,
 }

@@ -27,8 +27,10 @@ pub struct ClickHouseConfig {
     pub tls_ca_file: Option<PathBuf>,
     /// The cluster that the tables are spread over.
     pub cluster: Option<String>,
-    /// How long rows stay; `None` leaves the tables as they are.
+    /// How long rows of responses stay; `None` leaves the tables as they are.
     pub retention: Option<Retention>,
+    /// How long records of the audit stay; `None` leaves the table as it is.
+    pub audit_retention: Option<Retention>,
     /// Connections at most.
     pub connection_pool_size: usize,
     /// For making or checking a connection, and for waiting until one is free.
@@ -59,6 +61,7 @@ impl Default for ClickHouseConfig {
             tls_ca_file: None,
             cluster: None,
             retention: Some(Retention::Forever),
+            audit_retention: Some(Retention::Forever),
             connection_pool_size: 10,
             connection_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(30),

@@ -123,19 +123,29 @@ async fn clickhouse_cluster() {
     assert!(tables("test_nothing_yet").await.is_empty());
 }
 
-#[tokio::test]
-async fn clickhouse_retention() {
+/// Whether rows of the table stay for 400 days, set by this value, kept by `keep`, and taken away by the default.
+async fn retention_takes_effect(key: &str, table: &str) {
     let database = TestDatabase::of_this_test().name;
     let has_ttl = async |keys: &[(&str, &str)]| {
         on_engine(keys).build().await.unwrap();
         let query = format!(
-            "SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = 'token_usage'"
+            "SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = '{table}'"
         );
         ask(&query).await[0].contains("TTL time + toIntervalSecond(34560000)")
     };
-    assert!(has_ttl(&[("clickhouse.retention", "400d")]).await);
-    assert!(has_ttl(&[("clickhouse.retention", "keep")]).await);
+    assert!(has_ttl(&[(key, "400d")]).await);
+    assert!(has_ttl(&[(key, "keep")]).await);
     assert!(!has_ttl(&[]).await);
+}
+
+#[tokio::test]
+async fn clickhouse_retention() {
+    retention_takes_effect("clickhouse.retention", "token_usage").await;
+}
+
+#[tokio::test]
+async fn clickhouse_audit_retention() {
+    retention_takes_effect("clickhouse.audit_retention", "bridge_audit").await;
 }
 
 /// A bridge behind a network that fails on command.

@@ -5,7 +5,8 @@ use std::path::Path;
 use bridge::config::BridgeConfig;
 
 /// The files with the tests of the keys' effects.
-const EFFECTS: [&str; 6] = [
+const EFFECTS: [&str; 7] = [
+    include_str!("audit.rs"),
     include_str!("caching.rs"),
     include_str!("clickhouse.rs"),
     include_str!("embedded.rs"),
@@ -38,6 +39,7 @@ fn the_example_is_the_default() {
     assert_eq!(example.sources, default.sources);
     assert_eq!(example.processing, default.processing);
     assert_eq!(example.caching, default.caching);
+    assert_eq!(example.audit, default.audit);
     assert_eq!(example.monitoring, default.monitoring);
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod audit;
 mod caching;
 mod clickhouse;
 mod documented;

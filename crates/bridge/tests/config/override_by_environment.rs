@@ -15,6 +15,7 @@ const VALUES: &[(&str, &str)] = &[
     ("clickhouse.tls_ca_file", "ca.pem"),
     ("clickhouse.cluster", "main"),
     ("clickhouse.retention", "400d"),
+    ("clickhouse.audit_retention", "keep"),
     ("clickhouse.connection_pool_size", "11"),
     ("clickhouse.connection_timeout", "31s"),
     ("clickhouse.operation_timeout", "32s"),
@@ -48,11 +49,14 @@ const VALUES: &[(&str, &str)] = &[
     ("monitoring.error_rate_max", "0.2%"),
     ("monitoring.error_rate_window", "11m"),
     ("monitoring.disk_free_min", "11%"),
+    ("audit.operations", "changes"),
+    ("audit.buffer_records", "10001"),
+    ("audit.write_within", "6s"),
 ];
 
 fn sections(config: &BridgeConfig) -> String {
-    let BridgeConfig { clickhouse, embedded, sources, processing, caching, monitoring, .. } = config;
-    format!("{clickhouse:?} {embedded:?} {sources:?} {processing:?} {caching:?} {monitoring:?}")
+    let BridgeConfig { clickhouse, embedded, sources, processing, caching, monitoring, audit, .. } = config;
+    format!("{clickhouse:?} {embedded:?} {sources:?} {processing:?} {caching:?} {monitoring:?} {audit:?}")
 }
 
 #[test]

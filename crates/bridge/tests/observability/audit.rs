@@ -1,12 +1,14 @@
 //! Every operation is on record, whatever the database does meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bridge::core::{
-    AuditFilter, AuditOutcome, AuditRecord, BridgeResult, CorrelationId, OperationName, SessionId,
+    AuditFilter, AuditOutcome, AuditRecord, BridgeError, BridgeResult, CorrelationId, OperationName,
+    SessionId, StorageKind,
 };
-use bridge::storage::{AuditStore, InMemoryStore, TokenStore};
+use bridge::storage::{AuditStore, InMemoryStore, MockTokenStore, TokenStore};
 use bridge::{
     AuditOptions, AuditedOperations, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions,
     StoreOptions,
@@ -225,4 +227,68 @@ async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
     let records = store.audit(&AuditFilter::default()).await.unwrap();
     let names: Vec<_> = records.iter().map(|record| record.operation.as_str()).collect();
     assert_eq!(names, ["store_enhanced_analysis", "get_analysis_with_fallback"]);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_where_nothing_is_recorded() {
+    let store = Arc::new(InMemoryStore::default());
+    let audit = AuditOptions::default().recording(AuditedOperations::Nothing);
+    let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
+    let result = store_result(&bridge).await;
+    bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &result);
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    bridge.shutdown().await.unwrap();
+    assert_eq!(written(&*store).await, []);
+}
+
+#[tokio::test]
+async fn a_synchronisation_with_nothing_to_do_leaves_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n")).unwrap();
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = bridge(store.clone(), folder.path()).build();
+    let (tell, mut told_of) = tokio::sync::mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(1), move |outcome| {
+        let _ = tell.send(outcome.unwrap().len());
+    });
+    let mut sessions = Vec::new();
+    while sessions.len() < 10 {
+        let next = tokio::time::timeout(Duration::from_secs(20), told_of.recv()).await;
+        sessions.push(next.expect("it synchronises again").unwrap());
+    }
+    syncing.stop().await;
+    bridge.shutdown().await.unwrap();
+    assert_eq!(sessions.iter().sum::<usize>(), 1);
+    assert_eq!(told(&written(&*store).await), [(1, "sync_all_sessions", AuditOutcome::Succeeded)]);
+}
+
+/// What stores and refuses the audit, and counts how often it was asked.
+fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
+    let mut store = MockTokenStore::new();
+    store.expect_figures().returning(Default::default);
+    store.expect_summaries().returning(|_| Ok(Vec::new()));
+    store.expect_put_audit().returning(move |_| {
+        attempts.fetch_add(1, Ordering::Relaxed);
+        Err(BridgeError::Storage {
+            operation: "write the audit",
+            kind: StorageKind::PermissionDenied,
+            message: "denied".to_owned(),
+            context: Box::default(),
+            source: None,
+        })
+    });
+    store
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_the_audit_is_asked_less_and_less_often() {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let audit = AuditOptions::default().writing_within(Duration::from_secs(1));
+    let bridge = bridge(Arc::new(refusing(attempts.clone())), "none".as_ref()).audit(audit).build();
+    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(60)).await;
+    // After 1, 2, 4, … 256 seconds, and then every five minutes.
+    assert_eq!(attempts.load(Ordering::Relaxed), 19);
+    assert_eq!(bridge.audit_figures().buffered, 1);
 }

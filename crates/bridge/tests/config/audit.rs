@@ -1,0 +1,53 @@
+//! The section `audit`.
+
+use std::time::Duration;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::core::AuditFilter;
+
+use crate::{in_memory, store_one};
+
+/// How many records are in the store after a write and a read.
+async fn records(keys: &[(&str, &str)]) -> usize {
+    let bridge = in_memory(keys);
+    store_one(&bridge).await;
+    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    bridge.shutdown().await.unwrap();
+    bridge.token_store().audit(&AuditFilter::default()).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn audit_operations() {
+    assert_eq!(records(&[("audit.operations", "all")]).await, 2);
+    assert_eq!(records(&[("audit.operations", "changes")]).await, 1);
+    assert_eq!(records(&[("audit.operations", "nothing")]).await, 0);
+}
+
+#[tokio::test]
+async fn audit_buffer_records() {
+    let dropped = async |room| {
+        let bridge = in_memory(&[("audit.buffer_records", room), ("audit.write_within", "1h")]);
+        // Neither waits for anything, so that nobody writes between them.
+        store_one(&bridge).await;
+        store_one(&bridge).await;
+        bridge.audit_figures().dropped
+    };
+    assert_eq!(dropped("1").await, 1);
+    assert_eq!(dropped("2").await, 0);
+}
+
+async fn is_written_soon(bridge: &EnhancedTokenDatabaseBridge) -> bool {
+    store_one(bridge).await;
+    let written = async {
+        while bridge.audit_figures().written == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn audit_write_within() {
+    assert!(is_written_soon(&in_memory(&[("audit.write_within", "10s")])).await);
+    assert!(!is_written_soon(&in_memory(&[("audit.write_within", "1h")])).await);
+}
