@@ -44,7 +44,7 @@ pub enum Probe {
     Sources,
     /// Whether what the transcripts say is stored.
     Freshness,
-    /// How many storage operations fail.
+    /// How many storage operations fail; an analysis that is refused because it is not valid is one.
     ErrorRate,
     /// Whether there are connections for all who ask.
     Pool,

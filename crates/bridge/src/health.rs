@@ -22,7 +22,8 @@ pub struct HealthLimits {
     pub probe_timeout: Duration,
     /// What a transcript says is stored after this time.
     pub freshness_max_age: Duration,
-    /// So many storage operations may fail, from 0 to 1.
+    /// So many storage operations may fail, from 0 to 1. An analysis that is refused because it is not valid is one of
+    /// them.
     pub error_rate_max: f64,
     /// The time over which they are counted.
     pub error_rate_window: Duration,
