@@ -147,14 +147,14 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn freshness(&self, look: &Look) -> Judged {
-        let host = self.host();
+        let (host, now) = (self.host(), self.inner.clock.now());
         let (transcripts, newest) =
-            tokio::join!(self.transcripts(look), self.inner.store.newest_source(&host));
+            tokio::join!(self.transcripts(look), self.inner.store.newest_source(&host, now));
         let newest = match newest {
             Ok(newest) => newest,
             Err(error) => return Judged::failed(&error),
         };
-        let unread = transcripts.unread(newest, self.inner.clock.now(), &self.inner.unread);
+        let unread = transcripts.unread(newest, now, &self.inner.unread);
         judgement::freshness(unread, newest, self.limits())
     }
 

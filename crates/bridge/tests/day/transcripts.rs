@@ -58,7 +58,7 @@ impl Transcripts {
     }
 
     /// Every transcript again, with message ids that another tool made up: what they say counts twice. With them come
-    /// those of a colleague, some two hundred.
+    /// those of a colleague, some two hundred, whose clock goes wrong: many bear times that are still to come.
     pub(crate) fn import(&self, now: Timestamp) {
         for file in &self.history.files {
             let content = fs::read(self.folder().join(&file.relative_path)).unwrap();
@@ -72,7 +72,7 @@ impl Transcripts {
             projects: 130,
             sessions: 1,
             responses_per_session: 4,
-            first_millis: 1_748_736_000_000, // 2025-06-01
+            first_millis: 1_767_225_600_000, // 2026-01-01
             damage: Damage::Text,
             ..HistoryPlan::default()
         };
