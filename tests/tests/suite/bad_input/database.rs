@@ -47,7 +47,10 @@ fn a_url_that_is_not_usable_says_why() {
             format!("https://me:{PASSWORD}@db.example"),
             "db.example:8443 (for https:// build with the feature `tls`)",
         ),
-        (format!("clickhouse://me:{PASSWORD}@db.example:9000"), "db.example:9000 (only http:// is built in)"),
+        (
+            format!("clickhouse://me:{PASSWORD}@db.example:9000"),
+            "db.example:9000 (neither http:// nor https://)",
+        ),
         (format!("http://me:{PASSWORD}@"), "URL"),
         (format!("me:{PASSWORD}@db.example"), "URL"),
         (format!("http://me:{PASSWORD}@db.example:port"), "URL"),
