@@ -193,23 +193,29 @@ impl std::fmt::Display for ErrorContext {
 }
 
 impl BridgeError {
-    /// Whether the same operation may succeed when it is tried again.
+    /// Whether the same operation may succeed when it is tried again; a backfill, where what stopped it may pass.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connection { kind, .. } => {
                 matches!(
                     kind,
-                    ConnectionKind::Unreachable | ConnectionKind::TimedOut | ConnectionKind::PoolExhausted
+                    ConnectionKind::Unreachable
+                        | ConnectionKind::TimedOut
+                        | ConnectionKind::PoolExhausted
+                        | ConnectionKind::CircuitOpen
                 )
             }
             Self::Storage { kind, .. } => *kind == StorageKind::Busy,
+            Self::Backfill { source: Some(cause), .. } => {
+                cause.downcast_ref::<Self>().is_some_and(Self::is_retryable)
+            }
             Self::Validation { .. }
             | Self::UnknownSession { .. }
             | Self::OutOfOrder { .. }
             | Self::Source { .. }
             | Self::Backup { .. }
-            | Self::Backfill { .. } => false,
+            | Self::Backfill { source: None, .. } => false,
         }
     }
 
@@ -378,5 +384,29 @@ mod tests {
         {
             assert!(!storage(kind).is_retryable());
         }
+    }
+
+    fn connection(kind: ConnectionKind) -> BridgeError {
+        let (context, host) = (Box::default(), String::new());
+        BridgeError::Connection { operation: "upsert", host, kind, context, source: None }
+    }
+
+    #[test]
+    fn who_is_refused_by_the_circuit_may_come_again() {
+        assert!(connection(ConnectionKind::CircuitOpen).is_retryable());
+        assert!(!connection(ConnectionKind::Refused).is_retryable());
+    }
+
+    #[test]
+    fn a_backfill_may_pass_where_its_cause_may() {
+        let backfill = |source| {
+            let (context, message) = (Box::default(), String::new());
+            BridgeError::Backfill { message, context, source }
+        };
+        let stopped_by = |kind| backfill(Some(Box::new(connection(kind))));
+        assert!(stopped_by(ConnectionKind::Unreachable).is_retryable());
+        assert!(!stopped_by(ConnectionKind::Refused).is_retryable());
+        assert!(!backfill(Some("the task died".into())).is_retryable());
+        assert!(!backfill(None).is_retryable());
     }
 }

@@ -42,9 +42,9 @@ pub enum Probe {
     Mode,
     /// Whether the transcripts can be read.
     Sources,
-    /// Whether what the transcripts say is stored.
+    /// Whether what the transcripts say is stored, told by their times of modification up to now.
     Freshness,
-    /// How many storage operations fail.
+    /// How many storage operations fail; an analysis that is refused because it is not valid is one.
     ErrorRate,
     /// Whether there are connections for all who ask.
     Pool,

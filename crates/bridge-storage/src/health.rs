@@ -16,8 +16,13 @@ pub trait HealthProbes: Send + Sync + fmt::Debug {
     /// Whether this store's user may write, shown by a write of nothing.
     async fn probe_write(&self) -> Result<(), BridgeError>;
 
-    /// The newest state of a source file on this machine that is recorded; `None` where none is.
-    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError>;
+    /// The newest state of a source file on this machine that is recorded, of those that were modified until then: a
+    /// file that bears a time in the future says nothing of the others. `None` where none is.
+    async fn newest_source(
+        &self,
+        host: &HostName,
+        until: Timestamp,
+    ) -> Result<Option<NewestSource>, BridgeError>;
 
     /// The database's disks; none where it has none.
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;

@@ -79,7 +79,11 @@ mockall::mock! {
 
         async fn probe_write(&self) -> Result<(), BridgeError>;
 
-        async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError>;
+        async fn newest_source(
+            &self,
+            host: &HostName,
+            until: Timestamp,
+        ) -> Result<Option<NewestSource>, BridgeError>;
 
         async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
     }

@@ -1,4 +1,4 @@
-//! How many storage operations fail.
+//! How many storage operations fail: calls of the store, and analyses that are refused because they are not valid.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +46,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the store failed. That it refuses what it must refuse, is its work.
+    /// Whether the store failed. That it refuses what it must refuse, is its work. An analysis that is not valid does
+    /// not even come to it, and is missing all the same: whoever refuses it records a failure.
     pub(crate) fn of<T>(result: &Result<T, BridgeError>) -> Self {
         let is_failure = match result {
             Ok(_) => false,

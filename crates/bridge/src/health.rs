@@ -22,7 +22,8 @@ pub struct HealthLimits {
     pub probe_timeout: Duration,
     /// What a transcript says is stored after this time.
     pub freshness_max_age: Duration,
-    /// So many storage operations may fail, from 0 to 1.
+    /// So many storage operations may fail, from 0 to 1. An analysis that is refused because it is not valid is one of
+    /// them.
     pub error_rate_max: f64,
     /// The time over which they are counted.
     pub error_rate_window: Duration,
@@ -146,14 +147,14 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn freshness(&self, look: &Look) -> Judged {
-        let host = self.host();
+        let (host, now) = (self.host(), self.inner.clock.now());
         let (transcripts, newest) =
-            tokio::join!(self.transcripts(look), self.inner.store.newest_source(&host));
+            tokio::join!(self.transcripts(look), self.inner.store.newest_source(&host, now));
         let newest = match newest {
             Ok(newest) => newest,
             Err(error) => return Judged::failed(&error),
         };
-        let unread = transcripts.unread(newest, self.inner.clock.now(), &self.inner.unread);
+        let unread = transcripts.unread(newest, now, &self.inner.unread);
         judgement::freshness(unread, newest, self.limits())
     }
 

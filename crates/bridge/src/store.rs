@@ -7,6 +7,7 @@ use bridge_core::{
 use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::error_rate::Outcome;
 use crate::metrics::StoreCall;
 use crate::operation::Operation;
 use crate::running::{self, Written};
@@ -141,6 +142,7 @@ impl EnhancedTokenDatabaseBridge {
         if result.is_valid() {
             return Ok(());
         }
+        self.inner.error_rate.record(Outcome::Failure);
         Err(BridgeError::Validation {
             session: analysis.session_id.to_string(),
             result,

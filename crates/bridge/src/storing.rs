@@ -10,6 +10,7 @@ use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
 use tokio::task::JoinSet;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::error_rate::Outcome;
 use crate::reading::Found;
 use crate::running::carried;
 
@@ -130,6 +131,7 @@ impl<'a> Storing<'a> {
                     result.to_string()
                 }
             };
+            self.bridge.inner.error_rate.record(Outcome::Failure);
             self.rejected.insert(session, why);
         }
         admitted

@@ -66,12 +66,17 @@ impl HealthProbes for ClickHouseStore {
         .await
     }
 
-    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
+    async fn newest_source(
+        &self,
+        host: &HostName,
+        until: Timestamp,
+    ) -> Result<Option<NewestSource>, BridgeError> {
         let query = "SELECT count() AS records, toInt64(max(toUnixTimestamp64Milli(modified))) AS newest_modified, \
-                     toInt64(max(toUnixTimestamp64Milli(read_at))) AS newest_read FROM source_files WHERE host = ?";
+                     toInt64(max(toUnixTimestamp64Milli(read_at))) AS newest_read FROM source_files \
+                     WHERE host = ? AND toUnixTimestamp64Milli(modified) <= ?";
         let row: NewestRow = self
             .look("look for the newest source", |tables| async move {
-                tables.query(query).bind(host.as_str()).fetch_one().await
+                tables.query(query).bind(host.as_str()).bind(until.as_millis()).fetch_one().await
             })
             .await?;
         let time = |millis| {

@@ -22,9 +22,10 @@ pub async fn looks_at_health_leave_no_trace(store: &dyn TokenStore) {
     }
 }
 
-/// The latest change that was read, and when something was read last, whatever other machines read.
+/// The latest change that was read, and when something was read last, whatever other machines read and whatever bears
+/// a time in the future.
 pub async fn the_newest_source_is_of_its_machine(store: &dyn TokenStore) {
-    assert_eq!(store.newest_source(&host("here")).await.unwrap(), None);
+    assert_eq!(store.newest_source(&host("here"), at(1000)).await.unwrap(), None);
     let state = |name: &str, path: &str, modified: Timestamp, read_at: Timestamp| SourceRecord {
         host: host(name),
         read_at,
@@ -36,7 +37,9 @@ pub async fn the_newest_source_is_of_its_machine(store: &dyn TokenStore) {
         state("there", "/c", at(70), at(700)),
     ];
     store.put_sources(&records).await.unwrap();
-    let newest = store.newest_source(&host("here")).await.unwrap();
-    assert_eq!(newest, Some(NewestSource { modified: at(9), read_at: at(100) }));
-    assert_eq!(store.newest_source(&host("nowhere")).await.unwrap(), None);
+    let newest = async |name, until| store.newest_source(&host(name), until).await.unwrap();
+    let all = Some(NewestSource { modified: at(9), read_at: at(100) });
+    assert_eq!((newest("here", at(9)).await, newest("here", at(1000)).await), (all, all));
+    assert_eq!(newest("here", at(8)).await, Some(NewestSource { modified: at(5), read_at: at(100) }));
+    assert_eq!((newest("here", at(4)).await, newest("nowhere", at(1000)).await), (None, None));
 }

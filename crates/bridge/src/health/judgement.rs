@@ -85,7 +85,7 @@ pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Judged {
         percent(limits.error_rate_max)
     );
     if outcomes.rate() > limits.error_rate_max {
-        Judged::degraded(format!("{detail}; look the errors up in the log"))
+        Judged::degraded(format!("{detail}; look the errors up in the audit or the log"))
     } else {
         Judged::healthy(detail)
     }

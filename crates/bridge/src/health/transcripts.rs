@@ -75,7 +75,8 @@ impl Transcripts {
         self.modified.len() + self.empty_files
     }
 
-    /// How long a change has not been stored; `None` where all are.
+    /// How long a change has not been stored; `None` where all are. What bears a time after `now` is not looked at,
+    /// neither here nor in the store: taken for the newest, it would hide every other change until then.
     pub(super) fn unread(
         &self,
         newest: Option<NewestSource>,
@@ -85,7 +86,8 @@ impl Transcripts {
         let stored_until = newest.map(|newest| newest.modified);
         let first_later = self.modified.partition_point(|modified| Some(*modified) <= stored_until);
         let mut seen = earlier.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(oldest) = self.modified.get(first_later) else {
+        let oldest = self.modified.get(first_later).filter(|oldest| **oldest <= now);
+        let Some(oldest) = oldest else {
             *seen = None;
             return None;
         };
@@ -136,6 +138,12 @@ mod tests {
         assert_eq!(unread(&files(&[10, 90]), None), Some(90));
         assert_eq!(unread(&files(&[10, 90, 95]), stored(10)), Some(10));
         assert_eq!(unread(&files(&[10, 90]), stored(90)), None);
+    }
+
+    #[test]
+    fn a_file_from_the_future_hides_no_other() {
+        let unread = |newest| minutes(files(&[10, 90, 500]).unread(newest, at(100), &Unread::default()));
+        assert_eq!((unread(stored(10)), unread(stored(90))), (Some(10), None));
     }
 
     #[test]

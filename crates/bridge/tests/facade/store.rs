@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bridge::core::{AnalysisId, BridgeError, SessionId, StorageKind};
+use bridge::core::{AnalysisId, BridgeError, HealthState, Probe, SessionId, StorageKind};
 use bridge::storage::{MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 
@@ -97,6 +97,24 @@ async fn in_a_batch_a_rejected_analysis_keeps_back_no_other() {
     assert_eq!(told, [(true, 2), (false, 0), (true, 1)]);
     assert!(results[1].errors[0].contains("accuracy_ratio"), "{:?}", results[1].errors);
     assert_eq!(output(&bridge).await, 7);
+}
+
+/// Who looks at the health hears of it, and not only who called.
+#[tokio::test]
+async fn what_is_rejected_shows_in_the_error_rate() {
+    let (_, bridge) = in_memory();
+    let mut wrong = analysis("b", 10, &[5]);
+    wrong.accuracy_ratio = f64::NAN;
+    let error_rate = async || {
+        let status = bridge.health_check().await;
+        let probe = status.probe(Probe::ErrorRate).unwrap();
+        (probe.state, probe.detail.split(" in ").next().unwrap().to_owned())
+    };
+    let _ = bridge.store_analyses(&[analysis("a", 1, &[1])]).await;
+    assert_eq!(error_rate().await, (HealthState::Healthy, "0 of 1 storage operations failed".to_owned()));
+    let _ = bridge.store_analyses(&[wrong.clone(), analysis("c", 20, &[4])]).await;
+    let _ = bridge.store_enhanced_analysis(&wrong, &StoreOptions::default()).await.unwrap_err();
+    assert_eq!(error_rate().await, (HealthState::Degraded, "2 of 4 storage operations failed".to_owned()));
 }
 
 #[tokio::test]

@@ -119,8 +119,12 @@ impl HealthProbes for Forgetful {
         self.store.probe_write().await
     }
 
-    async fn newest_source(&self, host: &HostName) -> Result<Option<NewestSource>, BridgeError> {
-        self.store.newest_source(host).await
+    async fn newest_source(
+        &self,
+        host: &HostName,
+        until: Timestamp,
+    ) -> Result<Option<NewestSource>, BridgeError> {
+        self.store.newest_source(host, until).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {

@@ -1,0 +1,60 @@
+//! What several steps look at.
+
+use bridge::core::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
+use bridge::storage::ResponseFilter;
+
+use crate::Day;
+use crate::figures::Figures;
+
+/// The store at a moment.
+pub(crate) struct Stored {
+    pub(crate) figures: Figures,
+    /// Every row.
+    pub(crate) rows: Vec<ResponseUsage>,
+}
+
+impl Day {
+    /// What is stored now.
+    pub(crate) async fn stored(&self) -> Stored {
+        let figures = Figures::stored(&self.bridge).await;
+        Stored { figures, rows: self.rows().await }
+    }
+
+    pub(crate) async fn rows(&self) -> Vec<ResponseUsage> {
+        self.bridge.token_store().responses(&ResponseFilter::default()).await.unwrap()
+    }
+
+    /// Nothing is wrong but this, if anything.
+    pub(crate) async fn assert_health(&self, overall: HealthState, reason: Option<&str>) {
+        let status = self.bridge.health_check().await;
+        let reasons = status.reasons();
+        assert_eq!(status.overall, overall, "{status:#?}");
+        assert_eq!(reasons.len(), usize::from(reason.is_some()), "{reasons:?}");
+        assert!(reason.is_none_or(|reason| reasons[0].starts_with(reason)), "{reasons:?}");
+    }
+
+    /// Each of the operator's sessions is analysed live, exactly as it stands in the transcripts now.
+    pub(crate) async fn assert_live_analyses(&self) {
+        let expected = self.transcripts.figures();
+        for name in self.transcripts.own_sessions() {
+            let session = SessionId::new(name).unwrap();
+            let answer = self.bridge.get_analysis_with_fallback(&session).await.unwrap();
+            let analysis = &answer.analysis;
+            assert_eq!(answer.source, AnalysisSource::Live, "{:?}", answer.passed_over);
+            assert_eq!(analysis.reported(), expected.session(name).counts);
+            assert_eq!(analysis.calculated_total_tokens, expected.session(name).tokens());
+            assert_eq!(analysis.responses.len() as u64, expected.session(name).responses);
+        }
+    }
+}
+
+/// What a probe found.
+pub(crate) fn found(status: &HealthStatus, probe: Probe) -> (HealthState, &str) {
+    let result = status.probe(probe).unwrap();
+    (result.state, &result.detail)
+}
+
+/// The hour of the day.
+pub(crate) fn hour_of(time: Timestamp) -> i64 {
+    time.saturating_since(crate::at(0)).as_secs().cast_signed() / 3600
+}

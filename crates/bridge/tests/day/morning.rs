@@ -1,0 +1,85 @@
+//! Seven to nine: configuration, migration, backfill, checkpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::core::{BackfillResult, CheckpointName, HealthState, ManualClock, ReceiptLine, StoreMode};
+use bridge::{AuditOptions, AuditedOperations, BackfillOptions};
+use bridge_testkit::reference::ReferenceTotals;
+
+use crate::checks::Stored;
+use crate::figures::Figures;
+use crate::server::Server;
+use crate::transcripts::Transcripts;
+use crate::{Day, at, before_the_import};
+
+impl Day {
+    /// At seven the tables are made by the one call, and the service is started. It differs from that call's bridge in
+    /// what a test needs: it tells the time of this day, and is quick to put changes on record.
+    pub(crate) async fn configured() -> Self {
+        let (server, transcripts) = (Server::started().await, Transcripts::of_the_morning());
+        let config = server.configuration(transcripts.folder());
+        let deployed = config.build().await.unwrap();
+        assert_eq!(deployed.mode().await.unwrap(), StoreMode::Stored);
+        assert_eq!(Figures::stored(&deployed).await, Figures::default());
+        deployed.shutdown().await.unwrap();
+
+        let clock = Arc::new(ManualClock::new(at(7)));
+        let audit = AuditOptions::default()
+            .recording(AuditedOperations::Changes)
+            .writing_within(Duration::from_millis(200));
+        let bridge = config.builder().await.unwrap().clock(clock.clone()).audit(audit).build();
+        bridge.token_store().migrate().await.unwrap();
+        Self { clock, server, transcripts, bridge }
+    }
+
+    /// At eight.
+    pub(crate) async fn backfills_the_history(&self) -> Stored {
+        self.is_at(8);
+        let result = self.bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+        let reference = self.transcripts.reference();
+        assert_backfilled(&result, &reference);
+        assert_eq!(result.new_responses, reference.responses);
+        let stored = self.stored().await;
+        assert_eq!(stored.figures, Figures::of(&reference));
+        self.assert_health(HealthState::Healthy, None).await;
+        stored
+    }
+
+    /// At nine.
+    pub(crate) async fn keeps_a_checkpoint(&self, morning: &Stored) {
+        self.is_at(9);
+        let checkpoint = self.bridge.create_checkpoint(&before_the_import()).await.unwrap();
+        assert_eq!((checkpoint.taken_at, checkpoint.figures), (at(9), morning.figures.state()));
+        assert_eq!(self.checkpoints().await, [before_the_import()]);
+    }
+
+    pub(crate) async fn checkpoints(&self) -> Vec<CheckpointName> {
+        let kept = self.bridge.list_checkpoints().await.unwrap();
+        kept.into_iter().map(|checkpoint| checkpoint.name).collect()
+    }
+}
+
+/// The result and its receipt say what the reference says.
+pub(crate) fn assert_backfilled(result: &BackfillResult, reference: &ReferenceTotals) {
+    assert!(result.success, "{:?}", result.errors);
+    assert_eq!(
+        (result.total_files_processed, result.total_tokens_stored),
+        (reference.files, reference.total)
+    );
+    let expected = Figures::of(reference).state();
+    assert_eq!((result.total_sessions, result.total_responses), (expected.sessions, expected.responses));
+    let receipt = &result.analysis.receipt;
+    assert!(receipt.adds_up(), "{receipt:?}");
+    let line = |count, tokens| ReceiptLine { count, tokens };
+    assert_eq!(receipt.assistant_lines, line(reference.usage_lines, reference.naive));
+    assert_eq!(receipt.nested, line(reference.nested_snapshots, reference.nested_naive));
+    assert_eq!(receipt.from_iterations.tokens, reference.from_iterations);
+    assert_eq!(receipt.advisor.tokens, reference.advisor_naive);
+    assert_eq!(receipt.repeats_within_files.tokens, reference.repeats_within_files);
+    assert_eq!(receipt.copies_across_files.tokens, reference.copies_across_files);
+    assert_eq!(receipt.total, line(reference.responses, reference.total));
+    let damage = receipt.damage;
+    assert_eq!((damage.bad_lines, damage.pending_lines), (reference.bad_lines, reference.pending));
+    assert_eq!((damage.bad_usage, damage.oversize_lines), (reference.bad_usage, reference.oversize));
+}

@@ -1,0 +1,90 @@
+//! Eleven to twelve: the database is gone and comes back.
+
+use std::time::Duration;
+
+use bridge::BackfillOptions;
+use bridge::core::{AuditFilter, AuditOutcome, BridgeError, HealthState, Probe};
+use bridge::storage::CircuitState;
+use tokio::time::timeout;
+
+use crate::checks::found;
+use crate::figures::Figures;
+use crate::import::Import;
+use crate::{DEADLINE, Day, at, within};
+
+impl Day {
+    /// At eleven, while the sessions go on. Answers with the number of synchronisations that failed until the database
+    /// was left alone; a backfill failed then, too.
+    pub(crate) async fn loses_the_database(&self) -> usize {
+        self.is_at(11);
+        self.bridge.flush_audit().await.unwrap();
+        self.server.goes_away();
+        self.transcripts.grow(2, at(11));
+        let (failures, last) = timeout(DEADLINE, self.synchronises_until_refused()).await.unwrap();
+        // Nobody was asked, and the caller knows what to do.
+        assert_eq!(last.context().attempts, 0);
+        assert!(last.is_retryable(), "{last}");
+        assert!(last.to_string().contains("the database is given time to come back"), "{last}");
+        assert_eq!(last.advice(), "bring the database back; the circuit closes by itself");
+
+        let backfill = self.bridge.backfill_historical_data(BackfillOptions::default());
+        let error = timeout(DEADLINE, backfill).await.unwrap().unwrap_err();
+        assert!(matches!(error, BridgeError::Backfill { .. }) && error.is_retryable(), "{error}");
+        failures
+    }
+
+    /// How often a synchronisation failed, and how it did last.
+    async fn synchronises_until_refused(&self) -> (usize, BridgeError) {
+        let mut failures = 0;
+        loop {
+            let error = self.bridge.sync_all_sessions(None, 4).await.unwrap_err();
+            assert!(error.is_retryable(), "{error}");
+            failures += 1;
+            if error.kind() == "circuit_open" {
+                return (failures, error);
+            }
+        }
+    }
+
+    /// The health says that the database is gone and what to do; sessions are analysed live.
+    pub(crate) async fn is_told_of_it_and_answered_all_the_same(&self) {
+        let status = self.bridge.health_check().await;
+        assert_eq!(status.overall, HealthState::Unhealthy);
+        let (connectivity, why) = found(&status, Probe::Connectivity);
+        assert_eq!(connectivity, HealthState::Unhealthy);
+        assert!(why.contains("check that the database runs"), "{why}");
+        // It is being asked again at times.
+        assert!(found(&status, Probe::Circuit).0 >= HealthState::Degraded, "{:?}", status.reasons());
+        assert_eq!(found(&status, Probe::ErrorRate).0, HealthState::Degraded);
+        assert_eq!(found(&status, Probe::Sources).0, HealthState::Healthy);
+        self.assert_live_analyses().await;
+    }
+
+    /// Nobody does anything but wait: what is on record is written, which closes the circuit.
+    pub(crate) async fn has_the_database_back(&self, failures: usize, import: &Import) {
+        let kept = self.bridge.audit_figures();
+        assert_eq!((kept.buffered, kept.dropped), (failures as u64 + 1, 0));
+        self.server.comes_back();
+        let written = async {
+            while self.bridge.audit_figures().buffered > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(DEADLINE, written).await.expect("the audit is written by itself");
+        let circuit = self.bridge.token_store().figures().circuit;
+        assert_eq!(circuit, Some(CircuitState::Closed { failures: 0 }));
+
+        let hour = self.audit(AuditFilter::default().in_time(within(11))).await;
+        assert_eq!(hour.len(), failures + 1);
+        for record in &hour {
+            assert_eq!((record.time, record.outcome), (at(11), AuditOutcome::Failed));
+            assert!(matches!(&*record.error_kind, "unreachable" | "circuit_open"), "{record:?}");
+        }
+        assert_eq!(Figures::stored(&self.bridge).await, import.figures);
+
+        // An hour later the failures are past. That the sessions went on has not been stored, and it is said.
+        self.is_at(12);
+        let reason = "freshness degraded: a transcript has changed and was not stored for 1 h 0 min";
+        self.assert_health(HealthState::Degraded, Some(reason)).await;
+    }
+}
