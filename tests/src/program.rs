@@ -1,8 +1,9 @@
-//! Running the example `backfill`: built once, with a home of its own and a deadline.
+//! Running the examples: built once, each run with a home of its own and a deadline.
 //!
 //! Everything here panics where a test cannot go on.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -46,8 +47,13 @@ pub struct Finished {
 
 /// A run of `backfill` with these arguments.
 pub fn backfill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
+    example("backfill", arguments)
+}
+
+/// A run of this example with these arguments.
+pub fn example<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Run {
     let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(executable());
+    let mut command = Command::new(executable(name));
     command.args(arguments).env("HOME", home.path()).current_dir(home.path());
     for name in ["CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "USERPROFILE"] {
         command.env_remove(name);
@@ -125,31 +131,28 @@ impl Finished {
     }
 }
 
+/// The examples that tests run.
+const EXAMPLES: [&str; 2] = ["backfill", "tour"];
+
 /// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
 /// nothing is compiled twice.
-pub fn executable() -> &'static PathBuf {
-    static EXECUTABLE: LazyLock<PathBuf> = LazyLock::new(|| {
+pub fn executable(example: &str) -> &'static PathBuf {
+    static EXECUTABLES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
         let mut command = Command::new(env!("CARGO"));
-        command.args([
-            "build",
-            "--workspace",
-            "--example",
-            "backfill",
-            "--message-format",
-            "json-render-diagnostics",
-        ]);
+        command.args(["build", "--workspace", "--message-format", "json-render-diagnostics"]);
+        command.args(EXAMPLES.map(|name| ["--example", name]).as_flattened());
         command.args(if cfg!(debug_assertions) { &[][..] } else { &["--release"][..] });
         command.arg("--target-dir").arg(workspace::target_dir()).current_dir(workspace::root());
         let built = run_within(&mut command, BUILD_TIMEOUT);
         assert_eq!(built.code, Some(0), "{}", built.stderr);
         let messages = Message::parse_stream(built.stdout.as_bytes()).map(Result::unwrap);
-        let mut executables = messages.filter_map(|message| match message {
-            Message::CompilerArtifact(artifact) if artifact.target.name == "backfill" => artifact.executable,
+        let executables = messages.filter_map(|message| match message {
+            Message::CompilerArtifact(artifact) => Some((artifact.target.name, artifact.executable?.into())),
             _ => None,
         });
-        executables.next().expect("cargo names what it built").into()
+        executables.collect()
     });
-    &EXECUTABLE
+    EXECUTABLES.get(example).expect("cargo names what it built")
 }
 
 /// Runs a program; one that does not end in time is killed, and the test fails.

@@ -79,7 +79,7 @@ fn a_full_disk_is_told() {
         let _ = writeln!(io::stderr(), "not tested: a full disk; this machine lets nobody mount a small one");
         return;
     }
-    let mut command = inside(program::executable());
+    let mut command = inside(program::executable("backfill"));
     command.args(["--json", "--data-dir"]).arg(disk.path().join("data"));
     command.arg("--source").arg(&place.projects()[0]);
     let full = program::run_within(&mut command, Duration::from_secs(120));

@@ -1,4 +1,4 @@
-//! The whole way, from transcripts to figures read back from a real ClickHouse, by the program `backfill`.
+//! The whole way, from transcripts to figures read back from a real ClickHouse, by the examples `backfill` and `tour`.
 //!
 //! Each test has a data folder of its own and leaves nothing behind. The histories are generated, so their
 //! totals are known.
@@ -10,3 +10,4 @@ mod killed;
 mod place;
 mod privacy;
 mod repeated;
+mod tour;

@@ -1,0 +1,122 @@
+//! Where the tour takes place: transcripts that may be written to, and an engine with its data.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::analysis::AnalyzerOptions;
+use bridge::core::{HostName, Stopwatch};
+use bridge::embedded::{ENGINE_VERSION, Engine, EngineOptions};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
+use tempfile::TempDir;
+
+use crate::promises::Promises;
+use crate::show;
+
+/// The database that the tour stores into.
+const DATABASE: &str = "tour";
+
+/// Everything lies in one folder that is removed at the end, after the engine was closed.
+pub(crate) struct Place {
+    pub(crate) engine: Engine,
+    pub(crate) folder: TempDir,
+}
+
+impl Place {
+    /// Copies the transcripts, starts the engine and makes the tables.
+    pub(crate) async fn prepared(
+        source: Option<&Path>,
+        promises: &mut Promises,
+    ) -> Result<Self, Box<dyn Error>> {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample");
+        let folder = tempfile::tempdir()?;
+        copy(source.unwrap_or(&sample), &folder.path().join("transcripts"))?;
+
+        promises.step("A ClickHouse without a server", "Engine::start_with, TokenStore::migrate");
+        let watch = Stopwatch::start();
+        let engine = start(folder.path())?;
+        let place = Self { engine, folder };
+        let bridge = place.bridge()?;
+        bridge.token_store().migrate().await?;
+        show::line("embedded ClickHouse", ENGINE_VERSION);
+        show::line("started, tables made", show::time(watch.elapsed()));
+        let stored = bridge.token_store().totals(&Default::default()).await?;
+        promises.equal("the store begins empty", stored.responses, 0);
+        Ok(place)
+    }
+
+    /// A bridge to the tour's database and transcripts.
+    pub(crate) fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
+        self.bridge_of("this-host", &self.transcripts(), DATABASE)
+    }
+
+    /// The bridge of another host, or to another database.
+    pub(crate) fn bridge_of(
+        &self,
+        host: &str,
+        transcripts: &Path,
+        database: &str,
+    ) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
+        let mut analyzer = AnalyzerOptions::default();
+        analyzer.host = Some(HostName::new(host)?);
+        let store = ClickHouseStore::new(self.options()?.with_database(database))?;
+        Ok(EnhancedTokenDatabaseBridge::builder(Arc::new(store))
+            .sources([transcripts])
+            .analyzer(analyzer)
+            .build())
+    }
+
+    fn options(&self) -> Result<ClickHouseOptions, Box<dyn Error>> {
+        let endpoint = self.engine.endpoint();
+        // Nobody on a tour wants to wait a minute for a database that was taken away on purpose.
+        let retry = RetryPolicy { max_retries: 1, budget: Duration::from_secs(2), ..RetryPolicy::default() };
+        Ok(ClickHouseOptions::from_url(&endpoint.url)?
+            .with_user(&endpoint.writer.user, &endpoint.writer.password)
+            .with_retry(retry))
+    }
+
+    pub(crate) fn transcripts(&self) -> PathBuf {
+        self.folder.path().join("transcripts")
+    }
+
+    /// A copy of all transcripts, as a second machine has it.
+    pub(crate) fn copied_to(&self, name: &str) -> io::Result<PathBuf> {
+        let target = self.folder.path().join(name);
+        copy(&self.transcripts(), &target)?;
+        Ok(target)
+    }
+
+    /// Appends to the transcript of the tour's own session.
+    pub(crate) fn append(&self, text: &str) -> io::Result<()> {
+        let project = self.transcripts().join("-tour");
+        fs::create_dir_all(&project)?;
+        let path = project.join("tour.jsonl");
+        fs::File::options().append(true).create(true).open(path)?.write_all(text.as_bytes())
+    }
+}
+
+/// Starts the engine with its data in this folder.
+pub(crate) fn start(folder: &Path) -> Result<Engine, Box<dyn Error>> {
+    let options = EngineOptions::at(folder.join("data"));
+    Ok(Engine::start_with(&options, |event| eprintln!("{event}"))?)
+}
+
+/// Copies the transcripts below a folder.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
+    for entry in fs::read_dir(from).map_err(told)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&path, &target)?;
+        } else if path.extension().is_some_and(|extension| extension == "jsonl") {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}

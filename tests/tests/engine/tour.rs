@@ -1,0 +1,35 @@
+//! The walk through the whole service.
+
+use bridge_testkit::reference::{Options, analyze_folder};
+use bridge_tests::program::example;
+use bridge_tests::workspace;
+
+#[test]
+fn on_the_sample_every_promise_is_kept() {
+    let sample = analyze_folder(&workspace::root().join("examples/sample"), Options::default()).unwrap();
+    let done = example("tour", [""; 0]).run();
+    assert_eq!(done.code, Some(0), "{}", done.output());
+    assert!(done.stdout.trim_end().ends_with("promises in 14 steps, all kept."), "{}", done.stdout);
+    assert!(!done.stdout.contains('✗'), "{}", done.stdout);
+    assert_eq!(sample.total, 1_003_659);
+    for figure in ["1,003,659", "1,709,384"] {
+        assert!(done.stdout.contains(figure), "{figure}: {}", done.stdout);
+    }
+}
+
+#[test]
+fn a_promise_that_is_not_kept_ends_in_an_error() {
+    let empty = tempfile::tempdir().unwrap();
+    let done = example("tour", ["--source"]).arg(empty.path()).run();
+    assert_eq!(done.code, Some(1), "{}", done.output());
+    let broken = "1 of 59 promises broken:\n  step  2  ✗ there is something to count";
+    assert!(done.stdout.contains(broken), "{}", done.stdout);
+}
+
+#[test]
+fn a_tour_that_cannot_begin_says_why() {
+    let empty = tempfile::tempdir().unwrap();
+    let done = example("tour", ["--source"]).arg(empty.path().join("missing")).run();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""), "{}", done.output());
+    assert!(done.stderr.contains("missing: No such file"), "{}", done.stderr);
+}
