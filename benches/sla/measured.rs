@@ -36,6 +36,8 @@ pub(crate) struct Measured {
     pub(crate) peak_mib: f64,
     /// What it held before its first operation.
     pub(crate) before_mib: f64,
+    /// The most that lay in memory while it was at work, where that was looked at.
+    pub(crate) resident_mib: f64,
     /// What one operation did, for people.
     pub(crate) detail: String,
 }

@@ -1,5 +1,7 @@
 //! The seam for checkpoints and rollback.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use bridge_core::{
     BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, StorageKind, StoreMode, StoreState,
@@ -15,7 +17,7 @@ pub(crate) const DIFFERENCES_MAX: usize = 100;
 /// too, so what is stored is the checkpoint's state and nothing else until [`resume`](Self::resume); and from then
 /// on what was stored in the new epoch is added.
 #[async_trait]
-pub trait CheckpointStore {
+pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// Where the store stands.
     async fn state(&self) -> Result<StoreState, BridgeError>;
 

@@ -10,6 +10,7 @@ mod integrity;
 mod lookup;
 mod processor;
 mod store;
+mod threads;
 
 use std::path::Path;
 use std::sync::Arc;
