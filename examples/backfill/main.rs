@@ -5,6 +5,7 @@
 
 mod args;
 mod credentials;
+mod failure;
 mod place;
 mod progress;
 mod report;
@@ -38,15 +39,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  because {error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell(&*error),
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "../backfill/credentials.rs"]
 mod credentials;
+#[path = "../backfill/failure.rs"]
+mod failure;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -81,15 +83,7 @@ fn main() -> ExitCode {
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  because {error}");
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell(&*error),
     }
 }
 

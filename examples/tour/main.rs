@@ -5,6 +5,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 mod counting;
+#[path = "../backfill/failure.rs"]
+mod failure;
 mod guarding;
 mod operating;
 mod place;
@@ -47,10 +49,7 @@ fn main() -> ExitCode {
             println!("\n{}", promises.summary());
             if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => {
-            eprintln!("error: the tour ended early: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell(&*error),
     }
 }
 
