@@ -161,3 +161,52 @@ fn every_link_of_the_docs_leads_to_a_file() {
     }
     assert!(links > 30, "{links}");
 }
+
+/// The names behind a link: `` [file](link) `one`, `other` ``.
+fn names_behind(rest: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(rest);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let text = text.strip_prefix(" `").or_else(|| text.strip_prefix(", `"))?;
+        let (name, after) = text.split_once('`')?;
+        rest = Some(after);
+        Some(name)
+    })
+}
+
+#[test]
+fn every_name_behind_a_link_of_the_docs_stands_in_its_file() {
+    let docs = workspace::root().join("docs");
+    let page = fs::read_to_string(docs.join("specification.md")).unwrap();
+    let mut names = 0;
+    for (link, rest) in page.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+        for name in names_behind(rest) {
+            let file = fs::read_to_string(docs.join(link)).unwrap();
+            assert!(file.contains(name), "{link}: {name}");
+            names += 1;
+        }
+    }
+    assert!(names > 100, "{names}");
+}
+
+/// What the specification names: classes, methods, metrics, keys of the configuration, and its sections.
+const SPECIFIED: &str = "EnhancedTokenDatabaseBridge store_enhanced_analysis backfill_historical_data sync_session_tokens \
+    sync_all_sessions get_stored_token_summaries EnhancedTokenAnalysis BridgeResult BackfillResult SyncResult \
+    IntegrityResult RollbackResult TokenSummaryRecord BridgeError BridgeConnectionError BridgeStorageError \
+    BridgeValidationError BackfillError _execute_with_retry get_analysis_with_fallback _batch_store_analyses \
+    BridgeConnectionPool acquire_connection release_connection BridgeCache AnalysisValidator validate_analysis \
+    ValidationResult verify_data_integrity DashboardBridgeAdapter get_dashboard_token_metrics DashboardTokenMetrics \
+    TimeRange JSONLProcessorBridge on_content_batch_processed BatchProcessingResult health_check HealthStatus \
+    BridgeMetrics storage_operation_duration backfill_progress_gauge error_rate_counter tokens_stored_total \
+    sessions_synchronized data_freshness_gauge log_bridge_operation rollback_bridge_integration \
+    clickhouse_client token_counter batch_size enable_validation session_id force_update start_date end_date \
+    progress_callback connection_pool_size connection_timeout retry_attempts max_memory_mb parallel_limit \
+    ttl_seconds max_entries health_check_interval metrics_export_interval";
+
+#[test]
+fn the_docs_have_every_name_of_the_specification() {
+    let page = fs::read_to_string(workspace::root().join("docs/specification.md")).unwrap();
+    for name in SPECIFIED.split_whitespace() {
+        assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}:")), "{name}");
+    }
+}
