@@ -185,6 +185,8 @@ fn client(transport: &Transport, options: &ClickHouseOptions) -> Client {
         .with_password(&options.password)
         .with_compression(Compression::Lz4)
         .with_setting("max_query_size", "67108864")
+        // Makes way for a rollback, and for nothing else of ours.
+        .with_setting("priority", "2")
         .with_setting("max_execution_time", options.operation_timeout.as_secs().max(1).to_string());
     let settings = options.topology.settings().iter();
     settings.fold(client, |client, (name, value)| client.with_setting(*name, *value))

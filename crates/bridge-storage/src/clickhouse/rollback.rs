@@ -31,11 +31,13 @@ impl ClickHouseStore {
         let topology = &self.options.topology;
         let begun = self
             .once(OPERATION, |tables| async move {
+                let tables = tables.urgent();
                 let survey = settle(&tables, topology).await?;
                 begin(&tables, topology, &survey, name, now).await
             })
             .await?;
-        let survey = self.call(OPERATION, |tables| async move { settle(&tables, topology).await }).await?;
+        let survey =
+            self.call(OPERATION, |tables| async move { settle(&tables.urgent(), topology).await }).await?;
         self.forget_state();
         let live = survey.live(Base::Usage);
         let replaced = CheckpointName::before_rollback(begun.epoch);

@@ -125,6 +125,12 @@ impl Tables {
         }
     }
 
+    /// The same tables for statements that all others of the bridge make way for: callers wait behind a rollback.
+    pub(crate) fn urgent(&self) -> Self {
+        let client = |client: &Client| client.clone().with_setting("priority", "1");
+        Self { server: client(&self.server), database: client(&self.database), prefix: self.prefix.clone() }
+    }
+
     /// The server without a database: before it is made, and for what belongs to none.
     pub(crate) fn server(&self) -> &Client {
         &self.server
