@@ -40,7 +40,8 @@ async fn run() -> Outcome<()> {
     at_rest(&store, rows).await?;
     let fenced = insert(&store, 1 << 91).await?;
     println!("a row stored, p50: {:.2} ms before, {:.2} ms behind a fence", millis(unfenced), millis(fenced));
-    while_others_work(&store, rows).await?;
+    while_others_work(&store, rows, 1).await?;
+    while_others_work(&store, rows, 2).await?;
     drop(engine);
     Ok(())
 }
@@ -96,12 +97,12 @@ async fn at_rest(store: &ClickHouseStore, rows: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Two readers that sum all rows over and over, and a writer.
-async fn while_others_work(store: &Arc<ClickHouseStore>, rows: usize) -> Outcome<()> {
+/// Readers that sum all rows over and over, and a writer. Two readers take two cores whole.
+async fn while_others_work(store: &Arc<ClickHouseStore>, rows: usize, readers: u128) -> Outcome<()> {
     let name = CheckpointName::new("round_0")?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut others = Vec::new();
-    for number in 0..3_u128 {
+    for number in 0..=readers {
         let (store, stop) = (Arc::clone(store), Arc::clone(&stop));
         others.push(tokio::spawn(async move {
             let mut key = (1 << 100) + (number << 80);
@@ -125,7 +126,7 @@ async fn while_others_work(store: &Arc<ClickHouseStore>, rows: usize) -> Outcome
     for other in others {
         other.await?;
     }
-    tell(rows, "while two read and one writes", &mut rolled_back);
+    tell(rows, &format!("while {readers} read over and over and one writes"), &mut rolled_back);
     Ok(())
 }
 
