@@ -74,17 +74,20 @@ async fn begin(
         figures: checkpoint.figures,
     };
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
-    let changes = [
-        TableChange::Clone { table: &sources, of: &Base::Sources.of_run(&checkpoint.run) },
-        TableChange::Fence { table: &sources, label: &label },
-        TableChange::Clone { table: &usage, of: &of_checkpoint(name) },
-        TableChange::Fence { table: &usage, label: &label },
-    ];
-    for change in changes {
-        if change.make(tables, topology).await? == Changed::NotPossible {
-            drop_all(tables, topology, &[&sources, &usage]).await?;
-            return Err(unusable(OPERATION, name, UNKNOWN).into());
+    let copy = async |table: &str, of: &str| {
+        for change in [TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }] {
+            if change.make(tables, topology).await? == Changed::NotPossible {
+                return Ok(Changed::NotPossible);
+            }
         }
+        Ok::<_, TableError>(Changed::Yes)
+    };
+    let (of_sources, of_usage) = (Base::Sources.of_run(&checkpoint.run), of_checkpoint(name));
+    // Both come to their end: a statement that is dropped goes on in the database.
+    let (of_sources, of_usage) = tokio::join!(copy(&sources, &of_sources), copy(&usage, &of_usage));
+    if (of_sources?, of_usage?) != (Changed::Yes, Changed::Yes) {
+        drop_all(tables, topology, &[&sources, &usage]).await?;
+        return Err(unusable(OPERATION, name, UNKNOWN).into());
     }
     let claim = TableChange::Claim { table: &of_claim(epoch), label: &label };
     if claim.make(tables, topology).await? == Changed::NotPossible {
