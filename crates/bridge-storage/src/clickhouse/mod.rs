@@ -8,6 +8,7 @@ mod dashboard;
 mod failure;
 mod health;
 mod label;
+mod native;
 mod options;
 mod pool;
 mod query;

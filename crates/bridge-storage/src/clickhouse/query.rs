@@ -55,8 +55,8 @@ fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
                 countIf({WORTH_TOKENS} AND NOT finished) AS unfinished, uniqExact(session_id) AS sessions,
                 sum(input_tokens) AS i, sum(output_tokens) AS o, sum(cache_creation_tokens) AS c,
                 sum(cache_read_tokens) AS r
-            FROM token_usage FINAL {conditions} {rest})",
-        conditions = where_clause(&conditions(filter)),
+            FROM token_usage FINAL {admitted} {rest})",
+        admitted = admitted(filter),
     )
 }
 
@@ -76,8 +76,30 @@ pub(super) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
     conditions
 }
 
-fn where_clause(conditions: &[&str]) -> String {
-    if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) }
+/// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be told before
+/// its session can be looked at; so that this is not done for all rows, the keys that ever were of these sessions
+/// are looked up first. [`bind_admitted`] gives the values.
+fn admitted(filter: &ResponseFilter) -> String {
+    let narrowed = match narrowing_sessions(filter) {
+        Some(_) => "PREWHERE key IN (SELECT key FROM token_usage WHERE session_id IN ?) ",
+        None => "",
+    };
+    let conditions = conditions(filter);
+    let conditions =
+        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    format!("{narrowed}{conditions}")
+}
+
+fn bind_admitted(query: Query, filter: &ResponseFilter) -> Query {
+    let query = match narrowing_sessions(filter) {
+        Some(sessions) => query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()),
+        None => query,
+    };
+    bind(query, filter)
+}
+
+fn narrowing_sessions(filter: &ResponseFilter) -> Option<&[SessionId]> {
+    filter.sessions.as_deref().filter(|sessions| !sessions.is_empty())
 }
 
 pub(super) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
@@ -140,7 +162,7 @@ impl ClickHouseStore {
         query: &str,
         filter: &ResponseFilter,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        let rows: Vec<TotalsRow> = self.read(operation, query, filter).await?;
+        let rows: Vec<TotalsRow> = self.read(operation, query, |query| bind_admitted(query, filter)).await?;
         Ok(rows.into_iter().map(BreakdownRow::from).collect())
     }
 
@@ -169,7 +191,7 @@ impl ClickHouseStore {
             format!("SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id");
         let mut values = ResponseFilter::in_time(filter.active);
         values.sessions.clone_from(&filter.sessions);
-        let rows: Vec<SummaryRow> = self.read("read summaries", &query, &values).await?;
+        let rows: Vec<SummaryRow> = self.read("read summaries", &query, |query| bind(query, &values)).await?;
         rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
     }
 
@@ -177,9 +199,10 @@ impl ClickHouseStore {
         &self,
         filter: &ResponseFilter,
     ) -> Result<Vec<ResponseUsage>, BridgeError> {
-        let conditions = where_clause(&conditions(filter));
-        let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {conditions} ORDER BY key");
-        let rows: Vec<StoredUsage> = self.read("read responses", &query, filter).await?;
+        let admitted = admitted(filter);
+        let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {admitted} ORDER BY key");
+        let rows: Vec<StoredUsage> =
+            self.read("read responses", &query, |query| bind_admitted(query, filter)).await?;
         rows.into_iter().map(StoredUsage::into_response).collect()
     }
 
@@ -214,15 +237,12 @@ impl ClickHouseStore {
         &self,
         operation: &'static str,
         query: &str,
-        filter: &ResponseFilter,
+        bind: impl Fn(Query) -> Query,
     ) -> Result<Vec<T>, BridgeError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
-        self.call(operation, |tables| async move {
-            let query = tables.query(query);
-            bind(query, filter).fetch_all::<T>().await
-        })
-        .await
+        let bind = &bind;
+        self.call(operation, |tables| async move { bind(tables.query(query)).fetch_all::<T>().await }).await
     }
 }

@@ -6,65 +6,87 @@ use bridge_core::{
     AgentId, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
     ResponseKey, ResponseUsage, ResponseVersion, ServiceTier, SessionId, Timestamp, TokenCounts,
 };
-use serde::{Deserialize, Serialize};
-use serde_repr::{Deserialize_repr, Serialize_repr};
+use serde::Deserialize;
+use serde_repr::Deserialize_repr;
 
 use super::failure::corrupt;
+use super::native::{NativeRow, NativeValue};
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
 use crate::stored::StoredResponse;
 
-/// A row of `token_usage`, without the time of storing, which the database sets: with texts that are borrowed where
-/// it is written, and owned where it is read.
-macro_rules! usage_row {
-    ($(#[$meta:meta])* $name:ident $(<$life:lifetime>)?, $text:ty) => {
-        $(#[$meta])*
-        pub(crate) struct $name $(<$life>)? {
-            key: u128,
-            session_id: $text,
-            time: i64,
-            model: $text,
-            project: $text,
-            host: $text,
-            agent: $text,
-            service_tier: $text,
-            input_tokens: u64,
-            output_tokens: u64,
-            cache_creation_tokens: u64,
-            cache_read_tokens: u64,
-            cache_creation_5m_tokens: u64,
-            cache_creation_1h_tokens: u64,
-            finished: bool,
-            sidechain: bool,
-            nested: bool,
-            forked: bool,
-            origin: StoredOrigin,
-            version: UInt256,
-            run_id: u128,
-            epoch: u32,
+macro_rules! usage_rows {
+    ($first:ident: $first_written:ty => $first_read:ty, $($column:ident: $written:ty => $read:ty,)+) => {
+        /// The columns of a row of `token_usage`, as a list.
+        pub(crate) const USAGE_COLUMNS: &str = concat!(stringify!($first) $(, ", ", stringify!($column))+);
+
+        /// A row of `token_usage` that is written, without the time of storing, which the database sets.
+        #[derive(Debug)]
+        pub(crate) struct UsageRow<'a> {
+            $first: $first_written,
+            $($column: $written,)+
+        }
+
+        impl<'a> NativeRow for UsageRow<'a> {
+            const COLUMNS: &'static [(&'static str, &'static str)] =
+                &[(stringify!($first), <$first_written as NativeValue>::TYPE),
+                    $((stringify!($column), <$written as NativeValue>::TYPE),)+];
+
+            fn put(&self, columns: &mut [Vec<u8>]) {
+                let mut columns = columns.iter_mut();
+                self.$first.put(columns.next().expect("a column for each value"));
+                $(self.$column.put(columns.next().expect("a column for each value"));)+
+            }
+        }
+
+        /// A row that was read.
+        #[derive(Debug, Row, Deserialize)]
+        #[allow(dead_code, reason = "the run's id and the epoch stand among the columns and say nothing to a reader")]
+        pub(crate) struct StoredUsage {
+            $first: $first_read,
+            $($column: $read,)+
         }
     };
 }
 
-usage_row! {
-    /// A row that is written.
-    #[derive(Debug, Row, Serialize)]
-    UsageRow<'a>, &'a str
+usage_rows! {
+    key: u128 => u128,
+    session_id: &'a str => String,
+    time: StoredTime => i64,
+    model: &'a str => String,
+    project: &'a str => String,
+    host: &'a str => String,
+    agent: &'a str => String,
+    service_tier: &'a str => String,
+    input_tokens: u64 => u64,
+    output_tokens: u64 => u64,
+    cache_creation_tokens: u64 => u64,
+    cache_read_tokens: u64 => u64,
+    cache_creation_5m_tokens: u64 => u64,
+    cache_creation_1h_tokens: u64 => u64,
+    finished: bool => bool,
+    sidechain: bool => bool,
+    nested: bool => bool,
+    forked: bool => bool,
+    origin: StoredOrigin => StoredOrigin,
+    version: UInt256 => UInt256,
+    run_id: u128 => u128,
+    epoch: u32 => u32,
 }
 
-usage_row! {
-    /// A row that was read.
-    #[derive(Debug, Row, Deserialize)]
-    #[allow(dead_code, reason = "the run's id and the epoch stand among the columns and say nothing to a reader")]
-    StoredUsage, String
+/// Milliseconds since 1970.
+#[derive(Debug)]
+struct StoredTime(i64);
+
+impl NativeValue for StoredTime {
+    const TYPE: &'static str = "DateTime64(3, 'UTC')";
+
+    fn put(&self, column: &mut Vec<u8>) {
+        column.extend_from_slice(&self.0.to_le_bytes());
+    }
 }
 
-/// The columns of [`UsageRow`].
-pub(crate) const USAGE_COLUMNS: &str = "key, session_id, time, model, project, host, agent, service_tier, \
-     input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens, cache_creation_5m_tokens, \
-     cache_creation_1h_tokens, finished, sidechain, nested, forked, origin, version, run_id, epoch";
-
-#[derive(Debug, Clone, Copy, Serialize_repr, Deserialize_repr)]
+#[derive(Debug, Clone, Copy, Deserialize_repr)]
 #[repr(i8)]
 enum StoredOrigin {
     Assistant = 0,
@@ -72,6 +94,15 @@ enum StoredOrigin {
     Iterations = 2,
     Advisor = 3,
     Summed = 4,
+}
+
+impl NativeValue for StoredOrigin {
+    // The database makes it the `Enum8` of these numbers.
+    const TYPE: &'static str = i8::TYPE;
+
+    fn put(&self, column: &mut Vec<u8>) {
+        (*self as i8).put(column);
+    }
 }
 
 /// What stands under a key.
@@ -105,7 +136,7 @@ impl<'a> UsageRow<'a> {
         Self {
             key: row.key.0,
             session_id: row.session.as_str(),
-            time: row.time.as_millis(),
+            time: StoredTime(row.time.as_millis()),
             model: text(row.model.as_ref()),
             project: text(row.project.as_ref()),
             host: text(row.host.as_ref()),

@@ -111,7 +111,6 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
     /// shows its id.
-    /// The tables by this connection. The database's log names the running operation.
     pub(crate) fn new(connection: &ClickHouseConnection, options: &ClickHouseOptions) -> Self {
         let id = current_correlation_id().map(|id| id.to_string());
         let client = |client: &Client| match &id {

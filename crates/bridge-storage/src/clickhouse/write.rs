@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge_core::{BridgeError, ResponseKey, ResponseUsage};
 
-use super::ClickHouseStore;
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::source_rows::SourceRow;
+use super::{ClickHouseStore, native};
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
@@ -21,6 +21,7 @@ const LOOK_UP: &str = "look up responses";
 struct Keys {
     sql: String,
     packed: Option<String>,
+    is_few: bool,
 }
 
 const STORE: &str = "store responses";
@@ -33,6 +34,9 @@ const LISTED_MAX: usize = 32;
 /// expression each).
 pub(super) const PACKED: &str = "(SELECT arrayJoin(reinterpret(base64Decode(?), 'Array(UInt128)')))";
 
+/// Up to so many keys are found faster by one thread than by several that must be set to it.
+const ONE_THREAD_MAX: usize = 4;
+
 /// From so many keys on a look-up is made in two halves at once: the database takes a core for each.
 const HALVED_MIN: usize = 20_000;
 
@@ -42,13 +46,16 @@ impl Keys {
             return Self {
                 sql: PACKED.to_owned(),
                 packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
+                is_few: false,
             };
         }
         let listed: Vec<String> = places.iter().map(|place| format!("'{}'", rows[*place].key.0)).collect();
-        Self { sql: format!("({})", listed.join(", ")), packed: None }
+        let is_few = places.len() <= ONE_THREAD_MAX;
+        Self { sql: format!("({})", listed.join(", ")), packed: None, is_few }
     }
 
     fn bind(&self, query: Query) -> Query {
+        let query = if self.is_few { query.with_setting("max_threads", "1") } else { query };
         match &self.packed {
             Some(packed) => query.bind(packed),
             None => query,
@@ -91,11 +98,7 @@ impl ClickHouseStore {
             return Ok(());
         }
         self.call(STORE, |tables| async move {
-            let mut insert = tables.insert::<UsageRow<'_>>("token_usage").await?;
-            for row in writes {
-                insert.write(row).await?;
-            }
-            insert.end().await
+            native::insert_rows(|sql| tables.insert_formatted(sql), "token_usage", writes).await
         })
         .await
     }
