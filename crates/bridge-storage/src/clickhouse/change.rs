@@ -15,6 +15,8 @@ pub(super) enum TableChange<'a> {
     Fence { table: &'a str, label: &'a Label },
     /// Marks a table.
     Mark { table: &'a str, label: &'a Label },
+    /// Has a table let rows go at this age, given as the database does; or, where it does as yet, keep them.
+    Age { table: &'a str, age: Option<&'a str> },
     /// Makes an empty table. Of several who try one succeeds.
     Claim { table: &'a str, label: &'a Label },
     /// Gives a table another name. Of several who try one succeeds.
@@ -51,6 +53,10 @@ impl TableChange<'_> {
             Self::Mark { table, label } => {
                 format!("ALTER TABLE {}{everywhere} MODIFY COMMENT '{label}'", local(table))
             }
+            Self::Age { table, age } => {
+                let change = age.map_or("REMOVE TTL".to_owned(), |age| format!("MODIFY TTL {age}"));
+                format!("ALTER TABLE {}{everywhere} {change}", local(table))
+            }
             Self::Claim { table, label } => format!(
                 "CREATE TABLE {}{everywhere} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch COMMENT '{label}'",
                 local(table)
@@ -74,10 +80,11 @@ impl TableChange<'_> {
     }
 }
 
-/// The table is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
+/// The table is there already, is not there, (of one to be cloned) has no definition, is being renamed, or keeps its
+/// rows already.
 fn is_about_a_table(error: &Error) -> bool {
     let Error::BadResponse(text) = error else { return false };
-    matches!(server_code(text), Some(57 | 60 | 107 | 218 | 390 | 517 | 741))
+    matches!(server_code(text), Some(36 | 57 | 60 | 107 | 218 | 390 | 517 | 741))
 }
 
 #[cfg(test)]
@@ -100,6 +107,8 @@ mod tests {
             TableChange::Clone { table, of: "token_usage_checkpoint_x" },
             TableChange::Fence { table, label },
             TableChange::Mark { table, label },
+            TableChange::Age { table, age: None },
+            TableChange::Age { table, age: Some("time + toIntervalSecond(1)") },
             TableChange::Claim { table, label },
             TableChange::Rename { table, to: other },
             TableChange::Exchange { table: "token_usage", with: other },

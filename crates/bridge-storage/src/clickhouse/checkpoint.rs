@@ -132,7 +132,7 @@ async fn create(
 }
 
 /// Copies the live tables, the sources first: no cursor is in them that stands for rows that are not. `None` where
-/// a rollback came in between.
+/// a rollback came in between. Of a state that was kept nothing leaves by its age.
 async fn copy_live(
     tables: &Tables,
     topology: &Topology,
@@ -140,12 +140,16 @@ async fn copy_live(
     usage: &str,
 ) -> Result<Option<Label>, TableError> {
     for (table, base) in [(sources, Base::Sources), (usage, Base::Usage)] {
-        if (TableChange::Clone { table, of: base.live() }).make(tables, topology).await? != Changed::Yes {
+        let copy = TableChange::Clone { table, of: base.live() };
+        if copy.make(tables, topology).await? != Changed::Yes {
             return Ok(None);
         }
     }
     // The copies have the labels of what they are copies of.
     let survey = Survey::of(tables, topology).await?;
+    if survey.age_of_rows(usage).is_some() {
+        let _ = TableChange::Age { table: usage, age: None }.make(tables, topology).await?;
+    }
     let (sources, usage) = (survey.label(sources), survey.label(usage));
     Ok(Some(usage).filter(|usage| usage.epoch == sources.epoch))
 }

@@ -6,6 +6,10 @@ use super::failure::TableError;
 use super::tables::Tables;
 use super::topology::Topology;
 
+/// What stands in the definition of an engine before the age at which rows leave, and after it.
+const TTL: &str = " TTL ";
+const SETTINGS: &str = " SETTINGS ";
+
 /// How long rows are kept: those of responses after the response, those of the audit after the operation. The
 /// database removes what is older when it merges, within hours.
 ///
@@ -41,8 +45,7 @@ pub(super) async fn apply(
         .bind(tables.name(&name))
         .fetch_one::<String>()
         .await?;
-    let current =
-        definition.split(" TTL ").nth(1).map(|rest| rest.split(" SETTINGS ").next().unwrap_or(rest));
+    let current = age_in(&definition);
     let wanted = retention.seconds().map(|seconds| format!("time + toIntervalSecond({seconds})"));
     let change = match (&wanted, current) {
         (None, None) => return Ok(()),
@@ -52,4 +55,23 @@ pub(super) async fn apply(
     };
     let statement = format!("ALTER TABLE {name}{} {change}", topology.on_cluster());
     Ok(tables.query_raw(&statement).execute().await?)
+}
+
+/// The age at which rows leave a table of this engine.
+pub(super) fn age_in(engine: &str) -> Option<&str> {
+    let (_, rest) = engine.split_once(TTL)?;
+    Some(rest.split_once(SETTINGS).map_or(rest, |(age, _)| age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_stands_in_the_engine() {
+        let engine = "ReplacingMergeTree(version) ORDER BY key TTL time + toIntervalSecond(86400) SETTINGS a = 1, b = 2";
+        assert_eq!(age_in(engine), Some("time + toIntervalSecond(86400)"));
+        assert_eq!(age_in("MergeTree ORDER BY a TTL b"), Some("b"));
+        assert_eq!(age_in("ReplacingMergeTree(version) ORDER BY key SETTINGS a = 1, b = 2"), None);
+    }
 }

@@ -74,8 +74,14 @@ async fn begin(
         figures: checkpoint.figures,
     };
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
-    let copy = async |table: &str, of: &str| {
-        for change in [TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }] {
+    let copy = async |base: Base, table: &str, of: &str| {
+        let mut changes = vec![TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }];
+        // How long rows stay is no part of a state.
+        let age = survey.age_of_rows(base.live());
+        if age != survey.age_of_rows(of) {
+            changes.push(TableChange::Age { table, age });
+        }
+        for change in changes {
             if change.make(tables, topology).await? == Changed::NotPossible {
                 return Ok(Changed::NotPossible);
             }
@@ -84,7 +90,8 @@ async fn begin(
     };
     let (of_sources, of_usage) = (Base::Sources.of_run(&checkpoint.run), of_checkpoint(name));
     // Both come to their end: a statement that is dropped goes on in the database.
-    let (of_sources, of_usage) = tokio::join!(copy(&sources, &of_sources), copy(&usage, &of_usage));
+    let (of_sources, of_usage) =
+        tokio::join!(copy(Base::Sources, &sources, &of_sources), copy(Base::Usage, &usage, &of_usage));
     if (of_sources?, of_usage?) != (Changed::Yes, Changed::Yes) {
         drop_all(tables, topology, &[&sources, &usage]).await?;
         return Err(unusable(OPERATION, name, UNKNOWN).into());

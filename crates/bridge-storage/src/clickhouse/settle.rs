@@ -132,6 +132,12 @@ impl<'a> Rollback<'a> {
     /// Done again even where it seems done: an alteration that another's renaming spoils may stand in the
     /// database's memory alone.
     async fn mark(&self, usage: &Staged) -> Result<Changed> {
+        if self.survey.age_of_rows(&usage.name).is_some() {
+            let kept = self.make(TableChange::Age { table: &usage.name, age: None }).await?;
+            if kept == Changed::NotPossible {
+                return Ok(kept);
+            }
+        }
         let run = self.run();
         let at = self.survey.live(Base::Usage).at;
         let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures: None };

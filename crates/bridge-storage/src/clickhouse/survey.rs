@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::failure::server_code;
 use super::label::Label;
+use super::retention::age_in;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -79,6 +80,15 @@ impl Staged {
 struct TableRow {
     name: String,
     comment: String,
+    engine: String,
+    is_old: bool,
+}
+
+/// What the database says of a table.
+#[derive(Debug)]
+struct Found {
+    label: Label,
+    engine: String,
     is_old: bool,
 }
 
@@ -91,7 +101,7 @@ const FILE_IS_GONE: u32 = 107;
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// By their names in the schema.
-    tables: BTreeMap<String, (Label, bool)>,
+    tables: BTreeMap<String, Found>,
 }
 
 impl Survey {
@@ -110,7 +120,7 @@ impl Survey {
         let (usage, sources) = (tables.name(Base::Usage.live()), tables.name(Base::Sources.live()));
         let rows: Vec<TableRow> = tables
             .query(
-                "SELECT name, comment, metadata_modification_time < now() - 600 AS is_old FROM system.tables \
+                "SELECT name, comment, engine_full AS engine, metadata_modification_time < now() - 600 AS is_old FROM system.tables \
                  WHERE database = currentDatabase() AND (startsWith(name, ?) OR startsWith(name, ?))",
             )
             .bind(&usage)
@@ -121,7 +131,8 @@ impl Survey {
         let suffix = topology.local_name("");
         let found = rows.into_iter().filter_map(|row| {
             let name = row.name.get(prefix_bytes..)?.strip_suffix(&suffix)?.to_owned();
-            Some((name, (Label::of_comment(&row.comment), row.is_old)))
+            let label = Label::of_comment(&row.comment);
+            Some((name, Found { label, engine: row.engine, is_old: row.is_old }))
         });
         Ok(Self { tables: found.collect() })
     }
@@ -133,12 +144,17 @@ impl Survey {
 
     /// The label of the table of this name.
     pub(super) fn label(&self, table: &str) -> Label {
-        self.tables.get(table).map(|(label, _)| label.clone()).unwrap_or_default()
+        self.tables.get(table).map(|found| found.label.clone()).unwrap_or_default()
+    }
+
+    /// The age at which rows leave the table of this name, as the database gives it.
+    pub(super) fn age_of_rows(&self, table: &str) -> Option<&str> {
+        age_in(&self.tables.get(table)?.engine)
     }
 
     /// The checkpoint and its label.
     pub(super) fn checkpoint(&self, name: &CheckpointName) -> Option<&Label> {
-        self.tables.get(&of_checkpoint(name)).map(|(label, _)| label)
+        self.tables.get(&of_checkpoint(name)).map(|found| &found.label)
     }
 
     /// All checkpoints with their labels, by name.
@@ -152,8 +168,8 @@ impl Survey {
 
     /// The tables of one branch, by what distinguishes their names.
     fn branch(&self, base: Base, branch: &'static str) -> impl Iterator<Item = (&str, &Label, bool)> {
-        self.tables.iter().filter_map(move |(name, (label, is_old))| {
-            Some((name.strip_prefix(base.live())?.strip_prefix(branch)?, label, *is_old))
+        self.tables.iter().filter_map(move |(name, found)| {
+            Some((name.strip_prefix(base.live())?.strip_prefix(branch)?, &found.label, found.is_old))
         })
     }
 
@@ -168,10 +184,10 @@ impl Survey {
     pub(super) fn staged(&self, base: Base, epoch: Epoch) -> Option<Staged> {
         let renamed = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
         renamed.min_by_key(|staged| staged.turn).or_else(|| {
-            let (claim, _) = self.tables.get(&of_claim(epoch))?;
-            let name = base.of_run(&claim.run);
-            let (label, _) = self.tables.get(&name)?;
-            Some(Staged { epoch, turn: 0, label: label.clone(), name })
+            let claim = self.tables.get(&of_claim(epoch))?;
+            let name = base.of_run(&claim.label.run);
+            let copy = self.tables.get(&name)?;
+            Some(Staged { epoch, turn: 0, label: copy.label.clone(), name })
         })
     }
 

@@ -7,11 +7,12 @@ use bridge_core::{
     SystemClock, Timestamp,
 };
 use bridge_storage::{
-    AuditStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, SummaryFilter, TokenStore,
-    UpsertOptions,
+    AuditStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention,
+    SummaryFilter, TokenStore, UpsertOptions,
 };
 use bridge_testkit::engine::TestDatabase;
 
+use crate::rollback::{NOW, name};
 use crate::{client, options, response};
 
 async fn migrated(change: impl Fn(ClickHouseOptions) -> ClickHouseOptions) -> ClickHouseStore {
@@ -136,4 +137,62 @@ async fn no_longer_than_this_is_waited_for_a_free_connection() {
     assert!(error.to_string().contains("no connection became free in time"), "{error}");
     drop(held);
     drop(store.pool().acquire_connection().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
+    let database = TestDatabase::of_this_test();
+    let engines = async || {
+        let query = "SELECT name, engine_full LIKE '% TTL %' FROM system.tables \
+                     WHERE database = currentDatabase() AND name LIKE 'token_usage%' ORDER BY name";
+        client(&database).query(query).fetch_all::<(String, bool)>().await.unwrap()
+    };
+    let merge_all = async || {
+        for (table, _) in engines().await {
+            client(&database).query_raw(&format!("OPTIMIZE TABLE {table} FINAL")).execute().await.unwrap();
+        }
+    };
+    let of = |tables: [(&str, bool); 3]| tables.map(|(name, leaves)| (name.to_owned(), leaves));
+    let (before, during) = (name("before"), name("during"));
+    let store = migrated(|options| options).await;
+    // The row is from June 2025.
+    store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    store.create_checkpoint(&before, NOW).await.unwrap();
+    let century = Retention::For(Duration::from_hours(24 * 36_500));
+    let store = migrated(|options| options.with_retention(century)).await;
+    store.create_checkpoint(&during, NOW).await.unwrap();
+    let tables = [
+        ("token_usage", true),
+        ("token_usage_checkpoint_before", false),
+        ("token_usage_checkpoint_during", false),
+    ];
+    assert_eq!(engines().await, of(tables));
+
+    let day = Retention::For(Duration::from_hours(24));
+    let store = migrated(|options| options.with_retention(day)).await;
+    merge_all().await;
+    assert_eq!(responses(&store).await, 0);
+    assert_eq!(
+        store.checkpoints().await.unwrap().iter().map(|kept| kept.figures.responses).collect::<Vec<_>>(),
+        [1, 1]
+    );
+
+    // What becomes live is kept for as long as what is live.
+    let replaced = store.roll_back(&during, NOW).await.unwrap();
+    let tables = [
+        ("token_usage", true),
+        ("token_usage_checkpoint_before", false),
+        ("token_usage_checkpoint_before_rollback_1", false),
+    ];
+    assert_eq!(engines().await[..3], of(tables));
+    store.resume().await.unwrap();
+    merge_all().await;
+    assert_eq!(responses(&store).await, 0);
+
+    let store = migrated(|options| options.with_retention(Retention::Forever)).await;
+    store.roll_back(&before, NOW).await.unwrap();
+    merge_all().await;
+    assert_eq!(responses(&store).await, 1);
+    assert!(engines().await.iter().all(|(_, leaves)| !leaves));
+    store.drop_checkpoint(&replaced).await.unwrap();
 }
