@@ -1,6 +1,7 @@
 //! The last analysis of each session: what is left when neither store nor sources answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bridge_core::{EnhancedTokenAnalysis, SessionId, Timestamp};
@@ -24,6 +25,8 @@ struct Kept {
 pub(crate) struct Analyses {
     entries: Cache<SessionId, Kept>,
     ttl: Duration,
+    /// What was made before this moment is not kept and not served.
+    first: AtomicU64,
 }
 
 impl Analyses {
@@ -37,7 +40,7 @@ impl Analyses {
         let capacity = if options.capacity() == 0 { 0 } else { ANALYSES_RESPONSES_MAX };
         let entries =
             Cache::builder().weigher(weight).max_capacity(capacity).time_to_live(options.ttl).build();
-        Self { entries, ttl: options.ttl }
+        Self { entries, ttl: options.ttl, first: AtomicU64::new(0) }
     }
 
     /// Keeps an analysis that was made at this moment, unless one of a later moment is there.
@@ -54,12 +57,19 @@ impl Analyses {
         self.entries.entry(session).and_compute_with(decide).await;
     }
 
+    /// Forgets what was made before this moment, also where it is still to be kept.
+    pub(crate) fn forget(&self, before: CacheMoment) {
+        self.first.fetch_max(before.0, Ordering::AcqRel);
+        self.entries.invalidate_all();
+    }
+
     pub(crate) async fn get(
         &self,
         session: &SessionId,
         now: Timestamp,
     ) -> Option<Arc<EnhancedTokenAnalysis>> {
         let kept = self.entries.get(session).await?;
-        (now.saturating_since(kept.kept_at) < self.ttl).then_some(kept.analysis)
+        let is_known = kept.moment.0 >= self.first.load(Ordering::Acquire);
+        (is_known && now.saturating_since(kept.kept_at) < self.ttl).then_some(kept.analysis)
     }
 }

@@ -1,10 +1,12 @@
 //! The cache.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bridge_core::{Clock, EnhancedTokenAnalysis, SessionId, SystemClock, Timestamp, TokenSummaryRecord};
+use bridge_core::{
+    Clock, EnhancedTokenAnalysis, Epoch, SessionId, SystemClock, Timestamp, TokenSummaryRecord,
+};
 use moka::future::Cache;
 
 use crate::analyses::Analyses;
@@ -59,6 +61,8 @@ pub struct BridgeCache {
     ttl: Duration,
     clock: Arc<dyn Clock>,
     moment: AtomicU64,
+    /// The store's epoch, as it was last heard of.
+    epoch: Mutex<Option<Epoch>>,
     summary_counters: Counters,
     analysis_counters: Counters,
 }
@@ -79,6 +83,7 @@ impl BridgeCache {
             ttl: options.ttl,
             clock,
             moment: AtomicU64::new(0),
+            epoch: Mutex::default(),
             summary_counters: Counters::default(),
             analysis_counters: Counters::default(),
         }
@@ -126,6 +131,22 @@ impl BridgeCache {
     pub fn invalidate(&self) {
         self.moment.fetch_add(1, Ordering::AcqRel);
         self.summaries.invalidate_all();
+    }
+
+    /// Makes everything stale that was read so far, the analyses too. Called when the store was rolled back: what it
+    /// took back is no last resort.
+    pub fn forget(&self) {
+        self.invalidate();
+        self.analyses.forget(self.moment());
+    }
+
+    /// Hears of the store's epoch; [forgets](Self::forget) everything where it is another than before, since then
+    /// somebody has rolled it back.
+    pub fn enter_epoch(&self, epoch: Epoch) {
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.replace(epoch).is_some_and(|known| known != epoch) {
+            self.forget();
+        }
     }
 
     /// How often the cache could answer with summaries.

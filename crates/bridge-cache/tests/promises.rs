@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bridge_cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheFigures, CacheOptions, SummaryQuery};
 use bridge_core::{
-    AnalysisId, EnhancedTokenAnalysis, ManualClock, ResponseKey, ResponseUsage, SessionId, Stopwatch,
+    AnalysisId, EnhancedTokenAnalysis, Epoch, ManualClock, ResponseKey, ResponseUsage, SessionId, Stopwatch,
     Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
@@ -148,6 +148,23 @@ async fn of_two_analyses_the_one_of_the_later_moment_is_kept() {
     assert_eq!(tokens(&cache, 1).await, Some(51));
     cache.invalidate();
     assert_eq!(tokens(&cache, 1).await, Some(51), "a last resort outlives a write");
+}
+
+#[tokio::test]
+async fn what_a_rollback_took_back_is_forgotten() {
+    let cache = BridgeCache::new(&CacheOptions::default());
+    cache.enter_epoch(Epoch(0));
+    let before = cache.moment();
+    cache.keep_analysis(before, analysis(1, 1, 42)).await;
+    cache.enter_epoch(Epoch(0));
+    assert_eq!(tokens(&cache, 1).await, Some(42));
+    cache.enter_epoch(Epoch(1));
+    assert_eq!(tokens(&cache, 1).await, None);
+    // What was read before comes too late.
+    cache.keep_analysis(before, analysis(1, 1, 42)).await;
+    assert_eq!(tokens(&cache, 1).await, None);
+    cache.keep_analysis(cache.moment(), analysis(1, 1, 5)).await;
+    assert_eq!(tokens(&cache, 1).await, Some(5));
 }
 
 /// Readers fill the cache with what they read from a store that writers count up. No reader may be served what

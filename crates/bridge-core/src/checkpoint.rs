@@ -56,6 +56,12 @@ impl CheckpointName {
         Self(format!("{AUTOMATIC}{epoch}").into())
     }
 
+    /// The epoch that the rollback began that gave this name, where one did.
+    #[must_use]
+    pub fn epoch_begun(&self) -> Option<Epoch> {
+        self.0.strip_prefix(AUTOMATIC)?.parse().ok().map(Epoch)
+    }
+
     /// Whether only a rollback gives such a name.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
@@ -202,17 +208,17 @@ pub struct CheckpointComparison {
 pub struct RollbackResult {
     /// The checkpoint.
     pub checkpoint: CheckpointName,
-    /// What was stored before.
-    pub before: StateFigures,
-    /// What is stored after: what the checkpoint holds.
-    pub after: StateFigures,
+    /// What was stored before. `None` where it could not be counted any more: the rollback was made nevertheless.
+    pub before: Option<StateFigures>,
+    /// What is stored after: what the checkpoint holds. `None` as `before`.
+    pub after: Option<StateFigures>,
     /// Under this name the replaced state is kept; `None` of a dry run, which replaces nothing.
     pub replaced_state: Option<CheckpointName>,
     /// How many sessions differ; only a dry run looks.
     pub differing_sessions: Option<u64>,
     /// Those of them that differ most in tokens; only a dry run looks.
     pub differences: Vec<SessionDifference>,
-    /// Where the store stands now.
+    /// Where the store stands after it.
     pub state: StoreState,
     /// How long it took until the state was there. What was replaced is counted afterwards.
     pub duration: Duration,
@@ -238,6 +244,10 @@ mod tests {
     fn a_rollback_names_what_it_replaces() {
         let name = CheckpointName::before_rollback(Epoch(3).next());
         assert_eq!(name.as_str(), "before_rollback_4");
+        assert_eq!(
+            (name.epoch_begun(), CheckpointName::new("a").unwrap().epoch_begun()),
+            (Some(Epoch(4)), None)
+        );
         assert!(name.is_automatic() && !CheckpointName::new("before").unwrap().is_automatic());
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn of<const N: usize>(tokens: u64, figures: [(&str, u64); N]) -> Self {
+    fn of<'a>(tokens: u64, figures: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
         let figures = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
         Self { tokens, figures, ..Self::default() }
     }
@@ -205,17 +205,21 @@ impl Accounted for Vec<Checkpoint> {
 
 impl Accounted for RollbackResult {
     fn account(&self) -> Account {
-        let (before, after) = (self.before, self.after);
-        let figures = [
+        let mut figures = vec![
             ("dry_run", u64::from(self.replaced_state.is_none())),
             ("epoch", u64::from(self.state.epoch.0)),
-            ("tokens_before", before.tokens),
-            ("responses_before", before.responses),
-            ("responses_after", after.responses),
-            ("sessions_before", before.sessions),
-            ("sessions_after", after.sessions),
         ];
-        Account::of(after.tokens, figures)
+        if let Some(before) = self.before {
+            figures.extend([
+                ("tokens_before", before.tokens),
+                ("responses_before", before.responses),
+                ("sessions_before", before.sessions),
+            ]);
+        }
+        if let Some(after) = self.after {
+            figures.extend([("responses_after", after.responses), ("sessions_after", after.sessions)]);
+        }
+        Account::of(self.after.map_or(0, |after| after.tokens), figures)
     }
 }
 

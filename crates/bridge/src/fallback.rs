@@ -16,11 +16,11 @@ use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
 impl EnhancedTokenDatabaseBridge {
     /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
-    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and where that fails too, as it was
-    /// answered last. Says who answered and how old the answer is.
+    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
+    /// where that fails too, as it was answered last. Says who answered and how old the answer is.
     ///
-    /// A cached answer is a last resort, so it may be older than what this program has stored since. All others
-    /// are true at the time of asking.
+    /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
+    /// from before a rollback. All others are true at the time of asking.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -115,14 +115,16 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn stored_answer(&self, session: &SessionId) -> Result<Option<AnalysisWithSource>, BridgeError> {
         let watch = Stopwatch::start();
-        let moment = self.inner.cache.moment();
         let wanted = vec![session.clone()];
         let responses = ResponseFilter::of_sessions(wanted.clone());
         let summary = SummaryFilter::default().of_sessions(wanted).with_metadata(true);
         let store = &self.inner.store;
-        if let Some(refusal) = not_direct("read the stored analysis", &store.state().await?) {
+        let state = store.state().await?;
+        self.inner.cache.enter_epoch(state.epoch);
+        if let Some(refusal) = not_direct("read the stored analysis", &state) {
             return Err(refusal);
         }
+        let moment = self.inner.cache.moment();
         let (responses, summaries) =
             tokio::try_join!(store.responses(&responses), store.summaries(&summary))?;
         if responses.is_empty() {

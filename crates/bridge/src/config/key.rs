@@ -112,8 +112,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         let name = optional(v, |v| word(v, |c| c.is_ascii_alphanumeric() || "_-.".contains(c)))?;
         put(&mut c.clickhouse.cluster, Ok(name))
     }),
-    key("clickhouse.retention", "off", RETENTION, |c, v| put(&mut c.clickhouse.retention, retention(v))),
-    key("clickhouse.audit_retention", "off", RETENTION, |c, v| {
+    key("clickhouse.retention", "keep", RETENTION, |c, v| put(&mut c.clickhouse.retention, retention(v))),
+    key("clickhouse.audit_retention", "keep", RETENTION, |c, v| {
         put(&mut c.clickhouse.audit_retention, retention(v))
     }),
     key("clickhouse.connection_pool_size", "10", "a whole number from 1 to 1000", |c, v| {

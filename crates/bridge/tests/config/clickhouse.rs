@@ -123,7 +123,8 @@ async fn clickhouse_cluster() {
     assert!(tables("test_nothing_yet").await.is_empty());
 }
 
-/// Whether rows of the table stay for 400 days, set by this value, kept by `keep`, and taken away by the default.
+/// Whether rows of the table stay for 400 days, set by this value, kept by the default, and taken away by
+/// `off`.
 async fn retention_takes_effect(key: &str, table: &str) {
     let database = TestDatabase::of_this_test().name;
     let has_ttl = async |keys: &[(&str, &str)]| {
@@ -134,8 +135,8 @@ async fn retention_takes_effect(key: &str, table: &str) {
         ask(&query).await[0].contains("TTL time + toIntervalSecond(34560000)")
     };
     assert!(has_ttl(&[(key, "400d")]).await);
-    assert!(has_ttl(&[(key, "keep")]).await);
-    assert!(!has_ttl(&[]).await);
+    assert!(has_ttl(&[]).await);
+    assert!(!has_ttl(&[(key, "off")]).await);
 }
 
 #[tokio::test]

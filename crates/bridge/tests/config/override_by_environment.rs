@@ -15,7 +15,7 @@ const VALUES: &[(&str, &str)] = &[
     ("clickhouse.tls_ca_file", "ca.pem"),
     ("clickhouse.cluster", "main"),
     ("clickhouse.retention", "400d"),
-    ("clickhouse.audit_retention", "keep"),
+    ("clickhouse.audit_retention", "off"),
     ("clickhouse.connection_pool_size", "11"),
     ("clickhouse.connection_timeout", "31s"),
     ("clickhouse.operation_timeout", "32s"),

@@ -28,7 +28,7 @@ impl Day {
         let rows = self.rows().await;
         let name = before_the_import();
         let plan = self.bridge.rollback_bridge_integration(&name, RollbackOptions::DryRun).await.unwrap();
-        assert_eq!((plan.before, plan.after), (import.figures.state(), morning.figures.state()));
+        assert_eq!((plan.before, plan.after), (Some(import.figures.state()), Some(morning.figures.state())));
         let (number, differences) = import.figures.differences_to(&morning.figures);
         assert_eq!((plan.differing_sessions, plan.differences), (Some(number), differences));
         assert_eq!((plan.replaced_state, plan.state), (None, StoreState::first()));
@@ -41,7 +41,7 @@ impl Day {
         self.is_at(14);
         let name = before_the_import();
         let done = self.bridge.rollback_bridge_integration(&name, RollbackOptions::Perform).await.unwrap();
-        assert_eq!((done.before, done.after), (import.figures.state(), morning.figures.state()));
+        assert_eq!((done.before, done.after), (Some(import.figures.state()), Some(morning.figures.state())));
         assert_eq!((done.replaced_state, done.state), (Some(before_rollback()), rolled_back()));
         let stored = self.stored().await;
         assert_eq!(stored.figures, morning.figures);

@@ -38,7 +38,7 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     let backfill = tokio::spawn(async move { other.backfill_historical_data(options).await });
     tokio::task::block_in_place(|| wait.recv()).unwrap();
     let done = admin_bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await.unwrap();
-    assert!(done.before.responses > 0);
+    assert!(done.before.unwrap().responses > 0);
     admin_bridge.resume().await.unwrap();
     go.send(()).unwrap();
     let error = backfill.await.unwrap().unwrap_err();

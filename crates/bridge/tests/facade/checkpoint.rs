@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bridge::core::{
-    AnalysisSource, BridgeError, CheckpointName, SessionId, StorageKind, StoreMode, SyncStatus,
+    AnalysisSource, BridgeError, CheckpointName, Epoch, SessionId, StorageKind, StoreMode, SyncStatus,
 };
+use bridge::storage::{CheckpointStore, InMemoryStore, MockTokenStore};
 use bridge::{
     BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
     JsonlProcessorBridge, Repair, RollbackOptions, StoreOptions,
@@ -40,10 +42,20 @@ fn is_rolled_back(error: &BridgeError) -> bool {
     matches!(error, BridgeError::Storage { kind: StorageKind::RolledBack, .. })
 }
 
+fn away() -> BridgeError {
+    BridgeError::Storage {
+        operation: "list checkpoints",
+        kind: StorageKind::Busy,
+        message: "away".to_owned(),
+        context: Box::default(),
+        source: None,
+    }
+}
+
 /// A bridge whose store was rolled back to `good`, with 5 tokens, after 37 more were stored.
 async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
     let (store, _) = in_memory();
-    let bridge = bridge(store, &[folder]);
+    let bridge = bridge(store.clone(), &[folder]);
     let path = folder.join("s.jsonl");
     append(&path, &line(1, 5));
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
@@ -53,12 +65,14 @@ async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
     assert_eq!(tokens(&bridge).await, 42);
 
     let plan = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::DryRun).await.unwrap();
-    assert_eq!((plan.before.tokens, plan.after.tokens, plan.replaced_state), (42, 5, None));
+    let tokens_of = [plan.before, plan.after].map(|figures| figures.unwrap().tokens);
+    assert_eq!((tokens_of, plan.replaced_state), ([42, 5], None));
     assert_eq!(plan.differences[0].session.as_str(), "s");
     assert_eq!((tokens(&bridge).await, plan.state.mode), (42, StoreMode::Stored));
 
     let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();
-    assert_eq!((done.before.tokens, done.after.tokens), (plan.before.tokens, plan.after.tokens));
+    assert_eq!((done.before, done.after), (plan.before, plan.after));
+    assert_eq!(done.state, store.state().await.unwrap());
     assert_eq!(done.replaced_state, Some(name("before_rollback_1")));
     bridge
 }
@@ -78,6 +92,50 @@ async fn after_a_rollback_figures_are_those_of_the_checkpoint_and_analyses_are_d
     bridge.resume().await.unwrap();
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 5));
+}
+
+/// The session's analysis was answered, and cached, before the rollback; and nobody can answer after it.
+async fn last_resort(
+    roll_back: impl AsyncFnOnce(Arc<InMemoryStore>, &EnhancedTokenDatabaseBridge),
+) -> BridgeError {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = in_memory();
+    let bridge = bridge(store.clone(), &[folder.path()]);
+    bridge.create_checkpoint(&name("empty")).await.unwrap();
+    let path = folder.path().join("s.jsonl");
+    append(&path, &line(1, 42));
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let session = SessionId::new("s").unwrap();
+    let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 42));
+    fs::remove_file(&path).unwrap();
+
+    roll_back(store, &bridge).await;
+    bridge.get_analysis_with_fallback(&session).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_is_no_last_resort() {
+    let error = last_resort(async |_, bridge| {
+        let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackOptions::Perform).await.unwrap();
+    });
+    assert!(is_rolled_back(&error.await));
+    let by_another_host = last_resort(async |store, _| {
+        store.roll_back(&name("empty"), now()).await.unwrap();
+    });
+    assert!(is_rolled_back(&by_another_host.await));
+}
+
+#[tokio::test]
+async fn a_rollback_that_was_made_is_no_error_where_its_figures_cannot_be_read() {
+    let mut store = MockTokenStore::new();
+    store.expect_roll_back().returning(|_, _| Ok(CheckpointName::before_rollback(Epoch(3))));
+    store.expect_checkpoints().returning(|| Err(away()));
+    store.expect_put_audit().returning(|_| Ok(()));
+    let bridge = bridge(Arc::new(store), &[]);
+    let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();
+    assert_eq!((done.before, done.after, done.state.epoch), (None, None, Epoch(3)));
+    assert_eq!(done.state.mode, StoreMode::Direct { checkpoint: name("good") });
 }
 
 #[tokio::test]
