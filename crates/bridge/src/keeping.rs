@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::sync::Failures;
 
 /// Synchronises until it is stopped or dropped.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl SyncTask {
 
 impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date now, and again each `interval`, in a task of its own. Tells the observer of each
-    /// time: the sessions that changed or failed, or why it could not be done; then the next time tries again.
+    /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
+    /// next time tries again.
     ///
     /// Where nothing changed, a synchronisation costs a look at each file and reads none.
     ///
@@ -80,13 +82,14 @@ impl EnhancedTokenDatabaseBridge {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (stop, mut stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
+            let mut failures = Failures::new();
             loop {
                 tokio::select! {
                     biased;
                     _ = &mut stopped => return,
                     _ = ticks.tick() => {}
                 }
-                observer(bridge.sync_changed_sessions().await);
+                observer(bridge.sync_changed_sessions(&mut failures).await);
             }
         });
         SyncTask { stop, task }

@@ -58,7 +58,8 @@ impl ReadPlan {
         since: Option<Timestamp>,
     ) -> Self {
         let mut plan = Self { known, errors: found.errors, ..Self::default() };
-        plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()));
+        let unreadable = plan.errors.iter().map(SourceError::path);
+        plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()), unreadable);
         for file in found.files {
             if since.is_none_or(|since| file.modified >= since) {
                 plan.add(file, mode);

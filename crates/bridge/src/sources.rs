@@ -58,11 +58,22 @@ impl KnownFiles {
         self.files.iter()
     }
 
-    /// The paths under which files are recorded that are neither among these nor anywhere else. Where a path is
-    /// not recorded in full, who looks among fewer files than before takes the others for gone.
-    pub(crate) fn gone<'a>(&self, there: impl Iterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+    /// The paths under which files are recorded that are neither among these nor anywhere else. Of what is in a
+    /// folder that cannot be read nobody knows. Where a path is not recorded in full, who looks among fewer files
+    /// than before takes the others for gone.
+    pub(crate) fn gone<'a>(
+        &self,
+        there: impl Iterator<Item = &'a Path>,
+        unreadable: impl Iterator<Item = &'a Path>,
+    ) -> BTreeSet<PathBuf> {
         let there: BTreeSet<PathBuf> = there.map(|path| self.project_names.recorded_path(path)).collect();
-        let missing = |path: &&PathBuf| !there.contains(path.as_path()) && !path.exists();
+        let unreadable: Vec<&Path> = unreadable.collect();
+        // A path that is not recorded in full does not show below which folder it is.
+        let is_below_all = self.project_names != ProjectNames::Full;
+        let missing = |path: &&PathBuf| {
+            let may_be_there = unreadable.iter().any(|folder| is_below_all || path.starts_with(folder));
+            !may_be_there && !there.contains(path.as_path()) && !path.exists()
+        };
         self.files.keys().filter(missing).cloned().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Keeping the store equal to the transcripts: only what is new is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use bridge_core::{
     BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, TimeRange, Timestamp, TokenChanges,
@@ -49,7 +50,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer. A file that cannot be read stands in the result.
+    /// The store cannot be reached or does not answer. What cannot be read stands in the result, where it is of the
+    /// session or nobody knows of which one it is.
     pub async fn sync_session_tokens(
         &self,
         session: &SessionId,
@@ -58,6 +60,7 @@ impl EnhancedTokenDatabaseBridge {
         let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
         self.run(Operation::SyncSessionTokens, Some(session), async {
             let (mut synchronised, cursors) = self.synchronise(mode, None, None).await?;
+            synchronised.blame_for_unknown(session);
             let sessions = Some(vec![session.clone()]);
             let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(sessions))?;
             Ok(synchronised.result(session.clone(), &totals))
@@ -68,7 +71,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Brings the store up to date with all transcripts, or those modified at `since` or later, with at most
     /// `parallel_limit` files read at once. A result for each session that the store or a transcript knows, by
-    /// session id.
+    /// session id. What could not be read and the store does not know has a failed result of its own, under its path.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -112,13 +115,16 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// The same, telling only of the sessions that changed or failed: the stored tokens of the others are not
-    /// even asked for.
-    pub(crate) async fn sync_changed_sessions(&self) -> Result<Vec<SyncResult>, BridgeError> {
+    /// even asked for. `told` is what was said of failures the last time, which is not said again.
+    pub(crate) async fn sync_changed_sessions(
+        &self,
+        told: &mut Failures,
+    ) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = self.inner.limits.parallel;
         self.run_sync(async {
             let (mut synchronised, cursors) =
                 self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
-            let sessions = synchronised.noteworthy_sessions();
+            let sessions = synchronised.noteworthy_sessions(told);
             if sessions.is_empty() {
                 cursors.written().await?;
                 return Ok(Vec::new());
@@ -194,32 +200,56 @@ impl CursorsUnderWay<'_> {
     }
 }
 
+/// What went wrong, by session.
+pub(crate) type Failures = BTreeMap<SessionId, Vec<String>>;
+
+/// What stands for the session of a transcript that the store does not know: its name, which is most often the
+/// session's. Of all else that cannot be read, the path.
+fn in_place_of_session(path: &Path) -> Option<SessionId> {
+    let is_transcript = path.extension().is_some_and(|extension| extension == "jsonl");
+    let stem = path.file_stem().filter(|_| is_transcript);
+    let names = [stem.unwrap_or(path.as_os_str()), path.file_name()?];
+    names.into_iter().find_map(|name| SessionId::new(name.to_string_lossy()).ok())
+}
+
 /// What a synchronisation did, before it is told by session.
 struct Synchronised {
     read: ReadResult,
     /// Whether a file of the session is still there.
     known: BTreeMap<SessionId, bool>,
     changes: BTreeMap<SessionId, TokenChanges>,
-    errors: BTreeMap<SessionId, Vec<String>>,
+    errors: Failures,
+    /// What could not be read and is of nobody knows which session.
+    of_unknown: Vec<String>,
     watch: Stopwatch,
 }
 
 impl Synchronised {
     fn new(read: ReadResult, changes: BTreeMap<SessionId, TokenChanges>) -> Self {
         let known = read.plan.known_sessions();
-        let mut errors: BTreeMap<SessionId, Vec<String>> = BTreeMap::new();
+        let (mut errors, mut of_unknown) = (Failures::new(), Vec::new());
         for error in read.history.errors() {
-            // Of a file that the store does not know, its name says whose it may be.
-            let stem = error.path().file_stem().and_then(|stem| SessionId::new(stem.to_string_lossy()).ok());
-            let mut sessions: Vec<SessionId> = read.plan.sessions_in(error.path()).cloned().collect();
+            let path = error.path();
+            let mut sessions: Vec<SessionId> = read.plan.sessions_in(path).cloned().collect();
             if sessions.is_empty() {
-                sessions.extend(stem);
+                sessions.extend(in_place_of_session(path));
+                of_unknown.push(error.to_string());
             }
             for session in sessions {
                 errors.entry(session).or_default().push(error.to_string());
             }
         }
-        Self { read, known, changes, errors, watch: Stopwatch::start() }
+        Self { read, known, changes, errors, of_unknown, watch: Stopwatch::start() }
+    }
+
+    /// The session may stand in what could not be read.
+    fn blame_for_unknown(&mut self, session: &SessionId) {
+        if !self.of_unknown.is_empty() {
+            let errors = self.errors.entry(session.clone()).or_default();
+            errors.append(&mut self.of_unknown);
+            errors.sort_unstable();
+            errors.dedup();
+        }
     }
 
     fn sessions(&self) -> Vec<SessionId> {
@@ -235,11 +265,18 @@ impl Synchronised {
         sessions
     }
 
-    /// Those with a change or an error.
-    fn noteworthy_sessions(&self) -> Vec<SessionId> {
+    /// Those with a change or an error that was not told.
+    fn noteworthy_sessions(&self, told: &mut Failures) -> Vec<SessionId> {
         let changed =
             self.changes.iter().filter(|(_, changes)| !changes.is_empty()).map(|(session, _)| session);
-        changed.chain(self.errors.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        let told = std::mem::replace(told, self.errors.clone());
+        let failed = self.errors.iter().filter(|(session, errors)| told.get(*session) != Some(*errors));
+        changed
+            .chain(failed.map(|(session, _)| session))
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     fn result(&mut self, session: SessionId, totals: &BTreeMap<String, u64>) -> SyncResult {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge::core::{AuditFilter, OperationName, SessionId, SyncStatus};
 use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;
@@ -21,6 +22,53 @@ fn line(id: u32, output: u32) -> String {
 
 fn append(path: &Path, text: &str) {
     File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
+    let database = bridge_testkit::engine::TestDatabase::of_this_test();
+    let folder = tempfile::tempdir().unwrap();
+    let projects = folder.path().join("projects");
+    let transcript = projects.join("s.jsonl");
+    fs::create_dir(&projects).unwrap();
+    fs::write(&transcript, line(1, 40)).unwrap();
+    let bridge = crate::bridge(Arc::new(crate::store(&database.writer_url())), folder.path())
+        .sources([projects.clone()])
+        .build();
+    bridge.token_store().migrate().await.unwrap();
+    assert_eq!(bridge.sync_all_sessions(None, 2).await.unwrap()[0].status, SyncStatus::Changed);
+
+    // A share that is not there does not make its sessions gone.
+    fs::rename(&projects, folder.path().join("away")).unwrap();
+    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let told: Vec<_> = results.iter().map(|result| (result.session_id.as_str(), result.status)).collect();
+    let place = projects.to_str().unwrap();
+    assert_eq!(told, [(place, SyncStatus::Failed), ("s", SyncStatus::Unchanged)]);
+    // Asked for one session nobody knows what of it may stand there.
+    let result = bridge.sync_session_tokens(&SessionId::new("s").unwrap(), true).await.unwrap();
+    assert_eq!((result.status, result.tokens_after, result.errors.len()), (SyncStatus::Failed, 40, 1));
+
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| drop(tell.send(outcome)));
+    let mut next = async || timeout(DEADLINE, told.recv()).await.unwrap().unwrap().unwrap();
+    assert_eq!(next().await.len(), 1);
+    for _ in 0..3 {
+        assert!(next().await.is_empty());
+    }
+    fs::rename(folder.path().join("away"), &projects).unwrap();
+    append(&transcript, &line(2, 2));
+    let caught_up = loop {
+        let results = next().await;
+        if !results.is_empty() {
+            break results;
+        }
+    };
+    assert_eq!((caught_up[0].status, caught_up[0].tokens_after), (SyncStatus::Changed, 42));
+    timeout(DEADLINE, syncing.stop()).await.unwrap();
+    let filter = AuditFilter::default().of_operation(OperationName::new("sync_all_sessions").unwrap());
+    let audited = bridge.audit_log(&filter).await.unwrap();
+    // The first, that of the missing folder, what was told of it again, and the last.
+    assert_eq!(audited.len(), 4);
 }
 
 /// On an engine of its own: some cuts make this engine abort and be restarted.
