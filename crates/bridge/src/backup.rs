@@ -13,6 +13,7 @@ use self::folder::{Backup, Draft};
 use self::manifest::Manifest;
 use crate::EnhancedTokenDatabaseBridge;
 use crate::operation::Operation;
+use crate::running::Written;
 
 /// Where a backup is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +195,10 @@ impl EnhancedTokenDatabaseBridge {
             }
         };
         let after = store.totals(&all).await?;
+        // What others stored meanwhile is in the difference, too.
+        let new = after.responses.saturating_sub(before.responses);
+        let tokens_written = after.counts.total().saturating_sub(before.counts.total());
+        self.book(&Written { records: new, new, tokens_written, ..Written::default() });
         Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
     }
 

@@ -12,6 +12,8 @@ use tokio::sync::OnceCell;
 pub(crate) use transcripts::Unread;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::error_rate::Outcome;
+use crate::running::note_counted;
 use judgement::Judged;
 use transcripts::Transcripts;
 
@@ -179,7 +181,13 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Counts how a call of the store ended.
     pub(crate) fn counted<T>(&self, result: Result<T, BridgeError>) -> Result<T, BridgeError> {
-        self.inner.error_rate.record(crate::error_rate::Outcome::of(&result));
+        self.count(Outcome::of(&result));
         result
+    }
+
+    /// Counts how a part of the running operation ended.
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.inner.error_rate.record(outcome);
+        note_counted();
     }
 }

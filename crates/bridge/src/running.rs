@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 use crate::EnhancedTokenDatabaseBridge;
 use crate::account::{Account, Accounted};
 use crate::audit::root_cause;
+use crate::error_rate::Outcome;
 use crate::operation::Operation;
 
 /// Gives operations their correlation ids.
@@ -48,6 +49,8 @@ pub(crate) struct Tally {
     tokens_replaced: AtomicU64,
     tokens_written: AtomicU64,
     forced: AtomicBool,
+    /// Whether its calls of the store are in the error rate.
+    counted: AtomicBool,
 }
 
 /// What an operation has written.
@@ -106,6 +109,11 @@ tokio::task_local! {
 pub(crate) fn book(written: &Written) {
     // Outside of an operation there is nobody to tell.
     let _ = TALLY.try_with(|tally| tally.add(written));
+}
+
+/// Notes that the running operation's calls of the store are in the error rate.
+pub(crate) fn note_counted() {
+    let _ = TALLY.try_with(|tally| tally.counted.store(true, Ordering::Relaxed));
 }
 
 /// The work as a part of the running operation, in whatever task it runs.
@@ -207,6 +215,9 @@ impl<'a> Running<'a> {
 
     fn end<T: Accounted>(mut self, result: &Result<T, BridgeError>) {
         self.ended = true;
+        if self.operation.uses_store() && !self.tally.counted.load(Ordering::Relaxed) {
+            self.bridge.inner.error_rate.record(Outcome::of(result));
+        }
         match result {
             Ok(value) => {
                 let account = value.account();

@@ -12,6 +12,9 @@ use crate::metrics::StoreCall;
 use crate::operation::Operation;
 use crate::running::{self, Written};
 
+/// So many rows are stored at once. What is stored is on record even where the next ones fail.
+const UPSERT_ROWS_MAX: usize = 100_000;
+
 /// How an analysis is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -93,15 +96,26 @@ impl EnhancedTokenDatabaseBridge {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        self.inner.cache.invalidate();
-        let outcomes = self.measured(StoreCall::Upsert, self.inner.store.upsert(rows, options)).await;
-        self.inner.cache.invalidate();
-        if let Ok(outcomes) = &outcomes {
-            let written = Written::by(rows, outcomes, options.force);
-            self.inner.metrics.wrote(&written);
-            running::book(&written);
+        let mut options = options.clone();
+        if rows.len() > UPSERT_ROWS_MAX && options.epoch.is_none() {
+            options = options.begun_in(self.writable_epoch("store responses").await?);
         }
-        outcomes
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(UPSERT_ROWS_MAX) {
+            self.inner.cache.invalidate();
+            let stored = self.measured(StoreCall::Upsert, self.inner.store.upsert(rows, &options)).await;
+            self.inner.cache.invalidate();
+            let stored = stored?;
+            self.book(&Written::by(rows, &stored, options.force));
+            outcomes.extend(stored);
+        }
+        Ok(outcomes)
+    }
+
+    /// Books what was written: in the metrics, and on the running operation.
+    pub(crate) fn book(&self, written: &Written) {
+        self.inner.metrics.wrote(written);
+        running::book(written);
     }
 
     /// Writes what was read of source files; summaries show it at once.
@@ -142,7 +156,7 @@ impl EnhancedTokenDatabaseBridge {
         if result.is_valid() {
             return Ok(());
         }
-        self.inner.error_rate.record(Outcome::Failure);
+        self.count(Outcome::Failure);
         Err(BridgeError::Validation {
             session: analysis.session_id.to_string(),
             result,

@@ -131,7 +131,7 @@ impl<'a> Storing<'a> {
                     result.to_string()
                 }
             };
-            self.bridge.inner.error_rate.record(Outcome::Failure);
+            self.bridge.count(Outcome::Failure);
             self.rejected.insert(session, why);
         }
         admitted

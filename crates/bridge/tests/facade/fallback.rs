@@ -44,7 +44,7 @@ fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStor
 }
 
 /// The store in memory never waits.
-fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(value) => value,

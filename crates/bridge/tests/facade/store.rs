@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bridge::core::{AnalysisId, BridgeError, HealthState, Probe, SessionId, StorageKind};
-use bridge::storage::{MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
-use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::core::{
+    AnalysisId, AuditFilter, BridgeError, HealthState, OperationName, Probe, SessionId, StorageKind,
+    StoreState,
+};
+use bridge::storage::{
+    AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreFigures, TokenStore, UpsertOutcome,
+};
+use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
 
+use crate::fallback::now_or_never;
 use crate::{analysis, bridge, in_memory};
 
 async fn output(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
@@ -138,4 +144,61 @@ async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fail
     let successes: Vec<_> = results.iter().map(|result| result.success).collect();
     assert_eq!(successes, [true, true, false, false, true, true]);
     assert!(results[3].errors[0].contains("disk is full"), "{:?}", results[3].errors);
+}
+
+/// What one operation of this name has on record: rows, tokens.
+async fn recorded(bridge: &EnhancedTokenDatabaseBridge, operation: &str) -> (u64, u64) {
+    let filter = AuditFilter::default().of_operation(OperationName::new(operation).unwrap());
+    let records = bridge.audit_log(&filter).await.unwrap();
+    assert_eq!(records.len(), 1);
+    (records[0].records_stored, records[0].tokens_written)
+}
+
+#[tokio::test]
+async fn what_is_stored_before_the_store_fails_is_on_record() {
+    let real = Arc::new(InMemoryStore::default());
+    let (mut store, audit) = (MockTokenStore::new(), Arc::clone(&real));
+    let mut calls = 0;
+    store.expect_state().returning(|| Ok(StoreState::first()));
+    store.expect_upsert().times(2).returning(move |rows, _| {
+        calls += 1;
+        if calls == 1 { Ok(vec![UpsertOutcome::New; rows.len()]) } else { Err(disk_full()) }
+    });
+    store.expect_put_audit().returning(move |records| now_or_never(audit.put_audit(records)));
+    store.expect_audit().returning(move |filter| now_or_never(real.audit(filter)));
+    let bridge = bridge(Arc::new(store), &[]);
+    let analysis = analysis("s", 1, &vec![1; 100_001]);
+    let error = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    assert_eq!(recorded(&bridge, "store_enhanced_analysis").await, (100_000, 100_000));
+}
+
+#[tokio::test]
+async fn an_import_has_on_record_what_it_brought() {
+    let (_, theirs) = in_memory();
+    let _ = theirs.store_analyses(&[analysis("a", 1, &[5, 6]), analysis("b", 10, &[7])]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup");
+    let _ = theirs.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let (_, ours) = in_memory();
+    let _ = ours.store_analyses(&[analysis("a", 1, &[5])]).await;
+    let _ = ours.import_store(&BackupPlace::Folder(backup)).await.unwrap();
+    assert_eq!(recorded(&ours, "import_store").await, (2, 13));
+}
+
+#[tokio::test]
+async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
+    let mut store = MockTokenStore::new();
+    store.expect_checkpoints().returning(|| Err(disk_full()));
+    store.expect_state().returning(|| Ok(StoreState::first()));
+    store.expect_figures().returning(StoreFigures::default);
+    store.expect_probe_connection().returning(|| Err(disk_full()));
+    store.expect_probe_write().returning(|| Err(disk_full()));
+    store.expect_newest_source().returning(|_, _| Ok(None));
+    store.expect_disks().returning(|| Ok(Vec::new()));
+    store.expect_put_audit().returning(|_| Ok(()));
+    let bridge = bridge(Arc::new(store), &[]);
+    let _ = bridge.list_checkpoints().await.unwrap_err();
+    let status = bridge.health_check().await;
+    assert!(status.probe(Probe::ErrorRate).unwrap().detail.starts_with("1 of 1 storage operations failed"));
 }
