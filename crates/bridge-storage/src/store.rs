@@ -32,7 +32,8 @@ use crate::stored::{StoredResponse, StoredScope};
 pub trait TokenStore:
     AuditStore + BackupStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug
 {
-    /// Creates the tables, or brings them to this version. May be repeated, by several programs at once.
+    /// Creates the tables, or brings them to this version. May be repeated, by several programs at once, and by a user
+    /// who may create nothing where nothing is to be created.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
     /// Whether the store answers.

@@ -197,11 +197,15 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt3
      applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
      ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";
 
-/// Brings the database to this version's schema, and its tables to these options.
+/// Brings the database to this version's schema, and its tables to these options. Where they are there already it
+/// only reads.
 pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     create_database(tables, options).await?;
     check_topology(tables, &options.topology).await?;
-    create(tables, options, LEDGER).await?;
+    // Who may create nothing can still find that there is nothing to create.
+    if !exists(tables, "bridge_migrations").await? {
+        create(tables, options, LEDGER).await?;
+    }
     let applied: Vec<Applied> =
         tables.query("SELECT number, checksum FROM bridge_migrations FINAL").fetch_all().await?;
     check(&applied).map_err(TableError::Bridge)?;
@@ -239,6 +243,11 @@ async fn create_database(tables: &Tables, options: &ClickHouseOptions) -> Result
     let everywhere = options.topology.on_cluster();
     server.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{quoted}`{everywhere}")).execute().await?;
     Ok(())
+}
+
+async fn exists(tables: &Tables, table: &str) -> Result<bool, TableError> {
+    let query = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    Ok(tables.query(query).bind(tables.name(table)).fetch_one::<u64>().await? > 0)
 }
 
 async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), TableError> {

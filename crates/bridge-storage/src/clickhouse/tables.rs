@@ -154,11 +154,6 @@ impl Tables {
         self.database.insert_formatted_with(self.prefix.sql(sql))
     }
 
-    /// A statement with the names that the tables have in the database.
-    pub(crate) fn named<'a>(&self, sql: &'a str) -> Cow<'a, str> {
-        self.prefix.sql(sql)
-    }
-
     /// The table's name in the database.
     pub(crate) fn name(&self, table: &str) -> String {
         self.prefix.name(table)

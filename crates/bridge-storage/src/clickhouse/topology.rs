@@ -12,7 +12,7 @@ pub(crate) enum Topology {
 }
 
 /// By what the rows of a table are spread. All versions of a row must meet on one shard.
-const SHARDING: [(&str, &str); 5] = [
+pub(super) const SHARDING: [(&str, &str); 5] = [
     ("token_usage", "toUInt64(key)"),
     ("source_files", "cityHash64(host, path, session_id)"),
     ("bridge_migrations", "number"),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bridge_core::{BridgeError, CheckpointName, Epoch, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
-    BackupFormat, BackupStore, CheckpointStore, ClickHouseStore, DashboardFilter, ResponseFilter,
-    ServerPlace, SummaryFilter, TokenStore, UpsertOptions, role_statements,
+    BackupFormat, BackupStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, DashboardFilter,
+    ResponseFilter, Retention, ServerPlace, SummaryFilter, TokenStore, UpsertOptions, role_statements,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -55,10 +55,13 @@ impl Cast {
         tokio::time::timeout(Duration::from_secs(60), back).await.expect("the engine is started again");
     }
 
-    fn store(&self, user: &Credentials) -> ClickHouseStore {
+    fn options(&self, user: &Credentials) -> ClickHouseOptions {
         let host = self.engine.endpoint().url.strip_prefix("http://").unwrap().to_owned();
-        let url = format!("http://{}:{}@{host}/{DATABASE}", user.user, user.password);
-        ClickHouseStore::new(hasty(&url)).unwrap()
+        hasty(&format!("http://{}:{}@{host}/{DATABASE}", user.user, user.password))
+    }
+
+    fn store(&self, user: &Credentials) -> ClickHouseStore {
+        ClickHouseStore::new(self.options(user)).unwrap()
     }
 
     fn writer(&self) -> ClickHouseStore {
@@ -178,7 +181,10 @@ async fn each_role_does_its_work_and_nothing_else() {
     assert_eq!(cast.reader().state().await.unwrap(), state);
     cast.writer().upsert(&[response(2, 0)], &UpsertOptions::default()).await.unwrap();
     cast.writer().put_sources(&[]).await.unwrap();
-    assert_denied(cast.writer().migrate().await);
+    // The schema is there: nothing is to be created. To change it, it may not.
+    cast.writer().migrate().await.unwrap();
+    let kept_for_a_day = cast.options(&writer).with_retention(Retention::For(Duration::from_hours(24)));
+    assert_denied(ClickHouseStore::new(kept_for_a_day).unwrap().migrate().await);
     assert_denied(cast.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
     assert_denied(cast.writer().begin_export(BackupFormat::Parquet).await.map(drop));
     // Nor does the writer see checkpoints.
@@ -203,6 +209,25 @@ async fn the_roles_know_every_table() {
             statements.iter().any(|statement| statement.contains(&format!(".{table} TO bridge_writer")));
         assert!(granted, "sql/roles.sql does not say what the writer may do with {table}");
     }
+}
+
+/// No cluster is here: the engine's parser takes the statements.
+#[tokio::test]
+async fn on_a_cluster_the_roles_are_on_all_servers_and_reach_the_rows() {
+    let database = TestDatabase::of_this_test();
+    fresh().await;
+    let options = options(&database.writer_url()).with_cluster("main").unwrap();
+    let options = options.with_table_prefix("etb_").unwrap();
+    let statements = ClickHouseStore::new(options).unwrap().role_statements();
+    for statement in &statements {
+        assert!(statement.contains(" ON CLUSTER `main`"), "{statement}");
+        client(&database).query_raw(&format!("EXPLAIN AST {statement}")).execute().await.unwrap();
+    }
+    for table in ["etb_token_usage", "etb_token_usage_local", "etb_bridge_audit_local"] {
+        let end = format!(".{table} TO bridge_writer");
+        assert!(statements.iter().any(|statement| statement.ends_with(&end)), "{table}");
+    }
+    assert!(!statements.iter().any(|statement| statement.contains("enhanced_token_summaries_local")));
 }
 
 /// The embedded engine keeps its users in a file: roles need a server.
