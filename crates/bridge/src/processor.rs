@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
 use bridge_core::{BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp};
@@ -76,12 +77,12 @@ impl fmt::Debug for BatchProcessingResult {
 #[derive(Debug)]
 pub struct JsonlProcessorBridge {
     bridge: EnhancedTokenDatabaseBridge,
-    /// Batches of all files are taken one at a time: what is stored of one is there before the next comes.
-    files: Mutex<HashMap<PathBuf, FeedState>>,
+    /// Batches of one file are taken one at a time: what is stored of one is there before the next comes.
+    files: Mutex<HashMap<PathBuf, Arc<Mutex<FeedState>>>>,
 }
 
 /// How far a file came in.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct FeedState {
     position: ReadPosition,
     /// What stands from there on: the last line, as far as it came.
@@ -93,26 +94,42 @@ struct FeedState {
     epoch: Epoch,
 }
 
-impl FeedState {
-    /// Takes what follows on what came before.
-    fn take(&mut self, content: &[u8]) {
-        let dropped = match content.iter().position(|byte| *byte == b'\n') {
-            _ if !self.skips_line => 0,
-            Some(end) => end + 1,
-            None => content.len(),
-        };
-        self.skips_line &= dropped == content.len() && content.last() != Some(&b'\n');
-        self.position.offset += dropped as u64;
-        // A line over the limit tells no time.
-        self.position.time.before = self.position.offset;
-        self.tail.extend(&content[dropped..]);
-    }
-}
-
 impl fmt::Debug for FeedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeedState").field("position", &self.position).finish_non_exhaustive()
     }
+}
+
+impl FeedState {
+    fn of_epoch(epoch: Epoch) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
+    /// Where the next byte belongs.
+    fn end(&self) -> u64 {
+        self.position.offset + self.tail.len() as u64
+    }
+
+    /// Goes on behind a batch.
+    fn advance(&mut self, advance: Advance, content: &[u8]) {
+        if advance.ends_lines {
+            self.tail.clear();
+        }
+        self.tail.extend_from_slice(&content[advance.tail_from..]);
+        (self.position, self.records, self.skips_line) =
+            (advance.position, advance.records, advance.skips_line);
+    }
+}
+
+/// What a batch makes of a state. The state itself stays until all is stored, and is not copied.
+struct Advance {
+    position: ReadPosition,
+    records: Vec<SourceRecord>,
+    skips_line: bool,
+    /// What stood in the tail is in the position now.
+    ends_lines: bool,
+    /// From there on the batch's content goes into the tail.
+    tail_from: usize,
 }
 
 impl JsonlProcessorBridge {
@@ -141,20 +158,22 @@ impl JsonlProcessorBridge {
 
     async fn take(&self, batch: BatchProcessingResult) -> Result<BridgeResult, BridgeError> {
         let watch = Stopwatch::start();
-        let mut files = self.files.lock().await;
+        let file = Arc::clone(self.files.lock().await.entry(batch.path.clone()).or_default());
+        let mut state = file.lock().await;
         let epoch = self.bridge.writable_epoch("store a batch").await?;
-        let state = match files.get(&batch.path) {
-            // What a rollback took back is handed in again.
-            Some(state) if batch.offset > 0 && state.epoch == epoch => state.clone(),
-            _ => FeedState { epoch, ..FeedState::default() },
-        };
-        let fed = self.feed(state, &batch)?;
+        // What a rollback took back is handed in again.
+        let begins = batch.offset == 0 || state.epoch != epoch;
+        let before = if begins { &FeedState::of_epoch(epoch) } else { &*state };
+        let fed = self.feed(before, &batch)?;
         let mut storing = Storing::new(&self.bridge, epoch);
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
         storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
         storing.cursors_written().await?;
-        files.insert(batch.path, fed.state);
+        if begins {
+            *state = FeedState::of_epoch(epoch);
+        }
+        state.advance(fed.advance, &batch.content);
         let first = responses.first().map(|(session, _)| session.clone());
         let errors: Vec<String> = storing.rejections().collect();
         Ok(BridgeResult {
@@ -173,58 +192,80 @@ impl JsonlProcessorBridge {
         self.files.lock().await.remove(path);
     }
 
-    /// The state after a batch, and the rows in it.
-    fn feed(&self, mut state: FeedState, batch: &BatchProcessingResult) -> Result<Fed, BridgeError> {
-        let expected = state.position.offset + state.tail.len() as u64;
-        let known = usize::try_from(expected.saturating_sub(batch.offset)).unwrap_or(usize::MAX);
+    /// The way to the state after a batch, and the rows in it.
+    fn feed(&self, state: &FeedState, batch: &BatchProcessingResult) -> Result<Fed, BridgeError> {
+        let expected = state.end();
         if batch.offset > expected {
             let (path, offset) = (batch.path.clone(), batch.offset);
             return Err(BridgeError::OutOfOrder { path, expected, offset, context: Box::default() });
         }
-        state.take(batch.content.get(known..).unwrap_or_default());
-        let mut whole = state.tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if state.tail.len() - whole > self.bridge.inner.analyzer.line_bytes_max {
-            whole = state.tail.len();
-            state.skips_line = true;
+        let known = usize::try_from(expected - batch.offset).unwrap_or(usize::MAX).min(batch.content.len());
+        let (mut new, mut position, mut records) =
+            (&batch.content[known..], state.position, state.records.clone());
+        let mut skips_line = state.skips_line;
+        if skips_line && !new.is_empty() {
+            let end = new.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+            skips_line = end.is_none();
+            let (dropped, rest) = new.split_at(end.unwrap_or(new.len()));
+            position.offset += dropped.len() as u64;
+            // A line over the limit tells no time.
+            position.time.before = position.offset;
+            new = rest;
         }
-        let mut history = History::default();
-        let content: Vec<u8> = state.tail.drain(..whole).collect();
-        if !content.is_empty() {
-            let analysis = self.analyze(&state, batch, &content, &mut history)?;
+        // No line ends in the tail, so it is not looked at again until one does.
+        let mut whole = new.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+        let open = whole.map_or(state.tail.len() + new.len(), |whole| new.len() - whole);
+        if open > self.bridge.inner.analyzer.line_bytes_max {
+            whole = Some(new.len());
+            skips_line = true;
+        }
+        let (lines, open) = new.split_at(whole.unwrap_or(0));
+        let (mut history, mut sources) = (History::default(), Vec::new());
+        if whole.is_some() {
+            let content = [&state.tail, lines].concat();
+            let analysis = self.analyze(position, batch, &content, &mut history)?;
             self.bridge.inner.metrics.read(analysis.bytes, analysis.lines, &analysis.damage);
-            state.records = self.records(&state, batch, &analysis);
-            state.position = analysis.end;
+            records = self.records(records, state.epoch, batch, &analysis);
+            position = analysis.end;
+            sources.clone_from(&records);
         }
-        let mut sources = state.records.clone();
-        if batch.ends_file && !state.tail.is_empty() {
-            // It counts if it is valid, and is looked at again when it goes on.
-            let analysis = self.analyze(&state, batch, &state.tail, &mut history)?;
-            sources = self.records(&state, batch, &analysis);
+        if batch.ends_file {
+            let tail = if whole.is_some() { open.to_vec() } else { [&state.tail, open].concat() };
+            sources.clone_from(&records);
+            if !tail.is_empty() {
+                // It counts if it is valid, and is looked at again when it goes on.
+                let analysis = self.analyze(position, batch, &tail, &mut history)?;
+                sources = self.records(sources, state.epoch, batch, &analysis);
+            }
         }
-        Ok(Fed { rows: history.take_changed(), sources, state })
+        let (ends_lines, tail_from) = (whole.is_some(), batch.content.len() - open.len());
+        let advance = Advance { position, records, skips_line, ends_lines, tail_from };
+        Ok(Fed { rows: history.take_changed(), sources, advance })
     }
 
     fn analyze(
         &self,
-        state: &FeedState,
+        position: ReadPosition,
         batch: &BatchProcessingResult,
         content: &[u8],
         history: &mut History,
     ) -> Result<FileAnalysis, BridgeError> {
-        let file = SourceFile::of_path(&batch.path, state.position.offset, batch.modified);
-        analyze_content(&file, state.position, content, &self.bridge.inner.analyzer, history).map_err(
-            |error| BridgeError::Source {
+        let file = SourceFile::of_path(&batch.path, position.offset, batch.modified);
+        analyze_content(&file, position, content, &self.bridge.inner.analyzer, history).map_err(|error| {
+            BridgeError::Source {
                 path: batch.path.clone(),
                 context: Box::default(),
                 source: Some(Box::new(error)),
-            },
-        )
+            }
+        })
     }
 
-    /// What the store keeps of the file. A later synchronisation takes it for changed and reads it once.
+    /// What the store keeps of the file, after what it has kept so far. A later synchronisation takes it for changed
+    /// and reads it once.
     fn records(
         &self,
-        state: &FeedState,
+        known: Vec<SourceRecord>,
+        epoch: Epoch,
         batch: &BatchProcessingResult,
         analysis: &FileAnalysis,
     ) -> Vec<SourceRecord> {
@@ -235,17 +276,17 @@ impl JsonlProcessorBridge {
             identity: 0,
             fingerprint: 0,
         };
-        let known = KnownFile::of_records(state.records.clone(), state.epoch);
+        let known = KnownFile::of_records(known, epoch);
         let read_at = self.bridge.inner.clock.now();
         let project_names = &self.bridge.inner.analyzer.project_names;
-        let (known, host, epoch) = (Some(&known), &self.bridge.host(), state.epoch);
+        let (known, host) = (Some(&known), &self.bridge.host());
         FileReading { mark, known, host, project_names, read_at, epoch }.records(analysis)
     }
 }
 
-/// A state, and what the store is told of the way to it.
+/// What the store is told of a batch.
 struct Fed {
-    state: FeedState,
+    advance: Advance,
     rows: Vec<ResponseUsage>,
     sources: Vec<SourceRecord>,
 }
