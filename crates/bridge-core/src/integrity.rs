@@ -34,11 +34,13 @@ pub enum DifferenceKind {
     Corrected,
     /// No source holds it any more (or another machine's does). History, no error.
     OnlyStored,
+    /// The sources hold it, and the store lets rows of its age go. Meant so, no error.
+    Expired,
 }
 
 impl DifferenceKind {
     /// All kinds, errors first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Missing,
         Self::Behind,
         Self::Damaged,
@@ -46,6 +48,7 @@ impl DifferenceKind {
         Self::Ahead,
         Self::Corrected,
         Self::OnlyStored,
+        Self::Expired,
     ];
 
     /// Whether a store with this difference is not what it must be.
@@ -65,6 +68,7 @@ impl DifferenceKind {
             Self::Ahead => "ahead",
             Self::Corrected => "corrected",
             Self::OnlyStored => "only_stored",
+            Self::Expired => "expired",
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, TokenCounts,
-    TokenSummaryRecord,
+    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, Timestamp,
+    TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,12 @@ pub trait TokenStore:
     /// The rows of this scope as they are stored, with their versions, by key: what a proof of integrity looks
     /// at. A row that is not readable is among them and fails nothing.
     async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+    /// The time since when responses are kept, where older ones leave the store by their age; `None` where none does,
+    /// as is so of a store that does not say.
+    async fn kept_since(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        Ok(None)
+    }
 
     /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
     /// bridge's. A row that has another version by now stays.

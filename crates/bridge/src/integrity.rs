@@ -65,7 +65,7 @@ impl EnhancedTokenDatabaseBridge {
     /// The store must hold the greatest snapshot ever read. So it is an error where it says less than the
     /// sources, lacks a response, counts one twice, or holds a row that the bridge did not write (the version of
     /// a row vouches for its fields). It is none where it says more: sources are rewritten and deleted, other
-    /// machines have theirs, and a forced update is meant. [`DifferenceKind`](bridge_core::DifferenceKind) has
+    /// machines have theirs, and a forced update is meant; nor where it lets go what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) has
     /// all cases.
     ///
     /// The sources are read first and the store after them, so that what another program stores in the meantime
@@ -118,7 +118,10 @@ impl EnhancedTokenDatabaseBridge {
             Repair::Off => None,
             _ => Some(self.inner.sync_turn.lock().await),
         };
-        let live = LiveResponses::new(self.analyze(BackfillOptions::default()).await?);
+        let history = self.analyze(BackfillOptions::default()).await?;
+        // Asked for after the reading: what leaves meanwhile has left.
+        let kept_since = self.counted(self.inner.store.kept_since(self.inner.clock.now()).await)?;
+        let live = LiveResponses::new(history, kept_since);
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();
         let repair = options.repair.permitted_by(&live);

@@ -34,7 +34,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, TokenSummaryRecord,
+    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp,
+    TokenSummaryRecord,
 };
 use tracing::Instrument;
 
@@ -199,6 +200,14 @@ impl IntoBridgeError for TableError {
 
 #[async_trait]
 impl TokenStore for ClickHouseStore {
+    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        let topology = &self.options.topology;
+        self.call("read the retention", |tables| async move {
+            retention::kept_since(&tables, topology, "token_usage", now).await
+        })
+        .await
+    }
+
     async fn migrate(&self) -> Result<(), BridgeError> {
         let options = &self.options;
         self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await?;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use ::clickhouse::error::Result;
+use bridge_core::Timestamp;
+
 use super::failure::TableError;
 use super::tables::Tables;
 use super::topology::Topology;
@@ -38,15 +41,11 @@ pub(super) async fn apply(
     topology: &Topology,
     table: &str,
     retention: Retention,
-) -> Result<(), TableError> {
+) -> std::result::Result<(), TableError> {
     let name = topology.local_name(table);
-    let definition = tables
-        .query("SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?")
-        .bind(tables.name(&name))
-        .fetch_one::<String>()
-        .await?;
+    let definition = engine_of(tables, &name).await?;
     let current = age_in(&definition);
-    let wanted = retention.seconds().map(|seconds| format!("time + toIntervalSecond({seconds})"));
+    let wanted = retention.seconds().map(age);
     let change = match (&wanted, current) {
         (None, None) => return Ok(()),
         (Some(wanted), Some(current)) if wanted == current => return Ok(()),
@@ -63,6 +62,35 @@ pub(super) fn age_in(engine: &str) -> Option<&str> {
     Some(rest.split_once(SETTINGS).map_or(rest, |(age, _)| age))
 }
 
+/// Since when this table keeps its rows. `None` where it keeps all of them, or somebody set an age of another kind.
+pub(super) async fn kept_since(
+    tables: &Tables,
+    topology: &Topology,
+    table: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let engine = engine_of(tables, &topology.local_name(table)).await?;
+    let seconds = age_in(&engine).and_then(seconds_in).and_then(|seconds| i64::try_from(seconds).ok());
+    Ok(seconds.map(|seconds| {
+        Timestamp::from_millis(now.as_millis().saturating_sub(seconds.saturating_mul(1000)))
+            .unwrap_or(Timestamp::MIN)
+    }))
+}
+
+/// How an engine has rows leave after so many seconds.
+fn age(seconds: u64) -> String {
+    format!("time + toIntervalSecond({seconds})")
+}
+
+fn seconds_in(age: &str) -> Option<u64> {
+    age.strip_prefix("time + toIntervalSecond(")?.strip_suffix(')')?.parse().ok()
+}
+
+async fn engine_of(tables: &Tables, name: &str) -> Result<String> {
+    let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    tables.query(query).bind(tables.name(name)).fetch_one().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +99,8 @@ mod tests {
     fn the_age_stands_in_the_engine() {
         let engine = "ReplacingMergeTree(version) ORDER BY key TTL time + toIntervalSecond(86400) SETTINGS a = 1, b = 2";
         assert_eq!(age_in(engine), Some("time + toIntervalSecond(86400)"));
+        assert_eq!(seconds_in(&age(86400)), Some(86400));
+        assert_eq!(seconds_in("time + toIntervalDay(1)"), None);
         assert_eq!(age_in("MergeTree ORDER BY a TTL b"), Some("b"));
         assert_eq!(age_in("ReplacingMergeTree(version) ORDER BY key SETTINGS a = 1, b = 2"), None);
     }

@@ -48,7 +48,7 @@ impl Comparison {
             comparison.add(row, is_repeated, beside, live);
         }
         for (key, row) in rows {
-            comparison.note(key, DifferenceKind::Missing, None, Some(row));
+            comparison.note(key, live.absence(&row), None, Some(row));
         }
         comparison.findings.sort_by_key(|finding| finding.difference.key);
         comparison

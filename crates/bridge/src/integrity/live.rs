@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 use bridge_analysis::History;
-use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion, SessionId};
+use bridge_core::{DifferenceKind, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp};
 use bridge_storage::{StoredResponse, StoredScope};
 
 /// The responses of all sources.
@@ -13,11 +13,19 @@ pub(super) struct LiveResponses {
     history: History,
     /// The versions of all rows worth tokens: what a row says, without its key.
     versions: OnceLock<HashSet<ResponseVersion>>,
+    /// What is older is not kept by the store.
+    kept_since: Option<Timestamp>,
 }
 
 impl LiveResponses {
-    pub(super) fn new(history: History) -> Self {
-        Self { history, versions: OnceLock::new() }
+    pub(super) fn new(history: History, kept_since: Option<Timestamp>) -> Self {
+        Self { history, versions: OnceLock::new(), kept_since }
+    }
+
+    /// What it means that the store does not know this row.
+    pub(super) fn absence(&self, row: &ResponseUsage) -> DifferenceKind {
+        let is_kept = self.kept_since.is_none_or(|since| row.time > since);
+        if is_kept { DifferenceKind::Missing } else { DifferenceKind::Expired }
     }
 
     /// What could not be read.

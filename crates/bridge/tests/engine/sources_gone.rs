@@ -1,9 +1,10 @@
 //! What is only in the store: history, unless it was damaged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bridge::core::DifferenceKind;
-use bridge::storage::{ResponseFilter, TokenStore};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, TokenStore};
 use bridge::{BackfillOptions, IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;
 
@@ -43,4 +44,29 @@ async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
     assert_eq!(verify(Repair::Purge).await.repair.unwrap().removed, 1);
     assert!(verify(Repair::Off).await.passed);
     assert_eq!(totals().await.counts.total(), history.truth.total() - damaged.stored_tokens);
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_is_not_missing() {
+    let database = TestDatabase::of_this_test();
+    let (history, folder) = crate::history(22);
+    let day = Retention::For(Duration::from_hours(24));
+    let options = ClickHouseOptions::from_url(&database.writer_url()).unwrap().with_retention(day);
+    let store = Arc::new(ClickHouseStore::new(options).unwrap());
+    store.migrate().await.unwrap();
+    // The history is of the first months of 2026.
+    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let client = clickhouse::Client::default().with_url(format!("http://{}", database.host()));
+    let writer = &bridge_testkit::engine::engine().endpoint().writer;
+    let client = client.with_user(&writer.user).with_password(&writer.password);
+    let merge = format!("OPTIMIZE TABLE {}.token_usage FINAL", database.name);
+    client.query_raw(&merge).execute().await.unwrap();
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().responses, 0);
+
+    let exact = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
+    let result = bridge.verify_data_integrity(&exact).await.unwrap();
+    let expired = result.of_kind(DifferenceKind::Expired);
+    assert_eq!((result.passed, expired.live_tokens), (true, history.truth.total()));
+    assert_eq!(result.repair.unwrap().restored, 0);
 }
