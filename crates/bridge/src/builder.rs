@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::audit::AuditTrail;
 use crate::error_rate::ErrorRate;
 use crate::health::Unread;
+use crate::live::NextAnalysis;
 use crate::metrics::{BridgeMetrics, MetricsRecorder, Register};
 use crate::running::CorrelationIds;
 use crate::{AuditOptions, MonitoringOptions};
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) cache: BridgeCache,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store_deadline: Duration,
+    pub(crate) live_deadline: Duration,
+    pub(crate) next_analysis: NextAnalysis,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: Mutex<()>,
     pub(crate) limits: Limits,
@@ -88,6 +91,7 @@ impl EnhancedTokenDatabaseBridge {
             sources: Vec::new(),
             analyzer: AnalyzerOptions::default(),
             validation: true,
+            validator: ValidatorOptions::default(),
             cache: CacheOptions::default(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
@@ -97,6 +101,7 @@ impl EnhancedTokenDatabaseBridge {
             correlation_ids: CorrelationIds::default(),
             kept: None,
             store_deadline: STORE_DEADLINE,
+            live_deadline: LIVE_DEADLINE,
         }
     }
 
@@ -127,6 +132,7 @@ pub struct BridgeBuilder {
     sources: Vec<PathBuf>,
     analyzer: AnalyzerOptions,
     validation: bool,
+    validator: ValidatorOptions,
     cache: CacheOptions,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -136,10 +142,14 @@ pub struct BridgeBuilder {
     correlation_ids: CorrelationIds,
     kept: Option<Kept>,
     store_deadline: Duration,
+    live_deadline: Duration,
 }
 
 /// So long the store may take to answer where there is another way to an answer.
 const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// So long a live analysis may take that stands in for the store. A folder on a network may hang for ever.
+const LIVE_DEADLINE: Duration = Duration::from_mins(5);
 
 impl BridgeBuilder {
     /// The folders (or single files) with the transcripts. Without any, the client's usual places.
@@ -157,6 +167,12 @@ impl BridgeBuilder {
     /// Whether analyses are validated before they are stored. On by default.
     pub fn enable_validation(mut self, validation: bool) -> Self {
         self.validation = validation;
+        self
+    }
+
+    /// What is valid.
+    pub fn validator_options(mut self, options: ValidatorOptions) -> Self {
+        self.validator = options;
         self
     }
 
@@ -227,11 +243,18 @@ impl BridgeBuilder {
         self
     }
 
+    /// How long [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
+    /// sources before it answers from the cache; 5 minutes if not given.
+    pub fn live_deadline(mut self, deadline: Duration) -> Self {
+        self.live_deadline = deadline;
+        self
+    }
+
     /// The bridge.
     #[must_use]
     pub fn build(self) -> EnhancedTokenDatabaseBridge {
         let clock = Arc::clone(&self.clock);
-        let validator = self.validation.then(|| AnalysisValidator::new(ValidatorOptions::default(), clock));
+        let validator = self.validation.then(|| AnalysisValidator::new(self.validator, clock));
         let (host, project_names) = (self.analyzer.host.clone(), self.analyzer.project_names.clone());
         let audit = AuditTrail::new(
             Arc::clone(&self.store),
@@ -253,6 +276,8 @@ impl BridgeBuilder {
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,
                 store_deadline: self.store_deadline,
+                live_deadline: self.live_deadline,
+                next_analysis: NextAnalysis::default(),
                 sync_turn: Mutex::new(()),
                 limits: self.limits,
                 monitoring: self.monitoring,

@@ -11,6 +11,8 @@ use bridge_core::{
 use bridge_storage::{ResponseFilter, SummaryFilter};
 
 use crate::checkpoint::not_direct;
+use crate::live::LiveAnalyses;
+use crate::log::with_cause;
 use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge, peak_memory_mib};
 
@@ -18,6 +20,8 @@ impl EnhancedTokenDatabaseBridge {
     /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
     /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
     /// where that fails too, as it was answered last. Says who answered and how old the answer is.
+    ///
+    /// However many ask, one live analysis runs at a time, and all who ask while it runs share the next one.
     ///
     /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
     /// from before a rollback. All others are true at the time of asking.
@@ -67,7 +71,7 @@ impl EnhancedTokenDatabaseBridge {
         };
         let unknown = || "the store does not know the session".to_owned();
         let mut passed_over = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
-        let answer = match self.live_answer(session).await {
+        let answer = match self.live_answer_in_time(session).await {
             Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
                 // Store and sources have answered: there is nothing for the cache to stand in for.
                 return Err(BridgeError::UnknownSession {
@@ -80,7 +84,7 @@ impl EnhancedTokenDatabaseBridge {
                 answer
             }
             Err(error) => {
-                passed_over.push(error.to_string());
+                passed_over.push(with_cause(&error));
                 None
             }
         };
@@ -140,11 +144,35 @@ impl EnhancedTokenDatabaseBridge {
         Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Stored, age)))
     }
 
+    async fn live_answer_in_time(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
+        let limit = self.inner.live_deadline;
+        let late = |_| {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::TimedOut, format!("not read within {limit:?}"));
+            Err(BridgeError::Source {
+                path: self.source_roots().into_iter().next().unwrap_or_default(),
+                context: Box::default(),
+                source: Some(Box::new(source)),
+            })
+        };
+        tokio::time::timeout(limit, self.live_answer(session)).await.unwrap_or_else(late)
+    }
+
     async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
-        let watch = Stopwatch::start();
-        let (moment, timestamp) = (self.inner.cache.moment(), self.inner.clock.now());
+        let moment = self.inner.cache.moment();
+        let live = self.inner.next_analysis.get(self.live_analyses()).await?;
+        let unread = live.unread.clone();
+        let Some(analysis) = live.sessions.get(session).cloned() else {
+            return Ok(LiveAnswer { answer: None, unread });
+        };
+        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
+        let answer = AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::ZERO);
+        Ok(LiveAnswer { answer: Some(answer), unread })
+    }
+
+    async fn live_analyses(&self) -> Result<LiveAnalyses, BridgeError> {
+        let (watch, timestamp) = (Stopwatch::start(), self.inner.clock.now());
         let history = self.analyze(BackfillOptions::default()).await?;
-        let unread = history.errors().iter().map(ToString::to_string).collect();
         let facts = RunFacts {
             timestamp,
             run_id: fastrand::u128(1..),
@@ -152,12 +180,10 @@ impl EnhancedTokenDatabaseBridge {
             memory_mib: peak_memory_mib(),
         };
         let analyses = history.analyses(&facts).map_err(|overflow| not_summable("analyse", overflow))?;
-        let Some(analysis) = analyses.into_iter().find(|analysis| analysis.session_id == *session) else {
-            return Ok(LiveAnswer { answer: None, unread });
-        };
-        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
-        let answer = AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::ZERO);
-        Ok(LiveAnswer { answer: Some(answer), unread })
+        Ok(LiveAnalyses {
+            sessions: analyses.into_iter().map(|analysis| (analysis.session_id.clone(), analysis)).collect(),
+            unread: history.errors().iter().map(ToString::to_string).collect(),
+        })
     }
 
     async fn cached_answer(&self, session: &SessionId) -> Option<AnalysisWithSource> {

@@ -45,6 +45,7 @@ mod fallback;
 mod health;
 mod integrity;
 mod keeping;
+mod live;
 mod log;
 mod lookup;
 mod memory;

@@ -64,3 +64,11 @@ fn is_callers_fault(error: &BridgeError) -> bool {
         BridgeError::Validation { .. } | BridgeError::UnknownSession { .. } | BridgeError::OutOfOrder { .. }
     )
 }
+
+/// The error and what it comes from, as a clause.
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

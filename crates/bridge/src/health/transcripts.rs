@@ -11,6 +11,7 @@ use bridge_core::Timestamp;
 use bridge_storage::NewestSource;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::log::with_cause;
 
 /// So many errors are kept.
 const ERRORS_MAX: usize = 100;
@@ -60,7 +61,8 @@ impl EnhancedTokenDatabaseBridge {
 impl Transcripts {
     fn below(roots: &[PathBuf]) -> Self {
         let found = discover(roots);
-        let mut errors: Vec<String> = found.errors.iter().take(ERRORS_MAX).map(told).collect();
+        let mut errors: Vec<String> =
+            found.errors.iter().take(ERRORS_MAX).map(|error| with_cause(error)).collect();
         let newest = found.files.iter().filter(|file| file.size > 0).max_by_key(|file| file.modified);
         if let Some(Err(error)) = newest.map(|file| read_a_byte(&file.path).map_err(|error| (file, error))) {
             errors.push(format!("{}: {}", error.0.path.display(), error.1));
@@ -97,13 +99,6 @@ impl Transcripts {
         };
         *seen = Some(FirstSeen { since, newest });
         Some(now.saturating_since(since))
-    }
-}
-
-fn told(error: &bridge_analysis::SourceError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId, StoreState};
-use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore};
+use bridge::storage::{
+    InMemoryStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
+};
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
@@ -119,6 +121,33 @@ async fn the_sources_answer_before_the_cache_does() {
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 7));
     assert_eq!(answer.passed_over, ["read responses: the database cannot be reached at db:8123"]);
     assert_eq!(setup.bridge.analysis_cache_figures().hits, 0);
+}
+
+#[test]
+fn sources_that_are_not_read_in_time_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_away = Arc::new(AtomicBool::new(false));
+    let (real, store) = switched(&is_away);
+    let bridge = EnhancedTokenDatabaseBridge::builder(store)
+        .sources([folder.path()])
+        .live_deadline(Duration::from_millis(20))
+        .build();
+    // The one thread that may wait for files waits for something else.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        tokio::task::spawn_blocking(move || released.recv());
+        real.upsert(&analysis("s", 1, &[42]).rows(), &UpsertOptions::default()).await.unwrap();
+        let stored = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
+        assert_eq!(stored.source, AnalysisSource::Stored);
+        is_away.store(true, Ordering::Relaxed);
+        let answer = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
+        assert_eq!((answer.source, answer.passed_over.len()), (AnalysisSource::Cached, 2));
+        let path = folder.path().display();
+        assert_eq!(answer.passed_over[1], format!("{path} cannot be read: not read within 20ms"));
+    });
+    drop(release);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bridge::core::{
-    AnalysisId, AuditFilter, BridgeError, HealthState, OperationName, Probe, SessionId, StorageKind,
-    StoreState,
+    AnalysisId, AuditFilter, BridgeError, HealthState, ManualClock, OperationName, Probe, SessionId,
+    StorageKind, StoreState, Timestamp, ValidatorOptions,
 };
 use bridge::storage::{
     AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreFigures, TokenStore, UpsertOutcome,
@@ -13,7 +13,7 @@ use bridge::storage::{
 use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
 
 use crate::fallback::now_or_never;
-use crate::{analysis, bridge, in_memory};
+use crate::{analysis, bridge, in_memory, now};
 
 async fn output(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
     bridge.token_store().totals(&ResponseFilter::default()).await.unwrap().counts.output
@@ -121,6 +121,26 @@ async fn what_is_rejected_shows_in_the_error_rate() {
     let _ = bridge.store_analyses(&[wrong.clone(), analysis("c", 20, &[4])]).await;
     let _ = bridge.store_enhanced_analysis(&wrong, &StoreOptions::default()).await.unwrap_err();
     assert_eq!(error_rate().await, (HealthState::Degraded, "2 of 4 storage operations failed".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_valid_can_be_said() {
+    let mut options = ValidatorOptions::default();
+    options.earliest = now();
+    let strict = |options| {
+        EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+            .clock(Arc::new(ManualClock::new(now())))
+            .validator_options(options)
+            .build()
+    };
+    let early = analysis("s", 1, &[5]);
+    let store = async |bridge: EnhancedTokenDatabaseBridge| {
+        bridge.store_enhanced_analysis(&early, &StoreOptions::default()).await
+    };
+    let _ = store(strict(options.clone())).await.unwrap();
+    options.earliest = Timestamp::from_millis(now().as_millis() + 1).unwrap();
+    let error = store(strict(options)).await.unwrap_err();
+    assert!(matches!(error, BridgeError::Validation { .. }), "{error}");
 }
 
 #[tokio::test]
