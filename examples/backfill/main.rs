@@ -14,7 +14,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisFigures, HostName, Stopwatch, TimeRange};
+use bridge::core::{AnalysisFigures, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
 use serde_json::{Value, json};
@@ -55,7 +55,6 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     let memory = || std::sync::Arc::new(InMemoryStore::default()) as std::sync::Arc<dyn TokenStore>;
     let store = target.as_ref().map_or_else(memory, |target| std::sync::Arc::clone(&target.store));
     let mut analyzer = AnalyzerOptions::default();
-    analyzer.host = gethostname::gethostname().to_str().and_then(|name| HostName::new(name).ok());
     analyzer.threads = args.threads;
     analyzer.strict = args.strict;
     analyzer.categories = !args.no_categories;

@@ -17,7 +17,7 @@ use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, ReadPosition,
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {
-    /// The machine that the transcripts lie on; stored with every response.
+    /// The machine that the transcripts lie on; stored with every response. A bridge takes its own where none is given.
     pub host: Option<HostName>,
     /// What becomes of the projects' names.
     pub project_names: ProjectNames,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 use tracing::Span;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::builder::own_host;
+use crate::health::LeftOut;
+use crate::log::with_cause;
 use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
 use crate::sources::KnownFiles;
@@ -206,8 +209,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// The machine that the sources lie on.
     pub(crate) fn host(&self) -> HostName {
-        let unknown = || HostName::new("unknown").expect("a constant is a name");
-        self.inner.analyzer.host.clone().unwrap_or_else(unknown)
+        self.inner.analyzer.host.clone().unwrap_or_else(own_host)
     }
 
     /// What the store knows of this machine's files, and the epoch in which what is found in them is written.
@@ -307,7 +309,17 @@ impl<'a> Run<'a> {
         }
         let read = reading.await.map_err(stopped)?;
         self.storing.bridge.count_read(&read);
+        self.note_left_out(&read.history);
         Ok(read)
+    }
+
+    /// For the health check.
+    fn note_left_out(&self, history: &History) {
+        let (errors, rejected) = (history.errors(), &self.storing.rejected);
+        let unread = errors.first().map(|error| with_cause(error));
+        let first = unread.or_else(|| rejected.keys().next().map(|session| format!("session {session}")));
+        let left_out = first.map(|first| LeftOut { unread: errors.len(), refused: rejected.len(), first });
+        *self.storing.bridge.inner.left_out.lock().unwrap_or_else(PoisonError::into_inner) = left_out;
     }
 
     async fn store(&mut self, found: Found) -> Result<(), BridgeError> {

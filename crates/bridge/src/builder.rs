@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
 use bridge_cache::{BridgeCache, CacheOptions};
-use bridge_core::{AnalysisValidator, Clock, CorrelationId, SystemClock, ValidatorOptions};
+use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock, ValidatorOptions};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
 use crate::audit::AuditTrail;
 use crate::error_rate::ErrorRate;
-use crate::health::Unread;
+use crate::health::{LeftOut, Unread};
 use crate::live::NextAnalysis;
 use crate::metrics::{BridgeMetrics, MetricsRecorder, Register};
 use crate::running::CorrelationIds;
@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     /// How calls of the store end.
     pub(crate) error_rate: ErrorRate,
     pub(crate) unread: Unread,
+    pub(crate) left_out: std::sync::Mutex<Option<LeftOut>>,
     /// Held while a health check looks at the transcripts.
     pub(crate) look_turn: Arc<Mutex<()>>,
     /// Behind the store: it goes last.
@@ -81,6 +82,13 @@ impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Kept")
     }
+}
+
+/// This machine. What was read of its transcripts is recorded under its name, and two machines may have the same
+/// paths.
+pub(crate) fn own_host() -> HostName {
+    let name = HostName::new(gethostname::gethostname().to_string_lossy());
+    name.unwrap_or_else(|_| HostName::new("unknown").expect("a constant is a name"))
 }
 
 impl EnhancedTokenDatabaseBridge {
@@ -250,9 +258,10 @@ impl BridgeBuilder {
         self
     }
 
-    /// The bridge.
+    /// The bridge. Where the analyzer is told of no host, it is this machine, by its name.
     #[must_use]
-    pub fn build(self) -> EnhancedTokenDatabaseBridge {
+    pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
+        self.analyzer.host.get_or_insert_with(own_host);
         let clock = Arc::clone(&self.clock);
         let validator = self.validation.then(|| AnalysisValidator::new(self.validator, clock));
         let (host, project_names) = (self.analyzer.host.clone(), self.analyzer.project_names.clone());
@@ -272,6 +281,7 @@ impl BridgeBuilder {
                 validator,
                 error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
                 unread: Unread::default(),
+                left_out: std::sync::Mutex::default(),
                 look_turn: Arc::default(),
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
                 clock: self.clock,

@@ -3,13 +3,13 @@
 mod judgement;
 mod transcripts;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bridge_core::{BridgeError, HealthState, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
 use tokio::sync::OnceCell;
 
-pub(crate) use transcripts::Unread;
+pub(crate) use transcripts::{LeftOut, Unread};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::error_rate::Outcome;
@@ -157,7 +157,8 @@ impl EnhancedTokenDatabaseBridge {
             Err(error) => return Judged::failed(&error),
         };
         let unread = transcripts.unread(newest, now, &self.inner.unread);
-        judgement::freshness(unread, newest, self.limits())
+        let left_out = self.inner.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        judgement::freshness(unread, left_out, newest, self.limits())
     }
 
     async fn disk(&self) -> Judged {

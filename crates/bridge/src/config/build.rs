@@ -12,6 +12,7 @@ use bridge_storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPol
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
 use super::sections::ProjectNameMode;
+use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
 const MIB: usize = 1 << 20;
@@ -100,8 +101,10 @@ impl BridgeConfig {
     }
 
     fn host(&self) -> Option<HostName> {
-        let own = || gethostname::gethostname().to_string_lossy().into_owned();
-        HostName::new(self.sources.host_name.clone().unwrap_or_else(own)).ok()
+        match &self.sources.host_name {
+            Some(name) => HostName::new(name).ok(),
+            None => Some(own_host()),
+        }
     }
 
     fn project_names(&self) -> Result<ProjectNames, ConfigError> {

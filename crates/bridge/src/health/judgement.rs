@@ -6,7 +6,7 @@ use bridge_core::{BridgeError, HealthState, StoreMode};
 use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolFigures};
 
 use super::HealthLimits;
-use super::transcripts::Transcripts;
+use super::transcripts::{LeftOut, Transcripts};
 use crate::error_rate::Outcomes;
 
 /// How something is, and why.
@@ -55,6 +55,7 @@ pub(super) fn sources(transcripts: &Transcripts) -> Judged {
 /// `unread` is how long a change has not been stored; `None`: all are.
 pub(super) fn freshness(
     unread: Option<Duration>,
+    left_out: Option<LeftOut>,
     newest: Option<NewestSource>,
     limits: &HealthLimits,
 ) -> Judged {
@@ -62,6 +63,13 @@ pub(super) fn freshness(
         || "nothing of this machine was stored yet".to_owned(),
         |newest| format!("transcripts were stored last at {}", newest.read_at),
     );
+    let is_old = unread.is_some_and(|unread| unread > limits.freshness_max_age);
+    if let Some(LeftOut { unread, refused, first }) = left_out.filter(|_| !is_old) {
+        return Judged::degraded(format!(
+            "the last run left out {unread} sources that could not be read and {refused} sessions that are not valid, \
+             {first} among them; {read_at}; it is tried again at the next run"
+        ));
+    }
     match unread {
         None => Judged::healthy(format!("all is stored; {read_at}")),
         Some(unread) if unread <= limits.freshness_max_age => {

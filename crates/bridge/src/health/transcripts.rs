@@ -33,6 +33,17 @@ pub(super) struct Transcripts {
 #[derive(Debug, Default)]
 pub(crate) struct Unread(Mutex<Option<FirstSeen>>);
 
+/// What the last backfill or synchronisation of this program left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// What could not be read.
+    pub(crate) unread: usize,
+    /// Sessions that were refused as not valid.
+    pub(crate) refused: usize,
+    /// The first of them, told.
+    pub(crate) first: String,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
     since: Timestamp,

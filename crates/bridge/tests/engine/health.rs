@@ -154,6 +154,22 @@ async fn what_changed_long_ago_is_not_stored() {
 }
 
 #[tokio::test]
+async fn what_the_last_run_left_out_is_not_fresh() {
+    let (_, folder) = crate::history(57);
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
+    // Older than all that is stored, so that its time does not tell; and no file that can be read.
+    let broken = folder.path().join("projects/broken.jsonl");
+    #[cfg(target_os = "linux")]
+    std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let status = bridge.health_check().await;
+    assert_unwell(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
+    std::fs::remove_file(&broken).unwrap();
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+}
+
+#[tokio::test]
 async fn all_connections_are_in_use() {
     let (_, folder) = crate::history(57);
     let database = TestDatabase::of_this_test();
