@@ -6,7 +6,7 @@ use bridge::storage::{TokenStore, UpsertOptions};
 use bridge_core::Stopwatch;
 
 use crate::measured::{Job, Measured};
-use crate::{Outcome, ours};
+use crate::{Outcome, ours, yardstick};
 
 /// How many responses, and what they are called.
 pub(crate) const SIZES: [(usize, &str); 2] = [(1_000_000, "1M"), (10_000_000, "10M")];
@@ -21,7 +21,12 @@ pub(crate) async fn measure(job: &Job, name: &str) -> Outcome<Measured> {
     let size = SIZES.iter().find(|(_, size)| name.ends_with(&format!("_{size}")));
     let responses = size.ok_or_else(|| format!("no measurement is called {name}"))?.0;
     let responses = if job.small { responses / 1_000 } else { responses };
-    if name.starts_with("fill_") { fill(job, responses).await } else { read(job, responses).await }
+    match name.split_once('_') {
+        Some(("fill", _)) => fill(job, responses).await,
+        Some(("bare", _)) => yardstick::fill(job, responses, BATCH).await,
+        Some(("sums", _)) => yardstick::sums(job, responses).await,
+        _ => read(job, responses).await,
+    }
 }
 
 async fn fill(job: &Job, responses: usize) -> Outcome<Measured> {
@@ -35,12 +40,7 @@ async fn fill(job: &Job, responses: usize) -> Outcome<Measured> {
         measured.times.push(watch.elapsed());
     }
     // The engine merges parts by itself, in its own time; as it stands after that, in one large part, the table is read.
-    let endpoint = &job.endpoint;
-    let client = clickhouse::Client::default()
-        .with_url(&endpoint.url)
-        .with_user(&endpoint.writer.user)
-        .with_password(&endpoint.writer.password)
-        .with_database(job.database());
+    let client = job.client(&job.endpoint.writer);
     client.query("OPTIMIZE TABLE token_usage FINAL").execute().await?;
     let mut later = ours::responses(0, LATER.min(responses));
     later.iter_mut().for_each(|row| row.counts.output += 1);
@@ -50,11 +50,16 @@ async fn fill(job: &Job, responses: usize) -> Outcome<Measured> {
     Ok(measured)
 }
 
+/// What so many responses are worth, those with a later snapshot by that.
+pub(crate) fn tokens(responses: usize) -> u64 {
+    responses as u64 * 43_210 + LATER.min(responses) as u64
+}
+
 async fn read(job: &Job, responses: usize) -> Outcome<Measured> {
     // The user who may only read.
     let dashboard = DashboardBridgeAdapter::new(ours::store_as(job, &job.endpoint.reader)?);
     let mut measured = Measured { before_mib: bridge::peak_memory_mib(), ..Measured::default() };
-    let expected = responses as u64 * 43_210 + LATER.min(responses) as u64;
+    let expected = tokens(responses);
     for _ in 0..job.rounds(30) {
         let watch = Stopwatch::start();
         let metrics = dashboard.get_dashboard_token_metrics(TimeRange::ALL).await?;

@@ -1,5 +1,5 @@
 //! The specification's service levels, measured: for each operation its target, the median and the 99th percentile,
-//! the memory of the process that did it, how many ran at once, and the bare client of the same run.
+//! the memory of the process that did it, how many ran at once, and a yardstick of the same run.
 //!
 //! `cargo bench -p bridge-benches --bench sla`. On an embedded engine of its own. Each row is a process of its own,
 //! so that its memory (`VmHWM`) is that row's alone; the engine is another process. `BRIDGE_HISTORY` names a
@@ -38,27 +38,39 @@ fn main() -> Outcome<()> {
     println!("{}", table::HEAD);
     let tell = |row: Row, measured: &Measured| println!("{}", row.line(measured));
     let bare = measure("bare_single", 1)?;
-    tell(Row::new("one analysis stored", 200, 10).beside(&bare), &measure("single", 1)?);
+    let single = measure("single", 1)?;
+    tell(Row::new("one analysis stored", 200, 10).beside("the bare client", &bare), &single);
     let bare = measure("bare_single", 10)?;
-    tell(Row::new("one analysis stored", 200, 10).beside(&bare), &measure("single", 10)?);
+    tell(Row::new("one analysis stored", 200, 10).beside("the bare client", &bare), &measure("single", 10)?);
     let bare = measure("bare_batch", 1)?;
-    tell(Row::new("100 analyses in a batch", 2_000, 50).beside(&bare), &measure("batch", 1)?);
+    let row = || Row::new("100 analyses in a batch", 2_000, 50);
+    tell(row().beside("the bare client", &bare), &measure("batch", 1)?);
     let bare = measure("bare_batch", 5)?;
-    tell(Row::new("100 analyses in a batch", 2_000, 50).beside(&bare), &measure("batch", 5)?);
-    tell(Row::new("session sync, 1 line on 50 MB", 5_000, 25), &measure("sync", 1)?);
-    tell(Row::new("session sync, 1 line on 50 MB", 5_000, 25), &measure("sync", 10)?);
-    tell(Row::new("backfill of a history", 30 * 60_000, 200), &measure("backfill", 1)?);
+    tell(row().beside("the bare client", &bare), &measure("batch", 5)?);
+    let row = || Row::new("session sync, 1 line on 50 MB", 5_000, 25);
+    tell(row().beside("one analysis stored", &single), &measure("sync", 1)?);
+    tell(row(), &measure("sync", 10)?);
+    let wc = measure("wc", 1)?;
+    let row = |name| Row::new(name, 30 * 60_000, 200).beside("`wc -l`", &wc);
+    tell(row("backfill of a history"), &measure("backfill", 1)?);
+    tell(row("the same and an engine started for it"), &measure("cold", 1)?);
     let mut smaller = None;
     for (_, name) in dashboard::SIZES {
         let filled = measure(&format!("fill_{name}"), 1)?;
-        tell(Row::new(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200), &filled);
+        let mut row = Row::new(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200);
+        if smaller.is_none() {
+            row = row.beside("the bare client", &measure(&format!("bare_{name}"), 1)?);
+        }
+        tell(row, &filled);
+        let bare = measure(&format!("sums_{name}"), 1)?;
         let mut read = measure(&format!("dashboard_{name}"), 1)?;
         // The target is that of a million; ten times as many may take ten times as long.
         let target = if smaller.is_none() { 500 } else { u64::MAX };
         read.detail = smaller
             .map(|smaller| format!("{:.1} x the row above", median(&read) / smaller))
             .unwrap_or_default();
-        tell(Row::new(&format!("dashboard over {name} responses"), target, 50), &read);
+        let row = Row::new(&format!("dashboard over {name} responses"), target, 50);
+        tell(row.beside("bare sums with FINAL", &bare), &read);
         smaller = Some(median(&read));
     }
     let resting = measure("resting", 1)?;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bridge_benches::is_measurement;
-use bridge_embedded::Endpoint;
+use bridge_embedded::{Credentials, Endpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::{Outcome, dashboard, ours, yardstick};
@@ -51,9 +51,18 @@ impl Job {
     /// The database of this job; those of one size of a dashboard share one. The engine's reader may read it.
     pub(crate) fn database(&self) -> String {
         match self.name.split_once('_') {
-            Some(("fill" | "dashboard", size)) => format!("bridge_sla_{size}"),
+            Some(("fill" | "dashboard" | "sums", size)) => format!("bridge_sla_{size}"),
             _ => format!("bridge_sla_{}_{}", self.name, self.concurrency),
         }
+    }
+
+    /// The official client with nothing around it.
+    pub(crate) fn client(&self, user: &Credentials) -> clickhouse::Client {
+        clickhouse::Client::default()
+            .with_url(&self.endpoint.url)
+            .with_user(&user.user)
+            .with_password(&user.password)
+            .with_database(self.database())
     }
 
     /// So many operations, few where it only shows that it runs.
@@ -85,9 +94,11 @@ pub(crate) fn run_child() -> Outcome<()> {
             "batch" => ours::batch(&job).await,
             "sync" => ours::sync(&job).await,
             "backfill" => ours::backfill(&job).await,
+            "cold" => ours::cold(&job).await,
             "resting" => ours::resting(&job).await,
             "bare_single" => yardstick::single(&job).await,
             "bare_batch" => yardstick::batch(&job).await,
+            "wc" => yardstick::wc(&job),
             name => dashboard::measure(&job, name).await,
         }
     })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measured::Measured;
 
 pub(crate) const HEAD: &str = "\
-| operation | at once | p50 | p99 | target | memory | its limit | beside the bare client |
+| operation | at once | p50 | p99 | target | memory | its limit | beside, in the same run |
 |---|---|---|---|---|---|---|---|";
 
 /// One operation and what is asked of it.
@@ -13,17 +13,18 @@ pub(crate) struct Row {
     name: String,
     target: Duration,
     memory_mib: u64,
-    bare: Option<Measured>,
+    /// What the times are compared with, and what it is called.
+    yardstick: Option<(&'static str, Measured)>,
 }
 
 impl Row {
     /// An operation with its target in milliseconds and its limit of memory in MiB.
     pub(crate) fn new(name: &str, target_ms: u64, memory_mib: u64) -> Self {
-        Self { name: name.to_owned(), target: Duration::from_millis(target_ms), memory_mib, bare: None }
+        Self { name: name.to_owned(), target: Duration::from_millis(target_ms), memory_mib, yardstick: None }
     }
 
-    pub(crate) fn beside(mut self, bare: &Measured) -> Self {
-        self.bare = Some(bare.clone());
+    pub(crate) fn beside(mut self, name: &'static str, yardstick: &Measured) -> Self {
+        self.yardstick = Some((name, yardstick.clone()));
         self
     }
 
@@ -31,12 +32,12 @@ impl Row {
         let (p50, p99) = (quantile(&measured.times, 50), quantile(&measured.times, 99));
         let target =
             if self.target > Duration::from_hours(24) { "–".to_owned() } else { shown(self.target) };
-        let beside = self.bare.as_ref().map_or("–".to_owned(), |bare| {
+        let beside = self.yardstick.as_ref().map_or("–".to_owned(), |(name, yardstick)| {
             let ratio = |percent| {
                 quantile(&measured.times, percent).as_secs_f64()
-                    / quantile(&bare.times, percent).as_secs_f64()
+                    / quantile(&yardstick.times, percent).as_secs_f64()
             };
-            format!("{:.2} x, p99 {:.2} x", ratio(50), ratio(99))
+            format!("{name}: {:.2} x, p99 {:.2} x", ratio(50), ratio(99))
         });
         let name = [self.name.as_str(), measured.detail.as_str()].join(if measured.detail.is_empty() {
             ""

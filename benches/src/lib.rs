@@ -57,13 +57,19 @@ impl BenchHistory {
     /// All its `.jsonl` files.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        walkdir::WalkDir::new(&self.folder)
-            .into_iter()
-            .filter_map(Result::ok)
-            .map(walkdir::DirEntry::into_path)
-            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-            .collect()
+        files_below(&self.folder)
     }
+}
+
+/// All `.jsonl` files below this folder.
+#[must_use]
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .filter_map(Result::ok)
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect()
 }
 
 /// Whether this is a measurement (`cargo bench`, without `-- --test`); otherwise the bench only shows that it runs.
