@@ -112,6 +112,34 @@ impl EnhancedTokenDatabaseBridge {
     /// another one: what is stored is right at every moment, and the next run completes it. With a range of
     /// time only responses whose winning snapshot lies in it are stored.
     ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::{Arc, atomic::{AtomicU64, Ordering}}};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// // Only what is from the 15th on.
+    /// let late = BackfillOptions { start_date: Some("2026-01-15T00:00:00Z".parse()?), ..BackfillOptions::default() };
+    /// assert_eq!(bridge.backfill_historical_data(late).await?.total_tokens_stored, 2);
+    ///
+    /// // Everything, and somebody looks on.
+    /// let seen = Arc::new(AtomicU64::new(0));
+    /// let watcher = Arc::clone(&seen);
+    /// let mut all = BackfillOptions::default();
+    /// all.progress = Some(Arc::new(move |progress| watcher.store(progress.files, Ordering::Relaxed)));
+    /// let result = bridge.backfill_historical_data(all).await?;
+    /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
+    /// assert_eq!(seen.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
@@ -146,6 +174,26 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
+    /// let tokens: u64 = history.responses().map(|response| response.counts.total()).sum();
+    /// assert_eq!((tokens, history.errors().len()), (42, 0));
+    /// assert!(bridge.get_stored_token_summaries(None, 36_500, false).await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -14,12 +14,52 @@ use crate::store::{StoreOptions, failed, result_of};
 impl EnhancedTokenDatabaseBridge {
     /// [`batch_store_analyses`](Self::batch_store_analyses) with the bridge's
     /// [batch size](crate::BridgeBuilder::batch_size).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
+    /// # let analysis = |name: &str, key| {
+    /// #     let session = SessionId::new(name)?;
+    /// #     let mut response = ResponseUsage::new(ResponseKey(key), session.clone(), time);
+    /// #     response.counts.output = 21;
+    /// #     EnhancedTokenAnalysis::from_responses(AnalysisId::new(name)?, session, time, vec![response])
+    /// #         .map_err(Box::<dyn std::error::Error>::from)
+    /// # };
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).batch_size(500).build();
+    /// let results = bridge.store_analyses(&[analysis("a", 1)?, analysis("b", 2)?]).await;
+    /// assert!(results.iter().all(|result| result.success && result.records_stored == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn store_analyses(&self, analyses: &[EnhancedTokenAnalysis]) -> Vec<BridgeResult> {
         self.batch_store_analyses(analyses, self.inner.limits.batch_size).await
     }
 
     /// [`sync_all_sessions`](Self::sync_all_sessions) with the bridge's
     /// [limit](crate::BridgeBuilder::parallel_limit) of files that are read at once.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .parallel_limit(2)
+    ///     .build();
+    /// assert_eq!(bridge.sync_sessions(None).await?[0].tokens_after, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -31,6 +71,31 @@ impl EnhancedTokenDatabaseBridge {
     /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided), as many at
     /// once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The results stand in the order of
     /// the analyses; one that is rejected or fails does not keep back the others.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
+    /// # let analysis = |name: &str, key| {
+    /// #     let session = SessionId::new(name)?;
+    /// #     let mut response = ResponseUsage::new(ResponseKey(key), session.clone(), time);
+    /// #     response.counts.output = 21;
+    /// #     EnhancedTokenAnalysis::from_responses(AnalysisId::new(name)?, session, time, vec![response])
+    /// #         .map_err(Box::<dyn std::error::Error>::from)
+    /// # };
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let mut wrong = analysis("a", 1)?;
+    /// wrong.calculated_total_tokens += 1;
+    /// let results = bridge.batch_store_analyses(&[wrong, analysis("b", 2)?], 1000).await;
+    /// assert_eq!((results[0].success, results[0].errors.len()), (false, 1));
+    /// assert_eq!((results[1].success, results[1].total_tokens), (true, 21));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn batch_store_analyses(
         &self,
         analyses: &[EnhancedTokenAnalysis],

@@ -143,7 +143,25 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Whether the store takes what is stored, or was rolled back and analyses come straight from the sources.
     ///
-    /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, RollbackOptions, storage::InMemoryStore};
+    /// use bridge::core::{CheckpointName, StoreMode};
+    ///
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let checkpoint = CheckpointName::new("empty")?;
+    /// bridge.create_checkpoint(&checkpoint).await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
+    /// let _ = bridge.rollback_bridge_integration(&checkpoint, RollbackOptions::Perform).await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Direct { checkpoint });
+    /// bridge.resume().await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -50,6 +50,33 @@ pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] Jo
 impl EnhancedTokenDatabaseBridge {
     /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
     /// the bridge's [`MonitoringOptions`] say, until the answer is dropped.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::Observation;
+    /// use bridge::core::{HealthState, Probe};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let monitor = bridge.monitor(move |observation| drop(tell.send(observation)));
+    /// let health = loop {
+    ///     if let Some(Observation::Health(health)) = told.recv().await {
+    ///         break health;
+    ///     }
+    /// };
+    /// let connectivity = health.probe(Probe::Connectivity).map(|probe| probe.state);
+    /// assert_eq!(connectivity, Some(HealthState::Healthy));
+    /// drop(monitor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
         let options = self.inner.monitoring;
         let observer = Arc::new(observer);

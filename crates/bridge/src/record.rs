@@ -77,6 +77,20 @@ impl EnhancedTokenDatabaseBridge {
     /// Writes what is on record and not in the store yet; answers with the number of records. They are written by
     /// themselves within [`AuditOptions::write_within`](crate::AuditOptions::write_within).
     ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// bridge.get_stored_token_summaries(None, 7, false).await?;
+    /// assert_eq!(bridge.flush_audit().await?, 1);
+    /// assert_eq!(bridge.flush_audit().await?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The store cannot be reached or does not take them; they are kept.

@@ -55,7 +55,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DashboardBridgeAdapter {
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
@@ -63,14 +63,14 @@ pub struct DashboardBridgeAdapter {
     bridge: Option<EnhancedTokenDatabaseBridge>,
     /// Where the stored responses begin, as far as seen: with it most answers need one read. It is a guess,
     /// and every answer is checked against what it says itself.
-    begins: Mutex<Option<Timestamp>>,
+    begins: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl DashboardBridgeAdapter {
     /// An adapter that reads this store.
     #[must_use]
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock), bridge: None, begins: Mutex::new(None) }
+        Self { store, clock: Arc::new(SystemClock), bridge: None, begins: Arc::default() }
     }
 
     /// With this clock, which tells "now".

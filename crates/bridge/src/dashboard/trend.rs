@@ -8,7 +8,7 @@ use bridge_storage::{TrendSums, UsageSums};
 
 use super::{DashboardQuery, DashboardTrend, TrendBucket};
 
-/// A trend has no more steps than this; hours of half a year, days of eleven, months of all time are fewer.
+/// A trend has no more steps than this; hours of five months, days of ten years, months of all time are fewer.
 pub const TREND_BUCKETS_MAX: usize = 4_000;
 
 /// The steps that a trend is asked for with: where they start, and where the last one ends.
