@@ -171,9 +171,16 @@ pub(crate) async fn backfill(job: &Job) -> Outcome<Measured> {
     for round in 0..job.rounds(5) {
         let place = Job { name: format!("backfill{round}"), ..job.clone() };
         let store = store(&place).await?;
+        let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&job.history]).build();
         let watch = Stopwatch::start();
-        measured.detail = fill(job, store).await?;
+        let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         measured.times.push(watch.elapsed());
+        let shown = bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await?.total_tokens;
+        let (tokens, megabytes) = (result.total_tokens_stored, result.analysis.bytes / 1_000_000);
+        if shown != tokens {
+            return Err(format!("the dashboard shows {shown} tokens of {tokens}").into());
+        }
+        measured.detail = format!("{} files, {megabytes} MB, {tokens} tokens", result.total_files_processed);
     }
     Ok(measured)
 }
@@ -185,17 +192,12 @@ pub(crate) async fn cold(job: &Job) -> Outcome<Measured> {
         let watch = Stopwatch::start();
         let engine = tokio::task::spawn_blocking(|| Engine::start(&EngineOptions::ephemeral())).await??;
         let place = Job { endpoint: engine.endpoint().clone(), ..job.clone() };
-        let _ = fill(job, store(&place).await?).await?;
+        let store = store(&place).await?;
+        let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&job.history]).build();
+        let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         measured.times.push(watch.elapsed());
     }
     Ok(measured)
-}
-
-async fn fill(job: &Job, store: Arc<ClickHouseStore>) -> Outcome<String> {
-    let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&job.history]).build();
-    let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    let (tokens, megabytes) = (result.total_tokens_stored, result.analysis.bytes / 1_000_000);
-    Ok(format!("{} files, {megabytes} MB, {tokens} tokens", result.total_files_processed))
 }
 
 /// A program that stores, synchronises and shows, again and again.
