@@ -198,16 +198,17 @@ async fn of_rollbacks_at_once_each_is_whole_or_refused() {
     }
     let (mut succeeded, mut refused) = (0, 0);
     for _ in 0..8 {
-        let mut rollbacks = Vec::new();
-        for number in 0..3 {
-            let store = store(&database).await;
-            rollbacks.push(tokio::spawn(async move {
-                store.roll_back(&name(&format!("c{number}")), NOW).await.map(drop)
-            }));
-        }
-        for rollback in rollbacks {
-            match rollback.await.unwrap() {
-                Ok(()) => succeeded += 1,
+        let checkpoints = ["c0", "c1", "c2"].map(name);
+        // Programs of their own that begin at the same moment.
+        let stores = [store(&database).await, store(&database).await, store(&database).await];
+        let rollbacks = tokio::join!(
+            stores[0].roll_back(&checkpoints[0], NOW),
+            stores[1].roll_back(&checkpoints[1], NOW),
+            stores[2].roll_back(&checkpoints[2], NOW),
+        );
+        for rollback in <[_; 3]>::from(rollbacks) {
+            match rollback {
+                Ok(_) => succeeded += 1,
                 Err(error) => {
                     assert!(is_rolled_back(&error), "{error}");
                     refused += 1;
