@@ -9,9 +9,9 @@ use bridge_core::{
 };
 use bridge_storage::{
     AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
-    Dimension, DiskSpace, ExportFigures, HealthProbes, InMemoryStore, NewestSource, ResponseFilter,
-    ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope,
-    SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    Dimension, DiskSpace, ExportFigures, HealthProbes, NewestSource, ResponseFilter, ServerPlace,
+    SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -21,13 +21,17 @@ pub(crate) enum Lapse {
     Stale(Vec<SourceRecord>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Forgetful {
-    store: Arc<InMemoryStore>,
+    store: Arc<dyn TokenStore>,
     lapse: Mutex<Option<Lapse>>,
 }
 
 impl Forgetful {
+    pub(crate) fn of(store: Arc<dyn TokenStore>) -> Self {
+        Self { store, lapse: Mutex::default() }
+    }
+
     pub(crate) fn lapse(&self, lapse: Lapse) {
         *self.lapse.lock().unwrap() = Some(lapse);
     }
@@ -199,6 +203,10 @@ impl TokenStore for Forgetful {
         self.store.stored(scope).await
     }
 
+    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        self.store.kept_since(now).await
+    }
+
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.store.remove(versions).await
     }
@@ -209,7 +217,7 @@ mod promises {
     use super::Forgetful;
 
     async fn fresh() -> Forgetful {
-        Forgetful::default()
+        Forgetful::of(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
     bridge_storage::conformance_tests!(fresh);

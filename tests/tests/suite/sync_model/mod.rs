@@ -10,7 +10,10 @@ mod step;
 mod world;
 
 use std::env;
+use std::sync::Arc;
 
+use bridge_storage::{ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore};
+use bridge_testkit::engine::TestDatabase;
 use fastrand::Rng;
 
 use step::Step;
@@ -23,23 +26,38 @@ fn sequences() -> u64 {
     env::var("SYNC_SEQUENCES").ok().and_then(|number| number.parse().ok()).unwrap_or(150)
 }
 
-#[test]
-fn after_any_sequence_of_changes_the_store_equals_the_model() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+#[tokio::test]
+async fn after_any_sequence_of_changes_the_store_equals_the_model() {
     for seed in 0..sequences() {
-        let mut rng = Rng::with_seed(seed);
-        let mut world = World::new(&mut rng);
-        let mut done = Vec::new();
-        runtime.block_on(async {
-            for _ in 0..STEPS {
-                let step = Step::draw(&mut rng);
-                done.push(step);
-                world.change(step, &mut rng).await;
-                if rng.u8(..3) > 0 {
-                    world.synchronise(&mut rng, &format!("seed {seed}: {done:?}")).await;
-                }
-            }
-            world.finish(&mut rng, &format!("seed {seed}: {done:?}")).await;
-        });
+        run(seed, Arc::new(InMemoryStore::default())).await;
     }
+}
+
+/// A synchronisation costs milliseconds there, so there are fewer.
+#[tokio::test]
+async fn after_any_sequence_of_changes_the_database_equals_the_model() {
+    for seed in 0..sequences().div_ceil(25) {
+        // Others than those above.
+        let seed = u64::MAX - seed;
+        let database = TestDatabase::named(&format!("sync_model_{seed}"));
+        let store =
+            ClickHouseStore::new(ClickHouseOptions::from_url(&database.writer_url()).unwrap()).unwrap();
+        store.migrate().await.unwrap();
+        run(seed, Arc::new(store)).await;
+    }
+}
+
+async fn run(seed: u64, store: Arc<dyn TokenStore>) {
+    let mut rng = Rng::with_seed(seed);
+    let mut world = World::new(&mut rng, store);
+    let mut done = Vec::new();
+    for _ in 0..STEPS {
+        let step = Step::draw(&mut rng);
+        done.push(step);
+        world.change(step, &mut rng).await;
+        if rng.u8(..3) > 0 {
+            world.synchronise(&mut rng, &format!("seed {seed}: {done:?}")).await;
+        }
+    }
+    world.finish(&mut rng, &format!("seed {seed}: {done:?}")).await;
 }

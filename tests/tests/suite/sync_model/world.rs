@@ -42,7 +42,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    /// Two empty hosts before an empty store.
+    pub(crate) fn new(rng: &mut Rng, store: Arc<dyn TokenStore>) -> Self {
         let plan = HistoryPlan {
             seed: rng.u64(..),
             projects: 1,
@@ -57,7 +58,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             hosts: ["host-a", "host-b"].map(|name| HostName::new(name).unwrap()),
             bridges: Vec::new(),
-            store: Arc::default(),
+            store: Arc::new(Forgetful::of(store)),
             model: InMemoryStore::default(),
             lines: lines.filter(|line| !line.is_empty()).collect(),
             torn: BTreeMap::new(),
