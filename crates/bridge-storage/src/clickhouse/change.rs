@@ -74,17 +74,21 @@ impl TableChange<'_> {
     pub(super) async fn make(&self, tables: &Tables, topology: &Topology) -> Result<Changed> {
         match tables.query_raw(&self.sql(topology)).execute().await {
             Ok(()) => Ok(Changed::Yes),
-            Err(error) if is_about_a_table(&error) => Ok(Changed::NotPossible),
+            Err(error) if self.is_too_late(&error) => Ok(Changed::NotPossible),
             Err(error) => Err(error),
         }
     }
-}
 
-/// The table is there already, is not there, (of one to be cloned) has no definition, is being renamed, or keeps its
-/// rows already.
-fn is_about_a_table(error: &Error) -> bool {
-    let Error::BadResponse(text) = error else { return false };
-    matches!(server_code(text), Some(36 | 57 | 60 | 107 | 218 | 390 | 517 | 741))
+    /// Whether somebody else was faster.
+    fn is_too_late(&self, error: &Error) -> bool {
+        let Error::BadResponse(text) = error else { return false };
+        match (server_code(text), self) {
+            // The table keeps its rows already. Of the other changes it would say that they are wrong.
+            (Some(36), Self::Age { age: None, .. }) => true,
+            // It is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
+            (code, _) => matches!(code, Some(57 | 60 | 107 | 218 | 390 | 517 | 741)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -113,14 +113,18 @@ async fn somebody_who_may_only_read() {
     assert_eq!((status.overall, state(&status, Probe::Freshness)), (Degraded, Healthy));
 }
 
+/// A transcript that is there and cannot be read, whoever reads it.
+fn broken_below(folder: &Path) -> std::path::PathBuf {
+    let broken = folder.join("projects/broken.jsonl");
+    std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
+    broken
+}
+
 #[tokio::test]
 async fn transcripts_that_cannot_be_read() {
     let (_, folder) = crate::history(55);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
-    // A file that is there and whose first byte cannot be read, whoever reads it.
-    let broken = folder.path().join("projects/broken.jsonl");
-    #[cfg(target_os = "linux")]
-    std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
+    let broken = broken_below(folder.path());
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Sources, Degraded, &broken.display().to_string());
     assert_eq!(state(&status, Probe::Connectivity), Healthy);
@@ -157,10 +161,7 @@ async fn what_changed_long_ago_is_not_stored() {
 async fn what_the_last_run_left_out_is_not_fresh() {
     let (_, folder) = crate::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
-    // Older than all that is stored, so that its time does not tell; and no file that can be read.
-    let broken = folder.path().join("projects/broken.jsonl");
-    #[cfg(target_os = "linux")]
-    std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
+    let broken = broken_below(folder.path());
     let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
