@@ -14,6 +14,7 @@ use super::ClickHouseStore;
 use super::change::{Changed, TableChange};
 use super::failure::{TableError, corrupt};
 use super::label::Label;
+use super::retention::age_of_rows;
 use super::schema::SCHEMA;
 use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
@@ -147,7 +148,7 @@ async fn copy_live(
     }
     // The copies have the labels of what they are copies of.
     let survey = Survey::of(tables, topology).await?;
-    if survey.age_of_rows(usage).is_some() {
+    if age_of_rows(tables, topology, usage).await?.is_some() {
         let _ = TableChange::Age { table: usage, age: None }.make(tables, topology).await?;
     }
     let (sources, usage) = (survey.label(sources), survey.label(usage));

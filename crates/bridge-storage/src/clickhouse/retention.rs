@@ -77,6 +77,15 @@ pub(super) async fn kept_since(
     }))
 }
 
+/// The age at which rows leave the table of this name, as the database gives it. Not a part of each survey: for this
+/// the database reads the table's definition from its disk.
+pub(super) async fn age_of_rows(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
+    let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    let name = topology.local_name(table);
+    let engine = tables.query(query).bind(tables.name(&name)).fetch_optional::<String>().await?;
+    Ok(engine.as_deref().and_then(age_in).map(str::to_owned))
+}
+
 /// How an engine has rows leave after so many seconds.
 fn age(seconds: u64) -> String {
     format!("time + toIntervalSecond({seconds})")

@@ -7,6 +7,7 @@ use super::change::{Changed, TableChange};
 use super::checkpoint::{drop_all, new_run};
 use super::failure::TableError;
 use super::label::Label;
+use super::retention::age_of_rows;
 use super::schema::SCHEMA;
 use super::settle::settle;
 use super::survey::{Base, Survey, of_checkpoint, of_claim};
@@ -77,9 +78,10 @@ async fn begin(
     let copy = async |base: Base, table: &str, of: &str| {
         let mut changes = vec![TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }];
         // How long rows stay is no part of a state.
-        let age = survey.age_of_rows(base.live());
-        if age != survey.age_of_rows(of) {
-            changes.push(TableChange::Age { table, age });
+        let (age, of_copied) =
+            tokio::try_join!(age_of_rows(tables, topology, base.live()), age_of_rows(tables, topology, of))?;
+        if age != of_copied {
+            changes.push(TableChange::Age { table, age: age.as_deref() });
         }
         for change in changes {
             if change.make(tables, topology).await? == Changed::NotPossible {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::change::{Changed, TableChange};
 use super::failure::TableError;
 use super::label::Label;
+use super::retention::age_of_rows;
 use super::schema::SCHEMA;
 use super::survey::{Base, Staged, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
@@ -132,7 +133,7 @@ impl<'a> Rollback<'a> {
     /// Done again even where it seems done: an alteration that another's renaming spoils may stand in the
     /// database's memory alone.
     async fn mark(&self, usage: &Staged) -> Result<Changed> {
-        if self.survey.age_of_rows(&usage.name).is_some() {
+        if age_of_rows(self.tables, self.topology, &usage.name).await?.is_some() {
             let kept = self.make(TableChange::Age { table: &usage.name, age: None }).await?;
             if kept == Changed::NotPossible {
                 return Ok(kept);

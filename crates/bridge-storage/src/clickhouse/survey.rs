@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::failure::server_code;
 use super::label::Label;
-use super::retention::age_in;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -80,7 +79,6 @@ impl Staged {
 struct TableRow {
     name: String,
     comment: String,
-    engine: String,
     is_old: bool,
 }
 
@@ -88,7 +86,6 @@ struct TableRow {
 #[derive(Debug)]
 struct Found {
     label: Label,
-    engine: String,
     is_old: bool,
 }
 
@@ -120,7 +117,7 @@ impl Survey {
         let (usage, sources) = (tables.name(Base::Usage.live()), tables.name(Base::Sources.live()));
         let rows: Vec<TableRow> = tables
             .query(
-                "SELECT name, comment, engine_full AS engine, metadata_modification_time < now() - 600 AS is_old FROM system.tables \
+                "SELECT name, comment, metadata_modification_time < now() - 600 AS is_old FROM system.tables \
                  WHERE database = currentDatabase() AND (startsWith(name, ?) OR startsWith(name, ?))",
             )
             .bind(&usage)
@@ -132,7 +129,7 @@ impl Survey {
         let found = rows.into_iter().filter_map(|row| {
             let name = row.name.get(prefix_bytes..)?.strip_suffix(&suffix)?.to_owned();
             let label = Label::of_comment(&row.comment);
-            Some((name, Found { label, engine: row.engine, is_old: row.is_old }))
+            Some((name, Found { label, is_old: row.is_old }))
         });
         Ok(Self { tables: found.collect() })
     }
@@ -145,11 +142,6 @@ impl Survey {
     /// The label of the table of this name.
     pub(super) fn label(&self, table: &str) -> Label {
         self.tables.get(table).map(|found| found.label.clone()).unwrap_or_default()
-    }
-
-    /// The age at which rows leave the table of this name, as the database gives it.
-    pub(super) fn age_of_rows(&self, table: &str) -> Option<&str> {
-        age_in(&self.tables.get(table)?.engine)
     }
 
     /// The checkpoint and its label.
