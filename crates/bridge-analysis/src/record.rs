@@ -176,7 +176,7 @@ fn origin(usage: &Usage<'_>, nested: bool) -> Origin {
 /// An advisor's iteration: a response of its own, finished when its parent is.
 fn read_advisor(parent: &Snapshot<'_>, advisor: &Advisor<'_>, sink: &mut impl RecordSink) {
     sink.snapshot(&Snapshot {
-        key: parent.key.advisor(advisor.position),
+        key: parent.key.iteration(Origin::Advisor, advisor.position),
         named: Named { model: text(advisor.model).or(parent.named.model), ..parent.named },
         counts: advisor.counts,
         cache_split: advisor.cache_split,

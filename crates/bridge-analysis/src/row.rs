@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use bridge_core::{Origin, ResponseKey, ResponseRank, ResponseUsage, Timestamp, TokenCounts};
+use bridge_core::{Origin, ResponseKey, ResponseRank, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 
 use crate::context::Context;
 
@@ -29,7 +29,8 @@ impl Offer {
 
     pub(crate) fn rank(&self) -> ResponseRank {
         ResponseRank {
-            finished: self.finished,
+            revision: RuleRevision::CURRENT,
+            finished: self.finished && !self.counts.is_zero(),
             output: self.counts.output,
             total: self.tokens(),
             main: !(self.sidechain || self.nested),
@@ -40,7 +41,11 @@ impl Offer {
 
     /// What decides over the tokens of the winner, and nothing else does.
     pub(crate) fn weight(&self) -> Weight {
-        Weight { finished: self.finished, output: self.counts.output, total: self.tokens() }
+        Weight {
+            finished: self.finished && !self.counts.is_zero(),
+            output: self.counts.output,
+            total: self.tokens(),
+        }
     }
 
     /// The whole row.
@@ -62,6 +67,8 @@ impl Offer {
             nested: self.nested,
             forked: self.forked,
             origin: self.origin,
+            weak_key: false,
+            rule_revision: RuleRevision::CURRENT,
             forced: 0,
         }
     }
@@ -111,8 +118,15 @@ impl Marks {
     const OF_RESPONSE: u64 = Self::SHARED | Self::CHANGED;
 }
 
-const ORIGINS: [Origin; 5] =
-    [Origin::Assistant, Origin::Nested, Origin::Iterations, Origin::Advisor, Origin::Summed];
+const ORIGINS: [Origin; 7] = [
+    Origin::Assistant,
+    Origin::Nested,
+    Origin::Iterations,
+    Origin::Advisor,
+    Origin::Compaction,
+    Origin::Declined,
+    Origin::Other,
+];
 const TIME: u64 = (1 << 48) - 1;
 
 /// Numbers of a row that do not fit it.
@@ -242,7 +256,7 @@ mod tests {
             };
             let kept = row.winner(large.as_ref()).usage(&context);
             prop_assert_eq!(kept.rank(), offer.rank());
-            prop_assert_eq!(kept, ResponseUsage { forced: 0, ..usage });
+            prop_assert_eq!(kept, ResponseUsage { forced: 0, rule_revision: RuleRevision::CURRENT, ..usage });
         }
     }
 }

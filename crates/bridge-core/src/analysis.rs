@@ -53,7 +53,7 @@ pub struct EnhancedTokenAnalysis {
     pub analysis_version: String,
 
     /// The responses that the counters above are the sums of. Empty when an embedder knows sums only;
-    /// then the analysis is stored as one response keyed by its id.
+    /// then the analysis is stored as the one row of the session's sums.
     pub responses: Vec<ResponseUsage>,
 }
 
@@ -111,7 +111,7 @@ impl EnhancedTokenAnalysis {
         if !self.responses.is_empty() {
             return self.responses.clone();
         }
-        let key = ResponseKey::of_analysis(&self.analysis_id);
+        let key = ResponseKey::of_session_sums(&self.session_id);
         let mut row = ResponseUsage::new(key, self.session_id.clone(), self.timestamp);
         row.counts = self.reported();
         row.finished = self.undercount_percentage == 0.0;

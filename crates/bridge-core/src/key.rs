@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::AnalysisId;
+use crate::{Origin, SessionId, TokenCounts};
 
 /// Identifies one API response, over all files, copies and machines.
 ///
@@ -45,16 +45,40 @@ impl ResponseKey {
         Self::hash(b'r', &[record, &index.to_le_bytes()])
     }
 
-    /// The key of the advisor's response at `position` of the `iterations` of this response.
+    /// The weak key of a snapshot with a short `message.id` and no request id.
+    ///
+    /// Gateways answer every request with one such id. The input side of the usage is equal on all lines of one
+    /// response and different from turn to turn (`output` grows from line to line, so it is no part of the key).
     #[must_use]
-    pub fn advisor(self, position: u64) -> Self {
-        Self::hash(b'a', &[&self.0.to_le_bytes(), &position.to_le_bytes()])
+    pub fn of_weak_message(message_id: impl AsRef<[u8]>, counts: &TokenCounts) -> Self {
+        let counters = [counts.input, counts.cache_creation, counts.cache_read].map(u64::to_le_bytes);
+        Self::hash(b'w', &[message_id.as_ref(), &counters[0], &counters[1], &counters[2]])
     }
 
-    /// The key under which an analysis that brings sums only is stored.
+    /// Returns whether a `message.id` identifies a response without a request id.
     #[must_use]
-    pub fn of_analysis(analysis: &AnalysisId) -> Self {
-        Self::hash(b's', &[analysis.as_str().as_bytes()])
+    pub fn is_unique_message_id(message_id: impl AsRef<[u8]>) -> bool {
+        message_id.as_ref().len() >= UNIQUE_MESSAGE_ID_BYTES_MIN
+    }
+
+    /// The key of the response at `position` of the `iterations` of this response, for the origins that are responses
+    /// of their own.
+    #[must_use]
+    pub fn iteration(self, origin: Origin, position: u64) -> Self {
+        let kind = match origin {
+            Origin::Compaction => b'c',
+            Origin::Declined => b'd',
+            Origin::Other => b'o',
+            // The only one of revision 1, and the same key in every revision.
+            _ => b'a',
+        };
+        Self::hash(kind, &[&self.0.to_le_bytes(), &position.to_le_bytes()])
+    }
+
+    /// The key of the sums that a session's analyses bring without responses.
+    #[must_use]
+    pub fn of_session_sums(session: &SessionId) -> Self {
+        Self::hash(b'S', &[session.as_str().as_bytes()])
     }
 
     /// Hashes the parts with their lengths, so that no two lists of parts look alike.
@@ -119,8 +143,22 @@ mod tests {
         assert_ne!(ResponseKey::of_message("ab", "c"), ResponseKey::of_message("a", "bc"));
         assert_ne!(ResponseKey::of_uuid("a"), ResponseKey::of_record(b"a", 0));
         let parent = ResponseKey::of_uuid("a");
-        assert_ne!(parent.advisor(0), parent.advisor(1));
-        assert_ne!(parent.advisor(0), parent);
+        let origins = [Origin::Advisor, Origin::Compaction, Origin::Declined, Origin::Other];
+        let mut keys: Vec<_> =
+            origins.iter().flat_map(|origin| (0..2).map(|place| parent.iteration(*origin, place))).collect();
+        keys.push(parent);
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 9);
+    }
+
+    #[test]
+    fn a_weak_key_depends_on_the_input_side_alone() {
+        let counts = |input, output| TokenCounts { input, output, cache_creation: 3, cache_read: 4 };
+        let key = |counts| ResponseKey::of_weak_message("msg_proxy_stream", &counts);
+        assert_eq!(key(counts(1, 1)), key(counts(1, 250)));
+        assert_ne!(key(counts(1, 1)), key(counts(2, 1)));
+        assert_ne!(key(counts(1, 1)), ResponseKey::of_message("msg_proxy_stream", ""));
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod range;
 mod receipt;
 mod response;
 mod result;
+mod revision;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
@@ -87,6 +88,7 @@ pub use range::{InvalidMonth, TimeRange};
 pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
+pub use revision::RuleRevision;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, HostName, ModelName, ProjectName, ResponseKey, ServiceTier, SessionId, Timestamp, TokenCounts,
+    AgentId, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier, SessionId, Timestamp,
+    TokenCounts,
 };
 
 /// Where in a transcript the counters of a response stand.
@@ -19,8 +20,17 @@ pub enum Origin {
     Iterations,
     /// An advisor's iteration, a response of its own.
     Advisor,
-    /// Sums that an embedder brought without responses.
+    /// A session's sums that an embedder brought without responses.
     Summed,
+    /// A compaction step of a request, a response of its own.
+    Compaction,
+    /// An attempt that was refused before a fallback answered, a response of its own.
+    Declined,
+    /// An iteration of a type that this version does not know, a response of its own.
+    Other,
+    /// No response: the marker under which all versions of a key count nothing, because its tokens are counted under
+    /// other keys.
+    Covered,
 }
 
 /// The usage of one API response: the snapshot that counts. One row of the store.
@@ -52,6 +62,8 @@ pub struct ResponseUsage {
     pub cache_creation_1h: u64,
     /// Whether the snapshot is the response's last (it has a `stop_reason`); otherwise its counters are a floor.
     pub finished: bool,
+    /// Whether the key rests on a short `message.id` and the counters alone, for want of a better identity.
+    pub weak_key: bool,
     /// Whether the record stands on a side chain (a subagent's branch).
     pub sidechain: bool,
     /// Whether the record is nested in another one.
@@ -60,6 +72,8 @@ pub struct ResponseUsage {
     pub forked: bool,
     /// Where the counters stand.
     pub origin: Origin,
+    /// The revision of the counting rule that made this row.
+    pub rule_revision: RuleRevision,
     /// How often a force-update has replaced this row's predecessor; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
@@ -82,12 +96,22 @@ impl ResponseUsage {
             cache_creation_5m: 0,
             cache_creation_1h: 0,
             finished: false,
+            weak_key: false,
             sidechain: false,
             nested: false,
             forked: false,
             origin: Origin::Assistant,
+            rule_revision: RuleRevision::CURRENT,
             forced: 0,
         }
+    }
+
+    /// The marker that this session's own sums are covered by its responses: worth no tokens, and greater than every
+    /// version of the session's sums, whichever is stored first.
+    #[must_use]
+    pub fn covered_sums(session: SessionId, time: Timestamp) -> Self {
+        let key = ResponseKey::of_session_sums(&session);
+        Self { origin: Origin::Covered, ..Self::new(key, session, time) }
     }
 
     /// Of two versions of one response the one that counts: the greater by [`version`](Self::version).

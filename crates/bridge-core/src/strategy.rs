@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage, ServiceTier, SessionId, Timestamp,
-    TokenCounts,
+    HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage, RuleRevision, ServiceTier,
+    SessionId, Timestamp, TokenCounts,
 };
 
 /// Counts as the analyzer admits them, mostly small so that ties happen.
@@ -15,6 +15,17 @@ pub fn token_counts() -> impl Strategy<Value = TokenCounts> {
     })
 }
 
+/// The origins of snapshots.
+const ORIGINS: [Origin; 7] = [
+    Origin::Assistant,
+    Origin::Nested,
+    Origin::Iterations,
+    Origin::Advisor,
+    Origin::Compaction,
+    Origin::Declined,
+    Origin::Other,
+];
+
 /// Responses out of few keys, sessions, times and names, so that versions of one response meet and tie.
 pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
     let name = |count: u8| (0..count).prop_map(|n| format!("n{n}"));
@@ -22,9 +33,16 @@ pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
         (0_i64..3, 0_i64..3).prop_map(|(days, millis)| 1_750_000_000_000 + days * 86_400_000 + millis);
     let place =
         (0_u128..12, name(3), instant, proptest::option::of(name(2)), proptest::option::of(name(2)), name(2));
-    let flags =
-        (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..4, proptest::option::of(name(2)));
-    (place, flags, token_counts()).prop_map(|(place, flags, counts)| {
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        0_usize..ORIGINS.len(),
+        proptest::option::of(name(2)),
+    );
+    let revision = prop_oneof![4 => Just(RuleRevision::CURRENT), 1 => Just(RuleRevision::FIRST)];
+    (place, flags, token_counts(), revision).prop_map(|(place, flags, counts, revision)| {
         let (key, session, millis, model, project, host) = place;
         let (finished, sidechain, nested, forked, origin, tier) = flags;
         let session = SessionId::new(session).expect("a short name");
@@ -42,8 +60,8 @@ pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
         row.sidechain = sidechain;
         row.nested = nested;
         row.forked = forked;
-        row.origin =
-            [Origin::Assistant, Origin::Nested, Origin::Iterations, Origin::Advisor][usize::from(origin)];
+        row.origin = ORIGINS[origin];
+        row.rule_revision = revision;
         row
     })
 }

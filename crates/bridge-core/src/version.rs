@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Origin, ResponseUsage, Timestamp};
+use crate::{Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 
 /// The version of a response's row: 256 bits that sort as the counting rule orders snapshots.
 ///
@@ -14,14 +14,21 @@ use crate::{Origin, ResponseUsage, Timestamp};
 ///
 /// | bits | what | greater means |
 /// |---|---|---|
-/// | 1 | finished | has a `stop_reason` |
-/// | 52 | output tokens | more |
-/// | 54 | sum of the four counters | more |
+/// | 1 | 1 | revision 2 or later (in revision 1 it is `finished`, and nothing stands above the output's 52 bits) |
+/// | 8 | revision of the counting rule | newer |
+/// | 1 | covered | see [`Origin::Covered`] |
+/// | 1 | finished | has a `stop_reason` and is worth tokens |
+/// | 47 | output tokens | more |
+/// | 49 | sum of the four counters | more |
 /// | 1 | main | neither side chain nor nested |
 /// | 1 | original | not forked |
 /// | 48 | time, inverted | earlier |
 /// | 35 | forced | how often the row was replaced by force |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
+///
+/// The sums of a session ([`Origin::Summed`]) rank by the time of their analysis instead: the newest wins.
+/// A row of revision 1 keeps the version that it was stored under. Its output would have to exceed 2^44 tokens to
+/// reach the bits of a newer revision.
 ///
 /// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
 /// The `forced` bits stand above it, so that a forced row beats the row it replaced and every copy of that
@@ -32,8 +39,11 @@ pub struct ResponseVersion {
     low: u128,
 }
 
-const OUTPUT_BITS: u32 = 52;
-const TOTAL_BITS: u32 = 54;
+const OUTPUT_BITS: u32 = 47;
+const TOTAL_BITS: u32 = 49;
+/// The widths of revision 1, which had no bits for the revision.
+const OUTPUT_BITS_1: u32 = 52;
+const TOTAL_BITS_1: u32 = 54;
 const TIME_BITS: u32 = 48;
 const FORCED_BITS: u32 = 35;
 const HASH_BITS: u32 = 64;
@@ -86,27 +96,59 @@ impl ResponseVersion {
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
         let rank = self.low >> (HASH_BITS + FORCED_BITS) << (HASH_BITS + FORCED_BITS);
         let forced = u128::from(self.forced().saturating_add(1)) << HASH_BITS;
-        Self { low: rank | forced | u128::from(forced_hash(row)), ..self }
+        Self { low: rank | forced | u128::from(full_hash(row)), ..self }
     }
 
     /// Whether a row that is stored under this version is as the bridge wrote it: a version is made from the
     /// fields of its row, so fields or a version that were changed later do not fit each other. Of a forced
-    /// row the rank is the replaced row's and tells nothing; its hash is taken over all fields instead.
+    /// row the rank is the replaced row's and tells nothing, of a covered one it is that of what it covers; their
+    /// hash is taken over all fields instead.
     #[must_use]
     pub fn vouches_for(self, row: &ResponseUsage) -> bool {
+        let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
+        if row.origin == Origin::Covered {
+            return row.counts.is_zero() && forced == FORCED_MAX && hash == u128::from(full_hash(row));
+        }
         if row.forced == 0 {
             return self == row.version();
         }
-        let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
-        forced == u128::from(row.forced) && hash == u128::from(forced_hash(row))
+        forced == u128::from(row.forced) && hash == u128::from(full_hash(row))
     }
+
+    /// The version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
+    /// key from snapshots of at most this weight, copies with another time, session or host included. What revision 1
+    /// stored from a greater snapshot, whose source is not at hand, stays greater.
+    #[must_use]
+    pub fn covering_revision_1(finished: bool, counts: &TokenCounts, covered: &ResponseUsage) -> Self {
+        let ties = (1 << RANKED_TIE_BITS) - 1;
+        let weight = weight_1(finished, counts.output, counts.total());
+        Self { high: weight << RANKED_TIE_BITS | ties, low: covered_low(covered) }
+    }
+}
+
+/// The bits of the higher half below the weight of a row: main, original and the time's first 19 bits.
+const RANKED_TIE_BITS: u32 = 21;
+
+/// Above every snapshot of equal weight: all bits but the hash.
+fn covered_low(row: &ResponseUsage) -> u128 {
+    u128::MAX << HASH_BITS | u128::from(full_hash(row))
+}
+
+/// The weight of a row of revision 1, in 107 bits.
+fn weight_1(finished: bool, output: u64, total: u64) -> u128 {
+    u128::from(finished) << (OUTPUT_BITS_1 + TOTAL_BITS_1)
+        | clamp(output, OUTPUT_BITS_1) << TOTAL_BITS_1
+        | clamp(total, TOTAL_BITS_1)
 }
 
 /// The part of a [`ResponseVersion`] that the counting rule ranks by, without the hash: cheap to take and
 /// to compare, before a row is made. A greater rank is a greater version; of equal ranks the version tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseRank {
-    /// The snapshot has a `stop_reason`.
+    /// The revision of the rule that made the snapshot's row.
+    pub revision: RuleRevision,
+    /// The snapshot has a `stop_reason` and, from revision 2 on, is worth tokens: a gateway's empty last chunk does not
+    /// beat real counters.
     pub finished: bool,
     /// Its output tokens.
     pub output: u64,
@@ -121,11 +163,13 @@ pub struct ResponseRank {
 }
 
 impl ResponseUsage {
-    /// The rank of this row. See [`ResponseRank`].
+    /// The rank of this row of a snapshot. See [`ResponseRank`].
     #[must_use]
     pub fn rank(&self) -> ResponseRank {
+        let is_first = self.rule_revision == RuleRevision::FIRST;
         ResponseRank {
-            finished: self.finished,
+            revision: self.rule_revision,
+            finished: self.finished && (is_first || !self.counts.is_zero()),
             output: self.counts.output,
             total: self.counts.total(),
             main: !(self.sidechain || self.nested),
@@ -137,27 +181,49 @@ impl ResponseUsage {
     /// The version of this row. See [`ResponseVersion`].
     #[must_use]
     pub fn version(&self) -> ResponseVersion {
+        if self.origin == Origin::Covered {
+            return ResponseVersion { high: u128::MAX, low: covered_low(self) };
+        }
         let (high, time_low) = ranked(self);
         let forced = u128::from(self.forced) << HASH_BITS;
-        let low = time_low << (HASH_BITS + FORCED_BITS) | forced | u128::from(rest_hash(self));
+        let hash = if self.is_ranked_by_analysis() { full_hash(self) } else { rest_hash(self) };
+        let low = time_low << (HASH_BITS + FORCED_BITS) | forced | u128::from(hash);
         ResponseVersion { high, low }
+    }
+
+    /// Revision 1 stored the sums of each analysis under a key of its own and ranked them as snapshots.
+    fn is_ranked_by_analysis(&self) -> bool {
+        self.origin == Origin::Summed && self.rule_revision > RuleRevision::FIRST
     }
 }
 
 /// The rank as a number: 128 bits from `finished` down into the time, and the time's last bits, which do
 /// not fit there.
 fn ranked(row: &ResponseUsage) -> (u128, u128) {
+    if row.is_ranked_by_analysis() {
+        // 10 bits, then the time's 48 and the total's 49.
+        let millis = u128::from(row.time.as_millis().unsigned_abs()) & ((1 << TIME_BITS) - 1);
+        let total = clamp(row.counts.total(), TOTAL_BITS);
+        return (revision_bits(row.rule_revision) << 118 | millis << 70 | total << 21, 0);
+    }
     let rank = row.rank();
-    let output = clamp(rank.output, OUTPUT_BITS);
-    let total = clamp(rank.total, TOTAL_BITS);
     let earliness = earliness(row.time);
-    // 1 + 52 + 54 + 1 + 1 = 109 bits, then 19 of the time's 48.
-    let front = u128::from(rank.finished) << 108
-        | output << 56
-        | total << 2
-        | u128::from(rank.main) << 1
-        | u128::from(rank.original);
+    let weight = if row.rule_revision == RuleRevision::FIRST {
+        weight_1(rank.finished, rank.output, rank.total)
+    } else {
+        // 10 bits + 1 + 47 + 49 = 107, as in revision 1.
+        revision_bits(row.rule_revision) << 97
+            | u128::from(rank.finished) << 96
+            | clamp(rank.output, OUTPUT_BITS) << TOTAL_BITS
+            | clamp(rank.total, TOTAL_BITS)
+    };
+    let front = weight << 2 | u128::from(rank.main) << 1 | u128::from(rank.original);
     (front << 19 | earliness >> 29, earliness & ((1 << 29) - 1))
+}
+
+/// The ten highest bits of a row that is not covered: 1, the revision, 0.
+fn revision_bits(revision: RuleRevision) -> u128 {
+    1 << 9 | u128::from(revision.0) << 1
 }
 
 fn clamp(count: u64, bits: u32) -> u128 {
@@ -180,13 +246,17 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
         row.counts.cache_read,
         row.cache_creation_5m,
         row.cache_creation_1h,
-        u64::from(row.sidechain) | u64::from(row.nested) << 1,
+        flags(row),
         match row.origin {
             Origin::Assistant => 0,
             Origin::Nested => 1,
             Origin::Iterations => 2,
             Origin::Advisor => 3,
             Origin::Summed => 4,
+            Origin::Compaction => 5,
+            Origin::Declined => 6,
+            Origin::Other => 7,
+            Origin::Covered => 8,
         },
     ];
     for number in numbers {
@@ -208,14 +278,28 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// A hash of every field: the rank of a forced row is another row's.
-fn forced_hash(row: &ResponseUsage) -> u64 {
+/// What the rank leaves open of the flags: since revision 2 also whether a row worth no tokens is finished.
+fn flags(row: &ResponseUsage) -> u64 {
+    let flags = u64::from(row.sidechain) | u64::from(row.nested) << 1;
+    if row.rule_revision == RuleRevision::FIRST {
+        return flags;
+    }
+    flags | u64::from(row.finished) << 2 | u64::from(row.weak_key) << 3
+}
+
+/// A hash of every field: the rank of a forced row is another row's, and that of sums leaves most fields open.
+fn full_hash(row: &ResponseUsage) -> u64 {
     let ranked = [
         rest_hash(row),
         row.time.as_millis().unsigned_abs(),
-        u64::from(row.finished) | u64::from(row.forked) << 1,
+        u64::from(row.finished) | u64::from(row.forked) << 1 | revision_of_hash(row) << 2,
     ];
     xxh3_64(&ranked.map(u64::to_le_bytes).concat())
+}
+
+/// Zero in revision 1, whose hashes did not know of revisions.
+fn revision_of_hash(row: &ResponseUsage) -> u64 {
+    u64::from(row.rule_revision.0.saturating_sub(RuleRevision::FIRST.0))
 }
 
 impl fmt::Debug for ResponseVersion {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use bridge_core::strategy::response_usage;
-use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion};
+use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, Timestamp};
 use proptest::prelude::*;
 
 fn versions_of_one_response() -> impl Strategy<Value = Vec<ResponseUsage>> {
@@ -20,7 +20,8 @@ fn joined(rows: impl IntoIterator<Item = ResponseUsage>) -> Option<ResponseUsage
 /// The rule's order without the hash, written down once more as a tuple.
 fn by_the_rule(row: &ResponseUsage) -> impl Ord + use<> {
     let main = !row.sidechain && !row.nested;
-    (row.finished, row.counts.output, row.counts.total(), main, !row.forked, Reverse(row.time))
+    let finished = row.finished && (row.rule_revision.0 == 1 || !row.counts.is_zero());
+    (row.rule_revision, finished, row.counts.output, row.counts.total(), main, !row.forked, Reverse(row.time))
 }
 
 proptest! {
@@ -89,6 +90,46 @@ proptest! {
         ] {
             prop_assert!(!forced.vouches_for(&other));
         }
+    }
+
+    #[test]
+    fn a_row_of_a_newer_revision_replaces_any_of_an_older(a in response_usage(), b in response_usage(), forced in 0_u32..9) {
+        let older = ResponseUsage { rule_revision: RuleRevision::FIRST, forced, ..a };
+        let newer = ResponseUsage { rule_revision: RuleRevision::CURRENT, ..b.clone() };
+        prop_assert!(newer.version() > older.version());
+        let newest = ResponseUsage { rule_revision: RuleRevision(u8::MAX), ..b };
+        prop_assert!(newest.version() > newer.version());
+    }
+
+    #[test]
+    fn covered_sums_are_greater_than_all_sums(row in response_usage(), forced in 0_u32..9) {
+        let covered = ResponseUsage::covered_sums(row.session.clone(), row.time);
+        let newest = ResponseUsage { rule_revision: RuleRevision(u8::MAX), forced, ..row };
+        prop_assert!(covered.version() > newest.version());
+        prop_assert!(covered.version().vouches_for(&covered));
+        let renamed = ResponseUsage { session: SessionId::new("other").unwrap(), ..covered.clone() };
+        prop_assert!(!covered.version().vouches_for(&renamed));
+    }
+
+    #[test]
+    fn a_marker_covers_what_revision_1_made_of_snapshots_of_at_most_its_weight(a in response_usage(), b in response_usage(), forced in 0_u32..9) {
+        let stored = ResponseUsage { rule_revision: RuleRevision::FIRST, forced, ..a };
+        let read = ResponseUsage { rule_revision: RuleRevision::FIRST, ..b };
+        let marker = ResponseUsage { origin: bridge_core::Origin::Covered, ..ResponseUsage::new(read.key, read.session.clone(), read.time) };
+        let version = ResponseVersion::covering_revision_1(read.finished, &read.counts, &marker);
+        let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
+        prop_assert_eq!(version > stored.version(), weight(&read) >= weight(&stored));
+        prop_assert!(version.vouches_for(&marker));
+        prop_assert!(ResponseUsage { rule_revision: RuleRevision::CURRENT, ..stored }.version() > version);
+    }
+
+    #[test]
+    fn the_sums_of_the_newest_analysis_win(row in response_usage(), later in 1_i64..9) {
+        let sums = ResponseUsage { origin: bridge_core::Origin::Summed, rule_revision: RuleRevision::CURRENT, ..row.clone() };
+        let mut newer = ResponseUsage { time: Timestamp::from_millis(sums.time.as_millis() + later).unwrap(), ..sums.clone() };
+        newer.counts.output = 0;
+        prop_assert!(newer.version() > sums.version());
+        prop_assert!(newer.version().vouches_for(&newer));
     }
 
     #[test]

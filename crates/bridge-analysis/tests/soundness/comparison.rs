@@ -154,7 +154,7 @@ fn key(key: &reference::ResponseKey) -> ResponseKey {
         MessageKey::Uuid(uuid) => ResponseKey::of_uuid(uuid),
         MessageKey::Record(bytes, index) => ResponseKey::of_record(bytes, *index as u64),
     };
-    key.advisor.map_or(message, |position| message.advisor(position as u64))
+    key.advisor.map_or(message, |position| message.iteration(bridge_core::Origin::Advisor, position as u64))
 }
 
 /// Places and the position at the end are about lines that are there.

@@ -76,7 +76,7 @@ macro_rules! native_numbers {
     };
 }
 
-native_numbers!(i8: "Int8", u32: "UInt32", u64: "UInt64", u128: "UInt128", UInt256: "UInt256");
+native_numbers!(i8: "Int8", u8: "UInt8", u32: "UInt32", u64: "UInt64", u128: "UInt128", UInt256: "UInt256");
 
 impl NativeValue for bool {
     const TYPE: &'static str = "Bool";

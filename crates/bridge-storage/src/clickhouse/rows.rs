@@ -4,7 +4,8 @@ use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
     AgentId, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
-    ResponseKey, ResponseUsage, ResponseVersion, ServiceTier, SessionId, Timestamp, TokenCounts,
+    ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
+    TokenCounts,
 };
 use serde::Deserialize;
 use serde_repr::Deserialize_repr;
@@ -69,6 +70,8 @@ usage_rows! {
     nested: bool => bool,
     forked: bool => bool,
     origin: StoredOrigin => StoredOrigin,
+    weak_key: bool => bool,
+    rule_revision: u8 => u8,
     version: UInt256 => UInt256,
     run_id: u128 => u128,
     epoch: u32 => u32,
@@ -94,6 +97,10 @@ enum StoredOrigin {
     Iterations = 2,
     Advisor = 3,
     Summed = 4,
+    Compaction = 5,
+    Declined = 6,
+    Other = 7,
+    Covered = 8,
 }
 
 impl NativeValue for StoredOrigin {
@@ -158,7 +165,13 @@ impl<'a> UsageRow<'a> {
                 Origin::Iterations => StoredOrigin::Iterations,
                 Origin::Advisor => StoredOrigin::Advisor,
                 Origin::Summed => StoredOrigin::Summed,
+                Origin::Compaction => StoredOrigin::Compaction,
+                Origin::Declined => StoredOrigin::Declined,
+                Origin::Other => StoredOrigin::Other,
+                Origin::Covered => StoredOrigin::Covered,
             },
+            weak_key: row.weak_key,
+            rule_revision: row.rule_revision.0,
             version: UInt256::from_le_bytes(version.to_le_bytes()),
             run_id,
             epoch: epoch.0,
@@ -210,7 +223,13 @@ impl StoredUsage {
                 StoredOrigin::Iterations => Origin::Iterations,
                 StoredOrigin::Advisor => Origin::Advisor,
                 StoredOrigin::Summed => Origin::Summed,
+                StoredOrigin::Compaction => Origin::Compaction,
+                StoredOrigin::Declined => Origin::Declined,
+                StoredOrigin::Other => Origin::Other,
+                StoredOrigin::Covered => Origin::Covered,
             },
+            weak_key: self.weak_key,
+            rule_revision: RuleRevision(self.rule_revision),
             forced: response_version(self.version).forced(),
         })
     }

@@ -20,10 +20,10 @@ struct Migration {
 }
 
 /// All steps. A step that was released is never changed; a change is a new step.
-const MIGRATIONS: [Migration; 3] = [FIRST, CHECKPOINTS, AUDIT];
+const MIGRATIONS: [Migration; 4] = [FIRST, CHECKPOINTS, AUDIT, RULE_REVISIONS];
 
 /// The number of the last step.
-pub(crate) const SCHEMA: u32 = AUDIT.number;
+pub(crate) const SCHEMA: u32 = RULE_REVISIONS.number;
 
 const FIRST: Migration = Migration {
     number: 1,
@@ -184,6 +184,18 @@ const AUDIT: Migration = Migration {
             version LowCardinality(String)
         ) ENGINE = ReplacingMergeTree ORDER BY (time, id)
         SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0"],
+};
+
+/// Rows and cursors carry the revision of the counting rule that made them; what is there already is of the first.
+const RULE_REVISIONS: Migration = Migration {
+    number: 4,
+    statements: &[
+        "ALTER TABLE token_usage MODIFY COLUMN origin Enum8('assistant' = 0, 'nested' = 1, 'iterations' = 2, 'advisor' = 3, 'summed' = 4,
+                'compaction' = 5, 'declined' = 6, 'other' = 7, 'covered' = 8),
+            ADD COLUMN IF NOT EXISTS weak_key Bool DEFAULT false AFTER origin,
+            ADD COLUMN IF NOT EXISTS rule_revision UInt8 DEFAULT 1 AFTER weak_key",
+        "ALTER TABLE source_files ADD COLUMN IF NOT EXISTS rule_revision UInt8 DEFAULT 1 AFTER analysis_version",
+    ],
 };
 
 #[derive(Row, Serialize, Deserialize)]

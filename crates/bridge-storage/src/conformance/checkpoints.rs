@@ -227,7 +227,7 @@ pub async fn a_comparison_says_what_a_rollback_would_change(store: &dyn TokenSto
 /// does.
 pub async fn any_sequence_of_rollbacks_gives_what_the_model_gives(store: &dyn TokenStore) {
     let model = InMemoryStore::default();
-    let mut rows = Rows::new(11);
+    let mut rows = Rows::new(13);
     for step in 0..40 {
         let now = at(step);
         let name = name(&format!("c{}", rows.draw(&(0..3))));

@@ -122,7 +122,7 @@ fn stored_key(
             ResponseKey::of_record(bytes, *index as u64 + u64::from(!rows.contains_key(&first)))
         }
     };
-    key.advisor.map_or(message, |position| message.advisor(position as u64))
+    key.advisor.map_or(message, |position| message.iteration(bridge_core::Origin::Advisor, position as u64))
 }
 
 /// Sums are compared where the stated part of the order decides them.

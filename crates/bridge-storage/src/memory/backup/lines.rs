@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bridge_core::{
     AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName, InvalidText,
-    OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp,
-    TokenCounts,
+    OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId,
+    Timestamp, TokenCounts,
 };
 use clickhouse::types::UInt256;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,10 @@ pub(super) struct UsageLine {
     nested: bool,
     forked: bool,
     origin: Origin,
+    #[serde(default)]
+    weak_key: bool,
+    #[serde(default = "first_revision")]
+    rule_revision: RuleRevision,
     /// 256 bits, for which there is no type: the digits as they stand there.
     version: Box<RawValue>,
 }
@@ -70,9 +74,16 @@ impl From<&Versioned> for UsageLine {
             nested: row.nested,
             forked: row.forked,
             origin: row.origin,
+            weak_key: row.weak_key,
+            rule_revision: row.rule_revision,
             version: RawValue::from_string(digits).expect("digits are a number"),
         }
     }
+}
+
+/// Backups from before revisions were recorded hold rows of the first.
+fn first_revision() -> RuleRevision {
+    RuleRevision::FIRST
 }
 
 impl TryFrom<UsageLine> for Versioned {
@@ -102,6 +113,8 @@ impl TryFrom<UsageLine> for Versioned {
             nested: line.nested,
             forked: line.forked,
             origin: line.origin,
+            weak_key: line.weak_key,
+            rule_revision: line.rule_revision,
             forced: version.forced(),
         };
         Ok(Self { row, version })

@@ -1,0 +1,33 @@
+//! The revision of the counting rule that made a row.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The revision of the counting rule, stored with every row and every source record.
+///
+/// It changes when the rule changes what a row says or which key it has, never with the program's version: a new
+/// revision makes every host read its sources again, and a row of a newer revision replaces one of an older revision
+/// whatever else the two say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleRevision(pub u8);
+
+impl RuleRevision {
+    /// The first revision. Stores from before revisions were recorded hold rows of it.
+    pub const FIRST: Self = Self(1);
+    /// The revision that this version of the bridge counts by.
+    pub const CURRENT: Self = Self(2);
+}
+
+impl Default for RuleRevision {
+    fn default() -> Self {
+        Self::CURRENT
+    }
+}
+
+impl fmt::Display for RuleRevision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
