@@ -120,7 +120,8 @@ proptest! {
         let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
         prop_assert_eq!(version > stored.version(), weight(&read) >= weight(&stored));
         prop_assert!(version.vouches_for(&marker));
-        prop_assert!(ResponseUsage { rule_revision: RuleRevision::CURRENT, ..stored }.version() > version);
+        let newer = ResponseUsage { rule_revision: RuleRevision::CURRENT, ..stored };
+        prop_assert!(newer.version() > version);
     }
 
     #[test]

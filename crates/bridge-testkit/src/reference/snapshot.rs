@@ -55,7 +55,7 @@ impl Snapshot {
     pub(crate) fn rank(&self) -> impl Ord + Copy + use<> {
         let aside = self.sidechain || self.place == Place::Nested;
         (
-            self.finished,
+            self.finished && self.counters.total() > 0,
             self.counters.output,
             self.counters.total(),
             !aside,
