@@ -69,6 +69,7 @@ impl Offer {
             origin: self.origin,
             weak_key: false,
             rule_revision: RuleRevision::CURRENT,
+            note: None,
             forced: 0,
         }
     }

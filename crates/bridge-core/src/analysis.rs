@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AnalysisId, ContentCategories, CountOverflow, Origin, ResponseKey, ResponseUsage, SessionId, Timestamp,
+    AnalysisFacts, AnalysisId, AnalysisNote, ContentCategories, CountOverflow, Origin, ResponseKey, ResponseUsage, SessionId, Timestamp,
     TokenCounts,
 };
 
@@ -117,5 +117,46 @@ impl EnhancedTokenAnalysis {
         row.finished = self.undercount_percentage == 0.0;
         row.origin = Origin::Summed;
         vec![row]
+    }
+
+    /// Returns what the analysis says besides its session and its counters.
+    #[must_use]
+    pub fn facts(&self) -> AnalysisFacts {
+        AnalysisFacts {
+            analysis_id: self.analysis_id.clone(),
+            timestamp: self.timestamp,
+            accuracy_ratio: self.accuracy_ratio,
+            undercount_percentage: self.undercount_percentage,
+            files_processed: self.files_processed,
+            content_categories: self.content_categories.clone(),
+            processing_duration: self.processing_duration,
+            memory_usage_mb: self.memory_usage_mb,
+            analysis_version: self.analysis_version.clone(),
+        }
+    }
+
+    /// Returns the row of these facts, which is stored beside [`rows`](Self::rows): one a session, the newest wins.
+    #[must_use]
+    pub fn note(&self) -> ResponseUsage {
+        let key = ResponseKey::of_session_analysis(&self.session_id);
+        let row = ResponseUsage::new(key, self.session_id.clone(), self.timestamp);
+        ResponseUsage { origin: Origin::Analysis, note: Some(AnalysisNote::from(&self.facts())), ..row }
+    }
+
+    /// Replaces everything but session, counters and responses by these facts.
+    #[must_use]
+    pub fn with_facts(self, facts: AnalysisFacts) -> Self {
+        Self {
+            analysis_id: facts.analysis_id,
+            timestamp: facts.timestamp,
+            accuracy_ratio: facts.accuracy_ratio,
+            undercount_percentage: facts.undercount_percentage,
+            files_processed: facts.files_processed,
+            content_categories: facts.content_categories,
+            processing_duration: facts.processing_duration,
+            memory_usage_mb: facts.memory_usage_mb,
+            analysis_version: facts.analysis_version,
+            ..self
+        }
     }
 }

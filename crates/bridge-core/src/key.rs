@@ -81,6 +81,18 @@ impl ResponseKey {
         Self::hash(b'S', &[session.as_str().as_bytes()])
     }
 
+    /// The key under which a session's newest analysis is noted. See [`Origin::Analysis`].
+    #[must_use]
+    pub fn of_session_analysis(session: &SessionId) -> Self {
+        Self::hash(b'A', &[session.as_str().as_bytes()])
+    }
+
+    /// The key under which revision 1 stored the sums of each analysis: what a migration replaces.
+    #[must_use]
+    pub fn of_analysis_1(analysis: impl AsRef<[u8]>) -> Self {
+        Self::hash(b's', &[analysis.as_ref()])
+    }
+
     /// Hashes the parts with their lengths, so that no two lists of parts look alike.
     fn hash(kind: u8, parts: &[&[u8]]) -> Self {
         // Ids are short, and laid out in one piece they hash five times as fast as piece by piece.

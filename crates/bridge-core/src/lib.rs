@@ -41,6 +41,7 @@ mod correlation;
 mod counts;
 mod damage;
 mod error;
+mod facts;
 mod figures;
 mod health;
 mod id;
@@ -74,6 +75,7 @@ pub use correlation::{CorrelationId, InvalidCorrelationId};
 pub use counts::{CountOverflow, TokenCounts};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
+pub use facts::{AnalysisFacts, AnalysisNote};
 pub use figures::AnalysisFigures;
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{

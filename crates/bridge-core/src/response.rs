@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier, SessionId, Timestamp,
+    AgentId, AnalysisNote, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier, SessionId, Timestamp,
     TokenCounts,
 };
 
@@ -31,7 +31,29 @@ pub enum Origin {
     /// No response: the marker under which all versions of a key count nothing, because its tokens are counted under
     /// other keys.
     Covered,
+    /// No response: what a session's newest analysis says besides its counters.
+    Analysis,
 }
+
+impl Origin {
+    /// Returns whether rows of this origin are counted: totals, lists and counts of responses know no others.
+    #[must_use]
+    pub fn is_counted(self) -> bool {
+        !matches!(self, Self::Covered | Self::Analysis)
+    }
+
+    /// Returns whether rows of this origin are responses, which alone count where a session has any.
+    #[must_use]
+    pub fn is_response(self) -> bool {
+        self.is_counted() && self != Self::Summed
+    }
+}
+
+/// 2100-01-01. The database computes ages of rows with times up to 2106 in every version.
+const MARKER_TIME: Timestamp = Timestamp::from_constant(4_102_444_800_000);
+
+/// The first revision with markers. A later one writes the same.
+const MARKER_REVISION: RuleRevision = RuleRevision(2);
 
 /// The usage of one API response: the snapshot that counts. One row of the store.
 ///
@@ -74,6 +96,9 @@ pub struct ResponseUsage {
     pub origin: Origin,
     /// The revision of the counting rule that made this row.
     pub rule_revision: RuleRevision,
+    /// What an analysis says besides its counters, in a row of [`Origin::Analysis`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<AnalysisNote>,
     /// How often a force-update has replaced this row's predecessor; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
@@ -102,16 +127,21 @@ impl ResponseUsage {
             forked: false,
             origin: Origin::Assistant,
             rule_revision: RuleRevision::CURRENT,
+            note: None,
             forced: 0,
         }
     }
 
     /// The marker that this session's own sums are covered by its responses: worth no tokens, and greater than every
     /// version of the session's sums, whichever is stored first.
+    ///
+    /// There is one marker for a session, whoever writes it and when. Its time lies far in the future, so that it
+    /// outlasts responses that leave a store by their age: what has left does not come back as a sum.
     #[must_use]
-    pub fn covered_sums(session: SessionId, time: Timestamp) -> Self {
+    pub fn covered_sums(session: SessionId) -> Self {
         let key = ResponseKey::of_session_sums(&session);
-        Self { origin: Origin::Covered, ..Self::new(key, session, time) }
+        let marker = Self::new(key, session, MARKER_TIME);
+        Self { origin: Origin::Covered, rule_revision: MARKER_REVISION, ..marker }
     }
 
     /// Of two versions of one response the one that counts: the greater by [`version`](Self::version).

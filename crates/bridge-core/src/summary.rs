@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp, TokenCounts};
+use crate::{AnalysisFacts, ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp, TokenCounts};
 
 /// The stored token summary of one session: sums over its stored responses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,4 +50,7 @@ pub struct SummaryMetadata {
     pub analysis_version: String,
     /// When a source was stored last.
     pub last_sync: Option<Timestamp>,
+    /// What the newest analysis says that was stored of the session, as an embedder brought it. Where it is not older
+    /// than `last_sync` the categories, the ratio, the version and the files of the summary are its.
+    pub analysis: Option<AnalysisFacts>,
 }

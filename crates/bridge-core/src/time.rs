@@ -33,6 +33,12 @@ impl Timestamp {
         if (Self::MIN.0..=Self::MAX.0).contains(&millis) { Ok(Self(millis)) } else { Err(InvalidTimestamp) }
     }
 
+    /// An instant that is known when the program is compiled.
+    pub(crate) const fn from_constant(millis: i64) -> Self {
+        assert!(Self::MIN.0 <= millis && millis <= Self::MAX.0, "from 1970 to 2299");
+        Self(millis)
+    }
+
     /// Milliseconds since 1970-01-01.
     #[must_use]
     pub fn as_millis(self) -> i64 {

@@ -26,7 +26,7 @@ use crate::{Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 /// | 35 | forced | how often the row was replaced by force |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
-/// The sums of a session ([`Origin::Summed`]) rank by the time of their analysis instead: the newest wins.
+/// The sums of a session ([`Origin::Summed`]) and its analysis ([`Origin::Analysis`]) rank by the time of their analysis instead: the newest wins.
 /// A row of revision 1 keeps the version that it was stored under. Its output would have to exceed 2^44 tokens to
 /// reach the bits of a newer revision.
 ///
@@ -193,7 +193,10 @@ impl ResponseUsage {
 
     /// Revision 1 stored the sums of each analysis under a key of its own and ranked them as snapshots.
     fn is_ranked_by_analysis(&self) -> bool {
-        self.origin == Origin::Summed && self.rule_revision > RuleRevision::FIRST
+        match self.origin {
+            Origin::Summed => self.rule_revision > RuleRevision::FIRST,
+            origin => origin == Origin::Analysis,
+        }
     }
 }
 
@@ -257,6 +260,7 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
             Origin::Declined => 6,
             Origin::Other => 7,
             Origin::Covered => 8,
+            Origin::Analysis => 9,
         },
     ];
     for number in numbers {
@@ -294,7 +298,10 @@ fn full_hash(row: &ResponseUsage) -> u64 {
         row.time.as_millis().unsigned_abs(),
         u64::from(row.finished) | u64::from(row.forked) << 1 | revision_of_hash(row) << 2,
     ];
-    xxh3_64(&ranked.map(u64::to_le_bytes).concat())
+    let mut bytes = ranked.map(u64::to_le_bytes).concat();
+    // Rows without a note hash as they did before there were any.
+    bytes.extend_from_slice(row.note.as_ref().map_or("", |note| note.as_str()).as_bytes());
+    xxh3_64(&bytes)
 }
 
 /// Zero in revision 1, whose hashes did not know of revisions.

@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn covered_sums_are_greater_than_all_sums(row in response_usage(), forced in 0_u32..9) {
-        let covered = ResponseUsage::covered_sums(row.session.clone(), row.time);
+        let covered = ResponseUsage::covered_sums(row.session.clone());
         let newest = ResponseUsage { rule_revision: RuleRevision(u8::MAX), forced, ..row };
         prop_assert!(covered.version() > newest.version());
         prop_assert!(covered.version().vouches_for(&covered));

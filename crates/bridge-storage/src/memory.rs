@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
+    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
     ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
@@ -154,8 +154,8 @@ impl TokenStore for InMemoryStore {
         let content = self.content();
         let tables = &content.tables;
         let mut sessions: BTreeMap<&SessionId, Vec<&ResponseUsage>> = BTreeMap::new();
-        for stored in tables.usage.values() {
-            sessions.entry(&stored.row.session).or_default().push(&stored.row);
+        for row in tables.counted() {
+            sessions.entry(&row.session).or_default().push(row);
         }
         sessions.retain(|session, rows| {
             filter.sessions.as_ref().is_none_or(|wanted| wanted.contains(session))
@@ -287,8 +287,13 @@ impl Tables {
         outcome
     }
 
+    /// The rows that are counted.
+    fn counted(&self) -> impl Iterator<Item = &ResponseUsage> {
+        self.usage.values().map(|stored| &stored.row).filter(|row| row.origin.is_counted())
+    }
+
     fn admitted<'a>(&'a self, filter: &'a ResponseFilter) -> impl Iterator<Item = &'a ResponseUsage> {
-        self.usage.values().map(|stored| &stored.row).filter(|row| {
+        self.counted().filter(|row| {
             filter.time.contains(row.time)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
                 && names_admit(filter.projects.as_deref(), row, Dimension::Project)
@@ -306,6 +311,8 @@ impl Tables {
         let totals = sum(rows.iter().copied());
         let sources: Vec<&SourceRecord> =
             self.sources.values().filter(|source| source.session == *session).collect();
+        let metadata = metadata(&sources, totals.counts.total(), self.facts(session));
+        let files = sources.iter().filter(|source| source.snapshots > 0).count() as u64;
         TokenSummaryRecord {
             session_id: session.clone(),
             projects: distinct(rows.iter().filter_map(|row| row.project.clone())),
@@ -318,14 +325,25 @@ impl Tables {
             responses: totals.responses,
             responses_worth_tokens: totals.responses_worth_tokens,
             finished_responses: totals.responses_worth_tokens - totals.unfinished_responses,
-            files: sources.iter().filter(|source| source.snapshots > 0).count() as u64,
-            metadata: filter.include_metadata.then(|| metadata(&sources, totals.counts.total())),
+            files: newest_facts(&metadata).map_or(files, |facts| facts.files_processed),
+            metadata: filter.include_metadata.then_some(metadata),
         }
+    }
+
+    /// What the session's newest stored analysis says.
+    fn facts(&self, session: &SessionId) -> Option<AnalysisFacts> {
+        let row = &self.usage.get(&ResponseKey::of_session_analysis(session))?.row;
+        row.note.as_ref()?.facts(row.time)
     }
 }
 
-fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
-    let mut metadata = SummaryMetadata::default();
+/// The stored analysis, where it is not older than the last reading of the session's sources.
+fn newest_facts(metadata: &SummaryMetadata) -> Option<&AnalysisFacts> {
+    metadata.analysis.as_ref().filter(|facts| Some(facts.timestamp) >= metadata.last_sync)
+}
+
+fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFacts>) -> SummaryMetadata {
+    let mut metadata = SummaryMetadata { analysis, ..SummaryMetadata::default() };
     let mut snapshot_tokens = 0;
     for source in sources {
         metadata.lines += source.lines;
@@ -340,6 +358,11 @@ fn metadata(sources: &[&SourceRecord], total: u64) -> SummaryMetadata {
         }
     }
     metadata.accuracy_ratio = (snapshot_tokens > 0).then(|| total as f64 / snapshot_tokens as f64);
+    if let Some(facts) = newest_facts(&metadata).cloned() {
+        metadata.content_categories = facts.content_categories;
+        metadata.accuracy_ratio = Some(facts.accuracy_ratio);
+        metadata.analysis_version = facts.analysis_version;
+    }
     metadata
 }
 

@@ -15,6 +15,7 @@ use super::change::{Changed, TableChange};
 use super::failure::{TableError, corrupt};
 use super::label::Label;
 use super::retention::age_of_rows;
+use super::rows::COUNTED;
 use super::schema::SCHEMA;
 use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
@@ -219,7 +220,8 @@ impl ClickHouseStore {
 fn comparison(checkpoint: &str) -> String {
     let state = |table: &str, tokens: &str, then: &str| {
         format!(
-            "SELECT session_id, {tokens} AS now, {then} AS then, cityHash64(key, version) AS hash FROM {table} FINAL"
+            "SELECT session_id, {tokens} AS now, {then} AS then, cityHash64(key, version) AS hash FROM {table} FINAL \
+             WHERE {COUNTED}"
         )
     };
     let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens";

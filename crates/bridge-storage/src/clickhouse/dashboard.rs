@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::ClickHouseStore;
 use super::failure::corrupt;
 use super::query::{bind, conditions};
+use super::rows::COUNTED;
 use crate::dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
@@ -151,7 +152,7 @@ fn responses(filter: &DashboardFilter) -> String {
         FROM (
             SELECT session_id, project, model, host, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
                 {i} AS i, {o} AS o, {c} AS c, {r} AS r, {TOKENS} AS t, {f} AS f, {l} AS l
-            FROM token_usage FINAL {condition})
+            FROM token_usage FINAL WHERE {condition})
         GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (b))",
         admits = admitted.flag,
         condition = admitted.condition,
@@ -179,10 +180,10 @@ impl Admitted {
     fn new(filter: &DashboardFilter) -> Self {
         let conditions = conditions(&filter.responses).join(" AND ");
         match filter.receipt {
-            _ if conditions.is_empty() => Self { flag: "true".to_owned(), condition: String::new() },
-            ReceiptScope::Store => Self { flag: format!("({conditions})"), condition: String::new() },
+            _ if conditions.is_empty() => Self { flag: "true".to_owned(), condition: COUNTED.to_owned() },
+            ReceiptScope::Store => Self { flag: format!("({conditions})"), condition: COUNTED.to_owned() },
             ReceiptScope::Omitted => {
-                Self { flag: "true".to_owned(), condition: format!("WHERE {conditions}") }
+                Self { flag: "true".to_owned(), condition: format!("{COUNTED} AND {conditions}") }
             }
         }
     }

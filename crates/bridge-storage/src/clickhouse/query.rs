@@ -6,7 +6,7 @@ use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts,
 use serde::Deserialize;
 
 use super::ClickHouseStore;
-use super::rows::{StoredUsage, USAGE_COLUMNS};
+use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
@@ -84,10 +84,8 @@ fn admitted(filter: &ResponseFilter) -> String {
         Some(_) => "PREWHERE key IN (SELECT key FROM token_usage WHERE session_id IN ?) ",
         None => "",
     };
-    let conditions = conditions(filter);
-    let conditions =
-        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-    format!("{narrowed}{conditions}")
+    let conditions = [vec![COUNTED], conditions(filter)].concat();
+    format!("{narrowed}WHERE {}", conditions.join(" AND "))
 }
 
 fn bind_admitted(query: Query, filter: &ResponseFilter) -> Query {
@@ -176,7 +174,7 @@ impl ClickHouseStore {
         let mut outer = Vec::new();
         let active = time_conditions(&filter.active);
         let active = format!(
-            "session_id IN (SELECT session_id FROM token_usage FINAL WHERE {})",
+            "session_id IN (SELECT session_id FROM token_usage FINAL WHERE {COUNTED} AND {})",
             active.join(" AND ")
         );
         if !filter.active.is_all() {

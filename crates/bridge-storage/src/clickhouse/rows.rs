@@ -3,7 +3,7 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
+    AgentId, AnalysisNote, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
     ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
     TokenCounts,
 };
@@ -15,6 +15,10 @@ use super::native::{NativeRow, NativeValue};
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
 use crate::stored::StoredResponse;
+
+/// The condition of rows that are counted; see [`Origin::is_counted`]. Behind `FINAL`, never in a `PREWHERE`: a marker
+/// has to hide the rows that it covers before it is left out itself.
+pub(super) const COUNTED: &str = "origin NOT IN ('covered', 'analysis')";
 
 macro_rules! usage_rows {
     ($first:ident: $first_written:ty => $first_read:ty, $($column:ident: $written:ty => $read:ty,)+) => {
@@ -72,6 +76,7 @@ usage_rows! {
     origin: StoredOrigin => StoredOrigin,
     weak_key: bool => bool,
     rule_revision: u8 => u8,
+    analysis: &'a str => String,
     version: UInt256 => UInt256,
     run_id: u128 => u128,
     epoch: u32 => u32,
@@ -101,6 +106,7 @@ enum StoredOrigin {
     Declined = 6,
     Other = 7,
     Covered = 8,
+    Analysis = 9,
 }
 
 impl NativeValue for StoredOrigin {
@@ -169,9 +175,11 @@ impl<'a> UsageRow<'a> {
                 Origin::Declined => StoredOrigin::Declined,
                 Origin::Other => StoredOrigin::Other,
                 Origin::Covered => StoredOrigin::Covered,
+                Origin::Analysis => StoredOrigin::Analysis,
             },
             weak_key: row.weak_key,
             rule_revision: row.rule_revision.0,
+            analysis: row.note.as_ref().map_or("", AnalysisNote::as_str),
             version: UInt256::from_le_bytes(version.to_le_bytes()),
             run_id,
             epoch: epoch.0,
@@ -227,9 +235,11 @@ impl StoredUsage {
                 StoredOrigin::Declined => Origin::Declined,
                 StoredOrigin::Other => Origin::Other,
                 StoredOrigin::Covered => Origin::Covered,
+                StoredOrigin::Analysis => Origin::Analysis,
             },
             weak_key: self.weak_key,
             rule_revision: RuleRevision(self.rule_revision),
+            note: Some(self.analysis).filter(|text| !text.is_empty()).map(AnalysisNote::from_stored),
             forced: response_version(self.version).forced(),
         })
     }

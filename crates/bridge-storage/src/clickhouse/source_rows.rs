@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::clickhouse::Row;
 use bridge_core::{
-    BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, InvalidText, ModelName,
+    AnalysisNote, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, InvalidText, ModelName,
     ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
@@ -167,13 +167,15 @@ pub(crate) struct SummaryRow {
     accuracy_ratio: Option<f64>,
     analysis_version: String,
     last_sync: i64,
+    analysis: String,
+    analyzed_at: Option<i64>,
 }
 
 /// The columns of [`SummaryRow`].
 pub(crate) const SUMMARY_COLUMNS: &str = "session_id, projects, models, hosts, first_time, last_time, \
      reported_input_tokens, reported_output_tokens, reported_cache_creation_tokens, reported_cache_read_tokens, \
      responses, responses_worth_tokens, finished_responses, files_processed, lines, bad_lines, content_categories, \
-     accuracy_ratio, analysis_version, last_sync";
+     accuracy_ratio, analysis_version, last_sync, analysis, analyzed_at";
 
 impl SummaryRow {
     pub(crate) fn into_record(self, include_metadata: bool) -> Result<TokenSummaryRecord, BridgeError> {
@@ -193,6 +195,10 @@ impl SummaryRow {
             accuracy_ratio: self.accuracy_ratio,
             analysis_version: self.analysis_version,
             last_sync: if self.last_sync == 0 { None } else { Some(time(self.last_sync)?) },
+            analysis: match self.analyzed_at {
+                Some(millis) => AnalysisNote::from_stored(self.analysis).facts(time(millis)?),
+                None => None,
+            },
         };
         Ok(TokenSummaryRecord {
             session_id: SessionId::new(self.session_id).map_err(text)?,

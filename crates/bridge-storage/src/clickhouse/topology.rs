@@ -68,6 +68,10 @@ impl Topology {
             let tables = [self.local_name(name), name.to_owned()];
             return tables.map(|table| format!("ALTER TABLE {table}{everywhere} {change}")).to_vec();
         }
+        let replaced = format!("CREATE OR REPLACE {kind} {name}");
+        if let Some(body) = statement.trim_start().strip_prefix(&replaced) {
+            return vec![format!("{replaced}{everywhere}{body}")];
+        }
         let head = format!("CREATE {kind} IF NOT EXISTS {name}");
         let body = statement.trim_start().strip_prefix(&head).unwrap_or_default();
         if kind == "VIEW" {
@@ -92,10 +96,11 @@ impl Topology {
 
 /// What a statement of the schema creates or changes: `TABLE` or `VIEW`, and its name.
 pub(crate) fn subject(statement: &str) -> (&str, &str) {
-    let mut words = statement.split_whitespace();
-    let place = if words.next() == Some("ALTER") { 0 } else { 3 };
+    let mut words = statement.split_whitespace().filter(|word| !matches!(*word, "OR" | "REPLACE"));
+    let _ = words.next();
     let kind = words.next().unwrap_or_default();
-    (kind, words.nth(place).unwrap_or_default())
+    let mut rest = words.skip_while(|word| matches!(*word, "IF" | "NOT" | "EXISTS"));
+    (kind, rest.next().unwrap_or_default())
 }
 
 #[cfg(test)]

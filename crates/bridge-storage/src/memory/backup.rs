@@ -94,7 +94,7 @@ impl Export {
             figures: ExportFigures {
                 epoch: content.checkpoints.epoch(),
                 tables: tables.map(|(table, rows)| TableRows { table: table.to_owned(), rows }).collect(),
-                totals: sum(usage.values().map(|stored| &stored.row)),
+                totals: sum(content.tables.counted()),
             },
             usage: usage.values().rev().map(UsageLine::from).collect(),
             sources: sources.values().rev().map(SourceLine::from).collect(),

@@ -57,14 +57,14 @@ type SessionState = (u64, BTreeSet<(ResponseKey, ResponseVersion)>);
 
 impl Tables {
     fn figures(&self) -> StateFigures {
-        let totals = sum(self.usage.values().map(|stored| &stored.row));
+        let totals = sum(self.counted());
         let (tokens, responses) = (totals.counts.total(), totals.responses);
         StateFigures { tokens, responses, sessions: totals.sessions }
     }
 
     fn sessions(&self) -> BTreeMap<&SessionId, SessionState> {
         let mut sessions: BTreeMap<&SessionId, SessionState> = BTreeMap::new();
-        for (key, stored) in &self.usage {
+        for (key, stored) in self.usage.iter().filter(|(_, stored)| stored.row.origin.is_counted()) {
             let (tokens, rows) = sessions.entry(&stored.row.session).or_default();
             *tokens = tokens.saturating_add(stored.row.counts.total());
             rows.insert((*key, stored.version));

@@ -36,10 +36,10 @@ impl Tables {
             read += line;
             sessions.entry(source.session.as_str()).or_default().0 += line;
         }
-        for stored in self.usage.values() {
-            let tokens = stored.row.counts.total();
+        for row in self.counted() {
+            let tokens = row.counts.total();
             total.add(tokens);
-            sessions.entry(stored.row.session.as_str()).or_default().1.add(tokens);
+            sessions.entry(row.session.as_str()).or_default().1.add(tokens);
         }
         let mut kept = ReceiptLine::default();
         for (read, stored) in sessions.values() {

@@ -8,6 +8,7 @@ use bridge_core::{BridgeError, Epoch, StorageKind, TokenCounts};
 use serde::Deserialize;
 
 use super::super::ClickHouseStore;
+use super::super::rows::COUNTED;
 use super::slices::{Slice, Slices};
 use super::values::{Column, Values, names};
 use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
@@ -131,7 +132,7 @@ impl<'a> Copies<'a> {
             "SELECT count() AS responses, countIf({worth}) AS responses_worth_tokens,
                 countIf({worth} AND NOT finished) AS unfinished_responses, uniqExact(session_id) AS sessions,
                 (sum(input_tokens), sum(output_tokens), sum(cache_creation_tokens), sum(cache_read_tokens)) AS counters
-            FROM {} FINAL",
+            FROM {} FINAL WHERE {COUNTED}",
             of("token_usage")
         );
         let sums: Sums = self.fetch_one(&query).await?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bridge_core::{
-    AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName, InvalidText,
+    AnalysisNote, AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName, InvalidText,
     OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId,
     Timestamp, TokenCounts,
 };
@@ -46,6 +46,8 @@ pub(super) struct UsageLine {
     weak_key: bool,
     #[serde(default = "first_revision")]
     rule_revision: RuleRevision,
+    #[serde(default)]
+    analysis: String,
     /// 256 bits, for which there is no type: the digits as they stand there.
     version: Box<RawValue>,
 }
@@ -76,6 +78,7 @@ impl From<&Versioned> for UsageLine {
             origin: row.origin,
             weak_key: row.weak_key,
             rule_revision: row.rule_revision,
+            analysis: row.note.as_ref().map_or("", AnalysisNote::as_str).to_owned(),
             version: RawValue::from_string(digits).expect("digits are a number"),
         }
     }
@@ -115,6 +118,7 @@ impl TryFrom<UsageLine> for Versioned {
             origin: line.origin,
             weak_key: line.weak_key,
             rule_revision: line.rule_revision,
+            note: Some(line.analysis).filter(|text| !text.is_empty()).map(AnalysisNote::from_stored),
             forced: version.forced(),
         };
         Ok(Self { row, version })
