@@ -28,6 +28,9 @@ pub enum DifferenceKind {
     Damaged,
     /// The store holds it under a second key, which no source knows: its tokens are counted twice. An error.
     Doubled,
+    /// Responses of a session are stored without the marker that its sums count nothing: sums that an analysis brings
+    /// are or would be counted beside them. An error.
+    Uncovered,
     /// The store holds a greater snapshot than the sources, which were rewritten since. History, no error.
     Ahead,
     /// The stored row was put there by a forced update and is less than what the sources say. Meant so, no error.
@@ -40,11 +43,12 @@ pub enum DifferenceKind {
 
 impl DifferenceKind {
     /// All kinds, errors first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Missing,
         Self::Behind,
         Self::Damaged,
         Self::Doubled,
+        Self::Uncovered,
         Self::Ahead,
         Self::Corrected,
         Self::OnlyStored,
@@ -54,7 +58,7 @@ impl DifferenceKind {
     /// Whether a store with this difference is not what it must be.
     #[must_use]
     pub fn is_error(self) -> bool {
-        matches!(self, Self::Missing | Self::Behind | Self::Damaged | Self::Doubled)
+        matches!(self, Self::Missing | Self::Behind | Self::Damaged | Self::Doubled | Self::Uncovered)
     }
 
     /// The name, as it is shown.
@@ -65,6 +69,7 @@ impl DifferenceKind {
             Self::Behind => "behind",
             Self::Damaged => "damaged",
             Self::Doubled => "doubled",
+            Self::Uncovered => "uncovered",
             Self::Ahead => "ahead",
             Self::Corrected => "corrected",
             Self::OnlyStored => "only_stored",
@@ -266,8 +271,8 @@ impl IntegrityResult {
     /// did not write.
     #[must_use]
     pub fn differing(&self) -> IntegrityTally {
-        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled};
-        self.sum([Behind, Damaged, Doubled, Ahead, Corrected])
+        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled, Uncovered};
+        self.sum([Behind, Damaged, Doubled, Uncovered, Ahead, Corrected])
     }
 
     /// All differences that are errors.

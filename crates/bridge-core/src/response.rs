@@ -139,7 +139,12 @@ impl ResponseUsage {
     /// outlasts responses that leave a store by their age: what has left does not come back as a sum.
     #[must_use]
     pub fn covered_sums(session: SessionId) -> Self {
-        let key = ResponseKey::of_session_sums(&session);
+        Self::covered(ResponseKey::of_session_sums(&session), session)
+    }
+
+    /// The marker under which nothing stored under this key counts.
+    #[must_use]
+    pub fn covered(key: ResponseKey, session: SessionId) -> Self {
         let marker = Self::new(key, session, MARKER_TIME);
         Self { origin: Origin::Covered, rule_revision: MARKER_REVISION, ..marker }
     }

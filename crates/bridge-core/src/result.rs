@@ -11,7 +11,8 @@ use crate::{AnalysisFigures, SessionId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct BridgeResult {
-    /// Whether the store now holds everything the analysis says.
+    /// Whether everything that the analysis says is stored. Sums that are covered by responses are no failure: what
+    /// counts is stored; see [`covered_by_tokens`](Self::covered_by_tokens).
     pub success: bool,
     /// Rows written: responses that were new or had a lesser version. 0 means that all was there.
     pub records_stored: u64,
@@ -19,6 +20,12 @@ pub struct BridgeResult {
     pub new_responses: u64,
     /// The analysis' total tokens.
     pub total_tokens: u64,
+    /// What the rows that were replaced said before, in tokens: lesser snapshots, the sums of an earlier analysis, or
+    /// sums that count no more beside the session's first responses.
+    pub replaced_tokens: u64,
+    /// The stored tokens of the session where the analysis brought sums only and responses of the session are stored:
+    /// they alone count, also against a force-update, and the sums were not stored.
+    pub covered_by_tokens: Option<u64>,
     /// How long the operation took.
     pub processing_time: Duration,
     /// What went wrong, one clause each. Empty on success.

@@ -58,6 +58,8 @@ pub struct TokenChanges {
     pub from_other_sessions: TokenChange,
     /// Responses that were this session's until a greater copy named another one.
     pub to_other_sessions: TokenChange,
+    /// Sums that an analysis without responses brought, and that count no more beside the session's first responses.
+    pub covered_sums: TokenChange,
 }
 
 /// One cause of a change.
@@ -90,8 +92,14 @@ impl TokenChanges {
         self.causes().iter().all(|cause| cause.responses == 0)
     }
 
-    fn causes(&self) -> [TokenChange; 4] {
-        [self.new_responses, self.later_snapshots, self.from_other_sessions, self.to_other_sessions]
+    fn causes(&self) -> [TokenChange; 5] {
+        [
+            self.new_responses,
+            self.later_snapshots,
+            self.from_other_sessions,
+            self.to_other_sessions,
+            self.covered_sums,
+        ]
     }
 }
 

@@ -67,6 +67,8 @@ mod health;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
+mod offered;
+mod old_sums;
 mod retry;
 mod source;
 mod store;
@@ -92,6 +94,7 @@ pub use health::{DiskSpace, HealthProbes, NewestSource};
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
+pub use offered::markers;
 pub use retry::RetryPolicy;
 pub use source::{SourceCursor, SourceFilter, SourceRecord};
 pub use store::{

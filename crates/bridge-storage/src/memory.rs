@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage,
+    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage,
     ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
@@ -25,6 +25,7 @@ use checkpoint::Checkpoints;
 
 use crate::dashboard::{DashboardFigures, DashboardFilter};
 use crate::figures::StoreFigures;
+use crate::offered::{Candidate, Offered};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
@@ -88,14 +89,15 @@ impl TokenStore for InMemoryStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
         if rows.is_empty() {
-            return Ok(outcomes);
+            return Ok(Vec::new());
         }
+        let offered = Offered::new(rows);
+        let mut outcomes = offered.outcomes();
         let mut content = self.content();
         content.checkpoints.admit("store responses", options.epoch)?;
-        for place in greatest_of_each_key(rows) {
-            outcomes[place] = content.tables.put(&rows[place], options.force);
+        for candidate in greatest_of_each_key(&offered.candidates()) {
+            candidate.tell(&mut outcomes, content.tables.put(candidate.row, options.force));
         }
         Ok(outcomes)
     }
@@ -203,15 +205,15 @@ impl TokenStore for InMemoryStore {
     }
 }
 
-/// The places of the rows that count among these: of each key the greatest, of equal ones the first.
-pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
+/// The rows that count among these: of each key the greatest, of equal ones the first.
+pub(crate) fn greatest_of_each_key<'a>(rows: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
     let mut greatest: HashMap<ResponseKey, usize, BuildHasherDefault<KeyHasher>> =
         HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
-    for (place, row) in rows.iter().enumerate() {
-        match greatest.entry(row.key) {
+    for (place, candidate) in rows.iter().enumerate() {
+        match greatest.entry(candidate.row.key) {
             Entry::Vacant(entry) => drop(entry.insert(place)),
             Entry::Occupied(mut known) => {
-                if row.version() > rows[*known.get()].version() {
+                if candidate.row.version() > rows[*known.get()].row.version() {
                     known.insert(place);
                 }
             }
@@ -219,7 +221,7 @@ pub(crate) fn greatest_of_each_key(rows: &[ResponseUsage]) -> Vec<usize> {
     }
     let mut places: Vec<usize> = greatest.into_values().collect();
     places.sort_unstable();
-    places
+    places.into_iter().map(|place| rows[place]).collect()
 }
 
 /// A key is a hash already: half of it will do.
@@ -247,6 +249,7 @@ impl Hasher for KeyHasher {
 pub(crate) struct Stored {
     pub(crate) version: ResponseVersion,
     pub(crate) row: ReplacedRow,
+    pub(crate) is_covered: bool,
 }
 
 /// What an upsert of `row` does where `stored` is stored under its key, and the version to write. By force a
@@ -264,7 +267,9 @@ pub(crate) fn decide(
     match stored {
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
-        Some(_) if !force => (UpsertOutcome::Unchanged, None),
+        // By force neither: the tokens would be counted a second time.
+        Some(stored) if stored.is_covered && row.origin != Origin::Covered => (UpsertOutcome::Covered, None),
+        Some(stored) if stored.is_covered || !force => (UpsertOutcome::Unchanged, None),
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }
@@ -277,7 +282,7 @@ impl Tables {
         let stored = stored.map(|stored| {
             let row = &stored.row;
             let replaced = ReplacedRow { session: row.session.clone(), tokens: row.counts.total() };
-            Stored { version: stored.version, row: replaced }
+            Stored { version: stored.version, row: replaced, is_covered: row.origin == Origin::Covered }
         });
         let (outcome, version) = decide(row, stored, force && !same);
         if let Some(version) = version {

@@ -47,6 +47,11 @@ pub trait TokenStore:
     ///
     /// Answers with one outcome for each row, in their order. Of several rows with one key the greatest
     /// carries the outcome (of equal ones the first); the others are [`UpsertOutcome::Unchanged`].
+    ///
+    /// With the first responses of a session the marker is written that covers the session's sums
+    /// ([`ResponseUsage::covered_sums`]): sums ([`Origin::Summed`](bridge_core::Origin::Summed)) of a session with
+    /// responses count nothing, whichever came first. Of a note ([`Origin::Analysis`](bridge_core::Origin::Analysis))
+    /// the newest stays; it has no outcome of its own and is always [`UpsertOutcome::Unchanged`].
     async fn upsert(
         &self,
         rows: &[ResponseUsage],
@@ -79,7 +84,8 @@ pub trait TokenStore:
     /// up to its totals.
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
 
-    /// The stored responses that the filter admits, by key.
+    /// The stored responses that the filter admits, by key. A row among them whose version does not vouch for it fails
+    /// the call ([`StorageKind::Corrupt`](bridge_core::StorageKind::Corrupt)): it is never handed out as stored.
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
 
     /// The rows of this scope as they are stored, with their versions, by key: what a proof of integrity looks
@@ -143,6 +149,9 @@ pub enum UpsertOutcome {
     Replaced(ReplacedRow),
     /// This or a greater version was there; nothing was written.
     Unchanged,
+    /// Its key is covered: its tokens are counted under other keys, and nothing was written, by force neither. For the
+    /// sums of a session: responses of it are stored, or were, and they alone count.
+    Covered,
 }
 
 /// What a row said before it was replaced: enough to book the difference.

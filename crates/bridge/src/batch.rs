@@ -1,15 +1,16 @@
 //! Storing many analyses, and bringing the store up to date, as the bridge is built to.
 
+use std::collections::BTreeMap;
+
 use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, Stopwatch, SyncResult, Timestamp,
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, SyncResult, Timestamp,
 };
-use bridge_storage::UpsertOutcome;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::operation::Operation;
 use crate::running::carried;
-use crate::store::{StoreOptions, failed, result_of};
+use crate::store::{StoreOptions, StoredRows, failed, result_of};
 
 impl EnhancedTokenDatabaseBridge {
     /// [`batch_store_analyses`](Self::batch_store_analyses) with the bridge's
@@ -122,7 +123,7 @@ impl EnhancedTokenDatabaseBridge {
                 continue;
             }
             batch.add(self.rows_of(analysis), place);
-            if batch.rows.len() >= batch_size.max(1) {
+            if batch.counted_rows >= batch_size.max(1) {
                 if running.len() >= self.inner.limits.parallel {
                     results.settle(running.join_next().await);
                 }
@@ -141,6 +142,8 @@ impl EnhancedTokenDatabaseBridge {
 #[derive(Default)]
 struct Batch {
     rows: Vec<ResponseUsage>,
+    /// Without what analyses say besides.
+    counted_rows: usize,
     /// For each analysis its place and how many of the rows are its.
     parts: Vec<(usize, usize)>,
 }
@@ -148,23 +151,28 @@ struct Batch {
 /// A batch whose insert has ended.
 struct StoredBatch {
     parts: Vec<(usize, usize)>,
-    outcomes: Result<Vec<UpsertOutcome>, BridgeError>,
+    stored: Result<(StoredRows, BTreeMap<SessionId, u64>), BridgeError>,
     watch: Stopwatch,
 }
 
 impl Batch {
     fn add(&mut self, rows: Vec<ResponseUsage>, place: usize) {
         self.parts.push((place, rows.len()));
+        self.counted_rows += rows.iter().filter(|row| row.origin.is_counted()).count();
         self.rows.extend(rows);
     }
 
     async fn store(self, bridge: EnhancedTokenDatabaseBridge) -> StoredBatch {
         let watch = Stopwatch::start();
-        let outcomes = match self.rows.is_empty() {
-            true => Ok(Vec::new()),
-            false => bridge.upsert(&self.rows, &StoreOptions::default().upsert()).await,
+        let stored = async {
+            if self.rows.is_empty() {
+                return Ok(Default::default());
+            }
+            let stored = bridge.upsert(self.rows, &StoreOptions::default().upsert()).await?;
+            let covering = bridge.covering_tokens([&stored]).await?;
+            Ok((stored, covering))
         };
-        StoredBatch { parts: self.parts, outcomes, watch }
+        StoredBatch { stored: stored.await, parts: self.parts, watch }
     }
 }
 
@@ -177,12 +185,14 @@ struct Results<'a> {
 impl Results<'_> {
     /// Of a batch whose task died the results go on saying that it was not attempted.
     fn settle(&mut self, stored: Option<Result<StoredBatch, JoinError>>) {
-        let Some(Ok(StoredBatch { parts, outcomes, watch })) = stored else { return };
+        let Some(Ok(StoredBatch { parts, stored, watch })) = stored else { return };
         let mut start = 0;
         for (place, rows) in parts {
             let analysis = &self.analyses[place];
-            self.all[place] = match &outcomes {
-                Ok(outcomes) => result_of(analysis, &outcomes[start..start + rows], &watch),
+            self.all[place] = match &stored {
+                Ok((stored, covering)) => {
+                    result_of(analysis, &stored.part(start..start + rows), covering, &watch)
+                }
                 Err(error) => failed(analysis, error),
             };
             start += rows;

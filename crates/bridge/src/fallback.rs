@@ -5,10 +5,10 @@ use std::time::Duration;
 use bridge_analysis::RunFacts;
 use bridge_core::{
     AnalysisId, AnalysisSource, AnalysisWithSource, BridgeError, ConnectionKind, CountOverflow,
-    EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Stopwatch, StorageKind, Timestamp,
+    EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId, Stopwatch, StorageKind, Timestamp,
     TokenSummaryRecord,
 };
-use bridge_storage::{ResponseFilter, SummaryFilter};
+use bridge_storage::{ResponseFilter, StoredResponse, StoredScope, SummaryFilter};
 
 use crate::checkpoint::not_direct;
 use crate::live::LiveAnalyses;
@@ -22,6 +22,9 @@ impl EnhancedTokenDatabaseBridge {
     /// where that fails too, as it was answered last. Says who answered and how old the answer is.
     ///
     /// However many ask, one live analysis runs at a time, and all who ask while it runs share the next one.
+    ///
+    /// What the store's rows do not vouch for is never handed out as stored: where a row of the session was changed by
+    /// somebody else the store's answer is an error, and the sources are asked.
     ///
     /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
     /// from before a rollback. All others are true at the time of asking.
@@ -129,16 +132,19 @@ impl EnhancedTokenDatabaseBridge {
             return Err(refusal);
         }
         let moment = self.inner.cache.moment();
-        let (responses, summaries) =
-            tokio::try_join!(store.responses(&responses), store.summaries(&summary))?;
+        let key = ResponseKey::of_session_analysis(session);
+        let note = StoredScope::Keys(key..=key);
+        let (responses, summaries, note) =
+            tokio::try_join!(store.responses(&responses), store.summaries(&summary), store.stored(&note))?;
         if responses.is_empty() {
             return Ok(None);
         }
+        if !note.iter().all(StoredResponse::is_intact) {
+            return Err(damaged_note(session));
+        }
         let now = self.inner.clock.now();
-        let mut analysis = stored_analysis(session, responses, summaries.into_iter().next(), now)
+        let analysis = stored_analysis(session, responses, summaries.into_iter().next(), now, &watch)
             .map_err(|overflow| not_summable("read the stored analysis", overflow))?;
-        analysis.processing_duration = watch.elapsed();
-        analysis.memory_usage_mb = peak_memory_mib();
         let age = now.saturating_since(analysis.timestamp);
         self.inner.cache.keep_analysis(moment, analysis.clone()).await;
         Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Stored, age)))
@@ -200,19 +206,32 @@ struct LiveAnswer {
     unread: Vec<String>,
 }
 
-/// The analysis that stored responses are the rows of.
+/// The analysis that stored responses are the rows of: with what the newest stored analysis says besides, or, where the
+/// sources were read since, with what that reading says.
 fn stored_analysis(
     session: &SessionId,
     responses: Vec<ResponseUsage>,
     summary: Option<TokenSummaryRecord>,
     now: Timestamp,
+    watch: &Stopwatch,
 ) -> Result<EnhancedTokenAnalysis, CountOverflow> {
     let metadata = summary.as_ref().and_then(|summary| summary.metadata.clone()).unwrap_or_default();
+    let newest = metadata.analysis.clone().filter(|facts| Some(facts.timestamp) >= metadata.last_sync);
     let timestamp = metadata.last_sync.unwrap_or(now);
     let place = ResponseKey::of_uuid(session.as_str());
     let id = AnalysisId::new(format!("stored-{place}-{}", timestamp.as_millis()))
         .expect("fewer than 64 characters are an id");
+    let only_sums = responses.iter().all(|row| row.origin == Origin::Summed);
     let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), timestamp, responses)?;
+    if only_sums {
+        // As it was stored: stored again it is the same row.
+        analysis.responses.clear();
+    }
+    if let Some(facts) = newest {
+        return Ok(analysis.with_facts(facts));
+    }
+    analysis.processing_duration = watch.elapsed();
+    analysis.memory_usage_mb = peak_memory_mib();
     // What outlived its source is in the total and not in the snapshots of the files that are left.
     analysis.accuracy_ratio = metadata.accuracy_ratio.unwrap_or(1.0).min(1.0);
     analysis.files_processed = summary.map_or(0, |summary| summary.files);
@@ -221,6 +240,17 @@ fn stored_analysis(
         analysis.analysis_version = metadata.analysis_version;
     }
     Ok(analysis)
+}
+
+/// What a version does not vouch for is not handed out.
+fn damaged_note(session: &SessionId) -> BridgeError {
+    BridgeError::Storage {
+        operation: "read the stored analysis",
+        kind: StorageKind::Corrupt,
+        message: format!("the analysis of session {session}: its version does not vouch for what it says"),
+        context: Box::default(),
+        source: None,
+    }
 }
 
 fn not_summable(operation: &'static str, overflow: CountOverflow) -> BridgeError {

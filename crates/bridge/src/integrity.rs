@@ -2,6 +2,7 @@
 
 mod comparison;
 mod live;
+mod markers;
 mod repair;
 
 use bridge_core::{BridgeError, IntegrityResult, RepairReport, ResponseKey, SessionId, Stopwatch};
@@ -11,6 +12,7 @@ use crate::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge};
 use comparison::Comparison;
 use live::LiveResponses;
+use markers::Markers;
 pub use repair::Repair;
 
 /// What is compared, and what is done about what is found.
@@ -126,27 +128,62 @@ impl EnhancedTokenDatabaseBridge {
         result.errors = live.errors();
         let repair = options.repair.permitted_by(&live);
         result.repair = (repair != Repair::Off).then(RepairReport::default);
-        for scope in self.scopes(options, &live).await? {
-            let mut comparison = self.compare(&scope, &live).await?;
+        let scopes = self.scopes(options, &live).await?;
+        let mut markers = Markers::default();
+        for scope in &scopes {
+            let mut comparison = self.compare(scope, &live, &mut markers).await?;
             if repair != Repair::Off {
                 self.repair(repair, &mut comparison, &mut result).await?;
             }
             comparison.tell(&mut result, options.listed_max);
             if let Some(report) = &mut result.repair {
                 report.remaining += match comparison.is_repaired() {
-                    true => self.compare(&scope, &live).await?.errors(),
+                    // What the repair put back has its markers now.
+                    true => self.compare(scope, &live, &mut markers).await?.errors(),
                     false => comparison.errors(),
                 };
             }
+        }
+        let session = options.session.as_ref();
+        let mut comparison = markers.compare(session, &live);
+        if repair != Repair::Off && comparison.errors() > 0 {
+            self.repair(repair, &mut comparison, &mut result).await?;
+        }
+        comparison.tell(&mut result, options.listed_max);
+        if let Some(report) = &mut result.repair {
+            report.remaining += match comparison.is_repaired() {
+                true => self.marker_errors(&scopes, session, &live).await?,
+                false => comparison.errors(),
+            };
         }
         result.passed = result.passes();
         result.duration = watch.elapsed();
         Ok(result)
     }
 
-    async fn compare(&self, scope: &StoredScope, live: &LiveResponses) -> Result<Comparison, BridgeError> {
+    /// The sessions that are uncovered still, by another reading.
+    async fn marker_errors(
+        &self,
+        scopes: &[StoredScope],
+        session: Option<&SessionId>,
+        live: &LiveResponses,
+    ) -> Result<u64, BridgeError> {
+        let mut markers = Markers::default();
+        for scope in scopes {
+            let _ = self.compare(scope, live, &mut markers).await?;
+        }
+        Ok(markers.compare(session, live).errors())
+    }
+
+    async fn compare(
+        &self,
+        scope: &StoredScope,
+        live: &LiveResponses,
+        markers: &mut Markers,
+    ) -> Result<Comparison, BridgeError> {
         let stored = self.counted(self.inner.store.stored(scope).await)?;
         let rows = live.rows(scope, &stored);
+        markers.note(&stored, &rows);
         Ok(Comparison::new(scope, stored, rows, live))
     }
 
@@ -157,7 +194,9 @@ impl EnhancedTokenDatabaseBridge {
         live: &LiveResponses,
     ) -> Result<Vec<StoredScope>, BridgeError> {
         if let Some(session) = &options.session {
-            let keys = live.keys_of(session);
+            let mut keys = live.keys_of(session);
+            // Its marker is looked at whatever session somebody wrote into it.
+            keys.push(ResponseKey::of_session_sums(session));
             return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
         }
         let stored = self.counted(self.inner.store.totals(&ResponseFilter::default()).await)?.responses;

@@ -181,6 +181,8 @@ impl JsonlProcessorBridge {
             records_stored: storing.new + storing.replaced,
             new_responses: storing.new,
             total_tokens: responses.iter().map(|(_, tokens)| tokens).sum(),
+            replaced_tokens: storing.tokens_replaced,
+            covered_by_tokens: None,
             processing_time: watch.elapsed(),
             errors,
             session_id: first.filter(|first| responses.iter().all(|(session, _)| session == first)),

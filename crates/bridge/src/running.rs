@@ -68,8 +68,15 @@ impl Written {
     pub(crate) fn by(rows: &[ResponseUsage], outcomes: &[UpsertOutcome], forced: bool) -> Self {
         let mut written = Self::default();
         for (row, outcome) in rows.iter().zip(outcomes) {
+            // A marker is no record; what it covered is replaced.
+            if !row.origin.is_counted() {
+                if let UpsertOutcome::Replaced(old) = outcome {
+                    written.tokens_replaced += old.tokens;
+                }
+                continue;
+            }
             match outcome {
-                UpsertOutcome::Unchanged => continue,
+                UpsertOutcome::Unchanged | UpsertOutcome::Covered => continue,
                 UpsertOutcome::New => written.new += 1,
                 UpsertOutcome::Replaced(old) => written.tokens_replaced += old.tokens,
             }

@@ -1,10 +1,15 @@
 //! Storing analyses.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use bridge_core::{
     BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, ValidationResult,
     Violation,
 };
-use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
+use bridge_storage::{
+    Dimension, ReplacedRow, ResponseFilter, SourceRecord, UpsertOptions, UpsertOutcome, markers,
+};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::error_rate::Outcome;
@@ -33,6 +38,10 @@ impl StoreOptions {
 
 impl EnhancedTokenDatabaseBridge {
     /// Stores an analysis: joins its responses into the store. What is there already is not written again.
+    ///
+    /// An analysis without responses brings the session's sums: one row a session, of the newest analysis. Where
+    /// responses of the session are stored, before or after, they alone count, by force too; the result says how many
+    /// tokens they are. What an analysis says besides its counters is stored in every case, the newest one's.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -74,15 +83,19 @@ impl EnhancedTokenDatabaseBridge {
         let watch = Stopwatch::start();
         self.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), async {
             self.validate(analysis, options.session_id.as_ref())?;
-            let outcomes = self.upsert(&self.rows_of(analysis), &options.upsert()).await?;
-            Ok(result_of(analysis, &outcomes, &watch))
+            let stored = self.upsert(self.rows_of(analysis), &options.upsert()).await?;
+            let covering = self.covering_tokens([&stored]).await?;
+            Ok(result_of(analysis, &stored.part(0..stored.rows.len()), &covering, &watch))
         })
         .await
     }
 
-    /// The analysis' rows, with the projects' names as they may be stored.
+    /// The analysis' rows, with the projects' names as they may be stored, and what it says besides.
+    ///
+    /// All are written by one insert: an analysis is there with what it says, or not at all.
     pub(crate) fn rows_of(&self, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
         let mut rows = analysis.rows();
+        rows.push(analysis.note());
         let names = &self.inner.analyzer.project_names;
         for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
             *project = names.shown(project);
@@ -93,23 +106,63 @@ impl EnhancedTokenDatabaseBridge {
     /// Joins rows into the store; no summary that was read before is served afterwards.
     pub(crate) async fn upsert(
         &self,
-        rows: &[ResponseUsage],
+        rows: Vec<ResponseUsage>,
         options: &UpsertOptions,
-    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+    ) -> Result<StoredRows, BridgeError> {
+        if rows.len() <= UPSERT_ROWS_MAX {
+            return self.upsert_part(rows, options).await;
+        }
         let mut options = options.clone();
-        if rows.len() > UPSERT_ROWS_MAX && options.epoch.is_none() {
+        if options.epoch.is_none() {
             options = options.begun_in(self.writable_epoch("store responses").await?);
         }
-        let mut outcomes = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(UPSERT_ROWS_MAX) {
-            self.inner.cache.invalidate();
-            let stored = self.measured(StoreCall::Upsert, self.inner.store.upsert(rows, &options)).await;
-            self.inner.cache.invalidate();
-            let stored = stored?;
-            self.book(&Written::by(rows, &stored, options.force));
-            outcomes.extend(stored);
+        let mut stored = StoredRows::default();
+        for part in rows.chunks(UPSERT_ROWS_MAX) {
+            stored.append(self.upsert_part(part.to_vec(), &options).await?);
         }
-        Ok(outcomes)
+        Ok(stored)
+    }
+
+    /// The markers stand behind the rows, so that their outcomes say which sums they covered.
+    async fn upsert_part(
+        &self,
+        mut rows: Vec<ResponseUsage>,
+        options: &UpsertOptions,
+    ) -> Result<StoredRows, BridgeError> {
+        let number = rows.len();
+        rows.extend(markers(&rows));
+        self.inner.cache.invalidate();
+        let stored = self.measured(StoreCall::Upsert, self.inner.store.upsert(&rows, options)).await;
+        self.inner.cache.invalidate();
+        let mut outcomes = stored?;
+        self.book(&Written::by(&rows, &outcomes, options.force));
+        rows.truncate(number);
+        let of_markers = outcomes.split_off(number.min(outcomes.len()));
+        let covered = of_markers.into_iter().filter_map(|outcome| match outcome {
+            UpsertOutcome::Replaced(sums) => Some(sums),
+            _ => None,
+        });
+        Ok(StoredRows { covered: covered.collect(), rows, outcomes })
+    }
+
+    /// The stored tokens of the sessions whose sums were not stored for their responses.
+    pub(crate) async fn covering_tokens(
+        &self,
+        stored: impl IntoIterator<Item = &StoredRows>,
+    ) -> Result<BTreeMap<SessionId, u64>, BridgeError> {
+        let covered = stored.into_iter().flat_map(StoredRows::covered_sessions);
+        let mut tokens: BTreeMap<SessionId, u64> = covered.map(|session| (session.clone(), 0)).collect();
+        if tokens.is_empty() {
+            return Ok(tokens);
+        }
+        let filter = ResponseFilter::of_sessions(tokens.keys().cloned().collect());
+        let totals = self.inner.store.breakdown(Dimension::Session, &filter, None).await;
+        for row in self.counted(totals)? {
+            if let Some(tokens) = SessionId::new(row.name).ok().and_then(|session| tokens.get_mut(&session)) {
+                *tokens = row.totals.counts.total();
+            }
+        }
+        Ok(tokens)
     }
 
     /// Books what was written: in the metrics, and on the running operation.
@@ -165,18 +218,60 @@ impl EnhancedTokenDatabaseBridge {
     }
 }
 
+/// Rows that were stored, and what became of them.
+#[derive(Debug, Default)]
+pub(crate) struct StoredRows {
+    pub(crate) rows: Vec<ResponseUsage>,
+    /// One for each of the rows.
+    pub(crate) outcomes: Vec<UpsertOutcome>,
+    /// Sums of sessions that count no more since responses of them were stored.
+    pub(crate) covered: Vec<ReplacedRow>,
+}
+
+impl StoredRows {
+    fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+        self.outcomes.append(&mut other.outcomes);
+        self.covered.append(&mut other.covered);
+    }
+
+    /// Sessions whose sums were not stored.
+    fn covered_sessions(&self) -> impl Iterator<Item = &SessionId> {
+        let covered = self.rows.iter().zip(&self.outcomes);
+        let covered = covered.filter(|(_, outcome)| **outcome == UpsertOutcome::Covered);
+        covered.map(|(row, _)| &row.session)
+    }
+
+    /// The rows of one analysis.
+    pub(crate) fn part(&self, places: Range<usize>) -> AnalysisPart<'_> {
+        AnalysisPart { rows: &self.rows[places.clone()], outcomes: &self.outcomes[places], covered: &self.covered }
+    }
+}
+
+/// What became of the rows of one analysis.
+pub(crate) struct AnalysisPart<'a> {
+    rows: &'a [ResponseUsage],
+    outcomes: &'a [UpsertOutcome],
+    covered: &'a [ReplacedRow],
+}
+
 pub(crate) fn result_of(
     analysis: &EnhancedTokenAnalysis,
-    outcomes: &[UpsertOutcome],
+    part: &AnalysisPart<'_>,
+    covering: &BTreeMap<SessionId, u64>,
     watch: &Stopwatch,
 ) -> BridgeResult {
-    let new = outcomes.iter().filter(|outcome| **outcome == UpsertOutcome::New).count() as u64;
-    let written = outcomes.iter().filter(|outcome| **outcome != UpsertOutcome::Unchanged).count() as u64;
+    let written = Written::by(part.rows, part.outcomes, false);
+    let sums = part.covered.iter().filter(|sums| sums.session == analysis.session_id);
+    let sums: u64 = sums.map(|sums| sums.tokens).sum();
+    let is_covered = part.outcomes.contains(&UpsertOutcome::Covered);
     BridgeResult {
         success: true,
-        records_stored: written,
-        new_responses: new,
+        records_stored: written.records,
+        new_responses: written.new,
         total_tokens: analysis.calculated_total_tokens,
+        replaced_tokens: written.tokens_replaced.saturating_add(sums),
+        covered_by_tokens: covering.get(&analysis.session_id).copied().filter(|_| is_covered),
         processing_time: watch.elapsed(),
         errors: Vec::new(),
         session_id: Some(analysis.session_id.clone()),
@@ -189,6 +284,8 @@ pub(crate) fn failed(analysis: &EnhancedTokenAnalysis, error: &BridgeError) -> B
         records_stored: 0,
         new_responses: 0,
         total_tokens: analysis.calculated_total_tokens,
+        replaced_tokens: 0,
+        covered_by_tokens: None,
         processing_time: std::time::Duration::ZERO,
         errors: vec![error.to_string()],
         session_id: Some(analysis.session_id.clone()),

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use bridge_core::{
     AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, TokenChanges,
 };
-use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
+use bridge_storage::{ReplacedRow, SourceRecord, UpsertOptions, UpsertOutcome};
 use tokio::task::JoinSet;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::error_rate::Outcome;
 use crate::reading::Found;
 use crate::running::carried;
+use crate::store::StoredRows;
 
 /// Stores what was found, and books what it changed.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Storing<'a> {
     pub(crate) new: u64,
     /// Of those, responses that were there in a lesser version.
     pub(crate) replaced: u64,
+    /// What was replaced said before, in tokens.
+    pub(crate) tokens_replaced: u64,
     /// By session, why its total changed.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
     /// Sessions that are not valid, with the reason; nothing of them is stored.
@@ -42,6 +45,7 @@ impl<'a> Storing<'a> {
             rows: 0,
             new: 0,
             replaced: 0,
+            tokens_replaced: 0,
             changes: BTreeMap::new(),
             rejected: BTreeMap::new(),
             cursors: JoinSet::new(),
@@ -60,9 +64,10 @@ impl<'a> Storing<'a> {
     pub(crate) async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
         let rows = self.admit(found.rows);
         if !rows.is_empty() {
-            let outcomes = self.bridge.upsert(&rows, &self.upsert).await?;
+            let StoredRows { rows, outcomes, covered } = self.bridge.upsert(rows, &self.upsert).await?;
             self.rows += rows.len() as u64;
             rows.iter().zip(outcomes).for_each(|(row, outcome)| self.book(row, outcome));
+            covered.into_iter().for_each(|sums| self.book_covered(sums));
         }
         // Only now: a record says that the rows it stands for are stored.
         let sources = self.without_rejected(found.sources);
@@ -85,17 +90,24 @@ impl<'a> Storing<'a> {
         Ok(())
     }
 
+    fn book_covered(&mut self, sums: ReplacedRow) {
+        self.tokens_replaced = self.tokens_replaced.saturating_add(sums.tokens);
+        let tokens = i64::try_from(sums.tokens).unwrap_or(i64::MAX);
+        self.changes.entry(sums.session).or_default().covered_sums.add(-tokens);
+    }
+
     fn book(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
         let signed = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let tokens = signed(row.counts.total());
         match outcome {
-            UpsertOutcome::Unchanged => {}
+            UpsertOutcome::Unchanged | UpsertOutcome::Covered => {}
             UpsertOutcome::New => {
                 self.new += 1;
                 self.changes.entry(row.session.clone()).or_default().new_responses.add(tokens);
             }
             UpsertOutcome::Replaced(old) => {
                 self.replaced += 1;
+                self.tokens_replaced = self.tokens_replaced.saturating_add(old.tokens);
                 let before = signed(old.tokens);
                 let changes = self.changes.entry(row.session.clone()).or_default();
                 if old.session == row.session {

@@ -57,7 +57,14 @@ impl BackupStore for ClickHouseStore {
             }
             insert.end().await
         });
-        match stored.await {
+        let settled = async {
+            stored.await?;
+            match table {
+                "token_usage" => self.settle_imported_sums(begun_in).await,
+                _ => Ok(()),
+            }
+        };
+        match settled.await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.refused(TAKE_IN, begun_in, error).await),
         }
@@ -80,6 +87,7 @@ impl BackupStore for ClickHouseStore {
                 return Err(self.refused(TAKE_IN, begun_in, error).await);
             }
         }
+        self.settle_imported_sums(begun_in).await?;
         copies.drop_all().await?;
         Ok(figures)
     }

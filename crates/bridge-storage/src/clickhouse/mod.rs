@@ -21,6 +21,7 @@ mod settle;
 mod source_rows;
 mod state;
 mod stored;
+mod sums;
 mod survey;
 mod tables;
 #[cfg(feature = "tls")]

@@ -201,7 +201,7 @@ impl ClickHouseStore {
         let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {admitted} ORDER BY key");
         let rows: Vec<StoredUsage> =
             self.read("read responses", &query, |query| bind_admitted(query, filter)).await?;
-        rows.into_iter().map(StoredUsage::into_response).collect()
+        rows.into_iter().map(StoredUsage::into_vouched_response).collect()
     }
 
     pub(super) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {

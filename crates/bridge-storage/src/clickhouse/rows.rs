@@ -125,6 +125,7 @@ pub(crate) struct StoredRow {
     version: UInt256,
     session_id: String,
     tokens: u64,
+    is_covered: u8,
 }
 
 impl StoredRow {
@@ -133,7 +134,8 @@ impl StoredRow {
         let session = SessionId::new(self.session_id)
             .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
         let row = ReplacedRow { session, tokens: self.tokens };
-        Ok((key, Stored { version: response_version(self.version), row }))
+        let version = response_version(self.version);
+        Ok((key, Stored { version, row, is_covered: self.is_covered > 0 }))
     }
 }
 
@@ -194,8 +196,19 @@ impl StoredUsage {
         StoredResponse { key, version, usage: self.into_response().ok() }
     }
 
+    /// The response that the row was written for, if it is as the bridge wrote it.
+    pub(crate) fn into_vouched_response(self) -> Result<ResponseUsage, BridgeError> {
+        let version = response_version(self.version);
+        let response = self.into_response()?;
+        if version.vouches_for(&response) {
+            return Ok(response);
+        }
+        let message = format!("response {}: its version does not vouch for what it says", response.key);
+        Err(corrupt("read responses", message))
+    }
+
     /// The response that the row was written for.
-    pub(crate) fn into_response(self) -> Result<ResponseUsage, BridgeError> {
+    fn into_response(self) -> Result<ResponseUsage, BridgeError> {
         fn name<T: std::str::FromStr<Err = InvalidText>>(text: &str) -> Result<Option<T>, InvalidText> {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }

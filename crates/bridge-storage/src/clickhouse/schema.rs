@@ -10,6 +10,8 @@ use super::failure::TableError;
 use super::options::ClickHouseOptions;
 use super::retention;
 use super::settle::settle;
+use super::sums::settle_sums;
+use super::survey::Base;
 use super::tables::Tables;
 use super::topology::Topology;
 
@@ -200,7 +202,7 @@ const RULE_REVISIONS: Migration = Migration {
 
 /// Rows that are no responses: markers over covered keys, and what analyses say besides their counters. The summaries
 /// leave the former out and show the latter: of an analysis that is newer than the last reading of the sources, in
-/// their place.
+/// their place. What older versions stored of sessions' sums is brought into this form with it ([`settle_sums`]).
 const ANALYSES: Migration = Migration {
     number: 5,
     statements: &[
@@ -224,10 +226,10 @@ const ANALYSES: Migration = Migration {
             u.responses AS responses,
             u.responses_worth_tokens AS responses_worth_tokens,
             u.finished_responses AS finished_responses,
-            multiIf(u.has_responses = 0 AND u.analysis != '', JSONExtractFloat(u.analysis, 'undercount_percentage'),
+            u.analysis != '' AND u.analyzed_at >= s.last_sync AS is_analyzed,
+            multiIf(is_analyzed, JSONExtractFloat(u.analysis, 'undercount_percentage'),
                 u.responses_worth_tokens = 0, 0,
                 100 * (1 - u.finished_responses / u.responses_worth_tokens)) AS undercount_percentage,
-            u.analysis != '' AND u.analyzed_at >= s.last_sync AS is_analyzed,
             if(is_analyzed, JSONExtractUInt(u.analysis, 'files_processed'), s.files) AS files_processed,
             s.lines AS lines,
             s.bad_lines AS bad_lines,
@@ -257,7 +259,6 @@ const ANALYSES: Migration = Migration {
                 sum(cache_creation_tokens) AS reported_cache_creation_tokens,
                 sum(cache_read_tokens) AS reported_cache_read_tokens,
                 countIf(origin NOT IN ('covered', 'analysis')) AS responses,
-                countIf(origin NOT IN ('covered', 'analysis', 'summed')) AS has_responses,
                 countIf(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0)
                     AS responses_worth_tokens,
                 countIf(finished AND input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0)
@@ -314,6 +315,9 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
     {
         for statement in migration.statements {
             create(tables, options, statement).await?;
+        }
+        if migration.number == ANALYSES.number {
+            settle_sums(tables, survey.live(Base::Usage).epoch).await?;
         }
         let mut insert = tables.insert::<Applied>("bridge_migrations").await?;
         insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;

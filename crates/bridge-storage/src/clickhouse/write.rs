@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use ::clickhouse::query::Query;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bridge_core::{BridgeError, ResponseKey, ResponseUsage};
+use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage};
 
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::source_rows::SourceRow;
 use super::{ClickHouseStore, native};
 use crate::memory::{Stored, decide, greatest_of_each_key};
+use crate::offered::{Candidate, Offered};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
 use crate::stored::StoredResponse;
@@ -40,17 +41,21 @@ const ONE_THREAD_MAX: usize = 4;
 /// From so many keys on a look-up is made in two halves at once: the database takes a core for each.
 const HALVED_MIN: usize = 20_000;
 
+/// What is stored under the keys of candidates.
+struct LookUp {
+    /// Keys of sums that a marker covers.
+    covered: HashSet<ResponseKey>,
+    stored: HashMap<ResponseKey, Stored>,
+}
+
 impl Keys {
-    fn of(rows: &[ResponseUsage], places: &[usize]) -> Self {
-        if places.len() > LISTED_MAX {
-            return Self {
-                sql: PACKED.to_owned(),
-                packed: Some(packed_keys(places.iter().map(|place| rows[*place].key))),
-                is_few: false,
-            };
+    fn of(keys: &[ResponseKey]) -> Self {
+        if keys.len() > LISTED_MAX {
+            let packed = Some(packed_keys(keys.iter().copied()));
+            return Self { sql: PACKED.to_owned(), packed, is_few: false };
         }
-        let listed: Vec<String> = places.iter().map(|place| format!("'{}'", rows[*place].key.0)).collect();
-        let is_few = places.len() <= ONE_THREAD_MAX;
+        let listed: Vec<String> = keys.iter().map(|key| format!("'{}'", key.0)).collect();
+        let is_few = keys.len() <= ONE_THREAD_MAX;
         Self { sql: format!("({})", listed.join(", ")), packed: None, is_few }
     }
 
@@ -69,21 +74,26 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        let mut outcomes = vec![UpsertOutcome::Unchanged; rows.len()];
         if rows.is_empty() {
-            return Ok(outcomes);
+            return Ok(Vec::new());
         }
+        let offered = Offered::new(rows);
+        let mut outcomes = offered.outcomes();
         // Before anything is looked up: what is found must not be of an older epoch than what is written.
         let epoch = self.admit(STORE, options.epoch).await?;
-        for places in greatest_of_each_key(rows).chunks(self.options.insert_rows) {
-            let mut stored = self.stored_rows(rows, places).await?;
-            let same = if options.force { self.same_rows(rows, places).await? } else { HashMap::new() };
+        for candidates in greatest_of_each_key(&offered.candidates()).chunks(self.options.insert_rows) {
+            let LookUp { covered, mut stored } = self.look_up(candidates, options.force).await?;
+            let same = if options.force { self.same_rows(candidates).await? } else { HashMap::new() };
             let mut writes = Vec::new();
-            for place in places {
-                let row = &rows[*place];
+            for candidate in candidates {
+                let row = candidate.row;
+                if covered.contains(&row.key) {
+                    candidate.tell(&mut outcomes, outcome_over_marker(row));
+                    continue;
+                }
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
-                outcomes[*place] = outcome;
+                candidate.tell(&mut outcomes, outcome);
                 writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id, epoch)));
             }
             if let Err(error) = self.insert_usage(&writes).await {
@@ -121,21 +131,38 @@ impl ClickHouseStore {
         }
     }
 
-    /// What is stored under these keys. Most keys are new, and that none is there is told by the column of the
-    /// keys alone.
-    async fn stored_rows(
-        &self,
-        rows: &[ResponseUsage],
-        places: &[usize],
-    ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
-        let known = self.known_places(rows, places).await?;
-        if known.is_empty() {
+    /// What is stored under the candidates' keys. Most keys are new, and that none is there is told by the column of
+    /// the keys alone.
+    async fn look_up(&self, candidates: &[Candidate<'_>], force: bool) -> Result<LookUp, BridgeError> {
+        let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
+        let known = self.known_keys(&keys).await?;
+        // Nothing is greater than a marker over a session's sums, so its version need not be asked for: most sessions
+        // that go on have one.
+        let is_covered = |row: &ResponseUsage| {
+            known.get(&row.key.0) == Some(&true) && row.key == ResponseKey::of_session_sums(&row.session)
+        };
+        let covered: HashSet<ResponseKey> =
+            candidates.iter().map(|candidate| candidate.row).filter(|row| is_covered(row)).map(|row| row.key).collect();
+        let to_read = |is_wanted: &dyn Fn(&ResponseUsage) -> bool| -> Vec<ResponseKey> {
+            let rows = candidates.iter().map(|candidate| candidate.row);
+            let known = rows.filter(|row| known.contains_key(&row.key.0) && !covered.contains(&row.key));
+            known.filter(|row| is_wanted(row)).map(|row| row.key).collect()
+        };
+        // A note alone is no reason to ask once more: it is written, and the join decides.
+        let is_needed = force || !to_read(&|row| row.origin != Origin::Analysis).is_empty();
+        let stored = if is_needed { self.stored_rows(&to_read(&|_| true)).await? } else { HashMap::new() };
+        Ok(LookUp { covered, stored })
+    }
+
+    async fn stored_rows(&self, keys: &[ResponseKey]) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
+        if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        let keys = &Keys::of(rows, &known);
+        let keys = &Keys::of(keys);
         let query = &format!(
             "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
-             + cache_read_tokens AS tokens FROM token_usage PREWHERE key IN {}",
+             + cache_read_tokens AS tokens, toUInt8(origin = 'covered') AS is_covered \
+             FROM token_usage PREWHERE key IN {}",
             keys.sql
         );
         let found: Vec<StoredRow> = self
@@ -152,51 +179,48 @@ impl ClickHouseStore {
         Ok(stored)
     }
 
-    /// Those of the places whose keys are stored.
-    async fn known_places(
-        &self,
-        rows: &[ResponseUsage],
-        places: &[usize],
-    ) -> Result<Vec<usize>, BridgeError> {
-        let (first, second) = match places.len() {
-            HALVED_MIN.. => places.split_at(places.len() / 2),
-            _ => (places, &[][..]),
+    /// Those of the keys that are stored, and whether a covered row is among their versions.
+    async fn known_keys(&self, keys: &[ResponseKey]) -> Result<HashMap<u128, bool>, BridgeError> {
+        let (first, second) = match keys.len() {
+            HALVED_MIN.. => keys.split_at(keys.len() / 2),
+            _ => (keys, &[][..]),
         };
-        let (mut found, others) =
-            tokio::try_join!(self.known_keys(rows, first), self.known_keys(rows, second))?;
-        found.extend(others);
-        Ok(places.iter().copied().filter(|place| found.contains(&rows[*place].key.0)).collect())
+        let (found, others) = tokio::try_join!(self.known_keys_of(first), self.known_keys_of(second))?;
+        let mut known = HashMap::with_capacity(found.len() + others.len());
+        for (key, covered) in found.into_iter().chain(others) {
+            *known.entry(key).or_default() |= covered > 0;
+        }
+        Ok(known)
     }
 
-    async fn known_keys(
-        &self,
-        rows: &[ResponseUsage],
-        places: &[usize],
-    ) -> Result<HashSet<u128>, BridgeError> {
-        if places.is_empty() {
-            return Ok(HashSet::new());
+    async fn known_keys_of(&self, keys: &[ResponseKey]) -> Result<Vec<(u128, u8)>, BridgeError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        let keys = &Keys::of(rows, places);
-        let query = &format!("SELECT key FROM token_usage PREWHERE key IN {}", keys.sql);
-        let found: Vec<u128> = self
-            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
-            .await?;
-        Ok(found.into_iter().collect())
+        let keys = &Keys::of(keys);
+        let query =
+            &format!("SELECT key, toUInt8(origin = 'covered') FROM token_usage PREWHERE key IN {}", keys.sql);
+        self.call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await }).await
     }
 
     /// The stored rows themselves: by force only what differs is replaced.
     async fn same_rows(
         &self,
-        rows: &[ResponseUsage],
-        places: &[usize],
+        candidates: &[Candidate<'_>],
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
-        let keys = &Keys::of(rows, places);
+        let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
+        let keys = &Keys::of(&keys);
         let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE key IN {}", keys.sql);
         let stored: Vec<StoredUsage> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
         Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }
+}
+
+/// What a marker over its key means for a row that is not written.
+fn outcome_over_marker(row: &ResponseUsage) -> UpsertOutcome {
+    if row.origin == Origin::Covered { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered }
 }
 
 /// A row whose version does not vouch for it is not the same, whatever it says.

@@ -5,7 +5,7 @@ mod lines;
 use std::fmt::Display;
 
 use async_trait::async_trait;
-use bridge_core::{AuditRecord, BridgeError, Epoch, ResponseVersion, StorageKind};
+use bridge_core::{AuditRecord, BridgeError, Epoch, ResponseUsage, ResponseVersion, StorageKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,8 @@ use crate::backup::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
 };
 use crate::clickhouse::SCHEMA;
+use crate::offered::markers;
+use crate::old_sums::{is_old, upgraded};
 use crate::source::SourceRecord;
 use crate::{AuditStore, TokenStore};
 
@@ -161,6 +163,21 @@ impl Tables {
             if known < Some(row.version) {
                 self.usage.insert(row.row.key, row);
             }
+        }
+        self.settle_sums();
+    }
+
+    /// Brings sums of older versions into today's form, and gives every session with responses its marker.
+    fn settle_sums(&mut self) {
+        let stored: Vec<&ResponseUsage> = self.usage.values().map(|stored| &stored.row).collect();
+        let intact = |row: &&&ResponseUsage| {
+            is_old(row) && self.usage.get(&row.key).is_some_and(|stored| stored.version.vouches_for(row))
+        };
+        let mut rows: Vec<ResponseUsage> = stored.iter().filter(intact).flat_map(|row| upgraded(row)).collect();
+        let responses: Vec<ResponseUsage> = stored.into_iter().cloned().collect();
+        rows.extend(markers(&responses));
+        for row in &rows {
+            self.put(row, false);
         }
     }
 }

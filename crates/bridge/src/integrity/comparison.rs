@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bridge_core::{
-    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, ResponseKey, ResponseUsage,
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, Origin, ResponseKey, ResponseUsage,
     ResponseVersion, SessionId,
 };
 use bridge_storage::{StoredResponse, StoredScope};
 
 use super::live::LiveResponses;
+use super::markers::waits;
 
 /// What was found in one scope.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(super) struct Comparison {
 pub(super) struct Finding {
     pub(super) difference: IntegrityDifference,
     pub(super) version: Option<ResponseVersion>,
+    /// Whether the stored row is as the bridge wrote it.
+    pub(super) is_intact: bool,
 }
 
 impl Comparison {
@@ -40,9 +43,12 @@ impl Comparison {
             StoredScope::Session { session, .. } => Some(session.clone()),
             _ => None,
         };
-        let mut comparison = Self { session, ..Self::default() };
+        let mut comparison = Self::of_session(session.as_ref());
         let mut previous = None;
         for row in stored {
+            if waits(&row, rows.get(&row.key)) {
+                continue;
+            }
             let is_repeated = previous.replace(row.key) == Some(row.key);
             let beside = rows.remove(&row.key);
             comparison.add(row, is_repeated, beside, live);
@@ -54,13 +60,21 @@ impl Comparison {
         comparison
     }
 
-    fn add(
+    pub(super) fn of_session(session: Option<&SessionId>) -> Self {
+        Self { session: session.cloned(), ..Self::default() }
+    }
+
+    pub(super) fn add(
         &mut self,
         stored: StoredResponse,
         is_repeated: bool,
         row: Option<ResponseUsage>,
         live: &LiveResponses,
     ) {
+        let is_no_response = stored.usage.as_ref().is_some_and(|usage| !usage.origin.is_counted());
+        if is_no_response && !is_repeated && row.is_none() && stored.is_intact() {
+            return;
+        }
         // A read with FINAL gives a key once; twice means that the table is not the bridge's own any more.
         let kind =
             if is_repeated { Some(DifferenceKind::Doubled) } else { difference(&stored, row.as_ref(), live) };
@@ -76,7 +90,7 @@ impl Comparison {
         }
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         key: ResponseKey,
         kind: DifferenceKind,
@@ -85,11 +99,12 @@ impl Comparison {
     ) {
         self.compared += 1;
         let version = stored.as_ref().map(|stored| stored.version);
+        let is_intact = stored.as_ref().is_none_or(StoredResponse::is_intact);
         let stored = stored.and_then(|stored| stored.usage);
         self.stored_tokens = self.stored_tokens.saturating_add(self.tokens(stored.as_ref()));
         self.live_tokens = self.live_tokens.saturating_add(self.tokens(live.as_ref()));
         let difference = IntegrityDifference::new(key, kind, stored, live);
-        self.findings.push(Finding { difference, version });
+        self.findings.push(Finding { difference, version, is_intact });
     }
 
     /// The tokens of a row, if it is of the session that is looked at.
@@ -145,6 +160,10 @@ fn difference(
     let Some(usage) = stored.usage.as_ref().filter(|_| stored.is_intact()) else {
         return Some(DifferenceKind::Damaged);
     };
+    // Nothing of the bridge hides or annotates a response of the sources under its own key.
+    if row.is_some() && !usage.origin.is_counted() {
+        return Some(DifferenceKind::Damaged);
+    }
     let Some(row) = row else {
         let is_double = !usage.counts.is_zero() && live.say(usage);
         return Some(if is_double { DifferenceKind::Doubled } else { DifferenceKind::OnlyStored });

@@ -7,6 +7,8 @@ use bridge_core::{
 
 use super::comparison::{Comparison, Finding};
 use super::live::LiveResponses;
+use bridge_storage::UpsertOptions;
+
 use crate::EnhancedTokenDatabaseBridge;
 use crate::metrics::StoreCall;
 use crate::reading::Found;
@@ -19,7 +21,7 @@ pub enum Repair {
     #[default]
     Off,
     /// What is missing or behind is stored again by the normal join, and a damaged row that a source knows is
-    /// put back as it was. Nothing that the bridge stored is lost.
+    /// put back as it was; so is a marker that covers a session's sums. Nothing that the bridge stored is lost.
     Restore,
     /// Besides, what the store says more than the sources is replaced by force. That is history where a source
     /// was rewritten; it stays replaced also when the greater snapshot is read again. Forced corrections stay.
@@ -38,7 +40,9 @@ impl Repair {
     fn action(self, difference: &IntegrityDifference) -> Option<RepairAction> {
         let is_known = difference.live.is_some();
         let (action, needed) = match difference.kind {
-            DifferenceKind::Missing | DifferenceKind::Behind => (RepairAction::Restored, Self::Restore),
+            DifferenceKind::Missing | DifferenceKind::Behind | DifferenceKind::Uncovered => {
+                (RepairAction::Restored, Self::Restore)
+            }
             DifferenceKind::Damaged if is_known => (RepairAction::Restored, Self::Restore),
             DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
             DifferenceKind::Damaged | DifferenceKind::Doubled => (RepairAction::Removed, Self::Purge),
@@ -53,19 +57,23 @@ impl Repair {
 struct Work {
     join: Vec<ResponseUsage>,
     force: Vec<ResponseUsage>,
+    /// Written as they are: no analysis holds them.
+    markers: Vec<ResponseUsage>,
     remove: Vec<(ResponseKey, ResponseVersion)>,
 }
 
 impl Work {
     fn add(&mut self, finding: &Finding, action: RepairAction) {
-        let Finding { difference, version } = finding;
+        let Finding { difference, version, is_intact } = finding;
         match action {
             RepairAction::Forced => self.force.extend(difference.live.clone()),
+            _ if difference.kind == DifferenceKind::Uncovered => self.markers.extend(difference.live.clone()),
             _ => self.join.extend(difference.live.clone()),
         }
         // A damaged row may bear a version that beats its response's own, or that very one. Force would leave its
         // rank behind, and a later snapshot could lose to it; without it the join puts the row back as it was.
-        let is_in_the_way = difference.kind == DifferenceKind::Damaged || action == RepairAction::Removed;
+        let is_damaged = difference.kind == DifferenceKind::Damaged || !is_intact;
+        let is_in_the_way = is_damaged || action == RepairAction::Removed;
         self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
     }
 }
@@ -93,6 +101,10 @@ impl EnhancedTokenDatabaseBridge {
         // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
         if !work.remove.is_empty() {
             self.remove(&work.remove).await?;
+        }
+        if !work.markers.is_empty() {
+            let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
+            let _ = self.upsert(work.markers, &options).await?;
         }
         let without_sources = |rows| Found { rows, sources: Vec::new() };
         let writers = [(Storing::new(self, epoch), work.join), (Storing::forced(self, epoch), work.force)];

@@ -17,7 +17,8 @@ async fn processing_batch_size() {
         let seen = Arc::clone(&sizes);
         let mut store = MockTokenStore::new();
         store.expect_upsert().returning(move |rows, _| {
-            seen.lock().unwrap().push(rows.len());
+            let counted = rows.iter().filter(|row| row.origin.is_counted()).count();
+            seen.lock().unwrap().push(counted);
             Ok(vec![UpsertOutcome::New; rows.len()])
         });
         let keys = [("processing.batch_size", rows), ("processing.parallel_limit", "1")];

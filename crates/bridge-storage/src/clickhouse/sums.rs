@@ -1,0 +1,59 @@
+//! Sums of sessions in rows that an older version wrote.
+
+use std::collections::HashSet;
+
+use bridge_core::{BridgeError, Epoch, ResponseUsage, SessionId};
+
+use super::ClickHouseStore;
+use super::failure::TableError;
+use super::native;
+use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS, UsageRow};
+use super::tables::Tables;
+use crate::old_sums::upgraded;
+
+/// So many rows are written by one insert.
+const INSERTED_ROWS_MAX: usize = 100_000;
+
+/// Gives every session with responses its marker, and the sums of older versions the key of their session. Whatever
+/// was done already changes nothing, so it may be repeated and run by several at once.
+///
+/// One pass, when rows of an older version come in (a migration, an import), is exact and keeps every look-up out of
+/// storing. Sums that the bridge did not write stay as they are, for a proof of integrity to find.
+pub(super) async fn settle_sums(tables: &Tables, epoch: Epoch) -> Result<(), TableError> {
+    let mut rows: Vec<ResponseUsage> = old_sums(tables).await?.iter().flat_map(upgraded).collect();
+    rows.extend(missing_markers(tables).await?);
+    for rows in rows.chunks(INSERTED_ROWS_MAX) {
+        let writes: Vec<_> = rows.iter().map(|row| UsageRow::new(row, row.version(), 0, epoch)).collect();
+        native::insert_rows(|sql| tables.insert_formatted(sql), "token_usage", &writes).await?;
+    }
+    Ok(())
+}
+
+async fn old_sums(tables: &Tables) -> Result<Vec<ResponseUsage>, TableError> {
+    let query = format!(
+        "SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE origin = 'summed' AND rule_revision = 1"
+    );
+    let rows: Vec<StoredUsage> = tables.query(&query).fetch_all().await?;
+    let stored = rows.into_iter().map(StoredUsage::into_stored);
+    Ok(stored.filter(|row| row.is_intact()).filter_map(|row| row.usage).collect())
+}
+
+/// Versions that lost count, too: a marker belongs to each response that was ever offered.
+async fn missing_markers(tables: &Tables) -> Result<Vec<ResponseUsage>, TableError> {
+    let covered: Vec<u128> =
+        tables.query("SELECT key FROM token_usage WHERE origin = 'covered'").fetch_all().await?;
+    let covered: HashSet<u128> = covered.into_iter().collect();
+    let query =
+        format!("SELECT DISTINCT session_id FROM token_usage WHERE {COUNTED} AND origin != 'summed'");
+    let sessions: Vec<String> = tables.query(&query).fetch_all().await?;
+    let markers = sessions.into_iter().filter_map(|session| SessionId::new(session).ok());
+    let markers = markers.map(ResponseUsage::covered_sums);
+    Ok(markers.filter(|marker| !covered.contains(&marker.key.0)).collect())
+}
+
+impl ClickHouseStore {
+    /// The same after rows came in that an older version may have given out.
+    pub(super) async fn settle_imported_sums(&self, epoch: Epoch) -> Result<(), BridgeError> {
+        self.call("take in rows", |tables| async move { settle_sums(&tables, epoch).await }).await
+    }
+}

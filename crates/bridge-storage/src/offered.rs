@@ -1,0 +1,152 @@
+//! The rows of an upsert with the markers that belong to them.
+
+use std::collections::{HashMap, HashSet};
+
+use bridge_core::{Origin, ResponseKey, ResponseUsage, SessionId};
+
+use crate::store::UpsertOutcome;
+
+/// Returns the markers that belong to these rows, one for each session with a response among them.
+///
+/// An upsert writes them by itself. A caller who wants to know which sums they covered appends them to the rows and
+/// finds it in their outcomes.
+#[must_use]
+pub fn markers(rows: &[ResponseUsage]) -> Vec<ResponseUsage> {
+    first_responses(rows).into_iter().map(|place| marker(&rows[place].session)).collect()
+}
+
+fn marker(session: &SessionId) -> ResponseUsage {
+    ResponseUsage::covered_sums(session.clone())
+}
+
+/// The places of the first response of each session.
+fn first_responses(rows: &[ResponseUsage]) -> Vec<usize> {
+    let mut sessions: HashSet<&SessionId> = HashSet::new();
+    let mut previous = None;
+    let mut places = Vec::new();
+    for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.origin.is_response()) {
+        // Most rows stand beside others of their session.
+        if previous.replace(&row.session) != Some(&row.session) && sessions.insert(&row.session) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// What an upsert joins into the store: rows, and before the first response of each session its marker.
+///
+/// A marker belongs to each response that is offered, whether or not a greater version is stored, perhaps under another
+/// session: only so the store does not depend on the order in which rows arrive. Sums of a session whose responses are
+/// all counted elsewhere count nothing, for they are sums of those responses.
+pub(crate) struct Offered<'a> {
+    rows: &'a [ResponseUsage],
+    /// Each with the place before which it goes. Where the caller brought it himself it is not among them.
+    markers: Vec<(usize, ResponseUsage)>,
+    /// The places of markers that the caller brought, by the place before which they go.
+    brought: HashMap<usize, usize>,
+}
+
+impl<'a> Offered<'a> {
+    pub(crate) fn new(rows: &'a [ResponseUsage]) -> Self {
+        let of_caller: HashMap<ResponseKey, usize> = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.origin == Origin::Covered)
+            .map(|(place, row)| (row.key, place))
+            .collect();
+        let (mut markers, mut brought) = (Vec::new(), HashMap::new());
+        for place in first_responses(rows) {
+            let marker = marker(&rows[place].session);
+            match of_caller.get(&marker.key) {
+                Some(own) => drop(brought.insert(place, *own)),
+                None => markers.push((place, marker)),
+            }
+        }
+        Self { rows, markers, brought }
+    }
+
+    /// The rows to join, in their order, each with its place among the caller's.
+    pub(crate) fn candidates(&self) -> Vec<Candidate<'_>> {
+        let mut candidates = Vec::with_capacity(self.rows.len() + self.markers.len());
+        let mut markers = self.markers.iter().peekable();
+        let moved: HashSet<usize> = self.brought.values().copied().collect();
+        for (place, row) in self.rows.iter().enumerate() {
+            if let Some((_, marker)) = markers.next_if(|(before, _)| *before == place) {
+                candidates.push(Candidate { row: marker, place: None });
+            }
+            if let Some(own) = self.brought.get(&place) {
+                candidates.push(Candidate { row: &self.rows[*own], place: Some(*own) });
+            }
+            if !moved.contains(&place) {
+                candidates.push(Candidate { row, place: Some(place) });
+            }
+        }
+        candidates
+    }
+
+    /// Outcomes of all rows where nothing was written: sums beside responses of their session are covered.
+    pub(crate) fn outcomes(&self) -> Vec<UpsertOutcome> {
+        let keys: HashSet<ResponseKey> = self.markers.iter().map(|(_, marker)| marker.key).collect();
+        let brought: HashSet<ResponseKey> = self.brought.values().map(|place| self.rows[*place].key).collect();
+        let outcome = |row: &ResponseUsage| match row.origin {
+            Origin::Summed if keys.contains(&row.key) || brought.contains(&row.key) => UpsertOutcome::Covered,
+            _ => UpsertOutcome::Unchanged,
+        };
+        self.rows.iter().map(outcome).collect()
+    }
+}
+
+/// A row to join, and its place among the caller's; a marker that the upsert added has none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) row: &'a ResponseUsage,
+    place: Option<usize>,
+}
+
+impl Candidate<'_> {
+    /// Tells the caller what was done with his row. A note has no outcome of its own.
+    pub(crate) fn tell(&self, outcomes: &mut [UpsertOutcome], outcome: UpsertOutcome) {
+        if let Some(place) = self.place.filter(|_| self.row.origin != Origin::Analysis) {
+            outcomes[place] = outcome;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bridge_core::Timestamp;
+
+    fn row(key: u128, session: &str, origin: Origin) -> ResponseUsage {
+        let session = SessionId::new(session).unwrap();
+        ResponseUsage { origin, ..ResponseUsage::new(ResponseKey(key), session, Timestamp::MIN) }
+    }
+
+    fn keys(rows: &[ResponseUsage]) -> Vec<(ResponseKey, Option<usize>)> {
+        let offered = Offered::new(rows);
+        offered.candidates().iter().map(|candidate| (candidate.row.key, candidate.place)).collect()
+    }
+
+    #[test]
+    fn a_marker_goes_before_the_first_response_of_its_session() {
+        let sums = row(9, "c", Origin::Summed);
+        let mut rows =
+            vec![sums, row(1, "a", Origin::Assistant), row(2, "b", Origin::Nested), row(3, "a", Origin::Other)];
+        let [a, b] = ["a", "b"].map(|name| ResponseKey::of_session_sums(&SessionId::new(name).unwrap()));
+        let key = ResponseKey;
+        let expected =
+            [(key(9), Some(0)), (a, None), (key(1), Some(1)), (b, None), (key(2), Some(2)), (key(3), Some(3))];
+        assert_eq!(keys(&rows), expected);
+        // The caller's own goes there instead.
+        rows.extend(markers(&rows));
+        let expected = [
+            (key(9), Some(0)),
+            (a, Some(4)),
+            (key(1), Some(1)),
+            (b, Some(5)),
+            (key(2), Some(2)),
+            (key(3), Some(3)),
+        ];
+        assert_eq!(keys(&rows), expected);
+    }
+}

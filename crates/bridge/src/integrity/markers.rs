@@ -1,0 +1,66 @@
+//! The markers over sessions' sums: every session with stored responses has one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bridge_core::{DifferenceKind, Origin, ResponseKey, ResponseUsage, SessionId};
+use bridge_storage::StoredResponse;
+
+use super::comparison::Comparison;
+use super::live::LiveResponses;
+
+/// What was seen of sums and their markers. Both lie under keys of their own, in other scopes than the responses.
+#[derive(Debug, Default)]
+pub(super) struct Markers {
+    /// Sessions with an intact response.
+    sessions: BTreeSet<SessionId>,
+    /// Keys with an intact marker.
+    covered: BTreeSet<ResponseKey>,
+    /// Rows that wait until all sessions are known.
+    waiting: BTreeMap<ResponseKey, StoredResponse>,
+}
+
+/// What is compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
+/// in a marker's place.
+pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
+    let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);
+    live.is_none() && (is_sum || !stored.is_intact())
+}
+
+impl Markers {
+    /// Notes what stands in these rows, beside those of the sources.
+    pub(super) fn note(&mut self, rows: &[StoredResponse], live: &BTreeMap<ResponseKey, ResponseUsage>) {
+        for stored in rows {
+            if waits(stored, live.get(&stored.key)) {
+                self.waiting.insert(stored.key, stored.clone());
+                continue;
+            }
+            let Some(usage) = stored.usage.as_ref().filter(|_| stored.is_intact()) else { continue };
+            match usage.origin {
+                Origin::Covered => drop(self.covered.insert(stored.key)),
+                origin if origin.is_response() && !self.sessions.contains(&usage.session) => {
+                    self.sessions.insert(usage.session.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Compares them, when all scopes were read: a marker that is not there, also where something else stands in its
+    /// place.
+    pub(super) fn compare(&self, session: Option<&SessionId>, live: &LiveResponses) -> Comparison {
+        let mut comparison = Comparison::of_session(session);
+        let mut waiting = self.waiting.clone();
+        let wanted = |own: &&SessionId| session.is_none_or(|session| session == *own);
+        for own in self.sessions.iter().filter(wanted) {
+            let marker = ResponseUsage::covered_sums(own.clone());
+            let beside = waiting.remove(&marker.key);
+            if !self.covered.contains(&marker.key) {
+                comparison.note(marker.key, DifferenceKind::Uncovered, beside, Some(marker));
+            }
+        }
+        for (_, stored) in waiting {
+            comparison.add(stored, false, None, live);
+        }
+        comparison
+    }
+}
