@@ -1,6 +1,6 @@
 //! For embedders that read transcripts themselves: what they read is counted and stored batch by batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,7 +168,7 @@ impl JsonlProcessorBridge {
         let mut storing = Storing::new(&self.bridge, epoch);
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
-        storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
+        storing.store(Found { rows: fed.rows, sources: fed.sources, sessions: fed.sessions }).await?;
         storing.cursors_written().await?;
         if begins {
             *state = FeedState::of_epoch(epoch);
@@ -222,11 +222,12 @@ impl JsonlProcessorBridge {
             skips_line = true;
         }
         let (lines, open) = new.split_at(whole.unwrap_or(0));
-        let (mut history, mut sources) = (History::default(), Vec::new());
+        let (mut history, mut sources, mut sessions) = (History::default(), Vec::new(), BTreeSet::new());
         if whole.is_some() {
             let content = [&state.tail, lines].concat();
             let analysis = self.analyze(position, batch, &content, &mut history)?;
             self.bridge.inner.metrics.read(analysis.bytes, analysis.lines, &analysis.damage);
+            sessions.extend(sessions_in(&analysis));
             records = self.records(records, state.epoch, batch, &analysis);
             position = analysis.end;
             sources.clone_from(&records);
@@ -237,12 +238,13 @@ impl JsonlProcessorBridge {
             if !tail.is_empty() {
                 // It counts if it is valid, and is looked at again when it goes on.
                 let analysis = self.analyze(position, batch, &tail, &mut history)?;
+                sessions.extend(sessions_in(&analysis));
                 sources = self.records(sources, state.epoch, batch, &analysis);
             }
         }
         let (ends_lines, tail_from) = (whole.is_some(), batch.content.len() - open.len());
         let advance = Advance { position, records, skips_line, ends_lines, tail_from };
-        Ok(Fed { rows: history.take_changed(), sources, advance })
+        Ok(Fed { rows: history.take_changed(), sources, sessions, advance })
     }
 
     fn analyze(
@@ -286,9 +288,16 @@ impl JsonlProcessorBridge {
     }
 }
 
+/// The sessions with a snapshot in what was read.
+fn sessions_in(analysis: &FileAnalysis) -> impl Iterator<Item = SessionId> {
+    let read = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
+    read.map(|(session, _)| session.clone())
+}
+
 /// What the store is told of a batch.
 struct Fed {
     advance: Advance,
     rows: Vec<ResponseUsage>,
     sources: Vec<SourceRecord>,
+    sessions: BTreeSet<SessionId>,
 }

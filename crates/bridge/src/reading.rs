@@ -18,6 +18,9 @@ use crate::sources::{FileReading, KnownFile, KnownFiles};
 pub(crate) struct Found {
     pub(crate) rows: Vec<ResponseUsage>,
     pub(crate) sources: Vec<SourceRecord>,
+    /// Sessions with a snapshot in what was read, also where greater ones of other sessions won: their sums are covered,
+    /// however the reading is divided.
+    pub(crate) sessions: BTreeSet<SessionId>,
 }
 
 /// Which files are read, and which part of them.
@@ -174,13 +177,16 @@ impl Reading {
         let reads = std::mem::take(&mut self.plan.reads);
         let mut moved = std::mem::take(&mut self.plan.moved);
         for batch in reads.chunks(self.batch_size) {
-            let mut sources = std::mem::take(&mut moved);
+            let (mut sources, mut sessions) = (std::mem::take(&mut moved), BTreeSet::new());
             analyze_reads(batch, &self.analyzer, progress, &mut result.history, |file| {
                 sources.extend(self.records(&file));
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
-                for session in file.sessions.into_keys() {
+                for (session, part) in file.sessions {
+                    if part.snapshots > 0 {
+                        sessions.insert(session.clone());
+                    }
                     let read = result.sessions.entry(session).or_default();
                     read.files += 1;
                     read.bytes += file.bytes;
@@ -191,7 +197,7 @@ impl Reading {
             if let Some(storing) = storing
                 && self.range.is_all()
             {
-                let batch = Found { rows: result.history.take_changed(), sources };
+                let batch = Found { rows: result.history.take_changed(), sources, sessions };
                 if storing.blocking_send(batch).is_err() {
                     break;
                 }
@@ -203,7 +209,7 @@ impl Reading {
             let mut rows = result.history.take_changed();
             rows.retain(|row| self.range.contains(row.time));
             // Nobody listens only when the backfill was dropped.
-            let _ = storing.blocking_send(Found { rows, sources: Vec::new() });
+            let _ = storing.blocking_send(Found { rows, sources: Vec::new(), sessions: BTreeSet::new() });
         }
         result.plan = self.plan;
         result

@@ -1,10 +1,10 @@
 //! Storing analyses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, ValidationResult,
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId, Stopwatch, ValidationResult,
     Violation,
 };
 use bridge_storage::{
@@ -130,19 +130,22 @@ impl EnhancedTokenDatabaseBridge {
         options: &UpsertOptions,
     ) -> Result<StoredRows, BridgeError> {
         let number = rows.len();
-        rows.extend(markers(&rows));
+        let known: HashSet<ResponseKey> =
+            rows.iter().filter(|row| row.origin == Origin::Covered).map(|row| row.key).collect();
+        rows.extend(markers(&rows).into_iter().filter(|marker| !known.contains(&marker.key)));
         self.inner.cache.invalidate();
         let stored = self.measured(StoreCall::Upsert, self.inner.store.upsert(&rows, options)).await;
         self.inner.cache.invalidate();
         let mut outcomes = stored?;
         self.book(&Written::by(&rows, &outcomes, options.force));
-        rows.truncate(number);
-        let of_markers = outcomes.split_off(number.min(outcomes.len()));
-        let covered = of_markers.into_iter().filter_map(|outcome| match outcome {
-            UpsertOutcome::Replaced(sums) => Some(sums),
+        let covered = rows.iter().zip(&outcomes).filter_map(|(row, outcome)| match outcome {
+            UpsertOutcome::Replaced(sums) if row.origin == Origin::Covered => Some(sums.clone()),
             _ => None,
         });
-        Ok(StoredRows { covered: covered.collect(), rows, outcomes })
+        let covered = covered.collect();
+        rows.truncate(number);
+        outcomes.truncate(number);
+        Ok(StoredRows { rows, outcomes, covered })
     }
 
     /// The stored tokens of the sessions whose sums were not stored for their responses.

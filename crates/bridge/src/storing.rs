@@ -62,11 +62,16 @@ impl<'a> Storing<'a> {
     /// Stores the rows; the cursors that stand for them are written by the time of
     /// [`cursors_written`](Self::cursors_written).
     pub(crate) async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
-        let rows = self.admit(found.rows);
+        let mut rows = self.admit(found.rows);
+        let seen = found.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
+        rows.extend(seen.map(ResponseUsage::covered_sums));
         if !rows.is_empty() {
             let StoredRows { rows, outcomes, covered } = self.bridge.upsert(rows, &self.upsert).await?;
-            self.rows += rows.len() as u64;
-            rows.iter().zip(outcomes).for_each(|(row, outcome)| self.book(row, outcome));
+            let responses = rows.iter().zip(outcomes).filter(|(row, _)| row.origin.is_counted());
+            responses.for_each(|(row, outcome)| {
+                self.rows += 1;
+                self.book(row, outcome);
+            });
             covered.into_iter().for_each(|sums| self.book_covered(sums));
         }
         // Only now: a record says that the rows it stands for are stored.

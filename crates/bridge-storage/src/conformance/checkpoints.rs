@@ -232,7 +232,7 @@ pub async fn any_sequence_of_rollbacks_gives_what_the_model_gives(store: &dyn To
         let now = at(step);
         let name = name(&format!("c{}", rows.draw(&(0..3))));
         let number = rows.draw(&(1_usize..5));
-        let written = rows.rows(number);
+        let written = rows.mixed(number);
         // Some began in an epoch that is over.
         let state = model.state().await.unwrap();
         let epoch = Epoch(state.epoch.0.saturating_sub(u32::from(rows.draw(&(0..4)) == 0)));

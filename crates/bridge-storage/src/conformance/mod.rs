@@ -24,10 +24,11 @@ mod reading;
 mod sequences;
 mod sources;
 mod stored;
+mod sums;
 mod writing;
 
 use bridge_core::strategy::response_usage;
-use bridge_core::{HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
+use bridge_core::{AnalysisId, EnhancedTokenAnalysis, HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -40,6 +41,7 @@ pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
 pub use stored::*;
+pub use sums::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that gives an empty, migrated store.
@@ -64,6 +66,12 @@ macro_rules! conformance_tests {
             summaries_join_responses_and_sources
             stored_rows_come_with_versions_that_vouch_for_them
             exactly_the_named_versions_are_removed
+            sums_of_a_session_are_one_row_of_the_newest_analysis
+            responses_alone_count_whichever_came_first
+            a_marker_tells_what_it_covered
+            sums_that_race_with_responses_count_nothing
+            what_an_analysis_says_comes_back
+            sums_of_an_older_version_are_taken_in_as_one_row
             any_sequence_gives_what_the_model_gives
             an_empty_store_has_an_empty_dashboard
             breakdowns_of_a_dashboard_are_sorted_and_paged
@@ -112,9 +120,33 @@ impl Rows {
         strategy.new_tree(&mut self.0).expect("the strategies reject nothing").current()
     }
 
+    /// Responses, sums of sessions, and what analyses say besides.
+    fn mixed(&mut self, number: usize) -> Vec<ResponseUsage> {
+        (0..number)
+            .map(|_| {
+                let row = self.draw(&response_usage());
+                match self.draw(&(0..8)) {
+                    0 | 1 => analysis_of(&row).rows().remove(0),
+                    2 => analysis_of(&row).note(),
+                    _ => row,
+                }
+            })
+            .collect()
+    }
+
     fn rows(&mut self, number: usize) -> Vec<ResponseUsage> {
         (0..number).map(|_| self.draw(&response_usage())).collect()
     }
+}
+
+/// An analysis of the row's session that knows its counters only.
+fn analysis_of(row: &ResponseUsage) -> EnhancedTokenAnalysis {
+    let id = AnalysisId::new(row.key.to_string()).expect("32 characters are an id");
+    let sums = vec![row.clone()];
+    let mut analysis = EnhancedTokenAnalysis::from_responses(id, row.session.clone(), row.time, sums)
+        .expect("the counters of one response can be summed");
+    analysis.responses.clear();
+    analysis
 }
 
 fn session(name: &str) -> SessionId {

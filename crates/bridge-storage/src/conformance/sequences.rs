@@ -18,7 +18,7 @@ pub async fn any_sequence_gives_what_the_model_gives(store: &dyn TokenStore) {
     let mut rows = Rows::new(3);
     for step in 0..STEPS {
         let number = rows.draw(&(0_usize..6));
-        let written = rows.rows(number);
+        let written = rows.mixed(number);
         let options = UpsertOptions { force: rows.draw(&(0..4)) == 0, run_id: step as u128, epoch: None };
         let outcomes = store.upsert(&written, &options).await.unwrap();
         assert_eq!(outcomes, model.upsert(&written, &options).await.unwrap(), "step {step}: {written:?}");

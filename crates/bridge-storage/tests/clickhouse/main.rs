@@ -15,6 +15,7 @@ mod roles;
 mod rollback;
 mod rollback_killed;
 mod schema;
+mod sums;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
 use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bridge_core::{
-    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, Origin, ResponseKey, ResponseUsage,
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, ResponseKey, ResponseUsage,
     ResponseVersion, SessionId,
 };
 use bridge_storage::{StoredResponse, StoredScope};

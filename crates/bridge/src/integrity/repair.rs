@@ -1,5 +1,7 @@
 //! Making the store what it must be.
 
+use std::collections::BTreeSet;
+
 use bridge_core::{
     BridgeError, DifferenceKind, IntegrityDifference, IntegrityResult, RepairAction, ResponseKey,
     ResponseUsage, ResponseVersion,
@@ -106,7 +108,7 @@ impl EnhancedTokenDatabaseBridge {
             let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
             let _ = self.upsert(work.markers, &options).await?;
         }
-        let without_sources = |rows| Found { rows, sources: Vec::new() };
+        let without_sources = |rows| Found { rows, sources: Vec::new(), sessions: BTreeSet::new() };
         let writers = [(Storing::new(self, epoch), work.join), (Storing::forced(self, epoch), work.force)];
         for (mut storing, rows) in writers {
             storing.store(without_sources(rows)).await?;

@@ -41,6 +41,8 @@ fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStor
     let store = Arc::clone(&real);
     mock.expect_summaries().returning(move |filter: &SummaryFilter| now_or_never(store.summaries(filter)));
     let store = Arc::clone(&real);
+    mock.expect_stored().returning(move |scope| now_or_never(store.stored(scope)));
+    let store = Arc::clone(&real);
     mock.expect_upsert().returning(move |rows, options| now_or_never(store.upsert(rows, options)));
     (real, Arc::new(mock))
 }

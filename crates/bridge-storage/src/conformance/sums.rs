@@ -1,0 +1,181 @@
+//! What sums without responses, and what analyses say besides, promise.
+
+use bridge_core::{
+    AnalysisId, ContentCategory, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId,
+    Timestamp,
+};
+use std::time::Duration;
+
+use super::{at, response, session};
+use crate::{
+    BackupFormat, BackupStore, InMemoryStore, ReplacedRow, ResponseFilter, StoredResponse, StoredScope, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
+};
+
+const NEW: UpsertOutcome = UpsertOutcome::New;
+
+/// An analysis of session `s` that knows its output tokens only.
+fn analysis(id: &str, millis: i64, output: u64) -> EnhancedTokenAnalysis {
+    let mut analysis =
+        EnhancedTokenAnalysis::from_responses(AnalysisId::new(id).unwrap(), session("s"), at(millis), Vec::new())
+            .unwrap();
+    analysis.reported_output_tokens = output;
+    analysis.calculated_total_tokens = output;
+    analysis
+}
+
+fn sums(id: &str, millis: i64, output: u64) -> ResponseUsage {
+    analysis(id, millis, output).rows().remove(0)
+}
+
+fn replaced(tokens: u64) -> UpsertOutcome {
+    UpsertOutcome::Replaced(ReplacedRow { session: session("s"), tokens })
+}
+
+async fn put(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
+    store.upsert(std::slice::from_ref(row), &UpsertOptions::default()).await.unwrap().remove(0)
+}
+
+async fn force(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
+    store.upsert(std::slice::from_ref(row), &UpsertOptions::default().forced()).await.unwrap().remove(0)
+}
+
+/// Responses and output tokens.
+async fn totals(store: &dyn TokenStore) -> (u64, u64) {
+    let totals = store.totals(&ResponseFilter::default()).await.unwrap();
+    (totals.responses, totals.counts.output)
+}
+
+/// Sums of a session are one row, whatever their analyses are called; the newest analysis wins, and force says what it
+/// replaces.
+pub async fn sums_of_a_session_are_one_row_of_the_newest_analysis(store: &dyn TokenStore) {
+    assert_eq!(put(store, &sums("a", 1, 150)).await, NEW);
+    assert_eq!(put(store, &sums("b", 2, 160)).await, replaced(150));
+    assert_eq!(put(store, &sums("a", 1, 150)).await, UpsertOutcome::Unchanged);
+    assert_eq!(totals(store).await, (1, 160));
+    assert_eq!(force(store, &sums("a", 1, 150)).await, replaced(160));
+    assert_eq!(totals(store).await, (1, 150));
+    assert_eq!(put(store, &sums("c", 3, 5)).await, replaced(150));
+    assert_eq!(totals(store).await, (1, 5));
+    assert!(store.stored(&StoredScope::all()).await.unwrap().iter().all(StoredResponse::is_intact));
+}
+
+/// Where responses of a session are stored they alone count: sums before them are covered, sums after them are refused,
+/// by force too, also where the responses have moved to another session since.
+pub async fn responses_alone_count_whichever_came_first(store: &dyn TokenStore) {
+    put(store, &sums("a", 1, 150)).await;
+    assert_eq!(put(store, &response(1, 10)).await, NEW);
+    assert_eq!(totals(store).await, (1, 10));
+    assert_eq!(put(store, &sums("b", 2, 160)).await, UpsertOutcome::Covered);
+    assert_eq!(force(store, &sums("c", 3, 170)).await, UpsertOutcome::Covered);
+    assert_eq!(totals(store).await, (1, 10));
+    let moved = ResponseUsage { session: session("t"), ..response(1, 11) };
+    assert_eq!(put(store, &moved).await, replaced(10));
+    assert_eq!(put(store, &sums("d", 4, 180)).await, UpsertOutcome::Covered);
+    assert_eq!(totals(store).await, (1, 11));
+    let names: Vec<String> = store
+        .summaries(&SummaryFilter::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|summary| summary.session_id.to_string())
+        .collect();
+    assert_eq!(names, ["t"]);
+}
+
+/// The same within one call, and a caller who brings the marker himself finds what it covered.
+pub async fn a_marker_tells_what_it_covered(store: &dyn TokenStore) {
+    let rows = [sums("a", 1, 150), response(1, 10)];
+    let outcomes = store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    assert_eq!(outcomes, [UpsertOutcome::Covered, NEW]);
+    let other = SessionId::new("t").unwrap();
+    let mut sums = sums("b", 1, 160);
+    (sums.key, sums.session) = (ResponseKey::of_session_sums(&other), other.clone());
+    put(store, &sums).await;
+    let mut rows = vec![ResponseUsage { session: other.clone(), ..response(2, 20) }];
+    rows.extend(crate::markers(&rows));
+    let outcomes = store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let covered = UpsertOutcome::Replaced(ReplacedRow { session: other, tokens: 160 });
+    assert_eq!(outcomes, [NEW, covered]);
+    assert_eq!(totals(store).await, (2, 30));
+}
+
+/// Writers of sums and of responses at once: in whatever order they come in, the responses count.
+pub async fn sums_that_race_with_responses_count_nothing(store: &dyn TokenStore) {
+    for round in 0..12_i64 {
+        let name = session(&format!("s{round}"));
+        let mut sums = sums("a", round, 1000);
+        (sums.key, sums.session) = (ResponseKey::of_session_sums(&name), name.clone());
+        let newer = ResponseUsage { time: at(round + 1), ..sums.clone() };
+        let key = u128::from(round.unsigned_abs()) + 1;
+        let row = ResponseUsage { session: name, ..response(key, 1) };
+        let (normal, by_force) = (UpsertOptions::default(), UpsertOptions::default().forced());
+        let (first, second, third) = ([sums], [newer], [row]);
+        let (a, b, c) = tokio::join!(
+            store.upsert(&first, &normal),
+            store.upsert(&third, &normal),
+            store.upsert(&second, &by_force),
+        );
+        a.and(b).and(c).unwrap();
+    }
+    assert_eq!(totals(store).await, (12, 12));
+}
+
+/// What an analysis says besides its counters is stored with them and comes back; the newest analysis' stays.
+pub async fn what_an_analysis_says_comes_back(store: &dyn TokenStore) {
+    let mut newest = analysis("the \\ \"newest\" 日本", 9, 160);
+    newest.accuracy_ratio = 0.1 + 0.2;
+    newest.undercount_percentage = 12.5;
+    newest.files_processed = 7;
+    newest.content_categories = [(ContentCategory::ClaudeMd, 5), (ContentCategory::Thinking, u64::MAX)].into();
+    newest.processing_duration = Duration::from_nanos(1_234_567_891);
+    newest.memory_usage_mb = 41.7;
+    newest.analysis_version = "theirs".to_owned();
+    for analysis in [analysis("old", 1, 150), newest.clone(), analysis("older", 0, 140)] {
+        let rows = [analysis.rows(), vec![analysis.note()]].concat();
+        let outcomes = store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+        assert_eq!(outcomes[1], UpsertOutcome::Unchanged);
+    }
+    let filter = SummaryFilter::default().with_metadata(true);
+    let summary = store.summaries(&filter).await.unwrap().remove(0);
+    let metadata = summary.metadata.unwrap();
+    assert_eq!(metadata.analysis, Some(newest.facts()));
+    assert_eq!((summary.files, summary.total_tokens, summary.responses), (7, 160, 1));
+    assert_eq!((metadata.accuracy_ratio, metadata.last_sync), (Some(0.1 + 0.2), None));
+    assert_eq!((metadata.content_categories, metadata.analysis_version), (newest.content_categories, "theirs".to_owned()));
+}
+
+/// Rows as the versions before stored them: sums under a key for each analysis, responses without a marker. Taken in,
+/// the sums of the newest analysis are the session's, and responses cover them.
+pub async fn sums_of_an_older_version_are_taken_in_as_one_row(store: &dyn TokenStore) {
+    let old = InMemoryStore::default();
+    old.upsert(&rows_of_revision_1(), &UpsertOptions::default()).await.unwrap();
+    let markers: Vec<_> = old.stored(&StoredScope::all()).await.unwrap();
+    let markers = markers.iter().filter(|row| row.usage.as_ref().is_some_and(|row| row.origin == Origin::Covered));
+    let markers: Vec<_> = markers.map(|row| (row.key, row.version)).collect();
+    assert_eq!(markers.len(), 1);
+    old.remove(&markers).await.unwrap();
+    assert_eq!(totals(&old).await, (4, 150 + 160 + 10 + 10));
+    let mut export = old.begin_export(BackupFormat::JsonLines).await.unwrap();
+    let epoch = store.state().await.unwrap().epoch;
+    while let Some(part) = export.next_part().await.unwrap() {
+        store.import_part(&part, epoch).await.unwrap();
+    }
+    assert_eq!(totals(store).await, (2, 160 + 10));
+    assert_eq!(put(store, &sums("c", 99, 170)).await, replaced(160));
+    let mut covered = sums("c", 99, 170);
+    (covered.key, covered.session) = (ResponseKey::of_session_sums(&session("t")), session("t"));
+    assert_eq!(force(store, &covered).await, UpsertOutcome::Covered);
+}
+
+/// Two analyses of session `s`, and of session `t` one beside a response.
+fn rows_of_revision_1() -> Vec<ResponseUsage> {
+    let old = |id: &str, name: &str, time: Timestamp, output| {
+        let mut row = ResponseUsage::new(ResponseKey::of_analysis_1(id), session(name), time);
+        row.counts.output = output;
+        (row.origin, row.rule_revision) = (Origin::Summed, RuleRevision::FIRST);
+        row
+    };
+    let counted = ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
+    vec![old("b", "s", at(2), 160), old("a", "s", at(1), 150), old("c", "t", at(3), 10), counted]
+}
