@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod fallback;
+mod forged;
 mod health;
 mod hosts;
 mod keeping;

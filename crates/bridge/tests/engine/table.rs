@@ -48,6 +48,11 @@ impl Table {
         [first, other]
     }
 
+    /// The one text that a query gives.
+    pub(crate) async fn text(&self, query: &str) -> String {
+        self.0.query(query).fetch_one().await.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     pub(crate) async fn run(&self, statement: &str) {
         let client = self.0.clone().with_setting("mutations_sync", "2");
         client.query_raw(statement).execute().await.unwrap_or_else(|error| panic!("{statement}: {error}"));

@@ -17,6 +17,7 @@ use crate::table::{Subject, Table};
 const MISSING: DifferenceKind = DifferenceKind::Missing;
 const DAMAGED: DifferenceKind = DifferenceKind::Damaged;
 const DOUBLED: DifferenceKind = DifferenceKind::Doubled;
+const UNCOVERED: DifferenceKind = DifferenceKind::Uncovered;
 const AHEAD: DifferenceKind = DifferenceKind::Ahead;
 
 /// The greatest `UInt256`.
@@ -150,6 +151,36 @@ fn all() -> Vec<Tampering> {
             repair: restore,
         },
         Tampering {
+            name: "a marker deleted",
+            act: Act::Statement(
+                "ALTER TABLE token_usage DELETE WHERE session_id = 'SESSION' AND origin = 'covered'",
+            ),
+            found: Found::Exactly(&[(UNCOVERED, 1)]),
+            repair: restore,
+        },
+        Tampering {
+            name: "a marker of another session",
+            act: Act::Statement(
+                "ALTER TABLE token_usage UPDATE session_id = 'another' WHERE session_id = 'SESSION' AND origin = 'covered'",
+            ),
+            found: Found::Exactly(&[(UNCOVERED, 1)]),
+            repair: restore,
+        },
+        Tampering {
+            name: "a marker that is worth tokens",
+            act: Act::Statement(
+                "ALTER TABLE token_usage UPDATE origin = 'summed', output_tokens = 7 WHERE session_id = 'SESSION' AND origin = 'covered'",
+            ),
+            found: Found::Exactly(&[(UNCOVERED, 1)]),
+            repair: restore,
+        },
+        update("a response covered", "origin = 'covered'"),
+        copy(
+            "a response covered by a copy",
+            "toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935') AS version, \
+             CAST('covered', toTypeName(origin)) AS origin, 0 AS input_tokens, 0 AS output_tokens",
+        ),
+        Tampering {
             name: "every counter doubled",
             act: Act::Statement("ALTER TABLE token_usage UPDATE input_tokens = 2 * input_tokens + 1 WHERE 1"),
             found: Found::All(DAMAGED),
@@ -230,12 +261,16 @@ impl Scene {
 
     fn expected(&self, found: &Found) -> BTreeMap<DifferenceKind, u64> {
         let rows = self.pristine.iter().filter_map(|row| row.usage.as_ref());
+        // Markers are damaged with the responses; with them they are not missed.
+        let is_missed = |kind: &DifferenceKind| *kind == MISSING;
+        let wanted = |row: &&ResponseUsage, kind| row.origin.is_counted() || !is_missed(kind);
         match found {
             Found::Exactly(kinds) => kinds.iter().copied().collect(),
-            Found::All(kind) => BTreeMap::from([(*kind, rows.count() as u64)]),
+            Found::All(kind) => BTreeMap::from([(*kind, rows.filter(|row| wanted(row, kind)).count() as u64)]),
             Found::Session(kind) => {
                 let session = self.session();
-                BTreeMap::from([(*kind, rows.filter(|row| row.session == session).count() as u64)])
+                let rows = rows.filter(|row| row.session == session && wanted(row, kind));
+                BTreeMap::from([(*kind, rows.count() as u64)])
             }
         }
     }

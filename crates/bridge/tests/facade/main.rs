@@ -10,6 +10,7 @@ mod integrity;
 mod lookup;
 mod processor;
 mod store;
+mod sums;
 mod threads;
 
 use std::path::Path;

@@ -1,0 +1,68 @@
+//! A row that somebody changed is not handed out as stored, and what an analysis says stands in the view.
+
+use std::sync::Arc;
+
+use bridge::core::{AnalysisId, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind, Timestamp};
+use bridge::storage::{StoredResponse, StoredScope, TokenStore};
+use bridge::{AnalysisSource, BackfillOptions, StoreOptions};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::table::Table;
+
+#[tokio::test]
+async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
+    let database = TestDatabase::of_this_test();
+    let (history, folder) = crate::history(41);
+    let store = Arc::new(crate::store(&database.writer_url()));
+    store.migrate().await.unwrap();
+    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let table = Table::of(&database);
+    let [row, _] = table.subjects().await;
+    let session = SessionId::new(&row.session_id).unwrap();
+    table.update(&row, "output_tokens = output_tokens + 1000").await;
+
+    // The sources say what is right.
+    let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    assert_eq!(answer.source, AnalysisSource::Live);
+    assert!(answer.passed_over[0].contains("does not vouch"), "{:?}", answer.passed_over);
+    let expected = history.truth.sessions[&row.session_id].counters.total();
+    assert_eq!(answer.analysis.calculated_total_tokens, expected);
+    // Stored again, even by force, it puts the row right and signs nothing that was forged.
+    let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    let _ = bridge.store_enhanced_analysis(&answer.analysis, &force).await.unwrap();
+    let rows = store.stored(&StoredScope::all()).await.unwrap();
+    assert!(rows.iter().all(StoredResponse::is_intact));
+    assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().source, AnalysisSource::Stored);
+
+    // Without sources, and with nothing cached, it is an error that says so.
+    table.update(&row, "output_tokens = output_tokens + 1000").await;
+    let empty = tempfile::tempdir().unwrap();
+    let elsewhere = crate::bridge(store, empty.path()).build();
+    let error = elsewhere.get_analysis_with_fallback(&session).await.unwrap_err();
+    assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_forged_analysis_is_not_handed_out() {
+    let database = TestDatabase::of_this_test();
+    let store = Arc::new(crate::store(&database.writer_url()));
+    store.migrate().await.unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    let bridge = crate::bridge(store, empty.path()).build();
+    let (id, session) = (AnalysisId::new("the id").unwrap(), SessionId::new("s").unwrap());
+    let time = Timestamp::from_millis(1_750_000_000_000).unwrap();
+    let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), time, Vec::new()).unwrap();
+    (analysis.reported_output_tokens, analysis.calculated_total_tokens) = (5, 5);
+    (analysis.files_processed, analysis.accuracy_ratio) = (3, 0.75);
+    let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+    assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().analysis, analysis);
+    let table = Table::of(&database);
+    let view = "SELECT concat(analysis_id, ' ', toString(files_processed), ' ', toString(accuracy_ratio), ' ', \
+        toString(toUnixTimestamp64Milli(assumeNotNull(analyzed_at))), ' ', toString(responses)) \
+        FROM enhanced_token_summaries";
+    assert_eq!(table.text(view).await, "the id 3 0.75 1750000000000 1");
+    table.run("ALTER TABLE token_usage UPDATE analysis = replaceAll(analysis, '0.75', '0.99') WHERE 1").await;
+    let error = bridge.get_analysis_with_fallback(&session).await.unwrap_err();
+    assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
+}
