@@ -35,12 +35,16 @@ pub(crate) enum Step {
     Restart,
     /// A stored response is set to less by force.
     Force,
+    /// An analysis without responses is stored, of a session with transcripts or without.
+    Sums,
+    /// A stored row is forged, is not handed out, and is taken out again.
+    Forge,
 }
 
 impl Step {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         use Step::*;
-        const STEPS: [Step; 24] = [
+        const STEPS: [Step; 28] = [
             Create,
             Create,
             Append,
@@ -65,6 +69,10 @@ impl Step {
             StaleCursors,
             Restart,
             Force,
+            Sums,
+            Sums,
+            Sums,
+            Forge,
         ];
         STEPS[rng.usize(..STEPS.len())]
     }

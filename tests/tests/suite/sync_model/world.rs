@@ -10,11 +10,15 @@ use std::time::SystemTime;
 
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+use bridge::AnalysisSource;
 use bridge_core::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseUsage, SyncStatus, Timestamp,
-    TokenCounts,
+    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, Origin, ResponseUsage, ResponseVersion, SessionId,
+    SyncStatus, Timestamp, TokenCounts,
 };
-use bridge_storage::{Dimension, InMemoryStore, ResponseFilter, SourceFilter, TokenStore, UpsertOptions};
+use bridge_storage::{
+    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceFilter, StoredScope, TokenStore,
+    UpsertOptions, UpsertOutcome,
+};
 use bridge_testkit::adversarial;
 use bridge_testkit::history::HistoryPlan;
 use fastrand::Rng;
@@ -171,6 +175,8 @@ impl World {
             Step::StaleCursors => self.lapse(Lapse::Stale(self.old_cursors.clone())),
             Step::Restart => self.restart(),
             Step::Force => self.force(rng).await,
+            Step::Sums => self.sums(rng).await,
+            Step::Forge => forge(&*self.store, &self.bridges[0], rng).await,
         }
     }
 
@@ -211,6 +217,7 @@ impl World {
 
     async fn force(&self, rng: &mut Rng) {
         let rows = self.store.responses(&ResponseFilter::default()).await.unwrap();
+        let rows: Vec<ResponseUsage> = rows.into_iter().filter(|row| row.origin != Origin::Summed).collect();
         let Some(mut row) = rng.choice(rows) else { return };
         row.counts = TokenCounts { output: row.counts.output / 2, ..TokenCounts::ZERO };
         row.forced = 0;
@@ -221,6 +228,31 @@ impl World {
             EnhancedTokenAnalysis::from_responses(id, row.session.clone(), row.time, vec![row]).unwrap();
         let options = StoreOptions { force_update: true, ..StoreOptions::default() };
         let _ = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+    }
+
+    /// Of a few sessions, so that analyses meet each other and responses, with times and counters that tie.
+    async fn sums(&mut self, rng: &mut Rng) {
+        let rows = self.store.responses(&ResponseFilter::default()).await.unwrap();
+        let known = rng.choice(rows).map(|row| row.session).filter(|_| rng.bool());
+        let session = known.unwrap_or_else(|| SessionId::new(format!("s{}", rng.u8(..5))).unwrap());
+        let id = AnalysisId::new(format!("a{}", rng.u8(..3))).unwrap();
+        let time = Timestamp::from_millis(1 + rng.i64(..4)).unwrap();
+        let mut analysis = EnhancedTokenAnalysis::from_responses(id, session, time, Vec::new()).unwrap();
+        analysis.reported_output_tokens = rng.u64(..200);
+        analysis.calculated_total_tokens = analysis.reported_output_tokens;
+        let force = rng.u8(..4) == 0;
+        let mut options = UpsertOptions::default();
+        options.force = force;
+        let rows = [analysis.rows(), vec![analysis.note()]].concat();
+        let outcomes = self.model.upsert(&rows, &options).await.unwrap();
+        let options = StoreOptions { force_update: force, ..StoreOptions::default() };
+        let result = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+        assert_eq!(result.covered_by_tokens.is_some(), outcomes[0] == UpsertOutcome::Covered);
+        let replaced = match &outcomes[0] {
+            UpsertOutcome::Replaced(old) => old.tokens,
+            _ => 0,
+        };
+        assert_eq!(result.replaced_tokens, replaced);
     }
 
     /// Synchronises one host or both, and compares.
@@ -273,8 +305,14 @@ impl World {
     async fn read_all(&self, host: usize) -> Vec<ResponseUsage> {
         let mut history = History::default();
         let files = discover(&[self.root(host)]).files;
-        analyze_files(&files, &self.options(host), &AnalysisProgress::default(), &mut history, |_| {});
-        history.take_changed()
+        let mut sessions = Vec::new();
+        analyze_files(&files, &self.options(host), &AnalysisProgress::default(), &mut history, |file| {
+            let read = file.sessions.into_iter().filter(|(_, part)| part.snapshots > 0);
+            sessions.extend(read.map(|(session, _)| session));
+        });
+        // Each session with a snapshot covers its sums, also where greater snapshots of other sessions win.
+        let markers = sessions.into_iter().map(ResponseUsage::covered_sums);
+        history.take_changed().into_iter().chain(markers).collect()
     }
 
     async fn session_totals(&self) -> BTreeMap<String, u64> {
@@ -301,6 +339,57 @@ impl World {
             assert_eq!(found, statistics(&*anew, &self.hosts[host]).await, "{told}");
         }
     }
+}
+
+/// Has a row stored with other tokens and a greater version, as somebody with a database client could.
+async fn forge(store: &dyn TokenStore, bridge: &EnhancedTokenDatabaseBridge, rng: &mut Rng) {
+    let rows = store.responses(&ResponseFilter::default()).await.unwrap();
+    let Some(row) = rng.choice(rows) else { return };
+    let key = row.key;
+    let stored = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
+    let copy = InMemoryStore::default();
+    copy.upsert(&[ResponseUsage { forced: 0, ..row.clone() }], &UpsertOptions::default()).await.unwrap();
+    let mut part = copy.begin_export(BackupFormat::JsonLines).await.unwrap().next_part().await.unwrap().unwrap();
+    let line = String::from_utf8(part.data).unwrap();
+    let own = line.lines().find(|line| line.contains(&format!("\"key\":{},", key.0))).unwrap();
+    let forged = own.replace("\"output_tokens\":", "\"output_tokens\":1");
+    let (head, _) = forged.split_once("\"version\":").unwrap();
+    let greatest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    part.data = format!("{head}\"version\":{greatest}}}\n").into_bytes();
+    part.rows = 1;
+    let epoch = store.state().await.unwrap().epoch;
+    store.import_part(&part, epoch).await.unwrap();
+    assert!(store.responses(&ResponseFilter::default()).await.is_err());
+    if let Ok(answer) = bridge.get_analysis_with_fallback(&row.session).await {
+        assert_ne!(answer.source, AnalysisSource::Stored);
+    }
+    let seen = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
+    assert!(!seen.is_intact());
+    store.remove(&[(key, seen.version)]).await.unwrap();
+    // A merge may have dropped the row that the forged one hid.
+    part.data = restored(own, stored.version).into_bytes();
+    store.import_part(&part, epoch).await.unwrap();
+    assert_eq!(store.stored(&StoredScope::Keys(key..=key)).await.unwrap(), [stored]);
+}
+
+/// The line with this version.
+fn restored(line: &str, version: ResponseVersion) -> String {
+    let (head, _) = line.split_once("\"version\":").unwrap();
+    let mut digits = vec![0_u8];
+    for byte in version.to_le_bytes().into_iter().rev() {
+        let mut carry = u32::from(byte);
+        for digit in &mut digits {
+            let value = u32::from(*digit) * 256 + carry;
+            *digit = u8::try_from(value % 10).unwrap();
+            carry = value / 10;
+        }
+        while carry > 0 {
+            digits.push(u8::try_from(carry % 10).unwrap());
+            carry /= 10;
+        }
+    }
+    let digits: String = digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect();
+    format!("{head}\"version\":{digits}}}\n")
 }
 
 /// What is kept of files that are there, by file and session: lines, damage, snapshots and their tokens.
