@@ -179,6 +179,9 @@ fn check_responses(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violat
                 format!("{} is not the analysis' session {}", response.session, analysis.session_id),
             );
         }
+        if !response.origin.is_counted() {
+            push(format!("responses[{index}].origin"), "origin", "a marker is no response".to_owned());
+        }
         if !seen.insert(response.key) {
             push(format!("responses[{index}].key"), "unique", format!("{} stands there twice", response.key));
         }
@@ -277,6 +280,8 @@ mod tests {
             violations(|a| a.responses.push(a.responses[0].clone()))
                 .contains(&("responses[1].key".into(), "unique"))
         );
+        let marker = |a: &mut EnhancedTokenAnalysis| a.responses[0].origin = crate::Origin::Covered;
+        assert_eq!(violations(marker), one("responses[0].origin", "origin"));
         assert!(violations(|a| a.accuracy_ratio = f64::NAN).contains(&("accuracy_ratio".into(), "number")));
     }
 

@@ -12,7 +12,7 @@ use crate::table::Table;
 #[tokio::test]
 async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     let database = TestDatabase::of_this_test();
-    let (history, folder) = crate::history(41);
+    let (_, folder) = crate::history(41);
     let store = Arc::new(crate::store(&database.writer_url()));
     store.migrate().await.unwrap();
     let bridge = crate::bridge(store.clone(), folder.path()).build();
@@ -20,14 +20,14 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     let table = Table::of(&database);
     let [row, _] = table.subjects().await;
     let session = SessionId::new(&row.session_id).unwrap();
+    let before = bridge.get_analysis_with_fallback(&session).await.unwrap().analysis;
     table.update(&row, "output_tokens = output_tokens + 1000").await;
 
     // The sources say what is right.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!(answer.source, AnalysisSource::Live);
     assert!(answer.passed_over[0].contains("does not vouch"), "{:?}", answer.passed_over);
-    let expected = history.truth.sessions[&row.session_id].counters.total();
-    assert_eq!(answer.analysis.calculated_total_tokens, expected);
+    assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
     // Stored again, even by force, it puts the row right and signs nothing that was forged.
     let force = StoreOptions { force_update: true, ..StoreOptions::default() };
     let _ = bridge.store_enhanced_analysis(&answer.analysis, &force).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_forged_analysis_is_not_handed_out() {
     let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
     assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().analysis, analysis);
     let table = Table::of(&database);
-    let view = "SELECT concat(analysis_id, ' ', toString(files_processed), ' ', toString(accuracy_ratio), ' ', \
+    let view = "SELECT concat(analysis_id, ' ', toString(files_processed), ' ', toString(assumeNotNull(accuracy_ratio)), ' ', \
         toString(toUnixTimestamp64Milli(assumeNotNull(analyzed_at))), ' ', toString(responses)) \
         FROM enhanced_token_summaries";
     assert_eq!(table.text(view).await, "the id 3 0.75 1750000000000 1");
