@@ -27,7 +27,8 @@ pub struct AnalysisWithSource {
     /// Who answered.
     pub source: AnalysisSource,
     /// The time since its sources were read: none for a live analysis; for a stored one the time since a file of
-    /// the session was read last (0 where the store knows of no file); for a cached one its age then and the time since.
+    /// the session was read last or, where that is later, since the analysis that was stored (0 where the store knows of
+    /// neither); for a cached one its age then and the time since.
     pub age: Duration,
     /// Why those who are asked first did not answer, and which sources could not be read; one clause each.
     pub passed_over: Vec<String>,

@@ -15,8 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage,
-    ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey,
+    ResponseUsage, ResponseVersion, SessionId, StorageKind, SummaryMetadata, Timestamp, TokenCounts,
+    TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -171,7 +172,9 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
-        Ok(self.content().tables.admitted(filter).cloned().collect())
+        let content = self.content();
+        let admitted = content.tables.admitted(filter);
+        admitted.map(|row| content.tables.vouched(row).cloned()).collect()
     }
 
     async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
@@ -290,6 +293,20 @@ impl Tables {
             self.usage.insert(row.key, Versioned { row, version });
         }
         outcome
+    }
+
+    /// The row, if it is as the bridge wrote it.
+    fn vouched<'a>(&self, row: &'a ResponseUsage) -> Result<&'a ResponseUsage, BridgeError> {
+        if self.usage.get(&row.key).is_some_and(|stored| stored.version.vouches_for(row)) {
+            return Ok(row);
+        }
+        Err(BridgeError::Storage {
+            operation: "read responses",
+            kind: StorageKind::Corrupt,
+            message: format!("response {}: its version does not vouch for what it says", row.key),
+            context: Box::default(),
+            source: None,
+        })
     }
 
     /// The rows that are counted.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId, Stopwatch, ValidationResult,
-    Violation,
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId,
+    Stopwatch, ValidationResult, Violation,
 };
 use bridge_storage::{
     Dimension, ReplacedRow, ResponseFilter, SourceRecord, UpsertOptions, UpsertOutcome, markers,
@@ -247,7 +247,11 @@ impl StoredRows {
 
     /// The rows of one analysis.
     pub(crate) fn part(&self, places: Range<usize>) -> AnalysisPart<'_> {
-        AnalysisPart { rows: &self.rows[places.clone()], outcomes: &self.outcomes[places], covered: &self.covered }
+        AnalysisPart {
+            rows: &self.rows[places.clone()],
+            outcomes: &self.outcomes[places],
+            covered: &self.covered,
+        }
     }
 }
 

@@ -141,8 +141,12 @@ impl ClickHouseStore {
         let is_covered = |row: &ResponseUsage| {
             known.get(&row.key.0) == Some(&true) && row.key == ResponseKey::of_session_sums(&row.session)
         };
-        let covered: HashSet<ResponseKey> =
-            candidates.iter().map(|candidate| candidate.row).filter(|row| is_covered(row)).map(|row| row.key).collect();
+        let covered: HashSet<ResponseKey> = candidates
+            .iter()
+            .map(|candidate| candidate.row)
+            .filter(|row| is_covered(row))
+            .map(|row| row.key)
+            .collect();
         let to_read = |is_wanted: &dyn Fn(&ResponseUsage) -> bool| -> Vec<ResponseKey> {
             let rows = candidates.iter().map(|candidate| candidate.row);
             let known = rows.filter(|row| known.contains_key(&row.key.0) && !covered.contains(&row.key));

@@ -28,7 +28,10 @@ mod sums;
 mod writing;
 
 use bridge_core::strategy::response_usage;
-use bridge_core::{AnalysisId, EnhancedTokenAnalysis, HostName, ProjectName, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
+use bridge_core::{
+    AnalysisId, EnhancedTokenAnalysis, HostName, ProjectName, ResponseKey, ResponseUsage, SessionId,
+    Timestamp, TokenCounts,
+};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 

@@ -1,24 +1,28 @@
 //! What sums without responses, and what analyses say besides, promise.
 
 use bridge_core::{
-    AnalysisId, ContentCategory, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId,
-    Timestamp,
+    AnalysisId, ContentCategory, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, RuleRevision,
+    SessionId, Timestamp,
 };
 use std::time::Duration;
 
 use super::{at, response, session};
 use crate::{
-    BackupFormat, BackupStore, InMemoryStore, ReplacedRow, ResponseFilter, StoredResponse, StoredScope, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
+    BackupFormat, BackupStore, InMemoryStore, ReplacedRow, ResponseFilter, StoredResponse, StoredScope,
+    SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 const NEW: UpsertOutcome = UpsertOutcome::New;
 
 /// An analysis of session `s` that knows its output tokens only.
 fn analysis(id: &str, millis: i64, output: u64) -> EnhancedTokenAnalysis {
-    let mut analysis =
-        EnhancedTokenAnalysis::from_responses(AnalysisId::new(id).unwrap(), session("s"), at(millis), Vec::new())
-            .unwrap();
+    let mut analysis = EnhancedTokenAnalysis::from_responses(
+        AnalysisId::new(id).unwrap(),
+        session("s"),
+        at(millis),
+        Vec::new(),
+    )
+    .unwrap();
     analysis.reported_output_tokens = output;
     analysis.calculated_total_tokens = output;
     analysis
@@ -127,7 +131,8 @@ pub async fn what_an_analysis_says_comes_back(store: &dyn TokenStore) {
     newest.accuracy_ratio = 0.1 + 0.2;
     newest.undercount_percentage = 12.5;
     newest.files_processed = 7;
-    newest.content_categories = [(ContentCategory::ClaudeMd, 5), (ContentCategory::Thinking, u64::MAX)].into();
+    newest.content_categories =
+        [(ContentCategory::ClaudeMd, 5), (ContentCategory::Thinking, u64::MAX)].into();
     newest.processing_duration = Duration::from_nanos(1_234_567_891);
     newest.memory_usage_mb = 41.7;
     newest.analysis_version = "theirs".to_owned();
@@ -142,7 +147,10 @@ pub async fn what_an_analysis_says_comes_back(store: &dyn TokenStore) {
     assert_eq!(metadata.analysis, Some(newest.facts()));
     assert_eq!((summary.files, summary.total_tokens, summary.responses), (7, 160, 1));
     assert_eq!((metadata.accuracy_ratio, metadata.last_sync), (Some(0.1 + 0.2), None));
-    assert_eq!((metadata.content_categories, metadata.analysis_version), (newest.content_categories, "theirs".to_owned()));
+    assert_eq!(
+        (metadata.content_categories, metadata.analysis_version),
+        (newest.content_categories, "theirs".to_owned())
+    );
 }
 
 /// Rows as the versions before stored them: sums under a key for each analysis, responses without a marker. Taken in,
@@ -151,7 +159,8 @@ pub async fn sums_of_an_older_version_are_taken_in_as_one_row(store: &dyn TokenS
     let old = InMemoryStore::default();
     old.upsert(&rows_of_revision_1(), &UpsertOptions::default()).await.unwrap();
     let markers: Vec<_> = old.stored(&StoredScope::all()).await.unwrap();
-    let markers = markers.iter().filter(|row| row.usage.as_ref().is_some_and(|row| row.origin == Origin::Covered));
+    let markers =
+        markers.iter().filter(|row| row.usage.as_ref().is_some_and(|row| row.origin == Origin::Covered));
     let markers: Vec<_> = markers.map(|row| (row.key, row.version)).collect();
     assert_eq!(markers.len(), 1);
     old.remove(&markers).await.unwrap();
@@ -176,6 +185,7 @@ fn rows_of_revision_1() -> Vec<ResponseUsage> {
         (row.origin, row.rule_revision) = (Origin::Summed, RuleRevision::FIRST);
         row
     };
-    let counted = ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
+    let counted =
+        ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
     vec![old("b", "s", at(2), 160), old("a", "s", at(1), 150), old("c", "t", at(3), 10), counted]
 }

@@ -36,7 +36,12 @@ async fn as_an_older_version_left_it(store: &ClickHouseStore, database: &TestDat
     let markers: Vec<_> = markers.map(|row| (row.key, row.version)).collect();
     store.remove(&markers).await.unwrap();
     let statement = "DELETE FROM bridge_migrations WHERE number >= 5";
-    client(database).query_raw(statement).with_setting("lightweight_deletes_sync", "2").execute().await.unwrap();
+    client(database)
+        .query_raw(statement)
+        .with_setting("lightweight_deletes_sync", "2")
+        .execute()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -79,7 +84,10 @@ async fn sums_of_responses_that_left_by_their_age_stay_covered() {
     let database = TestDatabase::of_this_test();
     let store = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     store.migrate().await.unwrap();
-    let old = ResponseUsage { time: bridge_core::Timestamp::from_millis(1_000_000_000_000).unwrap(), ..response(1, 5) };
+    let old = ResponseUsage {
+        time: bridge_core::Timestamp::from_millis(1_000_000_000_000).unwrap(),
+        ..response(1, 5)
+    };
     store.upsert(&[old], &UpsertOptions::default()).await.unwrap();
     let client = client(&database);
     let age = "ALTER TABLE token_usage MODIFY TTL time + toIntervalSecond(86400)";

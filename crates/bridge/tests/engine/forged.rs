@@ -49,7 +49,7 @@ async fn a_forged_analysis_is_not_handed_out() {
     let store = Arc::new(crate::store(&database.writer_url()));
     store.migrate().await.unwrap();
     let empty = tempfile::tempdir().unwrap();
-    let bridge = crate::bridge(store, empty.path()).build();
+    let bridge = crate::bridge(store.clone(), empty.path()).build();
     let (id, session) = (AnalysisId::new("the id").unwrap(), SessionId::new("s").unwrap());
     let time = Timestamp::from_millis(1_750_000_000_000).unwrap();
     let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), time, Vec::new()).unwrap();
@@ -63,6 +63,10 @@ async fn a_forged_analysis_is_not_handed_out() {
         FROM enhanced_token_summaries";
     assert_eq!(table.text(view).await, "the id 3 0.75 1750000000000 1");
     table.run("ALTER TABLE token_usage UPDATE analysis = replaceAll(analysis, '0.75', '0.99') WHERE 1").await;
-    let error = bridge.get_analysis_with_fallback(&session).await.unwrap_err();
+    // Who was answered before has that answer; nobody else has any.
+    let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
+    assert_eq!((answer.source, answer.analysis), (AnalysisSource::Cached, analysis));
+    let elsewhere = crate::bridge(store, empty.path()).build();
+    let error = elsewhere.get_analysis_with_fallback(&session).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
 }

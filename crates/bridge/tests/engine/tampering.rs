@@ -266,7 +266,9 @@ impl Scene {
         let wanted = |row: &&ResponseUsage, kind| row.origin.is_counted() || !is_missed(kind);
         match found {
             Found::Exactly(kinds) => kinds.iter().copied().collect(),
-            Found::All(kind) => BTreeMap::from([(*kind, rows.filter(|row| wanted(row, kind)).count() as u64)]),
+            Found::All(kind) => {
+                BTreeMap::from([(*kind, rows.filter(|row| wanted(row, kind)).count() as u64)])
+            }
             Found::Session(kind) => {
                 let session = self.session();
                 let rows = rows.filter(|row| row.session == session && wanted(row, kind));

@@ -100,9 +100,10 @@ async fn the_cache_answers_when_nobody_else_can_and_says_how_old_it_is() {
     setup.store(2, 8).await;
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 42, Duration::from_mins(3)));
     setup.is_away.store(false, Ordering::Relaxed);
-    assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Stored, 50, Duration::ZERO));
+    // As old as the analysis that was stored.
+    assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Stored, 50, Duration::from_mins(3)));
     setup.is_away.store(true, Ordering::Relaxed);
-    assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 50, Duration::ZERO));
+    assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 50, Duration::from_mins(3)));
     setup.pass(3 + 10);
     let error = setup.ask().await.unwrap_err();
     assert!(matches!(error, BridgeError::Connection { .. }), "{error}");

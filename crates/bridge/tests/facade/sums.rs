@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::{
-    AnalysisId, ContentCategory, DifferenceKind, EnhancedTokenAnalysis, ResponseKey, SessionId, SyncStatus, Timestamp,
+    AnalysisId, ContentCategory, DifferenceKind, EnhancedTokenAnalysis, ResponseKey, SessionId, SyncStatus,
+    Timestamp,
 };
 use bridge::storage::{InMemoryStore, ResponseFilter, StoredScope, TokenStore};
 use bridge::{AnalysisSource, BackfillOptions, IntegrityOptions, Repair, StoreOptions};
@@ -84,7 +85,8 @@ async fn a_synchronization_covers_sums_and_says_so() {
     assert_eq!((result.status, result.adds_up()), (SyncStatus::Changed, true));
     // Responses that an embedder stores say the same in the result.
     let _ = bridge.store_enhanced_analysis(&sums("b", "t", 0, 50), &StoreOptions::default()).await.unwrap();
-    let result = bridge.store_enhanced_analysis(&analysis("t", 1, &[3]), &StoreOptions::default()).await.unwrap();
+    let result =
+        bridge.store_enhanced_analysis(&analysis("t", 1, &[3]), &StoreOptions::default()).await.unwrap();
     assert_eq!((result.replaced_tokens, result.records_stored), (50, 1));
 }
 
@@ -107,7 +109,8 @@ async fn everything_that_an_analysis_says_comes_back() {
         assert_eq!((answer.source, answer.age), (AnalysisSource::Stored, Duration::from_millis(5)));
         assert_eq!(answer.analysis, analysis);
         // Stored again it is the same.
-        let result = bridge.store_enhanced_analysis(&answer.analysis, &StoreOptions::default()).await.unwrap();
+        let result =
+            bridge.store_enhanced_analysis(&answer.analysis, &StoreOptions::default()).await.unwrap();
         assert_eq!(result.records_stored, 0);
         let sessions = Some(vec![analysis.session_id.clone()]);
         let summaries = bridge.get_stored_token_summaries(sessions, 7, true).await.unwrap();

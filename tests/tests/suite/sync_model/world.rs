@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bridge::AnalysisSource;
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
-use bridge::AnalysisSource;
 use bridge_core::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, Origin, ResponseUsage, ResponseVersion, SessionId,
-    SyncStatus, Timestamp, TokenCounts,
+    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, Origin, ResponseUsage, ResponseVersion,
+    SessionId, SyncStatus, Timestamp, TokenCounts,
 };
 use bridge_storage::{
-    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceFilter, StoredScope, TokenStore,
-    UpsertOptions, UpsertOutcome,
+    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceFilter, StoredScope,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::adversarial;
 use bridge_testkit::history::HistoryPlan;
@@ -236,7 +236,7 @@ impl World {
         let known = rng.choice(rows).map(|row| row.session).filter(|_| rng.bool());
         let session = known.unwrap_or_else(|| SessionId::new(format!("s{}", rng.u8(..5))).unwrap());
         let id = AnalysisId::new(format!("a{}", rng.u8(..3))).unwrap();
-        let time = Timestamp::from_millis(1 + rng.i64(..4)).unwrap();
+        let time = Timestamp::from_millis(rng.i64(1..5)).unwrap();
         let mut analysis = EnhancedTokenAnalysis::from_responses(id, session, time, Vec::new()).unwrap();
         analysis.reported_output_tokens = rng.u64(..200);
         analysis.calculated_total_tokens = analysis.reported_output_tokens;
@@ -349,7 +349,8 @@ async fn forge(store: &dyn TokenStore, bridge: &EnhancedTokenDatabaseBridge, rng
     let stored = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
     let copy = InMemoryStore::default();
     copy.upsert(&[ResponseUsage { forced: 0, ..row.clone() }], &UpsertOptions::default()).await.unwrap();
-    let mut part = copy.begin_export(BackupFormat::JsonLines).await.unwrap().next_part().await.unwrap().unwrap();
+    let mut part =
+        copy.begin_export(BackupFormat::JsonLines).await.unwrap().next_part().await.unwrap().unwrap();
     let line = String::from_utf8(part.data).unwrap();
     let own = line.lines().find(|line| line.contains(&format!("\"key\":{},", key.0))).unwrap();
     let forged = own.replace("\"output_tokens\":", "\"output_tokens\":1");

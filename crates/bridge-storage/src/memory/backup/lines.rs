@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bridge_core::{
-    AnalysisNote, AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName, InvalidText,
-    OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId,
-    Timestamp, TokenCounts,
+    AnalysisNote, AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName,
+    InvalidText, OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion,
+    RuleRevision, SessionId, Timestamp, TokenCounts,
 };
 use clickhouse::types::UInt256;
 use serde::{Deserialize, Serialize};
