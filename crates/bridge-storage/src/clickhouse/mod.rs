@@ -22,6 +22,7 @@ mod source_rows;
 mod state;
 mod stored;
 mod sums;
+mod saturating;
 mod survey;
 mod tables;
 #[cfg(feature = "tls")]
