@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AnalysisFacts, AnalysisId, AnalysisNote, ContentCategories, CountOverflow, Origin, ResponseKey, ResponseUsage, SessionId, Timestamp,
-    TokenCounts,
+    AnalysisFacts, AnalysisId, AnalysisNote, ContentCategories, CountOverflow, Origin, ResponseKey,
+    ResponseUsage, SessionId, Timestamp, TokenCounts,
 };
 
 /// The version of the counting rule's implementation that new analyses carry.

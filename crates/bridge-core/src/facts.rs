@@ -71,7 +71,8 @@ impl AnalysisNote {
         let fields: Fields = serde_json::from_str(&self.0).ok()?;
         // A newer version may have written categories that this one does not know.
         let categories = fields.content_categories.into_iter();
-        let known = categories.filter_map(|(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens)));
+        let known = categories
+            .filter_map(|(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens)));
         Some(AnalysisFacts {
             analysis_id: fields.analysis_id,
             timestamp,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, AnalysisNote, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier, SessionId, Timestamp,
-    TokenCounts,
+    AgentId, AnalysisNote, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier,
+    SessionId, Timestamp, TokenCounts,
 };
 
 /// Where in a transcript the counters of a response stand.

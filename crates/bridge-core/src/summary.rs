@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnalysisFacts, ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp, TokenCounts};
+use crate::{
+    AnalysisFacts, ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp, TokenCounts,
+};
 
 /// The stored token summary of one session: sums over its stored responses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

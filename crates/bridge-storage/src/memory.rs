@@ -15,8 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage,
-    ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey,
+    ResponseUsage, ResponseVersion, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;

@@ -87,7 +87,8 @@ impl<'a> Offered<'a> {
     /// Outcomes of all rows where nothing was written: sums beside responses of their session are covered.
     pub(crate) fn outcomes(&self) -> Vec<UpsertOutcome> {
         let keys: HashSet<ResponseKey> = self.markers.iter().map(|(_, marker)| marker.key).collect();
-        let brought: HashSet<ResponseKey> = self.brought.values().map(|place| self.rows[*place].key).collect();
+        let brought: HashSet<ResponseKey> =
+            self.brought.values().map(|place| self.rows[*place].key).collect();
         let outcome = |row: &ResponseUsage| match row.origin {
             Origin::Summed if keys.contains(&row.key) || brought.contains(&row.key) => UpsertOutcome::Covered,
             _ => UpsertOutcome::Unchanged,
@@ -130,12 +131,22 @@ mod tests {
     #[test]
     fn a_marker_goes_before_the_first_response_of_its_session() {
         let sums = row(9, "c", Origin::Summed);
-        let mut rows =
-            vec![sums, row(1, "a", Origin::Assistant), row(2, "b", Origin::Nested), row(3, "a", Origin::Other)];
+        let mut rows = vec![
+            sums,
+            row(1, "a", Origin::Assistant),
+            row(2, "b", Origin::Nested),
+            row(3, "a", Origin::Other),
+        ];
         let [a, b] = ["a", "b"].map(|name| ResponseKey::of_session_sums(&SessionId::new(name).unwrap()));
         let key = ResponseKey;
-        let expected =
-            [(key(9), Some(0)), (a, None), (key(1), Some(1)), (b, None), (key(2), Some(2)), (key(3), Some(3))];
+        let expected = [
+            (key(9), Some(0)),
+            (a, None),
+            (key(1), Some(1)),
+            (b, None),
+            (key(2), Some(2)),
+            (key(3), Some(3)),
+        ];
         assert_eq!(keys(&rows), expected);
         // The caller's own goes there instead.
         rows.extend(markers(&rows));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, SyncResult, Timestamp,
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, SyncResult,
+    Timestamp,
 };
 use tokio::task::{JoinError, JoinSet};
 

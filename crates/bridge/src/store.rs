@@ -244,7 +244,11 @@ impl StoredRows {
 
     /// The rows of one analysis.
     pub(crate) fn part(&self, places: Range<usize>) -> AnalysisPart<'_> {
-        AnalysisPart { rows: &self.rows[places.clone()], outcomes: &self.outcomes[places], covered: &self.covered }
+        AnalysisPart {
+            rows: &self.rows[places.clone()],
+            outcomes: &self.outcomes[places],
+            covered: &self.covered,
+        }
     }
 }
 

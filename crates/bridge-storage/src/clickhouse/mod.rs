@@ -16,13 +16,13 @@ mod retention;
 mod roles;
 mod rollback;
 mod rows;
+mod saturating;
 mod schema;
 mod settle;
 mod source_rows;
 mod state;
 mod stored;
 mod sums;
-mod saturating;
 mod survey;
 mod tables;
 #[cfg(feature = "tls")]

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::ClickHouseStore;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
-use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
+use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 

@@ -3,9 +3,9 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin, ProjectName,
-    ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
-    TokenCounts,
+    AgentId, AnalysisNote, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin,
+    ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId,
+    Timestamp, TokenCounts,
 };
 use serde::Deserialize;
 use serde_repr::Deserialize_repr;

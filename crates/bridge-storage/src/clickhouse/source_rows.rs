@@ -5,8 +5,9 @@ use std::path::Path;
 
 use ::clickhouse::Row;
 use bridge_core::{
-    AnalysisNote, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, InvalidText, ModelName,
-    ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+    AnalysisNote, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
+    InvalidText, ModelName, ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts,
+    TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;

@@ -43,8 +43,7 @@ async fn missing_markers(tables: &Tables) -> Result<Vec<ResponseUsage>, TableErr
     let covered: Vec<u128> =
         tables.query("SELECT key FROM token_usage WHERE origin = 'covered'").fetch_all().await?;
     let covered: HashSet<u128> = covered.into_iter().collect();
-    let query =
-        format!("SELECT DISTINCT session_id FROM token_usage WHERE {COUNTED} AND origin != 'summed'");
+    let query = format!("SELECT DISTINCT session_id FROM token_usage WHERE {COUNTED} AND origin != 'summed'");
     let sessions: Vec<String> = tables.query(&query).fetch_all().await?;
     let markers = sessions.into_iter().filter_map(|session| SessionId::new(session).ok());
     let markers = markers.map(ResponseUsage::covered_sums);

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage};
 
-use super::saturating::{TOKENS, saturating};
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
+use super::saturating::{TOKENS, saturating};
 use super::source_rows::SourceRow;
 use super::{ClickHouseStore, native};
 use crate::memory::{Stored, decide, greatest_of_each_key};
@@ -142,8 +142,12 @@ impl ClickHouseStore {
         let is_covered = |row: &ResponseUsage| {
             known.get(&row.key.0) == Some(&true) && row.key == ResponseKey::of_session_sums(&row.session)
         };
-        let covered: HashSet<ResponseKey> =
-            candidates.iter().map(|candidate| candidate.row).filter(|row| is_covered(row)).map(|row| row.key).collect();
+        let covered: HashSet<ResponseKey> = candidates
+            .iter()
+            .map(|candidate| candidate.row)
+            .filter(|row| is_covered(row))
+            .map(|row| row.key)
+            .collect();
         let to_read = |is_wanted: &dyn Fn(&ResponseUsage) -> bool| -> Vec<ResponseKey> {
             let rows = candidates.iter().map(|candidate| candidate.row);
             let known = rows.filter(|row| known.contains_key(&row.key.0) && !covered.contains(&row.key));

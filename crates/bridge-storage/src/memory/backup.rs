@@ -173,7 +173,8 @@ impl Tables {
         let intact = |row: &&&ResponseUsage| {
             is_old(row) && self.usage.get(&row.key).is_some_and(|stored| stored.version.vouches_for(row))
         };
-        let mut rows: Vec<ResponseUsage> = stored.iter().filter(intact).flat_map(|row| upgraded(row)).collect();
+        let mut rows: Vec<ResponseUsage> =
+            stored.iter().filter(intact).flat_map(|row| upgraded(row)).collect();
         let responses: Vec<ResponseUsage> = stored.into_iter().cloned().collect();
         rows.extend(markers(&responses));
         for row in &rows {
