@@ -72,7 +72,7 @@ impl SessionInFile {
     /// Joins what stands further down.
     pub fn join(&mut self, next: Self) {
         self.snapshots += next.snapshots;
-        self.snapshot_tokens += next.snapshot_tokens;
+        self.snapshot_tokens = self.snapshot_tokens.saturating_add(next.snapshot_tokens);
         self.first_time = self.first_time.min(next.first_time);
         self.last_time = self.last_time.max(next.last_time);
         self.project = self.project.take().or(next.project);

@@ -97,7 +97,8 @@ impl History {
         }
         let home = self.sources.entry(analysis.home_session.clone()).or_default();
         for (category, tokens) in &analysis.content_categories {
-            *home.content_categories.entry(*category).or_default() += tokens;
+            let sum = home.content_categories.entry(*category).or_default();
+            *sum = sum.saturating_add(*tokens);
         }
     }
 
@@ -192,7 +193,7 @@ impl History {
         let mut sessions: BTreeMap<&SessionId, (u64, Vec<ResponseUsage>)> = BTreeMap::new();
         for response in self.responses() {
             let (snapshot_tokens, responses) = sessions.entry(response.session).or_default();
-            *snapshot_tokens += response.snapshot_tokens;
+            *snapshot_tokens = snapshot_tokens.saturating_add(response.snapshot_tokens);
             responses.push(response.to_usage());
         }
         sessions

@@ -233,7 +233,7 @@ impl PartScan<'_> {
         }
         let booking = &mut self.bookings[context];
         booking.snapshots += 1;
-        booking.tokens += tokens;
+        booking.tokens = booking.tokens.saturating_add(tokens);
         booking.first_time = booking.first_time.min(time);
         booking.last_time = booking.last_time.max(time);
     }

@@ -47,7 +47,7 @@ impl ResponseTable {
         self.book_file_winner(place, offer, file);
         let before = self.winner(place);
         let row = &mut self.rows[place as usize];
-        row.snapshot_tokens += offer.tokens();
+        row.snapshot_tokens = row.snapshot_tokens.saturating_add(offer.tokens());
         if !wins(offer, &before, contexts) {
             return;
         }
@@ -169,7 +169,7 @@ fn wins(offer: &Offer, winner: &Offer, contexts: &Contexts) -> bool {
 
 /// Another snapshot counts: so many tokens before, so many now.
 fn replace(line: &mut ReceiptLine, before: u64, now: u64) {
-    line.tokens = line.tokens - before + now;
+    line.tokens = line.tokens.saturating_sub(before).saturating_add(now);
 }
 
 /// The key is a hash already; half of it is enough for the table.

@@ -43,17 +43,21 @@ pub struct EnhancedTokenAnalysis {
     /// Files that hold responses of the session.
     pub files_processed: u64,
     /// Estimated tokens by category; empty when categories were not asked for.
+    #[serde(default)]
     pub content_categories: ContentCategories,
 
     /// How long the analysis took. For one of a whole history: the history's time.
+    #[serde(default)]
     pub processing_duration: Duration,
     /// The most memory the process has used, in MiB; 0 if unknown.
+    #[serde(default)]
     pub memory_usage_mb: f64,
     /// The version of the analyzer, [`ANALYSIS_VERSION`].
     pub analysis_version: String,
 
     /// The responses that the counters above are the sums of. Empty when an embedder knows sums only;
     /// then the analysis is stored as the one row of the session's sums.
+    #[serde(default)]
     pub responses: Vec<ResponseUsage>,
 }
 

@@ -6,16 +6,43 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex::{self, hex_text};
 use crate::{CorrelationId, HostName, OperationName, SessionId, TimeRange, Timestamp};
 
 /// Identifies a record of the audit, so that one that is written twice stays one.
 ///
 /// Its upper 48 bits are the time in milliseconds, the 32 below them count the records of a program, and the rest is
 /// random: sorted by id, the records of a program stand in the order of its operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// As text, in JSON too, it is 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuditId(pub u128);
 
+hex_text!(AuditId, "audit id", 32, u128);
+
+impl fmt::Display for AuditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<u128> for AuditId {
+    fn from(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl From<AuditId> for u128 {
+    fn from(id: AuditId) -> Self {
+        id.0
+    }
+}
+
 impl AuditId {
+    fn from_hex(text: &str) -> Option<Self> {
+        hex::number(text).map(Self)
+    }
+
     /// The id of a program's record. Of `random` 48 bits are taken.
     #[must_use]
     pub fn new(time: Timestamp, sequence: u32, random: u64) -> Self {
@@ -238,6 +265,6 @@ mod tests {
             AuditId::new(Timestamp::MAX, u32::MAX, 0),
             AuditId::new(Timestamp::MAX, u32::MAX, 1),
         ];
-        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:x?}");
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     }
 }

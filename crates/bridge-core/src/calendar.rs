@@ -15,6 +15,7 @@ const HOUR_MILLIS: i64 = 3_600_000;
 ///   A date that a zone skipped is no day.
 /// - A week begins on Monday, a month on the 1st.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CalendarStep {
     /// Hours.
     Hour,

@@ -126,6 +126,7 @@ impl fmt::Display for Epoch {
 
 /// Whether a store takes what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoreMode {
     /// It does.
     Stored,

@@ -33,9 +33,7 @@ impl FromStr for CorrelationId {
     type Err = InvalidCorrelationId;
 
     fn from_str(text: &str) -> Result<Self, InvalidCorrelationId> {
-        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        number.map(Self).ok_or(InvalidCorrelationId)
+        crate::hex::number(text).map(Self).ok_or(InvalidCorrelationId)
     }
 }
 

@@ -20,6 +20,13 @@ pub struct TokenCounts {
 #[error("a sum of token counts exceeds 64 bits")]
 pub struct CountOverflow;
 
+/// Returns the sum of these counts, at most `u64::MAX`: a sum of figures that were read must not wrap, and not end a
+/// report either.
+#[must_use]
+pub fn saturating_sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 impl TokenCounts {
     /// No tokens.
     pub const ZERO: Self = Self { input: 0, output: 0, cache_creation: 0, cache_read: 0 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
+use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts, saturating_sum};
 
 /// How a stored response differs from what a live analysis of all sources says of it.
 ///
@@ -123,7 +123,8 @@ impl IntegrityDifference {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         let (Some(stored), Some(live)) = (&self.stored, &self.live) else {
-            return [&self.stored, &self.live].into_iter().flatten().map(|row| row.counts.total()).sum();
+            let rows = [&self.stored, &self.live].into_iter().flatten();
+            return saturating_sum(rows.map(|row| row.counts.total()));
         };
         let counts = live.counts;
         if (ResponseUsage { counts, forced: live.forced, ..stored.clone() }) == *live {
@@ -159,7 +160,7 @@ pub struct IntegrityTally {
 
 impl std::ops::AddAssign for IntegrityTally {
     fn add_assign(&mut self, other: Self) {
-        self.responses += other.responses;
+        self.responses = self.responses.saturating_add(other.responses);
         self.stored_tokens = self.stored_tokens.saturating_add(other.stored_tokens);
         self.live_tokens = self.live_tokens.saturating_add(other.live_tokens);
         self.differing_tokens = self.differing_tokens.saturating_add(other.differing_tokens);

@@ -2,17 +2,21 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use crate::hex::{self, hex_text};
 use crate::{Origin, SessionId, TokenCounts};
 
 /// Identifies one API response, over all files, copies and machines.
 ///
 /// 128 bits, derived from the record alone (never from where it was read): that is what makes the
 /// store independent of order. The derivation is part of the stored format and never changes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// As text, in JSON too, it is 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseKey(pub u128);
+
+hex_text!(ResponseKey, "response key", 32, u128);
 
 /// A `message.id` of this many bytes or more is unique by itself: the API's own ids. Shorter ones are
 /// made by gateways and fixtures, which reuse them.
@@ -131,9 +135,21 @@ impl fmt::Display for ResponseKey {
     }
 }
 
-impl fmt::Debug for ResponseKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+impl From<u128> for ResponseKey {
+    fn from(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl From<ResponseKey> for u128 {
+    fn from(key: ResponseKey) -> Self {
+        key.0
+    }
+}
+
+impl ResponseKey {
+    fn from_hex(text: &str) -> Option<Self> {
+        hex::number(text).map(Self)
     }
 }
 

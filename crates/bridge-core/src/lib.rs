@@ -44,6 +44,7 @@ mod error;
 mod facts;
 mod figures;
 mod health;
+mod hex;
 mod id;
 mod integrity;
 mod key;
@@ -72,12 +73,13 @@ pub use checkpoint::{
 };
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::{CorrelationId, InvalidCorrelationId};
-pub use counts::{CountOverflow, TokenCounts};
+pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use facts::{AnalysisFacts, AnalysisNote};
 pub use figures::AnalysisFigures;
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
+pub use hex::InvalidHex;
 pub use id::{
     AgentId, AnalysisId, HostName, InvalidText, ModelName, OperationName, ProjectName, ServiceTier,
     SessionId, TEXT_BYTES_MAX,
@@ -94,6 +96,6 @@ pub use revision::RuleRevision;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
-pub use validate::{AnalysisValidator, ValidationResult, ValidatorOptions, Violation};
+pub use validate::{AnalysisValidator, COUNTER_MAX, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
 pub use zone::{InvalidZone, Zone};

@@ -20,8 +20,8 @@ impl ReceiptLine {
 
 impl std::ops::AddAssign for ReceiptLine {
     fn add_assign(&mut self, other: Self) {
-        self.count += other.count;
-        self.tokens += other.tokens;
+        self.count = self.count.saturating_add(other.count);
+        self.tokens = self.tokens.saturating_add(other.tokens);
     }
 }
 
@@ -69,10 +69,10 @@ pub struct DamageCounts {
 
 impl std::ops::AddAssign for DamageCounts {
     fn add_assign(&mut self, other: Self) {
-        self.bad_lines += other.bad_lines;
-        self.bad_usage += other.bad_usage;
-        self.oversize_lines += other.oversize_lines;
-        self.pending_lines += other.pending_lines;
+        self.bad_lines = self.bad_lines.saturating_add(other.bad_lines);
+        self.bad_usage = self.bad_usage.saturating_add(other.bad_usage);
+        self.oversize_lines = self.oversize_lines.saturating_add(other.oversize_lines);
+        self.pending_lines = self.pending_lines.saturating_add(other.pending_lines);
     }
 }
 
@@ -80,13 +80,9 @@ impl Receipt {
     /// All snapshots that were read.
     #[must_use]
     pub fn all_snapshots(&self) -> ReceiptLine {
-        ReceiptLine {
-            count: self.assistant_lines.count + self.nested.count + self.advisor.count,
-            tokens: self.assistant_lines.tokens
-                + self.nested.tokens
-                + self.from_iterations.tokens
-                + self.advisor.tokens,
-        }
+        let mut all = ReceiptLine { count: 0, tokens: self.from_iterations.tokens };
+        [self.assistant_lines, self.nested, self.advisor].into_iter().for_each(|line| all += line);
+        all
     }
 
     /// Whether the receipt adds up, in snapshots and in tokens.

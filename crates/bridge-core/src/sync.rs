@@ -74,16 +74,18 @@ pub struct TokenChange {
 impl TokenChange {
     /// Adds a response that changes the total by so many tokens.
     pub fn add(&mut self, tokens: i64) {
-        self.responses += 1;
-        self.tokens += tokens;
+        self.responses = self.responses.saturating_add(1);
+        self.tokens = self.tokens.saturating_add(tokens);
     }
 }
 
 impl TokenChanges {
-    /// The difference of the totals.
+    /// The difference of the totals, at most what 64 bits hold.
     #[must_use]
     pub fn tokens(&self) -> i64 {
-        self.causes().iter().map(|cause| cause.tokens).sum()
+        // In the wider type the order of the causes cannot show.
+        let sum: i128 = self.causes().iter().map(|cause| i128::from(cause.tokens)).sum();
+        i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// Whether nothing changed.

@@ -8,6 +8,13 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 
 use crate::{Clock, EnhancedTokenAnalysis, SystemClock, Timestamp, TokenCounts};
 
+/// The greatest counter that the validator accepts, 10^14 tokens.
+///
+/// The version of a row keeps 47 bits for the output and 49 for the sum of the four counters: 10^14 and 4 x 10^14 are
+/// the greatest round numbers that fit, so that an accepted row always ranks by what it says. It is 100,000 times what
+/// the analyzer admits for one counter of a transcript, and 90,000 such rows fit a sum of 64 bits.
+pub const COUNTER_MAX: u64 = 100_000_000_000_000;
+
 /// One rule that an analysis breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -49,23 +56,28 @@ impl fmt::Display for ValidationResult {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ValidatorOptions {
-    /// How far into the future the time of an analysis may lie (clocks differ). The times of responses stand
-    /// in transcripts as some machine's clock told them: a wrong one is no reason not to count.
+    /// How far into the future the time of an analysis may lie (clocks differ). The times of responses are whatever a
+    /// machine's clock said.
     pub future_tolerance: Duration,
-    /// The earliest time that is taken for one.
+    /// The earliest time that is accepted, of an analysis and of its responses. By default 1970-01-02: a time on the
+    /// day before is a clock that was never set.
     pub earliest: Timestamp,
 }
 
 impl Default for ValidatorOptions {
     fn default() -> Self {
-        Self { future_tolerance: Duration::from_hours(24), earliest: Timestamp::MIN }
+        Self { future_tolerance: Duration::from_hours(24), earliest: SECOND_DAY }
     }
 }
+
+/// 1970-01-02T00:00:00Z.
+const SECOND_DAY: Timestamp = Timestamp::from_constant(86_400_000);
 
 /// Validator for enhanced token analyses. Reports every violation, not the first.
 ///
 /// The rules are the specification's: the total is the sum of its components and of the responses', the
-/// accuracy ratio lies in 0 to 2, the times lie in range, required fields are there, numbers are numbers.
+/// accuracy ratio lies in 0 to 2, the times lie in range, required fields are there, numbers are numbers. Besides, no
+/// counter exceeds [`COUNTER_MAX`], no id is blank, and the parts of a cache split do not exceed their total.
 #[derive(Debug, Clone)]
 pub struct AnalysisValidator {
     options: ValidatorOptions,
@@ -87,21 +99,24 @@ impl AnalysisValidator {
 
     /// Checks an analysis against every rule.
     pub fn validate_analysis(&self, analysis: &EnhancedTokenAnalysis) -> ValidationResult {
-        let form = AnalysisForm {
-            accuracy_ratio: analysis.accuracy_ratio,
-            undercount_percentage: analysis.undercount_percentage,
-            memory_usage_mb: analysis.memory_usage_mb,
-            analysis_version: &analysis.analysis_version,
-            analysis,
-        };
-        let mut violations = match form.validate() {
-            Ok(()) => Vec::new(),
-            Err(errors) => flatten(&errors),
-        };
+        let mut violations = check_form(analysis);
         self.check_times(analysis, &mut violations);
+        check_ids(analysis, &mut violations);
+        check_reported(analysis, &mut violations);
+        check_splits(analysis, &mut violations);
         check_responses(analysis, &mut violations);
-        violations.sort_by(|a, b| a.field.cmp(&b.field));
-        ValidationResult { violations }
+        sorted(violations)
+    }
+
+    /// Checks an analysis that the bridge's own analyzer has just made of transcripts.
+    ///
+    /// What a transcript states about time, session and cache split is whatever some clock or gateway wrote there. By
+    /// the counting rule that is never a reason not to count, so the rules about these do not apply, nor does
+    /// [`COUNTER_MAX`] to the sums of a session, which are no row.
+    pub fn validate_transcripts(&self, analysis: &EnhancedTokenAnalysis) -> ValidationResult {
+        let mut violations = check_form(analysis);
+        check_responses(analysis, &mut violations);
+        sorted(violations)
     }
 
     fn check_times(&self, analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
@@ -142,6 +157,74 @@ struct AnalysisForm<'a> {
     analysis: &'a EnhancedTokenAnalysis,
 }
 
+fn check_form(analysis: &EnhancedTokenAnalysis) -> Vec<Violation> {
+    let form = AnalysisForm {
+        accuracy_ratio: analysis.accuracy_ratio,
+        undercount_percentage: analysis.undercount_percentage,
+        memory_usage_mb: analysis.memory_usage_mb,
+        analysis_version: &analysis.analysis_version,
+        analysis,
+    };
+    match form.validate() {
+        Ok(()) => Vec::new(),
+        Err(errors) => flatten(&errors),
+    }
+}
+
+fn sorted(mut violations: Vec<Violation>) -> ValidationResult {
+    violations.sort_by(|a, b| a.field.cmp(&b.field));
+    ValidationResult { violations }
+}
+
+fn check_ids(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
+    for (field, id) in
+        [("analysis_id", analysis.analysis_id.as_str()), ("session_id", analysis.session_id.as_str())]
+    {
+        if id.trim().is_empty() {
+            let message = format!("{id:?} is blank");
+            violations.push(Violation { field: field.to_owned(), rule: "blank", message });
+        }
+    }
+}
+
+fn check_reported(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
+    for (name, count) in counters(&analysis.reported()) {
+        check_counter(format!("reported_{name}_tokens"), count, violations);
+    }
+}
+
+fn check_splits(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
+    for (index, response) in analysis.responses.iter().enumerate() {
+        let (short, long) = (response.cache_creation_5m, response.cache_creation_1h);
+        let total = response.counts.cache_creation;
+        if short.checked_add(long).is_none_or(|sum| sum > total) {
+            violations.push(Violation {
+                field: format!("responses[{index}].cache_creation"),
+                rule: "cache_split",
+                message: format!(
+                    "its parts, {short} for 5 minutes and {long} for 1 hour, exceed it, {total}"
+                ),
+            });
+        }
+    }
+}
+
+fn counters(counts: &TokenCounts) -> [(&'static str, u64); 4] {
+    [
+        ("input", counts.input),
+        ("output", counts.output),
+        ("cache_creation", counts.cache_creation),
+        ("cache_read", counts.cache_read),
+    ]
+}
+
+fn check_counter(field: String, count: u64, violations: &mut Vec<Violation>) {
+    if count > COUNTER_MAX {
+        let message = format!("{count} is more than {COUNTER_MAX} tokens");
+        violations.push(Violation { field, rule: "counter_range", message });
+    }
+}
+
 fn check_number(number: f64) -> Result<(), ValidationError> {
     if number.is_finite() { Ok(()) } else { Err(ValidationError::new("number")) }
 }
@@ -159,6 +242,12 @@ fn check_total(form: &AnalysisForm<'_>) -> Result<(), ValidationError> {
 fn check_responses(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
     if analysis.responses.is_empty() {
         return;
+    }
+    for (index, response) in analysis.responses.iter().enumerate() {
+        for (name, count) in counters(&response.counts).into_iter().filter(|(_, count)| *count > COUNTER_MAX)
+        {
+            check_counter(format!("responses[{index}].counts.{name}"), count, violations);
+        }
     }
     let mut push = |field: String, rule, message| violations.push(Violation { field, rule, message });
     match TokenCounts::checked_sum(analysis.responses.iter().map(|response| response.counts)) {
@@ -293,6 +382,104 @@ mod tests {
             a.analysis_version.clear();
         });
         let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["accuracy_ratio", "analysis_version", "calculated_total_tokens", "responses"]);
+        assert_eq!(
+            fields,
+            [
+                "accuracy_ratio",
+                "analysis_version",
+                "calculated_total_tokens",
+                "reported_input_tokens",
+                "responses"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_counter_beyond_the_maximum_is_a_violation_with_and_without_responses() {
+        let set = |count| {
+            move |a: &mut EnhancedTokenAnalysis| {
+                a.responses[0].counts.input = count;
+                a.reported_input_tokens = count;
+                a.calculated_total_tokens = a.reported().checked_total().unwrap_or(u64::MAX);
+            }
+        };
+        assert_eq!(violations(set(COUNTER_MAX)), []);
+        for count in [COUNTER_MAX + 1, u64::MAX - 9, u64::MAX] {
+            let found = violations(set(count));
+            assert!(found.contains(&("reported_input_tokens".to_owned(), "counter_range")), "{found:?}");
+            assert!(found.contains(&("responses[0].counts.input".to_owned(), "counter_range")), "{found:?}");
+            let sums = violations(|a| {
+                set(count)(a);
+                a.responses.clear();
+            });
+            assert!(sums.contains(&("reported_input_tokens".to_owned(), "counter_range")), "{sums:?}");
+        }
+    }
+
+    /// A row at the maximum keeps its place in the order of versions.
+    #[test]
+    fn counters_up_to_the_maximum_fit_a_version() {
+        let version = |output, input| {
+            let mut row = valid().responses.remove(0);
+            let rest = COUNTER_MAX;
+            row.counts = TokenCounts { input, output, cache_creation: rest, cache_read: rest };
+            row.version()
+        };
+        assert!(version(COUNTER_MAX, COUNTER_MAX) > version(COUNTER_MAX, COUNTER_MAX - 1));
+        assert!(version(COUNTER_MAX, 0) > version(COUNTER_MAX - 1, COUNTER_MAX));
+    }
+
+    #[test]
+    fn blank_ids_and_a_cache_split_above_its_total_are_violations() {
+        let one = |field: &str, rule| vec![(field.to_owned(), rule)];
+        for blank in [" ", "\t\n", "\u{2003}"] {
+            let id = AnalysisId::new(blank).unwrap();
+            assert_eq!(violations(|a| a.analysis_id = id), one("analysis_id", "blank"));
+            let session = SessionId::new(blank).unwrap();
+            let found = violations(|a| {
+                a.responses[0].session = session.clone();
+                a.session_id = session;
+            });
+            assert_eq!(found, one("session_id", "blank"));
+        }
+        let split = |short, long| {
+            violations(|a| {
+                (a.responses[0].cache_creation_5m, a.responses[0].cache_creation_1h) = (short, long)
+            })
+        };
+        assert_eq!((split(3, 0), split(1, 2), split(0, 0)), (vec![], vec![], vec![]));
+        for (short, long) in [(4, 0), (2, 2), (u64::MAX, u64::MAX)] {
+            assert_eq!(split(short, long), one("responses[0].cache_creation", "cache_split"));
+        }
+    }
+
+    #[test]
+    fn times_of_a_clock_that_was_never_set_are_violations() {
+        let at = |time: &str| {
+            let mut analysis = valid();
+            analysis.timestamp = time.parse().unwrap();
+            analysis.responses[0].time = analysis.timestamp;
+            let fields = AnalysisValidator::default().validate_analysis(&analysis).violations;
+            fields.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
+        };
+        for time in ["1970-01-01T00:00:00Z", "1970-01-01T23:59:59.999Z"] {
+            assert_eq!(at(time), ["responses[0].time", "timestamp"], "{time}");
+        }
+        assert!(at("1970-01-02T00:00:00Z").is_empty());
+    }
+
+    #[test]
+    fn what_a_transcript_states_is_no_violation_and_a_wrong_sum_still_is() {
+        let mut analysis = valid();
+        analysis.session_id = SessionId::new(" ").unwrap();
+        let response = &mut analysis.responses[0];
+        response.session = analysis.session_id.clone();
+        response.time = Timestamp::MIN;
+        response.cache_creation_5m = 100;
+        let validator = AnalysisValidator::default();
+        assert!(validator.validate_transcripts(&analysis).is_valid());
+        assert_eq!(validator.validate_analysis(&analysis).violations.len(), 4);
+        analysis.reported_input_tokens += 1;
+        assert_eq!(validator.validate_transcripts(&analysis).violations.len(), 2);
     }
 }

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::hex::{self, hex_text};
 use crate::{Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 
 /// The version of a response's row: 256 bits that sort as the counting rule orders snapshots.
@@ -33,11 +33,15 @@ use crate::{Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 /// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
 /// The `forced` bits stand above it, so that a forced row beats the row it replaced and every copy of that
 /// one, another host's too, and still loses to a snapshot that is greater by the rule.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// As text, in JSON too, it is 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseVersion {
     high: u128,
     low: u128,
 }
+
+hex_text!(ResponseVersion, "response version", 64, (u128, u128));
 
 const OUTPUT_BITS: u32 = 47;
 const TOTAL_BITS: u32 = 49;
@@ -309,8 +313,28 @@ fn revision_of_hash(row: &ResponseUsage) -> u64 {
     u64::from(row.rule_revision.0.saturating_sub(RuleRevision::FIRST.0))
 }
 
-impl fmt::Debug for ResponseVersion {
+impl fmt::Display for ResponseVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}{:032x}", self.high, self.low)
+    }
+}
+
+impl From<(u128, u128)> for ResponseVersion {
+    /// The version of these higher and lower bits.
+    fn from((high, low): (u128, u128)) -> Self {
+        Self { high, low }
+    }
+}
+
+impl From<ResponseVersion> for (u128, u128) {
+    fn from(version: ResponseVersion) -> Self {
+        version.to_parts()
+    }
+}
+
+impl ResponseVersion {
+    fn from_hex(text: &str) -> Option<Self> {
+        let (high, low) = text.split_at_checked(32)?;
+        Some(Self { high: hex::number(high)?, low: hex::number(low)? })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bridge_core::{BridgeError, Epoch};
+use bridge_core::{BridgeError, Epoch, saturating_sum};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreTotals;
@@ -86,7 +86,7 @@ impl ExportFigures {
     /// The rows of all tables.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|table| table.rows).sum()
+        saturating_sum(self.tables.iter().map(|table| table.rows))
     }
 }
 

@@ -85,6 +85,7 @@ impl Default for GroupPage {
 
 /// What the rows of a breakdown are sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GroupOrder {
     /// All tokens.
@@ -108,6 +109,7 @@ pub enum GroupOrder {
 
 /// The direction of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The greatest, or the last by name, first.
     #[default]

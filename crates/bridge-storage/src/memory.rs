@@ -367,12 +367,13 @@ fn newest_facts(metadata: &SummaryMetadata) -> Option<&AnalysisFacts> {
 fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFacts>) -> SummaryMetadata {
     let mut metadata = SummaryMetadata { analysis, ..SummaryMetadata::default() };
     let mut snapshot_tokens = 0;
+    let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
     for source in sources {
-        metadata.lines += source.lines;
-        metadata.bad_lines += source.damage.bad_lines;
-        snapshot_tokens += source.snapshot_tokens;
+        add(&mut metadata.lines, source.lines);
+        add(&mut metadata.bad_lines, source.damage.bad_lines);
+        add(&mut snapshot_tokens, source.snapshot_tokens);
         for (category, tokens) in &source.content_categories {
-            *metadata.content_categories.entry(*category).or_default() += tokens;
+            add(metadata.content_categories.entry(*category).or_default(), *tokens);
         }
         if metadata.last_sync <= Some(source.read_at) {
             metadata.last_sync = Some(source.read_at);

@@ -142,6 +142,7 @@ impl UpsertOptions {
 
 /// What an upsert did with a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UpsertOutcome {
     /// Its key was not there when the upsert looked; the row was written.
     New,

@@ -7,7 +7,7 @@ use bridge_analysis::History;
 use bridge_core::{
     AnalysisFigures, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
     BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, StateFigures, StoreState,
-    SyncResult, SyncStatus, TokenSummaryRecord,
+    SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
 use crate::{DashboardTokenMetrics, ExportResult, ImportResult};
@@ -73,7 +73,7 @@ impl Accounted for Vec<BridgeResult> {
     fn account(&self) -> Account {
         let stored = self.iter().filter(|result| result.success);
         let failed = self.len() - stored.clone().count();
-        let tokens = stored.map(|result| result.total_tokens).sum();
+        let tokens = saturating_sum(stored.map(|result| result.total_tokens));
         let figures = [("analyses", self.len() as u64), ("failed", failed as u64)];
         Account::of(tokens, figures).missing(failed, "analyses are not stored")
     }
@@ -127,9 +127,9 @@ impl Accounted for Vec<SyncResult> {
         let figures = [
             ("sessions", self.len() as u64),
             ("sessions_changed", of(SyncStatus::Changed) as u64),
-            ("bytes", self.iter().map(|result| result.bytes_read).sum()),
+            ("bytes", saturating_sum(self.iter().map(|result| result.bytes_read))),
         ];
-        let tokens = self.iter().map(|result| result.tokens_after).sum();
+        let tokens = saturating_sum(self.iter().map(|result| result.tokens_after));
         let account = Account::of(tokens, figures).missing(failed, "sessions are not taken in whole");
         Account { is_idle: self.is_empty(), ..account }
     }
@@ -137,7 +137,7 @@ impl Accounted for Vec<SyncResult> {
 
 impl Accounted for Arc<Vec<TokenSummaryRecord>> {
     fn account(&self) -> Account {
-        let tokens = self.iter().map(|summary| summary.total_tokens).sum();
+        let tokens = saturating_sum(self.iter().map(|summary| summary.total_tokens));
         Account::of(tokens, [("sessions", self.len() as u64)])
     }
 }

@@ -417,7 +417,8 @@ impl<'a> Run<'a> {
         for response in history.responses() {
             if range.contains(response.time) && !rejected.contains_key(response.session) {
                 result.total_responses += 1;
-                result.total_tokens_stored += response.counts.total();
+                result.total_tokens_stored =
+                    result.total_tokens_stored.saturating_add(response.counts.total());
                 sessions.insert(response.session);
             }
         }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
-use bridge_core::{BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp};
+use bridge_core::{
+    BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp, saturating_sum,
+};
 use bridge_storage::SourceRecord;
 use tokio::sync::Mutex;
 
@@ -180,7 +182,7 @@ impl JsonlProcessorBridge {
             success: errors.is_empty(),
             records_stored: storing.new + storing.replaced,
             new_responses: storing.new,
-            total_tokens: responses.iter().map(|(_, tokens)| tokens).sum(),
+            total_tokens: saturating_sum(responses.iter().map(|(_, tokens)| *tokens)),
             replaced_tokens: storing.tokens_replaced,
             covered_by_tokens: None,
             processing_time: watch.elapsed(),

@@ -67,6 +67,7 @@ impl Written {
     /// What these outcomes say was written.
     pub(crate) fn by(rows: &[ResponseUsage], outcomes: &[UpsertOutcome], forced: bool) -> Self {
         let mut written = Self::default();
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         for (row, outcome) in rows.iter().zip(outcomes) {
             // A marker is no record; what it covered is replaced.
             if !row.origin.is_counted() {
@@ -78,10 +79,10 @@ impl Written {
             match outcome {
                 UpsertOutcome::Unchanged | UpsertOutcome::Covered => continue,
                 UpsertOutcome::New => written.new += 1,
-                UpsertOutcome::Replaced(old) => written.tokens_replaced += old.tokens,
+                UpsertOutcome::Replaced(old) => add(&mut written.tokens_replaced, old.tokens),
             }
             written.records += 1;
-            written.tokens_written += row.counts.total();
+            add(&mut written.tokens_written, row.counts.total());
         }
         written.forced = forced;
         written
@@ -90,10 +91,14 @@ impl Written {
 
 impl Tally {
     fn add(&self, written: &Written) {
-        self.records.fetch_add(written.records, Ordering::Relaxed);
-        self.new.fetch_add(written.new, Ordering::Relaxed);
-        self.tokens_replaced.fetch_add(written.tokens_replaced, Ordering::Relaxed);
-        self.tokens_written.fetch_add(written.tokens_written, Ordering::Relaxed);
+        // An atomic addition wraps.
+        let add = |sum: &AtomicU64, more: u64| {
+            sum.update(Ordering::Relaxed, Ordering::Relaxed, |sum| sum.saturating_add(more));
+        };
+        add(&self.records, written.records);
+        add(&self.new, written.new);
+        add(&self.tokens_replaced, written.tokens_replaced);
+        add(&self.tokens_written, written.tokens_written);
         self.forced.fetch_or(written.forced, Ordering::Relaxed);
     }
 

@@ -182,7 +182,8 @@ impl Statistics {
 
 fn add_categories(sum: &mut ContentCategories, more: &ContentCategories) {
     for (category, tokens) in more {
-        *sum.entry(*category).or_default() += tokens;
+        let sum = sum.entry(*category).or_default();
+        *sum = sum.saturating_add(*tokens);
     }
 }
 

@@ -140,7 +140,7 @@ impl<'a> Storing<'a> {
             let why = match EnhancedTokenAnalysis::from_responses(id, session.clone(), now, rows) {
                 Err(overflow) => overflow.to_string(),
                 Ok(analysis) => {
-                    let result = validator.validate_analysis(&analysis);
+                    let result = validator.validate_transcripts(&analysis);
                     if result.is_valid() {
                         admitted.extend(analysis.responses);
                         continue;

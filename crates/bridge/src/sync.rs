@@ -293,7 +293,7 @@ impl Synchronised {
         };
         let mut result = SyncResult::unchanged(session);
         result.status = status;
-        result.tokens_before = tokens_after.saturating_add_signed(-changes.tokens());
+        result.tokens_before = tokens_after.saturating_add_signed(changes.tokens().saturating_neg());
         result.tokens_after = tokens_after;
         result.changes = changes;
         (result.files_read, result.bytes_read) = (read.files, read.bytes);

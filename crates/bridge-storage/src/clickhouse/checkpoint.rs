@@ -16,6 +16,7 @@ use super::failure::{TableError, corrupt};
 use super::label::Label;
 use super::retention::age_of_rows;
 use super::rows::COUNTED;
+use super::saturating::{TOKENS, sum};
 use super::schema::SCHEMA;
 use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
@@ -224,13 +225,14 @@ fn comparison(checkpoint: &str) -> String {
              WHERE {COUNTED}"
         )
     };
-    let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens";
-    let (now, then) = (state("token_usage", worth, "0"), state(checkpoint, "0", worth));
+    let (now, then) = (state("token_usage", TOKENS, "0"), state(checkpoint, "0", TOKENS));
     format!(
-        "SELECT session_id AS session, sum(now) AS tokens_now, sum(then) AS tokens_then, \
+        "SELECT session_id AS session, {tokens_now} AS tokens_now, {tokens_then} AS tokens_then, \
          count() OVER () AS differing_sessions FROM ({now} UNION ALL {then}) GROUP BY session_id \
          HAVING groupBitXor(hash) != 0 \
-         ORDER BY greatest(tokens_now, tokens_then) - least(tokens_now, tokens_then) DESC, session \
-         LIMIT {DIFFERENCES_MAX}"
+         ORDER BY toUInt64(greatest(tokens_now, tokens_then) - least(tokens_now, tokens_then)) DESC, session \
+         LIMIT {DIFFERENCES_MAX}",
+        tokens_now = sum("now"),
+        tokens_then = sum("then"),
     )
 }

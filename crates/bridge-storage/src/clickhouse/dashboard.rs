@@ -12,13 +12,13 @@ use super::ClickHouseStore;
 use super::failure::corrupt;
 use super::query::{bind, conditions};
 use super::rows::COUNTED;
+use super::saturating::{IS_LARGE, NARROW_ROWS, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum};
 use crate::dashboard::{
     DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
 
 const OPERATION: &str = "read a dashboard";
-const TOKENS: &str = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens";
 const NEVER: &str = "toInt64(9223372036854775807)";
 
 const SESSION: u8 = 1;
@@ -41,8 +41,35 @@ struct KindRow {
     kept: u64,
     kept_tokens: u64,
     last_sync: i64,
+    /// Whether any response, admitted or not, has a counter so large that narrow sums may have wrapped.
+    has_large: bool,
     /// Those that are listed, in their order; steps of the trend in any.
     listed: Vec<GroupTuple>,
+}
+
+/// How the sums over the responses are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    /// In 64 bits, which is a fifth faster. The answer says whether one may have wrapped.
+    Narrow,
+    /// In 128 bits.
+    Wide,
+}
+
+impl Width {
+    fn sum(self, expression: &str) -> String {
+        match self {
+            Self::Narrow => format!("sum({expression})"),
+            Self::Wide => sum(expression),
+        }
+    }
+
+    fn tokens(self) -> &'static str {
+        match self {
+            Self::Narrow => NARROW_TOKENS,
+            Self::Wide => TOKENS,
+        }
+    }
 }
 
 /// Name or start of the step; responses, those worth tokens, unfinished ones; the four counters; first and last
@@ -53,7 +80,7 @@ type GroupTuple = (String, i64, u64, u64, u64, u64, u64, u64, u64, i64, i64);
 ///
 /// The groups of a kind are put in order in an array: window functions would do the same, and take the
 /// database longer to plan than it takes to read a million responses.
-fn statement(filter: &DashboardFilter) -> String {
+fn statement(filter: &DashboardFilter, width: Width) -> String {
     let kinds = [
         (SESSION, &filter.sessions),
         (PROJECT, &filter.projects),
@@ -76,27 +103,32 @@ fn statement(filter: &DashboardFilter) -> String {
     };
     format!(
         "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
-            arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9, group.10,
+            has_large, arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9, group.10,
                 group.11, group.12), arraySlice({in_order}, {first}, {number})) AS listed
         FROM (
-            SELECT kind, countIf(n > 0) AS groups, sum(all_n) AS stored, sum(all_t) AS stored_tokens,
-                sum(read_n) AS read_snapshots, sum(read_t) AS read_tokens,
-                sum(if(all_n > read_n, toUInt64(all_n - read_n), 0)) AS kept,
-                sum(if(all_t > read_t, toUInt64(all_t - read_t), 0)) AS kept_tokens, max(synced) AS last_sync,
+            SELECT kind, countIf(n > 0) AS groups, sum(all_n) AS stored, {stored_tokens} AS stored_tokens,
+                {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
+                {kept} AS kept, {kept_tokens} AS kept_tokens, max(synced) AS last_sync,
+                toBool(max(large)) AS has_large,
                 groupArrayIf(({key}, name, start, n, w, u, i, o, c, r, f, l), n > 0) AS groups_of_kind
             FROM ({groups})
             GROUP BY kind)",
         first = of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
         number = of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
-        key = of_kind(key, "0"),
-        groups = groups(filter),
+        stored_tokens = sum("all_t"),
+        read_snapshots = sum("read_n"),
+        read_tokens = sum("read_t"),
+        kept = sum("if(all_n > read_n, toUInt64(all_n - read_n), 0)"),
+        kept_tokens = sum("if(all_t > read_t, toUInt64(all_t - read_t), 0)"),
+        key = of_kind(key, "toUInt64(0)"),
+        groups = groups(filter, width),
     )
 }
 
 /// What is least comes first.
 fn key(page: &GroupPage) -> String {
     let figure = match page.order {
-        GroupOrder::Tokens => "i + o + c + r",
+        GroupOrder::Tokens => &saturating("toUInt128(i) + o + c + r"),
         GroupOrder::Input => "i",
         GroupOrder::Output => "o",
         GroupOrder::CacheCreation => "c",
@@ -116,24 +148,26 @@ fn is_by_name_down(page: &GroupPage) -> bool {
 }
 
 /// The sums by kind and name; on sessions, those that were stored and read whatever the filter admits, too.
-fn groups(filter: &DashboardFilter) -> String {
+fn groups(filter: &DashboardFilter, width: Width) -> String {
     format!(
         "SELECT kind, name, start, sum(n0) AS n, sum(w0) AS w, sum(u0) AS u, sum(i0) AS i, sum(o0) AS o,
             sum(c0) AS c, sum(r0) AS r, min(f0) AS f, max(l0) AS l, sum(all_n0) AS all_n, sum(all_t0) AS all_t,
-            sum(read_n0) AS read_n, sum(read_t0) AS read_t, max(synced0) AS synced
+            sum(read_n0) AS read_n, sum(read_t0) AS read_t, max(synced0) AS synced, max(large0) AS large
         FROM (
             {responses}
             UNION ALL
             SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0), 0, 0,
-                sum(snapshots), sum(snapshot_tokens), max(toUnixTimestamp64Milli(read_at))
+                {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0
             FROM source_files FINAL GROUP BY session_id)
         GROUP BY kind, name, start",
-        responses = responses(filter),
+        snapshots = sum("snapshots"),
+        snapshot_tokens = sum("snapshot_tokens"),
+        responses = responses(filter, width),
     )
 }
 
 /// The one pass over the responses.
-fn responses(filter: &DashboardFilter) -> String {
+fn responses(filter: &DashboardFilter, width: Width) -> String {
     let admitted = Admitted::new(filter);
     let value = |value: &str, otherwise: &str| admitted.value(value, otherwise);
     let starts: Vec<_> = filter.trend_starts.iter().map(|start| start.as_millis().to_string()).collect();
@@ -146,21 +180,30 @@ fn responses(filter: &DashboardFilter) -> String {
                 grouping(model) = 0, {MODEL}, grouping(host) = 0, {HOST}, {STEP}) AS kind,
             multiIf(kind = {SESSION}, session_id, kind = {PROJECT}, toString(project),
                 kind = {MODEL}, toString(model), kind = {HOST}, toString(host), '') AS name,
-            b AS start, sum(n) AS n0, sum(w) AS w0, sum(u) AS u0, sum(i) AS i0, sum(o) AS o0, sum(c) AS c0,
-            sum(r) AS r0, min(f) AS f0, max(l) AS l0, {all_n} AS all_n0, {all_t} AS all_t0,
-            0 AS read_n0, 0 AS read_t0, toInt64(0) AS synced0
+            b AS start, sum(n) AS n0, sum(w) AS w0, sum(u) AS u0, {i0} AS i0, {o0} AS o0, {c0} AS c0,
+            {r0} AS r0, min(f) AS f0, max(l) AS l0, {all_n} AS all_n0, {all_t} AS all_t0,
+            0 AS read_n0, 0 AS read_t0, toInt64(0) AS synced0, max(g) AS large0
         FROM (
             SELECT session_id, project, model, host, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
-                {i} AS i, {o} AS o, {c} AS c, {r} AS r, {TOKENS} AS t, {f} AS f, {l} AS l
+                {i} AS i, {o} AS o, {c} AS c, {r} AS r, {t} AS t, {f} AS f, {l} AS l,
+                {IS_LARGE} AS g
             FROM token_usage FINAL WHERE {condition})
         GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (b))",
         admits = admitted.flag,
         condition = admitted.condition,
         all_n = if admitted.is_flagged() { "count()" } else { "sum(n)" },
-        all_t = if admitted.is_flagged() { "sum(t)" } else { "sum(i) + sum(o) + sum(c) + sum(r)" },
+        all_t = match width {
+            Width::Narrow if !admitted.is_flagged() => "sum(i) + sum(o) + sum(c) + sum(r)".to_owned(),
+            _ => width.sum("t"),
+        },
+        i0 = width.sum("i"),
+        o0 = width.sum("o"),
+        c0 = width.sum("c"),
+        r0 = width.sum("r"),
+        t = width.tokens(),
         n = value("1", "0"),
-        w = value(&format!("{TOKENS} > 0"), "0"),
-        u = value(&format!("{TOKENS} > 0 AND NOT finished"), "0"),
+        w = value(WORTH_TOKENS, "0"),
+        u = value(&format!("{WORTH_TOKENS} AND NOT finished"), "0"),
         i = value("input_tokens", "0"),
         o = value("output_tokens", "0"),
         c = value("cache_creation_tokens", "0"),
@@ -203,16 +246,27 @@ impl ClickHouseStore {
         &self,
         filter: &DashboardFilter,
     ) -> Result<DashboardFigures, BridgeError> {
-        let statement = statement(filter);
-        let rows: Vec<KindRow> = self
-            .call(OPERATION, |tables| {
-                let query = tables.query(&statement);
-                let query = bind(query, &filter.responses);
-                async move { query.fetch_all().await }
-            })
-            .await?;
+        let mut rows = self.kinds(filter, Width::Narrow).await?;
+        if rows.iter().any(may_have_wrapped) {
+            rows = self.kinds(filter, Width::Wide).await?;
+        }
         figures(filter, rows).map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))
     }
+
+    async fn kinds(&self, filter: &DashboardFilter, width: Width) -> Result<Vec<KindRow>, BridgeError> {
+        let statement = statement(filter, width);
+        self.call(OPERATION, |tables| {
+            let query = tables.query(&statement);
+            let query = bind(query, &filter.responses);
+            async move { query.fetch_all().await }
+        })
+        .await
+    }
+}
+
+/// The proof that narrow sums are exact fails. See [`IS_LARGE`].
+fn may_have_wrapped(row: &KindRow) -> bool {
+    row.has_large || row.stored >= NARROW_ROWS
 }
 
 fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardFigures, InvalidTimestamp> {

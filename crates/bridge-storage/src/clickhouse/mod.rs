@@ -16,6 +16,7 @@ mod retention;
 mod roles;
 mod rollback;
 mod rows;
+mod saturating;
 mod schema;
 mod settle;
 mod source_rows;

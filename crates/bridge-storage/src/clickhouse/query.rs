@@ -7,11 +7,10 @@ use serde::Deserialize;
 
 use super::ClickHouseStore;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
+use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
 use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
-
-const WORTH_TOKENS: &str = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
 
 #[derive(Debug, Row, Deserialize)]
 struct TotalsRow {
@@ -47,14 +46,14 @@ impl From<TotalsRow> for BreakdownRow {
 /// The sums over `token_usage`, by the expression `name`. The inner names differ from the columns', which
 /// the sums would otherwise stand for.
 fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
+    let [i, o, c, r] = COUNTERS.map(sum);
     format!(
         "SELECT name, responses, worth AS responses_worth_tokens, unfinished AS unfinished_responses, sessions,
             i AS input_tokens, o AS output_tokens, c AS cache_creation_tokens, r AS cache_read_tokens
         FROM (
             SELECT {name} AS name, count() AS responses, countIf({WORTH_TOKENS}) AS worth,
                 countIf({WORTH_TOKENS} AND NOT finished) AS unfinished, uniqExact(session_id) AS sessions,
-                sum(input_tokens) AS i, sum(output_tokens) AS o, sum(cache_creation_tokens) AS c,
-                sum(cache_read_tokens) AS r
+                {i} AS i, {o} AS o, {c} AS c, {r} AS r
             FROM token_usage FINAL {admitted} {rest})",
         admitted = admitted(filter),
     )
@@ -148,7 +147,10 @@ impl ClickHouseStore {
             Dimension::Session => "session_id",
             Dimension::Day => "toString(toDate(time, 'UTC'))",
         };
-        let order = if dimension == Dimension::Day { "name" } else { "i + o + c + r DESC, name" };
+        let order = match dimension {
+            Dimension::Day => "name".to_owned(),
+            _ => format!("{} DESC, name", saturating("toUInt128(i) + o + c + r")),
+        };
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let query = sums(name, filter, &format!("GROUP BY name ORDER BY {order}{limit}"));
         self.read_sums("read a breakdown", &query, filter).await

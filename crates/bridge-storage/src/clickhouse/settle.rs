@@ -21,6 +21,7 @@ use super::failure::TableError;
 use super::label::Label;
 use super::retention::age_of_rows;
 use super::rows::COUNTED;
+use super::saturating::{TOKENS, sum};
 use super::schema::SCHEMA;
 use super::survey::{Base, Staged, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
@@ -166,8 +167,9 @@ struct FiguresRow {
 /// The figures of a `token_usage` of this name.
 pub(super) async fn figures(tables: &Tables, table: &str) -> Result<StateFigures> {
     let query = format!(
-        "SELECT sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens) AS tokens, \
-         count() AS responses, uniqExact(session_id) AS sessions FROM {table} FINAL WHERE {COUNTED}"
+        "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \
+         FROM {table} FINAL WHERE {COUNTED}",
+        tokens = sum(TOKENS),
     );
     let FiguresRow { tokens, responses, sessions } = tables.query(&query).fetch_one().await?;
     Ok(StateFigures { tokens, responses, sessions })

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage};
 
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
+use super::saturating::{TOKENS, saturating};
 use super::source_rows::SourceRow;
 use super::{ClickHouseStore, native};
 use crate::memory::{Stored, decide, greatest_of_each_key};
@@ -164,10 +165,10 @@ impl ClickHouseStore {
         }
         let keys = &Keys::of(keys);
         let query = &format!(
-            "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
-             + cache_read_tokens AS tokens, toUInt8(origin = 'covered') AS is_covered \
-             FROM token_usage PREWHERE key IN {}",
-            keys.sql
+            "SELECT key, version, session_id, {tokens} AS tokens, toUInt8(origin = 'covered') AS is_covered \
+             FROM token_usage PREWHERE key IN {keys}",
+            tokens = saturating(TOKENS),
+            keys = keys.sql,
         );
         let found: Vec<StoredRow> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })

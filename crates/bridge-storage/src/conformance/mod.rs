@@ -19,6 +19,7 @@ mod audit;
 mod backup;
 mod checkpoints;
 mod dashboard;
+mod extremes;
 mod health;
 mod reading;
 mod sequences;
@@ -39,6 +40,7 @@ pub use audit::*;
 pub use backup::*;
 pub use checkpoints::*;
 pub use dashboard::*;
+pub use extremes::*;
 pub use health::*;
 pub use reading::*;
 pub use sequences::*;
@@ -61,6 +63,9 @@ macro_rules! conformance_tests {
             many_rows_are_stored_in_one_call
             whatever_a_name_holds_comes_back
             large_counters_are_summed_exactly
+            sums_end_at_the_greatest_number
+            sums_of_any_counters_are_the_models
+            figures_of_a_checkpoint_end_at_the_greatest_number
             a_time_filter_never_brings_back_a_replaced_row
             breakdowns_are_ordered_and_limited
             filters_without_sessions_admit_nothing

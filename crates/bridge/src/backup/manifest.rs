@@ -1,6 +1,6 @@
 //! What a backup says of itself.
 
-use bridge_core::Timestamp;
+use bridge_core::{Timestamp, saturating_sum};
 use bridge_storage::{BackupFormat, ExportFigures};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,7 +54,7 @@ impl Manifest {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        saturating_sum(self.parts.iter().map(|part| part.bytes))
     }
 
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
@@ -100,7 +100,7 @@ impl Manifest {
         }
         for table in &self.figures.tables {
             let parts = self.parts.iter().filter(|part| part.table == table.table);
-            let rows: u64 = parts.map(|part| part.rows).sum();
+            let rows = saturating_sum(parts.map(|part| part.rows));
             if rows != table.rows {
                 return Err(format!("its files hold {rows} of {} rows of {}", table.rows, table.table));
             }

@@ -162,3 +162,25 @@ async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     assert!(error.to_string().starts_with("backfill: stopped after "), "{error}");
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("the reason"));
 }
+
+/// The validator refuses such times and ids of an embedder; what a transcript states is counted whatever it is.
+#[tokio::test]
+async fn a_transcript_of_an_unset_clock_and_a_blank_session_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |id: &str, session: &str, time: &str, tokens: u64| {
+        format!(
+            r#"{{"type":"assistant","sessionId":"{session}","timestamp":"{time}","message":{{"id":"msg_{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{tokens}}}}}}}"#
+        ) + "\n"
+    };
+    let text = line("1", "s", "1970-01-01T00:00:00Z", 5)
+        + &line("2", " ", "1970-01-01T12:00:00Z", 7)
+        + &line("3", "s", "2299-12-31T00:00:00Z", 9);
+    std::fs::write(folder.path().join("s.jsonl"), text).unwrap();
+    let store = Arc::new(InMemoryStore::default());
+    let result = bridge(store.clone(), &[folder.path()])
+        .backfill_historical_data(BackfillOptions::default())
+        .await
+        .unwrap();
+    assert_eq!((result.success, result.total_tokens_stored), (true, 21), "{:?}", result.errors);
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().counts.output, 21);
+}

@@ -7,6 +7,7 @@ mod checkpoint;
 mod dashboard;
 mod fallback;
 mod integrity;
+mod json;
 mod lookup;
 mod processor;
 mod store;

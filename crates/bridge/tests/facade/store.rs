@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bridge::core::{
     AnalysisId, AuditFilter, BridgeError, HealthState, ManualClock, OperationName, Probe, SessionId,
-    StorageKind, StoreState, Timestamp, ValidatorOptions,
+    StorageKind, StoreState, TimeRange, Timestamp, ValidatorOptions,
 };
 use bridge::storage::{
     AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreFigures, TokenStore, UpsertOutcome,
 };
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
+use bridge::{BackupPlace, DashboardQuery, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
 
 use crate::fallback::now_or_never;
 use crate::{analysis, bridge, in_memory, now};
@@ -221,4 +221,30 @@ async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
     let _ = bridge.list_checkpoints().await.unwrap_err();
     let status = bridge.health_check().await;
     assert!(status.probe(Probe::ErrorRate).unwrap().detail.starts_with("1 of 1 storage operations failed"));
+}
+
+/// A counter at the end of 64 bits is refused with its figure, and no total wraps.
+#[tokio::test]
+async fn counters_beyond_the_maximum_are_refused_and_without_a_validator_no_sum_wraps() {
+    let (store, strict) = in_memory();
+    let fine = analysis("s", 1, &[10]);
+    let _ = strict.store_enhanced_analysis(&fine, &StoreOptions::default()).await.unwrap();
+    for output in [bridge::core::COUNTER_MAX + 1, u64::MAX] {
+        let error = strict
+            .store_enhanced_analysis(&analysis("t", 2, &[output]), &StoreOptions::default())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(&output.to_string()), "{error}");
+    }
+    let lenient = EnhancedTokenDatabaseBridge::builder(store).enable_validation(false).build();
+    for key in [2, 3] {
+        let large = analysis("t", key, &[u64::MAX]);
+        let _ = lenient.store_enhanced_analysis(&large, &StoreOptions::default()).await.unwrap();
+    }
+    let results =
+        lenient.batch_store_analyses(&[analysis("u", 4, &[u64::MAX]), analysis("v", 5, &[1])], 10).await;
+    assert!(results.iter().all(|result| result.success));
+    let shown =
+        lenient.dashboard().get_dashboard_token_metrics(DashboardQuery::new(TimeRange::ALL)).await.unwrap();
+    assert_eq!((shown.totals.responses, shown.total_tokens), (5, u64::MAX));
 }

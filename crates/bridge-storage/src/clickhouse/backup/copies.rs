@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::super::ClickHouseStore;
 use super::super::rows::COUNTED;
+use super::super::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use super::slices::{Slice, Slices};
 use super::values::{Column, Values, names};
 use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
@@ -127,13 +128,13 @@ impl<'a> Copies<'a> {
     }
 
     async fn totals(&self) -> Result<StoreTotals, BridgeError> {
-        let worth = "input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens > 0";
         let query = format!(
-            "SELECT count() AS responses, countIf({worth}) AS responses_worth_tokens,
-                countIf({worth} AND NOT finished) AS unfinished_responses, uniqExact(session_id) AS sessions,
-                (sum(input_tokens), sum(output_tokens), sum(cache_creation_tokens), sum(cache_read_tokens)) AS counters
-            FROM {} FINAL WHERE {COUNTED}",
-            of("token_usage")
+            "SELECT count() AS responses, countIf({WORTH_TOKENS}) AS responses_worth_tokens,
+                countIf({WORTH_TOKENS} AND NOT finished) AS unfinished_responses, uniqExact(session_id) AS sessions,
+                ({counters}) AS counters
+            FROM {table} FINAL WHERE {COUNTED}",
+            counters = COUNTERS.map(sum).join(", "),
+            table = of("token_usage"),
         );
         let sums: Sums = self.fetch_one(&query).await?;
         let (input, output, cache_creation, cache_read) = sums.counters;

@@ -237,7 +237,8 @@ impl TryFrom<SourceLine> for SourceRecord {
 /// A row of `bridge_audit`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct AuditLine {
-    id: AuditId,
+    /// A number, as the database writes it.
+    id: u128,
     time: Timestamp,
     correlation_id: String,
     operation: String,
@@ -260,7 +261,7 @@ pub(super) struct AuditLine {
 impl From<&AuditRecord> for AuditLine {
     fn from(record: &AuditRecord) -> Self {
         Self {
-            id: record.id,
+            id: record.id.0,
             time: record.time,
             correlation_id: record.correlation_id.to_string(),
             operation: record.operation.to_string(),
@@ -287,7 +288,7 @@ impl TryFrom<AuditLine> for AuditRecord {
 
     fn try_from(line: AuditLine) -> Result<Self, Unreadable> {
         let operation = OperationName::new(line.operation)?;
-        let mut record = Self::new(line.id, line.time, line.correlation_id.parse()?, operation);
+        let mut record = Self::new(AuditId(line.id), line.time, line.correlation_id.parse()?, operation);
         record.session = name(&line.session_id)?;
         record.outcome = line.outcome;
         record.forced = line.forced;

@@ -1,0 +1,183 @@
+//! The JSON of the public types that serde writes: `golden.json` holds an example of each, by its name.
+//!
+//! After a change that is meant, `BLESS=1` writes the file anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bridge::core::{
+    AnalysisFigures, AuditId, AuditOutcome, AuditRecord, CalendarStep, CheckpointComparison, ContentCategory,
+    CorrelationId, DamageKind, DifferenceKind, HealthState, IntegrityDifference, IntegrityResult,
+    OperationName, Origin, Probe, RepairAction, RepairReport, ResponseVersion, SessionId, StateFigures,
+    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, Timestamp, Zone,
+};
+use bridge::storage::{
+    BackupFormat, BreakdownRow, Direction, ExportFigures, GroupList, GroupOrder, GroupPage, ReplacedRow,
+    StoreTotals, UpsertOutcome, UsageSums,
+};
+use bridge::{
+    AnalysisSource, AnalysisWithSource, BackfillResult, Breakdown, Completeness, Freshness, HealthStatus,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::analysis;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade/golden.json");
+
+#[derive(Default)]
+struct Examples(BTreeMap<&'static str, Value>);
+
+impl Examples {
+    /// Adds an example that comes back from its JSON, as text and as a value.
+    fn add<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &'static str, example: T) {
+        let json = serde_json::to_value(&example).unwrap();
+        assert_eq!(serde_json::from_value::<T>(json.clone()).unwrap(), example);
+        let text = serde_json::to_string(&example).unwrap();
+        assert_eq!(serde_json::from_str::<T>(&text).unwrap(), example);
+        self.0.insert(name, json);
+    }
+
+    /// Adds the example that a type has by itself.
+    fn add_default<T: Default + Serialize + DeserializeOwned + PartialEq + Debug>(
+        &mut self,
+        name: &'static str,
+    ) {
+        self.add(name, T::default());
+    }
+}
+
+fn defaults(examples: &mut Examples) {
+    examples.add_default::<AnalysisFigures>("AnalysisFigures");
+    examples.add_default::<BackfillResult>("BackfillResult");
+    examples.add_default::<Breakdown>("Breakdown");
+    examples.add_default::<CheckpointComparison>("CheckpointComparison");
+    examples.add_default::<Completeness>("Completeness");
+    examples.add_default::<ExportFigures>("ExportFigures");
+    examples.add_default::<Freshness>("Freshness");
+    examples.add_default::<GroupList>("GroupList");
+    examples.add_default::<RepairReport>("RepairReport");
+    examples.add_default::<StateFigures>("StateFigures");
+    examples.add_default::<StoreReceipt>("StoreReceipt");
+    examples.add_default::<StoreTotals>("StoreTotals");
+    examples.add_default::<SummaryMetadata>("SummaryMetadata");
+    examples.add_default::<TimeRange>("TimeRange");
+    examples.add_default::<UsageSums>("UsageSums");
+}
+
+fn structs(examples: &mut Examples) {
+    let (time, session) = (super::now(), SessionId::new("s").unwrap());
+    let analysis = analysis("s", u128::MAX - 1, &[7]);
+    let row = analysis.responses[0].clone();
+    let version: ResponseVersion = row.version();
+    examples.add("ResponseVersion", ResponseVersion::from_parts(u128::MAX, 1));
+    assert_eq!(serde_json::to_value(version).unwrap(), version.to_string());
+    let mut integrity = IntegrityResult::new(None, 0.01);
+    let difference = IntegrityDifference::new(row.key, DifferenceKind::Missing, None, Some(row));
+    integrity.tallies.insert(DifferenceKind::Missing, bridge::core::IntegrityTally::default());
+    integrity.differences.push(difference);
+    examples.add("IntegrityResult", integrity);
+    examples.add(
+        "AnalysisWithSource",
+        AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::from_millis(1_500)),
+    );
+    let operation = OperationName::new("backfill").unwrap();
+    examples.add("AuditRecord", AuditRecord::new(AuditId(1), time, CorrelationId(2), operation));
+    examples.add("BreakdownRow", BreakdownRow { name: "p".to_owned(), totals: StoreTotals::default() });
+    examples.add("GroupPage", GroupPage::default());
+    examples.add("HealthStatus", HealthStatus::of(Vec::new(), time, Duration::ZERO));
+    examples.add("StoreState", StoreState::first());
+    examples.add("SyncResult", SyncResult::unchanged(session));
+    examples.add("Zone", Zone::UTC);
+    examples.add("Timestamp", Timestamp::MAX);
+}
+
+fn enums(examples: &mut Examples) {
+    use bridge::core::CheckpointName;
+    examples.add(
+        "Vec<AnalysisSource>",
+        vec![AnalysisSource::Stored, AnalysisSource::Live, AnalysisSource::Cached],
+    );
+    examples.add("Vec<AuditOutcome>", AuditOutcome::ALL.to_vec());
+    examples.add("Vec<BackupFormat>", vec![BackupFormat::Parquet, BackupFormat::JsonLines]);
+    let steps = [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
+    examples.add("Vec<CalendarStep>", steps.to_vec());
+    examples.add("Vec<ContentCategory>", ContentCategory::ALL.to_vec());
+    let damage = [DamageKind::BadLine, DamageKind::BadUsage, DamageKind::Oversize, DamageKind::Pending];
+    examples.add("Vec<DamageKind>", damage.to_vec());
+    examples.add("Vec<DifferenceKind>", DifferenceKind::ALL.to_vec());
+    examples.add("Vec<Direction>", vec![Direction::Descending, Direction::Ascending]);
+    let orders = [GroupOrder::Tokens, GroupOrder::CacheCreation, GroupOrder::LastTime, GroupOrder::Name];
+    examples.add("Vec<GroupOrder>", orders.to_vec());
+    examples
+        .add("Vec<HealthState>", vec![HealthState::Healthy, HealthState::Degraded, HealthState::Unhealthy]);
+    examples.add("Vec<Origin>", vec![Origin::Assistant, Origin::Iterations, Origin::Summed, Origin::Covered]);
+    examples.add("Vec<Probe>", vec![Probe::Connectivity, Probe::ErrorRate]);
+    examples
+        .add("Vec<RepairAction>", vec![RepairAction::Restored, RepairAction::Forced, RepairAction::Removed]);
+    let checkpoint = CheckpointName::new("good").unwrap();
+    examples.add("Vec<StoreMode>", vec![StoreMode::Stored, StoreMode::Direct { checkpoint }]);
+    let statuses = [SyncStatus::Changed, SyncStatus::Unchanged, SyncStatus::SourceGone, SyncStatus::Failed];
+    examples.add("Vec<SyncStatus>", statuses.to_vec());
+    let replaced = ReplacedRow { session: SessionId::new("s").unwrap(), tokens: u64::MAX };
+    let outcomes = vec![UpsertOutcome::New, UpsertOutcome::Replaced(replaced), UpsertOutcome::Unchanged];
+    examples.add("Vec<UpsertOutcome>", outcomes);
+}
+
+fn examples() -> BTreeMap<&'static str, Value> {
+    let mut examples = Examples::default();
+    defaults(&mut examples);
+    structs(&mut examples);
+    enums(&mut examples);
+    examples.0
+}
+
+#[test]
+fn public_types_have_their_golden_json() {
+    let examples = examples();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(PATH, serde_json::to_string_pretty(&examples).unwrap() + "\n").unwrap();
+    }
+    let golden: BTreeMap<String, Value> =
+        serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap();
+    for (name, value) in &examples {
+        assert_eq!(Some(value), golden.get(*name), "{name}");
+    }
+    assert_eq!(examples.len(), golden.len(), "an example of no type");
+}
+
+/// Keys are snake_case everywhere, and the names of variants are.
+#[test]
+fn json_has_one_casing() {
+    for (name, value) in &examples() {
+        if name.starts_with("Vec") {
+            check_variants(name, value);
+        }
+        check_keys(name, value);
+    }
+}
+
+fn check_variants(name: &str, variants: &Value) {
+    for variant in variants.as_array().unwrap().iter().filter_map(Value::as_str) {
+        assert!(is_snake_case(variant), "{variant} in {name}");
+    }
+}
+
+fn check_keys(name: &str, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                assert!(is_snake_case(key), "{key} in {name}");
+                check_keys(name, value);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| check_keys(name, value)),
+        _ => {}
+    }
+}
+
+fn is_snake_case(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
