@@ -58,6 +58,10 @@ pub struct TokenChanges {
     pub from_other_sessions: TokenChange,
     /// Responses that were this session's until a greater copy named another one.
     pub to_other_sessions: TokenChange,
+    /// Responses that an older revision of the counting rule had stored, and a newer one counts anew or under
+    /// another key.
+    #[serde(default)]
+    pub rule_revision: TokenChange,
 }
 
 /// One cause of a change.
@@ -90,8 +94,14 @@ impl TokenChanges {
         self.causes().iter().all(|cause| cause.responses == 0)
     }
 
-    fn causes(&self) -> [TokenChange; 4] {
-        [self.new_responses, self.later_snapshots, self.from_other_sessions, self.to_other_sessions]
+    fn causes(&self) -> [TokenChange; 5] {
+        [
+            self.new_responses,
+            self.later_snapshots,
+            self.from_other_sessions,
+            self.to_other_sessions,
+            self.rule_revision,
+        ]
     }
 }
 
