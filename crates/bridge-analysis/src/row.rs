@@ -244,6 +244,7 @@ mod tests {
                 nested: usage.nested,
                 forked: usage.forked,
                 origin: usage.origin,
+                weak_key: usage.weak_key,
             };
             let (mut row, large) = Row::new(&offer, 3);
             row.mark(Marks::CHANGED);

@@ -130,6 +130,9 @@ pub struct StoreReceipt {
     pub repeated: ReceiptLine,
     /// What is stored: the responses and their tokens.
     pub total: ReceiptLine,
+    /// Of the total, the responses whose key is weak.
+    #[serde(default)]
+    pub weak: ReceiptLine,
 }
 
 impl StoreReceipt {
@@ -140,7 +143,7 @@ impl StoreReceipt {
             count: read.count.saturating_add(kept.count).saturating_sub(total.count),
             tokens: read.tokens.saturating_add(kept.tokens).saturating_sub(total.tokens),
         };
-        Self { read, kept, repeated, total }
+        Self { read, kept, repeated, total, weak: ReceiptLine::default() }
     }
 
     /// Whether the receipt adds up, in snapshots and in tokens.

@@ -33,6 +33,24 @@ pub enum Origin {
     Covered,
 }
 
+impl Origin {
+    /// Returns the name, as it is stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Assistant => "assistant",
+            Self::Nested => "nested",
+            Self::Iterations => "iterations",
+            Self::Advisor => "advisor",
+            Self::Summed => "summed",
+            Self::Compaction => "compaction",
+            Self::Declined => "declined",
+            Self::Other => "other",
+            Self::Covered => "covered",
+        }
+    }
+}
+
 /// The usage of one API response: the snapshot that counts. One row of the store.
 ///
 /// All fields come from one snapshot; fields of two are never mixed.

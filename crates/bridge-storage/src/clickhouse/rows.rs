@@ -119,6 +119,7 @@ pub(crate) struct StoredRow {
     version: UInt256,
     session_id: String,
     tokens: u64,
+    rule_revision: u8,
 }
 
 impl StoredRow {
@@ -126,12 +127,13 @@ impl StoredRow {
         let key = ResponseKey(self.key);
         let session = SessionId::new(self.session_id)
             .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
-        let row = ReplacedRow { session, tokens: self.tokens };
+        let rule_revision = RuleRevision(self.rule_revision);
+        let row = ReplacedRow { session, tokens: self.tokens, rule_revision };
         Ok((key, Stored { version: response_version(self.version), row }))
     }
 }
 
-fn response_version(version: UInt256) -> ResponseVersion {
+pub(super) fn response_version(version: UInt256) -> ResponseVersion {
     ResponseVersion::from_le_bytes(version.to_le_bytes())
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use ::clickhouse::Row;
 use bridge_core::{
     BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, InvalidText, ModelName,
-    ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
+    ProjectName, RuleRevision, SessionId, SummaryMetadata, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,6 +41,7 @@ pub(crate) struct SourceRow {
     first_time: Option<i64>,
     last_time: Option<i64>,
     analysis_version: String,
+    rule_revision: u8,
     read_at: i64,
     version: u128,
     epoch: u32,
@@ -74,6 +75,7 @@ impl From<&SourceRecord> for SourceRow {
             first_time: record.first_time.map(Timestamp::as_millis),
             last_time: record.last_time.map(Timestamp::as_millis),
             analysis_version: record.analysis_version.clone(),
+            rule_revision: record.rule_revision.0,
             read_at: record.read_at.as_millis(),
             version: record.version(),
             epoch: record.epoch.0,
@@ -92,7 +94,7 @@ pub(crate) fn stored_path(path: &Path) -> String {
 /// The columns of [`SourceRow`].
 pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, changed_nanos, identity, fingerprint, \
      offset, line, carried_time, carried_before, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
-     snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version, epoch";
+     snapshots, snapshot_tokens, first_time, last_time, analysis_version, rule_revision, read_at, version, epoch";
 
 impl SourceRow {
     pub(crate) fn into_record(self) -> Result<SourceRecord, BridgeError> {
@@ -132,6 +134,7 @@ impl SourceRow {
             first_time: self.first_time.map(time).transpose()?,
             last_time: self.last_time.map(time).transpose()?,
             analysis_version: self.analysis_version,
+            rule_revision: RuleRevision(self.rule_revision),
             read_at: time(self.read_at)?,
             epoch: Epoch(self.epoch),
         })

@@ -93,7 +93,7 @@ impl ClickHouseStore {
         Ok(outcomes)
     }
 
-    async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
+    pub(super) async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
         if writes.is_empty() {
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl ClickHouseStore {
         let keys = &Keys::of(rows, &known);
         let query = &format!(
             "SELECT key, version, session_id, input_tokens + output_tokens + cache_creation_tokens \
-             + cache_read_tokens AS tokens FROM token_usage PREWHERE key IN {}",
+             + cache_read_tokens AS tokens, rule_revision FROM token_usage PREWHERE key IN {}",
             keys.sql
         );
         let found: Vec<StoredRow> = self

@@ -15,6 +15,7 @@
 //! ```
 
 mod file;
+mod iterations;
 mod json;
 mod json_reader;
 mod json_string;
@@ -24,7 +25,7 @@ mod time;
 mod totals;
 
 pub use file::{Options, ReferenceFile, read_folder};
-pub use snapshot::{MessageKey, ResponseKey};
+pub use snapshot::{Iteration, MessageKey, ResponseKey};
 pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};
 
 use std::{io, path::Path};
