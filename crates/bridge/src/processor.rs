@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
-use bridge_core::{BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp};
+use bridge_core::{
+    BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, SupersededKey, Timestamp,
+};
 use bridge_storage::SourceRecord;
 use tokio::sync::Mutex;
 
@@ -168,7 +170,7 @@ impl JsonlProcessorBridge {
         let mut storing = Storing::new(&self.bridge, epoch);
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
-        storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
+        storing.store(Found { rows: fed.rows, superseded: fed.superseded, sources: fed.sources }).await?;
         storing.cursors_written().await?;
         if begins {
             *state = FeedState::of_epoch(epoch);
@@ -240,7 +242,8 @@ impl JsonlProcessorBridge {
         }
         let (ends_lines, tail_from) = (whole.is_some(), batch.content.len() - open.len());
         let advance = Advance { position, records, skips_line, ends_lines, tail_from };
-        Ok(Fed { rows: history.take_changed(), sources, advance })
+        let (rows, superseded) = (history.take_changed(), history.take_superseded());
+        Ok(Fed { rows, superseded, sources, advance })
     }
 
     fn analyze(
@@ -288,5 +291,6 @@ impl JsonlProcessorBridge {
 struct Fed {
     advance: Advance,
     rows: Vec<ResponseUsage>,
+    superseded: Vec<SupersededKey>,
     sources: Vec<SourceRecord>,
 }

@@ -1,10 +1,10 @@
 //! Storing analyses.
 
 use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, ValidationResult,
-    Violation,
+    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch, SupersededKey,
+    ValidationResult, Violation,
 };
-use bridge_storage::{SourceRecord, UpsertOptions, UpsertOutcome};
+use bridge_storage::{ReplacedRow, SourceRecord, UpsertOptions, UpsertOutcome};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::error_rate::Outcome;
@@ -110,6 +110,21 @@ impl EnhancedTokenDatabaseBridge {
             outcomes.extend(stored);
         }
         Ok(outcomes)
+    }
+
+    /// Covers keys that older revisions of the counting rule stored rows under; no summary that was read before is
+    /// served afterwards.
+    pub(crate) async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        let covered = self.measured(StoreCall::Cover, self.inner.store.cover(keys, options)).await?;
+        if !covered.is_empty() {
+            self.inner.cache.invalidate();
+            self.book(&Written::over(&covered));
+        }
+        Ok(covered)
     }
 
     /// Books what was written: in the metrics, and on the running operation.

@@ -57,7 +57,12 @@ impl Transcript {
             if rng.u8(..) < 3 {
                 content.extend([b" \t".repeat(rng.usize(..3)), newline.to_vec()].concat());
             }
-            let damaged = if rng.u8(..) < 4 { damage::damaged_line(rng, damage, INTACT) } else { None };
+            // At a file's start a byte order mark would be no damage.
+            let damaged = if !content.is_empty() && rng.u8(..) < 4 {
+                damage::damaged_line(rng, damage, INTACT)
+            } else {
+                None
+            };
             for line in damaged.iter().chain([line]) {
                 truth.add_line(&line.tally);
                 content.extend_from_slice(&line.text);
