@@ -16,12 +16,12 @@
 
 mod file;
 mod iterations;
-mod json;
+pub(crate) mod json;
 mod json_reader;
 mod json_string;
 mod record;
 mod snapshot;
-mod time;
+pub(crate) mod time;
 mod totals;
 
 pub use file::{Options, ReferenceFile, read_folder};

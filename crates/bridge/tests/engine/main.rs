@@ -9,6 +9,7 @@ mod fallback;
 mod health;
 mod hosts;
 mod keeping;
+mod revision;
 mod rollback;
 mod sources_gone;
 mod table;
