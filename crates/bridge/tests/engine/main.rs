@@ -11,6 +11,7 @@ mod hosts;
 mod keeping;
 mod revision;
 mod rollback;
+mod rule_cases;
 mod sources_gone;
 mod table;
 mod tampering;
