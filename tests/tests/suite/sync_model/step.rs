@@ -35,12 +35,14 @@ pub(crate) enum Step {
     Restart,
     /// A stored response is set to less by force.
     Force,
+    /// The program of the first revision of the counting rule gives way to the current one.
+    Upgrade,
 }
 
 impl Step {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         use Step::*;
-        const STEPS: [Step; 24] = [
+        const STEPS: [Step; 25] = [
             Create,
             Create,
             Append,
@@ -65,6 +67,7 @@ impl Step {
             StaleCursors,
             Restart,
             Force,
+            Upgrade,
         ];
         STEPS[rng.usize(..STEPS.len())]
     }

@@ -9,14 +9,21 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
-use bridge_core::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseUsage, SyncStatus, Timestamp,
-    TokenCounts,
+use bridge_analysis::{
+    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, look_at,
 };
-use bridge_storage::{Dimension, InMemoryStore, ResponseFilter, SourceFilter, TokenStore, UpsertOptions};
+use bridge_core::{
+    ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, Origin, RuleRevision,
+    SessionId, SyncStatus, Timestamp, TokenCounts,
+};
+use bridge_storage::{
+    Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, TokenStore,
+    UpsertOptions,
+};
 use bridge_testkit::adversarial;
+use bridge_testkit::first_revision;
 use bridge_testkit::history::HistoryPlan;
+use bridge_testkit::reference::ReferenceFile;
 use fastrand::Rng;
 use tempfile::TempDir;
 
@@ -37,6 +44,8 @@ pub(crate) struct World {
     /// Cursors of some time ago.
     old_cursors: Vec<bridge_storage::SourceRecord>,
     trusting: bool,
+    /// Until the upgrade a program of the first revision of the counting rule synchronizes.
+    upgraded: bool,
     /// The cursors were lost once: then also which sessions a rewritten file had before.
     lapsed: bool,
 }
@@ -64,6 +73,7 @@ impl World {
             torn: BTreeMap::new(),
             old_cursors: Vec::new(),
             trusting: rng.bool(),
+            upgraded: rng.bool(),
             lapsed: false,
         };
         for host in 0..2 {
@@ -171,6 +181,7 @@ impl World {
             Step::StaleCursors => self.lapse(Lapse::Stale(self.old_cursors.clone())),
             Step::Restart => self.restart(),
             Step::Force => self.force(rng).await,
+            Step::Upgrade => self.upgraded = true,
         }
     }
 
@@ -211,7 +222,7 @@ impl World {
 
     async fn force(&self, rng: &mut Rng) {
         let rows = self.store.responses(&ResponseFilter::default()).await.unwrap();
-        let Some(mut row) = rng.choice(rows) else { return };
+        let Some(mut row) = rng.choice(rows).filter(|row| row.origin != Origin::Covered) else { return };
         row.counts = TokenCounts { output: row.counts.output / 2, ..TokenCounts::ZERO };
         row.forced = 0;
         let options = UpsertOptions::default().forced();
@@ -236,6 +247,9 @@ impl World {
         if rng.u8(..4) == 0 {
             self.old_cursors = self.store.sources(&SourceFilter::default()).await.unwrap();
         }
+        if !self.upgraded {
+            return self.synchronise_under_first_revision(host, told).await;
+        }
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
             0 => {
@@ -244,11 +258,10 @@ impl World {
             }
             _ => self.bridges[host].sync_all_sessions(None, 2).await.unwrap(),
         };
-        self.model.upsert(&self.read_all(host).await, &UpsertOptions::default()).await.unwrap();
-        let all = ResponseFilter::default();
-        let (stored, expected) =
-            (self.store.responses(&all).await.unwrap(), self.model.responses(&all).await.unwrap());
-        assert_eq!(stored, expected, "{told}");
+        let mut found = self.read_all(host);
+        self.model.upsert(&found.take_changed(), &UpsertOptions::default()).await.unwrap();
+        self.model.cover(&found.take_superseded(), &UpsertOptions::default()).await.unwrap();
+        self.compare(told).await;
 
         let after = self.session_totals().await;
         for result in &results {
@@ -269,12 +282,71 @@ impl World {
         }
     }
 
+    async fn compare(&self, told: &str) {
+        let all = ResponseFilter::default();
+        let (stored, expected) =
+            (self.store.responses(&all).await.unwrap(), self.model.responses(&all).await.unwrap());
+        assert_eq!(stored, expected, "{told}");
+    }
+
+    /// What an older program does: it reads all files, stores rows by its own rule and says how far it read.
+    async fn synchronise_under_first_revision(&self, host: usize, told: &str) {
+        let files = discover(&[self.root(host)]).files;
+        for file in &files {
+            let content = fs::read(&file.path).unwrap();
+            let file = ReferenceFile::new(&file.path, file.modified.as_millis(), content);
+            let rows = first_revision::rows(&file, &self.hosts[host]);
+            self.store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+            self.model.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+            let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
+            rows.into_iter().for_each(|row| *sessions.entry(row.session).or_default() += 1);
+            let records = sessions.into_iter();
+            let records: Vec<_> =
+                records.map(|(session, rows)| self.old_record(host, &file.path, session, rows)).collect();
+            self.store.put_sources(&records).await.unwrap();
+        }
+        self.compare(told).await;
+    }
+
+    fn old_record(&self, host: usize, path: &Path, session: SessionId, snapshots: u64) -> SourceRecord {
+        let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
+        let (mark, _) = look_at(&SourceFile::of_path(path, 0, modified), None).unwrap();
+        SourceRecord {
+            host: self.hosts[host].clone(),
+            path: path.to_owned(),
+            session,
+            cursor: SourceCursor {
+                size: mark.size,
+                modified: mark.modified,
+                changed_nanos: mark.changed_nanos,
+                identity: mark.identity,
+                fingerprint: mark.fingerprint,
+                offset: mark.size,
+                line: 0,
+                carried_time: None,
+                carried_before: 0,
+            },
+            project: None,
+            lines: snapshots,
+            damage: Default::default(),
+            content_categories: Default::default(),
+            snapshots,
+            snapshot_tokens: 0,
+            first_time: Some(modified),
+            last_time: Some(modified),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::FIRST,
+            read_at: Timestamp::MAX,
+            epoch: Epoch::default(),
+        }
+    }
+
     /// Everything that stands in the files of a host.
-    async fn read_all(&self, host: usize) -> Vec<ResponseUsage> {
+    fn read_all(&self, host: usize) -> History {
         let mut history = History::default();
         let files = discover(&[self.root(host)]).files;
         analyze_files(&files, &self.options(host), &AnalysisProgress::default(), &mut history, |_| {});
-        history.take_changed()
+        history
     }
 
     async fn session_totals(&self) -> BTreeMap<String, u64> {
@@ -284,6 +356,7 @@ impl World {
 
     /// A last synchronisation; then what the store keeps of files is what reading them anew gives.
     pub(crate) async fn finish(&mut self, rng: &mut Rng, told: &str) {
+        self.upgraded = true;
         for host in 0..2 {
             self.synchronise_host(host, rng, told).await;
             let _ = self.bridges[host].sync_all_sessions(None, 1).await.unwrap();
