@@ -21,6 +21,7 @@ pub(crate) struct Stored {
     pub(crate) totals: StoreTotals,
     projects: Vec<BreakdownRow>,
     models: Vec<BreakdownRow>,
+    origins: Vec<BreakdownRow>,
     days: Vec<BreakdownRow>,
 }
 
@@ -32,6 +33,7 @@ impl Stored {
             totals: store.totals(filter).await?,
             projects: by(Dimension::Project, Some(TOP)).await?,
             models: by(Dimension::Model, Some(TOP)).await?,
+            origins: by(Dimension::Origin, None).await?,
             days: by(Dimension::Day, None).await?,
         })
     }
@@ -44,6 +46,7 @@ pub(crate) fn text(figures: &AnalysisFigures, stored: &Stored, place: &str, took
         receipt(figures),
         breakdown("Top projects", &stored.projects),
         breakdown("Top models", &stored.models),
+        breakdown("By origin", &stored.origins),
         days(&stored.days),
         summary(figures, took),
     ];
@@ -98,9 +101,21 @@ fn receipt(figures: &AnalysisFigures) -> String {
     add("+", "nested in progress records", receipt.nested);
     add("+", "only in iterations", receipt.from_iterations);
     add("+", "advisor", receipt.advisor);
+    let rare = [
+        ("raised by iterations", receipt.raised),
+        ("compaction", receipt.compaction),
+        ("declined attempts", receipt.declined),
+        ("iterations of unknown types", receipt.other),
+    ];
+    for (name, line) in rare.into_iter().filter(|(_, line)| line.count > 0) {
+        add("+", name, line);
+    }
     add("−", "repeats within a file", receipt.repeats_within_files);
     add("−", "copies across files", receipt.copies_across_files);
     add("=", "total", receipt.total);
+    if receipt.weak_responses.count > 0 {
+        add(" ", "of which told apart by their counters alone (short ids)", receipt.weak_responses);
+    }
     if figures.outside_range.count > 0 {
         add(" ", "of which outside the dates", figures.outside_range);
     }

@@ -49,6 +49,15 @@ impl FileNames {
     }
 }
 
+/// The raw name of a record's session: `session_id` counts where `sessionId` names none.
+pub(crate) fn session_name<'a>(first: Option<Raw<'a>>, second: Option<Raw<'a>>) -> Option<Raw<'a>> {
+    match (first, second) {
+        (first, None) => first,
+        (Some(first), Some(_)) if session(first).is_some() => Some(first),
+        (_, second) => second,
+    }
+}
+
 /// A session id is taken as it is or not at all: with replaced characters it would be another one's.
 fn session(value: Raw<'_>) -> Option<SessionId> {
     SessionId::new(std::str::from_utf8(&string_bytes(value)?).ok()?).ok()

@@ -1,11 +1,12 @@
 //! The analysis of many files together.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use bridge_core::{
     ANALYSIS_VERSION, AnalysisFigures, AnalysisId, ContentCategories, CountOverflow, DamagedLine,
-    EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseUsage, SessionId, TimeRange, Timestamp, TokenCounts,
+    EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseKey, ResponseUsage, SessionId, SupersededKey,
+    TimeRange, Timestamp, TokenCounts,
 };
 
 use crate::context::Contexts;
@@ -18,11 +19,13 @@ use crate::{DamagePlace, FileAnalysis, Response, SourceError};
 pub struct History {
     responses: ResponseTable,
     contexts: Contexts,
-    /// Its first four terms and the damage.
+    /// The terms that are added, and the damage.
     receipt: Receipt,
     /// So many files were begun; the number of one tells it from all others.
     files_begun: u32,
     sources: BTreeMap<SessionId, SessionSources>,
+    /// The keys of snapshots as revision 1 of the rule gave them, where the current one does not.
+    superseded: HashMap<ResponseKey, SupersededKey>,
     files: u64,
     bytes: u64,
     lines: u64,
@@ -69,7 +72,16 @@ impl History {
         self.receipt.assistant_lines += sums.assistant_lines;
         self.receipt.nested += sums.nested;
         self.receipt.from_iterations += sums.from_iterations;
+        self.receipt.raised += sums.raised;
         self.receipt.advisor += sums.advisor;
+        self.receipt.compaction += sums.compaction;
+        self.receipt.declined += sums.declined;
+        self.receipt.other += sums.other;
+        self.receipt.weak_snapshots += sums.weak;
+        for key in batch.superseded.drain(..) {
+            let known = self.superseded.entry(key.key).or_insert(key);
+            *known = known.join(key);
+        }
         let unplaced = &batch.contexts.all()[batch.placed.len()..];
         batch.placed.extend(unplaced.iter().map(|context| self.contexts.place(context)));
         for mut offer in batch.offers.drain(..) {
@@ -125,6 +137,17 @@ impl History {
         self.responses.take_changed(&self.contexts)
     }
 
+    /// The keys of older revisions of the rule that the current one does not give, in no particular order.
+    #[must_use]
+    pub fn superseded(&self) -> impl ExactSizeIterator<Item = SupersededKey> {
+        self.superseded.values().copied()
+    }
+
+    /// The same, of what was read since the last call.
+    pub fn take_superseded(&mut self) -> Vec<SupersededKey> {
+        std::mem::take(&mut self.superseded).into_values().collect()
+    }
+
     /// What could not be read.
     #[must_use]
     pub fn errors(&self) -> &[SourceError] {
@@ -148,6 +171,7 @@ impl History {
         receipt.repeats_within_files = difference(receipt.all_snapshots(), file_winners);
         receipt.copies_across_files = difference(file_winners, total);
         receipt.total = total;
+        receipt.weak_responses = self.responses.weak();
         receipt
     }
 
@@ -228,7 +252,7 @@ impl History {
 
 /// Unique for the run and the session, and of bounded length whatever the session's.
 fn analysis_id(run_id: u128, session: &SessionId) -> AnalysisId {
-    let place = bridge_core::ResponseKey::of_uuid(session.as_str());
+    let place = ResponseKey::of_uuid(session.as_str());
     AnalysisId::new(format!("{run_id:032x}-{place}")).expect("65 characters are an id")
 }
 

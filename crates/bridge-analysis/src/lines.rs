@@ -11,6 +11,9 @@ pub(crate) struct Limits {
     pub(crate) line_bytes_max: usize,
 }
 
+/// Nothing at the start of a file, and damage everywhere else.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Larger blocks fall out of the L2 cache, smaller ones cost more calls.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 

@@ -12,7 +12,7 @@ use bridge_core::Timestamp;
 use crate::KnownTime;
 use crate::fields::record_fields;
 use crate::json;
-use crate::lines::{Limits, Line, Lines};
+use crate::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
 use crate::time::read_time;
 
 /// The first window, in bytes; each next one is twice as large, up to the greatest.
@@ -46,8 +46,11 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
     let block_bytes = range_bytes.saturating_add(1).min(limits.block_bytes);
     let mut lines = open(path, Vec::new(), Limits { block_bytes, ..limits }, (from, until), u64::MAX)?;
     let mut last = None;
-    while let Some(line) = lines.next_line()? {
+    loop {
+        let starts_file = lines.offset() == 0;
+        let Some(line) = lines.next_line()? else { return Ok(last) };
         let Line::Complete(line) = line else { continue };
+        let line = if starts_file { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         let Ok(line) = simdutf8::basic::from_utf8(line) else { continue };
         let mut of_line = None;
         let read = json::values(line, |record| {
@@ -58,7 +61,6 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
             last = of_line.or(last);
         }
     }
-    Ok(last)
 }
 
 /// The lines of a file that begin in the range. The file ends at `end` at the latest.

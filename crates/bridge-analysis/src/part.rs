@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use bridge_core::{DamageCounts, ReceiptLine, SessionId, Timestamp};
+use bridge_core::{DamageCounts, Origin, ReceiptLine, SessionId, SupersededKey, Timestamp};
 
 use crate::category::CategoryCounter;
 use crate::context::{FileNames, PartContexts};
 use crate::file::{DamagePlace, SessionInFile};
 use crate::lines::Limits;
+use crate::record::Snapshot;
 use crate::row::Offer;
 use crate::{AnalyzerOptions, FileRead, KnownTime, ReadPosition, SourceFile};
 
@@ -71,13 +72,44 @@ pub(crate) struct PartReport {
     pub(crate) known_time: Option<KnownTime>,
 }
 
-/// The snapshots of a file by where they stand: the first four terms of the receipt.
+/// The snapshots of a file by where they stand: the terms of the receipt that are added.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SnapshotSums {
     pub(crate) assistant_lines: ReceiptLine,
     pub(crate) nested: ReceiptLine,
     pub(crate) from_iterations: ReceiptLine,
+    pub(crate) raised: ReceiptLine,
     pub(crate) advisor: ReceiptLine,
+    pub(crate) compaction: ReceiptLine,
+    pub(crate) declined: ReceiptLine,
+    pub(crate) other: ReceiptLine,
+    pub(crate) weak: ReceiptLine,
+}
+
+impl SnapshotSums {
+    /// Adds a snapshot worth `tokens`.
+    pub(crate) fn add(&mut self, snapshot: &Snapshot<'_>, tokens: u64) {
+        if snapshot.weak_key {
+            self.weak.add(tokens);
+        }
+        if snapshot.raised > 0 {
+            self.raised.add(snapshot.raised);
+        }
+        let line = match (snapshot.origin, snapshot.nested) {
+            (Origin::Advisor, _) => &mut self.advisor,
+            (Origin::Compaction, _) => &mut self.compaction,
+            (Origin::Declined, _) => &mut self.declined,
+            (Origin::Other, _) => &mut self.other,
+            (Origin::Iterations, nested) => {
+                self.from_iterations.add(tokens);
+                let line = if nested { &mut self.nested } else { &mut self.assistant_lines };
+                return line.add(0);
+            }
+            (_, true) => &mut self.nested,
+            (_, false) => &mut self.assistant_lines,
+        };
+        line.add(tokens - snapshot.raised);
+    }
 }
 
 /// Snapshots on their way to the table.
@@ -85,6 +117,7 @@ pub(crate) struct SnapshotSums {
 pub(crate) struct Batch {
     pub(crate) sums: SnapshotSums,
     pub(crate) offers: Vec<Offer>,
+    pub(crate) superseded: Vec<SupersededKey>,
     /// What [`Offer::context`] is a place in. Stays from batch to batch of a part.
     pub(crate) contexts: PartContexts,
     /// The places of these contexts in the history, as far as they are there.

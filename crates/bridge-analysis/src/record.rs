@@ -1,11 +1,16 @@
 //! From one record of a transcript to its response snapshots, by the counting rule.
 
-use bridge_core::{Origin, ResponseKey, Timestamp, TokenCounts};
+use std::borrow::Cow;
 
+use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp};
+
+use crate::context::session_name;
 use crate::fields::{DataFields, MessageFields, RecordFields, UsageValue, record_fields};
+use crate::iterations::Apart;
 use crate::json::{Raw, array_items, is_present, is_true, string_bytes};
+use crate::superseded::visit_superseded;
 use crate::time::read_time;
-use crate::usage::{Advisor, Usage, read_usage};
+use crate::usage::{Counted, Usage, read_usage};
 
 /// A response snapshot, as it stands in a record.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +19,10 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) time: Timestamp,
     /// What it shares with its neighbours.
     pub(crate) named: Named<'a>,
-    pub(crate) counts: TokenCounts,
-    pub(crate) cache_split: (u64, u64),
+    pub(crate) counted: Counted,
+    /// Of the tokens, those by which iterations raise the top level.
+    pub(crate) raised: u64,
+    pub(crate) weak_key: bool,
     pub(crate) finished: bool,
     pub(crate) sidechain: bool,
     pub(crate) nested: bool,
@@ -37,6 +44,8 @@ pub(crate) struct Named<'a> {
 pub(crate) trait RecordSink {
     /// A snapshot that counts.
     fn snapshot(&mut self, snapshot: &Snapshot<'_>);
+    /// A key that revision 1 of the rule gave, and this one does not.
+    fn superseded(&mut self, key: SupersededKey);
     /// A snapshot with a counter that is none.
     fn bad_usage(&mut self);
     /// The time of a snapshot whose record has no readable one.
@@ -51,7 +60,7 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl RecordSink)
     let outer = Outer {
         text: record.text,
         time,
-        session: record.session,
+        session: session_name(record.session, record.session_id),
         cwd: text(record.cwd),
         agent: text(record.agent),
         sidechain: is_true(record.sidechain),
@@ -119,48 +128,90 @@ impl<'a> Outer<'a> {
     /// The snapshot of a record's message; `nested` is its place among the records nested in the line.
     fn read_message(self, record: &RecordFields<'a>, nested: Option<u64>, sink: &mut impl RecordSink) {
         let Some(message) = &record.message else { return };
-        let usage = match &message.usage {
-            Some(UsageValue::Object(fields)) => read_usage(fields).map(|usage| (usage, fields.service_tier)),
+        let fields = match &message.usage {
+            Some(UsageValue::Object(fields)) => fields,
             None | Some(UsageValue::Other("null")) => return,
             Some(UsageValue::Other(_)) => return sink.bad_usage(),
         };
-        let Ok((usage, service_tier)) = usage else { return sink.bad_usage() };
+        let identity = Identity::of(self.text, message, record, nested);
+        let finished = is_present(message.stop_reason);
+        let Ok(usage) = read_usage(fields) else {
+            visit_superseded(identity.key_1(), finished, fields, |key| sink.superseded(key));
+            return sink.bad_usage();
+        };
+        let weak_id = identity.weak_id();
         let snapshot = Snapshot {
-            key: self.response_key(message, record, nested),
+            key: weak_id.map_or_else(
+                || identity.key_1(),
+                |id| ResponseKey::of_weak_message(id, &usage.counted.counts),
+            ),
             time: self.time.unwrap_or_else(|| sink.time_before()),
             named: Named {
                 session: self.session,
                 cwd: self.cwd,
                 agent: self.agent,
                 model: text(message.model),
-                service_tier,
+                service_tier: fields.service_tier,
             },
-            counts: usage.counts,
-            cache_split: usage.cache_split,
-            finished: is_present(message.stop_reason),
+            counted: usage.counted,
+            raised: usage.raised,
+            weak_key: weak_id.is_some(),
+            finished,
             sidechain: self.sidechain,
             nested: nested.is_some(),
             forked: self.forked,
             origin: origin(&usage, nested.is_some()),
         };
         sink.snapshot(&snapshot);
-        for advisor in &usage.advisors {
-            read_advisor(&snapshot, advisor, sink);
+        usage.visit_apart(|apart| read_apart(&snapshot, &apart, sink));
+        if weak_id.is_some() {
+            visit_superseded(identity.key_1(), finished, fields, |key| sink.superseded(key));
+        }
+    }
+}
+
+/// What a snapshot's response is known by.
+enum Identity<'a> {
+    Message {
+        id: Cow<'a, [u8]>,
+        request: Cow<'a, [u8]>,
+    },
+    Uuid(Cow<'a, [u8]>),
+    /// The record's own bytes, and the snapshot's index in it.
+    Record(&'a [u8], u64),
+}
+
+impl<'a> Identity<'a> {
+    fn of(
+        text: &'a str,
+        message: &MessageFields<'a>,
+        record: &RecordFields<'a>,
+        nested: Option<u64>,
+    ) -> Self {
+        let name = |value: Option<Raw<'a>>| value.and_then(string_bytes).filter(|text| !text.is_empty());
+        if let Some(id) = name(message.id) {
+            let request = if ResponseKey::is_unique_message_id(&id) { None } else { name(record.request_id) };
+            return Self::Message { id, request: request.unwrap_or_default() };
+        }
+        name(record.uuid).map_or(Self::Record(text.as_bytes(), nested.unwrap_or(0)), Self::Uuid)
+    }
+
+    /// The id that gateways use again and again, where nothing stands beside it.
+    fn weak_id(&self) -> Option<&[u8]> {
+        match self {
+            Self::Message { id, request } if request.is_empty() && !ResponseKey::is_unique_message_id(id) => {
+                Some(id)
+            }
+            _ => None,
         }
     }
 
-    fn response_key(
-        self,
-        message: &MessageFields<'_>,
-        record: &RecordFields<'_>,
-        nested: Option<u64>,
-    ) -> ResponseKey {
-        if let Some(id) = message.id.and_then(string_bytes).filter(|id| !id.is_empty()) {
-            return ResponseKey::of_message(id, record.request_id.and_then(string_bytes).unwrap_or_default());
-        }
-        match record.uuid.and_then(string_bytes).filter(|uuid| !uuid.is_empty()) {
-            Some(uuid) => ResponseKey::of_uuid(uuid),
-            None => ResponseKey::of_record(self.text.as_bytes(), nested.unwrap_or(0)),
+    /// The key, unless it is weak: then the one that revision 1 gave.
+    fn key_1(&self) -> ResponseKey {
+        match self {
+            Self::Message { id, request } => ResponseKey::of_message(id, request),
+            Self::Uuid(uuid) => ResponseKey::of_uuid(uuid),
+            Self::Record(bytes, index) => ResponseKey::of_record(bytes, *index),
         }
     }
 }
@@ -173,14 +224,16 @@ fn origin(usage: &Usage<'_>, nested: bool) -> Origin {
     }
 }
 
-/// An advisor's iteration: a response of its own, finished when its parent is.
-fn read_advisor(parent: &Snapshot<'_>, advisor: &Advisor<'_>, sink: &mut impl RecordSink) {
+/// An iteration that is a response of its own, finished when its parent is.
+fn read_apart(parent: &Snapshot<'_>, apart: &Apart<'_>, sink: &mut impl RecordSink) {
+    // An empty name names no model.
+    let model = text(apart.model).filter(|model| *model != "\"\"");
     sink.snapshot(&Snapshot {
-        key: parent.key.iteration(Origin::Advisor, advisor.position),
-        named: Named { model: text(advisor.model).or(parent.named.model), ..parent.named },
-        counts: advisor.counts,
-        cache_split: advisor.cache_split,
-        origin: Origin::Advisor,
+        key: parent.key.iteration(apart.origin, apart.position),
+        named: Named { model: model.or(parent.named.model), ..parent.named },
+        counted: apart.counted,
+        raised: 0,
+        origin: apart.origin,
         ..*parent
     });
 }

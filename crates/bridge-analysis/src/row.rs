@@ -20,6 +20,7 @@ pub(crate) struct Offer {
     pub(crate) nested: bool,
     pub(crate) forked: bool,
     pub(crate) origin: Origin,
+    pub(crate) weak_key: bool,
 }
 
 impl Offer {
@@ -67,7 +68,7 @@ impl Offer {
             nested: self.nested,
             forked: self.forked,
             origin: self.origin,
-            weak_key: false,
+            weak_key: self.weak_key,
             rule_revision: RuleRevision::CURRENT,
             note: None,
             forced: 0,
@@ -113,6 +114,7 @@ impl Marks {
     const LARGE: u64 = 1 << 55;
     /// Several files hold snapshots of it.
     pub(crate) const SHARED: u64 = 1 << 56;
+    const WEAK: u64 = 1 << 58;
     /// It changed since somebody asked last.
     pub(crate) const CHANGED: u64 = 1 << 57;
     /// What stays when another snapshot wins.
@@ -174,6 +176,7 @@ impl Row {
             | flag(offer.sidechain, Marks::SIDECHAIN)
             | flag(offer.nested, Marks::NESTED)
             | flag(offer.forked, Marks::FORKED)
+            | flag(offer.weak_key, Marks::WEAK)
             | flag(small.is_none(), Marks::LARGE)
             | origin << Marks::ORIGIN
             | self.time_and_marks & Marks::OF_RESPONSE;
@@ -216,6 +219,7 @@ impl Row {
             sidechain: self.has(Marks::SIDECHAIN),
             nested: self.has(Marks::NESTED),
             forked: self.has(Marks::FORKED),
+            weak_key: self.has(Marks::WEAK),
             origin: ORIGINS.get(origin).copied().unwrap_or_default(),
         }
     }
@@ -241,6 +245,7 @@ mod tests {
                 nested: usage.nested,
                 forked: usage.forked,
                 origin: usage.origin,
+                weak_key: usage.weak_key,
             };
             let (mut row, large) = Row::new(&offer, 3);
             row.mark(Marks::CHANGED);

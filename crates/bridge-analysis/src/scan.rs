@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::LazyLock;
 
-use bridge_core::{DamageKind, Origin, Timestamp};
+use bridge_core::{DamageKind, SupersededKey, Timestamp};
 use memchr::memmem::Finder;
 
 use crate::KnownTime;
@@ -12,7 +12,7 @@ use crate::category::CategoryCounter;
 use crate::fields::{RecordFields, quick_fields, record_fields};
 use crate::file::{DamagePlace, FileAnalysis, SessionInFile};
 use crate::json;
-use crate::lines::{Line, Lines};
+use crate::lines::{BYTE_ORDER_MARK, Line, Lines};
 use crate::lookback::{open, time_before};
 use crate::part::{Batch, FileTask, PartOptions, PartReport};
 use crate::progress::AnalysisProgress;
@@ -167,6 +167,8 @@ impl PartScan<'_> {
                 return false;
             }
         };
+        let text =
+            if self.line_start == 0 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text };
         let Some(edges) = edges(text) else { return false };
         self.report.lines += 1;
         // By default damage in a line without usage is looked for at its edges only.
@@ -178,7 +180,11 @@ impl PartScan<'_> {
         }
         if complete {
             self.report.damage.bad_lines += 1;
-            self.note(DamageKind::BadLine);
+            self.note(if self.line_start == 0 && is_utf16(text) {
+                DamageKind::Utf16
+            } else {
+                DamageKind::BadLine
+            });
         } else {
             self.report.damage.pending_lines += 1;
             self.note(DamageKind::Pending);
@@ -256,31 +262,27 @@ impl PartScan<'_> {
 
 impl RecordSink for PartScan<'_> {
     fn snapshot(&mut self, snapshot: &Snapshot<'_>) {
-        let tokens = snapshot.counts.total();
-        let sums = &mut self.batch.sums;
-        match (snapshot.origin, snapshot.nested) {
-            (Origin::Advisor, _) => sums.advisor.add(tokens),
-            (Origin::Iterations, nested) => {
-                sums.from_iterations.add(tokens);
-                if nested { sums.nested.add(0) } else { sums.assistant_lines.add(0) }
-            }
-            (_, true) => sums.nested.add(tokens),
-            (_, false) => sums.assistant_lines.add(tokens),
-        }
+        let tokens = snapshot.counted.counts.total();
+        self.batch.sums.add(snapshot, tokens);
         let context = self.batch.contexts.place(&snapshot.named, &self.task.names);
         self.book(context, snapshot.time, tokens);
         self.batch.offers.push(Offer {
             key: snapshot.key,
             time: snapshot.time,
-            counts: snapshot.counts,
-            cache_split: snapshot.cache_split,
+            counts: snapshot.counted.counts,
+            cache_split: snapshot.counted.cache_split,
             context,
             finished: snapshot.finished,
             sidechain: snapshot.sidechain,
             nested: snapshot.nested,
             forked: snapshot.forked,
             origin: snapshot.origin,
+            weak_key: snapshot.weak_key,
         });
+    }
+
+    fn superseded(&mut self, key: SupersededKey) {
+        self.batch.superseded.push(key);
     }
 
     fn bad_usage(&mut self) {
@@ -312,6 +314,11 @@ impl RecordSink for PartScan<'_> {
     fn record_time(&mut self, time: Timestamp) {
         self.line_time = Some(time);
     }
+}
+
+/// UTF-16 text that begins as a transcript does, with its byte order mark or without.
+fn is_utf16(first_line: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"{\0", b"\0{"].iter().any(|start| first_line.starts_with(start))
 }
 
 /// The first and the last byte that is no white space; `None` for a blank line.

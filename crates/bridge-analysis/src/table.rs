@@ -69,6 +69,15 @@ impl ResponseTable {
         self.file_winners
     }
 
+    /// The winners whose key is weak.
+    pub(crate) fn weak(&self) -> ReceiptLine {
+        let mut weak = ReceiptLine::default();
+        self.winners()
+            .filter(|(winner, _)| winner.weak_key)
+            .for_each(|(winner, _)| weak.add(winner.tokens()));
+        weak
+    }
+
     /// The winning snapshots with the tokens of all snapshots, in the order in which the responses were met.
     pub(crate) fn winners(&self) -> impl ExactSizeIterator<Item = (Offer, u64)> {
         self.rows.iter().enumerate().map(|(place, row)| {

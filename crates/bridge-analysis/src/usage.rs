@@ -2,8 +2,9 @@
 
 use bridge_core::TokenCounts;
 
-use crate::fields::{UsageFields, usage_fields};
-use crate::json::{Raw, array_items, object_fields, string_bytes};
+use crate::fields::UsageFields;
+use crate::iterations::{Apart, Iterations, read_iterations};
+use crate::json::{Raw, object_fields};
 
 /// A counter above this is no count: the greatest real snapshot sums to 801,500.
 const COUNTER_MAX: u64 = 1_000_000_000;
@@ -11,22 +12,18 @@ const COUNTER_MAX: u64 = 1_000_000_000;
 /// A usage with readable counters.
 #[derive(Debug)]
 pub(crate) struct Usage<'a> {
-    /// The four counters: the usage's own, or the sums over its iterations.
-    pub(crate) counts: TokenCounts,
-    /// Whether the counters are the iterations' sums.
+    /// The response's own counters.
+    pub(crate) counted: Counted,
+    /// Whether the counters stand in the iterations alone.
     pub(crate) from_iterations: bool,
-    /// Of the cache-creation tokens, those kept for five minutes and for one hour.
-    pub(crate) cache_split: (u64, u64),
-    /// The advisors' iterations: responses of their own.
-    pub(crate) advisors: Vec<Advisor<'a>>,
+    /// The tokens by which the iterations raise the top level.
+    pub(crate) raised: u64,
+    iterations: Option<Iterations<'a>>,
 }
 
-/// An `advisor_message` iteration.
-#[derive(Debug)]
-pub(crate) struct Advisor<'a> {
-    /// Its place in `iterations`.
-    pub(crate) position: u64,
-    pub(crate) model: Option<Raw<'a>>,
+/// Four counters, and of the cache-creation tokens those kept for five minutes and for one hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
     pub(crate) counts: TokenCounts,
     pub(crate) cache_split: (u64, u64),
 }
@@ -37,70 +34,80 @@ pub(crate) struct BadUsage;
 
 /// Reads a usage.
 pub(crate) fn read_usage<'a>(fields: &UsageFields<'a>) -> Result<Usage<'a>, BadUsage> {
-    let (mut counts, mut cache_split) = read_counters(fields)?;
-    let iterations = read_iterations(fields.iterations)?;
-    let from_iterations = counts.is_zero() && iterations.sum.is_some();
-    if let (true, Some((sum, split))) = (from_iterations, iterations.sum) {
-        (counts, cache_split) = (sum, split);
+    let top = read_counters(fields)?;
+    let Some(list) = fields.iterations.filter(|list| *list != "[]") else {
+        return Ok(Usage { counted: top, from_iterations: false, raised: 0, iterations: None });
+    };
+    let iterations = read_iterations(list, &top.counts)?;
+    let serving = iterations.serving();
+    let from_iterations = top.counts.is_zero() && serving.is_some();
+    let counted = serving.map_or(top, |serving| top.raised_to(&serving));
+    let raised = if from_iterations { 0 } else { counted.counts.total() - top.counts.total() };
+    Ok(Usage { counted, from_iterations, raised, iterations: Some(iterations) })
+}
+
+impl<'a> Usage<'a> {
+    /// Calls `visit` with each iteration that is a response of its own.
+    pub(crate) fn visit_apart(&self, visit: impl FnMut(Apart<'a>)) {
+        if let Some(iterations) = &self.iterations {
+            iterations.visit_apart(visit);
+        }
     }
-    Ok(Usage { counts, from_iterations, cache_split, advisors: iterations.advisors })
 }
 
-/// What stands in the iterations of a usage.
-#[derive(Default)]
-struct Iterations<'a> {
-    /// The sums over those that are no advisor's, where there is one.
-    sum: Option<(TokenCounts, (u64, u64))>,
-    advisors: Vec<Advisor<'a>>,
-}
-
-fn read_iterations(list: Option<Raw<'_>>) -> Result<Iterations<'_>, BadUsage> {
-    let mut iterations = Iterations::default();
-    let Some(list) = list.filter(|list| *list != "[]") else { return Ok(iterations) };
-    let mut outcome = Ok(());
-    let mut position = 0;
-    array_items(list, |item| {
-        if outcome.is_ok() {
-            outcome = iterations.add(item, position);
+impl Counted {
+    /// Each counter raised to the other one where that is greater. The split goes with the counter that it splits.
+    fn raised_to(self, other: &Self) -> Self {
+        let (a, b) = (self.counts, other.counts);
+        let is_split_raised = b.cache_creation > a.cache_creation;
+        Self {
+            counts: TokenCounts {
+                input: a.input.max(b.input),
+                output: a.output.max(b.output),
+                cache_creation: a.cache_creation.max(b.cache_creation),
+                cache_read: a.cache_read.max(b.cache_read),
+            },
+            cache_split: if is_split_raised { other.cache_split } else { self.cache_split },
         }
-        position += 1;
-    });
-    outcome.map(|()| iterations)
-}
+    }
 
-impl<'a> Iterations<'a> {
-    fn add(&mut self, item: Raw<'a>, position: u64) -> Result<(), BadUsage> {
-        let Some(fields) = usage_fields(item) else { return Ok(()) };
-        let (counts, cache_split) = read_counters(&fields)?;
-        if fields.kind.and_then(string_bytes).as_deref() == Some(b"advisor_message") {
-            self.advisors.push(Advisor { position, model: fields.model, counts, cache_split });
-            return Ok(());
-        }
-        let (sum, split) = self.sum.unwrap_or_default();
-        let sum = sum.checked_add(counts).map_err(|_| BadUsage)?;
-        self.sum = Some((sum, (split.0 + cache_split.0, split.1 + cache_split.1)));
-        Ok(())
+    pub(crate) fn checked_add(self, other: Self) -> Result<Self, BadUsage> {
+        let counts = self.counts.checked_add(other.counts).map_err(|_| BadUsage)?;
+        // Neither split is above its counter, so that these sums fit where that one did.
+        let (a, b) = (self.cache_split, other.cache_split);
+        Ok(Self { counts, cache_split: (a.0 + b.0, a.1 + b.1) })
     }
 }
 
 /// The four counters of a usage or an iteration, and the split of its cache-creation tokens.
-fn read_counters(fields: &UsageFields<'_>) -> Result<(TokenCounts, (u64, u64)), BadUsage> {
-    let counts = TokenCounts {
+pub(crate) fn read_counters(fields: &UsageFields<'_>) -> Result<Counted, BadUsage> {
+    let split = fields
+        .cache_split
+        .and_then(|split| object_fields(split, ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]));
+    let mut counts = TokenCounts {
         input: read_counter(fields.input)?,
         output: read_counter(fields.output)?,
         cache_creation: read_counter(fields.cache_creation)?,
         cache_read: read_counter(fields.cache_read)?,
     };
-    // The split stands beside the counters and never decides over them: what is unreadable in it is 0.
-    let split = fields
-        .cache_split
-        .and_then(|split| object_fields(split, ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]))
-        .map(|[short, long]| (read_counter(short).unwrap_or(0), read_counter(long).unwrap_or(0)));
-    Ok((counts, split.unwrap_or_default()))
+    let Some([short, long]) = split else { return Ok(Counted { counts, cache_split: (0, 0) }) };
+    if fields.cache_creation.is_none_or(|count| count == "null") {
+        // The split is the count, and held to what a count is held to.
+        let cache_split = (read_counter(short)?, read_counter(long)?);
+        counts.cache_creation = cache_split.0 + cache_split.1;
+        if counts.cache_creation > COUNTER_MAX {
+            return Err(BadUsage);
+        }
+        return Ok(Counted { counts, cache_split });
+    }
+    // Beside the counter the split decides over nothing: what is unreadable in it is 0, and no part exceeds the whole.
+    let short = read_counter(short).unwrap_or(0).min(counts.cache_creation);
+    let long = read_counter(long).unwrap_or(0).min(counts.cache_creation - short);
+    Ok(Counted { counts, cache_split: (short, long) })
 }
 
 /// A counter: absent or null is 0.
-fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
+pub(crate) fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
     let Some(value) = value else { return Ok(0) };
     match value {
         "null" | "-0" => Ok(0),
@@ -114,19 +121,24 @@ fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::usage_fields;
 
-    fn counts(text: &str) -> Result<(u64, u64, bool, usize), BadUsage> {
-        let usage = read_usage(&usage_fields(text).expect("an object"))?;
-        Ok((usage.counts.input, usage.counts.output, usage.from_iterations, usage.advisors.len()))
+    fn read(text: &str) -> Result<Usage<'_>, BadUsage> {
+        read_usage(&usage_fields(text).expect("an object"))
+    }
+
+    fn counts(text: &str) -> Result<(u64, u64, bool), BadUsage> {
+        read(text)
+            .map(|usage| (usage.counted.counts.input, usage.counted.counts.output, usage.from_iterations))
     }
 
     #[test]
     fn a_counter_is_an_integer_from_0_to_a_billion() {
         assert_eq!(
             counts(r#"{"input_tokens":1000000000,"output_tokens":null}"#),
-            Ok((1_000_000_000, 0, false, 0))
+            Ok((1_000_000_000, 0, false))
         );
-        assert_eq!(counts(r#"{"input_tokens":-0}"#), Ok((0, 0, false, 0)));
+        assert_eq!(counts(r#"{"input_tokens":-0}"#), Ok((0, 0, false)));
         for bad in ["1000000001", "-1", "1.0", "1e3", "\"5\"", "true", "[]", "{}", "99999999999999999999999"]
         {
             assert_eq!(counts(&format!(r#"{{"input_tokens":{bad}}}"#)), Err(BadUsage), "{bad}");
@@ -139,15 +151,35 @@ mod tests {
     }
 
     #[test]
-    fn iterations_count_only_where_the_usage_says_nothing() {
+    fn a_top_level_is_raised_to_its_iterations_counter_by_counter() {
         let iterations =
             r#""iterations":[5,{"type":"message","input_tokens":2,"output_tokens":3},{"input_tokens":4}]"#;
-        assert_eq!(counts(&format!("{{{iterations}}}")), Ok((6, 3, true, 0)));
-        assert_eq!(counts(&format!("{{\"input_tokens\":1,{iterations}}}")), Ok((1, 0, false, 0)));
+        assert_eq!(counts(&format!("{{{iterations}}}")), Ok((6, 3, true)));
+        let raised = format!("{{\"input_tokens\":9,\"output_tokens\":1,{iterations}}}");
+        assert_eq!(counts(&raised), Ok((9, 3, false)));
+        assert_eq!(read(&raised).unwrap().raised, 2);
         assert_eq!(
             counts(r#"{"iterations":[{"type":"advisor_message","input_tokens":9}]}"#),
-            Ok((0, 0, false, 1))
+            Ok((0, 0, false))
         );
-        assert_eq!(counts(r#"{"iterations":7}"#), Ok((0, 0, false, 0)));
+        assert_eq!(counts(r#"{"iterations":7}"#), Ok((0, 0, false)));
+    }
+
+    #[test]
+    fn a_cache_split_counts_where_it_stands_alone() {
+        let split = r#""cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":7}"#;
+        let counted = |text: &str| {
+            read(text).map(|usage| (usage.counted.counts.cache_creation, usage.counted.cache_split))
+        };
+        assert_eq!(counted(&format!("{{{split}}}")), Ok((12, (5, 7))));
+        let null = r#""cache_creation_input_tokens":null"#;
+        assert_eq!(counted(&format!("{{{null},{split}}}")), Ok((12, (5, 7))));
+        let beside = r#""cache_creation_input_tokens":6"#;
+        assert_eq!(counted(&format!("{{{beside},{split}}}")), Ok((6, (5, 1))));
+        assert_eq!(
+            counted(r#"{"cache_creation":{"ephemeral_1h_input_tokens":"7"}}"#),
+            Err(BadUsage),
+            "a count that is none"
+        );
     }
 }

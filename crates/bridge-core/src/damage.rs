@@ -31,6 +31,8 @@ pub enum DamageKind {
     Oversize,
     /// It is the last one, without a newline and not valid yet.
     Pending,
+    /// It is the first one of a file in UTF-16. No line of such a file can be read: all of them are bad lines.
+    Utf16,
 }
 
 impl fmt::Display for DamagedLine {
@@ -46,6 +48,7 @@ impl fmt::Display for DamageKind {
             Self::BadUsage => "a counter that is no count, skipped",
             Self::Oversize => "longer than the limit, skipped",
             Self::Pending => "the last line, not complete yet",
+            Self::Utf16 => "the file is UTF-16 and not UTF-8, all of its lines are skipped",
         })
     }
 }

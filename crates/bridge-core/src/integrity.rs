@@ -23,6 +23,9 @@ pub enum DifferenceKind {
     /// The sources hold a greater snapshot than the store: it grew, or a copy that counts more names another
     /// session or host. An error.
     Behind,
+    /// The stored row was made by an older revision of the counting rule, of a source that is at hand: it is to be read
+    /// again. An error.
+    Outdated,
     /// The stored row is not one that the bridge wrote: its fields or its version were changed. An error,
     /// whatever the tolerance, also where no source tells what it was.
     Damaged,
@@ -35,7 +38,8 @@ pub enum DifferenceKind {
     Ahead,
     /// The stored row was put there by a forced update and is less than what the sources say. Meant so, no error.
     Corrected,
-    /// No source holds it any more (or another machine's does). History, no error.
+    /// No source holds it any more (or another machine's does). History, no error. The stored row says which revision
+    /// of the counting rule made it.
     OnlyStored,
     /// The sources hold it, and the store lets rows of its age go. Meant so, no error.
     Expired,
@@ -43,9 +47,10 @@ pub enum DifferenceKind {
 
 impl DifferenceKind {
     /// All kinds, errors first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Missing,
         Self::Behind,
+        Self::Outdated,
         Self::Damaged,
         Self::Doubled,
         Self::Uncovered,
@@ -58,7 +63,10 @@ impl DifferenceKind {
     /// Whether a store with this difference is not what it must be.
     #[must_use]
     pub fn is_error(self) -> bool {
-        matches!(self, Self::Missing | Self::Behind | Self::Damaged | Self::Doubled | Self::Uncovered)
+        matches!(
+            self,
+            Self::Missing | Self::Behind | Self::Outdated | Self::Damaged | Self::Doubled | Self::Uncovered
+        )
     }
 
     /// The name, as it is shown.
@@ -67,6 +75,7 @@ impl DifferenceKind {
         match self {
             Self::Missing => "missing",
             Self::Behind => "behind",
+            Self::Outdated => "outdated",
             Self::Damaged => "damaged",
             Self::Doubled => "doubled",
             Self::Uncovered => "uncovered",
@@ -178,6 +187,8 @@ pub enum RepairAction {
     Forced,
     /// The row was removed.
     Removed,
+    /// A marker covers the row: what it said counts under other keys now.
+    Covered,
 }
 
 /// What a repair did.
@@ -190,6 +201,8 @@ pub struct RepairReport {
     pub forced: u64,
     /// Rows removed.
     pub removed: u64,
+    /// Rows of older revisions of the counting rule that were covered.
+    pub covered: u64,
     /// Errors that are still there, by a comparison after the repair.
     pub remaining: u64,
 }
@@ -272,8 +285,8 @@ impl IntegrityResult {
     /// did not write.
     #[must_use]
     pub fn differing(&self) -> IntegrityTally {
-        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled, Uncovered};
-        self.sum([Behind, Damaged, Doubled, Uncovered, Ahead, Corrected])
+        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled, Outdated, Uncovered};
+        self.sum([Behind, Outdated, Damaged, Doubled, Uncovered, Ahead, Corrected])
     }
 
     /// All differences that are errors.

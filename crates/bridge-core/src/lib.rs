@@ -56,6 +56,7 @@ mod revision;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
+mod superseded;
 mod sync;
 mod time;
 mod validate;
@@ -94,6 +95,7 @@ pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use revision::RuleRevision;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
+pub use superseded::SupersededKey;
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, COUNTER_MAX, ValidationResult, ValidatorOptions, Violation};

@@ -27,11 +27,14 @@ impl std::ops::AddAssign for ReceiptLine {
 
 /// How the total of an analysis follows from what was read. It adds up exactly:
 ///
-/// `assistant_lines + nested + from_iterations + advisor` = all snapshots;
+/// `assistant_lines + nested + from_iterations + raised + advisor + compaction + declined + other` = all snapshots;
 /// all snapshots `- repeats_within_files - copies_across_files` = `total`.
 ///
-/// In `from_iterations` stand only the tokens that the iterations add; their snapshots are counted where
-/// they stand, with 0 tokens, as an adding counter sees them. Its count is for information.
+/// In `from_iterations` and `raised` stand only the tokens that the iterations add; their snapshots are counted where
+/// they stand, with the tokens of the top level, as an adding counter sees them. Their counts are for information.
+///
+/// Apart from the sum, `weak_snapshots` and `weak_responses` are the parts of all snapshots and of the total whose
+/// identity rests on a weak key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -41,14 +44,26 @@ pub struct Receipt {
     pub nested: ReceiptLine,
     /// Tokens that stand only in the iterations of a usage.
     pub from_iterations: ReceiptLine,
+    /// Tokens by which iterations raise the counters of a usage that reports too few.
+    pub raised: ReceiptLine,
     /// Advisors' iterations, each a response of its own.
     pub advisor: ReceiptLine,
+    /// Compaction steps, each a response of its own.
+    pub compaction: ReceiptLine,
+    /// Attempts that were refused before a fallback answered, each a response of its own.
+    pub declined: ReceiptLine,
+    /// Iterations of unknown types that the top level leaves out, each a response of its own.
+    pub other: ReceiptLine,
     /// Earlier and repeated snapshots of a response in the same file.
     pub repeats_within_files: ReceiptLine,
     /// Snapshots of a response that another file holds too.
     pub copies_across_files: ReceiptLine,
     /// What counts: the responses and their tokens.
     pub total: ReceiptLine,
+    /// Snapshots whose key is weak: a short `message.id` without a request id.
+    pub weak_snapshots: ReceiptLine,
+    /// Of the total, the responses whose key is weak.
+    pub weak_responses: ReceiptLine,
     /// What could not be read or counted, apart from the sum.
     pub damage: DamageCounts,
 }
@@ -80,8 +95,11 @@ impl Receipt {
     /// All snapshots that were read.
     #[must_use]
     pub fn all_snapshots(&self) -> ReceiptLine {
-        let mut all = ReceiptLine { count: 0, tokens: self.from_iterations.tokens };
-        [self.assistant_lines, self.nested, self.advisor].into_iter().for_each(|line| all += line);
+        let tokens = self.from_iterations.tokens.saturating_add(self.raised.tokens);
+        let mut all = ReceiptLine { count: 0, tokens };
+        let lines =
+            [self.assistant_lines, self.nested, self.advisor, self.compaction, self.declined, self.other];
+        lines.into_iter().for_each(|line| all += line);
         all
     }
 
@@ -92,7 +110,7 @@ impl Receipt {
         let mut explained = self.total;
         explained += self.repeats_within_files;
         explained += self.copies_across_files;
-        all == explained
+        all == explained && self.weak_responses.tokens <= self.total.tokens
     }
 }
 
@@ -113,6 +131,9 @@ pub struct StoreReceipt {
     pub repeated: ReceiptLine,
     /// What is stored: the responses and their tokens.
     pub total: ReceiptLine,
+    /// Of the total, the responses whose key is weak.
+    #[serde(default)]
+    pub weak: ReceiptLine,
 }
 
 impl StoreReceipt {
@@ -123,7 +144,7 @@ impl StoreReceipt {
             count: read.count.saturating_add(kept.count).saturating_sub(total.count),
             tokens: read.tokens.saturating_add(kept.tokens).saturating_sub(total.tokens),
         };
-        Self { read, kept, repeated, total }
+        Self { read, kept, repeated, total, weak: ReceiptLine::default() }
     }
 
     /// Whether the receipt adds up, in snapshots and in tokens.

@@ -47,6 +47,23 @@ impl Origin {
     pub fn is_response(self) -> bool {
         self.is_counted() && self != Self::Summed
     }
+
+    /// Returns the name, as it is stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Assistant => "assistant",
+            Self::Nested => "nested",
+            Self::Iterations => "iterations",
+            Self::Advisor => "advisor",
+            Self::Summed => "summed",
+            Self::Compaction => "compaction",
+            Self::Declined => "declined",
+            Self::Other => "other",
+            Self::Covered => "covered",
+            Self::Analysis => "analysis",
+        }
+    }
 }
 
 /// 2100-01-01. The database computes ages of rows with times up to 2106 in every version.

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct RuleRevision(pub u8);
 
 impl RuleRevision {
+    /// No revision: what bears it says nothing.
+    pub const NONE: Self = Self(0);
     /// The first revision. Stores from before revisions were recorded hold rows of it.
     pub const FIRST: Self = Self(1);
     /// The revision that this version of the bridge counts by.

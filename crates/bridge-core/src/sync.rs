@@ -60,6 +60,10 @@ pub struct TokenChanges {
     pub to_other_sessions: TokenChange,
     /// Sums that an analysis without responses brought, and that count no more beside the session's first responses.
     pub covered_sums: TokenChange,
+    /// Responses that an older revision of the counting rule had stored, and a newer one counts anew or under
+    /// another key.
+    #[serde(default)]
+    pub rule_revision: TokenChange,
 }
 
 /// One cause of a change.
@@ -94,13 +98,14 @@ impl TokenChanges {
         self.causes().iter().all(|cause| cause.responses == 0)
     }
 
-    fn causes(&self) -> [TokenChange; 5] {
+    fn causes(&self) -> [TokenChange; 6] {
         [
             self.new_responses,
             self.later_snapshots,
             self.from_other_sessions,
             self.to_other_sessions,
             self.covered_sums,
+            self.rule_revision,
         ]
     }
 }

@@ -132,6 +132,10 @@ pub struct DashboardFigures {
     pub models: GroupList,
     /// By host.
     pub hosts: GroupList,
+    /// By origin, under the names of [`Origin`](bridge_core::Origin), greatest total first.
+    pub origins: Vec<GroupSums>,
+    /// Of the totals, the responses whose key is weak.
+    pub weak: UsageSums,
     /// By step of the trend, in order, without the steps in which no response lies.
     pub trend: Vec<TrendSums>,
     /// When a source file was stored last, whatever the filter admits.
@@ -194,7 +198,7 @@ pub struct GroupList {
 /// One row of a breakdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSums {
-    /// The session, project, model or host; empty where the responses name none.
+    /// The session, project, model, host or origin; empty where the responses name none.
     pub name: String,
     /// The sums.
     pub sums: UsageSums,

@@ -16,8 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bridge_core::{
     AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin, ProjectName, ResponseKey,
-    ResponseUsage, ResponseVersion, SessionId, StorageKind, SummaryMetadata, Timestamp, TokenCounts,
-    TokenSummaryRecord,
+    ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind, SummaryMetadata, SupersededKey,
+    Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -101,6 +101,19 @@ impl TokenStore for InMemoryStore {
             candidate.tell(&mut outcomes, content.tables.put(candidate.row, options.force));
         }
         Ok(outcomes)
+    }
+
+    async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut content = self.content();
+        content.checkpoints.admit("cover superseded keys", options.epoch)?;
+        Ok(keys.iter().filter_map(|key| content.tables.cover(key)).collect())
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
@@ -277,6 +290,10 @@ pub(crate) fn decide(
     }
 }
 
+fn replaced(row: &ResponseUsage) -> ReplacedRow {
+    ReplacedRow { session: row.session.clone(), tokens: row.counts.total(), rule_revision: row.rule_revision }
+}
+
 impl Tables {
     fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
         let stored = self.usage.get(&row.key);
@@ -284,8 +301,7 @@ impl Tables {
             .is_some_and(|stored| ResponseUsage { forced: stored.row.forced, ..row.clone() } == stored.row);
         let stored = stored.map(|stored| {
             let row = &stored.row;
-            let replaced = ReplacedRow { session: row.session.clone(), tokens: row.counts.total() };
-            Stored { version: stored.version, row: replaced, is_covered: row.origin == Origin::Covered }
+            Stored { version: stored.version, row: replaced(row), is_covered: row.origin == Origin::Covered }
         });
         let (outcome, version) = decide(row, stored, force && !same);
         if let Some(version) = version {
@@ -293,6 +309,20 @@ impl Tables {
             self.usage.insert(row.key, Versioned { row, version });
         }
         outcome
+    }
+
+    /// Puts a marker in the place of what an older revision stored under the key.
+    fn cover(&mut self, key: &SupersededKey) -> Option<ReplacedRow> {
+        let stored = self.usage.get_mut(&key.key)?;
+        let (session, time) = (stored.row.session.clone(), stored.row.time);
+        let is_older = stored.row.rule_revision < RuleRevision::CURRENT;
+        if !is_older || !key.supersedes(stored.version, &session, time) {
+            return None;
+        }
+        let replaced = replaced(&stored.row);
+        let (row, version) = key.marker(session, time);
+        *stored = Versioned { row, version };
+        Some(replaced)
     }
 
     /// The row, if it is as the bridge wrote it.
@@ -399,6 +429,7 @@ fn name_of(row: &ResponseUsage, dimension: Dimension) -> Cow<'_, str> {
         Dimension::Model => row.model.as_ref().map(ModelName::as_str),
         Dimension::Host => row.host.as_ref().map(HostName::as_str),
         Dimension::Session => Some(row.session.as_str()),
+        Dimension::Origin => Some(row.origin.name()),
         Dimension::Day => return Cow::Owned(row.time.date()),
     };
     Cow::Borrowed(name.unwrap_or_default())

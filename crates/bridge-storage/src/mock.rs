@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 
 use crate::audit::AuditStore;
@@ -14,8 +14,8 @@ use crate::figures::StoreFigures;
 use crate::health::{DiskSpace, HealthProbes, NewestSource};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
-    BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
 };
 use crate::stored::{StoredResponse, StoredScope};
 
@@ -101,6 +101,12 @@ mockall::mock! {
             rows: &[ResponseUsage],
             options: &UpsertOptions,
         ) -> Result<Vec<UpsertOutcome>, BridgeError>;
+
+        async fn cover(
+            &self,
+            keys: &[SupersededKey],
+            options: &UpsertOptions,
+        ) -> Result<Vec<ReplacedRow>, BridgeError>;
 
         async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError>;
 

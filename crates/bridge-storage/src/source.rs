@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use bridge_core::{ContentCategories, DamageCounts, Epoch, HostName, ProjectName, SessionId, Timestamp};
+use bridge_core::{
+    ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionId, Timestamp,
+};
 
 /// What was read of one source file, for one session that stands in it. Statistics are cumulative for
 /// the file, never deltas, so writing a record again changes nothing. Cursor and statistics are one record,
@@ -33,8 +35,11 @@ pub struct SourceRecord {
     pub first_time: Option<Timestamp>,
     /// The time of the session's last snapshot in the file.
     pub last_time: Option<Timestamp>,
-    /// The analyzer that read it.
+    /// The program that read it, for information.
     pub analysis_version: String,
+    /// The revision of the counting rule by which it was read. The cursor of an older one says nothing; of
+    /// [`RuleRevision::NONE`] it never does.
+    pub rule_revision: RuleRevision,
     /// When it was read.
     pub read_at: Timestamp,
     /// The epoch in which what was read of it was stored. A later rollback may have taken that back, so a cursor of
@@ -67,19 +72,30 @@ pub struct SourceCursor {
 }
 
 impl SourceRecord {
-    /// Sorts records of one (host, path, session): the later epoch wins, then the later change of the file, then the
-    /// larger offset. The last two are the file's own, so two readers with different clocks agree.
+    /// Sorts records of one (host, path, session): the newer revision of the rule wins, then the later epoch, then the
+    /// later change of the file, then the larger offset. The last two are the file's own, so two readers with different
+    /// clocks agree.
+    ///
+    /// From the highest bit down: 8 bits of revision (0 is the first, so that its records keep the versions that they
+    /// were stored under), 16 of epoch, 64 of time, 40 of offset.
     #[must_use]
     pub fn version(&self) -> u128 {
         let offset = self.cursor.offset.min((1 << OFFSET_BITS) - 1);
         let epoch = u128::from(self.epoch.0.min(EPOCH_MAX));
-        epoch << EPOCH_SHIFT | u128::from(self.cursor.changed_nanos) << OFFSET_BITS | u128::from(offset)
+        let revision = u128::from(self.rule_revision.0.saturating_sub(RuleRevision::FIRST.0));
+        revision << REVISION_SHIFT
+            | epoch << EPOCH_SHIFT
+            | u128::from(self.cursor.changed_nanos) << OFFSET_BITS
+            | u128::from(offset)
     }
 }
 
 const OFFSET_BITS: u32 = 40;
 const EPOCH_SHIFT: u32 = OFFSET_BITS + u64::BITS;
-const EPOCH_MAX: u32 = (1 << (u128::BITS - EPOCH_SHIFT)) - 1;
+const EPOCH_BITS: u32 = 16;
+const EPOCH_MAX: u32 = (1 << EPOCH_BITS) - 1;
+const REVISION_SHIFT: u32 = EPOCH_SHIFT + EPOCH_BITS;
+const _: () = assert!(REVISION_SHIFT + u8::BITS == u128::BITS);
 
 /// Which records of source files are meant. All conditions hold together; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

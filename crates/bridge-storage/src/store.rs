@@ -4,8 +4,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, SessionId, TimeRange, Timestamp,
-    TokenCounts, TokenSummaryRecord,
+    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SupersededKey,
+    TimeRange, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,17 @@ pub trait TokenStore:
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError>;
+
+    /// Covers keys that the current revision of the counting rule gives no more: where a row of an older revision is
+    /// stored under one, made of a snapshot of at most the key's weight, a marker replaces it that counts nothing.
+    /// Nothing is written under any other key. Called after the rows are stored that count in their place.
+    ///
+    /// Answers with the rows that were replaced.
+    async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError>;
 
     /// Writes what was read of source files. Of two records of one (host, path, session) the one with the
     /// greater [`SourceRecord::version`] stays. Written after the rows it stands for are stored.
@@ -162,6 +173,8 @@ pub struct ReplacedRow {
     pub session: SessionId,
     /// Its tokens.
     pub tokens: u64,
+    /// The revision of the counting rule that had made it.
+    pub rule_revision: RuleRevision,
 }
 
 /// Which responses are meant. All conditions hold together; the default admits all.
@@ -240,6 +253,8 @@ pub enum Dimension {
     Host,
     /// By session.
     Session,
+    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin).
+    Origin,
     /// By day, UTC.
     Day,
 }

@@ -1,6 +1,7 @@
 //! Reference analyzer, history generator, fault proxy and engine fixture for tests and benches.
 //!
 //! - [`mod@reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
+//! - [`first_revision`]: what programs of the first revision of the counting rule stored.
 //! - [`history`]: small synthetic histories whose totals are known by construction.
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
@@ -10,6 +11,7 @@
 pub mod adversarial;
 #[cfg(feature = "engine")]
 pub mod engine;
+pub mod first_revision;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;

@@ -37,7 +37,7 @@ fn a_record_is_valid_and_on_one_line() {
 #[test]
 fn the_receipt_adds_up_in_any_order_and_every_kind_occurs() {
     let mut rng = Rng::with_seed(2);
-    let mut seen = [0; 10];
+    let mut seen = [0; 15];
     for _ in 0..400 {
         let mut files = files(&mut rng);
         let totals = count(&files);
@@ -55,7 +55,12 @@ fn the_receipt_adds_up_in_any_order_and_every_kind_occurs() {
             totals.usage_lines,
             totals.nested_snapshots,
             totals.from_iterations,
+            totals.raised,
             totals.advisor_naive,
+            totals.compaction_naive,
+            totals.declined_naive,
+            totals.other_naive,
+            totals.weak_snapshots,
             totals.repeats_within_files,
             totals.copies_across_files,
             totals.total_nested_only,

@@ -19,9 +19,10 @@ fn assert_true(totals: &ReferenceTotals, history: &GeneratedHistory) {
         (truth.bad_lines, truth.pending, truth.bad_usage, 0)
     );
     assert_eq!(
-        (totals.naive, totals.nested_naive, totals.from_iterations, totals.advisor_naive),
-        (truth.naive, truth.nested_naive, truth.from_iterations, truth.advisor_naive)
+        (totals.naive, totals.nested_naive, totals.from_iterations, totals.raised),
+        (truth.naive, truth.nested_naive, truth.from_iterations, truth.raised)
     );
+    assert_eq!((totals.advisor_naive, totals.apart_naive()), (truth.advisor_naive, truth.apart_naive));
     assert!(totals.counters_are_certain());
     assert!(totals.open_sessions.is_subset(&truth.open_sessions));
     for (session, truth) in
@@ -47,7 +48,12 @@ fn the_reference_counts_what_was_generated() {
         every.pending += totals.pending;
         every.bad_usage += totals.bad_usage;
         every.from_iterations += totals.from_iterations;
+        every.raised += totals.raised;
         every.advisor_naive += totals.advisor_naive;
+        every.compaction_naive += totals.compaction_naive;
+        every.declined_naive += totals.declined_naive;
+        every.other_naive += totals.other_naive;
+        every.weak_snapshots += totals.weak_snapshots;
         every.total_nested_only += totals.total_nested_only;
         every.repeats_within_files += totals.repeats_within_files;
         every.copies_across_files += totals.copies_across_files;
@@ -59,7 +65,12 @@ fn the_reference_counts_what_was_generated() {
         every.pending,
         every.bad_usage,
         every.from_iterations,
+        every.raised,
         every.advisor_naive,
+        every.compaction_naive,
+        every.declined_naive,
+        every.other_naive,
+        every.weak_snapshots,
         every.total_nested_only,
         every.repeats_within_files,
         every.copies_across_files,

@@ -5,7 +5,9 @@ mod live;
 mod markers;
 mod repair;
 
-use bridge_core::{BridgeError, IntegrityResult, RepairReport, ResponseKey, SessionId, Stopwatch};
+use bridge_core::{
+    BridgeError, IntegrityResult, RepairReport, ResponseKey, RuleRevision, SessionId, Stopwatch,
+};
 use bridge_storage::{ResponseFilter, StoredScope};
 
 use crate::operation::Operation;
@@ -65,7 +67,8 @@ impl EnhancedTokenDatabaseBridge {
     /// whole store, and repairs what differs if that is asked for.
     ///
     /// The store must hold the greatest snapshot ever read. So it is an error where it says less than the
-    /// sources, lacks a response, counts one twice, or holds a row that the bridge did not write (the version of
+    /// sources, lacks a response, counts one twice, says what an older revision of the counting rule made of sources that
+    /// are at hand, or holds a row that the bridge did not write (the version of
     /// a row vouches for its fields). It is none where it says more: sources are rewritten and deleted, other
     /// machines have theirs, and a forced update is meant; nor where it lets go what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) has
     /// all cases.
@@ -132,7 +135,11 @@ impl EnhancedTokenDatabaseBridge {
         let mut markers = Markers::default();
         for scope in &scopes {
             let mut comparison = self.compare(scope, &live, &mut markers).await?;
-            if repair != Repair::Off {
+            let is_known = comparison.newest_revision <= RuleRevision::CURRENT;
+            if !is_known {
+                result.errors.push(unknown_revision(comparison.newest_revision));
+            }
+            if repair != Repair::Off && is_known {
                 self.repair(repair, &mut comparison, &mut result).await?;
             }
             comparison.tell(&mut result, options.listed_max);
@@ -214,6 +221,14 @@ fn slices(number: u64) -> Vec<StoredScope> {
         false => ResponseKey((slice + 1) * width - 1),
     };
     (0..number).map(|slice| StoredScope::Keys(first(slice)..=last(slice))).collect()
+}
+
+/// What a newer revision of the rule stored under other keys would be missed, and stored a second time by a repair.
+fn unknown_revision(revision: RuleRevision) -> String {
+    let current = RuleRevision::CURRENT;
+    format!(
+        "the store holds rows of revision {revision} of the counting rule, and this version knows {current}: nothing is proved or repaired"
+    )
 }
 
 fn sound_tolerance(tolerance: f64) -> f64 {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
 use bridge_core::{
-    BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, Timestamp, saturating_sum,
+    BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, SupersededKey, Timestamp,
+    saturating_sum,
 };
 use bridge_storage::SourceRecord;
 use tokio::sync::Mutex;
@@ -170,7 +171,14 @@ impl JsonlProcessorBridge {
         let mut storing = Storing::new(&self.bridge, epoch);
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
-        storing.store(Found { rows: fed.rows, sources: fed.sources, sessions: fed.sessions }).await?;
+        storing
+            .store(Found {
+                rows: fed.rows,
+                superseded: fed.superseded,
+                sources: fed.sources,
+                sessions: fed.sessions,
+            })
+            .await?;
         storing.cursors_written().await?;
         if begins {
             *state = FeedState::of_epoch(epoch);
@@ -246,7 +254,8 @@ impl JsonlProcessorBridge {
         }
         let (ends_lines, tail_from) = (whole.is_some(), batch.content.len() - open.len());
         let advance = Advance { position, records, skips_line, ends_lines, tail_from };
-        Ok(Fed { rows: history.take_changed(), sources, sessions, advance })
+        let (rows, superseded) = (history.take_changed(), history.take_superseded());
+        Ok(Fed { rows, superseded, sources, sessions, advance })
     }
 
     fn analyze(
@@ -300,6 +309,7 @@ fn sessions_in(analysis: &FileAnalysis) -> impl Iterator<Item = SessionId> {
 struct Fed {
     advance: Advance,
     rows: Vec<ResponseUsage>,
+    superseded: Vec<SupersededKey>,
     sources: Vec<SourceRecord>,
     sessions: BTreeSet<SessionId>,
 }

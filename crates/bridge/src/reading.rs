@@ -1,13 +1,16 @@
 //! The reading half of a backfill or a synchronisation: plain functions on a blocking thread and its workers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::{
     AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileMark, FileRead, History,
     SourceError, SourceFile, analyze_reads, look_at,
 };
-use bridge_core::{DamageCounts, HostName, ResponseUsage, SessionId, TimeRange, Timestamp};
+use bridge_core::{
+    DamageCounts, HostName, ResponseUsage, RuleRevision, SessionId, SupersededKey, TimeRange, Timestamp,
+};
 use bridge_storage::SourceRecord;
 use tokio::sync::mpsc;
 
@@ -17,6 +20,8 @@ use crate::sources::{FileReading, KnownFile, KnownFiles};
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) rows: Vec<ResponseUsage>,
+    /// Keys under which older revisions of the rule stored what counts under the rows' keys.
+    pub(crate) superseded: Vec<SupersededKey>,
     pub(crate) sources: Vec<SourceRecord>,
     /// Sessions with a snapshot in what was read, also where greater ones of other sessions won: their sums are covered,
     /// however the reading is divided.
@@ -72,7 +77,17 @@ impl ReadPlan {
     }
 
     fn add(&mut self, file: SourceFile, mode: ReadMode) {
-        let cursor = self.known.at(&file.path).and_then(|known| known.cursor);
+        let known = self.known.at(&file.path);
+        if let Some(revision) = known.and_then(|known| known.newer_revision) {
+            // What this version made of it would count beside what is stored. Nothing is lost: the cursor stays.
+            let message = format!(
+                "it was read by revision {revision} of the counting rule, which this version does not know \
+                 (it counts by revision {}); only a newer version can read on",
+                RuleRevision::CURRENT
+            );
+            return self.errors.push(SourceError::new(&file.path, io::Error::other(message)));
+        }
+        let cursor = known.and_then(|known| known.cursor);
         match look_at(&file, cursor.as_ref().filter(|_| mode == ReadMode::Incremental)) {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) => {}
@@ -93,9 +108,7 @@ impl ReadPlan {
     /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
     fn note_move(&mut self, mark: &FileMark) {
         let is_same = |known: &KnownFile| {
-            known.cursor.is_some_and(|cursor| {
-                (cursor.mark.size, cursor.mark.fingerprint) == (mark.size, mark.fingerprint)
-            })
+            known.content == Some((mark.size, mark.fingerprint)) && known.newer_revision.is_none()
         };
         let origin = self.gone.iter().find(|path| self.known.recorded(path).is_some_and(is_same));
         if let Some(known) = origin.and_then(|path| self.known.recorded(path)) {
@@ -197,7 +210,12 @@ impl Reading {
             if let Some(storing) = storing
                 && self.range.is_all()
             {
-                let batch = Found { rows: result.history.take_changed(), sources, sessions };
+                let batch = Found {
+                    rows: result.history.take_changed(),
+                    superseded: result.history.take_superseded(),
+                    sources,
+                    sessions,
+                };
                 if storing.blocking_send(batch).is_err() {
                     break;
                 }
@@ -209,7 +227,10 @@ impl Reading {
             let mut rows = result.history.take_changed();
             rows.retain(|row| self.range.contains(row.time));
             // Nobody listens only when the backfill was dropped.
-            let _ = storing.blocking_send(Found { rows, sources: Vec::new(), sessions: BTreeSet::new() });
+            // What an older revision stored stays until all that counts in its place is stored.
+            let found =
+                Found { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
+            let _ = storing.blocking_send(found);
         }
         result.plan = self.plan;
         result

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bridge_core::{AuditOutcome, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch};
-use bridge_storage::{UpsertOutcome, current_correlation_id, with_correlation_id};
+use bridge_storage::{ReplacedRow, UpsertOutcome, current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
 use crate::EnhancedTokenDatabaseBridge;
@@ -86,6 +86,12 @@ impl Written {
         }
         written.forced = forced;
         written
+    }
+
+    /// That these rows were replaced by markers, which are worth nothing.
+    pub(crate) fn over(covered: &[ReplacedRow]) -> Self {
+        let tokens_replaced = covered.iter().map(|row| row.tokens).sum();
+        Self { records: covered.len() as u64, tokens_replaced, ..Self::default() }
     }
 }
 

@@ -6,14 +6,21 @@ use std::path::{Path, PathBuf};
 use bridge_analysis::{
     FileAnalysis, FileCursor, FileMark, KnownTime, ProjectNames, ReadPosition, SessionInFile,
 };
-use bridge_core::{ANALYSIS_VERSION, ContentCategories, DamageCounts, Epoch, HostName, SessionId, Timestamp};
+use bridge_core::{
+    ANALYSIS_VERSION, ContentCategories, DamageCounts, Epoch, HostName, RuleRevision, SessionId, Timestamp,
+};
 use bridge_storage::{SourceCursor, SourceRecord};
 
 /// What the store knows of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownFile {
-    /// How far it was read; `None` where another version of the analyzer read it, or the store was rolled back since.
+    /// How far it was read; `None` where another revision of the counting rule read it, or the store was rolled back
+    /// since.
     pub(crate) cursor: Option<FileCursor>,
+    /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
+    pub(crate) content: Option<(u64, u128)>,
+    /// The revision that read it, where this version does not know it.
+    pub(crate) newer_revision: Option<RuleRevision>,
     /// What was found in it, by session.
     records: Vec<SourceRecord>,
 }
@@ -100,11 +107,15 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
 impl KnownFile {
     pub(crate) fn of_records(records: Vec<SourceRecord>, epoch: Epoch) -> Self {
         let latest = records.iter().max_by_key(|record| record.version());
+        let newer_revision =
+            latest.map(|record| record.rule_revision).filter(|revision| *revision > RuleRevision::CURRENT);
         // What was stored in another epoch may have been taken back.
-        let holds =
-            |record: &&SourceRecord| record.analysis_version == ANALYSIS_VERSION && record.epoch == epoch;
-        let cursor = latest.filter(holds).map(file_cursor);
-        Self { cursor, records }
+        let latest = latest.filter(|record| record.epoch == epoch);
+        let content = latest
+            .filter(|record| record.rule_revision > RuleRevision::NONE)
+            .map(|record| (record.cursor.size, record.cursor.fingerprint));
+        let cursor = latest.filter(|record| record.rule_revision == RuleRevision::CURRENT).map(file_cursor);
+        Self { cursor, content, newer_revision, records }
     }
 
     /// The sessions that were found in it.
@@ -116,6 +127,7 @@ impl KnownFile {
     pub(crate) fn emptied(&self, epoch: Epoch) -> impl Iterator<Item = SourceRecord> {
         self.records.iter().map(move |record| SourceRecord {
             epoch,
+            rule_revision: RuleRevision::CURRENT,
             lines: 0,
             damage: DamageCounts::default(),
             content_categories: ContentCategories::new(),
@@ -244,6 +256,7 @@ impl FileReading<'_> {
             first_time: part.map(|part| part.first_time),
             last_time: part.map(|part| part.last_time),
             analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::CURRENT,
             read_at: self.read_at,
             epoch: self.epoch,
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bridge_core::{
     BridgeError, BridgeResult, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId,
-    Stopwatch, ValidationResult, Violation,
+    Stopwatch, SupersededKey, ValidationResult, Violation,
 };
 use bridge_storage::{
     Dimension, ReplacedRow, ResponseFilter, SourceRecord, UpsertOptions, UpsertOutcome, markers,
@@ -166,6 +166,21 @@ impl EnhancedTokenDatabaseBridge {
             }
         }
         Ok(tokens)
+    }
+
+    /// Covers keys that older revisions of the counting rule stored rows under; no summary that was read before is
+    /// served afterwards.
+    pub(crate) async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        let covered = self.measured(StoreCall::Cover, self.inner.store.cover(keys, options)).await?;
+        if !covered.is_empty() {
+            self.inner.cache.invalidate();
+            self.book(&Written::over(&covered));
+        }
+        Ok(covered)
     }
 
     /// Books what was written: in the metrics, and on the running operation.

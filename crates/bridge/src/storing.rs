@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use bridge_core::{
-    AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, TokenChanges,
+    AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, SupersededKey,
+    TokenChanges,
 };
 use bridge_storage::{ReplacedRow, SourceRecord, UpsertOptions, UpsertOutcome};
 use tokio::task::JoinSet;
@@ -62,6 +63,7 @@ impl<'a> Storing<'a> {
     /// Stores the rows; the cursors that stand for them are written by the time of
     /// [`cursors_written`](Self::cursors_written).
     pub(crate) async fn store(&mut self, found: Found) -> Result<(), BridgeError> {
+        let rejected_before = self.rejected.len();
         let mut rows = self.admit(found.rows);
         let seen = found.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
         rows.extend(seen.map(ResponseUsage::covered_sums));
@@ -74,6 +76,13 @@ impl<'a> Storing<'a> {
             });
             covered.into_iter().for_each(|sums| self.book_covered(sums));
         }
+        // Where some of it is not stored, nobody knows whether all is that counts in the place of older rows: they
+        // stay, and the files are read again.
+        let is_whole = self.rejected.len() == rejected_before;
+        if !is_whole && !found.superseded.is_empty() {
+            return Ok(());
+        }
+        self.cover(&found.superseded).await?;
         // Only now: a record says that the rows it stands for are stored.
         let sources = self.without_rejected(found.sources);
         if !sources.is_empty() {
@@ -82,6 +91,20 @@ impl<'a> Storing<'a> {
             self.cursors.spawn(carried(async move { bridge.put_sources(&sources).await }));
         }
         Ok(())
+    }
+
+    /// Covers keys that the rows stored before count in the place of. Answers with the number of rows replaced.
+    pub(crate) async fn cover(&mut self, keys: &[SupersededKey]) -> Result<u64, BridgeError> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let covered = self.bridge.cover(keys, &self.upsert).await?;
+        for row in &covered {
+            self.replaced += 1;
+            let changes = self.changes.entry(row.session.clone()).or_default();
+            changes.rule_revision.add(-signed(row.tokens));
+        }
+        Ok(covered.len() as u64)
     }
 
     /// Waits until the cursors of everything that was stored are written.
@@ -102,7 +125,6 @@ impl<'a> Storing<'a> {
     }
 
     fn book(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
-        let signed = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let tokens = signed(row.counts.total());
         match outcome {
             UpsertOutcome::Unchanged | UpsertOutcome::Covered => {}
@@ -115,7 +137,13 @@ impl<'a> Storing<'a> {
                 self.tokens_replaced = self.tokens_replaced.saturating_add(old.tokens);
                 let before = signed(old.tokens);
                 let changes = self.changes.entry(row.session.clone()).or_default();
-                if old.session == row.session {
+                let is_of_older_rule = old.rule_revision < row.rule_revision;
+                if is_of_older_rule && old.session == row.session {
+                    changes.rule_revision.add(tokens - before);
+                } else if is_of_older_rule {
+                    changes.rule_revision.add(tokens);
+                    self.changes.entry(old.session).or_default().rule_revision.add(-before);
+                } else if old.session == row.session {
                     changes.later_snapshots.add(tokens - before);
                 } else {
                     changes.from_other_sessions.add(tokens);
@@ -168,4 +196,8 @@ impl<'a> Storing<'a> {
         let told = |(session, why)| format!("the analysis of session {session} is not valid: {why}");
         self.rejected.iter().map(told)
     }
+}
+
+fn signed(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
 }

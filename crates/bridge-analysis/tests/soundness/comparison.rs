@@ -7,8 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, FileAnalysis, History, SourceFile, analyze_files};
-use bridge_core::{DamageKind, ResponseKey, Timestamp};
-use bridge_testkit::reference::{self, MessageKey, Options, Outcome, ReferenceFile, ReferenceTotals};
+use bridge_core::{DamageKind, Origin, ResponseKey, Timestamp, TokenCounts};
+use bridge_testkit::reference::{
+    self, Iteration, MessageKey, Options, Outcome, ReferenceFile, ReferenceTotals,
+};
 
 /// What the analyzer says of some files.
 pub(crate) struct Found {
@@ -77,7 +79,14 @@ pub(crate) fn compare_totals(found: &Found, expected: &ReferenceTotals, unseen: 
         ("naive", receipt.assistant_lines.tokens, expected.naive),
         ("nested naive", receipt.nested.tokens, expected.nested_naive),
         ("from iterations", receipt.from_iterations.tokens, expected.from_iterations),
+        ("raised", receipt.raised.tokens, expected.raised),
         ("advisor", receipt.advisor.tokens, expected.advisor_naive),
+        ("compaction", receipt.compaction.tokens, expected.compaction_naive),
+        ("declined", receipt.declined.tokens, expected.declined_naive),
+        ("other", receipt.other.tokens, expected.other_naive),
+        ("weak snapshots", receipt.weak_snapshots.count, expected.weak_snapshots),
+        ("weak responses", receipt.weak_responses.count, expected.weak.0),
+        ("weak tokens", receipt.weak_responses.tokens, expected.weak.1),
         ("repeats", receipt.repeats_within_files.tokens, expected.repeats_within_files),
         ("copies", receipt.copies_across_files.tokens, expected.copies_across_files),
         ("responses", figures.responses, expected.responses),
@@ -112,6 +121,7 @@ fn compare_responses(found: &Found, expected: &ReferenceTotals) {
         };
         let outcomes: BTreeSet<Outcome> = response.outcomes.iter().cloned().map(storable).collect();
         assert!(outcomes.contains(&outcome), "{:?}: {outcome:?} of {outcomes:?}", response.key);
+        assert_eq!(row.to_usage().weak_key, matches!(response.key.message, MessageKey::Weak(..)));
         assert_eq!(row.snapshot_tokens, response.all_snapshots, "{:?}", response.key);
     }
     assert!(found.is_empty(), "too many: {found:?}");
@@ -151,10 +161,21 @@ fn key(key: &reference::ResponseKey) -> ResponseKey {
     let message = match &key.message {
         MessageKey::Id(id) => ResponseKey::of_message(id, ""),
         MessageKey::IdAndRequest(id, request) => ResponseKey::of_message(id, request),
+        MessageKey::Weak(id, [input, cache_creation, cache_read]) => {
+            let (input, cache_creation, cache_read) = (*input, *cache_creation, *cache_read);
+            ResponseKey::of_weak_message(id, &TokenCounts { input, output: 0, cache_creation, cache_read })
+        }
         MessageKey::Uuid(uuid) => ResponseKey::of_uuid(uuid),
         MessageKey::Record(bytes, index) => ResponseKey::of_record(bytes, *index as u64),
     };
-    key.advisor.map_or(message, |position| message.iteration(bridge_core::Origin::Advisor, position as u64))
+    let Some((iteration, position)) = key.iteration else { return message };
+    let origin = match iteration {
+        Iteration::Advisor => Origin::Advisor,
+        Iteration::Compaction => Origin::Compaction,
+        Iteration::Declined => Origin::Declined,
+        Iteration::Other => Origin::Other,
+    };
+    message.iteration(origin, position as u64)
 }
 
 /// Places and the position at the end are about lines that are there.
@@ -177,7 +198,9 @@ fn check_places(analysis: &FileAnalysis, content: &[u8]) {
     let all: u64 = kinds.iter().map(|(_, count)| count).sum();
     assert_eq!(analysis.damage_places.len() as u64, all.min(FileAnalysis::DAMAGE_PLACES_MAX as u64));
     for (kind, count) in kinds.iter().filter(|_| all <= FileAnalysis::DAMAGE_PLACES_MAX as u64) {
-        let places = analysis.damage_places.iter().filter(|place| place.kind == *kind).count();
+        // A line that a file in UTF-16 begins with is a bad line.
+        let is_kind = |found| found == *kind || (found, *kind) == (DamageKind::Utf16, DamageKind::BadLine);
+        let places = analysis.damage_places.iter().filter(|place| is_kind(place.kind)).count();
         assert_eq!(places as u64, *count, "{kind:?}");
     }
     let pending = analysis.damage_places.iter().rfind(|place| place.kind == DamageKind::Pending);
@@ -190,7 +213,11 @@ fn check_places(analysis: &FileAnalysis, content: &[u8]) {
 /// Damaged lines that the cheap check passes over: no usage in them, and whole at their edges.
 fn unseen_damage(files: &[ReferenceFile], line_bytes_max: usize) -> u64 {
     let mut unseen = 0;
-    for line in files.iter().flat_map(|file| file.content.split_inclusive(|byte| *byte == b'\n')) {
+    let content = |file: &'_ ReferenceFile| {
+        file.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.content).to_vec()
+    };
+    let contents: Vec<Vec<u8>> = files.iter().map(content).collect();
+    for line in contents.iter().flat_map(|content| content.split_inclusive(|byte| *byte == b'\n')) {
         let Some(text) = line.strip_suffix(b"\n").filter(|text| text.len() <= line_bytes_max) else {
             continue;
         };

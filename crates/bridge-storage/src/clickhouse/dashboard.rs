@@ -1,8 +1,10 @@
 //! A dashboard's figures: one statement, one pass over the responses.
 //!
 //! All figures come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
-//! it by session, project, model, host and step of the trend at once. Nothing is added up from a second read,
+//! it by session, project, model, host, origin and step of the trend at once. Nothing is added up from a second read,
 //! so a writer cannot come between two figures. What was read of the source files is joined to the sessions.
+
+use std::cmp::Reverse;
 
 use ::clickhouse::Row;
 use bridge_core::{BridgeError, InvalidTimestamp, ReceiptLine, StoreReceipt, Timestamp, TokenCounts};
@@ -26,6 +28,9 @@ const PROJECT: u8 = 2;
 const MODEL: u8 = 3;
 const HOST: u8 = 4;
 const STEP: u8 = 5;
+const ORIGIN: u8 = 6;
+/// By origin, too, of the responses whose key is weak.
+const WEAK: u8 = 7;
 
 /// A row of the answer: the groups of a kind.
 #[derive(Debug, Row, Deserialize)]
@@ -177,18 +182,20 @@ fn responses(filter: &DashboardFilter, width: Width) -> String {
     };
     format!(
         "SELECT multiIf(grouping(session_id) = 0, {SESSION}, grouping(project) = 0, {PROJECT},
-                grouping(model) = 0, {MODEL}, grouping(host) = 0, {HOST}, {STEP}) AS kind,
+                grouping(model) = 0, {MODEL}, grouping(host) = 0, {HOST},
+                grouping(origin) = 0, if(weak_key, {WEAK}, {ORIGIN}), {STEP}) AS kind,
             multiIf(kind = {SESSION}, session_id, kind = {PROJECT}, toString(project),
-                kind = {MODEL}, toString(model), kind = {HOST}, toString(host), '') AS name,
+                kind = {MODEL}, toString(model), kind = {HOST}, toString(host),
+                kind IN ({ORIGIN}, {WEAK}), toString(origin), '') AS name,
             b AS start, sum(n) AS n0, sum(w) AS w0, sum(u) AS u0, {i0} AS i0, {o0} AS o0, {c0} AS c0,
             {r0} AS r0, min(f) AS f0, max(l) AS l0, {all_n} AS all_n0, {all_t} AS all_t0,
             0 AS read_n0, 0 AS read_t0, toInt64(0) AS synced0, max(g) AS large0
         FROM (
-            SELECT session_id, project, model, host, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
+            SELECT session_id, project, model, host, origin, weak_key, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
                 {i} AS i, {o} AS o, {c} AS c, {r} AS r, {t} AS t, {f} AS f, {l} AS l,
                 {IS_LARGE} AS g
             FROM token_usage FINAL WHERE {condition})
-        GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (b))",
+        GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (origin, weak_key), (b))",
         admits = admitted.flag,
         condition = admitted.condition,
         all_n = if admitted.is_flagged() { "count()" } else { "sum(n)" },
@@ -283,10 +290,30 @@ fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardFigu
             PROJECT => figures.projects = list(row)?,
             MODEL => figures.models = list(row)?,
             HOST => figures.hosts = list(row)?,
+            ORIGIN | WEAK => take_origins(&mut figures, row)?,
             _ => take_steps(&mut figures, filter, row)?,
         }
     }
+    figures.origins.sort_by_key(|row| Reverse(row.sums.counts.total()));
     Ok(figures)
+}
+
+/// Responses with a weak key come by themselves, and belong to their origins like others.
+fn take_origins(figures: &mut DashboardFigures, row: KindRow) -> Result<(), InvalidTimestamp> {
+    let is_weak = row.kind == WEAK;
+    if is_weak && let Some(receipt) = &mut figures.receipt {
+        receipt.weak = ReceiptLine { count: row.stored, tokens: row.stored_tokens };
+    }
+    for group in list(row)?.rows {
+        if is_weak {
+            figures.weak.add(&group.sums);
+        }
+        match figures.origins.binary_search_by(|known| known.name.cmp(&group.name)) {
+            Ok(known) => figures.origins[known].sums.add(&group.sums),
+            Err(place) => figures.origins.insert(place, group),
+        }
+    }
+    Ok(())
 }
 
 /// What is said of the whole store stands on the sessions.
@@ -294,11 +321,13 @@ fn take_store(figures: &mut DashboardFigures, row: &KindRow) -> Result<(), Inval
     figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut figures.receipt {
         let line = |count, tokens| ReceiptLine { count, tokens };
+        let weak = receipt.weak;
         *receipt = StoreReceipt::new(
             line(row.read_snapshots, row.read_tokens),
             line(row.kept, row.kept_tokens),
             line(row.stored, row.stored_tokens),
         );
+        receipt.weak = weak;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod change;
 mod checkpoint;
+mod cover;
 mod dashboard;
 mod failure;
 mod health;
@@ -36,8 +37,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp,
-    TokenSummaryRecord,
+    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
+    Timestamp, TokenSummaryRecord,
 };
 use tracing::Instrument;
 
@@ -54,8 +55,8 @@ use crate::figures::StoreFigures;
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
-    BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
-    UpsertOutcome,
+    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
+    UpsertOptions, UpsertOutcome,
 };
 use crate::stored::{StoredResponse, StoredScope};
 use failure::{TableError, bridge_error, timed_out};
@@ -237,6 +238,14 @@ impl TokenStore for ClickHouseStore {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         self.upsert_rows(rows, options).await
+    }
+
+    async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        self.cover_keys(keys, options).await
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {

@@ -145,6 +145,7 @@ impl ClickHouseStore {
             Dimension::Model => "toString(model)",
             Dimension::Host => "toString(host)",
             Dimension::Session => "session_id",
+            Dimension::Origin => "toString(origin)",
             Dimension::Day => "toString(toDate(time, 'UTC'))",
         };
         let order = match dimension {

@@ -126,6 +126,7 @@ pub(crate) struct StoredRow {
     session_id: String,
     tokens: u64,
     is_covered: u8,
+    rule_revision: u8,
 }
 
 impl StoredRow {
@@ -133,13 +134,14 @@ impl StoredRow {
         let key = ResponseKey(self.key);
         let session = SessionId::new(self.session_id)
             .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
-        let row = ReplacedRow { session, tokens: self.tokens };
+        let rule_revision = RuleRevision(self.rule_revision);
+        let row = ReplacedRow { session, tokens: self.tokens, rule_revision };
         let version = response_version(self.version);
         Ok((key, Stored { version, row, is_covered: self.is_covered > 0 }))
     }
 }
 
-fn response_version(version: UInt256) -> ResponseVersion {
+pub(super) fn response_version(version: UInt256) -> ResponseVersion {
     ResponseVersion::from_le_bytes(version.to_le_bytes())
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use ::clickhouse::Row;
 use bridge_core::{
     AnalysisNote, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
-    InvalidText, ModelName, ProjectName, SessionId, SummaryMetadata, Timestamp, TokenCounts,
+    InvalidText, ModelName, ProjectName, RuleRevision, SessionId, SummaryMetadata, Timestamp, TokenCounts,
     TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,7 @@ pub(crate) struct SourceRow {
     first_time: Option<i64>,
     last_time: Option<i64>,
     analysis_version: String,
+    rule_revision: u8,
     read_at: i64,
     version: u128,
     epoch: u32,
@@ -75,6 +76,7 @@ impl From<&SourceRecord> for SourceRow {
             first_time: record.first_time.map(Timestamp::as_millis),
             last_time: record.last_time.map(Timestamp::as_millis),
             analysis_version: record.analysis_version.clone(),
+            rule_revision: record.rule_revision.0,
             read_at: record.read_at.as_millis(),
             version: record.version(),
             epoch: record.epoch.0,
@@ -93,7 +95,7 @@ pub(crate) fn stored_path(path: &Path) -> String {
 /// The columns of [`SourceRow`].
 pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, modified, changed_nanos, identity, fingerprint, \
      offset, line, carried_time, carried_before, lines, bad_lines, bad_usage, oversize_lines, pending_lines, content_categories, \
-     snapshots, snapshot_tokens, first_time, last_time, analysis_version, read_at, version, epoch";
+     snapshots, snapshot_tokens, first_time, last_time, analysis_version, rule_revision, read_at, version, epoch";
 
 impl SourceRow {
     pub(crate) fn into_record(self) -> Result<SourceRecord, BridgeError> {
@@ -133,6 +135,7 @@ impl SourceRow {
             first_time: self.first_time.map(time).transpose()?,
             last_time: self.last_time.map(time).transpose()?,
             analysis_version: self.analysis_version,
+            rule_revision: RuleRevision(self.rule_revision),
             read_at: time(self.read_at)?,
             epoch: Epoch(self.epoch),
         })

@@ -104,7 +104,7 @@ impl ClickHouseStore {
         Ok(outcomes)
     }
 
-    async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
+    pub(super) async fn insert_usage(&self, writes: &[UsageRow<'_>]) -> Result<(), BridgeError> {
         if writes.is_empty() {
             return Ok(());
         }
@@ -165,7 +165,7 @@ impl ClickHouseStore {
         }
         let keys = &Keys::of(keys);
         let query = &format!(
-            "SELECT key, version, session_id, {tokens} AS tokens, toUInt8(origin = 'covered') AS is_covered \
+            "SELECT key, version, session_id, {tokens} AS tokens, toUInt8(origin = 'covered') AS is_covered, rule_revision \
              FROM token_usage PREWHERE key IN {keys}",
             tokens = saturating(TOKENS),
             keys = keys.sql,

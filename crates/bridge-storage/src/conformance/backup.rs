@@ -1,6 +1,8 @@
 //! What giving out and taking in whole tables promises.
 
-use bridge_core::{AuditFilter, AuditRecord, CheckpointName, Epoch, ResponseUsage, StorageKind};
+use bridge_core::{
+    AuditFilter, AuditRecord, CheckpointName, Epoch, ResponseUsage, RuleRevision, StorageKind,
+};
 
 use super::audit::record as audit_record;
 use super::checkpoints::assert_kind;
@@ -128,8 +130,8 @@ pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore) {
     let sources = other.sources(&SourceFilter::default()).await.unwrap();
     assert_eq!(sources[0], expected);
     assert_eq!(
-        (sources[1].epoch, sources[1].analysis_version.as_str(), sources[1].lines),
-        (Epoch(0), "", 10)
+        (sources[1].epoch, sources[1].rule_revision, sources[1].lines),
+        (Epoch(0), RuleRevision::NONE, 10)
     );
 
     // Back again: what holds there is a cursor of this store's epoch; what does not replaces nothing.

@@ -1,8 +1,8 @@
 //! What a dashboard's figures promise.
 
 use bridge_core::{
-    CalendarStep, ContentCategories, DamageCounts, ResponseUsage, SessionId, StoreReceipt, TimeRange,
-    Timestamp, Zone,
+    CalendarStep, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
+    TimeRange, Timestamp, Zone,
 };
 use proptest::prelude::*;
 
@@ -111,6 +111,7 @@ fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i6
         first_time: None,
         last_time: None,
         analysis_version: "v".to_owned(),
+        rule_revision: RuleRevision::CURRENT,
         read_at: at(read),
         epoch: bridge_core::Epoch::default(),
     }

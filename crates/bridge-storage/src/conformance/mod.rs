@@ -18,6 +18,7 @@
 mod audit;
 mod backup;
 mod checkpoints;
+mod cover;
 mod dashboard;
 mod extremes;
 mod health;
@@ -39,6 +40,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use audit::*;
 pub use backup::*;
 pub use checkpoints::*;
+pub use cover::*;
 pub use dashboard::*;
 pub use extremes::*;
 pub use health::*;
@@ -57,6 +59,7 @@ macro_rules! conformance_tests {
             a_new_store_is_empty
             migrating_again_changes_nothing
             outcomes_say_what_was_done
+            superseded_keys_are_covered
             the_store_is_the_join_of_what_was_stored
             force_lowers_a_figure_until_a_greater_snapshot_comes
             writers_at_once_end_in_the_same_store

@@ -1,6 +1,6 @@
 //! What the records of source files promise.
 
-use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, Timestamp};
+use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
 
 use super::{at, host, project, response, session};
 use crate::{SourceCursor, SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
@@ -32,6 +32,7 @@ pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceReco
         first_time: Some(at(0)),
         last_time: Some(at(1)),
         analysis_version: "v".to_owned(),
+        rule_revision: RuleRevision::CURRENT,
         read_at: modified,
         epoch: Epoch::default(),
     }
@@ -59,6 +60,10 @@ pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
     assert!(read(SourceFilter::default().of_sessions(Vec::new())).await.is_empty());
 }
 
+fn of_revision(revision: u8, record: SourceRecord) -> SourceRecord {
+    SourceRecord { rule_revision: RuleRevision(revision), ..record }
+}
+
 async fn lines(store: &dyn TokenStore) -> u64 {
     let summaries = store.summaries(&SummaryFilter::default().with_metadata(true)).await.unwrap();
     summaries[0].metadata.as_ref().expect("it was asked for").lines
@@ -76,6 +81,12 @@ pub async fn the_latest_record_of_a_source_stays(store: &dyn TokenStore) {
         (record("a", at(6), 3), 3),
         (record("b", at(1), 4), 7),
         (record("b", at(1), 4), 7),
+        // A newer revision of the rule reads the whole file again, and an older one comes too late for ever.
+        (of_revision(3, record("a", at(6), 2)), 6),
+        (record("a", at(9), 80), 6),
+        (SourceRecord { epoch: Epoch(1), ..record("a", at(9), 80) }, 6),
+        (of_revision(1, record("b", at(9), 80)), 6),
+        (of_revision(3, record("b", at(1), 4)), 6),
     ];
     for (record, expected) in steps {
         store.put_sources(std::slice::from_ref(&record)).await.unwrap();

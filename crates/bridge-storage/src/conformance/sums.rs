@@ -33,7 +33,11 @@ fn sums(id: &str, millis: i64, output: u64) -> ResponseUsage {
 }
 
 fn replaced(tokens: u64) -> UpsertOutcome {
-    UpsertOutcome::Replaced(ReplacedRow { session: session("s"), tokens })
+    UpsertOutcome::Replaced(ReplacedRow {
+        session: session("s"),
+        tokens,
+        rule_revision: RuleRevision::CURRENT,
+    })
 }
 
 async fn put(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
@@ -99,7 +103,11 @@ pub async fn a_marker_tells_what_it_covered(store: &dyn TokenStore) {
     let mut rows = vec![ResponseUsage { session: other.clone(), ..response(2, 20) }];
     rows.extend(crate::markers(&rows));
     let outcomes = store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
-    let covered = UpsertOutcome::Replaced(ReplacedRow { session: other, tokens: 160 });
+    let covered = UpsertOutcome::Replaced(ReplacedRow {
+        session: other,
+        tokens: 160,
+        rule_revision: RuleRevision::CURRENT,
+    });
     assert_eq!(outcomes, [NEW, covered]);
     assert_eq!(totals(store).await, (2, 30));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{ModelName, ResponseKey, ResponseUsage, ServiceTier, TokenCounts};
+use bridge_core::{ModelName, ResponseKey, ResponseUsage, RuleRevision, ServiceTier, TokenCounts};
 
 use super::{Rows, host, project, response, session};
 use crate::{ReplacedRow, ResponseFilter, StoreTotals, TokenStore, UpsertOptions, UpsertOutcome};
@@ -12,7 +12,11 @@ const UNCHANGED: UpsertOutcome = UpsertOutcome::Unchanged;
 
 /// A response of session `s` with so many output tokens was replaced.
 fn replaced(tokens: u64) -> UpsertOutcome {
-    UpsertOutcome::Replaced(ReplacedRow { session: session("s"), tokens })
+    UpsertOutcome::Replaced(ReplacedRow {
+        session: session("s"),
+        tokens,
+        rule_revision: RuleRevision::CURRENT,
+    })
 }
 
 async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) -> Vec<UpsertOutcome> {

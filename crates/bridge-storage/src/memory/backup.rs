@@ -5,7 +5,9 @@ mod lines;
 use std::fmt::Display;
 
 use async_trait::async_trait;
-use bridge_core::{AuditRecord, BridgeError, Epoch, ResponseUsage, ResponseVersion, StorageKind};
+use bridge_core::{
+    AuditRecord, BridgeError, Epoch, ResponseUsage, ResponseVersion, RuleRevision, StorageKind,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,10 +70,10 @@ impl BackupStore for InMemoryStore {
 }
 
 /// A record of the store that it comes from as one of this epoch. A cursor that said nothing there says nothing here: as
-/// one that another analyzer wrote, of a file as old as can be.
+/// one of no revision, of a file as old as can be.
 fn move_to(record: &mut SourceRecord, exported: Epoch, begun_in: Epoch) {
     if record.epoch != exported {
-        record.analysis_version.clear();
+        record.rule_revision = RuleRevision::NONE;
         record.cursor.changed_nanos = 0;
     }
     record.epoch = begun_in;

@@ -22,6 +22,8 @@ impl Tables {
             projects: list(Dimension::Project, &filter.projects),
             models: list(Dimension::Model, &filter.models),
             hosts: list(Dimension::Host, &filter.hosts),
+            origins: group_list(&rows, Dimension::Origin, &GroupPage::default()).rows,
+            weak: sum(rows.iter().copied().filter(|row| row.weak_key)),
             trend: trend(&rows, &filter.trend_starts),
             last_sync: self.sources.values().map(|source| source.read_at).max(),
             receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
@@ -29,7 +31,7 @@ impl Tables {
     }
 
     fn receipt(&self) -> StoreReceipt {
-        let (mut read, mut total) = (ReceiptLine::default(), ReceiptLine::default());
+        let [mut read, mut total, mut weak] = [ReceiptLine::default(); 3];
         let mut sessions: BTreeMap<&str, (ReceiptLine, ReceiptLine)> = BTreeMap::new();
         for source in self.sources.values() {
             let line = ReceiptLine { count: source.snapshots, tokens: source.snapshot_tokens };
@@ -39,6 +41,9 @@ impl Tables {
         for row in self.counted() {
             let tokens = row.counts.total();
             total.add(tokens);
+            if row.weak_key {
+                weak.add(tokens);
+            }
             sessions.entry(row.session.as_str()).or_default().1.add(tokens);
         }
         let mut kept = ReceiptLine::default();
@@ -48,7 +53,9 @@ impl Tables {
                 tokens: stored.tokens.saturating_sub(read.tokens),
             };
         }
-        StoreReceipt::new(read, kept, total)
+        let mut receipt = StoreReceipt::new(read, kept, total);
+        receipt.weak = weak;
+        receipt
     }
 }
 

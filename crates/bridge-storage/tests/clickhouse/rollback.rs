@@ -45,6 +45,7 @@ pub(crate) fn source(path: &str, offset: u64, epoch: Epoch) -> SourceRecord {
         first_time: None,
         last_time: None,
         analysis_version: "v".to_owned(),
+        rule_revision: bridge_core::RuleRevision::CURRENT,
         read_at: NOW,
         epoch,
     }

@@ -39,9 +39,12 @@ pub fn record(rng: &mut Rng) -> Vec<u8> {
     record::record(rng)
 }
 
-/// A file of about that many lines: with CRLF, blank lines and a last line without newline now and then.
+/// A file of about that many lines: with a byte order mark, CRLF, blank lines and a last line without newline now and then.
 pub fn transcript(rng: &mut Rng, lines: usize) -> Vec<u8> {
     let mut content = Vec::new();
+    if rng.u8(..100) < 5 {
+        content.extend_from_slice(b"\xef\xbb\xbf");
+    }
     for number in 0..lines {
         content.extend(line(rng));
         match rng.u8(..100) {

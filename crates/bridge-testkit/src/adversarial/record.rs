@@ -33,6 +33,18 @@ const TIMES: [&str; 9] = [
     "",
 ];
 const TYPES: [&str; 6] = ["user", "system", "summary", "Assistant", "assistant ", "file-history-snapshot"];
+const ITERATIONS: [&str; 10] = [
+    "message",
+    "message",
+    "message",
+    "fallback_message",
+    "fallback_message",
+    "advisor_message",
+    "compaction",
+    "tool_search",
+    "Message",
+    "",
+];
 const NEARLY: [&str; 8] =
     ["Type", "types", "usage", "messages", "", "input_tokens", "normalizedMessages", "toolUseResult"];
 const COUNTERS: [&str; 4] =
@@ -107,6 +119,9 @@ fn beside(rng: &mut Rng, habit: Habit) -> Members {
             _ => members.push((key, one_of(rng, habit, pool))),
         }
     }
+    if rng.u8(..100) < 12 {
+        members.push(("session_id", often(rng, |rng| one_of(rng, habit, &SESSIONS))));
+    }
     match rng.u8(..100) {
         0..20 => members.push(("isSidechain", b"true".into())),
         20..60 => members.push(("isSidechain", b"false".into())),
@@ -153,16 +168,13 @@ fn usage(rng: &mut Rng) -> Vec<u8> {
     let habit = Habit::any(rng);
     let mut members = counters(rng);
     if rng.bool() {
-        members.push((
-            "cache_creation",
-            br#"{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2}"#.into(),
-        ));
+        members.push(("cache_creation", often(rng, cache_split)));
     }
     match rng.u8(..100) {
         0..4 => members.push(("iterations", filler::value(rng))),
         4..40 => {
             let mut list = Vec::new();
-            for _ in 0..rng.usize(..4) {
+            for _ in 0..rng.usize(..6) {
                 list.push(often(rng, iteration));
             }
             members.push(("iterations", habit.array(rng, list)));
@@ -177,13 +189,29 @@ fn iteration(rng: &mut Rng) -> Vec<u8> {
     let habit = Habit::any(rng);
     let mut members = counters(rng);
     match rng.u8(..100) {
-        0..40 => members.push(("type", one_of(rng, habit, &["advisor_message"]))),
-        40..80 => members.push(("type", one_of(rng, habit, &["message", "compaction", "advisor", ""]))),
-        80..84 => members.push(("type", filler::scalar(rng))),
+        0..84 => members.push(("type", one_of(rng, habit, &ITERATIONS))),
+        84..90 => members.push(("type", filler::scalar(rng))),
         _ => {}
     }
     if rng.bool() {
         members.push(("model", often(rng, |rng| one_of(rng, habit, &MODELS))));
+    }
+    if rng.u8(..) < 40 {
+        members.push(("cache_creation", often(rng, cache_split)));
+    }
+    habit.object(rng, members, filler::scalar)
+}
+
+/// How long the cache is kept, mostly in counts.
+fn cache_split(rng: &mut Rng) -> Vec<u8> {
+    let habit = Habit::any(rng);
+    let mut members = Members::new();
+    for key in ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"] {
+        match rng.u8(..100) {
+            0..10 => {}
+            10..14 => members.push((key, filler::scalar(rng))),
+            _ => members.push((key, rng.u8(..4).to_string().into())),
+        }
     }
     habit.object(rng, members, filler::scalar)
 }

@@ -17,7 +17,9 @@ pub(crate) struct Tally {
     pub(crate) naive: u64,
     pub(crate) nested_naive: u64,
     pub(crate) from_iterations: u64,
+    pub(crate) raised: u64,
     pub(crate) advisor_naive: u64,
+    pub(crate) apart_naive: u64,
     pub(crate) bad_usage: u64,
     pub(crate) is_bad_line: bool,
 }
@@ -27,7 +29,9 @@ impl AddAssign for Tally {
         self.naive += other.naive;
         self.nested_naive += other.nested_naive;
         self.from_iterations += other.from_iterations;
+        self.raised += other.raised;
         self.advisor_naive += other.advisor_naive;
+        self.apart_naive += other.apart_naive;
         self.bad_usage += other.bad_usage;
         self.is_bad_line |= other.is_bad_line;
     }

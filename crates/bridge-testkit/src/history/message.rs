@@ -56,6 +56,10 @@ impl Session<'_> {
         }
         match self.rng.u8(..) {
             0..3 => set(&mut record, "timestamp", ["null", "\"soon\"", "0"][self.rng.usize(..3)].into()),
+            6..10 => record
+                .iter_mut()
+                .filter(|(key, _)| *key == "sessionId")
+                .for_each(|(key, _)| *key = "session_id"),
             3..6 if self.author.agent.is_none() => record.retain(|(key, _)| *key != "sessionId"),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use super::{
     prose::{base58, uuid},
     truth::{HistoryTruth, TrueResponse},
-    usage::{Iterations, Usage},
+    usage::{Apart, Iterations, Usage},
 };
 use crate::Counters;
 use fastrand::Rng;
@@ -48,6 +48,8 @@ pub(crate) struct Response {
     pub(crate) stop: Stop,
     /// One line for each content block.
     pub(crate) lines: usize,
+    /// The last line is a gateway's empty chunk: a stop reason and zeros.
+    pub(crate) has_empty_end: bool,
 }
 
 impl Response {
@@ -56,19 +58,19 @@ impl Response {
         let identity = identity(rng, number);
         let is_one_line = matches!(identity, Identity::Uuid | Identity::Bytes);
         let model = MODELS[if rng.u8(..) < 4 { 5 } else { rng.usize(..5) }];
+        let is_weak = matches!(identity, Identity::Short { request: None, .. });
         let counters = Counters {
-            input: rng.u64(1..40),
+            // What stands for the id that is missing.
+            input: if is_weak { rng.u64(1_000_000..900_000_000) } else { rng.u64(1..40) },
             output: 1 + rng.u64(..60) * rng.u64(..60),
             cache_creation: rng.u64(..4000) * u64::from(rng.u8(..) > 30),
             cache_read: context_tokens,
         };
-        Self {
-            identity,
-            model,
-            usage: usage(rng, counters),
-            stop: [Stop::Last, Stop::Last, Stop::Every, Stop::Never][rng.usize(..4)],
-            lines: if is_one_line { 1 } else { [1, 2, 2, 2, 3, 5][rng.usize(..6)] },
-        }
+        let stop = [Stop::Last, Stop::Last, Stop::Every, Stop::Never][rng.usize(..4)];
+        let lines = if is_one_line { 1 } else { [1, 2, 2, 2, 3, 5][rng.usize(..6)] };
+        let has_empty_end = stop == Stop::Last && lines > 1 && !is_weak && rng.u8(..) < 20;
+        let usage = if has_empty_end { Usage::plain(counters) } else { usage(rng, counters) };
+        Self { identity, model, usage, stop, lines, has_empty_end }
     }
 
     /// A local record: the client's own message about an error.
@@ -79,20 +81,25 @@ impl Response {
             usage: Usage::plain(Counters::default()),
             stop: Stop::Every,
             lines: 1,
+            has_empty_end: false,
         }
     }
 
     /// The usage on a line: that of an earlier one is smaller, except for what a gateway lowers at the end.
     pub(crate) fn usage_on(&self, rng: &mut Rng, line: usize) -> Usage {
-        if line + 1 == self.lines {
+        if line + 1 == self.lines && self.has_empty_end {
+            return Usage::plain(Counters::default());
+        }
+        if line + 1 + usize::from(self.has_empty_end) == self.lines {
             return self.usage.clone();
         }
+        let is_weak = matches!(self.identity, Identity::Short { request: None, .. });
         let mut counters = self.usage.counters;
         let grown = counters.output * (line as u64 + 1) / self.lines as u64;
         if rng.bool() {
             counters.output = grown;
         }
-        if self.stop == Stop::Last && rng.u8(..) < 20 {
+        if self.stop == Stop::Last && !self.has_empty_end && !is_weak && rng.u8(..) < 20 {
             counters.input += rng.u64(1..50_000);
         }
         Usage::plain(counters)
@@ -111,11 +118,12 @@ impl Response {
     pub(crate) fn note(&self, session: &str, truth: &mut HistoryTruth) {
         let mut add = |model: &str, counters| {
             let (session, model) = (session.to_owned(), model.to_owned());
-            truth.add_response(TrueResponse { session, model, counters, finished: self.stop != Stop::Never });
+            let finished = self.stop != Stop::Never && !self.has_empty_end;
+            truth.add_response(TrueResponse { session, model, counters, finished });
         };
         add(self.model, self.usage.counters);
-        for (model, counters) in &self.usage.advisors {
-            add(model, *counters);
+        for apart in &self.usage.apart {
+            add(apart.model.as_deref().unwrap_or(self.model), apart.counters);
         }
     }
 }
@@ -127,24 +135,33 @@ fn identity(rng: &mut Rng, number: usize) -> Identity {
         3..5 => Identity::Bytes,
         // The pair is another for each response: the id is used again, the request is not.
         5..10 => Identity::Short { id: format!("msg_{}", number % 3), request: Some(request) },
-        10..12 => Identity::Short { id: format!("gen-{}", base58(rng, 12)), request: None },
-        12..14 => Identity::Api { id: format!("msg_01{}", base58(rng, 22)), request: None },
+        10..11 => Identity::Short { id: format!("gen-{}", base58(rng, 12)), request: None },
+        11..13 => Identity::Short { id: "msg_proxy_stream".into(), request: None },
+        13..15 => Identity::Api { id: format!("msg_01{}", base58(rng, 22)), request: None },
         _ => Identity::Api { id: format!("msg_01{}", base58(rng, 22)), request: Some(request) },
     }
 }
 
 fn usage(rng: &mut Rng, counters: Counters) -> Usage {
     let mut usage = Usage::plain(counters);
-    match rng.u8(..100) {
-        0..5 => usage.iterations = Iterations::Only,
-        5..25 => usage.iterations = Iterations::Repeated,
-        25..30 => {
-            usage.iterations = Iterations::Repeated;
-            let advice =
-                Counters { input: rng.u64(100..9000), output: rng.u64(1..900), ..Counters::default() };
-            usage.advisors.push(("claude-opus-4-1-20250805".into(), advice));
-        }
-        _ => {}
+    usage.iterations = match rng.u8(..100) {
+        0..5 => Iterations::Only,
+        5..25 => Iterations::Repeated,
+        25..28 => Iterations::Raised,
+        28..31 => Iterations::Divided,
+        31..35 => Iterations::Fallback,
+        _ => return usage,
+    };
+    let mut kinds = vec!["advisor_message", "compaction"];
+    match usage.iterations {
+        Iterations::Fallback => kinds.extend(["message", "fallback_message"]),
+        Iterations::Divided => {}
+        _ => kinds.push("tool_search"),
+    }
+    for _ in 0..[0, 0, 1, 2][rng.usize(..4)] {
+        let counters = Counters { input: rng.u64(100..9000), output: rng.u64(1..900), ..Counters::default() };
+        let model = rng.bool().then(|| "claude-opus-4-1-20250805".to_owned());
+        usage.apart.push(Apart { kind: kinds[rng.usize(..kinds.len())], model, counters });
     }
     usage
 }

@@ -153,7 +153,8 @@ impl<'p> Session<'p> {
 
     /// The same response in a sidechain, with another request.
     fn replay(&mut self, response: &Response) {
-        let usage = response.usage.clone();
+        // What the last line says, in full.
+        let usage = response.usage_on(&mut self.rng, response.lines - 1);
         let usage_json = usage.json(&mut self.rng);
         let message = self.message(response, &usage_json, response.stops_on(response.lines - 1));
         let mut record = self.assistant(response, message);

@@ -50,6 +50,7 @@ impl Session<'_> {
         let mut response = self.next_response(0);
         if !matches!(response.identity, Identity::Bytes) {
             response.lines = 1;
+            response.has_empty_end = false;
             response.note(&self.author.session, truth);
             let nesting = [Nesting::Message, Nesting::Listed, Nesting::Both][self.rng.usize(..3)];
             self.progress(&response, &response.usage, response.stops_on(0), nesting);

@@ -52,12 +52,17 @@ impl Written {
 impl Transcript {
     fn file(&self, damage: Damage, truth: &mut HistoryTruth, rng: &mut Rng) -> GeneratedFile {
         let newline: &[u8] = if rng.u8(..) < 30 { b"\r\n" } else { b"\n" };
-        let mut content = Vec::new();
+        let mut content = if rng.u8(..) < 10 { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
         for line in &self.lines {
             if rng.u8(..) < 3 {
                 content.extend([b" \t".repeat(rng.usize(..3)), newline.to_vec()].concat());
             }
-            let damaged = if rng.u8(..) < 4 { damage::damaged_line(rng, damage, INTACT) } else { None };
+            // At a file's start a byte order mark would be no damage.
+            let damaged = if !content.is_empty() && rng.u8(..) < 4 {
+                damage::damaged_line(rng, damage, INTACT)
+            } else {
+                None
+            };
             for line in damaged.iter().chain([line]) {
                 truth.add_line(&line.tally);
                 content.extend_from_slice(&line.text);

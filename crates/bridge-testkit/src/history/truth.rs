@@ -29,8 +29,12 @@ pub struct HistoryTruth {
     pub nested_naive: u64,
     /// What stands only in iterations, over all snapshots.
     pub from_iterations: u64,
+    /// By how much iterations raise what stands above them.
+    pub raised: u64,
     /// The plain sum of advisor iterations.
     pub advisor_naive: u64,
+    /// The plain sum of the other iterations that are responses.
+    pub apart_naive: u64,
     /// Each session's sums; of the sessions in `open_sessions` only as if each copied response were its first session's.
     pub sessions: BTreeMap<String, SessionTruth>,
     /// Sessions that share a copied response, which only the last tie-break gives to one of them.
@@ -86,6 +90,8 @@ impl HistoryTruth {
         self.naive += tally.naive;
         self.nested_naive += tally.nested_naive;
         self.from_iterations += tally.from_iterations;
+        self.raised += tally.raised;
         self.advisor_naive += tally.advisor_naive;
+        self.apart_naive += tally.apart_naive;
     }
 }

@@ -9,43 +9,72 @@ use fastrand::Rng;
 pub(crate) struct Usage {
     pub(crate) counters: Counters,
     pub(crate) iterations: Iterations,
-    /// The responses of other models in it.
-    pub(crate) advisors: Vec<(String, Counters)>,
+    /// The iterations that are responses of their own.
+    pub(crate) apart: Vec<Apart>,
 }
 
-/// What stands in `iterations`, advisors aside.
+/// An iteration that is a response of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Apart {
+    pub(crate) kind: &'static str,
+    /// The response's own, where none is named.
+    pub(crate) model: Option<String>,
+    pub(crate) counters: Counters,
+}
+
+/// How the response's own numbers stand in `iterations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Iterations {
-    /// Nothing: the list is absent.
+    /// Not at all: the list is absent.
     Absent,
     /// The same numbers again.
     Repeated,
+    /// The same numbers again, in two parts, one of a type that nobody knows.
+    Divided,
+    /// The same numbers again, as the fallback that answered.
+    Fallback,
     /// All there is: the top level is zero, the numbers stand here in two parts.
     Only,
+    /// The numbers; the top level tells a part of them.
+    Raised,
 }
 
 impl Usage {
     pub(crate) fn plain(counters: Counters) -> Self {
-        Self { counters, iterations: Iterations::Absent, advisors: Vec::new() }
+        Self { counters, iterations: Iterations::Absent, apart: Vec::new() }
     }
 
     /// What the snapshot adds to the plain sums.
     pub(crate) fn tally(&self, is_nested: bool) -> Tally {
-        let mut tally =
-            Tally { advisor_naive: self.advisors.iter().map(|(_, c)| c.total()).sum(), ..Tally::default() };
-        let tokens = self.counters.total();
-        match (self.iterations, is_nested) {
-            (Iterations::Only, _) => tally.from_iterations = tokens,
-            (_, false) => tally.naive = tokens,
-            (_, true) => tally.nested_naive = tokens,
+        let mut tally = Tally::default();
+        for apart in &self.apart {
+            let is_advice = apart.kind == "advisor_message";
+            *(if is_advice { &mut tally.advisor_naive } else { &mut tally.apart_naive }) +=
+                apart.counters.total();
         }
+        let written = self.top().total();
+        *(if is_nested { &mut tally.nested_naive } else { &mut tally.naive }) += written;
+        *(if written == 0 { &mut tally.from_iterations } else { &mut tally.raised }) +=
+            self.counters.total() - written;
         tally
     }
 
+    fn top(&self) -> Counters {
+        match self.iterations {
+            Iterations::Only => Counters::default(),
+            Iterations::Raised => halves(&self.counters).0,
+            _ => self.counters,
+        }
+    }
+
     pub(crate) fn json(&self, rng: &mut Rng) -> String {
-        let top = if self.iterations == Iterations::Only { Counters::default() } else { self.counters };
+        let top = self.top();
         let hour = rng.u64(0..=top.cache_creation);
         let mut fields = counter_fields(&top, rng);
+        if rng.u8(..) < 12 {
+            // The split alone.
+            fields.retain(|field| !field.starts_with(r#""cache_creation_input_tokens""#));
+        }
         fields.push(format!(
             r#""cache_creation":{{"ephemeral_5m_input_tokens":{},"ephemeral_1h_input_tokens":{hour}}}"#,
             top.cache_creation - hour
@@ -62,20 +91,22 @@ impl Usage {
     }
 
     fn iteration_list(&self, rng: &mut Rng) -> Vec<String> {
-        let mut list = Vec::new();
-        match self.iterations {
-            Iterations::Absent => {}
-            Iterations::Repeated => list.push(iteration(r#""type":"message""#, &self.counters, rng)),
-            Iterations::Only => {
-                let (first, second) = halves(&self.counters);
-                list.push(iteration(r#""type":"message""#, &first, rng));
-                list.push(iteration(r#""type":"compaction""#, &second, rng));
-            }
+        let (first, second) = halves(&self.counters);
+        let own: &[(&str, Counters)] = match self.iterations {
+            Iterations::Absent => &[],
+            Iterations::Repeated | Iterations::Raised => &[(r#""type":"message""#, self.counters)],
+            Iterations::Divided => &[(r#""type":"message""#, first), (r#""type":"search""#, second)],
+            Iterations::Fallback => &[(r#""type":"fallback_message""#, self.counters)],
+            Iterations::Only => &[(r#""type":"message""#, first), (r#""type":null"#, second)],
+        };
+        let mut list: Vec<String> =
+            own.iter().map(|(head, counters)| iteration(head, counters, rng)).collect();
+        for Apart { kind, model, counters } in &self.apart {
+            let model = model.as_ref().map_or(String::new(), |model| format!(r#","model":"{model}""#));
+            list.push(iteration(&format!(r#""type":"{kind}"{model}"#), counters, rng));
         }
-        for (model, counters) in &self.advisors {
-            let head = format!(r#""type":"advisor_message","model":"{model}""#);
-            list.push(iteration(&head, counters, rng));
-        }
+        // The last fallback is the one that answered.
+        list.rotate_left(own.len());
         list
     }
 }

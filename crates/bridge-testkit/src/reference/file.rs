@@ -93,19 +93,21 @@ pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
     let stem = file.path.file_stem().unwrap_or_default().to_string_lossy();
     let mut content = FileContent { bytes: file.content.len() as u64, ..FileContent::default() };
     let mut time_millis = file.modified_millis;
-    for line in file.content.split_inclusive(|byte| *byte == b'\n') {
+    for (number, line) in file.content.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         if text.len() > options.line_bytes_max {
             content.oversize += 1;
             content.lines += 1;
             continue;
         }
+        // A byte order mark at the file's start is nothing.
+        let text = if number == 0 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             continue;
         }
         content.lines += 1;
         let Ok(document) = Document::parse(text) else {
-            let is_last_without_newline = text.len() == line.len();
+            let is_last_without_newline = !line.ends_with(b"\n");
             *(if is_last_without_newline { &mut content.pending } else { &mut content.bad_lines }) += 1;
             continue;
         };

@@ -15,16 +15,17 @@
 //! ```
 
 mod file;
-mod json;
+mod iterations;
+pub(crate) mod json;
 mod json_reader;
 mod json_string;
 mod record;
 mod snapshot;
-mod time;
+pub(crate) mod time;
 mod totals;
 
 pub use file::{Options, ReferenceFile, read_folder};
-pub use snapshot::{MessageKey, ResponseKey};
+pub use snapshot::{Iteration, MessageKey, ResponseKey};
 pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};
 
 use std::{io, path::Path};

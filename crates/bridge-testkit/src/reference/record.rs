@@ -1,6 +1,7 @@
 //! From a top-level record to its snapshots.
 
 use super::{
+    iterations::Usage,
     json::Value,
     snapshot::{MessageKey, Place, ResponseKey, Snapshot},
     time,
@@ -72,10 +73,10 @@ impl Carrier<'_> {
             return;
         };
         let main = Snapshot {
-            key: ResponseKey { message: self.key(message), advisor: None },
+            key: ResponseKey { message: self.key(message, &usage.own), iteration: None },
             place: self.place,
-            counters: usage.counters,
-            from_iterations: usage.from_iterations,
+            counters: usage.own,
+            written: usage.written.total(),
             finished: message.get_some("stop_reason").is_some(),
             sidechain: self.record.is_true("isSidechain"),
             forked: [self.record, self.outer].iter().any(|record| record.get_some("forkedFrom").is_some()),
@@ -86,24 +87,28 @@ impl Carrier<'_> {
             session: session(self.outer).unwrap_or(surroundings.stem).to_owned(),
             model: model(message),
         };
-        for (position, advisor) in usage.advisors {
+        for apart in usage.apart {
             let mut snapshot = main.clone();
-            snapshot.key.advisor = Some(position);
-            snapshot.counters = advisor.counters;
-            snapshot.from_iterations = false;
-            snapshot.model = advisor.model.or(snapshot.model);
+            snapshot.key.iteration = Some((apart.why, apart.position));
+            snapshot.counters = apart.counters;
+            snapshot.model = apart.model.or(snapshot.model);
             found.snapshots.push(snapshot);
         }
         found.snapshots.push(main);
     }
 
-    fn key(&self, message: Value<'_>) -> MessageKey {
+    fn key(&self, message: Value<'_>, counters: &Counters) -> MessageKey {
         if let Some(id) = message.string("id").filter(|id| !id.is_empty()) {
             if id.len() >= LONG_ID_BYTES {
                 return MessageKey::Id(id.to_vec());
             }
-            let request = self.record.string("requestId").unwrap_or_default();
-            return MessageKey::IdAndRequest(id.to_vec(), request.to_vec());
+            return match self.record.string("requestId").filter(|request| !request.is_empty()) {
+                Some(request) => MessageKey::IdAndRequest(id.to_vec(), request.to_vec()),
+                None => {
+                    let input_side = [counters.input, counters.cache_creation, counters.cache_read];
+                    MessageKey::Weak(id.to_vec(), input_side)
+                }
+            };
         }
         match self.record.string("uuid").filter(|uuid| !uuid.is_empty()) {
             Some(uuid) => MessageKey::Uuid(uuid.to_vec()),
@@ -112,62 +117,37 @@ impl Carrier<'_> {
     }
 }
 
-/// The session a top-level record names, where that is text of a bearable length.
+/// The session a top-level record names, under either spelling, where that is text of a bearable length.
 fn session(record: Value<'_>) -> Option<&str> {
-    let id = record.string("sessionId").filter(|id| (1..=SESSION_BYTES_MAX).contains(&id.len()))?;
-    std::str::from_utf8(id).ok()
+    ["sessionId", "session_id"].into_iter().find_map(|name| {
+        let id = record.string(name).filter(|id| (1..=SESSION_BYTES_MAX).contains(&id.len()))?;
+        std::str::from_utf8(id).ok()
+    })
 }
 
-fn model(object: Value<'_>) -> Option<String> {
+pub(crate) fn model(object: Value<'_>) -> Option<String> {
     object.string("model").map(|model| String::from_utf8_lossy(model).into_owned())
 }
 
-/// A readable usage.
-struct Usage {
-    counters: Counters,
-    from_iterations: bool,
-    advisors: Vec<(usize, Advisor)>,
-}
-
-struct Advisor {
-    counters: Counters,
-    model: Option<String>,
-}
-
-impl Usage {
-    /// `None` is bad usage.
-    fn read(usage: Value<'_>) -> Option<Self> {
-        if !usage.is_object() {
-            return None;
-        }
-        let mut read = Self { counters: counters(usage)?, from_iterations: false, advisors: Vec::new() };
-        let mut sums = None;
-        let iterations = usage.get("iterations").into_iter().flat_map(Value::entries);
-        for (position, iteration) in iterations.enumerate().filter(|(_, iteration)| iteration.is_object()) {
-            let counters = counters(iteration)?;
-            if iteration.is_string("type", "advisor_message") {
-                read.advisors.push((position, Advisor { counters, model: model(iteration) }));
-            } else {
-                *sums.get_or_insert_with(Counters::default) += counters;
-            }
-        }
-        if read.counters == Counters::default()
-            && let Some(sums) = sums
-        {
-            read.counters = sums;
-            read.from_iterations = true;
-        }
-        Some(read)
-    }
-}
-
-fn counters(object: Value<'_>) -> Option<Counters> {
+/// The four counters; `None` is bad usage.
+pub(crate) fn counters(object: Value<'_>) -> Option<Counters> {
     Some(Counters {
         input: counter(object, "input_tokens")?,
         output: counter(object, "output_tokens")?,
-        cache_creation: counter(object, "cache_creation_input_tokens")?,
+        cache_creation: match object.get_some("cache_creation_input_tokens") {
+            Some(_) => counter(object, "cache_creation_input_tokens")?,
+            None => sum_of_split(object)?,
+        },
         cache_read: counter(object, "cache_read_input_tokens")?,
     })
+}
+
+/// The count where only its parts are given.
+fn sum_of_split(object: Value<'_>) -> Option<u64> {
+    let Some(split) = object.get("cache_creation").filter(|split| split.is_object()) else { return Some(0) };
+    let parts = ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"];
+    let sum = parts.into_iter().map(|part| counter(split, part)).sum::<Option<u64>>()?;
+    Some(sum).filter(|sum| *sum <= COUNTER_MAX)
 }
 
 /// A counter: absent and null are 0, `None` is unreadable.

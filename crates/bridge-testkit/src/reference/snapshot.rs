@@ -8,8 +8,21 @@ use std::cmp::Reverse;
 pub struct ResponseKey {
     /// What the message or its record is known by.
     pub message: MessageKey,
-    /// The position in `iterations`, of an advisor's response.
-    pub advisor: Option<usize>,
+    /// Of a response that an iteration is: why it is one, and the position in `iterations`.
+    pub iteration: Option<(Iteration, usize)>,
+}
+
+/// An iteration that is a response of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Iteration {
+    /// Another model's advice.
+    Advisor,
+    /// The conversation made shorter.
+    Compaction,
+    /// An attempt that a fallback replaced.
+    Declined,
+    /// Of a type that the rule does not name.
+    Other,
 }
 
 /// What a message is known by. Texts are decoded (WTF-8); the kinds never equal one another.
@@ -17,8 +30,10 @@ pub struct ResponseKey {
 pub enum MessageKey {
     /// A `message.id` of 20 bytes or more.
     Id(Vec<u8>),
-    /// A shorter `message.id`, and the `requestId` or nothing.
+    /// A shorter `message.id`, and the `requestId`.
     IdAndRequest(Vec<u8>, Vec<u8>),
+    /// A shorter `message.id` alone, and the input, cache creation and cache read counters.
+    Weak(Vec<u8>, [u64; 3]),
     /// The `uuid` beside a message without id.
     Uuid(Vec<u8>),
     /// The bytes of a top-level record with neither, and the snapshot's index in it.
@@ -40,8 +55,8 @@ pub(crate) struct Snapshot {
     pub(crate) key: ResponseKey,
     pub(crate) place: Place,
     pub(crate) counters: Counters,
-    /// The counters are sums over the iterations: the usage itself says nothing.
-    pub(crate) from_iterations: bool,
+    /// What the usage's own four counters add up to; the rest of `counters` comes from its iterations.
+    pub(crate) written: u64,
     pub(crate) finished: bool,
     pub(crate) sidechain: bool,
     pub(crate) forked: bool,

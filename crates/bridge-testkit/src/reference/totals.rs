@@ -2,7 +2,7 @@
 
 use super::{
     file::FileContent,
-    snapshot::{Place, ResponseKey, Snapshot},
+    snapshot::{Iteration, MessageKey, Place, ResponseKey, Snapshot},
 };
 use crate::Counters;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +24,9 @@ pub struct ReferenceTotals {
     pub oversize: u64,
     /// Snapshots whose usage cannot be read.
     pub bad_usage: u64,
-    /// Snapshots of assistant records with readable usage, advisors not counted.
+    /// Snapshots of assistant records with readable usage, iterations not counted.
     pub usage_lines: u64,
-    /// Snapshots in progress records with readable usage, advisors not counted.
+    /// Snapshots in progress records with readable usage, iterations not counted.
     pub nested_snapshots: u64,
     /// The plain sum of the assistant records' usage.
     pub naive: u64,
@@ -34,8 +34,20 @@ pub struct ReferenceTotals {
     pub nested_naive: u64,
     /// What stands only in iterations.
     pub from_iterations: u64,
+    /// By how much iterations raise what stands above them.
+    pub raised: u64,
     /// The plain sum of advisor iterations.
     pub advisor_naive: u64,
+    /// The plain sum of compaction iterations.
+    pub compaction_naive: u64,
+    /// The plain sum of declined attempts.
+    pub declined_naive: u64,
+    /// The plain sum of iterations of unknown types that are responses.
+    pub other_naive: u64,
+    /// Snapshots whose key is weak, their iterations included.
+    pub weak_snapshots: u64,
+    /// Responses whose key is weak, and their tokens.
+    pub weak: (u64, u64),
     /// What is repeated within a file.
     pub repeats_within_files: u64,
     /// What is copied from file to file.
@@ -102,7 +114,13 @@ pub struct Outcome {
 impl ReferenceTotals {
     /// The receipt's upper sum: all snapshots.
     pub fn all_snapshots(&self) -> u64 {
-        self.naive + self.nested_naive + self.from_iterations + self.advisor_naive
+        let top = self.naive + self.nested_naive + self.from_iterations + self.raised;
+        top + self.advisor_naive + self.apart_naive()
+    }
+
+    /// The plain sum of the iterations that are responses, advisors aside.
+    pub fn apart_naive(&self) -> u64 {
+        self.compaction_naive + self.declined_naive + self.other_naive
     }
 
     /// Whether the split into the four counters is decided by the stated part of the order.
@@ -176,8 +194,14 @@ impl Collection {
 impl ReferenceTotals {
     fn add_to_receipt(&mut self, snapshot: &Snapshot) {
         let tokens = snapshot.counters.total();
-        if snapshot.key.advisor.is_some() {
-            self.advisor_naive += tokens;
+        self.weak_snapshots += u64::from(is_weak(&snapshot.key));
+        if let Some((iteration, _)) = snapshot.key.iteration {
+            *match iteration {
+                Iteration::Advisor => &mut self.advisor_naive,
+                Iteration::Compaction => &mut self.compaction_naive,
+                Iteration::Declined => &mut self.declined_naive,
+                Iteration::Other => &mut self.other_naive,
+            } += tokens;
             return;
         }
         let (number, naive) = match snapshot.place {
@@ -185,7 +209,9 @@ impl ReferenceTotals {
             Place::Nested => (&mut self.nested_snapshots, &mut self.nested_naive),
         };
         *number += 1;
-        *(if snapshot.from_iterations { &mut self.from_iterations } else { naive }) += tokens;
+        *naive += snapshot.written;
+        let from_below = if snapshot.written == 0 { &mut self.from_iterations } else { &mut self.raised };
+        *from_below += tokens - snapshot.written;
     }
 
     fn sum_responses(&mut self) {
@@ -195,6 +221,10 @@ impl ReferenceTotals {
             self.responses += 1;
             self.counters += outcome.counters;
             self.total += tokens;
+            if is_weak(&response.key) {
+                self.weak.0 += 1;
+                self.weak.1 += tokens;
+            }
             self.total_nested_only += if response.nested_only { tokens } else { 0 };
             let session = self.sessions.entry(outcome.session.clone()).or_default();
             session.responses += 1;
@@ -207,6 +237,10 @@ impl ReferenceTotals {
             }
         }
     }
+}
+
+fn is_weak(key: &ResponseKey) -> bool {
+    matches!(key.message, MessageKey::Weak(..))
 }
 
 fn total(responses: &[ReferenceResponse]) -> u64 {

@@ -23,7 +23,10 @@ fn damaged_lines_are_bad_and_nothing_of_them_counts() {
     let record = good();
     let damaged = [
         format!("// {record}").into_bytes(),
-        format!("\u{feff}{record}").into_bytes(),
+        format!(" \u{feff}{record}").into_bytes(),
+        format!("{record}\u{feff}").into_bytes(),
+        // What is nothing at the file's start is nothing once.
+        format!("\u{feff}\u{feff}{record}").into_bytes(),
         format!("{record},").into_bytes(),
         record.replace("end_turn", "end\u{1}turn").into_bytes(),
         record.replace(":1,", ":NaN,").into_bytes(),
@@ -41,6 +44,29 @@ fn damaged_lines_are_bad_and_nothing_of_them_counts() {
         let totals = count_bytes(&content);
         let facts = (sums(&totals), totals.naive, totals.bad_lines, totals.lines, totals.pending);
         assert_eq!(facts, ((1, 3), 3, 1, 2, 0), "{}", String::from_utf8_lossy(&line));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_nothing_at_a_files_start_and_damage_elsewhere() {
+    let marked = format!("\u{feff}{}\n", good());
+    let totals = count_bytes(marked.as_bytes());
+    assert_eq!((sums(&totals), totals.lines, totals.bad_lines), ((1, 3), 1, 0));
+    let totals = count_bytes(format!("{{}}\n{marked}").as_bytes());
+    assert_eq!((sums(&totals), totals.lines, totals.bad_lines), ((0, 0), 2, 1));
+    let alone = count_bytes("\u{feff}".as_bytes());
+    assert_eq!((alone.lines, alone.pending), (0, 0));
+}
+
+#[test]
+fn a_file_in_utf_16_is_all_bad_lines() {
+    let text = format!("{}\n", good()).repeat(3);
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    for content in [[b"\xfe\xff", &big[..]].concat(), big, [b"\xff\xfe", &little[..]].concat(), little] {
+        let totals = count_bytes(&content);
+        assert_eq!((totals.responses, totals.bad_lines), (0, 3));
     }
 }
 

@@ -79,13 +79,24 @@ fn snapshots_of_one_record_differ_by_their_index() {
 }
 
 #[test]
+fn a_short_id_without_a_request_is_told_apart_by_the_input_side() {
+    let line = |request: &str, input, output| {
+        assistant(request, &message("msg_proxy_stream", &usage(input, output)))
+    };
+    let totals = count(&[line("", 1, 1), line("", 1, 9), line("", 2, 1), line(r#""requestId":"r","#, 2, 1)]);
+    assert_eq!((sums(&totals), totals.weak_snapshots, totals.weak), ((3, 16), 3, (2, 13)));
+}
+
+#[test]
 fn lone_surrogates_stay_apart() {
     let line = |id: &str| assistant("", &message(id, &usage(1, 1)));
     let totals = count(&[line("\\ud800"), line("\\ud801"), line("\\ufffd"), line("\\ud800")]);
     assert_eq!((totals.responses, totals.bad_lines), (3, 0));
-    assert!(totals.by_response.iter().any(|response| {
-        response.key.message == MessageKey::IdAndRequest(b"\xed\xa0\x80".to_vec(), Vec::new())
-    }));
+    assert!(
+        totals.by_response.iter().any(|response| {
+            response.key.message == MessageKey::Weak(b"\xed\xa0\x80".to_vec(), [1, 0, 0])
+        })
+    );
 }
 
 #[test]

@@ -143,6 +143,9 @@ fn the_session_is_the_lines_where_it_names_one() {
         totals.by_response[0].outcome().session.clone()
     };
     assert_eq!(session_of(r#""sessionId":"no uuid at all","#), "no uuid at all");
+    assert_eq!(session_of(r#""session_id":"other","#), "other");
+    assert_eq!(session_of(r#""session_id":"other","sessionId":"one","#), "one");
+    assert_eq!(session_of(r#""session_id":"other","sessionId":"","#), "other");
     for unreadable in
         ["", r#""sessionId":"","#, r#""sessionId":3,"#, r#""sessionId":null,"#, r#""sessionId":"\ud800","#]
     {

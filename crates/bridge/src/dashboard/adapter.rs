@@ -181,6 +181,8 @@ fn metrics(
         projects: Breakdown::new(figures.projects, &totals),
         models: Breakdown::new(figures.models, &totals),
         hosts: Breakdown::new(figures.hosts, &totals),
+        by_origin: figures.origins,
+        weak_keys: figures.weak,
         trend,
         freshness: Freshness::new(totals.last_time, figures.last_sync, now),
         receipt: figures.receipt,

@@ -33,6 +33,11 @@ pub struct DashboardTokenMetrics {
     pub models: Breakdown,
     /// By host.
     pub hosts: Breakdown,
+    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin), greatest total first:
+    /// what an advisor, a compaction or a declined attempt cost, and what stands in iterations alone.
+    pub by_origin: Vec<GroupSums>,
+    /// Of the totals, what rests on weak keys: short ids of gateways, told apart by the prompts' counters.
+    pub weak_keys: UsageSums,
     /// By step of the calendar.
     pub trend: DashboardTrend,
     /// How old the newest of it is.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bridge_core::{
-    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, ResponseKey, ResponseUsage,
-    ResponseVersion, SessionId,
+    DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, Origin, ResponseKey, ResponseUsage,
+    ResponseVersion, RuleRevision, SessionId, SupersededKey,
 };
 use bridge_storage::{StoredResponse, StoredScope};
 
@@ -15,12 +15,14 @@ use super::markers::waits;
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     /// Tokens count for this session only, if one is looked at.
-    session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     compared: u64,
     equal: u64,
     stored_tokens: u64,
     live_tokens: u64,
     pub(super) findings: Vec<Finding>,
+    /// The newest revision of the rule among the stored rows.
+    pub(super) newest_revision: RuleRevision,
 }
 
 /// A difference with the version that is stored.
@@ -30,6 +32,8 @@ pub(super) struct Finding {
     pub(super) version: Option<ResponseVersion>,
     /// Whether the stored row is as the bridge wrote it.
     pub(super) is_intact: bool,
+    /// The key to be covered, where another one counts in its place.
+    pub(super) superseded: Option<SupersededKey>,
 }
 
 impl Comparison {
@@ -54,7 +58,7 @@ impl Comparison {
             comparison.add(row, is_repeated, beside, live);
         }
         for (key, row) in rows {
-            comparison.note(key, live.absence(&row), None, Some(row));
+            comparison.note(key, live.absence(&row), None, Some(row), None);
         }
         comparison.findings.sort_by_key(|finding| finding.difference.key);
         comparison
@@ -76,10 +80,22 @@ impl Comparison {
             return;
         }
         // A read with FINAL gives a key once; twice means that the table is not the bridge's own any more.
+        let usage = stored.usage.as_ref();
+        self.newest_revision =
+            self.newest_revision.max(usage.map_or(RuleRevision::NONE, |row| row.rule_revision));
+        let is_marker = usage.is_some_and(|row| row.origin == Origin::Covered);
+        if is_marker && row.is_none() && stored.is_intact() && !is_repeated {
+            return;
+        }
         let kind =
             if is_repeated { Some(DifferenceKind::Doubled) } else { difference(&stored, row.as_ref(), live) };
         match kind {
-            Some(kind) => self.note(stored.key, kind, Some(stored), row),
+            Some(kind) => {
+                let superseded =
+                    stored.usage.as_ref().and_then(|usage| live.supersede(usage, stored.version));
+                let superseded = superseded.filter(|_| kind == DifferenceKind::Outdated);
+                self.note(stored.key, kind, Some(stored), row, superseded);
+            }
             None => {
                 self.compared += 1;
                 self.equal += 1;
@@ -96,6 +112,7 @@ impl Comparison {
         kind: DifferenceKind,
         stored: Option<StoredResponse>,
         live: Option<ResponseUsage>,
+        superseded: Option<SupersededKey>,
     ) {
         self.compared += 1;
         let version = stored.as_ref().map(|stored| stored.version);
@@ -104,7 +121,7 @@ impl Comparison {
         self.stored_tokens = self.stored_tokens.saturating_add(self.tokens(stored.as_ref()));
         self.live_tokens = self.live_tokens.saturating_add(self.tokens(live.as_ref()));
         let difference = IntegrityDifference::new(key, kind, stored, live);
-        self.findings.push(Finding { difference, version, is_intact });
+        self.findings.push(Finding { difference, version, is_intact, superseded });
     }
 
     /// The tokens of a row, if it is of the session that is looked at.
@@ -165,11 +182,17 @@ fn difference(
         return Some(DifferenceKind::Damaged);
     }
     let Some(row) = row else {
+        if live.supersede(usage, stored.version).is_some() {
+            return Some(DifferenceKind::Outdated);
+        }
         let is_double = !usage.counts.is_zero() && live.say(usage);
         return Some(if is_double { DifferenceKind::Doubled } else { DifferenceKind::OnlyStored });
     };
     if (ResponseUsage { forced: usage.forced, ..row.clone() }) == *usage {
         return None;
+    }
+    if usage.rule_revision < row.rule_revision {
+        return Some(DifferenceKind::Outdated);
     }
     // As the join would decide.
     Some(match (row.version() > stored.version, usage.forced) {

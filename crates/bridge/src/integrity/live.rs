@@ -1,10 +1,13 @@
 //! What the sources say.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use bridge_analysis::History;
-use bridge_core::{DifferenceKind, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp};
+use bridge_core::{
+    DifferenceKind, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SupersededKey,
+    Timestamp,
+};
 use bridge_storage::{StoredResponse, StoredScope};
 
 /// The responses of all sources.
@@ -15,11 +18,21 @@ pub(super) struct LiveResponses {
     versions: OnceLock<HashSet<ResponseVersion>>,
     /// What is older is not kept by the store.
     kept_since: Option<Timestamp>,
+    /// The keys of older revisions of the rule.
+    superseded: HashMap<ResponseKey, SupersededKey>,
 }
 
 impl LiveResponses {
     pub(super) fn new(history: History, kept_since: Option<Timestamp>) -> Self {
-        Self { history, versions: OnceLock::new(), kept_since }
+        let superseded = history.superseded().map(|key| (key.key, key)).collect();
+        Self { history, versions: OnceLock::new(), kept_since, superseded }
+    }
+
+    /// The key, where an older revision of the rule made the stored row of it from what is at hand.
+    pub(super) fn supersede(&self, row: &ResponseUsage, version: ResponseVersion) -> Option<SupersededKey> {
+        let key = self.superseded.get(&row.key)?;
+        let is_older = row.rule_revision < RuleRevision::CURRENT;
+        (is_older && key.supersedes(version, &row.session, row.time)).then_some(*key)
     }
 
     /// What it means that the store does not know this row.

@@ -55,7 +55,7 @@ impl Markers {
             let marker = ResponseUsage::covered_sums(own.clone());
             let beside = waiting.remove(&marker.key);
             if !self.covered.contains(&marker.key) {
-                comparison.note(marker.key, DifferenceKind::Uncovered, beside, Some(marker));
+                comparison.note(marker.key, DifferenceKind::Uncovered, beside, Some(marker), None);
             }
         }
         for (_, stored) in waiting {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use bridge_core::{
-    BridgeError, DifferenceKind, IntegrityDifference, IntegrityResult, RepairAction, ResponseKey,
-    ResponseUsage, ResponseVersion,
+    BridgeError, DifferenceKind, IntegrityResult, RepairAction, ResponseKey, ResponseUsage, ResponseVersion,
+    SupersededKey,
 };
 
 use super::comparison::{Comparison, Finding};
@@ -39,12 +39,16 @@ impl Repair {
         if live.are_complete() { self } else { self.min(Self::Restore) }
     }
 
-    fn action(self, difference: &IntegrityDifference) -> Option<RepairAction> {
+    fn action(self, finding: &Finding, is_whole: bool) -> Option<RepairAction> {
+        let difference = &finding.difference;
         let is_known = difference.live.is_some();
         let (action, needed) = match difference.kind {
             DifferenceKind::Missing | DifferenceKind::Behind | DifferenceKind::Uncovered => {
                 (RepairAction::Restored, Self::Restore)
             }
+            DifferenceKind::Outdated if is_known => (RepairAction::Restored, Self::Restore),
+            // What counts in its place may be other sessions': only the whole store shows that all of it is stored.
+            DifferenceKind::Outdated if is_whole => (RepairAction::Covered, Self::Restore),
             DifferenceKind::Damaged if is_known => (RepairAction::Restored, Self::Restore),
             DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
             DifferenceKind::Damaged | DifferenceKind::Doubled => (RepairAction::Removed, Self::Purge),
@@ -62,12 +66,14 @@ struct Work {
     /// Written as they are: no analysis holds them.
     markers: Vec<ResponseUsage>,
     remove: Vec<(ResponseKey, ResponseVersion)>,
+    cover: Vec<SupersededKey>,
 }
 
 impl Work {
     fn add(&mut self, finding: &Finding, action: RepairAction) {
-        let Finding { difference, version, is_intact } = finding;
+        let Finding { difference, version, is_intact, superseded } = finding;
         match action {
+            RepairAction::Covered => self.cover.extend(*superseded),
             RepairAction::Forced => self.force.extend(difference.live.clone()),
             _ if difference.kind == DifferenceKind::Uncovered => self.markers.extend(difference.live.clone()),
             _ => self.join.extend(difference.live.clone()),
@@ -91,12 +97,13 @@ impl EnhancedTokenDatabaseBridge {
         let report = result.repair.get_or_insert_default();
         let mut work = Work::default();
         for finding in &mut comparison.findings {
-            let Some(action) = repair.action(&finding.difference) else { continue };
+            let Some(action) = repair.action(finding, comparison.session.is_none()) else { continue };
             work.add(finding, action);
             finding.difference.repaired = Some(action);
             match action {
                 RepairAction::Forced => report.forced += 1,
                 RepairAction::Removed => report.removed += 1,
+                RepairAction::Covered => report.covered += 1,
                 _ => report.restored += 1,
             }
         }
@@ -108,12 +115,14 @@ impl EnhancedTokenDatabaseBridge {
             let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
             let _ = self.upsert(work.markers, &options).await?;
         }
-        let without_sources = |rows| Found { rows, sources: Vec::new(), sessions: BTreeSet::new() };
+        let without_sources =
+            |rows| Found { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
         let writers = [(Storing::new(self, epoch), work.join), (Storing::forced(self, epoch), work.force)];
         for (mut storing, rows) in writers {
             storing.store(without_sources(rows)).await?;
             result.errors.extend(storing.rejections());
         }
+        Storing::new(self, epoch).cover(&work.cover).await?;
         Ok(())
     }
 

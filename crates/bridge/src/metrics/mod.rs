@@ -30,9 +30,10 @@ pub(crate) enum StoreCall {
     Upsert,
     PutSources,
     Remove,
+    Cover,
 }
 
-const CALLS: [&str; 3] = ["upsert", "put_sources", "remove"];
+const CALLS: [&str; 4] = ["upsert", "put_sources", "remove", "cover"];
 const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
@@ -235,6 +236,7 @@ mod tests {
             (StoreCall::Upsert, "upsert"),
             (StoreCall::PutSources, "put_sources"),
             (StoreCall::Remove, "remove"),
+            (StoreCall::Cover, "cover"),
         ] {
             assert_eq!(CALLS[call as usize], name);
         }

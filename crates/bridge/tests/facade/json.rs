@@ -121,7 +121,11 @@ fn enums(examples: &mut Examples) {
     examples.add("Vec<StoreMode>", vec![StoreMode::Stored, StoreMode::Direct { checkpoint }]);
     let statuses = [SyncStatus::Changed, SyncStatus::Unchanged, SyncStatus::SourceGone, SyncStatus::Failed];
     examples.add("Vec<SyncStatus>", statuses.to_vec());
-    let replaced = ReplacedRow { session: SessionId::new("s").unwrap(), tokens: u64::MAX };
+    let replaced = ReplacedRow {
+        session: SessionId::new("s").unwrap(),
+        tokens: u64::MAX,
+        rule_revision: bridge::core::RuleRevision::CURRENT,
+    };
     let outcomes = vec![UpsertOutcome::New, UpsertOutcome::Replaced(replaced), UpsertOutcome::Unchanged];
     examples.add("Vec<UpsertOutcome>", outcomes);
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_analysis::{AnalyzerOptions, FileAnalysis, History};
-use bridge_core::{ModelName, ReceiptLine, ResponseKey, ResponseUsage, TimeRange, TokenCounts};
+use bridge_core::{ModelName, Origin, ReceiptLine, ResponseKey, ResponseUsage, TimeRange, TokenCounts};
 use bridge_testkit::Counters;
-use bridge_testkit::reference::{self, MessageKey, Outcome, ReferenceFile, ReferenceTotals};
+use bridge_testkit::reference::{self, Iteration, MessageKey, Outcome, ReferenceFile, ReferenceTotals};
 
 use super::corpus::{Corpus, analyses};
 
@@ -58,8 +58,16 @@ fn assert_receipt(history: &History, totals: &ReferenceTotals) {
     assert_eq!(receipt.nested, line(totals.nested_snapshots, totals.nested_naive));
     assert_eq!(receipt.total, line(totals.responses, totals.total));
     assert_eq!(
-        (receipt.from_iterations.tokens, receipt.advisor.tokens),
-        (totals.from_iterations, totals.advisor_naive)
+        (receipt.from_iterations.tokens, receipt.raised.tokens, receipt.advisor.tokens),
+        (totals.from_iterations, totals.raised, totals.advisor_naive)
+    );
+    assert_eq!(
+        (receipt.compaction.tokens, receipt.declined.tokens, receipt.other.tokens),
+        (totals.compaction_naive, totals.declined_naive, totals.other_naive)
+    );
+    assert_eq!(
+        (receipt.weak_snapshots.count, receipt.weak_responses),
+        (totals.weak_snapshots, line(totals.weak.0, totals.weak.1))
     );
     assert_eq!(
         (receipt.repeats_within_files.tokens, receipt.copies_across_files.tokens),
@@ -116,13 +124,24 @@ fn stored_key(
     let message = match &key.message {
         MessageKey::Id(id) => ResponseKey::of_message(id, ""),
         MessageKey::IdAndRequest(id, request) => ResponseKey::of_message(id, request),
+        MessageKey::Weak(id, [input, cache_creation, cache_read]) => {
+            let (input, cache_creation, cache_read) = (*input, *cache_creation, *cache_read);
+            ResponseKey::of_weak_message(id, &TokenCounts { input, output: 0, cache_creation, cache_read })
+        }
         MessageKey::Uuid(uuid) => ResponseKey::of_uuid(uuid),
         MessageKey::Record(bytes, index) => {
             let first = ResponseKey::of_record(bytes, first_index[&**bytes] as u64);
             ResponseKey::of_record(bytes, *index as u64 + u64::from(!rows.contains_key(&first)))
         }
     };
-    key.advisor.map_or(message, |position| message.iteration(bridge_core::Origin::Advisor, position as u64))
+    let Some((iteration, position)) = key.iteration else { return message };
+    let origin = match iteration {
+        Iteration::Advisor => Origin::Advisor,
+        Iteration::Compaction => Origin::Compaction,
+        Iteration::Declined => Origin::Declined,
+        Iteration::Other => Origin::Other,
+    };
+    message.iteration(origin, position as u64)
 }
 
 /// Sums are compared where the stated part of the order decides them.

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ResponseKey, ResponseUsage, ResponseVersion, StoreState, Timestamp, TokenSummaryRecord,
+    ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
     AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
-    Dimension, DiskSpace, ExportFigures, HealthProbes, NewestSource, ResponseFilter, ServerPlace,
-    SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
-    TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    Dimension, DiskSpace, ExportFigures, HealthProbes, NewestSource, ReplacedRow, ResponseFilter,
+    ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope,
+    SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// What it says of cursors, once.
@@ -156,6 +156,14 @@ impl TokenStore for Forgetful {
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         self.store.upsert(rows, options).await
+    }
+
+    async fn cover(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        self.store.cover(keys, options).await
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {

@@ -39,12 +39,14 @@ pub(crate) enum Step {
     Sums,
     /// A stored row is forged, is not handed out, and is taken out again.
     Forge,
+    /// The program of the first revision of the counting rule gives way to the current one.
+    Upgrade,
 }
 
 impl Step {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         use Step::*;
-        const STEPS: [Step; 28] = [
+        const STEPS: [Step; 29] = [
             Create,
             Create,
             Append,
@@ -73,6 +75,7 @@ impl Step {
             Sums,
             Sums,
             Forge,
+            Upgrade,
         ];
         STEPS[rng.usize(..STEPS.len())]
     }

@@ -10,17 +10,21 @@ use std::time::SystemTime;
 
 use bridge::AnalysisSource;
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+use bridge_analysis::{
+    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, look_at,
+};
 use bridge_core::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, Origin, ResponseUsage, ResponseVersion,
-    SessionId, SyncStatus, Timestamp, TokenCounts,
+    ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, Origin, ResponseUsage,
+    ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,
 };
 use bridge_storage::{
-    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceFilter, StoredScope,
-    TokenStore, UpsertOptions, UpsertOutcome,
+    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter,
+    SourceRecord, StoredScope, TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::adversarial;
+use bridge_testkit::first_revision;
 use bridge_testkit::history::HistoryPlan;
+use bridge_testkit::reference::ReferenceFile;
 use fastrand::Rng;
 use tempfile::TempDir;
 
@@ -41,6 +45,8 @@ pub(crate) struct World {
     /// Cursors of some time ago.
     old_cursors: Vec<bridge_storage::SourceRecord>,
     trusting: bool,
+    /// Until the upgrade a program of the first revision of the counting rule synchronizes.
+    upgraded: bool,
     /// The cursors were lost once: then also which sessions a rewritten file had before.
     lapsed: bool,
 }
@@ -68,6 +74,7 @@ impl World {
             torn: BTreeMap::new(),
             old_cursors: Vec::new(),
             trusting: rng.bool(),
+            upgraded: rng.bool(),
             lapsed: false,
         };
         for host in 0..2 {
@@ -177,6 +184,7 @@ impl World {
             Step::Force => self.force(rng).await,
             Step::Sums => self.sums(rng).await,
             Step::Forge => forge(&*self.store, &self.bridges[0], rng).await,
+            Step::Upgrade => self.upgraded = true,
         }
     }
 
@@ -236,7 +244,7 @@ impl World {
         let known = rng.choice(rows).map(|row| row.session).filter(|_| rng.bool());
         let session = known.unwrap_or_else(|| SessionId::new(format!("s{}", rng.u8(..5))).unwrap());
         let id = AnalysisId::new(format!("a{}", rng.u8(..3))).unwrap();
-        let time = Timestamp::from_millis(rng.i64(1..5)).unwrap();
+        let time = Timestamp::from_millis(1_750_000_000_000 + rng.i64(1..5)).unwrap();
         let mut analysis = EnhancedTokenAnalysis::from_responses(id, session, time, Vec::new()).unwrap();
         analysis.reported_output_tokens = rng.u64(..200);
         analysis.calculated_total_tokens = analysis.reported_output_tokens;
@@ -268,6 +276,9 @@ impl World {
         if rng.u8(..4) == 0 {
             self.old_cursors = self.store.sources(&SourceFilter::default()).await.unwrap();
         }
+        if !self.upgraded {
+            return self.synchronise_under_first_revision(host, told).await;
+        }
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
             0 => {
@@ -276,11 +287,11 @@ impl World {
             }
             _ => self.bridges[host].sync_all_sessions(None, 2).await.unwrap(),
         };
-        self.model.upsert(&self.read_all(host).await, &UpsertOptions::default()).await.unwrap();
-        let all = ResponseFilter::default();
-        let (stored, expected) =
-            (self.store.responses(&all).await.unwrap(), self.model.responses(&all).await.unwrap());
-        assert_eq!(stored, expected, "{told}");
+        let (mut found, markers) = self.read_all(host);
+        let rows: Vec<_> = found.take_changed().into_iter().chain(markers).collect();
+        self.model.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+        self.model.cover(&found.take_superseded(), &UpsertOptions::default()).await.unwrap();
+        self.compare(told).await;
 
         let after = self.session_totals().await;
         for result in &results {
@@ -301,8 +312,68 @@ impl World {
         }
     }
 
+    async fn compare(&self, told: &str) {
+        let all = ResponseFilter::default();
+        let (stored, expected) =
+            (self.store.responses(&all).await.unwrap(), self.model.responses(&all).await.unwrap());
+        assert_eq!(stored, expected, "{told}");
+    }
+
+    /// What an older program does: it reads all files, stores rows by its own rule and says how far it read.
+    async fn synchronise_under_first_revision(&self, host: usize, told: &str) {
+        let files = discover(&[self.root(host)]).files;
+        for file in &files {
+            let content = fs::read(&file.path).unwrap();
+            let file = ReferenceFile::new(&file.path, file.modified.as_millis(), content);
+            let rows = first_revision::rows(&file, &self.hosts[host]);
+            self.store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+            self.model.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+            let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
+            rows.into_iter().for_each(|row| *sessions.entry(row.session).or_default() += 1);
+            let records = sessions.into_iter();
+            let records: Vec<_> =
+                records.map(|(session, rows)| self.old_record(host, &file.path, session, rows)).collect();
+            self.store.put_sources(&records).await.unwrap();
+        }
+        self.compare(told).await;
+    }
+
+    fn old_record(&self, host: usize, path: &Path, session: SessionId, snapshots: u64) -> SourceRecord {
+        let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
+        let (mark, _) = look_at(&SourceFile::of_path(path, 0, modified), None).unwrap();
+        SourceRecord {
+            host: self.hosts[host].clone(),
+            path: path.to_owned(),
+            session,
+            cursor: SourceCursor {
+                size: mark.size,
+                modified: mark.modified,
+                changed_nanos: mark.changed_nanos,
+                identity: mark.identity,
+                fingerprint: mark.fingerprint,
+                offset: mark.size,
+                line: 0,
+                carried_time: None,
+                carried_before: 0,
+            },
+            project: None,
+            lines: snapshots,
+            damage: Default::default(),
+            content_categories: Default::default(),
+            snapshots,
+            snapshot_tokens: 0,
+            first_time: Some(modified),
+            last_time: Some(modified),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::FIRST,
+            read_at: Timestamp::MAX,
+            epoch: Epoch::default(),
+        }
+    }
+
     /// Everything that stands in the files of a host.
-    async fn read_all(&self, host: usize) -> Vec<ResponseUsage> {
+    /// Each session with a snapshot covers its sums, also where greater snapshots of other sessions win.
+    fn read_all(&self, host: usize) -> (History, Vec<ResponseUsage>) {
         let mut history = History::default();
         let files = discover(&[self.root(host)]).files;
         let mut sessions = Vec::new();
@@ -310,9 +381,7 @@ impl World {
             let read = file.sessions.into_iter().filter(|(_, part)| part.snapshots > 0);
             sessions.extend(read.map(|(session, _)| session));
         });
-        // Each session with a snapshot covers its sums, also where greater snapshots of other sessions win.
-        let markers = sessions.into_iter().map(ResponseUsage::covered_sums);
-        history.take_changed().into_iter().chain(markers).collect()
+        (history, sessions.into_iter().map(ResponseUsage::covered_sums).collect())
     }
 
     async fn session_totals(&self) -> BTreeMap<String, u64> {
@@ -322,6 +391,7 @@ impl World {
 
     /// A last synchronisation; then what the store keeps of files is what reading them anew gives.
     pub(crate) async fn finish(&mut self, rng: &mut Rng, told: &str) {
+        self.upgraded = true;
         for host in 0..2 {
             self.synchronise_host(host, rng, told).await;
             let _ = self.bridges[host].sync_all_sessions(None, 1).await.unwrap();

@@ -37,8 +37,8 @@ impl Values {
 
     fn value(self, table: &str, column: &str) -> String {
         let Self { exported, begun_in } = self;
-        // What a rollback took back may still have a cursor. It goes on saying nothing: as one that another
-        // analyzer wrote, of a file as old as can be.
+        // What a rollback took back may still have a cursor. It goes on saying nothing: as one of no
+        // revision, of a file as old as can be.
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {
             (_, "epoch") => format!("toUInt32({begun_in})"),
@@ -46,10 +46,14 @@ impl Values {
             ("token_usage", "stored_at") => {
                 "if(toUnixTimestamp64Milli(stored_at) = 0, now64(3, 'UTC'), stored_at)".to_owned()
             }
-            ("source_files", "analysis_version") => or("''"),
+            // Backups from before revisions were recorded hold what the first one made.
+            ("token_usage", "rule_revision") => "greatest(rule_revision, toUInt8(1))".to_owned(),
+            ("source_files", "rule_revision") => {
+                format!("if(epoch = {exported}, greatest(rule_revision, toUInt8(1)), toUInt8(0))")
+            }
             ("source_files", "changed_nanos") => or("0"),
             ("source_files", "version") => {
-                let whole = "bitAnd(version, bitShiftRight(bitNot(toUInt128(0)), 24))";
+                let whole = "bitAnd(version, bitNot(bitShiftLeft(toUInt128(65535), 104)))";
                 let offset = "bitAnd(version, bitShiftRight(bitNot(toUInt128(0)), 88))";
                 let file = format!("if(epoch = {exported}, {whole}, {offset})");
                 format!("bitOr(bitShiftLeft(toUInt128({begun_in}), 104), {file})")

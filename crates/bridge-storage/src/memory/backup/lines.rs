@@ -152,6 +152,8 @@ pub(super) struct SourceLine {
     first_time: Option<Timestamp>,
     last_time: Option<Timestamp>,
     analysis_version: String,
+    #[serde(default = "first_revision")]
+    rule_revision: RuleRevision,
     read_at: Timestamp,
     version: u128,
     #[serde(default)]
@@ -186,6 +188,7 @@ impl From<&SourceRecord> for SourceLine {
             first_time: record.first_time,
             last_time: record.last_time,
             analysis_version: record.analysis_version.clone(),
+            rule_revision: record.rule_revision,
             read_at: record.read_at,
             version: record.version(),
             epoch: record.epoch,
@@ -228,6 +231,7 @@ impl TryFrom<SourceLine> for SourceRecord {
             first_time: line.first_time,
             last_time: line.last_time,
             analysis_version: line.analysis_version,
+            rule_revision: line.rule_revision,
             read_at: line.read_at,
             epoch: line.epoch,
         })

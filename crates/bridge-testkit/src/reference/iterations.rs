@@ -1,0 +1,107 @@
+//! A usage with its iterations: what is the response's own, and what is a response beside it.
+
+use super::{
+    json::Value,
+    record::{counters, model},
+    snapshot::Iteration,
+};
+use crate::Counters;
+
+/// A readable usage.
+pub(crate) struct Usage {
+    /// The response's own counters.
+    pub(crate) own: Counters,
+    /// What stands at the top level.
+    pub(crate) written: Counters,
+    /// The iterations that are responses.
+    pub(crate) apart: Vec<Apart>,
+}
+
+/// An iteration that is a response.
+pub(crate) struct Apart {
+    pub(crate) why: Iteration,
+    pub(crate) position: usize,
+    pub(crate) counters: Counters,
+    pub(crate) model: Option<String>,
+}
+
+/// An entry that is an object, with readable counters.
+struct Entry<'d> {
+    position: usize,
+    value: Value<'d>,
+    counters: Counters,
+}
+
+impl Entry<'_> {
+    fn is(&self, kind: &str) -> bool {
+        self.value.is_string("type", kind)
+    }
+
+    fn is_message(&self) -> bool {
+        self.is("message") || self.value.get_some("type").is_none()
+    }
+
+    fn is_unknown(&self) -> bool {
+        let named = ["message", "fallback_message", "advisor_message", "compaction"];
+        !self.is_message() && !named.into_iter().any(|kind| self.is(kind))
+    }
+
+    fn apart(&self, why: Iteration) -> Apart {
+        let model = model(self.value).filter(|model| !model.is_empty());
+        Apart { why, position: self.position, counters: self.counters, model }
+    }
+}
+
+impl Usage {
+    /// `None` is bad usage.
+    pub(crate) fn read(usage: Value<'_>) -> Option<Self> {
+        if !usage.is_object() {
+            return None;
+        }
+        let written = counters(usage)?;
+        let listed = usage.get("iterations").into_iter().flat_map(Value::entries).enumerate();
+        let entries = listed
+            .filter(|(_, value)| value.is_object())
+            .map(|(position, value)| Some(Entry { position, value, counters: counters(value)? }))
+            .collect::<Option<Vec<_>>>()?;
+        let fallback =
+            entries.iter().filter(|entry| entry.is("fallback_message")).map(|entry| entry.position).max();
+        let serves = |entry: &Entry<'_>| match fallback {
+            Some(last) => entry.position == last,
+            None => entry.is_message(),
+        };
+        let serving = sum(entries.iter().filter(|entry| serves(entry)));
+        let with_unknown = sum(entries.iter().filter(|entry| serves(entry) || entry.is_unknown()));
+        let leaves_out_unknown = greatest(&written, &with_unknown) != written;
+        let why = |entry: &Entry<'_>| {
+            let is_attempt = entry.is_message() || entry.is("fallback_message");
+            if entry.is("advisor_message") {
+                Some(Iteration::Advisor)
+            } else if entry.is("compaction") {
+                Some(Iteration::Compaction)
+            } else if is_attempt {
+                (fallback.is_some() && !serves(entry)).then_some(Iteration::Declined)
+            } else {
+                leaves_out_unknown.then_some(Iteration::Other)
+            }
+        };
+        let apart = entries.iter().filter_map(|entry| Some(entry.apart(why(entry)?))).collect();
+        // Where nothing is written the greatest is the sum alone.
+        Some(Self { own: greatest(&written, &serving), written, apart })
+    }
+}
+
+fn sum<'e, 'd: 'e>(entries: impl Iterator<Item = &'e Entry<'d>>) -> Counters {
+    let mut sum = Counters::default();
+    entries.for_each(|entry| sum += entry.counters);
+    sum
+}
+
+fn greatest(a: &Counters, b: &Counters) -> Counters {
+    Counters {
+        input: a.input.max(b.input),
+        output: a.output.max(b.output),
+        cache_creation: a.cache_creation.max(b.cache_creation),
+        cache_read: a.cache_read.max(b.cache_read),
+    }
+}

@@ -1,0 +1,269 @@
+//! From the first revision of the counting rule to the current one: what the store holds of sources that are at hand is
+//! what a fresh store would hold, and what is gone stays.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bridge::analysis::{SourceFile, discover, look_at};
+use bridge::core::{
+    DifferenceKind, Epoch, HostName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, SyncStatus,
+    Timestamp,
+};
+use bridge::storage::{
+    InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, TokenStore, UpsertOptions,
+};
+use bridge::{IntegrityOptions, Repair};
+use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::first_revision;
+use bridge_testkit::reference::ReferenceFile;
+
+/// A gateway's session: one id for every turn, two lines a turn, the second one with an advisor.
+fn gateway(session: &str, turns: std::ops::Range<u64>) -> String {
+    let line = |turn: u64, output: u64, advisor: &str| {
+        format!(
+            r#"{{"type":"assistant","sessionId":"{session}","timestamp":"2026-03-01T10:{turn:02}:00Z","message":{{"id":"msg_proxy_stream","model":"m","stop_reason":"end_turn","usage":{{"input_tokens":{},"output_tokens":{output}{advisor}}}}}}}"#,
+            1000 * (turn + 1),
+        )
+    };
+    let advisor = r#","iterations":[{"type":"advisor_message","input_tokens":7}]"#;
+    turns.map(|turn| format!("{}\n{}\n", line(turn, 5, ""), line(turn, 50 + turn, advisor))).collect()
+}
+
+/// Transcripts of which the first revision made something else.
+struct Sources {
+    folder: tempfile::TempDir,
+    files: Vec<PathBuf>,
+}
+
+impl Sources {
+    fn new(seed: u64) -> Self {
+        let (_, folder) = crate::history(seed);
+        let project = folder.path().join("projects/gateways");
+        fs::create_dir_all(&project).unwrap();
+        for (name, turns) in [("a", 0..4), ("b", 3..9)] {
+            fs::write(project.join(format!("{name}.jsonl")), gateway(name, turns)).unwrap();
+        }
+        let session_id = r#"{"type":"assistant","session_id":"moved","timestamp":"2026-03-01T10:00:00Z","message":{"id":"msg_of_another_spelling","stop_reason":"end_turn","usage":{"input_tokens":0,"cache_creation":{"ephemeral_1h_input_tokens":40}}}}"#;
+        fs::write(project.join("stem.jsonl"), format!("{session_id}\n")).unwrap();
+        let files = discover(&[folder.path().to_owned()]).files;
+        Self { folder, files: files.into_iter().map(|file| file.path).collect() }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Deletes every second file, among them one of the gateways'.
+    fn lose_half(&mut self) {
+        self.files.sort();
+        let (gone, left) = self.files.drain(..).enumerate().partition::<Vec<_>, _>(|(place, path)| {
+            place % 2 == 0 && !path.ends_with("gateways/a.jsonl") && !path.ends_with("gateways/stem.jsonl")
+                || path.ends_with("gateways/b.jsonl")
+        });
+        gone.iter().for_each(|(_, path)| fs::remove_file(path).unwrap());
+        self.files = left.into_iter().map(|(_, path)| path).collect();
+    }
+
+    /// The rows of the first revision, joined.
+    fn of_first_revision(&self) -> HashMap<ResponseKey, ResponseUsage> {
+        let mut joined: HashMap<ResponseKey, ResponseUsage> = HashMap::new();
+        for row in self.files.iter().flat_map(|path| first_revision::rows(&read(path), &host())) {
+            let known = joined.remove(&row.key);
+            joined.insert(row.key, known.map_or(row.clone(), |known| known.join(row)));
+        }
+        joined
+    }
+}
+
+fn host() -> HostName {
+    HostName::new("host").unwrap()
+}
+
+fn read(path: &Path) -> ReferenceFile {
+    let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
+    ReferenceFile::new(path, modified.as_millis(), fs::read(path).unwrap())
+}
+
+/// Leaves the store as a program of the first revision does: its rows, and a cursor at the end of each file.
+async fn ingest_under_first_revision(store: &dyn TokenStore, sources: &Sources) {
+    let rows: Vec<_> = sources.of_first_revision().into_values().collect();
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let mut records = Vec::new();
+    for path in &sources.files {
+        let file = read(path);
+        let mut sessions: BTreeMap<SessionId, (u64, u64)> = BTreeMap::new();
+        for row in first_revision::rows(&file, &host()) {
+            let sums = sessions.entry(row.session).or_default();
+            *sums = (sums.0 + 1, sums.1 + row.counts.total());
+        }
+        records.extend(sessions.into_iter().map(|(session, sums)| record(path, session, sums)));
+    }
+    store.put_sources(&records).await.unwrap();
+}
+
+fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u64)) -> SourceRecord {
+    let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
+    let file = SourceFile::of_path(path, 0, modified);
+    let (mark, _) = look_at(&file, None).unwrap();
+    SourceRecord {
+        host: host(),
+        path: path.to_owned(),
+        session,
+        cursor: SourceCursor {
+            size: mark.size,
+            modified: mark.modified,
+            changed_nanos: mark.changed_nanos,
+            identity: mark.identity,
+            fingerprint: mark.fingerprint,
+            offset: mark.size,
+            line: 0,
+            carried_time: None,
+            carried_before: 0,
+        },
+        project: None,
+        lines: snapshots,
+        damage: Default::default(),
+        content_categories: Default::default(),
+        snapshots,
+        snapshot_tokens,
+        first_time: Some(modified),
+        last_time: Some(modified),
+        analysis_version: bridge::core::ANALYSIS_VERSION.to_owned(),
+        rule_revision: RuleRevision::FIRST,
+        // Long after every file's last change, so that the cursor is trusted.
+        read_at: Timestamp::MAX,
+        epoch: Epoch::default(),
+    }
+}
+
+/// All responses, by key.
+async fn responses(store: &dyn TokenStore) -> BTreeMap<ResponseKey, ResponseUsage> {
+    let rows = store.responses(&ResponseFilter::default()).await.unwrap();
+    rows.into_iter().filter(|row| row.origin != Origin::Covered).map(|row| (row.key, row)).collect()
+}
+
+/// Snapshots and their tokens, by file and session, of files that are there.
+async fn statistics(store: &dyn TokenStore) -> BTreeMap<(PathBuf, SessionId), (u64, u64)> {
+    let records = store.sources(&SourceFilter::default()).await.unwrap();
+    let there = records.into_iter().filter(|record| record.path.exists() && record.snapshots > 0);
+    there.map(|record| ((record.path, record.session), (record.snapshots, record.snapshot_tokens))).collect()
+}
+
+/// What a store of the first revision must hold after the change: a fresh store's rows, and of the old ones those
+/// whose snapshot is in no source any more.
+async fn expected(
+    sources: &Sources,
+    before: &HashMap<ResponseKey, ResponseUsage>,
+) -> (BTreeMap<ResponseKey, ResponseUsage>, usize) {
+    let fresh = Arc::new(InMemoryStore::default());
+    let bridge = crate::bridge(fresh.clone(), sources.path()).build();
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let mut rows = responses(&*fresh).await;
+    let at_hand = sources.of_first_revision();
+    let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
+    let is_gone = |row: &ResponseUsage| at_hand.get(&row.key).is_none_or(|known| weight(known) < weight(row));
+    let mut kept = 0;
+    for row in before.values().filter(|row| is_gone(row)) {
+        rows.entry(row.key).or_insert_with(|| {
+            kept += 1;
+            row.clone()
+        });
+    }
+    (rows, kept)
+}
+
+async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
+    let mut sources = Sources::new(seed);
+    ingest_under_first_revision(&*store, &sources).await;
+    let before = sources.of_first_revision();
+    sources.lose_half();
+    let bridge = crate::bridge(store.clone(), sources.path()).build();
+
+    let exact = IntegrityOptions::default().with_tolerance(0.0);
+    let found = bridge.verify_data_integrity(&exact).await.unwrap();
+    assert!(!found.passed && found.of_kind(DifferenceKind::Outdated).responses > 0, "{found:?}");
+
+    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    assert!(results.iter().all(bridge::core::SyncResult::adds_up), "{results:#?}");
+    let by_rule: u64 = results.iter().map(|result| result.changes.rule_revision.responses).sum();
+    assert!(by_rule > 0, "the cause of the change is named");
+    let (rows, kept) = expected(&sources, &before).await;
+    assert!(kept > 0, "something is gone");
+    assert_eq!(responses(&*store).await, rows);
+
+    let found = bridge.verify_data_integrity(&exact).await.unwrap();
+    assert!(found.passed, "{found:?}");
+    let of_first = |row: &&ResponseUsage| row.rule_revision == RuleRevision::FIRST;
+    assert_eq!(rows.values().filter(of_first).count(), kept);
+    let fresh = Arc::new(InMemoryStore::default());
+    let _ = crate::bridge(fresh.clone(), sources.path()).build().sync_all_sessions(None, 2).await.unwrap();
+    assert_eq!(statistics(&*store).await, statistics(&*fresh).await, "no session lingers that moved");
+
+    let again = bridge.sync_all_sessions(None, 2).await.unwrap();
+    assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_revision_becomes_a_fresh_one_and_what_is_gone() {
+    for seed in 40..44 {
+        upgrade(Arc::new(InMemoryStore::default()), seed).await;
+        let database = TestDatabase::named(&format!("first_revision_{seed}"));
+        let store = Arc::new(crate::store(&database.writer_url()));
+        store.migrate().await.unwrap();
+        upgrade(store, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repair_does_what_a_synchronization_would() {
+    let database = TestDatabase::of_this_test();
+    let store: Arc<dyn TokenStore> = Arc::new(crate::store(&database.writer_url()));
+    store.migrate().await.unwrap();
+    let mut sources = Sources::new(45);
+    ingest_under_first_revision(&*store, &sources).await;
+    let before = sources.of_first_revision();
+    sources.lose_half();
+    let bridge = crate::bridge(store.clone(), sources.path()).build();
+    let repair = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
+    let report = bridge.verify_data_integrity(&repair).await.unwrap().repair.unwrap();
+    assert!(report.covered > 0 && report.remaining == 0, "{report:?}");
+    assert_eq!(responses(&*store).await, expected(&sources, &before).await.0);
+}
+
+#[tokio::test]
+async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision_is_left_alone() {
+    let store = Arc::new(InMemoryStore::default());
+    let sources = Sources::new(46);
+    let bridge = crate::bridge(store.clone(), sources.path()).build();
+    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let of_program = |mut record: SourceRecord, version: &str, revision| {
+        record.analysis_version = version.to_owned();
+        record.rule_revision = revision;
+        record.read_at = Timestamp::MAX;
+        record
+    };
+    let records = store.sources(&SourceFilter::default()).await.unwrap();
+    let patched: Vec<_> = records
+        .iter()
+        .cloned()
+        .map(|record| of_program(record, "etb-9.9.9", RuleRevision::CURRENT))
+        .collect();
+    store.put_sources(&patched).await.unwrap();
+    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    assert!(results.iter().all(|result| result.files_read == 0), "{results:#?}");
+
+    let newer: Vec<_> =
+        records.into_iter().map(|record| of_program(record, "etb-9.9.9", RuleRevision(3))).collect();
+    store.put_sources(&newer).await.unwrap();
+    let before = responses(&*store).await;
+    fs::write(sources.path().join("projects/gateways/a.jsonl"), gateway("a", 0..9)).unwrap();
+    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let failed = results.iter().filter(|result| result.status == SyncStatus::Failed);
+    assert!(
+        failed.flat_map(|result| &result.errors).any(|error| error.contains("revision 3")),
+        "{results:#?}"
+    );
+    assert_eq!(responses(&*store).await, before);
+}
