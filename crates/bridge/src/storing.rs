@@ -85,6 +85,11 @@ impl<'a> Storing<'a> {
         Ok(())
     }
 
+    /// Rows that the store took in and that it did not have in this version or a greater one.
+    pub(crate) fn written(&self) -> u64 {
+        self.new + self.replaced
+    }
+
     fn book(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
         let signed = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let tokens = signed(row.counts.total());

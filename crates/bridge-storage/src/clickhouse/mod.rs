@@ -1,13 +1,16 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod answer;
 mod audit;
 mod backup;
 mod change;
 mod checkpoint;
 mod dashboard;
 mod failure;
+mod guard;
 mod health;
 mod label;
+mod layout;
 mod native;
 mod options;
 mod pool;
@@ -41,6 +44,7 @@ use tracing::Instrument;
 
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub(crate) use answer::ForeignAnswer;
 pub use retention::Retention;
 pub use roles::role_statements;
 pub(crate) use schema::SCHEMA;

@@ -117,6 +117,13 @@ impl std::fmt::Debug for ClientWithoutSecrets {
 }
 
 impl ClickHouseConnection {
+    /// The client to query with, on the store's database. A connection that failed by it is checked before the
+    /// next use if it lay idle.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.database()
+    }
+
     pub(crate) fn server(&self) -> &Client {
         &self.server.0
     }
@@ -149,7 +156,9 @@ impl Manager for Connector {
     type Error = BridgeError;
 
     async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
-        Ok(self.connect())
+        let connection = self.connect();
+        ping(connection.server(), &self.options).await?;
+        Ok(connection)
     }
 
     async fn recycle(

@@ -148,7 +148,7 @@ impl ClickHouseStore {
             Dimension::Model => "toString(model)",
             Dimension::Host => "toString(host)",
             Dimension::Session => "session_id",
-            Dimension::Day => "toString(toDate(time, 'UTC'))",
+            Dimension::Day => "toString(toDate32(time, 'UTC'))",
         };
         let order = if dimension == Dimension::Day { "name" } else { "i + o + c + r DESC, name" };
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
