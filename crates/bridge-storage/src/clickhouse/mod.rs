@@ -169,7 +169,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let connection = self.pool.acquire_connection().await?;
+        let connection = self.pool.acquire().await?;
         let tables = Tables::new(&connection, &self.options);
         let limit = self.options.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {

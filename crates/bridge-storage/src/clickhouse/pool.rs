@@ -49,13 +49,23 @@ impl BridgeConnectionPool {
         Ok(Self { pool, host: options.host.clone(), limit })
     }
 
-    /// A checked connection.
+    /// Returns a connection on which the database has just answered.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] where those
-    /// that were free did not answer.
+    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] or
+    /// [`ConnectionKind::Unreachable`] where the database did not answer, [`ConnectionKind::Refused`] where it
+    /// refuses user or password.
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
+        let connection = self.acquire().await?;
+        let options = &self.pool.manager().options;
+        ping(connection.server(), options).await.inspect_err(|_| connection.mark_failed())?;
+        Ok(connection)
+    }
+
+    /// Returns a connection for one of the store's own calls. A new one is not checked: the call itself shows
+    /// whether the database is there, and saves a round trip.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, BridgeError> {
         let Ok(acquired) = tokio::time::timeout(self.limit, self.pool.get()).await else {
             return Err(timed_out(ACQUIRE, &self.host, self.limit));
         };
@@ -117,8 +127,7 @@ impl std::fmt::Debug for ClientWithoutSecrets {
 }
 
 impl ClickHouseConnection {
-    /// The client to query with, on the store's database. A connection that failed by it is checked before the
-    /// next use if it lay idle.
+    /// Returns the client to query with, on the store's database.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.database()
@@ -156,9 +165,7 @@ impl Manager for Connector {
     type Error = BridgeError;
 
     async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
-        let connection = self.connect();
-        ping(connection.server(), &self.options).await?;
-        Ok(connection)
+        Ok(self.connect())
     }
 
     async fn recycle(
