@@ -144,7 +144,9 @@ impl<S: Read + Unpin> Read for GuardedStream<S> {
         }
         if let Phase::ErrorBody(left) = guarded.phase {
             if left == 0 {
-                return Poll::Ready(Err(io::Error::other("the error that the database reports does not end")));
+                return Poll::Ready(Err(io::Error::other(
+                    "the error that the database reports does not end",
+                )));
             }
             let before = buffer.remaining();
             let mut bytes = [0; READ_BYTES];
@@ -160,11 +162,7 @@ impl<S: Read + Unpin> Read for GuardedStream<S> {
 }
 
 impl<S: Write + Unpin> Write for GuardedStream<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let guarded = self.get_mut();
         let written = ready!(Pin::new(&mut guarded.stream).poll_write(context, bytes))?;
         guarded.note_written(bytes);

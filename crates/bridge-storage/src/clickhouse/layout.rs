@@ -124,7 +124,8 @@ impl Layout {
 /// Names a few columns and counts the rest.
 fn listed(columns: &[&str]) -> String {
     const NAMED_MAX: usize = 4;
-    let named = columns.iter().take(NAMED_MAX).map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+    let named =
+        columns.iter().take(NAMED_MAX).map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
     let noun = if columns.len() == 1 { "the column" } else { "the columns" };
     match columns.len().saturating_sub(NAMED_MAX) {
         0 => format!("{noun} {named}"),
@@ -140,7 +141,8 @@ mod tests {
     fn a_statement_names_what_it_makes() {
         let create = "CREATE TABLE IF NOT EXISTS t (a Enum8('x' = 0, 'y' = 1), b DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = MergeTree ORDER BY (a, b)";
         assert_eq!(Made::by(create), Made { kind: "TABLE", table: "t", columns: vec!["a", "b"] });
-        let alter = "ALTER TABLE t ADD COLUMN IF NOT EXISTS c UInt32, ADD COLUMN IF NOT EXISTS d String AFTER c";
+        let alter =
+            "ALTER TABLE t ADD COLUMN IF NOT EXISTS c UInt32, ADD COLUMN IF NOT EXISTS d String AFTER c";
         assert_eq!(Made::by(alter), Made { kind: "TABLE", table: "t", columns: vec!["c", "d"] });
         let view = "CREATE VIEW IF NOT EXISTS v AS SELECT (1)";
         assert_eq!(Made::by(view), Made { kind: "VIEW", table: "v", columns: vec![] });
@@ -152,7 +154,9 @@ mod tests {
             let made = Made::by(statement);
             let verifiable = made.kind == "VIEW" || statement.contains("MODIFY") || !made.columns.is_empty();
             assert!(verifiable, "{statement}");
-            assert!(made.columns.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')));
+            assert!(
+                made.columns.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+            );
         }
     }
 }

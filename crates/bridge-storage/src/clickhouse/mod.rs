@@ -42,9 +42,9 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub(crate) use answer::ForeignAnswer;
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
-pub(crate) use answer::ForeignAnswer;
 pub use retention::Retention;
 pub use roles::role_statements;
 pub(crate) use schema::SCHEMA;

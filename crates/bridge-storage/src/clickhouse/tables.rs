@@ -26,6 +26,9 @@ const NAMES: [&str; 6] = [
     "bridge_audit",
 ];
 
+/// The setting by which the database answers an insert when it is through, with the rows that it wrote.
+const WAIT: &str = "wait_end_of_query";
+
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
 
@@ -150,13 +153,20 @@ impl Tables {
     pub(crate) async fn insert<T: Row>(&self, table: &str, rows: usize) -> Result<Insert<T>> {
         // A clone shares what is cached of the tables.
         let client = self.database.clone().with_header(ROWS_HEADER, rows.to_string());
-        Ok(client.insert(&self.prefix.name(table)).await?.with_setting(QUERY_ID, query_id()))
+        Ok(client
+            .insert(&self.prefix.name(table))
+            .await?
+            .with_setting(QUERY_ID, query_id())
+            .with_setting(WAIT, "1"))
     }
 
     /// An insert of this many rows that are encoded already.
     pub(crate) fn insert_formatted(&self, sql: &str, rows: usize) -> InsertFormatted {
         let client = self.database.clone().with_header(ROWS_HEADER, rows.to_string());
-        client.insert_formatted_with(self.prefix.sql(sql)).with_setting(QUERY_ID, query_id())
+        client
+            .insert_formatted_with(self.prefix.sql(sql))
+            .with_setting(QUERY_ID, query_id())
+            .with_setting(WAIT, "1")
     }
 
     /// The table's name in the database.

@@ -18,7 +18,10 @@ async fn a_foreign_table_is_named_and_nothing_is_changed() {
         .unwrap();
     let error = ClickHouseStore::new(options(&database.writer_url())).unwrap().migrate().await.unwrap_err();
     let text = error.to_string();
-    assert!(["`source_files`", "`host`", "clickhouse.table_prefix"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(
+        ["`source_files`", "`host`", "clickhouse.table_prefix"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
     let tables = "SELECT name FROM system.tables WHERE database = currentDatabase()";
     let tables: Vec<String> = client.query(tables).fetch_all().await.unwrap();
     assert_eq!(tables, ["source_files"]);
