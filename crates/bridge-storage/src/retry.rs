@@ -11,6 +11,8 @@ use std::time::Duration;
 use bridge_core::{BridgeError, ConnectionKind};
 use tokio::time::Instant;
 
+use crate::clickhouse::ForeignAnswer;
+
 /// When and how often an operation is tried again. Only errors that may pass by themselves are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
@@ -92,6 +94,8 @@ where
         attempts += u32::from(!is_refused);
         let may_pass = if is_refused { cause.is_some() } else { error.is_retryable() };
         let wait = delays.next().map(|delay| pause() + jittered(delay, fastrand::f32()));
+        // Longer than the budget ends the retries.
+        let wait = wait.map(|wait| wait.max(retry_after(&error)));
         let wait = wait.filter(|wait| may_pass && start.elapsed() + *wait < policy.budget);
         // Why it failed says more than that it was not tried again.
         let error = if is_refused { cause.take().unwrap_or(error) } else { error };
@@ -103,6 +107,11 @@ where
         tokio::time::sleep(wait).await;
         retries.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// How long the answer that an error is about asks to wait.
+fn retry_after(error: &BridgeError) -> Duration {
+    ForeignAnswer::in_causes_of(error).and_then(ForeignAnswer::retry_after).unwrap_or_default()
 }
 
 fn is_refused(error: &BridgeError) -> bool {

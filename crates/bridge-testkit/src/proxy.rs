@@ -26,6 +26,8 @@ pub enum Fault {
     CutAfterRequests(u64),
     /// The same, and of the last of them the answer is cut off.
     CutLastAnswerOf(u64),
+    /// The request of this number, from 0 on, does not reach the server: it gets this answer instead.
+    AnswerInstead(u64, &'static str),
 }
 
 /// A proxy on 127.0.0.1 with a port chosen by the system. It ends when it is dropped.
@@ -165,6 +167,13 @@ async fn pass(mut client: TcpStream, network: Network) -> io::Result<End> {
                     return Ok(End::Cut);
                 }
                 network.note(&request[..length]);
+                if let Fault::AnswerInstead(number, answer) = fault && turn == number {
+                    client.write_all(answer.as_bytes()).await?;
+                    client.shutdown().await?;
+                    // Closing with bytes unread would reset the connection and take the answer back.
+                    while client.read(&mut request).await? > 0 {}
+                    return Ok(End::Cut);
+                }
                 if let Fault::CutRequestAfter(limit) = fault {
                     length = length.min(usize::try_from(limit.saturating_sub(requested)).unwrap_or(length));
                 }

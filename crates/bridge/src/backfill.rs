@@ -169,7 +169,7 @@ impl EnhancedTokenDatabaseBridge {
             Ok(read) => run.storing.cursors_written().await.map(|()| read),
             Err(error) => Err(error),
         };
-        let read = read.map_err(|error| stopped_after(run.storing.rows, error))?;
+        let read = read.map_err(|error| stopped_after(run.storing.written(), error))?;
         run.finish(&read.history, &range)
     }
 
@@ -293,7 +293,11 @@ fn not_begun(error: BridgeError) -> BridgeError {
 }
 
 fn stopped_after(rows: u64, error: BridgeError) -> BridgeError {
-    let message = format!("stopped after {rows} rows were stored");
+    let message = match rows {
+        0 => "stopped before any row was stored".to_owned(),
+        1 => "stopped after 1 row was stored".to_owned(),
+        rows => format!("stopped after {rows} rows were stored"),
+    };
     BridgeError::Backfill { message, context: Box::default(), source: Some(Box::new(error)) }
 }
 

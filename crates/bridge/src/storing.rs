@@ -124,6 +124,11 @@ impl<'a> Storing<'a> {
         self.changes.entry(sums.session).or_default().covered_sums.add(-tokens);
     }
 
+    /// Rows that the store took in and that it did not have in this version or a greater one.
+    pub(crate) fn written(&self) -> u64 {
+        self.new + self.replaced
+    }
+
     fn book(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
         let tokens = signed(row.counts.total());
         match outcome {

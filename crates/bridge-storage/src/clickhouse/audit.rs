@@ -115,7 +115,7 @@ impl AuditStore for ClickHouseStore {
         }
         let rows = &records.iter().map(AuditRow::from).collect::<Vec<_>>();
         self.call("write the audit", |tables| async move {
-            let mut insert = tables.insert::<AuditRow>("bridge_audit").await?;
+            let mut insert = tables.insert::<AuditRow>("bridge_audit", rows.len()).await?;
             for row in rows {
                 insert.write(row).await?;
             }

@@ -51,7 +51,7 @@ impl BackupStore for ClickHouseStore {
         );
         let stored = self.call(TAKE_IN, |tables| async move {
             let mut insert =
-                tables.insert_formatted(statement).with_setting("date_time_input_format", "best_effort");
+                tables.insert_formatted(statement, 0).with_setting("date_time_input_format", "best_effort");
             for block in part.data.chunks(BLOCK_BYTES) {
                 insert.send(block.to_vec().into()).await?;
             }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ::clickhouse::error::Error;
 use bridge_core::{BridgeError, ConnectionKind, StorageKind};
 
+use super::answer::ForeignAnswer;
+
 /// So much of a server's message is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -29,6 +31,15 @@ impl From<BridgeError> for TableError {
 
 /// The bridge's error for one of the client.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
+    if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
+        return BridgeError::Connection {
+            operation,
+            host: host.to_owned(),
+            kind: answer.connection_kind(),
+            context: Box::default(),
+            source: Some(Box::new(answer.clone())),
+        };
+    }
     let (code, message) = match &error {
         Error::BadResponse(text) => (server_code(text), shortened(text)),
         other => (None, shortened(&other.to_string())),

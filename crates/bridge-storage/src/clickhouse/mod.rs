@@ -1,5 +1,6 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod answer;
 mod audit;
 mod backup;
 mod change;
@@ -7,8 +8,10 @@ mod checkpoint;
 mod cover;
 mod dashboard;
 mod failure;
+mod guard;
 mod health;
 mod label;
+mod layout;
 mod native;
 mod options;
 mod pool;
@@ -42,6 +45,7 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub(crate) use answer::ForeignAnswer;
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
@@ -168,7 +172,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let connection = self.pool.acquire_connection().await?;
+        let connection = self.pool.acquire().await?;
         let tables = Tables::new(&connection, &self.options);
         let limit = self.options.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {

@@ -49,13 +49,23 @@ impl BridgeConnectionPool {
         Ok(Self { pool, host: options.host.clone(), limit })
     }
 
-    /// A checked connection.
+    /// Returns a connection on which the database has just answered.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] where those
-    /// that were free did not answer.
+    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] or
+    /// [`ConnectionKind::Unreachable`] where the database did not answer, [`ConnectionKind::Refused`] where it
+    /// refuses user or password.
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
+        let connection = self.acquire().await?;
+        let options = &self.pool.manager().options;
+        ping(connection.server(), options).await.inspect_err(|_| connection.mark_failed())?;
+        Ok(connection)
+    }
+
+    /// Returns a connection for one of the store's own calls. A new one is not checked: the call itself shows
+    /// whether the database is there, and saves a round trip.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, BridgeError> {
         let Ok(acquired) = tokio::time::timeout(self.limit, self.pool.get()).await else {
             return Err(timed_out(ACQUIRE, &self.host, self.limit));
         };
@@ -117,6 +127,12 @@ impl std::fmt::Debug for ClientWithoutSecrets {
 }
 
 impl ClickHouseConnection {
+    /// Returns the client to query with, on the store's database.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.database()
+    }
+
     pub(crate) fn server(&self) -> &Client {
         &self.server.0
     }

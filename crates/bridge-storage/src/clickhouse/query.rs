@@ -146,7 +146,7 @@ impl ClickHouseStore {
             Dimension::Host => "toString(host)",
             Dimension::Session => "session_id",
             Dimension::Origin => "toString(origin)",
-            Dimension::Day => "toString(toDate(time, 'UTC'))",
+            Dimension::Day => "toString(toDate32(time, 'UTC'))",
         };
         let order = match dimension {
             Dimension::Day => "name".to_owned(),

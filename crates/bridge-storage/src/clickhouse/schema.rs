@@ -1,12 +1,13 @@
 //! The schema and its migrations.
 
 use ::clickhouse::Row;
-use bridge_core::{BridgeError, StorageKind};
+use bridge_core::{BridgeError, Epoch, StorageKind};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::checkpoint::sweep;
 use super::failure::TableError;
+use super::layout::Layout;
 use super::options::ClickHouseOptions;
 use super::retention;
 use super::settle::settle;
@@ -382,6 +383,7 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt3
 /// only reads.
 pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     create_database(tables, options).await?;
+    refuse_foreign_tables(tables, &options.topology).await?;
     check_topology(tables, &options.topology).await?;
     // Who may create nothing can still find that there is nothing to create.
     if !exists(tables, "bridge_migrations").await? {
@@ -393,21 +395,58 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
     // Before the schema changes under it.
     let survey = settle(tables, &options.topology).await?;
     sweep(tables, &options.topology, &survey).await?;
-    for migration in MIGRATIONS.iter().filter(|step| applied.iter().all(|known| known.number != step.number))
-    {
-        for statement in migration.statements {
-            create(tables, options, statement).await?;
+    let layout = Layout::read(tables).await?;
+    for migration in &MIGRATIONS {
+        let is_booked = applied.iter().any(|known| known.number == migration.number);
+        // A step that was booked without its changes, by whatever fault, is repeated.
+        let is_made = || migration.statements.iter().all(|made| layout.missing(made, tables).is_none());
+        if !is_booked || !is_made() {
+            apply(tables, options, migration, survey.live(Base::Usage).epoch).await?;
         }
-        if migration.number == ANALYSES.number {
-            settle_sums(tables, survey.live(Base::Usage).epoch).await?;
-        }
-        let mut insert = tables.insert::<Applied>("bridge_migrations").await?;
-        insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;
-        insert.end().await?;
     }
     for (table, kept) in [("token_usage", options.retention), ("bridge_audit", options.audit_retention)] {
         if let Some(retention) = kept {
             retention::apply(tables, &options.topology, table, retention).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the changes of a step, verifies that they are there, and books it.
+async fn apply(
+    tables: &Tables,
+    options: &ClickHouseOptions,
+    migration: &Migration,
+    epoch: Epoch,
+) -> Result<(), TableError> {
+    for statement in migration.statements {
+        create(tables, options, statement).await?;
+    }
+    let layout = Layout::read(tables).await?;
+    if let Some(missing) = migration.statements.iter().find_map(|made| layout.missing(made, tables)) {
+        let message = format!("migration {} was acknowledged, and yet {missing}", migration.number);
+        return Err(TableError::Bridge(refusal(message)));
+    }
+    if migration.number == ANALYSES.number {
+        settle_sums(tables, epoch).await?;
+    }
+    let mut insert = tables.insert::<Applied>("bridge_migrations", 1).await?;
+    insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;
+    insert.end().await?;
+    Ok(())
+}
+
+/// Refuses a database where something else bears the name of one of the bridge's tables, before anything is made.
+async fn refuse_foreign_tables(tables: &Tables, topology: &Topology) -> Result<(), TableError> {
+    let layout = Layout::read(tables).await?;
+    let created = MIGRATIONS.iter().flat_map(|step| step.statements).copied().chain([LEDGER]);
+    for statement in created {
+        if let Some(foreign) = layout.foreign(statement, tables, topology) {
+            let message = format!(
+                "{foreign}; nothing was changed: set clickhouse.table_prefix to give the bridge's tables names \
+                 of their own, or name another database"
+            );
+            return Err(TableError::Bridge(refusal(message)));
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ pub(super) async fn settle_sums(tables: &Tables, epoch: Epoch) -> Result<(), Tab
     rows.extend(missing_markers(tables).await?);
     for rows in rows.chunks(INSERTED_ROWS_MAX) {
         let writes: Vec<_> = rows.iter().map(|row| UsageRow::new(row, row.version(), 0, epoch)).collect();
-        native::insert_rows(|sql| tables.insert_formatted(sql), "token_usage", &writes).await?;
+        native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), "token_usage", &writes).await?;
     }
     Ok(())
 }

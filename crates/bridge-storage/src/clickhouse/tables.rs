@@ -9,6 +9,7 @@ use ::clickhouse::insert_formatted::InsertFormatted;
 use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
 
+use super::answer::{QUERY_ID, ROWS_HEADER};
 use super::options::ClickHouseOptions;
 use super::pool::ClickHouseConnection;
 use super::survey::BRANCHES;
@@ -24,6 +25,9 @@ const NAMES: [&str; 6] = [
     "bridge_resumes",
     "bridge_audit",
 ];
+
+/// The setting by which the database answers an insert when it is through, with the rows that it wrote.
+const WAIT: &str = "wait_end_of_query";
 
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
@@ -137,27 +141,43 @@ impl Tables {
 
     /// A query; `?` stands for a value that is bound.
     pub(crate) fn query(&self, sql: &str) -> Query {
-        self.database.query(&self.prefix.sql(sql))
+        self.database.query(&self.prefix.sql(sql)).with_setting(QUERY_ID, query_id())
     }
 
     /// A statement as it is, `?` included.
     pub(crate) fn query_raw(&self, sql: &str) -> Query {
-        self.database.query_raw(&self.prefix.sql(sql))
+        self.database.query_raw(&self.prefix.sql(sql)).with_setting(QUERY_ID, query_id())
     }
 
-    pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>> {
-        self.database.insert(&self.prefix.name(table)).await
+    /// An insert of this many rows. The transport fails it unless the database confirms that it wrote as many.
+    pub(crate) async fn insert<T: Row>(&self, table: &str, rows: usize) -> Result<Insert<T>> {
+        // A clone shares what is cached of the tables.
+        let client = self.database.clone().with_header(ROWS_HEADER, rows.to_string());
+        Ok(client
+            .insert(&self.prefix.name(table))
+            .await?
+            .with_setting(QUERY_ID, query_id())
+            .with_setting(WAIT, "1"))
     }
 
-    /// An insert of rows that are encoded already.
-    pub(crate) fn insert_formatted(&self, sql: &str) -> InsertFormatted {
-        self.database.insert_formatted_with(self.prefix.sql(sql))
+    /// An insert of this many rows that are encoded already.
+    pub(crate) fn insert_formatted(&self, sql: &str, rows: usize) -> InsertFormatted {
+        let client = self.database.clone().with_header(ROWS_HEADER, rows.to_string());
+        client
+            .insert_formatted_with(self.prefix.sql(sql))
+            .with_setting(QUERY_ID, query_id())
+            .with_setting(WAIT, "1")
     }
 
     /// The table's name in the database.
     pub(crate) fn name(&self, table: &str) -> String {
         self.prefix.name(table)
     }
+}
+
+/// A name for one query. The answer must repeat it, which no stored or invented one can.
+fn query_id() -> String {
+    format!("{:032x}", fastrand::u128(..))
 }
 
 #[cfg(test)]

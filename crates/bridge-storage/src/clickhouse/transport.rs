@@ -7,6 +7,7 @@ use bridge_core::BridgeError;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use super::guard::GuardedConnector;
 use super::options::ClickHouseOptions;
 
 /// How bytes travel. Made once for all connections of a pool.
@@ -36,9 +37,11 @@ impl Transport {
         let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(Duration::from_secs(2));
         match self {
-            Self::Plain => Client::with_http_client(builder.build(connector)),
+            Self::Plain => Client::with_http_client(builder.build(GuardedConnector(connector))),
             #[cfg(feature = "tls")]
-            Self::Tls(settings) => Client::with_http_client(builder.build(settings.connector(connector))),
+            Self::Tls(settings) => {
+                Client::with_http_client(builder.build(GuardedConnector(settings.connector(connector))))
+            }
         }
     }
 }

@@ -109,7 +109,7 @@ impl ClickHouseStore {
             return Ok(());
         }
         self.call(STORE, |tables| async move {
-            native::insert_rows(|sql| tables.insert_formatted(sql), "token_usage", writes).await
+            native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), "token_usage", writes).await
         })
         .await
     }
@@ -120,7 +120,7 @@ impl ClickHouseStore {
         let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
         let rows = &rows;
         let stored = self.call(STORE_SOURCES, |tables| async move {
-            let mut insert = tables.insert::<SourceRow>("source_files").await?;
+            let mut insert = tables.insert::<SourceRow>("source_files", rows.len()).await?;
             for row in rows {
                 insert.write(row).await?;
             }

@@ -1,6 +1,6 @@
 //! What reading promises.
 
-use bridge_core::{ResponseUsage, TimeRange};
+use bridge_core::{ResponseUsage, TimeRange, Timestamp};
 
 use super::{at, project, response, session};
 use crate::{Dimension, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions};
@@ -45,6 +45,10 @@ pub async fn breakdowns_are_ordered_and_limited(store: &dyn TokenStore) {
     let days = expect(&[("2025-06-15", 6), ("2025-06-16", 7), ("2025-06-17", 6)]);
     assert_eq!(names(Dimension::Day, None).await, days);
     assert_eq!(names(Dimension::Session, None).await, expect(&[("s", 19)]));
+    // A `Date` of the database ends in 2149 and begins again in 1970.
+    put(store, &[ResponseUsage { time: Timestamp::MAX, ..response(10, 3) }]).await;
+    let far = names(Dimension::Day, None).await.pop();
+    assert_eq!(far, Some(("2299-12-31".to_owned(), 3)));
 }
 
 /// An empty list of sessions is not the same as none given.

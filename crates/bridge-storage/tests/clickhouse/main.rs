@@ -7,6 +7,8 @@
 
 mod circuit;
 mod failures;
+mod foreign_answers;
+mod foreign_tables;
 mod health;
 mod merges;
 mod placing;
