@@ -47,6 +47,12 @@ impl Default for BackfillOptions {
     }
 }
 
+impl BackfillOptions {
+    fn range(&self) -> Result<TimeRange, BridgeError> {
+        TimeRange { start: self.start_date, end: self.end_date }.validated()
+    }
+}
+
 impl fmt::Debug for BackfillOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackfillOptions")
@@ -145,6 +151,7 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
     /// fail the backfill: they stand in the result, which then is no success.
     /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
+    /// [`BridgeError::InvertedRange`] where the end date is before the start date.
     pub async fn backfill_historical_data(
         &self,
         options: BackfillOptions,
@@ -154,7 +161,7 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn backfill(&self, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
-        let range = TimeRange { start: options.start_date, end: options.end_date };
+        let range = options.range()?;
         let known = async { self.known_files("backfill").await.map_err(not_begun) };
         let (found, (epoch, known)) = tokio::try_join!(self.discovery(), known)?;
         let plan = move || match range.is_all() {
@@ -197,14 +204,15 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
-    /// [`History::errors`].
+    /// [`BridgeError::Backfill`] where the analysis cannot run; [`BridgeError::InvertedRange`] where the end date is
+    /// before the start date. Files that cannot be read stand in [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         self.run(Operation::AnalyzeHistoricalData, None, self.analyze(options)).await
     }
 
     pub(crate) async fn analyze(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
+        options.range()?;
         let found = self.discovery().await?;
         let reading = self.reading(move || ReadPlan::unrecorded(found)).await?;
         let storing = Storing::new(self, Epoch::default());

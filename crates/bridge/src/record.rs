@@ -65,9 +65,11 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer.
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the filter's time ends
+    /// before it starts.
     pub async fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
         self.run(Operation::AuditLog, None, async {
+            filter.time.validated()?;
             self.inner.audit.flush_within(self.inner.store_deadline).await;
             self.inner.store.audit(filter).await
         })

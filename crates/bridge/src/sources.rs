@@ -48,6 +48,11 @@ impl KnownFiles {
         self.files.get(path)
     }
 
+    /// The path that the file at this path is recorded under.
+    pub(crate) fn recorded_path(&self, path: &Path) -> PathBuf {
+        self.project_names.recorded_path(path)
+    }
+
     /// The epoch in which the store is asked.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
@@ -105,6 +110,11 @@ impl KnownFile {
             |record: &&SourceRecord| record.analysis_version == ANALYSIS_VERSION && record.epoch == epoch;
         let cursor = latest.filter(holds).map(file_cursor);
         Self { cursor, records }
+    }
+
+    /// What is recorded of it, by session.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &SourceRecord> {
+        self.records.iter()
     }
 
     /// The sessions that were found in it.

@@ -10,6 +10,7 @@ mod integrity;
 mod lookup;
 mod processor;
 mod store;
+mod sync;
 mod threads;
 
 use std::path::Path;
