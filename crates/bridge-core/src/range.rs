@@ -122,7 +122,10 @@ mod tests {
         }
         let error = TimeRange { start: late, end: early }.validated().unwrap_err();
         assert_eq!(error.kind(), "inverted_range");
-        assert!(error.to_string().contains("2026-01-01") && error.to_string().contains("2026-02-01"), "{error}");
+        assert!(
+            error.to_string().contains("2026-01-01") && error.to_string().contains("2026-02-01"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -169,7 +169,8 @@ impl JsonlProcessorBridge {
         let responses: Vec<(SessionId, u64)> =
             fed.rows.iter().map(|row| (row.session.clone(), row.counts.total())).collect();
         storing.store(Found { rows: fed.rows, sources: fed.sources }).await?;
-        storing.cursors_written().await?;
+        let (written, ()) = tokio::join!(storing.cursors_written(), self.bridge.announce_written());
+        written?;
         if begins {
             *state = FeedState::of_epoch(epoch);
         }

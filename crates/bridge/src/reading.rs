@@ -129,7 +129,8 @@ impl ReadPlan {
     /// The sessions in the recorded files that the plan is about, and whether a file of theirs is still there.
     pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, bool> {
         let mut sessions = BTreeMap::new();
-        let is_admitted = |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
+        let is_admitted =
+            |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
         for (path, known) in self.known.iter().filter(|(path, _)| is_admitted(path)) {
             for session in known.sessions() {
                 *sessions.entry(session.clone()).or_default() |= !self.gone.contains(path);

@@ -2,10 +2,12 @@
 //! record in the audit.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use bridge_core::{AuditOutcome, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch};
+use bridge_core::{
+    AuditOutcome, AuditRecord, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch,
+};
 use bridge_storage::{UpsertOutcome, current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
@@ -41,9 +43,14 @@ impl fmt::Debug for CorrelationIds {
     }
 }
 
-/// What the running operation has written so far. It stands also where the operation fails or is dropped.
-#[derive(Debug, Default)]
+/// The running operation, and what it has written so far. It stands also where the operation fails or is dropped.
+#[derive(Debug)]
 pub(crate) struct Tally {
+    operation: Operation,
+    session: Option<SessionId>,
+    id: CorrelationId,
+    /// The record that was written while the operation runs.
+    announced: OnceLock<AuditRecord>,
     records: AtomicU64,
     new: AtomicU64,
     tokens_replaced: AtomicU64,
@@ -54,7 +61,7 @@ pub(crate) struct Tally {
 }
 
 /// What an operation has written.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) records: u64,
     pub(crate) new: u64,
@@ -64,6 +71,27 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// What storing rows will write where none of them is stored yet, as most are not.
+    pub(crate) fn planned(rows: u64, tokens: u64, forced: bool) -> Self {
+        Self { records: rows, new: rows, tokens_replaced: 0, tokens_written: tokens, forced }
+    }
+
+    fn of_record(record: &AuditRecord) -> Self {
+        Self {
+            records: record.records_stored,
+            new: record.new_responses,
+            tokens_replaced: record.tokens_replaced,
+            tokens_written: record.tokens_written,
+            forced: record.forced,
+        }
+    }
+
+    fn note_in(self, record: &mut AuditRecord) {
+        record.forced = self.forced;
+        (record.records_stored, record.new_responses) = (self.records, self.new);
+        (record.tokens_replaced, record.tokens_written) = (self.tokens_replaced, self.tokens_written);
+    }
+
     /// What these outcomes say was written.
     pub(crate) fn by(rows: &[ResponseUsage], outcomes: &[UpsertOutcome], forced: bool) -> Self {
         let mut written = Self::default();
@@ -82,6 +110,21 @@ impl Written {
 }
 
 impl Tally {
+    fn of(operation: Operation, session: Option<&SessionId>, id: CorrelationId) -> Self {
+        Self {
+            operation,
+            session: session.cloned(),
+            id,
+            announced: OnceLock::new(),
+            records: AtomicU64::default(),
+            new: AtomicU64::default(),
+            tokens_replaced: AtomicU64::default(),
+            tokens_written: AtomicU64::default(),
+            forced: AtomicBool::default(),
+            counted: AtomicBool::default(),
+        }
+    }
+
     fn add(&self, written: &Written) {
         self.records.fetch_add(written.records, Ordering::Relaxed);
         self.new.fetch_add(written.new, Ordering::Relaxed);
@@ -115,6 +158,9 @@ pub(crate) fn book(written: &Written) {
 pub(crate) fn note_counted() {
     let _ = TALLY.try_with(|tally| tally.counted.store(true, Ordering::Relaxed));
 }
+
+/// What the error of a record says as long as the operation runs.
+const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
 
 /// The work as a part of the running operation, in whatever task it runs.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
@@ -151,6 +197,31 @@ impl EnhancedTokenDatabaseBridge {
     #[must_use]
     pub fn with_correlation_id(&self, id: CorrelationId) -> Self {
         Self { inner: Arc::clone(&self.inner), correlation_id: Some(id) }
+    }
+
+    /// Puts the running operation on record before it ends: what it sets out to write, or has written. To be awaited
+    /// beside the operation's last calls of the store, so that nobody waits for it longer than for those.
+    pub(crate) async fn announce(&self, planned: Written, tokens: u64) {
+        let Ok(tally) = TALLY.try_with(Arc::clone) else { return };
+        if planned.records == 0 {
+            return;
+        }
+        let audit = &self.inner.audit;
+        let record = audit.record(tally.operation.audit_name(), tally.id, |record| {
+            record.session.clone_from(&tally.session);
+            (record.outcome, record.tokens) = (AuditOutcome::Incomplete, tokens);
+            UNDER_WAY.clone_into(&mut record.error);
+            planned.note_in(record);
+        });
+        if audit.announce(tally.operation, &record) && tally.announced.set(record).is_ok() {
+            audit.flush_within(self.inner.store_deadline).await;
+        }
+    }
+
+    /// The same with what the running operation has written so far.
+    pub(crate) async fn announce_written(&self) {
+        let written = TALLY.try_with(|tally| tally.written()).unwrap_or_default();
+        self.announce(written, written.tokens_written).await;
     }
 
     /// Runs the work as this operation.
@@ -202,15 +273,23 @@ impl<'a> Running<'a> {
         session: Option<&'a SessionId>,
         id: CorrelationId,
     ) -> Self {
-        let (watch, tally) = (Stopwatch::start(), Arc::default());
+        let (watch, tally) = (Stopwatch::start(), Arc::new(Tally::of(operation, session, id)));
         Self { bridge, operation, session, id, watch, tally, ended: false }
     }
 
-    /// What an administrator did is on record before he hears of it, unless the store is away.
+    /// What was stored, and what an administrator did, is on record before anybody hears of it, unless the store is
+    /// away. Where it was announced as it came about, it is already.
     fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
         let cause = result.as_ref().err().map(root_cause);
         let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
-        (self.operation.is_administrative() || self.tally.written().forced) && !is_away
+        let written = self.tally.written();
+        let is_due = match self.tally.announced.get() {
+            _ if self.operation.is_administrative() || written.forced => true,
+            _ if self.bridge.inner.audit.is_refused() => false,
+            Some(announced) => result.is_err() || Written::of_record(announced) != written,
+            None => written.records > 0,
+        };
+        is_due && !is_away
     }
 
     fn end<T: Accounted>(mut self, result: &Result<T, BridgeError>) {
@@ -239,12 +318,12 @@ impl<'a> Running<'a> {
         }
         let is_idle = account.is_idle;
         let record = inner.audit.record(self.operation.audit_name(), self.id, |record| {
+            if let Some(announced) = self.tally.announced.get() {
+                (record.id, record.time) = (announced.id, announced.time);
+            }
             record.session = self.session.cloned().or_else(|| account.session.clone());
             record.outcome = outcome;
-            record.forced = written.forced;
-            (record.records_stored, record.new_responses) = (written.records, written.new);
-            (record.tokens_replaced, record.tokens_written) =
-                (written.tokens_replaced, written.tokens_written);
+            written.note_in(record);
             record.tokens = account.tokens;
             record.figures = account.figures;
             record.duration = duration;

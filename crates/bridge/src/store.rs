@@ -74,8 +74,11 @@ impl EnhancedTokenDatabaseBridge {
         let watch = Stopwatch::start();
         self.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), async {
             self.validate(analysis, options.session_id.as_ref())?;
-            let outcomes = self.upsert(&self.rows_of(analysis), &options.upsert()).await?;
-            Ok(result_of(analysis, &outcomes, &watch))
+            let (rows, upsert) = (self.rows_of(analysis), options.upsert());
+            let planned = planned(analysis, options.force_update);
+            let announced = self.announce(planned, analysis.calculated_total_tokens);
+            let (outcomes, ()) = tokio::join!(self.upsert(&rows, &upsert), announced);
+            Ok(result_of(analysis, &outcomes?, &watch))
         })
         .await
     }
@@ -163,6 +166,11 @@ impl EnhancedTokenDatabaseBridge {
             context: Box::default(),
         })
     }
+}
+
+/// What storing the analysis will write where nothing of it is stored yet.
+pub(crate) fn planned(analysis: &EnhancedTokenAnalysis, forced: bool) -> Written {
+    Written::planned(analysis.responses.len() as u64, analysis.calculated_total_tokens, forced)
 }
 
 pub(crate) fn result_of(

@@ -63,9 +63,13 @@ impl EnhancedTokenDatabaseBridge {
             let (mut synchronised, cursors) = self.synchronise(mode, None, None).await?;
             synchronised.blame_for_unknown(session);
             let sessions = Some(vec![session.clone()]);
-            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(sessions))?;
+            let ((), totals, ()) =
+                tokio::try_join!(cursors.written(), self.session_totals(sessions), self.on_record())?;
             if !synchronised.knows(session) && !totals.contains_key(session.as_str()) {
-                return Err(BridgeError::UnknownSession { session: session.clone(), context: Box::default() });
+                return Err(BridgeError::UnknownSession {
+                    session: session.clone(),
+                    context: Box::default(),
+                });
             }
             Ok(synchronised.result(session.clone(), &totals))
         })
@@ -114,7 +118,8 @@ impl EnhancedTokenDatabaseBridge {
         let limit = Some(parallel_limit.max(1));
         self.run_sync(async {
             let (mut synchronised, cursors) = self.synchronise(ReadMode::Incremental, since, limit).await?;
-            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(None))?;
+            let ((), totals, ()) =
+                tokio::try_join!(cursors.written(), self.session_totals(None), self.on_record())?;
             let sessions = synchronised.sessions(&totals);
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
@@ -137,7 +142,7 @@ impl EnhancedTokenDatabaseBridge {
                 return Ok(Vec::new());
             }
             let totals = self.session_totals(Some(sessions.clone()));
-            let ((), totals) = tokio::try_join!(cursors.written(), totals)?;
+            let ((), totals, ()) = tokio::try_join!(cursors.written(), totals, self.on_record())?;
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
         .await
@@ -173,6 +178,12 @@ impl EnhancedTokenDatabaseBridge {
         }
         synchronised.watch = watch;
         Ok((synchronised, CursorsUnderWay { storing, _turn: turn }))
+    }
+
+    /// Puts what was stored on record, beside what else is to be done.
+    async fn on_record(&self) -> Result<(), BridgeError> {
+        self.announce_written().await;
+        Ok(())
     }
 
     /// The stored tokens by session.

@@ -74,7 +74,8 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
     transcript(folder.path(), "gone", 1, Duration::from_hours(50));
     transcript(folder.path(), "old", 2, Duration::from_hours(49));
     transcript(folder.path(), "known", 3, Duration::from_hours(1));
-    let _ = bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    let _ =
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
     let _ = bridge.sync_all_sessions(None, 5).await.unwrap();
     fs::remove_file(folder.path().join("gone.jsonl")).unwrap();
     transcript(folder.path(), "new", 4, Duration::ZERO);
@@ -87,8 +88,13 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
     let all = bridge.sync_all_sessions(None, 5).await.unwrap();
     let names: Vec<_> = told(&all).into_iter().map(|(name, status, _)| (name, status)).collect();
     use SyncStatus::{SourceGone, Unchanged};
-    let expected =
-        [("gone", SourceGone), ("known", Unchanged), ("new", Unchanged), ("old", Unchanged), ("stored", Unchanged)];
+    let expected = [
+        ("gone", SourceGone),
+        ("known", Unchanged),
+        ("new", Unchanged),
+        ("old", Unchanged),
+        ("stored", Unchanged),
+    ];
     assert_eq!(names, expected);
 }
 
@@ -115,7 +121,8 @@ async fn a_session_that_the_store_or_a_file_without_responses_knows_is_unchanged
     fs::write(folder.path().join("begun.jsonl"), "{\"type\":\"user\",\"sessionId\":\"begun\"}\n").unwrap();
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     let (_, bridge) = with_sources(folder.path());
-    let _ = bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    let _ =
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
     // The first time the files are read, the second time they are known.
     for _ in 0..2 {
         for (name, tokens) in [("begun", 0), ("empty", 0), ("stored", 5)] {
@@ -130,7 +137,8 @@ async fn inverted_dates_are_an_error_that_names_both() {
     let (_, bridge) = in_memory();
     let (start, end) = (now(), now().saturating_sub(Duration::from_hours(24)));
     let range = TimeRange { start: Some(start), end: Some(end) };
-    let dates = || BackfillOptions { start_date: Some(start), end_date: Some(end), ..BackfillOptions::default() };
+    let dates =
+        || BackfillOptions { start_date: Some(start), end_date: Some(end), ..BackfillOptions::default() };
     let errors = [
         bridge.backfill_historical_data(dates()).await.unwrap_err(),
         bridge.analyze_historical_data(dates()).await.unwrap_err(),
