@@ -11,7 +11,6 @@ use bridge_core::{
     BackfillResult, BridgeError, Epoch, HostName, Stopwatch, StorageKind, TimeRange, Timestamp,
 };
 use bridge_storage::SourceFilter;
-use metrics::Gauge;
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -19,12 +18,15 @@ use crate::EnhancedTokenDatabaseBridge;
 use crate::builder::own_host;
 use crate::health::LeftOut;
 use crate::log::with_cause;
+use crate::metrics::ProgressGauge;
+use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
 use crate::sources::KnownFiles;
 use crate::storing::Storing;
 
-/// Called with the state of a backfill, some ten times a second.
+/// Called with the state of a backfill, some ten times a second. One that panics is not called again; the backfill goes
+/// on.
 pub type ProgressCallback = Arc<dyn Fn(&BackfillProgress) + Send + Sync>;
 
 /// What to backfill, and how.
@@ -317,7 +319,7 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
 /// A backfill or a synchronisation: both halves, and how far they are.
 pub(crate) struct Run<'a> {
     /// Shows how far it is; nobody looks at it where it is no backfill.
-    gauge: Gauge,
+    gauge: ProgressGauge,
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
     state: BackfillProgress,
@@ -342,7 +344,7 @@ impl<'a> Run<'a> {
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        Self { gauge: Gauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
+        Self { gauge: ProgressGauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
     }
 
     /// Stores what is found while the rest is read. Dropped, it stops the reading.
@@ -397,7 +399,10 @@ impl<'a> Run<'a> {
         self.state.files = self.analysis.files();
         self.state.tokens = self.analysis.tokens();
         self.state.elapsed = self.watch.elapsed();
-        callback(&self.state);
+        // One that panicked is not called again: it would at each report.
+        if !self.storing.bridge.notify(Observer::Progress, || callback(&self.state)) {
+            self.callback = None;
+        }
     }
 
     fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {

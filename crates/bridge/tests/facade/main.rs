@@ -8,6 +8,7 @@ mod dashboard;
 mod fallback;
 mod integrity;
 mod lookup;
+mod observers;
 mod processor;
 mod store;
 mod sync;

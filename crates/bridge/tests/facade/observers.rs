@@ -1,0 +1,122 @@
+//! A panic in the embedder's code ends no work unseen.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bridge::core::{HealthState, Probe, StoreState};
+use bridge::storage::{InMemoryStore, MockTokenStore};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation};
+use tokio::sync::mpsc;
+
+use crate::bridge;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn write_transcript(folder: &Path, name: &str) {
+    let line = format!(
+        r#"{{"type":"assistant","sessionId":"{name}","message":{{"id":"msg_01{name:A>22}","usage":{{"output_tokens":21}}}}}}"#
+    );
+    fs::write(folder.join(format!("{name}.jsonl")), format!("{line}\n")).unwrap();
+}
+
+async fn observers_state(bridge: &EnhancedTokenDatabaseBridge) -> HealthState {
+    bridge.health_check().await.probe(Probe::Observers).unwrap().state
+}
+
+#[tokio::test]
+async fn a_panicking_observer_does_not_end_the_syncing() {
+    let folder = tempfile::tempdir().unwrap();
+    write_transcript(folder.path(), "a");
+    let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
+    assert_eq!(observers_state(&bridge).await, HealthState::Healthy);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| {
+        for session in outcome.unwrap() {
+            tell.send(session.tokens_after).unwrap();
+            panic!("the embedder's own fault");
+        }
+    });
+    let mut next = async || tokio::time::timeout(DEADLINE, told.recv()).await.expect("it goes on").unwrap();
+    assert_eq!(next().await, 21);
+    write_transcript(folder.path(), "b");
+    assert_eq!(next().await, 21);
+    syncing.stop().await;
+    let health = bridge.health_check().await;
+    let probe = health.probe(Probe::Observers).unwrap();
+    assert_eq!(probe.state, HealthState::Degraded);
+    assert!(probe.detail.contains("2 times") && !probe.detail.contains("own fault"), "{probe}");
+}
+
+/// Synchronizes once with a store that panics, and then with one that only has no state.
+#[tokio::test]
+async fn a_synchronization_that_panics_is_an_error_and_the_next_one_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rounds = Arc::new(AtomicU32::new(0));
+    let mut store = MockTokenStore::new();
+    store.expect_figures().returning(Default::default);
+    store.expect_put_audit().returning(|_| Ok(()));
+    store.expect_state().returning(|| Ok(StoreState::first()));
+    let round = Arc::clone(&rounds);
+    store.expect_sources().returning(move |_| {
+        assert!(round.fetch_add(1, Ordering::SeqCst) > 0, "the store's own fault");
+        Ok(Vec::new())
+    });
+    let bridge = bridge(Arc::new(store), &[folder.path()]);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| {
+        let _ = tell.send(outcome.map(|sessions| sessions.len()).map_err(|error| error.to_string()));
+    });
+    let mut next = async || tokio::time::timeout(DEADLINE, told.recv()).await.expect("it goes on").unwrap();
+    let error = next().await.unwrap_err();
+    assert!(error.contains("panicked") && !error.contains("own fault"), "{error}");
+    assert_eq!(next().await, Ok(0));
+    syncing.stop().await;
+}
+
+#[tokio::test]
+async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_transcript(folder.path(), "a");
+    let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let mut options = BackfillOptions::default();
+    options.progress = Some(Arc::new(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        panic!("the embedder's own fault");
+    }));
+    let result = bridge.backfill_historical_data(options.clone()).await.unwrap();
+    assert_eq!((result.success, result.total_tokens_stored), (true, 21));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    let history = bridge.analyze_historical_data(options).await.unwrap();
+    assert_eq!((history.responses().count(), calls.load(Ordering::SeqCst)), (1, 2));
+    assert_eq!(observers_state(&bridge).await, HealthState::Degraded);
+}
+
+#[tokio::test]
+async fn a_panicking_observer_does_not_end_the_monitoring() {
+    let mut monitoring = MonitoringOptions::default();
+    monitoring.health_check_interval = Duration::from_millis(5);
+    monitoring.metrics_export_interval = Duration::from_millis(5);
+    let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+        .sources(["none"])
+        .monitoring(monitoring)
+        .build();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let monitor = bridge.monitor(move |observation| {
+        let _ = tell.send(matches!(observation, Observation::Health(_)));
+        panic!("the embedder's own fault");
+    });
+    let both = async {
+        let mut seen = [0, 0];
+        while seen.iter().any(|times| *times < 3) {
+            seen[usize::from(told.recv().await.unwrap())] += 1;
+        }
+    };
+    tokio::time::timeout(DEADLINE, both).await.expect("both go on");
+    drop(monitor);
+    assert_eq!(observers_state(&bridge).await, HealthState::Degraded);
+}
