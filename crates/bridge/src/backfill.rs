@@ -22,6 +22,7 @@ use crate::metrics::ProgressGauge;
 use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
+use crate::running::note_read;
 use crate::sources::KnownFiles;
 use crate::storing::Storing;
 
@@ -262,6 +263,7 @@ impl EnhancedTokenDatabaseBridge {
 
     fn count_read(&self, read: &ReadResult) {
         let bytes = read.sources.bytes;
+        note_read(bytes);
         self.inner.metrics.read(bytes, read.sources.lines, &read.sources.damage);
     }
 

@@ -15,6 +15,7 @@ use crate::EnhancedTokenDatabaseBridge;
 use crate::account::{Account, Accounted};
 use crate::audit::root_cause;
 use crate::error_rate::Outcome;
+use crate::memory::give_back;
 use crate::operation::Operation;
 
 /// Gives operations their correlation ids.
@@ -58,6 +59,8 @@ pub(crate) struct Tally {
     forced: AtomicBool,
     /// Whether its calls of the store are in the error rate.
     counted: AtomicBool,
+    /// Whether it has handled so much that it leaves a lot of freed memory behind.
+    is_large: AtomicBool,
 }
 
 /// What an operation has written.
@@ -122,6 +125,7 @@ impl Tally {
             tokens_written: AtomicU64::default(),
             forced: AtomicBool::default(),
             counted: AtomicBool::default(),
+            is_large: AtomicBool::default(),
         }
     }
 
@@ -157,6 +161,16 @@ pub(crate) fn book(written: &Written) {
 /// Notes that the running operation's calls of the store are in the error rate.
 pub(crate) fn note_counted() {
     let _ = TALLY.try_with(|tally| tally.counted.store(true, Ordering::Relaxed));
+}
+
+/// From so many bytes of transcripts on an operation leaves a lot of freed memory behind.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Notes how much of the transcripts the running operation has read.
+pub(crate) fn note_read(bytes: u64) {
+    if bytes >= LARGE_BYTES {
+        let _ = TALLY.try_with(|tally| tally.is_large.store(true, Ordering::Relaxed));
+    }
 }
 
 /// What the error of a record says as long as the operation runs.
@@ -243,10 +257,15 @@ impl EnhancedTokenDatabaseBridge {
         async move {
             let result = with_correlation_id(id, TALLY.scope(tally, work)).await;
             let result = result.map_err(|error| error.with_correlation(id, session));
+            let is_large = operation.moves_the_store() || running.tally.is_large.load(Ordering::Relaxed);
             let needs_flush = running.needs_flush(&result);
             running.end(&result);
             if needs_flush {
                 with_correlation_id(id, self.inner.audit.flush_within(self.inner.store_deadline)).await;
+            }
+            if is_large {
+                // It takes some milliseconds. That it cannot be waited for at the end of the runtime is no matter.
+                let _ = tokio::task::spawn_blocking(give_back).await;
             }
             result
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{HealthState, Probe, StoreState};
-use bridge::storage::{InMemoryStore, MockTokenStore};
+use bridge::core::{CorrelationId, HealthState, Probe};
+use bridge::storage::InMemoryStore;
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation};
 use tokio::sync::mpsc;
 
@@ -50,30 +50,26 @@ async fn a_panicking_observer_does_not_end_the_syncing() {
     assert!(probe.detail.contains("2 times") && !probe.detail.contains("own fault"), "{probe}");
 }
 
-/// Synchronizes once with a store that panics, and then with one that only has no state.
+/// What gives the operations their correlation ids is the embedder's, too.
 #[tokio::test]
 async fn a_synchronization_that_panics_is_an_error_and_the_next_one_follows() {
-    let folder = tempfile::tempdir().unwrap();
-    let rounds = Arc::new(AtomicU32::new(0));
-    let mut store = MockTokenStore::new();
-    store.expect_figures().returning(Default::default);
-    store.expect_put_audit().returning(|_| Ok(()));
-    store.expect_state().returning(|| Ok(StoreState::first()));
-    let round = Arc::clone(&rounds);
-    store.expect_sources().returning(move |_| {
-        assert!(round.fetch_add(1, Ordering::SeqCst) > 0, "the store's own fault");
-        Ok(Vec::new())
-    });
-    let bridge = bridge(Arc::new(store), &[folder.path()]);
+    let rounds = AtomicU32::new(0);
+    let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+        .sources([tempfile::tempdir().unwrap().path()])
+        .correlation_ids(move || {
+            assert!(rounds.fetch_add(1, Ordering::SeqCst) > 0, "the embedder's own fault");
+            CorrelationId(1)
+        })
+        .build();
     let (tell, mut told) = mpsc::unbounded_channel();
-    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| {
-        let _ = tell.send(outcome.map(|sessions| sessions.len()).map_err(|error| error.to_string()));
-    });
+    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| drop(tell.send(outcome)));
     let mut next = async || tokio::time::timeout(DEADLINE, told.recv()).await.expect("it goes on").unwrap();
-    let error = next().await.unwrap_err();
+    let error = next().await.unwrap_err().to_string();
     assert!(error.contains("panicked") && !error.contains("own fault"), "{error}");
-    assert_eq!(next().await, Ok(0));
+    assert!(next().await.is_ok());
     syncing.stop().await;
+    let health = bridge.health_check().await;
+    assert_eq!(health.probe(Probe::ErrorRate).unwrap().state, HealthState::Degraded);
 }
 
 #[tokio::test]
