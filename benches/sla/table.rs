@@ -18,8 +18,7 @@ const MB_PER_MIB: f64 = 1.048_576;
 pub(crate) struct Row {
     name: String,
     target: Duration,
-    /// In MB (10^6 bytes), as the specification gives it.
-    memory_mb: u64,
+    memory_mib: u64,
     /// Whether the specification sets the target, so that missing it fails the bench.
     is_specified: bool,
     /// What the times are compared with, and what it is called.
@@ -27,24 +26,24 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// An operation of the specification's with its target in milliseconds and its limit of memory in MB.
-    pub(crate) fn new(name: &str, target_ms: u64, memory_mb: u64) -> Self {
+    /// An operation of the specification's with its target in milliseconds and its limit of memory in MiB.
+    pub(crate) fn new(name: &str, target_ms: u64, memory_mib: u64) -> Self {
         let (name, target) = (name.to_owned(), Duration::from_millis(target_ms));
-        Self { name, target, memory_mb, is_specified: true, yardstick: None }
+        Self { name, target, memory_mib, is_specified: true, yardstick: None }
     }
 
     /// The same for an operation that the specification sets no target for.
-    pub(crate) fn informative(name: &str, target_ms: u64, memory_mb: u64) -> Self {
-        Self { is_specified: false, ..Self::new(name, target_ms, memory_mb) }
+    pub(crate) fn informative(name: &str, target_ms: u64, memory_mib: u64) -> Self {
+        Self { is_specified: false, ..Self::new(name, target_ms, memory_mib) }
     }
 
     /// The targets of the specification that were missed.
     pub(crate) fn missed(&self, measured: &Measured) -> Vec<String> {
-        let (p99, mb) = (quantile(&measured.times, 99), measured.peak_mib * MB_PER_MIB);
+        let (p99, peak) = (quantile(&measured.times, 99), measured.peak_mib);
         let what = format!("{}, {} at once", self.name, measured.concurrency);
         let late = (p99 >= self.target).then(|| format!("{what}: {} of {}", shown(p99), shown(self.target)));
-        let limit = self.memory_mb;
-        let large = (mb >= limit as f64).then(|| format!("{what}: {mb:.1} MB of {limit} MB"));
+        let limit = self.memory_mib;
+        let large = (peak >= limit as f64).then(|| format!("{what}: {peak:.1} MiB of {limit} MiB"));
         if self.is_specified { late.into_iter().chain(large).collect() } else { Vec::new() }
     }
 
@@ -70,13 +69,13 @@ impl Row {
             ": "
         });
         format!(
-            "| {name} | {} | {} | {} | {target} | {:.1} MB, +{:.1} | {} MB | {beside} |",
+            "| {name} | {} | {} | {} | {target} | {:.1} MiB, +{:.1} | {} MiB | {beside} |",
             measured.concurrency,
             shown(p50),
             shown(p99),
-            measured.peak_mib * MB_PER_MIB,
-            (measured.peak_mib - measured.before_mib) * MB_PER_MIB,
-            self.memory_mb,
+            measured.peak_mib,
+            measured.peak_mib - measured.before_mib,
+            self.memory_mib,
         )
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bridge::core::{CorrelationId, HealthState, Probe};
 use bridge::storage::InMemoryStore;
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation};
+use bridge::{
+    BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation, ProgressCallback,
+};
 use tokio::sync::mpsc;
 
 use crate::bridge;
@@ -79,11 +81,11 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
     let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let mut options = BackfillOptions::default();
-    options.progress = Some(Arc::new(move |_| {
+    let progress: ProgressCallback = Arc::new(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
         panic!("the embedder's own fault");
-    }));
+    });
+    let options = BackfillOptions { progress: Some(progress), ..BackfillOptions::default() };
     let result = bridge.backfill_historical_data(options.clone()).await.unwrap();
     assert_eq!((result.success, result.total_tokens_stored), (true, 21));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -94,9 +96,12 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
 
 #[tokio::test]
 async fn a_panicking_observer_does_not_end_the_monitoring() {
-    let mut monitoring = MonitoringOptions::default();
-    monitoring.health_check_interval = Duration::from_millis(5);
-    monitoring.metrics_export_interval = Duration::from_millis(5);
+    let interval = Duration::from_millis(5);
+    let monitoring = MonitoringOptions {
+        health_check_interval: interval,
+        metrics_export_interval: interval,
+        ..MonitoringOptions::default()
+    };
     let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
         .sources(["none"])
         .monitoring(monitoring)

@@ -89,8 +89,8 @@ async fn each_metric_moves() {
     let before = shown.all();
     assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
 
-    let mut options = BackfillOptions::default();
-    options.progress = Some(Arc::new(|_| panic!("an observer's own fault")));
+    let progress: bridge::ProgressCallback = Arc::new(|_| panic!("an observer's own fault"));
+    let options = BackfillOptions { progress: Some(progress), ..BackfillOptions::default() };
     let _ = bridge.backfill_historical_data(options).await.unwrap();
     assert_eq!(shown.value("bridge_observer_panics_total{observer=progress}"), 1.0);
     bridge.export_metrics();
