@@ -4,13 +4,18 @@
 //! `cargo bench -p bridge-benches --bench sla`. On an embedded engine of its own. Each row is a process of its own,
 //! so that its memory (`VmHWM`) is that row's alone; the engine is another process. `BRIDGE_HISTORY` names a
 //! history of your own for the backfill.
+//!
+//! A measurement that misses a target of the specification (times at the 99th percentile, memory, error rate) ends in
+//! an error. Ratios beside the yardsticks are for people.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 #[path = "../store/bare.rs"]
 mod bare;
 mod dashboard;
+mod load;
 mod measured;
 mod ours;
+mod resting;
 mod table;
 mod yardstick;
 
@@ -36,7 +41,11 @@ fn main() -> Outcome<()> {
     };
 
     println!("{}", table::HEAD);
-    let tell = |row: Row, measured: &Measured| println!("{}", row.line(measured));
+    let mut missed = Vec::new();
+    let mut tell = |row: Row, measured: &Measured| {
+        println!("{}", row.line(measured));
+        missed.extend(row.missed(measured));
+    };
     let bare = measure("bare_single", 1)?;
     let single = measure("single", 1)?;
     tell(Row::new("one analysis stored", 200, 10).beside("the bare client", &bare), &single);
@@ -57,7 +66,7 @@ fn main() -> Outcome<()> {
     let mut smaller = None;
     for (_, name) in dashboard::SIZES {
         let filled = measure(&format!("fill_{name}"), 1)?;
-        let mut row = Row::new(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200);
+        let mut row = Row::informative(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200);
         if smaller.is_none() {
             row = row.beside("the bare client", &measure(&format!("bare_{name}"), 1)?);
         }
@@ -69,11 +78,24 @@ fn main() -> Outcome<()> {
         read.detail = smaller
             .map(|smaller| format!("{:.1} x the row above", median(&read) / smaller))
             .unwrap_or_default();
-        let row = Row::new(&format!("dashboard over {name} responses"), target, 50);
+        let row = Row::informative(&format!("dashboard over {name} responses"), target, 50);
         tell(row.beside("bare sums with FINAL", &bare), &read);
         smaller = Some(median(&read));
     }
+    let load = measure("load", 1)?;
+    println!("\n{}", table::error_rate(&load));
+    missed.extend(table::error_rate_missed(&load));
     let resting = measure("resting", 1)?;
-    println!("\n{}", table::resident(&resting));
-    Ok(())
+    println!("{}", table::resident(&resting));
+    missed.extend(table::resident_missed(&resting));
+    verdict(&missed)
+}
+
+/// Fails a measurement that misses a target. Where nothing is measured, times say nothing.
+fn verdict(missed: &[String]) -> Outcome<()> {
+    match missed {
+        [] => Ok(()),
+        _ if !is_measurement() => Ok(()),
+        _ => Err(format!("targets of the specification are missed: {}", missed.join("; ")).into()),
+    }
 }

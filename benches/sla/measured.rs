@@ -8,7 +8,7 @@ use bridge_benches::is_measurement;
 use bridge_embedded::{Credentials, Endpoint};
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, dashboard, ours, yardstick};
+use crate::{Outcome, dashboard, load, ours, resting, yardstick};
 
 /// The first argument of the process that measures.
 pub(crate) const CHILD: &str = "--measure";
@@ -38,6 +38,9 @@ pub(crate) struct Measured {
     pub(crate) before_mib: f64,
     /// The most that lay in memory while it was at work, where that was looked at.
     pub(crate) resident_mib: f64,
+    /// Operations that were made, and of those the ones that failed, where that is what is measured.
+    pub(crate) operations: u64,
+    pub(crate) failures: u64,
     /// What one operation did, for people.
     pub(crate) detail: String,
 }
@@ -95,7 +98,8 @@ pub(crate) fn run_child() -> Outcome<()> {
             "sync" => ours::sync(&job).await,
             "backfill" => ours::backfill(&job).await,
             "cold" => ours::cold(&job).await,
-            "resting" => ours::resting(&job).await,
+            "resting" => resting::resting(&job).await,
+            "load" => load::load(&job).await,
             "bare_single" => yardstick::single(&job).await,
             "bare_batch" => yardstick::batch(&job).await,
             "wc" => yardstick::wc(&job),

@@ -55,7 +55,7 @@ pub(crate) fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
     (first..).take(number).map(row).collect()
 }
 
-fn analysis(first: u128, number: usize) -> EnhancedTokenAnalysis {
+pub(crate) fn analysis(first: u128, number: usize) -> EnhancedTokenAnalysis {
     let session = SessionId::new(format!("analysis-{first}")).expect("a short name");
     let mut rows = responses(first, number);
     rows.iter_mut().for_each(|row| row.session = session.clone());
@@ -159,7 +159,7 @@ pub(crate) async fn sync(job: &Job) -> Outcome<Measured> {
     .await
 }
 
-fn append(path: &Path, caller: usize, round: usize) -> std::io::Result<()> {
+pub(crate) fn append(path: &Path, caller: usize, round: usize) -> std::io::Result<()> {
     let line = format!(
         r#"{{"type":"assistant","timestamp":"2026-01-31T12:00:00Z","message":{{"id":"msg_{caller:010}{round:014}","stop_reason":"end_turn","usage":{{"output_tokens":32}}}}}}"#
     );
@@ -198,33 +198,4 @@ pub(crate) async fn cold(job: &Job) -> Outcome<Measured> {
         measured.times.push(watch.elapsed());
     }
     Ok(measured)
-}
-
-/// A program that stores, synchronises and shows, again and again.
-pub(crate) async fn resting(job: &Job) -> Outcome<Measured> {
-    let before_mib = resident_mib();
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([&job.history]).build();
-    // What was there before the service began is a backfill, and has a row of its own.
-    let _ = bridge.sync_all_sessions(None, 2).await?;
-    let (rounds, mut resident) = (job.rounds(200), 0.0_f64);
-    for round in 0..rounds {
-        let _ =
-            bridge.store_enhanced_analysis(&analysis(round as u128, 10), &StoreOptions::default()).await?;
-        if round % 20 == 0 {
-            let _ = bridge.sync_all_sessions(None, 2).await?;
-            let _ = bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await?;
-        }
-        resident = resident.max(resident_mib());
-    }
-    let each = rounds.div_ceil(20);
-    let detail = format!("after a backfill {rounds} stores, {each} synchronisations, {each} dashboards");
-    Ok(Measured { before_mib, resident_mib: resident, detail, ..Measured::default() })
-}
-
-/// What of the process lies in memory now.
-fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = resident.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kib.unwrap_or_default() / 1024.0
 }

@@ -8,19 +8,43 @@ pub(crate) const HEAD: &str = "\
 | operation | at once | p50 | p99 | target | memory | its limit | beside, in the same run |
 |---|---|---|---|---|---|---|---|";
 
+/// The specification's limits of a process under normal load and of failing operations.
+const RESIDENT_MB_MAX: f64 = 50.0;
+const ERROR_RATE_MAX: f64 = 0.001;
+
+const MB_PER_MIB: f64 = 1.048_576;
+
 /// One operation and what is asked of it.
 pub(crate) struct Row {
     name: String,
     target: Duration,
     memory_mib: u64,
+    /// Whether the specification sets the target, so that missing it fails the bench.
+    is_specified: bool,
     /// What the times are compared with, and what it is called.
     yardstick: Option<(&'static str, Measured)>,
 }
 
 impl Row {
-    /// An operation with its target in milliseconds and its limit of memory in MiB.
+    /// An operation of the specification's with its target in milliseconds and its limit of memory in MiB.
     pub(crate) fn new(name: &str, target_ms: u64, memory_mib: u64) -> Self {
-        Self { name: name.to_owned(), target: Duration::from_millis(target_ms), memory_mib, yardstick: None }
+        let (name, target) = (name.to_owned(), Duration::from_millis(target_ms));
+        Self { name, target, memory_mib, is_specified: true, yardstick: None }
+    }
+
+    /// The same for an operation that the specification sets no target for.
+    pub(crate) fn informative(name: &str, target_ms: u64, memory_mib: u64) -> Self {
+        Self { is_specified: false, ..Self::new(name, target_ms, memory_mib) }
+    }
+
+    /// The targets of the specification that were missed.
+    pub(crate) fn missed(&self, measured: &Measured) -> Vec<String> {
+        let (p99, peak) = (quantile(&measured.times, 99), measured.peak_mib);
+        let what = format!("{}, {} at once", self.name, measured.concurrency);
+        let late = (p99 >= self.target).then(|| format!("{what}: {} of {}", shown(p99), shown(self.target)));
+        let limit = self.memory_mib;
+        let large = (peak >= limit as f64).then(|| format!("{what}: {peak:.1} MiB of {limit} MiB"));
+        if self.is_specified { late.into_iter().chain(large).collect() } else { Vec::new() }
     }
 
     pub(crate) fn beside(mut self, name: &'static str, yardstick: &Measured) -> Self {
@@ -60,9 +84,35 @@ impl Row {
 pub(crate) fn resident(measured: &Measured) -> String {
     let share = measured.resident_mib - measured.before_mib;
     format!(
-        "A process under normal load ({}) has {:.1} MiB in memory, of which {share:.1} MiB are the bridge's (16 aimed at, 50 allowed).",
-        measured.detail, measured.resident_mib
+        "A process under normal load (at rest after {}) has at most {:.1} MB in memory, of which {:.1} MB are the bridge's \
+         ({RESIDENT_MB_MAX:.0} allowed).",
+        measured.detail,
+        measured.resident_mib * MB_PER_MIB,
+        share * MB_PER_MIB
     )
+}
+
+pub(crate) fn resident_missed(measured: &Measured) -> Option<String> {
+    let mb = measured.resident_mib * MB_PER_MIB;
+    (mb >= RESIDENT_MB_MAX).then(|| format!("normal load: {mb:.1} MB of {RESIDENT_MB_MAX:.0} MB"))
+}
+
+/// How many operations fail under the specification's load.
+pub(crate) fn error_rate(measured: &Measured) -> String {
+    let Measured { operations, failures, detail, .. } = measured;
+    let share = rate(measured) * 100.0;
+    format!(
+        "Of {operations} operations ({detail}) {failures} failed, {share:.2} % (less than 0.1 % allowed)."
+    )
+}
+
+pub(crate) fn error_rate_missed(measured: &Measured) -> Option<String> {
+    let is_missed = measured.operations == 0 || rate(measured) >= ERROR_RATE_MAX;
+    is_missed.then(|| format!("error rate: {} of {}", measured.failures, measured.operations))
+}
+
+fn rate(measured: &Measured) -> f64 {
+    measured.failures as f64 / measured.operations.max(1) as f64
 }
 
 /// The median, in seconds.

@@ -57,7 +57,7 @@ impl AuditId {
 pub struct AuditRecord {
     /// Identifies the record.
     pub id: AuditId,
-    /// When the operation ended.
+    /// When the operation ended; of one that was put on record while it ran, when that was.
     pub time: Timestamp,
     /// The operation, as results, errors, logs and the database's log of queries name it.
     pub correlation_id: CorrelationId,
@@ -132,7 +132,8 @@ impl AuditRecord {
 pub enum AuditOutcome {
     /// It did all that was asked for.
     Succeeded,
-    /// It came to its end, and a part of what was asked for is not done: the result says which.
+    /// It came to its end, and a part of what was asked for is not done: the result says which. Or it was put on
+    /// record while it ran and its end is not on record, because the program was killed: the error says so.
     Incomplete,
     /// It ended in an error.
     Failed,

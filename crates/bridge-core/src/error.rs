@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::validate::ValidationResult;
-use crate::{CorrelationId, SessionId};
+use crate::{CorrelationId, SessionId, Timestamp};
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -59,6 +59,16 @@ pub enum BridgeError {
     UnknownSession {
         /// The session asked for.
         session: SessionId,
+        /// Who asked.
+        context: Box<ErrorContext>,
+    },
+    /// A range of time ends before it starts.
+    #[error("the range of time ends at {end}, before its start at {start}")]
+    InvertedRange {
+        /// Where it starts.
+        start: Timestamp,
+        /// Where it ends.
+        end: Timestamp,
         /// Who asked.
         context: Box<ErrorContext>,
     },
@@ -212,6 +222,7 @@ impl BridgeError {
             }
             Self::Validation { .. }
             | Self::UnknownSession { .. }
+            | Self::InvertedRange { .. }
             | Self::OutOfOrder { .. }
             | Self::Source { .. }
             | Self::Backup { .. }
@@ -227,6 +238,7 @@ impl BridgeError {
             | Self::Storage { context, .. }
             | Self::Validation { context, .. }
             | Self::UnknownSession { context, .. }
+            | Self::InvertedRange { context, .. }
             | Self::OutOfOrder { context, .. }
             | Self::Source { context, .. }
             | Self::Backup { context, .. }
@@ -242,6 +254,7 @@ impl BridgeError {
             | Self::Storage { context, .. }
             | Self::Validation { context, .. }
             | Self::UnknownSession { context, .. }
+            | Self::InvertedRange { context, .. }
             | Self::OutOfOrder { context, .. }
             | Self::Source { context, .. }
             | Self::Backup { context, .. }
@@ -294,6 +307,7 @@ impl BridgeError {
             },
             Self::Validation { .. } => "validation",
             Self::UnknownSession { .. } => "unknown_session",
+            Self::InvertedRange { .. } => "inverted_range",
             Self::OutOfOrder { .. } => "out_of_order",
             Self::Source { .. } => "source",
             Self::Backfill { .. } => "backfill",
@@ -341,6 +355,7 @@ impl BridgeError {
             Self::UnknownSession { .. } => {
                 "check the session id, the sources and that the store holds its history"
             }
+            Self::InvertedRange { .. } => "swap the start and the end",
             Self::OutOfOrder { .. } => "hand over the lines from the expected offset on",
             Self::Source { .. } => "check that the file is there and may be read",
             Self::Backup { .. } => "take a whole backup, and a folder of its own with space enough",

@@ -52,6 +52,8 @@ pub enum Probe {
     Circuit,
     /// Whether the database's disks have room.
     Disk,
+    /// Whether an observer of the embedder's has panicked.
+    Observers,
 }
 
 impl fmt::Display for Probe {
@@ -66,6 +68,7 @@ impl fmt::Display for Probe {
             Self::Pool => "pool",
             Self::Circuit => "circuit",
             Self::Disk => "disk",
+            Self::Observers => "observers",
         })
     }
 }

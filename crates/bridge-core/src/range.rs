@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CalendarStep, Timestamp, Zone};
+use crate::{BridgeError, CalendarStep, Timestamp, Zone};
 
 /// A range of time from `start` (inside) to `end` (outside); an absent end is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,20 @@ impl TimeRange {
         self.start.is_none_or(|start| start <= time) && self.end.is_none_or(|end| time < end)
     }
 
+    /// Returns the range, unless it ends before it starts. A range that ends where it starts is empty and valid.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::InvertedRange`] with both ends.
+    pub fn validated(self) -> Result<Self, BridgeError> {
+        match (self.start, self.end) {
+            (Some(start), Some(end)) if end < start => {
+                Err(BridgeError::InvertedRange { start, end, context: Box::default() })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// Whether every instant lies inside.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -96,6 +110,22 @@ mod tests {
         assert_eq!([9, 10, 19, 20].map(|millis| range.contains(at(millis))), [false, true, true, false]);
         assert!(TimeRange::ALL.contains(Timestamp::MIN) && TimeRange::ALL.contains(Timestamp::MAX));
         assert_eq!(TimeRange::last_days(at(86_400_010), 1).start, Some(at(10)));
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_starts_is_refused_with_both_ends() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let (early, late) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+        for range in [(early, late), (early, early), (None, early), (late, None), (None, None)] {
+            let range = TimeRange { start: range.0, end: range.1 };
+            assert_eq!(range.validated().unwrap(), range);
+        }
+        let error = TimeRange { start: late, end: early }.validated().unwrap_err();
+        assert_eq!(error.kind(), "inverted_range");
+        assert!(
+            error.to_string().contains("2026-01-01") && error.to_string().contains("2026-02-01"),
+            "{error}"
+        );
     }
 
     #[test]

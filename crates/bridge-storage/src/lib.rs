@@ -36,8 +36,8 @@
 //!
 //! # A store of one's own
 //!
-//! Implement [`TokenStore`] and what belongs to it ([`AuditStore`], [`CheckpointStore`], [`HealthProbes`]), and hold it
-//! to the promises of all stores with the feature `conformance`: one line makes a test of each.
+//! Implement [`TokenStore`] and what belongs to it ([`AuditStore`], [`BackupStore`], [`CheckpointStore`],
+//! [`HealthProbes`]), and hold it to the promises of all stores with the feature `conformance`: one line makes a test of each.
 //!
 //! ```
 //! # #[cfg(feature = "conformance")]
@@ -51,7 +51,10 @@
 //! # }
 //! ```
 //!
-//! The traits have no methods with a body, so a decorator cannot forget one.
+//! No method of the traits has a default body, so the compiler names a method that a decorator forgets. A decorator
+//! that answers a method by itself, in place of the store behind it, fails a check of the suite; except for
+//! [`ping`](TokenStore::ping), [`migrate`](TokenStore::migrate), the health probes and [`StoreFigures`], whose answers
+//! on a healthy store look the same wherever they come from.
 
 mod audit;
 mod backup;

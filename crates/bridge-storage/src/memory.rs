@@ -77,6 +77,10 @@ impl TokenStore for InMemoryStore {
         Ok(())
     }
 
+    async fn kept_since(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        Ok(None)
+    }
+
     fn figures(&self) -> StoreFigures {
         StoreFigures::default()
     }

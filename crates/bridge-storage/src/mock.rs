@@ -127,6 +127,8 @@ mockall::mock! {
 
         async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
 
+        async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
+
         async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
 
         async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;

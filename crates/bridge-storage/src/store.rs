@@ -105,9 +105,7 @@ pub trait TokenStore:
 
     /// The time since when responses are kept, where older ones leave the store by their age; `None` where none does,
     /// as is so of a store that does not say.
-    async fn kept_since(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
-        Ok(None)
-    }
+    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
 
     /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
     /// bridge's. A row that has another version by now stays.

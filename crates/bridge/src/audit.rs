@@ -1,4 +1,9 @@
 //! The audit: a record of every operation, kept in memory until the store has it.
+//!
+//! What stores something is on record before it returns. An insert of its own behind that of the rows would make
+//! storing an analysis take half as long again. So an operation is announced: a record of what it sets out to store is
+//! written beside its rows, and the record of how it ended replaces it, under the same id, from the buffer. A program
+//! that is killed leaves the announcement, which says that the operation's end is not on record.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +28,8 @@ pub struct AuditOptions {
     /// So many records wait at most for the store. What comes when they are there is dropped, counted, and told by a
     /// record of its own (`audit_gap`) when there is room again.
     pub buffer_records_max: usize,
-    /// After this time at the latest a record is written, where the store answers.
+    /// After this time at the latest a record is written, where the store answers. Operations that store something are
+    /// on record before they return.
     pub write_within: Duration,
     /// Which operations are recorded.
     pub operations: AuditedOperations,
@@ -107,11 +113,15 @@ pub(crate) struct AuditTrail {
     turn: tokio::sync::Mutex<()>,
     half_full: Arc<Notify>,
     is_failing: AtomicBool,
+    /// Somebody has to do something before the store takes the audit: no operation waits for that.
+    is_refused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Buffer {
     records: VecDeque<AuditRecord>,
+    /// As many at the front are being written, as they are.
+    in_flight: usize,
     sequence: u32,
     written: u64,
     dropped: u64,
@@ -139,6 +149,7 @@ impl AuditTrail {
             turn: tokio::sync::Mutex::default(),
             half_full: Arc::default(),
             is_failing: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -163,14 +174,35 @@ impl AuditTrail {
 
     /// Keeps the record of an operation, if such operations are recorded.
     pub(crate) fn keep(self: &Arc<Self>, operation: Operation, record: AuditRecord) {
-        let is_wanted = match self.options.operations {
-            AuditedOperations::All => operation != Operation::AuditLog,
-            AuditedOperations::Changes => !operation.reads() || record.outcome == AuditOutcome::Failed,
-            AuditedOperations::Nothing => false,
-        };
-        if is_wanted {
+        if self.wants(operation, record.outcome) {
             self.push(record);
         }
+    }
+
+    fn wants(&self, operation: Operation, outcome: AuditOutcome) -> bool {
+        match self.options.operations {
+            AuditedOperations::All => operation != Operation::AuditLog,
+            AuditedOperations::Changes => !operation.reads() || outcome == AuditOutcome::Failed,
+            AuditedOperations::Nothing => false,
+        }
+    }
+
+    /// Keeps the record of an operation that has not ended yet, if there is room. Returns whether it is to be written
+    /// now, with [`flush_within`](Self::flush_within).
+    pub(crate) fn announce(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> bool {
+        let mut buffer = self.buffer();
+        let has_room = buffer.records.len() < self.options.buffer_records_max;
+        if !has_room || self.is_refused() || !self.wants(operation, record.outcome) {
+            return false;
+        }
+        buffer.records.push_back(record.clone());
+        self.see_to_a_writer(&mut buffer);
+        true
+    }
+
+    /// Whether the store refuses the audit, as far as is known.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// Keeps the record of an operation of the embedder's own.
@@ -183,6 +215,7 @@ impl AuditTrail {
     /// Keeps the record until the store has it.
     fn push(self: &Arc<Self>, record: AuditRecord) {
         let mut buffer = self.buffer();
+        let Some(record) = buffer.replace_announced(record) else { return };
         if buffer.records.len() >= self.options.buffer_records_max {
             buffer.dropped += 1;
             buffer.untold += 1;
@@ -218,11 +251,13 @@ impl AuditTrail {
         let _turn = self.turn.lock().await;
         let mut written = 0;
         loop {
-            let batch: Vec<_> = self.buffer().records.iter().take(BATCH_RECORDS).cloned().collect();
+            let batch = self.buffer().take_off();
             if batch.is_empty() {
                 return Ok(written);
             }
+            let in_flight = InFlight(self);
             let result = self.store.put_audit(&batch).await;
+            drop(in_flight);
             self.tell_change(result.as_ref().err());
             result?;
             self.forget(batch.len());
@@ -260,6 +295,7 @@ impl AuditTrail {
     /// Whoever reads the log hears once that the audit waits, and once that it goes on.
     fn tell_change(&self, error: Option<&BridgeError>) {
         let was_failing = self.is_failing.swap(error.is_some(), Ordering::Relaxed);
+        self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
             Some(error) if !was_failing => {
                 tracing::warn!(%error, kind = error.kind(), advice = error.advice(), "the audit cannot be written and is kept");
@@ -297,6 +333,37 @@ impl AuditTrail {
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffer {
+    /// The next records to be written; until [`InFlight`] is dropped they stay as they are.
+    fn take_off(&mut self) -> Vec<AuditRecord> {
+        let batch: Vec<_> = self.records.iter().take(BATCH_RECORDS).cloned().collect();
+        self.in_flight = batch.len();
+        batch
+    }
+
+    /// Puts the record in the place of its announcement, where that waits still; else it is the answer. One that is
+    /// being written leaves the buffer when the store has it, and would take what replaced it along.
+    fn replace_announced(&mut self, record: AuditRecord) -> Option<AuditRecord> {
+        let in_flight = self.in_flight;
+        match self.records.iter_mut().skip(in_flight).find(|waiting| waiting.id == record.id) {
+            Some(waiting) => {
+                *waiting = record;
+                None
+            }
+            None => Some(record),
+        }
+    }
+}
+
+/// Records are being written, until whoever writes them has an answer or gives up.
+struct InFlight<'a>(&'a AuditTrail);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.buffer().in_flight = 0;
     }
 }
 

@@ -11,7 +11,6 @@ use bridge_core::{
     BackfillResult, BridgeError, Epoch, HostName, Stopwatch, StorageKind, TimeRange, Timestamp,
 };
 use bridge_storage::SourceFilter;
-use metrics::Gauge;
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -19,12 +18,16 @@ use crate::EnhancedTokenDatabaseBridge;
 use crate::builder::own_host;
 use crate::health::LeftOut;
 use crate::log::with_cause;
+use crate::metrics::ProgressGauge;
+use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::reading::{Found, ReadMode, ReadPlan, ReadResult, Reading};
+use crate::running::note_read;
 use crate::sources::KnownFiles;
 use crate::storing::Storing;
 
-/// Called with the state of a backfill, some ten times a second.
+/// Called with the state of a backfill, some ten times a second. One that panics is not called again; the backfill goes
+/// on.
 pub type ProgressCallback = Arc<dyn Fn(&BackfillProgress) + Send + Sync>;
 
 /// What to backfill, and how.
@@ -44,6 +47,12 @@ impl Default for BackfillOptions {
     /// Everything, a hundred files at a time, no callback.
     fn default() -> Self {
         Self { start_date: None, end_date: None, batch_size: FILES_PER_BATCH, progress: None }
+    }
+}
+
+impl BackfillOptions {
+    fn range(&self) -> Result<TimeRange, BridgeError> {
+        TimeRange { start: self.start_date, end: self.end_date }.validated()
     }
 }
 
@@ -145,6 +154,7 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
     /// fail the backfill: they stand in the result, which then is no success.
     /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
+    /// [`BridgeError::InvertedRange`] where the end date is before the start date.
     pub async fn backfill_historical_data(
         &self,
         options: BackfillOptions,
@@ -154,7 +164,7 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn backfill(&self, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
         let watch = Stopwatch::start();
-        let range = TimeRange { start: options.start_date, end: options.end_date };
+        let range = options.range()?;
         let known = async { self.known_files("backfill").await.map_err(not_begun) };
         let (found, (epoch, known)) = tokio::try_join!(self.discovery(), known)?;
         let plan = move || match range.is_all() {
@@ -197,14 +207,15 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backfill`] where the analysis cannot run. Files that cannot be read stand in
-    /// [`History::errors`].
+    /// [`BridgeError::Backfill`] where the analysis cannot run; [`BridgeError::InvertedRange`] where the end date is
+    /// before the start date. Files that cannot be read stand in [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         self.run(Operation::AnalyzeHistoricalData, None, self.analyze(options)).await
     }
 
     pub(crate) async fn analyze(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let watch = Stopwatch::start();
+        options.range()?;
         let found = self.discovery().await?;
         let reading = self.reading(move || ReadPlan::unrecorded(found)).await?;
         let storing = Storing::new(self, Epoch::default());
@@ -252,6 +263,7 @@ impl EnhancedTokenDatabaseBridge {
 
     fn count_read(&self, read: &ReadResult) {
         let bytes = read.sources.bytes;
+        note_read(bytes);
         self.inner.metrics.read(bytes, read.sources.lines, &read.sources.damage);
     }
 
@@ -313,7 +325,7 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
 /// A backfill or a synchronisation: both halves, and how far they are.
 pub(crate) struct Run<'a> {
     /// Shows how far it is; nobody looks at it where it is no backfill.
-    gauge: Gauge,
+    gauge: ProgressGauge,
     callback: Option<ProgressCallback>,
     analysis: Arc<AnalysisProgress>,
     state: BackfillProgress,
@@ -338,7 +350,7 @@ impl<'a> Run<'a> {
             rows: 0,
             elapsed: Duration::ZERO,
         };
-        Self { gauge: Gauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
+        Self { gauge: ProgressGauge::noop(), callback, analysis: Arc::default(), state, watch, storing }
     }
 
     /// Stores what is found while the rest is read. Dropped, it stops the reading.
@@ -393,7 +405,10 @@ impl<'a> Run<'a> {
         self.state.files = self.analysis.files();
         self.state.tokens = self.analysis.tokens();
         self.state.elapsed = self.watch.elapsed();
-        callback(&self.state);
+        // One that panicked is not called again: it would at each report.
+        if !self.storing.bridge.notify(Observer::Progress, || callback(&self.state)) {
+            self.callback = None;
+        }
     }
 
     fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::operation::Operation;
-use crate::running::carried;
+use crate::running::{Written, carried};
 use crate::store::{StoreOptions, StoredRows, failed, result_of};
 
 impl EnhancedTokenDatabaseBridge {
@@ -103,7 +103,11 @@ impl EnhancedTokenDatabaseBridge {
         analyses: &[EnhancedTokenAnalysis],
         batch_size: usize,
     ) -> Vec<BridgeResult> {
-        let stored = async { Ok(self.store_in_batches(analyses, batch_size).await) };
+        let stored = async {
+            let (planned, tokens) = planned_together(analyses);
+            let announced = self.announce(planned, tokens);
+            Ok(tokio::join!(self.store_in_batches(analyses, batch_size), announced).0)
+        };
         // What failed stands in the results.
         self.run(Operation::BatchStoreAnalyses, None, stored).await.unwrap_or_default()
     }
@@ -137,6 +141,14 @@ impl EnhancedTokenDatabaseBridge {
         }
         results.all
     }
+}
+
+/// What storing the analyses will write where nothing of them is stored yet, and what they are worth.
+fn planned_together(analyses: &[EnhancedTokenAnalysis]) -> (Written, u64) {
+    let rows = analyses.iter().map(|analysis| analysis.responses.len() as u64).sum();
+    let tokens =
+        analyses.iter().fold(0_u64, |sum, analysis| sum.saturating_add(analysis.calculated_total_tokens));
+    (Written::planned(rows, tokens, false), tokens)
 }
 
 /// Analyses that are stored by one insert.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
@@ -13,10 +13,11 @@ use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
 use crate::audit::AuditTrail;
+use crate::background::Background;
 use crate::error_rate::ErrorRate;
-use crate::health::{LeftOut, Unread};
+use crate::health::{LeftOut, Panics, Unread};
 use crate::live::NextAnalysis;
-use crate::metrics::{BridgeMetrics, MetricsRecorder, Register};
+use crate::metrics::{Instruments, MetricsRecorder, Register};
 use crate::running::CorrelationIds;
 use crate::{AuditOptions, MonitoringOptions};
 
@@ -47,7 +48,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) monitoring: MonitoringOptions,
     pub(crate) correlation_ids: CorrelationIds,
-    pub(crate) metrics: BridgeMetrics,
+    pub(crate) metrics: Instruments,
+    pub(crate) panics: Panics,
     pub(crate) audit: Arc<AuditTrail>,
     /// How calls of the store end.
     pub(crate) error_rate: ErrorRate,
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) left_out: std::sync::Mutex<Option<LeftOut>>,
     /// Held while a health check looks at the transcripts.
     pub(crate) look_turn: Arc<Mutex<()>>,
+    /// What the bridge does at intervals by itself.
+    background: OnceLock<Background>,
     /// Behind the store: it goes last.
     _kept: Option<Kept>,
 }
@@ -104,6 +108,7 @@ impl EnhancedTokenDatabaseBridge {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
+            watches_itself: false,
             audit: AuditOptions::default(),
             register: Register::default(),
             correlation_ids: CorrelationIds::default(),
@@ -145,6 +150,7 @@ pub struct BridgeBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
+    watches_itself: bool,
     audit: AuditOptions,
     register: Register,
     correlation_ids: CorrelationIds,
@@ -213,6 +219,16 @@ impl BridgeBuilder {
         self
     }
 
+    /// Has the bridge check its health and bring its metrics up to date at the intervals of
+    /// [`monitoring`](Self::monitoring), in tasks of its own: the first time after an interval, and until the last
+    /// handle of the bridge is dropped. A bridge that is built from a configuration does so. Results show in the
+    /// metrics, and a changed state of health in the log; [`monitor`](EnhancedTokenDatabaseBridge::monitor) hands them
+    /// to an observer. Needs to be built within a Tokio runtime.
+    pub fn watch_itself(mut self) -> Self {
+        self.watches_itself = true;
+        self
+    }
+
     /// How operations are put on record.
     pub fn audit(mut self, options: AuditOptions) -> Self {
         self.audit = options;
@@ -272,7 +288,8 @@ impl BridgeBuilder {
             project_names,
             self.audit,
         );
-        EnhancedTokenDatabaseBridge {
+        let watches_itself = self.watches_itself;
+        let bridge = EnhancedTokenDatabaseBridge {
             correlation_id: None,
             inner: Arc::new(Inner {
                 store: self.store,
@@ -292,10 +309,16 @@ impl BridgeBuilder {
                 limits: self.limits,
                 monitoring: self.monitoring,
                 correlation_ids: self.correlation_ids,
-                metrics: BridgeMetrics::new(self.register),
+                metrics: Instruments::new(self.register),
+                panics: Panics::default(),
+                background: OnceLock::new(),
                 audit: Arc::new(audit),
                 _kept: self.kept,
             }),
+        };
+        if watches_itself {
+            bridge.inner.background.get_or_init(|| Background::start(&bridge));
         }
+        bridge
     }
 }

@@ -1,6 +1,7 @@
 //! The bridge's health: probes that run at once, each with its own deadline.
 
 mod judgement;
+mod panics;
 mod transcripts;
 
 use std::sync::{Arc, PoisonError};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bridge_core::{BridgeError, HealthState, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
 use tokio::sync::OnceCell;
 
+pub(crate) use panics::Panics;
 pub(crate) use transcripts::{LeftOut, Unread};
 
 use crate::EnhancedTokenDatabaseBridge;
@@ -102,6 +104,8 @@ impl EnhancedTokenDatabaseBridge {
         let circuit = self.inner.store.figures().circuit;
         probes.extend(circuit.map(|circuit| at_once(Probe::Circuit, judgement::circuit(&circuit))));
         probes.push(disk);
+        let panicked = self.inner.panics.within(limits.error_rate_window, checked_at);
+        probes.push(at_once(Probe::Observers, judgement::observers(panicked)));
         let status = HealthStatus::of(probes, checked_at, watch.elapsed());
         self.inner.metrics.checked(status.overall);
         status

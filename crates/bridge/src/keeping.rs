@@ -8,6 +8,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::background::survive;
+use crate::error_rate::Outcome;
+use crate::observer::Observer;
 use crate::sync::Failures;
 
 /// Synchronises until it is stopped or dropped.
@@ -35,6 +38,9 @@ impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date now, and again each `interval`, in a task of its own. Tells the observer of each
     /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
     /// next time tries again.
+    ///
+    /// A panic, of the observer or of the synchronisation itself, ends nothing: the first shows in the metrics and the
+    /// health check, the second is told the observer as an error; the next time tries again.
     ///
     /// Where nothing changed, a synchronisation costs a look at each file and reads none.
     ///
@@ -89,9 +95,33 @@ impl EnhancedTokenDatabaseBridge {
                     _ = &mut stopped => return,
                     _ = ticks.tick() => {}
                 }
-                observer(bridge.sync_changed_sessions(&mut failures).await);
+                let outcome = round(&bridge, &mut failures).await;
+                bridge.notify(Observer::Sync, || observer(outcome));
             }
         });
         SyncTask { stop, task }
+    }
+}
+
+/// One synchronisation. Where it panics, whatever code of the embedder's did, it is an error like others.
+async fn round(
+    bridge: &EnhancedTokenDatabaseBridge,
+    failures: &mut Failures,
+) -> Result<Vec<SyncResult>, BridgeError> {
+    let (syncing, mut told) = (bridge.clone(), std::mem::take(failures));
+    let survived = survive("synchronization", async move {
+        let outcome = syncing.sync_changed_sessions(&mut told).await;
+        (outcome, told)
+    });
+    match survived.await {
+        Some((outcome, told)) => {
+            *failures = told;
+            outcome
+        }
+        None => {
+            bridge.count(Outcome::Failure);
+            let message = "the synchronization panicked".to_owned();
+            Err(BridgeError::Backfill { message, context: Box::default(), source: None })
+        }
     }
 }

@@ -61,7 +61,10 @@ pub(crate) fn tell(record: &AuditRecord, operation: Operation, error: Option<&Br
 fn is_callers_fault(error: &BridgeError) -> bool {
     matches!(
         error,
-        BridgeError::Validation { .. } | BridgeError::UnknownSession { .. } | BridgeError::OutOfOrder { .. }
+        BridgeError::Validation { .. }
+            | BridgeError::UnknownSession { .. }
+            | BridgeError::InvertedRange { .. }
+            | BridgeError::OutOfOrder { .. }
     )
 }
 

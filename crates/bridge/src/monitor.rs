@@ -8,6 +8,8 @@ use bridge_core::HealthStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::background::survive;
+use crate::observer::Observer;
 use crate::{EnhancedTokenDatabaseBridge, HealthLimits};
 
 /// How often the bridge looks at itself, and what is healthy.
@@ -49,7 +51,8 @@ pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] Jo
 
 impl EnhancedTokenDatabaseBridge {
     /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
-    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped.
+    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped. An observer that panics is called again the
+    /// next time; the metrics and the health check show it.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -101,7 +104,10 @@ async fn tell_health(
 ) {
     loop {
         ticks.tick().await;
-        observer(Observation::Health(bridge.health_check().await));
+        let checking = bridge.clone();
+        if let Some(health) = survive("health check", async move { checking.health_check().await }).await {
+            bridge.notify(Observer::Monitor, || observer(Observation::Health(health)));
+        }
     }
 }
 
@@ -113,6 +119,6 @@ async fn tell_figures(
     loop {
         ticks.tick().await;
         bridge.export_metrics();
-        observer(Observation::Metrics(bridge.cache_figures()));
+        bridge.notify(Observer::Monitor, || observer(Observation::Metrics(bridge.cache_figures())));
     }
 }

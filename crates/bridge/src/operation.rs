@@ -141,6 +141,11 @@ impl Operation {
         )
     }
 
+    /// Whether all rows of the store pass through it.
+    pub(crate) fn moves_the_store(self) -> bool {
+        matches!(self, Self::VerifyDataIntegrity | Self::ExportStore | Self::ImportStore)
+    }
+
     /// Whether it brings the store up to date with the sources.
     pub(crate) fn refreshes(self) -> bool {
         matches!(self, Self::BackfillHistoricalData | Self::SyncSessionTokens | Self::SyncAllSessions)

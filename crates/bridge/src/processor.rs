@@ -179,7 +179,8 @@ impl JsonlProcessorBridge {
                 sessions: fed.sessions,
             })
             .await?;
-        storing.cursors_written().await?;
+        let (written, ()) = tokio::join!(storing.cursors_written(), self.bridge.announce_written());
+        written?;
         if begins {
             *state = FeedState::of_epoch(epoch);
         }

@@ -1,6 +1,6 @@
 //! The reading half of a backfill or a synchronisation: plain functions on a blocking thread and its workers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,8 @@ pub(crate) struct ReadPlan {
     moved: Vec<SourceRecord>,
     /// Known files that are there no more, by the path that they are recorded under.
     gone: BTreeSet<PathBuf>,
+    /// The files that were modified late enough, by the path that they are recorded under; `None` for all.
+    admitted: Option<HashSet<PathBuf>>,
 }
 
 impl ReadPlan {
@@ -68,8 +70,12 @@ impl ReadPlan {
         let mut plan = Self { known, errors: found.errors, ..Self::default() };
         let unreadable = plan.errors.iter().map(SourceError::path);
         plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()), unreadable);
+        plan.admitted = since.map(|_| HashSet::new());
         for file in found.files {
             if since.is_none_or(|since| file.modified >= since) {
+                if let Some(admitted) = &mut plan.admitted {
+                    admitted.insert(plan.known.recorded_path(&file.path));
+                }
                 plan.add(file, mode);
             }
         }
@@ -126,10 +132,22 @@ impl ReadPlan {
         self.reads.iter().map(FileRead::bytes).sum()
     }
 
-    /// The sessions that the store knows, and whether a file of theirs is still there.
+    /// Whether the plan is about all files and not only those that were modified late enough.
+    pub(crate) fn is_about_all(&self) -> bool {
+        self.admitted.is_none()
+    }
+
+    /// Whether a file is recorded that holds, or held, anything of the session.
+    pub(crate) fn has_record_of(&self, session: &SessionId) -> bool {
+        self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
+    }
+
+    /// The sessions in the recorded files that the plan is about, and whether a file of theirs is still there.
     pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, bool> {
         let mut sessions = BTreeMap::new();
-        for (path, known) in self.known.iter() {
+        let is_admitted =
+            |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
+        for (path, known) in self.known.iter().filter(|(path, _)| is_admitted(path)) {
             for session in known.sessions() {
                 *sessions.entry(session.clone()).or_default() |= !self.gone.contains(path);
             }
@@ -163,6 +181,8 @@ pub(crate) struct SourcesRead {
 pub(crate) struct ReadResult {
     pub(crate) history: History,
     pub(crate) sessions: BTreeMap<SessionId, SessionRead>,
+    /// The sessions of files that were read and hold no response.
+    pub(crate) without_responses: BTreeSet<SessionId>,
     pub(crate) sources: SourcesRead,
     pub(crate) plan: ReadPlan,
 }
@@ -196,6 +216,9 @@ impl Reading {
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
+                if file.sessions.is_empty() {
+                    result.without_responses.insert(file.home_session);
+                }
                 for (session, part) in file.sessions {
                     if part.snapshots > 0 {
                         sessions.insert(session.clone());

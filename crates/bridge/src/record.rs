@@ -6,7 +6,7 @@ use bridge_core::{
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::audit::AuditFigures;
-use crate::metrics::Snapshot;
+use crate::metrics::{BridgeMetrics, Snapshot};
 use crate::operation::Operation;
 
 impl EnhancedTokenDatabaseBridge {
@@ -65,9 +65,11 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer.
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the filter's time ends
+    /// before it starts.
     pub async fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
         self.run(Operation::AuditLog, None, async {
+            filter.time.validated()?;
             self.inner.audit.flush_within(self.inner.store_deadline).await;
             self.inner.store.audit(filter).await
         })
@@ -129,8 +131,15 @@ impl EnhancedTokenDatabaseBridge {
         self.inner.audit.figures()
     }
 
+    /// Returns the specification's metrics of this bridge, as they stand.
+    #[must_use]
+    pub fn metrics(&self) -> BridgeMetrics {
+        self.inner.metrics.read_back(self.inner.clock.now())
+    }
+
     /// Brings the metrics up to date that are counted elsewhere: of caches, pool and audit, and the data's
-    /// freshness. [`monitor`](Self::monitor) does it at intervals; without it, call it when the metrics are collected.
+    /// freshness. [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do it at
+    /// intervals; without them, call it when the metrics are collected.
     pub fn export_metrics(&self) {
         self.inner.metrics.export(&Snapshot {
             now: self.inner.clock.now(),

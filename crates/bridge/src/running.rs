@@ -2,10 +2,12 @@
 //! record in the audit.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use bridge_core::{AuditOutcome, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch};
+use bridge_core::{
+    AuditOutcome, AuditRecord, BridgeError, CorrelationId, ResponseUsage, SessionId, Stopwatch,
+};
 use bridge_storage::{ReplacedRow, UpsertOutcome, current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
@@ -13,6 +15,7 @@ use crate::EnhancedTokenDatabaseBridge;
 use crate::account::{Account, Accounted};
 use crate::audit::root_cause;
 use crate::error_rate::Outcome;
+use crate::memory::give_back;
 use crate::operation::Operation;
 
 /// Gives operations their correlation ids.
@@ -41,9 +44,14 @@ impl fmt::Debug for CorrelationIds {
     }
 }
 
-/// What the running operation has written so far. It stands also where the operation fails or is dropped.
-#[derive(Debug, Default)]
+/// The running operation, and what it has written so far. It stands also where the operation fails or is dropped.
+#[derive(Debug)]
 pub(crate) struct Tally {
+    operation: Operation,
+    session: Option<SessionId>,
+    id: CorrelationId,
+    /// The record that was written while the operation runs.
+    announced: OnceLock<AuditRecord>,
     records: AtomicU64,
     new: AtomicU64,
     tokens_replaced: AtomicU64,
@@ -51,10 +59,12 @@ pub(crate) struct Tally {
     forced: AtomicBool,
     /// Whether its calls of the store are in the error rate.
     counted: AtomicBool,
+    /// Whether it has handled so much that it leaves a lot of freed memory behind.
+    is_large: AtomicBool,
 }
 
 /// What an operation has written.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) records: u64,
     pub(crate) new: u64,
@@ -64,6 +74,27 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    /// What storing rows will write where none of them is stored yet, as most are not.
+    pub(crate) fn planned(rows: u64, tokens: u64, forced: bool) -> Self {
+        Self { records: rows, new: rows, tokens_replaced: 0, tokens_written: tokens, forced }
+    }
+
+    fn of_record(record: &AuditRecord) -> Self {
+        Self {
+            records: record.records_stored,
+            new: record.new_responses,
+            tokens_replaced: record.tokens_replaced,
+            tokens_written: record.tokens_written,
+            forced: record.forced,
+        }
+    }
+
+    fn note_in(self, record: &mut AuditRecord) {
+        record.forced = self.forced;
+        (record.records_stored, record.new_responses) = (self.records, self.new);
+        (record.tokens_replaced, record.tokens_written) = (self.tokens_replaced, self.tokens_written);
+    }
+
     /// What these outcomes say was written.
     pub(crate) fn by(rows: &[ResponseUsage], outcomes: &[UpsertOutcome], forced: bool) -> Self {
         let mut written = Self::default();
@@ -96,6 +127,22 @@ impl Written {
 }
 
 impl Tally {
+    fn of(operation: Operation, session: Option<&SessionId>, id: CorrelationId) -> Self {
+        Self {
+            operation,
+            session: session.cloned(),
+            id,
+            announced: OnceLock::new(),
+            records: AtomicU64::default(),
+            new: AtomicU64::default(),
+            tokens_replaced: AtomicU64::default(),
+            tokens_written: AtomicU64::default(),
+            forced: AtomicBool::default(),
+            counted: AtomicBool::default(),
+            is_large: AtomicBool::default(),
+        }
+    }
+
     fn add(&self, written: &Written) {
         // An atomic addition wraps.
         let add = |sum: &AtomicU64, more: u64| {
@@ -134,6 +181,19 @@ pub(crate) fn note_counted() {
     let _ = TALLY.try_with(|tally| tally.counted.store(true, Ordering::Relaxed));
 }
 
+/// From so many bytes of transcripts on an operation leaves a lot of freed memory behind.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Notes how much of the transcripts the running operation has read.
+pub(crate) fn note_read(bytes: u64) {
+    if bytes >= LARGE_BYTES {
+        let _ = TALLY.try_with(|tally| tally.is_large.store(true, Ordering::Relaxed));
+    }
+}
+
+/// What the error of a record says as long as the operation runs.
+const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
+
 /// The work as a part of the running operation, in whatever task it runs.
 pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let operation = current_correlation_id().zip(TALLY.try_with(Arc::clone).ok());
@@ -171,6 +231,31 @@ impl EnhancedTokenDatabaseBridge {
         Self { inner: Arc::clone(&self.inner), correlation_id: Some(id) }
     }
 
+    /// Puts the running operation on record before it ends: what it sets out to write, or has written. To be awaited
+    /// beside the operation's last calls of the store, so that nobody waits for it longer than for those.
+    pub(crate) async fn announce(&self, planned: Written, tokens: u64) {
+        let Ok(tally) = TALLY.try_with(Arc::clone) else { return };
+        if planned.records == 0 {
+            return;
+        }
+        let audit = &self.inner.audit;
+        let record = audit.record(tally.operation.audit_name(), tally.id, |record| {
+            record.session.clone_from(&tally.session);
+            (record.outcome, record.tokens) = (AuditOutcome::Incomplete, tokens);
+            UNDER_WAY.clone_into(&mut record.error);
+            planned.note_in(record);
+        });
+        if audit.announce(tally.operation, &record) && tally.announced.set(record).is_ok() {
+            audit.flush_within(self.inner.store_deadline).await;
+        }
+    }
+
+    /// The same with what the running operation has written so far.
+    pub(crate) async fn announce_written(&self) {
+        let written = TALLY.try_with(|tally| tally.written()).unwrap_or_default();
+        self.announce(written, written.tokens_written).await;
+    }
+
     /// Runs the work as this operation.
     pub(crate) async fn run<T: Accounted>(
         &self,
@@ -190,10 +275,15 @@ impl EnhancedTokenDatabaseBridge {
         async move {
             let result = with_correlation_id(id, TALLY.scope(tally, work)).await;
             let result = result.map_err(|error| error.with_correlation(id, session));
+            let is_large = operation.moves_the_store() || running.tally.is_large.load(Ordering::Relaxed);
             let needs_flush = running.needs_flush(&result);
             running.end(&result);
             if needs_flush {
                 with_correlation_id(id, self.inner.audit.flush_within(self.inner.store_deadline)).await;
+            }
+            if is_large {
+                // It takes some milliseconds. That it cannot be waited for at the end of the runtime is no matter.
+                let _ = tokio::task::spawn_blocking(give_back).await;
             }
             result
         }
@@ -220,15 +310,23 @@ impl<'a> Running<'a> {
         session: Option<&'a SessionId>,
         id: CorrelationId,
     ) -> Self {
-        let (watch, tally) = (Stopwatch::start(), Arc::default());
+        let (watch, tally) = (Stopwatch::start(), Arc::new(Tally::of(operation, session, id)));
         Self { bridge, operation, session, id, watch, tally, ended: false }
     }
 
-    /// What an administrator did is on record before he hears of it, unless the store is away.
+    /// What was stored, and what an administrator did, is on record before anybody hears of it, unless the store is
+    /// away. Where it was announced as it came about, it is already.
     fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
         let cause = result.as_ref().err().map(root_cause);
         let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
-        (self.operation.is_administrative() || self.tally.written().forced) && !is_away
+        let written = self.tally.written();
+        let is_due = match self.tally.announced.get() {
+            _ if self.operation.is_administrative() || written.forced => true,
+            _ if self.bridge.inner.audit.is_refused() => false,
+            Some(announced) => result.is_err() || Written::of_record(announced) != written,
+            None => written.records > 0,
+        };
+        is_due && !is_away
     }
 
     fn end<T: Accounted>(mut self, result: &Result<T, BridgeError>) {
@@ -257,12 +355,12 @@ impl<'a> Running<'a> {
         }
         let is_idle = account.is_idle;
         let record = inner.audit.record(self.operation.audit_name(), self.id, |record| {
+            if let Some(announced) = self.tally.announced.get() {
+                (record.id, record.time) = (announced.id, announced.time);
+            }
             record.session = self.session.cloned().or_else(|| account.session.clone());
             record.outcome = outcome;
-            record.forced = written.forced;
-            (record.records_stored, record.new_responses) = (written.records, written.new);
-            (record.tokens_replaced, record.tokens_written) =
-                (written.tokens_replaced, written.tokens_written);
+            written.note_in(record);
             record.tokens = account.tokens;
             record.figures = account.figures;
             record.duration = duration;

@@ -55,6 +55,11 @@ impl KnownFiles {
         self.files.get(path)
     }
 
+    /// The path that the file at this path is recorded under.
+    pub(crate) fn recorded_path(&self, path: &Path) -> PathBuf {
+        self.project_names.recorded_path(path)
+    }
+
     /// The epoch in which the store is asked.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
@@ -116,6 +121,11 @@ impl KnownFile {
             .map(|record| (record.cursor.size, record.cursor.fingerprint));
         let cursor = latest.filter(|record| record.rule_revision == RuleRevision::CURRENT).map(file_cursor);
         Self { cursor, content, newer_revision, records }
+    }
+
+    /// What is recorded of it, by session.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &SourceRecord> {
+        self.records.iter()
     }
 
     /// The sessions that were found in it.

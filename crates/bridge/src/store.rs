@@ -83,7 +83,11 @@ impl EnhancedTokenDatabaseBridge {
         let watch = Stopwatch::start();
         self.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), async {
             self.validate(analysis, options.session_id.as_ref())?;
-            let stored = self.upsert(self.rows_of(analysis), &options.upsert()).await?;
+            let (rows, upsert) = (self.rows_of(analysis), options.upsert());
+            let planned = planned(analysis, options.force_update);
+            let announced = self.announce(planned, analysis.calculated_total_tokens);
+            let (stored, ()) = tokio::join!(self.upsert(rows, &upsert), announced);
+            let stored = stored?;
             let covering = self.covering_tokens([&stored]).await?;
             Ok(result_of(analysis, &stored.part(0..stored.rows.len()), &covering, &watch))
         })
@@ -234,6 +238,11 @@ impl EnhancedTokenDatabaseBridge {
             context: Box::default(),
         })
     }
+}
+
+/// What storing the analysis will write where nothing of it is stored yet.
+pub(crate) fn planned(analysis: &EnhancedTokenAnalysis, forced: bool) -> Written {
+    Written::planned(analysis.responses.len() as u64, analysis.calculated_total_tokens, forced)
 }
 
 /// Rows that were stored, and what became of them.

@@ -50,8 +50,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer. What cannot be read stands in the result, where it is of the
-    /// session or nobody knows of which one it is.
+    /// The store cannot be reached or does not answer; [`BridgeError::UnknownSession`] where neither the store nor any
+    /// source knows the session. What cannot be read stands in the result, where it is of the session or nobody knows
+    /// of which one it is.
     pub async fn sync_session_tokens(
         &self,
         session: &SessionId,
@@ -62,16 +63,26 @@ impl EnhancedTokenDatabaseBridge {
             let (mut synchronised, cursors) = self.synchronise(mode, None, None).await?;
             synchronised.blame_for_unknown(session);
             let sessions = Some(vec![session.clone()]);
-            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(sessions))?;
+            let ((), totals, ()) =
+                tokio::try_join!(cursors.written(), self.session_totals(sessions), self.on_record())?;
+            if !synchronised.knows(session) && !totals.contains_key(session.as_str()) {
+                return Err(BridgeError::UnknownSession {
+                    session: session.clone(),
+                    context: Box::default(),
+                });
+            }
             Ok(synchronised.result(session.clone(), &totals))
         })
         .await
         .inspect(|result| self.inner.metrics.synchronized(result.status))
     }
 
-    /// Brings the store up to date with all transcripts, or those modified at `since` or later, with at most
-    /// `parallel_limit` files read at once. A result for each session that the store or a transcript knows, by
-    /// session id. What could not be read and the store does not know has a failed result of its own, under its path.
+    /// Brings the store up to date with all transcripts, with at most `parallel_limit` files read at once. Returns a
+    /// result for each session that the store or a transcript knows, by session id, whoever stored it: a session that
+    /// no file of this machine is recorded for, because another machine or an embedder stored it, is unchanged.
+    ///
+    /// With `since` only the transcripts that were modified at that time or later are read, and only their sessions
+    /// have results. What could not be read and the store does not know has a failed result of its own, under its path.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -107,8 +118,9 @@ impl EnhancedTokenDatabaseBridge {
         let limit = Some(parallel_limit.max(1));
         self.run_sync(async {
             let (mut synchronised, cursors) = self.synchronise(ReadMode::Incremental, since, limit).await?;
-            let ((), totals) = tokio::try_join!(cursors.written(), self.session_totals(None))?;
-            let sessions = synchronised.sessions();
+            let ((), totals, ()) =
+                tokio::try_join!(cursors.written(), self.session_totals(None), self.on_record())?;
+            let sessions = synchronised.sessions(&totals);
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
         .await
@@ -130,7 +142,7 @@ impl EnhancedTokenDatabaseBridge {
                 return Ok(Vec::new());
             }
             let totals = self.session_totals(Some(sessions.clone()));
-            let ((), totals) = tokio::try_join!(cursors.written(), totals)?;
+            let ((), totals, ()) = tokio::try_join!(cursors.written(), totals, self.on_record())?;
             Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
         })
         .await
@@ -166,6 +178,12 @@ impl EnhancedTokenDatabaseBridge {
         }
         synchronised.watch = watch;
         Ok((synchronised, CursorsUnderWay { storing, _turn: turn }))
+    }
+
+    /// Puts what was stored on record, beside what else is to be done.
+    async fn on_record(&self) -> Result<(), BridgeError> {
+        self.announce_written().await;
+        Ok(())
     }
 
     /// The stored tokens by session.
@@ -252,7 +270,17 @@ impl Synchronised {
         }
     }
 
-    fn sessions(&self) -> Vec<SessionId> {
+    /// Whether a source knows the session, or may.
+    fn knows(&self, session: &SessionId) -> bool {
+        self.read.sessions.contains_key(session)
+            || self.read.without_responses.contains(session)
+            || self.changes.contains_key(session)
+            || self.errors.contains_key(session)
+            || self.read.plan.has_record_of(session)
+    }
+
+    /// The sessions that were processed; of a synchronisation of all files, all sessions with stored totals as well.
+    fn sessions(&self, totals: &BTreeMap<String, u64>) -> Vec<SessionId> {
         let read = self.read.sessions.keys();
         let mut sessions: Vec<SessionId> = read
             .chain(self.known.keys())
@@ -260,6 +288,10 @@ impl Synchronised {
             .chain(self.errors.keys())
             .cloned()
             .collect();
+        if self.read.plan.is_about_all() {
+            // A name that is no session id is not the bridge's: the proof of integrity reports it.
+            sessions.extend(totals.keys().filter_map(|name| SessionId::new(name).ok()));
+        }
         sessions.sort_unstable();
         sessions.dedup();
         sessions

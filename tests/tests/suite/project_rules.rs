@@ -189,6 +189,27 @@ fn every_name_behind_a_link_of_the_docs_stands_in_its_file() {
     assert!(names > 100, "{names}");
 }
 
+/// The page says which proof of a primary method runs on the engine, and each has one.
+#[test]
+fn each_primary_method_has_a_proof_on_the_engine() {
+    let page = fs::read_to_string(workspace::root().join("docs/specification.md")).unwrap();
+    let primary =
+        page.split("\n## Primary methods").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    for method in [
+        "store_enhanced_analysis",
+        "backfill_historical_data",
+        "sync_session_tokens",
+        "sync_all_sessions",
+        "get_stored_token_summaries",
+    ] {
+        let row = primary.lines().find(|line| line.starts_with(&format!("| `{method}` |"))).expect(method);
+        let (_, proof) = row.split_once("**engine**: [").expect(method);
+        let file = proof.split("](").nth(1).and_then(|rest| rest.split(')').next()).expect(method);
+        let on_engine = ["/tests/engine/", "/tests/observability/", "/conformance/"];
+        assert!(on_engine.iter().any(|folder| file.contains(folder)), "{method}: {file}");
+    }
+}
+
 /// What the specification names: classes, methods, metrics, keys of the configuration, and its sections.
 const SPECIFIED: &str = "EnhancedTokenDatabaseBridge store_enhanced_analysis backfill_historical_data sync_session_tokens \
     sync_all_sessions get_stored_token_summaries EnhancedTokenAnalysis BridgeResult BackfillResult SyncResult \

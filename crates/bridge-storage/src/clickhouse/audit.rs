@@ -114,7 +114,7 @@ impl AuditStore for ClickHouseStore {
             return Ok(());
         }
         let rows = &records.iter().map(AuditRow::from).collect::<Vec<_>>();
-        self.call("write the audit", |tables| async move {
+        self.call_for_audit("write the audit", |tables| async move {
             let mut insert = tables.insert::<AuditRow>("bridge_audit", rows.len()).await?;
             for row in rows {
                 insert.write(row).await?;

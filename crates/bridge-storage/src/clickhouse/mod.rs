@@ -70,6 +70,8 @@ use tables::Tables;
 #[derive(Debug)]
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
+    /// One connection, for the audit: it is written beside what it tells of, and takes no caller's connection.
+    audit_pool: BridgeConnectionPool,
     circuit: Circuit,
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
@@ -86,7 +88,15 @@ impl ClickHouseStore {
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
         let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
-        Ok(Self { pool, circuit, options, known_state: Mutex::default(), retries: AtomicU64::new(0) })
+        let audit_pool = BridgeConnectionPool::new(&options.clone().with_pool_size(1))?;
+        Ok(Self {
+            pool,
+            audit_pool,
+            circuit,
+            options,
+            known_state: Mutex::default(),
+            retries: AtomicU64::new(0),
+        })
     }
 
     /// The pool of connections.
@@ -106,7 +116,20 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.call_with(&self.options.retry, operation, work).await
+        self.call_with(&self.pool, &self.options.retry, operation, work).await
+    }
+
+    /// The same by the audit's own connection.
+    async fn call_for_audit<T, E, F>(
+        &self,
+        operation: &'static str,
+        work: impl Fn(Tables) -> F,
+    ) -> Result<T, BridgeError>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: IntoBridgeError,
+    {
+        self.call_with(&self.audit_pool, &self.options.retry, operation, work).await
     }
 
     /// The same for work that cannot simply be repeated.
@@ -120,11 +143,12 @@ impl ClickHouseStore {
         E: IntoBridgeError,
     {
         let once = RetryPolicy { max_retries: 0, ..self.options.retry };
-        self.call_with(&once, operation, work).await
+        self.call_with(&self.pool, &once, operation, work).await
     }
 
     async fn call_with<T, E, F>(
         &self,
+        pool: &BridgeConnectionPool,
         retry: &RetryPolicy,
         operation: &'static str,
         work: impl Fn(Tables) -> F,
@@ -136,7 +160,7 @@ impl ClickHouseStore {
         let pause = || self.circuit.pause();
         let work = execute_with_retry(retry, &self.retries, pause, || async {
             self.enter_circuit(operation).await?;
-            let result = self.attempt(operation, &work).await;
+            let result = self.attempt(pool, operation, &work).await;
             self.circuit.note(&result);
             result
         });
@@ -165,6 +189,7 @@ impl ClickHouseStore {
 
     async fn attempt<T, E, F>(
         &self,
+        pool: &BridgeConnectionPool,
         operation: &'static str,
         work: impl Fn(Tables) -> F,
     ) -> Result<T, BridgeError>
@@ -172,7 +197,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let connection = self.pool.acquire().await?;
+        let connection = pool.acquire().await?;
         let tables = Tables::new(&connection, &self.options);
         let limit = self.options.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {

@@ -55,6 +55,16 @@ pub async fn an_audit_record_that_is_written_again_stays_one(store: &dyn TokenSt
     assert_eq!(found, records);
 }
 
+/// A record that is written again with other content, as when an operation has ended, replaces the one before.
+pub async fn an_audit_record_that_is_written_anew_is_replaced(store: &dyn TokenStore) {
+    let begun = record(5);
+    let mut ended = begun.clone();
+    (ended.tokens, ended.outcome) = (7, AuditOutcome::Succeeded);
+    store.put_audit(&[record(4), begun]).await.unwrap();
+    store.put_audit(std::slice::from_ref(&ended)).await.unwrap();
+    assert_eq!(store.audit(&AuditFilter::default()).await.unwrap(), [ended, record(4)]);
+}
+
 /// Each condition, and the limit, admits what [`AuditFilter::admits`] does.
 pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
     let records: Vec<_> = (0..40).map(record).collect();

@@ -9,8 +9,8 @@ use super::checkpoints::assert_kind;
 use super::sources::record;
 use super::{Rows, at, response};
 use crate::{
-    BACKUP_TABLES, BackupFormat, ExportFigures, InMemoryStore, ResponseFilter, SourceFilter, SourceRecord,
-    StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, InMemoryStore, ResponseFilter, ServerPlace,
+    SourceFilter, SourceRecord, StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions,
 };
 
 /// Everything of a store that a backup keeps.
@@ -137,4 +137,26 @@ pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore) {
     // Back again: what holds there is a cursor of this store's epoch; what does not replaces nothing.
     import(store, &export(&other, BackupFormat::JsonLines).await.1).await;
     assert_eq!(store.sources(&SourceFilter::default()).await.unwrap()[0], after);
+}
+
+/// The server writes a backup of everything and takes it in again, or refuses both in words.
+pub async fn a_backup_of_the_server_is_whole_or_refused(store: &dyn TokenStore) {
+    put(store, &[response(1, 5)]).await;
+    let unknown = ServerPlace::File("no_backup_has_this_name".to_owned());
+    let epoch = store.state().await.unwrap().epoch;
+    assert!(store.restore(&unknown, epoch).await.is_err(), "there is no such backup");
+    let place = ServerPlace::File(format!("conformance_{:032x}", fastrand::u128(..)));
+    match store.back_up(&place).await {
+        Ok(figures) => {
+            assert_eq!(figures.totals, store.totals(&ResponseFilter::default()).await.unwrap());
+            assert_eq!(store.restore(&place, epoch).await.unwrap(), figures);
+        }
+        Err(error) => drop(assert_kind(Err::<(), _>(error), StorageKind::Unsupported)),
+    }
+}
+
+/// Rows are given out in the schema of this version of the crate, in a format that the store itself knows.
+pub async fn the_schema_is_that_of_this_version(store: &dyn TokenStore) {
+    assert_eq!(store.schema(), InMemoryStore::default().schema());
+    store.begin_export(store.backup_format()).await.unwrap();
 }

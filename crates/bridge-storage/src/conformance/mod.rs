@@ -29,6 +29,8 @@ mod stored;
 mod sums;
 mod writing;
 
+use std::pin::Pin;
+
 use bridge_core::strategy::response_usage;
 use bridge_core::{
     AnalysisId, EnhancedTokenAnalysis, HostName, ProjectName, ResponseKey, ResponseUsage, SessionId,
@@ -36,6 +38,8 @@ use bridge_core::{
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::TokenStore;
 
 pub use audit::*;
 pub use backup::*;
@@ -55,7 +59,10 @@ pub use writing::*;
 #[macro_export]
 macro_rules! conformance_tests {
     ($fresh:path) => {
-        $crate::conformance_tests! { @each $fresh;
+        $crate::conformance_tests! { @checks @each $fresh; }
+    };
+    (@checks $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
             a_new_store_is_empty
             migrating_again_changes_nothing
             outcomes_say_what_was_done
@@ -106,6 +113,10 @@ macro_rules! conformance_tests {
             audit_records_come_back_newest_first
             an_audit_record_that_is_written_again_stays_one
             audit_filters_admit_what_they_name
+            an_audit_record_that_is_written_anew_is_replaced
+            a_backup_of_the_server_is_whole_or_refused
+            the_schema_is_that_of_this_version
+            what_has_no_retention_keeps_everything
             looks_at_health_leave_no_trace
             the_newest_source_is_of_its_machine
         }
@@ -116,7 +127,16 @@ macro_rules! conformance_tests {
             $crate::conformance::$check(&$fresh().await).await;
         }
     )* };
+    (@list $($check:ident)*) => {
+        &[$((stringify!($check), |store| Box::pin($check(store)))),*]
+    };
 }
+
+/// A check of the suite: it panics where the store breaks a promise.
+pub type Check = for<'a> fn(&'a dyn TokenStore) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// All checks with their names, for a harness other than [`conformance_tests!`](crate::conformance_tests).
+pub const CHECKS: &[(&str, Check)] = crate::conformance_tests!(@checks @list);
 
 /// The same rows for the same seed.
 struct Rows(TestRunner);

@@ -52,3 +52,8 @@ pub async fn exactly_the_named_versions_are_removed(store: &dyn TokenStore) {
     let all = ResponseFilter::of_sessions(vec![SessionId::new("s").unwrap()]);
     assert_eq!(left(store.responses(&all).await.unwrap()), [(1, 5), (2, 6), (3, 5)]);
 }
+
+/// Where nobody set a retention, no response leaves the store by its age.
+pub async fn what_has_no_retention_keeps_everything(store: &dyn TokenStore) {
+    assert_eq!(store.kept_since(super::at(0)).await.unwrap(), None);
+}

@@ -42,7 +42,8 @@ impl BridgeConfig {
         Ok(bridge)
     }
 
-    /// A builder with everything that the configuration says. Of the store nothing is asked yet, so that a user
+    /// A builder with everything that the configuration says. What it builds [watches
+    /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. Of the store nothing is asked yet, so that a user
     /// who may only read can have a bridge; a server is not even connected.
     ///
     /// # Errors
@@ -75,7 +76,8 @@ impl BridgeConfig {
             .parallel_limit(self.processing.parallel_limit)
             .cache(cache)
             .audit(self.audit.clone())
-            .monitoring(self.monitoring);
+            .monitoring(self.monitoring)
+            .watch_itself();
         Ok(builder)
     }
 

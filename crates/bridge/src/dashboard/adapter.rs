@@ -86,7 +86,8 @@ impl DashboardBridgeAdapter {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer.
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the range ends before it
+    /// starts.
     pub async fn get_dashboard_token_metrics(
         &self,
         query: impl Into<DashboardQuery>,
@@ -99,6 +100,7 @@ impl DashboardBridgeAdapter {
     }
 
     async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {
+        query.responses.time.validated()?;
         let now = self.clock.now();
         let mut plan = self.first_plan(&query, now);
         for _ in 0..ATTEMPTS_MAX {

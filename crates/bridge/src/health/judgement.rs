@@ -6,6 +6,7 @@ use bridge_core::{BridgeError, HealthState, StoreMode};
 use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolFigures};
 
 use super::HealthLimits;
+use super::panics::Panicked;
 use super::transcripts::{LeftOut, Transcripts};
 use crate::error_rate::Outcomes;
 
@@ -96,6 +97,16 @@ pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Judged {
         Judged::degraded(format!("{detail}; look the errors up in the audit or the log"))
     } else {
         Judged::healthy(detail)
+    }
+}
+
+pub(super) fn observers(panicked: Option<Panicked>) -> Judged {
+    match panicked {
+        None => Judged::healthy("no observer has panicked"),
+        Some(Panicked { number, last, last_at }) => Judged::degraded(format!(
+            "observers have panicked {number} times, the last one, of {last}, at {last_at}; correct the program that the \
+             bridge is embedded in"
+        )),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The bridge's metrics: every handle is registered when the bridge is built, and moved where the thing happens.
 
 mod names;
+mod progress;
+mod readings;
 mod register;
 
 use std::collections::BTreeMap;
@@ -15,13 +17,17 @@ use bridge_storage::{CircuitState, StoreFigures};
 use metrics::{Counter, Gauge, Histogram};
 
 pub use names::{METRICS, Metric, MetricKind};
+pub(crate) use progress::ProgressGauge;
+pub use readings::{BridgeMetrics, DurationStats};
 pub use register::MetricsRecorder;
 pub(crate) use register::Register;
 
 use crate::audit::{AuditFigures, root_cause};
+use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::running::Written;
 use names as name;
+use readings::Readings;
 use register::Follower;
 
 /// A write of the store that is measured.
@@ -37,9 +43,10 @@ const CALLS: [&str; 4] = ["upsert", "put_sources", "remove", "cover"];
 const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
-/// The metrics of a bridge.
-pub(crate) struct BridgeMetrics {
+/// The handles of a bridge's metrics, and what the bridge reads of them itself.
+pub(crate) struct Instruments {
     register: Register,
+    readings: Readings,
     operations: [(Histogram, [Counter; AuditOutcome::ALL.len()]); Operation::ALL.len()],
     /// By kind, made when the first error of the kind comes.
     errors: Mutex<BTreeMap<&'static str, Counter>>,
@@ -49,7 +56,8 @@ pub(crate) struct BridgeMetrics {
     replaced_rows: Counter,
     forced_rows: Counter,
     sessions_synchronized: [Counter; STATUSES.len()],
-    pub(crate) backfill_progress_gauge: Gauge,
+    pub(crate) backfill_progress_gauge: ProgressGauge,
+    observer_panics: [Counter; Observer::ALL.len()],
     data_freshness_gauge: Gauge,
     health: Gauge,
     /// In milliseconds since 1970; negative before the first.
@@ -85,13 +93,13 @@ pub(crate) struct Snapshot {
     pub(crate) audit: AuditFigures,
 }
 
-impl fmt::Debug for BridgeMetrics {
+impl fmt::Debug for Instruments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BridgeMetrics").field("register", &self.register).finish_non_exhaustive()
+        f.debug_struct("Instruments").field("register", &self.register).finish_non_exhaustive()
     }
 }
 
-impl BridgeMetrics {
+impl Instruments {
     pub(crate) fn new(register: Register) -> Self {
         register.describe();
         let counter = |metric| register.counter(metric, &[]);
@@ -119,7 +127,10 @@ impl BridgeMetrics {
             forced_rows: counter(&name::FORCED_ROWS),
             sessions_synchronized: STATUSES
                 .map(|status| register.counter(&name::SESSIONS_SYNCHRONIZED, &[status])),
-            backfill_progress_gauge: gauge(&name::BACKFILL_PROGRESS),
+            backfill_progress_gauge: ProgressGauge::new(gauge(&name::BACKFILL_PROGRESS)),
+            observer_panics: Observer::ALL
+                .map(|observer| register.counter(&name::OBSERVER_PANICS, &[observer.name()])),
+            readings: Readings::default(),
             data_freshness_gauge,
             health: gauge(&name::HEALTH),
             refreshed_at: AtomicI64::new(-1),
@@ -150,6 +161,7 @@ impl BridgeMetrics {
     }
 
     pub(crate) fn failed(&self, error: &BridgeError) {
+        self.readings.failed();
         let kind = root_cause(error).kind();
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         errors.entry(kind).or_insert_with(|| self.register.counter(&name::ERRORS, &[kind])).increment(1);
@@ -162,10 +174,13 @@ impl BridgeMetrics {
 
     pub(crate) fn stored(&self, call: StoreCall, took: Duration) {
         self.storage_operation_duration[call as usize].record(took);
+        self.readings.stored(took);
     }
 
     pub(crate) fn wrote(&self, written: &Written) {
-        self.tokens_stored_total.increment(written.tokens_written.saturating_sub(written.tokens_replaced));
+        let tokens = written.tokens_written.saturating_sub(written.tokens_replaced);
+        self.tokens_stored_total.increment(tokens);
+        self.readings.wrote(tokens);
         self.new_rows.increment(written.new);
         self.replaced_rows.increment(written.records - written.new);
         if written.forced {
@@ -181,6 +196,7 @@ impl BridgeMetrics {
             _ => 3,
         };
         self.sessions_synchronized[place].increment(1);
+        self.readings.synchronized();
     }
 
     pub(crate) fn read(&self, bytes: u64, lines: u64, damage: &DamageCounts) {
@@ -199,14 +215,29 @@ impl BridgeMetrics {
         });
     }
 
+    pub(crate) fn observer_panicked(&self, observer: Observer) {
+        self.observer_panics[observer as usize].increment(1);
+    }
+
+    /// The specification's metrics, as they stand.
+    pub(crate) fn read_back(&self, now: Timestamp) -> BridgeMetrics {
+        self.readings.read(self.backfill_progress_gauge.get(), self.freshness(now))
+    }
+
+    /// The time since the store was brought up to date; `None` before the first time.
+    fn freshness(&self, now: Timestamp) -> Option<Duration> {
+        let refreshed_at = Timestamp::from_millis(self.refreshed_at.load(Ordering::Relaxed)).ok()?;
+        Some(now.saturating_since(refreshed_at))
+    }
+
     /// Tells what is counted elsewhere.
     pub(crate) fn export(&self, snapshot: &Snapshot) {
         for (cache, figures) in self.caches.iter().zip([snapshot.summaries, snapshot.analyses]) {
             cache[0].follow(figures.hits);
             cache[1].follow(figures.misses);
         }
-        if let Ok(refreshed_at) = Timestamp::from_millis(self.refreshed_at.load(Ordering::Relaxed)) {
-            self.data_freshness_gauge.set(snapshot.now.saturating_since(refreshed_at));
+        if let Some(freshness) = self.freshness(snapshot.now) {
+            self.data_freshness_gauge.set(freshness);
         }
         self.store.retries.follow(snapshot.store.retries);
         if let Some(pool) = snapshot.store.pool {
@@ -232,6 +263,7 @@ mod tests {
     fn a_handle_stands_at_the_place_of_its_name() {
         assert!(Operation::ALL.iter().enumerate().all(|(place, operation)| *operation as usize == place));
         assert!(AuditOutcome::ALL.iter().enumerate().all(|(place, outcome)| *outcome as usize == place));
+        assert!(Observer::ALL.iter().enumerate().all(|(place, observer)| *observer as usize == place));
         for (call, name) in [
             (StoreCall::Upsert, "upsert"),
             (StoreCall::PutSources, "put_sources"),

@@ -84,6 +84,8 @@ metrics! {
         "1 while the store is taken to be away and left alone, else 0"
     HEALTH Gauge "bridge_health_state" Count []
         "What the last health check found: 0 healthy, 1 degraded, 2 unhealthy"
+    OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
+        "Panics in observers of the embedder's, which are caught"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
         "Records of the audit that wait for the store"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bridge::core::{HealthState, HealthStatus, Probe};
-use bridge::storage::ResponseFilter;
+use bridge::storage::{InMemoryStore, ResponseFilter};
 use bridge::{EnhancedTokenDatabaseBridge, Observation};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
+use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use crate::{in_memory, on_engine, on_server, transcript};
+use crate::{given, in_memory, on_engine, on_server, transcript};
 
 fn state(status: &HealthStatus, probe: Probe) -> HealthState {
     status.probe(probe).unwrap().state
@@ -60,6 +61,70 @@ async fn monitoring_health_check_interval() {
 async fn monitoring_metrics_export_interval() {
     let (health, figures) = told(&[("monitoring.metrics_export_interval", "20ms")]).await;
     assert!(figures > 5 && health == 1, "{health} {figures}");
+}
+
+/// How often the bridge has set the metric that each of its tasks sets.
+#[derive(Debug, Default)]
+struct Sets {
+    health: Arc<SetCount>,
+    figures: Arc<SetCount>,
+}
+
+#[derive(Debug, Default)]
+struct SetCount(AtomicU32);
+
+impl GaugeFn for SetCount {
+    fn increment(&self, _: f64) {}
+
+    fn decrement(&self, _: f64) {}
+
+    fn set(&self, _: f64) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Recorder for Sets {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        match key.name() {
+            "bridge_health_state" => Gauge::from_arc(Arc::clone(&self.health)),
+            "bridge_audit_buffered_records" => Gauge::from_arc(Arc::clone(&self.figures)),
+            _ => Gauge::noop(),
+        }
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_intervals_act_by_themselves_from_the_moment_the_bridge_is_built_until_it_is_dropped() {
+    let sets = Arc::new(Sets::default());
+    let now = || [&sets.health, &sets.figures].map(|count| count.0.load(Ordering::SeqCst));
+    let keys = [("monitoring.health_check_interval", "2m"), ("monitoring.metrics_export_interval", "20s")];
+    let bridge = given(&keys)
+        .builder_with(Arc::new(InMemoryStore::default()))
+        .unwrap()
+        .sources(["none"])
+        .metrics_recorder(sets.clone())
+        .build();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(now(), [0, 0], "the first time is after an interval");
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(now(), [5, 30]);
+    drop(bridge);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(now(), [5, 30], "it goes on without a bridge");
 }
 
 #[tokio::test]

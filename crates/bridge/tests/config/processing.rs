@@ -16,6 +16,7 @@ async fn processing_batch_size() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sizes);
         let mut store = MockTokenStore::new();
+        store.expect_put_audit().returning(|_| Ok(()));
         store.expect_upsert().returning(move |rows, _| {
             let counted = rows.iter().filter(|row| row.origin.is_counted()).count();
             seen.lock().unwrap().push(counted);

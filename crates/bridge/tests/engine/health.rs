@@ -54,8 +54,9 @@ async fn all_is_well() {
     let status = bridge.health_check().await;
     assert_eq!((status.overall, status.reasons()), (Healthy, Vec::new()));
     let looked_at: Vec<_> = status.probes.iter().map(|result| result.probe).collect();
-    use Probe::{Circuit, Connectivity, Disk, ErrorRate, Freshness, Mode, Pool, Sources, Write};
-    assert_eq!(looked_at, [Connectivity, Write, Mode, Sources, Freshness, ErrorRate, Pool, Circuit, Disk]);
+    use Probe::{Circuit, Connectivity, Disk, ErrorRate, Freshness, Mode, Observers, Pool, Sources, Write};
+    let expected = [Connectivity, Write, Mode, Sources, Freshness, ErrorRate, Pool, Circuit, Disk, Observers];
+    assert_eq!(looked_at, expected);
     let json = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<HealthStatus>(&json).unwrap(), status);
     assert!(json.contains(r#""probe":"error_rate","state":"healthy""#), "{json}");

@@ -36,5 +36,17 @@ async fn two_hosts_that_synchronise_copies_at_once_store_each_response_once() {
     assert_eq!(keys.len() as u64, truth.truth.responses);
     assert_eq!(rows.len(), keys.len());
     let session = SessionId::new("of nobody").unwrap();
-    assert_eq!(a.sync_session_tokens(&session, true).await.unwrap().tokens_after, 0);
+    let error = a.sync_session_tokens(&session, true).await.unwrap_err();
+    assert_eq!(error.kind(), "unknown_session");
+    // Each of them gives a result for each session that the store knows.
+    let names = |results: Vec<bridge::core::SyncResult>| -> Vec<_> {
+        results.into_iter().map(|result| result.session_id.to_string()).collect()
+    };
+    let mut stored: Vec<_> = first.summaries(&Default::default()).await.unwrap();
+    stored.retain(|summary| summary.responses > 0);
+    let stored: Vec<_> = stored.iter().map(|summary| summary.session_id.to_string()).collect();
+    for bridge in [a, b] {
+        let synchronized = names(bridge.sync_all_sessions(None, 2).await.unwrap());
+        assert!(stored.iter().all(|session| synchronized.contains(session)), "{stored:?} {synchronized:?}");
+    }
 }

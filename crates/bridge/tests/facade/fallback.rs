@@ -33,6 +33,7 @@ fn away() -> BridgeError {
 fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStore>) {
     let real = Arc::new(InMemoryStore::default());
     let mut mock = MockTokenStore::new();
+    mock.expect_put_audit().returning(|_| Ok(()));
     mock.expect_state().returning(|| Ok(StoreState::first()));
     let (store, switch) = (Arc::clone(&real), Arc::clone(is_away));
     mock.expect_responses().returning(move |filter: &ResponseFilter| {

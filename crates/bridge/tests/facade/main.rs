@@ -9,9 +9,11 @@ mod fallback;
 mod integrity;
 mod json;
 mod lookup;
+mod observers;
 mod processor;
 mod store;
 mod sums;
+mod sync;
 mod threads;
 
 use std::path::Path;

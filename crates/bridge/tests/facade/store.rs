@@ -148,6 +148,7 @@ async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fail
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
     let mut store = MockTokenStore::new();
+    store.expect_put_audit().returning(|_| Ok(()));
     store.expect_upsert().returning(move |rows, _| {
         assert_eq!(rows.iter().filter(|row| row.origin.is_counted()).count(), 3);
         match seen.fetch_add(1, Ordering::Relaxed) {

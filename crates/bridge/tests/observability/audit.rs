@@ -8,7 +8,7 @@ use bridge::core::{
     AuditFilter, AuditOutcome, AuditRecord, BridgeError, BridgeResult, CorrelationId, OperationName,
     SessionId, StorageKind,
 };
-use bridge::storage::{AuditStore, InMemoryStore, MockTokenStore, TokenStore};
+use bridge::storage::{AuditStore, InMemoryStore, MockTokenStore, TokenStore, UpsertOutcome};
 use bridge::{
     AuditOptions, AuditedOperations, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions,
     StoreOptions,
@@ -53,7 +53,8 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     assert!(bridge.flush_audit().await.is_err());
     proxy.set(Fault::None);
     assert!(store(&bridge, 30).await);
-    assert_eq!(bridge.flush_audit().await.unwrap(), 30);
+    // What waited went with the announcement of the last one, whose end is still to be written.
+    assert_eq!(bridge.flush_audit().await.unwrap(), 1);
     let records = written(&*database).await;
     let operation = "store_enhanced_analysis";
     let mut wanted = vec![(1, operation, AuditOutcome::Succeeded)];
@@ -71,7 +72,9 @@ async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
     let (_proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), &StoreOptions::default()).await.unwrap();
-    assert_eq!(written(&*database).await, []);
+    let announced = written(&*database).await;
+    assert_eq!(told(&announced), [(1, "store_enhanced_analysis", AuditOutcome::Incomplete)]);
+    assert_eq!((announced[0].records_stored, announced[0].tokens_written), (1, 900));
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), &forced()).await.unwrap();
     let records = written(&*database).await;
     let of = |record: &AuditRecord| (record.forced, record.tokens_replaced, record.tokens_written);
@@ -81,6 +84,36 @@ async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
     assert_eq!(last.session, Some(SessionId::new("s").unwrap()));
     assert_eq!(last.host.as_ref().map(ToString::to_string).as_deref(), Some("host"));
     assert_eq!((last.time, last.version.as_str()), (crate::now(), env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn what_turns_out_other_than_announced_is_corrected_before_the_call_returns() {
+    let (_proxy, database) = behind_proxy(|options| options).await;
+    let bridge = bridge(database.clone(), "none".as_ref()).build();
+    // New, the same again, and a later snapshot.
+    for (output, stored, before) in [(5, 1, 0), (5, 0, 0), (9, 1, 5)] {
+        let _ = bridge
+            .store_enhanced_analysis(&analysis("s", 1, output), &StoreOptions::default())
+            .await
+            .unwrap();
+        let last = written(&*database).await.pop().unwrap();
+        assert_eq!((last.records_stored, last.tokens_replaced), (stored, before), "{last:?}");
+    }
+    bridge.shutdown().await.unwrap();
+    let outcomes: Vec<_> = written(&*database).await.iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [AuditOutcome::Succeeded; 3]);
+}
+
+#[tokio::test]
+async fn an_audit_that_the_store_refuses_holds_up_no_operation() {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let store = Arc::new(refusing(Arc::clone(&attempts)));
+    let bridge = bridge(store, "none".as_ref()).build();
+    for _ in 0..5 {
+        let _ = bridge.store_analyses(&[analysis("s", 1, 1)]).await;
+    }
+    assert_eq!(attempts.load(Ordering::Relaxed), 1, "nobody waits for a store that refuses the audit");
+    assert_eq!(bridge.audit_figures().buffered, 5);
 }
 
 #[tokio::test]
@@ -268,6 +301,7 @@ fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
     let mut store = MockTokenStore::new();
     store.expect_figures().returning(Default::default);
     store.expect_summaries().returning(|_| Ok(Vec::new()));
+    store.expect_upsert().returning(|rows, _| Ok(vec![UpsertOutcome::New; rows.len()]));
     store.expect_put_audit().returning(move |_| {
         attempts.fetch_add(1, Ordering::Relaxed);
         Err(BridgeError::Storage {

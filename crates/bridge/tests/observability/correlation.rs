@@ -88,13 +88,9 @@ async fn whatever_an_operation_does_bears_its_id() {
     );
     assert!(one.is_ok() && two.is_ok());
     let sent = comments(&proxy, begin);
-    for id in [a, b] {
-        assert_eq!(
-            sent.iter().filter(|comment| **comment == id.to_string()).count() * 2,
-            sent.len(),
-            "{sent:?}"
-        );
-    }
+    // One of them may have put both on record, by one insert.
+    let of = |id: CorrelationId| sent.iter().filter(|comment| **comment == id.to_string()).count();
+    assert!(of(a) >= 2 && of(b) >= 2 && of(a) + of(b) == sent.len(), "{sent:?}");
 
     // Outside of an operation nothing is said.
     let begin = proxy.requests().len();

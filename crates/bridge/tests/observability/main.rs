@@ -4,6 +4,7 @@
 
 mod audit;
 mod correlation;
+mod killed;
 mod metrics;
 mod recorder;
 mod requests;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bridge::core::{IntegrityResult, SessionId};
 use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
-    AuditOptions, BackfillOptions, IntegrityOptions, METRICS, MetricKind, Operation, Repair, StoreOptions,
+    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, METRICS, MetricKind,
+    Operation, Repair, StoreOptions,
 };
 use bridge_testkit::proxy::Fault;
 
@@ -88,7 +89,10 @@ async fn each_metric_moves() {
     let before = shown.all();
     assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
 
-    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let progress: bridge::ProgressCallback = Arc::new(|_| panic!("an observer's own fault"));
+    let options = BackfillOptions { progress: Some(progress), ..BackfillOptions::default() };
+    let _ = bridge.backfill_historical_data(options).await.unwrap();
+    assert_eq!(shown.value("bridge_observer_panics_total{observer=progress}"), 1.0);
     bridge.export_metrics();
     assert_eq!(shown.value("bridge_tokens_stored_total"), 42.0);
     assert_eq!(shown.value("bridge_rows_written_total{change=new}"), 2.0);
@@ -149,6 +153,7 @@ async fn each_metric_moves() {
     assert_eq!(errors("unreachable") + errors("circuit_open"), 4.0);
     assert_eq!(shown.value("bridge_operations_total{operation=store_enhanced_analysis,outcome=failed}"), 4.0);
     assert!(shown.value("bridge_store_retries_total") >= 1.0);
+    assert_read_back(&bridge, &shown);
     assert_eq!(shown.value("bridge_store_circuit_open"), 1.0);
     let _ = bridge.health_check().await;
     assert_eq!(shown.value("bridge_health_state"), 2.0);
@@ -162,6 +167,24 @@ async fn each_metric_moves() {
     proxy.set(Fault::None);
     let _ = bridge.health_check().await;
     bridge.shutdown().await.unwrap();
+}
+
+/// The specification's six metrics say the same as what went through the facade.
+fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Shown) {
+    let metrics = bridge.metrics();
+    let sum = |name: &str| {
+        let of_name = |series: &&String| series.split('{').next() == Some(name);
+        let all = shown.all();
+        all.keys().filter(of_name).map(|series| all[series]).sum::<f64>()
+    };
+    let durations = metrics.storage_operation_duration;
+    assert_eq!(durations.count as f64, sum("bridge_storage_operation_duration_seconds"));
+    assert!(durations.max >= durations.mean() && durations.mean() > Duration::ZERO, "{durations:?}");
+    assert_eq!(metrics.backfill_progress_gauge, sum("bridge_backfill_progress_ratio"));
+    assert_eq!(metrics.error_rate_counter as f64, sum("bridge_errors_total"));
+    assert_eq!(metrics.tokens_stored_total as f64, sum("bridge_tokens_stored_total"));
+    assert_eq!(metrics.sessions_synchronized as f64, sum("bridge_sessions_synchronized_total"));
+    assert_eq!(metrics.data_freshness_gauge, Some(Duration::ZERO));
 }
 
 /// Every series is of a documented metric and bears its labels, with words of the code as values.
@@ -198,5 +221,6 @@ async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
     assert_eq!(shared.value("bridge_tokens_stored_total"), 20.0);
     assert_eq!(own.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 1.0);
     assert_eq!(shared.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 2.0);
-    assert_eq!(shared.value("bridge_audit_written_total"), 8.0);
+    // What stores is written twice: when it is announced, and when it has ended.
+    assert_eq!(shared.value("bridge_audit_written_total"), 10.0);
 }

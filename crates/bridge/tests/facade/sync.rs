@@ -1,0 +1,153 @@
+//! Synchronizing: who gets a result, and what is refused.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bridge::core::{AuditFilter, BridgeError, SessionId, SyncResult, SyncStatus, TimeRange, Timestamp};
+use bridge::storage::{InMemoryStore, SourceFilter, TokenStore};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+
+use crate::{analysis, bridge, in_memory, now, response};
+
+fn session(name: &str) -> SessionId {
+    SessionId::new(name).unwrap()
+}
+
+/// A transcript of the session with a response of this many tokens, last modified this long ago.
+fn transcript(folder: &Path, name: &str, output: u64, age: Duration) {
+    let line = format!(
+        r#"{{"type":"assistant","sessionId":"{name}","message":{{"id":"msg_01{name:A>22}","stop_reason":"end_turn","usage":{{"output_tokens":{output}}}}}}}"#
+    );
+    let path = folder.join(format!("{name}.jsonl"));
+    fs::write(&path, format!("{line}\n")).unwrap();
+    File::options().append(true).open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+}
+
+fn with_sources(folder: &Path) -> (Arc<InMemoryStore>, EnhancedTokenDatabaseBridge) {
+    let store = Arc::new(InMemoryStore::default());
+    (store.clone(), bridge(store, &[folder]))
+}
+
+fn told(results: &[SyncResult]) -> Vec<(&str, SyncStatus, u64)> {
+    results.iter().map(|result| (result.session_id.as_str(), result.status, result.tokens_after)).collect()
+}
+
+#[tokio::test]
+async fn each_session_that_the_store_knows_has_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    transcript(folder.path(), "transcript", 42, Duration::ZERO);
+    let (store, bridge) = with_sources(folder.path());
+    let rows: Vec<_> = (1..=251).map(|key| response(&format!("stored-{key:03}"), key, 7)).collect();
+    store.upsert(&rows, &Default::default()).await.unwrap();
+    let results = bridge.sync_all_sessions(None, 5).await.unwrap();
+    assert_eq!(results.len(), 252);
+    assert!(results.is_sorted_by_key(|result| result.session_id.clone()));
+    for result in &results {
+        let expected = match result.session_id.as_str() {
+            "transcript" => (SyncStatus::Changed, 0, 42),
+            _ => (SyncStatus::Unchanged, 7, 7),
+        };
+        assert_eq!((result.status, result.tokens_before, result.tokens_after), expected, "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_part_of_the_history_was_stored_of_has_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    transcript(folder.path(), "s", 42, Duration::from_hours(1));
+    let (store, bridge) = with_sources(folder.path());
+    // Limited by dates, it records no files.
+    let part = BackfillOptions { start_date: Some(Timestamp::MIN), ..BackfillOptions::default() };
+    let _ = bridge.backfill_historical_data(part).await.unwrap();
+    assert!(store.sources(&SourceFilter::default()).await.unwrap().is_empty());
+    fs::remove_file(folder.path().join("s.jsonl")).unwrap();
+    let results = bridge.sync_all_sessions(None, 5).await.unwrap();
+    assert_eq!(told(&results), [("s", SyncStatus::Unchanged, 42)]);
+}
+
+#[tokio::test]
+async fn with_since_only_sessions_of_later_files_are_processed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, bridge) = with_sources(folder.path());
+    transcript(folder.path(), "gone", 1, Duration::from_hours(50));
+    transcript(folder.path(), "old", 2, Duration::from_hours(49));
+    transcript(folder.path(), "known", 3, Duration::from_hours(1));
+    let _ =
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    let _ = bridge.sync_all_sessions(None, 5).await.unwrap();
+    fs::remove_file(folder.path().join("gone.jsonl")).unwrap();
+    transcript(folder.path(), "new", 4, Duration::ZERO);
+
+    let yesterday = SystemTime::now() - Duration::from_hours(24);
+    let millis = yesterday.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let since = Timestamp::from_millis(i64::try_from(millis).unwrap()).unwrap();
+    let results = bridge.sync_all_sessions(Some(since), 5).await.unwrap();
+    assert_eq!(told(&results), [("known", SyncStatus::Unchanged, 3), ("new", SyncStatus::Changed, 4)]);
+    let all = bridge.sync_all_sessions(None, 5).await.unwrap();
+    let names: Vec<_> = told(&all).into_iter().map(|(name, status, _)| (name, status)).collect();
+    use SyncStatus::{SourceGone, Unchanged};
+    let expected = [
+        ("gone", SourceGone),
+        ("known", Unchanged),
+        ("new", Unchanged),
+        ("old", Unchanged),
+        ("stored", Unchanged),
+    ];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_knows_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    transcript(folder.path(), "s", 42, Duration::ZERO);
+    let (_, bridge) = with_sources(folder.path());
+    for incremental in [true, false] {
+        let error = bridge.sync_session_tokens(&session("nobody"), incremental).await.unwrap_err();
+        assert!(
+            matches!(&error, BridgeError::UnknownSession { session, .. } if session.as_str() == "nobody"),
+            "{error}"
+        );
+    }
+    // What was found of others on the way is stored.
+    let result = bridge.sync_session_tokens(&session("s"), true).await.unwrap();
+    assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, 42));
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_or_a_file_without_responses_knows_is_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("begun.jsonl"), "{\"type\":\"user\",\"sessionId\":\"begun\"}\n").unwrap();
+    fs::write(folder.path().join("empty.jsonl"), "").unwrap();
+    let (_, bridge) = with_sources(folder.path());
+    let _ =
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    // The first time the files are read, the second time they are known.
+    for _ in 0..2 {
+        for (name, tokens) in [("begun", 0), ("empty", 0), ("stored", 5)] {
+            let result = bridge.sync_session_tokens(&session(name), true).await.unwrap();
+            assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, tokens), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn inverted_dates_are_an_error_that_names_both() {
+    let (_, bridge) = in_memory();
+    let (start, end) = (now(), now().saturating_sub(Duration::from_hours(24)));
+    let range = TimeRange { start: Some(start), end: Some(end) };
+    let dates =
+        || BackfillOptions { start_date: Some(start), end_date: Some(end), ..BackfillOptions::default() };
+    let errors = [
+        bridge.backfill_historical_data(dates()).await.unwrap_err(),
+        bridge.analyze_historical_data(dates()).await.unwrap_err(),
+        bridge.dashboard().get_dashboard_token_metrics(range).await.unwrap_err(),
+        bridge.audit_log(&AuditFilter::default().in_time(range)).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), "inverted_range", "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&start.to_string()) && text.contains(&end.to_string()), "{text}");
+    }
+}

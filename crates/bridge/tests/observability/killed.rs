@@ -1,0 +1,137 @@
+//! A program that ends by a signal right after a call has returned: what it stored is on record.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use bridge::core::{AuditFilter, AuditOutcome, AuditRecord, SessionId, Timestamp};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, TokenStore};
+use bridge::{BatchProcessingResult, EnhancedTokenDatabaseBridge, JsonlProcessorBridge, StoreOptions};
+use bridge_testkit::engine::TestDatabase;
+
+use crate::{analysis, bridge};
+
+const URL: &str = "BRIDGE_TEST_KILLED_URL";
+const FOLDER: &str = "BRIDGE_TEST_KILLED_FOLDER";
+const LAST: &str = "BRIDGE_TEST_KILLED_LAST";
+
+/// The operations of the program, in their order, each with the tokens that it stores.
+const OPERATIONS: [(&str, u64); 5] = [
+    ("store_enhanced_analysis", 10),
+    ("batch_store_analyses", 20),
+    ("sync_session_tokens", 30),
+    ("sync_all_sessions", 40),
+    ("on_content_batch_processed", 50),
+];
+
+fn store_at(url: &str) -> Arc<dyn TokenStore> {
+    Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap())
+}
+
+fn line(key: u8, output: u64) -> String {
+    format!(
+        r#"{{"type":"assistant","sessionId":"t","message":{{"id":"msg_0{key}ABCDEFGHIJKLMNOPQRST","stop_reason":"end_turn","usage":{{"output_tokens":{output}}}}}}}"#
+    ) + "\n"
+}
+
+/// Not a test: what the other program runs, this binary started again. It ends by a signal.
+#[tokio::test]
+async fn storing_program() {
+    let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
+    let folder = Path::new(&folder);
+    let bridge = bridge(store_at(&url), folder).build();
+    for (operation, tokens) in OPERATIONS {
+        run(&bridge, folder, operation, tokens).await;
+        if std::env::var(LAST).unwrap() == operation {
+            // Past the capture of the test harness, to whoever waits.
+            writeln!(std::io::stdout(), "\nreturned {operation}").unwrap();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &str, tokens: u64) {
+    match operation {
+        "store_enhanced_analysis" => {
+            let _ = bridge
+                .store_enhanced_analysis(&analysis("s", 1, tokens), &StoreOptions::default())
+                .await
+                .unwrap();
+        }
+        "batch_store_analyses" => {
+            let analyses = [analysis("s", 2, tokens / 2), analysis("t", 3, tokens / 2)];
+            assert!(bridge.store_analyses(&analyses).await.iter().all(|result| result.success));
+        }
+        "sync_session_tokens" => {
+            std::fs::write(folder.join("t.jsonl"), line(1, tokens)).unwrap();
+            let _ = bridge.sync_session_tokens(&SessionId::new("t").unwrap(), true).await.unwrap();
+        }
+        "sync_all_sessions" => {
+            std::fs::write(folder.join("u.jsonl"), line(2, tokens)).unwrap();
+            let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+        }
+        _ => {
+            let batch = BatchProcessingResult {
+                path: folder.join("fed.jsonl"),
+                offset: 0,
+                content: line(3, tokens).into_bytes(),
+                ends_file: false,
+                modified: Timestamp::MIN,
+            };
+            let _ =
+                JsonlProcessorBridge::new(bridge.clone()).on_content_batch_processed(batch).await.unwrap();
+        }
+    }
+}
+
+/// Starts the program and waits until this operation has returned.
+fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
+    let mut program = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed::storing_program"])
+        .env(URL, url)
+        .env(FOLDER, folder)
+        .env(LAST, operation)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(program.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let returned = format!("returned {operation}");
+    assert!(lines.into_iter().any(|line| line == returned), "the program ended before {operation}");
+    program
+}
+
+/// Sends the signal and waits for the end.
+fn end(mut program: Child, signal: &str) {
+    Command::new("kill").args([signal, &program.id().to_string()]).status().unwrap();
+    program.wait().unwrap();
+}
+
+async fn assert_all_is_on_record(store: &dyn TokenStore, operations: usize) {
+    let mut records = store.audit(&AuditFilter::default()).await.unwrap();
+    records.reverse();
+    let written = |record: &AuditRecord| (record.operation.to_string(), record.tokens_written);
+    let expected = OPERATIONS[..operations].iter().map(|(name, tokens)| ((*name).to_owned(), *tokens));
+    assert_eq!(records.iter().map(written).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    let on_record: u64 = records.iter().map(|record| record.tokens_written).sum();
+    let stored = store.totals(&ResponseFilter::default()).await.unwrap().counts.total();
+    assert_eq!(on_record, stored);
+    let ends = |record: &AuditRecord| {
+        record.outcome == AuditOutcome::Succeeded || record.error.contains("end is not")
+    };
+    assert!(records.iter().all(ends), "{records:#?}");
+}
+
+#[tokio::test]
+async fn what_was_stored_is_on_record_when_the_program_is_killed_right_after_the_call() {
+    for signal in ["-KILL", "-TERM"] {
+        for (place, (operation, _)) in OPERATIONS.iter().enumerate() {
+            let database = TestDatabase::named(&format!("killed{signal}_{operation}"));
+            let (store, folder) = (store_at(&database.writer_url()), tempfile::tempdir().unwrap());
+            store.migrate().await.unwrap();
+            end(run_until(operation, &database.writer_url(), folder.path()), signal);
+            assert_all_is_on_record(&*store, place + 1).await;
+        }
+    }
+}
