@@ -51,6 +51,7 @@ mod receipt;
 mod response;
 mod result;
 mod revision;
+mod shown;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
@@ -89,6 +90,7 @@ pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use revision::RuleRevision;
+pub use shown::Shown;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};

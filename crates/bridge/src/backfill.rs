@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
+use bridge_analysis::{AnalysisProgress, Discovery, History, SourceRoots, discover};
 use bridge_core::{
     BackfillResult, BridgeError, Epoch, HostName, Stopwatch, StorageKind, TimeRange, Timestamp,
 };
@@ -274,13 +274,14 @@ impl EnhancedTokenDatabaseBridge {
         Ok((epoch, KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch)))
     }
 
-    /// The folders given, else the client's usual places.
+    /// Returns the roots that were given, else the client's usual ones.
     pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
-        if self.inner.sources.is_empty() {
-            usual_roots(|name| std::env::var(name).ok())
-        } else {
-            self.inner.sources.clone()
-        }
+        let variable = |name: &str| std::env::var_os(name);
+        let roots = match &*self.inner.sources {
+            [] => SourceRoots::usual(variable),
+            named => SourceRoots::named(named, variable),
+        };
+        roots.folders().to_vec()
     }
 }
 
