@@ -13,8 +13,20 @@ pub(crate) struct PseudoFileSystems {
 
 #[cfg(target_os = "linux")]
 const KINDS: [&str; 14] = [
-    "proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "devpts", "mqueue", "pstore",
-    "bpf", "binfmt_misc", "efivarfs",
+    "proc",
+    "sysfs",
+    "cgroup",
+    "cgroup2",
+    "debugfs",
+    "tracefs",
+    "securityfs",
+    "configfs",
+    "devpts",
+    "mqueue",
+    "pstore",
+    "bpf",
+    "binfmt_misc",
+    "efivarfs",
 ];
 
 impl PseudoFileSystems {

@@ -97,7 +97,9 @@ fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
 
 fn comma_separated(list: &OsStr) -> impl Iterator<Item = PathBuf> {
     let parts: Vec<PathBuf> = match list.to_str() {
-        Some(text) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
+        Some(text) => {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(PathBuf::from).collect()
+        }
         // A name that is not UTF-8 cannot be taken apart on every system, so it is one folder.
         None => vec![PathBuf::from(list)],
     };
@@ -115,7 +117,9 @@ fn projects_of(folder: PathBuf) -> PathBuf {
 fn is_absent(path: &Path) -> bool {
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         match ancestor.symlink_metadata() {
-            Ok(metadata) => return ancestor != path && !(metadata.is_symlink() && is_missing(ancestor.metadata())),
+            Ok(metadata) => {
+                return ancestor != path && !(metadata.is_symlink() && is_missing(ancestor.metadata()));
+            }
             Err(error) if is_nothing_there(error.kind()) => {}
             // What may not be looked at may be there.
             Err(_) => return false,
@@ -139,8 +143,10 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &Path)]) -> impl Fn(&str) -> Option<OsString> {
-        let variables: Vec<(String, OsString)> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned())).collect();
+        let variables: Vec<(String, OsString)> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_os_str().to_owned()))
+            .collect();
         move |name| variables.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone())
     }
 
@@ -191,7 +197,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let projects = home.path().join(".claude/projects");
         fs::create_dir_all(&projects).unwrap();
-        let list = format!("{}, {} ,~/.claude,,/missing", home.path().join(".claude").display(), projects.display());
+        let list =
+            format!("{}, {} ,~/.claude,,/missing", home.path().join(".claude").display(), projects.display());
         let found = SourceRoots::usual(environment(&[
             ("HOME", home.path()),
             ("CLAUDE_CONFIG_DIR", Path::new(&list)),

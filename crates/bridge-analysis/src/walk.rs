@@ -100,7 +100,9 @@ impl<'a> Walk<'a> {
             }
             Ok(metadata) if self.pseudo.hold(&metadata) => self.fail(&root.path, made_up()),
             Ok(metadata) if metadata.is_dir() => self.folders.push(root),
-            Ok(metadata) if metadata.is_file() && is_transcript(&root.path) => self.take(root, &metadata, false),
+            Ok(metadata) if metadata.is_file() && is_transcript(&root.path) => {
+                self.take(root, &metadata, false)
+            }
             Ok(_) => {
                 let error = io::Error::new(ErrorKind::NotADirectory, "neither a folder nor a .jsonl file");
                 self.fail(&root.path, error);
@@ -145,7 +147,9 @@ impl<'a> Walk<'a> {
             if self.entries_left == 0 {
                 self.folders.clear();
                 self.links.clear();
-                return Err(io::Error::other("there is more below the roots than is searched; name smaller ones"));
+                return Err(io::Error::other(
+                    "there is more below the roots than is searched; name smaller ones",
+                ));
             }
             self.entries_left -= 1;
             if is_session && !matches!(entry.file_name().as_encoded_bytes(), b".claude" | b"audit.jsonl") {
@@ -264,11 +268,18 @@ mod tests {
             write(&folder.join("s.jsonl"));
         }
         for folder in &folders {
-            folders.iter().enumerate().for_each(|(number, other)| link(other, &folder.join(format!("l{number}"))));
+            folders
+                .iter()
+                .enumerate()
+                .for_each(|(number, other)| link(other, &folder.join(format!("l{number}"))));
         }
         let found = walk(root.path());
         assert_eq!((found.files.len(), found.errors.len()), (40, 0));
-        assert!(found.files.iter().all(|file| !file.path.to_str().unwrap().contains("/l")), "{:?}", found.files);
+        assert!(
+            found.files.iter().all(|file| !file.path.to_str().unwrap().contains("/l")),
+            "{:?}",
+            found.files
+        );
     }
 
     #[cfg(target_os = "linux")]
@@ -281,7 +292,10 @@ mod tests {
         let found = walk(root.path());
         assert_eq!(names(&found), ["s"]);
         let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-        assert!(errors.len() == 2 && errors.iter().all(|error| error.contains("pseudo file system")), "{errors:?}");
+        assert!(
+            errors.len() == 2 && errors.iter().all(|error| error.contains("pseudo file system")),
+            "{errors:?}"
+        );
         let errors = walk(Path::new("/proc/self")).errors;
         assert!(errors.len() == 1 && errors[0].path() == Path::new("/proc/self"), "{errors:?}");
     }
@@ -317,7 +331,9 @@ mod tests {
     fn of_a_desktop_session_only_what_the_client_wrote_is_taken() {
         let data = tempfile::tempdir().unwrap();
         let session = data.path().join("Claude/local-agent-mode-sessions/org/account/local_1");
-        for name in [".claude/projects/-p/s.jsonl", "audit.jsonl", "outputs/data.jsonl", "work/.claude/x.jsonl"] {
+        for name in
+            [".claude/projects/-p/s.jsonl", "audit.jsonl", "outputs/data.jsonl", "work/.claude/x.jsonl"]
+        {
             write(&session.join(name));
         }
         let found = walk(data.path());
@@ -336,6 +352,9 @@ mod tests {
         link(root.path().join("z/s.jsonl"), &root.path().join("a.jsonl"));
         link(root.path().join("z"), &root.path().join("b"));
         let found = walk(root.path());
-        assert_eq!(found.files.iter().map(|file| &file.path).collect::<Vec<_>>(), [&root.path().join("z/s.jsonl")]);
+        assert_eq!(
+            found.files.iter().map(|file| &file.path).collect::<Vec<_>>(),
+            [&root.path().join("z/s.jsonl")]
+        );
     }
 }

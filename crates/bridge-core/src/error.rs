@@ -66,7 +66,10 @@ pub enum BridgeError {
         context: Box<ErrorContext>,
     },
     /// Lines of a file do not follow on those that came before.
-    #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", Shown::path(path))]
+    #[error(
+        "{}: lines from byte {offset} on, where those from byte {expected} on were to come",
+        Shown::path(path)
+    )]
     OutOfOrder {
         /// The file.
         path: PathBuf,

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn readable_text_is_displayed_unchanged() {
-        for text in ["", "claude-opus-4-8", r"C:\Users\me\app", "/home/user/überblick/日本語 🦀", "a\"b'c"] {
+        for text in ["", "claude-opus-4-8", r"C:\Users\me\app", "/home/user/überblick/日本語 🦀", "a\"b'c"]
+        {
             assert_eq!(Shown::text(text).to_string(), text);
         }
     }
@@ -98,10 +99,7 @@ mod tests {
         let hostile = "a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\0";
         let shown = Shown::text(hostile).to_string();
         assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{shown:?}");
-        assert_eq!(
-            shown,
-            r"a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\u{0}"
-        );
+        assert_eq!(shown, r"a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\u{0}");
     }
 
     #[cfg(unix)]
