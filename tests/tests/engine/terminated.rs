@@ -41,9 +41,9 @@ fn outcomes(data: &Path) -> Vec<(String, AuditOutcome)> {
 
 #[test]
 fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_the_next() {
-    let place = Place::of(HistoryPlan { seed: 57, projects: 4, sessions: 12, ..HistoryPlan::default() });
+    let place = Place::of(HistoryPlan { seed: 57, projects: 5, sessions: 30, ..HistoryPlan::default() });
     let mut terminated = 0;
-    for (pause, signal, code) in [(0, "TERM", 143), (60, "TERM", 143), (150, "INT", 130)] {
+    for (pause, signal, code) in [(0, "TERM", 143), (300, "TERM", 143), (500, "INT", 130)] {
         let run = place.run_into("data").spawn();
         wait_for(&place.data("data/endpoint.json"));
         thread::sleep(Duration::from_millis(pause));
@@ -68,23 +68,36 @@ fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_t
     );
 }
 
+/// Also while the engine is still being started.
 #[test]
-fn a_backup_and_a_tour_that_are_terminated_leave_nothing_behind() {
+fn a_backup_that_is_terminated_while_its_engine_starts_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let runs = [
-        example("backup", ["export"]).arg(folder.path().join("backup")).arg("--data-dir").arg(&data),
-        example("tour", [""; 0]).env("TMPDIR", folder.path()),
-    ];
-    for run in runs {
-        let run = run.spawn();
-        thread::sleep(Duration::from_millis(700));
-        run.signal("TERM");
-        let done = run.finish();
-        assert_eq!(done.code, Some(143), "{done:?}");
-        assert!(done.stderr.contains("terminated"), "{done:?}");
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    let run = example("backup", ["export"]).arg(&backup).arg("--data-dir").arg(&data).spawn();
+    wait_for(&data);
+    run.signal("TERM");
+    let done = run.finish();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(143), ""), "{done:?}");
+    assert!(done.stderr.contains("terminated"), "{done:?}");
+    assert_eq!(names_in(folder.path()), ["data"]);
+}
+
+#[test]
+fn a_tour_that_is_terminated_takes_its_engine_and_its_folder_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = example("tour", [""; 0]).env("TMPDIR", folder.path()).spawn();
+    let watch = Stopwatch::start();
+    while !names_in(folder.path()).iter().any(|name| folder.path().join(name).join("data/endpoint.json").exists()) {
+        assert!(watch.elapsed() < LIMIT, "its engine does not start");
+        thread::sleep(Duration::from_millis(5));
     }
-    let left: Vec<_> =
-        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| name == "data"), "{left:?}");
+    run.signal("TERM");
+    let done = run.finish();
+    assert_eq!(done.code, Some(143), "{done:?}");
+    assert!(names_in(folder.path()).is_empty(), "{:?}", names_in(folder.path()));
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
