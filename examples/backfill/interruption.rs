@@ -7,12 +7,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::Shown;
 use tokio::runtime::Runtime;
 
-/// So long an interrupted program writes down what was done before it ends.
-const FAREWELL: Duration = Duration::from_secs(5);
 /// So long it waits for threads that are reading.
 const THREADS_END: Duration = Duration::from_secs(2);
 
@@ -102,17 +98,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Box<dyn Error + Send + Sync>> + Send + 'static,
 ) -> Result<T, Box<dyn Error>> {
     tokio::task::spawn_blocking(work).await?.map_err(|error| -> Box<dyn Error> { error })
-}
-
-/// Has the audit written, also after an interruption: its record says how far the operation came.
-pub(crate) async fn say_goodbye(bridge: &EnhancedTokenDatabaseBridge) {
-    match tokio::time::timeout(FAREWELL, bridge.shutdown()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            eprintln!("warning: the audit is not complete: {}", Shown::text(&error.to_string()));
-        }
-        Err(_) => eprintln!("warning: the audit is not complete: the database did not answer in time"),
-    }
 }
 
 /// Ends the runtime without waiting for a thread that hangs.

@@ -6,6 +6,7 @@
 mod args;
 mod credentials;
 mod failure;
+mod farewell;
 mod interruption;
 mod json_text;
 mod place;
@@ -63,7 +64,7 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         .build();
     let job = Job { args, sources: &sources, target: target.as_ref(), store: &store, bridge: &bridge, watch };
     let outcome = signals.during(job.run()).await;
-    interruption::say_goodbye(&bridge).await;
+    farewell::say_goodbye(&bridge).await;
     outcome
 }
 

@@ -7,6 +7,8 @@
 mod credentials;
 #[path = "../backfill/failure.rs"]
 mod failure;
+#[path = "../backfill/farewell.rs"]
+mod farewell;
 #[path = "../backfill/interruption.rs"]
 mod interruption;
 
@@ -107,7 +109,7 @@ async fn run(task: Task) -> Result<(), Box<dyn Error>> {
     let (Task::Export { store, .. } | Task::Import { store, .. }) = &task;
     let bridge = signals.during(store.bridge()).await?;
     let outcome = signals.during(carry_out(&task, &bridge)).await;
-    interruption::say_goodbye(&bridge).await;
+    farewell::say_goodbye(&bridge).await;
     outcome
 }
 

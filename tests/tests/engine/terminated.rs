@@ -87,7 +87,10 @@ fn a_tour_that_is_terminated_takes_its_engine_and_its_folder_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let run = example("tour", [""; 0]).env("TMPDIR", folder.path()).spawn();
     let watch = Stopwatch::start();
-    while !names_in(folder.path()).iter().any(|name| folder.path().join(name).join("data/endpoint.json").exists()) {
+    while !names_in(folder.path())
+        .iter()
+        .any(|name| folder.path().join(name).join("data/endpoint.json").exists())
+    {
         assert!(watch.elapsed() < LIMIT, "its engine does not start");
         thread::sleep(Duration::from_millis(5));
     }
