@@ -85,7 +85,7 @@ async fn start() -> Result<Running, Box<dyn Error>> {
     let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?.with_process_env()?;
     let bridge = config.build().await?;
     let syncing = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = server::listen(&address).await?;
     let dashboard = Arc::new(bridge.dashboard());
     let service = Service { bridge: bridge.clone(), dashboard, metrics, answers: Arc::new(Answers::new()) };
     let router = router(service, listener.local_addr()?, arguments.collect());

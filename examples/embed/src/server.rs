@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Fewer than a process may have files open. A connection has one request at a time, so this bounds those, too.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 512;
+/// So many more wait with the system; it resets some of those beyond.
+const BACKLOG: u32 = 4096;
 /// A connection that has waited so long for a request gives way to a new one where all are taken.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// So often it is seen whether one has.
 const LOOK: Duration = Duration::from_millis(50);
 /// So long a client may take for the head of a request, and be idle between two.
@@ -34,6 +37,27 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 const GRACE: Duration = Duration::from_secs(2);
 /// A pause where the system has no more connections to give.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens at an address, of which a host's name may stand for several.
+pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart does not wait for connections of the last run to be forgotten.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `ended`, and then for as long as requests under way take, up to a limit.
 pub(crate) async fn serve(listener: TcpListener, router: Router, ended: impl Future<Output = ()>) {
