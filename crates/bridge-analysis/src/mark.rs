@@ -37,6 +37,14 @@ pub struct FileCursor {
     pub read_at: Timestamp,
 }
 
+impl FileCursor {
+    /// Returns whether the file was read so long after its last change that another one would show.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        is_settled(self.read_at, self.mark.modified, self.mark.changed_nanos)
+    }
+}
+
 /// What happened to a file since it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileChange {

@@ -93,7 +93,7 @@ pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
 pub use retry::RetryPolicy;
-pub use source::{SourceCursor, SourceFilter, SourceRecord};
+pub use source::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
 pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,
