@@ -24,10 +24,8 @@ const NO_TRANSCRIPTS: [&str; 2] = ["journal.jsonl", "history.jsonl"];
 const DESKTOP_SESSIONS: &str = "local-agent-mode-sessions";
 
 /// What makes two paths the same file or folder.
-#[cfg(unix)]
-type Identity = (u64, u64);
-#[cfg(not(unix))]
-type Identity = PathBuf;
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
 
 /// A path below a root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,12 +226,12 @@ fn is_desktop_session(folder: &Path) -> bool {
 #[cfg(unix)]
 fn identity(_: &Path, metadata: &Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    (metadata.dev(), metadata.ino())
+    Identity((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
 fn identity(path: &Path, _: &Metadata) -> Identity {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    Identity(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
 }
 
 #[cfg(test)]
