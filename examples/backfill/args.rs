@@ -7,12 +7,14 @@ use bridge::core::Timestamp;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::credentials::without_credentials;
+use crate::credentials::readable;
 
 /// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
 ///
 /// Without --source it takes the places where the client keeps its transcripts; without --url it starts the
-/// embedded ClickHouse.
+/// embedded ClickHouse. Where there are none, and neither a source nor a database is named, it shows a sample, and says so.
+///
+/// Exit codes: 0 done, 1 failed or not all of it done, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Debug, Parser)]
 #[command(name = "backfill")]
 pub(crate) struct Args {
@@ -62,7 +64,7 @@ impl Args {
     pub(crate) fn of_this_run() -> Result<Self, ExitCode> {
         Self::try_parse().and_then(Self::checked).map_err(|error| {
             if error.use_stderr() {
-                eprint!("{}", without_credentials(&error.to_string()));
+                eprint!("{}", readable(&error));
             } else {
                 // Help that nobody reads to its end is no error.
                 let _ = error.print();

@@ -1,15 +1,19 @@
-//! How the examples tell why they failed.
+//! How the examples say why they failed.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-/// The error and what caused it, a line each.
-pub(crate) fn tell(error: &dyn Error) -> ExitCode {
-    eprintln!("error: {error}");
+use bridge::core::Shown;
+
+use crate::interruption::Interrupted;
+
+/// Prints the error and what caused it, a line each; returns the exit code for it.
+pub(crate) fn tell(error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("error: {}", Shown::text(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because {error}");
+        eprintln!("  because {}", Shown::text(&error.to_string()));
         cause = error.source();
     }
-    ExitCode::FAILURE
+    error.downcast_ref::<Interrupted>().map_or(ExitCode::FAILURE, |signal| signal.exit_code())
 }

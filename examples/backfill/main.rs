@@ -6,20 +6,26 @@
 mod args;
 mod credentials;
 mod failure;
+mod farewell;
+mod interruption;
+mod json_text;
 mod place;
 mod progress;
 mod report;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisFigures, Stopwatch, TimeRange};
+use bridge::core::{AnalysisFigures, Shown, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::interruption::Signals;
+use crate::place::{Sources, Target};
 use crate::report::Stored;
 
 fn main() -> ExitCode {
@@ -27,15 +33,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(Into::into).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                outcome = run(&args) => outcome,
-                _ = tokio::signal::ctrl_c() => Err("interrupted; what was stored is right, a second run completes it".into()),
-            }
-        })
-    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::tell(&error),
+    };
+    let outcome = runtime.block_on(run(&args));
+    interruption::end(runtime);
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -43,59 +46,95 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the whole job was done.
+/// Runs the whole job; returns whether all of it was done.
 async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
-    let sources = place::sources(args);
-    let target = if args.dry_run { None } else { Some(place::target(args, sources.sample)?) };
+    let mut signals = Signals::listen()?;
+    let sources = place::sources(args)?;
+    let target = match args.dry_run {
+        true => None,
+        false => Some(signals.during(place::target(args, sources.sample)).await?),
+    };
     // The engine is up, fetched if it had to be; from here on it is the job that takes time.
     let watch = Stopwatch::start();
-    if let Some(target) = &target {
-        target.store.migrate().await?;
-    }
-    let memory = || std::sync::Arc::new(InMemoryStore::default()) as std::sync::Arc<dyn TokenStore>;
-    let store = target.as_ref().map_or_else(memory, |target| std::sync::Arc::clone(&target.store));
+    let memory = || Arc::new(InMemoryStore::default()) as Arc<dyn TokenStore>;
+    let store = target.as_ref().map_or_else(memory, |target| Arc::clone(&target.store));
+    let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store))
+        .sources(&sources.roots)
+        .analyzer(analyzer_options(args))
+        .build();
+    let job = Job { args, sources: &sources, target: target.as_ref(), store: &store, bridge: &bridge, watch };
+    let outcome = signals.during(job.run()).await;
+    farewell::say_goodbye(&bridge).await;
+    outcome
+}
+
+fn analyzer_options(args: &Args) -> AnalyzerOptions {
     let mut analyzer = AnalyzerOptions::default();
     analyzer.threads = args.threads;
     analyzer.strict = args.strict;
     analyzer.categories = !args.no_categories;
-    let bridge = EnhancedTokenDatabaseBridge::builder(std::sync::Arc::clone(&store))
-        .sources(&sources.roots)
-        .analyzer(analyzer)
-        .build();
+    analyzer
+}
 
-    let bar = progress::bar();
-    let options = BackfillOptions {
-        start_date: args.since,
-        end_date: args.until,
-        progress: Some(progress::callback(&bar)),
-        ..BackfillOptions::default()
-    };
-    let done = match &target {
-        Some(_) => Done::from(bridge.backfill_historical_data(options).await?),
-        None => analyze_only(&bridge, options, &store, args).await?,
-    };
-    bar.finish_and_clear();
+/// A backfill or an analysis, and what is shown of it.
+struct Job<'a> {
+    args: &'a Args,
+    sources: &'a Sources,
+    target: Option<&'a Target>,
+    store: &'a Arc<dyn TokenStore>,
+    bridge: &'a EnhancedTokenDatabaseBridge,
+    watch: Stopwatch,
+}
 
-    if !args.json {
-        eprint!("{}", report::damage(&done.figures));
+impl Job<'_> {
+    async fn run(&self) -> Result<bool, Box<dyn Error>> {
+        let bar = progress::bar();
+        let options = BackfillOptions {
+            start_date: self.args.since,
+            end_date: self.args.until,
+            progress: Some(progress::callback(&bar)),
+            ..BackfillOptions::default()
+        };
+        let done = match self.target {
+            Some(target) => {
+                target.store.migrate().await?;
+                Done::from(self.bridge.backfill_historical_data(options).await?)
+            }
+            None => analyze_only(self.bridge, options, self.store, self.args).await?,
+        };
+        bar.finish_and_clear();
+        self.show(&done).await?;
+        Ok(done.errors.is_empty())
     }
-    for error in &done.errors {
-        eprintln!("error: {error}");
-    }
-    if done.figures.files == 0 && done.errors.is_empty() {
-        eprintln!("No transcripts (*.jsonl) below {}.", place::listed(&sources.roots));
-    }
-    let stored = Stored::read(&*store, &ResponseFilter::default()).await?;
-    if args.json {
-        println!("{}", done.json(target.is_some().then_some(&stored.totals), watch.elapsed().as_secs_f64()));
-    } else {
-        let place = target.as_ref().map_or("analyzed, nothing stored", |target| &target.name);
-        println!("{}", report::text(&done.figures, &stored, place, watch.elapsed()));
+
+    async fn show(&self, done: &Done) -> Result<(), Box<dyn Error>> {
+        if !self.args.json {
+            eprint!("{}", report::damage(&done.figures));
+        }
+        for error in &done.errors {
+            eprintln!("error: {}", Shown::text(error));
+        }
+        if done.figures.files == 0 && done.errors.is_empty() {
+            eprintln!("No transcripts (*.jsonl) below {}.", place::listed(&self.sources.roots));
+        }
+        let stored = Stored::read(&**self.store, &ResponseFilter::default()).await?;
+        if self.args.json {
+            let totals = self.target.map(|_| &stored.totals);
+            let object = done.json(self.sources.sample, totals, self.watch.elapsed().as_secs_f64());
+            println!("{}", json_text::ascii(&object));
+            return Ok(());
+        }
+        let place = self.target.map_or("analyzed, nothing stored", |target| &target.name);
+        let sample = if self.sources.sample { "SAMPLE, none of your transcripts: " } else { "" };
+        println!(
+            "{}",
+            report::text(&done.figures, &stored, &format!("{sample}{place}"), self.watch.elapsed())
+        );
         if let Some(new) = done.newly_stored {
             println!("{} responses were new in the database.", report::number(new));
         }
+        Ok(())
     }
-    Ok(done.errors.is_empty())
 }
 
 /// What was done, stored or not.
@@ -115,7 +154,7 @@ impl From<BackfillResult> for Done {
 async fn analyze_only(
     bridge: &EnhancedTokenDatabaseBridge,
     options: BackfillOptions,
-    memory: &std::sync::Arc<dyn TokenStore>,
+    memory: &Arc<dyn TokenStore>,
     args: &Args,
 ) -> Result<Done, Box<dyn Error>> {
     let range = TimeRange { start: args.since, end: args.until };
@@ -130,9 +169,10 @@ async fn analyze_only(
 }
 
 impl Done {
-    fn json(&self, stored: Option<&StoreTotals>, seconds: f64) -> Value {
+    fn json(&self, sample: bool, stored: Option<&StoreTotals>, seconds: f64) -> Value {
         let figures = &self.figures;
         let mut object = json!({
+            "sample": sample,
             "total_tokens": figures.counts.total(),
             "reported_input_tokens": figures.counts.input,
             "reported_output_tokens": figures.counts.output,

@@ -4,11 +4,13 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bridge::analysis::usual_roots;
+use bridge::analysis::SourceRoots;
+use bridge::core::Shown;
 use bridge::embedded::{Engine, EngineOptions};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use crate::args::Args;
+use crate::interruption::blocking;
 
 /// The transcripts to read.
 pub(crate) struct Sources {
@@ -17,22 +19,27 @@ pub(crate) struct Sources {
     pub(crate) sample: bool,
 }
 
-/// The folders asked for, else the usual ones, else the sample.
-pub(crate) fn sources(args: &Args) -> Sources {
-    if !args.source.is_empty() {
-        return Sources { roots: args.source.clone(), sample: false };
+/// Returns the folders asked for, else the usual ones. The sample is for those who have nothing yet and named nothing:
+/// where a database was named or transcripts are expected somewhere, it would only spoil the figures.
+pub(crate) fn sources(args: &Args) -> Result<Sources, Box<dyn Error>> {
+    let variable = |name: &str| std::env::var_os(name);
+    let roots = match &*args.source {
+        [] => SourceRoots::usual(variable),
+        named => SourceRoots::named(named, variable),
+    };
+    if roots.are_configured() || !roots.folders().is_empty() {
+        return Ok(Sources { roots: roots.folders().to_vec(), sample: false });
     }
-    let roots = usual_roots(|name| std::env::var(name).ok());
-    if !roots.is_empty() {
-        return Sources { roots, sample: false };
+    if args.url.is_some() || args.data_dir.is_some() {
+        return Err("there are no transcripts in the usual places; name their folder with --source".into());
     }
     eprintln!("No transcripts in the usual places; taking the sample history that comes with the project.");
-    Sources { roots: vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/sample"))], sample: true }
+    Ok(Sources { roots: vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/sample"))], sample: true })
 }
 
-/// The folders in one line.
+/// Returns the folders in one line.
 pub(crate) fn listed(roots: &[PathBuf]) -> String {
-    let roots: Vec<_> = roots.iter().map(|root| root.display().to_string()).collect();
+    let roots: Vec<_> = roots.iter().map(|root| Shown::path(root).to_string()).collect();
     roots.join(", ")
 }
 
@@ -43,23 +50,26 @@ pub(crate) struct Target {
     _engine: Option<Engine>,
 }
 
-/// The server asked for, else the embedded engine.
-pub(crate) fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
+/// Returns the server asked for, else the embedded engine.
+pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
     if let Some(url) = &args.url {
         let options = ClickHouseOptions::from_url(url)?;
-        let name = format!("ClickHouse at {}", options.host());
+        let name = format!("ClickHouse at {}", Shown::text(options.host()));
         return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: None });
     }
     let folder = match &args.data_dir {
         Some(folder) => folder.clone(),
         None => data_folder(sample)?,
     };
-    let engine = Engine::start_with(&EngineOptions::at(&folder), |event| eprintln!("{event}"))?;
+    let options = EngineOptions::at(&folder);
+    let start =
+        move || Ok(Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?);
+    let engine = blocking(start).await?;
     let endpoint = engine.endpoint();
     let options = ClickHouseOptions::from_url(&endpoint.url)?
         .with_database(&endpoint.database)
         .with_user(&endpoint.writer.user, &endpoint.writer.password);
-    let name = format!("embedded ClickHouse, data in {}", folder.display());
+    let name = format!("embedded ClickHouse, data in {}", Shown::path(&folder));
     Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: Some(engine) })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::BridgeError;
 use bridge::analysis::History;
-use bridge::core::{AnalysisFigures, ReceiptLine, TokenCounts};
+use bridge::core::{AnalysisFigures, ReceiptLine, Shown, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
@@ -155,10 +155,10 @@ pub(crate) fn damage(figures: &AnalysisFigures) -> String {
 fn breakdown(title: &str, rows: &[BreakdownRow]) -> String {
     let mut table = table(&[title, "responses", "output", "total tokens"]);
     for row in rows {
-        let name = if row.name.is_empty() { "(none)" } else { &row.name };
+        let name = if row.name.is_empty() { "(none)".to_owned() } else { Shown::text(&row.name).to_string() };
         let totals = &row.totals;
         table.add_row([
-            name.to_owned(),
+            name,
             number(totals.responses),
             number(totals.counts.output),
             number(totals.counts.total()),

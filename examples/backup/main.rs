@@ -7,14 +7,19 @@
 mod credentials;
 #[path = "../backfill/failure.rs"]
 mod failure;
+#[path = "../backfill/farewell.rs"]
+mod farewell;
+#[path = "../backfill/interruption.rs"]
+mod interruption;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::embedded::{Engine, EngineOptions};
+use bridge::core::Shown;
+use bridge::embedded::{Engine, EngineEvent, EngineOptions};
 use bridge::storage::{
     BackupFormat, ClickHouseOptions, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore,
 };
@@ -22,10 +27,14 @@ use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
+use crate::interruption::{Signals, blocking};
+
 /// Gives out everything that the bridge has stored, and takes it in again.
 ///
 /// Taking in is a join: into an empty store it brings the same store back, into a filled one what is missing there.
 /// It may be repeated.
+///
+/// Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Debug, Parser)]
 #[command(name = "backup")]
 struct Arguments {
@@ -72,15 +81,12 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments.task,
         Err(error) => return refusal(&error),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(Into::into).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                outcome = run(task) => outcome,
-                _ = tokio::signal::ctrl_c() => Err("interrupted; it can be done again".into()),
-            }
-        })
-    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::tell(&error),
+    };
+    let outcome = runtime.block_on(run(task));
+    interruption::end(runtime);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&*error),
@@ -90,7 +96,7 @@ fn main() -> ExitCode {
 /// What clap says; it quotes a URL that stands in the wrong place.
 fn refusal(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
-        eprint!("{}", credentials::without_credentials(&error.to_string()));
+        eprint!("{}", credentials::readable(error));
     } else {
         // Help that nobody reads to its end is no error.
         let _ = error.print();
@@ -99,11 +105,19 @@ fn refusal(error: &clap::Error) -> ExitCode {
 }
 
 async fn run(task: Task) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::listen()?;
+    let (Task::Export { store, .. } | Task::Import { store, .. }) = &task;
+    let bridge = signals.during(store.bridge()).await?;
+    let outcome = signals.during(carry_out(&task, &bridge)).await;
+    farewell::say_goodbye(&bridge).await;
+    outcome
+}
+
+async fn carry_out(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<(), Box<dyn Error>> {
     match task {
         Task::Export { folder, json, store } => {
-            let (place, bridge) = (store.place(folder)?, store.bridge().await?);
-            let mut options = ExportOptions::to(place);
-            if json {
+            let mut options = ExportOptions::to(store.place(folder)?);
+            if *json {
                 options = options.with_format(BackupFormat::JsonLines);
             }
             let export = bridge.export_store(&options).await?;
@@ -111,8 +125,7 @@ async fn run(task: Task) -> Result<(), Box<dyn Error>> {
             println!("  {}", sums(&export.figures.totals));
         }
         Task::Import { folder, store } => {
-            let (place, bridge) = (store.place(folder)?, store.bridge().await?);
-            let import = bridge.import_store(&place).await?;
+            let import = bridge.import_store(&store.place(folder)?).await?;
             println!("imported {}", told(&import.figures, import.bytes, import.duration));
             println!("  backup  {}", sums(&import.figures.totals));
             println!("  before  {}", sums(&import.before));
@@ -131,9 +144,9 @@ async fn run(task: Task) -> Result<(), Box<dyn Error>> {
 }
 
 impl Store {
-    fn place(&self, folder: PathBuf) -> Result<BackupPlace, Box<dyn Error>> {
+    fn place(&self, folder: &Path) -> Result<BackupPlace, Box<dyn Error>> {
         if !self.server {
-            return Ok(BackupPlace::Folder(folder));
+            return Ok(BackupPlace::Folder(folder.to_owned()));
         }
         let name = folder.to_str().ok_or("the name of a backup of the server's is UTF-8")?;
         Ok(BackupPlace::Server(ServerPlace::File(name.to_owned())))
@@ -145,7 +158,9 @@ impl Store {
             (Some(url), _) => (ClickHouseOptions::from_url(url)?, None),
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
-                let engine = Engine::start_with(&EngineOptions::at(folder), |event| eprintln!("{event}"))?;
+                let options = EngineOptions::at(folder);
+                let tell = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
+                let engine = blocking(move || Ok(Engine::start_with(&options, tell)?)).await?;
                 let endpoint = engine.endpoint();
                 let options = ClickHouseOptions::from_url(&endpoint.url)?
                     .with_database(&endpoint.database)

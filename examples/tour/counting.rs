@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisFigures, CalendarStep, TimeRange, Zone};
+use bridge::core::{AnalysisFigures, CalendarStep, Shown, TimeRange, Zone};
 use bridge::storage::GroupPage;
 use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
 
@@ -98,7 +98,7 @@ pub(crate) async fn show_dashboard(
         .await?;
     for (title, list) in [("project", &shown.projects), ("model", &shown.models)] {
         for row in &list.rows {
-            let name = if row.name.is_empty() { "(none)" } else { &row.name };
+            let name = if row.name.is_empty() { Shown::text("(none)") } else { Shown::text(&row.name) };
             println!("      {title:<9}{name:<55}{:>20}", show::number(row.sums.counts.total()));
         }
     }

@@ -8,6 +8,8 @@ mod counting;
 #[path = "../backfill/failure.rs"]
 mod failure;
 mod guarding;
+#[path = "../backfill/interruption.rs"]
+mod interruption;
 mod operating;
 mod place;
 mod promises;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::interruption::Signals;
 use crate::place::Place;
 use crate::promises::Promises;
 
@@ -34,16 +37,14 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::tell(&error),
+    };
     let mut promises = Promises::default();
-    let outcome = runtime.map_err(Into::into).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                outcome = walk(&arguments, &mut promises) => outcome,
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
-            }
-        })
-    });
+    let outcome =
+        runtime.block_on(async { Signals::listen()?.during(walk(&arguments, &mut promises)).await });
+    interruption::end(runtime);
     match outcome {
         Ok(()) => {
             println!("\n{}", promises.summary());

@@ -1,18 +1,14 @@
 //! What those see who run it.
 
 use std::error::Error;
-use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, SyncStatus};
+use bridge::core::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, Shown, SyncStatus};
 use bridge::embedded::Departure;
 
 use crate::place::{self, Place};
 use crate::promises::Promises;
 use crate::{show, syncing};
-
-/// So long the engine may take to write everything down.
-const CLOSING: Duration = Duration::from_secs(30);
 
 /// So many records of the audit are shown.
 const RECORDS: u32 = 6;
@@ -21,7 +17,7 @@ fn show_health(status: &HealthStatus) {
     for found in &status.probes {
         let (probe, state) = (found.probe.to_string(), found.state.to_string());
         let detail: String = found.detail.chars().take(60).collect();
-        println!("      {probe:<14}{state:<11}{:>8}  {detail}", show::time(found.duration));
+        println!("      {probe:<14}{state:<11}{:>8}  {}", show::time(found.duration), Shown::text(&detail));
     }
 }
 
@@ -41,11 +37,11 @@ pub(crate) async fn lose_the_database(
 
     promises.step("The database is gone", "get_analysis_with_fallback, health_check");
     let Place { engine, folder } = place;
-    let closed = tokio::task::spawn_blocking(move || engine.close(CLOSING)).await?;
+    let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
     promises.hold("the engine was closed", closed == Departure::Left, format!("{closed:?}"));
     let answer = bridge.get_analysis_with_fallback(&syncing::session()).await?;
     for reason in &answer.passed_over {
-        println!("      {}", reason.chars().take(90).collect::<String>());
+        println!("      {}", Shown::text(&reason.chars().take(90).collect::<String>()));
     }
     let source = answer.source;
     promises.hold(
@@ -60,7 +56,7 @@ pub(crate) async fn lose_the_database(
     promises.hold("what happened waits for the audit", bridge.audit_figures().buffered > 0, "nothing does");
 
     promises.step("The database is back", "Engine::start_with");
-    let engine = place::start(folder.path())?;
+    let engine = place::start(folder.path()).await?;
     let place = Place { engine, folder };
     let bridge = place.bridge()?;
     bridge.token_store().migrate().await?;
@@ -95,7 +91,7 @@ pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), B
     promises.equal("nothing is left unwritten", bridge.audit_figures().buffered, 0);
     drop(bridge);
     let Place { engine, folder } = place;
-    let closed = tokio::task::spawn_blocking(move || engine.close(CLOSING)).await?;
+    let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
     promises.hold("the engine is gone", closed == Departure::Left, format!("{closed:?}"));
     folder.close()?;
     Ok(())

@@ -9,20 +9,24 @@ use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{HostName, Stopwatch};
-use bridge::embedded::{ENGINE_VERSION, Engine, EngineOptions};
+use bridge::core::{HostName, Shown, Stopwatch};
+use bridge::embedded::{Departure, ENGINE_VERSION, Endpoint, Engine, EngineOptions};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use tempfile::TempDir;
 
+use crate::interruption::blocking;
 use crate::promises::Promises;
 use crate::show;
+
+/// So long the engine may take to write everything down.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// The database that the tour stores into.
 const DATABASE: &str = "tour";
 
 /// Everything lies in one folder that is removed at the end, after the engine was closed.
 pub(crate) struct Place {
-    pub(crate) engine: Engine,
+    pub(crate) engine: RunningEngine,
     pub(crate) folder: TempDir,
 }
 
@@ -38,7 +42,7 @@ impl Place {
 
         promises.step("A ClickHouse without a server", "Engine::start_with, TokenStore::migrate");
         let watch = Stopwatch::start();
-        let engine = start(folder.path())?;
+        let engine = start(folder.path()).await?;
         let place = Self { engine, folder };
         let bridge = place.bridge()?;
         bridge.token_store().migrate().await?;
@@ -99,16 +103,41 @@ impl Place {
     }
 }
 
+/// An engine that is gone when this is: the folder with its data goes next, also where the tour is interrupted.
+pub(crate) struct RunningEngine(Option<Engine>);
+
+impl RunningEngine {
+    /// Ends it and waits for its end.
+    pub(crate) fn close(mut self) -> Departure {
+        self.0.take().map_or(Departure::Left, |engine| engine.close(CLOSING))
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.0.as_ref().expect("it is taken only where it is closed").endpoint()
+    }
+}
+
+impl Drop for RunningEngine {
+    fn drop(&mut self) {
+        if let Some(engine) = self.0.take() {
+            // Where it takes longer, it still leaves by itself.
+            let _ = engine.close(CLOSING);
+        }
+    }
+}
+
 /// Starts the engine with its data in this folder.
-pub(crate) fn start(folder: &Path) -> Result<Engine, Box<dyn Error>> {
+pub(crate) async fn start(folder: &Path) -> Result<RunningEngine, Box<dyn Error>> {
     let options = EngineOptions::at(folder.join("data"));
-    Ok(Engine::start_with(&options, |event| eprintln!("{event}"))?)
+    let start =
+        move || Ok(Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?);
+    Ok(RunningEngine(Some(blocking(start).await?)))
 }
 
 /// Copies the transcripts below a folder.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Shown::path(from)));
     for entry in fs::read_dir(from).map_err(told)? {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));

@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::thread;
@@ -86,6 +86,18 @@ impl Run {
         self
     }
 
+    /// With this variable set.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The home folder that it runs with.
+    pub fn home(&self) -> &Path {
+        self._home.path()
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Finished {
         run_within(&mut self.command, RUN_TIMEOUT)
@@ -110,6 +122,12 @@ pub struct Running {
 }
 
 impl Running {
+    /// Sends it this signal (`TERM`, `INT`).
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success(), "it has ended already");
+    }
+
     /// Waits for its end.
     pub fn finish(mut self) -> Finished {
         end(&mut self.child, self.stdout, self.stderr, RUN_TIMEOUT)
@@ -132,7 +150,7 @@ impl Finished {
 }
 
 /// The examples that tests run.
-const EXAMPLES: [&str; 2] = ["backfill", "tour"];
+const EXAMPLES: [&str; 3] = ["backfill", "backup", "tour"];
 
 /// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
 /// nothing is compiled twice.

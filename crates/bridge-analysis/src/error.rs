@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bridge_core::Shown;
+
 /// A file or folder could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be read: {source}", path.display())]
+#[error("{} cannot be read: {source}", Shown::path(path))]
 pub struct SourceError {
     path: PathBuf,
     source: io::Error,

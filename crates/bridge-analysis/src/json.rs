@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::de::Deserializer;
 use serde_json::value::RawValue;
 
@@ -22,24 +22,34 @@ pub(crate) struct InvalidJson;
 
 /// Calls `visit` with the raw text of each value of the line: usually one, several where records are glued together.
 pub(crate) fn values(line: &str, mut visit: impl FnMut(&str)) -> Result<(), InvalidJson> {
-    let mut rest = line.trim_matches(WHITESPACE);
-    // A line counts whole or not at all, so it is proven valid before anything of it is visited.
-    let mut glued: Vec<&str> = Vec::new();
-    let mut only = None;
+    let line = line.trim_matches(WHITESPACE);
+    // A line counts whole or not at all, so it is proven valid before anything of it is visited. Where there is more
+    // than one value it is parsed again for that: a list of millions of glued values would be many times the line.
+    let mut rest = line;
+    let mut is_first = true;
     while !rest.is_empty() {
-        let mut values = Deserializer::from_str(rest).into_iter::<&RawValue>();
-        let (Some(Ok(value)), end) = (values.next(), values.byte_offset()) else { return Err(InvalidJson) };
-        match only {
-            None => only = Some(value.get()),
-            Some(_) => glued.push(value.get()),
+        let value;
+        (value, rest) = split_value(rest)?;
+        if is_first && rest.is_empty() {
+            visit(value);
+            return Ok(());
         }
-        rest = rest[end..].trim_start_matches(WHITESPACE);
+        is_first = false;
     }
-    if let Some(only) = only {
-        visit(only);
+    rest = line;
+    while !rest.is_empty() {
+        let value;
+        (value, rest) = split_value(rest)?;
+        visit(value);
     }
-    glued.into_iter().for_each(visit);
     Ok(())
+}
+
+/// The first value of a text, and what follows it.
+fn split_value(text: &str) -> Result<(&str, &str), InvalidJson> {
+    let mut values = Deserializer::from_str(text).into_iter::<&RawValue>();
+    let (Some(Ok(value)), end) = (values.next(), values.byte_offset()) else { return Err(InvalidJson) };
+    Ok((value.get(), text[end..].trim_start_matches(WHITESPACE)))
 }
 
 /// White space by JSON's grammar.
@@ -81,10 +91,29 @@ pub(crate) fn array_items<'a>(value: Raw<'a>, mut visit: impl FnMut(Raw<'a>)) ->
             Ok(())
         });
         debug_assert!(visited.is_ok(), "a second walk is as sure as the first");
-    } else if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value) {
-        items.into_iter().for_each(|item| visit(item.get()));
+    } else {
+        // Item by item: a list of them would be many times a long text. A valid value has no item that fails.
+        let walked = Deserializer::from_str(value).deserialize_seq(Items(&mut visit));
+        debug_assert!(walked.is_ok(), "a valid array is walked to its end");
     }
     true
+}
+
+struct Items<F>(F);
+
+impl<'de, F: FnMut(Raw<'de>)> Visitor<'de> for Items<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            (self.0)(item.get());
+        }
+        Ok(())
+    }
 }
 
 /// The decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the

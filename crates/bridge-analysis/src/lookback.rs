@@ -13,6 +13,7 @@ use crate::KnownTime;
 use crate::fields::record_fields;
 use crate::json;
 use crate::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
+use crate::open::open_regular;
 use crate::time::read_time;
 
 /// The first window, in bytes; each next one is twice as large, up to the greatest.
@@ -71,7 +72,7 @@ pub(crate) fn open(
     (from, until): (u64, u64),
     end: u64,
 ) -> io::Result<Lines<Take<File>>> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     if from == 0 {
         return Ok(Lines::new(file.take(end), buffer, limits, 0, until));
     }

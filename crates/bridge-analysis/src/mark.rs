@@ -7,6 +7,7 @@ use std::time::Duration;
 use bridge_core::Timestamp;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use crate::open::open_regular;
 use crate::{ReadPosition, SourceFile};
 
 /// What a file looked like when its reading began.
@@ -34,6 +35,14 @@ pub struct FileCursor {
     pub position: ReadPosition,
     /// When it was read.
     pub read_at: Timestamp,
+}
+
+impl FileCursor {
+    /// Returns whether the file was read so long after its last change that another one would show.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        is_settled(self.read_at, self.mark.modified, self.mark.changed_nanos)
+    }
 }
 
 /// What happened to a file since it was read.
@@ -71,7 +80,7 @@ pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
     {
         return Ok((known.mark, FileChange::Unchanged));
     }
-    let mut source = File::open(&file.path)?;
+    let mut source = open_regular(&file.path)?;
     let metadata = source.metadata()?;
     let (size, identity) = (metadata.len(), identity(&metadata));
     let modified = modified(&metadata);

@@ -89,8 +89,9 @@ pub(crate) fn read_lines<R: Read>(
         line_start: from,
         line_time: None,
         failure: None,
+        hand_over: &mut *hand_over,
     };
-    let result = scan.read(lines, &mut memory.buffer, progress, hand_over);
+    let result = scan.read(lines, &mut memory.buffer, progress);
     let result = scan.failure.take().map_or(result, Err);
     let report = scan.finish();
     hand_over(&mut memory.batch);
@@ -111,6 +112,8 @@ struct PartScan<'a> {
     /// The last readable time of the records that stand before on the same line.
     line_time: Option<Timestamp>,
     failure: Option<io::Error>,
+    /// Takes the batch whenever it is full, also in the middle of a line: one line may hold a million snapshots.
+    hand_over: &'a mut dyn FnMut(&mut Batch),
 }
 
 impl PartScan<'_> {
@@ -119,7 +122,6 @@ impl PartScan<'_> {
         mut lines: Lines<R>,
         buffer: &mut Vec<u8>,
         progress: &AnalysisProgress,
-        hand_over: &mut dyn FnMut(&mut Batch),
     ) -> io::Result<()> {
         (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
         let mut reported = lines.offset();
@@ -135,9 +137,6 @@ impl PartScan<'_> {
             self.report.newlines += u64::from(is_complete);
             self.report.read_to = lines.offset();
             self.report.end = if is_pending { self.line_start } else { lines.offset() };
-            if self.batch.offers.len() >= OFFERS_MAX {
-                hand_over(self.batch);
-            }
             if lines.offset() - reported >= PROGRESS_BYTES {
                 progress.add_bytes(lines.offset() - reported);
                 reported = lines.offset();
@@ -279,6 +278,9 @@ impl RecordSink for PartScan<'_> {
             origin: snapshot.origin,
             weak_key: snapshot.weak_key,
         });
+        if self.batch.offers.len() >= OFFERS_MAX {
+            (self.hand_over)(self.batch);
+        }
     }
 
     fn superseded(&mut self, key: SupersededKey) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::validate::ValidationResult;
-use crate::{CorrelationId, SessionId, Timestamp};
+use crate::{CorrelationId, SessionId, Shown, Timestamp};
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -31,7 +31,7 @@ pub enum BridgeError {
         source: Option<Cause>,
     },
     /// The database was reached and did not do what was asked.
-    #[error("{operation}: {kind}: {message}{context}")]
+    #[error("{operation}: {kind}: {}{context}", Shown::text(message))]
     Storage {
         /// What was being done.
         operation: &'static str,
@@ -45,7 +45,7 @@ pub enum BridgeError {
         source: Option<Cause>,
     },
     /// The data is not what may be stored.
-    #[error("the analysis of session {session} is not valid: {result}")]
+    #[error("the analysis of session {} is not valid: {result}", Shown::text(session))]
     Validation {
         /// The session that the analysis names.
         session: String,
@@ -55,7 +55,10 @@ pub enum BridgeError {
         context: Box<ErrorContext>,
     },
     /// Neither the store nor any source that could be read knows the session.
-    #[error("session {session} is known neither to the store nor to any source that can be read")]
+    #[error(
+        "session {} is known neither to the store nor to any source that can be read",
+        Shown::text(session.as_str())
+    )]
     UnknownSession {
         /// The session asked for.
         session: SessionId,
@@ -73,7 +76,10 @@ pub enum BridgeError {
         context: Box<ErrorContext>,
     },
     /// Lines of a file do not follow on those that came before.
-    #[error("{}: lines from byte {offset} on, where those from byte {expected} on were to come", path.display())]
+    #[error(
+        "{}: lines from byte {offset} on, where those from byte {expected} on were to come",
+        Shown::path(path)
+    )]
     OutOfOrder {
         /// The file.
         path: PathBuf,
@@ -85,7 +91,7 @@ pub enum BridgeError {
         context: Box<ErrorContext>,
     },
     /// A file or folder could not be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read", Shown::path(path))]
     Source {
         /// The file or folder.
         path: PathBuf,
@@ -95,7 +101,7 @@ pub enum BridgeError {
         source: Option<Cause>,
     },
     /// A historical backfill could not be carried through.
-    #[error("backfill: {message}")]
+    #[error("backfill: {}", Shown::text(message))]
     Backfill {
         /// What could not be done.
         message: String,
@@ -105,7 +111,7 @@ pub enum BridgeError {
         source: Option<Cause>,
     },
     /// A backup cannot be written, or is not one that can be taken in; then nothing of it was.
-    #[error("the backup at {}: {message}", path.display())]
+    #[error("the backup at {}: {}", Shown::path(path), Shown::text(message))]
     Backup {
         /// The folder, or the file of it that is meant.
         path: PathBuf,

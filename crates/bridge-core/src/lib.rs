@@ -53,6 +53,7 @@ mod receipt;
 mod response;
 mod result;
 mod revision;
+mod shown;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
@@ -94,6 +95,7 @@ pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use revision::RuleRevision;
+pub use shown::Shown;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use superseded::SupersededKey;
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};

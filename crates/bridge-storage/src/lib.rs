@@ -99,7 +99,7 @@ pub use memory::InMemoryStore;
 pub use mock::MockTokenStore;
 pub use offered::markers;
 pub use retry::RetryPolicy;
-pub use source::{SourceCursor, SourceFilter, SourceRecord};
+pub use source::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
 pub use store::{
     BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
     UpsertOptions, UpsertOutcome,

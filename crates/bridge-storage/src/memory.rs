@@ -139,8 +139,14 @@ impl TokenStore for InMemoryStore {
         let admitted = |record: &&SourceRecord| {
             filter.host.as_ref().is_none_or(|host| *host == record.host)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
+                && filter
+                    .page
+                    .as_ref()
+                    .and_then(|page| page.after.as_ref())
+                    .is_none_or(|(path, session)| (&record.path, &record.session) > (path, session))
         };
-        Ok(self.content().tables.sources.values().filter(admitted).cloned().collect())
+        let records_max = filter.page.as_ref().map_or(usize::MAX, |page| page.records_max);
+        Ok(self.content().tables.sources.values().filter(admitted).take(records_max).cloned().collect())
     }
 
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {

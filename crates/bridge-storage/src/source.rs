@@ -105,13 +105,31 @@ pub struct SourceFilter {
     pub host: Option<HostName>,
     /// Only records of these sessions.
     pub sessions: Option<Vec<SessionId>>,
+    /// Only some of the records: there may be hundreds of thousands.
+    pub page: Option<SourcePage>,
+}
+
+/// The first records, by path and session, that come after a certain one. Pages are of one host's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePage {
+    /// The path and session of the last record of the page before; `None` for the first page.
+    pub after: Option<(PathBuf, SessionId)>,
+    /// How many records are returned at most; where there are fewer, it is the last page.
+    pub records_max: usize,
 }
 
 impl SourceFilter {
     /// Files on this machine.
     #[must_use]
     pub fn on_host(host: HostName) -> Self {
-        Self { host: Some(host), sessions: None }
+        Self { host: Some(host), ..Self::default() }
+    }
+
+    /// Narrows to a page of the records.
+    #[must_use]
+    pub fn page(mut self, page: SourcePage) -> Self {
+        self.page = Some(page);
+        self
     }
 
     /// Narrows to these sessions.

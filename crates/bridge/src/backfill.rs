@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bridge_analysis::{AnalysisProgress, Discovery, History, discover, usual_roots};
+use bridge_analysis::{AnalysisProgress, Discovery, History, SourceRoots, discover};
 use bridge_core::{
-    BackfillResult, BridgeError, Epoch, HostName, Stopwatch, StorageKind, TimeRange, Timestamp,
+    BackfillResult, BridgeError, Epoch, HostName, SessionId, Stopwatch, StorageKind, TimeRange, Timestamp,
 };
-use bridge_storage::SourceFilter;
+use bridge_storage::{SourceFilter, SourcePage, SourceRecord};
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -37,14 +37,14 @@ pub struct BackfillOptions {
     pub start_date: Option<Timestamp>,
     /// Only responses before this time.
     pub end_date: Option<Timestamp>,
-    /// After so many files what was found in them is stored.
+    /// After so many files, or 16 MiB of them, what was found in them is stored.
     pub batch_size: usize,
     /// Is told how far the backfill is.
     pub progress: Option<ProgressCallback>,
 }
 
 impl Default for BackfillOptions {
-    /// Everything, a hundred files at a time, no callback.
+    /// Everything, up to 5000 files at a time, no callback.
     fn default() -> Self {
         Self { start_date: None, end_date: None, batch_size: FILES_PER_BATCH, progress: None }
     }
@@ -100,8 +100,11 @@ pub struct BackfillProgress {
     pub elapsed: Duration,
 }
 
-/// After so many files what was found in them is stored, where nobody says otherwise.
-const FILES_PER_BATCH: usize = 100;
+/// After so many files what was found in them is stored, where nobody says otherwise. Each batch costs the database a
+/// look-up and two inserts, so many small files are a few large batches; large ones end a batch by their bytes.
+const FILES_PER_BATCH: usize = 5000;
+/// So many records of files are read from the store at once.
+const RECORDS_PER_PAGE: usize = 5000;
 /// How often the callback is called.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -280,19 +283,36 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         operation: &'static str,
     ) -> Result<(Epoch, KnownFiles), BridgeError> {
-        let filter = SourceFilter::on_host(self.host());
-        let records = async { self.counted(self.inner.store.sources(&filter).await) };
-        let (epoch, records) = tokio::try_join!(self.writable_epoch(operation), records)?;
-        Ok((epoch, KnownFiles::new(records, self.inner.analyzer.project_names.clone(), epoch)))
+        let (epoch, first) = tokio::try_join!(self.writable_epoch(operation), self.recorded_sources(None))?;
+        let mut known = KnownFiles::new(self.inner.analyzer.project_names.clone(), epoch);
+        // Page by page: as records they are many times what is kept of them.
+        let mut page = first;
+        loop {
+            let last = page.last().filter(|_| page.len() == RECORDS_PER_PAGE);
+            let after = last.map(|record| (record.path.clone(), record.session.clone()));
+            known.add(page);
+            let Some(after) = after else { return Ok((epoch, known)) };
+            page = self.recorded_sources(Some(after)).await?;
+        }
     }
 
-    /// The folders given, else the client's usual places.
+    async fn recorded_sources(
+        &self,
+        after: Option<(PathBuf, SessionId)>,
+    ) -> Result<Vec<SourceRecord>, BridgeError> {
+        let page = SourcePage { after, records_max: RECORDS_PER_PAGE };
+        let filter = SourceFilter::on_host(self.host()).page(page);
+        self.counted(self.inner.store.sources(&filter).await)
+    }
+
+    /// Returns the roots that were given, else the client's usual ones.
     pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
-        if self.inner.sources.is_empty() {
-            usual_roots(|name| std::env::var(name).ok())
-        } else {
-            self.inner.sources.clone()
-        }
+        let variable = |name: &str| std::env::var_os(name);
+        let roots = match &*self.inner.sources {
+            [] => SourceRoots::usual(variable),
+            named => SourceRoots::named(named, variable),
+        };
+        roots.folders().to_vec()
     }
 }
 

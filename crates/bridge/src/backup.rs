@@ -1,6 +1,7 @@
 //! Backups: the whole store given out, and taken in again.
 
 mod folder;
+mod leftover;
 mod manifest;
 
 use std::path::PathBuf;
@@ -105,7 +106,7 @@ impl EnhancedTokenDatabaseBridge {
     /// transcript was read. Writers are not held up.
     ///
     /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
-    /// of the name `….partial`, which the next one to the same place clears away.
+    /// of the name `….partial`, which the next one to the same place, or to another one beside it, removes.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

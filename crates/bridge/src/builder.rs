@@ -166,7 +166,8 @@ const STORE_DEADLINE: Duration = Duration::from_secs(5);
 const LIVE_DEADLINE: Duration = Duration::from_mins(5);
 
 impl BridgeBuilder {
-    /// The folders (or single files) with the transcripts. Without any, the client's usual places.
+    /// Sets the folders (or single files) with the transcripts; a leading `~/` is the home folder. Without any, the
+    /// client's usual places are searched. One that is not there is an error of everything that reads it.
     pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
         self

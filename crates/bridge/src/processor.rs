@@ -292,7 +292,7 @@ impl JsonlProcessorBridge {
             identity: 0,
             fingerprint: 0,
         };
-        let known = KnownFile::of_records(known, epoch);
+        let known = KnownFile::of_records(&known, epoch);
         let read_at = self.bridge.inner.clock.now();
         let project_names = &self.bridge.inner.analyzer.project_names;
         let (known, host) = (Some(&known), &self.bridge.host());

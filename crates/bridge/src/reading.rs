@@ -41,8 +41,8 @@ pub(crate) enum ReadMode {
 #[derive(Debug, Default)]
 pub(crate) struct ReadPlan {
     reads: Vec<FileRead>,
-    /// By path; none where nothing is recorded.
-    marks: HashMap<PathBuf, FileMark>,
+    /// Of each file that is read, in their order; none where nothing is recorded.
+    marks: Vec<FileMark>,
     known: KnownFiles,
     errors: Vec<SourceError>,
     /// Records of files whose content was found in another place.
@@ -51,6 +51,8 @@ pub(crate) struct ReadPlan {
     gone: BTreeSet<PathBuf>,
     /// The files that were modified late enough, by the path that they are recorded under; `None` for all.
     admitted: Option<HashSet<PathBuf>>,
+    /// Their paths by size and fingerprint.
+    gone_content: HashMap<(u64, u128), PathBuf>,
 }
 
 impl ReadPlan {
@@ -71,6 +73,7 @@ impl ReadPlan {
         let unreadable = plan.errors.iter().map(SourceError::path);
         plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()), unreadable);
         plan.admitted = since.map(|_| HashSet::new());
+        plan.gone_content = plan.content_of_gone();
         for file in found.files {
             if since.is_none_or(|since| file.modified >= since) {
                 if let Some(admitted) = &mut plan.admitted {
@@ -84,7 +87,7 @@ impl ReadPlan {
 
     fn add(&mut self, file: SourceFile, mode: ReadMode) {
         let known = self.known.at(&file.path);
-        if let Some(revision) = known.and_then(|known| known.newer_revision) {
+        if let Some(revision) = known.and_then(KnownFile::newer_revision) {
             // What this version made of it would count beside what is stored. Nothing is lost: the cursor stays.
             let message = format!(
                 "it was read by revision {revision} of the counting rule, which this version does not know \
@@ -93,7 +96,7 @@ impl ReadPlan {
             );
             return self.errors.push(SourceError::new(&file.path, io::Error::other(message)));
         }
-        let cursor = known.and_then(|known| known.cursor);
+        let cursor = known.and_then(KnownFile::cursor);
         match look_at(&file, cursor.as_ref().filter(|_| mode == ReadMode::Incremental)) {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) => {}
@@ -105,7 +108,7 @@ impl ReadPlan {
                 if cursor.is_none() {
                     self.note_move(&mark);
                 }
-                self.marks.insert(file.path.clone(), mark);
+                self.marks.push(mark);
                 self.reads.push(FileRead { file, from, until: mark.size });
             }
         }
@@ -113,13 +116,21 @@ impl ReadPlan {
 
     /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
     fn note_move(&mut self, mark: &FileMark) {
-        let is_same = |known: &KnownFile| {
-            known.content == Some((mark.size, mark.fingerprint)) && known.newer_revision.is_none()
-        };
-        let origin = self.gone.iter().find(|path| self.known.recorded(path).is_some_and(is_same));
-        if let Some(known) = origin.and_then(|path| self.known.recorded(path)) {
-            self.moved.extend(known.emptied(self.known.epoch()));
+        if let Some(path) = self.gone_content.get(&(mark.size, mark.fingerprint)) {
+            self.moved.extend(self.known.emptied(path));
         }
+    }
+
+    /// The paths of the files that are gone, by their content; of several with the same the first.
+    fn content_of_gone(&self) -> HashMap<(u64, u128), PathBuf> {
+        let mut content = HashMap::new();
+        for path in &self.gone {
+            let known = self.known.recorded(path).filter(|known| known.newer_revision().is_none());
+            if let Some(known) = known.and_then(KnownFile::content) {
+                content.entry(known).or_insert_with(|| path.clone());
+            }
+        }
+        content
     }
 
     /// How many files are read.
@@ -209,10 +220,16 @@ impl Reading {
         self.plan.errors.drain(..).for_each(|error| result.history.fail(error));
         let reads = std::mem::take(&mut self.plan.reads);
         let mut moved = std::mem::take(&mut self.plan.moved);
-        for batch in reads.chunks(self.batch_size) {
+        let mut rest = (&reads[..], &std::mem::take(&mut self.plan.marks)[..]);
+        while !rest.0.is_empty() {
+            let end = end_of_batch(rest.0, self.batch_size);
+            let (batch, marks) = (&rest.0[..end], &rest.1[..end.min(rest.1.len())]);
+            rest = (&rest.0[end..], &rest.1[marks.len()..]);
+            let marks: HashMap<&Path, &FileMark> =
+                batch.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
             let (mut sources, mut sessions) = (std::mem::take(&mut moved), BTreeSet::new());
             analyze_reads(batch, &self.analyzer, progress, &mut result.history, |file| {
-                sources.extend(self.records(&file));
+                sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
@@ -259,12 +276,48 @@ impl Reading {
         result
     }
 
-    fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
-        let mark = self.plan.marks.get(&file.file.path);
+    /// What is to be recorded of the file; nothing where the store knows it already.
+    fn records(&self, file: &FileAnalysis, mark: Option<&FileMark>) -> Vec<SourceRecord> {
         let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);
         let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
-        FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file)
+        let records = FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file);
+        if known.is_some_and(|known| known.says_the_same_as(&records)) { Vec::new() } else { records }
+    }
+}
+
+/// So many bytes of files end a batch: what is found in them has to have room.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// How many of the files are stored together: at most so many, and no more after the one that fills the batch.
+fn end_of_batch(reads: &[FileRead], files_max: usize) -> usize {
+    let mut bytes = 0;
+    let filling = reads.iter().position(|read| {
+        bytes += read.bytes();
+        bytes >= BATCH_BYTES
+    });
+    filling.map_or(reads.len(), |last| last + 1).min(files_max.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(sizes: &[u64]) -> Vec<FileRead> {
+        let file = |size: &u64| SourceFile::of_path(Path::new("/p/s.jsonl"), *size, Timestamp::MIN);
+        sizes.iter().map(|size| FileRead::whole(file(size))).collect()
+    }
+
+    #[test]
+    fn a_batch_ends_by_its_files_or_by_its_bytes() {
+        let small = reads(&[100; 300]);
+        assert_eq!(
+            (end_of_batch(&small, 100), end_of_batch(&small, 5000), end_of_batch(&small, 0)),
+            (100, 300, 1)
+        );
+        let half = BATCH_BYTES / 2;
+        assert_eq!(end_of_batch(&reads(&[half, half, 1]), 100), 2);
+        assert_eq!(end_of_batch(&reads(&[u64::from(u32::MAX), 1]), 100), 1);
     }
 }

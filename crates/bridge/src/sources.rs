@@ -1,28 +1,62 @@
 //! What the store knows of source files, and what it is told about one that was read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::{
     FileAnalysis, FileCursor, FileMark, KnownTime, ProjectNames, ReadPosition, SessionInFile,
 };
 use bridge_core::{
-    ANALYSIS_VERSION, ContentCategories, DamageCounts, Epoch, HostName, RuleRevision, SessionId, Timestamp,
+    ANALYSIS_VERSION, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
+    RuleRevision, SessionId, Timestamp,
 };
 use bridge_storage::{SourceCursor, SourceRecord};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// What the store knows of a file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct KnownFile {
-    /// How far it was read; `None` where another revision of the counting rule read it, or the store was rolled back
-    /// since.
-    pub(crate) cursor: Option<FileCursor>,
-    /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
-    pub(crate) content: Option<(u64, u128)>,
-    /// The revision that read it, where this version does not know it.
-    pub(crate) newer_revision: Option<RuleRevision>,
+    /// How far it was read, by whichever revision of the counting rule; `None` where the store was rolled back since.
+    recorded: Option<FileCursor>,
+    /// The revision of the counting rule that read it.
+    revision: RuleRevision,
+    /// The greatest version among its records, whose cursor it is.
+    version: u128,
     /// What was found in it, by session.
-    records: Vec<SourceRecord>,
+    records: Vec<RecordedSession>,
+}
+
+/// What is recorded of a session in a file: a record without what all records of the file share. There may be hundreds
+/// of thousands of files.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RecordedSession {
+    pub(crate) session: SessionId,
+    project: Option<ProjectName>,
+    lines: u64,
+    damage: DamageCounts,
+    categories: Box<[(ContentCategory, u64)]>,
+    snapshots: u64,
+    snapshot_tokens: u64,
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl From<&SourceRecord> for RecordedSession {
+    fn from(record: &SourceRecord) -> Self {
+        Self {
+            session: record.session.clone(),
+            project: record.project.clone(),
+            lines: record.lines,
+            damage: record.damage,
+            categories: record
+                .content_categories
+                .iter()
+                .map(|(category, tokens)| (*category, *tokens))
+                .collect(),
+            snapshots: record.snapshots,
+            snapshot_tokens: record.snapshot_tokens,
+            times: record.first_time.zip(record.last_time),
+        }
+    }
 }
 
 /// What the store knows of the files of a host.
@@ -32,17 +66,33 @@ pub(crate) struct KnownFiles {
     files: HashMap<PathBuf, KnownFile>,
     project_names: ProjectNames,
     epoch: Epoch,
+    /// The machine that they lie on, where there are any.
+    host: Option<HostName>,
+    /// Few names stand in many records.
+    projects: HashSet<ProjectName>,
 }
 
 impl KnownFiles {
-    /// The records by file. All records of a file are written at once; should they differ, the latest counts.
-    pub(crate) fn new(records: Vec<SourceRecord>, project_names: ProjectNames, epoch: Epoch) -> Self {
-        let mut files: HashMap<PathBuf, Vec<SourceRecord>> = HashMap::new();
+    /// Of no file yet.
+    pub(crate) fn new(project_names: ProjectNames, epoch: Epoch) -> Self {
+        Self { project_names, epoch, ..Self::default() }
+    }
+
+    /// Takes records, of a file as many as there are, in any order.
+    pub(crate) fn add(&mut self, records: Vec<SourceRecord>) {
         for record in records {
-            files.entry(record.path.clone()).or_default().push(record);
+            let mut session = RecordedSession::from(&record);
+            session.project = session.project.map(|project| match self.projects.get(&project) {
+                Some(known) => known.clone(),
+                None => {
+                    self.projects.insert(project.clone());
+                    project
+                }
+            });
+            self.host.get_or_insert_with(|| record.host.clone());
+            let file = self.files.entry(record.path.clone()).or_default();
+            file.add(&record, session, self.epoch);
         }
-        let files = files.into_iter().map(|(path, records)| (path, KnownFile::of_records(records, epoch)));
-        Self { files: files.collect(), project_names, epoch }
     }
 
     /// What is known of the file at this path.
@@ -65,6 +115,14 @@ impl KnownFiles {
         self.epoch
     }
 
+    /// The records of the file that is recorded under this path, emptied.
+    pub(crate) fn emptied(&self, path: &Path) -> Vec<SourceRecord> {
+        match (self.recorded(path), &self.host) {
+            (Some(known), Some(host)) => known.emptied(host, path, self.epoch),
+            _ => Vec::new(),
+        }
+    }
+
     /// All of them, by the path that they are recorded under.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PathBuf, &KnownFile)> {
         self.files.iter()
@@ -78,13 +136,15 @@ impl KnownFiles {
         there: impl Iterator<Item = &'a Path>,
         unreadable: impl Iterator<Item = &'a Path>,
     ) -> BTreeSet<PathBuf> {
-        let there: BTreeSet<PathBuf> = there.map(|path| self.project_names.recorded_path(path)).collect();
+        // Hashes, not paths: there may be hundreds of thousands.
+        let hash = |path: &Path| xxh3_128(path.as_os_str().as_encoded_bytes());
+        let there: HashSet<u128> = there.map(|path| hash(&self.project_names.recorded_path(path))).collect();
         let unreadable: Vec<&Path> = unreadable.collect();
         // A path that is not recorded in full does not show below which folder it is.
         let is_below_all = self.project_names != ProjectNames::Full;
         let missing = |path: &&PathBuf| {
             let may_be_there = unreadable.iter().any(|folder| is_below_all || path.starts_with(folder));
-            !may_be_there && !there.contains(path.as_path()) && !path.exists()
+            !may_be_there && !there.contains(&hash(path)) && !path.exists()
         };
         self.files.keys().filter(missing).cloned().collect()
     }
@@ -109,23 +169,74 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
     }
 }
 
+fn source_cursor(mark: &FileMark, position: &ReadPosition) -> SourceCursor {
+    SourceCursor {
+        size: mark.size,
+        modified: mark.modified,
+        changed_nanos: mark.changed_nanos,
+        identity: mark.identity,
+        fingerprint: mark.fingerprint,
+        offset: position.offset,
+        line: position.newlines,
+        carried_time: position.time.time,
+        carried_before: position.time.before,
+    }
+}
+
 impl KnownFile {
-    pub(crate) fn of_records(records: Vec<SourceRecord>, epoch: Epoch) -> Self {
-        let latest = records.iter().max_by_key(|record| record.version());
-        let newer_revision =
-            latest.map(|record| record.rule_revision).filter(|revision| *revision > RuleRevision::CURRENT);
-        // What was stored in another epoch may have been taken back.
-        let latest = latest.filter(|record| record.epoch == epoch);
-        let content = latest
-            .filter(|record| record.rule_revision > RuleRevision::NONE)
-            .map(|record| (record.cursor.size, record.cursor.fingerprint));
-        let cursor = latest.filter(|record| record.rule_revision == RuleRevision::CURRENT).map(file_cursor);
-        Self { cursor, content, newer_revision, records }
+    /// What these records say of their file.
+    pub(crate) fn of_records(records: &[SourceRecord], epoch: Epoch) -> Self {
+        let mut file = Self::default();
+        records.iter().for_each(|record| file.add(record, record.into(), epoch));
+        file
+    }
+
+    /// How far it was read; `None` where another revision of the counting rule read it, or the store was rolled back
+    /// since.
+    pub(crate) fn cursor(&self) -> Option<FileCursor> {
+        self.recorded.filter(|_| self.revision == RuleRevision::CURRENT)
+    }
+
+    /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
+    pub(crate) fn content(&self) -> Option<(u64, u128)> {
+        let recorded = self.recorded.filter(|_| self.revision > RuleRevision::NONE)?;
+        Some((recorded.mark.size, recorded.mark.fingerprint))
+    }
+
+    /// The revision that read it, where this version does not know it.
+    pub(crate) fn newer_revision(&self) -> Option<RuleRevision> {
+        (self.revision > RuleRevision::CURRENT).then_some(self.revision)
     }
 
     /// What is recorded of it, by session.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &SourceRecord> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RecordedSession> {
         self.records.iter()
+    }
+
+    /// All records of a file are written at once; should they differ, the latest's cursor counts.
+    fn add(&mut self, record: &SourceRecord, session: RecordedSession, epoch: Epoch) {
+        if self.records.is_empty() || record.version() >= self.version {
+            self.version = record.version();
+            self.revision = record.rule_revision;
+            // What was stored in another epoch may have been taken back.
+            self.recorded = (record.epoch == epoch).then(|| file_cursor(record));
+        }
+        // Most files have one session: no room is made for more before they come.
+        self.records.reserve_exact(1);
+        self.records.push(session);
+    }
+
+    /// Whether these records, of a reading of the same file, say what is known and will be trusted.
+    pub(crate) fn says_the_same_as(&self, records: &[SourceRecord]) -> bool {
+        let cursor = self.cursor().filter(FileCursor::is_settled);
+        records.len() == self.records.len()
+            && records.iter().zip(&self.records).all(|(record, known)| {
+                let is_there = |cursor: FileCursor| {
+                    let read = file_cursor(record);
+                    (cursor.mark, cursor.position) == (read.mark, read.position)
+                };
+                cursor.is_some_and(is_there) && RecordedSession::from(record) == *known
+            })
     }
 
     /// The sessions that were found in it.
@@ -133,18 +244,28 @@ impl KnownFile {
         self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)
     }
 
-    /// Its records with nothing in them: its content stands in another file now.
-    pub(crate) fn emptied(&self, epoch: Epoch) -> impl Iterator<Item = SourceRecord> {
-        self.records.iter().map(move |record| SourceRecord {
-            epoch,
-            rule_revision: RuleRevision::CURRENT,
+    /// The records of the file at this path with nothing in them: its content stands in another file now.
+    fn emptied(&self, host: &HostName, path: &Path, epoch: Epoch) -> Vec<SourceRecord> {
+        let Some(cursor) = self.recorded else { return Vec::new() };
+        let emptied = |known: &RecordedSession| SourceRecord {
+            host: host.clone(),
+            path: path.to_owned(),
+            session: known.session.clone(),
+            cursor: source_cursor(&cursor.mark, &cursor.position),
+            project: known.project.clone(),
             lines: 0,
             damage: DamageCounts::default(),
             content_categories: ContentCategories::new(),
             snapshots: 0,
             snapshot_tokens: 0,
-            ..record.clone()
-        })
+            first_time: known.times.map(|(first, _)| first),
+            last_time: known.times.map(|(_, last)| last),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::CURRENT,
+            read_at: cursor.read_at,
+            epoch,
+        };
+        self.records.iter().map(emptied).collect()
     }
 
     /// What was found so far, to be added to.
@@ -153,8 +274,8 @@ impl KnownFile {
         for record in &self.records {
             statistics.lines += record.lines;
             statistics.damage += record.damage;
-            add_categories(&mut statistics.categories, &record.content_categories);
-            let (Some(first_time), Some(last_time)) = (record.first_time, record.last_time) else { continue };
+            add_categories(&mut statistics.categories, record.categories.iter().copied());
+            let Some((first_time, last_time)) = record.times else { continue };
             if record.snapshots > 0 {
                 let part = SessionInFile {
                     snapshots: record.snapshots,
@@ -186,7 +307,10 @@ impl Statistics {
     fn add(&mut self, file: &FileAnalysis) {
         self.lines += file.lines;
         self.damage += file.damage;
-        add_categories(&mut self.categories, &file.content_categories);
+        add_categories(
+            &mut self.categories,
+            file.content_categories.iter().map(|(category, tokens)| (*category, *tokens)),
+        );
         for (session, part) in &file.sessions {
             match self.sessions.get_mut(session) {
                 Some(known) => known.join(part.clone()),
@@ -202,10 +326,10 @@ impl Statistics {
     }
 }
 
-fn add_categories(sum: &mut ContentCategories, more: &ContentCategories) {
+fn add_categories(sum: &mut ContentCategories, more: impl Iterator<Item = (ContentCategory, u64)>) {
     for (category, tokens) in more {
-        let sum = sum.entry(*category).or_default();
-        *sum = sum.saturating_add(*tokens);
+        let sum = sum.entry(category).or_default();
+        *sum = sum.saturating_add(tokens);
     }
 }
 
@@ -246,17 +370,7 @@ impl FileReading<'_> {
             host: self.host.clone(),
             path: self.project_names.recorded_path(&file.file.path),
             session: session.clone(),
-            cursor: SourceCursor {
-                size: self.mark.size,
-                modified: self.mark.modified,
-                changed_nanos: self.mark.changed_nanos,
-                identity: self.mark.identity,
-                fingerprint: self.mark.fingerprint,
-                offset: file.end.offset,
-                line: file.end.newlines,
-                carried_time: file.end.time.time,
-                carried_before: file.end.time.before,
-            },
+            cursor: source_cursor(&self.mark, &file.end),
             project: part.and_then(|part| part.project.clone()),
             lines: if is_home { statistics.lines } else { 0 },
             damage: if is_home { statistics.damage } else { DamageCounts::default() },

@@ -10,4 +10,5 @@ mod killed;
 mod place;
 mod privacy;
 mod repeated;
+mod terminated;
 mod tour;

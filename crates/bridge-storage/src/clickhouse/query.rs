@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ClickHouseStore;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
-use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow};
+use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow, stored_path};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 
@@ -214,10 +214,15 @@ impl ClickHouseStore {
         let mut conditions = Vec::new();
         conditions.extend(filter.host.as_ref().map(|_| "host = ?"));
         conditions.extend(filter.sessions.as_ref().map(|_| "session_id IN ?"));
+        let after = filter.page.as_ref().and_then(|page| page.after.as_ref());
+        // The first condition finds the place in the table's order, the second one is exact.
+        conditions.extend(after.map(|_| "path >= ? AND (path, session_id) > (?, ?)"));
+        let limit = filter.page.as_ref().map(|page| format!(" LIMIT {}", page.records_max));
+        let limit = limit.unwrap_or_default();
         let conditions =
             if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let query = &format!(
-            "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id"
+            "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id{limit}"
         );
         let rows: Vec<SourceRow> = self
             .call("read sources", |tables| async move {
@@ -227,6 +232,10 @@ impl ClickHouseStore {
                 }
                 if let Some(sessions) = &filter.sessions {
                     query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());
+                }
+                if let Some((path, session)) = after {
+                    let path = stored_path(path);
+                    query = query.bind(&path).bind(&path).bind(session.as_str());
                 }
                 query.fetch_all().await
             })

@@ -3,7 +3,7 @@
 use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
 
 use super::{at, host, project, response, session};
-use crate::{SourceCursor, SourceFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
+use crate::{SourceCursor, SourceFilter, SourcePage, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
 
 pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
     let mut damage = DamageCounts::default();
@@ -58,6 +58,23 @@ pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
     let narrow = SourceFilter::on_host(host("h")).of_sessions(vec![session("t")]);
     assert_eq!(read(narrow).await, records[2..3]);
     assert!(read(SourceFilter::default().of_sessions(Vec::new())).await.is_empty());
+    // Page by page, also within the records of one file, it is the same.
+    for records_max in 1..=4 {
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = SourcePage { after: after.take(), records_max };
+            let found = read(SourceFilter::on_host(host("h")).page(page)).await;
+            assert!(found.len() <= records_max);
+            paged.extend_from_slice(&found);
+            match found.last() {
+                Some(last) if found.len() == records_max => {
+                    after = Some((last.path.clone(), last.session.clone()))
+                }
+                _ => break,
+            }
+        }
+        assert_eq!(paged, records[..3], "{records_max}");
+    }
 }
 
 fn of_revision(revision: u8, record: SourceRecord) -> SourceRecord {

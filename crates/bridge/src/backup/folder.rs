@@ -1,7 +1,7 @@
 //! The folder of a backup: written so that it is either whole or not there, and read only when it is whole.
 
 use std::error::Error;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use bridge_core::{BridgeError, Epoch};
 use bridge_storage::{BackupFormat, ExportFigures, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::leftover::{self, LOCK, PARTIAL, clear_away, is_of_export};
 use super::manifest::{Manifest, PartEntry, checksum, shown};
 
-const MANIFEST: &str = "manifest.json";
-const LOCK: &str = "lock";
+pub(super) const MANIFEST: &str = "manifest.json";
 /// Files are read in blocks of this size to be checked.
 const BLOCK_BYTES: usize = 1 << 18;
 
@@ -32,20 +32,32 @@ impl Draft {
         refuse_what_is_there(target)?;
         let mut name =
             target.file_name().ok_or_else(|| unusable(target, "the path names no folder"))?.to_owned();
-        name.push(".partial");
+        name.push(PARTIAL);
         let partial = target.with_file_name(name);
-        private_folder(&partial).map_err(unwritable(&partial))?;
-        let lock = private_file(OpenOptions::new().create(true).truncate(false), &partial.join(LOCK));
-        let lock = lock.map_err(unwritable(&partial))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(unusable(target, "another export is writing it"));
-            }
-            Err(TryLockError::Error(error)) => return Err(unwritable(&partial)(error)),
-        }
+        let lock = Self::claim(target, &partial)?;
+        clear_away(parent_of(target));
         clear(&partial)?;
         Ok(Self { target: target.to_owned(), partial, _lock: lock, parts: 0, finished: false })
+    }
+
+    /// Makes the folder and locks it.
+    fn claim(target: &Path, partial: &Path) -> Result<File, BridgeError> {
+        let path = partial.join(LOCK);
+        loop {
+            private_folder(partial).map_err(unwritable(partial))?;
+            let opened = private_file(OpenOptions::new().create(true).truncate(false), &path);
+            let mut lock = match opened {
+                // Removed as abandoned since it was made.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                opened => opened.map_err(unwritable(partial))?,
+            };
+            if !leftover::claim(&mut lock).map_err(unwritable(partial))? {
+                return Err(unusable(target, "another export is writing it"));
+            }
+            if leftover::is_there(&lock, &path) {
+                return Ok(lock);
+            }
+        }
     }
 
     /// Writes a part to a file of its own.
@@ -72,8 +84,7 @@ impl Draft {
         self.finished = true;
         // Only now: nobody else may take the draft for a forgotten one.
         fs::remove_file(self.target.join(LOCK)).map_err(unwritable(&self.target))?;
-        let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        synced(parent.unwrap_or(Path::new("."))).map_err(unwritable(&self.target))
+        synced(parent_of(&self.target)).map_err(unwritable(&self.target))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BridgeError> {
@@ -195,17 +206,18 @@ fn refuse_what_is_there(target: &Path) -> Result<(), BridgeError> {
     }
 }
 
-/// Removes what an export that was killed left behind, and nothing else.
+fn parent_of(target: &Path) -> &Path {
+    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what an export to the same place left behind when it was killed, and nothing else.
 fn clear(partial: &Path) -> Result<(), BridgeError> {
     for entry in fs::read_dir(partial).map_err(unwritable(partial))? {
         let path = entry.map_err(unwritable(partial))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_part = [BackupFormat::Parquet, BackupFormat::JsonLines]
-            .iter()
-            .any(|format| path.extension().is_some_and(|end| end == format.extension()));
         match name {
             LOCK => {}
-            _ if is_part || name == MANIFEST => fs::remove_file(&path).map_err(unwritable(&path))?,
+            _ if is_of_export(Path::new(name)) => fs::remove_file(&path).map_err(unwritable(&path))?,
             _ => return Err(unusable(&path, "it was not left behind by an export, and is not removed")),
         }
     }

@@ -143,7 +143,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("embedded.memory_mb", "4096", "a whole number from 512 to 1048576", |c, v| {
         put(&mut c.embedded.memory_mb, count(v, 512..=1 << 20))
     }),
-    key("sources.paths", "[]", "a list of paths (`~` is not expanded)", |c, v| {
+    key("sources.paths", "[]", "a list of paths (a leading `~/` is the home folder)", |c, v| {
         put(&mut c.sources.paths, paths(v))
     }),
     key("sources.host_name", "null", "a name of up to 512 bytes", |c, v| {

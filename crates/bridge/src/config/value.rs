@@ -117,9 +117,14 @@ pub(super) fn path(given: &Given) -> Result<PathBuf, Unfit> {
     if text.starts_with('~') { Err(Unfit) } else { Ok(PathBuf::from(text)) }
 }
 
+/// Sources, in which the bridge expands a leading `~/`.
 pub(super) fn paths(given: &Given) -> Result<Vec<PathBuf>, Unfit> {
+    let source = |one: &String| match one.starts_with("~/") || one == "~" {
+        true => Ok(PathBuf::from(one)),
+        false => path(&Given::Text(one.clone())),
+    };
     match given {
-        Given::List(paths) => paths.iter().map(|one| path(&Given::Text(one.clone()))).collect(),
+        Given::List(paths) => paths.iter().map(source).collect(),
         _ => Err(Unfit),
     }
 }

@@ -65,6 +65,10 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
         }
     }
     assert!(killed > 0, "every export was faster than its end");
+    // The next one goes to another place, and removes what the killed ones left all the same.
+    let other = folder.path().join("other");
+    let _ = ours.export_store(&ExportOptions::to_folder(&other)).await.unwrap();
+    assert!(!partial.exists());
     let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
     assert!(ours.import_store(&BackupPlace::Folder(backup)).await.unwrap().equals_backup());
     assert!(!partial.exists());

@@ -51,3 +51,21 @@ fn a_line_of_a_gigabyte_is_reported_and_never_held_in_memory() {
         assert!((1 << 20..130_000_000).contains(&peak), "{peak} bytes");
     }
 }
+
+/// Millions of values on one line, or of snapshots, cost no more than the line: none is kept for later.
+#[test]
+fn a_line_of_millions_of_glued_values_takes_memory_for_the_line_only() {
+    const LINE: usize = 6_000_000;
+    let snapshot = r#"{"type":"assistant","message":{"id":"msg_01","usage":{"output_tokens":1}}}"#;
+    for (value, repeats) in [("{}", LINE / 2), (snapshot, LINE / snapshot.len())] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("s.jsonl"), format!("{}\n{GOOD_LINE}\n", value.repeat(repeats)))
+            .unwrap();
+        let done = dry_run([folder.path()]);
+        assert_eq!((done.code, &done.json()["bad_lines"]), (Some(0), &0.into()), "{done:?}");
+        if cfg!(target_os = "linux") {
+            let peak = done.peak_memory_bytes;
+            assert!((1 << 20..45_000_000).contains(&peak), "{value}: {peak} bytes");
+        }
+    }
+}

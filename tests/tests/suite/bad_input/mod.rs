@@ -5,6 +5,9 @@
 
 mod database;
 mod lines;
+#[cfg(unix)]
+mod names;
 mod options;
+mod sample;
 #[allow(dead_code, reason = "the tests with an engine use more of it")]
 mod sources;

@@ -1,0 +1,119 @@
+//! Text of others on its way to a person's terminal or log.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Serializer, ser::SerializeSeq};
+
+/// Displays text that others wrote (names of files, models and projects, messages of servers) so that it can only
+/// be read: nothing in it moves a cursor, starts a line, reverses the order of writing or hides.
+///
+/// Control characters and invisible formatting characters are escaped, bytes that are not UTF-8 stand as `\xff`.
+/// Everything else, backslashes included, is displayed as it is.
+///
+/// ```
+/// use bridge_core::Shown;
+///
+/// assert_eq!(Shown::text("opus\u{1b}[31m\n").to_string(), r"opus\u{1b}[31m\n");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown<'a>(&'a [u8]);
+
+impl<'a> Shown<'a> {
+    /// Displays this text on one line.
+    #[must_use]
+    pub fn text(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// Displays this path, whatever bytes it has.
+    #[must_use]
+    pub fn path(path: &'a Path) -> Self {
+        Self(path.as_os_str().as_encoded_bytes())
+    }
+
+    fn write_to(self, out: &mut impl Write) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match is_unsafe(c) {
+                    true => write!(out, "{}", c.escape_default())?,
+                    false => out.write_char(c)?,
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(out, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.width().is_none() && f.precision().is_none() {
+            return self.write_to(f);
+        }
+        let mut text = String::new();
+        self.write_to(&mut text)?;
+        f.pad(&text)
+    }
+}
+
+/// Serializes a path as text; of one that is not UTF-8, which has none, as it is displayed.
+pub(crate) fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&readable(path))
+}
+
+/// Serializes paths, each as [`serialize_path`] does.
+pub(crate) fn serialize_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(paths.len()))?;
+    paths.iter().try_for_each(|path| list.serialize_element(&*readable(path)))?;
+    list.end()
+}
+
+fn readable(path: &Path) -> Cow<'_, str> {
+    path.to_str().map_or_else(|| Shown::path(path).to_string().into(), Cow::Borrowed)
+}
+
+/// Whether a terminal would do something else with the character than draw it.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readable_text_is_displayed_unchanged() {
+        for text in ["", "claude-opus-4-8", r"C:\Users\me\app", "/home/user/überblick/日本語 🦀", "a\"b'c"]
+        {
+            assert_eq!(Shown::text(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_left() {
+        let hostile = "a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\0";
+        let shown = Shown::text(hostile).to_string();
+        assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{shown:?}");
+        assert_eq!(shown, r"a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\u{0}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_utf_8_keeps_its_bytes_apart() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let shown = |bytes: &[u8]| Shown::path(Path::new(OsStr::from_bytes(bytes))).to_string();
+        assert_eq!(shown(b"/a/\xff(b\xc3.jsonl"), r"/a/\xff(b\xc3.jsonl");
+        assert_ne!(shown(b"\xff"), shown(b"\xfe"));
+    }
+
+    #[test]
+    fn a_width_counts_what_is_displayed() {
+        assert_eq!(format!("{:>6}|{:<3}|", Shown::text("a\n"), Shown::text("b")), "   a\\n|b  |");
+    }
+}

@@ -1,0 +1,106 @@
+//! Programs that are asked to end (SIGTERM, as a service manager does): they end soon, and nothing is lost.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::storage::{ClickHouseOptions, ClickHouseStore};
+use bridge_core::{AuditFilter, AuditOutcome, Stopwatch};
+use bridge_embedded::{Engine, EngineOptions};
+use bridge_testkit::history::HistoryPlan;
+use bridge_tests::program::example;
+
+use crate::place::Place;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn wait_for(path: &Path) {
+    let watch = Stopwatch::start();
+    while !path.exists() {
+        assert!(watch.elapsed() < LIMIT, "{} does not appear", path.display());
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The outcomes on record in the store of a data folder.
+fn outcomes(data: &Path) -> Vec<(String, AuditOutcome)> {
+    let engine = Engine::start(&EngineOptions::at(data)).unwrap();
+    let endpoint = engine.endpoint();
+    let options = ClickHouseOptions::from_url(&endpoint.url)
+        .unwrap()
+        .with_database(&endpoint.database)
+        .with_user(&endpoint.writer.user, &endpoint.writer.password);
+    let bridge =
+        EnhancedTokenDatabaseBridge::builder(Arc::new(ClickHouseStore::new(options).unwrap())).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let records = runtime.block_on(bridge.audit_log(&AuditFilter::default())).unwrap();
+    records.into_iter().map(|record| (record.operation.as_str().to_owned(), record.outcome)).collect()
+}
+
+#[test]
+fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_the_next() {
+    let place = Place::of(HistoryPlan { seed: 57, projects: 5, sessions: 30, ..HistoryPlan::default() });
+    let mut terminated = 0;
+    for (pause, signal, code) in [(0, "TERM", 143), (300, "TERM", 143), (500, "INT", 130)] {
+        let run = place.run_into("data").spawn();
+        wait_for(&place.data("data/endpoint.json"));
+        thread::sleep(Duration::from_millis(pause));
+        run.signal(signal);
+        let watch = Stopwatch::start();
+        let done = run.finish();
+        assert!(watch.elapsed() < Duration::from_secs(20), "{:?}", watch.elapsed());
+        if done.code != Some(0) {
+            terminated += 1;
+            assert_eq!((done.code, done.stdout.as_str()), (Some(code), ""), "{done:?}");
+            assert!(done.stderr.contains("a second run completes it"), "{done:?}");
+        }
+        place.wait_for_leave("data");
+    }
+    assert!(terminated > 0, "every run was faster than its signal");
+    place.assert_exact(&place.run_into("data").run());
+    place.wait_for_leave("data");
+    let outcomes = outcomes(&place.data("data"));
+    assert!(
+        outcomes.contains(&("backfill_historical_data".to_owned(), AuditOutcome::Succeeded)),
+        "{outcomes:?}"
+    );
+}
+
+/// Also while the engine is still being started.
+#[test]
+fn a_backup_that_is_terminated_while_its_engine_starts_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    let run = example("backup", ["export"]).arg(&backup).arg("--data-dir").arg(&data).spawn();
+    wait_for(&data);
+    run.signal("TERM");
+    let done = run.finish();
+    assert_eq!((done.code, done.stdout.as_str()), (Some(143), ""), "{done:?}");
+    assert!(done.stderr.contains("terminated"), "{done:?}");
+    assert_eq!(names_in(folder.path()), ["data"]);
+}
+
+#[test]
+fn a_tour_that_is_terminated_takes_its_engine_and_its_folder_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = example("tour", [""; 0]).env("TMPDIR", folder.path()).spawn();
+    let watch = Stopwatch::start();
+    while !names_in(folder.path())
+        .iter()
+        .any(|name| folder.path().join(name).join("data/endpoint.json").exists())
+    {
+        assert!(watch.elapsed() < LIMIT, "its engine does not start");
+        thread::sleep(Duration::from_millis(5));
+    }
+    run.signal("TERM");
+    let done = run.finish();
+    assert_eq!(done.code, Some(143), "{done:?}");
+    assert!(names_in(folder.path()).is_empty(), "{:?}", names_in(folder.path()));
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
