@@ -37,6 +37,7 @@
 //! | `engine-upgrade` | a newer engine that was started on them and has not answered yet |
 //! | `engine.log` | what the engine and its supervisor say |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
+//! | `relay.access`, `engine.sock` | while an engine runs: whom its supervisor lets through, and where it listens for the supervisor alone |
 //! | `config.xml`, `users.xml` | written at every start |
 //! | `users.lock`, `start.lock` | held by who uses the engine, and by who starts it |
 //! | `engine.lock`, `serving.lock` | held as long as an engine runs, and as long as it is meant to |
@@ -57,7 +58,13 @@ mod lock;
 mod npm;
 mod options;
 mod platform;
+mod proof;
+#[cfg(all(test, unix))]
+#[path = "../launcher/relay/mod.rs"]
+mod relay;
 mod secret;
+#[path = "../launcher/sha256.rs"]
+mod sha256;
 mod version;
 
 pub use endpoint::{Credentials, Endpoint};
@@ -65,4 +72,5 @@ pub use engine::{Departure, Engine};
 pub use error::EngineError;
 pub use event::EngineEvent;
 pub use options::EngineOptions;
+pub use proof::{Challenge, ProofKey};
 pub use version::{ENGINE_PACKAGE, ENGINE_VERSION};
