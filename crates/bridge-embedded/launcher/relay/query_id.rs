@@ -37,8 +37,20 @@ impl QueryId {
         }
     }
 
-    /// Has the engine cancel the query, as the user who sent it.
+    /// Has the engine cancel the query, as the user who sent it. In a thread of its own: the query ends only while
+    /// its answer is read on.
     pub(super) fn cancel(&self, request: &Request, socket: &Path) {
+        let (text, socket) = (self.cancel_request(request), socket.to_owned());
+        let cancel = move || {
+            let Ok(mut link) = EngineLink::open(&socket) else { return };
+            if link.write(&text).is_ok() && link.answer(Method::Post).is_ok() {
+                link.close();
+            }
+        };
+        let _ = std::thread::Builder::new().name("cancel".into()).spawn(cancel);
+    }
+
+    fn cancel_request(&self, request: &Request) -> Vec<u8> {
         let (Self::Given(id) | Self::Made(id)) = self;
         let mut text = format!(
             "POST /?param_id={id}&query=KILL%20QUERY%20WHERE%20query_id%3D%7Bid%3AString%7D%20ASYNC HTTP/1.1\r\n"
@@ -51,10 +63,7 @@ impl QueryId {
                 text.extend(b"\r\n");
             }
         }
-        text.extend(b"Content-Length: 0\r\nConnection: close\r\n\r\n");
-        let Ok(mut link) = EngineLink::open(socket) else { return };
-        if link.write(&text).is_ok() && link.answer(Method::Post).is_ok() {
-            link.close();
-        }
+        text.extend(b"Content-Length: 0\r\nConnection: keep-alive\r\n\r\n");
+        text
     }
 }
