@@ -4,8 +4,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bridge::EmbeddedDatabase;
 use bridge::analysis::usual_roots;
-use bridge::embedded::{Engine, EngineOptions};
+use bridge::embedded::EngineOptions;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use crate::args::Args;
@@ -36,11 +37,10 @@ pub(crate) fn listed(roots: &[PathBuf]) -> String {
     roots.join(", ")
 }
 
-/// A store, and the engine that must live as long as it is used.
+/// A store, which keeps the engine that it needs.
 pub(crate) struct Target {
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) name: String,
-    _engine: Option<Engine>,
 }
 
 /// The server asked for, else the embedded engine.
@@ -48,19 +48,16 @@ pub(crate) fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>
     if let Some(url) = &args.url {
         let options = ClickHouseOptions::from_url(url)?;
         let name = format!("ClickHouse at {}", options.host());
-        return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: None });
+        return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name });
     }
     let folder = match &args.data_dir {
         Some(folder) => folder.clone(),
         None => data_folder(sample)?,
     };
-    let engine = Engine::start_with(&EngineOptions::at(&folder), |event| eprintln!("{event}"))?;
-    let endpoint = engine.endpoint();
-    let options = ClickHouseOptions::from_url(&endpoint.url)?
-        .with_database(&endpoint.database)
-        .with_user(&endpoint.writer.user, &endpoint.writer.password);
+    let database = EmbeddedDatabase::start_with(&EngineOptions::at(&folder), |event| eprintln!("{event}"))?;
+    let options = database.store_options()?;
     let name = format!("embedded ClickHouse, data in {}", folder.display());
-    Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: Some(engine) })
+    Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name })
 }
 
 /// The user's data folder. The sample has one of its own: it must not mix with real counts.

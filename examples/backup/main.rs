@@ -14,11 +14,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::embedded::{Engine, EngineOptions};
+use bridge::embedded::EngineOptions;
 use bridge::storage::{
     BackupFormat, ClickHouseOptions, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore,
 };
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -141,21 +141,17 @@ impl Store {
 
     /// A bridge to the store, that keeps the engine that it needs.
     async fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
-        let (options, engine) = match (&self.url, &self.data_dir) {
-            (Some(url), _) => (ClickHouseOptions::from_url(url)?, None),
+        let options = match (&self.url, &self.data_dir) {
+            (Some(url), _) => ClickHouseOptions::from_url(url)?,
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
-                let engine = Engine::start_with(&EngineOptions::at(folder), |event| eprintln!("{event}"))?;
-                let endpoint = engine.endpoint();
-                let options = ClickHouseOptions::from_url(&endpoint.url)?
-                    .with_database(&endpoint.database)
-                    .with_user(&endpoint.writer.user, &endpoint.writer.password);
-                (options, Some(engine))
+                let options = EngineOptions::at(folder);
+                EmbeddedDatabase::start_with(&options, |event| eprintln!("{event}"))?.store_options()?
             }
         };
         let store: Arc<dyn TokenStore> = Arc::new(ClickHouseStore::new(options)?);
         store.migrate().await?;
-        Ok(EnhancedTokenDatabaseBridge::builder(store).keep(engine).build())
+        Ok(EnhancedTokenDatabaseBridge::builder(store).build())
     }
 }
 

@@ -51,6 +51,7 @@ mod engine;
 mod error;
 mod event;
 mod fetch;
+mod fetch_lines;
 mod http;
 mod launch;
 mod layout;

@@ -103,9 +103,18 @@ mod tests {
         }
         assert_eq!(other.verify(&right), Some(false), "a proof is of one nonce");
         let stranger = ProofKey::generate().unwrap();
-        assert_eq!(challenge.verify(&answer(&sha256::hex(&sha256::hmac(stranger.0.as_bytes(), challenge.nonce.as_bytes())))), Some(false));
+        assert_eq!(
+            challenge.verify(&answer(&sha256::hex(&sha256::hmac(
+                stranger.0.as_bytes(),
+                challenge.nonce.as_bytes()
+            )))),
+            Some(false)
+        );
         assert_eq!(challenge.verify(b"HTTP/1.1 404 Not Found\r\n\r\n"), Some(false));
-        assert_eq!(challenge.verify(&[b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &[b'x'; 2000]].concat()), Some(false));
+        assert_eq!(
+            challenge.verify(&[b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &[b'x'; 2000]].concat()),
+            Some(false)
+        );
         assert_eq!(challenge.verify(&answer(&format!("{}x", challenge.proof))), Some(false));
     }
 

@@ -72,7 +72,8 @@ impl Access {
     }
 
     fn admit_nameless(&self, request: &Request) -> Admission {
-        if request.body != super::request::BodyLength::None || request.method == super::request::Method::Post {
+        if request.body != super::request::BodyLength::None || request.method == super::request::Method::Post
+        {
             return Admission::Refused;
         }
         match request.path() {

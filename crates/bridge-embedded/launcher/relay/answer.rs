@@ -65,7 +65,11 @@ impl Answer {
         } else if modern && self.fields.lists("Transfer-Encoding", "chunked") {
             into.extend(b"Transfer-Encoding: chunked\r\n");
         }
-        into.extend(if keep_alive { b"Connection: keep-alive\r\n\r\n".as_slice() } else { b"Connection: close\r\n\r\n" });
+        into.extend(if keep_alive {
+            b"Connection: keep-alive\r\n\r\n".as_slice()
+        } else {
+            b"Connection: close\r\n\r\n"
+        });
     }
 }
 
@@ -125,14 +129,18 @@ mod tests {
 
     #[test]
     fn a_chunked_answer_passes_as_it_is_and_plain_for_an_old_client() {
-        let head = b"HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=30\r\n\r\n";
+        let head =
+            b"HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=30\r\n\r\n";
         let body = b"3\r\nabc\r\n0\r\n\r\nnext";
         for (modern, text) in [(true, b"3\r\nabc\r\n0\r\n\r\n".as_slice()), (false, b"abc")] {
             let mut answer = Answer::parse(head, Method::Get).unwrap();
             let mut out = Vec::new();
             answer.write_head(modern, modern, &mut out);
             let head = String::from_utf8(std::mem::take(&mut out)).unwrap();
-            assert!(head.starts_with("HTTP/1.1 200 OK\r\nX-A: b\r\n") && !head.contains("Keep-Alive:"), "{head}");
+            assert!(
+                head.starts_with("HTTP/1.1 200 OK\r\nX-A: b\r\n") && !head.contains("Keep-Alive:"),
+                "{head}"
+            );
             assert_eq!(head.contains("chunked"), modern);
             assert_eq!(answer.length.advance(body, modern, &mut out).unwrap(), body.len() - 4);
             assert!(answer.length.is_done() && answer.length.is_delimited(modern) == modern);

@@ -33,7 +33,11 @@ impl Unchunker {
 
     /// Uses what it can of `input`, gives the payload to `payload`, and answers how many bytes it used: all unless
     /// the body ends in them.
-    pub(super) fn advance(&mut self, input: &[u8], mut payload: impl FnMut(&[u8])) -> Result<usize, Malformed> {
+    pub(super) fn advance(
+        &mut self,
+        input: &[u8],
+        mut payload: impl FnMut(&[u8]),
+    ) -> Result<usize, Malformed> {
         let mut rest = input;
         while !rest.is_empty() && !self.is_done() {
             if let State::Data(left) = self.state {
@@ -127,7 +131,16 @@ mod tests {
 
     #[test]
     fn what_is_not_chunked_is_refused() {
-        for text in ["\r\n", "x\r\n", "-1\r\n", "1\nx\r\n", "2\r\nabc\r\n", "10000000000000000\r\n", "0x1\r\n", " 1\r\n"] {
+        for text in [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "1\nx\r\n",
+            "2\r\nabc\r\n",
+            "10000000000000000\r\n",
+            "0x1\r\n",
+            " 1\r\n",
+        ] {
             assert!(read(text.as_bytes(), 1).is_err(), "{text:?}");
         }
         assert!(read(&[b'1'; LINE_BYTES_MAX + 2], 10).is_err());

@@ -36,7 +36,8 @@ impl EngineLink {
         }
         // Nothing is to be read between two answers: anything but "would block" is the end or nonsense.
         self.stream.set_nonblocking(true).ok()?;
-        let quiet = matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let quiet =
+            matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         self.stream.set_nonblocking(false).ok()?;
         quiet.then_some(self)
     }
@@ -53,8 +54,10 @@ impl EngineLink {
     pub(super) fn answer(&mut self, method: Method) -> Result<Answer, NoAnswer> {
         loop {
             let stream = &self.stream;
-            let head =
-                self.inflow.head(ENGINE_HEAD_BYTES_MAX, |inflow| inflow.fill(stream)).map_err(|_| NoAnswer)?;
+            let head = self
+                .inflow
+                .head(ENGINE_HEAD_BYTES_MAX, |inflow| inflow.fill(stream))
+                .map_err(|_| NoAnswer)?;
             let answer = Answer::parse(&head, method)?;
             if !answer.is_interim() {
                 return Ok(answer);
@@ -65,7 +68,8 @@ impl EngineLink {
     /// Ends the request in the middle of its chunked body. The engine finds no chunk where one must begin and
     /// fails the request; its answer is read to the end, so it meets no broken connection.
     pub(super) fn abandon_body(mut self) {
-        let ended = self.write(b"abandoned\r\n").and_then(|()| self.stream.shutdown(std::net::Shutdown::Write));
+        let ended =
+            self.write(b"abandoned\r\n").and_then(|()| self.stream.shutdown(std::net::Shutdown::Write));
         if ended.is_ok() {
             self.drain(None);
         }

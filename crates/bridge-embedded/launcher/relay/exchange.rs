@@ -42,7 +42,9 @@ impl Exchange<'_> {
         if matches!(request.body, BodyLength::Bytes(bytes) if !known && bytes > SMALL_BODY_BYTES as u64) {
             return Err(Ended::Refused(Refusal::BodyTooLarge));
         }
-        if request.expects_continue && (&mut &*self.client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_err() {
+        if request.expects_continue
+            && (&mut &*self.client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_err()
+        {
             return Err(Ended::Close);
         }
         let mut body = RequestBody::new(request.body);
@@ -131,7 +133,9 @@ impl Exchange<'_> {
         out: &mut Vec<u8>,
     ) -> bool {
         loop {
-            let Ok(used) = answer.length.advance(link.inflow.waiting(), request.modern, out) else { return false };
+            let Ok(used) = answer.length.advance(link.inflow.waiting(), request.modern, out) else {
+                return false;
+            };
             link.inflow.consume(used);
             if recipient.pass(out) {
                 query_id.cancel(request, self.socket);

@@ -103,12 +103,7 @@ impl Relay {
     }
 
     /// Serves one request.
-    fn request(
-        &self,
-        client: &Arc<TcpStream>,
-        inflow: &mut Inflow,
-        link: &mut Option<EngineLink>,
-    ) -> Ended {
+    fn request(&self, client: &Arc<TcpStream>, inflow: &mut Inflow, link: &mut Option<EngineLink>) -> Ended {
         let waiting = self.connections.wait(client);
         let head = match inflow.timed_head(client.as_ref(), IDLE_MAX, HEAD_TIME_MAX) {
             Ok(head) => head,

@@ -67,8 +67,8 @@ impl Request {
             Some(value) if value.eq_ignore_ascii_case(b"100-continue") => body != BodyLength::None,
             Some(_) => return Err(Refusal::Malformed),
         };
-        let keep_alive = !fields.lists("Connection", "close")
-            && (modern || fields.lists("Connection", "keep-alive"));
+        let keep_alive =
+            !fields.lists("Connection", "close") && (modern || fields.lists("Connection", "keep-alive"));
         let target = target.to_owned();
         Ok(Self { method, target, fields, body, modern, keep_alive, expects_continue })
     }
@@ -138,7 +138,9 @@ mod tests {
         assert_eq!((request.parameter("query_id"), request.parameter("id")), (Some("a%20b"), None));
         let old = parse("GET / HTTP/1.0\r\nContent-Length: 12").unwrap();
         assert_eq!((old.body, old.keep_alive, old.modern), (BodyLength::Bytes(12), false, false));
-        assert!(parse("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3").unwrap().expects_continue);
+        assert!(
+            parse("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3").unwrap().expects_continue
+        );
     }
 
     #[test]
@@ -168,7 +170,10 @@ mod tests {
             assert!(matches!(parse(text), Err(Refusal::Malformed)), "{text}");
         }
         for method in ["OPTIONS", "TRACE", "PUT", "DELETE", "get", "CONNECT"] {
-            assert!(matches!(parse(&format!("{method} / HTTP/1.1")), Err(Refusal::MethodNotAllowed)), "{method}");
+            assert!(
+                matches!(parse(&format!("{method} / HTTP/1.1")), Err(Refusal::MethodNotAllowed)),
+                "{method}"
+            );
         }
     }
 }

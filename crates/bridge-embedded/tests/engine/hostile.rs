@@ -51,13 +51,25 @@ fn strangers() -> Vec<Kind> {
             ("pipelined 404", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50)),
             ("pipelined 403", format!("GET /?query=SELECT HTTP/1.1\r\n{writer}\r\n").repeat(50)),
             ("length negative", format!("POST / HTTP/1.1\r\n{writer}Content-Length: -5\r\n\r\nSELECT 1")),
-            ("length twice", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef".into()),
-            ("length huge", format!("POST / HTTP/1.1\r\n{writer}Content-Length: 99999999999999999999\r\n\r\nx")),
+            (
+                "length twice",
+                "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef".into(),
+            ),
+            (
+                "length huge",
+                format!("POST / HTTP/1.1\r\n{writer}Content-Length: 99999999999999999999\r\n\r\nx"),
+            ),
             ("length large", format!("POST / HTTP/1.1\r\n{writer}Content-Length: 9999999999\r\n\r\nx")),
-            ("chunks of garbage", format!("POST / HTTP/1.1\r\n{writer}Transfer-Encoding: chunked\r\n\r\nzz\r\nab")),
+            (
+                "chunks of garbage",
+                format!("POST / HTTP/1.1\r\n{writer}Transfer-Encoding: chunked\r\n\r\nzz\r\nab"),
+            ),
             ("chunk cut", format!("POST / HTTP/1.1\r\n{writer}Transfer-Encoding: chunked\r\n\r\nff\r\nab")),
             ("chunk negative", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n".into()),
-            ("length and chunks", "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into()),
+            (
+                "length and chunks",
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
+            ),
             ("cut in the head", "GET /ping HTTP/1.1\r\nHost: 127.0".into()),
             ("cut in the first line", "GE".into()),
             ("HTTP/0.9", "GET /ping\r\n".into()),
@@ -66,7 +78,10 @@ fn strangers() -> Vec<Kind> {
             ("OPTIONS", "OPTIONS * HTTP/1.1\r\nOrigin: http://x\r\n\r\n".into()),
             ("TRACE", "TRACE / HTTP/1.1\r\n\r\n".into()),
             ("percent", format!("GET /?query=%zz%%%1 HTTP/1.1\r\n{writer}\r\n")),
-            ("expects", format!("POST / HTTP/1.1\r\n{writer}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")),
+            (
+                "expects",
+                format!("POST / HTTP/1.1\r\n{writer}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n"),
+            ),
             ("upgrade", "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n".into()),
         ];
         kinds.extend(texts.map(|(name, text)| kind(name, text, end)));
@@ -94,13 +109,21 @@ fn users(endpoint: &Endpoint) -> Vec<Kind> {
         kinds.push(kind("answer", select("SELECT number FROM numbers(10000000)"), end));
         kinds.push(kind("small answer", select("SELECT 1"), end));
         kinds.push(kind("error", select("SELECT nothing FROM nowhere"), end));
-        kinds.push(kind("late error", select("SELECT throwIf(number = 3000000) FROM numbers(10000000)"), end));
+        kinds.push(kind(
+            "late error",
+            select("SELECT throwIf(number = 3000000) FROM numbers(10000000)"),
+            end,
+        ));
         kinds.push(kind("long answer", select("SELECT number FROM numbers(1000000000000)"), end));
         kinds.push(kind("pipelined answers", select("SELECT number FROM numbers(10000)").repeat(10), end));
         let mut chunks = format!("POST {insert} HTTP/1.1\r\n{auth}Transfer-Encoding: chunked\r\n\r\n");
         let _ = write!(chunks, "{:x}\r\n{rows}\r\n{:x}\r\n7\n7", rows.len(), rows.len());
         kinds.push(kind("insert cut in a chunk", chunks.clone(), end));
-        kinds.push(kind("insert of a bad chunk", chunks.replacen("\r\n7\n7", "\r\n7\n7\n\r\nzz\r\n", 1), end));
+        kinds.push(kind(
+            "insert of a bad chunk",
+            chunks.replacen("\r\n7\n7", "\r\n7\n7\n\r\nzz\r\n", 1),
+            end,
+        ));
         let head = format!("POST {insert} HTTP/1.1\r\n{auth}Content-Length: {}\r\n\r\n", 2 * rows.len());
         kinds.push(kind("insert cut", head + &rows, end));
         let text = format!("POST {insert} HTTP/1.1\r\n{auth}Content-Length: 4\r\n\r\nbad\n");
@@ -181,7 +204,13 @@ fn survive(engine: &Engine, kinds: &[Kind], count: usize) {
                     for number in (first..count).step_by(ATTACKERS) {
                         let kind = &kinds[number % kinds.len()];
                         attack(endpoint, kind);
-                        assert_eq!(engine.engine_pid(), pid, "died at {number}: {} {:?}", kind.name, kind.end);
+                        assert_eq!(
+                            engine.engine_pid(),
+                            pid,
+                            "died at {number}: {} {:?}",
+                            kind.name,
+                            kind.end
+                        );
                     }
                 })
             })
@@ -215,7 +244,10 @@ fn the_engine_survives_users_who_go_away_at_any_moment_and_stores_no_half_insert
     assert_eq!(query(&engine, "SELECT count() FROM bridge.hostile"), "0");
     // Nobody computes for clients that are gone.
     crate::support::wait_until("the long queries are canceled", || {
-        query(&engine, "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%system%'") == "0"
+        query(
+            &engine,
+            "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%system%'",
+        ) == "0"
     });
     leave(engine);
 }

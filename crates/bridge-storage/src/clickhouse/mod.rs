@@ -6,8 +6,10 @@ mod change;
 mod checkpoint;
 mod dashboard;
 mod failure;
+mod guarded;
 mod health;
 mod label;
+mod locate;
 mod native;
 mod options;
 mod pool;
@@ -39,6 +41,7 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub use locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
@@ -142,7 +145,7 @@ impl ClickHouseStore {
         match self.circuit.admit() {
             Ok(Admission::Pass) => Ok(()),
             Ok(Admission::Probe(probe)) => {
-                let answer = pool::ping(self.pool.connection_apart().server(), &self.options).await;
+                let answer = self.pool.ping_apart().await;
                 self.circuit.note_probe(probe, &answer);
                 answer
             }
