@@ -23,6 +23,8 @@ mod query_id;
 mod refusal;
 mod request;
 mod request_body;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
