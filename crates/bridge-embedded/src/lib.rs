@@ -21,6 +21,14 @@
 //! leave with its last user. The kernel drops the lock of a killed program, so nothing is left running.
 //! When the engine crashes, the supervisor starts it again on the same data and the same port.
 //!
+//! # The port
+//!
+//! The port is the supervisor's for its whole life, and the engine listens on a Unix socket in the data folder. The
+//! supervisor relays: a request reaches the engine when it is well formed and names one of the two users, on a
+//! connection that never breaks under the engine, and waits up to 15 s while the engine is being restarted. Before a
+//! client sends a password to the port it can have the other side show that it is this engine's supervisor:
+//! [`ProofKey::challenge`]. A supervisor that is killed takes its engine with it; [`Engine::rejoin`] starts another.
+//!
 //! # Upgrade
 //!
 //! Data that an older engine wrote are taken over: their version moves when the newer engine has answered on them, and
