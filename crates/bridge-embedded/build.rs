@@ -11,6 +11,10 @@ use std::{env, fs};
 
 const SUPPORTED: &str = "x86_64-unknown-linux-gnu";
 
+/// The calls of `launcher/sockets.rs` that the engine's library is to find before libc's.
+const SOCKET_CALLS: [&str; 8] =
+    ["accept", "bind", "getpeername", "getsockname", "recv", "send", "setsockopt", "shutdown"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=launcher");
@@ -23,7 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut rustc = Command::new(env::var_os("RUSTC").ok_or("RUSTC is not set")?);
     rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name=bridge_launcher", "--target", &target]);
-    rustc.args(["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols", "-Ccodegen-units=1"]);
+    rustc.args(["-Copt-level=s", "-Cstrip=symbols", "-Ccodegen-units=1"]);
+    for call in SOCKET_CALLS {
+        rustc.arg(format!("-Clink-arg=-Wl,--export-dynamic-symbol={call}"));
+    }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut setting = OsString::from("-Clinker=");
         setting.push(linker);

@@ -4,9 +4,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bridge::EmbeddedDatabase;
 use bridge::analysis::SourceRoots;
 use bridge::core::Shown;
-use bridge::embedded::{Engine, EngineOptions};
+use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use crate::args::Args;
@@ -43,11 +44,10 @@ pub(crate) fn listed(roots: &[PathBuf]) -> String {
     roots.join(", ")
 }
 
-/// A store, and the engine that must live as long as it is used.
+/// A store, which keeps the engine that it needs.
 pub(crate) struct Target {
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) name: String,
-    _engine: Option<Engine>,
 }
 
 /// Returns the server asked for, else the embedded engine.
@@ -55,22 +55,18 @@ pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn 
     if let Some(url) = &args.url {
         let options = ClickHouseOptions::from_url(url)?;
         let name = format!("ClickHouse at {}", Shown::text(options.host()));
-        return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: None });
+        return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name });
     }
     let folder = match &args.data_dir {
         Some(folder) => folder.clone(),
         None => data_folder(sample)?,
     };
     let options = EngineOptions::at(&folder);
-    let start =
-        move || Ok(Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?);
-    let engine = blocking(start).await?;
-    let endpoint = engine.endpoint();
-    let options = ClickHouseOptions::from_url(&endpoint.url)?
-        .with_database(&endpoint.database)
-        .with_user(&endpoint.writer.user, &endpoint.writer.password);
+    let show = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
+    let database = blocking(move || Ok(EmbeddedDatabase::start_with(&options, show)?)).await?;
+    let options = database.store_options()?;
     let name = format!("embedded ClickHouse, data in {}", Shown::path(&folder));
-    Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: Some(engine) })
+    Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name })
 }
 
 /// The user's data folder. The sample has one of its own: it must not mix with real counts.

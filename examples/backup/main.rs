@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::Shown;
-use bridge::embedded::{Engine, EngineEvent, EngineOptions};
+use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{
     BackupFormat, ClickHouseOptions, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore,
 };
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -154,23 +154,19 @@ impl Store {
 
     /// A bridge to the store, that keeps the engine that it needs.
     async fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
-        let (options, engine) = match (&self.url, &self.data_dir) {
-            (Some(url), _) => (ClickHouseOptions::from_url(url)?, None),
+        let options = match (&self.url, &self.data_dir) {
+            (Some(url), _) => ClickHouseOptions::from_url(url)?,
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
                 let options = EngineOptions::at(folder);
-                let tell = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
-                let engine = blocking(move || Ok(Engine::start_with(&options, tell)?)).await?;
-                let endpoint = engine.endpoint();
-                let options = ClickHouseOptions::from_url(&endpoint.url)?
-                    .with_database(&endpoint.database)
-                    .with_user(&endpoint.writer.user, &endpoint.writer.password);
-                (options, Some(engine))
+                let show = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
+                let start = move || Ok(EmbeddedDatabase::start_with(&options, show)?);
+                blocking(start).await?.store_options()?
             }
         };
         let store: Arc<dyn TokenStore> = Arc::new(ClickHouseStore::new(options)?);
         store.migrate().await?;
-        Ok(EnhancedTokenDatabaseBridge::builder(store).keep(engine).build())
+        Ok(EnhancedTokenDatabaseBridge::builder(store).build())
     }
 }
 

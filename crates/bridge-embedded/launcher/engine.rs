@@ -4,18 +4,22 @@ use std::ffi::{CString, OsString};
 use std::io::{PipeWriter, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Reason, expect, sys};
+use crate::{Reason, expect, sockets, sys};
 
 /// The engine's standard input as it sees it. The engine leaves when this end is dropped.
 type Lifeline = Arc<Mutex<Option<PipeWriter>>>;
 
-/// Runs the engine: `<libchdb.so> <engine arguments>`.
+/// Runs the engine: `<libchdb.so> <descriptor of its listener> <port> <engine arguments>`.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     let mut arguments = arguments.into_iter();
     let library = PathBuf::from(expect(&mut arguments, "path of the library")?);
-    let mut engine_arguments = vec![CString::from(c"clickhouse")];
+    let listener = number(&mut arguments, "descriptor of the listener")?;
+    let port: u16 = number(&mut arguments, "port")?;
+    sockets::adopt(listener, port);
+    let mut engine_arguments = vec![CString::from(c"clickhouse"), CString::new(format!("--http_port={port}"))?];
     for argument in arguments {
         engine_arguments.push(CString::new(argument.into_vec())?);
     }
@@ -40,6 +44,11 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
 
     let status = sys::run_engine(&library, &engine_arguments)?;
     sys::exit_now(status)
+}
+
+fn number<T: FromStr>(arguments: &mut impl Iterator<Item = OsString>, name: &str) -> Result<T, Reason> {
+    let text = expect(arguments, name)?;
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| format!("no number: {name}").into())
 }
 
 fn leave(lifeline: &Lifeline) {

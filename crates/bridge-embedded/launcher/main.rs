@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! launcher supervisor <data folder> <keep | remove> <libchdb.so> -- <engine arguments>
-//! launcher engine     <libchdb.so> <engine arguments>
+//! launcher engine     <libchdb.so> <listener> <port> <engine arguments>
 //! ```
 //!
 //! It is compiled by `build.rs` with nothing but std and is carried in the library, so whoever embeds
@@ -15,6 +15,9 @@
 #![deny(unsafe_code)]
 
 mod engine;
+mod relay;
+mod sha256;
+mod sockets;
 mod supervisor;
 mod sys;
 

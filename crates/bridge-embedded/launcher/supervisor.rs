@@ -1,5 +1,7 @@
 //! The supervisor's process: starts the engine, restarts it when it crashes, and leaves with its last user.
 //!
+//! The public port is the supervisor's own, for its whole life: while the engine is down nobody else can have it.
+//!
 //! Architecture invariant: it never loads the engine's library, so nothing the engine does can end it.
 
 #![allow(
@@ -10,12 +12,15 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::relay::{Access, Relay};
 use crate::{Reason, expect, sys};
 
 /// How long the engine may take to flush and leave before it is killed. Data it acknowledged is on disk either way.
@@ -23,12 +28,15 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(20);
 /// Crashes within [`CRASH_WINDOW`] after which the supervisor gives up.
 const CRASHES_MAX: usize = 20;
 const CRASH_WINDOW: Duration = Duration::from_secs(60);
-/// The first crash may be a client's fault (a request cut at the wrong byte aborts this engine), so the first
-/// delays are short: the users' retries bridge them.
+/// The first delays are short: requests wait in the relay meanwhile.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const DELAY_MAX: Duration = Duration::from_millis(800);
 /// What is removed when the engine has left: without it nobody looks for an engine here.
-const RUN_FILES: [&str; 3] = ["endpoint.json", "http_port", "pids"];
+const RUN_FILES: [&str; 5] = ["endpoint.json", ACCESS, "http_port", SOCKET, "pids"];
+/// Who may ask, for the relay.
+const ACCESS: &str = "relay.access";
+/// Where the engine listens. Relative to the data folder, because a socket's path may have 107 bytes only.
+const SOCKET: &str = "engine.sock";
 
 enum Event {
     /// No program holds the users' lock any more.
@@ -49,7 +57,12 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     let remove = expect(&mut arguments, "keep or remove")? == "remove";
     let library = expect(&mut arguments, "path of the library")?;
     expect(&mut arguments, "--")?;
-    let supervisor = Supervisor { data, library, arguments: arguments.collect() };
+    std::env::set_current_dir(&data)?;
+    let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = public.local_addr()?.port();
+    let listener = listen()?;
+    let supervisor = Supervisor { data, library, listener, port, arguments: arguments.collect() };
+    Relay::new(Access::read(Path::new(ACCESS))?, PathBuf::from(SOCKET)).serve(public)?;
 
     let (sender, events) = channel();
     let asked = sender.clone();
@@ -89,6 +102,10 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
 struct Supervisor {
     data: PathBuf,
     library: OsString,
+    /// The number under which every engine inherits its listener. It stays open: a connection that is made while
+    /// the engine is down waits in it for the next one.
+    listener: i32,
+    port: u16,
     arguments: Vec<OsString>,
 }
 
@@ -107,9 +124,9 @@ impl Supervisor {
         events: &Receiver<Event>,
     ) -> Result<u8, Reason> {
         let mut crashes: Vec<Instant> = Vec::new();
-        let mut port = None;
+        let mut listened = false;
         loop {
-            let engine = self.start(port, sender)?;
+            let engine = self.start(sender)?;
             let status = match events.recv()? {
                 Event::NoUsers | Event::Asked => {
                     drop(serving);
@@ -118,9 +135,9 @@ impl Supervisor {
                 }
                 Event::EngineEnded(status) => status?,
             };
-            // Once known it is kept: an engine that dies while it writes the file leaves it empty.
-            port = port.or_else(|| self.written_port());
-            if port.is_none() {
+            // Once is enough: an engine that dies while it writes the file leaves it empty.
+            listened = listened || self.has_listened();
+            if !listened {
                 // It never came up: whoever waits for it reads the reason in the log.
                 eprintln!("supervisor: the engine ended before it listened ({status})");
                 return Ok(2);
@@ -147,13 +164,13 @@ impl Supervisor {
         }
     }
 
-    /// Starts the engine, on the port it had before if it ran before: the users' URLs stay valid.
-    fn start(&self, port: Option<u16>, sender: &Sender<Event>) -> Result<Running, Reason> {
+    /// Starts the engine on the listener.
+    fn start(&self, sender: &Sender<Event>) -> Result<Running, Reason> {
         let mut child = Command::new("/proc/self/exe")
             .arg("engine")
             .arg(&self.library)
+            .args([self.listener.to_string(), self.port.to_string()])
             .args(&self.arguments)
-            .arg(format!("--http_port={}", port.unwrap_or(0)))
             .current_dir(&self.data)
             .stdin(Stdio::piped())
             .stdout(io::stdout().as_fd().try_clone_to_owned()?)
@@ -173,9 +190,10 @@ impl Supervisor {
         Ok(Running { pid, lifeline })
     }
 
-    /// The port the engine listens on, once it does.
-    fn written_port(&self) -> Option<u16> {
-        fs::read_to_string(self.data.join("http_port")).ok()?.trim().parse().ok()
+    /// Whether an engine came up: it writes its port when it listens.
+    fn has_listened(&self) -> bool {
+        let written = fs::read_to_string(self.data.join("http_port"));
+        written.is_ok_and(|text| text.trim().parse() == Ok(self.port))
     }
 
     fn clean(&self, remove: bool) {
@@ -186,6 +204,16 @@ impl Supervisor {
             remove_folder(&self.data);
         }
     }
+}
+
+/// Makes the socket that engines listen on, for all of them, and answers the number they inherit it under.
+fn listen() -> Result<i32, Reason> {
+    if let Err(error) = fs::remove_file(SOCKET)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
+    Ok(sys::keep_inheritable(UnixListener::bind(SOCKET)?)?)
 }
 
 /// Lets the engine leave, and kills it if it does not.

@@ -101,6 +101,13 @@ impl LeaveSignals {
     }
 }
 
+/// Keeps a descriptor open until this process ends, and in the processes that it starts, under the number that is
+/// answered.
+pub(crate) fn keep_inheritable(descriptor: impl std::os::fd::AsRawFd) -> io::Result<c_int> {
+    // SAFETY: the descriptor is open; unlike the original its copy is not closed by `exec`.
+    checked(unsafe { dup(descriptor.as_raw_fd()) })
+}
+
 /// Makes `file` the standard input of this process.
 pub(crate) fn replace_stdin(file: impl Into<std::os::fd::OwnedFd>) -> io::Result<File> {
     let previous = checked(

@@ -6,7 +6,8 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{DataFolder, write_private};
-use crate::{ENGINE_VERSION, EngineError, http, secret};
+use crate::proof::ProofKey;
+use crate::{ENGINE_VERSION, EngineError, http, secret, sha256};
 
 pub(crate) const DATABASE: &str = "bridge";
 pub(crate) const WRITER: &str = "bridge_writer";
@@ -23,6 +24,8 @@ pub struct Endpoint {
     pub writer: Credentials,
     /// Reads databases whose names begin with `bridge` or `test`, and nothing else.
     pub reader: Credentials,
+    /// Shows that who answers is this engine's supervisor.
+    pub proof_key: ProofKey,
 }
 
 /// A user of the engine. The password is made anew at every start and is never shown.
@@ -54,6 +57,7 @@ pub(crate) struct Record {
     database: String,
     pub(crate) writer: Credentials,
     pub(crate) reader: Credentials,
+    proof_key: ProofKey,
 }
 
 impl Record {
@@ -64,7 +68,16 @@ impl Record {
             database: DATABASE.to_owned(),
             writer: Credentials::generate(WRITER)?,
             reader: Credentials::generate(READER)?,
+            proof_key: ProofKey::generate()?,
         })
+    }
+
+    /// What the supervisor's relay has to know: who may ask, without the passwords, and the key of its proofs.
+    pub(crate) fn relay_access(&self) -> String {
+        let user = |user: &Credentials| {
+            format!("user {} {}\n", user.user, sha256::hex(&sha256::sha256(user.password.as_bytes())))
+        };
+        format!("proof {}\n{}{}", self.proof_key.expose(), user(&self.writer), user(&self.reader))
     }
 
     pub(crate) fn write(&self, folder: &DataFolder) -> Result<(), EngineError> {
@@ -82,11 +95,12 @@ impl Record {
 pub(crate) fn answering(folder: &DataFolder) -> Option<Endpoint> {
     let port: u16 = fs::read_to_string(folder.file("http_port")).ok()?.trim().parse().ok()?;
     let record: Record = serde_json::from_slice(&fs::read(folder.file("endpoint.json")).ok()?).ok()?;
-    http::answers(port, &record.writer).then(|| Endpoint {
+    http::answers(port, &record.writer, &record.proof_key).then(|| Endpoint {
         url: format!("http://127.0.0.1:{port}"),
         database: record.database,
         writer: record.writer,
         reader: record.reader,
+        proof_key: record.proof_key,
     })
 }
 

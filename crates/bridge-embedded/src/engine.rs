@@ -1,10 +1,12 @@
 //! A running engine, from the side of a program that uses it.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::endpoint::{self, Endpoint};
+use crate::fetch_lines::FetchLines;
 use crate::launch::{Fate, Launch, Supervisor};
 use crate::layout::{DataFolder, open_lock};
 use crate::lock::{self, Deadline};
@@ -14,6 +16,9 @@ use crate::{EngineError, EngineEvent, EngineOptions, fetch, platform, version};
 /// One use of an engine. The engine leaves when its last use, in any program, is dropped.
 #[derive(Debug)]
 pub struct Engine {
+    /// How it was started, with the library that was found.
+    options: EngineOptions,
+    library: PathBuf,
     endpoint: Endpoint,
     folder: DataFolder,
     /// Holds the shared lock that says that the engine is in use.
@@ -40,7 +45,7 @@ impl Engine {
     /// failing, a full disk, data of a newer engine, a start that fails or takes longer than
     /// [`EngineOptions::startup_timeout`].
     pub fn start(options: &EngineOptions) -> Result<Self, EngineError> {
-        Self::start_with(options, |_| {})
+        Self::begin(options, options.show_fetch.unwrap_or(true), &mut |_| {})
     }
 
     /// [`start`](Self::start), with every step told to `observer`.
@@ -52,25 +57,41 @@ impl Engine {
         options: &EngineOptions,
         mut observer: impl FnMut(EngineEvent),
     ) -> Result<Self, EngineError> {
-        let library = Self::fetch(options, &mut observer)?;
-        let cache = fetch::cache_folder(options)?;
-        let (folder, fate) = match &options.data {
-            DataPlace::Kept(path) => (DataFolder::create(path)?, Fate::Keep),
-            DataPlace::Ephemeral => (DataFolder::ephemeral()?, Fate::Remove),
+        Self::begin(options, options.show_fetch.unwrap_or(false), &mut observer)
+    }
+
+    fn begin(
+        options: &EngineOptions,
+        show_fetch: bool,
+        observer: &mut dyn FnMut(EngineEvent),
+    ) -> Result<Self, EngineError> {
+        let mut lines = show_fetch.then(|| FetchLines::new(io::stderr()));
+        let library = Self::fetch(options, |event| {
+            if let Some(lines) = &mut lines {
+                lines.show(&event);
+            }
+            observer(event);
+        })?;
+        let folder = match &options.data {
+            DataPlace::Kept(path) => DataFolder::create(path)?,
+            DataPlace::Ephemeral => DataFolder::ephemeral()?,
         };
-        let launch = Launch {
-            folder: &folder,
-            fate,
-            library: &library,
-            cache: &cache,
-            memory_bytes_max: options.memory_bytes_max,
-        };
-        let outcome = use_engine(&launch, &Deadline::after(options.startup_timeout), &mut observer);
-        if outcome.is_err() && fate == Fate::Remove {
+        let outcome = launch_in(&folder, options, &library, observer);
+        if outcome.is_err() && options.data.fate() == Fate::Remove {
             // The supervisor, if there was one, does the same; the folder is nobody else's.
             let _ = fs::remove_dir_all(folder.root());
         }
         outcome
+    }
+
+    /// Uses the engine of the same data folder once more: the one that runs, or a fresh one where it is gone. After
+    /// its supervisor was killed an engine comes back on another port with other passwords.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), but for those of fetching.
+    pub fn rejoin(&self) -> Result<Self, EngineError> {
+        launch_in(&self.folder, &self.options, &self.library, &mut |_| {})
     }
 
     /// Fetches the engine into the cache folder unless it is there, and answers where its library is.
@@ -86,7 +107,8 @@ impl Engine {
         fetch::library(&fetch::cache_folder(options)?, options, &mut observer)
     }
 
-    /// Where the engine answers, and as whom to ask. It stays the same when the engine crashes and is restarted.
+    /// Where the engine answers, and as whom to ask. It stays the same when the engine crashes and
+    /// is restarted, and not when its supervisor is killed: see [`rejoin`](Self::rejoin).
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -145,12 +167,25 @@ impl Drop for Engine {
     }
 }
 
+fn launch_in(
+    folder: &DataFolder,
+    options: &EngineOptions,
+    library: &Path,
+    observer: &mut dyn FnMut(EngineEvent),
+) -> Result<Engine, EngineError> {
+    let cache = fetch::cache_folder(options)?;
+    let fate = options.data.fate();
+    let launch = Launch { folder, fate, library, cache: &cache, memory_bytes_max: options.memory_bytes_max };
+    use_engine(&launch, options, observer)
+}
+
 /// Joins the engine of the folder, or starts one.
 fn use_engine(
     launch: &Launch<'_>,
-    deadline: &Deadline,
+    options: &EngineOptions,
     observer: &mut dyn FnMut(EngineEvent),
 ) -> Result<Engine, EngineError> {
+    let deadline = &Deadline::after(options.startup_timeout);
     let folder = launch.folder;
     let users = folder.join_users(deadline)?;
     version::check(folder)?;
@@ -199,7 +234,14 @@ fn use_engine(
         }
         None => EngineEvent::Joined { url },
     });
-    Ok(Engine { endpoint, folder: folder.clone(), users, engine_lock })
+    Ok(Engine {
+        options: options.clone(),
+        library: launch.library.to_owned(),
+        endpoint,
+        folder: folder.clone(),
+        users,
+        engine_lock,
+    })
 }
 
 /// Whether a supervisor stands behind the engine that answers, and does not send it away.

@@ -1,31 +1,52 @@
-//! The two questions that show whether an engine is alive, asked over a plain socket.
+//! The questions that show whether an engine is alive, asked over a plain socket.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::endpoint::Credentials;
+use crate::proof::ProofKey;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than the answers to these questions ever are.
 const ANSWER_BYTES_MAX: u64 = 16 << 10;
 
-/// Whether an engine listens on the port and answers a query of this user.
-pub(crate) fn answers(port: u16, user: &Credentials) -> bool {
-    let ping = "GET /ping HTTP/1.0\r\n\r\n";
+/// Whether this engine's supervisor listens on the port, and its engine answers a query of this user. The password is
+/// sent on a connection whose other side has shown that it is the supervisor.
+pub(crate) fn answers(port: u16, user: &Credentials, key: &ProofKey) -> bool {
     let query = format!(
         "GET /?query=SELECT%201 HTTP/1.0\r\nX-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\n\r\n",
         user.user, user.password
     );
-    ask(port, ping).is_ok_and(|body| body == "Ok.\n") && ask(port, &query).is_ok_and(|body| body == "1\n")
+    let asked = connect_proven(port, key).and_then(|stream| ask(stream, &query));
+    asked.is_ok_and(|body| body == "1\n")
 }
 
-/// The body of a successful answer.
-fn ask(port: u16, request: &str) -> io::Result<String> {
+/// A connection whose other side knows the key.
+fn connect_proven(port: u16, key: &ProofKey) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    let challenge = key.challenge().map_err(io::Error::other)?;
+    stream.write_all(&challenge.request())?;
+    let mut received = Vec::new();
+    let mut bytes = [0; 512];
+    loop {
+        match stream.read(&mut bytes)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => received.extend(bytes.get(..count).unwrap_or_default()),
+        }
+        match challenge.verify(&received) {
+            Some(true) => return Ok(stream),
+            Some(false) => return Err(io::ErrorKind::PermissionDenied.into()),
+            None => {}
+        }
+    }
+}
+
+/// The body of a successful answer.
+fn ask(mut stream: TcpStream, request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;

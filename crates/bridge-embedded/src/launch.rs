@@ -9,7 +9,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::endpoint::Record;
-use crate::layout::{DataFolder, remove_if_there};
+use crate::layout::{DataFolder, remove_if_there, write_private};
 use crate::lock::Deadline;
 use crate::{EngineError, config, version};
 
@@ -58,6 +58,7 @@ impl Launch<'_> {
         let log_start = log.metadata().map_err(EngineError::io("read", &folder.log()))?.len();
         let record = Record::generate()?;
         config::write(folder, &record, self.memory_bytes_max)?;
+        write_private(&folder.file("relay.access"), record.relay_access().as_bytes())?;
         record.write(folder)?;
         version::begin(folder)?;
 

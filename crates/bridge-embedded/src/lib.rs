@@ -21,6 +21,14 @@
 //! leave with its last user. The kernel drops the lock of a killed program, so nothing is left running.
 //! When the engine crashes, the supervisor starts it again on the same data and the same port.
 //!
+//! # The port
+//!
+//! The port is the supervisor's for its whole life, and the engine listens on a Unix socket in the data folder. The
+//! supervisor relays: a request reaches the engine when it is well formed and names one of the two users, on a
+//! connection that never breaks under the engine, and waits up to 15 s while the engine is being restarted. Before a
+//! client sends a password to the port it can have the other side show that it is this engine's supervisor:
+//! [`ProofKey::challenge`]. A supervisor that is killed takes its engine with it; [`Engine::rejoin`] starts another.
+//!
 //! # Upgrade
 //!
 //! Data that an older engine wrote are taken over: their version moves when the newer engine has answered on them, and
@@ -37,6 +45,7 @@
 //! | `engine-upgrade` | a newer engine that was started on them and has not answered yet |
 //! | `engine.log` | what the engine and its supervisor say |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
+//! | `relay.access`, `engine.sock` | while an engine runs: whom its supervisor lets through, and where it listens for the supervisor alone |
 //! | `config.xml`, `users.xml` | written at every start |
 //! | `users.lock`, `start.lock` | held by who uses the engine, and by who starts it |
 //! | `engine.lock`, `serving.lock` | held as long as an engine runs, and as long as it is meant to |
@@ -50,6 +59,7 @@ mod engine;
 mod error;
 mod event;
 mod fetch;
+mod fetch_lines;
 mod http;
 mod launch;
 mod layout;
@@ -57,7 +67,13 @@ mod lock;
 mod npm;
 mod options;
 mod platform;
+mod proof;
+#[cfg(all(test, unix))]
+#[path = "../launcher/relay/mod.rs"]
+mod relay;
 mod secret;
+#[path = "../launcher/sha256.rs"]
+mod sha256;
 mod version;
 
 pub use endpoint::{Credentials, Endpoint};
@@ -65,4 +81,5 @@ pub use engine::{Departure, Engine};
 pub use error::EngineError;
 pub use event::EngineEvent;
 pub use options::EngineOptions;
+pub use proof::{Challenge, ProofKey};
 pub use version::{ENGINE_PACKAGE, ENGINE_VERSION};

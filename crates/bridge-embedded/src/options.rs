@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::launch::Fate;
+
 /// Where an engine's data live, and the limits it is started with.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -12,12 +14,22 @@ pub struct EngineOptions {
     pub(crate) startup_timeout: Duration,
     pub(crate) fetch_timeout: Duration,
     pub(crate) memory_bytes_max: u64,
+    pub(crate) show_fetch: Option<bool>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum DataPlace {
     Kept(PathBuf),
     Ephemeral,
+}
+
+impl DataPlace {
+    pub(crate) fn fate(&self) -> Fate {
+        match self {
+            Self::Kept(_) => Fate::Keep,
+            Self::Ephemeral => Fate::Remove,
+        }
+    }
 }
 
 impl EngineOptions {
@@ -41,6 +53,7 @@ impl EngineOptions {
             startup_timeout: Duration::from_secs(60),
             fetch_timeout: Duration::from_mins(20),
             memory_bytes_max: 4 << 30,
+            show_fetch: None,
         }
     }
 
@@ -78,6 +91,15 @@ impl EngineOptions {
     #[must_use]
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = bytes;
+        self
+    }
+
+    /// Whether lines on standard error say that the engine is being fetched, and how far that is. If not given they do
+    /// where nobody observes: [`Engine::start`](crate::Engine::start) writes them, and
+    /// [`Engine::start_with`](crate::Engine::start_with) does not. Nothing but a fetch is ever written there.
+    #[must_use]
+    pub fn show_fetch(mut self, show: bool) -> Self {
+        self.show_fetch = Some(show);
         self
     }
 }

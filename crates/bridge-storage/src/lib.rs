@@ -84,8 +84,8 @@ pub use backup::{
 pub use checkpoint::CheckpointStore;
 pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{
-    BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection, Retention, role_statements,
+    BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
+    Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
 };
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{

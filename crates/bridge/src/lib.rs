@@ -41,6 +41,8 @@ mod checkpoint;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
+#[cfg(feature = "embedded")]
+mod embedded_database;
 mod error_rate;
 mod fallback;
 mod health;
@@ -83,6 +85,8 @@ pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
+#[cfg(feature = "embedded")]
+pub use embedded_database::EmbeddedDatabase;
 pub use health::HealthLimits;
 pub use integrity::{IntegrityOptions, Repair};
 pub use keeping::SyncTask;

@@ -156,3 +156,39 @@ fn an_npm_that_hangs_is_stopped() {
     };
     assert!(matches!(error, EngineError::NpmTimedOut { .. }), "{error:?}");
 }
+
+/// Not a test: a program that only starts an engine and observes nothing.
+#[test]
+fn silent_program() {
+    let Some(folder) = std::env::var_os(SILENT_PROGRAM_FOLDER).map(PathBuf::from) else { return };
+    let mut options = EngineOptions::ephemeral().npm(folder.join("npm")).cache_dir(folder.join("cache"));
+    if std::env::var_os("BRIDGE_TEST_SHOW_NO_FETCH").is_some() {
+        options = options.show_fetch(false);
+    }
+    // What the script fetches is no engine.
+    assert!(matches!(Engine::start(&options), Err(EngineError::NotStarted { .. })));
+}
+
+const SILENT_PROGRAM_FOLDER: &str = "BRIDGE_TEST_SILENT_PROGRAM_FOLDER";
+
+#[test]
+fn a_program_without_an_observer_sees_the_first_fetch_and_only_if_it_wants() {
+    let stderr = |hidden: bool| {
+        let npm = FakeNpm::that(&format!("{WORKS}\nsleep 1.5"));
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        program.args(["--exact", "fetching::silent_program", "--nocapture"]);
+        program.env(SILENT_PROGRAM_FOLDER, npm.folder.path());
+        if hidden {
+            program.env("BRIDGE_TEST_SHOW_NO_FETCH", "1");
+        }
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(npm.calls(), 1);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shown = stderr(false);
+    let lines: Vec<_> = shown.lines().collect();
+    assert!(lines.len() == 3 && lines[0].starts_with("fetching ClickHouse once"), "{shown}");
+    assert!(lines[1].starts_with("fetching: ") && lines[2].starts_with("fetched "), "{shown}");
+    assert_eq!(stderr(true), "");
+}

@@ -11,6 +11,8 @@ mod access;
 mod crash;
 mod fetching;
 mod folder;
+mod hostile;
+mod impostor;
 mod sharing;
 mod support;
 mod upgrade;

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, HostName, Timestamp};
 use serde::Deserialize;
 
+use super::ClickHouseStore;
 use super::failure::{bridge_error, corrupt};
 use super::tables::Tables;
-use super::{ClickHouseStore, pool};
 use crate::health::{DiskSpace, HealthProbes, NewestSource};
 
 /// A write of nothing: it needs the right to write and tables that take rows, and leaves no part behind.
@@ -49,7 +49,7 @@ impl ClickHouseStore {
 #[async_trait]
 impl HealthProbes for ClickHouseStore {
     async fn probe_connection(&self) -> Result<(), BridgeError> {
-        let answer = pool::ping(self.pool.connection_apart().server(), &self.options).await;
+        let answer = self.pool.ping_apart().await;
         if answer.is_ok() {
             self.circuit.note(&answer);
         }

@@ -12,9 +12,11 @@ mod guard;
 mod health;
 mod label;
 mod layout;
+mod locate;
 mod native;
 mod options;
 mod pool;
+mod proven;
 mod query;
 mod retention;
 mod roles;
@@ -46,6 +48,7 @@ use bridge_core::{
 use tracing::Instrument;
 
 pub(crate) use answer::ForeignAnswer;
+pub use locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
@@ -173,7 +176,7 @@ impl ClickHouseStore {
         match self.circuit.admit() {
             Ok(Admission::Pass) => Ok(()),
             Ok(Admission::Probe(probe)) => {
-                let answer = pool::ping(self.pool.connection_apart().server(), &self.options).await;
+                let answer = self.pool.ping_apart().await;
                 self.circuit.note_probe(probe, &answer);
                 answer
             }

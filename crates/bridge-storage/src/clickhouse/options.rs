@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
 use url::Url;
 
+use super::locate::Locate;
 use super::retention::Retention;
 use super::tables::TablePrefix;
 use super::topology::Topology;
@@ -36,6 +38,7 @@ pub struct ClickHouseOptions {
     /// Whether to speak TLS.
     pub(crate) secure: bool,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) locator: Option<Arc<dyn Locate>>,
 }
 
 impl ClickHouseOptions {
@@ -91,7 +94,20 @@ impl ClickHouseOptions {
             audit_retention: None,
             secure,
             ca_file: None,
+            locator: None,
         })
+    }
+
+    /// Takes the address, user and password from a locator, and asks it again whenever the database cannot be reached
+    /// or refuses the password.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::InvalidUrl`] where its URL is none.
+    pub fn located(locator: Arc<dyn Locate>) -> Result<Self, BridgeError> {
+        let location = locator.current();
+        let options = Self::from_url(&location.url)?.with_user(&location.user, &location.password);
+        Ok(Self { locator: Some(locator), ..options })
     }
 
     /// With this database.

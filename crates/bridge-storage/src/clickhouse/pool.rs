@@ -1,5 +1,6 @@
 //! Connections to ClickHouse.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bridge_core::{BridgeError, ConnectionKind};
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 
 use super::failure::{bridge_error, timed_out};
+use super::locate::Location;
 use super::options::ClickHouseOptions;
 use super::transport::Transport;
 use crate::figures::PoolFigures;
@@ -86,6 +88,18 @@ impl BridgeConnectionPool {
         self.pool.manager().connect()
     }
 
+    /// Checks that the database answers, on a connection that is not one of the pool's. One that has moved is found
+    /// again.
+    pub(super) async fn ping_apart(&self) -> Result<(), BridgeError> {
+        let connector = self.pool.manager();
+        match ping(connector.connect().server(), &connector.options).await {
+            Err(error) if connector.find_again(&error).await => {
+                ping(connector.connect().server(), &connector.options).await
+            }
+            answer => answer,
+        }
+    }
+
     /// How the pool is used at the moment.
     #[must_use]
     pub fn figures(&self) -> PoolFigures {
@@ -115,6 +129,8 @@ pub struct ClickHouseConnection {
     /// With it. It remembers the tables' columns, which it would else ask for before every insert.
     database: ClientWithoutSecrets,
     failed: AtomicBool,
+    /// Where it leads, where the database has a locator.
+    location: Option<Arc<Location>>,
 }
 
 /// The client's own `Debug` is not relied on to keep the password back.
@@ -150,12 +166,41 @@ impl ClickHouseConnection {
 impl Connector {
     /// It connects when it is used.
     fn connect(&self) -> ClickHouseConnection {
-        let server = client(&self.transport, &self.options);
+        let location = self.location();
+        let server = client(&self.transport, &self.options, location.as_deref());
         let database = ClientWithoutSecrets(server.clone().with_database(&self.options.database));
         ClickHouseConnection {
             server: ClientWithoutSecrets(server),
             database,
             failed: AtomicBool::new(false),
+            location,
+        }
+    }
+
+    fn location(&self) -> Option<Arc<Location>> {
+        self.options.locator.as_ref().map(|locator| locator.current())
+    }
+
+    /// Whether the connection leads where the database was before it moved.
+    fn is_outdated(&self, connection: &ClickHouseConnection) -> bool {
+        match (&connection.location, self.location()) {
+            (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),
+            _ => false,
+        }
+    }
+
+    /// Has the locator find the database after this error. False where there is none, or it cannot.
+    async fn find_again(&self, error: &BridgeError) -> bool {
+        let Some(locator) = &self.options.locator else { return false };
+        if !matches!(error, BridgeError::Connection { .. }) {
+            return false;
+        }
+        match locator.locate().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the database is not found again");
+                false
+            }
         }
     }
 }
@@ -173,10 +218,18 @@ impl Manager for Connector {
         connection: &mut ClickHouseConnection,
         metrics: &Metrics,
     ) -> RecycleResult<BridgeError> {
-        if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {
+        if self.is_outdated(connection) {
+            *connection = self.connect();
+        } else if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {
             return Ok(());
         }
-        ping(connection.server(), &self.options).await.map_err(RecycleError::Backend)?;
+        if let Err(error) = ping(connection.server(), &self.options).await {
+            if !self.find_again(&error).await {
+                return Err(RecycleError::Backend(error));
+            }
+            *connection = self.connect();
+            ping(connection.server(), &self.options).await.map_err(RecycleError::Backend)?;
+        }
         // It may have failed because the tables are others by now.
         connection.database().clear_cached_metadata().await;
         connection.failed.store(false, Ordering::Relaxed);
@@ -193,12 +246,16 @@ pub(crate) async fn ping(client: &Client, options: &ClickHouseOptions) -> Result
     }
 }
 
-fn client(transport: &Transport, options: &ClickHouseOptions) -> Client {
+fn client(transport: &Transport, options: &ClickHouseOptions, location: Option<&Location>) -> Client {
+    let (url, user, password) = match location {
+        Some(location) => (&location.url, &location.user, &location.password),
+        None => (&options.endpoint, &options.user, &options.password),
+    };
     let client = transport
-        .client(options.connect_timeout)
-        .with_url(&options.endpoint)
-        .with_user(&options.user)
-        .with_password(&options.password)
+        .client(options.connect_timeout, location.and_then(|location| location.guard.as_ref()))
+        .with_url(url)
+        .with_user(user)
+        .with_password(password)
         .with_compression(Compression::Lz4)
         .with_setting("max_query_size", "67108864")
         // Makes way for a rollback, and for nothing else of ours.

@@ -1,5 +1,6 @@
 //! HTTP to the server, plain or by TLS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::clickhouse::Client;
@@ -8,7 +9,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::guard::GuardedConnector;
+use super::locate::GuardConnection;
 use super::options::ClickHouseOptions;
+use super::proven::ProvenConnector;
 
 /// How bytes travel. Made once for all connections of a pool.
 #[derive(Debug, Clone)]
@@ -29,17 +32,27 @@ impl Transport {
         Err(options.misconfigured("use TLS", "it is not built in: the feature `tls` is off".into()))
     }
 
-    pub(crate) fn client(&self, connect_timeout: Duration) -> Client {
+    /// A client whose connections are checked by the guard, if there is one, before a request is sent on them.
+    pub(crate) fn client(
+        &self,
+        connect_timeout: Duration,
+        guard: Option<&Arc<dyn GuardConnection>>,
+    ) -> Client {
         let mut connector = HttpConnector::new();
         // Without it a single row's p99 is 50 ms instead of 4.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
         let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(Duration::from_secs(2));
-        match self {
-            Self::Plain => Client::with_http_client(builder.build(GuardedConnector(connector))),
+        match (self, guard) {
+            (Self::Plain, Some(guard)) => {
+                let connector = ProvenConnector::new(connector, Arc::clone(guard), connect_timeout);
+                Client::with_http_client(builder.build(GuardedConnector(connector)))
+            }
+            (Self::Plain, None) => Client::with_http_client(builder.build(GuardedConnector(connector))),
             #[cfg(feature = "tls")]
-            Self::Tls(settings) => {
+            // The certificate is the proof.
+            (Self::Tls(settings), _) => {
                 Client::with_http_client(builder.build(GuardedConnector(settings.connector(connector))))
             }
         }

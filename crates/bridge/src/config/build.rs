@@ -195,24 +195,25 @@ impl BridgeConfig {
 
     #[cfg(feature = "embedded")]
     async fn embedded_builder(&self) -> Result<BridgeBuilder, BuildError> {
-        use bridge_embedded::{Engine, EngineOptions};
+        use bridge_embedded::EngineOptions;
+
+        use crate::EmbeddedDatabase;
 
         let folder = self.embedded.data_dir.clone().unwrap_or_default();
         let mut options = EngineOptions::at(folder).memory_bytes_max(self.embedded.memory_mb << 20);
         if let Some(folder) = &self.embedded.cache_dir {
             options = options.cache_dir(folder);
         }
+        // The first fetch takes a minute: where no subscriber hears of it, it shows itself.
+        let options = options.show_fetch(!tracing::enabled!(tracing::Level::INFO));
         let starting = tokio::task::spawn_blocking(move || {
-            Engine::start_with(&options, |event| tracing::info!(%event, "embedded engine"))
+            EmbeddedDatabase::start_with(&options, |event| tracing::info!(%event, "embedded engine"))
         });
-        let engine = match starting.await {
-            Ok(engine) => engine?,
+        let database = match starting.await {
+            Ok(database) => database?,
             Err(died) => std::panic::resume_unwind(died.into_panic()),
         };
-        let endpoint = engine.endpoint();
-        let options = ClickHouseOptions::from_url(&endpoint.url)?
-            .with_user(&endpoint.writer.user, &endpoint.writer.password);
-        let store = ClickHouseStore::new(self.store_options(options)?)?;
-        Ok(self.builder_with(Arc::new(store))?.keep(engine))
+        let store = ClickHouseStore::new(self.store_options(database.store_options()?)?)?;
+        Ok(self.builder_with(Arc::new(store))?.keep(database))
     }
 }

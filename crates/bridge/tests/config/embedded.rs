@@ -1,5 +1,13 @@
 //! The section `embedded`.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bridge_core::Stopwatch;
 use bridge_embedded::{Engine, EngineOptions};
 
 use crate::{given, responses, store_one, told};
@@ -45,4 +53,75 @@ async fn embedded_memory_mb() {
     let query = "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'";
     let limit = client.query(query).fetch_one::<String>().await.unwrap();
     assert_eq!(limit, (1500_u64 << 20).to_string());
+}
+
+/// Kills the engine's supervisor, and binds its port as soon as that is free.
+fn take_the_port(folder: &Path) -> TcpListener {
+    let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (port, pids) = (file("http_port"), file("pids"));
+    let supervisor = pids.lines().next().unwrap();
+    assert!(Command::new("kill").args(["-KILL", supervisor]).status().unwrap().success());
+    let watch = Stopwatch::start();
+    loop {
+        match TcpListener::bind(format!("127.0.0.1:{}", port.trim())) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(watch.elapsed() < Duration::from_secs(30), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Answers everything with something until it is told to stop, and gives back what it heard.
+fn impersonate(listener: &TcpListener, stop: &AtomicBool) -> Vec<u8> {
+    listener.set_nonblocking(true).unwrap();
+    let mut heard = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        if let Ok((mut stream, _)) = listener.accept() {
+            stream.set_nonblocking(false).unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            let mut bytes = [0; 4096];
+            for _ in 0..3 {
+                let count = stream.read(&mut bytes).unwrap_or(0);
+                heard.extend_from_slice(&bytes[..count]);
+                let _ = std::io::Write::write_all(
+                    &mut stream,
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1\n",
+                );
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_bridge_finds_an_engine_that_comes_back_elsewhere_and_tells_nobody_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(&[("embedded.data_dir", folder.path().to_str().unwrap())]);
+    let bridge = config.build().await.unwrap();
+    store_one(&bridge).await;
+    let ports = || std::fs::read_to_string(folder.path().join("http_port")).unwrap();
+    for _ in 0..2 {
+        let before = ports();
+        let impostor = take_the_port(folder.path());
+        let stop = AtomicBool::new(false);
+        let heard = std::thread::scope(|scope| {
+            let hearing = scope.spawn(|| impersonate(&impostor, &stop));
+            let asked = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current()
+                    .block_on(tokio::time::timeout(Duration::from_mins(1), responses(&bridge)))
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(asked.unwrap(), 1);
+            hearing.join().unwrap()
+        });
+        assert_ne!(ports(), before, "the impostor has the port");
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.contains("/bridge/proof") && !heard.contains("ClickHouse"), "{heard}");
+    }
+    // Also where another program has started it again.
+    drop(take_the_port(folder.path()));
+    let other = Engine::start(&EngineOptions::at(folder.path())).unwrap();
+    assert_eq!(responses(&bridge).await, 1);
+    drop(other);
 }

@@ -1,0 +1,60 @@
+//! Databases that do not stay at one address, and the proof that one found there is the right one.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bridge_core::BridgeError;
+
+/// Says where a database is that may come back at another address with another password: the embedded engine, say.
+pub trait Locate: fmt::Debug + Send + Sync {
+    /// Returns the address that was found last.
+    fn current(&self) -> Arc<Location>;
+
+    /// Finds the database again, having started it if it does not run. Called when it could not be reached at
+    /// [`current`](Self::current), which is the answer of all later calls then.
+    fn locate(&self) -> LocateFuture<'_>;
+}
+
+/// The future of [`Locate::locate`].
+pub type LocateFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BridgeError>> + Send + 'a>>;
+
+/// Where a database answers, and as whom to ask.
+#[derive(Clone)]
+pub struct Location {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// The user.
+    pub user: String,
+    /// The user's password. No form of output shows it.
+    pub password: String,
+    /// Checks every new connection before a password is sent on it.
+    pub guard: Option<Arc<dyn GuardConnection>>,
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Location").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Makes the other side of a new connection show that it is the database.
+pub trait GuardConnection: Send + Sync {
+    /// Returns a challenge for one connection.
+    ///
+    /// # Errors
+    ///
+    /// No challenge can be made.
+    fn challenge(&self) -> io::Result<Box<dyn ChallengeConnection>>;
+}
+
+/// The challenge of one connection.
+pub trait ChallengeConnection: Send + Sync {
+    /// Returns the first bytes of the connection.
+    fn request(&self) -> Vec<u8>;
+
+    /// Decides about what was received: `None` while more must come. A connection that passes is at the start of a
+    /// request.
+    fn verify(&self, received: &[u8]) -> Option<bool>;
+}

@@ -1,0 +1,152 @@
+//! The embedded engine as a database that a running bridge finds again, wherever it comes back.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bridge_core::{BridgeError, ConnectionKind};
+use bridge_embedded::{Challenge, Engine, EngineError, EngineEvent, EngineOptions, ProofKey};
+use bridge_storage::{
+    ChallengeConnection, ClickHouseOptions, GuardConnection, Locate, LocateFuture, Location,
+};
+
+/// The engine of a data folder, for a store of this process.
+///
+/// Where the engine's supervisor is killed the engine goes with it, and comes back on another port with another
+/// password: by the next program that uses the folder, or by this one, when it finds nobody at the old address. No
+/// password is sent on a connection before its other side has shown that it is the engine's supervisor.
+#[derive(Clone)]
+pub struct EmbeddedDatabase {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    found: Mutex<Found>,
+    /// Held by who looks for the engine: the others wait, and join what was found.
+    looking: Mutex<()>,
+}
+
+struct Found {
+    engine: Arc<Engine>,
+    location: Arc<Location>,
+}
+
+impl Found {
+    fn new(engine: Engine) -> Self {
+        let endpoint = engine.endpoint();
+        let guard: Arc<dyn GuardConnection> = Arc::new(SupervisorGuard(endpoint.proof_key.clone()));
+        let location = Location {
+            url: endpoint.url.clone(),
+            user: endpoint.writer.user.clone(),
+            password: endpoint.writer.password.clone(),
+            guard: Some(guard),
+        };
+        Self { engine: Arc::new(engine), location: Arc::new(location) }
+    }
+}
+
+impl EmbeddedDatabase {
+    /// Uses the engine of a data folder, with every step told to `observer`. Blocks: see [`Engine::start_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::start_with`].
+    pub fn start_with(
+        options: &EngineOptions,
+        observer: impl FnMut(EngineEvent),
+    ) -> Result<Self, EngineError> {
+        let found = Mutex::new(Found::new(Engine::start_with(options, observer)?));
+        Ok(Self { shared: Arc::new(Shared { found, looking: Mutex::default() }) })
+    }
+
+    /// Returns the options of a store on this database. As long as the store lives the engine is in use.
+    ///
+    /// # Errors
+    ///
+    /// The engine's address is no URL.
+    pub fn store_options(&self) -> Result<ClickHouseOptions, BridgeError> {
+        let database = self.engine().endpoint().database.clone();
+        Ok(ClickHouseOptions::located(Arc::new(self.clone()))?.with_database(&database))
+    }
+
+    /// Returns the engine that was found last.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.shared.found().engine)
+    }
+}
+
+impl fmt::Debug for EmbeddedDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedDatabase").field("location", &self.current()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the engine, or starts it again.
+    fn look(&self) -> Result<(), EngineError> {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not under the lock of `found`: others ask for the address meanwhile, and fail by themselves.
+        let before = Arc::clone(&self.found().engine);
+        let engine = before.rejoin()?;
+        let mut found = self.found();
+        if engine.endpoint() != found.engine.endpoint() {
+            *found = Found::new(engine);
+        }
+        Ok(())
+    }
+}
+
+impl Locate for EmbeddedDatabase {
+    fn current(&self) -> Arc<Location> {
+        Arc::clone(&self.shared.found().location)
+    }
+
+    fn locate(&self) -> LocateFuture<'_> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            // It goes on, and is of use to the next call, when this future is dropped.
+            match tokio::task::spawn_blocking(move || shared.look()).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(not_found(error.into())),
+                Err(died) => Err(not_found(died.into())),
+            }
+        })
+    }
+}
+
+fn not_found(source: Box<dyn std::error::Error + Send + Sync>) -> BridgeError {
+    BridgeError::Connection {
+        operation: "find the embedded engine",
+        host: "the embedded engine".to_owned(),
+        kind: ConnectionKind::Unreachable,
+        context: Box::default(),
+        source: Some(source),
+    }
+}
+
+/// Lets only the engine's supervisor pass.
+struct SupervisorGuard(ProofKey);
+
+impl GuardConnection for SupervisorGuard {
+    fn challenge(&self) -> io::Result<Box<dyn ChallengeConnection>> {
+        let challenge = self.0.challenge().map_err(io::Error::other)?;
+        Ok(Box::new(SupervisorChallenge(challenge)))
+    }
+}
+
+struct SupervisorChallenge(Challenge);
+
+impl ChallengeConnection for SupervisorChallenge {
+    fn request(&self) -> Vec<u8> {
+        self.0.request()
+    }
+
+    fn verify(&self, received: &[u8]) -> Option<bool> {
+        self.0.verify(received)
+    }
+}
