@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Reason, expect, sys};
+use crate::{Reason, expect, sandbox, sys};
 
 /// The engine's standard input as it sees it. The engine leaves when this end is dropped.
 type Lifeline = Arc<Mutex<Option<PipeWriter>>>;
@@ -25,6 +25,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     sys::keep_stdout_open(std::fs::File::options().write(true).open("/dev/null")?)?;
     let (engine_end, our_end) = std::io::pipe()?;
     let mut supervisor_end = sys::replace_stdin(engine_end)?;
+    let engine = sys::LoadedEngine::load(&library)?;
+    sandbox::enter(&library)?;
     let lifeline: Lifeline = Arc::new(Mutex::new(Some(our_end)));
 
     let held = Arc::clone(&lifeline);
@@ -38,7 +40,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
         leave(&lifeline);
     })?;
 
-    let status = sys::run_engine(&library, &engine_arguments)?;
+    let status = engine.run(&engine_arguments)?;
     sys::exit_now(status)
 }
 

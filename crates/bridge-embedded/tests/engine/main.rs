@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute and not what they are made of")]
 
 mod access;
+mod confinement;
 mod crash;
 mod fetching;
 mod folder;
