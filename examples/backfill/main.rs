@@ -4,11 +4,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 mod args;
-mod credentials;
 mod failure;
 mod place;
 mod progress;
+mod refusal;
 mod report;
+mod server;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -36,11 +37,13 @@ fn main() -> ExitCode {
             }
         })
     });
-    match outcome {
+    let code = match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => failure::tell(&*error),
-    }
+    };
+    args.server.warn_of_visible_password();
+    code
 }
 
 /// Whether the whole job was done.

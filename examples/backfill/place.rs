@@ -45,8 +45,7 @@ pub(crate) struct Target {
 
 /// The server asked for, else the embedded engine.
 pub(crate) fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
-    if let Some(url) = &args.url {
-        let options = ClickHouseOptions::from_url(url)?;
+    if let Some(options) = args.server.options()? {
         let name = format!("ClickHouse at {}", options.host());
         return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: None });
     }

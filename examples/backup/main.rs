@@ -3,10 +3,12 @@
 //! `cargo run --release --example backup -- --help` lists the options.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-#[path = "../backfill/credentials.rs"]
-mod credentials;
 #[path = "../backfill/failure.rs"]
 mod failure;
+#[path = "../backfill/refusal.rs"]
+mod refusal;
+#[path = "../backfill/server.rs"]
+mod server;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -22,22 +24,25 @@ use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
+use crate::server::Server;
+
 /// Gives out everything that the bridge has stored, and takes it in again.
 ///
 /// Taking in is a join: into an empty store it brings the same store back, into a filled one what is missing there.
 /// It may be repeated.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "backup")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Task {
     /// Writes the whole store, as it is at one moment, to a folder that is not there yet
     Export {
         /// The folder; with --server a name below the server's `backups.allowed_path`
+        #[arg(value_parser = refusal::path())]
         folder: PathBuf,
         /// Lines of JSON in place of Parquet
         #[arg(long, conflicts_with = "server")]
@@ -48,20 +53,20 @@ enum Task {
     /// Joins such a folder into the store
     Import {
         /// The folder; with --server a name below the server's `backups.allowed_path`
+        #[arg(value_parser = refusal::path())]
         folder: PathBuf,
         #[command(flatten)]
         store: Store,
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 struct Store {
     /// The embedded ClickHouse with its data in this folder
-    #[arg(long, value_name = "DIR", required_unless_present = "url", conflicts_with = "url")]
+    #[arg(long, value_name = "DIR", required_unless_present = "url", value_parser = refusal::path())]
     data_dir: Option<PathBuf>,
-    /// A ClickHouse server: http://USER:PASSWORD@HOST:8123/DATABASE
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    clickhouse: Server,
     /// The server itself writes and reads the backup
     #[arg(long)]
     server: bool,
@@ -70,7 +75,7 @@ struct Store {
 fn main() -> ExitCode {
     let task = match Arguments::try_parse() {
         Ok(arguments) => arguments.task,
-        Err(error) => return refusal(&error),
+        Err(error) => return refusal::refuse(error),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(Into::into).and_then(|runtime| {
@@ -85,17 +90,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&*error),
     }
-}
-
-/// What clap says; it quotes a URL that stands in the wrong place.
-fn refusal(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() {
-        eprint!("{}", credentials::without_credentials(&error.to_string()));
-    } else {
-        // Help that nobody reads to its end is no error.
-        let _ = error.print();
-    }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 async fn run(task: Task) -> Result<(), Box<dyn Error>> {
@@ -141,8 +135,8 @@ impl Store {
 
     /// A bridge to the store, that keeps the engine that it needs.
     async fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
-        let (options, engine) = match (&self.url, &self.data_dir) {
-            (Some(url), _) => (ClickHouseOptions::from_url(url)?, None),
+        let (options, engine) = match (self.clickhouse.options()?, &self.data_dir) {
+            (Some(options), _) => (options, None),
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
                 let engine = Engine::start_with(&EngineOptions::at(folder), |event| eprintln!("{event}"))?;
@@ -153,6 +147,7 @@ impl Store {
                 (options, Some(engine))
             }
         };
+        self.clickhouse.warn_of_visible_password();
         let store: Arc<dyn TokenStore> = Arc::new(ClickHouseStore::new(options)?);
         store.migrate().await?;
         Ok(EnhancedTokenDatabaseBridge::builder(store).keep(engine).build())

@@ -55,7 +55,14 @@ pub fn example<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = 
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(executable(name));
     command.args(arguments).env("HOME", home.path()).current_dir(home.path());
-    for name in ["CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "USERPROFILE"] {
+    for name in [
+        "CLAUDE_CONFIG_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
+        "USERPROFILE",
+        "ETB_CLICKHOUSE_PASSWORD",
+    ] {
         command.env_remove(name);
     }
     // The home is fresh, the engine is not fetched for each.
@@ -83,6 +90,13 @@ impl Run {
     #[must_use]
     pub fn args(mut self, arguments: &[&str]) -> Self {
         self.command.args(arguments);
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
         self
     }
 
@@ -132,7 +146,7 @@ impl Finished {
 }
 
 /// The examples that tests run.
-const EXAMPLES: [&str; 2] = ["backfill", "tour"];
+const EXAMPLES: [&str; 3] = ["backfill", "backup", "tour"];
 
 /// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
 /// nothing is compiled twice.
