@@ -32,6 +32,14 @@ pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     ]
 }
 
+/// The query log, in memory and bounded: the database `system` is in memory, too, so that a log on disk would be in the
+/// way of its own table at the next start, and it costs no disk.
+const QUERY_LOG: &str = "<query_log>
+    <database>system</database>
+    <table>query_log</table>
+    <engine>ENGINE = Memory SETTINGS min_bytes_to_keep = 8388608, max_bytes_to_keep = 16777216</engine>
+  </query_log>";
+
 fn server(folder: &DataFolder, memory_bytes_max: u64) -> String {
     let path = |name: &str| escaped(&folder.file(name).to_string_lossy());
     format!(
@@ -44,6 +52,7 @@ fn server(folder: &DataFolder, memory_bytes_max: u64) -> String {
   <index_mark_cache_size>16777216</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <mmap_cache_size>0</mmap_cache_size>
+  {QUERY_LOG}
   <backups><allowed_path>{backups}/</allowed_path></backups>
   <users_config>{users}</users_config>
   <user_directories><users_xml><path>{users}</path></users_xml></user_directories>

@@ -12,6 +12,7 @@ mod confinement;
 mod crash;
 mod fetching;
 mod folder;
+mod query_log;
 mod sharing;
 mod support;
 mod upgrade;
