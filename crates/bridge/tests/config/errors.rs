@@ -200,7 +200,7 @@ fn a_password_in_the_wrong_place_is_not_quoted() {
     let url = "http://me:s3cr3t@db";
     for text in [
         format!("enhanced_token_bridge: {url}"),
-        format!("{url}"),
+        url.to_owned(),
         format!("enhanced_token_bridge:\n  clickhouse: {url}"),
         format!("enhanced_token_bridge:\n  clickhouse: {{url: '{url}'}}"),
         "enhanced_token_bridge:\n  clickhouse: {url: 'http://db?password=s3cr3t'}".to_owned(),
