@@ -7,7 +7,8 @@ use bridge::core::Timestamp;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::credentials::readable;
+use crate::refusal;
+use crate::server::Server;
 
 /// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
 ///
@@ -15,20 +16,19 @@ use crate::credentials::readable;
 /// embedded ClickHouse. Where there are none, and neither a source nor a database is named, it shows a sample, and says so.
 ///
 /// Exit codes: 0 done, 1 failed or not all of it done, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "backfill")]
 pub(crate) struct Args {
     /// Folder with transcripts (or one transcript); may be given several times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = refusal::path())]
     pub(crate) source: Vec<PathBuf>,
 
     /// Where the embedded ClickHouse keeps its data [default: the user's data folder]
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    #[arg(long, value_name = "DIR", value_parser = refusal::path())]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// A ClickHouse server instead: http://USER:PASSWORD@HOST:8123/DATABASE
-    #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: Server,
 
     /// Only responses from this time on: 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "T", value_parser = time)]
@@ -62,15 +62,7 @@ pub(crate) struct Args {
 impl Args {
     /// The arguments of this run, or its exit code where there is nothing to run.
     pub(crate) fn of_this_run() -> Result<Self, ExitCode> {
-        Self::try_parse().and_then(Self::checked).map_err(|error| {
-            if error.use_stderr() {
-                eprint!("{}", readable(&error));
-            } else {
-                // Help that nobody reads to its end is no error.
-                let _ = error.print();
-            }
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        })
+        Self::try_parse().and_then(Self::checked).map_err(refusal::refuse)
     }
 
     fn checked(self) -> Result<Self, clap::Error> {

@@ -4,14 +4,15 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 mod args;
-mod credentials;
 mod failure;
 mod farewell;
 mod interruption;
 mod json_text;
 mod place;
 mod progress;
+mod refusal;
 mod report;
+mod server;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -39,11 +40,13 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(run(&args));
     interruption::end(runtime);
-    match outcome {
+    let code = match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => failure::tell(&*error),
-    }
+    };
+    args.server.warn_of_visible_password();
+    code
 }
 
 /// Runs the whole job; returns whether all of it was done.

@@ -8,7 +8,7 @@ use bridge::EmbeddedDatabase;
 use bridge::analysis::SourceRoots;
 use bridge::core::Shown;
 use bridge::embedded::{EngineEvent, EngineOptions};
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+use bridge::storage::{ClickHouseStore, TokenStore};
 
 use crate::args::Args;
 use crate::interruption::blocking;
@@ -31,7 +31,7 @@ pub(crate) fn sources(args: &Args) -> Result<Sources, Box<dyn Error>> {
     if roots.are_configured() || !roots.folders().is_empty() {
         return Ok(Sources { roots: roots.folders().to_vec(), sample: false });
     }
-    if args.url.is_some() || args.data_dir.is_some() {
+    if args.server.url.is_some() || args.data_dir.is_some() {
         return Err("there are no transcripts in the usual places; name their folder with --source".into());
     }
     eprintln!("No transcripts in the usual places; taking the sample history that comes with the project.");
@@ -52,8 +52,7 @@ pub(crate) struct Target {
 
 /// Returns the server asked for, else the embedded engine.
 pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
-    if let Some(url) = &args.url {
-        let options = ClickHouseOptions::from_url(url)?;
+    if let Some(options) = args.server.options()? {
         let name = format!("ClickHouse at {}", Shown::text(options.host()));
         return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name });
     }

@@ -3,14 +3,16 @@
 //! `cargo run --release --example backup -- --help` lists the options.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-#[path = "../backfill/credentials.rs"]
-mod credentials;
 #[path = "../backfill/failure.rs"]
 mod failure;
 #[path = "../backfill/farewell.rs"]
 mod farewell;
 #[path = "../backfill/interruption.rs"]
 mod interruption;
+#[path = "../backfill/refusal.rs"]
+mod refusal;
+#[path = "../backfill/server.rs"]
+mod server;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,14 +22,13 @@ use std::time::Duration;
 
 use bridge::core::Shown;
 use bridge::embedded::{EngineEvent, EngineOptions};
-use bridge::storage::{
-    BackupFormat, ClickHouseOptions, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore,
-};
+use bridge::storage::{BackupFormat, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore};
 use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::interruption::{Signals, blocking};
+use crate::server::Server;
 
 /// Gives out everything that the bridge has stored, and takes it in again.
 ///
@@ -35,18 +36,19 @@ use crate::interruption::{Signals, blocking};
 /// It may be repeated.
 ///
 /// Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "backup")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Task {
     /// Writes the whole store, as it is at one moment, to a folder that is not there yet
     Export {
         /// The folder; with --server a name below the server's `backups.allowed_path`
+        #[arg(value_parser = refusal::path())]
         folder: PathBuf,
         /// Lines of JSON in place of Parquet
         #[arg(long, conflicts_with = "server")]
@@ -57,20 +59,20 @@ enum Task {
     /// Joins such a folder into the store
     Import {
         /// The folder; with --server a name below the server's `backups.allowed_path`
+        #[arg(value_parser = refusal::path())]
         folder: PathBuf,
         #[command(flatten)]
         store: Store,
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 struct Store {
     /// The embedded ClickHouse with its data in this folder
-    #[arg(long, value_name = "DIR", required_unless_present = "url", conflicts_with = "url")]
+    #[arg(long, value_name = "DIR", required_unless_present = "url", value_parser = refusal::path())]
     data_dir: Option<PathBuf>,
-    /// A ClickHouse server: http://USER:PASSWORD@HOST:8123/DATABASE
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    clickhouse: Server,
     /// The server itself writes and reads the backup
     #[arg(long)]
     server: bool,
@@ -79,7 +81,7 @@ struct Store {
 fn main() -> ExitCode {
     let task = match Arguments::try_parse() {
         Ok(arguments) => arguments.task,
-        Err(error) => return refusal(&error),
+        Err(error) => return refusal::refuse(error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -91,17 +93,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&*error),
     }
-}
-
-/// What clap says; it quotes a URL that stands in the wrong place.
-fn refusal(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() {
-        eprint!("{}", credentials::readable(error));
-    } else {
-        // Help that nobody reads to its end is no error.
-        let _ = error.print();
-    }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 async fn run(task: Task) -> Result<(), Box<dyn Error>> {
@@ -154,8 +145,8 @@ impl Store {
 
     /// A bridge to the store, that keeps the engine that it needs.
     async fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
-        let options = match (&self.url, &self.data_dir) {
-            (Some(url), _) => ClickHouseOptions::from_url(url)?,
+        let options = match (self.clickhouse.options()?, &self.data_dir) {
+            (Some(options), _) => options,
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
                 let options = EngineOptions::at(folder);
@@ -164,6 +155,7 @@ impl Store {
                 blocking(start).await?.store_options()?
             }
         };
+        self.clickhouse.warn_of_visible_password();
         let store: Arc<dyn TokenStore> = Arc::new(ClickHouseStore::new(options)?);
         store.migrate().await?;
         Ok(EnhancedTokenDatabaseBridge::builder(store).build())

@@ -55,7 +55,14 @@ pub fn example<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = 
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(executable(name));
     command.args(arguments).env("HOME", home.path()).current_dir(home.path());
-    for name in ["CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "USERPROFILE"] {
+    for name in [
+        "CLAUDE_CONFIG_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
+        "USERPROFILE",
+        "ETB_CLICKHOUSE_PASSWORD",
+    ] {
         command.env_remove(name);
     }
     // The home is fresh, the engine is not fetched for each.

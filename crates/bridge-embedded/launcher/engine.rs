@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Reason, expect, sockets, sys};
+use crate::{Reason, expect, sandbox, sockets, sys};
 
 /// The engine's standard input as it sees it. The engine leaves when this end is dropped.
 type Lifeline = Arc<Mutex<Option<PipeWriter>>>;
@@ -29,6 +29,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     sys::keep_stdout_open(std::fs::File::options().write(true).open("/dev/null")?)?;
     let (engine_end, our_end) = std::io::pipe()?;
     let mut supervisor_end = sys::replace_stdin(engine_end)?;
+    let engine = sys::LoadedEngine::load(&library)?;
+    sandbox::enter(&library)?;
     let lifeline: Lifeline = Arc::new(Mutex::new(Some(our_end)));
 
     let held = Arc::clone(&lifeline);
@@ -42,7 +44,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
         leave(&lifeline);
     })?;
 
-    let status = sys::run_engine(&library, &engine_arguments)?;
+    let status = engine.run(&engine_arguments)?;
     sys::exit_now(status)
 }
 

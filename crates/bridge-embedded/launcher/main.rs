@@ -15,7 +15,9 @@
 #![deny(unsafe_code)]
 
 mod engine;
+mod landlock;
 mod relay;
+mod sandbox;
 mod sha256;
 mod sockets;
 mod supervisor;
@@ -25,6 +27,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // The data and all that is beside them are for nobody else on this machine.
+    sys::make_files_private();
     let mut arguments = std::env::args_os().skip(1);
     let outcome = match arguments.next().as_deref().and_then(|part| part.to_str()) {
         Some("supervisor") => supervisor::run(arguments.collect()),

@@ -1,4 +1,4 @@
-//! The C library's calls that std does not offer. The only unsafe code of the workspace.
+//! The C library's calls that std does not offer. With `landlock` the only unsafe code of the workspace.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -31,6 +31,7 @@ unsafe extern "C" {
 
 unsafe extern "C" {
     fn setsid() -> c_int;
+    fn umask(mask: u32) -> u32;
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn dup(fd: c_int) -> c_int;
     fn dup2(from: c_int, to: c_int) -> c_int;
@@ -136,25 +137,40 @@ fn redirect(file: impl Into<std::os::fd::OwnedFd>, number: c_int) -> io::Result<
     }
 }
 
-/// Loads the engine's library and runs its main function to the end.
-pub(crate) fn run_engine(library: &Path, arguments: &[CString]) -> Result<c_int, super::Reason> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = CString::new(library.as_os_str().as_bytes())?;
-    let mut pointers: Vec<*mut c_char> = arguments.iter().map(|text| text.as_ptr().cast_mut()).collect();
-    let count = c_int::try_from(pointers.len())?;
-    pointers.push(std::ptr::null_mut());
-    // SAFETY: all strings end in NUL and outlive the call; the symbol has this type in the pinned version.
-    unsafe {
-        let library = dlopen(path.as_ptr(), RTLD_NOW);
-        if library.is_null() {
-            return Err(last_loader_error().into());
+/// Makes whatever this process creates from now on readable by its owner only.
+pub(crate) fn make_files_private() {
+    // SAFETY: touches no memory of ours and cannot fail.
+    unsafe { umask(0o077) };
+}
+
+/// The engine's library in this process.
+pub(crate) struct LoadedEngine(EngineMain);
+
+impl LoadedEngine {
+    pub(crate) fn load(library: &Path) -> Result<Self, super::Reason> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = CString::new(library.as_os_str().as_bytes())?;
+        // SAFETY: both names end in NUL; the symbol has this type in the pinned version.
+        unsafe {
+            let library = dlopen(path.as_ptr(), RTLD_NOW);
+            if library.is_null() {
+                return Err(last_loader_error().into());
+            }
+            let symbol = dlsym(library, c"chdb_query_cmdline".as_ptr());
+            if symbol.is_null() {
+                return Err(last_loader_error().into());
+            }
+            Ok(Self(std::mem::transmute::<*mut c_void, EngineMain>(symbol)))
         }
-        let symbol = dlsym(library, c"chdb_query_cmdline".as_ptr());
-        if symbol.is_null() {
-            return Err(last_loader_error().into());
-        }
-        let main = std::mem::transmute::<*mut c_void, EngineMain>(symbol);
-        Ok(main(count, pointers.as_mut_ptr()))
+    }
+
+    /// Runs its main function to the end.
+    pub(crate) fn run(&self, arguments: &[CString]) -> Result<c_int, super::Reason> {
+        let mut pointers: Vec<*mut c_char> = arguments.iter().map(|text| text.as_ptr().cast_mut()).collect();
+        let count = c_int::try_from(pointers.len())?;
+        pointers.push(std::ptr::null_mut());
+        // SAFETY: all strings end in NUL and outlive the call, and the library is never unloaded.
+        Ok(unsafe { (self.0)(count, pointers.as_mut_ptr()) })
     }
 }
 

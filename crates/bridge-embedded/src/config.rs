@@ -1,46 +1,12 @@
-//! What the engine is told: its configuration, its users and the statements it starts with.
+//! What the engine is told: its configuration and the statements it starts with.
 
-use crate::EngineError;
 use crate::endpoint::{DATABASE, READER, Record, WRITER};
 use crate::layout::{DataFolder, write_private};
-
-/// Table engines that the writer may use: those that keep their data in the data folder. `File`, `URL`
-/// and the like would let it read any file of the user who runs the engine.
-const TABLE_ENGINES: [&str; 14] = [
-    "Atomic",
-    "MergeTree",
-    "ReplacingMergeTree",
-    "AggregatingMergeTree",
-    "SummingMergeTree",
-    "CollapsingMergeTree",
-    "VersionedCollapsingMergeTree",
-    "Memory",
-    "Null",
-    "View",
-    "MaterializedView",
-    "Merge",
-    "Buffer",
-    "Distributed",
-];
-
-/// What the writer may do anywhere.
-const WRITER_RIGHTS: &str = "SHOW, SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE, UNDROP TABLE, BACKUP, KILL QUERY, CLUSTER, \
-     CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE ARBITRARY TEMPORARY TABLE, \
-     DROP DATABASE, DROP TABLE, DROP VIEW, \
-     SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM VIEWS, SYSTEM FLUSH, SYSTEM DROP CACHE";
-
-/// What the session that listens needs. It is `default` without a password, which the HTTP rule shuts out.
-const SESSION_RIGHTS: [&str; 5] = [
-    "SYSTEM LISTEN, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
-    "READ ON FILE",
-    "TABLE ENGINE ON File",
-    "TABLE ENGINE ON Atomic",
-    "CREATE DATABASE ON bridge.*",
-];
+use crate::{EngineError, access};
 
 /// Writes the files that the engine reads at its start.
 pub(crate) fn write(folder: &DataFolder, record: &Record, memory_bytes_max: u64) -> Result<(), EngineError> {
-    write_private(&folder.file("users.xml"), users(record).as_bytes())?;
+    access::write(folder, record)?;
     write_private(&folder.file("config.xml"), server(folder, memory_bytes_max).as_bytes())
 }
 
@@ -52,7 +18,7 @@ pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     let query = format!(
         "CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic;
          SYSTEM START LISTEN HTTP;
-         SELECT getServerPort('http_port') FROM system.one INTO OUTFILE 'http_port' TRUNCATE FORMAT TSV;
+         SELECT getServerPort('http_port') FROM system.one INTO OUTFILE 'http_port' APPEND FORMAT TSV;
          SELECT count() FROM table FORMAT Null SETTINGS max_execution_time = 0, max_threads = 1"
     );
     vec![
@@ -66,6 +32,14 @@ pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     ]
 }
 
+/// The query log, in memory and bounded: the database `system` is in memory, too, so that a log on disk would be in the
+/// way of its own table at the next start, and it costs no disk.
+const QUERY_LOG: &str = "<query_log>
+    <database>system</database>
+    <table>query_log</table>
+    <engine>ENGINE = Memory SETTINGS min_bytes_to_keep = 8388608, max_bytes_to_keep = 16777216</engine>
+  </query_log>";
+
 fn server(folder: &DataFolder, memory_bytes_max: u64) -> String {
     let path = |name: &str| escaped(&folder.file(name).to_string_lossy());
     format!(
@@ -78,9 +52,7 @@ fn server(folder: &DataFolder, memory_bytes_max: u64) -> String {
   <index_mark_cache_size>16777216</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <mmap_cache_size>0</mmap_cache_size>
-  <tmp_path>{tmp}/</tmp_path>
-  <user_files_path>{user_files}/</user_files_path>
-  <format_schema_path>{schemas}/</format_schema_path>
+  {QUERY_LOG}
   <backups><allowed_path>{backups}/</allowed_path></backups>
   <users_config>{users}</users_config>
   <user_directories><users_xml><path>{users}</path></users_xml></user_directories>
@@ -97,48 +69,8 @@ fn server(folder: &DataFolder, memory_bytes_max: u64) -> String {
   </http_handlers>
 </clickhouse>
 ",
-        tmp = path("tmp"),
-        user_files = path("user_files"),
-        schemas = path("format_schemas"),
         backups = path("backups"),
         users = path("users.xml"),
-    )
-}
-
-fn users(record: &Record) -> String {
-    let writer_rights: Vec<String> = std::iter::once(format!("{WRITER_RIGHTS} ON *.*"))
-        .chain(TABLE_ENGINES.map(|engine| format!("TABLE ENGINE ON {engine}")))
-        .collect();
-    let reader_rights = ["bridge", "test"].map(|prefix| format!("SELECT ON {prefix}*.*"));
-    format!(
-        "<clickhouse>
-  <profiles>
-    <default></default>
-    <{WRITER}><max_query_size>16777216</max_query_size></{WRITER}>
-    <{READER}><readonly>2</readonly></{READER}>
-  </profiles>
-  <quotas><default></default></quotas>
-  <users>
-{session}{writer}{reader}  </users>
-</clickhouse>
-",
-        session = user("default", "default", "", &SESSION_RIGHTS.map(str::to_owned)),
-        writer = user(&record.writer.user, WRITER, &record.writer.password, &writer_rights),
-        reader = user(&record.reader.user, READER, &record.reader.password, &reader_rights),
-    )
-}
-
-fn user(name: &str, profile: &str, password: &str, rights: &[String]) -> String {
-    let grants: String = rights.iter().map(|right| format!("<query>GRANT {right}</query>")).collect();
-    format!(
-        "    <{name}>
-      <password>{password}</password>
-      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
-      <profile>{profile}</profile>
-      <quota>default</quota>
-      <grants>{grants}</grants>
-    </{name}>
-"
     )
 }
 

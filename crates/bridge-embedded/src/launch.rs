@@ -52,6 +52,7 @@ impl Launch<'_> {
         version::check(folder)?;
         let launcher = install(self.cache)?;
         folder.check_space()?;
+        folder.make_engine_folders()?;
         remove_if_there(&folder.file("http_port"))?;
         remove_if_there(&folder.file("pids"))?;
         let log = folder.open_log()?;

@@ -13,6 +13,9 @@ const LOG_BYTES_MAX: u64 = 4 << 20;
 /// Less free space than this is a full disk.
 const FREE_BYTES_MIN: usize = 4 << 20;
 
+/// What the engine may write to. The launcher's sandbox names them, too.
+const ENGINE_FOLDERS: [&str; 2] = ["store", "backups"];
+
 /// A folder that holds the data of one engine. It exists, and its path is absolute.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
@@ -20,7 +23,7 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// The folder at `path`, made if it is not there, readable by its owner only.
+    /// The folder at `path`, made if it is not there, for its owner only, also where it existed before.
     pub(crate) fn create(path: &Path) -> Result<Self, EngineError> {
         private_folder(path)?;
         let root = path.canonicalize().map_err(EngineError::io("resolve", path))?;
@@ -61,6 +64,11 @@ impl DataFolder {
                 return Ok(file);
             }
         }
+    }
+
+    /// Makes what the engine may write to, and closes it to other users: an earlier version left it readable.
+    pub(crate) fn make_engine_folders(&self) -> Result<(), EngineError> {
+        ENGINE_FOLDERS.iter().try_for_each(|name| private_folder(&self.file(name)))
     }
 
     /// Refuses a full disk. The engine itself would start, and leave empty files where its tables are described.
@@ -115,12 +123,29 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<(), EngineError> {
     }
 }
 
-fn private_folder(path: &Path) -> Result<(), EngineError> {
+/// Makes the folder if it is not there, and closes it to everyone but its owner.
+pub(crate) fn private_folder(path: &Path) -> Result<(), EngineError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(EngineError::io("create the folder", path))
+    builder.create(path).map_err(EngineError::io("create the folder", path))?;
+    close_to_others(path).map_err(EngineError::io("close to other users the folder", path))
+}
+
+#[cfg(unix)]
+fn close_to_others(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700))
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

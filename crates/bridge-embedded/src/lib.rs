@@ -46,13 +46,26 @@
 //! | `engine.log` | what the engine and its supervisor say |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
 //! | `relay.access`, `engine.sock` | while an engine runs: whom its supervisor lets through, and where it listens for the supervisor alone |
-//! | `config.xml`, `users.xml` | written at every start |
+//! | `config.xml`, `users.xml` | written at every start; of the passwords they hold hashes |
 //! | `users.lock`, `start.lock` | held by who uses the engine, and by who starts it |
 //! | `engine.lock`, `serving.lock` | held as long as an engine runs, and as long as it is meant to |
+//!
+//! All of it is for its owner only: the folder is closed to other users at every start.
+//!
+//! # What the engine's users cannot do
+//!
+//! The engine is `clickhouse local`, which trusts its user with the whole machine; the reader and the writer are not
+//! that user. No statement of theirs reads a file, writes outside of `store/` and `backups/`, runs a program or
+//! connects to another server: the table functions, engines and backups that would are not granted, the settings
+//! that name files and addresses cannot be set, and a user-defined function stands before the engine's `file()`. Behind
+//! that the kernel confines the engine's process (Landlock, Linux 5.19 and later; connections from Linux 6.7 on) to
+//! those two folders and the files it needs, so `endpoint.json` is out of its reach. On an older kernel the grants
+//! stand alone, and `engine.log` says so.
 //!
 //! Architecture invariant: the engine's library is never loaded into the program that uses this crate, and
 //! no password stands on a command line, in a log or in an error.
 
+mod access;
 mod config;
 mod endpoint;
 mod engine;

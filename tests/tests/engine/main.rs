@@ -7,6 +7,7 @@
 
 mod failing;
 mod killed;
+mod password;
 mod place;
 mod privacy;
 mod repeated;

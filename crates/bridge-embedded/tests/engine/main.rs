@@ -8,11 +8,13 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute and not what they are made of")]
 
 mod access;
+mod confinement;
 mod crash;
 mod fetching;
 mod folder;
 mod hostile;
 mod impostor;
+mod query_log;
 mod sharing;
 mod support;
 mod upgrade;

@@ -43,7 +43,11 @@ pub struct ClickHouseOptions {
 
 impl ClickHouseOptions {
     /// Takes `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password and database may be left out
-    /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443).
+    /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443). Nothing may
+    /// follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
+    ///
+    /// What stands on a command line shows in the process list: there a password belongs into
+    /// [a file](Self::with_password_file) or a variable.
     ///
     /// # Errors
     ///
@@ -58,6 +62,13 @@ impl ClickHouseOptions {
         };
         // The text itself may hold a password, so it is never quoted.
         let parsed = Url::parse(url).map_err(|_| invalid("(no URL like http://HOST:8123)"))?;
+        // Where a password is not written in the URL's form a piece of it may be taken for the host, so that is not
+        // quoted either.
+        if parsed.query().is_some() || parsed.fragment().is_some() || parsed.path().contains('@') {
+            return Err(invalid(
+                "(only http://USER:PASSWORD@HOST:PORT/DATABASE, with `/?#@` in a password as %2F %3F %23 %40)",
+            ));
+        }
         let name = parsed.host_str().filter(|host| !host.is_empty());
         let Some(name) = name else { return Err(invalid("(no host in it)")) };
         let scheme = parsed.scheme();
@@ -123,6 +134,19 @@ impl ClickHouseOptions {
         user.clone_into(&mut self.user);
         password.clone_into(&mut self.password);
         self
+    }
+
+    /// With this password for the user.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        password.clone_into(&mut self.password);
+        self
+    }
+
+    /// Whether a password that is not empty was given.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        !self.password.is_empty()
     }
 
     /// With the password that the file holds; a line end behind it is not part of it.
@@ -290,7 +314,19 @@ mod tests {
 
     #[test]
     fn an_unusable_url_is_refused_without_being_quoted() {
-        for url in ["db:8123", "ftp://me:secret@db", "http://", "nonsense secret"] {
+        for url in [
+            "db:8123",
+            "ftp://me:secret@db",
+            "http://",
+            "nonsense secret",
+            "http://db?user=me&password=secret",
+            "http://db/usage?password=secret",
+            "http://db#secret",
+            "http://me:pass@secret#word@db",
+            "http://secret:12/34@db",
+            "http://me:sec/ret-secret@db",
+            "ftp://me:pa@secret?x@db",
+        ] {
             let error = ClickHouseOptions::from_url(url).unwrap_err().to_string();
             assert!(error.contains("not usable") && !error.contains("secret"), "{error}");
         }

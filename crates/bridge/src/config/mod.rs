@@ -159,6 +159,8 @@ fn read_limited(path: &Path) -> io::Result<String> {
 fn unfit(key: &ConfigKey, given: &Given, origin: ConfigOrigin) -> ConfigProblem {
     let shown = match given {
         _ if key.is_secret() => "the value".to_owned(),
+        // A URL with a password, in the place of another key.
+        Given::Text(text) if value::may_hold_a_password(text) => "the value".to_owned(),
         Given::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
         Given::List(_) | Given::Nothing => "this".to_owned(),
     };

@@ -18,6 +18,11 @@ pub(super) enum Given {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unfit;
 
+/// Whether the text looks like a URL, or the part of one with user and password: then no error quotes it.
+pub(super) fn may_hold_a_password(text: &str) -> bool {
+    text.contains("://") || text.contains('@')
+}
+
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn text(given: &Given) -> Result<&str, Unfit> {

@@ -213,8 +213,11 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// So much of what was written is told.
+/// So much of what was written is told. No key holds a URL, which may hold a password.
 fn shortened(text: &str) -> String {
+    if super::value::may_hold_a_password(text) {
+        return "(a URL)".to_owned();
+    }
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 

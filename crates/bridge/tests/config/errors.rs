@@ -194,3 +194,34 @@ async fn files_that_cannot_be_read_are_named() {
     let error = not_built(&[URL, keyed, ("sources.project_key_file", "missing/key")]).await;
     assert!(error.contains("sources.project_key_file (missing/key): cannot be read"), "{error}");
 }
+
+#[test]
+fn a_password_in_the_wrong_place_is_not_quoted() {
+    let url = "http://me:s3cr3t@db";
+    for text in [
+        format!("enhanced_token_bridge: {url}"),
+        url.to_owned(),
+        format!("enhanced_token_bridge:\n  clickhouse: {url}"),
+        format!("enhanced_token_bridge:\n  clickhouse: {{url: '{url}'}}"),
+        "enhanced_token_bridge:\n  clickhouse: {url: 'http://db?password=s3cr3t'}".to_owned(),
+        format!("enhanced_token_bridge:\n  clickhouse: {{database: '{url}'}}"),
+        format!("enhanced_token_bridge:\n  clickhouse: {{pool_size: '{url}'}}"),
+        "enhanced_token_bridge:\n  clickhouse: {password: [s3cr3t]}".to_owned(),
+        "enhanced_token_bridge:\n  clickhouse: {pasword: s3cr3t}".to_owned(),
+        format!("enhanced_token_bridge:\n  clickhouse:\n    - {url}"),
+        format!("enhanced_token_bridge:\n  clickhouse:\n    {url}: 1"),
+        format!("enhanced_token_bridge:\n  clickhouse:\n    password: \"s3cr3t\n    url: {url}"),
+        "enhanced_token_bridge:\n  clickhouse:\n    password: *s3cr3t".to_owned(),
+        "enhanced_token_bridge:\n  clickhouse:\n    password: %s3cr3t".to_owned(),
+        "enhanced_token_bridge:\n  clickhouse:\n    password: @s3cr3t".to_owned(),
+    ] {
+        let error = refused(&text);
+        let mut shown = format!("{error} {error:?}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            shown += &error.to_string();
+            cause = error.source();
+        }
+        assert!(!shown.contains("s3cr3t"), "{text}: {shown}");
+    }
+}

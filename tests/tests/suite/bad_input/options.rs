@@ -1,7 +1,7 @@
 //! Options that are none, and the shape of the JSON.
 
 use super::sources::{dry_run, sample};
-use bridge_tests::program::{Finished, backfill};
+use bridge_tests::program::{Finished, backfill, example};
 
 /// The command line is refused before anything is read.
 fn assert_refused(arguments: &[&str], why: &str) -> Finished {
@@ -33,11 +33,47 @@ fn dates_that_leave_no_time_are_refused() {
 }
 
 #[test]
-fn a_misplaced_url_does_not_show_its_password() {
-    let url = "http://me:s3cr3t' w0rd@db";
-    for arguments in [&[url][..], &["--since", url], &["--threads", url], &[&format!("--uri={url}")]] {
-        let done = assert_refused(arguments, "error: ");
-        assert!(!done.output().contains("s3cr3t") && !done.output().contains("w0rd"), "{done:?}");
+fn a_misplaced_password_is_not_shown() {
+    for secret in [
+        "http://me:s3cr3t' w0rd@db",
+        "http://db?password=s3cr3t-w0rd",
+        "http://db/usage?user=me&password=s3cr3t-w0rd",
+        "me:s3cr3t-w0rd@db",
+    ] {
+        for arguments in [
+            &[secret][..],
+            &["--", secret],
+            &["--since", secret],
+            &["--threads", secret],
+            &[&format!("--uri={secret}")],
+            &[&format!("--password={secret}")],
+        ] {
+            let done = assert_refused(arguments, "error: ");
+            assert!(!done.output().contains("s3cr3t") && !done.output().contains("w0rd"), "{done:?}");
+        }
+    }
+    for arguments in [["s3cr3t"], ["-ps3cr3t"], ["--password=s3cr3t"]] {
+        let done = assert_refused(&arguments, "error: ");
+        assert!(!done.output().contains("s3cr3t"), "{done:?}");
+    }
+    for option in ["--source", "--data-dir", "--password-file"] {
+        let done = assert_refused(&[option, "http://me:s3cr3t@db"], "a path is needed, not a URL");
+        assert!(!done.output().contains("s3cr3t"), "{done:?}");
+    }
+}
+
+#[test]
+fn a_misplaced_password_of_a_backup_is_not_shown() {
+    for arguments in [
+        &["s3cr3t"][..],
+        &["export", "http://me:s3cr3t@db", "--data-dir", "x"],
+        &["export", "folder", "http://me:s3cr3t@db", "--data-dir", "x"],
+        &["import", "folder", "s3cr3t", "--data-dir", "x"],
+        &["import", "folder", "--url=http://db", "--password=s3cr3t"],
+    ] {
+        let done = example("backup", arguments).run();
+        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
+        assert!(done.stderr.contains("error: ") && !done.output().contains("s3cr3t"), "{done:?}");
     }
 }
 

@@ -1,0 +1,76 @@
+//! The ways to give a server's password.
+
+use std::fs;
+use std::time::Duration;
+
+use bridge_embedded::{Departure, Engine, EngineOptions};
+use bridge_tests::program::{Run, backfill};
+
+use crate::place::Place;
+
+const VARIABLE: &str = "ETB_CLICKHOUSE_PASSWORD";
+
+struct Server {
+    engine: Engine,
+    place: Place,
+}
+
+impl Server {
+    fn start(seed: u64) -> Self {
+        Self { engine: Engine::start(&EngineOptions::ephemeral()).unwrap(), place: Place::new(seed) }
+    }
+
+    fn password(&self) -> &str {
+        &self.engine.endpoint().writer.password
+    }
+
+    /// A run into the server as its writer, with `password` in the URL.
+    fn run(&self, password: &str) -> Run {
+        let endpoint = self.engine.endpoint();
+        let host = endpoint.url.strip_prefix("http://").unwrap();
+        let run =
+            backfill(["--json", "--url", &format!("http://{}{password}@{host}/test", endpoint.writer.user)]);
+        self.place.projects().iter().fold(run, |run, source| run.arg("--source").arg(source))
+    }
+
+    fn password_file(&self, content: &str) -> String {
+        let file = self.place.data("password");
+        fs::write(&file, content).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    fn leave(self) {
+        assert_eq!(self.engine.close(Duration::from_secs(30)), Departure::Left);
+    }
+}
+
+#[test]
+fn a_password_is_taken_from_a_file_before_a_variable() {
+    let server = Server::start(61);
+    let refused = server.run("").run();
+    assert!(refused.stderr.contains("refuses user or password"), "{refused:?}");
+
+    let by_variable = server.run("").env(VARIABLE, server.password()).run();
+    server.place.assert_exact(&by_variable);
+    assert!(!by_variable.stderr.contains("process list"), "{by_variable:?}");
+
+    let file = server.password_file(&format!("{}\n", server.password()));
+    let by_file = server.run("").env(VARIABLE, "wrong").args(&["--password-file", &file]).run();
+    server.place.assert_exact(&by_file);
+
+    let wrong = server.password_file("wr0ng");
+    let refused = server.run(&format!(":{}", server.password())).args(&["--password-file", &wrong]).run();
+    assert!(refused.stderr.contains("refuses user or password"), "{refused:?}");
+    assert!(!refused.output().contains("wr0ng"), "{refused:?}");
+    server.leave();
+}
+
+#[test]
+fn a_password_in_the_url_is_used_and_warned_of() {
+    let server = Server::start(62);
+    let done = server.run(&format!(":{}", server.password())).env(VARIABLE, "wrong").run();
+    server.place.assert_exact(&done);
+    assert!(done.stderr.contains("process list") && done.stderr.contains("--password-file"), "{done:?}");
+    assert!(!done.output().contains(server.password()), "{done:?}");
+    server.leave();
+}
