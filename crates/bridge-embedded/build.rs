@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
+/// The calls of the C library that the engine makes through the launcher, see `launcher/files.rs`.
+const INTERPOSED: [&str; 4] = ["write", "fsync", "fdatasync", "close"];
+
 const SUPPORTED: &str = "x86_64-unknown-linux-gnu";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         setting.push(linker);
         rustc.arg(setting);
     }
+    // Without this the linker keeps them from the library that is loaded at run time.
+    rustc.args(INTERPOSED.map(|name| format!("-Clink-arg=-Wl,--export-dynamic-symbol={name}")));
     let status = rustc.arg("-o").arg(&launcher).arg("launcher/main.rs").status()?;
     if !status.success() {
         return Err(format!("the launcher did not compile: {status}").into());

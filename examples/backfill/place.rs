@@ -1,12 +1,12 @@
 //! Where the transcripts come from and where the counts go.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bridge::analysis::usual_roots;
-use bridge::embedded::{Engine, EngineOptions};
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+use bridge::embedded::{Engine, EngineError, EngineOptions};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore, table_definition};
 
 use crate::args::Args;
 
@@ -54,13 +54,18 @@ pub(crate) fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>
         Some(folder) => folder.clone(),
         None => data_folder(sample)?,
     };
-    let engine = Engine::start_with(&EngineOptions::at(&folder), |event| eprintln!("{event}"))?;
+    let engine = start(&folder)?;
     let endpoint = engine.endpoint();
     let options = ClickHouseOptions::from_url(&endpoint.url)?
         .with_database(&endpoint.database)
         .with_user(&endpoint.writer.user, &endpoint.writer.password);
     let name = format!("embedded ClickHouse, data in {}", folder.display());
     Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name, _engine: Some(engine) })
+}
+
+fn start(folder: &Path) -> Result<Engine, EngineError> {
+    let options = EngineOptions::at(folder).table_definitions(table_definition);
+    Engine::start_with(&options, |event| eprintln!("{event}"))
 }
 
 /// The user's data folder. The sample has one of its own: it must not mix with real counts.

@@ -145,7 +145,7 @@ impl Store {
             (Some(url), _) => (ClickHouseOptions::from_url(url)?, None),
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
-                let engine = Engine::start_with(&EngineOptions::at(folder), |event| eprintln!("{event}"))?;
+                let engine = Engine::start_with(&EngineOptions::at(folder).table_definitions(bridge::storage::table_definition), |event| eprintln!("{event}"))?;
                 let endpoint = engine.endpoint();
                 let options = ClickHouseOptions::from_url(&endpoint.url)?
                     .with_database(&endpoint.database)

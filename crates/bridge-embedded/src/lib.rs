@@ -57,6 +57,7 @@ mod lock;
 mod npm;
 mod options;
 mod platform;
+mod repair;
 mod secret;
 mod version;
 
@@ -65,4 +66,5 @@ pub use engine::{Departure, Engine};
 pub use error::EngineError;
 pub use event::EngineEvent;
 pub use options::EngineOptions;
+pub use repair::TableDefinitions;
 pub use version::{ENGINE_PACKAGE, ENGINE_VERSION};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::repair::TableDefinitions;
+
 /// Where an engine's data live, and the limits it is started with.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -12,6 +14,7 @@ pub struct EngineOptions {
     pub(crate) startup_timeout: Duration,
     pub(crate) fetch_timeout: Duration,
     pub(crate) memory_bytes_max: u64,
+    pub(crate) table_definitions: Option<TableDefinitions>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +44,7 @@ impl EngineOptions {
             startup_timeout: Duration::from_secs(60),
             fetch_timeout: Duration::from_mins(20),
             memory_bytes_max: 4 << 30,
+            table_definitions: None,
         }
     }
 
@@ -78,6 +82,14 @@ impl EngineOptions {
     #[must_use]
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = bytes;
+        self
+    }
+
+    /// Repairs tables whose definition a full disk has cut (an engine of an older version left it empty, and cannot
+    /// start with it), from these definitions and with all their rows.
+    #[must_use]
+    pub fn table_definitions(mut self, definitions: TableDefinitions) -> Self {
+        self.table_definitions = Some(definitions);
         self
     }
 }

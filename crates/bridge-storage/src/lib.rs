@@ -80,7 +80,7 @@ pub use checkpoint::CheckpointStore;
 pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{
     BridgeConnectionPool, ClickHouseConnection, ClickHouseOptions, ClickHouseStore, Connector,
-    PooledConnection, Retention, role_statements,
+    PooledConnection, Retention, role_statements, table_definition,
 };
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{

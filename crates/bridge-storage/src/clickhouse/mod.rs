@@ -5,6 +5,7 @@ mod backup;
 mod change;
 mod checkpoint;
 mod dashboard;
+mod definition;
 mod failure;
 mod health;
 mod label;
@@ -12,9 +13,11 @@ mod native;
 mod options;
 mod pool;
 mod query;
+mod recovery;
 mod retention;
 mod roles;
 mod rollback;
+mod room;
 mod rows;
 mod schema;
 mod settle;
@@ -39,6 +42,7 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub use definition::table_definition;
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;

@@ -9,6 +9,7 @@ use super::checkpoint::sweep;
 use super::failure::TableError;
 use super::options::ClickHouseOptions;
 use super::retention;
+use super::room;
 use super::settle::settle;
 use super::tables::Tables;
 use super::topology::Topology;
@@ -204,6 +205,8 @@ struct Applied {
     checksum: u64,
 }
 
+const SUMMARIES: &str = "enhanced_token_summaries";
+
 /// What was applied. One row a step.
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
      applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
@@ -232,6 +235,13 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
         let mut insert = tables.insert::<Applied>("bridge_migrations").await?;
         insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;
         insert.end().await?;
+    }
+    // A view whose definition was lost holds no rows and is set aside.
+    if !exists(tables, SUMMARIES).await? {
+        let view = format!("CREATE VIEW IF NOT EXISTS {SUMMARIES} ");
+        for statement in statements().filter(|statement| statement.starts_with(&view)) {
+            create(tables, options, statement).await?;
+        }
     }
     for (table, kept) in [("token_usage", options.retention), ("bridge_audit", options.audit_retention)] {
         if let Some(retention) = kept {
@@ -263,6 +273,7 @@ async fn exists(tables: &Tables, table: &str) -> Result<bool, TableError> {
 }
 
 async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), TableError> {
+    room::check(tables, "migrate").await?;
     for statement in options.topology.statements(statement, &options.database) {
         tables.query_raw(&statement).execute().await?;
     }
@@ -313,7 +324,6 @@ fn checksum(migration: &Migration) -> u64 {
 }
 
 /// All statements of the schema.
-#[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     MIGRATIONS.iter().flat_map(|migration| migration.statements).copied().chain([LEDGER])
 }
