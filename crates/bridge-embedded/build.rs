@@ -11,9 +11,21 @@ use std::{env, fs};
 
 const SUPPORTED: &str = "x86_64-unknown-linux-gnu";
 
-/// The calls of `launcher/sockets.rs` that the engine's library is to find before libc's.
-const SOCKET_CALLS: [&str; 8] =
-    ["accept", "bind", "getpeername", "getsockname", "recv", "send", "setsockopt", "shutdown"];
+/// The calls of `launcher/sockets.rs` and `launcher/files.rs` that the engine's library is to find before libc's.
+const INTERPOSED: [&str; 12] = [
+    "accept",
+    "bind",
+    "getpeername",
+    "getsockname",
+    "recv",
+    "send",
+    "setsockopt",
+    "shutdown",
+    "write",
+    "fsync",
+    "fdatasync",
+    "close",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -28,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut rustc = Command::new(env::var_os("RUSTC").ok_or("RUSTC is not set")?);
     rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name=bridge_launcher", "--target", &target]);
     rustc.args(["-Copt-level=s", "-Cstrip=symbols", "-Ccodegen-units=1"]);
-    for call in SOCKET_CALLS {
+    for call in INTERPOSED {
         rustc.arg(format!("-Clink-arg=-Wl,--export-dynamic-symbol={call}"));
     }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {

@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod engine;
+mod files;
 mod landlock;
 mod relay;
 mod sandbox;

@@ -11,6 +11,7 @@ use crate::launch::{Fate, Launch, Supervisor};
 use crate::layout::{DataFolder, open_lock};
 use crate::lock::{self, Deadline};
 use crate::options::DataPlace;
+use crate::repair::repair;
 use crate::{EngineError, EngineEvent, EngineOptions, fetch, platform, version};
 
 /// One use of an engine. The engine leaves when its last use, in any program, is dropped.
@@ -175,7 +176,14 @@ fn launch_in(
 ) -> Result<Engine, EngineError> {
     let cache = fetch::cache_folder(options)?;
     let fate = options.data.fate();
-    let launch = Launch { folder, fate, library, cache: &cache, memory_bytes_max: options.memory_bytes_max };
+    let launch = Launch {
+        folder,
+        fate,
+        library,
+        cache: &cache,
+        memory_bytes_max: options.memory_bytes_max,
+        table_definitions: options.table_definitions,
+    };
     use_engine(&launch, options, observer)
 }
 
@@ -204,6 +212,9 @@ fn use_engine(
                 }
                 // No engine, and nobody else can start one now.
                 observer(EngineEvent::Starting { data_folder: folder.root().to_owned() });
+                for repaired in repair(folder, launch.table_definitions)? {
+                    observer(repaired.into_event());
+                }
                 supervisor = Some(launch.run(engine_lock)?);
                 engine_lock = open_lock(&engine_path)?;
             }

@@ -41,6 +41,16 @@ pub enum EngineEvent {
         /// Its data.
         data_folder: PathBuf,
     },
+    /// The definition of a table or a database was cut by a full disk and is repaired; all its rows stay.
+    Repaired {
+        /// Its name.
+        name: String,
+    },
+    /// The definition of a table or a view was cut by a full disk, and nothing is known of it: it is set aside.
+    SetAside {
+        /// Its name.
+        name: String,
+    },
     /// The engine answers on data that an older one wrote: they are this one's from now on.
     Upgraded {
         /// The older version.
@@ -79,6 +89,13 @@ impl fmt::Display for EngineEvent {
             Self::Starting { data_folder } => {
                 write!(f, "starting ClickHouse on {}", data_folder.display())
             }
+            Self::Repaired { name } => {
+                write!(f, "repaired {name}, whose definition a full disk had cut; all its rows are there")
+            }
+            Self::SetAside { name } => write!(
+                f,
+                "set {name} aside, whose definition a full disk had cut; a view is made again, rows stay on the disk"
+            ),
             Self::Upgraded { from } => write!(f, "took over the data of engine {from}"),
             Self::Started { url, elapsed } => {
                 write!(f, "ClickHouse answers at {url} after {} ms", elapsed.as_millis())

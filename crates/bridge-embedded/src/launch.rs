@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::endpoint::Record;
 use crate::layout::{DataFolder, remove_if_there, write_private};
 use crate::lock::Deadline;
+use crate::repair::TableDefinitions;
 use crate::{EngineError, config, version};
 
 /// The launcher as `build.rs` compiled it; empty where there is no engine.
@@ -34,6 +35,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) library: &'a Path,
     pub(crate) cache: &'a Path,
     pub(crate) memory_bytes_max: u64,
+    pub(crate) table_definitions: Option<TableDefinitions>,
 }
 
 /// A supervisor that this program started.

@@ -84,6 +84,7 @@ mod proof;
 #[cfg(all(test, unix))]
 #[path = "../launcher/relay/mod.rs"]
 mod relay;
+mod repair;
 mod secret;
 #[path = "../launcher/sha256.rs"]
 mod sha256;
@@ -95,4 +96,5 @@ pub use error::EngineError;
 pub use event::EngineEvent;
 pub use options::EngineOptions;
 pub use proof::{Challenge, ProofKey};
+pub use repair::TableDefinitions;
 pub use version::{ENGINE_PACKAGE, ENGINE_VERSION};

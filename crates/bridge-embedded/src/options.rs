@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::launch::Fate;
+use crate::repair::TableDefinitions;
 
 /// Where an engine's data live, and the limits it is started with.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct EngineOptions {
     pub(crate) fetch_timeout: Duration,
     pub(crate) memory_bytes_max: u64,
     pub(crate) show_fetch: Option<bool>,
+    pub(crate) table_definitions: Option<TableDefinitions>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +56,7 @@ impl EngineOptions {
             fetch_timeout: Duration::from_mins(20),
             memory_bytes_max: 4 << 30,
             show_fetch: None,
+            table_definitions: None,
         }
     }
 
@@ -100,6 +103,14 @@ impl EngineOptions {
     #[must_use]
     pub fn show_fetch(mut self, show: bool) -> Self {
         self.show_fetch = Some(show);
+        self
+    }
+
+    /// Repairs tables whose definition a full disk has cut (an engine of an older version left it empty, and cannot
+    /// start with it), from these definitions and with all their rows.
+    #[must_use]
+    pub fn table_definitions(mut self, definitions: TableDefinitions) -> Self {
+        self.table_definitions = Some(definitions);
         self
     }
 }

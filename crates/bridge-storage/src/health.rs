@@ -46,6 +46,8 @@ pub struct DiskSpace {
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
+    /// Bytes below which the store defines no tables: no checkpoints, rollbacks and migrations.
+    pub reserve: u64,
 }
 
 impl DiskSpace {

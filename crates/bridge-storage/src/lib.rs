@@ -86,6 +86,7 @@ pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
     Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
+    table_definition,
 };
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{

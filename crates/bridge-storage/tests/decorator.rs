@@ -60,7 +60,7 @@ fn broken<T>() -> Result<T, BridgeError> {
 }
 
 fn full_disk() -> DiskSpace {
-    DiskSpace { name: "default".to_owned(), free: 0, total: 1 }
+    DiskSpace { name: "default".to_owned(), free: 0, total: 1, reserve: 0 }
 }
 
 fn used_up() -> StoreFigures {

@@ -6,6 +6,7 @@
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
 //! - `log` (feature): a log that keeps everything that is told.
+//! - [`small_disk`]: a disk of a few megabytes that a test may fill.
 //! - `proxy` (feature): a network that fails on command.
 
 pub mod adversarial;
@@ -18,6 +19,7 @@ pub mod log;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod reference;
+pub mod small_disk;
 
 mod counters;
 

@@ -55,7 +55,9 @@ impl EmbeddedDatabase {
         options: &EngineOptions,
         observer: impl FnMut(EngineEvent),
     ) -> Result<Self, EngineError> {
-        let found = Mutex::new(Found::new(Engine::start_with(options, observer)?));
+        // Of the bridge's tables everything is known but their rows, so a cut definition is no loss.
+        let options = options.clone().table_definitions(bridge_storage::table_definition);
+        let found = Mutex::new(Found::new(Engine::start_with(&options, observer)?));
         Ok(Self { shared: Arc::new(Shared { found, looking: Mutex::default() }) })
     }
 

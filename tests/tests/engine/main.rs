@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute and not what they are made of")]
 
 mod failing;
+mod full_disk;
 mod killed;
 mod password;
 mod place;

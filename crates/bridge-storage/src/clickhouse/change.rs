@@ -11,6 +11,8 @@ use super::topology::Topology;
 pub(super) enum TableChange<'a> {
     /// Makes a table with the rows of another, which it shares with it on the disk.
     Clone { table: &'a str, of: &'a str },
+    /// Makes an empty table with the columns of another.
+    Empty { table: &'a str, like: &'a str },
     /// Marks a table, and has it refuse rows of operations that began in an epoch before the label's.
     Fence { table: &'a str, label: &'a Label },
     /// Marks a table.
@@ -43,6 +45,9 @@ impl TableChange<'_> {
         match self {
             Self::Clone { table, of } => {
                 format!("CREATE TABLE {}{everywhere} CLONE AS {}", local(table), local(of))
+            }
+            Self::Empty { table, like } => {
+                format!("CREATE TABLE {}{everywhere} AS {}", local(table), local(like))
             }
             Self::Fence { table, label } => format!(
                 "ALTER TABLE {}{everywhere} DROP CONSTRAINT IF EXISTS fence, \
@@ -109,6 +114,7 @@ mod tests {
         let (table, other) = ("token_usage_run_1", "source_files_rollback_2_3");
         for change in [
             TableChange::Clone { table, of: "token_usage_checkpoint_x" },
+            TableChange::Empty { table, like: other },
             TableChange::Fence { table, label },
             TableChange::Mark { table, label },
             TableChange::Age { table, age: None },

@@ -15,6 +15,7 @@ use super::change::{Changed, TableChange};
 use super::failure::{TableError, corrupt};
 use super::label::Label;
 use super::retention::age_of_rows;
+use super::room;
 use super::rows::COUNTED;
 use super::saturating::{TOKENS, sum};
 use super::schema::SCHEMA;
@@ -111,6 +112,7 @@ async fn create(
         return Err(unusable(OPERATION, name, TAKEN).into());
     }
     sweep(tables, topology, &survey).await?;
+    room::check(tables, OPERATION).await?;
     let run = new_run();
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
     let copied = copy_live(tables, topology, &sources, &usage).await?;
@@ -119,8 +121,14 @@ async fn create(
         return Err(rolled_back(OPERATION, "a rollback came in between".to_owned()).into());
     };
     let figures = figures(tables, &topology.local_name(&usage)).await?;
-    let label =
-        &Label { epoch, from: None, run, at: now.as_millis(), schema: SCHEMA, figures: Some(figures) };
+    let label = &Label {
+        epoch,
+        run,
+        at: now.as_millis(),
+        schema: SCHEMA,
+        figures: Some(figures),
+        ..Label::default()
+    };
     // It is a checkpoint when it has its name.
     for change in [
         TableChange::Mark { table: &usage, label },

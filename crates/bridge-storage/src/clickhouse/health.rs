@@ -96,6 +96,10 @@ impl HealthProbes for ClickHouseStore {
         let rows: Vec<DiskRow> = self
             .look("look at the disks", |tables| async move { tables.server().query(query).fetch_all().await })
             .await?;
-        Ok(rows.into_iter().map(|DiskRow { name, free, total }| DiskSpace { name, free, total }).collect())
+        let reserve = self.options.disk_reserve;
+        Ok(rows
+            .into_iter()
+            .map(|DiskRow { name, free, total }| DiskSpace { name, free, total, reserve })
+            .collect())
     }
 }

@@ -20,11 +20,15 @@ pub(super) struct Label {
     pub(super) at: i64,
     /// The schema that it has: the number of the last migration.
     pub(super) schema: u32,
+    /// Whether its definition was lost and written anew: what else its comment said is not known.
+    pub(super) is_repaired: bool,
     /// What it holds, where somebody counted.
     pub(super) figures: Option<StateFigures>,
 }
 
 const MARK: &str = "bridge";
+
+const REPAIRED: &str = "repaired";
 
 impl Label {
     /// Reads a comment. A table without the bridge's is as the schema made it.
@@ -34,6 +38,7 @@ impl Label {
         if words.next() != Some(MARK) {
             return label;
         }
+        label.is_repaired = comment.split_whitespace().any(|word| word == REPAIRED);
         for (name, value) in words.filter_map(|word| word.split_once('=')) {
             let number = || value.parse().unwrap_or_default();
             match name {
@@ -66,6 +71,9 @@ impl fmt::Display for Label {
             write!(f, " from={from}")?;
         }
         write!(f, " run={}", self.run)?;
+        if self.is_repaired {
+            write!(f, " {REPAIRED}")?;
+        }
         match self.figures {
             Some(StateFigures { tokens, responses, sessions }) => {
                 write!(f, " tokens={tokens} responses={responses} sessions={sessions}")

@@ -7,6 +7,7 @@ mod change;
 mod checkpoint;
 mod cover;
 mod dashboard;
+mod definition;
 mod failure;
 mod guard;
 mod health;
@@ -18,9 +19,11 @@ mod options;
 mod pool;
 mod proven;
 mod query;
+mod recovery;
 mod retention;
 mod roles;
 mod rollback;
+mod room;
 mod rows;
 mod saturating;
 mod schema;
@@ -48,6 +51,7 @@ use bridge_core::{
 use tracing::Instrument;
 
 pub(crate) use answer::ForeignAnswer;
+pub use definition::table_definition;
 pub use locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
 pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};

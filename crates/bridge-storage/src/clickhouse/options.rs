@@ -16,6 +16,9 @@ use super::topology::Topology;
 use crate::circuit::CircuitPolicy;
 use crate::retry::RetryPolicy;
 
+/// Room for some thousand definitions, and small beside any disk that holds a history.
+const DEFAULT_DISK_RESERVE: u64 = 8 << 20;
+
 /// How a ClickHouse server is reached and used. No form of output shows the password.
 #[derive(Clone)]
 pub struct ClickHouseOptions {
@@ -35,6 +38,7 @@ pub struct ClickHouseOptions {
     pub(crate) topology: Topology,
     pub(crate) retention: Option<Retention>,
     pub(crate) audit_retention: Option<Retention>,
+    pub(crate) disk_reserve: u64,
     /// Whether to speak TLS.
     pub(crate) secure: bool,
     pub(crate) ca_file: Option<PathBuf>,
@@ -103,6 +107,7 @@ impl ClickHouseOptions {
             topology: Topology::OneServer,
             retention: None,
             audit_retention: None,
+            disk_reserve: DEFAULT_DISK_RESERVE,
             secure,
             ca_file: None,
             locator: None,
@@ -211,6 +216,14 @@ impl ClickHouseOptions {
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
+        self
+    }
+
+    /// With this much of the database's disk, in bytes, reserved for definitions of tables: below it checkpoints,
+    /// rollbacks and migrations are refused, and health reports it before. 8 MiB if not given; 0 turns it off.
+    #[must_use]
+    pub fn with_disk_reserve(mut self, bytes: u64) -> Self {
+        self.disk_reserve = bytes;
         self
     }
 

@@ -52,6 +52,7 @@ pub(super) async fn apply(
         (Some(wanted), _) => format!("MODIFY TTL {wanted}"),
         (None, Some(_)) => "REMOVE TTL".to_owned(),
     };
+    super::room::check(tables, "set the retention").await?;
     let statement = format!("ALTER TABLE {name}{} {change}", topology.on_cluster());
     Ok(tables.query_raw(&statement).execute().await?)
 }

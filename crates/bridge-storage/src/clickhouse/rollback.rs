@@ -8,6 +8,7 @@ use super::checkpoint::{drop_all, new_run};
 use super::failure::TableError;
 use super::label::Label;
 use super::retention::age_of_rows;
+use super::room;
 use super::schema::SCHEMA;
 use super::settle::settle;
 use super::survey::{Base, Survey, of_checkpoint, of_claim};
@@ -64,6 +65,7 @@ async fn begin(
         let why = format!("has schema {}, and the tables have schema {SCHEMA}", checkpoint.schema);
         return Err(unusable(OPERATION, name, &why).into());
     }
+    room::check(tables, OPERATION).await?;
     let epoch = survey.live(Base::Usage).epoch.next();
     let run = new_run();
     let label = Label {
@@ -73,6 +75,7 @@ async fn begin(
         at: now.as_millis(),
         schema: SCHEMA,
         figures: checkpoint.figures,
+        ..Label::default()
     };
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
     let copy = async |base: Base, table: &str, of: &str| {

@@ -10,6 +10,7 @@ use super::failure::TableError;
 use super::layout::Layout;
 use super::options::ClickHouseOptions;
 use super::retention;
+use super::room;
 use super::settle::settle;
 use super::sums::settle_sums;
 use super::survey::Base;
@@ -374,6 +375,8 @@ struct Applied {
     checksum: u64,
 }
 
+const SUMMARIES: &str = "enhanced_token_summaries";
+
 /// What was applied. One row a step.
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
      applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
@@ -402,6 +405,13 @@ pub(super) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
         let is_made = || migration.statements.iter().all(|made| layout.missing(made, tables).is_none());
         if !is_booked || !is_made() {
             apply(tables, options, migration, survey.live(Base::Usage).epoch).await?;
+        }
+    }
+    // A view whose definition was lost holds no rows and is set aside.
+    if !exists(tables, SUMMARIES).await? {
+        let view = format!("CREATE VIEW IF NOT EXISTS {SUMMARIES} ");
+        for statement in statements().filter(|statement| statement.starts_with(&view)) {
+            create(tables, options, statement).await?;
         }
     }
     for (table, kept) in [("token_usage", options.retention), ("bridge_audit", options.audit_retention)] {
@@ -474,6 +484,7 @@ async fn exists(tables: &Tables, table: &str) -> Result<bool, TableError> {
 }
 
 async fn create(tables: &Tables, options: &ClickHouseOptions, statement: &str) -> Result<(), TableError> {
+    room::check(tables, "migrate").await?;
     for statement in options.topology.statements(statement, &options.database) {
         tables.query_raw(&statement).execute().await?;
     }
@@ -524,7 +535,6 @@ fn checksum(migration: &Migration) -> u64 {
 }
 
 /// All statements of the schema.
-#[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     MIGRATIONS.iter().flat_map(|migration| migration.statements).copied().chain([LEDGER])
 }

@@ -19,13 +19,17 @@ use serde::Deserialize;
 use super::change::{Changed, TableChange};
 use super::failure::TableError;
 use super::label::Label;
+use super::recovery::restore_labels;
 use super::retention::age_of_rows;
+use super::room;
 use super::rows::COUNTED;
 use super::saturating::{TOKENS, sum};
 use super::schema::SCHEMA;
 use super::survey::{Base, Staged, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
 use super::topology::Topology;
+
+const OPERATION: &str = "roll back";
 
 /// A rollback has fewer steps than this; more are only made by many programs that overtake each other.
 const STEPS_MAX: u32 = 200;
@@ -37,7 +41,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result::Result<Survey, TableError> {
     for _ in 0..STEPS_MAX {
         let survey = Survey::of(tables, topology).await?;
+        if !survey.repaired().is_empty() {
+            room::check(tables, OPERATION).await?;
+            restore_labels(tables, topology, &survey).await?;
+            continue;
+        }
         let Some(rollback) = Rollback::first(tables, topology, &survey) else { return Ok(survey) };
+        room::check(tables, OPERATION).await?;
         if rollback.step().await? == Changed::NotPossible {
             tokio::time::sleep(PAUSE).await;
         }
@@ -45,7 +55,7 @@ pub(super) async fn settle(tables: &Tables, topology: &Topology) -> std::result:
     let message = "a rollback that was begun cannot be completed".to_owned();
     let (kind, context) = (StorageKind::Busy, Box::default());
     Err(TableError::Bridge(BridgeError::Storage {
-        operation: "roll back",
+        operation: OPERATION,
         kind,
         message,
         context,
@@ -143,7 +153,7 @@ impl<'a> Rollback<'a> {
         }
         let run = self.run();
         let at = self.survey.live(Base::Usage).at;
-        let label = &Label { epoch: usage.label.epoch, from: None, run, at, schema: SCHEMA, figures: None };
+        let label = &Label { epoch: usage.label.epoch, run, at, schema: SCHEMA, ..Label::default() };
         self.make(TableChange::Mark { table: &usage.name, label }).await
     }
 

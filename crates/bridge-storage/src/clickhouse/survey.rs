@@ -33,6 +33,14 @@ impl Base {
         }
     }
 
+    /// The table that goes with this one.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Sources => Self::Usage,
+            Self::Usage => Self::Sources,
+        }
+    }
+
     pub(super) fn of_run(self, run: &str) -> String {
         format!("{}{RUN}{run}", self.live())
     }
@@ -57,6 +65,41 @@ const CHECKPOINT: &str = "_checkpoint_";
 
 /// What the names of the bridge's tables go on with, where they are no live ones.
 pub(super) const BRANCHES: [&str; 4] = [RUN, CLAIM, ROLLBACK, CHECKPOINT];
+
+/// What a table is, by its name in the schema.
+pub(super) enum Role<'a> {
+    Live(Base),
+    /// A copy, of this run.
+    Run(&'a str),
+    Checkpoint,
+    Claim,
+    /// The table of a rollback that begins this epoch.
+    Rollback(Base, Epoch),
+    Unknown,
+}
+
+impl<'a> Role<'a> {
+    pub(super) fn of(name: &'a str) -> Self {
+        let branch = [Base::Sources, Base::Usage]
+            .into_iter()
+            .find_map(|base| name.strip_prefix(base.live()).map(|rest| (base, rest)));
+        let Some((base, rest)) = branch else { return Self::Unknown };
+        let epoch = |rest: &str| rest.split_once('_')?.0.parse().ok().map(Epoch);
+        if rest.is_empty() {
+            Self::Live(base)
+        } else if let Some(run) = rest.strip_prefix(RUN) {
+            Self::Run(run)
+        } else if rest.starts_with(CHECKPOINT) {
+            Self::Checkpoint
+        } else if rest.starts_with(CLAIM) {
+            Self::Claim
+        } else {
+            rest.strip_prefix(ROLLBACK)
+                .and_then(epoch)
+                .map_or(Self::Unknown, |epoch| Self::Rollback(base, epoch))
+        }
+    }
+}
 
 /// A table of a rollback.
 #[derive(Debug, Clone)]
@@ -142,6 +185,26 @@ impl Survey {
     /// The label of the table of this name.
     pub(super) fn label(&self, table: &str) -> Label {
         self.tables.get(table).map(|found| found.label.clone()).unwrap_or_default()
+    }
+
+    /// The tables whose definition was lost and written anew: the live ones first, because other labels follow theirs.
+    pub(super) fn repaired(&self) -> Vec<&str> {
+        let repaired = self.tables.iter().filter(|(_, found)| found.label.is_repaired);
+        let mut names: Vec<&str> = repaired.map(|(name, _)| name.as_str()).collect();
+        names.sort_by_key(|name| !matches!(Role::of(name), Role::Live(_)));
+        names
+    }
+
+    /// The label of the claim or the checkpoint that names this run.
+    pub(super) fn label_of_run(&self, run: &str) -> Option<&Label> {
+        let claims = self.branch(Base::Usage, CLAIM).map(|(_, label, _)| label);
+        claims.chain(self.checkpoint_labels().map(|(_, label)| label)).find(|label| label.run == run)
+    }
+
+    /// The runs of copied sources that no claim and no checkpoint names.
+    pub(super) fn unclaimed_source_runs(&self) -> Vec<&str> {
+        let runs = self.branch(Base::Sources, RUN).map(|(run, ..)| run);
+        runs.filter(|run| self.label_of_run(run).is_none()).collect()
     }
 
     /// The checkpoint and its label.

@@ -110,6 +110,7 @@ pub(crate) struct Tables {
     server: Client,
     database: Client,
     prefix: TablePrefix,
+    disk_reserve: u64,
 }
 
 impl Tables {
@@ -125,18 +126,24 @@ impl Tables {
             server: client(connection.server()),
             database: client(connection.database()),
             prefix: options.table_prefix.clone(),
+            disk_reserve: options.disk_reserve,
         }
     }
 
     /// The same tables for statements that all others of the bridge make way for: callers wait behind a rollback.
     pub(crate) fn urgent(&self) -> Self {
         let client = |client: &Client| client.clone().with_setting("priority", "1");
-        Self { server: client(&self.server), database: client(&self.database), prefix: self.prefix.clone() }
+        Self { server: client(&self.server), database: client(&self.database), ..self.clone() }
     }
 
     /// The server without a database: before it is made, and for what belongs to none.
     pub(crate) fn server(&self) -> &Client {
         &self.server
+    }
+
+    /// The bytes that must be free where a table is defined.
+    pub(crate) fn disk_reserve(&self) -> u64 {
+        self.disk_reserve
     }
 
     /// A query; `?` stands for a value that is bound.

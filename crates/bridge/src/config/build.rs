@@ -176,7 +176,8 @@ impl BridgeConfig {
             .with_acquire_timeout(config.connection_timeout)
             .with_operation_timeout(config.operation_timeout)
             .with_retry(retry)
-            .with_circuit(circuit);
+            .with_circuit(circuit)
+            .with_disk_reserve(config.disk_reserve_mb << 20);
         let options = match config.retention {
             Some(retention) => options.with_retention(retention),
             None => options,
@@ -200,7 +201,9 @@ impl BridgeConfig {
         use crate::EmbeddedDatabase;
 
         let folder = self.embedded.data_dir.clone().unwrap_or_default();
-        let mut options = EngineOptions::at(folder).memory_bytes_max(self.embedded.memory_mb << 20);
+        let mut options = EngineOptions::at(folder)
+            .memory_bytes_max(self.embedded.memory_mb << 20)
+            .table_definitions(bridge_storage::table_definition);
         if let Some(folder) = &self.embedded.cache_dir {
             options = options.cache_dir(folder);
         }

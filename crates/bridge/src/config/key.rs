@@ -138,6 +138,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("clickhouse.circuit_open_for_max", "30s", PATIENCE, |c, v| {
         put(&mut c.clickhouse.circuit_open_for_max, patience(v))
     }),
+    key("clickhouse.disk_reserve_mb", "8", "a whole number from 0 (none) to 1048576", |c, v| {
+        put(&mut c.clickhouse.disk_reserve_mb, count(v, 0..=1 << 20))
+    }),
     key("embedded.data_dir", "null", PATH, |c, v| put(&mut c.embedded.data_dir, optional(v, path))),
     key("embedded.cache_dir", "null", PATH, |c, v| put(&mut c.embedded.cache_dir, optional(v, path))),
     key("embedded.memory_mb", "4096", "a whole number from 512 to 1048576", |c, v| {

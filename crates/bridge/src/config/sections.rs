@@ -47,6 +47,8 @@ pub struct ClickHouseConfig {
     pub circuit_open_for: Duration,
     /// The longest time for which it is left alone.
     pub circuit_open_for_max: Duration,
+    /// So much of the database's disk, in MiB, is reserved for definitions of tables; 0 turns it off.
+    pub disk_reserve_mb: u64,
 }
 
 impl Default for ClickHouseConfig {
@@ -70,6 +72,7 @@ impl Default for ClickHouseConfig {
             circuit_failures: 5,
             circuit_open_for: Duration::from_secs(1),
             circuit_open_for_max: Duration::from_secs(30),
+            disk_reserve_mb: 8,
         }
     }
 }

@@ -147,11 +147,34 @@ pub(super) fn circuit(state: &CircuitState) -> Judged {
     }
 }
 
+/// A disk is reported before its reserve is reached: below it no table can be defined.
+fn reserve(disk: &DiskSpace) -> Option<Judged> {
+    let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let free = format!("{} of the database's disk {} are free", mebibytes(disk.free), disk.name);
+    let reserve = mebibytes(disk.reserve);
+    if disk.free < disk.reserve {
+        return Some(Judged::unhealthy(format!(
+            "{free}, less than the reserve of {reserve}: checkpoints, rollbacks and migrations are refused; free space"
+        )));
+    }
+    (disk.free < disk.reserve.saturating_mul(RESERVES_NEAR)).then(|| {
+        Judged::degraded(format!(
+            "{free}, which nears the reserve of {reserve} for definitions of tables; free space"
+        ))
+    })
+}
+
+/// Within so many times the reserve it is near.
+const RESERVES_NEAR: u64 = 4;
+
 /// The fullest disk counts.
 pub(super) fn disks(disks: &[DiskSpace], limits: &HealthLimits) -> Judged {
     let fullest = disks.iter().min_by(|a, b| a.free_share().total_cmp(&b.free_share()));
     let Some(disk) = fullest else { return Judged::healthy("the store needs no disk") };
     let share = disk.free_share();
+    if let Some(assessment) = reserve(disk) {
+        return assessment;
+    }
     let detail = format!(
         "{} of the database's disk {} are free, {:.1} GB",
         percent(share),
@@ -193,9 +216,13 @@ mod tests {
                 name: place.to_string(),
                 free: *free,
                 total: 1000,
+                reserve: 0,
             };
             disks(&free.iter().enumerate().map(disk).collect::<Vec<_>>(), &limits)
         };
+        let reserved = |free| DiskSpace { name: "d".into(), free, total: 1_000_000, reserve: 100_000 };
+        let states = [99_999, 100_000, 399_999, 400_000].map(|free| disks(&[reserved(free)], &limits).state);
+        assert_eq!(states, [Unhealthy, Degraded, Degraded, Healthy]);
         assert_eq!(state(&[]).state, Healthy);
         assert_eq!(state(&[1000, 100]).state, Healthy);
         assert_eq!(state(&[1000, 99, 500]).state, Degraded);

@@ -271,3 +271,25 @@ async fn clickhouse_circuit_open_for_max() {
     assert_eq!(kinds_when_away(&bounded, 4, wait).await, ["unreachable"; 4]);
     assert!(kinds_when_away(&one, 4, wait).await.contains(&"circuit_open"));
 }
+
+#[tokio::test]
+async fn clickhouse_disk_reserve_mb() {
+    let name = bridge::core::CheckpointName::new("before").unwrap();
+    let bridge = on_engine(&[]).build().await.unwrap();
+    bridge.create_checkpoint(&name).await.unwrap();
+    // More than any disk of a test machine has.
+    let reserved = on_engine(&[("clickhouse.disk_reserve_mb", "1048576")]).build().await.unwrap();
+    let other = bridge::core::CheckpointName::new("after").unwrap();
+    for refused in [
+        reserved.create_checkpoint(&other).await.unwrap_err(),
+        reserved.rollback_bridge_integration(&name, bridge::RollbackOptions::default()).await.unwrap_err(),
+    ] {
+        let text = format!("{refused}");
+        assert!(text.contains("less than the reserve of 1048576.0 MiB"), "{text}");
+    }
+    let health = reserved.health_check().await;
+    let disk = health.probes.iter().find(|probe| probe.probe == bridge::core::Probe::Disk).unwrap();
+    assert_eq!(disk.state, bridge::core::HealthState::Unhealthy);
+    assert!(disk.detail.contains("rollbacks and migrations are refused"), "{}", disk.detail);
+    assert_eq!(bridge.list_checkpoints().await.unwrap().len(), 1);
+}

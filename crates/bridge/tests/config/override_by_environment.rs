@@ -24,6 +24,7 @@ const VALUES: &[(&str, &str)] = &[
     ("clickhouse.circuit_failures", "6"),
     ("clickhouse.circuit_open_for", "2s"),
     ("clickhouse.circuit_open_for_max", "34s"),
+    ("clickhouse.disk_reserve_mb", "9"),
     ("embedded.data_dir", "data"),
     ("embedded.cache_dir", "cache"),
     ("embedded.memory_mb", "1024"),
