@@ -37,8 +37,6 @@ const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 
 /// What the engine owns in its working folder.
 const FOLDERS: [&str; 2] = ["store", "backups"];
-/// Where it appends its port; it may change this file and make no other beside it.
-const PORT: &str = "http_port";
 const CONFIGURATION: [&str; 2] = ["config.xml", "users.xml"];
 /// What it reads of the machine: devices without content, its own process, and the figures it limits itself by.
 const SYSTEM: [&str; 11] = [
@@ -104,9 +102,7 @@ fn rules(library: &Path, version: u32) -> Result<Ruleset, Reason> {
         let of_kind = if file.metadata()?.is_dir() { u64::MAX } else { OF_FILES };
         rules.allow(&file, rights & known & of_kind)
     };
-    // Made here, because the engine may not make it, and emptied, because it appends to it.
-    File::options().create(true).write(true).truncate(true).mode(0o600).open(PORT)?;
-    for name in FOLDERS.into_iter().chain([PORT]) {
+    for name in FOLDERS {
         allow(Path::new(name), WRITE).map_err(|error| format!("confining the engine to {name}: {error}"))?;
     }
     for path in CONFIGURATION.into_iter().map(Path::new).chain([library]) {

@@ -11,12 +11,14 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -32,11 +34,15 @@ const CRASH_WINDOW: Duration = Duration::from_secs(60);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const DELAY_MAX: Duration = Duration::from_millis(800);
 /// What is removed when the engine has left: without it nobody looks for an engine here.
-const RUN_FILES: [&str; 5] = ["endpoint.json", ACCESS, "http_port", SOCKET, "pids"];
+const RUN_FILES: [&str; 5] = ["endpoint.json", ACCESS, PORT, SOCKET, "pids"];
 /// Who may ask, for the relay.
 const ACCESS: &str = "relay.access";
 /// Where the engine listens. Relative to the data folder, because a socket's path may have 107 bytes only.
 const SOCKET: &str = "engine.sock";
+
+/// Holds the port, as soon as an engine listens.
+const PORT: &str = "http_port";
+const PORT_NEW: &str = "http_port.new";
 
 enum Event {
     /// No program holds the users' lock any more.
@@ -124,9 +130,10 @@ impl Supervisor {
         events: &Receiver<Event>,
     ) -> Result<u8, Reason> {
         let mut crashes: Vec<Instant> = Vec::new();
-        let mut listened = false;
+        let listened = Arc::new(AtomicBool::new(false));
         loop {
             let engine = self.start(sender)?;
+            self.announce(&listened)?;
             let status = match events.recv()? {
                 Event::NoUsers | Event::Asked => {
                     drop(serving);
@@ -135,9 +142,7 @@ impl Supervisor {
                 }
                 Event::EngineEnded(status) => status?,
             };
-            // Once is enough: an engine that dies while it writes the file leaves it empty.
-            listened = listened || self.has_listened();
-            if !listened {
+            if !listened.load(Ordering::SeqCst) {
                 // It never came up: whoever waits for it reads the reason in the log.
                 eprintln!("supervisor: the engine ended before it listened ({status})");
                 return Ok(2);
@@ -190,10 +195,20 @@ impl Supervisor {
         Ok(Running { pid, lifeline })
     }
 
-    /// Whether an engine came up: it writes its port when it listens.
-    fn has_listened(&self) -> bool {
-        let written = fs::read_to_string(self.data.join("http_port"));
-        written.is_ok_and(|text| text.trim().parse() == Ok(self.port))
+    /// Writes the port for the users when the engine has come up, which its greeting shows. Once is enough, and an
+    /// engine that comes back has nothing to write: it does so on a full disk, too.
+    fn announce(&self, listened: &Arc<AtomicBool>) -> io::Result<()> {
+        let (listened, port) = (Arc::clone(listened), self.port);
+        if listened.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        spawn("greeting", move || {
+            let greeted = UnixStream::connect(SOCKET).and_then(|mut link| link.read_exact(&mut [0]));
+            if greeted.is_ok() && !listened.swap(true, Ordering::SeqCst) {
+                let written = fs::write(PORT_NEW, format!("{port}\n")).and_then(|()| fs::rename(PORT_NEW, PORT));
+                written.unwrap_or_else(|error| eprintln!("supervisor: cannot write the port: {error}"));
+            }
+        })
     }
 
     fn clean(&self, remove: bool) {

@@ -13,12 +13,10 @@ pub(crate) fn write(folder: &DataFolder, record: &Record, memory_bytes_max: u64)
 /// The engine's command line, but for its port, which the supervisor knows.
 pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     let path = |name: &str| folder.file(name).to_string_lossy().into_owned();
-    // The supervisor makes the data folder the engine's working folder: `http_port` is a file in it.
     // The last query reads the engine's standard input: it ends, and the engine leaves, when that closes.
     let query = format!(
         "CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic;
          SYSTEM START LISTEN HTTP;
-         SELECT getServerPort('http_port') FROM system.one INTO OUTFILE 'http_port' APPEND FORMAT TSV;
          SELECT count() FROM table FORMAT Null SETTINGS max_execution_time = 0, max_threads = 1"
     );
     vec![

@@ -141,9 +141,10 @@ async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
     store.create_checkpoint(&name("later"), now()).await.unwrap();
 }
 
+/// Kills the supervisor, unless it has given up: an engine may not come up on a disk that is full.
 fn kill(pid: Option<u32>) {
-    let pid = pid.expect("a running engine has a process").to_string();
-    assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    let pid = pid.expect("a running engine has a supervisor").to_string();
+    let _ = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
 }
 
 /// One round; answers with the steps that were acknowledged.

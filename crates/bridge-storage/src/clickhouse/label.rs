@@ -95,6 +95,7 @@ mod tests {
             run: "0f".to_owned(),
             at: -5,
             schema: 2,
+            is_repaired: false,
             figures: Some(StateFigures { tokens: u64::MAX, responses: 2, sessions: 3 }),
         };
         assert_eq!(Label::of_comment(&label.to_string()), label);
