@@ -75,7 +75,7 @@ fn data_that_could_not_be_opened_keep_their_version() {
     let folder = folder_of(OLDER);
     let metadata = folder.path().join("store/metadata/bridge.sql");
     let whole = fs::read(&metadata).unwrap();
-    fs::write(&metadata, "this is no statement").unwrap();
+    fs::write(&metadata, "ATTACH DATABASE _\nENGINE = NoSuchEngine\n").unwrap();
     let error = Engine::start(&EngineOptions::at(folder.path())).unwrap_err();
     assert!(matches!(error, EngineError::NotStarted { .. }), "{error:?}");
     assert_eq!(
