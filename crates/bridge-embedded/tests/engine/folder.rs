@@ -35,7 +35,8 @@ fn data_that_another_clickhouse_uses_say_so() {
 fn a_damaged_configuration_of_the_data_is_quoted_in_the_error() {
     let folder = folder();
     leave(start(&folder));
-    fs::write(folder.path().join("store/metadata/bridge.sql"), "ATTACH DATABASE _\nENGINE = NoSuchEngine\n").unwrap();
+    fs::write(folder.path().join("store/metadata/bridge.sql"), "ATTACH DATABASE _\nENGINE = NoSuchEngine\n")
+        .unwrap();
     let error = Engine::start(&EngineOptions::at(folder.path())).unwrap_err();
     assert!(
         matches!(&error, EngineError::NotStarted { reason, .. } if reason.contains("Code: ")),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::ClickHouseStore;
 use super::failure::corrupt;
 use super::rows::{UsageRow, response_version};
+use super::saturating::{TOKENS, saturating};
 use super::write::{PACKED, packed_keys};
 use crate::store::{ReplacedRow, UpsertOptions};
 
@@ -74,8 +75,8 @@ impl ClickHouseStore {
         let packed = &packed_keys(keys.iter().map(|key| key.key));
         let query = &format!(
             "SELECT key, version, session_id, toUnixTimestamp64Milli(time) AS time, \
-             input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens, rule_revision \
-             FROM token_usage PREWHERE key IN {PACKED}"
+             {tokens} AS tokens, rule_revision FROM token_usage PREWHERE key IN {PACKED}",
+            tokens = saturating(TOKENS),
         );
         let found: Vec<OlderRow> = self
             .call(COVER, |tables| async move { tables.query(query).bind(packed).fetch_all().await })

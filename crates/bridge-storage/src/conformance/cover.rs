@@ -36,7 +36,7 @@ pub async fn superseded_keys_are_covered(store: &dyn TokenStore) {
 
     // An old program that stores its row again changes nothing; one that has a greater snapshot does.
     let again = store.upsert(&rows[..1], &options).await.unwrap();
-    assert_eq!((again, tokens(store).await), (vec![UpsertOutcome::Unchanged], 550));
+    assert_eq!((again, tokens(store).await), (vec![UpsertOutcome::Covered], 550));
     let copy = ResponseUsage { time: at(-9), session: session("t"), ..of_first_revision(1, 9) };
     store.upsert(&[copy], &options).await.unwrap();
     assert_eq!(tokens(store).await, 550);

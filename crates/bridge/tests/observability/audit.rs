@@ -187,7 +187,8 @@ async fn the_background_goes_on_when_the_database_is_back() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), tried).await.expect("it tries");
-    assert_eq!(bridge.audit_figures().buffered, 1);
+    // The announcement of the operation may be on its way when its final record comes: both bear one id.
+    assert!((1..=2).contains(&bridge.audit_figures().buffered));
     proxy.set(Fault::None);
     until_written(&bridge, 1).await;
     assert_eq!(written(&*database).await.len(), 1);
