@@ -1,5 +1,7 @@
 //! Identifiers as text: `Display`, `FromStr` and JSON agree, and binary formats keep the numbers.
 
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 //!
 //! That a decorator *lacks* a method is found by the compiler: no method of the traits has a default body.
 
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use async_trait::async_trait;

@@ -59,7 +59,7 @@ pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
     can_mount
 }
 
-const BLOCK_BYTES: u64 = 4096;
+const BLOCK: [u8; 4096] = [0; 4096];
 
 /// What fills a disk; the room is free again when it is dropped.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ impl Filler {
         let filler = Self { path: disk.join("filler") };
         let mut file = File::create(&filler.path).expect("a file on the disk");
         // A block at a time near the end: the last one that does not fit is not written in part.
-        let mut to_write = free_bytes(disk).saturating_sub(bytes) / BLOCK_BYTES;
-        while to_write > 0 && file.write_all(&[0; BLOCK_BYTES as usize]).is_ok() {
+        let mut to_write = free_bytes(disk).saturating_sub(bytes) / BLOCK.len() as u64;
+        while to_write > 0 && file.write_all(&BLOCK).is_ok() {
             to_write -= 1;
         }
         filler

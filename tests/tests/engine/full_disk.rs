@@ -59,7 +59,7 @@ fn row(key: u128, output: u64) -> ResponseUsage {
 
 fn start(folder: &Path) -> Engine {
     let options = EngineOptions::at(folder).table_definitions(table_definition);
-    Engine::start_with(&options, |event| eprintln!("{event}")).unwrap()
+    Engine::start_with(&options, |_| {}).unwrap()
 }
 
 /// A store of which every call is one attempt: a full disk is no reason to wait.

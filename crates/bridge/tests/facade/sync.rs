@@ -15,6 +15,11 @@ fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
 }
 
+/// Long enough ago that every file is settled.
+fn today() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_860_800)
+}
+
 /// A transcript of the session with a response of this many tokens, last modified this long ago.
 fn transcript(folder: &Path, name: &str, output: u64, age: Duration) {
     let line = format!(
@@ -22,7 +27,7 @@ fn transcript(folder: &Path, name: &str, output: u64, age: Duration) {
     );
     let path = folder.join(format!("{name}.jsonl"));
     fs::write(&path, format!("{line}\n")).unwrap();
-    File::options().append(true).open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    File::options().append(true).open(&path).unwrap().set_modified(today() - age).unwrap();
 }
 
 fn with_sources(folder: &Path) -> (Arc<InMemoryStore>, EnhancedTokenDatabaseBridge) {
@@ -80,7 +85,7 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
     fs::remove_file(folder.path().join("gone.jsonl")).unwrap();
     transcript(folder.path(), "new", 4, Duration::ZERO);
 
-    let yesterday = SystemTime::now() - Duration::from_hours(24);
+    let yesterday = today() - Duration::from_hours(24);
     let millis = yesterday.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     let since = Timestamp::from_millis(i64::try_from(millis).unwrap()).unwrap();
     let results = bridge.sync_all_sessions(Some(since), 5).await.unwrap();
