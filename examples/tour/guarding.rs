@@ -6,7 +6,7 @@ use bridge::core::{
     AnalysisId, AuditFilter, CheckpointName, DifferenceKind, EnhancedTokenAnalysis, ResponseKey,
     ResponseUsage, SessionId, StateFigures, Timestamp,
 };
-use bridge::storage::{ResponseFilter, StoredScope, UpsertOptions};
+use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions};
 use bridge::{
     BackfillOptions, BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions, Repair,
     RollbackOptions, StoreOptions,
@@ -35,7 +35,9 @@ pub(crate) async fn find_tampering(
     let before = stored_tokens(bridge).await?;
     let store = bridge.token_store();
     let scope = StoredScope::Session { session: syncing::session(), keys: Vec::new() };
-    let rows = store.stored(&scope).await?;
+    let is_response =
+        |row: &StoredResponse| row.usage.as_ref().is_some_and(|usage| usage.origin.is_response());
+    let rows: Vec<StoredResponse> = store.stored(&scope).await?.into_iter().filter(is_response).collect();
     let [lost, raised, ..] = rows.as_slice() else { return Err("the tour's session is not stored".into()) };
     store.remove(&[(lost.key, lost.version)]).await?;
     let mut more = raised.usage.clone().ok_or("the tour's session cannot be read")?;
