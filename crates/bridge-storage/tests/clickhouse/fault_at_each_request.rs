@@ -12,8 +12,11 @@ use crate::foreign_answers::{EMPTY, HTML, JSON};
 use crate::rollback::{NOW, name};
 use crate::{options, response};
 
-/// Set to anything, every answer is given at every request: some minutes. Otherwise each request gets one of them.
+/// Set to anything, every answer is given at every request, which takes many minutes.
 const EXHAUSTIVE: &str = "ETB_TEST_EVERY_FAULT";
+
+/// Otherwise one request of this many gets one of the answers, in turn.
+const SAMPLE: u64 = 8;
 
 const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
@@ -67,7 +70,7 @@ async fn assert_harmless(number: u64, place: usize) {
     proxy.set(Fault::AnswerInstead(number, ANSWERS[place]));
     let faulty = ClickHouseStore::new(without_retries(&database.writer_url_by(proxy.host()))).unwrap();
     let result = all_calls(&faulty, NOW).await;
-    assert_eq!(proxy.cuts(), 1, "{case}: the answer was given");
+    assert!(proxy.requests().len() as u64 > number, "{case}: there was no such request");
     let direct = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     match result {
         Ok(()) => assert_eq!(totals(&direct).await, (2, 12), "{case} was taken for the database's"),
@@ -84,7 +87,8 @@ async fn assert_harmless(number: u64, place: usize) {
     let two = checkpoints.iter().find(|checkpoint| checkpoint.name == name("two")).expect("it was created");
     assert_eq!((two.figures.responses, two.figures.tokens), (2, 12), "{case}");
     // The store of the faulty connection goes on, too.
-    faulty.upsert(&[response(4, 1)], &UpsertOptions::default()).await.unwrap();
+    let now = UpsertOptions::default().begun_in(faulty.state().await.unwrap().epoch);
+    faulty.upsert(&[response(4, 1)], &now).await.unwrap();
     assert_eq!(totals(&direct).await, (3, 13), "{case}: later");
 }
 
@@ -95,7 +99,8 @@ async fn a_foreign_answer_at_any_request_is_an_error_and_breaks_nothing() {
     let is_exhaustive = std::env::var_os(EXHAUSTIVE).is_some();
     for number in 0..requests {
         for place in 0..ANSWERS.len() {
-            if is_exhaustive || number % ANSWERS.len() as u64 == place as u64 {
+            let is_sample = number % SAMPLE == 0 && (number / SAMPLE) % ANSWERS.len() as u64 == place as u64;
+            if is_exhaustive || is_sample {
                 assert_harmless(number, place).await;
             }
         }
