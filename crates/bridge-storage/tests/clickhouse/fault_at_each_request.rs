@@ -59,8 +59,9 @@ async fn requests_of_all_calls() -> u64 {
     let proxy = FaultProxy::before(database.host()).await.unwrap();
     let store = ClickHouseStore::new(without_retries(&database.writer_url_by(proxy.host()))).unwrap();
     all_calls(&store, NOW).await.unwrap();
+    let requests = proxy.requests().len() as u64;
     assert_eq!(totals(&store).await, (2, 12));
-    proxy.requests().len() as u64
+    requests
 }
 
 async fn assert_harmless(number: u64, place: usize) {
