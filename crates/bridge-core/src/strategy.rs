@@ -15,6 +15,19 @@ pub fn token_counts() -> impl Strategy<Value = TokenCounts> {
     })
 }
 
+/// Times at which a narrower type for dates or times wraps or ends, in milliseconds: of dates in 16 bits (1970 to
+/// 2149-06-06), of seconds in 31 and 32 bits (2038, 2106), and of [`Timestamp`] itself; and one of a wrong clock, in 2205.
+pub const OUTLYING_MILLIS: [i64; 8] = [
+    Timestamp::MIN.as_millis(),
+    86_400_000,
+    2_147_483_648_000,
+    4_294_967_296_000,
+    5_662_310_399_999,
+    5_662_310_400_000,
+    7_416_230_400_000,
+    Timestamp::MAX.as_millis(),
+];
+
 /// The origins of snapshots.
 const ORIGINS: [Origin; 7] = [
     Origin::Assistant,
@@ -26,11 +39,13 @@ const ORIGINS: [Origin; 7] = [
     Origin::Other,
 ];
 
-/// Responses out of few keys, sessions, times and names, so that versions of one response meet and tie.
+/// Responses out of few keys, sessions, times and names, so that versions of one response meet and tie;
+/// sometimes of a time that no clock should show.
 pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
     let name = |count: u8| (0..count).prop_map(|n| format!("n{n}"));
-    let instant =
+    let usual =
         (0_i64..3, 0_i64..3).prop_map(|(days, millis)| 1_750_000_000_000 + days * 86_400_000 + millis);
+    let instant = prop_oneof![9 => usual, 1 => proptest::sample::select(OUTLYING_MILLIS.to_vec())];
     let place =
         (0_u128..12, name(3), instant, proptest::option::of(name(2)), proptest::option::of(name(2)), name(2));
     let flags = (

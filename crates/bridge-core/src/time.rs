@@ -34,14 +34,19 @@ impl Timestamp {
     }
 
     /// An instant that is known when the program is compiled.
-    pub(crate) const fn from_constant(millis: i64) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// It is before 1970 or after 2299; in a constant that is an error of compilation.
+    #[must_use]
+    pub const fn from_constant(millis: i64) -> Self {
         assert!(Self::MIN.0 <= millis && millis <= Self::MAX.0, "from 1970 to 2299");
         Self(millis)
     }
 
     /// Milliseconds since 1970-01-01.
     #[must_use]
-    pub fn as_millis(self) -> i64 {
+    pub const fn as_millis(self) -> i64 {
         self.0
     }
 
@@ -59,6 +64,13 @@ impl Timestamp {
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// This instant moved ahead, at most to [`Timestamp::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis).min(Self::MAX.0))
     }
 
     /// This instant moved back, at most to [`Timestamp::MIN`].

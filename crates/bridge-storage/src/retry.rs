@@ -96,7 +96,7 @@ where
         let wait = delays.next().map(|delay| pause() + jittered(delay, fastrand::f32()));
         // Longer than the budget ends the retries.
         let wait = wait.map(|wait| wait.max(retry_after(&error)));
-        let wait = wait.filter(|wait| may_pass && start.elapsed() + *wait < policy.budget);
+        let wait = wait.filter(|wait| may_pass && start.elapsed().saturating_add(*wait) < policy.budget);
         // Why it failed says more than that it was not tried again.
         let error = if is_refused { cause.take().unwrap_or(error) } else { error };
         let Some(wait) = wait else {
@@ -194,6 +194,31 @@ mod tests {
         let away = vec![connection(ConnectionKind::Unreachable)];
         let (calls, result, took) = run(RetryPolicy::default(), Duration::from_mins(2), away).await;
         assert!(calls == 1 && result.is_err() && took == Duration::ZERO);
+    }
+
+    fn asks_to_wait(wait: Duration) -> BridgeError {
+        let source = ForeignAnswer::asking_to_wait(wait);
+        let (kind, context, host) = (ConnectionKind::Unreachable, Box::default(), String::new());
+        BridgeError::Connection { operation: "test", host, kind, context, source: Some(Box::new(source)) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_that_an_answer_asks_for_is_kept_and_beyond_the_budget_ends_the_retries() {
+        let wait = Duration::from_secs(20);
+        let (calls, result, took) =
+            run(RetryPolicy::default(), Duration::ZERO, vec![asks_to_wait(wait)]).await;
+        assert!(calls == 2 && result.is_ok() && took >= wait && took < wait * 2, "{calls} {took:?}");
+
+        // A shorter one does not shorten the policy's own.
+        let (_, _, took) =
+            run(RetryPolicy::default(), Duration::ZERO, vec![asks_to_wait(Duration::ZERO)]).await;
+        assert!(took >= RetryPolicy::default().min_delay / 2, "{took:?}");
+
+        let hours = vec![asks_to_wait(Duration::from_hours(2))];
+        let (calls, result, took) = run(RetryPolicy::default(), Duration::ZERO, hours).await;
+        assert!(calls == 1 && result.is_err() && took == Duration::ZERO, "{calls} {took:?}");
+        let endless = vec![asks_to_wait(Duration::from_secs(u64::MAX))];
+        assert!(run(RetryPolicy::default(), Duration::ZERO, endless).await.1.is_err());
     }
 
     proptest! {

@@ -32,6 +32,9 @@ function show(m) {
     bar.title = `${b.local_start}: ${number(sum(b.sums.counts))}`;
     return bar;
   }));
+  const beyond = [["before", m.trend.before], ["after", m.trend.after]].filter(([, sums]) => sums.responses > 0);
+  at("beyond").textContent = beyond.map(([side, sums]) =>
+    `${number(sums.responses)} responses with ${number(sum(sums.counts))} tokens are dated ${side} this trend`).join("; ");
   at("tables").replaceChildren(...["projects", "models", "sessions"].flatMap(kind => {
     const table = el("table", "");
     const row = (cell, ...texts) => {

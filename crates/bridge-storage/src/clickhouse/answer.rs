@@ -140,6 +140,12 @@ impl ForeignAnswer {
         Self { status, doubt, content_type: None, retry_after: None }
     }
 
+    /// A refusal that asks to wait this long.
+    #[cfg(test)]
+    pub(crate) fn asking_to_wait(wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(429, Doubt::NotClickHouse) }
+    }
+
     /// The foreign answer that an error was caused by.
     pub(crate) fn in_causes_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut cause = Some(error);

@@ -13,6 +13,9 @@ use super::topology::Topology;
 const TTL: &str = " TTL ";
 const SETTINGS: &str = " SETTINGS ";
 
+/// The longest age, a hundred years.
+const LONGEST: Duration = Duration::from_hours(24 * 36_500);
+
 /// How long rows are kept: those of responses after the response, those of the audit after the operation. The
 /// database removes what is older when it merges, within hours.
 ///
@@ -22,7 +25,7 @@ const SETTINGS: &str = " SETTINGS ";
 pub enum Retention {
     /// For ever.
     Forever,
-    /// For this long, in whole seconds.
+    /// For this long, in whole seconds, and a hundred years at most.
     For(Duration),
 }
 
@@ -30,7 +33,8 @@ impl Retention {
     fn seconds(self) -> Option<u64> {
         match self {
             Self::Forever => None,
-            Self::For(time) => Some(time.as_secs().max(1)),
+            // The database's intervals have 64 bits and a sign: a longer one would turn negative, and every row leave.
+            Self::For(time) => Some(time.as_secs().clamp(1, LONGEST.as_secs())),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a dashboard's figures promise.
 
+use bridge_core::strategy::OUTLYING_MILLIS;
 use bridge_core::{
     CalendarStep, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
     TimeRange, Timestamp, Zone,
@@ -8,8 +9,9 @@ use proptest::prelude::*;
 
 use super::{Rows, at, host, project, response, session};
 use crate::{
-    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, InMemoryStore,
-    ReceiptScope, ResponseFilter, SourceCursor, SourceRecord, TokenStore, UpsertOptions, UsageSums,
+    DashboardFigures, DashboardFilter, Dimension, Direction, GroupList, GroupOrder, GroupPage, InMemoryStore,
+    ReceiptScope, ResponseFilter, SourceCursor, SourceRecord, SummaryFilter, TokenStore, UpsertOptions,
+    UsageSums,
 };
 
 /// So many calls that write, each followed by dashboards of all kinds.
@@ -84,6 +86,35 @@ pub async fn steps_of_a_trend_begin_inside(store: &dyn TokenStore) {
     let steps: Vec<_> = figures.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
     assert_eq!(steps, [(at(0), 0b111), (at(10), 0b1000), (at(30), 0b11_0000)]);
     assert_eq!((figures.totals.first_time, figures.totals.last_time), (Some(at(-1)), Some(at(1_000_000))));
+}
+
+/// A response may be of any time of [`Timestamp`]: no date, step, sum or filter takes it for one of another time.
+pub async fn times_at_the_ends_of_types_are_kept_as_they_are(store: &dyn TokenStore) {
+    let times = OUTLYING_MILLIS.map(|millis| Timestamp::from_millis(millis).expect("a time in range"));
+    let row = |(key, time)| ResponseUsage { time, ..response(key, 1 << key) };
+    put(store, &(0_u128..).zip(times).map(row).collect::<Vec<_>>()).await;
+
+    let all = ResponseFilter::default();
+    let days = store.breakdown(Dimension::Day, &all, None).await.unwrap();
+    let days: Vec<_> = days.iter().map(|day| (&*day.name, day.totals.counts.output)).collect();
+    let expected = times.map(|time| time.to_string()[..10].to_owned());
+    assert_eq!(days, (0_u32..).zip(&expected).map(|(key, day)| (&**day, 1 << key)).collect::<Vec<_>>());
+
+    let summary = store.summaries(&SummaryFilter::default()).await.unwrap().remove(0);
+    assert_eq!((summary.first_time, summary.last_time), (Timestamp::MIN, Timestamp::MAX));
+
+    let filter = DashboardFilter { trend_starts: times.to_vec(), ..DashboardFilter::default() };
+    let figures = store.dashboard(&filter).await.unwrap();
+    let steps: Vec<_> = figures.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
+    assert_eq!(steps, (0_u32..).zip(times).map(|(key, time)| (time, 1 << key)).collect::<Vec<_>>());
+    assert_eq!((figures.totals.first_time, figures.totals.last_time), (Some(times[0]), Some(times[7])));
+
+    for (key, pair) in (0_u32..).zip(times.windows(2)) {
+        let filter = ResponseFilter::in_time(TimeRange { start: Some(pair[0]), end: Some(pair[1]) });
+        assert_eq!(store.totals(&filter).await.unwrap().counts.output, 1 << key, "{pair:?}");
+        let read = store.responses(&filter).await.unwrap();
+        assert_eq!(read.iter().map(|row| row.time).collect::<Vec<_>>(), [pair[0]]);
+    }
 }
 
 fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i64) -> SourceRecord {

@@ -94,6 +94,7 @@ macro_rules! conformance_tests {
             an_empty_store_has_an_empty_dashboard
             breakdowns_of_a_dashboard_are_sorted_and_paged
             steps_of_a_trend_begin_inside
+            times_at_the_ends_of_types_are_kept_as_they_are
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write

@@ -7,6 +7,7 @@
 
 mod circuit;
 mod failures;
+mod fault_at_each_request;
 mod foreign_answers;
 mod foreign_tables;
 mod health;
@@ -18,6 +19,7 @@ mod rollback;
 mod rollback_killed;
 mod schema;
 mod sums;
+mod written_rows;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
 use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};

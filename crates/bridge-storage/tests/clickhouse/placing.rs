@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bridge_core::{
-    AuditFilter, AuditId, AuditRecord, BridgeError, Clock, CorrelationId, OperationName, StorageKind,
-    SystemClock, Timestamp,
+    AuditFilter, AuditId, AuditRecord, BridgeError, Clock, CorrelationId, OperationName, ResponseUsage,
+    StorageKind, SystemClock, Timestamp,
 };
 use bridge_storage::{
     AuditStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention,
@@ -80,6 +80,25 @@ async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
     store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
     merge().await;
     assert_eq!(responses(&store).await, 1);
+}
+
+/// The age is added to the time: what is past the end of a type must not wrap to the past.
+#[tokio::test]
+async fn no_response_leaves_before_its_time_however_late_that_is() {
+    let database = TestDatabase::of_this_test();
+    let times = [0, 4_294_967_295_000, 7_416_230_400_000, Timestamp::MAX.as_millis()];
+    let row =
+        |(key, millis)| ResponseUsage { time: Timestamp::from_millis(millis).unwrap(), ..response(key, 1) };
+    let rows: Vec<_> = (1_u128..).zip(times).map(row).collect();
+    let store = migrated(|options| options).await;
+    let day = Duration::from_hours(24);
+    for (age, kept) in [(Duration::MAX, 4), (day * 36_500, 4), (day, 3)] {
+        store.upsert(&rows, &UpsertOptions::default().forced()).await.unwrap();
+        migrated(|options| options.with_retention(Retention::For(age))).await;
+        client(&database).query_raw("OPTIMIZE TABLE token_usage FINAL").execute().await.unwrap();
+        assert_eq!(responses(&store).await, kept, "{age:?}");
+        assert!(store.kept_since(SystemClock.now()).await.unwrap().is_some());
+    }
 }
 
 #[tokio::test]

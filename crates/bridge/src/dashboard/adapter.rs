@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
 
-use super::trend::{Plan, span};
+use super::trend::{Plan, Window, span};
 use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
 use crate::EnhancedTokenDatabaseBridge;
 use crate::operation::Operation;
@@ -61,7 +61,7 @@ pub struct DashboardBridgeAdapter {
     clock: Arc<dyn Clock>,
     /// Whose operations the answers are.
     bridge: Option<EnhancedTokenDatabaseBridge>,
-    /// Where the stored responses begin, as far as seen: with it most answers need one read. It is a guess,
+    /// Where the stored responses of plausible times begin, as far as seen: with it most answers need one read. It is a guess,
     /// and every answer is checked against what it says itself.
     begins: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -102,18 +102,22 @@ impl DashboardBridgeAdapter {
     async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {
         query.responses.time.validated()?;
         let now = self.clock.now();
-        let mut plan = self.first_plan(&query, now);
+        let window = Window::new(&query.responses.time, now);
+        let mut plan = self.first_plan(&query, &window, now);
         for _ in 0..ATTEMPTS_MAX {
-            let starts = plan.as_ref().map(|plan| plan.starts().to_vec()).unwrap_or_default();
+            let starts = window.starts(plan.as_ref());
             let figures = self.store.dashboard(&filter(&query, starts)).await?;
-            self.remember(figures.totals.first_time);
-            let Some(span) = span(&query.responses.time, &figures.totals, now) else {
-                return Ok(metrics(&query, figures, DashboardTrend::empty(&query), now));
+            let times = window.times(&figures.trend);
+            self.remember(window.first_plausible(&figures.trend));
+            let newest = window.newest(&figures.trend);
+            let Some(span) = span(&query.responses.time, &window, times, now) else {
+                let trend = window.without_steps(&query, &figures.trend);
+                return Ok(metrics(&query, figures, trend, newest, now));
             };
             let wanted = Plan::new(&query, span);
             if plan.is_some_and(|plan| plan.covers(&wanted)) {
                 let trend = wanted.trend(&query, &figures.trend);
-                return Ok(metrics(&query, figures, trend, now));
+                return Ok(metrics(&query, figures, trend, newest, now));
             }
             plan = Some(Plan::roomy(&query, span));
         }
@@ -127,10 +131,10 @@ impl DashboardBridgeAdapter {
     }
 
     /// The steps that the answer will most probably need; `None` without a guess at where they begin.
-    fn first_plan(&self, query: &DashboardQuery, now: Timestamp) -> Option<Plan> {
-        let first_time = *self.begins.lock().unwrap_or_else(PoisonError::into_inner);
-        let guess = bridge_storage::UsageSums { first_time, ..Default::default() };
-        span(&query.responses.time, &guess, now).map(|span| Plan::new(query, span))
+    fn first_plan(&self, query: &DashboardQuery, window: &Window, now: Timestamp) -> Option<Plan> {
+        let begins = *self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = begins.map(|first| (first, first));
+        span(&query.responses.time, window, times, now).map(|span| Plan::new(query, span))
     }
 
     fn remember(&self, first: Option<Timestamp>) {
@@ -169,6 +173,7 @@ fn metrics(
     query: &DashboardQuery,
     figures: DashboardFigures,
     trend: DashboardTrend,
+    newest: Option<Timestamp>,
     now: Timestamp,
 ) -> DashboardTokenMetrics {
     let totals = figures.totals;
@@ -186,7 +191,7 @@ fn metrics(
         by_origin: figures.origins,
         weak_keys: figures.weak,
         trend,
-        freshness: Freshness::new(totals.last_time, figures.last_sync, now),
+        freshness: Freshness::new(newest, figures.last_sync, now),
         receipt: figures.receipt,
     }
 }

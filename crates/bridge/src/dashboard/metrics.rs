@@ -96,8 +96,8 @@ impl Breakdown {
     }
 }
 
-/// The sums by step of the calendar, without a hole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The sums by step of the calendar, without a hole. The buckets, `before` and `after` add up to the totals.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DashboardTrend {
     /// The steps: those that were asked for, or coarser ones where they would be too many.
@@ -107,11 +107,19 @@ pub struct DashboardTrend {
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
     pub buckets: Vec<TrendBucket>,
+    /// The responses before the first bucket. An open range begins with the first response since 2020, so these are
+    /// responses whose clock was wrong; a range with a start has none.
+    #[serde(default)]
+    pub before: UsageSums,
+    /// The responses after the last bucket. An open range ends at the latest a day from now, so these are responses
+    /// whose clock was wrong; a range with an end has none.
+    #[serde(default)]
+    pub after: UsageSums,
 }
 
 impl DashboardTrend {
     pub(super) fn empty(query: &DashboardQuery) -> Self {
-        Self { step: query.step, zone: query.zone.clone(), buckets: Vec::new() }
+        Self { step: query.step, zone: query.zone.clone(), ..Self::default() }
     }
 }
 
@@ -132,7 +140,8 @@ pub struct TrendBucket {
 /// How old the newest of a dashboard is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
-    /// The time of the newest response that was asked for.
+    /// The time of the newest response that was asked for; where the range has no end, of those that are at most a
+    /// day ahead of now.
     pub newest_response: Option<Timestamp>,
     /// Its age.
     pub newest_response_age: Option<Duration>,

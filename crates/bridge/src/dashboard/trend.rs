@@ -8,6 +8,12 @@ use bridge_storage::{TrendSums, UsageSums};
 
 use super::{DashboardQuery, DashboardTrend, TrendBucket};
 
+/// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
+const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
+
+/// How far ahead of this clock another host's clock may be.
+const CLOCK_SKEW_MAX: Duration = Duration::from_hours(24);
+
 /// A trend has no more steps than this; hours of five months, days of ten years, months of all time are fewer.
 pub const TREND_BUCKETS_MAX: usize = 4_000;
 
@@ -45,10 +51,6 @@ impl Plan {
         Self { step, bounds: roomy.unwrap_or(bounds) }
     }
 
-    pub(super) fn starts(&self) -> &[Timestamp] {
-        self.bounds.split_last().map_or(&[], |(_, starts)| starts)
-    }
-
     /// Whether all steps of the other plan are steps of this one.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.step == other.step
@@ -56,17 +58,28 @@ impl Plan {
             && other.bounds.last() <= self.bounds.last()
     }
 
-    /// The trend with these sums, which lie in steps of this plan.
+    /// The trend with these sums, which lie in steps of this plan, before them or after them.
     pub(super) fn trend(&self, query: &DashboardQuery, sums: &[TrendSums]) -> DashboardTrend {
-        let sums: BTreeMap<Timestamp, UsageSums> = sums.iter().map(|step| (step.start, step.sums)).collect();
+        let mut trend = DashboardTrend { step: self.step, ..DashboardTrend::empty(query) };
+        let (first, end) = (self.bounds.first().copied(), self.bounds.last().copied());
+        let mut inside: BTreeMap<Timestamp, UsageSums> = BTreeMap::new();
+        for step in sums {
+            if first.is_none_or(|first| step.start < first) {
+                trend.before.add(&step.sums);
+            } else if end.is_none_or(|end| step.start >= end) {
+                trend.after.add(&step.sums);
+            } else {
+                inside.entry(step.start).or_default().add(&step.sums);
+            }
+        }
         let bucket = |bounds: &[Timestamp]| TrendBucket {
             start: bounds[0],
             end: bounds[1],
             local_start: query.zone.local(bounds[0]),
-            sums: sums.get(&bounds[0]).copied().unwrap_or_default(),
+            sums: inside.get(&bounds[0]).copied().unwrap_or_default(),
         };
-        let buckets = self.bounds.windows(2).map(bucket).collect();
-        DashboardTrend { step: self.step, zone: query.zone.clone(), buckets }
+        trend.buckets = self.bounds.windows(2).map(bucket).collect();
+        trend
     }
 }
 
@@ -80,14 +93,95 @@ fn step_length(step: CalendarStep) -> Duration {
     })
 }
 
-/// The first and the last instant of a trend: those of the range; where it is open, those of the responses (and
-/// to the present, in which there may be none). `None` where there is no instant.
-pub(super) fn span(range: &TimeRange, sums: &UsageSums, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let first = range.start.or(sums.first_time)?;
+/// The times that a trend may extend to. An end that the caller gives stays as it is; an open one extends only to
+/// plausible times, because a single response with a wrong clock would otherwise stretch the axis by centuries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    first: Timestamp,
+    /// The first instant after it; `None` for all time.
+    end: Option<Timestamp>,
+}
+
+impl Window {
+    pub(super) fn new(range: &TimeRange, now: Timestamp) -> Self {
+        // Who asks for times beyond the plausible ones means them.
+        let floor = if range.end.is_some_and(|end| end <= FLOOR) { Timestamp::MIN } else { FLOOR };
+        let ceiling = now.saturating_add(CLOCK_SKEW_MAX);
+        let ceiling = range.start.is_none_or(|start| start < ceiling).then_some(ceiling);
+        Self { first: range.start.unwrap_or(floor), end: range.end.or(ceiling) }
+    }
+
+    /// The last instant, as instants are whole milliseconds.
+    fn last(&self) -> Option<Timestamp> {
+        match self.end {
+            Some(end) => Timestamp::from_millis(end.as_millis() - 1).ok(),
+            None => Some(Timestamp::MAX),
+        }
+    }
+
+    /// The starts that the store is asked to sum by: the plan's steps, and what lies before and after them. The window's
+    /// ends are starts, too, so that no step holds both outliers and responses of the window unless it is the axis' own.
+    pub(super) fn starts(&self, plan: Option<&Plan>) -> Vec<Timestamp> {
+        let mut starts = plan.map(|plan| plan.bounds.clone()).unwrap_or_default();
+        // A response at the last instant of all lies in the last step.
+        starts.pop_if(|end| *end == Timestamp::MAX);
+        if let Some(end) = self.end.filter(|end| starts.last().is_none_or(|last| last < end)) {
+            starts.push(end);
+        }
+        for start in [self.first, Timestamp::MIN] {
+            if starts.first().is_none_or(|first| start < *first) {
+                starts.insert(0, start);
+            }
+        }
+        starts
+    }
+
+    /// The first and the last time of responses in the window.
+    pub(super) fn times(&self, sums: &[TrendSums]) -> Option<(Timestamp, Timestamp)> {
+        let last = self.last()?;
+        let times = |step: &TrendSums| {
+            let (first, last) = (step.sums.first_time?.max(self.first), step.sums.last_time?.min(last));
+            (first <= last).then_some((first, last))
+        };
+        sums.iter().filter_map(times).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// The first plausible time among the responses.
+    pub(super) fn first_plausible(&self, sums: &[TrendSums]) -> Option<Timestamp> {
+        self.times(sums).map(|(first, _)| first).filter(|first| *first >= FLOOR)
+    }
+
+    /// The time of the newest response that is not after the window.
+    pub(super) fn newest(&self, sums: &[TrendSums]) -> Option<Timestamp> {
+        let last = self.last()?;
+        let started = sums.iter().filter(|step| step.sums.first_time.is_some_and(|first| first <= last));
+        started.filter_map(|step| step.sums.last_time).map(|time| time.min(last)).max()
+    }
+
+    /// The trend without a step, where no response lies in the window.
+    pub(super) fn without_steps(&self, query: &DashboardQuery, sums: &[TrendSums]) -> DashboardTrend {
+        let mut trend = DashboardTrend::empty(query);
+        for step in sums {
+            let is_before = step.sums.last_time.is_some_and(|last| last < self.first);
+            let side = if is_before { &mut trend.before } else { &mut trend.after };
+            side.add(&step.sums);
+        }
+        trend
+    }
+}
+
+/// The first and the last instant of a trend: those of the range; where it is open, those of the responses in the
+/// window (and to the present, in which there may be none). `None` where there is no instant.
+pub(super) fn span(
+    range: &TimeRange,
+    window: &Window,
+    times: Option<(Timestamp, Timestamp)>,
+    now: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
+    let first = range.start.or(times.map(|(first, _)| first))?;
     let last = match range.end {
-        // The end is outside, and instants are whole milliseconds.
-        Some(end) => Timestamp::from_millis(end.as_millis() - 1).ok()?,
-        None => sums.last_time.unwrap_or(now).max(now),
+        Some(_) => window.last()?,
+        None => times.map_or(now, |(_, last)| last.max(now)),
     };
     (first <= last).then_some((first, last))
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::strategy::response_usage;
+use bridge::core::strategy::{OUTLYING_MILLIS, response_usage};
 use bridge::core::{
     BridgeError, CalendarStep, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind,
     TimeRange, Timestamp, TokenCounts, Zone,
@@ -55,7 +55,7 @@ fn adapter(store: Arc<dyn TokenStore>) -> DashboardBridgeAdapter {
     DashboardBridgeAdapter::new(store).with_clock(Arc::new(ManualClock::new(now())))
 }
 
-/// An instant of the last fifteen years, often one near which some zone changes its clocks.
+/// An instant of the last fifteen years, often one near which some zone changes its clocks; sometimes an outlier.
 fn instant() -> impl Strategy<Value = Timestamp> {
     let changes =
         ["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2018-11-04T03:00:00Z", "2011-12-30T10:00:00Z"]
@@ -64,7 +64,9 @@ fn instant() -> impl Strategy<Value = Timestamp> {
     let near = near.prop_map(|(change, millis)| change + millis);
     let some = (1_300_000_000_000..now().as_millis()).boxed();
     let recent = now().as_millis() - 40 * 86_400_000..now().as_millis() + 86_400_000;
-    prop_oneof![near.boxed(), some, recent.boxed()].prop_map(|millis| Timestamp::from_millis(millis).unwrap())
+    let outlying = prop::sample::select(OUTLYING_MILLIS.to_vec()).boxed();
+    prop_oneof![4 => near.boxed(), 4 => some, 4 => recent.boxed(), 1 => outlying]
+        .prop_map(|millis| Timestamp::from_millis(millis).unwrap())
 }
 
 fn query() -> impl Strategy<Value = DashboardQuery> {
@@ -130,7 +132,12 @@ fn assert_adds_up(page: &DashboardTokenMetrics) {
             assert_eq!((listed, others), (page.totals, 0), "{page:?}");
         }
     }
-    assert_eq!(added(page.trend.buckets.iter().map(|bucket| &bucket.sums)), page.totals, "{page:?}");
+    let buckets = page.trend.buckets.iter().map(|bucket| &bucket.sums);
+    assert_eq!(
+        added([&page.trend.before, &page.trend.after].into_iter().chain(buckets)),
+        page.totals,
+        "{page:?}"
+    );
     assert!(page.receipt.is_none_or(|receipt| receipt.adds_up()), "{page:?}");
 }
 

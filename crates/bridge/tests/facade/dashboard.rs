@@ -9,7 +9,7 @@ use bridge::core::{
     BridgeError, CalendarStep, ManualClock, ResponseUsage, StorageKind, TimeRange, Timestamp, Zone,
 };
 use bridge::storage::{
-    DashboardFigures, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore,
+    DashboardFigures, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
     UpsertOptions,
 };
 use bridge::{
@@ -76,18 +76,96 @@ async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
 async fn a_trend_of_too_many_steps_is_coarser() {
     let rows = [timed("s", 1, 5, "1970-01-01T00:00:00Z"), timed("s", 2, 7, "2026-02-27T10:00:00Z")];
     let dashboard = holding(&rows).await;
-    let hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    // Who asks from 1970 on gets it.
+    let mut hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    hours.responses.time.start = Some(Timestamp::MIN);
     let all = ask(&dashboard, hours.clone()).await;
     assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarStep::Week, 12_u64));
     assert!(all.trend.buckets.len() <= TREND_BUCKETS_MAX);
     // What it was before has no say in a narrower question.
     let mut narrow = hours;
+    narrow.responses.time = TimeRange::ALL;
     narrow.responses.projects = Some(vec!["none".to_owned()]);
     assert_eq!(ask(&dashboard, narrow.clone()).await.trend.buckets.len(), 0);
     narrow.responses.projects = None;
     narrow.responses.time = TimeRange { start: None, end: Some(at("1970-01-02T00:00:00Z")) };
     let trend = ask(&dashboard, narrow).await.trend;
     assert_eq!((trend.step, trend.buckets.len()), (CalendarStep::Hour, 24));
+}
+
+/// Buckets, `before` and `after` are the totals.
+fn assert_trend_adds_up(page: &DashboardTokenMetrics) {
+    let mut sums = page.trend.before;
+    page.trend.buckets.iter().for_each(|bucket| sums.add(&bucket.sums));
+    sums.add(&page.trend.after);
+    assert_eq!(sums, page.totals, "{page:?}");
+}
+
+fn beyond(page: &DashboardTokenMetrics) -> [(u64, u64); 2] {
+    [page.trend.before, page.trend.after].map(|sums| (sums.responses, sums.counts.total()))
+}
+
+#[tokio::test]
+async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
+    let rows = [
+        timed("s", 1, 1, "1970-01-01T00:00:00Z"),
+        timed("s", 2, 2, "2019-12-31T23:59:59.999Z"),
+        timed("s", 3, 4, "2026-02-27T10:00:00Z"),
+        timed("s", 4, 8, "2205-01-05T00:00:00Z"),
+        timed("s", 5, 16, "2299-12-31T23:59:59.999Z"),
+    ];
+    let dashboard = holding(&rows).await;
+    for step in [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Month] {
+        let page = ask(&dashboard, DashboardQuery::default().by(step, Zone::UTC)).await;
+        assert_eq!((page.trend.step, outputs(&page.trend.buckets).iter().sum::<u64>()), (step, 4));
+        assert_eq!(beyond(&page), [(2, 3), (2, 24)]);
+        assert_trend_adds_up(&page);
+        // Nor do they make a stale store look fresh.
+        assert_eq!(page.freshness.newest_response, Some(at("2026-02-27T10:00:00Z")));
+    }
+    let days = ask(&dashboard, TimeRange::ALL).await.trend.buckets;
+    assert_eq!(outputs(&days), [4, 0, 0]);
+
+    // With one end open, the other is as it was asked for.
+    let from = TimeRange { start: Some(at("2026-02-01T00:00:00Z")), end: None };
+    let page = ask(&dashboard, from).await;
+    assert_eq!((page.trend.buckets.len(), beyond(&page)), (29, [(0, 0), (2, 24)]));
+    assert_trend_adds_up(&page);
+    let until = TimeRange { start: None, end: Some(at("2206-01-01T00:00:00Z")) };
+    let page = ask(&dashboard, DashboardQuery::new(until).by(CalendarStep::Month, Zone::UTC)).await;
+    assert_eq!((page.trend.buckets.len(), beyond(&page)), (179 * 12 + 11, [(2, 3), (0, 0)]));
+    assert_trend_adds_up(&page);
+    let explicit = TimeRange { start: Some(at("2205-01-01T00:00:00Z")), end: None };
+    let page = ask(&dashboard, DashboardQuery::new(explicit).by(CalendarStep::Month, Zone::UTC)).await;
+    assert_eq!((page.trend.buckets.len(), beyond(&page)), (95 * 12, [(0, 0); 2]));
+    assert_trend_adds_up(&page);
+}
+
+#[tokio::test]
+async fn a_store_of_wrong_clocks_alone_has_no_axis_and_all_its_tokens() {
+    let rows = [timed("s", 1, 1, "1999-01-01T00:00:00Z"), timed("s", 2, 2, "2205-01-05T00:00:00Z")];
+    let page = ask(&holding(&rows).await, TimeRange::ALL).await;
+    assert_eq!((page.trend.buckets.len(), beyond(&page)), (0, [(1, 1), (1, 2)]));
+    assert_trend_adds_up(&page);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_day_ahead_is_plausible() {
+    let ahead = Timestamp::from_millis(now().as_millis() + 86_400_000 - 1).unwrap();
+    for (millis, is_plausible) in [(0, true), (1, false)] {
+        let time = Timestamp::from_millis(ahead.as_millis() + millis).unwrap();
+        let rows = [
+            ResponseUsage { time: now(), ..response("s", 1, 1) },
+            ResponseUsage { time, ..response("s", 2, 2) },
+        ];
+        let hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+        let page = ask(&holding(&rows).await, hours).await;
+        assert_eq!(
+            (page.trend.buckets.len() > 1, page.trend.after.responses == 0),
+            (is_plausible, is_plausible)
+        );
+        assert_trend_adds_up(&page);
+    }
 }
 
 #[tokio::test]
@@ -121,6 +199,8 @@ fn beginning_at(
         let mut figures = DashboardFigures::default();
         figures.totals.first_time = Some(first(counted.fetch_add(1, Ordering::Relaxed)));
         figures.totals.last_time = Some(now());
+        let start = figures.totals.first_time.unwrap();
+        figures.trend = vec![TrendSums { start, sums: figures.totals }];
         Ok(figures)
     });
     (reads, store)
@@ -148,9 +228,10 @@ async fn a_store_that_goes_further_back_at_each_read_is_shown() {
 
 #[tokio::test]
 async fn a_trend_that_does_not_hold_all_is_never_shown() {
-    let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("1970-01-01T00:00:00Z") };
+    let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("2020-01-01T00:00:00Z") };
     let (_, store) = beginning_at(moves);
-    let error = adapter(Arc::new(store)).get_dashboard_token_metrics(TimeRange::ALL).await.unwrap_err();
+    let query = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    let error = adapter(Arc::new(store)).get_dashboard_token_metrics(query).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Busy, .. }), "{error}");
 }
 
