@@ -97,7 +97,9 @@ pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
 /// Whether nothing was done to the file.
 fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
     let modified = modified(metadata);
-    known.mark.identity == identity(metadata)
+    // The size is in the identity, too, but a reading ends at the recorded one.
+    known.mark.size == metadata.len()
+        && known.mark.identity == identity(metadata)
         && is_settled(known.read_at, modified, changed_nanos(metadata, modified))
 }
 

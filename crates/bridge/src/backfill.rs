@@ -170,8 +170,9 @@ impl EnhancedTokenDatabaseBridge {
         let range = options.range()?;
         let known = async { self.known_files("backfill").await.map_err(not_begun) };
         let (found, (epoch, known)) = tokio::try_join!(self.discovery(), known)?;
+        let threads = self.reading_threads(None);
         let plan = move || match range.is_all() {
-            true => ReadPlan::recorded(found, known, ReadMode::Whole, None),
+            true => ReadPlan::recorded(found, known, ReadMode::Whole, None, threads),
             false => ReadPlan::unrecorded(found),
         };
         let reading = Reading { range, batch_size: options.batch_size.max(1), ..self.reading(plan).await? };
@@ -253,6 +254,8 @@ impl EnhancedTokenDatabaseBridge {
         &self,
         plan: impl FnOnce() -> ReadPlan + Send + 'static,
     ) -> Result<Reading, BridgeError> {
+        // Before the files are compared, which may take longer than a change is not trusted.
+        let read_at = self.inner.clock.now();
         let plan = tokio::task::spawn_blocking(plan).await.map_err(stopped)?;
         Ok(Reading {
             plan,
@@ -260,8 +263,17 @@ impl EnhancedTokenDatabaseBridge {
             range: TimeRange::ALL,
             analyzer: self.inner.analyzer.clone(),
             host: self.host(),
-            read_at: self.inner.clock.now(),
+            read_at,
         })
+    }
+
+    /// How many threads read, at most `limit`: more than cores read nothing faster, where the options say no number.
+    pub(crate) fn reading_threads(&self, limit: Option<usize>) -> usize {
+        let threads = match self.inner.analyzer.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        threads.min(limit.unwrap_or(usize::MAX)).max(1)
     }
 
     fn count_read(&self, read: &ReadResult) {
@@ -463,5 +475,27 @@ impl<'a> Run<'a> {
         }
         result.total_sessions = sessions.len() as u64;
         Ok(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::ManualClock;
+    use bridge_storage::InMemoryStore;
+
+    use super::*;
+
+    /// Otherwise a file that changed just before it was compared would be trusted, where comparing the others takes
+    /// longer than a change is not trusted.
+    #[tokio::test]
+    async fn files_count_as_read_when_their_comparison_begins() {
+        let clock = Arc::new(ManualClock::new(Timestamp::MIN));
+        let store = Arc::new(InMemoryStore::default());
+        let bridge = EnhancedTokenDatabaseBridge::builder(store).clock(clock.clone()).build();
+        let comparing = move || {
+            clock.set(Timestamp::MAX);
+            ReadPlan::default()
+        };
+        assert_eq!(bridge.reading(comparing).await.unwrap().read_at, Timestamp::MIN);
     }
 }

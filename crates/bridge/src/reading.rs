@@ -37,6 +37,36 @@ pub(crate) enum ReadMode {
     Incremental,
 }
 
+/// What a file looks like, and what happened to it since it was recorded.
+type Comparison = io::Result<(FileMark, FileChange)>;
+
+/// Compares the files with their records. Also where all files are read again: of one that is unchanged the fingerprint
+/// is recorded, and need not be made of its content once more.
+fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<Comparison> {
+    let compare = |file: &SourceFile| {
+        let cursor = known.at(&file.path).and_then(KnownFile::cursor);
+        look_at(file, cursor.as_ref())
+    };
+    let per_thread = files.len().div_ceil(threads.max(1)).max(FILES_PER_THREAD_MIN);
+    let Some((own, others)) = files.split_at_checked(per_thread) else {
+        return files.iter().map(compare).collect();
+    };
+    std::thread::scope(|scope| {
+        let compare_part = |part: &[SourceFile]| part.iter().map(compare).collect::<Vec<_>>();
+        let started: Vec<_> =
+            others.chunks(per_thread).map(|part| scope.spawn(move || compare_part(part))).collect();
+        // This thread works too.
+        let mut comparisons = compare_part(own);
+        for part in started {
+            comparisons.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        comparisons
+    })
+}
+
+/// Fewer files are compared sooner than a thread is started.
+const FILES_PER_THREAD_MIN: usize = 256;
+
 /// What is to be read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadPlan {
@@ -62,30 +92,30 @@ impl ReadPlan {
         Self { reads, errors: found.errors, ..Self::default() }
     }
 
-    /// Looks at every file that was modified at `since` or later.
+    /// Compares every file that was modified at `since` or later with its record, on so many threads.
     pub(crate) fn recorded(
         found: Discovery,
         known: KnownFiles,
         mode: ReadMode,
         since: Option<Timestamp>,
+        threads: usize,
     ) -> Self {
         let mut plan = Self { known, errors: found.errors, ..Self::default() };
         let unreadable = plan.errors.iter().map(SourceError::path);
         plan.gone = plan.known.gone(found.files.iter().map(|file| file.path.as_path()), unreadable);
         plan.admitted = since.map(|_| HashSet::new());
         plan.gone_content = plan.content_of_gone();
-        for file in found.files {
-            if since.is_none_or(|since| file.modified >= since) {
-                if let Some(admitted) = &mut plan.admitted {
-                    admitted.insert(plan.known.recorded_path(&file.path));
-                }
-                plan.add(file, mode);
-            }
+        let mut files = found.files;
+        files.retain(|file| since.is_none_or(|since| file.modified >= since));
+        if let Some(admitted) = &mut plan.admitted {
+            admitted.extend(files.iter().map(|file| plan.known.recorded_path(&file.path)));
         }
+        let comparisons = compare_all(&files, &plan.known, threads);
+        files.into_iter().zip(comparisons).for_each(|(file, comparison)| plan.add(file, comparison, mode));
         plan
     }
 
-    fn add(&mut self, file: SourceFile, mode: ReadMode) {
+    fn add(&mut self, file: SourceFile, comparison: Comparison, mode: ReadMode) {
         let known = self.known.at(&file.path);
         if let Some(revision) = known.and_then(KnownFile::newer_revision) {
             // What this version made of it would count beside what is stored. Nothing is lost: the cursor stays.
@@ -97,12 +127,12 @@ impl ReadPlan {
             return self.errors.push(SourceError::new(&file.path, io::Error::other(message)));
         }
         let cursor = known.and_then(KnownFile::cursor);
-        match look_at(&file, cursor.as_ref().filter(|_| mode == ReadMode::Incremental)) {
+        match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
-            Ok((_, FileChange::Unchanged)) => {}
+            Ok((_, FileChange::Unchanged)) if mode == ReadMode::Incremental => {}
             Ok((mark, change)) => {
                 let from = match (change, cursor) {
-                    (FileChange::Appended, Some(cursor)) => cursor.position,
+                    (FileChange::Appended, Some(cursor)) if mode == ReadMode::Incremental => cursor.position,
                     _ => Default::default(),
                 };
                 if cursor.is_none() {
@@ -319,5 +349,24 @@ mod tests {
         let half = BATCH_BYTES / 2;
         assert_eq!(end_of_batch(&reads(&[half, half, 1]), 100), 2);
         assert_eq!(end_of_batch(&reads(&[u64::from(u32::MAX), 1]), 100), 1);
+    }
+
+    #[test]
+    fn files_that_several_threads_compare_stay_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let sizes: Vec<u64> = (0..3 * FILES_PER_THREAD_MIN as u64 + 7).collect();
+        let files: Vec<SourceFile> = sizes
+            .iter()
+            .map(|size| {
+                let path = folder.path().join(format!("{size}.jsonl"));
+                std::fs::write(&path, vec![b' '; usize::try_from(*size).unwrap()]).unwrap();
+                SourceFile::of_path(&path, *size, Timestamp::MIN)
+            })
+            .collect();
+        for threads in [0, 1, 3, 1000] {
+            let comparisons = compare_all(&files, &KnownFiles::default(), threads);
+            let compared: Vec<u64> = comparisons.into_iter().map(|found| found.unwrap().0.size).collect();
+            assert_eq!(compared, sizes, "{threads} threads");
+        }
     }
 }

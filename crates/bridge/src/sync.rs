@@ -12,7 +12,7 @@ use tokio::sync::MutexGuard;
 use crate::EnhancedTokenDatabaseBridge;
 use crate::backfill::Run;
 use crate::operation::Operation;
-use crate::reading::{ReadMode, ReadPlan, ReadResult, Reading};
+use crate::reading::{ReadMode, ReadPlan, ReadResult};
 use crate::storing::Storing;
 
 impl EnhancedTokenDatabaseBridge {
@@ -167,8 +167,10 @@ impl EnhancedTokenDatabaseBridge {
         // One at a time: the next sees the cursors of this one and reads nothing twice.
         let turn = self.inner.sync_turn.lock().await;
         let (found, (epoch, known)) = tokio::try_join!(self.discovery(), self.known_files("synchronise"))?;
-        let mut reading = self.reading(move || ReadPlan::recorded(found, known, mode, since)).await?;
-        limit_threads(&mut reading, parallel_limit);
+        let threads = self.reading_threads(parallel_limit);
+        let plan = move || ReadPlan::recorded(found, known, mode, since, threads);
+        let mut reading = self.reading(plan).await?;
+        reading.analyzer.threads = threads;
         let mut run = Run::new(Storing::new(self, epoch), None, &reading.plan, watch);
         let read = run.read_and_store(reading).await?;
         let mut storing = run.storing;
@@ -196,14 +198,6 @@ impl EnhancedTokenDatabaseBridge {
         let rows = self.counted(self.inner.store.breakdown(Dimension::Session, &filter, None).await)?;
         Ok(rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect())
     }
-}
-
-/// More threads than cores read nothing faster.
-fn limit_threads(reading: &mut Reading, limit: Option<usize>) {
-    let Some(limit) = limit else { return };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if reading.analyzer.threads == 0 { cores } else { reading.analyzer.threads };
-    reading.analyzer.threads = threads.min(limit);
 }
 
 /// The cursors of a synchronisation, which are written while its totals are read.
