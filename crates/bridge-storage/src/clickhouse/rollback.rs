@@ -3,6 +3,7 @@
 use bridge_core::{BridgeError, CheckpointName, Epoch, Timestamp};
 
 use super::ClickHouseStore;
+use super::catch_up::Copy;
 use super::change::{Changed, TableChange};
 use super::checkpoint::{drop_all, new_run};
 use super::failure::TableError;
@@ -61,8 +62,8 @@ async fn begin(
     let Some(checkpoint) = survey.checkpoint(name) else {
         return Err(unusable(OPERATION, name, UNKNOWN).into());
     };
-    if checkpoint.schema != SCHEMA {
-        let why = format!("has schema {}, and the tables have schema {SCHEMA}", checkpoint.schema);
+    if checkpoint.schema > SCHEMA {
+        let why = format!("has schema {}, of a newer version; this one knows {SCHEMA}", checkpoint.schema);
         return Err(unusable(OPERATION, name, &why).into());
     }
     room::check(tables, OPERATION).await?;
@@ -79,7 +80,12 @@ async fn begin(
     };
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
     let copy = async |base: Base, table: &str, of: &str| {
-        let mut changes = vec![TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }];
+        if (TableChange::Clone { table, of }).make(tables, topology).await? == Changed::NotPossible {
+            return Ok(Changed::NotPossible);
+        }
+        let copied = Copy { base, table, checkpoint: name, schema: checkpoint.schema };
+        copied.catch_up(OPERATION, tables, topology, epoch).await?;
+        let mut changes = vec![TableChange::Fence { table, label: &label }];
         // How long rows stay is no part of a state.
         let (age, of_copied) =
             tokio::try_join!(age_of_rows(tables, topology, base.live()), age_of_rows(tables, topology, of))?;

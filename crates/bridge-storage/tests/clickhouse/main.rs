@@ -16,6 +16,7 @@ mod promises;
 mod roles;
 mod rollback;
 mod rollback_killed;
+mod rollback_upgraded;
 mod schema;
 mod sums;
 
