@@ -3,6 +3,7 @@
 mod answer;
 mod audit;
 mod backup;
+mod catch_up;
 mod change;
 mod checkpoint;
 mod cover;

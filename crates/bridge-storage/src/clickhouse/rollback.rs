@@ -3,6 +3,7 @@
 use bridge_core::{BridgeError, CheckpointName, Epoch, Timestamp};
 
 use super::ClickHouseStore;
+use super::catch_up::Copy;
 use super::change::{Changed, TableChange};
 use super::checkpoint::{drop_all, new_run};
 use super::failure::TableError;
@@ -61,8 +62,8 @@ async fn begin(
     let Some(checkpoint) = survey.checkpoint(name) else {
         return Err(unusable(OPERATION, name, UNKNOWN).into());
     };
-    if checkpoint.schema != SCHEMA {
-        let why = format!("has schema {}, and the tables have schema {SCHEMA}", checkpoint.schema);
+    if checkpoint.schema > SCHEMA {
+        let why = format!("has schema {}, of a newer version; this one knows {SCHEMA}", checkpoint.schema);
         return Err(unusable(OPERATION, name, &why).into());
     }
     room::check(tables, OPERATION).await?;
@@ -78,20 +79,9 @@ async fn begin(
         ..Label::default()
     };
     let (sources, usage) = (Base::Sources.of_run(&run), Base::Usage.of_run(&run));
-    let copy = async |base: Base, table: &str, of: &str| {
-        let mut changes = vec![TableChange::Clone { table, of }, TableChange::Fence { table, label: &label }];
-        // How long rows stay is no part of a state.
-        let (age, of_copied) =
-            tokio::try_join!(age_of_rows(tables, topology, base.live()), age_of_rows(tables, topology, of))?;
-        if age != of_copied {
-            changes.push(TableChange::Age { table, age: age.as_deref() });
-        }
-        for change in changes {
-            if change.make(tables, topology).await? == Changed::NotPossible {
-                return Ok(Changed::NotPossible);
-            }
-        }
-        Ok::<_, TableError>(Changed::Yes)
+    let copy = async |base, table: &str, of: &str| {
+        let copied = Copy { base, table, checkpoint: name, schema: checkpoint.schema };
+        make_copy(tables, topology, &copied, of, &label).await
     };
     let (of_sources, of_usage) = (Base::Sources.of_run(&checkpoint.run), of_checkpoint(name));
     // Both come to their end: a statement that is dropped goes on in the database.
@@ -107,6 +97,34 @@ async fn begin(
         return Err(overtaken(None).into());
     }
     Ok(Begun { run, epoch })
+}
+
+/// Makes the copy of one table, in this version's form and fenced off from rows of older epochs.
+async fn make_copy(
+    tables: &Tables,
+    topology: &Topology,
+    copy: &Copy<'_>,
+    of: &str,
+    label: &Label,
+) -> Result<Changed, TableError> {
+    let table = copy.table;
+    if (TableChange::Clone { table, of }).make(tables, topology).await? == Changed::NotPossible {
+        return Ok(Changed::NotPossible);
+    }
+    copy.catch_up(OPERATION, tables, topology, label.epoch).await?;
+    let mut changes = vec![TableChange::Fence { table, label }];
+    // How long rows stay is no part of a state.
+    let (age, of_copied) =
+        tokio::try_join!(age_of_rows(tables, topology, copy.base.live()), age_of_rows(tables, topology, of))?;
+    if age != of_copied {
+        changes.push(TableChange::Age { table, age: age.as_deref() });
+    }
+    for change in changes {
+        if change.make(tables, topology).await? == Changed::NotPossible {
+            return Ok(Changed::NotPossible);
+        }
+    }
+    Ok(Changed::Yes)
 }
 
 fn overtaken(by: Option<&CheckpointName>) -> BridgeError {

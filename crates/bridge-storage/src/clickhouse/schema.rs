@@ -438,7 +438,7 @@ async fn apply(
         return Err(TableError::Bridge(refusal(message)));
     }
     if migration.number == ANALYSES.number {
-        settle_sums(tables, epoch).await?;
+        settle_sums(tables, Base::Usage.live(), epoch).await?;
     }
     let mut insert = tables.insert::<Applied>("bridge_migrations", 1).await?;
     insert.write(&Applied { number: migration.number, checksum: checksum(migration) }).await?;

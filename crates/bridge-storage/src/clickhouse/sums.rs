@@ -8,42 +8,42 @@ use super::ClickHouseStore;
 use super::failure::TableError;
 use super::native;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS, UsageRow};
+use super::survey::Base;
 use super::tables::Tables;
 use crate::old_sums::upgraded;
 
 /// So many rows are written by one insert.
 const INSERTED_ROWS_MAX: usize = 100_000;
 
-/// Gives every session with responses its marker, and the sums of older versions the key of their session. Whatever
-/// was done already changes nothing, so it may be repeated and run by several at once.
+/// Gives every session with responses in this `token_usage` its marker, and the sums of older versions the key of their
+/// session. Whatever was done already changes nothing, so it may be repeated and run by several at once.
 ///
 /// One pass, when rows of an older version come in (a migration, an import), is exact and keeps every look-up out of
 /// storing. Sums that the bridge did not write stay as they are, for a proof of integrity to find.
-pub(super) async fn settle_sums(tables: &Tables, epoch: Epoch) -> Result<(), TableError> {
-    let mut rows: Vec<ResponseUsage> = old_sums(tables).await?.iter().flat_map(upgraded).collect();
-    rows.extend(missing_markers(tables).await?);
+pub(super) async fn settle_sums(tables: &Tables, table: &str, epoch: Epoch) -> Result<(), TableError> {
+    let mut rows: Vec<ResponseUsage> = old_sums(tables, table).await?.iter().flat_map(upgraded).collect();
+    rows.extend(missing_markers(tables, table).await?);
     for rows in rows.chunks(INSERTED_ROWS_MAX) {
         let writes: Vec<_> = rows.iter().map(|row| UsageRow::new(row, row.version(), 0, epoch)).collect();
-        native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), "token_usage", &writes).await?;
+        native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), table, &writes).await?;
     }
     Ok(())
 }
 
-async fn old_sums(tables: &Tables) -> Result<Vec<ResponseUsage>, TableError> {
-    let query = format!(
-        "SELECT {USAGE_COLUMNS} FROM token_usage FINAL WHERE origin = 'summed' AND rule_revision = 1"
-    );
+async fn old_sums(tables: &Tables, table: &str) -> Result<Vec<ResponseUsage>, TableError> {
+    let query =
+        format!("SELECT {USAGE_COLUMNS} FROM {table} FINAL WHERE origin = 'summed' AND rule_revision = 1");
     let rows: Vec<StoredUsage> = tables.query(&query).fetch_all().await?;
     let stored = rows.into_iter().map(StoredUsage::into_stored);
     Ok(stored.filter(|row| row.is_intact()).filter_map(|row| row.usage).collect())
 }
 
 /// Versions that lost count, too: a marker belongs to each response that was ever offered.
-async fn missing_markers(tables: &Tables) -> Result<Vec<ResponseUsage>, TableError> {
-    let covered: Vec<u128> =
-        tables.query("SELECT key FROM token_usage WHERE origin = 'covered'").fetch_all().await?;
+async fn missing_markers(tables: &Tables, table: &str) -> Result<Vec<ResponseUsage>, TableError> {
+    let query = format!("SELECT key FROM {table} WHERE origin = 'covered'");
+    let covered: Vec<u128> = tables.query(&query).fetch_all().await?;
     let covered: HashSet<u128> = covered.into_iter().collect();
-    let query = format!("SELECT DISTINCT session_id FROM token_usage WHERE {COUNTED} AND origin != 'summed'");
+    let query = format!("SELECT DISTINCT session_id FROM {table} WHERE {COUNTED} AND origin != 'summed'");
     let sessions: Vec<String> = tables.query(&query).fetch_all().await?;
     let markers = sessions.into_iter().filter_map(|session| SessionId::new(session).ok());
     let markers = markers.map(ResponseUsage::covered_sums);
@@ -53,6 +53,10 @@ async fn missing_markers(tables: &Tables) -> Result<Vec<ResponseUsage>, TableErr
 impl ClickHouseStore {
     /// The same after rows came in that an older version may have given out.
     pub(super) async fn settle_imported_sums(&self, epoch: Epoch) -> Result<(), BridgeError> {
-        self.call("take in rows", |tables| async move { settle_sums(&tables, epoch).await }).await
+        self.call(
+            "take in rows",
+            |tables| async move { settle_sums(&tables, Base::Usage.live(), epoch).await },
+        )
+        .await
     }
 }

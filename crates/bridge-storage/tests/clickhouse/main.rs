@@ -17,6 +17,7 @@ mod promises;
 mod roles;
 mod rollback;
 mod rollback_killed;
+mod rollback_upgraded;
 mod schema;
 mod sums;
 mod written_rows;

@@ -7,7 +7,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::{client, fresh, options, response};
 
 /// A row as revision 1 stored an analysis without responses.
-fn old_sums(id: &str, session: &str, millis: i64, output: u64) -> ResponseUsage {
+pub(crate) fn old_sums(id: &str, session: &str, millis: i64, output: u64) -> ResponseUsage {
     let mut row = response(0, output);
     row.key = ResponseKey::of_analysis_1(id);
     row.session = SessionId::new(session).unwrap();
@@ -16,11 +16,11 @@ fn old_sums(id: &str, session: &str, millis: i64, output: u64) -> ResponseUsage 
     row
 }
 
-fn of_session(session: &str, row: ResponseUsage) -> ResponseUsage {
+pub(crate) fn of_session(session: &str, row: ResponseUsage) -> ResponseUsage {
     ResponseUsage { session: SessionId::new(session).unwrap(), rule_revision: RuleRevision::FIRST, ..row }
 }
 
-async fn sums_by_session(store: &ClickHouseStore) -> Vec<(String, u64)> {
+pub(crate) async fn sums_by_session(store: &ClickHouseStore) -> Vec<(String, u64)> {
     let rows = store.breakdown(bridge_storage::Dimension::Session, &ResponseFilter::default(), None).await;
     let mut rows: Vec<_> =
         rows.unwrap().into_iter().map(|row| (row.name, row.totals.counts.output)).collect();
@@ -29,7 +29,7 @@ async fn sums_by_session(store: &ClickHouseStore) -> Vec<(String, u64)> {
 }
 
 /// Takes the store back to what the version before left: no markers, and a ledger without the step.
-async fn as_an_older_version_left_it(store: &ClickHouseStore, database: &TestDatabase) {
+pub(crate) async fn as_an_older_version_left_it(store: &ClickHouseStore, database: &TestDatabase) {
     let rows = store.stored(&StoredScope::all()).await.unwrap();
     let is_marker = |row: &ResponseUsage| row.origin == Origin::Covered;
     let markers = rows.iter().filter(|row| row.usage.as_ref().is_some_and(is_marker));
