@@ -44,7 +44,8 @@ fn main() -> ExitCode {
     let mut promises = Promises::default();
     let outcome =
         runtime.block_on(async { Signals::listen()?.during(walk(&arguments, &mut promises)).await });
-    interruption::end(runtime);
+    // An engine that is just being started is waited for: its folder is removed behind it.
+    runtime.shutdown_timeout(place::CLOSING);
     match outcome {
         Ok(()) => {
             println!("\n{}", promises.summary());

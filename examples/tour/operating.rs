@@ -1,6 +1,7 @@
 //! What those see who run it.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::core::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, Shown, SyncStatus};
@@ -56,7 +57,7 @@ pub(crate) async fn lose_the_database(
     promises.hold("what happened waits for the audit", bridge.audit_figures().buffered > 0, "nothing does");
 
     promises.step("The database is back", "Engine::start_with");
-    let engine = place::start(folder.path()).await?;
+    let engine = place::start(&folder).await?;
     let place = Place { engine, folder };
     let bridge = place.bridge()?;
     bridge.token_store().migrate().await?;
@@ -93,6 +94,6 @@ pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), B
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
     promises.hold("the engine is gone", closed == Departure::Left, format!("{closed:?}"));
-    folder.close()?;
+    Arc::try_unwrap(folder).map_err(|_| "the tour's folder is still in use")?.close()?;
     Ok(())
 }

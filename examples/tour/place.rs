@@ -19,7 +19,7 @@ use crate::promises::Promises;
 use crate::show;
 
 /// So long the engine may take to write everything down.
-const CLOSING: Duration = Duration::from_secs(30);
+pub(crate) const CLOSING: Duration = Duration::from_secs(30);
 
 /// The database that the tour stores into.
 const DATABASE: &str = "tour";
@@ -27,7 +27,7 @@ const DATABASE: &str = "tour";
 /// Everything lies in one folder that is removed at the end, after the engine was closed.
 pub(crate) struct Place {
     pub(crate) engine: RunningEngine,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
 }
 
 impl Place {
@@ -37,12 +37,12 @@ impl Place {
         promises: &mut Promises,
     ) -> Result<Self, Box<dyn Error>> {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample");
-        let folder = tempfile::tempdir()?;
+        let folder = Arc::new(tempfile::tempdir()?);
         copy(source.unwrap_or(&sample), &folder.path().join("transcripts"))?;
 
         promises.step("A ClickHouse without a server", "Engine::start_with, TokenStore::migrate");
         let watch = Stopwatch::start();
-        let engine = start(folder.path()).await?;
+        let engine = start(&folder).await?;
         let place = Self { engine, folder };
         let bridge = place.bridge()?;
         bridge.token_store().migrate().await?;
@@ -104,22 +104,25 @@ impl Place {
 }
 
 /// An engine that is gone when this is: the folder with its data goes next, also where the tour is interrupted.
-pub(crate) struct RunningEngine(Option<Engine>);
+pub(crate) struct RunningEngine {
+    engine: Option<Engine>,
+    _folder: Arc<TempDir>,
+}
 
 impl RunningEngine {
     /// Ends it and waits for its end.
     pub(crate) fn close(mut self) -> Departure {
-        self.0.take().map_or(Departure::Left, |engine| engine.close(CLOSING))
+        self.engine.take().map_or(Departure::Left, |engine| engine.close(CLOSING))
     }
 
     fn endpoint(&self) -> &Endpoint {
-        self.0.as_ref().expect("it is taken only where it is closed").endpoint()
+        self.engine.as_ref().expect("it is taken only where it is closed").endpoint()
     }
 }
 
 impl Drop for RunningEngine {
     fn drop(&mut self) {
-        if let Some(engine) = self.0.take() {
+        if let Some(engine) = self.engine.take() {
             // Where it takes longer, it still leaves by itself.
             let _ = engine.close(CLOSING);
         }
@@ -127,11 +130,17 @@ impl Drop for RunningEngine {
 }
 
 /// Starts the engine with its data in this folder.
-pub(crate) async fn start(folder: &Path) -> Result<RunningEngine, Box<dyn Error>> {
-    let options = EngineOptions::at(folder.join("data"));
-    let start =
-        move || Ok(Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?);
-    Ok(RunningEngine(Some(blocking(start).await?)))
+///
+/// Whoever is interrupted meanwhile drops the wait and not the start: the engine is closed by the thread that starts it,
+/// and the folder goes with it.
+pub(crate) async fn start(folder: &Arc<TempDir>) -> Result<RunningEngine, Box<dyn Error>> {
+    let folder = Arc::clone(folder);
+    blocking(move || {
+        let options = EngineOptions::at(folder.path().join("data"));
+        let engine = Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?;
+        Ok(RunningEngine { engine: Some(engine), _folder: folder })
+    })
+    .await
 }
 
 /// Copies the transcripts below a folder.
