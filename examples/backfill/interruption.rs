@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-/// So long it waits for threads that are reading.
-const THREADS_END: Duration = Duration::from_secs(2);
-
 /// The program was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupted {
@@ -100,7 +97,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await?.map_err(|error| -> Box<dyn Error> { error })
 }
 
-/// Ends the runtime without waiting for a thread that hangs.
-pub(crate) fn end(runtime: Runtime) {
-    runtime.shutdown_timeout(THREADS_END);
+/// Ends the runtime without waiting any longer for a thread that hangs.
+pub(crate) fn end(runtime: Runtime, limit: Duration) {
+    runtime.shutdown_timeout(limit);
 }

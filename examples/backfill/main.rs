@@ -17,6 +17,7 @@ mod server;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
 use bridge::core::{AnalysisFigures, Shown, Stopwatch, TimeRange};
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) => return failure::tell(&error),
     };
     let outcome = runtime.block_on(run(&args));
-    interruption::end(runtime);
+    interruption::end(runtime, Duration::from_secs(2));
     let code = match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         Err(error) => return failure::tell(&error),
     };
     let outcome = runtime.block_on(run(task));
-    interruption::end(runtime);
+    interruption::end(runtime, Duration::from_secs(2));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&*error),

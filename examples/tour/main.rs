@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let outcome =
         runtime.block_on(async { Signals::listen()?.during(walk(&arguments, &mut promises)).await });
     // An engine that is just being started is waited for: its folder is removed behind it.
-    runtime.shutdown_timeout(place::CLOSING);
+    interruption::end(runtime, place::CLOSING);
     match outcome {
         Ok(()) => {
             println!("\n{}", promises.summary());
