@@ -126,8 +126,15 @@ proptest! {
 
     #[test]
     fn the_sums_of_the_newest_analysis_win(row in response_usage(), later in 1_i64..9) {
-        let sums = ResponseUsage { origin: bridge_core::Origin::Summed, rule_revision: RuleRevision::CURRENT, ..row.clone() };
-        let mut newer = ResponseUsage { time: Timestamp::from_millis(sums.time.as_millis() + later).unwrap(), ..sums.clone() };
+        let time = row.time.as_millis().min(Timestamp::MAX.as_millis() - later);
+        let at = |millis| Timestamp::from_millis(millis).unwrap();
+        let sums = ResponseUsage {
+            origin: bridge_core::Origin::Summed,
+            rule_revision: RuleRevision::CURRENT,
+            time: at(time),
+            ..row.clone()
+        };
+        let mut newer = ResponseUsage { time: at(time + later), ..sums.clone() };
         newer.counts.output = 0;
         prop_assert!(newer.version() > sums.version());
         prop_assert!(newer.version().vouches_for(&newer));

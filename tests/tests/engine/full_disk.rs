@@ -36,10 +36,15 @@ const STEPS: [Step; 6] = [
     Step::SetRetention,
 ];
 
+/// Enough for every operation.
+const AMPLE: u64 = 24 << 20;
+
+/// Bytes that are left: by default a few around what a definition takes; on demand any number, densest near zero.
 fn levels() -> Vec<u64> {
-    let count = std::env::var("FULL_DISK_LEVELS").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
-    // Dense where a definition fits in part, then up to where inserts pass.
-    (0..count).map(|n: u64| (n * n * n * 4096 / 8).min(24 << 20)).collect()
+    let count: Option<u32> = std::env::var("FULL_DISK_LEVELS").ok().and_then(|count| count.parse().ok());
+    let Some(count) = count else { return vec![0, 8 << 10, 24 << 10, 64 << 10, AMPLE] };
+    let last = u64::from(count.max(2) - 1);
+    (0..=last).map(|n| (AMPLE >> 10) * n * n / last * n / last * n / last / last * 1024).collect()
 }
 
 fn name(text: &str) -> CheckpointName {
