@@ -1,4 +1,4 @@
-//! The promises of [`TokenStore`](crate::TokenStore), as checks that every implementation and decorator can be held to.
+//! The promises of [`TokenStore`], as checks that every implementation and decorator can be held to.
 //!
 //! Each check takes a store that is empty and migrated, and panics where a promise is broken. The macro
 //! [`conformance_tests!`](crate::conformance_tests) makes a test of each (it needs `tokio` with `macros` and `rt`):
