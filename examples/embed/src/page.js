@@ -5,7 +5,7 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const shown = name => name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u{${c.codePointAt(0).toString(16)}}`);
 const at = id => document.getElementById(id);
 const el = (name, text) => Object.assign(document.createElement(name), { textContent: text });
-const ranges = { Today: "days=1&step=Hour", "7 days": "days=7", "30 days": "days=30", All: "" };
+const ranges = { Today: "days=1&step=hour", "7 days": "days=7", "30 days": "days=30", All: "" };
 let chosen = "All";
 
 const sum = c => c.input + c.output + c.cache_creation + c.cache_read;

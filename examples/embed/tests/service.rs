@@ -43,7 +43,7 @@ impl Service {
     }
 
     fn tokens(&self) -> u64 {
-        let (status, body) = self.get("/tokens?zone=Europe/Berlin&step=Month");
+        let (status, body) = self.get("/tokens?zone=Europe/Berlin&step=month");
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<Value>(&body).unwrap()["total_tokens"].as_u64().unwrap()
     }
@@ -159,7 +159,7 @@ fn slow_clients_hold_up_nobody_and_many_are_answered_at_once() {
     let clients: Vec<_> = (0..500)
         .map(|_| {
             let address = service.address.clone();
-            thread::spawn(move || ask(&address, "/tokens?zone=Europe/Berlin&step=Month", "localhost"))
+            thread::spawn(move || ask(&address, "/tokens?zone=Europe/Berlin&step=month", "localhost"))
         })
         .collect();
     for client in clients {

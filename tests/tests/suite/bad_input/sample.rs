@@ -5,7 +5,7 @@ use std::fs;
 use super::sources::{GOOD_LINE, GOOD_TOKENS, dry_run, sample};
 use bridge_tests::program::{Finished, Run, backfill};
 
-const SAMPLE_TOKENS: u64 = 1_003_659;
+const SAMPLE_TOKENS: u64 = 885_591;
 
 fn assert_refused(run: Run, why: &[&str]) -> Finished {
     let done = run.run();
