@@ -83,20 +83,23 @@ pub fn analyze_files(
     options: &AnalyzerOptions,
     progress: &AnalysisProgress,
     history: &mut History,
-    take: impl FnMut(FileAnalysis) + Send,
+    mut take: impl FnMut(FileAnalysis) + Send,
 ) {
     let reads: Vec<FileRead> = files.iter().cloned().map(FileRead::whole).collect();
-    analyze_reads(&reads, options, progress, history, take);
+    analyze_reads(&reads, options, progress, history, |_, file| take(file));
 }
 
-/// As [`analyze_files`], of each file only what is asked for. What is handed over tells of nothing else: the
-/// statistics of what was read before are to be added.
+/// Reads parts of files, as [`analyze_files`] reads whole ones. What is handed over covers only what was read: the
+/// caller adds the statistics of earlier reads.
+///
+/// `take` may drain the history ([`History::take_changed`]) while other files are being read, so a caller that stores
+/// as it goes holds few rows at once and no thread waits for the end of a batch.
 pub fn analyze_reads(
     reads: &[FileRead],
     options: &AnalyzerOptions,
     progress: &AnalysisProgress,
     history: &mut History,
-    take: impl FnMut(FileAnalysis) + Send,
+    take: impl FnMut(&mut History, FileAnalysis) + Send,
 ) {
     let run = Run {
         plan: Mutex::new(Plan::new(reads, options)),
@@ -152,7 +155,7 @@ struct Run<'a, T> {
     progress: &'a AnalysisProgress,
 }
 
-impl<'a, T: FnMut(FileAnalysis) + Send> Run<'a, T> {
+impl<'a, T: FnMut(&mut History, FileAnalysis) + Send> Run<'a, T> {
     fn work(&self) {
         let mut memory = PartMemory::default();
         let options = self.options.part_options();

@@ -132,6 +132,12 @@ impl History {
         })
     }
 
+    /// Returns the number of rows that [`take_changed`](Self::take_changed) would return now.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        self.responses.changed()
+    }
+
     /// The rows that changed since the last call: what a store has to be told.
     pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
         self.responses.take_changed(&self.contexts)

@@ -27,7 +27,7 @@ struct Unfinished {
     error: Option<(usize, io::Error)>,
 }
 
-impl<'a, T: FnMut(FileAnalysis)> Joined<'a, T> {
+impl<'a, T: FnMut(&mut History, FileAnalysis)> Joined<'a, T> {
     pub(crate) fn new(history: &'a mut History, progress: &'a AnalysisProgress, take: T) -> Self {
         Self { history, progress, files: HashMap::new(), take }
     }
@@ -65,7 +65,7 @@ impl<'a, T: FnMut(FileAnalysis)> Joined<'a, T> {
             self.history.fail(SourceError::new(&part.task.file.path, error));
         }
         self.progress.add_file();
-        (self.take)(analysis);
+        (self.take)(self.history, analysis);
     }
 
     fn unfinished(&mut self, part: &Part<'_>) -> &mut Unfinished {

@@ -47,7 +47,9 @@ impl AnalysisProgress {
         self.tokens.store(tokens, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
+    /// Returns whether the analysis was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 }

@@ -86,6 +86,11 @@ impl ResponseTable {
         })
     }
 
+    /// Returns the number of rows that changed since they were taken last.
+    pub(crate) fn changed(&self) -> usize {
+        self.changed.len()
+    }
+
     /// The rows that changed since the last call.
     pub(crate) fn take_changed(&mut self, contexts: &Contexts) -> Vec<ResponseUsage> {
         let places = std::mem::take(&mut self.changed);

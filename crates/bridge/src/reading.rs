@@ -249,17 +249,18 @@ impl Reading {
         let mut result = ReadResult::default();
         self.plan.errors.drain(..).for_each(|error| result.history.fail(error));
         let reads = std::mem::take(&mut self.plan.reads);
-        let mut moved = std::mem::take(&mut self.plan.moved);
-        let mut rest = (&reads[..], &std::mem::take(&mut self.plan.marks)[..]);
-        while !rest.0.is_empty() {
-            let end = end_of_batch(rest.0, self.batch_size);
-            let (batch, marks) = (&rest.0[..end], &rest.1[..end.min(rest.1.len())]);
-            rest = (&rest.0[end..], &rest.1[marks.len()..]);
+        let marks = std::mem::take(&mut self.plan.marks);
+        // A winner may yet move out of the range, so a limited backfill stores when all is read; and what it stores does
+        // not stand for whole files, so it records none.
+        let storing_at_once = storing.filter(|_| self.range.is_all());
+        let mut batch = Batch { sources: std::mem::take(&mut self.plan.moved), sessions: BTreeSet::new() };
+        let mut marks = marks.chunks(self.batch_size.max(1));
+        for reads in reads.chunks(self.batch_size.max(1)) {
+            let marks = marks.next().unwrap_or_default();
             let marks: HashMap<&Path, &FileMark> =
-                batch.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
-            let (mut sources, mut sessions) = (std::mem::take(&mut moved), BTreeSet::new());
-            analyze_reads(batch, &self.analyzer, progress, &mut result.history, |file| {
-                sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
+                reads.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
+            analyze_reads(reads, &self.analyzer, progress, &mut result.history, |history, file| {
+                batch.sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
@@ -268,27 +269,23 @@ impl Reading {
                 }
                 for (session, part) in file.sessions {
                     if part.snapshots > 0 {
-                        sessions.insert(session.clone());
+                        batch.sessions.insert(session.clone());
                     }
                     let read = result.sessions.entry(session).or_default();
                     read.files += 1;
                     read.bytes += file.bytes;
                 }
-            });
-            // A winner may yet move out of the range, so a limited backfill stores when all is read; and what
-            // it stores does not stand for whole files, so it records none.
-            if let Some(storing) = storing
-                && self.range.is_all()
-            {
-                let batch = Found {
-                    rows: result.history.take_changed(),
-                    superseded: result.history.take_superseded(),
-                    sources,
-                    sessions,
-                };
-                if storing.blocking_send(batch).is_err() {
-                    break;
+                if let Some(storing) = storing_at_once
+                    && history.changed() >= BATCH_ROWS
+                {
+                    batch.send(history, storing, progress);
                 }
+            });
+            if let Some(storing) = storing_at_once {
+                batch.send(&mut result.history, storing, progress);
+            }
+            if progress.is_cancelled() {
+                break;
             }
         }
         if let Some(storing) = storing
@@ -317,18 +314,33 @@ impl Reading {
     }
 }
 
-/// So many bytes of files end a batch: what is found in them has to have room.
-const BATCH_BYTES: u64 = 16 << 20;
-
-/// How many of the files are stored together: at most so many, and no more after the one that fills the batch.
-fn end_of_batch(reads: &[FileRead], files_max: usize) -> usize {
-    let mut bytes = 0;
-    let filling = reads.iter().position(|read| {
-        bytes += read.bytes();
-        bytes >= BATCH_BYTES
-    });
-    filling.map_or(reads.len(), |last| last + 1).min(files_max.max(1))
+/// What stands in finished files beside their rows, until it is sent together with them.
+#[derive(Debug)]
+struct Batch {
+    sources: Vec<SourceRecord>,
+    sessions: BTreeSet<SessionId>,
 }
+
+impl Batch {
+    /// Sends the rows that changed, and everything that stands for them. All rows of a finished file were merged before
+    /// the file was handed over, so its records never overtake its rows.
+    fn send(&mut self, history: &mut History, storing: &mpsc::Sender<Found>, progress: &AnalysisProgress) {
+        let found = Found {
+            rows: history.take_changed(),
+            superseded: history.take_superseded(),
+            sources: std::mem::take(&mut self.sources),
+            sessions: std::mem::take(&mut self.sessions),
+        };
+        // The receiver is gone where the operation failed or was dropped: there is nothing to read on for.
+        if storing.blocking_send(found).is_err() {
+            progress.cancel();
+        }
+    }
+}
+
+/// Rows that end a batch before its last file is read. Each takes some 400 bytes until it is stored, and how densely
+/// they stand in a file cannot be known from its size.
+const BATCH_ROWS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
@@ -337,18 +349,6 @@ mod tests {
     fn reads(sizes: &[u64]) -> Vec<FileRead> {
         let file = |size: &u64| SourceFile::of_path(Path::new("/p/s.jsonl"), *size, Timestamp::MIN);
         sizes.iter().map(|size| FileRead::whole(file(size))).collect()
-    }
-
-    #[test]
-    fn a_batch_ends_by_its_files_or_by_its_bytes() {
-        let small = reads(&[100; 300]);
-        assert_eq!(
-            (end_of_batch(&small, 100), end_of_batch(&small, 5000), end_of_batch(&small, 0)),
-            (100, 300, 1)
-        );
-        let half = BATCH_BYTES / 2;
-        assert_eq!(end_of_batch(&reads(&[half, half, 1]), 100), 2);
-        assert_eq!(end_of_batch(&reads(&[u64::from(u32::MAX), 1]), 100), 1);
     }
 
     #[test]
