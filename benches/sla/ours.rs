@@ -148,7 +148,7 @@ pub(crate) async fn sync(job: &Job) -> Outcome<Measured> {
             let result =
                 bridge.sync_session_tokens(&session, true).await.map_err(|error| error.to_string())?;
             let took = watch.elapsed();
-            // Another caller's synchronisation may have stored the line already.
+            // Another caller's synchronization may have stored the line already.
             let known = u64::try_from(round + 1).expect("few rounds") * 32;
             match result.status {
                 SyncStatus::Changed | SyncStatus::Unchanged if result.tokens_after == known => Ok(took),

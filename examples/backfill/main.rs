@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisFigures, Shown, Stopwatch, TimeRange};
+use bridge::core::{AnalysisSummary, Shown, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ impl Job<'_> {
 
 /// What was done, stored or not.
 struct Done {
-    figures: AnalysisFigures,
+    figures: AnalysisSummary,
     newly_stored: Option<u64>,
     errors: Vec<String>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::BridgeError;
 use bridge::analysis::History;
-use bridge::core::{AnalysisFigures, ReceiptLine, Shown, TokenCounts};
+use bridge::core::{AnalysisSummary, ReceiptLine, Shown, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
@@ -40,7 +40,7 @@ impl Stored {
 }
 
 /// The whole report.
-pub(crate) fn text(figures: &AnalysisFigures, stored: &Stored, place: &str, took: Duration) -> String {
+pub(crate) fn text(figures: &AnalysisSummary, stored: &Stored, place: &str, took: Duration) -> String {
     let parts = [
         totals(&stored.totals, place),
         receipt(figures),
@@ -91,7 +91,7 @@ fn totals(totals: &StoreTotals, place: &str) -> String {
     text
 }
 
-fn receipt(figures: &AnalysisFigures) -> String {
+fn receipt(figures: &AnalysisSummary) -> String {
     let receipt = &figures.receipt;
     let mut rows = table(&["receipt", "snapshots", "tokens"]);
     let mut add = |sign: &str, name: &str, line: ReceiptLine| {
@@ -136,7 +136,7 @@ fn receipt(figures: &AnalysisFigures) -> String {
 }
 
 /// The places of damage, one a line; the first of them where there are many.
-pub(crate) fn damage(figures: &AnalysisFigures) -> String {
+pub(crate) fn damage(figures: &AnalysisSummary) -> String {
     let places = figures.damaged_lines.iter().take(DAMAGED).map(|line| format!("damaged: {line}\n"));
     let mut text: String = places.collect();
     let damage = figures.receipt.damage;
@@ -176,7 +176,7 @@ fn days(rows: &[BreakdownRow]) -> String {
     text
 }
 
-fn summary(figures: &AnalysisFigures, took: Duration) -> String {
+fn summary(figures: &AnalysisSummary, took: Duration) -> String {
     let plain = figures.receipt.assistant_lines.tokens;
     let total = figures.receipt.total.tokens;
     let mut text = format!(

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bridge::core::Shown;
 use bridge::embedded::{EngineEvent, EngineOptions};
-use bridge::storage::{BackupFormat, ClickHouseStore, ExportFigures, ServerPlace, StoreTotals, TokenStore};
+use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
 use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
@@ -162,7 +162,7 @@ impl Store {
     }
 }
 
-fn told(figures: &ExportFigures, bytes: u64, took: Duration) -> String {
+fn told(figures: &ExportSummary, bytes: u64, took: Duration) -> String {
     let rows = figures.rows();
     let tables: Vec<_> =
         figures.tables.iter().map(|table| format!("{} {}", HumanCount(table.rows), table.table)).collect();

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisFigures, CalendarStep, Shown, TimeRange, Zone};
+use bridge::core::{AnalysisSummary, CalendarUnit, Shown, TimeRange, Zone};
 use bridge::storage::GroupPage;
 use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
 
@@ -35,7 +35,7 @@ pub(crate) async fn count_without_storing(
     Ok(())
 }
 
-fn show_receipt(figures: &AnalysisFigures) {
+fn show_receipt(figures: &AnalysisSummary) {
     let receipt = &figures.receipt;
     println!("      {:<44}{:>20}{:>12}", "", "tokens", "snapshots");
     show::receipt_line("  assistant lines: what a plain sum shows", receipt.assistant_lines);
@@ -94,7 +94,7 @@ pub(crate) async fn show_dashboard(
     let by_day = DashboardQuery::new(TimeRange::ALL).list_projects(top).list_models(top);
     let shown = bridge
         .dashboard()
-        .get_dashboard_token_metrics(by_day.clone().by(CalendarStep::Day, kathmandu))
+        .get_dashboard_token_metrics(by_day.clone().by(CalendarUnit::Day, kathmandu))
         .await?;
     for (title, list) in [("project", &shown.projects), ("model", &shown.models)] {
         for row in &list.rows {
@@ -118,7 +118,7 @@ pub(crate) async fn show_dashboard(
     let receipt = shown.receipt.map(|receipt| receipt.total.tokens);
     promises.equal("the answer's receipt ends in its total", receipt.unwrap_or_default(), total);
     let utc =
-        bridge.dashboard().get_dashboard_token_metrics(by_day.by(CalendarStep::Month, Zone::UTC)).await?;
+        bridge.dashboard().get_dashboard_token_metrics(by_day.by(CalendarUnit::Month, Zone::UTC)).await?;
     promises.equal("months of UTC give the same total", utc.total_tokens, total);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bridge::core::{
     AnalysisId, AuditFilter, CheckpointName, DifferenceKind, EnhancedTokenAnalysis, ResponseKey,
-    ResponseUsage, SessionId, StateFigures, Timestamp,
+    ResponseUsage, SessionId, CheckpointTotals, Timestamp,
 };
 use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions};
 use bridge::{
@@ -101,7 +101,7 @@ pub(crate) async fn correct(
     Ok(())
 }
 
-fn told(figures: StateFigures) -> String {
+fn told(figures: CheckpointTotals) -> String {
     format!("{} tokens in {} sessions", show::number(figures.tokens), show::number(figures.sessions))
 }
 

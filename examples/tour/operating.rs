@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::core::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, Shown, SyncStatus};
-use bridge::embedded::Departure;
+use bridge::embedded::Shutdown;
 
 use crate::place::{self, Place};
 use crate::promises::Promises;
@@ -39,9 +39,9 @@ pub(crate) async fn lose_the_database(
     promises.step("The database is gone", "get_analysis_with_fallback, health_check");
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
-    promises.hold("the engine was closed", closed == Departure::Left, format!("{closed:?}"));
+    promises.hold("the engine was closed", closed == Shutdown::Left, format!("{closed:?}"));
     let answer = bridge.get_analysis_with_fallback(&syncing::session()).await?;
-    for reason in &answer.passed_over {
+    for reason in &answer.fallback_reasons {
         println!("      {}", Shown::text(&reason.chars().take(90).collect::<String>()));
     }
     let source = answer.source;
@@ -54,7 +54,7 @@ pub(crate) async fn lose_the_database(
     let status = bridge.health_check().await;
     let state = status.probe(Probe::Connectivity).map(|found| found.state);
     promises.hold("the health says so", state == Some(HealthState::Unhealthy), format!("{state:?}"));
-    promises.hold("what happened waits for the audit", bridge.audit_figures().buffered > 0, "nothing does");
+    promises.hold("what happened waits for the audit", bridge.audit_stats().buffered > 0, "nothing does");
 
     promises.step("The database is back", "Engine::start_with");
     let engine = place::start(&folder).await?;
@@ -63,9 +63,9 @@ pub(crate) async fn lose_the_database(
     bridge.token_store().migrate().await?;
     let stored = bridge.token_store().totals(&Default::default()).await?.counts.total();
     promises.equal("it holds what it held", stored, tokens);
-    let synchronised = bridge.sync_sessions(None).await?;
-    let changed = synchronised.iter().filter(|result| result.status == SyncStatus::Changed).count();
-    promises.equal("a synchronisation finds nothing to add", changed, 0);
+    let synchronized = bridge.sync_sessions(None).await?;
+    let changed = synchronized.iter().filter(|result| result.status == SyncStatus::Changed).count();
+    promises.equal("a synchronization finds nothing to add", changed, 0);
     bridge.shutdown().await?;
     Ok(place)
 }
@@ -89,11 +89,11 @@ pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), B
     let missing: Vec<_> = names.into_iter().filter(|name| !has(name)).collect();
     promises.hold("what an administrator did is on record", missing.is_empty(), missing.join(", "));
     bridge.shutdown().await?;
-    promises.equal("nothing is left unwritten", bridge.audit_figures().buffered, 0);
+    promises.equal("nothing is left unwritten", bridge.audit_stats().buffered, 0);
     drop(bridge);
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
-    promises.hold("the engine is gone", closed == Departure::Left, format!("{closed:?}"));
+    promises.hold("the engine is gone", closed == Shutdown::Left, format!("{closed:?}"));
     Arc::try_unwrap(folder).map_err(|_| "the tour's folder is still in use")?.close()?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
 use bridge::core::{HostName, Shown, Stopwatch};
-use bridge::embedded::{Departure, ENGINE_VERSION, Endpoint, Engine, EngineOptions};
+use bridge::embedded::{Shutdown, ENGINE_VERSION, Endpoint, Engine, EngineOptions};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use tempfile::TempDir;
 
@@ -111,8 +111,8 @@ pub(crate) struct RunningEngine {
 
 impl RunningEngine {
     /// Ends it and waits for its end.
-    pub(crate) fn close(mut self) -> Departure {
-        self.engine.take().map_or(Departure::Left, |engine| engine.close(CLOSING))
+    pub(crate) fn close(mut self) -> Shutdown {
+        self.engine.take().map_or(Shutdown::Left, |engine| engine.close(CLOSING))
     }
 
     fn endpoint(&self) -> &Endpoint {

@@ -21,7 +21,7 @@ fn snapshot(id: u32, output: u64) -> String {
     ) + "\n"
 }
 
-async fn synchronised(bridge: &EnhancedTokenDatabaseBridge) -> Result<SyncResult, Box<dyn Error>> {
+async fn synchronized(bridge: &EnhancedTokenDatabaseBridge) -> Result<SyncResult, Box<dyn Error>> {
     let result = bridge.sync_session_tokens(&session(), true).await?;
     println!(
         "      {:>5} → {:>5} tokens: {} by {} new responses, {} by {} later snapshots; {} bytes read",
@@ -48,19 +48,19 @@ pub(crate) async fn follow_a_session(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("A session goes on", "sync_session_tokens");
     place.append(&snapshot(1, 20))?;
-    let begun = synchronised(bridge).await?;
+    let begun = synchronized(bridge).await?;
     promises.equal("a new response counts", begun.tokens_after, 120);
 
     // The response goes on and a second one comes; the client is in the middle of a third line.
     let (later, torn) = (snapshot(1, 50) + &snapshot(2, 7), snapshot(3, 9));
     let (torn, rest) = torn.split_at(60);
     place.append(&(later.clone() + torn))?;
-    let went_on = synchronised(bridge).await?;
+    let went_on = synchronized(bridge).await?;
     promises.equal("of a response the last snapshot counts, not the sum", went_on.tokens_after, 257);
     promises.hold("the causes add up to the difference", add_up(&went_on), "they do not");
 
     place.append(rest)?;
-    let complete = synchronised(bridge).await?;
+    let complete = synchronized(bridge).await?;
     promises.equal("a line that was half written counts when it is whole", complete.tokens_after, 366);
     let unread = (torn.len() + rest.len()) as u64;
     promises.equal("only what is new was read", complete.bytes_read, unread);

@@ -1,4 +1,4 @@
-//! Analysing many files on several threads.
+//! Analyzing many files on several threads.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::plan::{FileRead, Part, Plan};
 use crate::scan::{PartMemory, read_lines, read_part};
 use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, ReadPosition, SourceError, SourceFile};
 
-/// How transcripts are analysed.
+/// How transcripts are analyzed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {

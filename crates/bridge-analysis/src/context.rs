@@ -63,7 +63,7 @@ fn session(value: Raw<'_>) -> Option<SessionId> {
     SessionId::new(std::str::from_utf8(&string_bytes(value)?).ok()?).ok()
 }
 
-/// The contexts met in a part of a file, found by the raw names. Neighbouring snapshots mostly name the
+/// The contexts met in a part of a file, found by the raw names. Neighboring snapshots mostly name the
 /// same, so the last is looked at first.
 #[derive(Debug, Default)]
 pub(crate) struct PartContexts {

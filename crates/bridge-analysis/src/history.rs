@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use bridge_core::{
-    ANALYSIS_VERSION, AnalysisFigures, AnalysisId, ContentCategories, CountOverflow, DamagedLine,
+    ANALYSIS_VERSION, AnalysisSummary, AnalysisId, ContentCategories, CountOverflow, DamagedLine,
     EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseKey, ResponseUsage, SessionId, SupersededKey,
     TimeRange, Timestamp, TokenCounts,
 };
@@ -186,16 +186,16 @@ impl History {
     /// # Errors
     ///
     /// A sum does not fit 64 bits.
-    pub fn figures(&self, range: &TimeRange) -> Result<AnalysisFigures, CountOverflow> {
+    pub fn figures(&self, range: &TimeRange) -> Result<AnalysisSummary, CountOverflow> {
         let receipt = self.receipt();
-        let mut figures = AnalysisFigures {
+        let mut figures = AnalysisSummary {
             files: self.files,
             bytes: self.bytes,
             lines: self.lines,
             accuracy_ratio: ratio(receipt.total.tokens, receipt.all_snapshots().tokens),
             receipt,
             damaged_lines: self.damaged.iter().cloned().collect(),
-            ..AnalysisFigures::default()
+            ..AnalysisSummary::default()
         };
         let mut contexts = vec![false; self.contexts.len()];
         for (winner, _) in self.responses.winners() {

@@ -69,7 +69,7 @@ pub use discover::{Discovery, SourceFile, discover};
 pub use error::SourceError;
 pub use file::{DamagePlace, FileAnalysis, SessionInFile};
 pub use history::{History, RunFacts};
-pub use mark::{FileChange, FileCursor, FileMark, look_at};
+pub use mark::{FileChange, FileCursor, FileState, inspect};
 pub use plan::FileRead;
 pub use position::{KnownTime, ReadPosition};
 pub use privacy::{InvalidProjectKey, ProjectKey, ProjectNames};

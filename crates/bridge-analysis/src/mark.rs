@@ -12,7 +12,7 @@ use crate::{ReadPosition, SourceFile};
 
 /// What a file looked like when its reading began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileMark {
+pub struct FileState {
     /// Its size, in bytes. Nothing behind was read.
     pub size: u64,
     /// When it was modified last.
@@ -30,7 +30,7 @@ pub struct FileMark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileCursor {
     /// What it looked like.
-    pub mark: FileMark,
+    pub mark: FileState,
     /// How far it was read.
     pub position: ReadPosition,
     /// When it was read.
@@ -74,7 +74,7 @@ const TICK_MAX: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(FileMark, FileChange)> {
+pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(FileState, FileChange)> {
     if let Some(known) = known
         && is_untouched(&file.path.metadata()?, known)
     {
@@ -86,7 +86,7 @@ pub fn look_at(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
     let modified = modified(&metadata);
     let changed_nanos = changed_nanos(&metadata, modified);
     let mark =
-        FileMark { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
+        FileState { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
     let change = match known {
         Some(known) if is_continued(&mut source, size, known)? => FileChange::Appended,
         _ => FileChange::Rewritten,
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn read(path: &Path, read_at: Timestamp) -> FileCursor {
-        let (mark, change) = look_at(&source(path), None).unwrap();
+        let (mark, change) = inspect(&source(path), None).unwrap();
         assert_eq!(change, FileChange::Rewritten);
         let position = ReadPosition { offset: mark.size, ..ReadPosition::default() };
         FileCursor { mark, position, read_at }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn change(path: &Path, cursor: &FileCursor) -> FileChange {
-        look_at(&source(path), Some(cursor)).unwrap().1
+        inspect(&source(path), Some(cursor)).unwrap().1
     }
 
     fn lines(bytes: usize) -> Vec<u8> {

@@ -17,7 +17,7 @@ use crate::usage::{Counted, Usage, read_usage};
 pub(crate) struct Snapshot<'a> {
     pub(crate) key: ResponseKey,
     pub(crate) time: Timestamp,
-    /// What it shares with its neighbours.
+    /// What it shares with its neighbors.
     pub(crate) named: Named<'a>,
     pub(crate) counted: Counted,
     /// Of the tokens, those by which iterations raise the top level.

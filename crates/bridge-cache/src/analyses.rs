@@ -8,7 +8,7 @@ use bridge_core::{EnhancedTokenAnalysis, SessionId, Timestamp};
 use moka::future::Cache;
 use moka::ops::compute::Op;
 
-use crate::{CacheMoment, CacheOptions};
+use crate::{CacheGeneration, CacheOptions};
 
 /// All kept analyses together hold at most so many responses (some 300 bytes each).
 pub const ANALYSES_RESPONSES_MAX: u64 = 100_000;
@@ -16,7 +16,7 @@ pub const ANALYSES_RESPONSES_MAX: u64 = 100_000;
 #[derive(Debug, Clone)]
 struct Kept {
     analysis: Arc<EnhancedTokenAnalysis>,
-    moment: CacheMoment,
+    moment: CacheGeneration,
     kept_at: Timestamp,
 }
 
@@ -44,7 +44,7 @@ impl Analyses {
     }
 
     /// Keeps an analysis that was made at this moment, unless one of a later moment is there.
-    pub(crate) async fn keep(&self, moment: CacheMoment, analysis: EnhancedTokenAnalysis, now: Timestamp) {
+    pub(crate) async fn keep(&self, moment: CacheGeneration, analysis: EnhancedTokenAnalysis, now: Timestamp) {
         if self.ttl.is_zero() {
             return;
         }
@@ -58,7 +58,7 @@ impl Analyses {
     }
 
     /// Forgets what was made before this moment, also where it is still to be kept.
-    pub(crate) fn forget(&self, before: CacheMoment) {
+    pub(crate) fn forget(&self, before: CacheGeneration) {
         self.first.fetch_max(before.0, Ordering::AcqRel);
         self.entries.invalidate_all();
     }

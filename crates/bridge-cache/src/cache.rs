@@ -11,7 +11,7 @@ use moka::future::Cache;
 
 use crate::analyses::Analyses;
 use crate::figures::Counters;
-use crate::{CacheFigures, CacheMoment, CacheOptions};
+use crate::{CacheStats, CacheGeneration, CacheOptions};
 
 /// What was asked of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,12 +26,12 @@ pub struct SummaryQuery {
 
 /// A place in the cache: a query at one state of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Slot {
-    moment: CacheMoment,
+pub struct CacheKey {
+    moment: CacheGeneration,
     query: SummaryQuery,
 }
 
-impl Slot {
+impl CacheKey {
     /// The query.
     #[must_use]
     pub fn query(&self) -> &SummaryQuery {
@@ -49,14 +49,14 @@ struct Kept {
 /// In-memory cache of token summaries, and of the last analysis of each session.
 ///
 /// Summaries that a write of this program has made stale are never served: entries belong to a
-/// [`CacheMoment`], taken before the store is asked, and a write begins a new one. Analyses are a last resort,
+/// [`CacheGeneration`], taken before the store is asked, and a write begins a new one. Analyses are a last resort,
 /// for which an old one is better than none; of two the one of the later moment is kept.
 ///
 /// The time to live runs by the clock given, and by the machine's steady one besides, so that a clock that is
 /// set back keeps nothing alive.
 #[derive(Debug)]
 pub struct BridgeCache {
-    summaries: Cache<Slot, Kept>,
+    summaries: Cache<CacheKey, Kept>,
     analyses: Analyses,
     ttl: Duration,
     clock: Arc<dyn Clock>,
@@ -90,17 +90,17 @@ impl BridgeCache {
     }
 
     /// The present moment. Take it before asking the store.
-    pub fn moment(&self) -> CacheMoment {
-        CacheMoment(self.moment.load(Ordering::Acquire))
+    pub fn moment(&self) -> CacheGeneration {
+        CacheGeneration(self.moment.load(Ordering::Acquire))
     }
 
     /// The place of a query's answer. Take it before asking the store.
-    pub fn slot(&self, query: SummaryQuery) -> Slot {
-        Slot { moment: self.moment(), query }
+    pub fn slot(&self, query: SummaryQuery) -> CacheKey {
+        CacheKey { moment: self.moment(), query }
     }
 
     /// The answer, if there is one that is not stale.
-    pub async fn get(&self, slot: &Slot) -> Option<Arc<Vec<TokenSummaryRecord>>> {
+    pub async fn get(&self, slot: &CacheKey) -> Option<Arc<Vec<TokenSummaryRecord>>> {
         let now = self.clock.now();
         let kept = self.summaries.get(slot).await;
         let alive = kept.filter(|kept| now.saturating_since(kept.kept_at) < self.ttl);
@@ -108,7 +108,7 @@ impl BridgeCache {
     }
 
     /// Keeps an answer of the store.
-    pub async fn put(&self, slot: Slot, summaries: Vec<TokenSummaryRecord>) -> Arc<Vec<TokenSummaryRecord>> {
+    pub async fn put(&self, slot: CacheKey, summaries: Vec<TokenSummaryRecord>) -> Arc<Vec<TokenSummaryRecord>> {
         let summaries = Arc::new(summaries);
         if !self.ttl.is_zero() {
             let kept = Kept { summaries: Arc::clone(&summaries), kept_at: self.clock.now() };
@@ -118,7 +118,7 @@ impl BridgeCache {
     }
 
     /// Keeps the analysis of a session that was asked for at this moment, unless a later one is there.
-    pub async fn keep_analysis(&self, moment: CacheMoment, analysis: EnhancedTokenAnalysis) {
+    pub async fn keep_analysis(&self, moment: CacheGeneration, analysis: EnhancedTokenAnalysis) {
         self.analyses.keep(moment, analysis, self.clock.now()).await;
     }
 
@@ -151,13 +151,13 @@ impl BridgeCache {
 
     /// How often the cache could answer with summaries.
     #[must_use]
-    pub fn figures(&self) -> CacheFigures {
+    pub fn figures(&self) -> CacheStats {
         self.summary_counters.figures()
     }
 
     /// How often the cache could answer with an analysis.
     #[must_use]
-    pub fn analysis_figures(&self) -> CacheFigures {
+    pub fn analysis_summary(&self) -> CacheStats {
         self.analysis_counters.figures()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How often the cache could answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheFigures {
+pub struct CacheStats {
     /// Answers out of the cache.
     pub hits: u64,
     /// Questions that the cache could not answer.
@@ -26,7 +26,7 @@ impl Counters {
         answer
     }
 
-    pub(crate) fn figures(&self) -> CacheFigures {
-        CacheFigures { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
+    pub(crate) fn figures(&self) -> CacheStats {
+        CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 }

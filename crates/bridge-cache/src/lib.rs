@@ -27,6 +27,6 @@ mod figures;
 mod options;
 
 pub use analyses::ANALYSES_RESPONSES_MAX;
-pub use cache::{BridgeCache, Slot, SummaryQuery};
-pub use figures::CacheFigures;
-pub use options::{CacheMoment, CacheOptions};
+pub use cache::{BridgeCache, CacheKey, SummaryQuery};
+pub use figures::CacheStats;
+pub use options::{CacheGeneration, CacheOptions};

@@ -26,4 +26,4 @@ impl CacheOptions {
 
 /// A state of the store, between two writes of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CacheMoment(pub(crate) u64);
+pub struct CacheGeneration(pub(crate) u64);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bridge_cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheFigures, CacheOptions, SummaryQuery};
+use bridge_cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheStats, CacheOptions, SummaryQuery};
 use bridge_core::{
     AnalysisId, EnhancedTokenAnalysis, Epoch, ManualClock, ResponseKey, ResponseUsage, SessionId, Stopwatch,
     Timestamp, TokenCounts, TokenSummaryRecord,
@@ -73,8 +73,8 @@ async fn an_entry_is_served_for_its_time_to_live_and_not_longer() {
     clock.set(at(600_000));
     assert!(cache.get(&cache.slot(query(7))).await.is_none());
     assert_eq!(tokens(&cache, 1).await, None);
-    assert_eq!(cache.figures(), CacheFigures { hits: 1, misses: 1 });
-    assert_eq!(cache.analysis_figures(), CacheFigures { hits: 1, misses: 1 });
+    assert_eq!(cache.figures(), CacheStats { hits: 1, misses: 1 });
+    assert_eq!(cache.analysis_summary(), CacheStats { hits: 1, misses: 1 });
 }
 
 #[tokio::test]

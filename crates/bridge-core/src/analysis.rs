@@ -1,4 +1,4 @@
-//! The result of analysing one session.
+//! The result of analyzing one session.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub const ANALYSIS_VERSION: &str = concat!("etb-", env!("CARGO_PKG_VERSION"));
 pub struct EnhancedTokenAnalysis {
     /// Identifies this analysis.
     pub analysis_id: AnalysisId,
-    /// The session that was analysed.
+    /// The session that was analyzed.
     pub session_id: SessionId,
-    /// When it was analysed, UTC.
+    /// When it was analyzed, UTC.
     pub timestamp: Timestamp,
 
     /// Input tokens, without cache.

@@ -31,13 +31,13 @@ pub struct AnalysisWithSource {
     /// neither); for a cached one its age then and the time since.
     pub age: Duration,
     /// Why those who are asked first did not answer, and which sources could not be read; one clause each.
-    pub passed_over: Vec<String>,
+    pub fallback_reasons: Vec<String>,
 }
 
 impl AnalysisWithSource {
     /// An answer with nobody passed over.
     #[must_use]
     pub fn new(analysis: EnhancedTokenAnalysis, source: AnalysisSource, age: Duration) -> Self {
-        Self { analysis, source, age, passed_over: Vec::new() }
+        Self { analysis, source, age, fallback_reasons: Vec::new() }
     }
 }

@@ -16,7 +16,7 @@ const HOUR_MILLIS: i64 = 3_600_000;
 /// - A week begins on Monday, a month on the 1st.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CalendarStep {
+pub enum CalendarUnit {
     /// Hours.
     Hour,
     /// Days.
@@ -28,7 +28,7 @@ pub enum CalendarStep {
     Month,
 }
 
-impl CalendarStep {
+impl CalendarUnit {
     /// The start of the step that this instant lies in, at the earliest [`Timestamp::MIN`].
     #[must_use]
     pub fn start_of(self, time: Timestamp, zone: &Zone) -> Timestamp {
@@ -57,14 +57,14 @@ impl CalendarStep {
     /// each, and the end of the last one. `None` where there are more than `steps_max`.
     ///
     /// ```
-    /// use bridge_core::{CalendarStep, Zone};
+    /// use bridge_core::{CalendarUnit, Zone};
     ///
     /// // The clocks are set forward: a day of 23 hours.
     /// let berlin: Zone = "Europe/Berlin".parse()?;
     /// let (first, last) = ("2026-03-28T23:00:00Z".parse()?, "2026-03-29T21:59:59Z".parse()?);
-    /// assert_eq!(CalendarStep::Day.bounds(first, last, &berlin, 100).unwrap().len(), 1 + 1);
-    /// assert_eq!(CalendarStep::Hour.bounds(first, last, &berlin, 100).unwrap().len(), 23 + 1);
-    /// assert_eq!(CalendarStep::Hour.bounds(first, last, &berlin, 22), None);
+    /// assert_eq!(CalendarUnit::Day.bounds(first, last, &berlin, 100).unwrap().len(), 1 + 1);
+    /// assert_eq!(CalendarUnit::Hour.bounds(first, last, &berlin, 100).unwrap().len(), 23 + 1);
+    /// assert_eq!(CalendarUnit::Hour.bounds(first, last, &berlin, 22), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

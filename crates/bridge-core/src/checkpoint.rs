@@ -157,7 +157,7 @@ impl StoreState {
 
 /// The figures by which a person tells one state of a store from another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateFigures {
+pub struct CheckpointTotals {
     /// All four counters together.
     pub tokens: u64,
     /// Responses.
@@ -176,7 +176,7 @@ pub struct Checkpoint {
     /// The epoch of the store at that time.
     pub epoch: Epoch,
     /// What it holds.
-    pub figures: StateFigures,
+    pub figures: CheckpointTotals,
 }
 
 /// A session that a rollback changes.
@@ -194,9 +194,9 @@ pub struct SessionDifference {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointComparison {
     /// What is stored now.
-    pub now: StateFigures,
+    pub now: CheckpointTotals,
     /// What the checkpoint holds.
-    pub then: StateFigures,
+    pub then: CheckpointTotals,
     /// How many sessions differ in any response, be their tokens equal or not.
     pub differing_sessions: u64,
     /// Those of them with the greatest difference in tokens, greatest first, equal ones by session.
@@ -210,9 +210,9 @@ pub struct RollbackResult {
     /// The checkpoint.
     pub checkpoint: CheckpointName,
     /// What was stored before. `None` where it could not be counted any more: the rollback was made nevertheless.
-    pub before: Option<StateFigures>,
+    pub before: Option<CheckpointTotals>,
     /// What is stored after: what the checkpoint holds. `None` as `before`.
-    pub after: Option<StateFigures>,
+    pub after: Option<CheckpointTotals>,
     /// Under this name the replaced state is kept; `None` of a dry run, which replaces nothing.
     pub replaced_state: Option<CheckpointName>,
     /// How many sessions differ; only a dry run looks.

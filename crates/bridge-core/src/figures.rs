@@ -1,4 +1,4 @@
-//! The figures of an analysed history.
+//! The figures of an analyzed history.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{DamagedLine, Receipt, ReceiptLine, TokenCounts};
 /// Responses, sessions and counters are those in the range of time that was asked for; the receipt and
 /// everything about files is about all that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct AnalysisFigures {
+pub struct AnalysisSummary {
     /// Files that were read to their end.
     pub files: u64,
     /// Bytes that were read.

@@ -13,7 +13,7 @@ use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts, saturating_sum};
 /// The store must hold the greatest snapshot ever read, and its sources may be rewritten or deleted. So a
 /// store that says *less* is wrong, and one that says *more* is not, as long as the row is one that the
 /// bridge wrote: the version of a row vouches for its fields
-/// ([`ResponseVersion::vouches_for`](crate::ResponseVersion::vouches_for)).
+/// ([`ResponseVersion::verifies`](crate::ResponseVersion::verifies)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

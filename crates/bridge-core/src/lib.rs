@@ -67,11 +67,11 @@ mod zone;
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use answer::{AnalysisSource, AnalysisWithSource};
 pub use audit::{AuditFilter, AuditId, AuditOutcome, AuditRecord};
-pub use calendar::CalendarStep;
+pub use calendar::CalendarUnit;
 pub use category::{ContentCategories, ContentCategory};
 pub use checkpoint::{
     Checkpoint, CheckpointComparison, CheckpointName, Epoch, InvalidCheckpointName, RollbackResult,
-    SessionDifference, StateFigures, StoreMode, StoreState,
+    SessionDifference, CheckpointTotals, StoreMode, StoreState,
 };
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::{CorrelationId, InvalidCorrelationId};
@@ -79,7 +79,7 @@ pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
 pub use facts::{AnalysisFacts, AnalysisNote};
-pub use figures::AnalysisFigures;
+pub use figures::AnalysisSummary;
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use hex::InvalidHex;
 pub use id::{
@@ -102,4 +102,4 @@ pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use validate::{AnalysisValidator, COUNTER_MAX, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
-pub use zone::{InvalidZone, Zone};
+pub use zone::{InvalidTimeZone, Zone};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BridgeError, CalendarStep, Timestamp, Zone};
+use crate::{BridgeError, CalendarUnit, Timestamp, Zone};
 
 /// A range of time from `start` (inside) to `end` (outside); an absent end is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl TimeRange {
     #[must_use]
     pub fn last_calendar_days(now: Timestamp, days: u32, zone: &Zone) -> Self {
         let start = zone.day_before(now, days.saturating_sub(1));
-        Self { start: Some(start), end: Some(CalendarStep::Day.end_of(now, zone)) }
+        Self { start: Some(start), end: Some(CalendarUnit::Day.end_of(now, zone)) }
     }
 
     /// The month (1 to 12) of this year in this zone.
@@ -69,7 +69,7 @@ impl TimeRange {
     /// There is no such month between 1970 and 2299.
     pub fn month(year: i16, month: i8, zone: &Zone) -> Result<Self, InvalidMonth> {
         let start = zone.month_start(year, month).ok_or(InvalidMonth)?;
-        Ok(Self { start: Some(start), end: Some(CalendarStep::Month.end_of(start, zone)) })
+        Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
     /// Whether the instant lies inside.

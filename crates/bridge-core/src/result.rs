@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnalysisFigures, SessionId};
+use crate::{AnalysisSummary, SessionId};
 
 /// Result of storing one analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,5 +60,5 @@ pub struct BackfillResult {
     #[serde(serialize_with = "crate::shown::serialize_paths")]
     pub skipped_files: Vec<PathBuf>,
     /// What the analysis found.
-    pub analysis: AnalysisFigures,
+    pub analysis: AnalysisSummary,
 }

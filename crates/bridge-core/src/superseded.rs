@@ -71,7 +71,7 @@ mod tests {
         assert!(is_superseded(row(5, true)) && is_superseded(row(9, false)));
         assert!(!is_superseded(row(6, true)));
         let (marker, version) = superseded.marker(session.clone(), Timestamp::MIN);
-        assert!(version.vouches_for(&marker));
+        assert!(version.verifies(&marker));
         let greater = SupersededKey::new(ResponseKey(1), true, counts(6));
         assert_eq!(superseded.join(greater), greater);
         assert_eq!(greater.join(superseded), greater);

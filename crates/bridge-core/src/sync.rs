@@ -1,4 +1,4 @@
-//! What a synchronisation reports.
+//! What a synchronization reports.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionId;
 
-/// Result of synchronising one session with its transcripts.
+/// Result of synchronizing one session with its transcripts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use]
 #[non_exhaustive]
@@ -15,7 +15,7 @@ pub struct SyncResult {
     pub session_id: SessionId,
     /// What became of it.
     pub status: SyncStatus,
-    /// The session's stored tokens before this synchronisation.
+    /// The session's stored tokens before this synchronization.
     pub tokens_before: u64,
     /// The session's stored tokens after it.
     pub tokens_after: u64,
@@ -25,13 +25,13 @@ pub struct SyncResult {
     pub files_read: u64,
     /// Bytes of those files that were read: what is new in them.
     pub bytes_read: u64,
-    /// How long the synchronisation took that this is a part of.
+    /// How long the synchronization took that this is a part of.
     pub duration: Duration,
     /// What went wrong, one clause each.
     pub errors: Vec<String>,
 }
 
-/// What became of a session in a synchronisation.
+/// What became of a session in a synchronization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

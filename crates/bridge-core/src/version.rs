@@ -108,7 +108,7 @@ impl ResponseVersion {
     /// row the rank is the replaced row's and tells nothing, of a covered one it is that of what it covers; their
     /// hash is taken over all fields instead.
     #[must_use]
-    pub fn vouches_for(self, row: &ResponseUsage) -> bool {
+    pub fn verifies(self, row: &ResponseUsage) -> bool {
         let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
         if row.origin == Origin::Covered {
             return row.counts.is_zero() && forced == FORCED_MAX && hash == u128::from(full_hash(row));

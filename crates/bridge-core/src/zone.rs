@@ -28,7 +28,7 @@ pub struct Zone(TimeZone);
 /// The IANA database has no zone of this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no time zone of the IANA database")]
-pub struct InvalidZone;
+pub struct InvalidTimeZone;
 
 impl Zone {
     /// UTC.
@@ -103,13 +103,13 @@ fn nearest(instant: jiff::Timestamp) -> Timestamp {
 }
 
 impl FromStr for Zone {
-    type Err = InvalidZone;
+    type Err = InvalidTimeZone;
 
-    fn from_str(name: &str) -> Result<Self, InvalidZone> {
+    fn from_str(name: &str) -> Result<Self, InvalidTimeZone> {
         static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-        let zone = ZONES.get(name).map_err(|_| InvalidZone)?;
+        let zone = ZONES.get(name).map_err(|_| InvalidTimeZone)?;
         // `Etc/Unknown` is a name that stands for none.
-        if zone.is_unknown() { Err(InvalidZone) } else { Ok(Self(zone)) }
+        if zone.is_unknown() { Err(InvalidTimeZone) } else { Ok(Self(zone)) }
     }
 }
 
@@ -132,9 +132,9 @@ impl fmt::Debug for Zone {
 }
 
 impl TryFrom<String> for Zone {
-    type Error = InvalidZone;
+    type Error = InvalidTimeZone;
 
-    fn try_from(name: String) -> Result<Self, InvalidZone> {
+    fn try_from(name: String) -> Result<Self, InvalidTimeZone> {
         name.parse()
     }
 }
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(name.parse::<Zone>().unwrap().name(), name);
         }
         for name in ["", "Berlin", "+02:00", "Europe/Berlin ", "../etc/passwd", "Etc/Unknown"] {
-            assert_eq!(name.parse::<Zone>(), Err(InvalidZone), "{name}");
+            assert_eq!(name.parse::<Zone>(), Err(InvalidTimeZone), "{name}");
         }
     }
 }

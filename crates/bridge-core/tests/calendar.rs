@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-use bridge_core::{CalendarStep, Timestamp, Zone};
+use bridge_core::{CalendarUnit, Timestamp, Zone};
 use proptest::prelude::*;
 
 const MINUTE: i64 = 60_000;
-const STEPS: [CalendarStep; 4] =
-    [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
+const STEPS: [CalendarUnit; 4] =
+    [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -46,22 +46,22 @@ const ODD: [(&str, &str); 16] = [
 ];
 
 /// `2026-03-29T03:10:00+02:00`, cut to what is the same throughout a step.
-fn local(zone: &Zone, time: Timestamp, step: CalendarStep) -> String {
+fn local(zone: &Zone, time: Timestamp, step: CalendarUnit) -> String {
     let text = zone.local(time);
     match step {
-        CalendarStep::Hour => format!("{}{}", &text[..13], &text[19..]),
-        CalendarStep::Day => text[..10].to_owned(),
-        CalendarStep::Week => {
+        CalendarUnit::Hour => format!("{}{}", &text[..13], &text[19..]),
+        CalendarUnit::Day => text[..10].to_owned(),
+        CalendarUnit::Week => {
             let days: jiff::civil::Date = text[..10].parse().unwrap();
             let monday = days.iso_week_date();
             format!("{}-{}", monday.year(), monday.week())
         }
-        CalendarStep::Month => text[..7].to_owned(),
+        CalendarUnit::Month => text[..7].to_owned(),
     }
 }
 
 /// The starts of the steps in these minutes: where the local label changes to one that was not there before.
-fn slow_starts(zone: &Zone, step: CalendarStep, minutes: impl Iterator<Item = i64>) -> Vec<Timestamp> {
+fn slow_starts(zone: &Zone, step: CalendarUnit, minutes: impl Iterator<Item = i64>) -> Vec<Timestamp> {
     let mut starts = Vec::new();
     let mut greatest: Option<String> = None;
     for time in minutes.map(at) {
@@ -69,7 +69,7 @@ fn slow_starts(zone: &Zone, step: CalendarStep, minutes: impl Iterator<Item = i6
         // Hours come again with another offset; a date that comes again belongs to the day that has begun.
         let begins = match (&greatest, step) {
             (None, _) => true,
-            (Some(known), CalendarStep::Hour) => *known != label,
+            (Some(known), CalendarUnit::Hour) => *known != label,
             (Some(known), _) => *known < label,
         };
         if begins {
@@ -86,7 +86,7 @@ fn steps_begin_where_the_local_clock_says() {
         let zone = zone(name);
         let middle = time(around).as_millis();
         let (from, to) = (middle - 3 * 1440 * MINUTE, middle + 3 * 1440 * MINUTE);
-        for step in [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Month] {
+        for step in [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
             let expected = slow_starts(&zone, step, (from..=to).step_by(60_000));
             let bounds = step.bounds(at(from), at(to), &zone, 1_000).unwrap();
             // The first step began before the first minute looked at.
@@ -102,19 +102,19 @@ fn weeks_begin_on_mondays() {
         let zone = zone(name);
         let middle = time(around).as_millis();
         let bounds =
-            CalendarStep::Week.bounds(at(middle), at(middle + 40 * 1440 * MINUTE), &zone, 100).unwrap();
+            CalendarUnit::Week.bounds(at(middle), at(middle + 40 * 1440 * MINUTE), &zone, 100).unwrap();
         for start in bounds {
             let date: jiff::civil::Date = zone.local(start)[..10].parse().unwrap();
             let skipped = date.weekday() == jiff::civil::Weekday::Tuesday;
             assert!(date.weekday() == jiff::civil::Weekday::Monday || skipped, "{name}: {start}");
-            assert_eq!(CalendarStep::Day.start_of(start, &zone), start, "{name}: {start}");
+            assert_eq!(CalendarUnit::Day.start_of(start, &zone), start, "{name}: {start}");
         }
     }
 }
 
 fn hours(from: &str, to: &str, name: &str) -> usize {
     let last = at(time(to).as_millis() - 1);
-    CalendarStep::Hour.bounds(time(from), last, &zone(name), 1_000).unwrap().len() - 1
+    CalendarUnit::Hour.bounds(time(from), last, &zone(name), 1_000).unwrap().len() - 1
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn days_have_their_hours() {
 
 #[test]
 fn a_skipped_day_is_no_day() {
-    let bounds = CalendarStep::Day
+    let bounds = CalendarUnit::Day
         .bounds(time("2011-12-29T20:00:00Z"), time("2011-12-30T20:00:00Z"), &zone("Pacific/Apia"), 10)
         .unwrap();
     let expected = ["2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"].map(time);
@@ -140,8 +140,8 @@ fn a_skipped_day_is_no_day() {
 fn a_date_that_comes_again_is_no_second_day() {
     let (zone, again) = (zone("America/St_Johns"), time("2010-11-07T03:00:00Z"));
     assert_eq!(zone.local(again), "2010-11-06T23:30:00-03:30");
-    assert_eq!(CalendarStep::Day.start_of(again, &zone), time("2010-11-07T02:30:00Z"));
-    assert_eq!(CalendarStep::Day.end_of(again, &zone), time("2010-11-08T03:30:00Z"));
+    assert_eq!(CalendarUnit::Day.start_of(again, &zone), time("2010-11-07T02:30:00Z"));
+    assert_eq!(CalendarUnit::Day.end_of(again, &zone), time("2010-11-08T03:30:00Z"));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn the_ends_of_time_are_ends() {
             assert_eq!(bounds.len(), 2);
         }
     }
-    let all = CalendarStep::Month.bounds(Timestamp::MIN, Timestamp::MAX, &Zone::UTC, 4_000).unwrap();
+    let all = CalendarUnit::Month.bounds(Timestamp::MIN, Timestamp::MAX, &Zone::UTC, 4_000).unwrap();
     assert_eq!(all.len(), 330 * 12 + 1);
 }
 

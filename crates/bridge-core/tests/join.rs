@@ -73,14 +73,14 @@ proptest! {
     #[test]
     fn a_version_vouches_for_its_row_and_for_no_other(a in response_usage(), mut b in response_usage()) {
         b.key = a.key;
-        prop_assert!(a.version().vouches_for(&a));
+        prop_assert!(a.version().verifies(&a));
         let forced = a.version().replaced_by(&b);
         let stored = ResponseUsage { forced: forced.forced(), ..b.clone() };
-        prop_assert!(forced.vouches_for(&stored));
+        prop_assert!(forced.verifies(&stored));
         if a != b {
-            prop_assert!(!a.version().vouches_for(&b));
+            prop_assert!(!a.version().verifies(&b));
             let other = ResponseUsage { forced: stored.forced, ..a };
-            prop_assert!(!forced.vouches_for(&other));
+            prop_assert!(!forced.verifies(&other));
         }
         for other in [
             ResponseUsage { finished: !b.finished, ..stored.clone() },
@@ -88,7 +88,7 @@ proptest! {
             ResponseUsage { forced: stored.forced + 1, ..stored.clone() },
             ResponseUsage { forced: 0, ..stored },
         ] {
-            prop_assert!(!forced.vouches_for(&other));
+            prop_assert!(!forced.verifies(&other));
         }
     }
 
@@ -106,9 +106,9 @@ proptest! {
         let covered = ResponseUsage::covered_sums(row.session.clone());
         let newest = ResponseUsage { rule_revision: RuleRevision(u8::MAX), forced, ..row };
         prop_assert!(covered.version() > newest.version());
-        prop_assert!(covered.version().vouches_for(&covered));
+        prop_assert!(covered.version().verifies(&covered));
         let renamed = ResponseUsage { session: SessionId::new("other").unwrap(), ..covered.clone() };
-        prop_assert!(!covered.version().vouches_for(&renamed));
+        prop_assert!(!covered.version().verifies(&renamed));
     }
 
     #[test]
@@ -119,7 +119,7 @@ proptest! {
         let version = ResponseVersion::covering_revision_1(read.finished, &read.counts, &marker);
         let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
         prop_assert_eq!(version > stored.version(), weight(&read) >= weight(&stored));
-        prop_assert!(version.vouches_for(&marker));
+        prop_assert!(version.verifies(&marker));
         let newer = ResponseUsage { rule_revision: RuleRevision::CURRENT, ..stored };
         prop_assert!(newer.version() > version);
     }
@@ -137,7 +137,7 @@ proptest! {
         let mut newer = ResponseUsage { time: at(time + later), ..sums.clone() };
         newer.counts.output = 0;
         prop_assert!(newer.version() > sums.version());
-        prop_assert!(newer.version().vouches_for(&newer));
+        prop_assert!(newer.version().verifies(&newer));
     }
 
     #[test]

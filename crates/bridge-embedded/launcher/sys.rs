@@ -80,7 +80,7 @@ impl LeaveSignals {
     /// Blocks the signals in this thread and in those that it starts.
     pub(crate) fn block() -> io::Result<Self> {
         let mut set = MaybeUninit::<SignalSet>::uninit();
-        // SAFETY: sigemptyset initialises the whole set, and the pointers are valid for the calls.
+        // SAFETY: sigemptyset initializes the whole set, and the pointers are valid for the calls.
         unsafe {
             checked(sigemptyset(set.as_mut_ptr()))?;
             for signal in [SIGHUP, SIGINT, SIGTERM] {

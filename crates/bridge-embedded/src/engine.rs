@@ -10,7 +10,7 @@ use crate::fetch_lines::FetchLines;
 use crate::launch::{Fate, Launch, Supervisor};
 use crate::layout::{DataFolder, open_lock};
 use crate::lock::{self, Deadline};
-use crate::options::DataPlace;
+use crate::options::DataDir;
 use crate::repair::repair;
 use crate::{EngineError, EngineEvent, EngineOptions, fetch, platform, version};
 
@@ -30,7 +30,7 @@ pub struct Engine {
 
 /// How [`Engine::close`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Departure {
+pub enum Shutdown {
     /// The engine and its supervisor are gone; an ephemeral folder is removed.
     Left,
     /// The engine still runs: another program uses it, or it takes longer to leave.
@@ -74,8 +74,8 @@ impl Engine {
             observer(event);
         })?;
         let folder = match &options.data {
-            DataPlace::Kept(path) => DataFolder::create(path)?,
-            DataPlace::Ephemeral => DataFolder::ephemeral()?,
+            DataDir::Kept(path) => DataFolder::create(path)?,
+            DataDir::Ephemeral => DataFolder::ephemeral()?,
         };
         let outcome = launch_in(&folder, options, &library, observer);
         if outcome.is_err() && options.data.fate() == Fate::Remove {
@@ -146,15 +146,15 @@ impl Engine {
     /// Ends this use and waits until the engine is gone, but no longer than `wait`; all of it if others still
     /// use the engine. Dropping the engine does the same without the wait.
     #[must_use]
-    pub fn close(self, wait: Duration) -> Departure {
+    pub fn close(self, wait: Duration) -> Shutdown {
         let deadline = Deadline::after(wait);
         let _ = self.users.unlock();
         loop {
             if self.engine_lock.try_lock().is_ok() {
-                return Departure::Left;
+                return Shutdown::Left;
             }
             if !deadline.pause() {
-                return Departure::StillRunning;
+                return Shutdown::StillRunning;
             }
         }
     }

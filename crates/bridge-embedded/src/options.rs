@@ -9,7 +9,7 @@ use crate::repair::TableDefinitions;
 /// Where an engine's data live, and the limits it is started with.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    pub(crate) data: DataPlace,
+    pub(crate) data: DataDir,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) npm: PathBuf,
     pub(crate) startup_timeout: Duration,
@@ -20,12 +20,12 @@ pub struct EngineOptions {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum DataPlace {
+pub(crate) enum DataDir {
     Kept(PathBuf),
     Ephemeral,
 }
 
-impl DataPlace {
+impl DataDir {
     pub(crate) fn fate(&self) -> Fate {
         match self {
             Self::Kept(_) => Fate::Keep,
@@ -38,16 +38,16 @@ impl EngineOptions {
     /// An engine on the data in `folder`, which is made if it is not there.
     #[must_use]
     pub fn at(folder: impl AsRef<Path>) -> Self {
-        Self::new(DataPlace::Kept(folder.as_ref().to_owned()))
+        Self::new(DataDir::Kept(folder.as_ref().to_owned()))
     }
 
     /// An engine on a new temporary folder that is removed when its last user leaves.
     #[must_use]
     pub fn ephemeral() -> Self {
-        Self::new(DataPlace::Ephemeral)
+        Self::new(DataDir::Ephemeral)
     }
 
-    fn new(data: DataPlace) -> Self {
+    fn new(data: DataDir) -> Self {
         Self {
             data,
             cache_dir: None,

@@ -46,7 +46,7 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
     ///
     /// [`StorageKind::Unsupported`](bridge_core::StorageKind::Unsupported) where the server may not write there; the
     /// message says which setting would allow it.
-    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError>;
 
     /// Joins a backup of [`back_up`](Self::back_up) into the store, for an operation that began in this epoch. Answers
     /// with what was in it.
@@ -54,14 +54,14 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// As [`back_up`](Self::back_up), and where no such backup is there, or the store was rolled back.
-    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError>;
 }
 
 /// All tables of one moment, part by part.
 #[async_trait]
 pub trait TableExport: Send + fmt::Debug {
     /// What the tables hold, over all parts.
-    fn figures(&self) -> &ExportFigures;
+    fn figures(&self) -> &ExportSummary;
 
     /// The next part; `None` behind the last.
     ///
@@ -73,7 +73,7 @@ pub trait TableExport: Send + fmt::Debug {
 
 /// What an export holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportFigures {
+pub struct ExportSummary {
     /// The epoch of the store. Cursors of another one said nothing in it.
     pub epoch: Epoch,
     /// Rows by table, in the order of [`BACKUP_TABLES`].
@@ -82,7 +82,7 @@ pub struct ExportFigures {
     pub totals: StoreTotals,
 }
 
-impl ExportFigures {
+impl ExportSummary {
     /// The rows of all tables.
     #[must_use]
     pub fn rows(&self) -> u64 {

@@ -47,7 +47,7 @@ pub enum CircuitState {
         failures: u32,
     },
     /// Calls are refused, until one of them may probe.
-    Open(CircuitPause),
+    Open(OpenCircuit),
     /// A call probes. The others are refused.
     Probing {
         /// Why it was opened.
@@ -57,14 +57,14 @@ pub enum CircuitState {
 
 /// The database is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CircuitPause {
+pub struct OpenCircuit {
     /// For so long yet.
     pub retry_in: Duration,
     /// Why.
     pub cause: Arc<str>,
 }
 
-impl fmt::Display for CircuitPause {
+impl fmt::Display for OpenCircuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -75,7 +75,7 @@ impl fmt::Display for CircuitPause {
     }
 }
 
-impl std::error::Error for CircuitPause {}
+impl std::error::Error for OpenCircuit {}
 
 /// The circuit that all calls of a store share.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Circuit {
     }
 
     /// Lets a call pass, makes it the probe, or refuses it.
-    pub(crate) fn admit(&self) -> Result<Admission<'_>, CircuitPause> {
+    pub(crate) fn admit(&self) -> Result<Admission<'_>, OpenCircuit> {
         match self.state().admit(Instant::now())? {
             true => Ok(Admission::Probe(Probe(self))),
             false => Ok(Admission::Pass),
@@ -172,7 +172,7 @@ impl Circuit {
     pub(crate) fn told(&self) -> CircuitState {
         match &*self.state() {
             State::Closed { failures } => CircuitState::Closed { failures: *failures },
-            State::Open { until, cause, .. } => CircuitState::Open(CircuitPause {
+            State::Open { until, cause, .. } => CircuitState::Open(OpenCircuit {
                 retry_in: until.saturating_duration_since(Instant::now()),
                 cause: Arc::clone(cause),
             }),
@@ -209,7 +209,7 @@ fn says_nothing(error: &BridgeError) -> bool {
 /// The transitions. Time and chance come from outside.
 impl State {
     /// Whether the call is the probe.
-    fn admit(&mut self, now: Instant) -> Result<bool, CircuitPause> {
+    fn admit(&mut self, now: Instant) -> Result<bool, OpenCircuit> {
         match self {
             Self::Closed { .. } => Ok(false),
             Self::Open { until, opened, cause } if *until <= now => {
@@ -217,10 +217,10 @@ impl State {
                 Ok(true)
             }
             Self::Open { until, cause, .. } => {
-                Err(CircuitPause { retry_in: *until - now, cause: Arc::clone(cause) })
+                Err(OpenCircuit { retry_in: *until - now, cause: Arc::clone(cause) })
             }
             Self::Probing { cause, .. } => {
-                Err(CircuitPause { retry_in: Duration::ZERO, cause: Arc::clone(cause) })
+                Err(OpenCircuit { retry_in: Duration::ZERO, cause: Arc::clone(cause) })
             }
         }
     }

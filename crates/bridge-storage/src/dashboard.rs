@@ -121,7 +121,7 @@ pub enum Direction {
 /// The figures of a dashboard, all from one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DashboardFigures {
+pub struct DashboardData {
     /// The sums over all responses that the filter admits.
     pub totals: UsageSums,
     /// By session.

@@ -53,7 +53,7 @@
 //!
 //! No method of the traits has a default body, so the compiler names a method that a decorator forgets. A decorator
 //! that answers a method by itself, in place of the store behind it, fails a check of the suite; except for
-//! [`ping`](TokenStore::ping), [`migrate`](TokenStore::migrate), the health probes and [`StoreFigures`], whose answers
+//! [`ping`](TokenStore::ping), [`migrate`](TokenStore::migrate), the health probes and [`StoreStats`], whose answers
 //! on a healthy store look the same wherever they come from.
 
 mod audit;
@@ -79,10 +79,10 @@ mod stored;
 
 pub use audit::AuditStore;
 pub use backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
 };
 pub use checkpoint::CheckpointStore;
-pub use circuit::{CircuitPause, CircuitPolicy, CircuitState};
+pub use circuit::{OpenCircuit, CircuitPolicy, CircuitState};
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
     Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
@@ -90,10 +90,10 @@ pub use clickhouse::{
 };
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
-    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
-pub use figures::{PoolFigures, StoreFigures};
+pub use figures::{PoolStatus, StoreStats};
 pub use health::{DiskSpace, HealthProbes, NewestSource};
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]

@@ -24,8 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use checkpoint::Checkpoints;
 
-use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::figures::StoreFigures;
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::figures::StoreStats;
 use crate::offered::{Candidate, Offered};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -77,12 +77,12 @@ impl TokenStore for InMemoryStore {
         Ok(())
     }
 
-    async fn kept_since(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+    async fn retention_cutoff(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
         Ok(None)
     }
 
-    fn figures(&self) -> StoreFigures {
-        StoreFigures::default()
+    fn figures(&self) -> StoreStats {
+        StoreStats::default()
     }
 
     async fn ping(&self) -> Result<(), BridgeError> {
@@ -190,7 +190,7 @@ impl TokenStore for InMemoryStore {
         Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
     }
 
-    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
         Ok(self.content().tables.dashboard(filter))
     }
 
@@ -337,7 +337,7 @@ impl Tables {
 
     /// The row, if it is as the bridge wrote it.
     fn vouched<'a>(&self, row: &'a ResponseUsage) -> Result<&'a ResponseUsage, BridgeError> {
-        if self.usage.get(&row.key).is_some_and(|stored| stored.version.vouches_for(row)) {
+        if self.usage.get(&row.key).is_some_and(|stored| stored.version.verifies(row)) {
             return Ok(row);
         }
         Err(BridgeError::Storage {

@@ -7,10 +7,10 @@ use bridge_core::{
 };
 
 use crate::audit::AuditStore;
-use crate::backup::{BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart};
+use crate::backup::{BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart};
 use crate::checkpoint::CheckpointStore;
-use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::figures::StoreFigures;
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::figures::StoreStats;
 use crate::health::{DiskSpace, HealthProbes, NewestSource};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -37,9 +37,9 @@ mockall::mock! {
 
         async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
 
-        async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError>;
+        async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError>;
 
-        async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError>;
+        async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError>;
     }
 
     #[async_trait]
@@ -92,7 +92,7 @@ mockall::mock! {
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
 
-        fn figures(&self) -> StoreFigures;
+        fn figures(&self) -> StoreStats;
 
         async fn ping(&self) -> Result<(), BridgeError>;
 
@@ -123,11 +123,11 @@ mockall::mock! {
 
         async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
 
-        async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
+        async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError>;
 
         async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
 
-        async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
+        async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
 
         async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
 

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditStore;
 use crate::backup::BackupStore;
 use crate::checkpoint::CheckpointStore;
-use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::figures::StoreFigures;
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::figures::StoreStats;
 use crate::health::HealthProbes;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stored::{StoredResponse, StoredScope};
@@ -40,7 +40,7 @@ pub trait TokenStore:
     async fn ping(&self) -> Result<(), BridgeError>;
 
     /// What the store knows of itself now. A store that knows nothing says so.
-    fn figures(&self) -> StoreFigures;
+    fn figures(&self) -> StoreStats;
 
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.
@@ -93,7 +93,7 @@ pub trait TokenStore:
 
     /// All figures of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
     /// up to its totals.
-    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError>;
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError>;
 
     /// The stored responses that the filter admits, by key. A row among them whose version does not vouch for it fails
     /// the call ([`StorageKind::Corrupt`](bridge_core::StorageKind::Corrupt)): it is never handed out as stored.
@@ -105,7 +105,7 @@ pub trait TokenStore:
 
     /// The time since when responses are kept, where older ones leave the store by their age; `None` where none does,
     /// as is so of a store that does not say.
-    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
+    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
 
     /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
     /// bridge's. A row that has another version by now stays.

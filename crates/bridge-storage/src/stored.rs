@@ -19,7 +19,7 @@ impl StoredResponse {
     /// Whether the row is as the bridge wrote it.
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        self.usage.as_ref().is_some_and(|usage| self.version.vouches_for(usage))
+        self.usage.as_ref().is_some_and(|usage| self.version.verifies(usage))
     }
 }
 

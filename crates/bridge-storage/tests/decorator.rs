@@ -14,9 +14,9 @@ use bridge_core::{
 };
 use bridge_storage::conformance::CHECKS;
 use bridge_storage::{
-    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
-    Dimension, DiskSpace, ExportFigures, HealthProbes, InMemoryStore, NewestSource, PoolFigures, ReplacedRow,
-    ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse,
+    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter,
+    Dimension, DiskSpace, ExportSummary, HealthProbes, InMemoryStore, NewestSource, PoolStatus, ReplacedRow,
+    ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreStats, StoreTotals, StoredResponse,
     StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
@@ -65,9 +65,9 @@ fn full_disk() -> DiskSpace {
     DiskSpace { name: "default".to_owned(), free: 0, total: 1, reserve: 0 }
 }
 
-fn used_up() -> StoreFigures {
-    let mut figures = StoreFigures::default();
-    figures.pool = Some(PoolFigures { in_use: 1, idle: 0, waiting: 0, size: 1 });
+fn used_up() -> StoreStats {
+    let mut figures = StoreStats::default();
+    figures.pool = Some(PoolStatus { in_use: 1, idle: 0, waiting: 0, size: 1 });
     figures
 }
 
@@ -80,8 +80,8 @@ delegate! { BackupStore, BACKUP {
     plain fn schema() -> u32 = 0;
     plain fn backup_format() -> BackupFormat = BackupFormat::Parquet;
     fn import_part(part: &TablePart, begun_in: Epoch) -> () = Ok(());
-    fn back_up(place: &ServerPlace) -> ExportFigures = Ok(ExportFigures::default());
-    fn restore(place: &ServerPlace, begun_in: Epoch) -> ExportFigures = Ok(ExportFigures::default());
+    fn back_up(place: &ServerPlace) -> ExportSummary = Ok(ExportSummary::default());
+    fn restore(place: &ServerPlace, begun_in: Epoch) -> ExportSummary = Ok(ExportSummary::default());
 } begin_export {
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
         if self.method == "begin_export" { broken() } else { self.store.begin_export(format).await }
@@ -106,7 +106,7 @@ delegate! { HealthProbes, HEALTH {
 } }
 
 delegate! { TokenStore, STORE {
-    plain fn figures() -> StoreFigures = used_up();
+    plain fn figures() -> StoreStats = used_up();
     fn migrate() -> () = broken();
     fn ping() -> () = broken();
     fn upsert(rows: &[ResponseUsage], options: &UpsertOptions) -> Vec<UpsertOutcome> = Ok(vec![UpsertOutcome::New; rows.len()]);
@@ -116,10 +116,10 @@ delegate! { TokenStore, STORE {
     fn totals(filter: &ResponseFilter) -> StoreTotals = Ok(StoreTotals::default());
     fn breakdown(dimension: Dimension, filter: &ResponseFilter, limit: Option<u32>) -> Vec<BreakdownRow> = Ok(Vec::new());
     fn summaries(filter: &SummaryFilter) -> Vec<TokenSummaryRecord> = Ok(Vec::new());
-    fn dashboard(filter: &DashboardFilter) -> DashboardFigures = Ok(DashboardFigures::default());
+    fn dashboard(filter: &DashboardFilter) -> DashboardData = Ok(DashboardData::default());
     fn responses(filter: &ResponseFilter) -> Vec<ResponseUsage> = Ok(Vec::new());
     fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
-    fn kept_since(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
+    fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
     fn remove(versions: &[(ResponseKey, ResponseVersion)]) -> () = Ok(());
 } }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bridge_analysis::History;
 use bridge_core::{
-    AnalysisFigures, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
-    BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, StateFigures, StoreState,
+    AnalysisSummary, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
+    BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, CheckpointTotals, StoreState,
     SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
@@ -36,7 +36,7 @@ impl Account {
         self
     }
 
-    fn add_history(&mut self, found: &AnalysisFigures) {
+    fn add_history(&mut self, found: &AnalysisSummary) {
         let receipt = &found.receipt;
         let figures = [
             ("files", found.files),
@@ -57,11 +57,11 @@ impl Account {
 }
 
 /// A result that the audit can take in.
-pub(crate) trait Accounted {
+pub(crate) trait ToAuditSummary {
     fn account(&self) -> Account;
 }
 
-impl Accounted for BridgeResult {
+impl ToAuditSummary for BridgeResult {
     fn account(&self) -> Account {
         let missing = if self.success { 0 } else { self.errors.len().max(1) };
         let account = Account::of(self.total_tokens, []).missing(missing, "errors stand in the result");
@@ -69,7 +69,7 @@ impl Accounted for BridgeResult {
     }
 }
 
-impl Accounted for Vec<BridgeResult> {
+impl ToAuditSummary for Vec<BridgeResult> {
     fn account(&self) -> Account {
         let stored = self.iter().filter(|result| result.success);
         let failed = self.len() - stored.clone().count();
@@ -79,7 +79,7 @@ impl Accounted for Vec<BridgeResult> {
     }
 }
 
-impl Accounted for BackfillResult {
+impl ToAuditSummary for BackfillResult {
     fn account(&self) -> Account {
         let missing = if self.success { 0 } else { self.errors.len().max(1) };
         let figures = [
@@ -93,7 +93,7 @@ impl Accounted for BackfillResult {
     }
 }
 
-impl Accounted for History {
+impl ToAuditSummary for History {
     fn account(&self) -> Account {
         let receipt = self.receipt();
         let figures = [
@@ -107,7 +107,7 @@ impl Accounted for History {
     }
 }
 
-impl Accounted for SyncResult {
+impl ToAuditSummary for SyncResult {
     fn account(&self) -> Account {
         let figures = [
             ("tokens_before", self.tokens_before),
@@ -120,7 +120,7 @@ impl Accounted for SyncResult {
     }
 }
 
-impl Accounted for Vec<SyncResult> {
+impl ToAuditSummary for Vec<SyncResult> {
     fn account(&self) -> Account {
         let of = |status| self.iter().filter(|result| result.status == status).count();
         let failed = of(SyncStatus::Failed);
@@ -135,14 +135,14 @@ impl Accounted for Vec<SyncResult> {
     }
 }
 
-impl Accounted for Arc<Vec<TokenSummaryRecord>> {
+impl ToAuditSummary for Arc<Vec<TokenSummaryRecord>> {
     fn account(&self) -> Account {
         let tokens = saturating_sum(self.iter().map(|summary| summary.total_tokens));
         Account::of(tokens, [("sessions", self.len() as u64)])
     }
 }
 
-impl Accounted for AnalysisWithSource {
+impl ToAuditSummary for AnalysisWithSource {
     fn account(&self) -> Account {
         let is = |source| u64::from(self.source == source);
         let figures = [
@@ -154,7 +154,7 @@ impl Accounted for AnalysisWithSource {
     }
 }
 
-impl Accounted for IntegrityResult {
+impl ToAuditSummary for IntegrityResult {
     fn account(&self) -> Account {
         let repair = self.repair.unwrap_or_default();
         let figures = [
@@ -172,38 +172,38 @@ impl Accounted for IntegrityResult {
     }
 }
 
-impl Accounted for DashboardTokenMetrics {
+impl ToAuditSummary for DashboardTokenMetrics {
     fn account(&self) -> Account {
         Account::of(self.total_tokens, [("responses", self.totals.responses)])
     }
 }
 
-impl Accounted for Vec<AuditRecord> {
+impl ToAuditSummary for Vec<AuditRecord> {
     fn account(&self) -> Account {
         Account::of(0, [("records", self.len() as u64)])
     }
 }
 
-impl Accounted for () {
+impl ToAuditSummary for () {
     fn account(&self) -> Account {
         Account::default()
     }
 }
 
-impl Accounted for Checkpoint {
+impl ToAuditSummary for Checkpoint {
     fn account(&self) -> Account {
-        let StateFigures { tokens, responses, sessions } = self.figures;
+        let CheckpointTotals { tokens, responses, sessions } = self.figures;
         Account::of(tokens, [("responses", responses), ("sessions", sessions)])
     }
 }
 
-impl Accounted for Vec<Checkpoint> {
+impl ToAuditSummary for Vec<Checkpoint> {
     fn account(&self) -> Account {
         Account::of(0, [("checkpoints", self.len() as u64)])
     }
 }
 
-impl Accounted for RollbackResult {
+impl ToAuditSummary for RollbackResult {
     fn account(&self) -> Account {
         let mut figures = vec![
             ("dry_run", u64::from(self.replaced_state.is_none())),
@@ -223,13 +223,13 @@ impl Accounted for RollbackResult {
     }
 }
 
-impl Accounted for StoreState {
+impl ToAuditSummary for StoreState {
     fn account(&self) -> Account {
         Account::of(0, [("epoch", u64::from(self.epoch.0))])
     }
 }
 
-impl Accounted for ExportResult {
+impl ToAuditSummary for ExportResult {
     fn account(&self) -> Account {
         let totals = &self.figures.totals;
         let figures = [
@@ -242,7 +242,7 @@ impl Accounted for ExportResult {
     }
 }
 
-impl Accounted for ImportResult {
+impl ToAuditSummary for ImportResult {
     fn account(&self) -> Account {
         let figures = [
             ("bytes", self.bytes),

@@ -35,7 +35,7 @@ pub struct AuditOptions {
     pub operations: AuditedOperations,
 }
 
-/// Which operations are recorded. The audit does not record who reads it, nor that a synchronisation of
+/// Which operations are recorded. The audit does not record who reads it, nor that a synchronization of
 /// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,7 +83,7 @@ impl AuditOptions {
 /// How far the audit is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct AuditFigures {
+pub struct AuditStats {
     /// Records that wait for the store.
     pub buffered: u64,
     /// Records written.
@@ -305,9 +305,9 @@ impl AuditTrail {
         }
     }
 
-    pub(crate) fn figures(&self) -> AuditFigures {
+    pub(crate) fn figures(&self) -> AuditStats {
         let buffer = self.buffer();
-        AuditFigures {
+        AuditStats {
             buffered: buffer.records.len() as u64,
             written: buffer.written,
             dropped: buffer.dropped,

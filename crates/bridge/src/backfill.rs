@@ -1,4 +1,4 @@
-//! The historical backfill: every transcript analysed, every response stored.
+//! The historical backfill: every transcript analyzed, every response stored.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -354,7 +354,7 @@ fn stopped(error: tokio::task::JoinError) -> BridgeError {
     }
 }
 
-/// A backfill or a synchronisation: both halves, and how far they are.
+/// A backfill or a synchronization: both halves, and how far they are.
 pub(crate) struct Run<'a> {
     /// Shows how far it is; nobody looks at it where it is no backfill.
     gauge: ProgressGauge,

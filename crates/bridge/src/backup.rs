@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, Epoch, Stopwatch};
-use bridge_storage::{BackupFormat, ExportFigures, ResponseFilter, ServerPlace, StoreTotals, TableExport};
+use bridge_storage::{BackupFormat, ExportSummary, ResponseFilter, ServerPlace, StoreTotals, TableExport};
 
 use self::folder::{Backup, Draft};
 use self::manifest::Manifest;
@@ -69,7 +69,7 @@ impl ExportOptions {
 #[must_use]
 pub struct ExportResult {
     /// Rows by table and the sums over the responses, all of one moment.
-    pub figures: ExportFigures,
+    pub figures: ExportSummary,
     /// The bytes of the files; 0 where the server wrote them.
     pub bytes: u64,
     /// How long it took.
@@ -81,7 +81,7 @@ pub struct ExportResult {
 #[must_use]
 pub struct ImportResult {
     /// What the backup holds.
-    pub figures: ExportFigures,
+    pub figures: ExportSummary,
     /// The bytes of its files; 0 where the server read them.
     pub bytes: u64,
     /// The sums over the store before.
@@ -221,7 +221,7 @@ async fn write(
     mut draft: Draft,
     mut manifest: Manifest,
     mut export: Box<dyn TableExport + '_>,
-) -> Result<(ExportFigures, u64), BridgeError> {
+) -> Result<(ExportSummary, u64), BridgeError> {
     manifest.figures = export.figures().clone();
     let mut next = export.next_part().await?;
     while let Some(part) = next {

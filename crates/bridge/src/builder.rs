@@ -16,7 +16,7 @@ use crate::audit::AuditTrail;
 use crate::background::Background;
 use crate::error_rate::ErrorRate;
 use crate::health::{LeftOut, Panics, Unread};
-use crate::live::NextAnalysis;
+use crate::live::SingleFlight;
 use crate::metrics::{Instruments, MetricsRecorder, Register};
 use crate::running::CorrelationIds;
 use crate::{AuditOptions, MonitoringOptions};
@@ -42,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store_deadline: Duration,
     pub(crate) live_deadline: Duration,
-    pub(crate) next_analysis: NextAnalysis,
+    pub(crate) next_analysis: SingleFlight,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: Mutex<()>,
     pub(crate) limits: Limits,
@@ -126,14 +126,14 @@ impl EnhancedTokenDatabaseBridge {
 
     /// How often the cache could answer with summaries.
     #[must_use]
-    pub fn cache_figures(&self) -> bridge_cache::CacheFigures {
+    pub fn cache_stats(&self) -> bridge_cache::CacheStats {
         self.inner.cache.figures()
     }
 
     /// How often the cache could answer with an analysis when nobody else could.
     #[must_use]
-    pub fn analysis_cache_figures(&self) -> bridge_cache::CacheFigures {
-        self.inner.cache.analysis_figures()
+    pub fn analysis_cache_stats(&self) -> bridge_cache::CacheStats {
+        self.inner.cache.analysis_summary()
     }
 }
 
@@ -173,7 +173,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// How transcripts are analysed.
+    /// How transcripts are analyzed.
     pub fn analyzer(mut self, options: AnalyzerOptions) -> Self {
         self.analyzer = options;
         self
@@ -305,7 +305,7 @@ impl BridgeBuilder {
                 clock: self.clock,
                 store_deadline: self.store_deadline,
                 live_deadline: self.live_deadline,
-                next_analysis: NextAnalysis::default(),
+                next_analysis: SingleFlight::default(),
                 sync_turn: Mutex::new(()),
                 limits: self.limits,
                 monitoring: self.monitoring,

@@ -71,7 +71,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
     ///
-    /// Afterwards nothing is stored until [`resume`](Self::resume): storing, backfill and synchronisation are refused,
+    /// Afterwards nothing is stored until [`resume`](Self::resume): storing, backfill and synchronization are refused,
     /// on all hosts, those that had begun too. [`get_analysis_with_fallback`](Self::get_analysis_with_fallback)
     /// answers by direct analysis of the sources; summaries and dashboards read what was restored. What was replaced
     /// becomes a checkpoint itself, so that a rollback can be rolled back.
@@ -128,7 +128,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
-    /// The next backfill or synchronisation reads all transcripts from their beginning.
+    /// The next backfill or synchronization reads all transcripts from their beginning.
     ///
     /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
     ///

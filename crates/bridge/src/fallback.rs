@@ -73,7 +73,7 @@ impl EnhancedTokenDatabaseBridge {
             Err(error) => Some(error),
         };
         let unknown = || "the store does not know the session".to_owned();
-        let mut passed_over = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
+        let mut fallback_reasons = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
         let answer = match self.live_answer_in_time(session).await {
             Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
                 // Store and sources have answered: there is nothing for the cache to stand in for.
@@ -83,11 +83,11 @@ impl EnhancedTokenDatabaseBridge {
                 });
             }
             Ok(LiveAnswer { answer, unread }) => {
-                passed_over.extend(unread);
+                fallback_reasons.extend(unread);
                 answer
             }
             Err(error) => {
-                passed_over.push(with_cause(&error));
+                fallback_reasons.push(with_cause(&error));
                 None
             }
         };
@@ -96,7 +96,7 @@ impl EnhancedTokenDatabaseBridge {
             None => self.cached_answer(session).await,
         };
         match answer {
-            Some(answer) => Ok(AnalysisWithSource { passed_over, ..answer }),
+            Some(answer) => Ok(AnalysisWithSource { fallback_reasons, ..answer }),
             None => Err(failure.unwrap_or_else(|| BridgeError::UnknownSession {
                 session: session.clone(),
                 context: Box::default(),
@@ -185,7 +185,7 @@ impl EnhancedTokenDatabaseBridge {
             duration: watch.elapsed(),
             memory_mib: peak_memory_mib(),
         };
-        let analyses = history.analyses(&facts).map_err(|overflow| not_summable("analyse", overflow))?;
+        let analyses = history.analyses(&facts).map_err(|overflow| not_summable("analyze", overflow))?;
         Ok(LiveAnalyses {
             sessions: analyses.into_iter().map(|analysis| (analysis.session_id.clone(), analysis)).collect(),
             unread: history.errors().iter().map(ToString::to_string).collect(),

@@ -118,15 +118,15 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn verify(&self, options: &IntegrityOptions) -> Result<IntegrityResult, BridgeError> {
         let watch = Stopwatch::start();
-        // A synchronisation beside a repair would store what is being compared.
+        // A synchronization beside a repair would store what is being compared.
         let _turn = match options.repair {
             Repair::Off => None,
             _ => Some(self.inner.sync_turn.lock().await),
         };
         let history = self.analyze(BackfillOptions::default()).await?;
         // Asked for after the reading: what leaves meanwhile has left.
-        let kept_since = self.counted(self.inner.store.kept_since(self.inner.clock.now()).await)?;
-        let live = LiveResponses::new(history, kept_since);
+        let retention_cutoff = self.counted(self.inner.store.retention_cutoff(self.inner.clock.now()).await)?;
+        let live = LiveResponses::new(history, retention_cutoff);
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();
         let repair = options.repair.permitted_by(&live);

@@ -13,9 +13,9 @@ use crate::error_rate::Outcome;
 use crate::observer::Observer;
 use crate::sync::Failures;
 
-/// Synchronises until it is stopped or dropped.
+/// Synchronizes until it is stopped or dropped.
 #[derive(Debug)]
-#[must_use = "dropped it ends after the running synchronisation"]
+#[must_use = "dropped it ends after the running synchronization"]
 pub struct SyncTask {
     /// Dropped, it ends the task as well as when something is sent.
     stop: oneshot::Sender<()>,
@@ -23,7 +23,7 @@ pub struct SyncTask {
 }
 
 impl SyncTask {
-    /// Lets a running synchronisation come to its end; begins none after it.
+    /// Lets a running synchronization come to its end; begins none after it.
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await
@@ -39,10 +39,10 @@ impl EnhancedTokenDatabaseBridge {
     /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
     /// next time tries again.
     ///
-    /// A panic, of the observer or of the synchronisation itself, ends nothing: the first shows in the metrics and the
+    /// A panic, of the observer or of the synchronization itself, ends nothing: the first shows in the metrics and the
     /// health check, the second is told the observer as an error; the next time tries again.
     ///
-    /// Where nothing changed, a synchronisation costs a look at each file and reads none.
+    /// Where nothing changed, a synchronization costs a look at each file and reads none.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -103,7 +103,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 }
 
-/// One synchronisation. Where it panics, whatever code of the embedder's did, it is an error like others.
+/// One synchronization. Where it panics, whatever code of the embedder's did, it is an error like others.
 async fn round(
     bridge: &EnhancedTokenDatabaseBridge,
     failures: &mut Failures,

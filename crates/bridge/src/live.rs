@@ -21,12 +21,12 @@ type Analysis = OnceCell<Arc<LiveAnalyses>>;
 ///
 /// It is kept for as long as somebody waits for it.
 #[derive(Debug, Default)]
-pub(crate) struct NextAnalysis {
+pub(crate) struct SingleFlight {
     next: Mutex<Weak<Analysis>>,
     turn: tokio::sync::Mutex<()>,
 }
 
-impl NextAnalysis {
+impl SingleFlight {
     /// What the sources say now. One of all who wait does the work; where it fails, the next tries.
     pub(crate) async fn get(
         &self,
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_who_wait_share_one_that_begins_after_they_asked() {
-        let (next, began) = (NextAnalysis::default(), AtomicU64::new(0));
+        let (next, began) = (SingleFlight::default(), AtomicU64::new(0));
         let ask = async |after: u64| {
             tokio::time::sleep(Duration::from_secs(after)).await;
             let work = async {
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_one_fails_or_is_given_up_the_next_tries() {
-        let next = NextAnalysis::default();
+        let next = SingleFlight::default();
         let failure =
             || BridgeError::Backfill { message: "no".to_owned(), context: Box::default(), source: None };
         let never = tokio::time::timeout(Duration::from_secs(1), next.get(std::future::pending()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_cache::CacheFigures;
+use bridge_cache::CacheStats;
 use bridge_core::HealthStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -41,7 +41,7 @@ pub enum Observation {
     /// Whether the bridge can do its work.
     Health(HealthStatus),
     /// The figures so far.
-    Metrics(CacheFigures),
+    Metrics(CacheStats),
 }
 
 /// Ends the looking when it is dropped.
@@ -86,7 +86,7 @@ impl EnhancedTokenDatabaseBridge {
         // Two tasks: a look that takes long must not hold up the figures.
         let mut tasks = JoinSet::new();
         tasks.spawn(tell_health(self.clone(), ticks(options.health_check_interval), Arc::clone(&observer)));
-        tasks.spawn(tell_figures(self.clone(), ticks(options.metrics_export_interval), observer));
+        tasks.spawn(print_totals(self.clone(), ticks(options.metrics_export_interval), observer));
         Monitor(tasks)
     }
 }
@@ -111,7 +111,7 @@ async fn tell_health(
     }
 }
 
-async fn tell_figures(
+async fn print_totals(
     bridge: EnhancedTokenDatabaseBridge,
     mut ticks: Interval,
     observer: Arc<impl Fn(Observation) + Send + Sync>,
@@ -119,6 +119,6 @@ async fn tell_figures(
     loop {
         ticks.tick().await;
         bridge.export_metrics();
-        bridge.notify(Observer::Monitor, || observer(Observation::Metrics(bridge.cache_figures())));
+        bridge.notify(Observer::Monitor, || observer(Observation::Metrics(bridge.cache_stats())));
     }
 }

@@ -14,7 +14,7 @@ pub enum Operation {
     BatchStoreAnalyses,
     /// Storing all history.
     BackfillHistoricalData,
-    /// Analysing all history and storing nothing.
+    /// Analyzing all history and storing nothing.
     AnalyzeHistoricalData,
     /// Bringing the store up to date, for one session.
     SyncSessionTokens,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bridge_analysis::{FileAnalysis, FileMark, History, ReadPosition, SourceFile, analyze_content};
+use bridge_analysis::{FileAnalysis, FileState, History, ReadPosition, SourceFile, analyze_content};
 use bridge_core::{
     BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, SupersededKey, Timestamp,
     saturating_sum,
@@ -47,7 +47,7 @@ impl fmt::Debug for BatchProcessingResult {
 }
 
 /// Integration bridge for programs that read transcripts themselves. Whatever batches a file is cut into, the store
-/// ends as a synchronisation of the file would leave it.
+/// ends as a synchronization of the file would leave it.
 ///
 /// Holds for each file that is being read its position and its last line, as far as it is there.
 ///
@@ -276,7 +276,7 @@ impl JsonlProcessorBridge {
         })
     }
 
-    /// What the store keeps of the file, after what it has kept so far. A later synchronisation takes it for changed
+    /// What the store keeps of the file, after what it has kept so far. A later synchronization takes it for changed
     /// and reads it once.
     fn records(
         &self,
@@ -285,7 +285,7 @@ impl JsonlProcessorBridge {
         batch: &BatchProcessingResult,
         analysis: &FileAnalysis,
     ) -> Vec<SourceRecord> {
-        let mark = FileMark {
+        let mark = FileState {
             size: analysis.end.offset,
             modified: batch.modified,
             changed_nanos: 0,

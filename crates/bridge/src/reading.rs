@@ -1,12 +1,12 @@
-//! The reading half of a backfill or a synchronisation: plain functions on a blocking thread and its workers.
+//! The reading half of a backfill or a synchronization: plain functions on a blocking thread and its workers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileMark, FileRead, History,
-    SourceError, SourceFile, analyze_reads, look_at,
+    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileState, FileRead, History,
+    SourceError, SourceFile, analyze_reads, inspect,
 };
 use bridge_core::{
     DamageCounts, HostName, ResponseUsage, RuleRevision, SessionId, SupersededKey, TimeRange, Timestamp,
@@ -38,14 +38,14 @@ pub(crate) enum ReadMode {
 }
 
 /// What a file looks like, and what happened to it since it was recorded.
-type Comparison = io::Result<(FileMark, FileChange)>;
+type Comparison = io::Result<(FileState, FileChange)>;
 
 /// Compares the files with their records. Also where all files are read again: of one that is unchanged the fingerprint
 /// is recorded, and need not be made of its content once more.
 fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<Comparison> {
     let compare = |file: &SourceFile| {
         let cursor = known.at(&file.path).and_then(KnownFile::cursor);
-        look_at(file, cursor.as_ref())
+        inspect(file, cursor.as_ref())
     };
     let per_thread = files.len().div_ceil(threads.max(1)).max(FILES_PER_THREAD_MIN);
     let Some((own, others)) = files.split_at_checked(per_thread) else {
@@ -72,7 +72,7 @@ const FILES_PER_THREAD_MIN: usize = 256;
 pub(crate) struct ReadPlan {
     reads: Vec<FileRead>,
     /// Of each file that is read, in their order; none where nothing is recorded.
-    marks: Vec<FileMark>,
+    marks: Vec<FileState>,
     known: KnownFiles,
     errors: Vec<SourceError>,
     /// Records of files whose content was found in another place.
@@ -145,7 +145,7 @@ impl ReadPlan {
     }
 
     /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
-    fn note_move(&mut self, mark: &FileMark) {
+    fn note_move(&mut self, mark: &FileState) {
         if let Some(path) = self.gone_content.get(&(mark.size, mark.fingerprint)) {
             self.moved.extend(self.known.emptied(path));
         }
@@ -257,7 +257,7 @@ impl Reading {
         let mut marks = marks.chunks(self.batch_size.max(1));
         for reads in reads.chunks(self.batch_size.max(1)) {
             let marks = marks.next().unwrap_or_default();
-            let marks: HashMap<&Path, &FileMark> =
+            let marks: HashMap<&Path, &FileState> =
                 reads.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
             analyze_reads(reads, &self.analyzer, progress, &mut result.history, |history, file| {
                 batch.sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
@@ -304,7 +304,7 @@ impl Reading {
     }
 
     /// What is to be recorded of the file; nothing where the store knows it already.
-    fn records(&self, file: &FileAnalysis, mark: Option<&FileMark>) -> Vec<SourceRecord> {
+    fn records(&self, file: &FileAnalysis, mark: Option<&FileState>) -> Vec<SourceRecord> {
         let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);

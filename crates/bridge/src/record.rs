@@ -5,7 +5,7 @@ use bridge_core::{
 };
 
 use crate::EnhancedTokenDatabaseBridge;
-use crate::audit::AuditFigures;
+use crate::audit::AuditStats;
 use crate::metrics::{BridgeMetrics, Snapshot};
 use crate::operation::Operation;
 
@@ -110,7 +110,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// bridge.get_stored_token_summaries(None, 7, false).await?;
     /// bridge.shutdown().await?;
-    /// assert_eq!((bridge.audit_figures().written, bridge.audit_figures().buffered), (1, 0));
+    /// assert_eq!((bridge.audit_stats().written, bridge.audit_stats().buffered), (1, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -127,7 +127,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// How far the audit is.
     #[must_use]
-    pub fn audit_figures(&self) -> AuditFigures {
+    pub fn audit_stats(&self) -> AuditStats {
         self.inner.audit.figures()
     }
 
@@ -143,10 +143,10 @@ impl EnhancedTokenDatabaseBridge {
     pub fn export_metrics(&self) {
         self.inner.metrics.export(&Snapshot {
             now: self.inner.clock.now(),
-            summaries: self.cache_figures(),
-            analyses: self.analysis_cache_figures(),
+            summaries: self.cache_stats(),
+            analyses: self.analysis_cache_stats(),
             store: self.inner.store.figures(),
-            audit: self.audit_figures(),
+            audit: self.audit_stats(),
         });
     }
 }

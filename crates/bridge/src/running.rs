@@ -12,7 +12,7 @@ use bridge_storage::{ReplacedRow, UpsertOutcome, current_correlation_id, with_co
 use tracing::{Instrument, Span};
 
 use crate::EnhancedTokenDatabaseBridge;
-use crate::account::{Account, Accounted};
+use crate::account::{Account, ToAuditSummary};
 use crate::audit::root_cause;
 use crate::error_rate::Outcome;
 use crate::memory::give_back;
@@ -257,7 +257,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Runs the work as this operation.
-    pub(crate) async fn run<T: Accounted>(
+    pub(crate) async fn run<T: ToAuditSummary>(
         &self,
         operation: Operation,
         session: Option<&SessionId>,
@@ -329,7 +329,7 @@ impl<'a> Running<'a> {
         is_due && !is_away
     }
 
-    fn end<T: Accounted>(mut self, result: &Result<T, BridgeError>) {
+    fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) {
         self.ended = true;
         if self.operation.uses_store() && !self.tally.counted.load(Ordering::Relaxed) {
             self.bridge.inner.error_rate.record(Outcome::of(result));

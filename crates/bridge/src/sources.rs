@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::{
-    FileAnalysis, FileCursor, FileMark, KnownTime, ProjectNames, ReadPosition, SessionInFile,
+    FileAnalysis, FileCursor, FileState, KnownTime, ProjectNames, ReadPosition, SessionInFile,
 };
 use bridge_core::{
     ANALYSIS_VERSION, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
@@ -153,7 +153,7 @@ impl KnownFiles {
 fn file_cursor(record: &SourceRecord) -> FileCursor {
     let cursor = &record.cursor;
     FileCursor {
-        mark: FileMark {
+        mark: FileState {
             size: cursor.size,
             modified: cursor.modified,
             changed_nanos: cursor.changed_nanos,
@@ -169,7 +169,7 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
     }
 }
 
-fn source_cursor(mark: &FileMark, position: &ReadPosition) -> SourceCursor {
+fn source_cursor(mark: &FileState, position: &ReadPosition) -> SourceCursor {
     SourceCursor {
         size: mark.size,
         modified: mark.modified,
@@ -336,7 +336,7 @@ fn add_categories(sum: &mut ContentCategories, more: impl Iterator<Item = (Conte
 /// A reading of a file, for its records.
 #[derive(Debug)]
 pub(crate) struct FileReading<'a> {
-    pub(crate) mark: FileMark,
+    pub(crate) mark: FileState,
     pub(crate) known: Option<&'a KnownFile>,
     pub(crate) host: &'a HostName,
     pub(crate) project_names: &'a ProjectNames,

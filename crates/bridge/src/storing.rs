@@ -1,4 +1,4 @@
-//! The storing half of a backfill or a synchronisation.
+//! The storing half of a backfill or a synchronization.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

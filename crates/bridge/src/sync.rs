@@ -60,18 +60,18 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<SyncResult, BridgeError> {
         let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
         self.run(Operation::SyncSessionTokens, Some(session), async {
-            let (mut synchronised, cursors) = self.synchronise(mode, None, None).await?;
-            synchronised.blame_for_unknown(session);
+            let (mut synchronized, cursors) = self.synchronize(mode, None, None).await?;
+            synchronized.blame_for_unknown(session);
             let sessions = Some(vec![session.clone()]);
             let ((), totals, ()) =
                 tokio::try_join!(cursors.written(), self.session_totals(sessions), self.on_record())?;
-            if !synchronised.knows(session) && !totals.contains_key(session.as_str()) {
+            if !synchronized.knows(session) && !totals.contains_key(session.as_str()) {
                 return Err(BridgeError::UnknownSession {
                     session: session.clone(),
                     context: Box::default(),
                 });
             }
-            Ok(synchronised.result(session.clone(), &totals))
+            Ok(synchronized.result(session.clone(), &totals))
         })
         .await
         .inspect(|result| self.inner.metrics.synchronized(result.status))
@@ -117,11 +117,11 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = Some(parallel_limit.max(1));
         self.run_sync(async {
-            let (mut synchronised, cursors) = self.synchronise(ReadMode::Incremental, since, limit).await?;
+            let (mut synchronized, cursors) = self.synchronize(ReadMode::Incremental, since, limit).await?;
             let ((), totals, ()) =
                 tokio::try_join!(cursors.written(), self.session_totals(None), self.on_record())?;
-            let sessions = synchronised.sessions(&totals);
-            Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+            let sessions = synchronized.sessions(&totals);
+            Ok(sessions.into_iter().map(|session| synchronized.result(session, &totals)).collect())
         })
         .await
     }
@@ -134,16 +134,16 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<Vec<SyncResult>, BridgeError> {
         let limit = self.inner.limits.parallel;
         self.run_sync(async {
-            let (mut synchronised, cursors) =
-                self.synchronise(ReadMode::Incremental, None, Some(limit)).await?;
-            let sessions = synchronised.noteworthy_sessions(told);
+            let (mut synchronized, cursors) =
+                self.synchronize(ReadMode::Incremental, None, Some(limit)).await?;
+            let sessions = synchronized.noteworthy_sessions(told);
             if sessions.is_empty() {
                 cursors.written().await?;
                 return Ok(Vec::new());
             }
             let totals = self.session_totals(Some(sessions.clone()));
             let ((), totals, ()) = tokio::try_join!(cursors.written(), totals, self.on_record())?;
-            Ok(sessions.into_iter().map(|session| synchronised.result(session, &totals)).collect())
+            Ok(sessions.into_iter().map(|session| synchronized.result(session, &totals)).collect())
         })
         .await
     }
@@ -157,16 +157,16 @@ impl EnhancedTokenDatabaseBridge {
         Ok(results)
     }
 
-    async fn synchronise(
+    async fn synchronize(
         &self,
         mode: ReadMode,
         since: Option<Timestamp>,
         parallel_limit: Option<usize>,
-    ) -> Result<(Synchronised, CursorsUnderWay<'_>), BridgeError> {
+    ) -> Result<(Synchronized, CursorsUnderWay<'_>), BridgeError> {
         let watch = Stopwatch::start();
         // One at a time: the next sees the cursors of this one and reads nothing twice.
         let turn = self.inner.sync_turn.lock().await;
-        let (found, (epoch, known)) = tokio::try_join!(self.discovery(), self.known_files("synchronise"))?;
+        let (found, (epoch, known)) = tokio::try_join!(self.discovery(), self.known_files("synchronize"))?;
         let threads = self.reading_threads(parallel_limit);
         let plan = move || ReadPlan::recorded(found, known, mode, since, threads);
         let mut reading = self.reading(plan).await?;
@@ -174,12 +174,12 @@ impl EnhancedTokenDatabaseBridge {
         let mut run = Run::new(Storing::new(self, epoch), None, &reading.plan, watch);
         let read = run.read_and_store(reading).await?;
         let mut storing = run.storing;
-        let mut synchronised = Synchronised::new(read, std::mem::take(&mut storing.changes));
+        let mut synchronized = Synchronized::new(read, std::mem::take(&mut storing.changes));
         for (session, why) in std::mem::take(&mut storing.rejected) {
-            synchronised.errors.entry(session).or_default().push(format!("not valid: {why}"));
+            synchronized.errors.entry(session).or_default().push(format!("not valid: {why}"));
         }
-        synchronised.watch = watch;
-        Ok((synchronised, CursorsUnderWay { storing, _turn: turn }))
+        synchronized.watch = watch;
+        Ok((synchronized, CursorsUnderWay { storing, _turn: turn }))
     }
 
     /// Puts what was stored on record, beside what else is to be done.
@@ -200,7 +200,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 }
 
-/// The cursors of a synchronisation, which are written while its totals are read.
+/// The cursors of a synchronization, which are written while its totals are read.
 struct CursorsUnderWay<'a> {
     storing: Storing<'a>,
     _turn: MutexGuard<'a, ()>,
@@ -224,8 +224,8 @@ fn in_place_of_session(path: &Path) -> Option<SessionId> {
     names.into_iter().find_map(|name| SessionId::new(name.to_string_lossy()).ok())
 }
 
-/// What a synchronisation did, before it is told by session.
-struct Synchronised {
+/// What a synchronization did, before it is told by session.
+struct Synchronized {
     read: ReadResult,
     /// Whether a file of the session is still there.
     known: BTreeMap<SessionId, bool>,
@@ -236,7 +236,7 @@ struct Synchronised {
     watch: Stopwatch,
 }
 
-impl Synchronised {
+impl Synchronized {
     fn new(read: ReadResult, changes: BTreeMap<SessionId, TokenChanges>) -> Self {
         let known = read.plan.known_sessions();
         let (mut errors, mut of_unknown) = (Failures::new(), Vec::new());
@@ -273,7 +273,7 @@ impl Synchronised {
             || self.read.plan.has_record_of(session)
     }
 
-    /// The sessions that were processed; of a synchronisation of all files, all sessions with stored totals as well.
+    /// The sessions that were processed; of a synchronization of all files, all sessions with stored totals as well.
     fn sessions(&self, totals: &BTreeMap<String, u64>) -> Vec<SessionId> {
         let read = self.read.sessions.keys();
         let mut sessions: Vec<SessionId> = read

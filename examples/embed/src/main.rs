@@ -21,7 +21,7 @@ use axum::response::Html;
 use axum::routing::get;
 use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
-use bridge::core::{CalendarStep, Clock, HealthState, Shown, SystemClock, TimeRange, Zone};
+use bridge::core::{CalendarUnit, Clock, HealthState, Shown, SystemClock, TimeRange, Zone};
 use bridge::{BridgeError, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge, SyncTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -128,7 +128,7 @@ impl Running {
 struct Wanted {
     days: Option<u32>,
     zone: Option<Zone>,
-    step: Option<CalendarStep>,
+    step: Option<CalendarUnit>,
 }
 
 async fn tokens(State(service): State<Service>, Query(wanted): Query<Wanted>) -> Answer {

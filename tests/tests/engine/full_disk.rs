@@ -138,7 +138,7 @@ async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
         _ => assert!(has("before"), "{round}: {step:?}: {names:?}"),
     }
     if step == Step::SetRetention && acknowledged {
-        assert!(store.kept_since(now()).await.unwrap().is_some(), "{round}: no retention");
+        assert!(store.retention_cutoff(now()).await.unwrap().is_some(), "{round}: no retention");
     }
     // It goes on working.
     let state = store.resume().await.unwrap();
@@ -179,7 +179,7 @@ async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> 
     for step in STEPS {
         check(&engine, step, acknowledged.contains(&step), &round).await;
     }
-    assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Departure::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
     std::fs::remove_dir_all(&folder).unwrap();
     acknowledged
 }
@@ -260,7 +260,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
         let state = before.resume().await.unwrap();
         before.upsert(&[row(4, 11)], &UpsertOptions::default().begun_in(state.epoch)).await.unwrap();
         let checkpoints = before.checkpoints().await.unwrap().len();
-        assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Departure::Left);
+        assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
 
         for emptied in
             [&["token_usage.sql"][..], &["source_files.sql"], &["token_usage_checkpoint_before.sql"], &[]]
@@ -282,7 +282,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
             assert_eq!(after.checkpoints().await.unwrap().len(), checkpoints, "{emptied:?}");
             after.upsert(&[row(4, 11)], &UpsertOptions::default()).await.unwrap();
             assert!(after.summaries(&bridge_storage::SummaryFilter::default()).await.unwrap().len() == 1);
-            assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Departure::Left);
+            assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
         }
     });
 }

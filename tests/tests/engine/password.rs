@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use bridge_embedded::{Departure, Engine, EngineOptions};
+use bridge_embedded::{Shutdown, Engine, EngineOptions};
 use bridge_tests::program::{Run, backfill};
 
 use crate::place::Place;
@@ -40,7 +40,7 @@ impl Server {
     }
 
     fn leave(self) {
-        assert_eq!(self.engine.close(Duration::from_secs(30)), Departure::Left);
+        assert_eq!(self.engine.close(Duration::from_secs(30)), Shutdown::Left);
     }
 }
 

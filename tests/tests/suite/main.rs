@@ -4,7 +4,7 @@
 //! - `architecture`: who may depend on whom.
 //! - `project_rules`: rules of the source tree that no lint checks.
 //! - `privacy`: no text of a conversation leaves the analyzer.
-//! - `sync_model`: whatever happens to files between synchronisations, the store equals the model.
+//! - `sync_model`: whatever happens to files between synchronizations, the store equals the model.
 //! - `bad_input`: what the command line says and does when it gets what it cannot use.
 //!
 //! `cargo test -p bridge-tests` runs them; they run in parallel, in folders of their own, and leave nothing behind.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge_embedded::{Departure, Engine, EngineEvent, EngineOptions};
+use bridge_embedded::{Shutdown, Engine, EngineEvent, EngineOptions};
 
 use crate::support::{OtherProgram, folder, leave, query, runs, start, wait_until};
 
@@ -18,7 +18,7 @@ fn two_handles_share_one_engine_until_the_last_is_dropped() {
     assert!(joined);
     assert_eq!(first.endpoint(), second.endpoint());
     let engine = first.engine_pid().unwrap();
-    assert_eq!(first.close(Duration::from_millis(300)), Departure::StillRunning);
+    assert_eq!(first.close(Duration::from_millis(300)), Shutdown::StillRunning);
     assert!(runs(engine));
     assert_eq!(query(&second, "SELECT 1"), "1");
     leave(second);

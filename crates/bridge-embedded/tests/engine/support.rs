@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bridge_core::Stopwatch;
-use bridge_embedded::{Credentials, Departure, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Credentials, Shutdown, Endpoint, Engine, EngineOptions};
 use tempfile::TempDir;
 
 /// No wait of these tests takes longer.
@@ -26,7 +26,7 @@ pub(crate) fn start(folder: &TempDir) -> Engine {
 
 /// Ends a test: the engine must leave with this user.
 pub(crate) fn leave(engine: Engine) {
-    assert_eq!(engine.close(LIMIT), Departure::Left);
+    assert_eq!(engine.close(LIMIT), Shutdown::Left);
 }
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

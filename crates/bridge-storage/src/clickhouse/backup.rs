@@ -14,7 +14,7 @@ use self::values::{Column, Values, names, structure};
 use super::ClickHouseStore;
 use super::schema::SCHEMA;
 use crate::backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart,
 };
 
 const TAKE_IN: &str = "take in rows";
@@ -70,7 +70,7 @@ impl BackupStore for ClickHouseStore {
         }
     }
 
-    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError> {
         let copies = Copies::of_live_tables(self).await?;
         let (figures, _) = copies.survey(self.backup_format().part_rows()).await?;
         copies.back_up(place).await?;
@@ -78,7 +78,7 @@ impl BackupStore for ClickHouseStore {
         Ok(figures)
     }
 
-    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError> {
         self.admit(TAKE_IN, Some(begun_in)).await?;
         let copies = Copies::restored(self, place).await?;
         let (figures, slices) = copies.survey(self.backup_format().part_rows()).await?;
@@ -109,13 +109,13 @@ impl ClickHouseStore {
 struct Export<'a> {
     copies: Copies<'a>,
     format: BackupFormat,
-    figures: ExportFigures,
+    figures: ExportSummary,
     slices: std::vec::IntoIter<Slice>,
 }
 
 #[async_trait]
 impl TableExport for Export<'_> {
-    fn figures(&self) -> &ExportFigures {
+    fn figures(&self) -> &ExportSummary {
         &self.figures
     }
 

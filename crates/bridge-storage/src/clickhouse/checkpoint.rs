@@ -6,7 +6,7 @@ use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{
     BridgeError, Checkpoint, CheckpointComparison, CheckpointName, SessionDifference, SessionId,
-    StateFigures, StoreState, Timestamp,
+    CheckpointTotals, StoreState, Timestamp,
 };
 use serde::Deserialize;
 
@@ -84,7 +84,7 @@ async fn figures_of(
     topology: &Topology,
     name: &CheckpointName,
     label: &Label,
-) -> Result<StateFigures, clickhouse::error::Error> {
+) -> Result<CheckpointTotals, clickhouse::error::Error> {
     match label.figures {
         Some(figures) => Ok(figures),
         None => figures(tables, &topology.local_name(&of_checkpoint(name))).await,
@@ -208,7 +208,7 @@ impl ClickHouseStore {
         let live = &topology.local_name(Base::Usage.live());
         let (now, then, rows) = self
             .call(OPERATION, |tables| async move {
-                let now: StateFigures = figures(&tables, live).await?;
+                let now: CheckpointTotals = figures(&tables, live).await?;
                 let then = figures_of(&tables, topology, name, label).await?;
                 let rows: Vec<DifferenceRow> = tables.query(query).fetch_all().await?;
                 Ok::<_, clickhouse::error::Error>((now, then, rows))

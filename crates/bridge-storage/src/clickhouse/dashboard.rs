@@ -16,7 +16,7 @@ use super::query::{bind, conditions};
 use super::rows::COUNTED;
 use super::saturating::{IS_LARGE, NARROW_ROWS, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum};
 use crate::dashboard::{
-    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
 
@@ -252,7 +252,7 @@ impl ClickHouseStore {
     pub(super) async fn read_dashboard(
         &self,
         filter: &DashboardFilter,
-    ) -> Result<DashboardFigures, BridgeError> {
+    ) -> Result<DashboardData, BridgeError> {
         let mut rows = self.kinds(filter, Width::Narrow).await?;
         if rows.iter().any(may_have_wrapped) {
             rows = self.kinds(filter, Width::Wide).await?;
@@ -276,8 +276,8 @@ fn may_have_wrapped(row: &KindRow) -> bool {
     row.has_large || row.stored >= NARROW_ROWS
 }
 
-fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardFigures, InvalidTimestamp> {
-    let mut figures = DashboardFigures::default();
+fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidTimestamp> {
+    let mut figures = DashboardData::default();
     if filter.receipt == ReceiptScope::Store {
         figures.receipt = Some(StoreReceipt::default());
     }
@@ -299,7 +299,7 @@ fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardFigu
 }
 
 /// Responses with a weak key come by themselves, and belong to their origins like others.
-fn take_origins(figures: &mut DashboardFigures, row: KindRow) -> Result<(), InvalidTimestamp> {
+fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), InvalidTimestamp> {
     let is_weak = row.kind == WEAK;
     if is_weak && let Some(receipt) = &mut figures.receipt {
         receipt.weak = ReceiptLine { count: row.stored, tokens: row.stored_tokens };
@@ -317,7 +317,7 @@ fn take_origins(figures: &mut DashboardFigures, row: KindRow) -> Result<(), Inva
 }
 
 /// What is said of the whole store stands on the sessions.
-fn take_store(figures: &mut DashboardFigures, row: &KindRow) -> Result<(), InvalidTimestamp> {
+fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidTimestamp> {
     figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut figures.receipt {
         let line = |count, tokens| ReceiptLine { count, tokens };
@@ -334,7 +334,7 @@ fn take_store(figures: &mut DashboardFigures, row: &KindRow) -> Result<(), Inval
 
 /// Every admitted response lies in one step, so the steps' sums are the totals.
 fn take_steps(
-    figures: &mut DashboardFigures,
+    figures: &mut DashboardData,
     filter: &DashboardFilter,
     row: KindRow,
 ) -> Result<(), InvalidTimestamp> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bridge_core::{Checkpoint, CheckpointName, Epoch, StateFigures, Timestamp};
+use bridge_core::{Checkpoint, CheckpointName, Epoch, CheckpointTotals, Timestamp};
 
 /// The comment of a `token_usage` or `source_files`, live, kept or about to be live.
 ///
@@ -23,7 +23,7 @@ pub(super) struct Label {
     /// Whether its definition was lost and written anew: what else its comment said is not known.
     pub(super) is_repaired: bool,
     /// What it holds, where somebody counted.
-    pub(super) figures: Option<StateFigures>,
+    pub(super) figures: Option<CheckpointTotals>,
 }
 
 const MARK: &str = "bridge";
@@ -57,7 +57,7 @@ impl Label {
     }
 
     /// The checkpoint that a table with this label is.
-    pub(super) fn checkpoint(&self, name: CheckpointName, figures: StateFigures) -> Checkpoint {
+    pub(super) fn checkpoint(&self, name: CheckpointName, figures: CheckpointTotals) -> Checkpoint {
         let taken_at = Timestamp::from_millis(self.at).unwrap_or(Timestamp::MIN);
         Checkpoint { name, taken_at, epoch: self.epoch, figures }
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Label {
             write!(f, " {REPAIRED}")?;
         }
         match self.figures {
-            Some(StateFigures { tokens, responses, sessions }) => {
+            Some(CheckpointTotals { tokens, responses, sessions }) => {
                 write!(f, " tokens={tokens} responses={responses} sessions={sessions}")
             }
             None => Ok(()),
@@ -96,7 +96,7 @@ mod tests {
             at: -5,
             schema: 2,
             is_repaired: false,
-            figures: Some(StateFigures { tokens: u64::MAX, responses: 2, sessions: 3 }),
+            figures: Some(CheckpointTotals { tokens: u64::MAX, responses: 2, sessions: 3 }),
         };
         assert_eq!(Label::of_comment(&label.to_string()), label);
         assert_eq!(Label::of_comment(&Label::default().to_string()), Label::default());

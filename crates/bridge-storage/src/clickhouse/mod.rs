@@ -62,8 +62,8 @@ pub(crate) use schema::SCHEMA;
 pub(crate) use source_rows::stored_path;
 
 use crate::circuit::{Admission, Circuit};
-use crate::dashboard::{DashboardFigures, DashboardFilter};
-use crate::figures::StoreFigures;
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::figures::StoreStats;
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{
@@ -240,10 +240,10 @@ impl IntoBridgeError for TableError {
 
 #[async_trait]
 impl TokenStore for ClickHouseStore {
-    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
         let topology = &self.options.topology;
         self.call("read the retention", |tables| async move {
-            retention::kept_since(&tables, topology, "token_usage", now).await
+            retention::retention_cutoff(&tables, topology, "token_usage", now).await
         })
         .await
     }
@@ -261,8 +261,8 @@ impl TokenStore for ClickHouseStore {
         .await
     }
 
-    fn figures(&self) -> StoreFigures {
-        StoreFigures {
+    fn figures(&self) -> StoreStats {
+        StoreStats {
             retries: self.retries.load(Ordering::Relaxed),
             pool: Some(self.pool.figures()),
             circuit: Some(self.circuit.told()),
@@ -310,7 +310,7 @@ impl TokenStore for ClickHouseStore {
         self.read_summaries(filter).await
     }
 
-    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
         self.read_dashboard(filter).await
     }
 

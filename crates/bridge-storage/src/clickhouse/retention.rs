@@ -68,7 +68,7 @@ pub(super) fn age_in(engine: &str) -> Option<&str> {
 }
 
 /// Since when this table keeps its rows. `None` where it keeps all of them, or somebody set an age of another kind.
-pub(super) async fn kept_since(
+pub(super) async fn retention_cutoff(
     tables: &Tables,
     topology: &Topology,
     table: &str,

@@ -202,7 +202,7 @@ impl StoredUsage {
     pub(crate) fn into_vouched_response(self) -> Result<ResponseUsage, BridgeError> {
         let version = response_version(self.version);
         let response = self.into_response()?;
-        if version.vouches_for(&response) {
+        if version.verifies(&response) {
             return Ok(response);
         }
         let message = format!("response {}: its version does not vouch for what it says", response.key);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ::clickhouse::Row;
 use ::clickhouse::error::Result;
-use bridge_core::{BridgeError, CheckpointName, Epoch, StateFigures, StorageKind};
+use bridge_core::{BridgeError, CheckpointName, Epoch, CheckpointTotals, StorageKind};
 use serde::Deserialize;
 
 use super::change::{Changed, TableChange};
@@ -168,19 +168,19 @@ impl<'a> Rollback<'a> {
 }
 
 #[derive(Row, Deserialize)]
-struct FiguresRow {
+struct CheckpointTotalsRow {
     tokens: u64,
     responses: u64,
     sessions: u64,
 }
 
 /// The figures of a `token_usage` of this name.
-pub(super) async fn figures(tables: &Tables, table: &str) -> Result<StateFigures> {
+pub(super) async fn figures(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
     let query = format!(
         "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \
          FROM {table} FINAL WHERE {COUNTED}",
         tokens = sum(TOKENS),
     );
-    let FiguresRow { tokens, responses, sessions } = tables.query(&query).fetch_one().await?;
-    Ok(StateFigures { tokens, responses, sessions })
+    let CheckpointTotalsRow { tokens, responses, sessions } = tables.query(&query).fetch_one().await?;
+    Ok(CheckpointTotals { tokens, responses, sessions })
 }

@@ -9,7 +9,7 @@ use super::checkpoints::assert_kind;
 use super::sources::record;
 use super::{Rows, at, response};
 use crate::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, InMemoryStore, ResponseFilter, ServerPlace,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, InMemoryStore, ResponseFilter, ServerPlace,
     SourceFilter, SourceRecord, StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions,
 };
 
@@ -29,7 +29,7 @@ async fn content(store: &dyn TokenStore) -> Content {
     }
 }
 
-async fn export(store: &dyn TokenStore, format: BackupFormat) -> (ExportFigures, Vec<TablePart>) {
+async fn export(store: &dyn TokenStore, format: BackupFormat) -> (ExportSummary, Vec<TablePart>) {
     let mut export = store.begin_export(format).await.unwrap();
     let (figures, mut parts) = (export.figures().clone(), Vec::new());
     while let Some(part) = export.next_part().await.unwrap() {

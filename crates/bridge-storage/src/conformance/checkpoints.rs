@@ -1,7 +1,7 @@
 //! What checkpoints and rollback promise.
 
 use bridge_core::{
-    BridgeError, CheckpointName, Epoch, ResponseUsage, SessionDifference, StateFigures, StorageKind,
+    BridgeError, CheckpointName, Epoch, ResponseUsage, SessionDifference, CheckpointTotals, StorageKind,
     StoreMode, StoreState,
 };
 
@@ -66,7 +66,7 @@ pub async fn a_rollback_brings_back_the_exact_state(store: &dyn TokenStore) {
     assert_eq!(everything(store).await, before);
     let kept = store.checkpoints().await.unwrap().pop().unwrap();
     assert_eq!((&kept.name, kept.name.as_str(), kept.taken_at), (&replaced, "before_rollback_1", at(2)));
-    assert_eq!(kept.figures, StateFigures { tokens: 58, responses: 3, sessions: 1 });
+    assert_eq!(kept.figures, CheckpointTotals { tokens: 58, responses: 3, sessions: 1 });
 }
 
 /// After a rollback nothing is stored and everything is read, until the store is resumed.
@@ -163,8 +163,8 @@ pub async fn checkpoints_are_listed_and_dropped(store: &dyn TokenStore) {
     put(store, &[response(1, 7), response(2, 1)]).await.unwrap();
     let c = store.create_checkpoint(&name("c"), at(1)).await.unwrap();
     let a = store.create_checkpoint(&name("a"), at(2)).await.unwrap();
-    assert_eq!(b.figures, StateFigures { tokens: 5, responses: 1, sessions: 1 });
-    assert_eq!(c.figures, StateFigures { tokens: 8, responses: 2, sessions: 1 });
+    assert_eq!(b.figures, CheckpointTotals { tokens: 5, responses: 1, sessions: 1 });
+    assert_eq!(c.figures, CheckpointTotals { tokens: 8, responses: 2, sessions: 1 });
     assert_eq!(store.checkpoints().await.unwrap(), [b, c.clone(), a.clone()]);
 
     store.drop_checkpoint(&name("b")).await.unwrap();
@@ -204,8 +204,8 @@ pub async fn a_comparison_says_what_a_rollback_would_change(store: &dyn TokenSto
     let comparison = store.compare_with_checkpoint(&name("good")).await.unwrap();
     let difference =
         |of, tokens_now, tokens_then| SessionDifference { session: session(of), tokens_now, tokens_then };
-    assert_eq!(comparison.then, StateFigures { tokens: 21, responses: 4, sessions: 4 });
-    assert_eq!(comparison.now, StateFigures { tokens: 78, responses: 5, sessions: 4 });
+    assert_eq!(comparison.then, CheckpointTotals { tokens: 21, responses: 4, sessions: 4 });
+    assert_eq!(comparison.now, CheckpointTotals { tokens: 78, responses: 5, sessions: 4 });
     assert_eq!(comparison.differing_sessions, 4);
     let expected = [
         difference("grown", 60, 6),

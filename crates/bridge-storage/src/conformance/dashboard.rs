@@ -2,14 +2,14 @@
 
 use bridge_core::strategy::OUTLYING_MILLIS;
 use bridge_core::{
-    CalendarStep, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
+    CalendarUnit, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
     TimeRange, Timestamp, Zone,
 };
 use proptest::prelude::*;
 
 use super::{Rows, at, host, project, response, session};
 use crate::{
-    DashboardFigures, DashboardFilter, Dimension, Direction, GroupList, GroupOrder, GroupPage, InMemoryStore,
+    DashboardData, DashboardFilter, Dimension, Direction, GroupList, GroupOrder, GroupPage, InMemoryStore,
     ReceiptScope, ResponseFilter, SourceCursor, SourceRecord, SummaryFilter, TokenStore, UpsertOptions,
     UsageSums,
 };
@@ -27,14 +27,14 @@ fn names(list: &GroupList) -> Vec<&str> {
 
 /// An empty store has a dashboard: with nothing in it, and a receipt that adds up.
 pub async fn an_empty_store_has_an_empty_dashboard(store: &dyn TokenStore) {
-    let empty = DashboardFigures { receipt: Some(StoreReceipt::default()), ..DashboardFigures::default() };
+    let empty = DashboardData { receipt: Some(StoreReceipt::default()), ..DashboardData::default() };
     assert_eq!(store.dashboard(&DashboardFilter::default()).await.unwrap(), empty);
     let filter = DashboardFilter {
         trend_starts: vec![at(0)],
         receipt: ReceiptScope::Omitted,
         ..DashboardFilter::default()
     };
-    assert_eq!(store.dashboard(&filter).await.unwrap(), DashboardFigures::default());
+    assert_eq!(store.dashboard(&filter).await.unwrap(), DashboardData::default());
 }
 
 /// Rows are sorted and paged as asked for, by each dimension on its own; the number of all rows is told.
@@ -241,7 +241,7 @@ fn moving(key: u128, version: u64, name: &str) -> ResponseUsage {
 }
 
 /// Each breakdown, where its page lists all rows, and the trend add up to the totals; the receipt to itself.
-fn assert_adds_up(figures: &DashboardFigures) {
+fn assert_adds_up(figures: &DashboardData) {
     let lists = [&figures.sessions, &figures.projects, &figures.models, &figures.hosts];
     for list in lists.into_iter().filter(|list| list.rows.len() as u64 == list.groups) {
         assert_eq!(added(list.rows.iter().map(|row| &row.sums)), figures.totals, "{figures:?}");
@@ -312,7 +312,7 @@ fn group_page() -> impl Strategy<Value = GroupPage> {
 }
 
 fn trend_starts() -> impl Strategy<Value = Vec<Timestamp>> {
-    let steps = [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
+    let steps = [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
     let zones = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"];
     (0_usize..5, 0_usize..5, -3_i64..4).prop_map(move |(step, zone, days)| {
         let Some(step) = steps.get(step) else { return Vec::new() };

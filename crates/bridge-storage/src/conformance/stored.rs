@@ -55,5 +55,5 @@ pub async fn exactly_the_named_versions_are_removed(store: &dyn TokenStore) {
 
 /// Where nobody set a retention, no response leaves the store by its age.
 pub async fn what_has_no_retention_keeps_everything(store: &dyn TokenStore) {
-    assert_eq!(store.kept_since(super::at(0)).await.unwrap(), None);
+    assert_eq!(store.retention_cutoff(super::at(0)).await.unwrap(), None);
 }

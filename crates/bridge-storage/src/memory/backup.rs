@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use self::lines::{AuditLine, SourceLine, UsageLine};
 use super::{InMemoryStore, Tables, Versioned, sum};
 use crate::backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportFigures, ServerPlace, TableExport, TablePart, TableRows,
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
 };
 use crate::clickhouse::SCHEMA;
 use crate::offered::markers;
@@ -60,11 +60,11 @@ impl BackupStore for InMemoryStore {
         Ok(())
     }
 
-    async fn back_up(&self, _: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+    async fn back_up(&self, _: &ServerPlace) -> Result<ExportSummary, BridgeError> {
         Err(unsupported("a store in memory has no server; take a folder".to_owned()))
     }
 
-    async fn restore(&self, _: &ServerPlace, _: Epoch) -> Result<ExportFigures, BridgeError> {
+    async fn restore(&self, _: &ServerPlace, _: Epoch) -> Result<ExportSummary, BridgeError> {
         Err(unsupported("a store in memory has no server; take a folder".to_owned()))
     }
 }
@@ -82,7 +82,7 @@ fn move_to(record: &mut SourceRecord, exported: Epoch, begun_in: Epoch) {
 /// The tables of one moment.
 #[derive(Debug)]
 struct Export {
-    figures: ExportFigures,
+    figures: ExportSummary,
     usage: Vec<UsageLine>,
     sources: Vec<SourceLine>,
     audit: Vec<AuditLine>,
@@ -95,7 +95,7 @@ impl Export {
         let rows = [usage.len(), sources.len(), audit.len()].map(|rows| rows as u64);
         let tables = BACKUP_TABLES.into_iter().zip(rows);
         Self {
-            figures: ExportFigures {
+            figures: ExportSummary {
                 epoch: content.checkpoints.epoch(),
                 tables: tables.map(|(table, rows)| TableRows { table: table.to_owned(), rows }).collect(),
                 totals: sum(content.tables.counted()),
@@ -109,7 +109,7 @@ impl Export {
 
 #[async_trait]
 impl TableExport for Export {
-    fn figures(&self) -> &ExportFigures {
+    fn figures(&self) -> &ExportSummary {
         &self.figures
     }
 
@@ -173,7 +173,7 @@ impl Tables {
     fn settle_sums(&mut self) {
         let stored: Vec<&ResponseUsage> = self.usage.values().map(|stored| &stored.row).collect();
         let intact = |row: &&&ResponseUsage| {
-            is_old(row) && self.usage.get(&row.key).is_some_and(|stored| stored.version.vouches_for(row))
+            is_old(row) && self.usage.get(&row.key).is_some_and(|stored| stored.version.verifies(row))
         };
         let mut rows: Vec<ResponseUsage> =
             stored.iter().filter(intact).flat_map(|row| upgraded(row)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use bridge_core::{
     BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, ResponseKey, ResponseVersion,
-    SessionDifference, SessionId, StateFigures, StoreMode, StoreState, Timestamp,
+    SessionDifference, SessionId, CheckpointTotals, StoreMode, StoreState, Timestamp,
 };
 
 use super::{InMemoryStore, Tables, sum};
@@ -56,10 +56,10 @@ impl Checkpoints {
 type SessionState = (u64, BTreeSet<(ResponseKey, ResponseVersion)>);
 
 impl Tables {
-    fn figures(&self) -> StateFigures {
+    fn figures(&self) -> CheckpointTotals {
         let totals = sum(self.counted());
         let (tokens, responses) = (totals.counts.total(), totals.responses);
-        StateFigures { tokens, responses, sessions: totals.sessions }
+        CheckpointTotals { tokens, responses, sessions: totals.sessions }
     }
 
     fn sessions(&self) -> BTreeMap<&SessionId, SessionState> {

@@ -7,16 +7,16 @@ use bridge_core::{ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
 
 use super::{Tables, name_of};
 use crate::dashboard::{
-    DashboardFigures, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
+    DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
 use crate::store::Dimension;
 
 impl Tables {
-    pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardFigures {
+    pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardData {
         let rows: Vec<&ResponseUsage> = self.admitted(&filter.responses).collect();
         let list = |dimension, page| group_list(&rows, dimension, page);
-        DashboardFigures {
+        DashboardData {
             totals: sum(rows.iter().copied()),
             sessions: list(Dimension::Session, &filter.sessions),
             projects: list(Dimension::Project, &filter.projects),

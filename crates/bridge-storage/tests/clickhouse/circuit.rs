@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge_core::{BridgeError, Stopwatch};
 use bridge_storage::{
-    CircuitPause, CircuitPolicy, CircuitState, ClickHouseStore, HealthProbes, ResponseFilter, RetryPolicy,
+    OpenCircuit, CircuitPolicy, CircuitState, ClickHouseStore, HealthProbes, ResponseFilter, RetryPolicy,
     TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::engine::TestDatabase;
@@ -48,7 +48,7 @@ async fn callers_fail_at_once_until_the_database_is_back() {
     for _ in 0..100 {
         let error = ask(&store).await.unwrap_err();
         let source =
-            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<CircuitPause>());
+            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<OpenCircuit>());
         let pause = source.expect("it says when the database is asked again");
         assert!(pause.retry_in <= PAUSE * 5 / 4 && pause.cause.contains("cannot be reached"), "{pause}");
     }

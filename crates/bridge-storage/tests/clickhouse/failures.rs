@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
-use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
 use bridge_storage::{
     CircuitPolicy, ClickHouseStore, ResponseFilter, RetryPolicy, TokenStore, UpsertOptions, UpsertOutcome,
 };
@@ -119,7 +119,7 @@ async fn a_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
         }
     }
     assert!(proxy.cuts() >= 10 && stored <= 4, "{} cuts, {stored} got through", proxy.cuts());
-    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn no_response_leaves_before_its_time_however_late_that_is() {
         migrated(|options| options.with_retention(Retention::For(age))).await;
         client(&database).query_raw("OPTIMIZE TABLE token_usage FINAL").execute().await.unwrap();
         assert_eq!(responses(&store).await, kept, "{age:?}");
-        assert!(store.kept_since(SystemClock.now()).await.unwrap().is_some());
+        assert!(store.retention_cutoff(SystemClock.now()).await.unwrap().is_some());
     }
 }
 

@@ -58,7 +58,7 @@ fn without_both_the_bytes_of_the_record_count() {
     assert_eq!(responses(&[line(""), line("")]), 1);
     assert_eq!(responses(&[line(""), line(" ")]), 2);
     assert_eq!(responses(&[line(""), line(r#","uuid":"""#), line(r#","uuid":1"#)]), 3);
-    // White space around the record and its neighbours on the line are not its own.
+    // White space around the record and its neighbors on the line are not its own.
     assert_eq!(
         responses(&[line(""), format!(" {}\r", line("")), format!("{}{{}}{}", line(""), line(""))]),
         1

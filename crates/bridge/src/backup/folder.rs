@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bridge_core::{BridgeError, Epoch};
-use bridge_storage::{BackupFormat, ExportFigures, TablePart};
+use bridge_storage::{BackupFormat, ExportSummary, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::leftover::{self, LOCK, PARTIAL, clear_away, is_of_export};
@@ -130,7 +130,7 @@ impl Backup {
         Ok(backup)
     }
 
-    pub(super) fn figures(&self) -> &ExportFigures {
+    pub(super) fn figures(&self) -> &ExportSummary {
         &self.manifest.figures
     }
 

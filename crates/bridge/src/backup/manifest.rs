@@ -1,7 +1,7 @@
 //! What a backup says of itself.
 
 use bridge_core::{Timestamp, saturating_sum};
-use bridge_storage::{BackupFormat, ExportFigures};
+use bridge_storage::{BackupFormat, ExportSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,7 +19,7 @@ pub(super) struct Manifest {
     pub(super) schema: u32,
     created: Timestamp,
     pub(super) format: BackupFormat,
-    pub(super) figures: ExportFigures,
+    pub(super) figures: ExportSummary,
     pub(super) parts: Vec<PartEntry>,
 }
 
@@ -48,7 +48,7 @@ struct Layout {
 
 impl Manifest {
     pub(super) fn new(schema: u32, created: Timestamp, format: BackupFormat) -> Self {
-        let (figures, parts) = (ExportFigures::default(), Vec::new());
+        let (figures, parts) = (ExportSummary::default(), Vec::new());
         let bridge = env!("CARGO_PKG_VERSION").to_owned();
         Self { layout: LAYOUT, bridge, schema, created, format, figures, parts }
     }

@@ -81,7 +81,7 @@ impl BridgeConfig {
         Ok(builder)
     }
 
-    /// How transcripts are analysed. No more threads read than have room, each with the longest line, in
+    /// How transcripts are analyzed. No more threads read than have room, each with the longest line, in
     /// `max_memory_mb`.
     ///
     /// # Errors

@@ -131,7 +131,7 @@ pub struct ProcessingConfig {
     pub batch_size: usize,
     /// What reading may hold, in MiB: so many threads read as fit, each with the longest line.
     pub max_memory_mb: usize,
-    /// Batches stored, or files synchronised, at once.
+    /// Batches stored, or files synchronized, at once.
     pub parallel_limit: usize,
     /// Whether analyses are validated before they are stored.
     pub validation: bool,

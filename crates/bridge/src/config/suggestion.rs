@@ -32,7 +32,7 @@ mod tests {
         let names = ["batch_size", "max_memory_mb", "strict"];
         assert_eq!(nearest("batchsize", names), Some("batch_size"));
         assert_eq!(nearest("max_memory", names), Some("max_memory_mb"));
-        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("color", names), None);
         assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
     }
 }

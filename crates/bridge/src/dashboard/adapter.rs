@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
-use bridge_storage::{DashboardFigures, DashboardFilter, TokenStore};
+use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
 use super::trend::{Plan, Window, span};
 use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
@@ -21,7 +21,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// # runtime.block_on(async {
 /// use std::sync::Arc;
 ///
-/// use bridge::core::{CalendarStep, TimeRange};
+/// use bridge::core::{CalendarUnit, TimeRange};
 /// use bridge::storage::InMemoryStore;
 /// use bridge::{DashboardBridgeAdapter, DashboardQuery};
 /// # use bridge::core::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
@@ -40,7 +40,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// // March in Berlin, by hours: on the 29th the clocks are set forward.
 /// let berlin: bridge::core::Zone = "Europe/Berlin".parse()?;
 /// let march = TimeRange::month(2026, 3, &berlin)?;
-/// let query = DashboardQuery::new(march).by(CalendarStep::Hour, berlin);
+/// let query = DashboardQuery::new(march).by(CalendarUnit::Hour, berlin);
 /// let metrics = dashboard.get_dashboard_token_metrics(query).await?;
 ///
 /// assert_eq!(metrics.total_tokens, 145);
@@ -171,7 +171,7 @@ fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilt
 
 fn metrics(
     query: &DashboardQuery,
-    figures: DashboardFigures,
+    figures: DashboardData,
     trend: DashboardTrend,
     newest: Option<Timestamp>,
     now: Timestamp,

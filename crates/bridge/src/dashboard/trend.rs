@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarStep, TimeRange, Timestamp};
+use bridge_core::{CalendarUnit, TimeRange, Timestamp};
 use bridge_storage::{TrendSums, UsageSums};
 
 use super::{DashboardQuery, DashboardTrend, TrendBucket};
@@ -20,7 +20,7 @@ pub const TREND_BUCKETS_MAX: usize = 4_000;
 /// The steps that a trend is asked for with: where they start, and where the last one ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
-    step: CalendarStep,
+    step: CalendarUnit,
     bounds: Vec<Timestamp>,
 }
 
@@ -84,12 +84,12 @@ impl Plan {
 }
 
 /// How long a step is, or a little longer.
-fn step_length(step: CalendarStep) -> Duration {
+fn step_length(step: CalendarUnit) -> Duration {
     Duration::from_hours(match step {
-        CalendarStep::Hour => 1,
-        CalendarStep::Day => 24,
-        CalendarStep::Week => 7 * 24,
-        CalendarStep::Month => 31 * 24,
+        CalendarUnit::Hour => 1,
+        CalendarUnit::Day => 24,
+        CalendarUnit::Week => 7 * 24,
+        CalendarUnit::Month => 31 * 24,
     })
 }
 

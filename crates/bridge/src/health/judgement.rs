@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bridge_core::{BridgeError, HealthState, StoreMode};
-use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolFigures};
+use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 
 use super::HealthLimits;
 use super::panics::Panicked;
@@ -77,7 +77,7 @@ pub(super) fn freshness(
             Judged::healthy(format!("what changed in the last {} is not stored yet; {read_at}", span(unread)))
         }
         Some(unread) => Judged::degraded(format!(
-            "a transcript has changed and was not stored for {}, longer than {}; {read_at}; run a synchronisation, or \
+            "a transcript has changed and was not stored for {}, longer than {}; {read_at}; run a synchronization, or \
              look why it does not",
             span(unread),
             span(limits.freshness_max_age)
@@ -110,8 +110,8 @@ pub(super) fn observers(panicked: Option<Panicked>) -> Judged {
     }
 }
 
-pub(super) fn pool(figures: PoolFigures) -> Judged {
-    let PoolFigures { in_use, waiting, size, .. } = figures;
+pub(super) fn pool(figures: PoolStatus) -> Judged {
+    let PoolStatus { in_use, waiting, size, .. } = figures;
     let detail = format!("{in_use} of {size} connections are in use, {waiting} calls wait");
     if in_use < size {
         Judged::healthy(detail)
@@ -124,7 +124,7 @@ pub(super) fn pool(figures: PoolFigures) -> Judged {
 
 pub(super) fn mode(mode: &StoreMode) -> Judged {
     match mode {
-        StoreMode::Stored => Judged::healthy("what is analysed is stored"),
+        StoreMode::Stored => Judged::healthy("what is analyzed is stored"),
         StoreMode::Direct { checkpoint } => Judged::degraded(format!(
             "rolled back to checkpoint {checkpoint}; nothing is stored until it is resumed"
         )),
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_pool_that_is_used_up_degrades() {
-        let state = |in_use, waiting| pool(PoolFigures { in_use, idle: 0, waiting, size: 2 }).state;
+        let state = |in_use, waiting| pool(PoolStatus { in_use, idle: 0, waiting, size: 2 }).state;
         assert_eq!(
             [state(0, 0), state(1, 0), state(2, 0), state(2, 5)],
             [Healthy, Healthy, Degraded, Degraded]

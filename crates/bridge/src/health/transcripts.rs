@@ -33,7 +33,7 @@ pub(super) struct Transcripts {
 #[derive(Debug, Default)]
 pub(crate) struct Unread(Mutex<Option<FirstSeen>>);
 
-/// What the last backfill or synchronisation of this program left out.
+/// What the last backfill or synchronization of this program left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     /// What could not be read.

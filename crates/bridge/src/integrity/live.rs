@@ -17,15 +17,15 @@ pub(super) struct LiveResponses {
     /// The versions of all rows worth tokens: what a row says, without its key.
     versions: OnceLock<HashSet<ResponseVersion>>,
     /// What is older is not kept by the store.
-    kept_since: Option<Timestamp>,
+    retention_cutoff: Option<Timestamp>,
     /// The keys of older revisions of the rule.
     superseded: HashMap<ResponseKey, SupersededKey>,
 }
 
 impl LiveResponses {
-    pub(super) fn new(history: History, kept_since: Option<Timestamp>) -> Self {
+    pub(super) fn new(history: History, retention_cutoff: Option<Timestamp>) -> Self {
         let superseded = history.superseded().map(|key| (key.key, key)).collect();
-        Self { history, versions: OnceLock::new(), kept_since, superseded }
+        Self { history, versions: OnceLock::new(), retention_cutoff, superseded }
     }
 
     /// The key, where an older revision of the rule made the stored row of it from what is at hand.
@@ -37,7 +37,7 @@ impl LiveResponses {
 
     /// What it means that the store does not know this row.
     pub(super) fn absence(&self, row: &ResponseUsage) -> DifferenceKind {
-        let is_kept = self.kept_since.is_none_or(|since| row.time > since);
+        let is_kept = self.retention_cutoff.is_none_or(|since| row.time > since);
         if is_kept { DifferenceKind::Missing } else { DifferenceKind::Expired }
     }
 

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bridge_cache::CacheFigures;
+use bridge_cache::CacheStats;
 use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
-use bridge_storage::{CircuitState, StoreFigures};
+use bridge_storage::{CircuitState, StoreStats};
 use metrics::{Counter, Gauge, Histogram};
 
 pub use names::{METRICS, Metric, MetricKind};
@@ -22,7 +22,7 @@ pub use readings::{BridgeMetrics, DurationStats};
 pub use register::MetricsRecorder;
 pub(crate) use register::Register;
 
-use crate::audit::{AuditFigures, root_cause};
+use crate::audit::{AuditStats, root_cause};
 use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::running::Written;
@@ -87,10 +87,10 @@ struct AuditMetrics {
 /// What is counted elsewhere, at a moment.
 pub(crate) struct Snapshot {
     pub(crate) now: Timestamp,
-    pub(crate) summaries: CacheFigures,
-    pub(crate) analyses: CacheFigures,
-    pub(crate) store: StoreFigures,
-    pub(crate) audit: AuditFigures,
+    pub(crate) summaries: CacheStats,
+    pub(crate) analyses: CacheStats,
+    pub(crate) store: StoreStats,
+    pub(crate) audit: AuditStats,
 }
 
 impl fmt::Debug for Instruments {

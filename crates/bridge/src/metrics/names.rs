@@ -61,11 +61,11 @@ metrics! {
     FORCED_ROWS Counter "bridge_forced_rows_total" Count []
         "Rows written by force"
     SESSIONS_SYNCHRONIZED Counter "bridge_sessions_synchronized_total" Count ["status"]
-        "Sessions that a synchronisation looked at"
+        "Sessions that a synchronization looked at"
     BACKFILL_PROGRESS Gauge "bridge_backfill_progress_ratio" Percent []
         "How much of the running or last backfill's bytes are read, from 0 to 1"
     DATA_FRESHNESS Gauge "bridge_data_freshness_seconds" Seconds []
-        "Time since the last backfill or synchronisation that succeeded; infinite before the first"
+        "Time since the last backfill or synchronization that succeeded; infinite before the first"
     READ_BYTES Counter "bridge_read_bytes_total" Bytes []
         "Bytes of transcripts read"
     READ_LINES Counter "bridge_read_lines_total" Count []

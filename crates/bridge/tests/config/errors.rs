@@ -50,7 +50,7 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
         "line 3: enhanced_token_bridge.processing.batchsize: is no key (did you mean batch_size?); allowed are "
     ));
     assert!(of("max_entries").contains("(did you mean caching.max_entries?)"));
-    assert!(of("colour").contains("colour: is no key; allowed are batch_size, max_memory_mb,"));
+    assert!(of("color").contains("color: is no key; allowed are batch_size, max_memory_mb,"));
     assert!(message("enhanced_token_bridge:\n  cachin: {}").contains("(did you mean caching?)"));
     let root = message("enhanced_token_brige:\n  caching: {ttl_seconds: 5}");
     assert_eq!(

@@ -89,7 +89,7 @@ async fn processing_validation() {
 }
 
 /// The figures of one transcript with these lines behind its response.
-async fn analysed(keys: &[(&str, &str)], more: &str) -> bridge::core::AnalysisFigures {
+async fn analyzed(keys: &[(&str, &str)], more: &str) -> bridge::core::AnalysisSummary {
     let folder = tempfile::tempdir().unwrap();
     transcript(&folder.path().join("s.jsonl"), more);
     let paths = format!("[{:?}]", folder.path());
@@ -101,7 +101,7 @@ async fn analysed(keys: &[(&str, &str)], more: &str) -> bridge::core::AnalysisFi
 async fn processing_max_line_mb() {
     let long = format!("{{\"type\":\"user\",\"text\":{:?}}}\n", "x".repeat(3 << 20));
     let skipped = async |limit: &str| {
-        analysed(&[("processing.max_line_mb", limit)], &long).await.receipt.damage.oversize_lines
+        analyzed(&[("processing.max_line_mb", limit)], &long).await.receipt.damage.oversize_lines
     };
     assert_eq!((skipped("2").await, skipped("4").await), (1, 0));
 }
@@ -110,7 +110,7 @@ async fn processing_max_line_mb() {
 async fn processing_strict() {
     let broken = "{\"type\":\"user\",\"text\":nonsense}\n";
     let bad = async |strict: &str| {
-        analysed(&[("processing.strict", strict)], broken).await.receipt.damage.bad_lines
+        analyzed(&[("processing.strict", strict)], broken).await.receipt.damage.bad_lines
     };
     assert_eq!((bad("false").await, bad("true").await), (0, 1));
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bridge::core::strategy::{OUTLYING_MILLIS, response_usage};
 use bridge::core::{
-    BridgeError, CalendarStep, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind,
+    BridgeError, CalendarUnit, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind,
     TimeRange, Timestamp, TokenCounts, Zone,
 };
 use bridge::storage::{
@@ -32,8 +32,8 @@ const ZONES: [&str; 8] = [
     "America/Sao_Paulo",
     "Pacific/Apia",
 ];
-const STEPS: [CalendarStep; 4] =
-    [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
+const STEPS: [CalendarUnit; 4] =
+    [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
 
 fn now() -> Timestamp {
     "2026-11-23T12:34:56Z".parse().unwrap()
@@ -172,7 +172,7 @@ async fn every_answer_agrees_with_itself_while_writers_write() {
     let deadline = tokio::time::sleep(Duration::from_secs(120));
     tokio::pin!(deadline);
     while writers.iter().any(|writer| !writer.is_finished()) {
-        let query = DashboardQuery::default().by(CalendarStep::Hour, "Asia/Kathmandu".parse().unwrap());
+        let query = DashboardQuery::default().by(CalendarUnit::Hour, "Asia/Kathmandu".parse().unwrap());
         let page = tokio::select! {
             page = dashboard.get_dashboard_token_metrics(query) => page.unwrap(),
             () = &mut deadline => panic!("the writers do not end"),
@@ -217,8 +217,8 @@ async fn a_page_of_many_sessions_and_hours_is_read() {
     let names = (0..2_000).map(|n| SessionId::new(format!("{n:036}")).unwrap());
     let names = names.chain([SessionId::new("n1").unwrap()]);
     let query = DashboardQuery::new(TimeRange { start: Some(start), end: None })
-        .by(CalendarStep::Hour, Zone::UTC)
+        .by(CalendarUnit::Hour, Zone::UTC)
         .of_sessions(names);
     let page = dashboard.get_dashboard_token_metrics(query).await.unwrap();
-    assert_eq!((page.total_tokens, page.trend.step), (200, CalendarStep::Hour));
+    assert_eq!((page.total_tokens, page.trend.step), (200, CalendarUnit::Hour));
 }

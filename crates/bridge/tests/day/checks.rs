@@ -33,14 +33,14 @@ impl Day {
         assert!(reason.is_none_or(|reason| reasons[0].starts_with(reason)), "{reasons:?}");
     }
 
-    /// Each of the operator's sessions is analysed live, exactly as it stands in the transcripts now.
+    /// Each of the operator's sessions is analyzed live, exactly as it stands in the transcripts now.
     pub(crate) async fn assert_live_analyses(&self) {
         let expected = self.transcripts.figures();
         for name in self.transcripts.own_sessions() {
             let session = SessionId::new(name).unwrap();
             let answer = self.bridge.get_analysis_with_fallback(&session).await.unwrap();
             let analysis = &answer.analysis;
-            assert_eq!(answer.source, AnalysisSource::Live, "{:?}", answer.passed_over);
+            assert_eq!(answer.source, AnalysisSource::Live, "{:?}", answer.fallback_reasons);
             assert_eq!(analysis.reported(), expected.session(name).counts);
             assert_eq!(analysis.calculated_total_tokens, expected.session(name).tokens());
             assert_eq!(analysis.responses.len() as u64, expected.session(name).responses);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{SessionDifference, SessionId, StateFigures, TimeRange, TokenCounts};
+use bridge::core::{SessionDifference, SessionId, CheckpointTotals, TimeRange, TokenCounts};
 use bridge::storage::ResponseFilter;
 use bridge_testkit::Counters;
 use bridge_testkit::history::HistoryTruth;
@@ -76,8 +76,8 @@ impl Figures {
     }
 
     /// All sessions together.
-    pub(crate) fn state(&self) -> StateFigures {
-        StateFigures {
+    pub(crate) fn state(&self) -> CheckpointTotals {
+        CheckpointTotals {
             tokens: self.counts().checked_total().unwrap(),
             responses: self.0.values().map(|session| session.responses).sum(),
             sessions: self.0.len() as u64,

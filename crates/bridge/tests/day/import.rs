@@ -32,7 +32,7 @@ pub(crate) struct Import {
 }
 
 impl Day {
-    /// Another tool's transcripts are put beside the operator's and synchronised; a faulty embedder stores sums of
+    /// Another tool's transcripts are put beside the operator's and synchronized; a faulty embedder stores sums of
     /// sessions that are counted already, every third of them wrong in itself.
     pub(crate) async fn imports_what_is_wrong(&self, morning: &Stored) -> Import {
         self.is_at(10);

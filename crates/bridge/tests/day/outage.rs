@@ -13,14 +13,14 @@ use crate::import::Import;
 use crate::{DEADLINE, Day, at, within};
 
 impl Day {
-    /// At eleven, while the sessions go on. Answers with the number of synchronisations that failed until the database
+    /// At eleven, while the sessions go on. Answers with the number of synchronizations that failed until the database
     /// was left alone; a backfill failed then, too.
     pub(crate) async fn loses_the_database(&self) -> usize {
         self.is_at(11);
         self.bridge.flush_audit().await.unwrap();
         self.server.goes_away();
         self.transcripts.grow(2, at(11));
-        let (failures, last) = timeout(DEADLINE, self.synchronises_until_refused()).await.unwrap();
+        let (failures, last) = timeout(DEADLINE, self.synchronizes_until_refused()).await.unwrap();
         // Nobody was asked, and the caller knows what to do.
         assert_eq!(last.context().attempts, 0);
         assert!(last.is_retryable(), "{last}");
@@ -33,8 +33,8 @@ impl Day {
         failures
     }
 
-    /// How often a synchronisation failed, and how it did last.
-    async fn synchronises_until_refused(&self) -> (usize, BridgeError) {
+    /// How often a synchronization failed, and how it did last.
+    async fn synchronizes_until_refused(&self) -> (usize, BridgeError) {
         let mut failures = 0;
         loop {
             let error = self.bridge.sync_all_sessions(None, 4).await.unwrap_err();
@@ -46,7 +46,7 @@ impl Day {
         }
     }
 
-    /// The health says that the database is gone and what to do; sessions are analysed live.
+    /// The health says that the database is gone and what to do; sessions are analyzed live.
     pub(crate) async fn is_told_of_it_and_answered_all_the_same(&self) {
         let status = self.bridge.health_check().await;
         assert_eq!(status.overall, HealthState::Unhealthy);
@@ -62,11 +62,11 @@ impl Day {
 
     /// Nobody does anything but wait: what is on record is written, which closes the circuit.
     pub(crate) async fn has_the_database_back(&self, failures: usize, import: &Import) {
-        let kept = self.bridge.audit_figures();
+        let kept = self.bridge.audit_stats();
         assert_eq!((kept.buffered, kept.dropped), (failures as u64 + 1, 0));
         self.server.comes_back();
         let written = async {
-            while self.bridge.audit_figures().buffered > 0 {
+            while self.bridge.audit_stats().buffered > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -50,7 +50,7 @@ impl Day {
     }
 
     /// Until it is resumed nothing is stored, whoever tries; the health says why, and sessions, which go on, are
-    /// analysed live.
+    /// analyzed live.
     pub(crate) async fn analyses_directly(&self, morning: &Stored) {
         self.transcripts.grow(3, at(14));
         assert_eq!(self.bridge.mode().await.unwrap(), rolled_back().mode);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge::config::BridgeConfig;
-use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tempfile::TempDir;
 
@@ -75,6 +75,6 @@ enhanced_token_bridge:
     }
 
     pub(crate) fn ends(self) {
-        assert_eq!(self.engine.close(DEADLINE), Departure::Left);
+        assert_eq!(self.engine.close(DEADLINE), Shutdown::Left);
     }
 }

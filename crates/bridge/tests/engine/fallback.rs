@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::core::{BridgeError, ConnectionKind, Probe, SessionId};
 use bridge::storage::TokenStore;
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
-use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
 /// On an engine of its own: some cuts make this engine abort and be restarted.
@@ -34,7 +34,7 @@ async fn each_state_of_the_database_has_its_answer() {
         async move {
             let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
             assert_eq!(answer.analysis.calculated_total_tokens, expected, "{:?}", answer.source);
-            (answer.source, answer.passed_over)
+            (answer.source, answer.fallback_reasons)
         }
     };
 
@@ -42,23 +42,23 @@ async fn each_state_of_the_database_has_its_answer() {
     assert_eq!(source(&patient).await, (AnalysisSource::Stored, Vec::new()));
     // Slow.
     proxy.set(Fault::Silent);
-    let (answered, passed_over) = source(&hasty).await;
+    let (answered, fallback_reasons) = source(&hasty).await;
     assert_eq!(answered, AnalysisSource::Live);
-    assert!(passed_over[0].contains("does not answer in time"), "{passed_over:?}");
+    assert!(fallback_reasons[0].contains("does not answer in time"), "{fallback_reasons:?}");
     // Away.
     proxy.set(Fault::Closed);
-    let (answered, passed_over) = source(&patient).await;
+    let (answered, fallback_reasons) = source(&patient).await;
     assert_eq!(answered, AnalysisSource::Live);
-    assert!(passed_over[0].contains("cannot be reached"), "{passed_over:?}");
+    assert!(fallback_reasons[0].contains("cannot be reached"), "{fallback_reasons:?}");
     // Back.
     back(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
     // Away, and the sources with it.
     proxy.set(Fault::CutAnswer);
     folder.close().unwrap();
-    let (answered, passed_over) = source(&patient).await;
+    let (answered, fallback_reasons) = source(&patient).await;
     assert_eq!(answered, AnalysisSource::Cached);
-    assert!(passed_over.len() > 1, "{passed_over:?}");
+    assert!(fallback_reasons.len() > 1, "{fallback_reasons:?}");
     let unknown = SessionId::new("unknown").unwrap();
     let error = patient.get_analysis_with_fallback(&unknown).await.unwrap_err();
     assert!(
@@ -71,7 +71,7 @@ async fn each_state_of_the_database_has_its_answer() {
     // Back, without the sources.
     back(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
-    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
 }
 
 /// Lets everything pass, and waits for the engine should it be restarting.

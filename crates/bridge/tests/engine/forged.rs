@@ -26,7 +26,7 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     // The sources say what is right.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!(answer.source, AnalysisSource::Live);
-    assert!(answer.passed_over[0].contains("does not vouch"), "{:?}", answer.passed_over);
+    assert!(answer.fallback_reasons[0].contains("does not vouch"), "{:?}", answer.fallback_reasons);
     assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
     // Stored again, even by force, it puts the row right and signs nothing that was forged.
     let force = StoreOptions { force_update: true, ..StoreOptions::default() };

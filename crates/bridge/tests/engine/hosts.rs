@@ -11,7 +11,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::{history, store};
 
 #[tokio::test]
-async fn two_hosts_that_synchronise_copies_at_once_store_each_response_once() {
+async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
     let database = TestDatabase::of_this_test();
     let (truth, folder) = history(71);
     let (_, copy) = history(71);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::{AuditFilter, OperationName, SessionId, SyncStatus};
-use bridge_embedded::{Departure, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -116,5 +116,5 @@ async fn the_store_catches_up_when_the_database_is_back() {
     append(&transcript, &line(3, 100));
     timeout(DEADLINE, async { while told.recv().await.is_some() {} }).await.expect("the observer is gone");
     assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
-    assert_eq!(engine.close(Duration::from_secs(30)), Departure::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bridge::analysis::{SourceFile, discover, look_at};
+use bridge::analysis::{SourceFile, discover, inspect};
 use bridge::core::{
     DifferenceKind, Epoch, HostName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, SyncStatus,
     Timestamp,
@@ -106,7 +106,7 @@ async fn ingest_under_first_revision(store: &dyn TokenStore, sources: &Sources) 
 fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u64)) -> SourceRecord {
     let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
     let file = SourceFile::of_path(path, 0, modified);
-    let (mark, _) = look_at(&file, None).unwrap();
+    let (mark, _) = inspect(&file, None).unwrap();
     SourceRecord {
         host: host(),
         path: path.to_owned(),

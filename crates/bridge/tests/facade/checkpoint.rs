@@ -87,7 +87,7 @@ async fn after_a_rollback_figures_are_those_of_the_checkpoint_and_analyses_are_d
     let session = SessionId::new("s").unwrap();
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 42));
-    assert!(answer.passed_over[0].contains("checkpoint good"), "{:?}", answer.passed_over);
+    assert!(answer.fallback_reasons[0].contains("checkpoint good"), "{:?}", answer.fallback_reasons);
 
     bridge.resume().await.unwrap();
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();

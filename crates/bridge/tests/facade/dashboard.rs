@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bridge::core::strategy::response_usage;
 use bridge::core::{
-    BridgeError, CalendarStep, ManualClock, ResponseUsage, StorageKind, TimeRange, Timestamp, Zone,
+    BridgeError, CalendarUnit, ManualClock, ResponseUsage, StorageKind, TimeRange, Timestamp, Zone,
 };
 use bridge::storage::{
-    DashboardFigures, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
+    DashboardData, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
     UpsertOptions,
 };
 use bridge::{
@@ -65,9 +65,9 @@ async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
     assert_eq!(all.trend.buckets[4].local_start, "2026-03-01T00:00:00+00:00");
     // In Tokyo the last one is on the next day, and the store's first hour is one of the day before.
     let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
-    let all = ask(&dashboard, DashboardQuery::default().by(CalendarStep::Day, tokyo)).await;
+    let all = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Day, tokyo)).await;
     assert_eq!(outputs(&all.trend.buckets), [5, 0, 0, 7, 0]);
-    let week = ask(&dashboard, DashboardQuery::default().by(CalendarStep::Week, Zone::UTC)).await;
+    let week = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Week, Zone::UTC)).await;
     assert_eq!(outputs(&week.trend.buckets), [12]);
     assert_eq!(week.trend.buckets[0].start, at("2026-02-23T00:00:00Z"));
 }
@@ -77,10 +77,10 @@ async fn a_trend_of_too_many_steps_is_coarser() {
     let rows = [timed("s", 1, 5, "1970-01-01T00:00:00Z"), timed("s", 2, 7, "2026-02-27T10:00:00Z")];
     let dashboard = holding(&rows).await;
     // Who asks from 1970 on gets it.
-    let mut hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    let mut hours = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
     hours.responses.time.start = Some(Timestamp::MIN);
     let all = ask(&dashboard, hours.clone()).await;
-    assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarStep::Week, 12_u64));
+    assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarUnit::Week, 12_u64));
     assert!(all.trend.buckets.len() <= TREND_BUCKETS_MAX);
     // What it was before has no say in a narrower question.
     let mut narrow = hours;
@@ -90,7 +90,7 @@ async fn a_trend_of_too_many_steps_is_coarser() {
     narrow.responses.projects = None;
     narrow.responses.time = TimeRange { start: None, end: Some(at("1970-01-02T00:00:00Z")) };
     let trend = ask(&dashboard, narrow).await.trend;
-    assert_eq!((trend.step, trend.buckets.len()), (CalendarStep::Hour, 24));
+    assert_eq!((trend.step, trend.buckets.len()), (CalendarUnit::Hour, 24));
 }
 
 /// Buckets, `before` and `after` are the totals.
@@ -115,7 +115,7 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
         timed("s", 5, 16, "2299-12-31T23:59:59.999Z"),
     ];
     let dashboard = holding(&rows).await;
-    for step in [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Month] {
+    for step in [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
         let page = ask(&dashboard, DashboardQuery::default().by(step, Zone::UTC)).await;
         assert_eq!((page.trend.step, outputs(&page.trend.buckets).iter().sum::<u64>()), (step, 4));
         assert_eq!(beyond(&page), [(2, 3), (2, 24)]);
@@ -132,11 +132,11 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (29, [(0, 0), (2, 24)]));
     assert_trend_adds_up(&page);
     let until = TimeRange { start: None, end: Some(at("2206-01-01T00:00:00Z")) };
-    let page = ask(&dashboard, DashboardQuery::new(until).by(CalendarStep::Month, Zone::UTC)).await;
+    let page = ask(&dashboard, DashboardQuery::new(until).by(CalendarUnit::Month, Zone::UTC)).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (179 * 12 + 11, [(2, 3), (0, 0)]));
     assert_trend_adds_up(&page);
     let explicit = TimeRange { start: Some(at("2205-01-01T00:00:00Z")), end: None };
-    let page = ask(&dashboard, DashboardQuery::new(explicit).by(CalendarStep::Month, Zone::UTC)).await;
+    let page = ask(&dashboard, DashboardQuery::new(explicit).by(CalendarUnit::Month, Zone::UTC)).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (95 * 12, [(0, 0); 2]));
     assert_trend_adds_up(&page);
 }
@@ -158,7 +158,7 @@ async fn a_clock_that_is_a_day_ahead_is_plausible() {
             ResponseUsage { time: now(), ..response("s", 1, 1) },
             ResponseUsage { time, ..response("s", 2, 2) },
         ];
-        let hours = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+        let hours = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
         let page = ask(&holding(&rows).await, hours).await;
         assert_eq!(
             (page.trend.buckets.len() > 1, page.trend.after.responses == 0),
@@ -196,7 +196,7 @@ fn beginning_at(
     let counted = Arc::clone(&reads);
     let mut store = MockTokenStore::new();
     store.expect_dashboard().returning(move |_| {
-        let mut figures = DashboardFigures::default();
+        let mut figures = DashboardData::default();
         figures.totals.first_time = Some(first(counted.fetch_add(1, Ordering::Relaxed)));
         figures.totals.last_time = Some(now());
         let start = figures.totals.first_time.unwrap();
@@ -230,17 +230,17 @@ async fn a_store_that_goes_further_back_at_each_read_is_shown() {
 async fn a_trend_that_does_not_hold_all_is_never_shown() {
     let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("2020-01-01T00:00:00Z") };
     let (_, store) = beginning_at(moves);
-    let query = DashboardQuery::default().by(CalendarStep::Hour, Zone::UTC);
+    let query = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
     let error = adapter(Arc::new(store)).get_dashboard_token_metrics(query).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Busy, .. }), "{error}");
 }
 
 /// The label of the local clock at an instant, cut to what is the same throughout a step.
-fn label(step: CalendarStep, zone: &Zone, time: Timestamp) -> String {
+fn label(step: CalendarUnit, zone: &Zone, time: Timestamp) -> String {
     let local = zone.local(time);
     match step {
-        CalendarStep::Hour => format!("{} {}", &local[..13], &local[19..]),
-        CalendarStep::Month => local[..7].to_owned(),
+        CalendarUnit::Hour => format!("{} {}", &local[..13], &local[19..]),
+        CalendarUnit::Month => local[..7].to_owned(),
         _ => local[..10].to_owned(),
     }
 }
@@ -253,7 +253,7 @@ proptest! {
         zone in prop::sample::select(vec![
             "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",
         ]),
-        step in prop::sample::select(vec![CalendarStep::Hour, CalendarStep::Day, CalendarStep::Month]),
+        step in prop::sample::select(vec![CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month]),
     ) {
         let zone: Zone = zone.parse().unwrap();
         let rows: Vec<_> = rows.into_iter().zip(0..).map(|((row, minutes), key)| {

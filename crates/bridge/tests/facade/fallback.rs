@@ -108,8 +108,8 @@ async fn the_cache_answers_when_nobody_else_can_and_says_how_old_it_is() {
     setup.pass(3 + 10);
     let error = setup.ask().await.unwrap_err();
     assert!(matches!(error, BridgeError::Connection { .. }), "{error}");
-    assert_eq!(setup.bridge.analysis_cache_figures().hits, 3);
-    assert_eq!(setup.bridge.analysis_cache_figures().misses, 1);
+    assert_eq!(setup.bridge.analysis_cache_stats().hits, 3);
+    assert_eq!(setup.bridge.analysis_cache_stats().misses, 1);
 }
 
 #[tokio::test]
@@ -123,8 +123,8 @@ async fn the_sources_answer_before_the_cache_does() {
     setup.is_away.store(true, Ordering::Relaxed);
     let answer = setup.bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 7));
-    assert_eq!(answer.passed_over, ["read responses: the database cannot be reached at db:8123"]);
-    assert_eq!(setup.bridge.analysis_cache_figures().hits, 0);
+    assert_eq!(answer.fallback_reasons, ["read responses: the database cannot be reached at db:8123"]);
+    assert_eq!(setup.bridge.analysis_cache_stats().hits, 0);
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn sources_that_are_not_read_in_time_are_passed_over() {
         assert_eq!(stored.source, AnalysisSource::Stored);
         is_away.store(true, Ordering::Relaxed);
         let answer = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
-        assert_eq!((answer.source, answer.passed_over.len()), (AnalysisSource::Cached, 2));
+        assert_eq!((answer.source, answer.fallback_reasons.len()), (AnalysisSource::Cached, 2));
         let path = folder.path().display();
-        assert_eq!(answer.passed_over[1], format!("{path} cannot be read: not read within 20ms"));
+        assert_eq!(answer.fallback_reasons[1], format!("{path} cannot be read: not read within 20ms"));
     });
     drop(release);
 }

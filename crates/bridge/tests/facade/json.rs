@@ -7,13 +7,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bridge::core::{
-    AnalysisFigures, AuditId, AuditOutcome, AuditRecord, CalendarStep, CheckpointComparison, ContentCategory,
+    AnalysisSummary, AuditId, AuditOutcome, AuditRecord, CalendarUnit, CheckpointComparison, ContentCategory,
     CorrelationId, DamageKind, DifferenceKind, HealthState, IntegrityDifference, IntegrityResult,
-    OperationName, Origin, Probe, RepairAction, RepairReport, ResponseVersion, SessionId, StateFigures,
+    OperationName, Origin, Probe, RepairAction, RepairReport, ResponseVersion, SessionId, CheckpointTotals,
     StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, Timestamp, Zone,
 };
 use bridge::storage::{
-    BackupFormat, BreakdownRow, Direction, ExportFigures, GroupList, GroupOrder, GroupPage, ReplacedRow,
+    BackupFormat, BreakdownRow, Direction, ExportSummary, GroupList, GroupOrder, GroupPage, ReplacedRow,
     StoreTotals, UpsertOutcome, UsageSums,
 };
 use bridge::{
@@ -50,16 +50,16 @@ impl Examples {
 }
 
 fn defaults(examples: &mut Examples) {
-    examples.add_default::<AnalysisFigures>("AnalysisFigures");
+    examples.add_default::<AnalysisSummary>("AnalysisSummary");
     examples.add_default::<BackfillResult>("BackfillResult");
     examples.add_default::<Breakdown>("Breakdown");
     examples.add_default::<CheckpointComparison>("CheckpointComparison");
     examples.add_default::<Completeness>("Completeness");
-    examples.add_default::<ExportFigures>("ExportFigures");
+    examples.add_default::<ExportSummary>("ExportSummary");
     examples.add_default::<Freshness>("Freshness");
     examples.add_default::<GroupList>("GroupList");
     examples.add_default::<RepairReport>("RepairReport");
-    examples.add_default::<StateFigures>("StateFigures");
+    examples.add_default::<CheckpointTotals>("CheckpointTotals");
     examples.add_default::<StoreReceipt>("StoreReceipt");
     examples.add_default::<StoreTotals>("StoreTotals");
     examples.add_default::<SummaryMetadata>("SummaryMetadata");
@@ -102,8 +102,8 @@ fn enums(examples: &mut Examples) {
     );
     examples.add("Vec<AuditOutcome>", AuditOutcome::ALL.to_vec());
     examples.add("Vec<BackupFormat>", vec![BackupFormat::Parquet, BackupFormat::JsonLines]);
-    let steps = [CalendarStep::Hour, CalendarStep::Day, CalendarStep::Week, CalendarStep::Month];
-    examples.add("Vec<CalendarStep>", steps.to_vec());
+    let steps = [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
+    examples.add("Vec<CalendarUnit>", steps.to_vec());
     examples.add("Vec<ContentCategory>", ContentCategory::ALL.to_vec());
     let damage = [DamageKind::BadLine, DamageKind::BadUsage, DamageKind::Oversize, DamageKind::Pending];
     examples.add("Vec<DamageKind>", damage.to_vec());

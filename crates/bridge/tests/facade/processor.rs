@@ -55,13 +55,13 @@ async fn statistics(store: &dyn TokenStore) -> Vec<(PathBuf, SessionId, u64, u64
 }
 
 #[tokio::test]
-async fn however_files_are_cut_the_store_is_as_a_synchronisation_leaves_it() {
+async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
     for seed in 0..6 {
         let history = HistoryPlan { seed, sessions: 2, ..HistoryPlan::default() }.generate();
         let folder = tempfile::tempdir().unwrap();
         history.write_below(&folder.path().join("projects")).unwrap();
-        let synchronised = Arc::new(InMemoryStore::default());
-        let _ = bridge(synchronised.clone(), &[folder.path()]).sync_all_sessions(None, 2).await.unwrap();
+        let synchronized = Arc::new(InMemoryStore::default());
+        let _ = bridge(synchronized.clone(), &[folder.path()]).sync_all_sessions(None, 2).await.unwrap();
 
         let fed = Arc::new(InMemoryStore::default());
         let processor = JsonlProcessorBridge::new(bridge(fed.clone(), &[]));
@@ -71,13 +71,13 @@ async fn however_files_are_cut_the_store_is_as_a_synchronisation_leaves_it() {
             feed(&processor, path.to_str().unwrap(), file, &mut Rng::with_seed(seed)).await;
         }
         let all = ResponseFilter::default();
-        assert_eq!(fed.responses(&all).await.unwrap(), synchronised.responses(&all).await.unwrap(), "{seed}");
-        assert_eq!(statistics(&*fed).await, statistics(&*synchronised).await, "{seed}");
+        assert_eq!(fed.responses(&all).await.unwrap(), synchronized.responses(&all).await.unwrap(), "{seed}");
+        assert_eq!(statistics(&*fed).await, statistics(&*synchronized).await, "{seed}");
 
-        // A synchronisation afterwards finds nothing to add.
+        // A synchronization afterwards finds nothing to add.
         let _ = bridge(fed.clone(), &[folder.path()]).sync_all_sessions(None, 2).await.unwrap();
-        assert_eq!(fed.responses(&all).await.unwrap(), synchronised.responses(&all).await.unwrap());
-        assert_eq!(statistics(&*fed).await, statistics(&*synchronised).await, "{seed}");
+        assert_eq!(fed.responses(&all).await.unwrap(), synchronized.responses(&all).await.unwrap());
+        assert_eq!(statistics(&*fed).await, statistics(&*synchronized).await, "{seed}");
     }
 }
 

@@ -8,7 +8,7 @@ use bridge::core::{
     StorageKind, StoreState, TimeRange, Timestamp, ValidatorOptions,
 };
 use bridge::storage::{
-    AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreFigures, TokenStore, UpsertOutcome,
+    AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreStats, TokenStore, UpsertOutcome,
 };
 use bridge::{BackupPlace, DashboardQuery, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
 
@@ -212,7 +212,7 @@ async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
     let mut store = MockTokenStore::new();
     store.expect_checkpoints().returning(|| Err(disk_full()));
     store.expect_state().returning(|| Ok(StoreState::first()));
-    store.expect_figures().returning(StoreFigures::default);
+    store.expect_figures().returning(StoreStats::default);
     store.expect_probe_connection().returning(|| Err(disk_full()));
     store.expect_probe_write().returning(|| Err(disk_full()));
     store.expect_newest_source().returning(|_, _| Ok(None));

@@ -5,7 +5,7 @@ use std::fs;
 use bridge_analysis::{
     AnalysisProgress, AnalyzerOptions, FileAnalysis, History, RunFacts, SourceFile, analyze_files,
 };
-use bridge_core::{AnalysisFigures, EnhancedTokenAnalysis, ResponseUsage, TimeRange, Timestamp};
+use bridge_core::{AnalysisSummary, EnhancedTokenAnalysis, ResponseUsage, TimeRange, Timestamp};
 use bridge_testkit::reference::{Options, ReferenceFile, ReferenceTotals};
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ pub(crate) struct Corpus {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Findings {
     pub(crate) rows: Vec<ResponseUsage>,
-    pub(crate) figures: AnalysisFigures,
+    pub(crate) figures: AnalysisSummary,
     pub(crate) analyses: Vec<EnhancedTokenAnalysis>,
 }
 

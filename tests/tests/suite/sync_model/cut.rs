@@ -1,4 +1,4 @@
-//! A history that grows piece by piece, cut anywhere, synchronised after each piece.
+//! A history that grows piece by piece, cut anywhere, synchronized after each piece.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 /// Lets every file of `whole` grow in `pieces` pieces, cut at bytes drawn at random, below `growing`.
-async fn synchronised_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng: &mut Rng) -> StoreTotals {
+async fn synchronized_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng: &mut Rng) -> StoreTotals {
     let store = Arc::new(InMemoryStore::default());
     let bridge = EnhancedTokenDatabaseBridge::builder(store.clone()).sources([growing]).build();
     let files: Vec<(PathBuf, Vec<u8>, Vec<usize>)> = discover(&[whole.to_owned()])
@@ -57,7 +57,7 @@ fn a_history_cut_at_40_places_each_ends_in_its_true_totals() {
         let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
         history.write_below(&whole).unwrap();
         let growing = folder.path().join("growing");
-        let totals = block_on(synchronised_in_pieces(&whole, &growing, 40, &mut Rng::with_seed(seed)));
+        let totals = block_on(synchronized_in_pieces(&whole, &growing, 40, &mut Rng::with_seed(seed)));
         let truth = history.truth;
         assert_eq!((totals.responses, totals.counts.total()), (truth.responses, truth.total()));
         assert_eq!(totals.counts.output, truth.counters.output);
@@ -73,7 +73,7 @@ fn real_transcripts_cut_at_200_places_each_end_in_their_expected_totals() {
     for case in expected.as_array().unwrap() {
         let folder = tempfile::tempdir().unwrap();
         let whole = given("BRIDGE_TRANSCRIPTS").join(case["dir"].as_str().unwrap());
-        let totals = block_on(synchronised_in_pieces(&whole, folder.path(), 200, &mut Rng::with_seed(7)));
+        let totals = block_on(synchronized_in_pieces(&whole, folder.path(), 200, &mut Rng::with_seed(7)));
         let counts = totals.counts;
         let found = [counts.input, counts.output, counts.cache_creation, counts.cache_read, totals.responses];
         let names = ["input", "output", "cache_creation", "cache_read", "responses"];

@@ -8,9 +8,9 @@ use bridge_core::{
     ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
-    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardFigures, DashboardFilter,
-    Dimension, DiskSpace, ExportFigures, HealthProbes, NewestSource, ReplacedRow, ResponseFilter,
-    ServerPlace, SourceFilter, SourceRecord, StoreFigures, StoreTotals, StoredResponse, StoredScope,
+    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter,
+    Dimension, DiskSpace, ExportSummary, HealthProbes, NewestSource, ReplacedRow, ResponseFilter,
+    ServerPlace, SourceFilter, SourceRecord, StoreStats, StoreTotals, StoredResponse, StoredScope,
     SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
@@ -55,11 +55,11 @@ impl BackupStore for Forgetful {
         self.store.import_part(part, begun_in).await
     }
 
-    async fn back_up(&self, place: &ServerPlace) -> Result<ExportFigures, BridgeError> {
+    async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError> {
         self.store.back_up(place).await
     }
 
-    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportFigures, BridgeError> {
+    async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError> {
         self.store.restore(place, begun_in).await
     }
 }
@@ -142,7 +142,7 @@ impl TokenStore for Forgetful {
         self.store.migrate().await
     }
 
-    fn figures(&self) -> StoreFigures {
+    fn figures(&self) -> StoreStats {
         self.store.figures()
     }
 
@@ -199,7 +199,7 @@ impl TokenStore for Forgetful {
         self.store.summaries(filter).await
     }
 
-    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardFigures, BridgeError> {
+    async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
         self.store.dashboard(filter).await
     }
 
@@ -211,8 +211,8 @@ impl TokenStore for Forgetful {
         self.store.stored(scope).await
     }
 
-    async fn kept_since(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
-        self.store.kept_since(now).await
+    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        self.store.retention_cutoff(now).await
     }
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {

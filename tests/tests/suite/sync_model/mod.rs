@@ -1,4 +1,4 @@
-//! Whatever happens to files between synchronisations, the store equals the model, loses nothing it had, and the
+//! Whatever happens to files between synchronizations, the store equals the model, loses nothing it had, and the
 //! results say why totals changed.
 //!
 //! The model reads every file in full after every step and joins what it finds; it knows no cursors. Sequences are
@@ -33,7 +33,7 @@ async fn after_any_sequence_of_changes_the_store_equals_the_model() {
     }
 }
 
-/// A synchronisation costs milliseconds there, so there are fewer.
+/// A synchronization costs milliseconds there, so there are fewer.
 #[tokio::test]
 async fn after_any_sequence_of_changes_the_database_equals_the_model() {
     for seed in 0..sequences().div_ceil(25) {
@@ -56,7 +56,7 @@ async fn run(seed: u64, store: Arc<dyn TokenStore>) {
         done.push(step);
         world.change(step, &mut rng).await;
         if rng.u8(..3) > 0 {
-            world.synchronise(&mut rng, &format!("seed {seed}: {done:?}")).await;
+            world.synchronize(&mut rng, &format!("seed {seed}: {done:?}")).await;
         }
     }
     world.finish(&mut rng, &format!("seed {seed}: {done:?}")).await;

@@ -1,4 +1,4 @@
-//! What may happen between two synchronisations.
+//! What may happen between two synchronizations.
 
 use fastrand::Rng;
 

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use bridge::AnalysisSource;
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, look_at,
+    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, inspect,
 };
 use bridge_core::{
     ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, Origin, ResponseUsage,
@@ -263,21 +263,21 @@ impl World {
         assert_eq!(result.replaced_tokens, replaced);
     }
 
-    /// Synchronises one host or both, and compares.
-    pub(crate) async fn synchronise(&mut self, rng: &mut Rng, told: &str) {
+    /// Synchronizes one host or both, and compares.
+    pub(crate) async fn synchronize(&mut self, rng: &mut Rng, told: &str) {
         for host in 0..2 {
             if rng.u8(..4) > 0 {
-                self.synchronise_host(host, rng, told).await;
+                self.synchronize_host(host, rng, told).await;
             }
         }
     }
 
-    async fn synchronise_host(&mut self, host: usize, rng: &mut Rng, told: &str) {
+    async fn synchronize_host(&mut self, host: usize, rng: &mut Rng, told: &str) {
         if rng.u8(..4) == 0 {
             self.old_cursors = self.store.sources(&SourceFilter::default()).await.unwrap();
         }
         if !self.upgraded {
-            return self.synchronise_under_first_revision(host, told).await;
+            return self.synchronize_under_first_revision(host, told).await;
         }
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
@@ -332,7 +332,7 @@ impl World {
     }
 
     /// What an older program does: it reads all files, stores rows by its own rule and says how far it read.
-    async fn synchronise_under_first_revision(&self, host: usize, told: &str) {
+    async fn synchronize_under_first_revision(&self, host: usize, told: &str) {
         let files = discover(&[self.root(host)]).files;
         for file in &files {
             let content = fs::read(&file.path).unwrap();
@@ -352,7 +352,7 @@ impl World {
 
     fn old_record(&self, host: usize, path: &Path, session: SessionId, snapshots: u64) -> SourceRecord {
         let modified = Timestamp::from_system(fs::metadata(path).unwrap().modified().unwrap());
-        let (mark, _) = look_at(&SourceFile::of_path(path, 0, modified), None).unwrap();
+        let (mark, _) = inspect(&SourceFile::of_path(path, 0, modified), None).unwrap();
         SourceRecord {
             host: self.hosts[host].clone(),
             path: path.to_owned(),
@@ -401,11 +401,11 @@ impl World {
         rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect()
     }
 
-    /// A last synchronisation; then what the store keeps of files is what reading them anew gives.
+    /// A last synchronization; then what the store keeps of files is what reading them anew gives.
     pub(crate) async fn finish(&mut self, rng: &mut Rng, told: &str) {
         self.upgraded = true;
         for host in 0..2 {
-            self.synchronise_host(host, rng, told).await;
+            self.synchronize_host(host, rng, told).await;
             let _ = self.bridges[host].sync_all_sessions(None, 1).await.unwrap();
             if self.lapsed {
                 continue;

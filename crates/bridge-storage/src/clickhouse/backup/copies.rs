@@ -12,7 +12,7 @@ use super::super::rows::COUNTED;
 use super::super::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use super::slices::{Slice, Slices};
 use super::values::{Column, Values, names};
-use crate::backup::{BACKUP_TABLES, ExportFigures, TableRows};
+use crate::backup::{BACKUP_TABLES, ExportSummary, TableRows};
 use crate::store::StoreTotals;
 
 /// The server drops what belongs to a session that was not used for so long.
@@ -113,9 +113,9 @@ impl<'a> Copies<'a> {
     }
 
     /// What the tables hold, and the slices to read them by.
-    pub(super) async fn survey(&self, slice_rows: u64) -> Result<(ExportFigures, Vec<Slice>), BridgeError> {
+    pub(super) async fn survey(&self, slice_rows: u64) -> Result<(ExportSummary, Vec<Slice>), BridgeError> {
         let (epoch, totals) = (self.epoch, self.totals().await?);
-        let mut figures = ExportFigures { epoch, totals, ..ExportFigures::default() };
+        let mut figures = ExportSummary { epoch, totals, ..ExportSummary::default() };
         let mut all = Vec::new();
         for slices in &self.slices {
             let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
