@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use bridge::core::{
-    AnalysisId, AuditFilter, CheckpointName, DifferenceKind, EnhancedTokenAnalysis, ResponseKey,
-    ResponseUsage, SessionId, CheckpointTotals, Timestamp,
+    AnalysisId, AuditFilter, CheckpointName, CheckpointTotals, DifferenceKind, EnhancedTokenAnalysis,
+    ResponseKey, ResponseUsage, SessionId, Timestamp,
 };
 use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions};
 use bridge::{

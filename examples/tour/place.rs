@@ -10,7 +10,7 @@ use std::time::Duration;
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
 use bridge::core::{HostName, Shown, Stopwatch};
-use bridge::embedded::{Shutdown, ENGINE_VERSION, Endpoint, Engine, EngineOptions};
+use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use bridge_core::{
-    ANALYSIS_VERSION, AnalysisSummary, AnalysisId, ContentCategories, CountOverflow, DamagedLine,
+    ANALYSIS_VERSION, AnalysisId, AnalysisSummary, ContentCategories, CountOverflow, DamagedLine,
     EnhancedTokenAnalysis, Receipt, ReceiptLine, ResponseKey, ResponseUsage, SessionId, SupersededKey,
     TimeRange, Timestamp, TokenCounts,
 };

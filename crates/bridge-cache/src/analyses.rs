@@ -44,7 +44,12 @@ impl Analyses {
     }
 
     /// Keeps an analysis that was made at this moment, unless one of a later moment is there.
-    pub(crate) async fn keep(&self, moment: CacheGeneration, analysis: EnhancedTokenAnalysis, now: Timestamp) {
+    pub(crate) async fn keep(
+        &self,
+        moment: CacheGeneration,
+        analysis: EnhancedTokenAnalysis,
+        now: Timestamp,
+    ) {
         if self.ttl.is_zero() {
             return;
         }

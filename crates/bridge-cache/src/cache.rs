@@ -11,7 +11,7 @@ use moka::future::Cache;
 
 use crate::analyses::Analyses;
 use crate::figures::Counters;
-use crate::{CacheStats, CacheGeneration, CacheOptions};
+use crate::{CacheGeneration, CacheOptions, CacheStats};
 
 /// What was asked of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,7 +108,11 @@ impl BridgeCache {
     }
 
     /// Keeps an answer of the store.
-    pub async fn put(&self, slot: CacheKey, summaries: Vec<TokenSummaryRecord>) -> Arc<Vec<TokenSummaryRecord>> {
+    pub async fn put(
+        &self,
+        slot: CacheKey,
+        summaries: Vec<TokenSummaryRecord>,
+    ) -> Arc<Vec<TokenSummaryRecord>> {
         let summaries = Arc::new(summaries);
         if !self.ttl.is_zero() {
             let kept = Kept { summaries: Arc::clone(&summaries), kept_at: self.clock.now() };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bridge_cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheStats, CacheOptions, SummaryQuery};
+use bridge_cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheOptions, CacheStats, SummaryQuery};
 use bridge_core::{
     AnalysisId, EnhancedTokenAnalysis, Epoch, ManualClock, ResponseKey, ResponseUsage, SessionId, Stopwatch,
     Timestamp, TokenCounts, TokenSummaryRecord,

@@ -70,8 +70,8 @@ pub use audit::{AuditFilter, AuditId, AuditOutcome, AuditRecord};
 pub use calendar::CalendarUnit;
 pub use category::{ContentCategories, ContentCategory};
 pub use checkpoint::{
-    Checkpoint, CheckpointComparison, CheckpointName, Epoch, InvalidCheckpointName, RollbackResult,
-    SessionDifference, CheckpointTotals, StoreMode, StoreState,
+    Checkpoint, CheckpointComparison, CheckpointName, CheckpointTotals, Epoch, InvalidCheckpointName,
+    RollbackResult, SessionDifference, StoreMode, StoreState,
 };
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::{CorrelationId, InvalidCorrelationId};

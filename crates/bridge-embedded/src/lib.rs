@@ -91,7 +91,7 @@ mod sha256;
 mod version;
 
 pub use endpoint::{Credentials, Endpoint};
-pub use engine::{Shutdown, Engine};
+pub use engine::{Engine, Shutdown};
 pub use error::EngineError;
 pub use event::EngineEvent;
 pub use options::EngineOptions;

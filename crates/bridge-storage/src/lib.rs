@@ -82,7 +82,7 @@ pub use backup::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
 };
 pub use checkpoint::CheckpointStore;
-pub use circuit::{OpenCircuit, CircuitPolicy, CircuitState};
+pub use circuit::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
     Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,

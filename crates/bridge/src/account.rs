@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bridge_analysis::History;
 use bridge_core::{
-    AnalysisSummary, AnalysisSource, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
-    BridgeResult, Checkpoint, IntegrityResult, RollbackResult, SessionId, CheckpointTotals, StoreState,
+    AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
+    BridgeResult, Checkpoint, CheckpointTotals, IntegrityResult, RollbackResult, SessionId, StoreState,
     SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 

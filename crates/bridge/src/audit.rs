@@ -307,11 +307,7 @@ impl AuditTrail {
 
     pub(crate) fn figures(&self) -> AuditStats {
         let buffer = self.buffer();
-        AuditStats {
-            buffered: buffer.records.len() as u64,
-            written: buffer.written,
-            dropped: buffer.dropped,
-        }
+        AuditStats { buffered: buffer.records.len() as u64, written: buffer.written, dropped: buffer.dropped }
     }
 
     /// The kind of an error and its text, without the paths that the store is not to hold.

@@ -125,7 +125,8 @@ impl EnhancedTokenDatabaseBridge {
         };
         let history = self.analyze(BackfillOptions::default()).await?;
         // Asked for after the reading: what leaves meanwhile has left.
-        let retention_cutoff = self.counted(self.inner.store.retention_cutoff(self.inner.clock.now()).await)?;
+        let retention_cutoff =
+            self.counted(self.inner.store.retention_cutoff(self.inner.clock.now()).await)?;
         let live = LiveResponses::new(history, retention_cutoff);
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();

@@ -72,7 +72,7 @@ pub use bridge_core as core;
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
-pub use audit::{AuditStats, AuditOptions, AuditedOperations};
+pub use audit::{AuditOptions, AuditStats, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use bridge_core::{

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileState, FileRead, History,
+    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileRead, FileState, History,
     SourceError, SourceFile, analyze_reads, inspect,
 };
 use bridge_core::{
@@ -345,11 +345,6 @@ const BATCH_ROWS: usize = 16_384;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reads(sizes: &[u64]) -> Vec<FileRead> {
-        let file = |size: &u64| SourceFile::of_path(Path::new("/p/s.jsonl"), *size, Timestamp::MIN);
-        sizes.iter().map(|size| FileRead::whole(file(size))).collect()
-    }
 
     #[test]
     fn files_that_several_threads_compare_stay_in_their_order() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bridge_embedded::{Shutdown, Engine, EngineOptions};
+use bridge_embedded::{Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use crate::place::Place;

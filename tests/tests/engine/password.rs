@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use bridge_embedded::{Shutdown, Engine, EngineOptions};
+use bridge_embedded::{Engine, EngineOptions, Shutdown};
 use bridge_tests::program::{Run, backfill};
 
 use crate::place::Place;

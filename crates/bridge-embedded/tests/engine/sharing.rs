@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge_embedded::{Shutdown, Engine, EngineEvent, EngineOptions};
+use bridge_embedded::{Engine, EngineEvent, EngineOptions, Shutdown};
 
 use crate::support::{OtherProgram, folder, leave, query, runs, start, wait_until};
 

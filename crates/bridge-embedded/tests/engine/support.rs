@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bridge_core::Stopwatch;
-use bridge_embedded::{Credentials, Shutdown, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Credentials, Endpoint, Engine, EngineOptions, Shutdown};
 use tempfile::TempDir;
 
 /// No wait of these tests takes longer.

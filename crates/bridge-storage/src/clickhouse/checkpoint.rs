@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, SessionDifference, SessionId,
-    CheckpointTotals, StoreState, Timestamp,
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, CheckpointTotals, SessionDifference,
+    SessionId, StoreState, Timestamp,
 };
 use serde::Deserialize;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bridge_core::{Checkpoint, CheckpointName, Epoch, CheckpointTotals, Timestamp};
+use bridge_core::{Checkpoint, CheckpointName, CheckpointTotals, Epoch, Timestamp};
 
 /// The comment of a `token_usage` or `source_files`, live, kept or about to be live.
 ///

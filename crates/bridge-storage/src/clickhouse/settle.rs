@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ::clickhouse::Row;
 use ::clickhouse::error::Result;
-use bridge_core::{BridgeError, CheckpointName, Epoch, CheckpointTotals, StorageKind};
+use bridge_core::{BridgeError, CheckpointName, CheckpointTotals, Epoch, StorageKind};
 use serde::Deserialize;
 
 use super::change::{Changed, TableChange};

@@ -1,7 +1,7 @@
 //! What checkpoints and rollback promise.
 
 use bridge_core::{
-    BridgeError, CheckpointName, Epoch, ResponseUsage, SessionDifference, CheckpointTotals, StorageKind,
+    BridgeError, CheckpointName, CheckpointTotals, Epoch, ResponseUsage, SessionDifference, StorageKind,
     StoreMode, StoreState,
 };
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, ResponseKey, ResponseVersion,
-    SessionDifference, SessionId, CheckpointTotals, StoreMode, StoreState, Timestamp,
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, CheckpointTotals, Epoch, ResponseKey,
+    ResponseVersion, SessionDifference, SessionId, StoreMode, StoreState, Timestamp,
 };
 
 use super::{InMemoryStore, Tables, sum};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge_core::{BridgeError, Stopwatch};
 use bridge_storage::{
-    OpenCircuit, CircuitPolicy, CircuitState, ClickHouseStore, HealthProbes, ResponseFilter, RetryPolicy,
+    CircuitPolicy, CircuitState, ClickHouseStore, HealthProbes, OpenCircuit, ResponseFilter, RetryPolicy,
     TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::engine::TestDatabase;

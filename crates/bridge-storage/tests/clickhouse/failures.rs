@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
-use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_storage::{
     CircuitPolicy, ClickHouseStore, ResponseFilter, RetryPolicy, TokenStore, UpsertOptions, UpsertOutcome,
 };

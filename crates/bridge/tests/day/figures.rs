@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{SessionDifference, SessionId, CheckpointTotals, TimeRange, TokenCounts};
+use bridge::core::{CheckpointTotals, SessionDifference, SessionId, TimeRange, TokenCounts};
 use bridge::storage::ResponseFilter;
 use bridge_testkit::Counters;
 use bridge_testkit::history::HistoryTruth;

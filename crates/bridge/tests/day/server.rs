@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge::config::BridgeConfig;
-use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tempfile::TempDir;
 

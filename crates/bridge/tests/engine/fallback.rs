@@ -6,7 +6,7 @@ use std::time::Duration;
 use bridge::core::{BridgeError, ConnectionKind, Probe, SessionId};
 use bridge::storage::TokenStore;
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
-use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
 /// On an engine of its own: some cuts make this engine abort and be restarted.

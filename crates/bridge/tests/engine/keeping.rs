@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::{AuditFilter, OperationName, SessionId, SyncStatus};
-use bridge_embedded::{Shutdown, Endpoint, Engine, EngineOptions};
+use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -7,10 +7,11 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bridge::core::{
-    AnalysisSummary, AuditId, AuditOutcome, AuditRecord, CalendarUnit, CheckpointComparison, ContentCategory,
-    CorrelationId, DamageKind, DifferenceKind, HealthState, IntegrityDifference, IntegrityResult,
-    OperationName, Origin, Probe, RepairAction, RepairReport, ResponseVersion, SessionId, CheckpointTotals,
-    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, Timestamp, Zone,
+    AnalysisSummary, AuditId, AuditOutcome, AuditRecord, CalendarUnit, CheckpointComparison,
+    CheckpointTotals, ContentCategory, CorrelationId, DamageKind, DifferenceKind, HealthState,
+    IntegrityDifference, IntegrityResult, OperationName, Origin, Probe, RepairAction, RepairReport,
+    ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
+    TimeRange, Timestamp, Zone,
 };
 use bridge::storage::{
     BackupFormat, BreakdownRow, Direction, ExportSummary, GroupList, GroupOrder, GroupPage, ReplacedRow,
