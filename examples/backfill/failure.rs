@@ -3,16 +3,16 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use bridge::core::Shown;
+use bridge::core::Escaped;
 
 use crate::interruption::Interrupted;
 
 /// Prints the error and what caused it, a line each; returns the exit code for it.
 pub(crate) fn tell(error: &(dyn Error + 'static)) -> ExitCode {
-    eprintln!("error: {}", Shown::text(&error.to_string()));
+    eprintln!("error: {}", Escaped::text(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {
-        eprintln!("  because {}", Shown::text(&error.to_string()));
+        eprintln!("  because {}", Escaped::text(&error.to_string()));
         cause = error.source();
     }
     error.downcast_ref::<Interrupted>().map_or(ExitCode::FAILURE, |signal| signal.exit_code())

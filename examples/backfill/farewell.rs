@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::Shown;
+use bridge::core::Escaped;
 
 /// So long the database may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -13,7 +13,7 @@ pub(crate) async fn say_goodbye(bridge: &EnhancedTokenDatabaseBridge) {
     match tokio::time::timeout(FAREWELL, bridge.shutdown()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            eprintln!("warning: the audit is not complete: {}", Shown::text(&error.to_string()));
+            eprintln!("warning: the audit is not complete: {}", Escaped::text(&error.to_string()));
         }
         Err(_) => eprintln!("warning: the audit is not complete: the database did not answer in time"),
     }

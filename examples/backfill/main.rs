@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisSummary, Shown, Stopwatch, TimeRange};
+use bridge::core::{AnalysisSummary, Escaped, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl Job<'_> {
             eprint!("{}", report::damage(&done.figures));
         }
         for error in &done.errors {
-            eprintln!("error: {}", Shown::text(error));
+            eprintln!("error: {}", Escaped::text(error));
         }
         if done.figures.files == 0 && done.errors.is_empty() {
             eprintln!("No transcripts (*.jsonl) below {}.", place::listed(&self.sources.roots));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bridge::EmbeddedDatabase;
 use bridge::analysis::SourceRoots;
-use bridge::core::Shown;
+use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{ClickHouseStore, TokenStore};
 
@@ -40,7 +40,7 @@ pub(crate) fn sources(args: &Args) -> Result<Sources, Box<dyn Error>> {
 
 /// Returns the folders in one line.
 pub(crate) fn listed(roots: &[PathBuf]) -> String {
-    let roots: Vec<_> = roots.iter().map(|root| Shown::path(root).to_string()).collect();
+    let roots: Vec<_> = roots.iter().map(|root| Escaped::path(root).to_string()).collect();
     roots.join(", ")
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Target {
 /// Returns the server asked for, else the embedded engine.
 pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
     if let Some(options) = args.server.options()? {
-        let name = format!("ClickHouse at {}", Shown::text(options.host()));
+        let name = format!("ClickHouse at {}", Escaped::text(options.host()));
         return Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name });
     }
     let folder = match &args.data_dir {
@@ -61,10 +61,10 @@ pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn 
         None => data_folder(sample)?,
     };
     let options = EngineOptions::at(&folder);
-    let show = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
+    let show = |event: EngineEvent| eprintln!("{}", Escaped::text(&event.to_string()));
     let database = blocking(move || Ok(EmbeddedDatabase::start_with(&options, show)?)).await?;
     let options = database.store_options()?;
-    let name = format!("embedded ClickHouse, data in {}", Shown::path(&folder));
+    let name = format!("embedded ClickHouse, data in {}", Escaped::path(&folder));
     Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name })
 }
 

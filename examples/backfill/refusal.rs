@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bridge::core::Shown;
+use bridge::core::Escaped;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 
@@ -23,7 +23,7 @@ pub(crate) fn refuse(error: clap::Error) -> ExitCode {
 
 /// The error's lines, safe for a terminal: it quotes arguments.
 fn readable(error: &clap::Error) -> String {
-    error.to_string().lines().map(|line| format!("{}\n", Shown::text(line))).collect()
+    error.to_string().lines().map(|line| format!("{}\n", Escaped::text(line))).collect()
 }
 
 /// The error with what is in a wrong place left out: it may be a password, or a URL with one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::BridgeError;
 use bridge::analysis::History;
-use bridge::core::{AnalysisSummary, ReceiptLine, Shown, TokenCounts};
+use bridge::core::{AnalysisSummary, Escaped, ReceiptLine, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
@@ -155,7 +155,8 @@ pub(crate) fn damage(figures: &AnalysisSummary) -> String {
 fn breakdown(title: &str, rows: &[BreakdownRow]) -> String {
     let mut table = table(&[title, "responses", "output", "total tokens"]);
     for row in rows {
-        let name = if row.name.is_empty() { "(none)".to_owned() } else { Shown::text(&row.name).to_string() };
+        let name =
+            if row.name.is_empty() { "(none)".to_owned() } else { Escaped::text(&row.name).to_string() };
         let totals = &row.totals;
         table.add_row([
             name,

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::Shown;
+use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
 use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
@@ -150,7 +150,7 @@ impl Store {
             (None, folder) => {
                 let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
                 let options = EngineOptions::at(folder);
-                let show = |event: EngineEvent| eprintln!("{}", Shown::text(&event.to_string()));
+                let show = |event: EngineEvent| eprintln!("{}", Escaped::text(&event.to_string()));
                 let start = move || Ok(EmbeddedDatabase::start_with(&options, show)?);
                 blocking(start).await?.store_options()?
             }

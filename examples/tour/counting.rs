@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisSummary, CalendarUnit, Shown, TimeRange, Zone};
+use bridge::core::{AnalysisSummary, CalendarUnit, Escaped, TimeRange, TimeZone};
 use bridge::storage::GroupPage;
 use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
 
@@ -89,7 +89,7 @@ pub(crate) async fn show_dashboard(
     promises: &mut Promises,
 ) -> Result<(), Box<dyn Error>> {
     promises.step("Figures for people", "get_dashboard_token_metrics");
-    let kathmandu: Zone = "Asia/Kathmandu".parse()?;
+    let kathmandu: TimeZone = "Asia/Kathmandu".parse()?;
     let top = GroupPage::top(TOP);
     let by_day = DashboardQuery::new(TimeRange::ALL).list_projects(top).list_models(top);
     let shown = bridge
@@ -98,7 +98,7 @@ pub(crate) async fn show_dashboard(
         .await?;
     for (title, list) in [("project", &shown.projects), ("model", &shown.models)] {
         for row in &list.rows {
-            let name = if row.name.is_empty() { Shown::text("(none)") } else { Shown::text(&row.name) };
+            let name = if row.name.is_empty() { Escaped::text("(none)") } else { Escaped::text(&row.name) };
             println!("      {title:<9}{name:<55}{:>20}", show::number(row.sums.counts.total()));
         }
     }
@@ -118,7 +118,7 @@ pub(crate) async fn show_dashboard(
     let receipt = shown.receipt.map(|receipt| receipt.total.tokens);
     promises.equal("the answer's receipt ends in its total", receipt.unwrap_or_default(), total);
     let utc =
-        bridge.dashboard().get_dashboard_token_metrics(by_day.by(CalendarUnit::Month, Zone::UTC)).await?;
+        bridge.dashboard().get_dashboard_token_metrics(by_day.by(CalendarUnit::Month, TimeZone::UTC)).await?;
     promises.equal("months of UTC give the same total", utc.total_tokens, total);
     Ok(())
 }

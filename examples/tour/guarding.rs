@@ -94,7 +94,7 @@ pub(crate) async fn correct(
     promises.equal("force brings it down", store(900, &forced).await?, 900);
     promises.equal("the mistake, sent again, stays corrected", store(9_000, &usual).await?, 900);
     promises.equal("a later, greater snapshot wins as ever", store(9_500, &usual).await?, 9_500);
-    let audit = bridge.audit_log(&AuditFilter::default().of_session(session.clone())).await?;
+    let audit = bridge.audit_log(&AuditFilter::default().with_session(session.clone())).await?;
     let force: Vec<_> = audit.iter().filter(|record| record.forced).collect();
     let told = force.first().map(|record| (record.tokens_replaced, record.tokens_written));
     promises.hold("the audit has it with both figures", told == Some((9_000, 900)), format!("{told:?}"));

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, Shown, SyncStatus};
+use bridge::core::{AnalysisSource, AuditFilter, Escaped, HealthState, HealthStatus, Probe, SyncStatus};
 use bridge::embedded::Shutdown;
 
 use crate::place::{self, Place};
@@ -18,7 +18,7 @@ fn show_health(status: &HealthStatus) {
     for found in &status.probes {
         let (probe, state) = (found.probe.to_string(), found.state.to_string());
         let detail: String = found.detail.chars().take(60).collect();
-        println!("      {probe:<14}{state:<11}{:>8}  {}", show::time(found.duration), Shown::text(&detail));
+        println!("      {probe:<14}{state:<11}{:>8}  {}", show::time(found.duration), Escaped::text(&detail));
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn lose_the_database(
     promises.hold("the engine was closed", closed == Shutdown::Left, format!("{closed:?}"));
     let answer = bridge.get_analysis_with_fallback(&syncing::session()).await?;
     for reason in &answer.fallback_reasons {
-        println!("      {}", Shown::text(&reason.chars().take(90).collect::<String>()));
+        println!("      {}", Escaped::text(&reason.chars().take(90).collect::<String>()));
     }
     let source = answer.source;
     promises.hold(
@@ -73,7 +73,7 @@ pub(crate) async fn lose_the_database(
 pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), Box<dyn Error>> {
     promises.step("What was done, and the end", "audit_log, shutdown, Engine::close");
     let bridge = place.bridge()?;
-    let audit = bridge.audit_log(&AuditFilter::default().limited_to(1000)).await?;
+    let audit = bridge.audit_log(&AuditFilter::default().with_limit(1000)).await?;
     for record in audit.iter().take(RECORDS as usize) {
         let (operation, outcome) = (record.operation.as_str(), record.outcome.to_string());
         println!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{HostName, Shown, Stopwatch};
+use bridge::core::{Escaped, HostName, Stopwatch};
 use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use tempfile::TempDir;
@@ -137,7 +137,8 @@ pub(crate) async fn start(folder: &Arc<TempDir>) -> Result<RunningEngine, Box<dy
     let folder = Arc::clone(folder);
     blocking(move || {
         let options = EngineOptions::at(folder.path().join("data"));
-        let engine = Engine::start_with(&options, |event| eprintln!("{}", Shown::text(&event.to_string())))?;
+        let engine =
+            Engine::start_with(&options, |event| eprintln!("{}", Escaped::text(&event.to_string())))?;
         Ok(RunningEngine { engine: Some(engine), _folder: folder })
     })
     .await
@@ -146,7 +147,7 @@ pub(crate) async fn start(folder: &Arc<TempDir>) -> Result<RunningEngine, Box<dy
 /// Copies the transcripts below a folder.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Shown::path(from)));
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Escaped::path(from)));
     for entry in fs::read_dir(from).map_err(told)? {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bridge_core::Shown;
+use bridge_core::Escaped;
 
 /// A file or folder could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be read: {source}", Shown::path(path))]
+#[error("{} cannot be read: {source}", Escaped::path(path))]
 pub struct SourceError {
     path: PathBuf,
     source: io::Error,

@@ -1,4 +1,4 @@
-//! What an audit keeps of an operation.
+//! Records of the audit trail.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,44 +6,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hex::{self, hex_text};
+use crate::hex::hex_id;
 use crate::{CorrelationId, HostName, OperationName, SessionId, TimeRange, Timestamp};
 
-/// Identifies a record of the audit, so that one that is written twice stays one.
+/// Identifies an audit record, so that a record written twice is stored once.
 ///
-/// Its upper 48 bits are the time in milliseconds, the 32 below them count the records of a program, and the rest is
-/// random: sorted by id, the records of a program stand in the order of its operations.
+/// The upper 48 bits are the time in milliseconds, the next 32 a sequence number of the process, the rest is random:
+/// records of one process sort by id in the order of its operations.
 ///
 /// As text, in JSON too, it is 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuditId(pub u128);
 
-hex_text!(AuditId, "audit id", 32, u128);
-
-impl fmt::Display for AuditId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl From<u128> for AuditId {
-    fn from(number: u128) -> Self {
-        Self(number)
-    }
-}
-
-impl From<AuditId> for u128 {
-    fn from(id: AuditId) -> Self {
-        id.0
-    }
-}
+hex_id!(AuditId, "audit id");
 
 impl AuditId {
-    fn from_hex(text: &str) -> Option<Self> {
-        hex::number(text).map(Self)
-    }
-
-    /// The id of a program's record. Of `random` 48 bits are taken.
+    /// Returns the id of a record, with the lower 48 bits of `random`.
     #[must_use]
     pub fn new(time: Timestamp, sequence: u32, random: u64) -> Self {
         let millis = u128::from(time.as_millis().unsigned_abs()) & ((1 << 48) - 1);
@@ -51,50 +29,50 @@ impl AuditId {
     }
 }
 
-/// One operation, as the audit keeps it. It holds figures, identifiers and names, and no text of a conversation.
+/// One operation in the audit trail. It holds numbers, identifiers and names, and no conversation text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditRecord {
     /// Identifies the record.
     pub id: AuditId,
-    /// When the operation ended; of one that was put on record while it ran, when that was.
+    /// Time at which the operation ended or, for one recorded while it ran, at which it was recorded.
     pub time: Timestamp,
-    /// The operation, as results, errors, logs and the database's log of queries name it.
+    /// The operation, as results, errors, logs and the database's query log name it.
     pub correlation_id: CorrelationId,
-    /// What was done.
+    /// Name of the operation.
     pub operation: OperationName,
-    /// The session that it was about, if it was about one.
+    /// The session that it was about, if any.
     pub session: Option<SessionId>,
-    /// How it ended.
+    /// Outcome.
     pub outcome: AuditOutcome,
-    /// Whether rows were written that replace greater ones.
+    /// True if rows of a lower version replaced rows of a greater one (force update).
     pub forced: bool,
-    /// Rows written. Of an operation that failed, those that were written before.
+    /// Number of rows written, for a failed operation before it failed.
     pub records_stored: u64,
-    /// Of those, responses that were not in the store before.
+    /// Number of those rows that are responses new to the store.
     pub new_responses: u64,
-    /// The tokens that the operation's result tells of.
+    /// Tokens in the operation's result.
     pub tokens: u64,
-    /// Tokens that the rows said that were replaced.
+    /// Tokens of the replaced rows.
     pub tokens_replaced: u64,
-    /// Tokens that the rows say that were written.
+    /// Tokens of the written rows.
     pub tokens_written: u64,
-    /// What else the operation counted: files, sessions, lines of its receipt.
+    /// Other counts of the operation: files, sessions, lines of its receipt.
     pub figures: BTreeMap<String, u64>,
-    /// How long it took, in whole microseconds.
+    /// Duration, in whole microseconds.
     pub duration: Duration,
-    /// [`BridgeError::kind`](crate::BridgeError::kind) of what ended it; empty where nothing did.
+    /// [`BridgeError::kind`](crate::BridgeError::kind) of the error; empty without one.
     pub error_kind: String,
-    /// What ended it; empty where nothing did.
+    /// Message of the error; empty without one.
     pub error: String,
-    /// The machine that it ran on.
+    /// Host that it ran on.
     pub host: Option<HostName>,
-    /// The version of the bridge.
+    /// Version of the bridge.
     pub version: String,
 }
 
 impl AuditRecord {
-    /// A record of an operation that succeeded and did nothing.
+    /// Returns the record of an operation that succeeded and changed nothing.
     #[must_use]
     pub fn new(
         id: AuditId,
@@ -125,27 +103,27 @@ impl AuditRecord {
     }
 }
 
-/// How an operation ended.
+/// Outcome of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AuditOutcome {
-    /// It did all that was asked for.
+    /// Everything asked for was done.
     Succeeded,
-    /// It came to its end, and a part of what was asked for is not done: the result says which. Or it was put on
-    /// record while it ran and its end is not on record, because the program was killed: the error says so.
+    /// The operation ended with a part not done, which the result names; or it was recorded while it ran and its end
+    /// is not recorded, because the process was killed, which the error says.
     Incomplete,
-    /// It ended in an error.
+    /// The operation ended in an error.
     Failed,
-    /// Whoever asked for it waited no longer.
+    /// The caller dropped the operation.
     Cancelled,
 }
 
 impl AuditOutcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 4] = [Self::Succeeded, Self::Incomplete, Self::Failed, Self::Cancelled];
 
-    /// Its name in the audit, logs and metrics.
+    /// Returns the name in audit trail, logs and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -163,26 +141,26 @@ impl fmt::Display for AuditOutcome {
     }
 }
 
-/// Which records of the audit are meant. All conditions hold together.
+/// Selects audit records that meet all conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditFilter {
-    /// Only operations that ended in this time.
+    /// Time in which the operation ended.
     pub time: TimeRange,
-    /// Only this operation.
+    /// Name of the operation.
     pub operation: Option<OperationName>,
-    /// Only operations about this session.
+    /// Session that the operation was about.
     pub session: Option<SessionId>,
-    /// Only operations that ended so.
+    /// Outcome of the operation.
     pub outcome: Option<AuditOutcome>,
-    /// Only this one.
+    /// Correlation id of the operation.
     pub correlation_id: Option<CorrelationId>,
-    /// At most so many, the newest.
+    /// Maximum number of records; the newest are taken.
     pub limit: u32,
 }
 
 impl Default for AuditFilter {
-    /// The last hundred.
+    /// Returns a filter for the newest 100 records.
     fn default() -> Self {
         Self {
             time: TimeRange::ALL,
@@ -196,49 +174,49 @@ impl Default for AuditFilter {
 }
 
 impl AuditFilter {
-    /// Operations that ended in this time.
+    /// Selects operations that ended in this time.
     #[must_use]
-    pub fn in_time(mut self, time: TimeRange) -> Self {
+    pub fn with_time(mut self, time: TimeRange) -> Self {
         self.time = time;
         self
     }
 
-    /// Only this operation.
+    /// Selects operations of this name.
     #[must_use]
-    pub fn of_operation(mut self, operation: OperationName) -> Self {
+    pub fn with_operation(mut self, operation: OperationName) -> Self {
         self.operation = Some(operation);
         self
     }
 
-    /// Only operations about this session.
+    /// Selects operations about this session.
     #[must_use]
-    pub fn of_session(mut self, session: SessionId) -> Self {
+    pub fn with_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// Only operations that ended so.
+    /// Selects operations with this outcome.
     #[must_use]
     pub fn with_outcome(mut self, outcome: AuditOutcome) -> Self {
         self.outcome = Some(outcome);
         self
     }
 
-    /// Only the operation with this id.
+    /// Selects the operation with this id.
     #[must_use]
     pub fn with_correlation_id(mut self, id: CorrelationId) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// At most so many, the newest.
+    /// Limits the number of records; the newest are taken.
     #[must_use]
-    pub fn limited_to(mut self, records: u32) -> Self {
+    pub fn with_limit(mut self, records: u32) -> Self {
         self.limit = records;
         self
     }
 
-    /// Whether the record is meant.
+    /// Returns whether the record meets all conditions.
     #[must_use]
     pub fn admits(&self, record: &AuditRecord) -> bool {
         fn same<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
@@ -257,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_stand_in_the_order_of_the_operations() {
+    fn ids_sort_in_the_order_of_operations() {
         let at = |millis| Timestamp::from_millis(millis).unwrap();
         let ids = [
             AuditId::new(at(0), 0, u64::MAX),

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, Zone};
+use crate::{TimeZone, Timestamp};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
@@ -31,7 +31,7 @@ pub enum CalendarUnit {
 impl CalendarUnit {
     /// The start of the step that this instant lies in, at the earliest [`Timestamp::MIN`].
     #[must_use]
-    pub fn start_of(self, time: Timestamp, zone: &Zone) -> Timestamp {
+    pub fn start_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Hour => {
                 let mark =
@@ -44,7 +44,7 @@ impl CalendarUnit {
 
     /// The first instant after the step that this instant lies in, at the latest [`Timestamp::MAX`].
     #[must_use]
-    pub fn end_of(self, time: Timestamp, zone: &Zone) -> Timestamp {
+    pub fn end_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
         if self == Self::Hour {
             let past = (time.as_millis() + zone.offset_millis(time)).rem_euclid(HOUR_MILLIS);
             let mark = moved(time, HOUR_MILLIS - past);
@@ -57,10 +57,10 @@ impl CalendarUnit {
     /// each, and the end of the last one. `None` where there are more than `steps_max`.
     ///
     /// ```
-    /// use bridge_core::{CalendarUnit, Zone};
+    /// use bridge_core::{CalendarUnit, TimeZone};
     ///
     /// // The clocks are set forward: a day of 23 hours.
-    /// let berlin: Zone = "Europe/Berlin".parse()?;
+    /// let berlin: TimeZone = "Europe/Berlin".parse()?;
     /// let (first, last) = ("2026-03-28T23:00:00Z".parse()?, "2026-03-29T21:59:59Z".parse()?);
     /// assert_eq!(CalendarUnit::Day.bounds(first, last, &berlin, 100).unwrap().len(), 1 + 1);
     /// assert_eq!(CalendarUnit::Hour.bounds(first, last, &berlin, 100).unwrap().len(), 23 + 1);
@@ -72,7 +72,7 @@ impl CalendarUnit {
         self,
         first: Timestamp,
         last: Timestamp,
-        zone: &Zone,
+        zone: &TimeZone,
         steps_max: usize,
     ) -> Option<Vec<Timestamp>> {
         let mut bounds = vec![self.start_of(first, zone)];
@@ -100,7 +100,7 @@ impl CalendarUnit {
     }
 
     /// The step of whole days that this instant lies in.
-    fn span_of(self, time: Timestamp, zone: &Zone) -> (Timestamp, Timestamp) {
+    fn span_of(self, time: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
         let mut date = self.first_date(zone.civil(time).date());
         let mut start = zone.first_instant(date).min(time);
         // Where clocks were set back over midnight the local date is that of a day that is over; a skipped date
@@ -139,7 +139,7 @@ impl CalendarUnit {
 
 /// Where the clocks are changed after `from` and at `to` at the latest. Looked for only where the offsets
 /// differ: nowhere are clocks changed and changed back within an hour.
-fn change_within(from: Timestamp, to: Timestamp, zone: &Zone) -> Option<Timestamp> {
+fn change_within(from: Timestamp, to: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     if zone.offset_millis(from) == zone.offset_millis(to) {
         return None;
     }

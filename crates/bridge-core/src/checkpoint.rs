@@ -1,117 +1,65 @@
-//! Checkpoints of a store, and what rolling back to one says.
+//! Checkpoints of a store and the results of rollbacks.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::text_type;
 use crate::{SessionId, Timestamp};
 
-/// The greatest length of a checkpoint's name, in bytes.
+/// Maximum length of a checkpoint's name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
-/// What the names of the checkpoints begin with that a rollback makes of the state it replaces.
-const AUTOMATIC: &str = "before_rollback_";
+/// Prefix of the names of checkpoints that rollbacks take of the state they replace.
+const AUTOMATIC_PREFIX: &str = "before_rollback_";
 
-/// The name of a checkpoint: up to 64 ASCII letters, digits and underlines, so that it can stand in a table's name.
-///
-/// ```
-/// use bridge_core::CheckpointName;
-///
-/// assert!(CheckpointName::new("before_the_2026_import").is_ok());
-/// assert!(CheckpointName::new("what; a name").is_err());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CheckpointName(Arc<str>);
+text_type!(
+    /// The name of a checkpoint: 1 to 64 ASCII letters, digits and underscores, so that it can be part of a table name.
+    ///
+    /// ```
+    /// use bridge_core::CheckpointName;
+    ///
+    /// assert!(CheckpointName::new("before_the_2026_import").is_ok());
+    /// assert!(CheckpointName::new("not; a name").is_err());
+    /// ```
+    CheckpointName, "checkpoint name", "have 1 to 64 ASCII letters, digits and underscores", is_word
+);
 
-/// The text is no name of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a checkpoint's name is 1 to {NAME_BYTES_MAX} letters, digits and underlines, not {text:?}")]
-pub struct InvalidCheckpointName {
-    /// The beginning of the text.
-    pub text: String,
+fn is_word(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl CheckpointName {
-    /// Takes the text as a name.
-    ///
-    /// # Errors
-    ///
-    /// The text is empty, too long, or holds another character.
-    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidCheckpointName> {
-        let text = text.as_ref();
-        let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if text.is_empty() || text.len() > NAME_BYTES_MAX || !is_word {
-            return Err(InvalidCheckpointName { text: text.chars().take(NAME_BYTES_MAX).collect() });
-        }
-        Ok(Self(text.into()))
-    }
-
-    /// The name of what the rollback that began this epoch replaced.
+    /// Returns the name of the state that the rollback which began this epoch replaced.
     #[must_use]
     pub fn before_rollback(epoch: Epoch) -> Self {
-        Self(format!("{AUTOMATIC}{epoch}").into())
+        Self(format!("{AUTOMATIC_PREFIX}{epoch}").into())
     }
 
-    /// The epoch that the rollback began that gave this name, where one did.
+    /// Returns the epoch begun by the rollback that gave this name; `None` for other names.
     #[must_use]
     pub fn epoch_begun(&self) -> Option<Epoch> {
-        self.0.strip_prefix(AUTOMATIC)?.parse().ok().map(Epoch)
+        self.0.strip_prefix(AUTOMATIC_PREFIX)?.parse().ok().map(Epoch)
     }
 
-    /// Whether only a rollback gives such a name.
+    /// Returns whether the name is reserved for rollbacks.
     #[must_use]
     pub fn is_automatic(&self) -> bool {
-        self.0.starts_with(AUTOMATIC)
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.starts_with(AUTOMATIC_PREFIX)
     }
 }
 
-impl fmt::Display for CheckpointName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for CheckpointName {
-    type Err = InvalidCheckpointName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCheckpointName> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for CheckpointName {
-    type Error = InvalidCheckpointName;
-
-    fn try_from(text: String) -> Result<Self, InvalidCheckpointName> {
-        Self::new(text)
-    }
-}
-
-impl From<CheckpointName> for String {
-    fn from(name: CheckpointName) -> String {
-        name.0.as_ref().to_owned()
-    }
-}
-
-/// The time between two rollbacks of a store: 0 until the first, and one more with each.
+/// Number of rollbacks of a store.
 ///
-/// What is written bears the epoch in which its operation began. The store refuses what began before the last
-/// rollback.
+/// It fences stale writers: every write carries the epoch in which its operation began, and the store rejects writes of
+/// an epoch before the last rollback.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u32);
 
 impl Epoch {
-    /// The epoch that the next rollback begins.
+    /// Returns the epoch that the next rollback begins.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -124,58 +72,57 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Whether a store takes what is stored.
+/// Mode of a store: writable, or suspended after a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreMode {
-    /// It does.
+    /// The store accepts writes.
     Stored,
-    /// It was rolled back to this checkpoint and takes nothing until it is resumed: analyses come straight from the
-    /// sources.
+    /// The store was rolled back and rejects writes until it is resumed; analyses are live.
     Direct {
-        /// The checkpoint.
+        /// The checkpoint rolled back to.
         checkpoint: CheckpointName,
     },
 }
 
-/// Where a store stands.
+/// Epoch and mode of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreState {
-    /// How often it was rolled back.
+    /// Number of rollbacks.
     pub epoch: Epoch,
-    /// Whether it takes what is stored.
+    /// Mode.
     pub mode: StoreMode,
 }
 
 impl StoreState {
-    /// The state of a store that was never rolled back.
+    /// Returns the state of a store that was never rolled back.
     #[must_use]
     pub fn first() -> Self {
         Self { epoch: Epoch::default(), mode: StoreMode::Stored }
     }
 }
 
-/// The figures by which a person tells one state of a store from another.
+/// Totals of a store's state, for comparison with another state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointTotals {
-    /// All four counters together.
+    /// Sum of the four counters.
     pub tokens: u64,
-    /// Responses.
+    /// Number of responses.
     pub responses: u64,
-    /// Sessions.
+    /// Number of sessions.
     pub sessions: u64,
 }
 
-/// A state of the store that was kept.
+/// A saved state of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Its name.
+    /// Name.
     pub name: CheckpointName,
-    /// When it was taken.
+    /// Time at which it was taken.
     pub taken_at: Timestamp,
-    /// The epoch of the store at that time.
+    /// Epoch of the store at that time.
     pub epoch: Epoch,
-    /// What it holds.
+    /// Totals of the saved state.
     pub figures: CheckpointTotals,
 }
 
@@ -184,44 +131,44 @@ pub struct Checkpoint {
 pub struct SessionDifference {
     /// The session.
     pub session: SessionId,
-    /// Its tokens as they are stored now; 0 where it is not stored.
+    /// Its tokens in the store; 0 if it is not stored.
     pub tokens_now: u64,
-    /// Its tokens in the checkpoint; 0 where that does not know it.
+    /// Its tokens in the checkpoint; 0 if it is not in there.
     pub tokens_then: u64,
 }
 
-/// The store beside a checkpoint.
+/// Comparison of the store with a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointComparison {
-    /// What is stored now.
+    /// Totals of the store.
     pub now: CheckpointTotals,
-    /// What the checkpoint holds.
+    /// Totals of the checkpoint.
     pub then: CheckpointTotals,
-    /// How many sessions differ in any response, be their tokens equal or not.
+    /// Number of sessions that differ in any response, even with equal tokens.
     pub differing_sessions: u64,
-    /// Those of them with the greatest difference in tokens, greatest first, equal ones by session.
+    /// The sessions that differ most in tokens, by descending difference, then by session.
     pub differences: Vec<SessionDifference>,
 }
 
-/// Result of a rollback, or of a dry run of one.
+/// Result of a rollback or of its dry run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct RollbackResult {
     /// The checkpoint.
     pub checkpoint: CheckpointName,
-    /// What was stored before. `None` where it could not be counted any more: the rollback was made nevertheless.
+    /// Totals before the rollback. `None` if they could not be counted; the rollback was made nevertheless.
     pub before: Option<CheckpointTotals>,
-    /// What is stored after: what the checkpoint holds. `None` as `before`.
+    /// Totals after the rollback, those of the checkpoint. `None` as for `before`.
     pub after: Option<CheckpointTotals>,
-    /// Under this name the replaced state is kept; `None` of a dry run, which replaces nothing.
+    /// Checkpoint of the replaced state; `None` for a dry run.
     pub replaced_state: Option<CheckpointName>,
-    /// How many sessions differ; only a dry run looks.
+    /// Number of differing sessions; only a dry run counts them.
     pub differing_sessions: Option<u64>,
-    /// Those of them that differ most in tokens; only a dry run looks.
+    /// The sessions that differ most in tokens; only a dry run lists them.
     pub differences: Vec<SessionDifference>,
-    /// Where the store stands after it.
+    /// State of the store afterwards.
     pub state: StoreState,
-    /// How long it took until the state was there. What was replaced is counted afterwards.
+    /// Time until the checkpoint's state was in place; the totals are counted afterwards.
     pub duration: Duration,
 }
 
@@ -230,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_word() {
+    fn name_is_one_word() {
         let long = "a".repeat(NAME_BYTES_MAX);
         assert!(["a", "_", "2026_11_23", &long].iter().all(|text| CheckpointName::new(text).is_ok()));
         let longer = "a".repeat(NAME_BYTES_MAX + 1);
@@ -242,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_names_what_it_replaces() {
+    fn rollback_names_the_replaced_state() {
         let name = CheckpointName::before_rollback(Epoch(3).next());
         assert_eq!(name.as_str(), "before_rollback_4");
         assert_eq!(

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Shown;
+use crate::Escaped;
 
 /// A line of a file that is not counted, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedLine {
     /// The file. As JSON, bytes that are not UTF-8 stand as `\xff`.
-    #[serde(serialize_with = "crate::shown::serialize_path")]
+    #[serde(serialize_with = "crate::escaped::serialize_path")]
     pub path: PathBuf,
     /// The line's number, from 1; blank lines count here.
     pub line: u64,
@@ -40,7 +40,7 @@ pub enum DamageKind {
 
 impl fmt::Display for DamagedLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} (byte {}): {}", Shown::path(&self.path), self.line, self.offset, self.kind)
+        write!(f, "{}:{} (byte {}): {}", Escaped::path(&self.path), self.line, self.offset, self.kind)
     }
 }
 

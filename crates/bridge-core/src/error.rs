@@ -5,163 +5,181 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::validate::ValidationResult;
-use crate::{CorrelationId, SessionId, Shown, Timestamp};
+use crate::{CorrelationId, Escaped, SessionId, Timestamp};
 
 type Cause = Box<dyn StdError + Send + Sync + 'static>;
 
 /// An error of a bridge operation.
 ///
-/// The message is one clause with the facts; what caused it is in [`source`](std::error::Error::source).
-/// No message holds a password or a text of a conversation.
+/// The message is one clause with the facts; the cause is in [`source`](std::error::Error::source). No message holds
+/// a password or conversation text.
+///
+/// ```
+/// use bridge_core::{BridgeError, StorageKind};
+///
+/// let error = BridgeError::storage(StorageKind::DiskFull, "upsert", "0 bytes are free");
+/// assert_eq!(error.to_string(), "upsert: the database's disk is full: 0 bytes are free");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BridgeError {
-    /// The database cannot be reached or refuses the credentials.
+    /// The database cannot be reached or rejects the credentials.
     #[error("{operation}: {kind} at {host}{context}")]
     Connection {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// The database's host and port, without credentials.
+        /// Host and port of the database, without credentials.
         host: String,
-        /// What is wrong.
+        /// The reason.
         kind: ConnectionKind,
-        /// The attempts made, and for whom.
+        /// Attempts made, and the operation they belong to.
         context: Box<ErrorContext>,
         /// The client's error.
         source: Option<Cause>,
     },
     /// The database was reached and did not do what was asked.
-    #[error("{operation}: {kind}: {}{context}", Shown::text(message))]
+    #[error("{operation}: {kind}: {}{context}", Escaped::text(message))]
     Storage {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// What is wrong.
+        /// The reason.
         kind: StorageKind,
         /// The facts, as the database or the bridge states them.
         message: String,
-        /// The attempts made, and for whom.
+        /// Attempts made, and the operation they belong to.
         context: Box<ErrorContext>,
         /// The client's error.
         source: Option<Cause>,
     },
-    /// The data is not what may be stored.
-    #[error("the analysis of session {} is not valid: {result}", Shown::text(session))]
+    /// The analysis breaks a validation rule.
+    #[error("the analysis of session {} is not valid: {result}", Escaped::text(session))]
     Validation {
         /// The session that the analysis names.
         session: String,
         /// Every violation.
         result: ValidationResult,
-        /// For whom it was validated.
+        /// The failed operation.
         context: Box<ErrorContext>,
     },
-    /// Neither the store nor any source that could be read knows the session.
+    /// Neither the store nor any readable source knows the session.
     #[error(
         "session {} is known neither to the store nor to any source that can be read",
-        Shown::text(session.as_str())
+        Escaped::text(session.as_str())
     )]
     UnknownSession {
         /// The session asked for.
         session: SessionId,
-        /// Who asked.
+        /// The failed operation.
         context: Box<ErrorContext>,
     },
-    /// A range of time ends before it starts.
-    #[error("the range of time ends at {end}, before its start at {start}")]
+    /// A time range ends before it starts.
+    #[error("the time range ends at {end}, before its start at {start}")]
     InvertedRange {
-        /// Where it starts.
+        /// Start of the range.
         start: Timestamp,
-        /// Where it ends.
+        /// End of the range.
         end: Timestamp,
-        /// Who asked.
+        /// The failed operation.
         context: Box<ErrorContext>,
     },
-    /// Lines of a file do not follow on those that came before.
-    #[error(
-        "{}: lines from byte {offset} on, where those from byte {expected} on were to come",
-        Shown::path(path)
-    )]
+    /// Lines of a file do not continue where the previous ones ended.
+    #[error("{}: lines start at byte {offset}, expected at byte {expected}", Escaped::path(path))]
     OutOfOrder {
         /// The file.
         path: PathBuf,
-        /// Where the next lines should begin.
+        /// Offset at which the next lines should start.
         expected: u64,
-        /// Where they do.
+        /// Offset at which they start.
         offset: u64,
-        /// For whom they were read.
+        /// The failed operation.
         context: Box<ErrorContext>,
     },
     /// A file or folder could not be read.
-    #[error("{} cannot be read", Shown::path(path))]
+    #[error("{} cannot be read", Escaped::path(path))]
     Source {
         /// The file or folder.
         path: PathBuf,
-        /// For whom it was read.
+        /// The failed operation.
         context: Box<ErrorContext>,
-        /// Why.
+        /// The I/O error.
         source: Option<Cause>,
     },
-    /// A historical backfill could not be carried through.
-    #[error("backfill: {}", Shown::text(message))]
+    /// A historical backfill stopped.
+    #[error("backfill: {}", Escaped::text(message))]
     Backfill {
-        /// What could not be done.
+        /// How far it came.
         message: String,
-        /// For whom it was done.
+        /// The failed operation.
         context: Box<ErrorContext>,
-        /// Why.
+        /// What stopped it.
         source: Option<Cause>,
     },
-    /// A backup cannot be written, or is not one that can be taken in; then nothing of it was.
-    #[error("the backup at {}: {}", Shown::path(path), Shown::text(message))]
+    /// A backup cannot be written, or is not complete and unchanged; then nothing of it was imported.
+    #[error("the backup at {}: {}", Escaped::path(path), Escaped::text(message))]
     Backup {
-        /// The folder, or the file of it that is meant.
+        /// The folder, or the file in it that is wrong.
         path: PathBuf,
         /// What is wrong.
         message: String,
-        /// For whom it was done.
+        /// The failed operation.
         context: Box<ErrorContext>,
-        /// Why.
+        /// The cause.
         source: Option<Cause>,
+    },
+    /// An earlier failure ended the batch before this item was reached.
+    #[error("not attempted")]
+    NotAttempted {
+        /// The failed operation.
+        context: Box<ErrorContext>,
+    },
+    /// A background task panicked.
+    #[error("{task} panicked")]
+    Panicked {
+        /// The task.
+        task: &'static str,
+        /// The failed operation.
+        context: Box<ErrorContext>,
     },
 }
 
-/// Why there is no connection.
+/// The reason for a [`BridgeError::Connection`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionKind {
-    /// Nothing answers, or the connection broke.
+    /// No answer from the address, or the connection broke.
     #[error("the database cannot be reached")]
     Unreachable,
     /// No answer in time.
     #[error("the database does not answer in time")]
     TimedOut,
     /// User or password are wrong.
-    #[error("the database refuses user or password")]
+    #[error("the database rejects the user or password")]
     Refused,
-    /// The URL is none.
+    /// The URL cannot be parsed.
     #[error("the database's URL is not usable")]
     InvalidUrl,
-    /// A setting of the connection is not usable: a name, a certificate, a file that cannot be read.
+    /// A connection setting is not usable: a name, a certificate, a file that cannot be read.
     #[error("the connection's settings are not usable")]
     Misconfigured,
     /// No connection of the pool became free in time.
     #[error("no connection became free in time")]
     PoolExhausted,
-    /// The database was away a moment ago and is not asked again before a while.
-    #[error("the database is given time to come back")]
+    /// The circuit breaker is open after repeated failures.
+    #[error("the circuit breaker is open")]
     CircuitOpen,
 }
 
-/// Why a storage operation failed.
+/// The reason for a [`BridgeError::Storage`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageKind {
-    /// The database is overloaded, out of memory or shutting down; later it may work.
+    /// The database is overloaded, out of memory or shutting down; a retry may succeed.
     #[error("the database is busy")]
     Busy,
     /// The disk is full.
     #[error("the database's disk is full")]
     DiskFull,
-    /// The user may not do this.
+    /// The user lacks a permission.
     #[error("the database user lacks a permission")]
     PermissionDenied,
     /// The schema is not the one this version writes.
@@ -170,11 +188,11 @@ pub enum StorageKind {
     /// The stored data cannot be what the bridge wrote.
     #[error("stored data is not readable")]
     Corrupt,
-    /// The store was rolled back to a checkpoint: what began before may not write any more, and nothing is stored
-    /// until it is resumed.
+    /// The store was rolled back to a checkpoint: operations of an older epoch may not write any more, and nothing is
+    /// stored until the store is resumed.
     #[error("the store was rolled back")]
     RolledBack,
-    /// No checkpoint has this name, or it is taken.
+    /// No checkpoint has this name, or the name is taken.
     #[error("the checkpoint cannot be used")]
     Checkpoint,
     /// The database does not offer this, or its configuration does not allow it.
@@ -185,17 +203,17 @@ pub enum StorageKind {
     Other,
 }
 
-/// The circumstances of an error: for whom, how often it was tried, over which time.
+/// The circumstances of an error: the operation it ended, and the attempts made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorContext {
-    /// How often it was tried. 0 where trying again is of no use.
+    /// Number of attempts; 0 where a retry is of no use.
     pub attempts: u32,
-    /// Over which time.
+    /// Time from the first attempt to the last.
     pub elapsed: Duration,
     /// The session that the operation was about.
     pub session: Option<SessionId>,
-    /// The operation, as logs, audit and the database's log of queries name it.
+    /// The operation, as logs, audit trail and the database's query log name it.
     pub correlation_id: Option<CorrelationId>,
 }
 
@@ -208,75 +226,118 @@ impl std::fmt::Display for ErrorContext {
     }
 }
 
+/// Names the context of an error, by reference or by mutable reference.
+macro_rules! context_of {
+    ($error:expr) => {
+        match $error {
+            Self::Connection { context, .. }
+            | Self::Storage { context, .. }
+            | Self::Validation { context, .. }
+            | Self::UnknownSession { context, .. }
+            | Self::InvertedRange { context, .. }
+            | Self::OutOfOrder { context, .. }
+            | Self::Source { context, .. }
+            | Self::Backfill { context, .. }
+            | Self::Backup { context, .. }
+            | Self::NotAttempted { context }
+            | Self::Panicked { context, .. } => context,
+        }
+    };
+}
+
+/// Constructors. Each returns an error without cause and context; see [`with_source`](Self::with_source),
+/// [`with_history`](Self::with_history) and [`with_correlation`](Self::with_correlation).
 impl BridgeError {
-    /// Whether the same operation may succeed when it is tried again; a backfill, where what stopped it may pass.
+    /// Returns a [`Connection`](Self::Connection) error.
     #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Connection { kind, .. } => {
-                matches!(
-                    kind,
-                    ConnectionKind::Unreachable
-                        | ConnectionKind::TimedOut
-                        | ConnectionKind::PoolExhausted
-                        | ConnectionKind::CircuitOpen
-                )
-            }
-            Self::Storage { kind, .. } => *kind == StorageKind::Busy,
-            Self::Backfill { source: Some(cause), .. } => {
-                cause.downcast_ref::<Self>().is_some_and(Self::is_retryable)
-            }
-            Self::Validation { .. }
-            | Self::UnknownSession { .. }
-            | Self::InvertedRange { .. }
-            | Self::OutOfOrder { .. }
-            | Self::Source { .. }
-            | Self::Backup { .. }
-            | Self::Backfill { source: None, .. } => false,
-        }
+    pub fn connection(kind: ConnectionKind, operation: &'static str, host: impl Into<String>) -> Self {
+        Self::Connection { operation, host: host.into(), kind, context: Box::default(), source: None }
     }
 
-    /// The circumstances of the error.
+    /// Returns a [`Storage`](Self::Storage) error.
     #[must_use]
-    pub fn context(&self) -> &ErrorContext {
-        match self {
-            Self::Connection { context, .. }
-            | Self::Storage { context, .. }
-            | Self::Validation { context, .. }
-            | Self::UnknownSession { context, .. }
-            | Self::InvertedRange { context, .. }
-            | Self::OutOfOrder { context, .. }
-            | Self::Source { context, .. }
-            | Self::Backup { context, .. }
-            | Self::Backfill { context, .. } => context,
-        }
+    pub fn storage(kind: StorageKind, operation: &'static str, message: impl Into<String>) -> Self {
+        Self::Storage { operation, kind, message: message.into(), context: Box::default(), source: None }
     }
 
-    /// The circumstances of the error, to be filled in by the layer that knows them.
+    /// Returns a [`Validation`](Self::Validation) error.
     #[must_use]
-    pub fn context_mut(&mut self) -> &mut ErrorContext {
-        match self {
-            Self::Connection { context, .. }
-            | Self::Storage { context, .. }
-            | Self::Validation { context, .. }
-            | Self::UnknownSession { context, .. }
-            | Self::InvertedRange { context, .. }
-            | Self::OutOfOrder { context, .. }
-            | Self::Source { context, .. }
-            | Self::Backup { context, .. }
-            | Self::Backfill { context, .. } => context,
-        }
+    pub fn validation(session: impl Into<String>, result: ValidationResult) -> Self {
+        Self::Validation { session: session.into(), result, context: Box::default() }
     }
 
-    /// The same error with the attempts that were made.
+    /// Returns an [`UnknownSession`](Self::UnknownSession) error.
     #[must_use]
-    pub fn with_history(mut self, attempts: u32, elapsed: Duration) -> Self {
-        let context = self.context_mut();
-        (context.attempts, context.elapsed) = (attempts, elapsed);
+    pub fn unknown_session(session: SessionId) -> Self {
+        Self::UnknownSession { session, context: Box::default() }
+    }
+
+    /// Returns an [`InvertedRange`](Self::InvertedRange) error.
+    #[must_use]
+    pub fn inverted_range(start: Timestamp, end: Timestamp) -> Self {
+        Self::InvertedRange { start, end, context: Box::default() }
+    }
+
+    /// Returns an [`OutOfOrder`](Self::OutOfOrder) error.
+    #[must_use]
+    pub fn out_of_order(path: impl Into<PathBuf>, expected: u64, offset: u64) -> Self {
+        Self::OutOfOrder { path: path.into(), expected, offset, context: Box::default() }
+    }
+
+    /// Returns a [`Source`](Self::Source) error: the file or folder cannot be read.
+    #[must_use]
+    pub fn unreadable(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
+        Self::Source { path: path.into(), context: Box::default(), source: Some(cause.into()) }
+    }
+
+    /// Returns a [`Backfill`](Self::Backfill) error.
+    #[must_use]
+    pub fn backfill(message: impl Into<String>) -> Self {
+        Self::Backfill { message: message.into(), context: Box::default(), source: None }
+    }
+
+    /// Returns a [`Backup`](Self::Backup) error.
+    #[must_use]
+    pub fn backup(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::Backup { path: path.into(), message: message.into(), context: Box::default(), source: None }
+    }
+
+    /// Returns a [`NotAttempted`](Self::NotAttempted) error.
+    #[must_use]
+    pub fn not_attempted() -> Self {
+        Self::NotAttempted { context: Box::default() }
+    }
+
+    /// Returns a [`Panicked`](Self::Panicked) error.
+    #[must_use]
+    pub fn panicked(task: &'static str) -> Self {
+        Self::Panicked { task, context: Box::default() }
+    }
+
+    /// Returns the error with its cause, where its kind has one.
+    #[must_use]
+    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
+        if let Self::Connection { source, .. }
+        | Self::Storage { source, .. }
+        | Self::Source { source, .. }
+        | Self::Backfill { source, .. }
+        | Self::Backup { source, .. } = &mut self
+        {
+            *source = Some(cause.into());
+        }
         self
     }
 
-    /// The same error with the operation that it ended.
+    /// Returns the error with the attempts that were made.
+    #[must_use]
+    pub fn with_history(mut self, attempts: u32, elapsed: Duration) -> Self {
+        let context = self.context_mut();
+        context.attempts = attempts;
+        context.elapsed = elapsed;
+        self
+    }
+
+    /// Returns the error with the operation that it ended.
     #[must_use]
     pub fn with_correlation(mut self, id: CorrelationId, session: Option<&SessionId>) -> Self {
         let context = self.context_mut();
@@ -286,8 +347,41 @@ impl BridgeError {
         }
         self
     }
+}
 
-    /// What is wrong, in a word that stays the same: for metrics and audit.
+impl BridgeError {
+    /// Returns whether a retry of the same operation may succeed. A backfill is as retryable as what stopped it.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connection { kind, .. } => matches!(
+                kind,
+                ConnectionKind::Unreachable
+                    | ConnectionKind::TimedOut
+                    | ConnectionKind::PoolExhausted
+                    | ConnectionKind::CircuitOpen
+            ),
+            Self::Storage { kind, .. } => *kind == StorageKind::Busy,
+            Self::Backfill { source: Some(cause), .. } => {
+                cause.downcast_ref::<Self>().is_some_and(Self::is_retryable)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the circumstances of the error.
+    #[must_use]
+    pub fn context(&self) -> &ErrorContext {
+        context_of!(self)
+    }
+
+    /// Returns the circumstances of the error, to be filled in by the layer that knows them.
+    #[must_use]
+    pub fn context_mut(&mut self) -> &mut ErrorContext {
+        context_of!(self)
+    }
+
+    /// Returns a stable word for the error, for metrics and the audit trail.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -318,54 +412,8 @@ impl BridgeError {
             Self::Source { .. } => "source",
             Self::Backfill { .. } => "backfill",
             Self::Backup { .. } => "backup",
-        }
-    }
-
-    /// What an operator can do about it.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::Connection { kind, .. } => match kind {
-                ConnectionKind::Unreachable => {
-                    "check that the database runs and that host, port and firewall fit"
-                }
-                ConnectionKind::TimedOut => {
-                    "check the database's load, or raise clickhouse.operation_timeout"
-                }
-                ConnectionKind::Refused => "check clickhouse.user and its password or password file",
-                ConnectionKind::InvalidUrl => "give clickhouse.url as http://HOST:PORT or https://HOST:PORT",
-                ConnectionKind::Misconfigured => "correct the setting that the cause names",
-                ConnectionKind::PoolExhausted => {
-                    "raise clickhouse.connection_pool_size, or run fewer operations at once"
-                }
-                ConnectionKind::CircuitOpen => "bring the database back; the circuit closes by itself",
-            },
-            Self::Storage { kind, .. } => match kind {
-                StorageKind::Busy => "try again later, or give the database more memory",
-                StorageKind::DiskFull => {
-                    "free space on the database's disk; nothing that was acknowledged is lost"
-                }
-                StorageKind::PermissionDenied => {
-                    "grant the user the role of the operation (see the roles' SQL)"
-                }
-                StorageKind::Schema => "run the version of the bridge that wrote the tables, or a newer one",
-                StorageKind::Corrupt => "run verify_data_integrity with repair",
-                StorageKind::RolledBack => "look at the audit for the reason, then resume and ingest again",
-                StorageKind::Checkpoint => "list the checkpoints and take one of their names, or a new one",
-                StorageKind::Unsupported => {
-                    "see the message for the setting of the server that would allow it"
-                }
-                StorageKind::Other => "look the message up in the database's log by the correlation id",
-            },
-            Self::Validation { .. } => "correct the analysis; nothing of it was stored",
-            Self::UnknownSession { .. } => {
-                "check the session id, the sources and that the store holds its history"
-            }
-            Self::InvertedRange { .. } => "swap the start and the end",
-            Self::OutOfOrder { .. } => "hand over the lines from the expected offset on",
-            Self::Source { .. } => "check that the file is there and may be read",
-            Self::Backup { .. } => "take a whole backup, and a folder of its own with space enough",
-            Self::Backfill { .. } => "see the cause, then run it again: it goes on where it ended",
+            Self::NotAttempted { .. } => "not_attempted",
+            Self::Panicked { .. } => "panicked",
         }
     }
 }
@@ -375,14 +423,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_names_operation_host_and_attempts() {
-        let error = BridgeError::Connection {
-            operation: "ping",
-            host: "db:8123".to_owned(),
-            kind: ConnectionKind::Unreachable,
-            context: Box::default(),
-            source: None,
-        };
+    fn message_names_operation_host_and_attempts() {
+        let error = BridgeError::connection(ConnectionKind::Unreachable, "ping", "db:8123");
         assert!(error.is_retryable());
         assert_eq!(
             error.with_history(3, Duration::from_millis(1500)).to_string(),
@@ -391,43 +433,30 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_by_itself_is_retried() {
-        let storage = |kind| BridgeError::Storage {
-            operation: "upsert",
-            kind,
-            message: String::new(),
-            context: Box::default(),
-            source: None,
-        };
-        assert!(storage(StorageKind::Busy).is_retryable());
+    fn only_transient_storage_errors_are_retryable() {
+        let is_retryable = |kind| BridgeError::storage(kind, "upsert", "").is_retryable();
+        assert!(is_retryable(StorageKind::Busy));
         for kind in
             [StorageKind::DiskFull, StorageKind::PermissionDenied, StorageKind::Schema, StorageKind::Other]
         {
-            assert!(!storage(kind).is_retryable());
+            assert!(!is_retryable(kind), "{kind}");
         }
     }
 
-    fn connection(kind: ConnectionKind) -> BridgeError {
-        let (context, host) = (Box::default(), String::new());
-        BridgeError::Connection { operation: "upsert", host, kind, context, source: None }
+    #[test]
+    fn open_circuit_is_retryable() {
+        let is_retryable = |kind| BridgeError::connection(kind, "upsert", "").is_retryable();
+        assert!(is_retryable(ConnectionKind::CircuitOpen));
+        assert!(!is_retryable(ConnectionKind::Refused));
     }
 
     #[test]
-    fn who_is_refused_by_the_circuit_may_come_again() {
-        assert!(connection(ConnectionKind::CircuitOpen).is_retryable());
-        assert!(!connection(ConnectionKind::Refused).is_retryable());
-    }
-
-    #[test]
-    fn a_backfill_may_pass_where_its_cause_may() {
-        let backfill = |source| {
-            let (context, message) = (Box::default(), String::new());
-            BridgeError::Backfill { message, context, source }
-        };
-        let stopped_by = |kind| backfill(Some(Box::new(connection(kind))));
+    fn backfill_is_as_retryable_as_its_cause() {
+        let backfill = || BridgeError::backfill("stopped");
+        let stopped_by = |kind| backfill().with_source(BridgeError::connection(kind, "upsert", ""));
         assert!(stopped_by(ConnectionKind::Unreachable).is_retryable());
         assert!(!stopped_by(ConnectionKind::Refused).is_retryable());
-        assert!(!backfill(Some("the task died".into())).is_retryable());
-        assert!(!backfill(None).is_retryable());
+        assert!(!backfill().with_source("the task died").is_retryable());
+        assert!(!backfill().is_retryable());
     }
 }

@@ -1,38 +1,27 @@
-//! Identifiers of 128 and 256 bits as text.
+//! Identifiers of 128 and 256 bits as hexadecimal text.
 //!
-//! JSON has no numbers of that width: most readers take them for floats, and `serde_json::Value` refuses them.
+//! JSON has no integers of that width: most readers parse them as floats, and `serde_json::Value` rejects them.
 
-/// The text is no identifier: it has not the right number of hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a {what} has {digits} hexadecimal digits")]
-pub struct InvalidHex {
-    /// The kind of identifier, for instance `response key`.
-    pub what: &'static str,
-    /// The number of digits that it has.
-    pub digits: usize,
-}
+use crate::InvalidValue;
 
-/// Returns the number that exactly 32 hexadecimal digits stand for; a sign is no digit.
-pub(crate) fn number(text: &str) -> Option<u128> {
+/// Parses exactly 32 hexadecimal digits; a sign is not a digit.
+pub(crate) fn parse(text: &str) -> Option<u128> {
     let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// Gives a type with `Display`, `from_hex` and the conversions from and into `$binary` a text form for humans: the
-/// same digits by `Display`, `FromStr` and serde. Binary formats keep the number.
-macro_rules! hex_text {
-    ($name:ident, $what:literal, $digits:literal, $binary:ty) => {
+/// Returns the error of an identifier of 128 bits.
+pub(crate) const fn invalid(what: &'static str) -> InvalidValue {
+    InvalidValue::new(what, "have 32 hexadecimal digits")
+}
+
+/// Gives a type with `Display`, `FromStr` and conversions from and into `$binary` its `Debug` and serde forms:
+/// hexadecimal text in human-readable formats, the number in binary ones.
+macro_rules! hex_serde {
+    ($name:ident, $binary:ty) => {
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Display::fmt(self, f)
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = crate::InvalidHex;
-
-            fn from_str(text: &str) -> Result<Self, crate::InvalidHex> {
-                Self::from_hex(text).ok_or(crate::InvalidHex { what: $what, digits: $digits })
             }
         }
 
@@ -41,7 +30,7 @@ macro_rules! hex_text {
                 if serializer.is_human_readable() {
                     serializer.collect_str(self)
                 } else {
-                    <$binary>::from(*self).serialize(serializer)
+                    serde::Serialize::serialize(&<$binary>::from(*self), serializer)
                 }
             }
         }
@@ -49,13 +38,48 @@ macro_rules! hex_text {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if deserializer.is_human_readable() {
-                    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                    <String as serde::Deserialize>::deserialize(deserializer)?
+                        .parse()
+                        .map_err(serde::de::Error::custom)
                 } else {
-                    <$binary>::deserialize(deserializer).map(Self::from)
+                    <$binary as serde::Deserialize>::deserialize(deserializer).map(Self::from)
                 }
             }
         }
     };
 }
 
-pub(crate) use hex_text;
+/// Gives a newtype of `u128` its text, number and serde forms.
+macro_rules! hex_id {
+    ($name:ident, $what:literal) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, crate::InvalidValue> {
+                crate::hex::parse(text).map(Self).ok_or(crate::hex::invalid($what))
+            }
+        }
+
+        impl From<u128> for $name {
+            fn from(number: u128) -> Self {
+                Self(number)
+            }
+        }
+
+        impl From<$name> for u128 {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        crate::hex::hex_serde!($name, u128);
+    };
+}
+
+pub(crate) use {hex_id, hex_serde};

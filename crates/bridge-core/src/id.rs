@@ -1,48 +1,38 @@
 //! Identifiers and names: non-empty text of bounded length.
 //!
-//! Real session ids are not all UUIDs and model names come from gateways, so nothing else is asked of
-//! them. Cloning shares the text.
+//! No other rule applies, because real session ids are not all UUIDs and gateways invent model names. Clones share the
+//! text.
 
-use std::fmt;
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
-/// The greatest length of an identifier or a name, in bytes of UTF-8.
+/// Maximum length of an identifier or a name, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 512;
 
-/// The text is no identifier or name: it is empty or too long.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must have 1 to {TEXT_BYTES_MAX} bytes, not {bytes}")]
-pub struct InvalidText {
-    /// Which kind of text was asked for, for instance `session id`.
-    pub what: &'static str,
-    /// The length that was given, in bytes.
-    pub bytes: usize,
+fn has_valid_length(text: &str) -> bool {
+    (1..=TEXT_BYTES_MAX).contains(&text.len())
 }
 
+/// Defines a type of text that shares its bytes among clones, with all conversions.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $is_valid:path) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
-            #[doc = concat!("Takes the text as a ", $what, ".")]
+            #[doc = concat!("Returns the text as a ", $what, ".")]
             ///
             /// # Errors
             ///
-            /// The text is empty or longer than [`TEXT_BYTES_MAX`] bytes.
-            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidText> {
+            #[doc = concat!("It does not ", $rule, ".")]
+            pub fn new(text: impl AsRef<str>) -> Result<Self, crate::InvalidValue> {
                 let text = text.as_ref();
-                if text.is_empty() || text.len() > TEXT_BYTES_MAX {
-                    return Err(InvalidText { what: $what, bytes: text.len() });
+                if !$is_valid(text) {
+                    return Err(crate::InvalidValue::new($what, $rule));
                 }
                 Ok(Self(text.into()))
             }
 
-            /// The text itself.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -55,30 +45,30 @@ macro_rules! text_type {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&*self.0, f)
             }
         }
 
         impl std::str::FromStr for $name {
-            type Err = InvalidText;
+            type Err = crate::InvalidValue;
 
-            fn from_str(text: &str) -> Result<Self, InvalidText> {
+            fn from_str(text: &str) -> Result<Self, crate::InvalidValue> {
                 Self::new(text)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidText;
+            type Error = crate::InvalidValue;
 
-            fn try_from(text: String) -> Result<Self, InvalidText> {
+            fn try_from(text: String) -> Result<Self, crate::InvalidValue> {
                 Self::new(text)
             }
         }
@@ -89,10 +79,15 @@ macro_rules! text_type {
             }
         }
     };
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        text_type!($(#[$doc])* $name, $what, "have 1 to 512 bytes", has_valid_length);
+    };
 }
 
+pub(crate) use text_type;
+
 text_type!(
-    /// A session: one conversation with a coding assistant, over all its files and subagents.
+    /// A session: one conversation with a coding assistant, with all its files and subagents.
     SessionId, "session id"
 );
 text_type!(
@@ -100,11 +95,11 @@ text_type!(
     ModelName, "model name"
 );
 text_type!(
-    /// A project: the folder the session worked in.
+    /// A project: the folder that a session worked in.
     ProjectName, "project name"
 );
 text_type!(
-    /// The machine that the transcripts lie on.
+    /// A host that transcripts are stored on.
     HostName, "host name"
 );
 text_type!(
@@ -120,7 +115,7 @@ text_type!(
     ServiceTier, "service tier"
 );
 text_type!(
-    /// An operation, as logs and audit name it.
+    /// An operation, as logs and audit trail name it.
     OperationName, "operation name"
 );
 
@@ -129,15 +124,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_and_overlong_text_is_refused() {
-        assert_eq!(SessionId::new("").unwrap_err().bytes, 0);
+    fn empty_and_overlong_text_is_rejected() {
+        assert_eq!(SessionId::new("").unwrap_err().what(), "session id");
         assert!(SessionId::new("x".repeat(TEXT_BYTES_MAX)).is_ok());
         let error = ModelName::new("x".repeat(TEXT_BYTES_MAX + 1)).unwrap_err();
-        assert_eq!(error.to_string(), "model name must have 1 to 512 bytes, not 513");
+        assert_eq!(error.to_string(), "model name must have 1 to 512 bytes");
     }
 
     #[test]
-    fn a_refused_text_is_refused_by_serde_too() {
+    fn serde_rejects_invalid_text() {
         assert!(serde_json::from_str::<SessionId>("\"\"").is_err());
         assert_eq!(serde_json::from_str::<SessionId>("\"a\"").unwrap().as_str(), "a");
     }

@@ -28,9 +28,11 @@ pub enum DifferenceKind {
     Outdated,
     /// The stored row is not one that the bridge wrote: its fields or its version were changed. An error,
     /// whatever the tolerance, also where no source tells what it was.
-    Damaged,
+    #[serde(rename = "damaged")]
+    Corrupted,
     /// The store holds it under a second key, which no source knows: its tokens are counted twice. An error.
-    Doubled,
+    #[serde(rename = "doubled")]
+    Duplicated,
     /// Responses of a session are stored without the marker that its sums count nothing: sums that an analysis brings
     /// are or would be counted beside them. An error.
     Uncovered,
@@ -51,8 +53,8 @@ impl DifferenceKind {
         Self::Missing,
         Self::Behind,
         Self::Outdated,
-        Self::Damaged,
-        Self::Doubled,
+        Self::Corrupted,
+        Self::Duplicated,
         Self::Uncovered,
         Self::Ahead,
         Self::Corrected,
@@ -65,7 +67,12 @@ impl DifferenceKind {
     pub fn is_error(self) -> bool {
         matches!(
             self,
-            Self::Missing | Self::Behind | Self::Outdated | Self::Damaged | Self::Doubled | Self::Uncovered
+            Self::Missing
+                | Self::Behind
+                | Self::Outdated
+                | Self::Corrupted
+                | Self::Duplicated
+                | Self::Uncovered
         )
     }
 
@@ -76,8 +83,8 @@ impl DifferenceKind {
             Self::Missing => "missing",
             Self::Behind => "behind",
             Self::Outdated => "outdated",
-            Self::Damaged => "damaged",
-            Self::Doubled => "doubled",
+            Self::Corrupted => "damaged",
+            Self::Duplicated => "doubled",
             Self::Uncovered => "uncovered",
             Self::Ahead => "ahead",
             Self::Corrected => "corrected",
@@ -285,8 +292,8 @@ impl IntegrityResult {
     /// did not write.
     #[must_use]
     pub fn differing(&self) -> IntegrityTally {
-        use DifferenceKind::{Ahead, Behind, Corrected, Damaged, Doubled, Outdated, Uncovered};
-        self.sum([Behind, Outdated, Damaged, Doubled, Uncovered, Ahead, Corrected])
+        use DifferenceKind::{Ahead, Behind, Corrected, Corrupted, Duplicated, Outdated, Uncovered};
+        self.sum([Behind, Outdated, Corrupted, Duplicated, Uncovered, Ahead, Corrected])
     }
 
     /// All differences that are errors.
@@ -306,7 +313,7 @@ impl IntegrityResult {
     /// Whether what was found so far passes; see [`passed`](Self::passed).
     #[must_use]
     pub fn passes(&self) -> bool {
-        let none_damaged = self.of_kind(DifferenceKind::Damaged).responses == 0;
+        let none_damaged = self.of_kind(DifferenceKind::Corrupted).responses == 0;
         let no_error = self.erroneous().responses == 0;
         self.errors.is_empty()
             && none_damaged
@@ -360,7 +367,7 @@ mod tests {
         };
         assert!(found(DifferenceKind::Missing, 0.01));
         assert!(!found(DifferenceKind::Missing, 0.009) && !found(DifferenceKind::Missing, 0.0));
-        assert!(!found(DifferenceKind::Damaged, 1.0));
+        assert!(!found(DifferenceKind::Corrupted, 1.0));
         for kind in DifferenceKind::ALL.into_iter().filter(|kind| !kind.is_error()) {
             assert!(found(kind, 0.0));
         }

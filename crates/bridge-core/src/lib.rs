@@ -31,7 +31,8 @@
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
 mod analysis;
-mod answer;
+mod analysis_source;
+mod analysis_summary;
 mod audit;
 mod calendar;
 mod category;
@@ -41,65 +42,65 @@ mod correlation;
 mod counts;
 mod damage;
 mod error;
+mod escaped;
 mod facts;
-mod figures;
 mod health;
 mod hex;
 mod id;
 mod integrity;
+mod invalid;
 mod key;
-mod range;
 mod receipt;
 mod response;
 mod result;
 mod revision;
-mod shown;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod summary;
 mod superseded;
 mod sync;
 mod time;
+mod time_range;
+mod time_zone;
 mod validate;
 mod version;
-mod zone;
 
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
-pub use answer::{AnalysisSource, AnalysisWithSource};
+pub use analysis_source::{AnalysisSource, AnalysisWithSource};
+pub use analysis_summary::AnalysisSummary;
 pub use audit::{AuditFilter, AuditId, AuditOutcome, AuditRecord};
 pub use calendar::CalendarUnit;
 pub use category::{ContentCategories, ContentCategory};
 pub use checkpoint::{
-    Checkpoint, CheckpointComparison, CheckpointName, CheckpointTotals, Epoch, InvalidCheckpointName,
-    RollbackResult, SessionDifference, StoreMode, StoreState,
+    Checkpoint, CheckpointComparison, CheckpointName, CheckpointTotals, Epoch, RollbackResult,
+    SessionDifference, StoreMode, StoreState,
 };
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
-pub use correlation::{CorrelationId, InvalidCorrelationId};
+pub use correlation::CorrelationId;
 pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, StorageKind};
+pub use escaped::Escaped;
 pub use facts::{AnalysisFacts, AnalysisNote};
-pub use figures::AnalysisSummary;
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
-pub use hex::InvalidHex;
 pub use id::{
-    AgentId, AnalysisId, HostName, InvalidText, ModelName, OperationName, ProjectName, ServiceTier,
-    SessionId, TEXT_BYTES_MAX,
+    AgentId, AnalysisId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId,
+    TEXT_BYTES_MAX,
 };
 pub use integrity::{
     DifferenceKind, IntegrityDifference, IntegrityResult, IntegrityTally, RepairAction, RepairReport,
 };
+pub use invalid::InvalidValue;
 pub use key::ResponseKey;
-pub use range::{InvalidMonth, TimeRange};
 pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};
 pub use revision::RuleRevision;
-pub use shown::Shown;
 pub use summary::{SummaryMetadata, TokenSummaryRecord};
 pub use superseded::SupersededKey;
 pub use sync::{SyncResult, SyncStatus, TokenChange, TokenChanges};
-pub use time::{InvalidTimestamp, Timestamp};
+pub use time::Timestamp;
+pub use time_range::TimeRange;
+pub use time_zone::TimeZone;
 pub use validate::{AnalysisValidator, COUNTER_MAX, ValidationResult, ValidatorOptions, Violation};
 pub use version::{ResponseRank, ResponseVersion};
-pub use zone::{InvalidTimeZone, Zone};

@@ -57,7 +57,7 @@ pub struct BackfillResult {
     /// What went wrong, one clause each, with path or host.
     pub errors: Vec<String>,
     /// Files that could not be read to their end.
-    #[serde(serialize_with = "crate::shown::serialize_paths")]
+    #[serde(serialize_with = "crate::escaped::serialize_paths")]
     pub skipped_files: Vec<PathBuf>,
     /// What the analysis found.
     pub analysis: AnalysisSummary,

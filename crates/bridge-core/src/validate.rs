@@ -46,7 +46,7 @@ impl fmt::Display for ValidationResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, violation) in self.violations.iter().enumerate() {
             let comma = if index == 0 { "" } else { "; " };
-            write!(f, "{comma}{}: {}", violation.field, crate::Shown::text(&violation.message))?;
+            write!(f, "{comma}{}: {}", violation.field, crate::Escaped::text(&violation.message))?;
         }
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::str::FromStr;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::hex::{self, hex_text};
-use crate::{Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
+use crate::hex::{self, hex_serde};
+use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
 
 /// The version of a response's row: 256 bits that sort as the counting rule orders snapshots.
 ///
@@ -41,7 +42,7 @@ pub struct ResponseVersion {
     low: u128,
 }
 
-hex_text!(ResponseVersion, "response version", 64, (u128, u128));
+hex_serde!(ResponseVersion, (u128, u128));
 
 const OUTPUT_BITS: u32 = 47;
 const TOTAL_BITS: u32 = 49;
@@ -332,9 +333,14 @@ impl From<ResponseVersion> for (u128, u128) {
     }
 }
 
-impl ResponseVersion {
-    fn from_hex(text: &str) -> Option<Self> {
-        let (high, low) = text.split_at_checked(32)?;
-        Some(Self { high: hex::number(high)?, low: hex::number(low)? })
+impl FromStr for ResponseVersion {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let halves = || {
+            let (high, low) = text.split_at_checked(32)?;
+            Some(Self { high: hex::parse(high)?, low: hex::parse(low)? })
+        };
+        halves().ok_or(InvalidValue::new("response version", "have 64 hexadecimal digits"))
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
-use bridge_core::{CalendarUnit, Timestamp, Zone};
+use bridge_core::{CalendarUnit, TimeZone, Timestamp};
 use proptest::prelude::*;
 
 const MINUTE: i64 = 60_000;
@@ -17,7 +17,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn zone(name: &str) -> Zone {
+fn zone(name: &str) -> TimeZone {
     name.parse().unwrap()
 }
 
@@ -46,7 +46,7 @@ const ODD: [(&str, &str); 16] = [
 ];
 
 /// `2026-03-29T03:10:00+02:00`, cut to what is the same throughout a step.
-fn local(zone: &Zone, time: Timestamp, step: CalendarUnit) -> String {
+fn local(zone: &TimeZone, time: Timestamp, step: CalendarUnit) -> String {
     let text = zone.local(time);
     match step {
         CalendarUnit::Hour => format!("{}{}", &text[..13], &text[19..]),
@@ -61,7 +61,7 @@ fn local(zone: &Zone, time: Timestamp, step: CalendarUnit) -> String {
 }
 
 /// The starts of the steps in these minutes: where the local label changes to one that was not there before.
-fn slow_starts(zone: &Zone, step: CalendarUnit, minutes: impl Iterator<Item = i64>) -> Vec<Timestamp> {
+fn slow_starts(zone: &TimeZone, step: CalendarUnit, minutes: impl Iterator<Item = i64>) -> Vec<Timestamp> {
     let mut starts = Vec::new();
     let mut greatest: Option<String> = None;
     for time in minutes.map(at) {
@@ -155,7 +155,7 @@ fn the_ends_of_time_are_ends() {
             assert_eq!(bounds.len(), 2);
         }
     }
-    let all = CalendarUnit::Month.bounds(Timestamp::MIN, Timestamp::MAX, &Zone::UTC, 4_000).unwrap();
+    let all = CalendarUnit::Month.bounds(Timestamp::MIN, Timestamp::MAX, &TimeZone::UTC, 4_000).unwrap();
     assert_eq!(all.len(), 330 * 12 + 1);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge_core::strategy::response_usage;
 use bridge_core::{
     AgentId, AnalysisId, AuditId, CheckpointName, CorrelationId, EnhancedTokenAnalysis, HostName, ModelName,
-    OperationName, ProjectName, ResponseKey, ResponseVersion, ServiceTier, SessionId, Timestamp, Zone,
+    OperationName, ProjectName, ResponseKey, ResponseVersion, ServiceTier, SessionId, TimeZone, Timestamp,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -74,8 +74,8 @@ proptest! {
 
 #[test]
 fn zones_are_their_names() {
-    agree(&Zone::UTC);
-    agree(&"Europe/Berlin".parse::<Zone>().unwrap());
+    agree(&TimeZone::UTC);
+    agree(&"Europe/Berlin".parse::<TimeZone>().unwrap());
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn signs_spaces_and_wrong_lengths_are_no_numbers() {
         ["", &digits[1..], &format!("+{}", &digits[1..]), &format!("0x{digits}"), &format!(" {digits}")]
     {
         let error = wrong.parse::<ResponseKey>().unwrap_err();
-        assert_eq!(error.to_string(), "a response key has 32 hexadecimal digits", "{wrong}");
+        assert_eq!(error.to_string(), "response key must have 32 hexadecimal digits", "{wrong}");
         assert!(format!("{wrong}{digits}").parse::<ResponseVersion>().is_err(), "{wrong}");
     }
     assert_eq!(digits.parse::<ResponseKey>(), digits.to_uppercase().parse());

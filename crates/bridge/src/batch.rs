@@ -214,5 +214,5 @@ impl Results<'_> {
 }
 
 fn not_attempted() -> BridgeError {
-    BridgeError::Backfill { message: "not attempted".to_owned(), context: Box::default(), source: None }
+    BridgeError::not_attempted()
 }

@@ -135,7 +135,7 @@ impl EnhancedTokenDatabaseBridge {
             // Somebody who only reads needs no more.
             Err(error @ BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => {
                 let may_not = "the user may read and not write: enough for a dashboard";
-                Judged::degraded(format!("{may_not}; for more, {}", error.advice()))
+                Judged::degraded(format!("{may_not}; for more, {}", crate::advice(&error)))
             }
             Err(error) => Judged::failed(&error),
         }

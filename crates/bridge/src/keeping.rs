@@ -120,8 +120,7 @@ async fn round(
         }
         None => {
             bridge.count(Outcome::Failure);
-            let message = "the synchronization panicked".to_owned();
-            Err(BridgeError::Backfill { message, context: Box::default(), source: None })
+            Err(BridgeError::panicked("the synchronization"))
         }
     }
 }

@@ -31,6 +31,7 @@
 //! with the feature `embedded`, `embedded`.
 
 mod account;
+mod advice;
 mod audit;
 mod backfill;
 mod background;
@@ -72,6 +73,7 @@ pub use bridge_core as core;
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
+pub use advice::advice;
 pub use audit::{AuditOptions, AuditStats, AuditedOperations};
 pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
 pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};

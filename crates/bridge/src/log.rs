@@ -34,7 +34,7 @@ pub(crate) fn tell(record: &AuditRecord, operation: Operation, error: Option<&Br
                 "bridge operation failed",
                 error = record.error.as_str(),
                 kind = error.kind(),
-                advice = error.advice()
+                advice = crate::advice(error)
             );
         }
         (AuditOutcome::Failed, Some(error)) => {
@@ -43,7 +43,7 @@ pub(crate) fn tell(record: &AuditRecord, operation: Operation, error: Option<&Br
                 "bridge operation failed",
                 error = record.error.as_str(),
                 kind = error.kind(),
-                advice = error.advice()
+                advice = crate::advice(error)
             );
         }
         (AuditOutcome::Cancelled, _) => event!(info, "bridge operation cancelled"),

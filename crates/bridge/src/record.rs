@@ -31,7 +31,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let result = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await?;
     /// bridge.log_bridge_operation(&OperationName::new("import_invoice")?, Some(&session), &result);
     ///
-    /// let audit = bridge.audit_log(&AuditFilter::default().of_session(session)).await?;
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_session(session)).await?;
     /// let names: Vec<_> = audit.iter().map(|record| (record.operation.as_str(), record.tokens)).collect();
     /// assert_eq!(names, [("import_invoice", 900), ("store_enhanced_analysis", 900)]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -21,7 +21,7 @@ use axum::response::Html;
 use axum::routing::get;
 use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
-use bridge::core::{CalendarUnit, Clock, HealthState, Shown, SystemClock, TimeRange, Zone};
+use bridge::core::{CalendarUnit, Clock, Escaped, HealthState, SystemClock, TimeRange, TimeZone};
 use bridge::{BridgeError, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge, SyncTask};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -127,7 +127,7 @@ impl Running {
 #[derive(serde::Deserialize)]
 struct Wanted {
     days: Option<u32>,
-    zone: Option<Zone>,
+    zone: Option<TimeZone>,
     step: Option<CalendarUnit>,
 }
 
@@ -172,7 +172,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 fn failure(error: &BridgeError) -> Answer {
     let may_pass = error.is_retryable();
     let status = if may_pass { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-    text(status, format!("{}; {}", Shown::text(&error.to_string()), error.advice()))
+    text(status, format!("{}; {}", Escaped::text(&error.to_string()), bridge::advice(error)))
 }
 
 fn text(status: StatusCode, text: String) -> Answer {

@@ -55,7 +55,7 @@ fn a_wrong_password_is_told_without_being_told() {
     let refused = backfill(["--json", "--url", &url, "--source"]).arg(&place.projects()[0]).run();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("refuses user or password") && refused.stderr.contains(host),
+        refused.stderr.contains("rejects the user or password") && refused.stderr.contains(host),
         "{refused:?}"
     );
     assert!(!refused.output().contains("hunter2"), "{refused:?}");

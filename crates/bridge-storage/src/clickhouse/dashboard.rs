@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 
 use ::clickhouse::Row;
-use bridge_core::{BridgeError, InvalidTimestamp, ReceiptLine, StoreReceipt, Timestamp, TokenCounts};
+use bridge_core::{BridgeError, InvalidValue, ReceiptLine, StoreReceipt, Timestamp, TokenCounts};
 use serde::Deserialize;
 
 use super::ClickHouseStore;
@@ -276,7 +276,7 @@ fn may_have_wrapped(row: &KindRow) -> bool {
     row.has_large || row.stored >= NARROW_ROWS
 }
 
-fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidTimestamp> {
+fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidValue> {
     let mut figures = DashboardData::default();
     if filter.receipt == ReceiptScope::Store {
         figures.receipt = Some(StoreReceipt::default());
@@ -299,7 +299,7 @@ fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData
 }
 
 /// Responses with a weak key come by themselves, and belong to their origins like others.
-fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), InvalidTimestamp> {
+fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), InvalidValue> {
     let is_weak = row.kind == WEAK;
     if is_weak && let Some(receipt) = &mut figures.receipt {
         receipt.weak = ReceiptLine { count: row.stored, tokens: row.stored_tokens };
@@ -317,7 +317,7 @@ fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), Invalid
 }
 
 /// What is said of the whole store stands on the sessions.
-fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidTimestamp> {
+fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidValue> {
     figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut figures.receipt {
         let line = |count, tokens| ReceiptLine { count, tokens };
@@ -337,7 +337,7 @@ fn take_steps(
     figures: &mut DashboardData,
     filter: &DashboardFilter,
     row: KindRow,
-) -> Result<(), InvalidTimestamp> {
+) -> Result<(), InvalidValue> {
     for group in &row.listed {
         let sums = sums(group)?;
         figures.totals.add(&sums);
@@ -349,12 +349,12 @@ fn take_steps(
     Ok(())
 }
 
-fn list(row: KindRow) -> Result<GroupList, InvalidTimestamp> {
+fn list(row: KindRow) -> Result<GroupList, InvalidValue> {
     let group = |group: GroupTuple| Ok(GroupSums { sums: sums(&group)?, name: group.0 });
     Ok(GroupList { groups: row.groups, rows: row.listed.into_iter().map(group).collect::<Result<_, _>>()? })
 }
 
-fn sums(group: &GroupTuple) -> Result<UsageSums, InvalidTimestamp> {
+fn sums(group: &GroupTuple) -> Result<UsageSums, InvalidValue> {
     let &(_, _, responses, worth_tokens, unfinished, input, output, cache_creation, cache_read, first, last) =
         group;
     Ok(UsageSums {

@@ -42,10 +42,9 @@ impl BridgeConnectionPool {
             .recycle_timeout(Some(options.connect_timeout))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
-            .map_err(|error| BridgeError::Backfill {
-                message: error.to_string(),
-                context: Box::default(),
-                source: None,
+            .map_err(|error| {
+                BridgeError::connection(ConnectionKind::Misconfigured, "build the pool", &options.host)
+                    .with_source(error)
             })?;
         let limit = options.acquire_timeout.saturating_add(options.connect_timeout);
         Ok(Self { pool, host: options.host.clone(), limit })
@@ -57,7 +56,7 @@ impl BridgeConnectionPool {
     ///
     /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] or
     /// [`ConnectionKind::Unreachable`] where the database did not answer, [`ConnectionKind::Refused`] where it
-    /// refuses user or password.
+    /// rejects the user or password.
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
         let connection = self.acquire().await?;
         let options = &self.pool.manager().options;

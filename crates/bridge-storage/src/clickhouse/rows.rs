@@ -3,9 +3,9 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, BridgeError, Epoch, HostName, InvalidText, InvalidTimestamp, ModelName, Origin,
-    ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId,
-    Timestamp, TokenCounts,
+    AgentId, AnalysisNote, BridgeError, Epoch, HostName, InvalidValue, ModelName, Origin, ProjectName,
+    ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
+    TokenCounts,
 };
 use serde::Deserialize;
 use serde_repr::Deserialize_repr;
@@ -211,14 +211,14 @@ impl StoredUsage {
 
     /// The response that the row was written for.
     fn into_response(self) -> Result<ResponseUsage, BridgeError> {
-        fn name<T: std::str::FromStr<Err = InvalidText>>(text: &str) -> Result<Option<T>, InvalidText> {
+        fn name<T: std::str::FromStr<Err = InvalidValue>>(text: &str) -> Result<Option<T>, InvalidValue> {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }
         let key = ResponseKey(self.key);
         let unreadable =
             |why: &dyn std::fmt::Display| corrupt("read responses", format!("response {key}: {why}"));
-        let text = |error: InvalidText| unreadable(&error);
-        let time = |error: InvalidTimestamp| unreadable(&error);
+        let text = |error: InvalidValue| unreadable(&error);
+        let time = |error: InvalidValue| unreadable(&error);
         Ok(ResponseUsage {
             key,
             session: SessionId::new(self.session_id).map_err(text)?,

@@ -6,7 +6,7 @@ use std::path::Path;
 use ::clickhouse::Row;
 use bridge_core::{
     AnalysisNote, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
-    InvalidText, ModelName, ProjectName, RuleRevision, SessionId, SummaryMetadata, Timestamp, TokenCounts,
+    InvalidValue, ModelName, ProjectName, RuleRevision, SessionId, SummaryMetadata, Timestamp, TokenCounts,
     TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ pub(crate) const SOURCE_COLUMNS: &str = "host, path, session_id, project, size, 
 impl SourceRow {
     pub(crate) fn into_record(self) -> Result<SourceRecord, BridgeError> {
         let unreadable = |why: &dyn std::fmt::Display| corrupt("read sources", why.to_string());
-        let text = |error: InvalidText| unreadable(&error);
+        let text = |error: InvalidValue| unreadable(&error);
         let time = |millis| Timestamp::from_millis(millis).map_err(|error| unreadable(&error));
         let mut damage = DamageCounts::default();
         damage.bad_lines = self.bad_lines;
@@ -184,7 +184,7 @@ pub(crate) const SUMMARY_COLUMNS: &str = "session_id, projects, models, hosts, f
 impl SummaryRow {
     pub(crate) fn into_record(self, include_metadata: bool) -> Result<TokenSummaryRecord, BridgeError> {
         let unreadable = |why: &dyn std::fmt::Display| corrupt("read summaries", why.to_string());
-        let text = |error: InvalidText| unreadable(&error);
+        let text = |error: InvalidValue| unreadable(&error);
         let time = |millis| Timestamp::from_millis(millis).map_err(|error| unreadable(&error));
         let counts = TokenCounts {
             input: self.reported_input_tokens,

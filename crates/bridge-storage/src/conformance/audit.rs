@@ -73,15 +73,15 @@ pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
     let middle = TimeRange { start: Some(at(9_000)), end: Some(at(20_000)) };
     let filters = [
         all.clone(),
-        all.clone().in_time(middle),
-        all.clone().of_operation(operation("o2")),
-        all.clone().of_session(session("s3")),
+        all.clone().with_time(middle),
+        all.clone().with_operation(operation("o2")),
+        all.clone().with_session(session("s3")),
         all.clone().with_outcome(AuditOutcome::Failed),
         all.clone().with_correlation_id(CorrelationId(17)),
-        all.clone().limited_to(5).in_time(middle),
-        all.clone().in_time(middle).of_operation(operation("o1")).of_session(session("s1")),
-        all.clone().of_operation(operation("o1")).of_session(session("s2")),
-        all.limited_to(0),
+        all.clone().with_limit(5).with_time(middle),
+        all.clone().with_time(middle).with_operation(operation("o1")).with_session(session("s1")),
+        all.clone().with_operation(operation("o1")).with_session(session("s2")),
+        all.with_limit(0),
     ];
     for filter in filters {
         let mut wanted: Vec<_> = records.iter().rev().filter(|record| filter.admits(record)).collect();

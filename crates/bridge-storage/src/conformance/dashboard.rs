@@ -3,7 +3,7 @@
 use bridge_core::strategy::OUTLYING_MILLIS;
 use bridge_core::{
     CalendarUnit, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
-    TimeRange, Timestamp, Zone,
+    TimeRange, TimeZone, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -316,7 +316,7 @@ fn trend_starts() -> impl Strategy<Value = Vec<Timestamp>> {
     let zones = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo"];
     (0_usize..5, 0_usize..5, -3_i64..4).prop_map(move |(step, zone, days)| {
         let Some(step) = steps.get(step) else { return Vec::new() };
-        let zone: Zone = zones[zone].parse().unwrap();
+        let zone: TimeZone = zones[zone].parse().unwrap();
         step.bounds(at(days * 86_400_000), at(4 * 86_400_000), &zone, 1_000).unwrap()
     })
 }

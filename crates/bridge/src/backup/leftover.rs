@@ -45,7 +45,7 @@ pub(super) fn clear_away(folder: &Path) {
         if is_partial && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             match remove_abandoned(&entry.path()) {
                 Ok(true) => {
-                    tracing::info!(folder = %bridge_core::Shown::path(&entry.path()), "removed an unfinished backup")
+                    tracing::info!(folder = %bridge_core::Escaped::path(&entry.path()), "removed an unfinished backup")
                 }
                 Ok(false) => {}
                 Err(error) => tracing::debug!(%error, "an unfinished backup stays"),

@@ -38,7 +38,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// let dashboard = DashboardBridgeAdapter::new(store);
 ///
 /// // March in Berlin, by hours: on the 29th the clocks are set forward.
-/// let berlin: bridge::core::Zone = "Europe/Berlin".parse()?;
+/// let berlin: bridge::core::TimeZone = "Europe/Berlin".parse()?;
 /// let march = TimeRange::month(2026, 3, &berlin)?;
 /// let query = DashboardQuery::new(march).by(CalendarUnit::Hour, berlin);
 /// let metrics = dashboard.get_dashboard_token_metrics(query).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, Timestamp, Zone};
+use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ pub struct DashboardTrend {
     /// The steps: those that were asked for, or coarser ones where they would be too many.
     pub step: CalendarUnit,
     /// The time zone that the steps are of.
-    pub zone: Zone,
+    pub zone: TimeZone,
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
     pub buckets: Vec<TrendBucket>,

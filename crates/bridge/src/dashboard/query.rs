@@ -1,6 +1,6 @@
 //! What a dashboard shows.
 
-use bridge_core::{CalendarUnit, SessionId, TimeRange, Zone};
+use bridge_core::{CalendarUnit, SessionId, TimeRange, TimeZone};
 use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
 
 /// What a dashboard shows: which responses, in which steps of which time zone, and which rows of each breakdown.
@@ -12,7 +12,7 @@ pub struct DashboardQuery {
     /// The responses that are summed.
     pub responses: ResponseFilter,
     /// The time zone of the trend's steps.
-    pub zone: Zone,
+    pub zone: TimeZone,
     /// The trend's steps. Where that would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
     pub step: CalendarUnit,
     /// Which sessions are listed.
@@ -36,7 +36,7 @@ impl DashboardQuery {
 
     /// With a trend by these steps of this time zone.
     #[must_use]
-    pub fn by(mut self, step: CalendarUnit, zone: Zone) -> Self {
+    pub fn by(mut self, step: CalendarUnit, zone: TimeZone) -> Self {
         (self.step, self.zone) = (step, zone);
         self
     }

@@ -31,7 +31,7 @@ impl Judged {
     }
 
     pub(super) fn failed(error: &BridgeError) -> Self {
-        Self::unhealthy(format!("{error}; {}", error.advice()))
+        Self::unhealthy(format!("{error}; {}", crate::advice(error)))
     }
 }
 

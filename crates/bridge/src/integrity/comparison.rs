@@ -87,8 +87,11 @@ impl Comparison {
         if is_marker && row.is_none() && stored.is_intact() && !is_repeated {
             return;
         }
-        let kind =
-            if is_repeated { Some(DifferenceKind::Doubled) } else { difference(&stored, row.as_ref(), live) };
+        let kind = if is_repeated {
+            Some(DifferenceKind::Duplicated)
+        } else {
+            difference(&stored, row.as_ref(), live)
+        };
         match kind {
             Some(kind) => {
                 let superseded =
@@ -175,18 +178,18 @@ fn difference(
     live: &LiveResponses,
 ) -> Option<DifferenceKind> {
     let Some(usage) = stored.usage.as_ref().filter(|_| stored.is_intact()) else {
-        return Some(DifferenceKind::Damaged);
+        return Some(DifferenceKind::Corrupted);
     };
     // Nothing of the bridge hides or annotates a response of the sources under its own key.
     if row.is_some() && !usage.origin.is_counted() {
-        return Some(DifferenceKind::Damaged);
+        return Some(DifferenceKind::Corrupted);
     }
     let Some(row) = row else {
         if live.supersede(usage, stored.version).is_some() {
             return Some(DifferenceKind::Outdated);
         }
         let is_double = !usage.counts.is_zero() && live.say(usage);
-        return Some(if is_double { DifferenceKind::Doubled } else { DifferenceKind::OnlyStored });
+        return Some(if is_double { DifferenceKind::Duplicated } else { DifferenceKind::OnlyStored });
     };
     if (ResponseUsage { forced: usage.forced, ..row.clone() }) == *usage {
         return None;

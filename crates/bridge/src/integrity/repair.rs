@@ -49,9 +49,9 @@ impl Repair {
             DifferenceKind::Outdated if is_known => (RepairAction::Restored, Self::Restore),
             // What counts in its place may be other sessions': only the whole store shows that all of it is stored.
             DifferenceKind::Outdated if is_whole => (RepairAction::Covered, Self::Restore),
-            DifferenceKind::Damaged if is_known => (RepairAction::Restored, Self::Restore),
+            DifferenceKind::Corrupted if is_known => (RepairAction::Restored, Self::Restore),
             DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
-            DifferenceKind::Damaged | DifferenceKind::Doubled => (RepairAction::Removed, Self::Purge),
+            DifferenceKind::Corrupted | DifferenceKind::Duplicated => (RepairAction::Removed, Self::Purge),
             _ => return None,
         };
         (self >= needed).then_some(action)
@@ -80,7 +80,7 @@ impl Work {
         }
         // A damaged row may bear a version that beats its response's own, or that very one. Force would leave its
         // rank behind, and a later snapshot could lose to it; without it the join puts the row back as it was.
-        let is_damaged = difference.kind == DifferenceKind::Damaged || !is_intact;
+        let is_damaged = difference.kind == DifferenceKind::Corrupted || !is_intact;
         let is_in_the_way = is_damaged || action == RepairAction::Removed;
         self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
     }

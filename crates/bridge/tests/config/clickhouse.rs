@@ -99,7 +99,7 @@ async fn clickhouse_password_file() {
     config.build().await.unwrap();
     std::fs::write(&file, "hunter2").unwrap();
     let error = told(&config.build().await.unwrap_err());
-    assert!(error.contains("refuses user or password") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("rejects the user or password") && !error.contains("hunter2"), "{error}");
 }
 
 /// With the feature `tls` the top-level test `tls` speaks it; here is what is said where it cannot be spoken.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bridge::core::strategy::{OUTLYING_MILLIS, response_usage};
 use bridge::core::{
     BridgeError, CalendarUnit, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind,
-    TimeRange, Timestamp, TokenCounts, Zone,
+    TimeRange, TimeZone, Timestamp, TokenCounts,
 };
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore, UpsertOptions, UsageSums,
@@ -76,7 +76,7 @@ fn query() -> impl Strategy<Value = DashboardQuery> {
     (prop::option::of(instant()), prop::option::of(instant()), place, names(), any::<bool>()).prop_map(
         |(start, end, (zone, step), projects, receipt)| {
             let mut query =
-                DashboardQuery::new(TimeRange { start, end }).by(step, zone.parse::<Zone>().unwrap());
+                DashboardQuery::new(TimeRange { start, end }).by(step, zone.parse::<TimeZone>().unwrap());
             query.responses.projects = projects;
             if receipt { query } else { query.without_receipt() }
         },
@@ -217,7 +217,7 @@ async fn a_page_of_many_sessions_and_hours_is_read() {
     let names = (0..2_000).map(|n| SessionId::new(format!("{n:036}")).unwrap());
     let names = names.chain([SessionId::new("n1").unwrap()]);
     let query = DashboardQuery::new(TimeRange { start: Some(start), end: None })
-        .by(CalendarUnit::Hour, Zone::UTC)
+        .by(CalendarUnit::Hour, TimeZone::UTC)
         .of_sessions(names);
     let page = dashboard.get_dashboard_token_metrics(query).await.unwrap();
     assert_eq!((page.total_tokens, page.trend.step), (200, CalendarUnit::Hour));

@@ -92,7 +92,7 @@ impl Day {
 
     /// What failed leads to the embedder, what wrote most to the tool: who, when, how much.
     pub(crate) async fn finds_it_in_the_audit(&self, import: &Import) {
-        let hour = AuditFilter::default().in_time(within(10)).limited_to(1000);
+        let hour = AuditFilter::default().with_time(within(10)).with_limit(1000);
         let failed = self.audit(hour.clone().with_outcome(AuditOutcome::Failed)).await;
         assert_eq!(failed.len(), import.refused);
         let by_embedder = |record: &AuditRecord| {

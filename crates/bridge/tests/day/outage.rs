@@ -24,8 +24,8 @@ impl Day {
         // Nobody was asked, and the caller knows what to do.
         assert_eq!(last.context().attempts, 0);
         assert!(last.is_retryable(), "{last}");
-        assert!(last.to_string().contains("the database is given time to come back"), "{last}");
-        assert_eq!(last.advice(), "bring the database back; the circuit closes by itself");
+        assert!(last.to_string().contains("the circuit breaker is open"), "{last}");
+        assert_eq!(bridge::advice(&last), "bring the database back; the circuit breaker closes by itself");
 
         let backfill = self.bridge.backfill_historical_data(BackfillOptions::default());
         let error = timeout(DEADLINE, backfill).await.unwrap().unwrap_err();
@@ -74,7 +74,7 @@ impl Day {
         let circuit = self.bridge.token_store().figures().circuit;
         assert_eq!(circuit, Some(CircuitState::Closed { failures: 0 }));
 
-        let hour = self.audit(AuditFilter::default().in_time(within(11))).await;
+        let hour = self.audit(AuditFilter::default().with_time(within(11))).await;
         assert_eq!(hour.len(), failures + 1);
         for record in &hour {
             assert_eq!((record.time, record.outcome), (at(11), AuditOutcome::Failed));

@@ -55,7 +55,7 @@ impl Day {
         ];
         let wanted = wanted.map(|(hour, name, outcome, times)| (hour, name.to_owned(), outcome, times));
         assert_eq!(self.story().await, wanted);
-        let rollbacks = AuditFilter::default().in_time(crate::within(14)).with_outcome(Succeeded);
+        let rollbacks = AuditFilter::default().with_time(crate::within(14)).with_outcome(Succeeded);
         let rollback = &self.audit(rollbacks).await[0];
         assert_eq!((rollback.time, rollback.figures["dry_run"], rollback.figures["epoch"]), (at(14), 0, 1));
         assert_eq!(self.bridge.audit_stats().dropped, 0);
@@ -64,8 +64,8 @@ impl Day {
     /// The day's audit; what happened several times in an hour is told once, where it began.
     async fn story(&self) -> Vec<Told> {
         let mut story: Vec<Told> = Vec::new();
-        let day = AuditFilter::default().in_time(TimeRange { start: Some(at(0)), end: Some(at(24)) });
-        for record in self.audit(day.limited_to(1000)).await {
+        let day = AuditFilter::default().with_time(TimeRange { start: Some(at(0)), end: Some(at(24)) });
+        for record in self.audit(day.with_limit(1000)).await {
             let (hour, name) = (hour_of(record.time), record.operation.as_str());
             let is_told = |told: &&mut Told| (told.0, &*told.1, told.2) == (hour, name, record.outcome);
             match story.iter_mut().find(is_told) {

@@ -65,7 +65,7 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
     };
     assert_eq!((caught_up[0].status, caught_up[0].tokens_after), (SyncStatus::Changed, 42));
     timeout(DEADLINE, syncing.stop()).await.unwrap();
-    let filter = AuditFilter::default().of_operation(OperationName::new("sync_all_sessions").unwrap());
+    let filter = AuditFilter::default().with_operation(OperationName::new("sync_all_sessions").unwrap());
     let audited = bridge.audit_log(&filter).await.unwrap();
     // The first, that of the missing folder, what was told of it again, and the last.
     assert_eq!(audited.len(), 4);

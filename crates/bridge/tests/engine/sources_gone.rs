@@ -37,7 +37,7 @@ async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
 
     table.update(&row, "project = 'another'").await;
     let found = verify(Repair::Force).await;
-    let damaged = found.of_kind(DifferenceKind::Damaged);
+    let damaged = found.of_kind(DifferenceKind::Corrupted);
     assert!(!found.passed && damaged.responses == 1 && damaged.live_tokens == 0, "{found:?}");
     assert_eq!(found.repair.unwrap().remaining, 1);
     assert_eq!(totals().await.counts.total(), history.truth.total());

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::table::{Subject, Table};
 
 const MISSING: DifferenceKind = DifferenceKind::Missing;
-const DAMAGED: DifferenceKind = DifferenceKind::Damaged;
-const DOUBLED: DifferenceKind = DifferenceKind::Doubled;
+const DAMAGED: DifferenceKind = DifferenceKind::Corrupted;
+const DOUBLED: DifferenceKind = DifferenceKind::Duplicated;
 const UNCOVERED: DifferenceKind = DifferenceKind::Uncovered;
 const AHEAD: DifferenceKind = DifferenceKind::Ahead;
 

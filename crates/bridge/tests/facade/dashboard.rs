@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bridge::core::strategy::response_usage;
 use bridge::core::{
-    BridgeError, CalendarUnit, ManualClock, ResponseUsage, StorageKind, TimeRange, Timestamp, Zone,
+    BridgeError, CalendarUnit, ManualClock, ResponseUsage, StorageKind, TimeRange, TimeZone, Timestamp,
 };
 use bridge::storage::{
     DashboardData, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
@@ -52,7 +52,7 @@ async fn an_empty_store_has_an_empty_page() {
     assert_eq!((metrics.freshness, metrics.trend.buckets.len()), (Freshness::default(), 0));
     assert!(!metrics.completeness.at_least && metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
     // A chart of a week has its days even so.
-    let week = TimeRange::last_calendar_days(now(), 7, &Zone::UTC);
+    let week = TimeRange::last_calendar_days(now(), 7, &TimeZone::UTC);
     assert_eq!(outputs(&ask(&holding(&[]).await, week).await.trend.buckets), [0; 7]);
 }
 
@@ -64,10 +64,10 @@ async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
     assert_eq!(outputs(&all.trend.buckets), [5, 0, 7, 0, 0]);
     assert_eq!(all.trend.buckets[4].local_start, "2026-03-01T00:00:00+00:00");
     // In Tokyo the last one is on the next day, and the store's first hour is one of the day before.
-    let tokyo: Zone = "Asia/Tokyo".parse().unwrap();
+    let tokyo: TimeZone = "Asia/Tokyo".parse().unwrap();
     let all = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Day, tokyo)).await;
     assert_eq!(outputs(&all.trend.buckets), [5, 0, 0, 7, 0]);
-    let week = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Week, Zone::UTC)).await;
+    let week = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Week, TimeZone::UTC)).await;
     assert_eq!(outputs(&week.trend.buckets), [12]);
     assert_eq!(week.trend.buckets[0].start, at("2026-02-23T00:00:00Z"));
 }
@@ -77,7 +77,7 @@ async fn a_trend_of_too_many_steps_is_coarser() {
     let rows = [timed("s", 1, 5, "1970-01-01T00:00:00Z"), timed("s", 2, 7, "2026-02-27T10:00:00Z")];
     let dashboard = holding(&rows).await;
     // Who asks from 1970 on gets it.
-    let mut hours = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
+    let mut hours = DashboardQuery::default().by(CalendarUnit::Hour, TimeZone::UTC);
     hours.responses.time.start = Some(Timestamp::MIN);
     let all = ask(&dashboard, hours.clone()).await;
     assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarUnit::Week, 12_u64));
@@ -116,7 +116,7 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
     ];
     let dashboard = holding(&rows).await;
     for step in [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
-        let page = ask(&dashboard, DashboardQuery::default().by(step, Zone::UTC)).await;
+        let page = ask(&dashboard, DashboardQuery::default().by(step, TimeZone::UTC)).await;
         assert_eq!((page.trend.step, outputs(&page.trend.buckets).iter().sum::<u64>()), (step, 4));
         assert_eq!(beyond(&page), [(2, 3), (2, 24)]);
         assert_trend_adds_up(&page);
@@ -132,11 +132,11 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (29, [(0, 0), (2, 24)]));
     assert_trend_adds_up(&page);
     let until = TimeRange { start: None, end: Some(at("2206-01-01T00:00:00Z")) };
-    let page = ask(&dashboard, DashboardQuery::new(until).by(CalendarUnit::Month, Zone::UTC)).await;
+    let page = ask(&dashboard, DashboardQuery::new(until).by(CalendarUnit::Month, TimeZone::UTC)).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (179 * 12 + 11, [(2, 3), (0, 0)]));
     assert_trend_adds_up(&page);
     let explicit = TimeRange { start: Some(at("2205-01-01T00:00:00Z")), end: None };
-    let page = ask(&dashboard, DashboardQuery::new(explicit).by(CalendarUnit::Month, Zone::UTC)).await;
+    let page = ask(&dashboard, DashboardQuery::new(explicit).by(CalendarUnit::Month, TimeZone::UTC)).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (95 * 12, [(0, 0); 2]));
     assert_trend_adds_up(&page);
 }
@@ -158,7 +158,7 @@ async fn a_clock_that_is_a_day_ahead_is_plausible() {
             ResponseUsage { time: now(), ..response("s", 1, 1) },
             ResponseUsage { time, ..response("s", 2, 2) },
         ];
-        let hours = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
+        let hours = DashboardQuery::default().by(CalendarUnit::Hour, TimeZone::UTC);
         let page = ask(&holding(&rows).await, hours).await;
         assert_eq!(
             (page.trend.buckets.len() > 1, page.trend.after.responses == 0),
@@ -230,13 +230,13 @@ async fn a_store_that_goes_further_back_at_each_read_is_shown() {
 async fn a_trend_that_does_not_hold_all_is_never_shown() {
     let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("2020-01-01T00:00:00Z") };
     let (_, store) = beginning_at(moves);
-    let query = DashboardQuery::default().by(CalendarUnit::Hour, Zone::UTC);
+    let query = DashboardQuery::default().by(CalendarUnit::Hour, TimeZone::UTC);
     let error = adapter(Arc::new(store)).get_dashboard_token_metrics(query).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Busy, .. }), "{error}");
 }
 
 /// The label of the local clock at an instant, cut to what is the same throughout a step.
-fn label(step: CalendarUnit, zone: &Zone, time: Timestamp) -> String {
+fn label(step: CalendarUnit, zone: &TimeZone, time: Timestamp) -> String {
     let local = zone.local(time);
     match step {
         CalendarUnit::Hour => format!("{} {}", &local[..13], &local[19..]),
@@ -255,7 +255,7 @@ proptest! {
         ]),
         step in prop::sample::select(vec![CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month]),
     ) {
-        let zone: Zone = zone.parse().unwrap();
+        let zone: TimeZone = zone.parse().unwrap();
         let rows: Vec<_> = rows.into_iter().zip(0..).map(|((row, minutes), key)| {
             let time = Timestamp::from_millis(now().as_millis() - minutes * 60_000).unwrap();
             ResponseUsage { key: bridge::core::ResponseKey(key), time, ..row }

@@ -216,7 +216,7 @@ async fn a_response_under_a_second_key_is_an_error_that_only_a_purge_removes() {
     let second = ResponseUsage { key: ResponseKey(7), ..setup.row(40).await };
     setup.put(second, &UpsertOptions::default()).await;
     let result = setup.verify(Repair::Force).await;
-    assert_eq!((result.passed, only(&result)), (false, (DifferenceKind::Doubled, 1, 40, 0)));
+    assert_eq!((result.passed, only(&result)), (false, (DifferenceKind::Duplicated, 1, 40, 0)));
     assert_eq!((result.repair.unwrap().remaining, setup.total().await), (1, 182));
     assert_eq!((setup.repair(Repair::Purge).await.removed, setup.total().await), (1, 142));
     assert!(setup.verify(Repair::Off).await.passed);

@@ -11,7 +11,7 @@ use bridge::core::{
     CheckpointTotals, ContentCategory, CorrelationId, DamageKind, DifferenceKind, HealthState,
     IntegrityDifference, IntegrityResult, OperationName, Origin, Probe, RepairAction, RepairReport,
     ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
-    TimeRange, Timestamp, Zone,
+    TimeRange, TimeZone, Timestamp,
 };
 use bridge::storage::{
     BackupFormat, BreakdownRow, Direction, ExportSummary, GroupList, GroupOrder, GroupPage, ReplacedRow,
@@ -91,7 +91,7 @@ fn structs(examples: &mut Examples) {
     examples.add("HealthStatus", HealthStatus::of(Vec::new(), time, Duration::ZERO));
     examples.add("StoreState", StoreState::first());
     examples.add("SyncResult", SyncResult::unchanged(session));
-    examples.add("Zone", Zone::UTC);
+    examples.add("TimeZone", TimeZone::UTC);
     examples.add("Timestamp", Timestamp::MAX);
 }
 

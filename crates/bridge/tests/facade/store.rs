@@ -169,7 +169,7 @@ async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fail
 
 /// What one operation of this name has on record: rows, tokens.
 async fn recorded(bridge: &EnhancedTokenDatabaseBridge, operation: &str) -> (u64, u64) {
-    let filter = AuditFilter::default().of_operation(OperationName::new(operation).unwrap());
+    let filter = AuditFilter::default().with_operation(OperationName::new(operation).unwrap());
     let records = bridge.audit_log(&filter).await.unwrap();
     assert_eq!(records.len(), 1);
     (records[0].records_stored, records[0].tokens_written)

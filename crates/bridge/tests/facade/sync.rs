@@ -148,7 +148,7 @@ async fn inverted_dates_are_an_error_that_names_both() {
         bridge.backfill_historical_data(dates()).await.unwrap_err(),
         bridge.analyze_historical_data(dates()).await.unwrap_err(),
         bridge.dashboard().get_dashboard_token_metrics(range).await.unwrap_err(),
-        bridge.audit_log(&AuditFilter::default().in_time(range)).await.unwrap_err(),
+        bridge.audit_log(&AuditFilter::default().with_time(range)).await.unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.kind(), "inverted_range", "{error}");

@@ -19,7 +19,7 @@ use crate::{analysis, behind_proxy, bridge, forced};
 
 /// What is in the store, oldest first.
 async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
-    let mut records = store.audit(&AuditFilter::default().limited_to(u32::MAX)).await.unwrap();
+    let mut records = store.audit(&AuditFilter::default().with_limit(u32::MAX)).await.unwrap();
     records.reverse();
     records
 }
@@ -239,7 +239,7 @@ async fn every_operation_is_on_record_by_its_name() {
     assert_eq!(records[3].records_stored, 1, "what spawned tasks write is booked");
     assert_eq!(records[6].error_kind, "unknown_session");
 
-    let failed = AuditFilter::default().with_outcome(Failed).of_session(SessionId::new("nobody").unwrap());
+    let failed = AuditFilter::default().with_outcome(Failed).with_session(SessionId::new("nobody").unwrap());
     assert_eq!(bridge.audit_log(&failed).await.unwrap(), [records[6].clone()]);
     let ninth = AuditFilter::default().with_correlation_id(CorrelationId(9));
     assert_eq!(bridge.audit_log(&ninth).await.unwrap(), [records[8].clone()]);

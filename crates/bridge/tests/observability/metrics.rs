@@ -13,7 +13,7 @@ use bridge::{
 };
 use bridge_testkit::proxy::Fault;
 
-use crate::recorder::Shown;
+use crate::recorder::Escaped;
 use crate::{analysis, behind_proxy, bridge, forced};
 
 fn line(key: u8, output: u64) -> String {
@@ -55,7 +55,7 @@ fn names_follow_the_conventions_and_every_metric_is_described() {
         let named_unit = ["_seconds", "_bytes_total", "_ratio"].iter().any(|end| metric.name.ends_with(end));
         assert_eq!(metric.unit == metrics::Unit::Count, !named_unit, "{}", metric.name);
     }
-    let shown = Arc::new(Shown::default());
+    let shown = Arc::new(Escaped::default());
     let _bridge =
         bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).metrics_recorder(shown.clone()).build();
     let described = shown.described.lock().unwrap();
@@ -83,7 +83,7 @@ async fn each_metric_moves() {
     let folder = tempfile::tempdir().unwrap();
     let transcript = line(1, 40) + "broken\n" + &line(2, 2);
     fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
-    let shown = Arc::new(Shown::default());
+    let shown = Arc::new(Escaped::default());
     let audit = AuditOptions::default().with_buffer(2).writing_within(Duration::from_hours(1));
     let bridge = bridge(store, folder.path()).metrics_recorder(shown.clone()).audit(audit).build();
     let before = shown.all();
@@ -170,7 +170,7 @@ async fn each_metric_moves() {
 }
 
 /// The specification's six metrics say the same as what went through the facade.
-fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Shown) {
+fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Escaped) {
     let metrics = bridge.metrics();
     let sum = |name: &str| {
         let of_name = |series: &&String| series.split('{').next() == Some(name);
@@ -188,7 +188,7 @@ fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Shown) {
 }
 
 /// Every series is of a documented metric and bears its labels, with words of the code as values.
-fn assert_labels_are_bounded(shown: &Shown) {
+fn assert_labels_are_bounded(shown: &Escaped) {
     for series in shown.all().keys() {
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let metric = METRICS.iter().find(|metric| metric.name == name).expect(series);
@@ -202,7 +202,7 @@ fn assert_labels_are_bounded(shown: &Shown) {
 
 #[tokio::test]
 async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
-    let (own, shared) = (Arc::new(Shown::default()), Arc::new(Shown::default()));
+    let (own, shared) = (Arc::new(Escaped::default()), Arc::new(Escaped::default()));
     let store = || Arc::new(InMemoryStore::default());
     let recorders = [&own, &shared, &shared];
     for (recorder, key) in recorders.into_iter().zip(1..) {

@@ -8,7 +8,7 @@ use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Re
 
 /// Keeps each series by its name and labels, `name{label=value,…}`.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
+pub(crate) struct Escaped {
     counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
     gauges: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
     histograms: Mutex<BTreeMap<String, Arc<Values>>>,
@@ -35,7 +35,7 @@ fn handle<T: Default>(of: &Mutex<BTreeMap<String, Arc<T>>>, key: &Key) -> Arc<T>
     Arc::clone(of.lock().unwrap().entry(series(key)).or_default())
 }
 
-impl Shown {
+impl Escaped {
     /// All series with their values: of a histogram how many it took.
     pub(crate) fn all(&self) -> BTreeMap<String, f64> {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Shown {
     }
 }
 
-impl Recorder for Shown {
+impl Recorder for Escaped {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
         self.describe(&name, unit, &text);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bridge_core::{
     AnalysisNote, AuditId, AuditOutcome, AuditRecord, ContentCategory, DamageCounts, Epoch, HostName,
-    InvalidText, OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion,
+    InvalidValue, OperationName, Origin, ProjectName, ResponseKey, ResponseUsage, ResponseVersion,
     RuleRevision, SessionId, Timestamp, TokenCounts,
 };
 use clickhouse::types::UInt256;
@@ -315,7 +315,7 @@ fn text<T: AsRef<str>>(name: Option<&T>) -> String {
     name.map(AsRef::as_ref).unwrap_or_default().to_owned()
 }
 
-fn name<T: FromStr<Err = InvalidText>>(text: &str) -> Result<Option<T>, InvalidText> {
+fn name<T: FromStr<Err = InvalidValue>>(text: &str) -> Result<Option<T>, InvalidValue> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 

@@ -13,14 +13,14 @@ use serde::{Serializer, ser::SerializeSeq};
 /// Everything else, backslashes included, is displayed as it is.
 ///
 /// ```
-/// use bridge_core::Shown;
+/// use bridge_core::Escaped;
 ///
-/// assert_eq!(Shown::text("opus\u{1b}[31m\n").to_string(), r"opus\u{1b}[31m\n");
+/// assert_eq!(Escaped::text("opus\u{1b}[31m\n").to_string(), r"opus\u{1b}[31m\n");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown<'a>(&'a [u8]);
+pub struct Escaped<'a>(&'a [u8]);
 
-impl<'a> Shown<'a> {
+impl<'a> Escaped<'a> {
     /// Displays this text on one line.
     #[must_use]
     pub fn text(text: &'a str) -> Self {
@@ -47,7 +47,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.width().is_none() && f.precision().is_none() {
             return self.write_to(f);
@@ -71,7 +71,7 @@ pub(crate) fn serialize_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -
 }
 
 fn readable(path: &Path) -> Cow<'_, str> {
-    path.to_str().map_or_else(|| Shown::path(path).to_string().into(), Cow::Borrowed)
+    path.to_str().map_or_else(|| Escaped::path(path).to_string().into(), Cow::Borrowed)
 }
 
 /// Whether a terminal would do something else with the character than draw it.
@@ -90,14 +90,14 @@ mod tests {
     fn readable_text_is_displayed_unchanged() {
         for text in ["", "claude-opus-4-8", r"C:\Users\me\app", "/home/user/überblick/日本語 🦀", "a\"b'c"]
         {
-            assert_eq!(Shown::text(text).to_string(), text);
+            assert_eq!(Escaped::text(text).to_string(), text);
         }
     }
 
     #[test]
     fn nothing_that_a_terminal_acts_on_is_left() {
         let hostile = "a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\0";
-        let shown = Shown::text(hostile).to_string();
+        let shown = Escaped::text(hostile).to_string();
         assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{shown:?}");
         assert_eq!(shown, r"a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\u{0}");
     }
@@ -107,13 +107,13 @@ mod tests {
     fn a_path_that_is_not_utf_8_keeps_its_bytes_apart() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
-        let shown = |bytes: &[u8]| Shown::path(Path::new(OsStr::from_bytes(bytes))).to_string();
+        let shown = |bytes: &[u8]| Escaped::path(Path::new(OsStr::from_bytes(bytes))).to_string();
         assert_eq!(shown(b"/a/\xff(b\xc3.jsonl"), r"/a/\xff(b\xc3.jsonl");
         assert_ne!(shown(b"\xff"), shown(b"\xfe"));
     }
 
     #[test]
     fn a_width_counts_what_is_displayed() {
-        assert_eq!(format!("{:>6}|{:<3}|", Shown::text("a\n"), Shown::text("b")), "   a\\n|b  |");
+        assert_eq!(format!("{:>6}|{:<3}|", Escaped::text("a\n"), Escaped::text("b")), "   a\\n|b  |");
     }
 }

@@ -1,62 +1,59 @@
-//! Half-open ranges of time.
+//! Half-open time ranges.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BridgeError, CalendarUnit, Timestamp, Zone};
+use crate::{BridgeError, CalendarUnit, InvalidValue, TimeZone, Timestamp};
 
-/// A range of time from `start` (inside) to `end` (outside); an absent end is open.
+/// A time range from `start` (inclusive) to `end` (exclusive); an absent bound is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeRange {
-    /// The first instant inside, or `None` for no lower bound.
+    /// First instant inside; `None` for no lower bound.
     pub start: Option<Timestamp>,
-    /// The first instant outside, or `None` for no upper bound.
+    /// First instant after the range; `None` for no upper bound.
     pub end: Option<Timestamp>,
 }
 
-/// There is no such month between 1970 and 2299.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no month from 1 to 12 between 1970 and 2299")]
-pub struct InvalidMonth;
+const INVALID_MONTH: InvalidValue = InvalidValue::new("month", "be 1 to 12 of a year from 1970 to 2299");
 
 impl TimeRange {
-    /// All of time.
+    /// The range without bounds.
     pub const ALL: Self = Self { start: None, end: None };
 
-    /// The range of so many days that ends at `now`.
+    /// Returns the range that starts this number of 24-hour days before `now`.
     #[must_use]
     pub fn last_days(now: Timestamp, days: u32) -> Self {
         Self { start: Some(now.saturating_sub(Duration::from_hours(24 * u64::from(days)))), end: None }
     }
 
-    /// The day that `now` lies in, in this zone: 23 to 25 hours, from its first instant to the next day's.
+    /// Returns the calendar day of `now` in this zone: 23 to 25 hours, up to the first instant of the next day.
     ///
     /// ```
-    /// use bridge_core::{TimeRange, Zone};
+    /// use bridge_core::{TimeRange, TimeZone};
     ///
-    /// let berlin: Zone = "Europe/Berlin".parse()?;
+    /// let berlin: TimeZone = "Europe/Berlin".parse()?;
     /// let day = TimeRange::today("2026-03-29T12:00:00Z".parse()?, &berlin);
     /// assert_eq!(day.start, Some("2026-03-28T23:00:00Z".parse()?));
     /// assert_eq!(day.end, Some("2026-03-29T22:00:00Z".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn today(now: Timestamp, zone: &Zone) -> Self {
+    pub fn today(now: Timestamp, zone: &TimeZone) -> Self {
         Self::last_calendar_days(now, 1, zone)
     }
 
-    /// So many whole days in this zone, of which the last is the one that `now` lies in.
+    /// Returns this number of calendar days in this zone, the last being that of `now`.
     #[must_use]
-    pub fn last_calendar_days(now: Timestamp, days: u32, zone: &Zone) -> Self {
+    pub fn last_calendar_days(now: Timestamp, days: u32, zone: &TimeZone) -> Self {
         let start = zone.day_before(now, days.saturating_sub(1));
         Self { start: Some(start), end: Some(CalendarUnit::Day.end_of(now, zone)) }
     }
 
-    /// The month (1 to 12) of this year in this zone.
+    /// Returns a month (1 to 12) of a year in this zone.
     ///
     /// ```
-    /// use bridge_core::{TimeRange, Zone};
+    /// use bridge_core::{TimeRange, TimeZone};
     ///
     /// let month = TimeRange::month(2026, 2, &"Asia/Kathmandu".parse()?)?;
     /// assert_eq!(month.start, Some("2026-01-31T18:15:00Z".parse()?));
@@ -66,33 +63,31 @@ impl TimeRange {
     ///
     /// # Errors
     ///
-    /// There is no such month between 1970 and 2299.
-    pub fn month(year: i16, month: i8, zone: &Zone) -> Result<Self, InvalidMonth> {
-        let start = zone.month_start(year, month).ok_or(InvalidMonth)?;
+    /// The month is not 1 to 12, or the year not 1970 to 2299.
+    pub fn month(year: i16, month: i8, zone: &TimeZone) -> Result<Self, InvalidValue> {
+        let start = zone.month_start(year, month).ok_or(INVALID_MONTH)?;
         Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
-    /// Whether the instant lies inside.
+    /// Returns whether the instant lies inside.
     #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {
         self.start.is_none_or(|start| start <= time) && self.end.is_none_or(|end| time < end)
     }
 
-    /// Returns the range, unless it ends before it starts. A range that ends where it starts is empty and valid.
+    /// Returns the range unless it ends before it starts. A range that ends where it starts is empty and valid.
     ///
     /// # Errors
     ///
-    /// [`BridgeError::InvertedRange`] with both ends.
+    /// [`BridgeError::InvertedRange`] with both bounds.
     pub fn validated(self) -> Result<Self, BridgeError> {
         match (self.start, self.end) {
-            (Some(start), Some(end)) if end < start => {
-                Err(BridgeError::InvertedRange { start, end, context: Box::default() })
-            }
+            (Some(start), Some(end)) if end < start => Err(BridgeError::inverted_range(start, end)),
             _ => Ok(self),
         }
     }
 
-    /// Whether every instant lies inside.
+    /// Returns whether the range has no bounds.
     #[must_use]
     pub fn is_all(&self) -> bool {
         *self == Self::ALL
@@ -104,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_is_inside_and_the_end_outside() {
+    fn start_is_inclusive_and_end_exclusive() {
         let at = |millis| Timestamp::from_millis(millis).unwrap();
         let range = TimeRange { start: Some(at(10)), end: Some(at(20)) };
         assert_eq!([9, 10, 19, 20].map(|millis| range.contains(at(millis))), [false, true, true, false]);
@@ -113,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_ends_before_it_starts_is_refused_with_both_ends() {
+    fn rejects_inverted_ranges() {
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         let (early, late) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
         for range in [(early, late), (early, early), (None, early), (late, None), (None, None)] {
@@ -129,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn days_and_months_are_the_zones() {
+    fn days_and_months_follow_the_time_zone() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let range = |start, end| TimeRange { start: Some(at(start)), end: Some(at(end)) };
-        let berlin: Zone = "Europe/Berlin".parse().unwrap();
+        let berlin: TimeZone = "Europe/Berlin".parse().unwrap();
         let now = at("2026-10-25T12:00:00Z");
         assert_eq!(TimeRange::today(now, &berlin), range("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
         let week = TimeRange::last_calendar_days(now, 7, &berlin);
@@ -140,10 +135,10 @@ mod tests {
         let march = TimeRange::month(2026, 3, &berlin).unwrap();
         assert_eq!(march, range("2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z"));
         for (year, month) in [(2026, 0), (2026, 13), (1969, 12), (2300, 1), (i16::MIN, 1), (i16::MAX, 12)] {
-            assert_eq!(TimeRange::month(year, month, &Zone::UTC), Err(InvalidMonth), "{year}-{month}");
+            assert_eq!(TimeRange::month(year, month, &TimeZone::UTC), Err(INVALID_MONTH), "{year}-{month}");
         }
         assert_eq!(TimeRange::today(Timestamp::MIN, &berlin).start, Some(Timestamp::MIN));
         assert_eq!(TimeRange::last_calendar_days(now, u32::MAX, &berlin).start, Some(Timestamp::MIN));
-        assert_eq!(TimeRange::month(2299, 12, &Zone::UTC).unwrap().end, Some(Timestamp::MAX));
+        assert_eq!(TimeRange::month(2299, 12, &TimeZone::UTC).unwrap().end, Some(Timestamp::MAX));
     }
 }
