@@ -1,4 +1,4 @@
-//! The last analysis of each session: what is left when neither store nor sources answer.
+//! The last analysis of each session: the answer when neither store nor sources respond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,43 +10,43 @@ use moka::ops::compute::Op;
 
 use crate::{CacheGeneration, CacheOptions};
 
-/// All kept analyses together hold at most so many responses (some 300 bytes each).
+/// Maximum number of responses (some 300 bytes each) in all cached analyses together.
 pub const ANALYSES_RESPONSES_MAX: u64 = 100_000;
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct Entry {
     analysis: Arc<EnhancedTokenAnalysis>,
-    moment: CacheGeneration,
-    kept_at: Timestamp,
+    generation: CacheGeneration,
+    inserted_at: Timestamp,
 }
 
-/// Analyses by session. A later write does not make one useless, only older.
+/// Analyses by session. A later write does not invalidate an analysis: it only becomes older.
 #[derive(Debug)]
 pub(crate) struct Analyses {
-    entries: Cache<SessionId, Kept>,
+    entries: Cache<SessionId, Entry>,
     ttl: Duration,
-    /// What was made before this moment is not kept and not served.
-    first: AtomicU64,
+    /// Analyses of older generations are neither cached nor served.
+    oldest_generation: AtomicU64,
 }
 
 impl Analyses {
     pub(crate) fn new(options: &CacheOptions) -> Self {
-        // With this least weight no more than `max_entries` of them weigh as much as all may.
-        let least = ANALYSES_RESPONSES_MAX.div_ceil(options.max_entries.max(1));
-        let weight = move |_: &SessionId, kept: &Kept| {
-            let responses = kept.analysis.responses.len() as u64;
-            u32::try_from(responses.max(least)).unwrap_or(u32::MAX)
+        // With this minimum weight, `max_entries` entries reach the maximum weight.
+        let min_weight = ANALYSES_RESPONSES_MAX.div_ceil(options.max_entries.max(1));
+        let weight = move |_: &SessionId, entry: &Entry| {
+            let responses = entry.analysis.responses.len() as u64;
+            u32::try_from(responses.max(min_weight)).unwrap_or(u32::MAX)
         };
         let capacity = if options.capacity() == 0 { 0 } else { ANALYSES_RESPONSES_MAX };
         let entries =
             Cache::builder().weigher(weight).max_capacity(capacity).time_to_live(options.ttl).build();
-        Self { entries, ttl: options.ttl, first: AtomicU64::new(0) }
+        Self { entries, ttl: options.ttl, oldest_generation: AtomicU64::new(0) }
     }
 
-    /// Keeps an analysis that was made at this moment, unless one of a later moment is there.
-    pub(crate) async fn keep(
+    /// Inserts an analysis of this generation unless one of a later generation is cached.
+    pub(crate) async fn insert(
         &self,
-        moment: CacheGeneration,
+        generation: CacheGeneration,
         analysis: EnhancedTokenAnalysis,
         now: Timestamp,
     ) {
@@ -54,17 +54,17 @@ impl Analyses {
             return;
         }
         let session = analysis.session_id.clone();
-        let kept = Kept { analysis: Arc::new(analysis), moment, kept_at: now };
-        let decide = |known: Option<moka::Entry<SessionId, Kept>>| {
-            let is_later = known.is_some_and(|known| known.value().moment > moment);
-            std::future::ready(if is_later { Op::Nop } else { Op::Put(kept) })
+        let entry = Entry { analysis: Arc::new(analysis), generation, inserted_at: now };
+        let decide = |cached: Option<moka::Entry<SessionId, Entry>>| {
+            let is_later = cached.is_some_and(|cached| cached.value().generation > generation);
+            std::future::ready(if is_later { Op::Nop } else { Op::Put(entry) })
         };
         self.entries.entry(session).and_compute_with(decide).await;
     }
 
-    /// Forgets what was made before this moment, also where it is still to be kept.
-    pub(crate) fn forget(&self, before: CacheGeneration) {
-        self.first.fetch_max(before.0, Ordering::AcqRel);
+    /// Removes analyses of generations before this one, including those inserted later.
+    pub(crate) fn remove_before(&self, generation: CacheGeneration) {
+        self.oldest_generation.fetch_max(generation.0, Ordering::AcqRel);
         self.entries.invalidate_all();
     }
 
@@ -73,8 +73,8 @@ impl Analyses {
         session: &SessionId,
         now: Timestamp,
     ) -> Option<Arc<EnhancedTokenAnalysis>> {
-        let kept = self.entries.get(session).await?;
-        let is_known = kept.moment.0 >= self.first.load(Ordering::Acquire);
-        (is_known && now.saturating_since(kept.kept_at) < self.ttl).then_some(kept.analysis)
+        let entry = self.entries.get(session).await?;
+        let is_current = entry.generation.0 >= self.oldest_generation.load(Ordering::Acquire);
+        (is_current && now.saturating_since(entry.inserted_at) < self.ttl).then_some(entry.analysis)
     }
 }

@@ -9,72 +9,96 @@ use bridge_core::{
 };
 use moka::future::Cache;
 
+use crate::CacheStats;
 use crate::analyses::Analyses;
-use crate::figures::Counters;
-use crate::{CacheGeneration, CacheOptions, CacheStats};
+use crate::stats::Counters;
 
-/// What was asked of the store.
+/// Limits of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// Time to live of an entry; 0 turns the cache off.
+    pub ttl: Duration,
+    /// Maximum number of entries, for summaries and analyses each.
+    pub max_entries: u64,
+}
+
+impl Default for CacheOptions {
+    /// Returns ten minutes and a thousand entries.
+    fn default() -> Self {
+        Self { ttl: Duration::from_mins(10), max_entries: 1000 }
+    }
+}
+
+impl CacheOptions {
+    pub(crate) fn capacity(&self) -> u64 {
+        if self.ttl.is_zero() { 0 } else { self.max_entries }
+    }
+}
+
+/// State of the store between two writes of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CacheGeneration(pub(crate) u64);
+
+/// A query for token summaries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SummaryQuery {
-    /// Only these sessions.
+    /// Sessions asked for; `None` for all.
     pub sessions: Option<Vec<SessionId>>,
-    /// Sessions active in so many last days.
+    /// Number of days back in which a session must be active.
     pub days: u32,
-    /// With metadata or without.
+    /// Includes metadata in the summaries.
     pub include_metadata: bool,
 }
 
-/// A place in the cache: a query at one state of the store.
+/// A query in a generation of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheKey {
-    moment: CacheGeneration,
+    generation: CacheGeneration,
     query: SummaryQuery,
 }
 
 impl CacheKey {
-    /// The query.
+    /// Returns the query.
     #[must_use]
     pub fn query(&self) -> &SummaryQuery {
         &self.query
     }
 }
 
-/// An answer and when it was put there.
 #[derive(Debug, Clone)]
-struct Kept {
+struct Entry {
     summaries: Arc<Vec<TokenSummaryRecord>>,
-    kept_at: Timestamp,
+    inserted_at: Timestamp,
 }
 
-/// In-memory cache of token summaries, and of the last analysis of each session.
+/// In-memory cache of token summaries and of the last analysis of each session.
 ///
-/// Summaries that a write of this program has made stale are never served: entries belong to a
-/// [`CacheGeneration`], taken before the store is asked, and a write begins a new one. Analyses are a last resort,
-/// for which an old one is better than none; of two the one of the later moment is kept.
+/// Summaries that a write of this process has made stale are never served: their keys carry a [`CacheGeneration`] taken
+/// before the store is asked, and each write begins a new generation. Analyses are a last resort, for which an old one
+/// is better than none; the one of the later generation stays.
 ///
-/// The time to live runs by the clock given, and by the machine's steady one besides, so that a clock that is
-/// set back keeps nothing alive.
+/// The time to live is measured by the given clock and by the monotonic clock, so that a clock set back does not keep
+/// entries alive.
 #[derive(Debug)]
 pub struct BridgeCache {
-    summaries: Cache<CacheKey, Kept>,
+    summaries: Cache<CacheKey, Entry>,
     analyses: Analyses,
     ttl: Duration,
     clock: Arc<dyn Clock>,
-    moment: AtomicU64,
-    /// The store's epoch, as it was last heard of.
+    generation: AtomicU64,
     epoch: Mutex<Option<Epoch>>,
     summary_counters: Counters,
     analysis_counters: Counters,
 }
 
 impl BridgeCache {
-    /// An empty cache with these limits.
+    /// Returns an empty cache with these limits.
     #[must_use]
     pub fn new(options: &CacheOptions) -> Self {
         Self::with_clock(options, Arc::new(SystemClock))
     }
 
-    /// An empty cache with these limits, whose entries age by this clock.
+    /// Returns an empty cache with these limits whose entries age by this clock.
     #[must_use]
     pub fn with_clock(options: &CacheOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -82,70 +106,70 @@ impl BridgeCache {
             analyses: Analyses::new(options),
             ttl: options.ttl,
             clock,
-            moment: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             epoch: Mutex::default(),
             summary_counters: Counters::default(),
             analysis_counters: Counters::default(),
         }
     }
 
-    /// The present moment. Take it before asking the store.
-    pub fn moment(&self) -> CacheGeneration {
-        CacheGeneration(self.moment.load(Ordering::Acquire))
+    /// Returns the current generation. Call before asking the store.
+    pub fn generation(&self) -> CacheGeneration {
+        CacheGeneration(self.generation.load(Ordering::Acquire))
     }
 
-    /// The place of a query's answer. Take it before asking the store.
-    pub fn slot(&self, query: SummaryQuery) -> CacheKey {
-        CacheKey { moment: self.moment(), query }
+    /// Returns the key of a query in the current generation. Call before asking the store.
+    pub fn key(&self, query: SummaryQuery) -> CacheKey {
+        CacheKey { generation: self.generation(), query }
     }
 
-    /// The answer, if there is one that is not stale.
-    pub async fn get(&self, slot: &CacheKey) -> Option<Arc<Vec<TokenSummaryRecord>>> {
+    /// Returns the cached summaries unless they are stale.
+    pub async fn get(&self, key: &CacheKey) -> Option<Arc<Vec<TokenSummaryRecord>>> {
         let now = self.clock.now();
-        let kept = self.summaries.get(slot).await;
-        let alive = kept.filter(|kept| now.saturating_since(kept.kept_at) < self.ttl);
-        self.summary_counters.count(alive.map(|kept| kept.summaries))
+        let entry = self.summaries.get(key).await;
+        let alive = entry.filter(|entry| now.saturating_since(entry.inserted_at) < self.ttl);
+        self.summary_counters.count(alive.map(|entry| entry.summaries))
     }
 
-    /// Keeps an answer of the store.
+    /// Inserts and returns summaries read from the store.
     pub async fn put(
         &self,
-        slot: CacheKey,
+        key: CacheKey,
         summaries: Vec<TokenSummaryRecord>,
     ) -> Arc<Vec<TokenSummaryRecord>> {
         let summaries = Arc::new(summaries);
         if !self.ttl.is_zero() {
-            let kept = Kept { summaries: Arc::clone(&summaries), kept_at: self.clock.now() };
-            self.summaries.insert(slot, kept).await;
+            let entry = Entry { summaries: Arc::clone(&summaries), inserted_at: self.clock.now() };
+            self.summaries.insert(key, entry).await;
         }
         summaries
     }
 
-    /// Keeps the analysis of a session that was asked for at this moment, unless a later one is there.
-    pub async fn keep_analysis(&self, moment: CacheGeneration, analysis: EnhancedTokenAnalysis) {
-        self.analyses.keep(moment, analysis, self.clock.now()).await;
+    /// Inserts the analysis of a session unless one of a later generation is cached.
+    pub async fn put_analysis(&self, generation: CacheGeneration, analysis: EnhancedTokenAnalysis) {
+        self.analyses.insert(generation, analysis, self.clock.now()).await;
     }
 
-    /// The last analysis of a session, which a later write may have made stale.
+    /// Returns the last analysis of a session, which a later write may have made stale.
     pub async fn analysis(&self, session: &SessionId) -> Option<Arc<EnhancedTokenAnalysis>> {
         self.analysis_counters.count(self.analyses.get(session, self.clock.now()).await)
     }
 
-    /// Makes all summaries stale that were read so far. Called before and after a write.
+    /// Makes all summaries read so far stale. Call before and after a write: before, so that no summary of the old state
+    /// is served once the write is visible; after, so that none read during the write is.
     pub fn invalidate(&self) {
-        self.moment.fetch_add(1, Ordering::AcqRel);
+        self.generation.fetch_add(1, Ordering::AcqRel);
         self.summaries.invalidate_all();
     }
 
-    /// Makes everything stale that was read so far, the analyses too. Called when the store was rolled back: what it
-    /// took back is no last resort.
+    /// Makes summaries and analyses read so far stale. Call after a rollback: rolled-back data must not be served even
+    /// as a last resort.
     pub fn forget(&self) {
         self.invalidate();
-        self.analyses.forget(self.moment());
+        self.analyses.remove_before(self.generation());
     }
 
-    /// Hears of the store's epoch; [forgets](Self::forget) everything where it is another than before, since then
-    /// somebody has rolled it back.
+    /// Records the store's epoch; [forgets](Self::forget) everything if it changed, because the store was rolled back.
     pub fn enter_epoch(&self, epoch: Epoch) {
         let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         if known.replace(epoch).is_some_and(|known| known != epoch) {
@@ -153,15 +177,15 @@ impl BridgeCache {
         }
     }
 
-    /// How often the cache could answer with summaries.
+    /// Returns hits and misses of summaries.
     #[must_use]
-    pub fn figures(&self) -> CacheStats {
-        self.summary_counters.figures()
+    pub fn stats(&self) -> CacheStats {
+        self.summary_counters.stats()
     }
 
-    /// How often the cache could answer with an analysis.
+    /// Returns hits and misses of analyses.
     #[must_use]
-    pub fn analysis_summary(&self) -> CacheStats {
-        self.analysis_counters.figures()
+    pub fn analysis_stats(&self) -> CacheStats {
+        self.analysis_counters.stats()
     }
 }

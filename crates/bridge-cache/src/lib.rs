@@ -1,5 +1,5 @@
-//! In-memory cache for frequently read token summaries and for the last analysis of each session, on `moka`:
-//! entries live for a limited time, and only so many of them.
+//! In-memory cache of token summaries and of the last analysis of each session, on `moka`, limited in time and
+//! number of entries.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -8,25 +8,23 @@
 //!
 //! let cache = BridgeCache::new(&CacheOptions::default());
 //! let query = SummaryQuery { sessions: None, days: 7, include_metadata: false };
-//! let slot = cache.slot(query);
-//! assert!(cache.get(&slot).await.is_none());
-//! cache.put(slot.clone(), Vec::new()).await;
-//! assert!(cache.get(&slot).await.is_some());
+//! let key = cache.key(query);
+//! assert!(cache.get(&key).await.is_none());
+//! cache.put(key.clone(), Vec::new()).await;
+//! assert!(cache.get(&key).await.is_some());
 //!
-//! // A write makes everything read before it stale, also what is still on its way.
+//! // A write makes everything read before it stale, even if it is inserted later.
 //! cache.invalidate();
-//! cache.put(slot.clone(), Vec::new()).await;
-//! assert!(cache.get(&cache.slot(slot.query().clone())).await.is_none());
+//! cache.put(key.clone(), Vec::new()).await;
+//! assert!(cache.get(&cache.key(key.query().clone())).await.is_none());
 //! # });
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
 mod analyses;
 mod cache;
-mod figures;
-mod options;
+mod stats;
 
 pub use analyses::ANALYSES_RESPONSES_MAX;
-pub use cache::{BridgeCache, CacheKey, SummaryQuery};
-pub use figures::CacheStats;
-pub use options::{CacheGeneration, CacheOptions};
+pub use cache::{BridgeCache, CacheGeneration, CacheKey, CacheOptions, SummaryQuery};
+pub use stats::CacheStats;

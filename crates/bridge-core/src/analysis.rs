@@ -9,7 +9,7 @@ use crate::{
     ResponseUsage, SessionId, Timestamp, TokenCounts,
 };
 
-/// The version of the counting rule's implementation that new analyses carry.
+/// Version of the analyzer, for information; a [`RuleRevision`](crate::RuleRevision) decides what is read again.
 pub const ANALYSIS_VERSION: &str = concat!("etb-", env!("CARGO_PKG_VERSION"));
 
 /// Enhanced token analysis of one session: the specification's fields, and the responses they are the
@@ -20,7 +20,7 @@ pub struct EnhancedTokenAnalysis {
     pub analysis_id: AnalysisId,
     /// The session that was analyzed.
     pub session_id: SessionId,
-    /// When it was analyzed, UTC.
+    /// Time of the analysis, UTC.
     pub timestamp: Timestamp,
 
     /// Input tokens, without cache.
@@ -34,8 +34,8 @@ pub struct EnhancedTokenAnalysis {
     /// The sum of the four.
     pub calculated_total_tokens: u64,
 
-    /// The total divided by the sum over all snapshots of the same responses: 1 when nothing is
-    /// repeated, 0.5 when a counter that adds lines shows twice the truth.
+    /// The total divided by the sum over all snapshots of the same responses: 1 if nothing is
+    /// repeated, 0.5 if adding up lines gives twice the true total.
     pub accuracy_ratio: f64,
     /// 100 x the share of the responses worth tokens of which only unfinished snapshots exist. Above 0
     /// the total is a floor ("at least").
@@ -46,10 +46,10 @@ pub struct EnhancedTokenAnalysis {
     #[serde(default)]
     pub content_categories: ContentCategories,
 
-    /// How long the analysis took. For one of a whole history: the history's time.
+    /// Duration of the analysis; for an analysis of a whole history, that of the history.
     #[serde(default)]
     pub processing_duration: Duration,
-    /// The most memory the process has used, in MiB; 0 if unknown.
+    /// Peak memory of the process in MiB; 0 if unknown.
     #[serde(default)]
     pub memory_usage_mb: f64,
     /// The version of the analyzer, [`ANALYSIS_VERSION`].
@@ -62,8 +62,8 @@ pub struct EnhancedTokenAnalysis {
 }
 
 impl EnhancedTokenAnalysis {
-    /// An analysis of these responses of one session, with their sums filled in, the ratio 1 and the
-    /// rest at nothing.
+    /// Returns the analysis of these responses of one session, with their sums, an accuracy ratio of 1 and the
+    /// rest zero.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl EnhancedTokenAnalysis {
         })
     }
 
-    /// The four reported counters.
+    /// Returns the four reported counters.
     #[must_use]
     pub fn reported(&self) -> TokenCounts {
         TokenCounts {
@@ -109,7 +109,7 @@ impl EnhancedTokenAnalysis {
         }
     }
 
-    /// The rows to store: the responses, or one row with the sums when there are none.
+    /// Returns the rows to store: the responses, or one row with the sums when there are none.
     #[must_use]
     pub fn rows(&self) -> Vec<ResponseUsage> {
         if !self.responses.is_empty() {
@@ -123,7 +123,7 @@ impl EnhancedTokenAnalysis {
         vec![row]
     }
 
-    /// Returns what the analysis says besides its session and its counters.
+    /// Returns everything but session, counters and responses.
     #[must_use]
     pub fn facts(&self) -> AnalysisFacts {
         AnalysisFacts {

@@ -1,4 +1,4 @@
-//! An analysis with where it came from.
+//! An analysis with its source.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EnhancedTokenAnalysis;
 
-/// Who answered a question for an analysis.
+/// Source of an analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -15,27 +15,27 @@ pub enum AnalysisSource {
     Stored,
     /// A live analysis of the sources.
     Live,
-    /// The cache, because neither of the others could: an answer that was right when it was given.
+    /// The cache, because neither store nor sources answered: correct at the time it was cached.
     Cached,
 }
 
-/// An analysis, who answered with it, and how old it is.
+/// An analysis with its source and age.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisWithSource {
     /// The analysis. Its time is when its sources were read.
     pub analysis: EnhancedTokenAnalysis,
-    /// Who answered.
+    /// Source of the analysis.
     pub source: AnalysisSource,
     /// The time since its sources were read: none for a live analysis; for a stored one the time since a file of
     /// the session was read last or, where that is later, since the analysis that was stored (0 where the store knows of
     /// neither); for a cached one its age then and the time since.
     pub age: Duration,
-    /// Why those who are asked first did not answer, and which sources could not be read; one clause each.
+    /// Reasons why preferred sources did not answer, and unreadable source files; one clause each.
     pub fallback_reasons: Vec<String>,
 }
 
 impl AnalysisWithSource {
-    /// An answer with nobody passed over.
+    /// Returns an answer without fallback.
     #[must_use]
     pub fn new(analysis: EnhancedTokenAnalysis, source: AnalysisSource, age: Duration) -> Self {
         Self { analysis, source, age, fallback_reasons: Vec::new() }

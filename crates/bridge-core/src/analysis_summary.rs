@@ -1,13 +1,13 @@
-//! The figures of an analyzed history.
+//! Totals of an analyzed history.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{DamagedLine, Receipt, ReceiptLine, TokenCounts};
 
-/// What an analysis of many files found, in figures.
+/// Totals of an analysis of many files.
 ///
-/// Responses, sessions and counters are those in the range of time that was asked for; the receipt and
-/// everything about files is about all that was read.
+/// Responses, sessions and counters cover the requested time range; the receipt and the file counts cover everything
+/// that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisSummary {
     /// Files that were read to their end.
@@ -28,8 +28,8 @@ pub struct AnalysisSummary {
     pub accuracy_ratio: f64,
     /// Responses outside the range of time.
     pub outside_range: ReceiptLine,
-    /// How the whole total follows from the lines.
+    /// Derivation of the whole total from the lines.
     pub receipt: Receipt,
-    /// The first damaged lines, by path; how many there are in all stands in the receipt.
+    /// The first damaged lines by path; the receipt has their number.
     pub damaged_lines: Vec<DamagedLine>,
 }

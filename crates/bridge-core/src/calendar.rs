@@ -29,7 +29,7 @@ pub enum CalendarUnit {
 }
 
 impl CalendarUnit {
-    /// The start of the step that this instant lies in, at the earliest [`Timestamp::MIN`].
+    /// Returns the start of the step that this instant lies in, at the earliest [`Timestamp::MIN`].
     #[must_use]
     pub fn start_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
@@ -42,7 +42,7 @@ impl CalendarUnit {
         }
     }
 
-    /// The first instant after the step that this instant lies in, at the latest [`Timestamp::MAX`].
+    /// Returns the first instant after the step that this instant lies in, at the latest [`Timestamp::MAX`].
     #[must_use]
     pub fn end_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
         if self == Self::Hour {
@@ -53,7 +53,7 @@ impl CalendarUnit {
         self.span_of(time, zone).1
     }
 
-    /// The bounds of the steps from the one that `first` lies in to the one that `last` lies in: the start of
+    /// Returns the bounds of the steps from the one that `first` lies in to the one that `last` lies in: the start of
     /// each, and the end of the last one. `None` where there are more than `steps_max`.
     ///
     /// ```
@@ -88,7 +88,7 @@ impl CalendarUnit {
         Some(bounds)
     }
 
-    /// The next coarser step.
+    /// Returns the next coarser step.
     #[must_use]
     pub fn coarser(self) -> Option<Self> {
         match self {
@@ -99,7 +99,7 @@ impl CalendarUnit {
         }
     }
 
-    /// The step of whole days that this instant lies in.
+    /// Returns the step of whole days that this instant lies in.
     fn span_of(self, time: Timestamp, zone: &TimeZone) -> (Timestamp, Timestamp) {
         let mut date = self.first_date(zone.civil(time).date());
         let mut start = zone.first_instant(date).min(time);
@@ -137,8 +137,8 @@ impl CalendarUnit {
     }
 }
 
-/// Where the clocks are changed after `from` and at `to` at the latest. Looked for only where the offsets
-/// differ: nowhere are clocks changed and changed back within an hour.
+/// Returns the clock change after `from` and no later than `to`. It is searched for only if the offsets differ, because
+/// no zone changes its clocks and back within an hour.
 fn change_within(from: Timestamp, to: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     if zone.offset_millis(from) == zone.offset_millis(to) {
         return None;

@@ -1,11 +1,11 @@
-//! What the text of a transcript is made of, estimated by category.
+//! Estimated tokens of a transcript's text by category.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a piece of text stands in a transcript.
+/// Category of a piece of text in a transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,11 +20,11 @@ pub enum ContentCategory {
     SystemPrompts,
     /// Calls of built-in tools and their results.
     SystemTools,
-    /// What the user wrote.
+    /// Text of the user.
     UserMessages,
-    /// What the assistant wrote.
+    /// Text of the assistant.
     AssistantText,
-    /// What the assistant thought.
+    /// Thinking of the assistant.
     Thinking,
 }
 
@@ -41,7 +41,7 @@ impl ContentCategory {
         Self::Thinking,
     ];
 
-    /// The name, as it is stored and shown.
+    /// Returns the name, as it is stored and shown.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl ContentCategory {
         }
     }
 
-    /// The category of this name.
+    /// Returns the category of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.name() == name)

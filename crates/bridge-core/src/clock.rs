@@ -1,4 +1,4 @@
-//! The clock: the one place where the wall clock is read.
+//! The clock: the only place that reads the wall clock.
 #![allow(clippy::disallowed_methods, reason = "this is the clock's own file")]
 
 use std::fmt;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::Timestamp;
 
-/// Tells the time. Everything that needs it takes a clock, so that tests and embedders can set it.
+/// Source of the current time, which tests and embedders can replace.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time of day.
+    /// Returns the time of day.
     fn now(&self) -> Timestamp;
 }
 
@@ -23,12 +23,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set.
+/// A clock that advances only when set.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Returns a clock that shows `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(Mutex::new(now))
@@ -46,7 +46,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Measures how long something takes, by the monotonic clock.
+/// Measures durations by the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -57,7 +57,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// The time since the start.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()

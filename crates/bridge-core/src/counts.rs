@@ -20,8 +20,7 @@ pub struct TokenCounts {
 #[error("a sum of token counts exceeds 64 bits")]
 pub struct CountOverflow;
 
-/// Returns the sum of these counts, at most `u64::MAX`: a sum of figures that were read must not wrap, and not end a
-/// report either.
+/// Returns the sum of these counts, at most `u64::MAX`: a sum in a report must neither wrap nor fail.
 #[must_use]
 pub fn saturating_sum(counts: impl IntoIterator<Item = u64>) -> u64 {
     counts.into_iter().fold(0, u64::saturating_add)
@@ -31,7 +30,7 @@ impl TokenCounts {
     /// No tokens.
     pub const ZERO: Self = Self { input: 0, output: 0, cache_creation: 0, cache_read: 0 };
 
-    /// The sum of the four counters.
+    /// Returns the sum of the four counters.
     ///
     /// # Errors
     ///
@@ -44,7 +43,7 @@ impl TokenCounts {
             .ok_or(CountOverflow)
     }
 
-    /// The sum of the four counters, at most `u64::MAX`.
+    /// Returns the sum of the four counters, at most `u64::MAX`.
     ///
     /// The analyzer admits counters up to 10^9 only, so that sums over any real history are far below
     /// the limit; the validator refuses what is beyond it.
@@ -53,7 +52,7 @@ impl TokenCounts {
         self.checked_total().unwrap_or(u64::MAX)
     }
 
-    /// The counter-wise sum.
+    /// Returns the counter-wise sum.
     ///
     /// # Errors
     ///
@@ -68,7 +67,7 @@ impl TokenCounts {
         })
     }
 
-    /// The counter-wise sum over all of them.
+    /// Returns the counter-wise sum over all of them.
     ///
     /// # Errors
     ///
@@ -77,7 +76,7 @@ impl TokenCounts {
         counts.into_iter().try_fold(Self::ZERO, Self::checked_add)
     }
 
-    /// Whether all four counters are 0.
+    /// Returns whether all four counters are 0.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_that_do_not_fit_are_errors_and_never_wrap() {
+    fn overflowing_sums_are_errors() {
         let most = TokenCounts { input: u64::MAX, ..TokenCounts::ZERO };
         let one = TokenCounts { output: 1, ..TokenCounts::ZERO };
         assert_eq!(most.checked_add(one).map(|sum| sum.checked_total()), Ok(Err(CountOverflow)));

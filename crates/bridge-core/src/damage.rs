@@ -1,4 +1,4 @@
-//! Where something could not be read or counted.
+//! Lines that could not be read or counted.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Escaped;
 
-/// A line of a file that is not counted, or not all of it.
+/// A line of a file that is not counted, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedLine {
     /// The file. As JSON, bytes that are not UTF-8 stand as `\xff`.
@@ -17,24 +17,24 @@ pub struct DamagedLine {
     pub line: u64,
     /// The offset of the line's first byte.
     pub offset: u64,
-    /// What is wrong.
+    /// Kind of damage.
     pub kind: DamageKind,
 }
 
-/// What is wrong with a line.
+/// Kind of damage of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DamageKind {
-    /// It is no valid JSON.
+    /// Invalid JSON.
     BadLine,
-    /// A counter of its usage is no integer from 0 to 10^9.
+    /// A counter of its usage is not an integer from 0 to 10^9.
     BadUsage,
-    /// It is longer than the limit.
+    /// Longer than the limit.
     Oversize,
-    /// It is the last one, without a newline and not valid yet.
+    /// The last line, without a newline and not valid yet.
     Pending,
-    /// It is the first one of a file in UTF-16. No line of such a file can be read: all of them are bad lines.
+    /// First line of a UTF-16 file, of which no line can be read: all are bad lines.
     Utf16,
 }
 

@@ -1,4 +1,4 @@
-//! Text of others on its way to a person's terminal or log.
+//! Untrusted text on its way to a terminal or log.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serializer, ser::SerializeSeq};
 
-/// Displays text that others wrote (names of files, models and projects, messages of servers) so that it can only
-/// be read: nothing in it moves a cursor, starts a line, reverses the order of writing or hides.
+/// Displays untrusted text (names of files, models and projects, messages of servers) safely: nothing in it moves a
+/// cursor, starts a line, reverses the writing direction or hides.
 ///
 /// Control characters and invisible formatting characters are escaped, bytes that are not UTF-8 stand as `\xff`.
 /// Everything else, backslashes included, is displayed as it is.
@@ -74,7 +74,7 @@ fn readable(path: &Path) -> Cow<'_, str> {
     path.to_str().map_or_else(|| Escaped::path(path).to_string().into(), Cow::Borrowed)
 }
 
-/// Whether a terminal would do something else with the character than draw it.
+/// Returns whether a terminal would do anything but draw the character.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readable_text_is_displayed_unchanged() {
+    fn readable_text_is_unchanged() {
         for text in ["", "claude-opus-4-8", r"C:\Users\me\app", "/home/user/überblick/日本語 🦀", "a\"b'c"]
         {
             assert_eq!(Escaped::text(text).to_string(), text);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_acts_on_is_left() {
+    fn terminal_control_is_escaped() {
         let hostile = "a\u{1b}]0;title\u{7}\r\nb\u{202e}c\u{9b}31m\u{7f}\u{200b}\u{2028}\t\0";
         let shown = Escaped::text(hostile).to_string();
         assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{shown:?}");
@@ -104,7 +104,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_path_that_is_not_utf_8_keeps_its_bytes_apart() {
+    fn non_utf8_paths_stay_distinct() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         let shown = |bytes: &[u8]| Escaped::path(Path::new(OsStr::from_bytes(bytes))).to_string();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_width_counts_what_is_displayed() {
+    fn width_counts_displayed_characters() {
         assert_eq!(format!("{:>6}|{:<3}|", Escaped::text("a\n"), Escaped::text("b")), "   a\\n|b  |");
     }
 }

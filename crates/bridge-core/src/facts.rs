@@ -1,4 +1,4 @@
-//! What an analysis says besides its counters, and the form in which it is stored.
+//! Facts of an analysis besides its counters, and their stored form.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AnalysisId, ContentCategories, ContentCategory, Timestamp};
 
-/// What the newest stored analysis of a session says besides its session and its counters.
+/// Facts of a session's newest stored analysis besides session and counters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisFacts {
     /// Identifies the analysis.
     pub analysis_id: AnalysisId,
-    /// When the session was analyzed, UTC.
+    /// Time of the analysis, UTC.
     pub timestamp: Timestamp,
     /// See [`EnhancedTokenAnalysis::accuracy_ratio`](crate::EnhancedTokenAnalysis::accuracy_ratio).
     pub accuracy_ratio: f64,
@@ -24,9 +24,9 @@ pub struct AnalysisFacts {
     pub files_processed: u64,
     /// Estimated tokens by category.
     pub content_categories: ContentCategories,
-    /// How long the analysis took.
+    /// Duration of the analysis.
     pub processing_duration: Duration,
-    /// The most memory the process has used, in MiB.
+    /// Peak memory of the process in MiB.
     pub memory_usage_mb: f64,
     /// The version of the analyzer.
     pub analysis_version: String,
@@ -34,12 +34,12 @@ pub struct AnalysisFacts {
 
 /// The stored form of [`AnalysisFacts`] without their time, which is their row's: one JSON object.
 ///
-/// The text itself is what a row's version vouches for, so it is kept as it was written.
+/// The text is kept as written, because a row's version is a hash over it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AnalysisNote(Arc<str>);
 
-/// The fields of a note, by the names that readers of the database see.
+/// Fields of a note, by their names in the database.
 #[derive(Serialize, Deserialize)]
 struct Fields {
     analysis_id: AnalysisId,
@@ -53,19 +53,19 @@ struct Fields {
 }
 
 impl AnalysisNote {
-    /// Takes a text that was stored.
+    /// Returns the note of a stored text.
     #[must_use]
     pub fn from_stored(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().into())
     }
 
-    /// The stored text.
+    /// Returns the stored text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the facts of an analysis of this time; `None` where the text is no note of the bridge's.
+    /// Returns the facts of an analysis of this time; `None` if the bridge did not write the text.
     #[must_use]
     pub fn facts(&self, timestamp: Timestamp) -> Option<AnalysisFacts> {
         let fields: Fields = serde_json::from_str(&self.0).ok()?;
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn facts_come_back_from_their_note(
+        fn facts_round_trip_through_a_note(
             numbers in (0.0..2.0_f64, 0.0..100.0_f64, 0.0..1e6_f64), files in any::<u64>(),
             nanos in any::<u64>(), tokens in any::<u64>(), text in "\\PC{1,30}",
         ) {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_no_note() {
+    fn other_text_is_not_a_note() {
         assert_eq!(AnalysisNote::from_stored("{}").facts(Timestamp::MIN), None);
     }
 }

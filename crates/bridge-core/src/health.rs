@@ -1,4 +1,4 @@
-//! The health of a bridge, as a check found it.
+//! Results of health checks.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// How well something is. The worse is the greater.
+/// Health of a component; worse is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
-    /// All is well.
+    /// No problem.
     Healthy,
-    /// It works, and somebody should look at it.
+    /// Works, but needs attention.
     Degraded,
-    /// It does not work.
+    /// Does not work.
     Unhealthy,
 }
 
@@ -29,30 +29,30 @@ impl fmt::Display for HealthState {
     }
 }
 
-/// What a health check looks at.
+/// One of the checks of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Probe {
-    /// Whether the database answers.
+    /// The database answers.
     Connectivity,
-    /// Whether the bridge may write.
+    /// The bridge may write.
     Write,
-    /// Whether the store takes what is stored, or was rolled back.
+    /// The store accepts writes, that is, it is not suspended after a rollback.
     Mode,
-    /// Whether the transcripts can be read.
+    /// The transcripts can be read.
     Sources,
-    /// Whether what the transcripts say is stored, told by their times of modification up to now.
+    /// The transcripts are stored, judged by their modification times.
     Freshness,
-    /// How many storage operations fail; an analysis that is refused because it is not valid is one.
+    /// Share of failing storage operations, invalid analyses included.
     ErrorRate,
-    /// Whether there are connections for all who ask.
+    /// The pool has free connections.
     Pool,
-    /// Whether the database is left alone.
+    /// The circuit breaker is closed.
     Circuit,
-    /// Whether the database's disks have room.
+    /// The database's disks have free space.
     Disk,
-    /// Whether an observer of the embedder's has panicked.
+    /// No observer of the embedder has panicked.
     Observers,
 }
 
@@ -73,22 +73,22 @@ impl fmt::Display for Probe {
     }
 }
 
-/// What a probe found.
+/// Result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProbeResult {
-    /// Which one.
+    /// The probe.
     pub probe: Probe,
-    /// How it is.
+    /// State found.
     pub state: HealthState,
-    /// The facts, and where it is not healthy what to do about them.
+    /// The facts and, unless healthy, what to do.
     pub detail: String,
-    /// How long the look took.
+    /// Duration of the probe.
     pub duration: Duration,
 }
 
 impl ProbeResult {
-    /// A result.
+    /// Returns a result.
     #[must_use]
     pub fn new(probe: Probe, state: HealthState, detail: String, duration: Duration) -> Self {
         Self { probe, state, detail, duration }
@@ -126,31 +126,31 @@ impl fmt::Display for ProbeResult {
 pub struct HealthStatus {
     /// The worst of the probes.
     pub overall: HealthState,
-    /// What each probe found. One that has nothing to look at is left out.
+    /// Results of the probes that apply.
     pub probes: Vec<ProbeResult>,
-    /// When the check began.
+    /// Start of the check.
     pub checked_at: Timestamp,
-    /// How long it took.
+    /// Duration of the check.
     pub duration: Duration,
 }
 
 impl HealthStatus {
-    /// The health that these probes show.
+    /// Returns the status of these results.
     pub fn of(probes: Vec<ProbeResult>, checked_at: Timestamp, duration: Duration) -> Self {
         let overall = probes.iter().map(|probe| probe.state).max().unwrap_or(HealthState::Healthy);
         Self { overall, probes, checked_at, duration }
     }
 
-    /// What this probe found.
+    /// Returns the result of this probe.
     #[must_use]
     pub fn probe(&self, probe: Probe) -> Option<&ProbeResult> {
         self.probes.iter().find(|result| result.probe == probe)
     }
 
-    /// Why it is not healthy, a line each.
+    /// Returns the results that are not healthy, one line each.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
-        let unwell = self.probes.iter().filter(|result| result.state != HealthState::Healthy);
-        unwell.map(ToString::to_string).collect()
+        let unhealthy = self.probes.iter().filter(|result| result.state != HealthState::Healthy);
+        unhealthy.map(ToString::to_string).collect()
     }
 }

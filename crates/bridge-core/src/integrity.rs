@@ -1,4 +1,4 @@
-//! What a proof of integrity reports: the store against a live analysis of the sources, by response key.
+//! Results of verifying the store against a live analysis of the sources, by response key.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts, saturating_sum};
 
-/// How a stored response differs from what a live analysis of all sources says of it.
+/// Difference between a stored response and a live analysis of all sources.
 ///
 /// The store must hold the greatest snapshot ever read, and its sources may be rewritten or deleted. So a
 /// store that says *less* is wrong, and one that says *more* is not, as long as the row is one that the
-/// bridge wrote: the version of a row vouches for its fields
+/// bridge wrote: the version of a row verifies its fields
 /// ([`ResponseVersion::verifies`](crate::ResponseVersion::verifies)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,14 +23,14 @@ pub enum DifferenceKind {
     /// The sources hold a greater snapshot than the store: it grew, or a copy that counts more names another
     /// session or host. An error.
     Behind,
-    /// The stored row was made by an older revision of the counting rule, of a source that is at hand: it is to be read
-    /// again. An error.
+    /// An older revision of the counting rule made the stored row from a source that is still available and must be
+    /// read again. An error.
     Outdated,
     /// The stored row is not one that the bridge wrote: its fields or its version were changed. An error,
-    /// whatever the tolerance, also where no source tells what it was.
+    /// whatever the tolerance, even if no source has the response.
     #[serde(rename = "damaged")]
     Corrupted,
-    /// The store holds it under a second key, which no source knows: its tokens are counted twice. An error.
+    /// The store has it under a second key that no source has: its tokens are counted twice. An error.
     #[serde(rename = "doubled")]
     Duplicated,
     /// Responses of a session are stored without the marker that its sums count nothing: sums that an analysis brings
@@ -62,7 +62,7 @@ impl DifferenceKind {
         Self::Expired,
     ];
 
-    /// Whether a store with this difference is not what it must be.
+    /// Returns whether a store with this difference is not what it must be.
     #[must_use]
     pub fn is_error(self) -> bool {
         matches!(
@@ -76,7 +76,7 @@ impl DifferenceKind {
         )
     }
 
-    /// The name, as it is shown.
+    /// Returns the name, as it is shown.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -100,24 +100,24 @@ impl fmt::Display for DifferenceKind {
     }
 }
 
-/// One response of which store and sources say different things.
+/// A response that differs between store and sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IntegrityDifference {
     /// The response.
     pub key: ResponseKey,
-    /// How it differs.
+    /// Kind of difference.
     pub kind: DifferenceKind,
-    /// What the store says; `None` where it says nothing or nothing readable.
+    /// The stored row; `None` if absent or unreadable.
     pub stored: Option<ResponseUsage>,
-    /// What the sources say, if they know it.
+    /// The row from the sources, if they have it.
     pub live: Option<ResponseUsage>,
-    /// What a repair did about it.
+    /// Action of the repair.
     pub repaired: Option<RepairAction>,
 }
 
 impl IntegrityDifference {
-    /// A difference that nobody has repaired yet.
+    /// Returns a difference that is not repaired yet.
     #[must_use]
     pub fn new(
         key: ResponseKey,
@@ -128,13 +128,13 @@ impl IntegrityDifference {
         Self { key, kind, stored, live, repaired: None }
     }
 
-    /// Whether store and sources book the response on different sessions.
+    /// Returns whether store and sources book the response on different sessions.
     #[must_use]
     pub fn is_moved(&self) -> bool {
         matches!((&self.stored, &self.live), (Some(stored), Some(live)) if stored.session != live.session)
     }
 
-    /// The tokens that differ: counter by counter where only the counters do, else all of the response, for
+    /// Returns the tokens that differ: counter by counter where only the counters do, else all of the response, for
     /// then they are booked in the wrong place.
     #[must_use]
     pub fn tokens(&self) -> u64 {
@@ -183,14 +183,14 @@ impl std::ops::AddAssign for IntegrityTally {
     }
 }
 
-/// What a repair did about a difference.
+/// Action of a repair on a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RepairAction {
-    /// What the sources say was stored by the normal join, where the row was damaged in its place.
+    /// The row from the sources was stored by the normal merge, replacing a corrupted row.
     Restored,
-    /// What the sources say replaced the stored row by force.
+    /// The row from the sources replaced the stored row by force.
     Forced,
     /// The row was removed.
     Removed,
@@ -198,7 +198,7 @@ pub enum RepairAction {
     Covered,
 }
 
-/// What a repair did.
+/// Totals of a repair.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RepairReport {
@@ -219,9 +219,9 @@ pub struct RepairReport {
 #[must_use]
 #[non_exhaustive]
 pub struct IntegrityResult {
-    /// The session that was looked at; `None` for the whole store.
+    /// The verified session; `None` for the whole store.
     pub session_id: Option<SessionId>,
-    /// Whether the store is what it must be, as it was found: no row is damaged, and the share of tokens that
+    /// True if the store, as found, is correct: no row is corrupted, and the share of tokens that
     /// differ by an error is within the tolerance (0 admits no error at all, not of a response worth nothing either).
     /// Where a source could not be read nothing is proved, and nothing passes.
     pub passed: bool,
@@ -237,21 +237,21 @@ pub struct IntegrityResult {
     pub differences: Vec<IntegrityDifference>,
     /// Of all differences, responses that store and sources book on different sessions.
     pub moved: u64,
-    /// Tokens in the store (of the session, if one was looked at).
+    /// Tokens in the store (of the session, if one was verified).
     pub stored_tokens: u64,
-    /// Tokens in the sources (of the session, if one was looked at).
+    /// Tokens in the sources (of the session, if one was verified).
     pub live_tokens: u64,
-    /// What was repaired, if that was asked for.
+    /// Totals of the repair, if one was asked for.
     pub repair: Option<RepairReport>,
     /// Sources that could not be read: what they hold may stand under `only_stored` or `ahead`. And what a repair
     /// did not store because it is not valid.
     pub errors: Vec<String>,
-    /// How long it took.
+    /// Duration of the verification.
     pub duration: Duration,
 }
 
 impl IntegrityResult {
-    /// A result of nothing compared yet.
+    /// Returns a result of nothing compared yet.
     pub fn new(session_id: Option<SessionId>, tolerance: f64) -> Self {
         Self {
             session_id,
@@ -270,25 +270,25 @@ impl IntegrityResult {
         }
     }
 
-    /// The responses of one kind.
+    /// Returns the responses of one kind.
     #[must_use]
     pub fn of_kind(&self, kind: DifferenceKind) -> IntegrityTally {
         self.tallies.get(&kind).copied().unwrap_or_default()
     }
 
-    /// The responses that the store lacks.
+    /// Returns the responses that the store lacks.
     #[must_use]
     pub fn missing(&self) -> IntegrityTally {
         self.of_kind(DifferenceKind::Missing)
     }
 
-    /// The responses that only the store has, and rightly so.
+    /// Returns the responses that only the store has, and rightly so.
     #[must_use]
     pub fn only_stored(&self) -> IntegrityTally {
         self.of_kind(DifferenceKind::OnlyStored)
     }
 
-    /// The responses of which the store says something else than the sources, or something that the bridge
+    /// Returns the responses of which the store says something else than the sources, or something that the bridge
     /// did not write.
     #[must_use]
     pub fn differing(&self) -> IntegrityTally {
@@ -296,13 +296,13 @@ impl IntegrityResult {
         self.sum([Behind, Outdated, Corrupted, Duplicated, Uncovered, Ahead, Corrected])
     }
 
-    /// All differences that are errors.
+    /// Returns all differences that are errors.
     #[must_use]
     pub fn erroneous(&self) -> IntegrityTally {
         self.sum(DifferenceKind::ALL.into_iter().filter(|kind| kind.is_error()))
     }
 
-    /// The share of tokens that differ by an error, of the greater of both totals: 0 to 1.
+    /// Returns the share of tokens that differ by an error, of the greater of both totals: 0 to 1.
     #[must_use]
     pub fn error_share(&self) -> f64 {
         let differing = self.erroneous().differing_tokens;
@@ -310,13 +310,13 @@ impl IntegrityResult {
         if whole == 0 { 0.0 } else { differing as f64 / whole as f64 }
     }
 
-    /// Whether what was found so far passes; see [`passed`](Self::passed).
+    /// Returns whether what was found so far passes; see [`passed`](Self::passed).
     #[must_use]
     pub fn passes(&self) -> bool {
-        let none_damaged = self.of_kind(DifferenceKind::Corrupted).responses == 0;
+        let none_corrupted = self.of_kind(DifferenceKind::Corrupted).responses == 0;
         let no_error = self.erroneous().responses == 0;
         self.errors.is_empty()
-            && none_damaged
+            && none_corrupted
             && (no_error || self.tolerance > 0.0 && self.error_share() <= self.tolerance)
     }
 
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_differ_by_their_distance_and_places_by_all_tokens() {
+    fn counters_differ_by_distance_and_misplaced_rows_by_all_tokens() {
         assert_eq!(difference(row(90), row(100)).tokens(), 10);
         let elsewhere = ResponseUsage { project: ProjectName::new("p").ok(), ..row(100) };
         assert_eq!(difference(row(90), elsewhere).tokens(), 100);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_within_the_tolerance_pass_and_damage_never_does() {
+    fn tolerance_admits_errors_but_no_corruption() {
         let found = |kind, tolerance| {
             let mut result = IntegrityResult::new(None, tolerance);
             (result.stored_tokens, result.live_tokens) = (990, 1000);

@@ -1,11 +1,11 @@
-//! The receipt: how a total follows from what stands in the files.
+//! Receipts: proofs that a total adds up from the files.
 
 use serde::{Deserialize, Serialize};
 
-/// One line of a receipt: so many snapshots, worth so many tokens.
+/// One line of a receipt: a number of snapshots and their tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptLine {
-    /// Snapshots (or responses).
+    /// Number of snapshots or responses.
     pub count: u64,
     /// Their tokens.
     pub tokens: u64,
@@ -25,7 +25,7 @@ impl std::ops::AddAssign for ReceiptLine {
     }
 }
 
-/// How the total of an analysis follows from what was read. It adds up exactly:
+/// Derivation of an analysis's total from the snapshots read. It adds up exactly:
 ///
 /// `assistant_lines + nested + from_iterations + raised + advisor + compaction + declined + other` = all snapshots;
 /// all snapshots `- repeats_within_files - copies_across_files` = `total`.
@@ -58,23 +58,23 @@ pub struct Receipt {
     pub repeats_within_files: ReceiptLine,
     /// Snapshots of a response that another file holds too.
     pub copies_across_files: ReceiptLine,
-    /// What counts: the responses and their tokens.
+    /// Counted responses and their tokens.
     pub total: ReceiptLine,
     /// Snapshots whose key is weak: a short `message.id` without a request id.
     pub weak_snapshots: ReceiptLine,
     /// Of the total, the responses whose key is weak.
     pub weak_responses: ReceiptLine,
-    /// What could not be read or counted, apart from the sum.
+    /// Damage, apart from the sum.
     pub damage: DamageCounts,
 }
 
-/// What could not be read or counted.
+/// Numbers of lines and snapshots that could not be read or counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DamageCounts {
-    /// Lines that are no valid JSON.
+    /// Lines of invalid JSON.
     pub bad_lines: u64,
-    /// Snapshots with a counter that is no integer from 0 to 10^9.
+    /// Snapshots with a counter that is not an integer from 0 to 10^9.
     pub bad_usage: u64,
     /// Lines over the size limit.
     pub oversize_lines: u64,
@@ -92,7 +92,7 @@ impl std::ops::AddAssign for DamageCounts {
 }
 
 impl Receipt {
-    /// All snapshots that were read.
+    /// Returns all snapshots that were read.
     #[must_use]
     pub fn all_snapshots(&self) -> ReceiptLine {
         let tokens = self.from_iterations.tokens.saturating_add(self.raised.tokens);
@@ -103,7 +103,7 @@ impl Receipt {
         all
     }
 
-    /// Whether the receipt adds up, in snapshots and in tokens.
+    /// Returns whether the receipt adds up, in snapshots and in tokens.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         let all = self.all_snapshots();
@@ -114,7 +114,7 @@ impl Receipt {
     }
 }
 
-/// How the total of a store follows from what was read of the source files. It adds up exactly:
+/// Derivation of a store's total from the snapshots read from source files. It adds up exactly:
 ///
 /// `read + kept - repeated` = `total`.
 ///
@@ -129,7 +129,7 @@ pub struct StoreReceipt {
     pub kept: ReceiptLine,
     /// Snapshots that do not count: earlier and repeated ones, and copies across files and sessions.
     pub repeated: ReceiptLine,
-    /// What is stored: the responses and their tokens.
+    /// Stored responses and their tokens.
     pub total: ReceiptLine,
     /// Of the total, the responses whose key is weak.
     #[serde(default)]
@@ -137,7 +137,7 @@ pub struct StoreReceipt {
 }
 
 impl StoreReceipt {
-    /// The receipt of a store where so much was read, kept and stored; what else was read is repeated.
+    /// Returns the receipt of a store; snapshots that are read or kept but not in the total are repeats.
     #[must_use]
     pub fn new(read: ReceiptLine, kept: ReceiptLine, total: ReceiptLine) -> Self {
         let repeated = ReceiptLine {
@@ -147,11 +147,12 @@ impl StoreReceipt {
         Self { read, kept, repeated, total, weak: ReceiptLine::default() }
     }
 
-    /// Whether the receipt adds up, in snapshots and in tokens.
+    /// Returns whether the receipt adds up, in snapshots and in tokens.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        let (mut given, mut explained) = (self.read, self.total);
+        let mut given = self.read;
         given += self.kept;
+        let mut explained = self.total;
         explained += self.repeated;
         given == explained
     }

@@ -7,7 +7,7 @@ use crate::{
     SessionId, Timestamp, TokenCounts,
 };
 
-/// Where in a transcript the counters of a response stand.
+/// Place of a response's counters in a transcript, or the purpose of a row that is not a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -77,17 +77,17 @@ const MARKER_REVISION: RuleRevision = RuleRevision(2);
 /// All fields come from one snapshot; fields of two are never mixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseUsage {
-    /// Which response this is.
+    /// Key of the response.
     pub key: ResponseKey,
     /// The session that the response belongs to.
     pub session: SessionId,
-    /// When it was recorded, UTC.
+    /// Time of the record, UTC.
     pub time: Timestamp,
     /// The model that answered, if the record names one.
     pub model: Option<ModelName>,
     /// The project that the session worked on.
     pub project: Option<ProjectName>,
-    /// The machine that the transcript lies on.
+    /// Host of the transcript.
     pub host: Option<HostName>,
     /// The subagent that asked, if it was one.
     pub agent: Option<AgentId>,
@@ -99,30 +99,30 @@ pub struct ResponseUsage {
     pub cache_creation_5m: u64,
     /// Of the cache-creation tokens, those kept for one hour.
     pub cache_creation_1h: u64,
-    /// Whether the snapshot is the response's last (it has a `stop_reason`); otherwise its counters are a floor.
+    /// True for the response's last snapshot (with a `stop_reason`); otherwise the counters are a lower bound.
     pub finished: bool,
-    /// Whether the key rests on a short `message.id` and the counters alone, for want of a better identity.
+    /// True for a weak key, made of a short `message.id` and the counters for want of a better identity.
     pub weak_key: bool,
-    /// Whether the record stands on a side chain (a subagent's branch).
+    /// True if the record is on a side chain (a subagent's branch).
     pub sidechain: bool,
-    /// Whether the record is nested in another one.
+    /// True if the record is nested in another record.
     pub nested: bool,
-    /// Whether the record was copied from another session by a fork.
+    /// True if a fork copied the record from another session.
     pub forked: bool,
-    /// Where the counters stand.
+    /// Place of the counters.
     pub origin: Origin,
     /// The revision of the counting rule that made this row.
     pub rule_revision: RuleRevision,
-    /// What an analysis says besides its counters, in a row of [`Origin::Analysis`].
+    /// Facts of an analysis besides its counters, in a row of [`Origin::Analysis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<AnalysisNote>,
-    /// How often a force-update has replaced this row's predecessor; part of the version, see
+    /// Number of force updates behind this row; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
 }
 
 impl ResponseUsage {
-    /// A response worth no tokens, with everything else unknown, to be filled in.
+    /// Returns a response worth no tokens, with everything else unknown, to be filled in.
     #[must_use]
     pub fn new(key: ResponseKey, session: SessionId, time: Timestamp) -> Self {
         Self {
@@ -149,24 +149,24 @@ impl ResponseUsage {
         }
     }
 
-    /// The marker that this session's own sums are covered by its responses: worth no tokens, and greater than every
-    /// version of the session's sums, whichever is stored first.
+    /// Returns the marker that covers this session's sums because its responses are stored: it has no tokens and is greater
+    /// than every version of the sums, whichever is stored first.
     ///
-    /// There is one marker for a session, whoever writes it and when. Its time lies far in the future, so that it
-    /// outlasts responses that leave a store by their age: what has left does not come back as a sum.
+    /// The marker of a session is always the same. Its time lies far in the future, so that it outlasts responses that
+    /// expire: expired responses do not come back as a sum.
     #[must_use]
     pub fn covered_sums(session: SessionId) -> Self {
         Self::covered(ResponseKey::of_session_sums(&session), session)
     }
 
-    /// The marker under which nothing stored under this key counts.
+    /// Returns the marker that covers this key, so that no row stored under it counts.
     #[must_use]
     pub fn covered(key: ResponseKey, session: SessionId) -> Self {
         let marker = Self::new(key, session, MARKER_TIME);
         Self { origin: Origin::Covered, rule_revision: MARKER_REVISION, ..marker }
     }
 
-    /// Of two versions of one response the one that counts: the greater by [`version`](Self::version).
+    /// Returns the one of two versions of a response that counts: the greater by [`version`](Self::version).
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         debug_assert_eq!(self.key, other.key, "only versions of one response are joined");

@@ -1,4 +1,4 @@
-//! What the bridge's operations report.
+//! Results of store and backfill operations.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{AnalysisSummary, SessionId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct BridgeResult {
-    /// Whether everything that the analysis says is stored. Sums that are covered by responses are no failure: what
+    /// True if everything in the analysis is stored. Sums that are covered by responses are no failure: what
     /// counts is stored; see [`covered_by_tokens`](Self::covered_by_tokens).
     pub success: bool,
     /// Rows written: responses that were new or had a lesser version. 0 means that all was there.
@@ -20,15 +20,15 @@ pub struct BridgeResult {
     pub new_responses: u64,
     /// The analysis' total tokens.
     pub total_tokens: u64,
-    /// What the rows that were replaced said before, in tokens: lesser snapshots, the sums of an earlier analysis, or
+    /// Tokens of the replaced rows: lesser snapshots, the sums of an earlier analysis, or
     /// sums that count no more beside the session's first responses.
     pub replaced_tokens: u64,
     /// The stored tokens of the session where the analysis brought sums only and responses of the session are stored:
     /// they alone count, also against a force-update, and the sums were not stored.
     pub covered_by_tokens: Option<u64>,
-    /// How long the operation took.
+    /// Duration of the operation.
     pub processing_time: Duration,
-    /// What went wrong, one clause each. Empty on success.
+    /// Errors, one clause each; empty on success.
     pub errors: Vec<String>,
     /// The session that was stored.
     pub session_id: Option<SessionId>,
@@ -38,7 +38,7 @@ pub struct BridgeResult {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct BackfillResult {
-    /// Whether every file was read and everything asked for is stored.
+    /// True if every file was read and everything asked for is stored.
     pub success: bool,
     /// Files that were read to their end.
     pub total_files_processed: u64,
@@ -52,13 +52,13 @@ pub struct BackfillResult {
     pub new_responses: u64,
     /// Rows written: new responses and greater versions of known ones.
     pub records_stored: u64,
-    /// How long the backfill took.
+    /// Duration of the backfill.
     pub processing_duration: Duration,
-    /// What went wrong, one clause each, with path or host.
+    /// Errors, one clause each, with path or host.
     pub errors: Vec<String>,
     /// Files that could not be read to their end.
     #[serde(serialize_with = "crate::escaped::serialize_paths")]
     pub skipped_files: Vec<PathBuf>,
-    /// What the analysis found.
+    /// Totals of the analysis.
     pub analysis: AnalysisSummary,
 }

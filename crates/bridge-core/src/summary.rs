@@ -1,4 +1,4 @@
-//! What the store says about a session.
+//! Stored summaries of sessions.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct TokenSummaryRecord {
     pub projects: Vec<ProjectName>,
     /// The models that answered, sorted.
     pub models: Vec<ModelName>,
-    /// The machines it was read on, sorted.
+    /// The hosts it was read on, sorted.
     pub hosts: Vec<HostName>,
     /// The time of its first response.
     pub first_time: Timestamp,
@@ -37,7 +37,7 @@ pub struct TokenSummaryRecord {
     pub metadata: Option<SummaryMetadata>,
 }
 
-/// What the analyzer knows about the sources of a session.
+/// Metadata about the sources of a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SummaryMetadata {
     /// Lines of the session's files.
@@ -50,9 +50,9 @@ pub struct SummaryMetadata {
     pub accuracy_ratio: Option<f64>,
     /// The analyzer that read the sources last.
     pub analysis_version: String,
-    /// When a source was stored last.
+    /// Time at which a source was last stored.
     pub last_sync: Option<Timestamp>,
-    /// What the newest analysis says that was stored of the session, as an embedder brought it. Where it is not older
-    /// than `last_sync` the categories, the ratio, the version and the files of the summary are its.
+    /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
+    /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,
 }

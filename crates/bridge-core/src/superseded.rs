@@ -1,4 +1,4 @@
-//! Keys that the current revision of the counting rule gives no more.
+//! Keys that the current revision of the counting rule no longer gives.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,14 @@ use crate::{Origin, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Time
 pub struct SupersededKey {
     /// The key of revision 1.
     pub key: ResponseKey,
-    /// Whether the snapshot has a `stop_reason`.
+    /// True if the snapshot has a `stop_reason`.
     pub finished: bool,
     /// The counters as revision 1 counted them.
     pub counts: TokenCounts,
 }
 
 impl SupersededKey {
-    /// A key with the weight of one snapshot.
+    /// Returns a key with the weight of one snapshot.
     #[must_use]
     pub fn new(key: ResponseKey, finished: bool, counts: TokenCounts) -> Self {
         Self { key, finished, counts }
@@ -57,7 +57,7 @@ mod tests {
     use crate::RuleRevision;
 
     #[test]
-    fn a_marker_replaces_rows_of_its_weight_and_no_greater_ones() {
+    fn marker_covers_rows_up_to_its_weight() {
         let session = SessionId::new("s").unwrap();
         let counts = |output| TokenCounts { output, ..TokenCounts::ZERO };
         let superseded = SupersededKey::new(ResponseKey(1), true, counts(5));

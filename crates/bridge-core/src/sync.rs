@@ -1,4 +1,4 @@
-//! What a synchronization reports.
+//! Results of a synchronization.
 
 use std::time::Duration;
 
@@ -13,40 +13,40 @@ use crate::SessionId;
 pub struct SyncResult {
     /// The session.
     pub session_id: SessionId,
-    /// What became of it.
+    /// Outcome.
     pub status: SyncStatus,
     /// The session's stored tokens before this synchronization.
     pub tokens_before: u64,
     /// The session's stored tokens after it.
     pub tokens_after: u64,
-    /// Why they differ: `tokens_before` and the sum of these are `tokens_after`.
+    /// Causes of the change: `tokens_before` plus their sum is `tokens_after`.
     pub changes: TokenChanges,
     /// Files with lines of the session that were read.
     pub files_read: u64,
     /// Bytes of those files that were read: what is new in them.
     pub bytes_read: u64,
-    /// How long the synchronization took that this is a part of.
+    /// Duration of the whole synchronization.
     pub duration: Duration,
-    /// What went wrong, one clause each.
+    /// Errors, one clause each.
     pub errors: Vec<String>,
 }
 
-/// What became of a session in a synchronization.
+/// Outcome of a session in a synchronization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SyncStatus {
-    /// Its stored responses are others than before.
+    /// Its stored responses changed.
     Changed,
-    /// Nothing about it changed.
+    /// Nothing changed.
     Unchanged,
-    /// None of its files is there any more. What is stored stays.
+    /// None of its files exists any more; its stored rows stay.
     SourceGone,
-    /// A file of it could not be read, or it was not valid: see the errors.
+    /// One of its files could not be read, or it is not valid: see the errors.
     Failed,
 }
 
-/// Why the total of a session changed.
+/// Causes of a change of a session's total.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TokenChanges {
@@ -71,12 +71,12 @@ pub struct TokenChanges {
 pub struct TokenChange {
     /// Responses.
     pub responses: u64,
-    /// By so many tokens the total changed.
+    /// Change of the total in tokens.
     pub tokens: i64,
 }
 
 impl TokenChange {
-    /// Adds a response that changes the total by so many tokens.
+    /// Adds a response that changes the total by this number of tokens.
     pub fn add(&mut self, tokens: i64) {
         self.responses = self.responses.saturating_add(1);
         self.tokens = self.tokens.saturating_add(tokens);
@@ -84,7 +84,7 @@ impl TokenChange {
 }
 
 impl TokenChanges {
-    /// The difference of the totals, at most what 64 bits hold.
+    /// Returns the difference of the totals, at most what 64 bits hold.
     #[must_use]
     pub fn tokens(&self) -> i64 {
         // In the wider type the order of the causes cannot show.
@@ -92,7 +92,7 @@ impl TokenChanges {
         i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
     }
 
-    /// Whether nothing changed.
+    /// Returns whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.causes().iter().all(|cause| cause.responses == 0)
@@ -111,7 +111,7 @@ impl TokenChanges {
 }
 
 impl SyncResult {
-    /// A session about which nothing is known yet.
+    /// Returns the result of a session without changes.
     pub fn unchanged(session_id: SessionId) -> Self {
         Self {
             session_id,
@@ -126,7 +126,7 @@ impl SyncResult {
         }
     }
 
-    /// Whether the causes add up to the difference of the totals.
+    /// Returns whether the causes add up to the difference of the totals.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.tokens_before.checked_add_signed(self.changes.tokens()) == Some(self.tokens_after)

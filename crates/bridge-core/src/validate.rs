@@ -8,7 +8,7 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 
 use crate::{Clock, EnhancedTokenAnalysis, SystemClock, Timestamp, TokenCounts};
 
-/// The greatest counter that the validator accepts, 10^14 tokens.
+/// Maximum counter that the validator accepts, 10^14 tokens.
 ///
 /// The version of a row keeps 47 bits for the output and 49 for the sum of the four counters: 10^14 and 4 x 10^14 are
 /// the greatest round numbers that fit, so that an accepted row always ranks by what it says. It is 100,000 times what
@@ -22,7 +22,7 @@ pub struct Violation {
     pub field: String,
     /// The rule's name, stable for programs.
     pub rule: &'static str,
-    /// What is wrong, with the figures.
+    /// The violation, with the values.
     pub message: String,
 }
 
@@ -35,7 +35,7 @@ pub struct ValidationResult {
 }
 
 impl ValidationResult {
-    /// Whether nothing is violated.
+    /// Returns whether nothing is violated.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.violations.is_empty()
@@ -52,11 +52,11 @@ impl fmt::Display for ValidationResult {
     }
 }
 
-/// What the validator accepts.
+/// Limits of the validator.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ValidatorOptions {
-    /// How far into the future the time of an analysis may lie (clocks differ). The times of responses are whatever a
+    /// Maximum time of an analysis ahead of the clock (clocks differ). The times of responses are whatever a
     /// machine's clock said.
     pub future_tolerance: Duration,
     /// The earliest time that is accepted, of an analysis and of its responses. By default 1970-01-02: a time on the
@@ -91,7 +91,7 @@ impl Default for AnalysisValidator {
 }
 
 impl AnalysisValidator {
-    /// A validator with these options that takes the time from this clock.
+    /// Returns a validator with these options that takes the time from this clock.
     #[must_use]
     pub fn new(options: ValidatorOptions, clock: Arc<dyn Clock>) -> Self {
         Self { options, clock }
@@ -195,7 +195,8 @@ fn check_reported(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violati
 
 fn check_splits(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violation>) {
     for (index, response) in analysis.responses.iter().enumerate() {
-        let (short, long) = (response.cache_creation_5m, response.cache_creation_1h);
+        let short = response.cache_creation_5m;
+        let long = response.cache_creation_1h;
         let total = response.counts.cache_creation;
         if short.checked_add(long).is_none_or(|sum| sum > total) {
             violations.push(Violation {
@@ -269,10 +270,10 @@ fn check_responses(analysis: &EnhancedTokenAnalysis, violations: &mut Vec<Violat
             );
         }
         if !response.origin.is_counted() {
-            push(format!("responses[{index}].origin"), "origin", "a marker is no response".to_owned());
+            push(format!("responses[{index}].origin"), "origin", "a marker is not a response".to_owned());
         }
         if !seen.insert(response.key) {
-            push(format!("responses[{index}].key"), "unique", format!("{} stands there twice", response.key));
+            push(format!("responses[{index}].key"), "unique", format!("{} occurs twice", response.key));
         }
     }
 }
@@ -312,7 +313,7 @@ fn words(error: &ValidationError) -> String {
         ("length", ..) => "must not be empty or longer than 512 bytes".to_owned(),
         ("range", Some(min), Some(max)) => format!("{value} is not in {min} to {max}"),
         ("range", Some(min), None) => format!("{value} is less than {min}"),
-        _ => "is no finite number".to_owned(),
+        _ => "is not a finite number".to_owned(),
     }
 }
 
@@ -343,12 +344,12 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_analysis_passes() {
+    fn valid_analysis_passes() {
         assert_eq!(violations(|_| {}), []);
     }
 
     #[test]
-    fn each_rule_is_reported_under_its_field() {
+    fn each_violation_names_its_field() {
         let one = |field: &str, rule| vec![(field.to_owned(), rule)];
         assert_eq!(violations(|a| a.calculated_total_tokens += 1), one("calculated_total_tokens", "total"));
         assert_eq!(violations(|a| a.accuracy_ratio = 2.1), one("accuracy_ratio", "range"));
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn every_violation_is_reported_at_once() {
+    fn all_violations_are_reported() {
         let found = violations(|a| {
             a.reported_input_tokens = u64::MAX;
             a.accuracy_ratio = 3.0;
@@ -395,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_beyond_the_maximum_is_a_violation_with_and_without_responses() {
+    fn counter_over_the_maximum_is_a_violation() {
         let set = |count| {
             move |a: &mut EnhancedTokenAnalysis| {
                 a.responses[0].counts.input = count;
@@ -418,7 +419,7 @@ mod tests {
 
     /// A row at the maximum keeps its place in the order of versions.
     #[test]
-    fn counters_up_to_the_maximum_fit_a_version() {
+    fn maximum_counters_fit_a_version() {
         let version = |output, input| {
             let mut row = valid().responses.remove(0);
             let rest = COUNTER_MAX;
@@ -430,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_ids_and_a_cache_split_above_its_total_are_violations() {
+    fn blank_ids_and_excess_cache_splits_are_violations() {
         let one = |field: &str, rule| vec![(field.to_owned(), rule)];
         for blank in [" ", "\t\n", "\u{2003}"] {
             let id = AnalysisId::new(blank).unwrap();
@@ -454,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_a_clock_that_was_never_set_are_violations() {
+    fn times_of_an_unset_clock_are_violations() {
         let at = |time: &str| {
             let mut analysis = valid();
             analysis.timestamp = time.parse().unwrap();
@@ -469,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transcript_states_is_no_violation_and_a_wrong_sum_still_is() {
+    fn transcripts_are_checked_for_sums_only() {
         let mut analysis = valid();
         analysis.session_id = SessionId::new(" ").unwrap();
         let response = &mut analysis.responses[0];

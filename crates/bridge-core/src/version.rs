@@ -13,7 +13,7 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 ///
 /// From the highest bit down:
 ///
-/// | bits | what | greater means |
+/// | bits | content | greater means |
 /// |---|---|---|
 /// | 1 | 1 | revision 2 or later (in revision 1 it is `finished`, and nothing stands above the output's 52 bits) |
 /// | 8 | revision of the counting rule | newer |
@@ -24,7 +24,7 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 /// | 1 | main | neither side chain nor nested |
 /// | 1 | original | not forked |
 /// | 48 | time, inverted | earlier |
-/// | 35 | forced | how often the row was replaced by force |
+/// | 35 | forced | number of force updates |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
 /// The sums of a session ([`Origin::Summed`]) and its analysis ([`Origin::Analysis`]) rank by the time of their analysis instead: the newest wins.
@@ -57,19 +57,19 @@ const REST_BYTES: usize = 320;
 const FORCED_MAX: u128 = (1 << FORCED_BITS) - 1;
 
 impl ResponseVersion {
-    /// The 128 higher and the 128 lower bits.
+    /// Returns the 128 higher and the 128 lower bits.
     #[must_use]
     pub fn to_parts(self) -> (u128, u128) {
         (self.high, self.low)
     }
 
-    /// The version of these higher and lower bits.
+    /// Returns the version of these higher and lower bits.
     #[must_use]
     pub fn from_parts(high: u128, low: u128) -> Self {
         Self { high, low }
     }
 
-    /// The 256 bits as bytes, lowest first, as ClickHouse keeps a `UInt256`.
+    /// Returns the 256 bits as bytes, lowest first, as ClickHouse keeps a `UInt256`.
     #[must_use]
     pub fn to_le_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -78,7 +78,7 @@ impl ResponseVersion {
         bytes
     }
 
-    /// The version of these bytes, lowest first.
+    /// Returns the version of these bytes, lowest first.
     #[must_use]
     pub fn from_le_bytes(bytes: [u8; 32]) -> Self {
         let half = |at: usize| {
@@ -89,13 +89,13 @@ impl ResponseVersion {
         Self { high: half(16), low: half(0) }
     }
 
-    /// How often a force-update stands behind this version.
+    /// Returns the number of force updates behind this version.
     #[must_use]
     pub fn forced(self) -> u32 {
         u32::try_from(self.low >> HASH_BITS & FORCED_MAX).unwrap_or(u32::MAX)
     }
 
-    /// The version under which `row` replaces by force the row of this version: of the same rank, so that
+    /// Returns the version under which `row` replaces by force the row of this version: of the same rank, so that
     /// whatever is greater by the rule still wins.
     #[must_use]
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
@@ -104,7 +104,7 @@ impl ResponseVersion {
         Self { low: rank | forced | u128::from(full_hash(row)), ..self }
     }
 
-    /// Whether a row that is stored under this version is as the bridge wrote it: a version is made from the
+    /// Returns whether a row that is stored under this version is as the bridge wrote it: a version is made from the
     /// fields of its row, so fields or a version that were changed later do not fit each other. Of a forced
     /// row the rank is the replaced row's and tells nothing, of a covered one it is that of what it covers; their
     /// hash is taken over all fields instead.
@@ -120,7 +120,7 @@ impl ResponseVersion {
         forced == u128::from(row.forced) && hash == u128::from(full_hash(row))
     }
 
-    /// The version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
+    /// Returns the version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
     /// key from snapshots of at most this weight, copies with another time, session or host included. What revision 1
     /// stored from a greater snapshot, whose source is not at hand, stays greater.
     #[must_use]
@@ -139,7 +139,7 @@ fn covered_low(row: &ResponseUsage) -> u128 {
     u128::MAX << HASH_BITS | u128::from(full_hash(row))
 }
 
-/// The weight of a row of revision 1, in 107 bits.
+/// Returns the weight of a row of revision 1, in 107 bits.
 fn weight_1(finished: bool, output: u64, total: u64) -> u128 {
     u128::from(finished) << (OUTPUT_BITS_1 + TOTAL_BITS_1)
         | clamp(output, OUTPUT_BITS_1) << TOTAL_BITS_1
@@ -168,7 +168,7 @@ pub struct ResponseRank {
 }
 
 impl ResponseUsage {
-    /// The rank of this row of a snapshot. See [`ResponseRank`].
+    /// Returns the rank of this row of a snapshot. See [`ResponseRank`].
     #[must_use]
     pub fn rank(&self) -> ResponseRank {
         let is_first = self.rule_revision == RuleRevision::FIRST;
@@ -183,7 +183,7 @@ impl ResponseUsage {
         }
     }
 
-    /// The version of this row. See [`ResponseVersion`].
+    /// Returns the version of this row. See [`ResponseVersion`].
     #[must_use]
     pub fn version(&self) -> ResponseVersion {
         if self.origin == Origin::Covered {
@@ -205,7 +205,7 @@ impl ResponseUsage {
     }
 }
 
-/// The rank as a number: 128 bits from `finished` down into the time, and the time's last bits, which do
+/// Returns the rank as a number: 128 bits from `finished` down into the time, and the time's last bits, which do
 /// not fit there.
 fn ranked(row: &ResponseUsage) -> (u128, u128) {
     if row.is_ranked_by_analysis() {
@@ -229,7 +229,7 @@ fn ranked(row: &ResponseUsage) -> (u128, u128) {
     (front << 19 | earliness >> 29, earliness & ((1 << 29) - 1))
 }
 
-/// The ten highest bits of a row that is not covered: 1, the revision, 0.
+/// Returns the ten highest bits of a row that is not covered: 1, the revision, 0.
 fn revision_bits(revision: RuleRevision) -> u128 {
     1 << 9 | u128::from(revision.0) << 1
 }
@@ -244,7 +244,7 @@ fn earliness(time: Timestamp) -> u128 {
     late & ((1 << TIME_BITS) - 1)
 }
 
-/// A hash of every field that the ranked ones leave open, the host included.
+/// Returns a hash of every field that the ranked ones leave open, the host included.
 fn rest_hash(row: &ResponseUsage) -> u64 {
     let mut bytes = Vec::with_capacity(REST_BYTES);
     let numbers = [
@@ -287,7 +287,7 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// What the rank leaves open of the flags: since revision 2 also whether a row worth no tokens is finished.
+/// Returns the flags that the rank leaves open: since revision 2 also `finished` of a row worth no tokens.
 fn flags(row: &ResponseUsage) -> u64 {
     let flags = u64::from(row.sidechain) | u64::from(row.nested) << 1;
     if row.rule_revision == RuleRevision::FIRST {
@@ -296,7 +296,7 @@ fn flags(row: &ResponseUsage) -> u64 {
     flags | u64::from(row.finished) << 2 | u64::from(row.weak_key) << 3
 }
 
-/// A hash of every field: the rank of a forced row is another row's, and that of sums leaves most fields open.
+/// Returns a hash of every field: the rank of a forced row is another row's, and that of sums leaves most fields open.
 fn full_hash(row: &ResponseUsage) -> u64 {
     let ranked = [
         rest_hash(row),
@@ -321,7 +321,7 @@ impl fmt::Display for ResponseVersion {
 }
 
 impl From<(u128, u128)> for ResponseVersion {
-    /// The version of these higher and lower bits.
+    /// Returns the version of these higher and lower bits.
     fn from((high, low): (u128, u128)) -> Self {
         Self { high, low }
     }

@@ -127,13 +127,13 @@ impl EnhancedTokenDatabaseBridge {
     /// How often the cache could answer with summaries.
     #[must_use]
     pub fn cache_stats(&self) -> bridge_cache::CacheStats {
-        self.inner.cache.figures()
+        self.inner.cache.stats()
     }
 
     /// How often the cache could answer with an analysis when nobody else could.
     #[must_use]
     pub fn analysis_cache_stats(&self) -> bridge_cache::CacheStats {
-        self.inner.cache.analysis_summary()
+        self.inner.cache.analysis_stats()
     }
 }
 

@@ -131,7 +131,7 @@ impl EnhancedTokenDatabaseBridge {
         if let Some(refusal) = not_direct("read the stored analysis", &state) {
             return Err(refusal);
         }
-        let moment = self.inner.cache.moment();
+        let moment = self.inner.cache.generation();
         let key = ResponseKey::of_session_analysis(session);
         let note = StoredScope::Keys(key..=key);
         let (responses, summaries, note) =
@@ -146,7 +146,7 @@ impl EnhancedTokenDatabaseBridge {
         let analysis = stored_analysis(session, responses, summaries.into_iter().next(), now, &watch)
             .map_err(|overflow| not_summable("read the stored analysis", overflow))?;
         let age = now.saturating_since(analysis.timestamp);
-        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
+        self.inner.cache.put_analysis(moment, analysis.clone()).await;
         Ok(Some(AnalysisWithSource::new(analysis, AnalysisSource::Stored, age)))
     }
 
@@ -165,13 +165,13 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn live_answer(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
-        let moment = self.inner.cache.moment();
+        let moment = self.inner.cache.generation();
         let live = self.inner.next_analysis.get(self.live_analyses()).await?;
         let unread = live.unread.clone();
         let Some(analysis) = live.sessions.get(session).cloned() else {
             return Ok(LiveAnswer { answer: None, unread });
         };
-        self.inner.cache.keep_analysis(moment, analysis.clone()).await;
+        self.inner.cache.put_analysis(moment, analysis.clone()).await;
         let answer = AnalysisWithSource::new(analysis, AnalysisSource::Live, Duration::ZERO);
         Ok(LiveAnswer { answer: Some(answer), unread })
     }

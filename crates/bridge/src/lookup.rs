@@ -57,7 +57,7 @@ impl EnhancedTokenDatabaseBridge {
         include_metadata: bool,
     ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
         let cache = &self.inner.cache;
-        let slot = cache.slot(SummaryQuery { sessions: sessions.clone(), days, include_metadata });
+        let slot = cache.key(SummaryQuery { sessions: sessions.clone(), days, include_metadata });
         if let Some(summaries) = cache.get(&slot).await {
             return Ok(summaries);
         }

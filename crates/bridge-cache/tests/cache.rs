@@ -1,4 +1,4 @@
-//! What the cache promises.
+//! Promises of the cache.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -61,42 +61,42 @@ async fn tokens(cache: &BridgeCache, number: u64) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn an_entry_is_served_for_its_time_to_live_and_not_longer() {
+async fn entries_expire_after_their_ttl() {
     let clock = Arc::new(ManualClock::new(at(0)));
     let options = CacheOptions { ttl: Duration::from_secs(600), ..CacheOptions::default() };
     let cache = BridgeCache::with_clock(&options, clock.clone());
-    cache.put(cache.slot(query(7)), saying(1)).await;
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 42)).await;
+    cache.put(cache.key(query(7)), saying(1)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     clock.set(at(599_999));
-    assert!(cache.get(&cache.slot(query(7))).await.is_some());
+    assert!(cache.get(&cache.key(query(7))).await.is_some());
     assert_eq!(tokens(&cache, 1).await, Some(42));
     clock.set(at(600_000));
-    assert!(cache.get(&cache.slot(query(7))).await.is_none());
+    assert!(cache.get(&cache.key(query(7))).await.is_none());
     assert_eq!(tokens(&cache, 1).await, None);
-    assert_eq!(cache.figures(), CacheStats { hits: 1, misses: 1 });
-    assert_eq!(cache.analysis_summary(), CacheStats { hits: 1, misses: 1 });
+    assert_eq!(cache.stats(), CacheStats { hits: 1, misses: 1 });
+    assert_eq!(cache.analysis_stats(), CacheStats { hits: 1, misses: 1 });
 }
 
 #[tokio::test]
-async fn a_clock_that_stands_still_keeps_nothing_alive() {
+async fn stopped_clock_keeps_no_entry_alive() {
     let clock = Arc::new(ManualClock::new(at(0)));
     let options = CacheOptions { ttl: Duration::from_millis(5), ..CacheOptions::default() };
     let cache = BridgeCache::with_clock(&options, clock);
-    cache.put(cache.slot(query(7)), saying(1)).await;
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 42)).await;
+    cache.put(cache.key(query(7)), saying(1)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     let watch = Stopwatch::start();
-    while cache.get(&cache.slot(query(7))).await.is_some() || tokens(&cache, 1).await.is_some() {
+    while cache.get(&cache.key(query(7))).await.is_some() || tokens(&cache, 1).await.is_some() {
         assert!(watch.elapsed() < DEADLINE, "it is still served");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 #[tokio::test]
-async fn without_a_time_to_live_nothing_is_kept() {
+async fn zero_ttl_disables_the_cache() {
     let cache = BridgeCache::new(&CacheOptions { ttl: Duration::ZERO, ..CacheOptions::default() });
-    cache.put(cache.slot(query(7)), saying(1)).await;
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 42)).await;
-    assert!(cache.get(&cache.slot(query(7))).await.is_none());
+    cache.put(cache.key(query(7)), saying(1)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
+    assert!(cache.get(&cache.key(query(7))).await.is_none());
     assert_eq!(tokens(&cache, 1).await, None);
 }
 
@@ -111,66 +111,66 @@ async fn shrinks_to(most: u64, number: u32, cache: &BridgeCache, is_there: impl 
         if there <= most {
             return assert!(there > 0);
         }
-        assert!(watch.elapsed() < DEADLINE, "{there} entries: {:?}", cache.figures());
+        assert!(watch.elapsed() < DEADLINE, "{there} entries: {:?}", cache.stats());
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn only_so_many_entries_are_kept() {
+async fn entries_are_limited() {
     let cache = BridgeCache::new(&CacheOptions { max_entries: 5, ..CacheOptions::default() });
     for number in 0..50 {
-        cache.put(cache.slot(query(number)), saying(1)).await;
-        cache.keep_analysis(cache.moment(), analysis(u64::from(number), 1, 1)).await;
+        cache.put(cache.key(query(number)), saying(1)).await;
+        cache.put_analysis(cache.generation(), analysis(u64::from(number), 1, 1)).await;
     }
-    shrinks_to(5, 50, &cache, async |number| cache.get(&cache.slot(query(number))).await.is_some()).await;
+    shrinks_to(5, 50, &cache, async |number| cache.get(&cache.key(query(number))).await.is_some()).await;
     shrinks_to(5, 50, &cache, async |number| tokens(&cache, u64::from(number)).await.is_some()).await;
 }
 
 #[tokio::test]
-async fn analyses_are_limited_by_their_responses_too() {
+async fn analyses_are_limited_by_responses() {
     let cache = BridgeCache::new(&CacheOptions::default());
     for number in 0..8 {
-        cache.keep_analysis(cache.moment(), analysis(number, ANALYSES_RESPONSES_MAX / 4, 1)).await;
+        cache.put_analysis(cache.generation(), analysis(number, ANALYSES_RESPONSES_MAX / 4, 1)).await;
     }
     shrinks_to(4, 8, &cache, async |number| tokens(&cache, u64::from(number)).await.is_some()).await;
 }
 
 #[tokio::test]
-async fn of_two_analyses_the_one_of_the_later_moment_is_kept() {
+async fn later_generation_of_an_analysis_stays() {
     let cache = BridgeCache::new(&CacheOptions::default());
-    let before = cache.moment();
+    let before = cache.generation();
     cache.invalidate();
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 50)).await;
-    cache.keep_analysis(before, analysis(1, 1, 42)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 50)).await;
+    cache.put_analysis(before, analysis(1, 1, 42)).await;
     assert_eq!(tokens(&cache, 1).await, Some(50));
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 51)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 51)).await;
     assert_eq!(tokens(&cache, 1).await, Some(51));
     cache.invalidate();
     assert_eq!(tokens(&cache, 1).await, Some(51), "a last resort outlives a write");
 }
 
 #[tokio::test]
-async fn what_a_rollback_took_back_is_forgotten() {
+async fn rollback_clears_the_cache() {
     let cache = BridgeCache::new(&CacheOptions::default());
     cache.enter_epoch(Epoch(0));
-    let before = cache.moment();
-    cache.keep_analysis(before, analysis(1, 1, 42)).await;
+    let before = cache.generation();
+    cache.put_analysis(before, analysis(1, 1, 42)).await;
     cache.enter_epoch(Epoch(0));
     assert_eq!(tokens(&cache, 1).await, Some(42));
     cache.enter_epoch(Epoch(1));
     assert_eq!(tokens(&cache, 1).await, None);
     // What was read before comes too late.
-    cache.keep_analysis(before, analysis(1, 1, 42)).await;
+    cache.put_analysis(before, analysis(1, 1, 42)).await;
     assert_eq!(tokens(&cache, 1).await, None);
-    cache.keep_analysis(cache.moment(), analysis(1, 1, 5)).await;
+    cache.put_analysis(cache.generation(), analysis(1, 1, 5)).await;
     assert_eq!(tokens(&cache, 1).await, Some(5));
 }
 
 /// Readers fill the cache with what they read from a store that writers count up. No reader may be served what
 /// was stored before a write that it knows of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn beside_concurrent_writes_nothing_stale_is_served() {
+async fn concurrent_writes_never_serve_stale_summaries() {
     const WRITES: u64 = 2_000;
     let cache = Arc::new(BridgeCache::new(&CacheOptions::default()));
     let (stored, acknowledged) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -181,13 +181,13 @@ async fn beside_concurrent_writes_nothing_stale_is_served() {
         readers.push(tokio::spawn(async move {
             while acknowledged.load(Ordering::SeqCst) < WRITES {
                 let known = acknowledged.load(Ordering::SeqCst);
-                let slot = cache.slot(query(7));
-                if let Some(served) = cache.get(&slot).await {
+                let key = cache.key(query(7));
+                if let Some(served) = cache.get(&key).await {
                     assert!(served[0].total_tokens >= known, "{} after {known}", served[0].total_tokens);
                 } else {
                     let read = stored.load(Ordering::SeqCst);
                     tokio::task::yield_now().await;
-                    cache.put(slot, saying(read)).await;
+                    cache.put(key, saying(read)).await;
                 }
             }
         }));

@@ -1,17 +1,16 @@
-//! How often a cache could answer.
+//! Hit and miss counters.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often the cache could answer.
+/// Hits and misses of a cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Answers out of the cache.
+    /// Number of requests answered from the cache.
     pub hits: u64,
-    /// Questions that the cache could not answer.
+    /// Number of requests not answered from the cache.
     pub misses: u64,
 }
 
-/// Figures that are still counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: AtomicU64,
@@ -19,14 +18,14 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts a question by its answer, and passes it on.
+    /// Counts a request by its answer, and returns the answer.
     pub(crate) fn count<T>(&self, answer: Option<T>) -> Option<T> {
         let counter = if answer.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         answer
     }
 
-    pub(crate) fn figures(&self) -> CacheStats {
+    pub(crate) fn stats(&self) -> CacheStats {
         CacheStats { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 }
