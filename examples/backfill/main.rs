@@ -1,12 +1,10 @@
 //! Finds the transcripts, counts them, stores the counts in ClickHouse, reads them back and shows them.
 //!
 //! `cargo run --release --example backfill -- --help` lists the options.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod args;
-mod failure;
 mod farewell;
-mod interruption;
 mod json_text;
 mod place;
 mod progress;
@@ -23,10 +21,11 @@ use bridge::analysis::AnalyzerOptions;
 use bridge::core::{AnalysisSummary, Escaped, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
+use bridge_examples::interruption::Signals;
+use bridge_examples::{failure, interruption};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::interruption::Signals;
 use crate::place::{Sources, Target};
 use crate::report::Stored;
 
@@ -37,14 +36,14 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failure::tell(&error),
+        Err(error) => return failure::report(&error),
     };
     let outcome = runtime.block_on(run(&args));
     interruption::end(runtime, Duration::from_secs(2));
     let code = match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => failure::tell(&*error),
+        Err(error) => failure::report(&*error),
     };
     args.server.warn_of_visible_password();
     code

@@ -11,7 +11,7 @@ use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{ClickHouseStore, TokenStore};
 
 use crate::args::Args;
-use crate::interruption::blocking;
+use bridge_examples::interruption::blocking;
 
 /// The transcripts to read.
 pub(crate) struct Sources {

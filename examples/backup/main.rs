@@ -1,14 +1,10 @@
 //! Gives out everything that the bridge has stored, and takes it in again, here or elsewhere.
 //!
 //! `cargo run --release --example backup -- --help` lists the options.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-#[path = "../backfill/failure.rs"]
-mod failure;
 #[path = "../backfill/farewell.rs"]
 mod farewell;
-#[path = "../backfill/interruption.rs"]
-mod interruption;
 #[path = "../backfill/refusal.rs"]
 mod refusal;
 #[path = "../backfill/server.rs"]
@@ -24,10 +20,11 @@ use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
 use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge_examples::interruption::{Signals, blocking};
+use bridge_examples::{failure, interruption};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{HumanBytes, HumanCount};
 
-use crate::interruption::{Signals, blocking};
 use crate::server::Server;
 
 /// Gives out everything that the bridge has stored, and takes it in again.
@@ -85,13 +82,13 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failure::tell(&error),
+        Err(error) => return failure::report(&error),
     };
     let outcome = runtime.block_on(run(task));
     interruption::end(runtime, Duration::from_secs(2));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::tell(&*error),
+        Err(error) => failure::report(&*error),
     }
 }
 

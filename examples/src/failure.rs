@@ -1,4 +1,4 @@
-//! How the examples say why they failed.
+//! Error output of the example programs.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -7,8 +7,8 @@ use bridge::core::Escaped;
 
 use crate::interruption::Interrupted;
 
-/// Prints the error and what caused it, a line each; returns the exit code for it.
-pub(crate) fn tell(error: &(dyn Error + 'static)) -> ExitCode {
+/// Prints the error and its causes, one line each; returns the exit code.
+pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     eprintln!("error: {}", Escaped::text(&error.to_string()));
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 /// The program was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interrupted {
+pub enum Interrupted {
     /// By Ctrl-C.
     Interrupt,
     /// By SIGTERM: a service manager, a shutdown, `kill`.
@@ -20,7 +20,7 @@ pub(crate) enum Interrupted {
 
 impl Interrupted {
     /// Returns the exit code that a shell shows for the signal: 128 and its number.
-    pub(crate) fn exit_code(self) -> ExitCode {
+    pub fn exit_code(self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
@@ -40,7 +40,8 @@ impl fmt::Display for Interrupted {
 impl Error for Interrupted {}
 
 /// The signals that end the program; heard from the moment this is made.
-pub(crate) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -49,7 +50,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Listens; it has to happen within a runtime.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -78,7 +79,7 @@ impl Signals {
     }
 
     /// Runs the work to its end, or drops it when a signal comes.
-    pub(crate) async fn during<T>(
+    pub async fn during<T>(
         &mut self,
         work: impl Future<Output = Result<T, Box<dyn Error>>>,
     ) -> Result<T, Box<dyn Error>> {
@@ -91,13 +92,13 @@ impl Signals {
 }
 
 /// Runs blocking work (an engine's start may take minutes) where a signal is still heard.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Box<dyn Error + Send + Sync>> + Send + 'static,
 ) -> Result<T, Box<dyn Error>> {
     tokio::task::spawn_blocking(work).await?.map_err(|error| -> Box<dyn Error> { error })
 }
 
 /// Ends the runtime without waiting any longer for a thread that hangs.
-pub(crate) fn end(runtime: Runtime, limit: Duration) {
+pub fn end(runtime: Runtime, limit: Duration) {
     runtime.shutdown_timeout(limit);
 }

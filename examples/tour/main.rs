@@ -2,14 +2,10 @@
 //! kept; the exit code is 1 when a promise was broken.
 //!
 //! `cargo run --release --example tour`
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod counting;
-#[path = "../backfill/failure.rs"]
-mod failure;
 mod guarding;
-#[path = "../backfill/interruption.rs"]
-mod interruption;
 mod operating;
 mod place;
 mod promises;
@@ -20,9 +16,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bridge_examples::interruption::Signals;
+use bridge_examples::{failure, interruption};
 use clap::Parser;
 
-use crate::interruption::Signals;
 use crate::place::Place;
 use crate::promises::Promises;
 
@@ -39,7 +36,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failure::tell(&error),
+        Err(error) => return failure::report(&error),
     };
     let mut promises = Promises::default();
     let outcome =
@@ -51,7 +48,7 @@ fn main() -> ExitCode {
             println!("\n{}", promises.summary());
             if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => failure::tell(&*error),
+        Err(error) => failure::report(&*error),
     }
 }
 

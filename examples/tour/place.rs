@@ -14,9 +14,9 @@ use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use tempfile::TempDir;
 
-use crate::interruption::blocking;
 use crate::promises::Promises;
 use crate::show;
+use bridge_examples::interruption::blocking;
 
 /// So long the engine may take to write everything down.
 pub(crate) const CLOSING: Duration = Duration::from_secs(30);
