@@ -31,6 +31,7 @@ pub struct AnalysisWithSource {
     /// neither); for a cached one its age then and the time since.
     pub age: Duration,
     /// Reasons why preferred sources did not answer, and unreadable source files; one clause each.
+    #[serde(rename = "passed_over")]
     pub fallback_reasons: Vec<String>,
 }
 
