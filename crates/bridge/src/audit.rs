@@ -298,7 +298,7 @@ impl AuditTrail {
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
             Some(error) if !was_failing => {
-                tracing::warn!(%error, kind = error.kind(), advice = crate::advice(&error), "the audit cannot be written and is kept");
+                tracing::warn!(%error, kind = error.kind(), advice = crate::advice(error), "the audit cannot be written and is kept");
             }
             None if was_failing => tracing::info!("the audit is written again"),
             _ => {}
