@@ -3,6 +3,10 @@
 //! The public port is the supervisor's own, for its whole life: while the engine is down nobody else can have it.
 //!
 //! Architecture invariant: it never loads the engine's library, so nothing the engine does can end it.
+//!
+//! Architecture invariant: it opens, writes and removes files relative to its working directory, the data folder it
+//! was started in. That folder may have been removed meanwhile and another one made at its path, with an engine of its
+//! own: by absolute paths a supervisor that shuts down late would remove its successor's socket and endpoint.
 
 #![allow(
     clippy::disallowed_methods,
@@ -67,7 +71,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = public.local_addr()?.port();
     let listener = listen()?;
-    let supervisor = Supervisor { data, library, listener, port, arguments: arguments.collect() };
+    let supervisor = Supervisor { library, listener, port, arguments: arguments.collect() };
     Relay::new(Access::read(Path::new(ACCESS))?, PathBuf::from(SOCKET)).serve(public)?;
 
     let (sender, events) = channel();
@@ -78,7 +82,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     })?;
     // Opened here and kept by the thread: the exclusive lock is held until this process is gone, so
     // a program that comes now waits until the engine has left and then starts a fresh one.
-    let users = File::open(supervisor.data.join("users.lock"))?;
+    let users = File::open("users.lock")?;
     let gone = sender.clone();
     spawn("users", move || match users.lock() {
         Ok(()) => {
@@ -93,20 +97,18 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
 
     // Held as long as the engine is meant to run. Unlike the engine's lock the engine does not inherit it, so
     // nobody joins an engine that still answers but is about to leave because its supervisor was killed.
-    let serving = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(supervisor.data.join("serving.lock"))?;
+    let serving = File::options().create(true).truncate(false).write(true).open("serving.lock")?;
     serving.lock()?;
 
     let outcome = supervisor.supervise(serving, &sender, &events);
-    supervisor.clean(remove);
+    remove_run_files();
+    if remove {
+        remove_folder(&data);
+    }
     outcome
 }
 
 struct Supervisor {
-    data: PathBuf,
     library: OsString,
     /// The number under which every engine inherits its listener. It stays open: a connection that is made while
     /// the engine is down waits in it for the next one.
@@ -176,7 +178,6 @@ impl Supervisor {
             .arg(&self.library)
             .args([self.listener.to_string(), self.port.to_string()])
             .args(&self.arguments)
-            .current_dir(&self.data)
             .stdin(Stdio::piped())
             .stdout(io::stdout().as_fd().try_clone_to_owned()?)
             .spawn()?;
@@ -188,9 +189,8 @@ impl Supervisor {
             let _ = ended.send(Event::EngineEnded(child.wait()));
         })?;
         let pids = format!("{}\n{pid}\n", std::process::id());
-        let replacement = self.data.join("pids.new");
-        fs::write(&replacement, pids)
-            .and_then(|()| fs::rename(&replacement, self.data.join("pids")))
+        fs::write("pids.new", pids)
+            .and_then(|()| fs::rename("pids.new", "pids"))
             .unwrap_or_else(|error| eprintln!("supervisor: cannot write the process ids: {error}"));
         Ok(Running { pid, lifeline })
     }
@@ -210,14 +210,11 @@ impl Supervisor {
             }
         })
     }
+}
 
-    fn clean(&self, remove: bool) {
-        for name in RUN_FILES {
-            let _ = fs::remove_file(self.data.join(name));
-        }
-        if remove {
-            remove_folder(&self.data);
-        }
+fn remove_run_files() {
+    for name in RUN_FILES {
+        let _ = fs::remove_file(name);
     }
 }
 

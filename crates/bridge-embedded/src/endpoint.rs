@@ -6,6 +6,7 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{DataFolder, write_private};
+use crate::lock::Deadline;
 use crate::proof::ProofKey;
 use crate::{ENGINE_VERSION, EngineError, http, secret, sha256};
 
@@ -92,10 +93,10 @@ impl Record {
 }
 
 /// The folder's endpoint, if an engine answers there and knows its passwords.
-pub(crate) fn answering(folder: &DataFolder) -> Option<Endpoint> {
+pub(crate) fn answering(folder: &DataFolder, deadline: &Deadline) -> Option<Endpoint> {
     let port: u16 = fs::read_to_string(folder.file("http_port")).ok()?.trim().parse().ok()?;
     let record: Record = serde_json::from_slice(&fs::read(folder.file("endpoint.json")).ok()?).ok()?;
-    http::answers(port, &record.writer, &record.proof_key).then(|| Endpoint {
+    http::answers(port, &record.writer, &record.proof_key, deadline).then(|| Endpoint {
         url: format!("http://127.0.0.1:{port}"),
         database: record.database,
         writer: record.writer,

@@ -221,12 +221,17 @@ fn use_engine(
             Err(TryLockError::Error(error)) => return Err(EngineError::io("lock", &engine_path)(error)),
             // An engine runs, comes up, restarts or leaves: one of them is soon seen.
             Err(TryLockError::WouldBlock) => {
-                if let Some(endpoint) = endpoint::answering(folder)
+                if let Some(endpoint) = endpoint::answering(folder, deadline)
                     && is_meant_to_run(folder)?
                 {
                     break endpoint;
                 }
             }
+        }
+        // The engine's files are gone with the folder: there is nothing left to wait for.
+        if !folder.holds(&users) {
+            supervisor.into_iter().for_each(Supervisor::release);
+            return Err(EngineError::DataDirRemoved { path: folder.root().to_owned() });
         }
         if !deadline.pause() {
             supervisor.into_iter().for_each(Supervisor::release);

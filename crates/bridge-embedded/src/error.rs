@@ -107,6 +107,12 @@ pub enum EngineError {
         /// The data folder.
         path: PathBuf,
     },
+    /// The data folder was removed while its engine started.
+    #[error("the data folder {} was removed while its engine was starting", path.display())]
+    DataDirRemoved {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The engine ended before it answered.
     #[error("the engine did not start: {reason} (log: {})", log.display())]
     NotStarted {
@@ -129,7 +135,13 @@ impl EngineError {
     /// Whether the same call may succeed later without anything being changed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Unresponsive { .. } | Self::NpmTimedOut { .. })
+        matches!(
+            self,
+            Self::Busy { .. }
+                | Self::DataDirRemoved { .. }
+                | Self::Unresponsive { .. }
+                | Self::NpmTimedOut { .. }
+        )
     }
 
     /// Turns a failure of the file system into the error that says what to do about it.

@@ -5,20 +5,27 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::endpoint::Credentials;
+use crate::lock::Deadline;
 use crate::proof::ProofKey;
 
+/// Limit of everything but the engine's answer: the supervisor proves itself at once, also while its engine starts.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// More than the answers to these questions ever are.
 const ANSWER_BYTES_MAX: u64 = 16 << 10;
 
 /// Whether this engine's supervisor listens on the port, and its engine answers a query of this user. The password is
 /// sent on a connection whose other side has shown that it is the supervisor.
-pub(crate) fn answers(port: u16, user: &Credentials, key: &ProofKey) -> bool {
+pub(crate) fn answers(port: u16, user: &Credentials, key: &ProofKey, deadline: &Deadline) -> bool {
     let query = format!(
         "GET /?query=SELECT%201 HTTP/1.0\r\nX-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\n\r\n",
         user.user, user.password
     );
-    let asked = connect_proven(port, key).and_then(|stream| ask(stream, &query));
+    let asked = connect_proven(port, key).and_then(|stream| {
+        // As long as the start may take: on a busy machine the first query takes seconds, and one that is given up
+        // and sent again would only add to the load that delays it.
+        stream.set_read_timeout(Some(deadline.left().max(TIMEOUT)))?;
+        ask(stream, &query)
+    });
     asked.is_ok_and(|body| body == "1\n")
 }
 

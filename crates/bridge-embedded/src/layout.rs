@@ -60,10 +60,15 @@ impl DataFolder {
             let file = open_lock(&path)?;
             lock::shared(&file, &path, deadline)?;
             // The folder may have been removed while this program waited: then the lock is of no use.
-            if is_still_at(&file, &path) {
+            if self.holds(&file) {
                 return Ok(file);
             }
         }
+    }
+
+    /// Returns whether the folder is still the one in which `users` was locked: not removed, nor made anew.
+    pub(crate) fn holds(&self, users: &File) -> bool {
+        is_still_at(users, &self.file("users.lock"))
     }
 
     /// Makes what the engine may write to, and closes it to other users: an earlier version left it readable.

@@ -30,9 +30,13 @@ impl Deadline {
         self.limit
     }
 
+    pub(crate) fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.elapsed())
+    }
+
     /// Waits a moment; false when the time is up.
     pub(crate) fn pause(&self) -> bool {
-        let left = self.limit.saturating_sub(self.elapsed());
+        let left = self.left();
         std::thread::sleep(POLL.min(left));
         !left.is_zero()
     }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use bridge_core::Stopwatch;
 use bridge_embedded::{Engine, EngineError, EngineOptions};
 
-use crate::support::{folder, leave, query, start};
+use crate::support::{folder, kill, leave, query, runs, start, wait_until};
 
 #[test]
 fn a_folder_with_an_unusual_name_works() {
@@ -51,6 +53,48 @@ fn a_path_that_is_a_file_is_refused() {
     fs::write(&file, "").unwrap();
     let error = Engine::start(&EngineOptions::at(&file)).unwrap_err();
     assert!(matches!(error, EngineError::Io { .. }), "{error:?}");
+}
+
+#[test]
+fn late_shutdown_leaves_a_recreated_data_dir_alone() {
+    let folder = folder();
+    let path = folder.path().join("data");
+    let first = Engine::start(&EngineOptions::at(&path)).unwrap();
+    let late = first.supervisor_pid().unwrap();
+    // A supervisor that is slow to shut down, as under load.
+    kill(late, "-STOP");
+    drop(first);
+    fs::remove_dir_all(&path).unwrap();
+    let second = Engine::start(&EngineOptions::at(&path)).unwrap();
+    kill(late, "-CONT");
+    wait_until("the first supervisor is gone", || !runs(late));
+    assert_eq!(query(&second, "SELECT 1"), "1");
+    let joined = Engine::start(&EngineOptions::at(&path)).unwrap();
+    assert_eq!(joined.endpoint(), second.endpoint());
+    drop(joined);
+    leave(second);
+}
+
+#[test]
+fn data_dir_removed_during_start_is_reported_at_once() {
+    let folder = folder();
+    let path = folder.path().join("data");
+    // The engine never comes up within the test: its supervisor is stopped in its first moments.
+    let starting = {
+        let path = path.clone();
+        std::thread::spawn(move || Engine::start(&EngineOptions::at(&path)))
+    };
+    let pids = path.join("pids");
+    wait_until("the supervisor has started its engine", || pids.exists());
+    let pids: Vec<u32> = fs::read_to_string(pids).unwrap().lines().map(|pid| pid.parse().unwrap()).collect();
+    kill(pids[1], "-STOP");
+    fs::remove_dir_all(&path).unwrap();
+    let watch = Stopwatch::start();
+    let outcome = starting.join().unwrap();
+    kill(pids[1], "-KILL");
+    assert!(matches!(outcome, Err(EngineError::DataDirRemoved { .. })), "{outcome:?}");
+    assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    wait_until("the supervisor is gone", || !runs(pids[0]));
 }
 
 /// A full disk needs a file system of its own, which needs rights that a test may not have: then it is skipped.
