@@ -1,4 +1,4 @@
-//! The questions that show whether an engine is alive, asked over a plain socket.
+//! The probe that shows whether an engine answers, over a plain socket.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -8,28 +8,28 @@ use crate::endpoint::Credentials;
 use crate::lock::Deadline;
 use crate::proof::ProofKey;
 
-/// Limit of everything but the engine's answer: the supervisor proves itself at once, also while its engine starts.
+/// Limit of each step but the query: the supervisor answers a challenge at once, even while its engine starts.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// More than the answers to these questions ever are.
+/// Limit of a response.
 const ANSWER_BYTES_MAX: u64 = 16 << 10;
 
-/// Whether this engine's supervisor listens on the port, and its engine answers a query of this user. The password is
-/// sent on a connection whose other side has shown that it is the supervisor.
+/// Returns whether this engine's supervisor listens on the port and its engine answers a query of this user. The
+/// password is sent only after the peer has proved to be the supervisor.
 pub(crate) fn answers(port: u16, user: &Credentials, key: &ProofKey, deadline: &Deadline) -> bool {
     let query = format!(
         "GET /?query=SELECT%201 HTTP/1.0\r\nX-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\n\r\n",
         user.user, user.password
     );
     let asked = connect_proven(port, key).and_then(|stream| {
-        // As long as the start may take: on a busy machine the first query takes seconds, and one that is given up
-        // and sent again would only add to the load that delays it.
+        // The rest of the start's time: on a busy machine the first query takes seconds, and giving it up to send
+        // another one would add to the very load that delays it.
         stream.set_read_timeout(Some(deadline.left().max(TIMEOUT)))?;
         ask(stream, &query)
     });
     asked.is_ok_and(|body| body == "1\n")
 }
 
-/// A connection whose other side knows the key.
+/// Connects, and verifies that the peer knows the key.
 fn connect_proven(port: u16, key: &ProofKey) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
@@ -52,7 +52,7 @@ fn connect_proven(port: u16, key: &ProofKey) -> io::Result<TcpStream> {
     }
 }
 
-/// The body of a successful answer.
+/// Returns the body of a successful response.
 fn ask(mut stream: TcpStream, request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! File locks that are waited for with a deadline.
+//! File locks with a deadline.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::EngineError;
 
 const POLL: Duration = Duration::from_millis(5);
 
-/// The end of a wait, carried through its steps.
+/// Deadline shared by the steps of an operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     watch: Stopwatch,
@@ -34,7 +34,7 @@ impl Deadline {
         self.limit.saturating_sub(self.elapsed())
     }
 
-    /// Waits a moment; false when the time is up.
+    /// Sleeps briefly; returns false when the time is up.
     pub(crate) fn pause(&self) -> bool {
         let left = self.left();
         std::thread::sleep(POLL.min(left));
@@ -42,12 +42,12 @@ impl Deadline {
     }
 }
 
-/// Takes the lock that no other may hold.
+/// Takes an exclusive lock.
 pub(crate) fn exclusive(file: &File, path: &Path, deadline: &Deadline) -> Result<(), EngineError> {
     wait(path, deadline, || file.try_lock())
 }
 
-/// Takes the lock that others may share.
+/// Takes a shared lock.
 pub(crate) fn shared(file: &File, path: &Path, deadline: &Deadline) -> Result<(), EngineError> {
     wait(path, deadline, || file.try_lock_shared())
 }

@@ -10,7 +10,7 @@ use bridge_embedded::{Engine, EngineError, EngineOptions};
 use crate::support::{folder, kill, leave, query, runs, start, wait_until};
 
 #[test]
-fn a_folder_with_an_unusual_name_works() {
+fn unusual_folder_names_work() {
     let parent = folder();
     let path = parent.path().join("it's <a> \"folder\" & ünicode");
     let engine = Engine::start(&EngineOptions::at(&path)).unwrap();
@@ -22,7 +22,7 @@ fn a_folder_with_an_unusual_name_works() {
 }
 
 #[test]
-fn data_that_another_clickhouse_uses_say_so() {
+fn data_in_use_is_reported() {
     let (ours, theirs) = (folder(), folder());
     let running = start(&theirs);
     // To an engine of another folder the one that runs here is a stranger.
@@ -34,7 +34,7 @@ fn data_that_another_clickhouse_uses_say_so() {
 }
 
 #[test]
-fn a_damaged_configuration_of_the_data_is_quoted_in_the_error() {
+fn damaged_metadata_is_quoted_in_the_error() {
     let folder = folder();
     leave(start(&folder));
     fs::write(folder.path().join("store/metadata/bridge.sql"), "ATTACH DATABASE _\nENGINE = NoSuchEngine\n")
@@ -47,7 +47,7 @@ fn a_damaged_configuration_of_the_data_is_quoted_in_the_error() {
 }
 
 #[test]
-fn a_path_that_is_a_file_is_refused() {
+fn file_instead_of_a_folder_is_refused() {
     let folder = folder();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
@@ -99,7 +99,7 @@ fn data_dir_removed_during_start_is_reported_at_once() {
 
 /// A full disk needs a file system of its own, which needs rights that a test may not have: then it is skipped.
 #[test]
-fn a_full_disk_is_named() {
+fn full_disk_is_reported() {
     let folder = folder();
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
