@@ -227,8 +227,9 @@ fn use_engine(
                 }
             }
         }
-        // The files to wait for are gone with the folder.
-        if !folder.holds(&users) {
+        // The files to wait for are gone with the folder. (An ephemeral one is removed by a failing supervisor, whose
+        // reason the next round reads.)
+        if launch.on_exit == OnExit::Keep && !folder.holds(&users) {
             supervisor.into_iter().for_each(Supervisor::release);
             return Err(EngineError::DataDirRemoved { path: folder.root().to_owned() });
         }

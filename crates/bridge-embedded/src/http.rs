@@ -61,3 +61,43 @@ fn ask(mut stream: TcpStream, request: &str) -> io::Result<String> {
     let ok = head.split(' ').nth(1) == Some("200");
     if ok { Ok(body.to_owned()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::TcpListener;
+    use std::thread;
+
+    use crate::sha256;
+
+    fn read_head(stream: &mut TcpStream) -> String {
+        let (mut head, mut byte) = (String::new(), [0]);
+        while !head.ends_with("\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(char::from(byte[0]));
+        }
+        head
+    }
+
+    #[test]
+    fn slow_first_query_has_the_rest_of_the_start() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let key = ProofKey::generate().unwrap();
+        let secret = key.expose().to_owned();
+        let supervisor = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let head = read_head(&mut stream);
+            let nonce = head.split(['=', ' ']).nth(2).unwrap().to_owned();
+            let proof = sha256::hex(&sha256::hmac(secret.as_bytes(), nonce.as_bytes()));
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{proof}", proof.len()).unwrap();
+            read_head(&mut stream);
+            thread::sleep(TIMEOUT + Duration::from_millis(500));
+            write!(stream, "HTTP/1.1 200 OK\r\n\r\n1\n").unwrap();
+        });
+        let user = Credentials { user: "me".to_owned(), password: "secret".to_owned() };
+        assert!(answers(port, &user, &key, &Deadline::after(Duration::from_secs(30))));
+        supervisor.join().unwrap();
+    }
+}
