@@ -39,7 +39,7 @@ pub(crate) async fn lose_the_database(
     promises.step("The database is gone", "get_analysis_with_fallback, health_check");
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
-    promises.hold("the engine was closed", closed == Shutdown::Left, format!("{closed:?}"));
+    promises.hold("the engine was closed", closed == Shutdown::Stopped, format!("{closed:?}"));
     let answer = bridge.get_analysis_with_fallback(&syncing::session()).await?;
     for reason in &answer.fallback_reasons {
         println!("      {}", Escaped::text(&reason.chars().take(90).collect::<String>()));
@@ -93,7 +93,7 @@ pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), B
     drop(bridge);
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;
-    promises.hold("the engine is gone", closed == Shutdown::Left, format!("{closed:?}"));
+    promises.hold("the engine is gone", closed == Shutdown::Stopped, format!("{closed:?}"));
     Arc::try_unwrap(folder).map_err(|_| "the tour's folder is still in use")?.close()?;
     Ok(())
 }

@@ -112,7 +112,7 @@ pub(crate) struct RunningEngine {
 impl RunningEngine {
     /// Ends it and waits for its end.
     pub(crate) fn close(mut self) -> Shutdown {
-        self.engine.take().map_or(Shutdown::Left, |engine| engine.close(CLOSING))
+        self.engine.take().map_or(Shutdown::Stopped, |engine| engine.close(CLOSING))
     }
 
     fn endpoint(&self) -> &Endpoint {

@@ -1,4 +1,4 @@
-//! The engine's process: loads the library and is a ClickHouse server until its standard input ends.
+//! The engine's process: a ClickHouse server in the loaded library, until its standard input ends.
 
 use std::ffi::{CString, OsString};
 use std::io::{PipeWriter, Read};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Reason, expect, sandbox, sockets, sys};
 
-/// The engine's standard input as it sees it. The engine leaves when this end is dropped.
+/// Write end of the engine's standard input. The engine exits when it is dropped.
 type Lifeline = Arc<Mutex<Option<PipeWriter>>>;
 
 /// Runs the engine: `<libchdb.so> <descriptor of its listener> <port> <engine arguments>`.
@@ -24,8 +24,9 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
         engine_arguments.push(CString::new(argument.into_vec())?);
     }
 
-    // SIGTERM kills the engine raw, so it must never see one: block before the library starts threads.
-    let signals = sys::LeaveSignals::block()?;
+    // SIGTERM would end the engine without a clean shutdown. It is blocked before the library starts threads, which
+    // inherit the mask.
+    let signals = sys::ShutdownSignals::block()?;
     sys::keep_stdout_open(std::fs::File::options().write(true).open("/dev/null")?)?;
     let (engine_end, our_end) = std::io::pipe()?;
     let mut supervisor_end = sys::replace_stdin(engine_end)?;
@@ -36,12 +37,12 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     let held = Arc::clone(&lifeline);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         signals.wait();
-        leave(&held);
+        close(&held);
     })?;
     std::thread::Builder::new().name("supervisor".into()).spawn(move || {
-        // The supervisor writes nothing: the read ends when the supervisor lets go or dies.
+        // The supervisor writes nothing: the read ends when it drops its end or dies.
         let _ = supervisor_end.read(&mut [0]);
-        leave(&lifeline);
+        close(&lifeline);
     })?;
 
     let status = engine.run(&engine_arguments)?;
@@ -53,6 +54,6 @@ fn number<T: FromStr>(arguments: &mut impl Iterator<Item = OsString>, name: &str
     text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| format!("no number: {name}").into())
 }
 
-fn leave(lifeline: &Lifeline) {
+fn close(lifeline: &Lifeline) {
     lifeline.lock().unwrap_or_else(PoisonError::into_inner).take();
 }

@@ -1,12 +1,12 @@
-//! The file calls of the engine's process, which the engine's library finds here before it finds libc's.
+//! Interposed file calls: the engine's library resolves them here before libc.
 //!
-//! This engine forgets that a write failed when it writes the definition of a table: on a full disk it syncs and
-//! renames the empty file, acknowledges the statement, and can never start again. Here a failed write is remembered
-//! until its file is closed, and syncing that file fails with the write's error, so the statement fails instead.
+//! This engine ignores a failed write of a table's definition: on a full disk it syncs and renames the empty file,
+//! acknowledges the statement, and can never start again. Here a failed write is remembered until its file is closed,
+//! and syncing that file fails with the error of the write, so the statement fails instead.
 //!
-//! By then the engine has often changed the definition in its memory, and would go on with tables that its disk does
-//! not know: an `ADD COLUMN IF NOT EXISTS` that is repeated would find its column. So a definition that cannot be
-//! written ends the engine's process; the supervisor starts it again with what is on the disk.
+//! By then the engine has often changed the definition in memory and would go on with tables that the disk does not
+//! have: a repeated `ADD COLUMN IF NOT EXISTS` would find its column. So a definition that cannot be written ends the
+//! process, and the supervisor restarts the engine from the disk.
 //!
 //! Architecture invariant: for a file without a failed write every call does exactly what libc's does.
 #![allow(unsafe_code)]
@@ -23,13 +23,14 @@ const SYS_FDATASYNC: c_long = 75;
 const EINTR: c_int = 4;
 const EAGAIN: c_int = 11;
 
-/// Files with a number beyond this are not watched; the engine's limit of connections keeps far below it.
+/// Descriptors beyond this are not tracked; the engine's connection limit keeps it far below.
 const FILES_MAX: usize = 1 << 16;
 
-/// The exit code of an engine that cannot write a table's definition (`EX_IOERR`).
+/// Exit code of an engine that cannot write a definition (`EX_IOERR`).
 pub(crate) const DEFINITION_NOT_WRITTEN: i32 = 74;
 
-/// For each open file the error of its first write that failed, 0 if none did.
+/// Error of the last failed write of each open descriptor; 0 where none failed. A static array, because these calls
+/// run inside the engine at any moment and must neither lock nor allocate.
 static FAILED: [AtomicI32; FILES_MAX] = [const { AtomicI32::new(0) }; FILES_MAX];
 
 unsafe extern "C" {
@@ -68,13 +69,13 @@ pub unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: usize) ->
     written as isize
 }
 
-/// libc's `fsync`, which fails after a write that failed.
+/// libc's `fsync`, which fails after a failed write.
 #[unsafe(no_mangle)]
 pub extern "C" fn fsync(fd: c_int) -> c_int {
     sync(SYS_FSYNC, fd)
 }
 
-/// libc's `fdatasync`, which fails after a write that failed.
+/// libc's `fdatasync`, which fails after a failed write.
 #[unsafe(no_mangle)]
 pub extern "C" fn fdatasync(fd: c_int) -> c_int {
     sync(SYS_FDATASYNC, fd)
@@ -84,7 +85,7 @@ pub extern "C" fn fdatasync(fd: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn close(fd: c_int) -> c_int {
     if let Some(failed) = failed_write(fd) {
-        // Before it is closed: another thread may get the number at once.
+        // Before closing: another thread may get the same descriptor at once.
         failed.store(0, Ordering::Relaxed);
     }
     // SAFETY: touches no memory of ours.
@@ -107,17 +108,17 @@ fn sync(number: c_long, fd: c_int) -> c_int {
     -1
 }
 
-/// Ends the process where the file is the definition of a table or a database.
+/// Exits the process if the file is the definition of a table or a database.
 fn end_if_definition(fd: c_int, code: c_int) {
     let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
     if is_definition(&path) {
         let error = std::io::Error::from_raw_os_error(code);
-        eprintln!("launcher: the engine ends, because {} cannot be written: {error}", path.display());
+        eprintln!("launcher: the engine exits, because {} cannot be written: {error}", path.display());
         crate::sys::exit_now(DEFINITION_NOT_WRITTEN);
     }
 }
 
-/// The engine writes each definition under such a name first.
+/// Returns whether the engine writes a definition under this name, before it renames it.
 fn is_definition(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".sql.tmp"))
 }

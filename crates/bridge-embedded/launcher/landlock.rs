@@ -1,4 +1,4 @@
-//! The kernel's Landlock calls, which std does not offer. Unsafe like `sys`, and nothing but the calls.
+//! Landlock system calls, which std does not offer.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long};
@@ -22,7 +22,7 @@ pub(crate) struct Handled {
 }
 
 impl Handled {
-    /// The part of the structure that a kernel of this version knows; more than that it refuses.
+    /// Returns the size of the structure in this version of Landlock; the kernel refuses a longer one.
     fn size(version: u32) -> usize {
         match version {
             0..=3 => 8,
@@ -44,7 +44,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
 }
 
-/// Returns the version of Landlock that the kernel offers; an error where it offers none.
+/// Returns the Landlock version of the kernel, or an error where there is none.
 pub(crate) fn version() -> io::Result<u32> {
     // SAFETY: with this flag the kernel takes no structure and touches no memory of ours.
     let version =
@@ -62,7 +62,7 @@ impl Ruleset {
             syscall(SYS_CREATE_RULESET, std::ptr::from_ref(handled), Handled::size(version), 0_u32)
         };
         let fd = checked(fd).and_then(|fd| c_int::try_from(fd).map_err(io::Error::other))?;
-        // SAFETY: the kernel just made the descriptor, and it belongs to nobody else.
+        // SAFETY: the kernel just made the descriptor, and it is owned by nothing else.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
@@ -75,7 +75,7 @@ impl Ruleset {
         checked(outcome).map(drop)
     }
 
-    /// Restricts this thread, and those that it starts from now on, for good.
+    /// Restricts this thread and those it starts from now on, irrevocably.
     pub(crate) fn restrict_this_thread(self) -> io::Result<()> {
         // SAFETY: neither call touches memory of ours; the descriptor is open.
         unsafe {

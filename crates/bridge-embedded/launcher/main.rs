@@ -1,16 +1,16 @@
-//! The program that carries the embedded ClickHouse engine, in two parts that never share a process:
+//! The launcher: supervises the embedded ClickHouse engine and hosts it, in two processes.
 //!
 //! ```text
 //! launcher supervisor <data folder> <keep | remove> <libchdb.so> -- <engine arguments>
 //! launcher engine     <libchdb.so> <listener> <port> <engine arguments>
 //! ```
 //!
-//! It is compiled by `build.rs` with nothing but std and is carried in the library, so whoever embeds
-//! the library needs no second executable. It tells its story on standard error, which is the engine's log.
+//! `build.rs` compiles it with std alone and the library carries it, so embedding the library needs no second
+//! executable. It logs to standard error, which is `engine.log`.
 //!
-//! Architecture invariant: in both parts standard output *is* the lock of `engine.lock`. The file is
-//! locked by the program that starts the supervisor, and the lock belongs to the open file, so it is
-//! held without a gap until the last of the two processes is gone, however it goes.
+//! Architecture invariant: in both processes standard output *is* the locked `engine.lock`. The program that starts
+//! the supervisor locks the file, and the lock belongs to the open file description, so it is held without a gap until
+//! the last of the two processes is gone, even when it is killed.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 
@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The data and all that is beside them are for nobody else on this machine.
+    // The data and everything beside it is private to its owner.
     sys::make_files_private();
     let mut arguments = std::env::args_os().skip(1);
     let outcome = match arguments.next().as_deref().and_then(|part| part.to_str()) {
@@ -45,10 +45,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why a part of the launcher could not do its work, in words for the log.
+/// Reason for a failure, for the log.
 pub(crate) type Reason = Box<dyn std::error::Error + Send + Sync>;
 
-/// The next argument, or the words that say which one is missing.
+/// Returns the next argument, or an error that names the missing one.
 pub(crate) fn expect(arguments: &mut impl Iterator<Item = OsString>, name: &str) -> Result<OsString, Reason> {
     arguments.next().ok_or_else(|| format!("argument missing: {name}").into())
 }

@@ -1,10 +1,9 @@
-//! Confines the engine to its data: what its users make it open, write, run or connect to ends here.
+//! Confines the engine's process to its data with Landlock.
 //!
-//! The engine is `clickhouse local`, which by design reads and writes any file of its user. Its grants and the
-//! settings that its users may not change close what is known; this is the wall behind them.
+//! The engine is `clickhouse local`, which by design reads and writes any file of its user. Grants and read-only
+//! settings close the known ways out; the sandbox closes those that are not known.
 //!
-//! Architecture invariant: `endpoint.json`, which holds the passwords, is in the data folder and in none of the
-//! rules, so the engine cannot open it.
+//! Architecture invariant: no rule covers `endpoint.json`, which holds the passwords, so the engine cannot open it.
 
 use std::fs::File;
 use std::io;
@@ -18,27 +17,27 @@ const EXECUTE: u64 = 1 << 0;
 const WRITE_FILE: u64 = 1 << 1;
 const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
-/// Removing, making any kind of file: the rights 4 to 12 of a folder.
+/// Creating and removing entries of any kind: bits 4 to 12.
 const CHANGE_DIR: u64 = 0x1ff << 4;
-/// Moving between folders, which version 1 always refuses and the engine cannot do without.
+/// Moving between folders, which version 1 always refuses and the engine needs.
 const REFER: u64 = 1 << 13;
-/// Known from version 3 on; before, it is part of nothing and always allowed.
+/// Since version 3; before, truncating is always allowed.
 const TRUNCATE: u64 = 1 << 14;
 const CONNECT_TCP: u64 = 1 << 1;
 const ABSTRACT_SOCKETS_AND_SIGNALS: u64 = 0b11;
 
-/// The first version that the engine can work under, of Linux 5.19.
+/// Minimum version that the engine can work under (Linux 5.19).
 const VERSION_MIN: u32 = 2;
 
 const READ: u64 = READ_FILE | READ_DIR;
 const WRITE: u64 = READ | WRITE_FILE | CHANGE_DIR | REFER | TRUNCATE;
-/// The rights that a file can have; the kernel refuses a rule for a file with more.
+/// Rights that apply to a file; the kernel refuses a file's rule with more.
 const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 
-/// What the engine owns in its working folder.
+/// Folders that the engine may write, relative to the data folder.
 const FOLDERS: [&str; 2] = ["store", "backups"];
 const CONFIGURATION: [&str; 2] = ["config.xml", "users.xml"];
-/// What it reads of the machine: devices without content, its own process, and the figures it limits itself by.
+/// System files that the engine reads: devices without content, its own process, and the machine's limits.
 const SYSTEM: [&str; 11] = [
     "/dev/null",
     "/dev/zero",
@@ -53,10 +52,10 @@ const SYSTEM: [&str; 11] = [
     "/etc/localtime",
 ];
 
-/// Confines this process for good. Called with the engine's library loaded and before any thread is started,
-/// because a thread that runs already would stay outside.
+/// Confines this process irrevocably. Called after the library is loaded, which needs more files, and before any
+/// thread is started, because Landlock restricts the calling thread and its future children only.
 ///
-/// A kernel without Landlock is named in the log and is no error: the grants hold without it.
+/// A kernel without Landlock is logged and is no error: the grants hold without it.
 pub(crate) fn enter(library: &Path) -> Result<(), Reason> {
     let version = match version() {
         Ok(version) if version >= VERSION_MIN => version,
@@ -111,7 +110,7 @@ fn rules(library: &Path, version: u32) -> Result<Ruleset, Reason> {
     for path in SYSTEM {
         let rights = if path.starts_with("/dev") { READ | WRITE_FILE } else { READ };
         match allow(Path::new(path), rights) {
-            // A container may have less than that, and the engine does without.
+            // A container may lack some of them; the engine runs without.
             Err(error)
                 if error.kind() != io::ErrorKind::NotFound
                     && error.kind() != io::ErrorKind::PermissionDenied =>
@@ -124,7 +123,7 @@ fn rules(library: &Path, version: u32) -> Result<Ruleset, Reason> {
     Ok(rules)
 }
 
-/// The path itself, open for nothing but a rule.
+/// Opens the path with `O_PATH`, which suffices for a rule.
 fn location(path: &Path) -> io::Result<File> {
     const O_PATH: i32 = 0o10_000_000;
     File::options().read(true).custom_flags(O_PATH).open(path)

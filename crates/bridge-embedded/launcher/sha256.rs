@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_those_of_the_standards() {
+    fn matches_the_standard_test_vectors() {
         assert_eq!(hex(&sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(
             hex(&sha256(b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_around_a_block_is_padded_to_whole_blocks() {
+    fn pads_lengths_around_a_block() {
         let mut seen = std::collections::BTreeSet::new();
         assert!((50..140).all(|length| seen.insert(sha256(&vec![b'a'; length]))));
     }

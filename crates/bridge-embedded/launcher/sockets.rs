@@ -1,13 +1,12 @@
-//! The socket calls of the engine's process, which the engine's library finds here before it finds libc's.
+//! Interposed socket calls: the engine's library resolves them here before libc.
 //!
-//! The engine believes that it listens on a TCP port. It listens on the supervisor's Unix socket: a socket in a
-//! folder that is its owner's alone cannot be reached by other users nor bound by them while the engine is down.
-//! Two more promises hold on the connections of that socket: the address of the peer is always known, and a peer
-//! that is gone is the end of the input, never an exception in the middle of an answer. This engine aborts when
-//! some of its destructors meet one.
+//! The engine is configured for a TCP port and listens on the supervisor's Unix socket instead: in a private folder
+//! other users can neither connect to it nor bind it while the engine is down. On its connections the peer's address
+//! is always known, and a vanished peer reads as the end of input, never as an error in the middle of a response:
+//! this engine aborts when some of its destructors throw.
 //!
-//! Architecture invariant: in a process that has not called [`adopt`], and for sockets that are no Unix sockets,
-//! every call does exactly what libc's does.
+//! Architecture invariant: in a process that has not called [`adopt`], and for any other kind of socket, every call
+//! does exactly what libc's does.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long, c_void};
@@ -56,13 +55,13 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
-/// Says to the supervisor's relay that this connection has an engine behind it.
+/// Byte that tells the relay that an engine has accepted its connection, not only the kernel's backlog.
 static GREETING: u8 = b'+';
 
 static LISTENER: AtomicI32 = AtomicI32::new(-1);
 static PORT: AtomicU16 = AtomicU16::new(0);
 
-/// Makes the engine's listener on this TCP port of 127.0.0.1 the Unix socket `listener`.
+/// Substitutes the Unix socket `listener` for the engine's TCP listener on this port of 127.0.0.1.
 pub(crate) fn adopt(listener: c_int, port: u16) {
     PORT.store(port, Ordering::SeqCst);
     LISTENER.store(listener, Ordering::SeqCst);
@@ -83,7 +82,8 @@ fn fail(code: c_int) -> c_int {
     -1
 }
 
-/// Returns whether the socket is one of the supervisor's. Leaves `errno` as it was.
+/// Returns whether the socket is a connection or the listener of the relay. Preserves `errno`, which the callers
+/// inspect afterwards.
 fn is_ours(fd: c_int) -> bool {
     if !adopted() {
         return false;
@@ -98,7 +98,7 @@ fn is_ours(fd: c_int) -> bool {
     outcome == 0 && domain == AF_UNIX
 }
 
-/// Writes the address that the engine is to see: its own port on the loopback interface.
+/// Writes the address that the engine expects, its own port on the loopback interface: it cannot parse a Unix one.
 ///
 /// # Safety
 /// `address` is null or valid for `*length` bytes, `length` valid.
@@ -149,7 +149,7 @@ pub(crate) unsafe extern "C" fn accept(fd: c_int, address: *mut c_void, length: 
         if accepted < 0 {
             return accepted;
         }
-        // Whoever waited too long is gone: the engine need not see that.
+        // The relay has given up waiting. To the engine it is as if the connection had never been made.
         if syscall(SYS_SENDTO, accepted, &raw const GREETING, 1_usize, MSG_NOSIGNAL, null, 0) != 1 {
             close(accepted);
             return fail(ECONNABORTED);
@@ -223,7 +223,7 @@ pub(crate) unsafe extern "C" fn send(fd: c_int, bytes: *const c_void, length: us
     // SAFETY: the caller's arguments as they came.
     let sent = unsafe { syscall(SYS_SENDTO, fd, bytes, length, flags, null, 0) };
     if sent < 0 && matches!(errno(), EPIPE | ECONNRESET) && is_ours(fd) {
-        // Nobody is left to miss it. The next read finds the end.
+        // Reported as sent, because an exception here aborts the engine. The next read finds the end of input.
         return length.cast_signed();
     }
     sent as isize

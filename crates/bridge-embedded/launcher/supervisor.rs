@@ -1,8 +1,12 @@
-//! The supervisor's process: starts the engine, restarts it when it crashes, and leaves with its last user.
+//! The supervisor: starts the engine, restarts it when it crashes, and exits with its last user.
 //!
-//! The public port is the supervisor's own, for its whole life: while the engine is down nobody else can have it.
+//! It holds the public port for its whole life, so no other process can bind it while the engine is down.
 //!
 //! Architecture invariant: it never loads the engine's library, so nothing the engine does can end it.
+//!
+//! Architecture invariant: it opens, writes and removes files relative to its working directory, the data folder it
+//! was started in. That folder may have been removed meanwhile and another one made at its path, with an engine of its
+//! own: by absolute paths a supervisor that shuts down late would remove its successor's socket and endpoint.
 
 #![allow(
     clippy::disallowed_methods,
@@ -25,39 +29,39 @@ use std::time::{Duration, Instant};
 use crate::relay::{Access, Relay};
 use crate::{Reason, expect, sys};
 
-/// How long the engine may take to flush and leave before it is killed. Data it acknowledged is on disk either way.
-const LEAVE_LIMIT: Duration = Duration::from_secs(20);
-/// Crashes within [`CRASH_WINDOW`] after which the supervisor gives up.
+/// Time for the engine to shut down before it is killed. Acknowledged data is on disk either way.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Number of crashes within [`CRASH_WINDOW`] after which the supervisor gives up.
 const CRASHES_MAX: usize = 20;
 const CRASH_WINDOW: Duration = Duration::from_secs(60);
-/// The first delays are short: requests wait in the relay meanwhile.
+/// Restarts begin soon, because requests wait in the relay meanwhile.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const DELAY_MAX: Duration = Duration::from_millis(800);
-/// What is removed when the engine has left: without it nobody looks for an engine here.
+/// Files that announce a running engine; removed once it is gone.
 const RUN_FILES: [&str; 5] = ["endpoint.json", ACCESS, PORT, SOCKET, "pids"];
-/// Who may ask, for the relay.
+/// Users and proof key of the relay.
 const ACCESS: &str = "relay.access";
-/// Where the engine listens. Relative to the data folder, because a socket's path may have 107 bytes only.
+/// Socket that the engine listens on. Relative, because the path of a socket is limited to 107 bytes.
 const SOCKET: &str = "engine.sock";
 
-/// Holds the port, as soon as an engine listens.
+/// Holds the public port, once an engine listens.
 const PORT: &str = "http_port";
 const PORT_NEW: &str = "http_port.new";
 
 enum Event {
-    /// No program holds the users' lock any more.
+    /// No program holds the lock of `users.lock` anymore.
     NoUsers,
     /// SIGTERM, SIGINT or SIGHUP arrived.
-    Asked,
-    /// The engine's process ended.
-    EngineEnded(io::Result<ExitStatus>),
+    Signal,
+    /// The engine's process exited.
+    EngineExited(io::Result<ExitStatus>),
 }
 
 /// Runs the supervisor: `<data folder> <keep | remove> <libchdb.so> -- <engine arguments>`.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     sys::close_inherited();
     sys::detach()?;
-    let signals = sys::LeaveSignals::block()?;
+    let signals = sys::ShutdownSignals::block()?;
     let mut arguments = arguments.into_iter();
     let data = PathBuf::from(expect(&mut arguments, "data folder")?);
     let remove = expect(&mut arguments, "keep or remove")? == "remove";
@@ -67,18 +71,18 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
     let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = public.local_addr()?.port();
     let listener = listen()?;
-    let supervisor = Supervisor { data, library, listener, port, arguments: arguments.collect() };
+    let supervisor = Supervisor { library, listener, port, arguments: arguments.collect() };
     Relay::new(Access::read(Path::new(ACCESS))?, PathBuf::from(SOCKET)).serve(public)?;
 
     let (sender, events) = channel();
     let asked = sender.clone();
     spawn("signals", move || {
         signals.wait();
-        let _ = asked.send(Event::Asked);
+        let _ = asked.send(Event::Signal);
     })?;
-    // Opened here and kept by the thread: the exclusive lock is held until this process is gone, so
-    // a program that comes now waits until the engine has left and then starts a fresh one.
-    let users = File::open(supervisor.data.join("users.lock"))?;
+    // The thread keeps the exclusive lock until this process is gone, so a program that starts meanwhile waits for
+    // the engine's exit and then starts a fresh one.
+    let users = File::open("users.lock")?;
     let gone = sender.clone();
     spawn("users", move || match users.lock() {
         Ok(()) => {
@@ -87,42 +91,40 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<u8, Reason> {
         }
         Err(error) => {
             eprintln!("supervisor: cannot watch the users' lock: {error}");
-            let _ = gone.send(Event::Asked);
+            let _ = gone.send(Event::Signal);
         }
     })?;
 
-    // Held as long as the engine is meant to run. Unlike the engine's lock the engine does not inherit it, so
-    // nobody joins an engine that still answers but is about to leave because its supervisor was killed.
-    let serving = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(supervisor.data.join("serving.lock"))?;
+    // Locked while the engine is meant to run. The engine does not inherit this lock, so no program joins an engine
+    // that still answers but is about to exit because its supervisor was killed.
+    let serving = File::options().create(true).truncate(false).write(true).open("serving.lock")?;
     serving.lock()?;
 
     let outcome = supervisor.supervise(serving, &sender, &events);
-    supervisor.clean(remove);
+    remove_run_files();
+    if remove {
+        remove_folder(&data);
+    }
     outcome
 }
 
 struct Supervisor {
-    data: PathBuf,
     library: OsString,
-    /// The number under which every engine inherits its listener. It stays open: a connection that is made while
-    /// the engine is down waits in it for the next one.
+    /// Descriptor of the listener that every engine inherits. It stays open, so a connection made while the engine is
+    /// down waits in its backlog for the next engine.
     listener: i32,
     port: u16,
     arguments: Vec<OsString>,
 }
 
-/// The engine's process, alive as long as its lifeline is held.
+/// An engine's process. It exits when its lifeline is dropped.
 struct Running {
     pid: u32,
     lifeline: ChildStdin,
 }
 
 impl Supervisor {
-    /// Keeps an engine running until it is no longer wanted or crashes too often.
+    /// Keeps an engine running until it has no users or crashes too often.
     fn supervise(
         &self,
         serving: File,
@@ -135,16 +137,16 @@ impl Supervisor {
             let engine = self.start(sender)?;
             self.announce(&listened)?;
             let status = match events.recv()? {
-                Event::NoUsers | Event::Asked => {
+                Event::NoUsers | Event::Signal => {
                     drop(serving);
                     stop(engine, events);
                     return Ok(0);
                 }
-                Event::EngineEnded(status) => status?,
+                Event::EngineExited(status) => status?,
             };
             if !listened.load(Ordering::SeqCst) {
-                // It never came up: whoever waits for it reads the reason in the log.
-                eprintln!("supervisor: the engine ended before it listened ({status})");
+                // It never came up. The program that waits for it quotes the log.
+                eprintln!("supervisor: the engine exited before it listened ({status})");
                 return Ok(2);
             }
             let now = Instant::now();
@@ -152,14 +154,14 @@ impl Supervisor {
             crashes.push(now);
             if crashes.len() >= CRASHES_MAX {
                 eprintln!(
-                    "supervisor: the engine ended {CRASHES_MAX} times within a minute ({status}), giving up"
+                    "supervisor: the engine exited {CRASHES_MAX} times within a minute ({status}), giving up"
                 );
                 return Ok(3);
             }
             let doublings = u32::try_from(crashes.len() - 1)?.min(10);
             let delay = (FIRST_DELAY * 2_u32.pow(doublings)).min(DELAY_MAX);
             eprintln!(
-                "supervisor: the engine ended ({status}), starting it again in {} ms",
+                "supervisor: the engine exited ({status}), restarting it in {} ms",
                 delay.as_millis()
             );
             match events.recv_timeout(delay) {
@@ -176,27 +178,24 @@ impl Supervisor {
             .arg(&self.library)
             .args([self.listener.to_string(), self.port.to_string()])
             .args(&self.arguments)
-            .current_dir(&self.data)
             .stdin(Stdio::piped())
             .stdout(io::stdout().as_fd().try_clone_to_owned()?)
             .spawn()?;
         let pid = child.id();
-        // Taken out of the child, because waiting for a child closes its standard input first.
+        // Moved out of the child, because `Child::wait` closes standard input first.
         let lifeline = child.stdin.take().ok_or("the engine has no standard input")?;
         let ended = sender.clone();
         spawn("engine", move || {
-            let _ = ended.send(Event::EngineEnded(child.wait()));
+            let _ = ended.send(Event::EngineExited(child.wait()));
         })?;
         let pids = format!("{}\n{pid}\n", std::process::id());
-        let replacement = self.data.join("pids.new");
-        fs::write(&replacement, pids)
-            .and_then(|()| fs::rename(&replacement, self.data.join("pids")))
+        fs::write("pids.new", pids)
+            .and_then(|()| fs::rename("pids.new", "pids"))
             .unwrap_or_else(|error| eprintln!("supervisor: cannot write the process ids: {error}"));
         Ok(Running { pid, lifeline })
     }
 
-    /// Writes the port for the users when the engine has come up, which its greeting shows. Once is enough, and an
-    /// engine that comes back has nothing to write: it does so on a full disk, too.
+    /// Writes the port to its file once an engine greets. A restart writes nothing, so it works on a full disk.
     fn announce(&self, listened: &Arc<AtomicBool>) -> io::Result<()> {
         let (listened, port) = (Arc::clone(listened), self.port);
         if listened.load(Ordering::SeqCst) {
@@ -210,18 +209,15 @@ impl Supervisor {
             }
         })
     }
+}
 
-    fn clean(&self, remove: bool) {
-        for name in RUN_FILES {
-            let _ = fs::remove_file(self.data.join(name));
-        }
-        if remove {
-            remove_folder(&self.data);
-        }
+fn remove_run_files() {
+    for name in RUN_FILES {
+        let _ = fs::remove_file(name);
     }
 }
 
-/// Makes the socket that engines listen on, for all of them, and answers the number they inherit it under.
+/// Binds the socket that all engines listen on; returns the descriptor that they inherit.
 fn listen() -> Result<i32, Reason> {
     if let Err(error) = fs::remove_file(SOCKET)
         && error.kind() != io::ErrorKind::NotFound
@@ -231,20 +227,20 @@ fn listen() -> Result<i32, Reason> {
     Ok(sys::keep_inheritable(UnixListener::bind(SOCKET)?)?)
 }
 
-/// Lets the engine leave, and kills it if it does not.
+/// Stops the engine, by force after [`SHUTDOWN_TIMEOUT`].
 fn stop(engine: Running, events: &Receiver<Event>) {
     drop(engine.lifeline);
-    let asked = Instant::now();
+    let start = Instant::now();
     loop {
-        match events.recv_timeout(LEAVE_LIMIT.saturating_sub(asked.elapsed())) {
-            Ok(Event::EngineEnded(_)) => return,
-            Ok(Event::NoUsers | Event::Asked) => {}
+        match events.recv_timeout(SHUTDOWN_TIMEOUT.saturating_sub(start.elapsed())) {
+            Ok(Event::EngineExited(_)) => return,
+            Ok(Event::NoUsers | Event::Signal) => {}
             Err(_) => break,
         }
     }
-    eprintln!("supervisor: the engine did not leave within {} s and is killed", LEAVE_LIMIT.as_secs());
+    eprintln!("supervisor: the engine did not shut down within {} s and is killed", SHUTDOWN_TIMEOUT.as_secs());
     sys::kill_now(engine.pid);
-    while !matches!(events.recv(), Ok(Event::EngineEnded(_)) | Err(_)) {}
+    while !matches!(events.recv(), Ok(Event::EngineExited(_)) | Err(_)) {}
 }
 
 fn remove_folder(folder: &Path) {

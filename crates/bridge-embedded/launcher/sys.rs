@@ -1,4 +1,4 @@
-//! The C library's calls that std does not offer. With `landlock` the only unsafe code of the workspace.
+//! libc calls that std does not offer.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -43,7 +43,7 @@ unsafe extern "C" {
     fn pthread_sigmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
 }
 
-/// Leaves the session and the terminal of the program that started this process.
+/// Detaches from the session and the terminal of the program that started this process.
 pub(crate) fn detach() -> io::Result<()> {
     // SAFETY: takes no arguments and touches no memory of ours.
     checked(unsafe { setsid() }).map(drop)
@@ -57,8 +57,7 @@ pub(crate) fn kill_now(pid: u32) {
     }
 }
 
-/// Closes everything that was inherited besides the three standard streams, so that a pipe of the program
-/// that started this process ends when that program does.
+/// Closes all inherited descriptors but the three standard streams: a pipe of the starting program must end with it.
 pub(crate) fn close_inherited() {
     let open: Vec<c_int> = std::fs::read_dir("/proc/self/fd")
         .into_iter()
@@ -73,10 +72,11 @@ pub(crate) fn close_inherited() {
     }
 }
 
-/// The signals that ask a process to leave. Blocked before any thread starts, they can be waited for.
-pub(crate) struct LeaveSignals(SignalSet);
+/// Signals that request a shutdown. They are waited for instead of handled, so they are blocked before any thread
+/// starts.
+pub(crate) struct ShutdownSignals(SignalSet);
 
-impl LeaveSignals {
+impl ShutdownSignals {
     /// Blocks the signals in this thread and in those that it starts.
     pub(crate) fn block() -> io::Result<Self> {
         let mut set = MaybeUninit::<SignalSet>::uninit();
@@ -102,8 +102,7 @@ impl LeaveSignals {
     }
 }
 
-/// Keeps a descriptor open until this process ends, and in the processes that it starts, under the number that is
-/// answered.
+/// Duplicates a descriptor for this process's lifetime and for its children; returns the duplicate.
 pub(crate) fn keep_inheritable(descriptor: impl std::os::fd::AsRawFd) -> io::Result<c_int> {
     // SAFETY: the descriptor is open; unlike the original its copy is not closed by `exec`.
     checked(unsafe { dup(descriptor.as_raw_fd()) })
@@ -116,11 +115,11 @@ pub(crate) fn replace_stdin(file: impl Into<std::os::fd::OwnedFd>) -> io::Result
         unsafe { dup(0) },
     )?;
     redirect(file, 0)?;
-    // SAFETY: `previous` was just made and belongs to nobody else.
+    // SAFETY: `previous` was just made and is owned by nothing else.
     Ok(unsafe { File::from_raw_fd(previous) })
 }
 
-/// Keeps what standard output is open under another number and sends standard output to `file`.
+/// Keeps the current standard output open under another descriptor and redirects standard output to `file`.
 pub(crate) fn keep_stdout_open(file: impl Into<std::os::fd::OwnedFd>) -> io::Result<()> {
     // SAFETY: descriptor 1 is open; the copy stays open until the process ends, on purpose.
     checked(unsafe { dup(1) })?;
@@ -137,7 +136,7 @@ fn redirect(file: impl Into<std::os::fd::OwnedFd>, number: c_int) -> io::Result<
     }
 }
 
-/// Makes whatever this process creates from now on readable by its owner only.
+/// Makes all files that this process creates private to their owner.
 pub(crate) fn make_files_private() {
     // SAFETY: touches no memory of ours and cannot fail.
     unsafe { umask(0o077) };
@@ -164,7 +163,7 @@ impl LoadedEngine {
         }
     }
 
-    /// Runs its main function to the end.
+    /// Runs the main function of the library until it returns.
     pub(crate) fn run(&self, arguments: &[CString]) -> Result<c_int, super::Reason> {
         let mut pointers: Vec<*mut c_char> = arguments.iter().map(|text| text.as_ptr().cast_mut()).collect();
         let count = c_int::try_from(pointers.len())?;
@@ -174,7 +173,7 @@ impl LoadedEngine {
     }
 }
 
-/// Ends the process without running the destructors of the engine's library.
+/// Exits without running the destructors of the engine's library.
 pub(crate) fn exit_now(status: c_int) -> ! {
     // SAFETY: does not return.
     unsafe { _exit(status) }

@@ -1,18 +1,14 @@
-//! Who may do what in the engine: its users, their rights, and what is closed to all of them.
+//! Access control of the engine: users, grants, and what is denied to all of them.
 //!
 //! The engine is `clickhouse local`, which trusts its user with every file and every address of the machine. The
-//! bridge's users are not that user, so each way out is closed here, and the launcher's sandbox is behind it.
-
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
+//! bridge's users get no such trust: each known way out is closed here, and the launcher's sandbox closes the others.
 
 use crate::EngineError;
 use crate::endpoint::{Credentials, READER, Record, WRITER};
 use crate::layout::{DataFolder, private_folder, write_private};
 
-/// Table engines that the writer may use: those that keep their data in the data folder. `File`, `URL`
-/// and the like would let it read any file of the user who runs the engine.
+/// Table engines that the writer may use: those that keep their data in the data folder. `File`, `URL` and the like
+/// would read any file of the operating system's user.
 const TABLE_ENGINES: [&str; 14] = [
     "Atomic",
     "MergeTree",
@@ -30,19 +26,19 @@ const TABLE_ENGINES: [&str; 14] = [
     "Distributed",
 ];
 
-/// What the writer may do anywhere.
+/// Rights of the writer in all databases.
 const WRITER_RIGHTS: &str = "SHOW, SELECT, INSERT, ALTER, TRUNCATE, OPTIMIZE, UNDROP TABLE, BACKUP, KILL QUERY, CLUSTER, \
      CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE ARBITRARY TEMPORARY TABLE, \
      DROP DATABASE, DROP TABLE, DROP VIEW, \
      SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM MOVES, SYSTEM VIEWS, SYSTEM FLUSH, SYSTEM DROP CACHE";
 
-/// What the writer may not do in the engine's own databases, which it would have until the next start otherwise.
+/// Rights revoked from the writer in the engine's own databases: damage there would last until the next start.
 const CHANGING: &str = "INSERT, ALTER, TRUNCATE, OPTIMIZE, UNDROP TABLE, CREATE DATABASE, CREATE TABLE, CREATE VIEW, \
      DROP DATABASE, DROP TABLE, DROP VIEW";
 
 const OWN_DATABASES: [&str; 4] = ["system", "information_schema", "INFORMATION_SCHEMA", "`default`"];
 
-/// What the session that listens needs. It is `default` without a password, which the HTTP rule shuts out.
+/// Rights of the session that listens. Its user `default` has no password; the HTTP rule excludes it.
 const SESSION_RIGHTS: [&str; 5] = [
     "SYSTEM LISTEN, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
     "READ ON FILE",
@@ -51,7 +47,7 @@ const SESSION_RIGHTS: [&str; 5] = [
     "CREATE DATABASE ON bridge.*",
 ];
 
-/// Settings by which a query names a file, an address or a disk. No grant is asked for them, so nobody may set them.
+/// Settings by which a query names a file, an address or a disk. They need no grant, so they are read-only.
 const CLOSED_SETTINGS: [&str; 15] = [
     "format_schema",
     "format_schema_source",
@@ -70,12 +66,12 @@ const CLOSED_SETTINGS: [&str; 15] = [
     "merge_tree_storage_policy",
 ];
 
-/// Stands before the engine's own function `file`, which reads any file for anyone: this engine resolves a name
-/// to a user-defined function first, in every expression, and nobody may drop this one.
+/// Shadows the engine's function `file`, which needs no grant and reads any file. This engine resolves a name to a
+/// user-defined function first, in every expression, and no user has the right to drop this one.
 const CLOSED_FILE_FUNCTION: &str =
     "CREATE FUNCTION file AS (path) -> throwIf(true, 'the function file is closed: ACCESS_DENIED')\n";
 
-/// Writes the users and closes the function `file`. The engine reads both at its start.
+/// Writes the users and the shadow of `file`. The engine reads both at its start.
 pub(crate) fn write(folder: &DataFolder, record: &Record) -> Result<(), EngineError> {
     write_private(&folder.file("users.xml"), users(record).as_bytes())?;
     let functions = folder.file("store").join("user_defined");
@@ -114,13 +110,9 @@ fn users(record: &Record) -> String {
     )
 }
 
-/// A user with a password, of which only the hash is written.
+/// Returns the definition of a user with the hash of its password.
 fn known(credentials: &Credentials, profile: &str, grants: &[String]) -> String {
-    let mut hash = String::new();
-    for byte in Sha256::digest(credentials.password.as_bytes()) {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    let password = format!("<password_sha256_hex>{hash}</password_sha256_hex>");
+    let password = format!("<password_sha256_hex>{}</password_sha256_hex>", credentials.password_sha256());
     user(&credentials.user, &password, profile, grants)
 }
 

@@ -1,19 +1,19 @@
-//! What the engine is told: its configuration and the statements it starts with.
+//! The engine's configuration and its initial statements.
 
 use crate::endpoint::{DATABASE, READER, Record, WRITER};
 use crate::layout::{DataFolder, write_private};
 use crate::{EngineError, access};
 
-/// Writes the files that the engine reads at its start.
+/// Writes the configuration files.
 pub(crate) fn write(folder: &DataFolder, record: &Record, memory_bytes_max: u64) -> Result<(), EngineError> {
     access::write(folder, record)?;
     write_private(&folder.file("config.xml"), server(folder, memory_bytes_max).as_bytes())
 }
 
-/// The engine's command line, but for its port, which the supervisor knows.
+/// Returns the engine's command line, to which the supervisor adds the port.
 pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     let path = |name: &str| folder.file(name).to_string_lossy().into_owned();
-    // The last query reads the engine's standard input: it ends, and the engine leaves, when that closes.
+    // The last query reads standard input to its end, so the engine runs until the supervisor closes it.
     let query = format!(
         "CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic;
          SYSTEM START LISTEN HTTP;
@@ -30,8 +30,8 @@ pub(crate) fn arguments(folder: &DataFolder) -> Vec<String> {
     ]
 }
 
-/// The query log, in memory and bounded: the database `system` is in memory, too, so that a log on disk would be in the
-/// way of its own table at the next start, and it costs no disk.
+/// A bounded query log in memory. The database `system` is in memory too, so a log on disk would conflict with its own
+/// table at the next start.
 const QUERY_LOG: &str = "<query_log>
     <database>system</database>
     <table>query_log</table>

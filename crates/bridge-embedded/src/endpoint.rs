@@ -1,4 +1,4 @@
-//! Where an engine answers, and as whom to ask.
+//! Address and credentials of an engine.
 
 use std::fmt;
 use std::fs;
@@ -6,6 +6,7 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{DataFolder, write_private};
+use crate::lock::Deadline;
 use crate::proof::ProofKey;
 use crate::{ENGINE_VERSION, EngineError, http, secret, sha256};
 
@@ -13,27 +14,27 @@ pub(crate) const DATABASE: &str = "bridge";
 pub(crate) const WRITER: &str = "bridge_writer";
 pub(crate) const READER: &str = "bridge_reader";
 
-/// What a client needs to talk to an engine.
+/// Address and credentials of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The HTTP address, without a path or a user: `http://127.0.0.1:PORT`.
+    /// HTTP address, without path and user: `http://127.0.0.1:PORT`.
     pub url: String,
-    /// The database of the bridge. The writer may make others beside it.
+    /// Database of the bridge. The writer may create others.
     pub database: String,
     /// Reads, writes, creates and drops.
     pub writer: Credentials,
     /// Reads databases whose names begin with `bridge` or `test`, and nothing else.
     pub reader: Credentials,
-    /// Shows that who answers is this engine's supervisor.
+    /// Verifies that this engine's supervisor answers.
     pub proof_key: ProofKey,
 }
 
-/// A user of the engine. The password is made anew at every start and is never shown.
+/// A user of the engine. The password is generated at every start and never displayed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
-    /// The name, for the header `X-ClickHouse-User`.
+    /// User name, for the header `X-ClickHouse-User`.
     pub user: String,
-    /// The password, for the header `X-ClickHouse-Key`.
+    /// Password, for the header `X-ClickHouse-Key`.
     pub password: String,
 }
 
@@ -47,10 +48,14 @@ impl Credentials {
     fn generate(user: &str) -> Result<Self, EngineError> {
         Ok(Self { user: user.to_owned(), password: secret::random_hex()? })
     }
+
+    pub(crate) fn password_sha256(&self) -> String {
+        sha256::hex(&sha256::sha256(self.password.as_bytes()))
+    }
 }
 
-/// What `endpoint.json` says. It is written before the engine starts, so that any user can join the engine
-/// even if the program that started it is killed; the port is in a file of its own, by the engine.
+/// Content of `endpoint.json`. It is written before the engine starts, so that other programs can join the engine even
+/// if the one that started it is killed. The supervisor writes the port to another file.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record {
     engine_version: String,
@@ -61,7 +66,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A record with fresh passwords.
+    /// Generates new passwords and a new proof key.
     pub(crate) fn generate() -> Result<Self, EngineError> {
         Ok(Self {
             engine_version: ENGINE_VERSION.to_owned(),
@@ -72,11 +77,9 @@ impl Record {
         })
     }
 
-    /// What the supervisor's relay has to know: who may ask, without the passwords, and the key of its proofs.
+    /// Returns the content of `relay.access`: the users with hashes of their passwords, and the proof key.
     pub(crate) fn relay_access(&self) -> String {
-        let user = |user: &Credentials| {
-            format!("user {} {}\n", user.user, sha256::hex(&sha256::sha256(user.password.as_bytes())))
-        };
+        let user = |user: &Credentials| format!("user {} {}\n", user.user, user.password_sha256());
         format!("proof {}\n{}{}", self.proof_key.expose(), user(&self.writer), user(&self.reader))
     }
 
@@ -91,11 +94,11 @@ impl Record {
     }
 }
 
-/// The folder's endpoint, if an engine answers there and knows its passwords.
-pub(crate) fn answering(folder: &DataFolder) -> Option<Endpoint> {
+/// Returns the folder's endpoint, if its engine answers and accepts the password.
+pub(crate) fn answering(folder: &DataFolder, deadline: &Deadline) -> Option<Endpoint> {
     let port: u16 = fs::read_to_string(folder.file("http_port")).ok()?.trim().parse().ok()?;
     let record: Record = serde_json::from_slice(&fs::read(folder.file("endpoint.json")).ok()?).ok()?;
-    http::answers(port, &record.writer, &record.proof_key).then(|| Endpoint {
+    http::answers(port, &record.writer, &record.proof_key, deadline).then(|| Endpoint {
         url: format!("http://127.0.0.1:{port}"),
         database: record.database,
         writer: record.writer,
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_no_password() {
+    fn debug_hides_the_password() {
         let credentials = Credentials { user: "u".into(), password: "canary".into() };
         assert!(!format!("{credentials:?}").contains("canary"));
     }

@@ -1,4 +1,4 @@
-//! A running engine, from the side of a program that uses it.
+//! A running engine, as seen by a program that uses it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,49 +7,48 @@ use std::time::Duration;
 
 use crate::endpoint::{self, Endpoint};
 use crate::fetch_lines::FetchLines;
-use crate::launch::{Fate, Launch, Supervisor};
+use crate::launch::{Launch, OnExit, Supervisor};
 use crate::layout::{DataFolder, open_lock};
 use crate::lock::{self, Deadline};
 use crate::options::DataDir;
 use crate::repair::repair;
 use crate::{EngineError, EngineEvent, EngineOptions, fetch, platform, version};
 
-/// One use of an engine. The engine leaves when its last use, in any program, is dropped.
+/// Handle to a running engine. The engine stops when the last handle, in any program, is dropped.
 #[derive(Debug)]
 pub struct Engine {
-    /// How it was started, with the library that was found.
+    /// Options and library of its start, for [`rejoin`](Self::rejoin).
     options: EngineOptions,
     library: PathBuf,
     endpoint: Endpoint,
     folder: DataFolder,
-    /// Holds the shared lock that says that the engine is in use.
+    /// Holds the shared lock that marks the engine as in use.
     users: File,
-    /// Not locked: the file that the supervisor and its engine keep locked, to see when they are gone.
+    /// Not locked: probed to see whether the supervisor and its engine, which keep it locked, are gone.
     engine_lock: File,
 }
 
-/// How [`Engine::close`] ended.
+/// Outcome of [`Engine::close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// The engine and its supervisor are gone; an ephemeral folder is removed.
-    Left,
-    /// The engine still runs: another program uses it, or it takes longer to leave.
+    /// The engine and its supervisor have exited; an ephemeral folder is removed.
+    Stopped,
+    /// The engine still runs: another program uses it, or it needs longer to stop.
     StillRunning,
 }
 
 impl Engine {
-    /// Uses the engine of a data folder: the one that runs, or a fresh one, fetched if need be.
+    /// Joins the running engine of a data folder, or starts one, fetched if necessary.
     ///
     /// # Errors
     ///
-    /// Every way to have no engine is a variant of [`EngineError`]: a platform without one, npm missing or
-    /// failing, a full disk, data of a newer engine, a start that fails or takes longer than
-    /// [`EngineOptions::startup_timeout`].
+    /// An unsupported platform, npm missing or failing, a full disk, data of a newer engine, a start that fails or
+    /// exceeds [`EngineOptions::startup_timeout`]: each is a variant of [`EngineError`].
     pub fn start(options: &EngineOptions) -> Result<Self, EngineError> {
         Self::begin(options, options.show_fetch.unwrap_or(true), &mut |_| {})
     }
 
-    /// [`start`](Self::start), with every step told to `observer`.
+    /// As [`start`](Self::start), reporting every step to `observer`.
     ///
     /// # Errors
     ///
@@ -78,24 +77,24 @@ impl Engine {
             DataDir::Ephemeral => DataFolder::ephemeral()?,
         };
         let outcome = launch_in(&folder, options, &library, observer);
-        if outcome.is_err() && options.data.fate() == Fate::Remove {
-            // The supervisor, if there was one, does the same; the folder is nobody else's.
+        if outcome.is_err() && options.data.on_exit() == OnExit::Remove {
+            // The supervisor, if there was one, does the same; no other program uses the folder.
             let _ = fs::remove_dir_all(folder.root());
         }
         outcome
     }
 
-    /// Uses the engine of the same data folder once more: the one that runs, or a fresh one where it is gone. After
-    /// its supervisor was killed an engine comes back on another port with other passwords.
+    /// Joins the running engine of the same data folder, or starts it again. After its supervisor was killed an engine
+    /// comes back on another port with other passwords.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), but for those of fetching.
+    /// As [`start`](Self::start), except those of fetching.
     pub fn rejoin(&self) -> Result<Self, EngineError> {
         launch_in(&self.folder, &self.options, &self.library, &mut |_| {})
     }
 
-    /// Fetches the engine into the cache folder unless it is there, and answers where its library is.
+    /// Fetches the engine into the cache folder unless it is there; returns the path of its library.
     ///
     /// # Errors
     ///
@@ -108,32 +107,32 @@ impl Engine {
         fetch::library(&fetch::cache_folder(options)?, options, &mut observer)
     }
 
-    /// Where the engine answers, and as whom to ask. It stays the same when the engine crashes and
-    /// is restarted, and not when its supervisor is killed: see [`rejoin`](Self::rejoin).
+    /// Returns the address and credentials. They survive a restart of the engine, but not of its supervisor: see
+    /// [`rejoin`](Self::rejoin).
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The folder with the engine's data.
+    /// Returns the folder with the engine's data.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.folder.root()
     }
 
-    /// The log of the engine and its supervisor.
+    /// Returns the path of the log of the engine and its supervisor.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         self.folder.log()
     }
 
-    /// The process that watches over the engine.
+    /// Returns the process id of the supervisor.
     #[must_use]
     pub fn supervisor_pid(&self) -> Option<u32> {
         self.pid(0)
     }
 
-    /// The engine's process; another one after each restart.
+    /// Returns the process id of the engine, which changes with each restart.
     #[must_use]
     pub fn engine_pid(&self) -> Option<u32> {
         self.pid(1)
@@ -143,15 +142,15 @@ impl Engine {
         fs::read_to_string(self.folder.file("pids")).ok()?.lines().nth(line)?.parse().ok()
     }
 
-    /// Ends this use and waits until the engine is gone, but no longer than `wait`; all of it if others still
-    /// use the engine. Dropping the engine does the same without the wait.
+    /// Releases the engine and waits up to `wait` for the engine to exit, which it does not while others use it.
+    /// Dropping the handle does the same without the wait.
     #[must_use]
     pub fn close(self, wait: Duration) -> Shutdown {
         let deadline = Deadline::after(wait);
         let _ = self.users.unlock();
         loop {
             if self.engine_lock.try_lock().is_ok() {
-                return Shutdown::Left;
+                return Shutdown::Stopped;
             }
             if !deadline.pause() {
                 return Shutdown::StillRunning;
@@ -162,8 +161,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Unlocking, not only closing: a program that is just being started by another thread may hold a
-        // copy of the descriptor until its `exec`. Should it fail, closing the file does it.
+        // Unlocked, not only closed: a child process that another thread is just spawning may hold a copy of the
+        // descriptor until its `exec`. If it fails, closing the file suffices.
         let _ = self.users.unlock();
     }
 }
@@ -175,10 +174,10 @@ fn launch_in(
     observer: &mut dyn FnMut(EngineEvent),
 ) -> Result<Engine, EngineError> {
     let cache = fetch::cache_folder(options)?;
-    let fate = options.data.fate();
+    let on_exit = options.data.on_exit();
     let launch = Launch {
         folder,
-        fate,
+        on_exit,
         library,
         cache: &cache,
         memory_bytes_max: options.memory_bytes_max,
@@ -210,7 +209,7 @@ fn use_engine(
                 if let Some(supervisor) = supervisor {
                     return Err(supervisor.reason(folder));
                 }
-                // No engine, and nobody else can start one now.
+                // No engine runs, and under both locks no other program can start one.
                 observer(EngineEvent::Starting { data_folder: folder.root().to_owned() });
                 for repaired in repair(folder, launch.table_definitions)? {
                     observer(repaired.into_event());
@@ -219,21 +218,27 @@ fn use_engine(
                 engine_lock = open_lock(&engine_path)?;
             }
             Err(TryLockError::Error(error)) => return Err(EngineError::io("lock", &engine_path)(error)),
-            // An engine runs, comes up, restarts or leaves: one of them is soon seen.
+            // An engine is running, starting, restarting or stopping: the next rounds will show.
             Err(TryLockError::WouldBlock) => {
-                if let Some(endpoint) = endpoint::answering(folder)
+                if let Some(endpoint) = endpoint::answering(folder, deadline)
                     && is_meant_to_run(folder)?
                 {
                     break endpoint;
                 }
             }
         }
+        // The files to wait for are gone with the folder. (An ephemeral one is removed by a failing supervisor, whose
+        // reason the next round reads.)
+        if launch.on_exit == OnExit::Keep && !folder.holds(&users) {
+            supervisor.into_iter().for_each(Supervisor::release);
+            return Err(EngineError::DataDirRemoved { path: folder.root().to_owned() });
+        }
         if !deadline.pause() {
             supervisor.into_iter().for_each(Supervisor::release);
             return Err(EngineError::Unresponsive { waited: deadline.limit(), log: folder.log() });
         }
     };
-    // Also where another program started it and was killed before it could say so.
+    // Also where the program that started it was killed before it could record it.
     if let Some(from) = version::complete(folder)? {
         observer(EngineEvent::Upgraded { from });
     }
@@ -255,7 +260,8 @@ fn use_engine(
     })
 }
 
-/// Whether a supervisor stands behind the engine that answers, and does not send it away.
+/// Returns whether a supervisor keeps the answering engine running. An engine still answers for a moment after its
+/// supervisor was killed or has begun to stop it.
 fn is_meant_to_run(folder: &DataFolder) -> Result<bool, EngineError> {
     let serving = open_lock(&folder.file("serving.lock"))?;
     Ok(matches!(serving.try_lock_shared(), Err(TryLockError::WouldBlock)))

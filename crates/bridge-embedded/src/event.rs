@@ -1,4 +1,4 @@
-//! What happens while an engine is fetched and started, for the person who waits.
+//! Progress of fetching and starting an engine.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,66 +6,66 @@ use std::time::Duration;
 
 use crate::version::{ENGINE_PACKAGE, ENGINE_VERSION};
 
-/// A step on the way to a running engine. Its text is one line for people.
+/// A step on the way to a running engine; displayed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineEvent {
-    /// Another program fetches the engine; this one waits for it.
+    /// Another program is fetching the engine; this one waits.
     WaitingForFetch,
-    /// The engine in the cache is not whole and is fetched again.
+    /// The engine in the cache is incomplete and is fetched again.
     Damaged {
         /// The damaged file.
         path: PathBuf,
     },
-    /// npm begins to fetch the engine.
+    /// npm starts to fetch the engine.
     Fetching {
-        /// Where it will be kept.
+        /// Folder in the cache.
         folder: PathBuf,
     },
-    /// npm is at work; once a second.
+    /// Progress of npm, once a second.
     FetchProgress {
-        /// Bytes of the engine on disk so far.
+        /// Bytes on disk so far.
         bytes: u64,
-        /// Time since the fetch began.
+        /// Time since the start of the fetch.
         elapsed: Duration,
     },
     /// The engine is in the cache.
     Fetched {
         /// Size of the engine's library.
         bytes: u64,
-        /// Time that the fetch took.
+        /// Duration of the fetch.
         elapsed: Duration,
     },
-    /// A fresh engine is started.
+    /// An engine is being started.
     Starting {
-        /// Its data.
+        /// Its data folder.
         data_folder: PathBuf,
     },
-    /// The definition of a table or a database was cut by a full disk and is repaired; all its rows stay.
+    /// A definition of a table or database that a full disk had truncated is repaired, with all rows.
     Repaired {
         /// Its name.
         name: String,
     },
-    /// The definition of a table or a view was cut by a full disk, and nothing is known of it: it is set aside.
+    /// A truncated definition of an unknown table or a view is set aside; rows stay on the disk.
     SetAside {
         /// Its name.
         name: String,
     },
-    /// The engine answers on data that an older one wrote: they are this one's from now on.
+    /// Data of an older engine is upgraded: this engine answers on it.
     Upgraded {
         /// The older version.
         from: String,
     },
     /// The engine answers.
     Started {
-        /// Where.
+        /// Its address.
         url: String,
-        /// Time since the start began.
+        /// Duration of the start.
         elapsed: Duration,
     },
-    /// An engine that another user started is shared.
+    /// A running engine is shared.
     Joined {
-        /// Where it answers.
+        /// Its address.
         url: String,
     },
 }
@@ -73,7 +73,7 @@ pub enum EngineEvent {
 impl fmt::Display for EngineEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WaitingForFetch => write!(f, "another program fetches the engine, waiting for it"),
+            Self::WaitingForFetch => write!(f, "another program is fetching the engine, waiting for it"),
             Self::Damaged { path } => write!(f, "{} is damaged, fetching it again", path.display()),
             Self::Fetching { folder } => write!(
                 f,
@@ -90,13 +90,16 @@ impl fmt::Display for EngineEvent {
                 write!(f, "starting ClickHouse on {}", data_folder.display())
             }
             Self::Repaired { name } => {
-                write!(f, "repaired {name}, whose definition a full disk had cut; all its rows are there")
+                write!(
+                    f,
+                    "repaired the definition of {name}, which a full disk had truncated; all rows are kept"
+                )
             }
             Self::SetAside { name } => write!(
                 f,
-                "set {name} aside, whose definition a full disk had cut; a view is made again, rows stay on the disk"
+                "set aside the definition of {name}, which a full disk had truncated; a view is recreated, rows stay on disk"
             ),
-            Self::Upgraded { from } => write!(f, "took over the data of engine {from}"),
+            Self::Upgraded { from } => write!(f, "upgraded the data of engine {from}"),
             Self::Started { url, elapsed } => {
                 write!(f, "ClickHouse answers at {url} after {} ms", elapsed.as_millis())
             }

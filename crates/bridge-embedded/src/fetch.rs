@@ -1,4 +1,4 @@
-//! Finds the engine in the user's cache folder, and has npm fetch it if it is not there whole.
+//! Finds the engine in the user's cache folder, or fetches it with npm.
 
 use std::env;
 use std::fs::{self, File};
@@ -15,22 +15,22 @@ use crate::{EngineError, EngineEvent, EngineOptions, npm};
 const LIBRARY: &str = "libchdb.so";
 const MARKER: &str = "complete.json";
 
-/// Written last into a fetched engine's folder: what a whole one looks like.
+/// Written last into a fetched engine's folder; marks it as complete.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 struct Marker {
     version: String,
     library_bytes: u64,
 }
 
-/// What is found in the cache.
+/// State of the engine in the cache.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    Whole,
+    Complete,
     Missing,
     Damaged,
 }
 
-/// The engine's library, fetched if need be.
+/// Returns the engine's library, fetched if necessary.
 pub(crate) fn library(
     cache: &Path,
     options: &EngineOptions,
@@ -38,14 +38,14 @@ pub(crate) fn library(
 ) -> Result<PathBuf, EngineError> {
     let folder = cache.join(format!("engine-{ENGINE_VERSION}"));
     let library = folder.join(LIBRARY);
-    if verify(&folder) == Found::Whole {
+    if verify(&folder) == Found::Complete {
         return Ok(library);
     }
-    fs::create_dir_all(cache).map_err(EngineError::io("create the folder", cache))?;
+    fs::create_dir_all(cache).map_err(EngineError::io("create", cache))?;
     let _one_fetcher = lock_fetching(&cache.join("fetch.lock"), options, observer)?;
     // Another program may have fetched it while this one waited.
     match verify(&folder) {
-        Found::Whole => return Ok(library),
+        Found::Complete => return Ok(library),
         Found::Damaged => observer(EngineEvent::Damaged { path: library.clone() }),
         Found::Missing => {}
     }
@@ -56,7 +56,7 @@ pub(crate) fn library(
     Ok(library)
 }
 
-/// The folder that engines and launchers are kept in.
+/// Returns the cache folder of engines and launchers.
 pub(crate) fn cache_folder(options: &EngineOptions) -> Result<PathBuf, EngineError> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = options
@@ -71,7 +71,7 @@ pub(crate) fn cache_folder(options: &EngineOptions) -> Result<PathBuf, EngineErr
     std::path::absolute(&folder).map_err(EngineError::io("resolve", &folder))
 }
 
-/// Looks at sizes only, which costs nothing at every start; npm compared the hash when it fetched.
+/// Compares sizes only, which is cheap at every start; npm verified the hash when it fetched.
 fn verify(folder: &Path) -> Found {
     let marker = fs::read(folder.join(MARKER)).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let library_bytes = fs::metadata(folder.join(LIBRARY)).map(|file| file.len()).ok();
@@ -80,7 +80,7 @@ fn verify(folder: &Path) -> Found {
         (Some(Marker { version, library_bytes: expected }), Some(bytes))
             if version == ENGINE_VERSION && bytes == expected =>
         {
-            Found::Whole
+            Found::Complete
         }
         _ => Found::Damaged,
     }
@@ -99,14 +99,14 @@ fn lock_fetching(
     Ok(file)
 }
 
-/// Fetches into a folder beside `folder` and moves it there when it is whole. Answers the library's size.
+/// Fetches into a folder beside `folder` and renames it when complete. Returns the library's size.
 fn fetch_into(
     folder: &Path,
     options: &EngineOptions,
     observer: &mut dyn FnMut(EngineEvent),
 ) -> Result<u64, EngineError> {
     let partial = folder.with_extension("partial");
-    // What a killed fetcher left; under the lock nobody else works here.
+    // Left by a killed fetcher: the lock excludes a running one.
     remove_folder(&partial)?;
     let outcome = npm::install(&partial, options, observer).and_then(|()| complete(&partial));
     let bytes = match outcome {
@@ -121,7 +121,7 @@ fn fetch_into(
     Ok(bytes)
 }
 
-/// Keeps of npm's folder the library alone, on disk, and marks it as whole.
+/// Reduces npm's folder to the library, synced to disk, and marks it as complete.
 fn complete(partial: &Path) -> Result<u64, EngineError> {
     let modules = partial.join("node_modules");
     let fetched = modules.join(ENGINE_PACKAGE).join(LIBRARY);
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_of_another_size_or_version_is_damaged() {
+    fn library_of_another_size_or_version_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(verify(folder.path()), Found::Missing);
         fs::write(folder.path().join(LIBRARY), b"engine").unwrap();
@@ -171,7 +171,7 @@ mod tests {
             fs::write(folder.path().join(MARKER), serde_json::to_vec(marker).unwrap()).unwrap();
         };
         mark(&marker(ENGINE_VERSION));
-        assert_eq!(verify(folder.path()), Found::Whole);
+        assert_eq!(verify(folder.path()), Found::Complete);
         mark(&marker("1.0"));
         assert_eq!(verify(folder.path()), Found::Damaged);
         mark(&marker(ENGINE_VERSION));

@@ -1,15 +1,15 @@
-//! The progress of a fetch as lines, for who waits without an observer.
+//! Progress lines of a fetch, for programs without an observer.
 
 use std::io::Write;
 use std::time::Duration;
 
 use crate::EngineEvent;
 
-/// Between two lines of progress.
+/// Interval between two progress lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Writes a line for each step of a fetch, and for its progress now and then. A fetch takes seconds to minutes; other
-/// events are not worth a line of somebody else's program.
+/// Writes a line for each step of a fetch, and its progress at intervals. Other events take no time worth a line on
+/// another program's standard error.
 #[derive(Debug)]
 pub(crate) struct FetchLines<W> {
     out: W,
@@ -33,7 +33,7 @@ impl<W: Write> FetchLines<W> {
             }
             _ => return,
         }
-        // A standard error that is closed is no reason not to fetch.
+        // A closed standard error must not stop the fetch.
         let _ = writeln!(self.out, "{event}");
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fetch_shows_its_steps_and_now_and_then_its_progress_and_a_start_nothing() {
+    fn shows_steps_and_progress_of_a_fetch_only() {
         let mut written = Vec::new();
         let mut lines = FetchLines::new(&mut written);
         lines.show(&EngineEvent::Fetching { folder: "cache".into() });

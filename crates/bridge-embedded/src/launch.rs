@@ -1,4 +1,4 @@
-//! Starts a supervisor, and tells why one ended before its engine answered.
+//! Starts a supervisor, and explains why one exited before its engine answered.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,24 +14,24 @@ use crate::lock::Deadline;
 use crate::repair::TableDefinitions;
 use crate::{EngineError, config, version};
 
-/// The launcher as `build.rs` compiled it; empty where there is no engine.
+/// The launcher as `build.rs` compiled it; empty on platforms without an engine.
 static LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
-/// How much of the end of the log an error quotes.
+/// Length of the log's tail that an error quotes.
 const REASON_BYTES_MAX: usize = 1500;
 
-/// Whether the folder goes with its engine.
+/// Fate of the data folder when its engine exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum OnExit {
     Keep,
     Remove,
 }
 
-/// What a fresh engine is started with.
+/// Inputs of an engine's start.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     pub(crate) folder: &'a DataFolder,
-    pub(crate) fate: Fate,
+    pub(crate) on_exit: OnExit,
     pub(crate) library: &'a Path,
     pub(crate) cache: &'a Path,
     pub(crate) memory_bytes_max: u64,
@@ -70,11 +70,11 @@ impl Launch<'_> {
         command
             .arg("supervisor")
             .arg(folder.root())
-            .arg(if self.fate == Fate::Remove { "remove" } else { "keep" })
+            .arg(if self.on_exit == OnExit::Remove { "remove" } else { "keep" })
             .arg(self.library)
             .arg("--")
             .args(config::arguments(folder))
-            // Nothing of the user's environment changes the engine, and none of their keys live on in it.
+            // The user's environment must not configure the engine, nor its secrets outlive the program in it.
             .env_clear()
             .env("TZ", "UTC")
             .current_dir("/")
@@ -92,26 +92,26 @@ impl Launch<'_> {
 }
 
 impl Supervisor {
-    /// Why the supervisor and its engine are gone.
+    /// Returns the reason that the supervisor and its engine are gone.
     pub(crate) fn reason(mut self, folder: &DataFolder) -> EngineError {
         let mut text = Vec::new();
-        // What cannot be read cannot be quoted; the error still says where the log is.
+        // If the log cannot be read, the error still contains its path.
         let _ = self.log.seek(SeekFrom::Start(self.log_start));
         let _ = self.log.take(4 << 20).read_to_end(&mut text);
         let _ = self.child.wait();
         explain(&String::from_utf8_lossy(&text), folder)
     }
 
-    /// Lets the supervisor be. A thread waits for it, so that it does not stay behind as a zombie.
+    /// Detaches the supervisor. A thread reaps it, so that it does not become a zombie.
     pub(crate) fn release(mut self) {
         let waiting =
             std::thread::Builder::new().name("engine-supervisor".to_owned()).spawn(move || self.child.wait());
-        // Without the thread the supervisor is a zombie from its end to this program's end: no harm.
+        // Without the thread it is a zombie until this program exits: no harm.
         drop(waiting);
     }
 }
 
-/// The error that the engine's last words stand for.
+/// Returns the error behind the last lines of the engine's log.
 fn explain(words: &str, folder: &DataFolder) -> EngineError {
     if words.contains("Code: 76.") {
         return EngineError::DataInUse { path: folder.root().to_owned() };
@@ -124,20 +124,20 @@ fn explain(words: &str, folder: &DataFolder) -> EngineError {
         start += 1;
     }
     let reason = match words[start..].trim() {
-        "" => "it ended without a word".to_owned(),
+        "" => "it exited without a message".to_owned(),
         words => words.to_owned(),
     };
     EngineError::NotStarted { reason, log: folder.log() }
 }
 
-/// The launcher as a file, under a name that holds its hash: programs of different versions do not meet.
+/// Writes the launcher into the cache, under its hash so that programs of different versions do not collide.
 fn install(cache: &Path) -> Result<PathBuf, EngineError> {
     let path = cache.join(format!("launcher-{:032x}", xxh3_128(LAUNCHER)));
     let whole = fs::metadata(&path).is_ok_and(|file| usize::try_from(file.len()) == Ok(LAUNCHER.len()));
     if whole {
         return Ok(path);
     }
-    // A name of this process and moment, because two programs may write it at once.
+    // A unique name, because two programs may write it at once.
     let replacement = cache.join(format!(".launcher-{}", crate::secret::random_hex()?));
     write_program(&replacement)
         .and_then(|()| fs::rename(&replacement, &path))
@@ -155,8 +155,8 @@ fn write_program(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Starts the program, again while it is "busy": another thread that starts a program of its own at the
-/// moment when the launcher is written holds it open for writing until its own `exec`.
+/// Spawns the command, retrying while the file is "busy" (ETXTBSY): a child that another thread spawned while the
+/// launcher was being written holds it open for writing until its own `exec`.
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let deadline = Deadline::after(Duration::from_secs(2));
     loop {

@@ -1,4 +1,4 @@
-//! The files of a data folder, and how they are written.
+//! Files of a data folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 use crate::lock::{self, Deadline};
 use crate::{EngineError, secret};
 
-/// A log that is longer than this when an engine is started begins anew.
+/// Size above which a start truncates the log.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 
-/// Less free space than this is a full disk.
+/// Free space below which the disk counts as full.
 const FREE_BYTES_MIN: usize = 4 << 20;
 
-/// What the engine may write to. The launcher's sandbox names them, too.
+/// Folders that the engine may write, as in the launcher's sandbox.
 const ENGINE_FOLDERS: [&str; 2] = ["store", "backups"];
 
-/// A folder that holds the data of one engine. It exists, and its path is absolute.
+/// An existing data folder, by its absolute path.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
     root: PathBuf,
 }
 
 impl DataFolder {
-    /// The folder at `path`, made if it is not there, for its owner only, also where it existed before.
+    /// Opens the folder at `path`, created if missing, and makes it private in any case.
     pub(crate) fn create(path: &Path) -> Result<Self, EngineError> {
         private_folder(path)?;
         let root = path.canonicalize().map_err(EngineError::io("resolve", path))?;
-        // The engine ends without a word on a path with a backslash.
+        // The engine exits without a message on a path with a backslash.
         if root.to_str().is_none_or(|path| path.contains('\\')) {
             return Err(EngineError::InvalidDataPath { path: root });
         }
         Ok(Self { root })
     }
 
-    /// A new folder among the system's temporary files.
+    /// Creates a folder among the system's temporary files.
     pub(crate) fn ephemeral() -> Result<Self, EngineError> {
         let name = format!("bridge-engine-{}", secret::random_hex()?);
         Self::create(&std::env::temp_dir().join(name))
@@ -52,26 +52,31 @@ impl DataFolder {
         self.file("engine.log")
     }
 
-    /// Becomes a user of the folder's engine. Waits while the supervisor of an earlier engine leaves.
+    /// Takes the shared users' lock. Waits while the supervisor of an earlier engine shuts down.
     pub(crate) fn join_users(&self, deadline: &Deadline) -> Result<File, EngineError> {
         let path = self.file("users.lock");
         loop {
             private_folder(&self.root)?;
             let file = open_lock(&path)?;
             lock::shared(&file, &path, deadline)?;
-            // The folder may have been removed while this program waited: then the lock is of no use.
-            if is_still_at(&file, &path) {
+            // An ephemeral folder goes with its engine, and a lock on a removed file protects nothing.
+            if self.holds(&file) {
                 return Ok(file);
             }
         }
     }
 
-    /// Makes what the engine may write to, and closes it to other users: an earlier version left it readable.
+    /// Returns whether the folder is still the one in which `users` was locked: not removed, nor made anew.
+    pub(crate) fn holds(&self, users: &File) -> bool {
+        is_still_at(users, &self.file("users.lock"))
+    }
+
+    /// Creates the engine's folders and makes them private, also those that an earlier version left readable.
     pub(crate) fn make_engine_folders(&self) -> Result<(), EngineError> {
         ENGINE_FOLDERS.iter().try_for_each(|name| private_folder(&self.file(name)))
     }
 
-    /// Refuses a full disk. The engine itself would start, and leave empty files where its tables are described.
+    /// Refuses a full disk, on which the engine would start and leave empty definitions of its tables.
     pub(crate) fn check_space(&self) -> Result<(), EngineError> {
         let path = self.file("space");
         let outcome = private(OpenOptions::new().create(true).truncate(true).write(true))
@@ -93,19 +98,19 @@ impl DataFolder {
     }
 }
 
-/// Opens a lock file, made if it is not there.
+/// Opens a lock file, created if missing.
 pub(crate) fn open_lock(path: &Path) -> Result<File, EngineError> {
     private(OpenOptions::new().create(true).truncate(false).read(true).write(true))
         .open(path)
         .map_err(EngineError::io("open", path))
 }
 
-/// Writes a file that only its owner may read; whoever reads it sees all of it or the one before.
+/// Replaces a private file atomically and durably.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), EngineError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let replacement = path.with_file_name(name);
-    // Removed first, so that the mode below holds for a file that a killed program left behind.
+    // Removed first, because a file that a killed program left would keep its mode.
     remove_if_there(&replacement)?;
     let mut file = private(OpenOptions::new().create_new(true).write(true))
         .open(&replacement)
@@ -123,18 +128,18 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<(), EngineError> {
     }
 }
 
-/// Makes the folder if it is not there, and closes it to everyone but its owner.
+/// Creates a folder if missing, and makes it private in any case.
 pub(crate) fn private_folder(path: &Path) -> Result<(), EngineError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(EngineError::io("create the folder", path))?;
-    close_to_others(path).map_err(EngineError::io("close to other users the folder", path))
+    builder.create(path).map_err(EngineError::io("create", path))?;
+    make_private(path).map_err(EngineError::io("restrict the permissions of", path))
 }
 
 #[cfg(unix)]
-fn close_to_others(path: &Path) -> std::io::Result<()> {
+fn make_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 == 0 {
@@ -144,7 +149,7 @@ fn close_to_others(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn close_to_others(_: &Path) -> std::io::Result<()> {
+fn make_private(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

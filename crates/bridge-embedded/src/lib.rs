@@ -1,8 +1,8 @@
 //! Fetches a real ClickHouse engine once and runs it as a child process, shared between programs.
 //!
 //! ClickHouse without a server, a container or an administrator: the engine is the library that the npm
-//! package [`ENGINE_PACKAGE`] holds, fetched once into the user's cache folder. It runs in a process of its
-//! own and speaks HTTP on a port of the loopback interface, so every ClickHouse client works with it.
+//! package [`ENGINE_PACKAGE`] contains, fetched once into the user's cache folder. It runs in a separate process
+//! and speaks HTTP on a loopback port, so every ClickHouse client works with it.
 //!
 //! ```no_run
 //! use bridge_embedded::{Engine, EngineOptions};
@@ -17,45 +17,45 @@
 //! # One engine for each data folder
 //!
 //! All programs that start an engine on the same data folder share one. Each holds a shared lock on
-//! `users.lock` as long as its [`Engine`] lives; a supervisor process watches that lock and lets the engine
-//! leave with its last user. The kernel drops the lock of a killed program, so nothing is left running.
-//! When the engine crashes, the supervisor starts it again on the same data and the same port.
+//! `users.lock` while its [`Engine`] lives; a supervisor process watches that lock and stops the engine
+//! after its last user. The kernel releases the lock of a killed program, so nothing is left running.
+//! When the engine crashes, the supervisor restarts it on the same data and the same port.
 //!
 //! # The port
 //!
-//! The port is the supervisor's for its whole life, and the engine listens on a Unix socket in the data folder. The
-//! supervisor relays: a request reaches the engine when it is well formed and names one of the two users, on a
-//! connection that never breaks under the engine, and waits up to 15 s while the engine is being restarted. Before a
-//! client sends a password to the port it can have the other side show that it is this engine's supervisor:
-//! [`ProofKey::challenge`]. A supervisor that is killed takes its engine with it; [`Engine::rejoin`] starts another.
+//! The supervisor holds the port for its whole life, and the engine listens on a Unix socket in the data folder. The
+//! relay in the supervisor forwards well-formed requests of the two users, over connections that never break under the
+//! engine, and holds them up to 15 s while the engine is restarted. Before a client sends a password to the port, it
+//! can verify that this engine's supervisor listens there: [`ProofKey::challenge`]. A killed supervisor takes its
+//! engine with it; [`Engine::rejoin`] starts another.
 //!
 //! # Upgrade
 //!
-//! Data that an older engine wrote are taken over: their version moves when the newer engine has answered on them, and
-//! stays what it was where it cannot. Data that a newer engine wrote, or began to take over, are refused. So there is
-//! no way back by itself: before an upgrade give the store out (`export_store` of the crate `bridge`), and take it
-//! in again with the older version into a folder of its own.
+//! Data of an older engine is upgraded: its version changes once the newer engine has answered on it, and stays
+//! unchanged where it cannot. Data that a newer engine wrote, or began to upgrade, is refused. To keep a way back,
+//! export the store before an upgrade (`export_store` of the crate `bridge`) and import it with the older version into
+//! another folder.
 //!
 //! # What is in a data folder
 //!
-//! | file | what it is |
+//! | file | content |
 //! |---|---|
 //! | `store/`, `backups/` | the data, and where `BACKUP … TO File('name')` writes |
 //! | `engine-version` | the newest engine that has written the data; an older engine refuses it |
-//! | `engine-upgrade` | a newer engine that was started on them and has not answered yet |
-//! | `engine.log` | what the engine and its supervisor say |
+//! | `engine-upgrade` | a newer engine that was started on the data and has not answered yet |
+//! | `engine.log` | log of the engine and its supervisor |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
-//! | `relay.access`, `engine.sock` | while an engine runs: whom its supervisor lets through, and where it listens for the supervisor alone |
-//! | `config.xml`, `users.xml` | written at every start; of the passwords they hold hashes |
-//! | `users.lock`, `start.lock` | held by who uses the engine, and by who starts it |
-//! | `engine.lock`, `serving.lock` | held as long as an engine runs, and as long as it is meant to |
+//! | `relay.access`, `engine.sock` | while an engine runs: users of the relay, and the engine's socket |
+//! | `config.xml`, `users.xml` | written at every start; they contain only hashes of the passwords |
+//! | `users.lock`, `start.lock` | locked by programs that use the engine, and by the one that starts it |
+//! | `engine.lock`, `serving.lock` | locked while an engine runs, and while it is meant to run |
 //!
-//! All of it is for its owner only: the folder is closed to other users at every start.
+//! All of it is private: every start removes the permissions of other users.
 //!
-//! # What the engine's users cannot do
+//! # Confinement
 //!
 //! The engine is `clickhouse local`, which trusts its user with the whole machine; the reader and the writer are not
-//! that user. No statement of theirs reads a file, writes outside of `store/` and `backups/`, runs a program or
+//! that user. None of their statements reads a file, writes outside of `store/` and `backups/`, runs a program or
 //! connects to another server: the table functions, engines and backups that would are not granted, the settings
 //! that name files and addresses cannot be set, and a user-defined function stands before the engine's `file()`. Behind
 //! that the kernel confines the engine's process (Landlock, Linux 5.19 and later; connections from Linux 6.7 on) to

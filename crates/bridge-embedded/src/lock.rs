@@ -1,4 +1,4 @@
-//! File locks that are waited for with a deadline.
+//! File locks with a deadline.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::EngineError;
 
 const POLL: Duration = Duration::from_millis(5);
 
-/// The end of a wait, carried through its steps.
+/// Deadline shared by the steps of an operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     watch: Stopwatch,
@@ -30,20 +30,24 @@ impl Deadline {
         self.limit
     }
 
-    /// Waits a moment; false when the time is up.
+    pub(crate) fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.elapsed())
+    }
+
+    /// Sleeps briefly; returns false when the time is up.
     pub(crate) fn pause(&self) -> bool {
-        let left = self.limit.saturating_sub(self.elapsed());
+        let left = self.left();
         std::thread::sleep(POLL.min(left));
         !left.is_zero()
     }
 }
 
-/// Takes the lock that no other may hold.
+/// Takes an exclusive lock.
 pub(crate) fn exclusive(file: &File, path: &Path, deadline: &Deadline) -> Result<(), EngineError> {
     wait(path, deadline, || file.try_lock())
 }
 
-/// Takes the lock that others may share.
+/// Takes a shared lock.
 pub(crate) fn shared(file: &File, path: &Path, deadline: &Deadline) -> Result<(), EngineError> {
     wait(path, deadline, || file.try_lock_shared())
 }

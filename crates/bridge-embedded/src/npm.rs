@@ -1,4 +1,4 @@
-//! Runs npm on the pinned package, with its progress made visible and an end to its patience.
+//! Installs the pinned package with npm, with progress and a timeout.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -17,7 +17,7 @@ const LOCK: &str = include_str!("../npm/package-lock.json");
 const LINES_KEPT: usize = 12;
 const LINE_BYTES_MAX: u64 = 4096;
 
-/// Has npm install the pinned package into the new folder `folder`. npm compares the pinned hash.
+/// Installs the pinned package into the new folder `folder`. npm verifies the pinned hash.
 pub(crate) fn install(
     folder: &Path,
     options: &EngineOptions,
@@ -42,7 +42,7 @@ pub(crate) fn install(
     let errors = npm.stderr.take().map(read_last_lines);
     let status = watch(&mut npm, folder, options, observer);
     let last_lines = match (&status, errors) {
-        // A stopped npm may have children that hold its standard error open: do not wait for them.
+        // A killed npm may have children that hold its standard error open, so it is not joined then.
         (Ok(_), Some(errors)) => errors.join().unwrap_or_default(),
         _ => String::new(),
     };
@@ -56,7 +56,7 @@ pub(crate) fn install(
     Err(EngineError::NpmFailed { status, last_lines })
 }
 
-/// Waits for npm and reports its progress once a second.
+/// Waits for npm, reporting progress once a second.
 fn watch(
     npm: &mut Child,
     folder: &Path,
@@ -75,7 +75,7 @@ fn watch(
             observer(EngineEvent::FetchProgress { bytes, elapsed: deadline.elapsed() });
         }
         if !deadline.pause() {
-            // It may just have ended by itself; either way it is waited for.
+            // It may have exited just now; it is reaped either way.
             let _ = npm.kill();
             let _ = npm.wait();
             return Err(EngineError::NpmTimedOut { after: deadline.limit() });
@@ -83,7 +83,7 @@ fn watch(
     }
 }
 
-/// The size of what npm has unpacked so far. npm unpacks into a folder with a name of its own beside the final one.
+/// Returns the number of bytes that npm has unpacked, into a folder with a random name beside the final one.
 fn unpacked_bytes(folder: &Path) -> u64 {
     let scope = ENGINE_PACKAGE.split('/').next().unwrap_or_default();
     let packages = fs::read_dir(folder.join("node_modules").join(scope)).into_iter().flatten().flatten();
@@ -94,7 +94,7 @@ fn unpacked_bytes(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Reads to the end in a thread and keeps the last lines.
+/// Collects the last lines of a stream on a thread.
 fn read_last_lines(stream: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);

@@ -1,12 +1,12 @@
-//! How an engine is to be started.
+//! Options of an engine.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::launch::Fate;
+use crate::launch::OnExit;
 use crate::repair::TableDefinitions;
 
-/// Where an engine's data live, and the limits it is started with.
+/// Location of an engine's data, and the limits of its start.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     pub(crate) data: DataDir,
@@ -26,22 +26,22 @@ pub(crate) enum DataDir {
 }
 
 impl DataDir {
-    pub(crate) fn fate(&self) -> Fate {
+    pub(crate) fn on_exit(&self) -> OnExit {
         match self {
-            Self::Kept(_) => Fate::Keep,
-            Self::Ephemeral => Fate::Remove,
+            Self::Kept(_) => OnExit::Keep,
+            Self::Ephemeral => OnExit::Remove,
         }
     }
 }
 
 impl EngineOptions {
-    /// An engine on the data in `folder`, which is made if it is not there.
+    /// Uses the data in `folder`, which is created if missing.
     #[must_use]
     pub fn at(folder: impl AsRef<Path>) -> Self {
         Self::new(DataDir::Kept(folder.as_ref().to_owned()))
     }
 
-    /// An engine on a new temporary folder that is removed when its last user leaves.
+    /// Uses a new temporary folder that is removed with the engine's last user.
     #[must_use]
     pub fn ephemeral() -> Self {
         Self::new(DataDir::Ephemeral)
@@ -60,7 +60,7 @@ impl EngineOptions {
         }
     }
 
-    /// Keeps the engine in this folder instead of `$BRIDGE_ENGINE_CACHE`, or `enhanced-token-bridge` in
+    /// Caches the engine in this folder instead of `$BRIDGE_ENGINE_CACHE`, or `enhanced-token-bridge` in
     /// `$XDG_CACHE_HOME` or `~/.cache`.
     #[must_use]
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -68,46 +68,46 @@ impl EngineOptions {
         self
     }
 
-    /// The npm program that fetches the engine; `npm` from the `PATH` if not given.
+    /// Sets the npm program that fetches the engine. Default: `npm` from the `PATH`.
     #[must_use]
     pub fn npm(mut self, program: impl Into<PathBuf>) -> Self {
         self.npm = program.into();
         self
     }
 
-    /// How long a start may take, waiting for other programs included, fetching not; 60 s if not given.
+    /// Sets the time limit of a start, including waiting for other programs but not fetching. Default: 60 s.
     #[must_use]
     pub fn startup_timeout(mut self, limit: Duration) -> Self {
         self.startup_timeout = limit;
         self
     }
 
-    /// How long fetching may take; 20 minutes if not given.
+    /// Sets the time limit of fetching. Default: 20 minutes.
     #[must_use]
     pub fn fetch_timeout(mut self, limit: Duration) -> Self {
         self.fetch_timeout = limit;
         self
     }
 
-    /// How much memory the engine may use, in bytes; 4 GiB if not given. It holds for an engine that this
-    /// program starts, not for one that it shares.
+    /// Limits the engine's memory, in bytes. Default: 4 GiB. Applies to an engine that this program starts, not to one
+    /// that it joins.
     #[must_use]
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = bytes;
         self
     }
 
-    /// Whether lines on standard error say that the engine is being fetched, and how far that is. If not given they do
-    /// where nobody observes: [`Engine::start`](crate::Engine::start) writes them, and
-    /// [`Engine::start_with`](crate::Engine::start_with) does not. Nothing but a fetch is ever written there.
+    /// Shows or hides the progress of fetching on standard error, where nothing else is ever written. By default
+    /// [`Engine::start`](crate::Engine::start) shows it and [`Engine::start_with`](crate::Engine::start_with), which has
+    /// an observer, does not.
     #[must_use]
     pub fn show_fetch(mut self, show: bool) -> Self {
         self.show_fetch = Some(show);
         self
     }
 
-    /// Repairs tables whose definition a full disk has cut (an engine of an older version left it empty, and cannot
-    /// start with it), from these definitions and with all their rows.
+    /// Repairs tables whose definition a full disk has truncated, from these definitions and with all rows. Engines of
+    /// older versions left such files, and no engine can start with one.
     #[must_use]
     pub fn table_definitions(mut self, definitions: TableDefinitions) -> Self {
         self.table_definitions = Some(definitions);

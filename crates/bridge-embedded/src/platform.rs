@@ -1,8 +1,8 @@
-//! Where the engine can run.
+//! Supported platforms.
 
 use crate::EngineError;
 
-/// Says no on platforms for which there is no engine.
+/// Returns an error on platforms without an engine.
 pub(crate) fn check() -> Result<(), EngineError> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         return Ok(());

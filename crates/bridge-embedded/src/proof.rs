@@ -1,8 +1,8 @@
-//! The proof that whoever answers on an engine's port is that engine's supervisor.
+//! Challenge and response by which an engine's supervisor proves its identity.
 //!
-//! A port is free once its supervisor is gone, and anybody may listen on it. So a client sends no password before the
-//! other side has shown that it knows the key of the endpoint file, which only its owner can read. The key itself
-//! never travels: the client sends a nonce and gets its HMAC.
+//! Once a supervisor is gone, any local process can bind its port. So a client sends no password before the peer has
+//! proved that it knows the key in the endpoint file, which only its owner can read. The key itself is never sent: the
+//! client sends a nonce and receives its HMAC.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::{EngineError, secret, sha256};
 
 const NONCE_DIGITS: usize = 64;
 
-/// The longest answer to a challenge.
+/// Limit of a response to a challenge.
 const ANSWER_BYTES_MAX: usize = 1024;
 
-/// The key that an engine's supervisor and its clients share. It is made anew at every start.
+/// Key shared by an engine's supervisor and its clients, generated at every start.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProofKey(String);
@@ -35,7 +35,7 @@ impl ProofKey {
         &self.0
     }
 
-    /// Returns a challenge for the other side of a new connection.
+    /// Returns a challenge for the peer of a new connection.
     ///
     /// # Errors
     ///
@@ -48,10 +48,10 @@ impl ProofKey {
     }
 }
 
-/// A question that only the engine's supervisor can answer, for one connection.
+/// Challenge that only the engine's supervisor can answer, for one connection.
 ///
 /// The client writes [`request`](Self::request) as the first bytes of the connection, and reads until
-/// [`verify`](Self::verify) decides. After a proof the connection is at the start of its next request.
+/// [`verify`](Self::verify) decides. After that the connection is ready for its first request.
 pub struct Challenge {
     nonce: String,
     proof: String,
@@ -70,7 +70,7 @@ impl Challenge {
         format!("GET /bridge/proof?nonce={} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", self.nonce).into_bytes()
     }
 
-    /// Decides about the bytes that were received so far: `None` while more must come.
+    /// Verifies the bytes received so far; `None` while they are incomplete.
     #[must_use]
     pub fn verify(&self, received: &[u8]) -> Option<bool> {
         let head_end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_holder_of_the_key_answers_a_challenge() {
+    fn only_the_key_answers_a_challenge() {
         let key = ProofKey::generate().unwrap();
         let (challenge, other) = (key.challenge().unwrap(), key.challenge().unwrap());
         let right = answer(&challenge.proof);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_hides_the_key() {
         let key = ProofKey("canary".into());
         assert!(!format!("{key:?} {:?}", key.challenge().unwrap()).contains("canary"));
     }

@@ -1,9 +1,8 @@
-//! Repairs definitions that a full disk has cut, before the engine is started: it does not start with one.
+//! Repairs definitions that a full disk has truncated, before the engine starts: it cannot start with one.
 //!
-//! The engine keeps the definition of each table and database in a file of its own and, beside it, a link from the
-//! name to the folder with the rows. A definition that is empty or cut is written anew from what the program knows of
-//! its tables and from the link, so every row stays. Engines that this version runs no longer write such files (see
-//! `launcher/files.rs`); stores of older versions may hold them.
+//! The engine keeps the definition of each table and database in a file and, beside it, a symbolic link to the folder
+//! with the rows. A truncated definition is rewritten from the link and from the program's knowledge of its tables, so
+//! every row is kept. The launcher prevents such files now (`launcher/files.rs`); older versions left them.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -16,11 +15,11 @@ use crate::{EngineError, EngineEvent};
 /// `None` for a table that the program does not know, and for a view, which holds no rows.
 pub type TableDefinitions = fn(&str) -> Option<String>;
 
-/// A definition that was repaired.
+/// A definition that was repaired or set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repaired {
     pub(crate) name: String,
-    /// `false` where nothing is known of it: its file was set aside, and its rows stay in their folder.
+    /// `false` for an unknown table: its file was set aside, and its rows stay in their folder.
     pub(crate) is_known: bool,
 }
 
@@ -60,7 +59,7 @@ fn repair_database(store: &Path, file: &Path, database: &str) -> Result<Repaired
             let text = format!("ATTACH DATABASE _ UUID '{identity}'\nENGINE = Atomic\n");
             replace(file, &text)?;
         }
-        // It was being created: nothing was in it yet.
+        // It was being created and is still empty.
         None => set_aside(file)?,
     }
     Ok(Repaired { name: unescaped(database), is_known: identity.is_some() })
@@ -87,7 +86,7 @@ fn repair_table(
     Ok(Repaired { name: format!("{}.{name}", unescaped(database)), is_known: known.is_some() })
 }
 
-/// Under a name that the engine removes when it finds it: whoever is killed here leaves nothing that is in its way.
+/// Replaces a definition. The engine removes stray files with this temporary name, so a crash here does no harm.
 fn replace(file: &Path, text: &str) -> Result<(), EngineError> {
     let replacement = file.with_extension("sql.tmp");
     File::create(&replacement)
@@ -96,12 +95,12 @@ fn replace(file: &Path, text: &str) -> Result<(), EngineError> {
         .map_err(EngineError::io("write", file))
 }
 
-/// The engine skips files of this kind.
+/// Renames a definition to an extension that the engine ignores.
 fn set_aside(file: &Path) -> Result<(), EngineError> {
     fs::rename(file, file.with_extension("sql.bak")).map_err(EngineError::io("rename", file))
 }
 
-/// The definitions in a folder of the engine's; none where there is no such folder yet.
+/// Returns the definitions in a folder of the engine; none if there is no such folder yet.
 fn definition_files(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -118,19 +117,19 @@ fn definition_files(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
     Ok(files)
 }
 
-/// A whole definition begins with `ATTACH`, ends with a line and has all its parentheses.
+/// Returns whether a definition is truncated. A complete one begins with `ATTACH`, ends with a newline and is balanced.
 fn is_damaged(file: &Path) -> Result<bool, EngineError> {
     let text = fs::read(file).map_err(EngineError::io("read", file))?;
     let is_whole = text.starts_with(b"ATTACH ") && text.ends_with(b"\n") && is_closed(&text);
-    let says_what = [&b"ENGINE"[..], b"\nAS "].iter().any(|word| memmem(&text, word));
-    Ok(!(is_whole && says_what))
+    let has_kind = [&b"ENGINE"[..], b"\nAS "].iter().any(|word| memmem(&text, word));
+    Ok(!(is_whole && has_kind))
 }
 
 fn memmem(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
 }
 
-/// Whether all quotes and parentheses are closed.
+/// Returns whether all quotes and parentheses are closed.
 fn is_closed(text: &[u8]) -> bool {
     let (mut depth, mut quote, mut escaped) = (0_i64, None, false);
     for byte in text {
@@ -148,8 +147,8 @@ fn is_closed(text: &[u8]) -> bool {
     depth == 0 && quote.is_none()
 }
 
-/// The folder that a link of the engine's leads to. Links are absolute, and the store may have been moved since, so
-/// only the last two components count: `store/<first three digits>/<identity>`.
+/// Returns the target of one of the engine's links. They are absolute and the store may have been moved since, so only
+/// the last two components count: `store/<first three digits>/<identity>`.
 fn linked_folder(link: &Path) -> Option<PathBuf> {
     let target = fs::read_link(link).ok()?;
     let identity = identity(&target)?;
@@ -159,7 +158,7 @@ fn linked_folder(link: &Path) -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// The identity that names a folder.
+/// Returns the UUID that names a folder.
 fn identity(folder: &Path) -> Option<String> {
     // A link may end in a slash.
     let name = folder.components().next_back()?.as_os_str().to_str()?;
@@ -171,7 +170,7 @@ fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// File names bear `%2D` for `-` and the like.
+/// Decodes the percent escapes in the engine's file names.
 fn unescaped(name: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
@@ -196,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_definition_that_was_cut_anywhere_is_damaged() {
+    fn definition_truncated_anywhere_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("t.sql");
         let whole = "ATTACH TABLE _ UUID '14925fb1-4ec9-495a-9bda-b172fc495221'\n(\n    `a` Enum8('x(' = 1)\n)\nENGINE = MergeTree\nORDER BY a\n";

@@ -1,4 +1,4 @@
-//! Random text from the operating system.
+//! Random secrets from the operating system.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::EngineError;
 
-/// 48 hexadecimal digits that nobody can guess.
+/// Returns 48 random hexadecimal digits.
 pub(crate) fn random_hex() -> Result<String, EngineError> {
     let source = Path::new("/dev/urandom");
     let mut bytes = [0_u8; 24];

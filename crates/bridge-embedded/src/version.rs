@@ -1,4 +1,4 @@
-//! Which engine is pinned, and which versions of data it may open.
+//! The pinned engine, and the versions of data that it may open.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,20 +6,20 @@ use std::io::ErrorKind;
 use crate::EngineError;
 use crate::layout::{DataFolder, write_private};
 
-/// The npm package that holds the engine.
+/// The npm package that contains the engine.
 pub const ENGINE_PACKAGE: &str = "@chdb/lib-linux-x64-gnu";
 
 /// The pinned version of [`ENGINE_PACKAGE`]; `npm/package-lock.json` pins its hash.
 pub const ENGINE_VERSION: &str = "26.7.3-stable.1";
 
-/// The version that has written the data and has answered.
+/// File with the version that has written the data and answered on it.
 const WRITTEN: &str = "engine-version";
 
-/// The version that was started on older data and has not answered yet. Until it has, `engine-version` stays as it was.
+/// File with the version that was started on older data and has not answered yet, which leaves `engine-version` as it
+/// was.
 const UPGRADE: &str = "engine-upgrade";
 
-/// Refuses data that a newer engine has written, or may have: one that began to take them over. No record means no
-/// data.
+/// Refuses data that a newer engine has written or begun to upgrade. Without a record there is no data.
 pub(crate) fn check(folder: &DataFolder) -> Result<(), EngineError> {
     for name in [WRITTEN, UPGRADE] {
         let data = read(folder, name)?.unwrap_or_default();
@@ -39,8 +39,7 @@ pub(crate) fn begin(folder: &DataFolder) -> Result<(), EngineError> {
     write_private(&folder.file(UPGRADE), format!("{ENGINE_VERSION}\n").as_bytes())
 }
 
-/// Records that the engine that was begun answers. Answers with the version of the data before, where they are of an
-/// older one.
+/// Records that the engine answers. Returns the previous version of the data, if this was an upgrade.
 pub(crate) fn complete(folder: &DataFolder) -> Result<Option<String>, EngineError> {
     let path = folder.file(UPGRADE);
     let before = read(folder, WRITTEN)?;
@@ -60,7 +59,7 @@ fn read(folder: &DataFolder, name: &str) -> Result<Option<String>, EngineError> 
     }
 }
 
-/// The numbers of a version in their order: what a version is compared by.
+/// Returns the numbers of a version, by which versions are compared.
 fn numbers(version: &str) -> Vec<u64> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_pins_this_package_and_version_without_a_host() {
+    fn lock_file_pins_package_and_version_without_a_host() {
         let lock = include_str!("../npm/package-lock.json");
         let manifest = include_str!("../npm/package.json");
         assert!(manifest.contains(&format!("\"{ENGINE_PACKAGE}\": \"{ENGINE_VERSION}\"")));

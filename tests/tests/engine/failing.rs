@@ -43,7 +43,7 @@ fn a_connection_that_breaks_half_way_is_told_and_the_next_run_completes_it() {
     proxy.set(Fault::None);
     place.assert_exact(&run_at(&place, &engine, proxy.host()));
     assert_eq!(place.assert_exact(&run_at(&place, &engine, direct)), 0);
-    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_wrong_password_is_told_without_being_told() {
         "{refused:?}"
     );
     assert!(!refused.output().contains("hunter2"), "{refused:?}");
-    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
 /// On a disk of its own, which takes the right to mount one: where it is missing the test cannot be made.

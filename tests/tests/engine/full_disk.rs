@@ -179,7 +179,7 @@ async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> 
     for step in STEPS {
         check(&engine, step, acknowledged.contains(&step), &round).await;
     }
-    assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Stopped);
     std::fs::remove_dir_all(&folder).unwrap();
     acknowledged
 }
@@ -260,7 +260,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
         let state = before.resume().await.unwrap();
         before.upsert(&[row(4, 11)], &UpsertOptions::default().begun_in(state.epoch)).await.unwrap();
         let checkpoints = before.checkpoints().await.unwrap().len();
-        assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
+        assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Stopped);
 
         for emptied in
             [&["token_usage.sql"][..], &["source_files.sql"], &["token_usage_checkpoint_before.sql"], &[]]
@@ -282,7 +282,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
             assert_eq!(after.checkpoints().await.unwrap().len(), checkpoints, "{emptied:?}");
             after.upsert(&[row(4, 11)], &UpsertOptions::default()).await.unwrap();
             assert!(after.summaries(&bridge_storage::SummaryFilter::default()).await.unwrap().len() == 1);
-            assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Left);
+            assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Stopped);
         }
     });
 }

@@ -40,7 +40,7 @@ impl Server {
     }
 
     fn leave(self) {
-        assert_eq!(self.engine.close(Duration::from_secs(30)), Shutdown::Left);
+        assert_eq!(self.engine.close(Duration::from_secs(30)), Shutdown::Stopped);
     }
 }
 

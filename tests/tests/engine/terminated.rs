@@ -1,5 +1,6 @@
 //! Programs that are asked to end (SIGTERM, as a service manager does): they end soon, and nothing is lost.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +11,7 @@ use bridge::storage::{ClickHouseOptions, ClickHouseStore};
 use bridge_core::{AuditFilter, AuditOutcome, Stopwatch};
 use bridge_embedded::{Engine, EngineOptions};
 use bridge_testkit::history::HistoryPlan;
-use bridge_tests::program::example;
+use bridge_tests::program::{backfill, example};
 
 use crate::place::Place;
 
@@ -69,6 +70,25 @@ fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_t
 }
 
 /// Also while the engine is still being started.
+/// A database that accepts a connection and never responds.
+#[test]
+fn sigterm_ends_a_run_whose_database_is_silent() {
+    let place = Place::new(58);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut run = backfill(["--json", "--url", &url]);
+    for project in place.projects() {
+        run = run.arg("--source").arg(project);
+    }
+    let run = run.spawn();
+    let _open = silent.accept().unwrap();
+    run.signal("TERM");
+    let watch = Stopwatch::start();
+    let done = run.finish();
+    assert_eq!(done.code, Some(143), "{done:?}");
+    assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+}
+
 #[test]
 fn a_backup_that_is_terminated_while_its_engine_starts_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use super::request::Request;
 const PROOF_PATH: &str = "/bridge/proof";
 const NONCE_DIGITS: usize = 64;
 
-/// The users as their passwords' hashes, and the key of proofs. From a file, so that no command line shows them.
+/// Users with the hashes of their passwords, and the proof key. Read from a file, so that no command line shows them.
 pub(crate) struct Access {
     proof_key: String,
     users: Vec<User>,
@@ -22,13 +22,13 @@ struct User {
     password_sha256: String,
 }
 
-/// What a request may do.
+/// Decision about a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     /// Of a user with its password.
-    Known,
+    Authenticated,
     /// Names a user; the engine decides. Complete and small before the engine sees it.
-    Unproven,
+    Unauthenticated,
     /// Asks whether the engine is alive.
     Ping,
     /// Asks for a proof, which is this.
@@ -57,9 +57,9 @@ impl Access {
         Some(Self { proof_key: proof_key?, users })
     }
 
-    /// Decides about a request by its head.
+    /// Authenticates a request by its head.
     pub(super) fn admit(&self, request: &Request) -> Admission {
-        let field = |name: &'static str| request.fields.all(name).next();
+        let field = |name: &'static str| request.headers.all(name).next();
         let Some(name) = field("X-ClickHouse-User") else {
             return self.admit_nameless(request);
         };
@@ -68,7 +68,7 @@ impl Access {
         };
         let hash = hex(&sha256(field("X-ClickHouse-Key").unwrap_or_default()));
         let known = equal(hash.as_bytes(), user.password_sha256.as_bytes());
-        if known { Admission::Known } else { Admission::Unproven }
+        if known { Admission::Authenticated } else { Admission::Unauthenticated }
     }
 
     fn admit_nameless(&self, request: &Request) -> Admission {
@@ -104,17 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_user_with_its_password_is_known() {
+    fn only_a_user_with_its_password_is_authenticated() {
         let me = "POST / HTTP/1.1\r\nX-ClickHouse-User: me";
-        assert_eq!(admit(&format!("{me}\r\nX-ClickHouse-Key: secret")), Admission::Known);
-        assert_eq!(admit(&format!("{me}\r\nX-ClickHouse-Key: secre")), Admission::Unproven);
-        assert_eq!(admit(me), Admission::Unproven);
+        assert_eq!(admit(&format!("{me}\r\nX-ClickHouse-Key: secret")), Admission::Authenticated);
+        assert_eq!(admit(&format!("{me}\r\nX-ClickHouse-Key: secre")), Admission::Unauthenticated);
+        assert_eq!(admit(me), Admission::Unauthenticated);
         assert_eq!(admit("POST / HTTP/1.1\r\nX-ClickHouse-User: you"), Admission::Refused);
         assert_eq!(admit("POST / HTTP/1.1"), Admission::Refused);
     }
 
     #[test]
-    fn a_proof_needs_the_key_and_is_of_one_nonce() {
+    fn proof_depends_on_key_and_nonce() {
         let nonce = "0123456789abcdef".repeat(4);
         let expected = hex(&hmac(b"key", nonce.as_bytes()));
         assert_eq!(admit(&format!("GET /bridge/proof?nonce={nonce} HTTP/1.1")), Admission::Proof(expected));

@@ -1,10 +1,10 @@
-//! The chunked coding of bodies.
+//! The chunked transfer coding.
 
 /// A size line with its extensions, or a trailer.
 const LINE_BYTES_MAX: usize = 4096;
 const TRAILER_BYTES_MAX: usize = 16 << 10;
 
-/// Reads a chunked body in whatever pieces it comes.
+/// Incremental decoder of a chunked body.
 #[derive(Debug, Default)]
 pub(super) struct Unchunker {
     state: State,
@@ -22,7 +22,7 @@ enum State {
     Done,
 }
 
-/// The body is not chunked as it says.
+/// The body is not valid chunked coding.
 #[derive(Debug)]
 pub(super) struct Malformed;
 
@@ -31,8 +31,8 @@ impl Unchunker {
         self.state == State::Done
     }
 
-    /// Uses what it can of `input`, gives the payload to `payload`, and answers how many bytes it used: all unless
-    /// the body ends in them.
+    /// Decodes `input` and passes the payload to `payload`; returns the number of bytes consumed, all unless the body
+    /// ends in them.
     pub(super) fn advance(
         &mut self,
         input: &[u8],
@@ -62,7 +62,7 @@ impl Unchunker {
         Ok(input.len() - rest.len())
     }
 
-    /// The state behind a line.
+    /// Returns the state after a line.
     fn next(&mut self, line: &[u8]) -> Result<State, Malformed> {
         match self.state {
             State::Size => match size(line).ok_or(Malformed)? {
@@ -80,7 +80,7 @@ impl Unchunker {
     }
 }
 
-/// The size of a size line: hexadecimal digits, and extensions that mean nothing here.
+/// Parses a chunk-size line; extensions are ignored.
 fn size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|byte| *byte == b';').next()?.trim_ascii_end();
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunked_body_is_read_in_any_pieces_and_not_beyond_its_end() {
+    fn decodes_in_pieces_of_any_size_and_stops_at_the_end() {
         let mut body = Vec::new();
         write_chunk(b"hello ", &mut body);
         write_chunk(&[b'x'; 300], &mut body);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_chunked_is_refused() {
+    fn refuses_malformed_chunks() {
         for text in [
             "\r\n",
             "x\r\n",

@@ -1,4 +1,4 @@
-//! The relay's connections, of which there is a limit.
+//! The relay's connections, limited in number.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::CONNECTIONS_MAX;
 
-/// The open connections, and those among them whose request the engine has not got: where there are too many, the one
-/// that has been so for the longest time makes way. So nobody keeps others out by being slow.
+/// Open connections, and those among them whose request has not reached the engine yet: above the limit the one that
+/// has waited longest is evicted, so slow clients cannot keep others out.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     open: AtomicUsize,
@@ -22,15 +22,15 @@ struct Waiting {
 }
 
 impl Connections {
-    /// A place for one more connection, if there is one.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// Admits one more connection, if there is room or a connection to evict.
+    pub(super) fn admit(self: &Arc<Self>) -> Option<Permit> {
         let open = self.open.fetch_add(1, Ordering::SeqCst);
-        let place = Place(Arc::clone(self));
-        // The one that makes way is gone in a moment: there are never many more than the limit.
-        if open < CONNECTIONS_MAX || self.end_longest_waiting() { Some(place) } else { None }
+        let permit = Permit(Arc::clone(self));
+        // The evicted one closes in a moment, so the limit is exceeded briefly at most.
+        (open < CONNECTIONS_MAX || self.evict_longest_waiting()).then_some(permit)
     }
 
-    /// Counts a connection among those that may have to make way, as long as the guard lives.
+    /// Makes a connection evictable as long as the guard lives.
     pub(super) fn wait(&self, stream: &Arc<TcpStream>) -> WaitingGuard<'_> {
         let mut waiting = self.lock();
         let number = waiting.next;
@@ -39,7 +39,7 @@ impl Connections {
         WaitingGuard { connections: self, number }
     }
 
-    fn end_longest_waiting(&self) -> bool {
+    fn evict_longest_waiting(&self) -> bool {
         let Some((_, stream)) = self.lock().streams.pop_first() else { return false };
         let _ = stream.shutdown(Shutdown::Both);
         true
@@ -50,17 +50,17 @@ impl Connections {
     }
 }
 
-/// A connection's place, free again when this is dropped.
+/// Permission for one connection; dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Connections>);
+pub(super) struct Permit(Arc<Connections>);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// A connection that may have to make way.
+/// A connection that may be evicted.
 #[derive(Debug)]
 pub(super) struct WaitingGuard<'a> {
     connections: &'a Connections,
@@ -81,23 +81,23 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn the_connection_that_waits_longest_makes_way_and_busy_ones_stay() {
+    fn longest_waiting_connection_is_evicted_and_busy_ones_stay() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let pair = || {
             let outer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             (outer, Arc::new(listener.accept().unwrap().0))
         };
         let connections = Arc::new(Connections::default());
-        let mut places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit().unwrap()).collect();
+        let mut permits: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit().unwrap()).collect();
         assert!(connections.admit().is_none(), "none of them waits");
         let ((mut first, first_inner), (_second, second_inner)) = (pair(), pair());
         let _first = connections.wait(&first_inner);
         let second = connections.wait(&second_inner);
-        places.push(connections.admit().unwrap());
+        permits.push(connections.admit().unwrap());
         assert_eq!(first.read(&mut [0]).unwrap(), 0);
         drop(second);
         assert!(connections.admit().is_none());
-        places.truncate(CONNECTIONS_MAX - 1);
+        permits.truncate(CONNECTIONS_MAX - 1);
         assert!(connections.admit().is_some());
     }
 }

@@ -1,9 +1,8 @@
-//! The relay: it has the public port for the supervisor's whole life, and stands between every client and the engine.
+//! The relay: an HTTP proxy between every client and the engine, on the supervisor's public port.
 //!
-//! This engine aborts when a connection breaks at certain moments of a request or an answer, which takes no password.
-//! So no client reaches it. The relay takes requests strictly, answers what is no request itself, and sends the others
-//! on over its own connections, which it never breaks. A request that comes while the engine is down waits for the
-//! next one.
+//! This engine aborts when a connection breaks at certain moments of a request or a response, even an unauthenticated
+//! one. So no client reaches it: the relay parses requests strictly, rejects malformed ones itself, and forwards the
+//! others over its own connections, which it never breaks. A request waits while the engine is restarted.
 
 #![allow(
     clippy::disallowed_methods,
@@ -11,20 +10,20 @@
 )]
 
 mod access;
-mod answer;
 mod chunked;
 mod connections;
-mod engine_link;
 mod exchange;
-mod fields;
-mod inflow;
+mod headers;
 mod limits;
 mod query_id;
+mod read_buffer;
 mod refusal;
 mod request;
 mod request_body;
+mod response;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -36,39 +35,39 @@ use std::time::{Duration, Instant};
 pub(crate) use access::Access;
 
 use access::Admission;
-use connections::{Connections, Place};
-use engine_link::EngineLink;
-use exchange::{Ended, Exchange};
-use inflow::{Inflow, NoHead};
+use connections::{Connections, Permit};
+use exchange::{Exchange, Outcome};
 use limits::{HEAD_TIME_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, SILENCE_MAX};
+use read_buffer::{HeadError, ReadBuffer};
 use refusal::Refusal;
 use request::Request;
+use upstream::Upstream;
 
-/// More than the deepest call of a connection's thread needs.
+/// Stack of a connection's thread, several times its deepest use.
 const STACK_BYTES: usize = 256 << 10;
 
-/// What all connections share.
+/// State that all connections share.
 pub(crate) struct Relay {
     access: Access,
-    /// Where the engine is reached.
+    /// Path of the engine's socket.
     socket: PathBuf,
     connections: Arc<Connections>,
 }
 
 impl Relay {
-    /// A relay to the engine behind a Unix socket.
+    /// Creates a relay to the engine behind a Unix socket.
     pub(crate) fn new(access: Access, socket: PathBuf) -> Self {
         Self { access, socket, connections: Arc::default() }
     }
 
-    /// Serves the port in threads of its own, until the process ends.
+    /// Serves the listener on background threads until the process exits.
     pub(crate) fn serve(self, listener: TcpListener) -> io::Result<()> {
         let relay = Arc::new(self);
         thread::Builder::new().name("relay".into()).spawn(move || {
             loop {
                 match listener.accept() {
                     Ok((client, _)) => relay.admit(client),
-                    // Too many open files, most likely: some are closed soon.
+                    // Most likely too many open files, of which some are closed soon.
                     Err(_) => thread::sleep(Duration::from_millis(10)),
                 }
             }
@@ -77,57 +76,63 @@ impl Relay {
     }
 
     fn admit(self: &Arc<Self>, client: TcpStream) {
-        let Some(place) = self.connections.admit() else {
+        let Some(permit) = self.connections.admit() else {
             let _ = client.set_nonblocking(true);
-            let _ = (&client).write_all(&Refusal::Busy.answer());
+            let _ = (&client).write_all(&Refusal::Busy.response());
             return;
         };
         let relay = Arc::clone(self);
-        let serve = move || relay.connection(&Arc::new(client), place);
-        // Without a thread the connection is closed: the client tries again.
+        let serve = move || relay.connection(&Arc::new(client), permit);
+        // Without a thread the connection is closed, and the client retries.
         let _ = thread::Builder::new().name("client".into()).stack_size(STACK_BYTES).spawn(serve);
     }
 
-    /// Serves a connection to its end.
-    fn connection(&self, client: &Arc<TcpStream>, _place: Place) {
+    /// Serves a connection until it is closed.
+    fn connection(&self, client: &Arc<TcpStream>, _permit: Permit) {
         let set = client.set_nodelay(true).and_then(|()| client.set_write_timeout(Some(SILENCE_MAX)));
         if set.is_err() {
             return;
         }
-        let (mut inflow, mut link) = (Inflow::default(), None);
+        let mut buffer = ReadBuffer::default();
+        let mut upstream = None;
         loop {
-            match self.request(client, &mut inflow, &mut link) {
-                Ended::KeepAlive => {}
-                Ended::Close => return,
-                Ended::Refused(refusal) => return refuse(client, refusal),
+            match self.request(client, &mut buffer, &mut upstream) {
+                Outcome::KeepAlive => {}
+                Outcome::Close => return,
+                Outcome::Refused(refusal) => return refuse(client, refusal),
             }
         }
     }
 
     /// Serves one request.
-    fn request(&self, client: &Arc<TcpStream>, inflow: &mut Inflow, link: &mut Option<EngineLink>) -> Ended {
+    fn request(
+        &self,
+        client: &Arc<TcpStream>,
+        buffer: &mut ReadBuffer,
+        upstream: &mut Option<Upstream>,
+    ) -> Outcome {
         let waiting = self.connections.wait(client);
-        let head = match inflow.timed_head(client.as_ref(), IDLE_MAX, HEAD_TIME_MAX) {
+        let head = match buffer.timed_head(client.as_ref(), IDLE_MAX, HEAD_TIME_MAX) {
             Ok(head) => head,
-            Err(NoHead::Ended | NoHead::Idle | NoHead::Broken) => return Ended::Close,
-            Err(NoHead::Slow) => return Ended::Refused(Refusal::Slow),
-            Err(NoHead::TooLarge) => return Ended::Refused(Refusal::HeadTooLarge),
-            Err(NoHead::Malformed) => return Ended::Refused(Refusal::Malformed),
+            Err(HeadError::Ended | HeadError::Idle | HeadError::Broken) => return Outcome::Close,
+            Err(HeadError::Slow) => return Outcome::Refused(Refusal::Slow),
+            Err(HeadError::TooLarge) => return Outcome::Refused(Refusal::HeadTooLarge),
+            Err(HeadError::Malformed) => return Outcome::Refused(Refusal::Malformed),
         };
         let request = match Request::parse(&head) {
             Ok(request) => request,
-            Err(refusal) => return Ended::Refused(refusal),
+            Err(refusal) => return Outcome::Refused(refusal),
         };
-        let known = match self.access.admit(&request) {
-            Admission::Refused => return Ended::Refused(Refusal::NotFound),
+        let authenticated = match self.access.admit(&request) {
+            Admission::Refused => return Outcome::Refused(Refusal::NotFound),
             Admission::Proof(proof) => return answer_proof(client, &request, &proof),
-            Admission::Known => true,
-            Admission::Unproven | Admission::Ping => false,
+            Admission::Authenticated => true,
+            Admission::Unauthenticated | Admission::Ping => false,
         };
-        // One that is known does not make way for others in the middle of its request.
-        let waiting = Some(waiting).filter(|_| !known);
-        let mut exchange = Exchange { client, inflow, link, socket: &self.socket };
-        match exchange.collect(&request, known) {
+        // An authenticated request is not evicted in favor of new connections.
+        let waiting = Some(waiting).filter(|_| !authenticated);
+        let mut exchange = Exchange { client, buffer, upstream, socket: &self.socket };
+        match exchange.collect(&request, authenticated) {
             Err(ended) => ended,
             Ok(body) => {
                 drop(waiting);
@@ -137,22 +142,22 @@ impl Relay {
     }
 }
 
-fn answer_proof(client: &TcpStream, request: &Request, proof: &str) -> Ended {
+fn answer_proof(client: &TcpStream, request: &Request, proof: &str) -> Outcome {
     let connection = if request.keep_alive { "keep-alive" } else { "close" };
     let length = proof.len();
-    let answer =
+    let response =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{proof}");
-    match (&mut &*client).write_all(answer.as_bytes()) {
-        Ok(()) if request.keep_alive => Ended::KeepAlive,
-        _ => Ended::Close,
+    match (&mut &*client).write_all(response.as_bytes()) {
+        Ok(()) if request.keep_alive => Outcome::KeepAlive,
+        _ => Outcome::Close,
     }
 }
 
-/// Answers with a refusal and reads on for a moment: closing over unread bytes would reset the connection, and the
-/// client might not find the answer.
+/// Sends a refusal, then drains the connection for a moment: closing it over unread bytes would reset it, and the
+/// client might not read the refusal.
 fn refuse(client: &TcpStream, refusal: Refusal) {
     let mut client = client;
-    if client.write_all(&refusal.answer()).is_err() || client.shutdown(Shutdown::Write).is_err() {
+    if client.write_all(&refusal.response()).is_err() || client.shutdown(Shutdown::Write).is_err() {
         return;
     }
     let deadline = Instant::now() + LINGER_MAX;

@@ -1,7 +1,7 @@
-//! A request's head, taken strictly: what two programs could take for two things is refused.
+//! Strict parsing of a request's head: anything that two parsers could read differently (request smuggling) is refused.
 
-use super::fields::{self, Fields, Repeated};
-use super::limits::FIELDS_MAX;
+use super::headers::{self, Headers, Repeated};
+use super::limits::HEADERS_MAX;
 use super::refusal::Refusal;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Method {
     Post,
 }
 
-/// How long a request's body is.
+/// Length of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyLength {
     None,
@@ -19,32 +19,32 @@ pub(super) enum BodyLength {
     Chunked,
 }
 
-/// A request that can be understood in one way only.
+/// The head of an unambiguous request.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) target: String,
-    pub(super) fields: Fields,
+    pub(super) headers: Headers,
     pub(super) body: BodyLength,
-    /// HTTP/1.1; else 1.0.
-    pub(super) modern: bool,
-    /// The client wants to send another request on this connection.
+    /// False for HTTP/1.0.
+    pub(super) is_http_1_1: bool,
+    /// The client keeps the connection open for another request.
     pub(super) keep_alive: bool,
-    /// The client waits to be asked for the body.
+    /// The client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
 }
 
 impl Request {
-    /// Takes a head apart.
+    /// Parses a head.
     pub(super) fn parse(head: &[u8]) -> Result<Self, Refusal> {
-        let (first, fields) = fields::parse(head, FIELDS_MAX).ok_or(Refusal::Malformed)?;
+        let (first, headers) = headers::parse(head, HEADERS_MAX).ok_or(Refusal::Malformed)?;
         let mut words = first.split(' ');
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(Refusal::Malformed);
         };
-        let modern = match version {
+        let is_http_1_1 = match version {
             "HTTP/1.1" => true,
             "HTTP/1.0" => false,
             _ => return Err(Refusal::Malformed),
@@ -59,26 +59,26 @@ impl Request {
             return Err(Refusal::Malformed);
         }
         for once in ["Host", "X-ClickHouse-User", "X-ClickHouse-Key", "Authorization", "Content-Encoding"] {
-            fields.only(once)?;
+            headers.only(once)?;
         }
-        let body = body_length(&fields, modern)?;
-        let expects_continue = match fields.only("Expect")? {
+        let body = body_length(&headers, is_http_1_1)?;
+        let expects_continue = match headers.only("Expect")? {
             None => false,
             Some(value) if value.eq_ignore_ascii_case(b"100-continue") => body != BodyLength::None,
             Some(_) => return Err(Refusal::Malformed),
         };
-        let keep_alive =
-            !fields.lists("Connection", "close") && (modern || fields.lists("Connection", "keep-alive"));
+        let keep_alive = !headers.lists("Connection", "close")
+            && (is_http_1_1 || headers.lists("Connection", "keep-alive"));
         let target = target.to_owned();
-        Ok(Self { method, target, fields, body, modern, keep_alive, expects_continue })
+        Ok(Self { method, target, headers, body, is_http_1_1, keep_alive, expects_continue })
     }
 
-    /// The path, without a query.
+    /// Returns the path, without the query.
     pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The raw value of the first parameter of this name.
+    /// Returns the raw value of the first parameter with this name.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
         query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
@@ -99,12 +99,14 @@ impl From<Repeated> for Refusal {
     }
 }
 
-fn body_length(fields: &Fields, modern: bool) -> Result<BodyLength, Refusal> {
-    let length = fields.only("Content-Length")?;
-    let coding = fields.only("Transfer-Encoding")?;
+fn body_length(headers: &Headers, is_http_1_1: bool) -> Result<BodyLength, Refusal> {
+    let length = headers.only("Content-Length")?;
+    let coding = headers.only("Transfer-Encoding")?;
     match (length, coding) {
         (None, None) => Ok(BodyLength::None),
-        (None, Some(coding)) if modern && coding.eq_ignore_ascii_case(b"chunked") => Ok(BodyLength::Chunked),
+        (None, Some(coding)) if is_http_1_1 && coding.eq_ignore_ascii_case(b"chunked") => {
+            Ok(BodyLength::Chunked)
+        }
         (Some(digits), None) if (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
             let bytes = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
             bytes.map(BodyLength::Bytes).ok_or(Refusal::Malformed)
@@ -113,7 +115,7 @@ fn body_length(fields: &Fields, modern: bool) -> Result<BodyLength, Refusal> {
     }
 }
 
-/// Whether it is a path with a query, of visible characters, each percent sign before two digits.
+/// Returns whether it is a path with an optional query, of visible characters and valid percent escapes.
 fn is_target(target: &str) -> bool {
     let escapes = || target.split('%').skip(1);
     target.starts_with('/')
@@ -130,21 +132,21 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_request_is_understood() {
+    fn parses_plain_requests() {
         let text = "POST /?query=SELECT%201&query_id=a%20b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked";
         let request = parse(text).unwrap();
         assert_eq!((request.method, request.path()), (Method::Post, "/"));
         assert_eq!((request.body, request.keep_alive), (BodyLength::Chunked, true));
         assert_eq!((request.parameter("query_id"), request.parameter("id")), (Some("a%20b"), None));
         let old = parse("GET / HTTP/1.0\r\nContent-Length: 12").unwrap();
-        assert_eq!((old.body, old.keep_alive, old.modern), (BodyLength::Bytes(12), false, false));
+        assert_eq!((old.body, old.keep_alive, old.is_http_1_1), (BodyLength::Bytes(12), false, false));
         assert!(
             parse("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3").unwrap().expects_continue
         );
     }
 
     #[test]
-    fn what_could_be_taken_in_two_ways_is_refused() {
+    fn refuses_ambiguous_requests() {
         for text in [
             "GET /",
             "GET  / HTTP/1.1",

@@ -1,18 +1,18 @@
-//! A request's body as it comes.
+//! Incremental decoding of a request's body.
 
 use super::chunked::{Malformed, Unchunker};
 use super::request::BodyLength;
 
-/// Why a body does not become complete.
+/// Reason that a body is incomplete.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// The client went away.
+    /// The client closed the connection.
     Broken,
     Slow,
     Malformed,
 }
 
-/// A body, of which `received` is not sent on yet.
+/// A body, of which `received` is not forwarded yet.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     pub(super) received: Vec<u8>,
@@ -42,7 +42,7 @@ impl RequestBody {
         }
     }
 
-    /// Takes what belongs to the body and answers how many bytes that were.
+    /// Consumes the bytes that belong to the body; returns their number.
     pub(super) fn advance(&mut self, input: &[u8]) -> Result<usize, BodyError> {
         match &mut self.rest {
             Rest::Bytes(left) => {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_takes_its_own_bytes_and_no_more() {
+    fn body_stops_at_its_own_end() {
         let mut body = RequestBody::new(BodyLength::Bytes(5));
         assert_eq!(body.advance(b"abc"), Ok(3));
         assert!(!body.is_done());

@@ -1,4 +1,4 @@
-//! The relay between real sockets, with an engine that a test can look into.
+//! The relay between real sockets and a fake engine.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -44,7 +44,7 @@ impl Stage {
         stream
     }
 
-    /// Whether the engine has got a connection.
+    /// Returns whether no connection has reached the engine.
     fn engine_is_untouched(&self) -> bool {
         self.engine.set_nonblocking(true).unwrap();
         let untouched = self.engine.accept().is_err();
@@ -53,7 +53,7 @@ impl Stage {
     }
 }
 
-/// Reads until the text ends so.
+/// Reads until the text ends with `end`.
 fn read_until(stream: &mut impl Read, end: &str) -> String {
     let mut text = String::new();
     let mut byte = [0];
@@ -71,7 +71,7 @@ fn read_all(stream: &mut impl Read) -> String {
 }
 
 #[test]
-fn what_is_no_request_is_answered_without_the_engine() {
+fn malformed_requests_never_reach_the_engine() {
     let stage = stage();
     let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(300 << 10));
     for (text, status) in [
@@ -84,14 +84,14 @@ fn what_is_no_request_is_answered_without_the_engine() {
         ("\x16\x03\x01", "400"),
         (&long, "431"),
     ] {
-        let answer = read_all(&mut stage.send(text));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{text:.60}: {answer}");
+        let response = read_all(&mut stage.send(text));
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{text:.60}: {response}");
     }
     assert!(stage.engine_is_untouched());
 }
 
 #[test]
-fn a_request_reaches_the_engine_whole_and_the_next_one_after_its_answer() {
+fn requests_are_forwarded_whole_and_in_turn() {
     let stage = stage();
     let first = format!("POST /a HTTP/1.1\r\n{USER}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     let second = format!("GET /b HTTP/1.1\r\n{USER}\r\n");
@@ -100,7 +100,7 @@ fn a_request_reaches_the_engine_whole_and_the_next_one_after_its_answer() {
     let seen = read_until(&mut engine, "\r\n\r\nabc");
     assert!(seen.starts_with("POST /a HTTP/1.1\r\n") && seen.contains("Content-Length: 3\r\n"), "{seen}");
     engine.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    assert!(engine.read(&mut [0]).is_err(), "the second request came before the first one's answer");
+    assert!(engine.read(&mut [0]).is_err(), "the second request came before the first one's response");
     engine.set_read_timeout(Some(LIMIT)).unwrap();
     engine.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nA\n").unwrap();
     assert!(read_until(&mut client, "A\n").starts_with("HTTP/1.1 200 OK\r\n"));
@@ -112,7 +112,7 @@ fn a_request_reaches_the_engine_whole_and_the_next_one_after_its_answer() {
 }
 
 #[test]
-fn a_client_that_breaks_in_a_body_leaves_the_engine_a_failed_request_and_a_whole_connection() {
+fn broken_upload_fails_the_request_and_keeps_the_connection_whole() {
     let stage = stage();
     let body = "x".repeat(100 << 10);
     let client = stage.send(&format!("POST / HTTP/1.1\r\n{USER}Content-Length: 999999\r\n\r\n{body}"));
@@ -120,14 +120,14 @@ fn a_client_that_breaks_in_a_body_leaves_the_engine_a_failed_request_and_a_whole
     assert!(read_until(&mut engine, "\r\n\r\n").contains("Transfer-Encoding: chunked"));
     drop(client);
     let seen = read_all(&mut engine);
-    assert!(seen.ends_with("\r\nabandoned\r\n") && !seen.contains("\r\n0\r\n"), "no end that looks like one");
-    // It answers at length and meets nobody who has closed.
+    assert!(seen.ends_with("\r\nabandoned\r\n") && !seen.contains("\r\n0\r\n"), "it must not look complete");
+    // A long response meets no closed connection.
     engine.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     engine.write_all(&vec![b'x'; 1 << 20]).unwrap();
 }
 
 #[test]
-fn an_answer_is_read_to_its_end_when_the_client_is_gone_and_a_long_one_is_canceled() {
+fn response_to_a_vanished_client_is_drained_and_a_long_query_canceled() {
     let stage = stage();
     let client = stage.send(&format!("GET /?query_id=mine HTTP/1.1\r\n{USER}\r\n"));
     let mut engine = stage.accept();
@@ -142,7 +142,7 @@ fn an_answer_is_read_to_its_end_when_the_client_is_gone_and_a_long_one_is_cancel
 }
 
 #[test]
-fn a_request_waits_for_an_engine_that_is_down() {
+fn request_waits_for_a_restarting_engine() {
     let stage = stage();
     let mut client = stage.send("GET /ping HTTP/1.0\r\n\r\n");
     // The first engine dies before it has accepted; this is the next one.
@@ -152,6 +152,6 @@ fn a_request_waits_for_an_engine_that_is_down() {
     engine
         .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nOk.\n\r\n0\r\n\r\n")
         .unwrap();
-    let answer = read_all(&mut client);
-    assert!(answer.ends_with("\r\n\r\nOk.\n") && !answer.contains("chunked"), "{answer}");
+    let response = read_all(&mut client);
+    assert!(response.ends_with("\r\n\r\nOk.\n") && !response.contains("chunked"), "{response}");
 }

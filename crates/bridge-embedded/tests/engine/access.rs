@@ -1,11 +1,11 @@
-//! Who may do what.
+//! Users and grants.
 
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{ask, ask_as, folder, leave, query, start};
 
 #[test]
-fn nobody_gets_in_without_a_name_and_its_password() {
+fn access_requires_user_and_password() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();
@@ -24,7 +24,7 @@ fn nobody_gets_in_without_a_name_and_its_password() {
 }
 
 #[test]
-fn the_reader_reads_the_bridge_and_writes_nothing() {
+fn reader_is_read_only() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();
@@ -54,7 +54,7 @@ fn the_reader_reads_the_bridge_and_writes_nothing() {
 }
 
 #[test]
-fn the_writer_does_what_the_bridge_needs_and_reads_no_files() {
+fn writer_covers_the_bridge_and_reads_no_files() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();
@@ -95,7 +95,7 @@ fn the_writer_does_what_the_bridge_needs_and_reads_no_files() {
 }
 
 #[test]
-fn passwords_are_new_at_each_start_and_in_private_files_only() {
+fn passwords_change_at_each_start_and_stay_in_private_files() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint().clone();

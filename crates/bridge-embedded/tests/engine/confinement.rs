@@ -1,4 +1,4 @@
-//! The engine's users are not the machine's user: no statement reads, writes, runs or reaches what is outside.
+//! Confinement: no statement reads, writes, runs or connects to anything outside the data folder.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use crate::support::{ask_as, folder, kill, leave, query, start, wait_until};
 
 const CANARY: &str = "canary-7d1f";
 
-/// A folder beside the engine's, with a file that nobody may read; nothing else may appear in it.
+/// A folder outside the data folder with a secret file; no other file may appear in it.
 struct Outside {
     folder: TempDir,
     file: String,
@@ -42,7 +42,7 @@ fn users(engine: &Engine) -> [&Credentials; 2] {
     [&engine.endpoint().writer, &engine.endpoint().reader]
 }
 
-/// Whether this kernel can confine a process; where it cannot, the engine's log says so.
+/// Returns whether this kernel can confine a process; otherwise the engine's log says so.
 fn is_confined(engine: &Engine) -> bool {
     !fs::read_to_string(engine.log_path()).unwrap().contains("cannot confine the engine")
 }
@@ -94,7 +94,7 @@ fn no_function_setting_or_format_reads_a_file() {
 }
 
 #[test]
-fn no_table_of_the_writers_reads_a_file() {
+fn no_writer_table_reads_a_file() {
     let (folder, outside) = (folder(), Outside::new());
     let engine = start(&folder);
     let (file, parent) = (&outside.file, outside.folder.path().display());
@@ -178,7 +178,7 @@ fn nothing_is_written_outside_the_data_folder() {
 }
 
 #[test]
-fn no_statement_reaches_an_address() {
+fn no_statement_connects_out() {
     let folder = folder();
     let engine = start(&folder);
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -227,7 +227,7 @@ fn no_statement_reaches_an_address() {
 
 /// The wall behind the closed function: a restarted engine without it still opens nothing.
 #[test]
-fn the_kernel_keeps_the_engine_in_its_folder() {
+fn kernel_confines_the_engine_to_its_folder() {
     let (folder, outside) = (folder(), Outside::new());
     let engine = start(&folder);
     if !is_confined(&engine) {
@@ -250,7 +250,7 @@ fn the_kernel_keeps_the_engine_in_its_folder() {
 }
 
 #[test]
-fn the_engines_own_databases_cannot_be_changed() {
+fn system_databases_are_read_only() {
     let folder = folder();
     let engine = start(&folder);
     for sql in [
@@ -274,7 +274,7 @@ fn the_engines_own_databases_cannot_be_changed() {
 }
 
 #[test]
-fn a_folder_that_was_open_to_others_is_closed() {
+fn existing_folder_is_made_private() {
     let folder = folder();
     let store = folder.path().join("store");
     fs::create_dir(&store).unwrap();
@@ -301,7 +301,7 @@ fn assert_closed(path: &Path) {
 }
 
 #[test]
-fn the_files_that_the_engine_reads_hold_no_password() {
+fn engine_files_contain_no_password() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();

@@ -1,9 +1,9 @@
-//! What happens when processes are killed.
+//! Killed processes.
 
 use crate::support::{ask_as, folder, kill, leave, query, runs, start, wait_until};
 
 #[test]
-fn a_killed_engine_comes_back_on_the_same_port_with_its_data() {
+fn killed_engine_restarts_on_the_same_port_and_data() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint().clone();
@@ -22,7 +22,7 @@ fn a_killed_engine_comes_back_on_the_same_port_with_its_data() {
 }
 
 #[test]
-fn an_engine_that_keeps_crashing_is_given_up() {
+fn supervisor_gives_up_on_a_crash_loop() {
     let folder = folder();
     let engine = start(&folder);
     let supervisor = engine.supervisor_pid().unwrap();
@@ -45,7 +45,7 @@ fn an_engine_that_keeps_crashing_is_given_up() {
 }
 
 #[test]
-fn the_engine_leaves_when_its_supervisor_is_killed_and_a_new_one_can_start() {
+fn engine_exits_with_a_killed_supervisor_and_a_new_one_can_start() {
     let folder = folder();
     let engine = start(&folder);
     query(&engine, "CREATE TABLE bridge.t (n UInt64) ENGINE = MergeTree ORDER BY n");
@@ -59,7 +59,7 @@ fn the_engine_leaves_when_its_supervisor_is_killed_and_a_new_one_can_start() {
 }
 
 #[test]
-fn a_supervisor_that_is_asked_to_leave_takes_the_engine_with_it() {
+fn sigterm_to_the_supervisor_stops_the_engine() {
     let folder = folder();
     let engine = start(&folder);
     let (supervisor, pid) = (engine.supervisor_pid().unwrap(), engine.engine_pid().unwrap());

@@ -1,4 +1,4 @@
-//! How the engine gets into the cache. npm is a script here: nothing is loaded from anywhere.
+//! Fetching the engine into the cache. npm is a script here: nothing is downloaded.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::folder;
 
-/// What a script does that stands for an npm that works: it writes a small library.
+/// Script of a working npm: it writes a small library.
 const WORKS: &str = "mkdir -p node_modules/@chdb/lib-linux-x64-gnu
 printf engine > node_modules/@chdb/lib-linux-x64-gnu/libchdb.so";
 
@@ -54,7 +54,7 @@ impl FakeNpm {
 }
 
 #[test]
-fn it_is_fetched_once_and_kept_without_npms_files() {
+fn engine_is_fetched_once_without_npm_leftovers() {
     let npm = FakeNpm::that(WORKS);
     let mut events = Vec::new();
     let library = npm.fetch(|event| events.push(event)).unwrap();
@@ -69,7 +69,7 @@ fn it_is_fetched_once_and_kept_without_npms_files() {
 }
 
 #[test]
-fn programs_that_fetch_at_once_fetch_once() {
+fn concurrent_fetches_run_npm_once() {
     let npm = FakeNpm::that(&format!("sleep 0.3\n{WORKS}"));
     let waited = Mutex::new(0);
     std::thread::scope(|scope| {
@@ -89,7 +89,7 @@ fn programs_that_fetch_at_once_fetch_once() {
 }
 
 #[test]
-fn a_truncated_library_is_fetched_again() {
+fn truncated_library_is_fetched_again() {
     let npm = FakeNpm::that(WORKS);
     let library = npm.fetch(|_| {}).unwrap();
     fs::write(&library, b"eng").unwrap();
@@ -101,7 +101,7 @@ fn a_truncated_library_is_fetched_again() {
 }
 
 #[test]
-fn what_a_killed_fetcher_left_is_no_obstacle() {
+fn leftovers_of_a_killed_fetch_are_removed() {
     let npm = FakeNpm::that(WORKS);
     let library = npm.fetch(|_| {}).unwrap();
     let folder = library.parent().unwrap();
@@ -111,7 +111,7 @@ fn what_a_killed_fetcher_left_is_no_obstacle() {
 }
 
 #[test]
-fn without_npm_the_error_says_what_to_install() {
+fn missing_npm_says_what_to_install() {
     let cache = folder();
     let options = EngineOptions::ephemeral().npm("/nonexistent/npm").cache_dir(cache.path());
     let error = Engine::start(&options).unwrap_err();
@@ -120,7 +120,7 @@ fn without_npm_the_error_says_what_to_install() {
 }
 
 #[test]
-fn a_failing_npm_is_quoted() {
+fn npm_failure_is_quoted() {
     let npm = FakeNpm::that("echo 'npm error network unreachable' >&2; exit 3");
     let error = npm.fetch(|_| {}).unwrap_err();
     assert!(
@@ -133,19 +133,19 @@ fn a_failing_npm_is_quoted() {
 }
 
 #[test]
-fn an_npm_without_space_is_a_full_disk() {
+fn npm_without_space_is_a_full_disk() {
     let npm = FakeNpm::that("echo 'npm error code ENOSPC' >&2; exit 228");
     assert!(matches!(npm.fetch(|_| {}), Err(EngineError::DiskFull { .. })));
 }
 
 #[test]
-fn an_npm_that_fetches_nothing_is_found_out() {
+fn empty_package_is_detected() {
     let npm = FakeNpm::that("exit 0");
     assert!(matches!(npm.fetch(|_| {}), Err(EngineError::PackageIncomplete { .. })));
 }
 
 #[test]
-fn an_npm_that_hangs_is_stopped() {
+fn hanging_npm_is_killed() {
     let npm = FakeNpm::that("exec sleep 60");
     let options = npm.options().fetch_timeout(Duration::from_millis(300));
     let error = loop {
@@ -172,7 +172,7 @@ fn silent_program() {
 const SILENT_PROGRAM_FOLDER: &str = "BRIDGE_TEST_SILENT_PROGRAM_FOLDER";
 
 #[test]
-fn a_program_without_an_observer_sees_the_first_fetch_and_only_if_it_wants() {
+fn first_fetch_is_shown_by_default_without_an_observer() {
     let stderr = |hidden: bool| {
         let npm = FakeNpm::that(&format!("{WORKS}\nsleep 1.5"));
         let mut program = std::process::Command::new(std::env::current_exe().unwrap());

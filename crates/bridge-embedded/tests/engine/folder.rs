@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use bridge_core::Stopwatch;
 use bridge_embedded::{Engine, EngineError, EngineOptions};
 
-use crate::support::{folder, leave, query, start};
+use crate::support::{folder, kill, leave, query, runs, start, wait_until};
 
 #[test]
-fn a_folder_with_an_unusual_name_works() {
+fn unusual_folder_names_work() {
     let parent = folder();
     let path = parent.path().join("it's <a> \"folder\" & ünicode");
     let engine = Engine::start(&EngineOptions::at(&path)).unwrap();
@@ -20,7 +22,7 @@ fn a_folder_with_an_unusual_name_works() {
 }
 
 #[test]
-fn data_that_another_clickhouse_uses_say_so() {
+fn data_in_use_is_reported() {
     let (ours, theirs) = (folder(), folder());
     let running = start(&theirs);
     // To an engine of another folder the one that runs here is a stranger.
@@ -32,7 +34,7 @@ fn data_that_another_clickhouse_uses_say_so() {
 }
 
 #[test]
-fn a_damaged_configuration_of_the_data_is_quoted_in_the_error() {
+fn damaged_metadata_is_quoted_in_the_error() {
     let folder = folder();
     leave(start(&folder));
     fs::write(folder.path().join("store/metadata/bridge.sql"), "ATTACH DATABASE _\nENGINE = NoSuchEngine\n")
@@ -45,7 +47,7 @@ fn a_damaged_configuration_of_the_data_is_quoted_in_the_error() {
 }
 
 #[test]
-fn a_path_that_is_a_file_is_refused() {
+fn file_instead_of_a_folder_is_refused() {
     let folder = folder();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
@@ -53,9 +55,51 @@ fn a_path_that_is_a_file_is_refused() {
     assert!(matches!(error, EngineError::Io { .. }), "{error:?}");
 }
 
+#[test]
+fn late_shutdown_leaves_a_recreated_data_dir_alone() {
+    let folder = folder();
+    let path = folder.path().join("data");
+    let first = Engine::start(&EngineOptions::at(&path)).unwrap();
+    let late = first.supervisor_pid().unwrap();
+    // A supervisor that is slow to shut down, as under load.
+    kill(late, "-STOP");
+    drop(first);
+    fs::remove_dir_all(&path).unwrap();
+    let second = Engine::start(&EngineOptions::at(&path)).unwrap();
+    kill(late, "-CONT");
+    wait_until("the first supervisor is gone", || !runs(late));
+    assert_eq!(query(&second, "SELECT 1"), "1");
+    let joined = Engine::start(&EngineOptions::at(&path)).unwrap();
+    assert_eq!(joined.endpoint(), second.endpoint());
+    drop(joined);
+    leave(second);
+}
+
+#[test]
+fn data_dir_removed_during_start_is_reported_at_once() {
+    let folder = folder();
+    let path = folder.path().join("data");
+    // The engine never comes up within the test: its supervisor is stopped in its first moments.
+    let starting = {
+        let path = path.clone();
+        std::thread::spawn(move || Engine::start(&EngineOptions::at(&path)))
+    };
+    let pids = path.join("pids");
+    wait_until("the supervisor has started its engine", || pids.exists());
+    let pids: Vec<u32> = fs::read_to_string(pids).unwrap().lines().map(|pid| pid.parse().unwrap()).collect();
+    kill(pids[1], "-STOP");
+    fs::remove_dir_all(&path).unwrap();
+    let watch = Stopwatch::start();
+    let outcome = starting.join().unwrap();
+    kill(pids[1], "-KILL");
+    assert!(matches!(outcome, Err(EngineError::DataDirRemoved { .. })), "{outcome:?}");
+    assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    wait_until("the supervisor is gone", || !runs(pids[0]));
+}
+
 /// A full disk needs a file system of its own, which needs rights that a test may not have: then it is skipped.
 #[test]
-fn a_full_disk_is_named() {
+fn full_disk_is_reported() {
     let folder = folder();
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])

@@ -1,6 +1,6 @@
 //! Whatever comes in on the engine's port, with or without a password, the engine lives and serves others.
 //!
-//! `BRIDGE_HOSTILE_CONNECTIONS` sets how many connections the generator makes; its kinds take turns.
+//! `BRIDGE_HOSTILE_CONNECTIONS` sets the number of generated connections, which cycle through the kinds.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use crate::support::{ask_as, folder, leave, query, start};
 
 const CONNECTIONS: usize = 600;
 
-/// How a hostile connection ends.
+/// End of a hostile connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
     /// With an orderly close at once.
@@ -23,11 +23,11 @@ enum End {
     Reset,
     /// With nothing more to send, and the answer read.
     HalfClose,
-    /// With a reset after so many bytes of the answer.
+    /// With a reset after this number of response bytes.
     ResetAfter(usize),
 }
 
-/// A kind of hostile connection: what is sent, and how it ends.
+/// A kind of hostile connection: the bytes sent, and its end.
 struct Kind {
     name: &'static str,
     bytes: Vec<u8>,
@@ -228,7 +228,7 @@ fn survive(engine: &Engine, kinds: &[Kind], count: usize) {
 }
 
 #[test]
-fn the_engine_survives_hostile_connections_of_all_kinds_without_a_password() {
+fn engine_survives_hostile_unauthenticated_connections() {
     let folder = folder();
     let engine = start(&folder);
     survive(&engine, &strangers(), connections());
@@ -236,7 +236,7 @@ fn the_engine_survives_hostile_connections_of_all_kinds_without_a_password() {
 }
 
 #[test]
-fn the_engine_survives_users_who_go_away_at_any_moment_and_stores_no_half_insert() {
+fn disconnecting_users_neither_crash_the_engine_nor_leave_half_inserts() {
     let folder = folder();
     let engine = start(&folder);
     query(&engine, "CREATE TABLE bridge.hostile (n UInt64) ENGINE = MergeTree ORDER BY n");
@@ -253,7 +253,7 @@ fn the_engine_survives_users_who_go_away_at_any_moment_and_stores_no_half_insert
 }
 
 #[test]
-fn slow_connections_in_any_number_keep_nobody_out() {
+fn slow_connections_do_not_block_others() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();
@@ -276,7 +276,7 @@ fn slow_connections_in_any_number_keep_nobody_out() {
 }
 
 #[test]
-fn large_inserts_and_answers_pass_whole() {
+fn large_inserts_and_responses_pass_whole() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();

@@ -9,7 +9,7 @@ use bridge_core::Stopwatch;
 use crate::support::{ask_as, folder, kill, leave, query, runs, start, wait_until};
 
 #[test]
-fn the_port_stays_bound_and_requests_wait_while_the_engine_is_down() {
+fn port_stays_bound_and_requests_wait_during_a_restart() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint().clone();
@@ -31,7 +31,7 @@ fn the_port_stays_bound_and_requests_wait_while_the_engine_is_down() {
 }
 
 #[test]
-fn a_process_that_takes_the_port_of_a_killed_supervisor_gets_no_password() {
+fn impostor_on_the_port_gets_no_password() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint().clone();
@@ -77,7 +77,7 @@ fn a_process_that_takes_the_port_of_a_killed_supervisor_gets_no_password() {
 }
 
 #[test]
-fn a_challenge_is_answered_by_the_supervisor_of_this_engine_alone() {
+fn only_this_supervisor_answers_a_challenge() {
     let (one, other) = (folder(), folder());
     let (engine, stranger) = (start(&one), start(&other));
     let verdict = |url: &str, key: &bridge_embedded::ProofKey| {

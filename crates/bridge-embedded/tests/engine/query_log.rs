@@ -6,7 +6,7 @@ const FOUND: &str =
     "SELECT count() FROM system.query_log WHERE log_comment = 'an operation' AND type = 'QueryFinish'";
 
 #[test]
-fn the_query_log_is_there_after_every_start_and_crash() {
+fn query_log_exists_after_every_start_and_crash() {
     let folder = folder();
     for start_number in 0..3 {
         let engine = start(&folder);
@@ -27,7 +27,7 @@ fn the_query_log_is_there_after_every_start_and_crash() {
 }
 
 #[test]
-fn the_query_log_is_bounded() {
+fn query_log_is_bounded() {
     let folder = folder();
     let engine = start(&folder);
     let endpoint = engine.endpoint();

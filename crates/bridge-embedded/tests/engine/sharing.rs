@@ -1,4 +1,4 @@
-//! All programs on one folder share one engine, and it leaves with the last of them.
+//! All programs on a folder share one engine, which stops after the last of them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bridge_embedded::{Engine, EngineEvent, EngineOptions, Shutdown};
 use crate::support::{OtherProgram, folder, leave, query, runs, start, wait_until};
 
 #[test]
-fn two_handles_share_one_engine_until_the_last_is_dropped() {
+fn handles_share_one_engine_until_the_last_is_dropped() {
     let folder = folder();
     let first = start(&folder);
     let mut joined = false;
@@ -29,7 +29,7 @@ fn two_handles_share_one_engine_until_the_last_is_dropped() {
 }
 
 #[test]
-fn another_program_shares_the_engine_and_keeps_it() {
+fn another_program_keeps_the_engine_running() {
     let folder = folder();
     let ours = start(&folder);
     let (supervisor, engine) = (ours.supervisor_pid().unwrap(), ours.engine_pid().unwrap());
@@ -43,7 +43,7 @@ fn another_program_shares_the_engine_and_keeps_it() {
 }
 
 #[test]
-fn the_engine_leaves_when_its_only_user_is_killed() {
+fn engine_stops_when_its_only_user_is_killed() {
     let folder = folder();
     let other = OtherProgram::ready(OtherProgram::spawn(folder.path()));
     let (supervisor, engine) = (other.supervisor, other.engine);
@@ -53,7 +53,7 @@ fn the_engine_leaves_when_its_only_user_is_killed() {
 }
 
 #[test]
-fn the_engine_outlives_the_killed_program_that_started_it() {
+fn engine_outlives_the_program_that_started_it() {
     let folder = folder();
     let other = OtherProgram::ready(OtherProgram::spawn(folder.path()));
     let ours = start(&folder);
@@ -66,7 +66,7 @@ fn the_engine_outlives_the_killed_program_that_started_it() {
 }
 
 #[test]
-fn programs_that_start_at_once_share_one_engine() {
+fn concurrent_starts_share_one_engine() {
     let folder = folder();
     let starting: Vec<_> = (0..3).map(|_| OtherProgram::spawn(folder.path())).collect();
     let others: Vec<_> = starting.into_iter().map(OtherProgram::ready).collect();
@@ -79,7 +79,7 @@ fn programs_that_start_at_once_share_one_engine() {
 }
 
 #[test]
-fn a_user_who_comes_while_the_engine_leaves_gets_a_fresh_one_with_the_data() {
+fn start_during_shutdown_gets_a_fresh_engine_with_the_data() {
     let folder = folder();
     let engine = start(&folder);
     query(&engine, "CREATE TABLE bridge.t (n UInt64) ENGINE = MergeTree ORDER BY n");
@@ -94,7 +94,7 @@ fn a_user_who_comes_while_the_engine_leaves_gets_a_fresh_one_with_the_data() {
 }
 
 #[test]
-fn an_ephemeral_folder_is_removed_with_its_engine() {
+fn ephemeral_folder_is_removed_with_its_engine() {
     let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
     let folder = engine.data_dir().to_owned();
     assert!(folder.join("store").exists());

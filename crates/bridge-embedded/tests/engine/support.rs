@@ -1,4 +1,4 @@
-//! A data folder that is gone after the test, another program that uses it, and questions over HTTP.
+//! Temporary data folders, other programs that use them, and queries over HTTP.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,9 +24,9 @@ pub(crate) fn start(folder: &TempDir) -> Engine {
     Engine::start(&EngineOptions::at(folder.path())).unwrap()
 }
 
-/// Ends a test: the engine must leave with this user.
+/// Ends a test: the engine must stop with this handle.
 pub(crate) fn leave(engine: Engine) {
-    assert_eq!(engine.close(LIMIT), Shutdown::Left);
+    assert_eq!(engine.close(LIMIT), Shutdown::Stopped);
 }
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -37,7 +37,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Whether the process runs. A zombie does not, even where nobody collects it.
+/// Returns whether the process runs. A zombie does not, even if it is never reaped.
 pub(crate) fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().starts_with(" Z"))
@@ -47,7 +47,7 @@ pub(crate) fn kill(pid: u32, signal: &str) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
-/// Asks with these headers and answers the status and the body.
+/// Sends a query with these headers; returns the status and the body.
 pub(crate) fn ask(
     endpoint: &Endpoint,
     headers: &[(&str, &str)],
@@ -68,7 +68,7 @@ pub(crate) fn ask_as(endpoint: &Endpoint, user: &Credentials, sql: &str) -> std:
     ask(endpoint, &[("X-ClickHouse-User", &user.user), ("X-ClickHouse-Key", &user.password)], sql)
 }
 
-/// The writer's answer to a query that must succeed.
+/// Returns the response to a query of the writer that must succeed.
 pub(crate) fn query(engine: &Engine, sql: &str) -> String {
     let endpoint = engine.endpoint();
     let (status, body) = ask_as(endpoint, &endpoint.writer, sql).unwrap();
@@ -76,7 +76,7 @@ pub(crate) fn query(engine: &Engine, sql: &str) -> String {
     body.trim_end().to_owned()
 }
 
-/// A program of its own that uses the engine of a folder until it is told to leave or is killed.
+/// Another program that uses the engine of a folder until it is stopped or killed.
 pub(crate) struct OtherProgram {
     pub(crate) child: Child,
     /// The supervisor and the engine that it uses.
@@ -115,7 +115,7 @@ impl OtherProgram {
     }
 }
 
-/// Not a test: what the other program runs.
+/// Not a test: the other program's entry point.
 #[test]
 fn other_program() {
     let Some(folder) = std::env::var_os(OTHER_PROGRAM_FOLDER) else { return };

@@ -48,7 +48,7 @@ fn refused(folder: &TempDir) -> String {
 }
 
 #[test]
-fn data_of_an_older_engine_are_taken_over_when_the_newer_one_answers() {
+fn older_data_is_upgraded_once_the_engine_answers() {
     let folder = folder_of(OLDER);
     let mut before = None;
     let engine = Engine::start_with(&EngineOptions::at(folder.path()), |event| match event {
@@ -71,7 +71,7 @@ fn data_of_an_older_engine_are_taken_over_when_the_newer_one_answers() {
 }
 
 #[test]
-fn data_that_could_not_be_opened_keep_their_version() {
+fn unreadable_data_keeps_its_version() {
     let folder = folder_of(OLDER);
     let metadata = folder.path().join("store/metadata/bridge.sql");
     let whole = fs::read(&metadata).unwrap();
@@ -89,9 +89,9 @@ fn data_that_could_not_be_opened_keep_their_version() {
     leave(engine);
 }
 
-/// The program that began it was killed before it could record the end: whoever joins the engine does.
+/// The program that began the upgrade was killed before it could record its end.
 #[test]
-fn an_upgrade_is_completed_by_whoever_finds_the_engine_answering() {
+fn joining_program_completes_an_upgrade() {
     let folder = folder_of(ENGINE_VERSION);
     let engine = start(&folder);
     fs::write(written(&folder), OLDER).unwrap();
@@ -103,7 +103,7 @@ fn an_upgrade_is_completed_by_whoever_finds_the_engine_answering() {
 }
 
 #[test]
-fn data_of_a_newer_engine_are_refused_and_untouched() {
+fn newer_data_is_refused_and_unchanged() {
     let folder = folder();
     fs::write(written(&folder), format!("{NEWER}\n")).unwrap();
     assert!(refused(&folder).contains("upgrade this program"));
@@ -113,7 +113,7 @@ fn data_of_a_newer_engine_are_refused_and_untouched() {
 
 /// A newer engine that never answered may have written all the same.
 #[test]
-fn data_that_a_newer_engine_began_to_take_over_are_refused() {
+fn data_of_an_unfinished_newer_upgrade_is_refused() {
     let folder = folder_of(OLDER);
     fs::write(upgrade(&folder), NEWER).unwrap();
     refused(&folder);

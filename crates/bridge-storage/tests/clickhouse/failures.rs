@@ -119,7 +119,7 @@ async fn a_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
         }
     }
     assert!(proxy.cuts() >= 10 && stored <= 4, "{} cuts, {stored} got through", proxy.cuts());
-    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
 #[tokio::test]

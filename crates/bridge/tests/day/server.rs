@@ -75,6 +75,6 @@ enhanced_token_bridge:
     }
 
     pub(crate) fn ends(self) {
-        assert_eq!(self.engine.close(DEADLINE), Shutdown::Left);
+        assert_eq!(self.engine.close(DEADLINE), Shutdown::Stopped);
     }
 }

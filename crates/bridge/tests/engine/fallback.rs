@@ -71,7 +71,7 @@ async fn each_state_of_the_database_has_its_answer() {
     // Back, without the sources.
     back(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
-    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
 /// Lets everything pass, and waits for the engine should it be restarting.

@@ -116,5 +116,5 @@ async fn the_store_catches_up_when_the_database_is_back() {
     append(&transcript, &line(3, 100));
     timeout(DEADLINE, async { while told.recv().await.is_some() {} }).await.expect("the observer is gone");
     assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
-    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Left);
+    assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }

@@ -5,36 +5,36 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, NoAnswer};
-use super::inflow::Inflow;
 use super::limits::{ENGINE_HEAD_BYTES_MAX, ENGINE_IDLE_MAX, ENGINE_WAIT_MAX, LINGER_MAX};
+use super::read_buffer::ReadBuffer;
 use super::request::Method;
+use super::response::{InvalidResponse, Response};
 
-/// A connection that an engine has accepted.
+/// A connection that the engine has accepted.
 #[derive(Debug)]
-pub(super) struct EngineLink {
+pub(super) struct Upstream {
     stream: UnixStream,
-    pub(super) inflow: Inflow,
+    pub(super) buffer: ReadBuffer,
     last_used: Instant,
 }
 
-impl EngineLink {
-    /// Connects, and waits for the engine's greeting as long as a restart may take: the socket is the
-    /// supervisor's, so a connection waits in it for the next engine.
+impl Upstream {
+    /// Connects and waits for the engine's greeting. The listener is the supervisor's, so `connect` succeeds while the
+    /// engine is down, and the connection waits in the backlog for the next engine; only the greeting shows one.
     pub(super) fn open(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(ENGINE_WAIT_MAX))?;
         (&stream).read_exact(&mut [0])?;
         stream.set_read_timeout(None)?;
-        Ok(Self { stream, inflow: Inflow::default(), last_used: Instant::now() })
+        Ok(Self { stream, buffer: ReadBuffer::default(), last_used: Instant::now() })
     }
 
-    /// The connection, if the engine has not closed it and is not about to.
+    /// Returns the connection, unless the engine has closed it or is about to.
     pub(super) fn reusable(mut self) -> Option<Self> {
-        if self.last_used.elapsed() > ENGINE_IDLE_MAX || !self.inflow.waiting().is_empty() {
+        if self.last_used.elapsed() > ENGINE_IDLE_MAX || !self.buffer.waiting().is_empty() {
             return None;
         }
-        // Nothing is to be read between two answers: anything but "would block" is the end or nonsense.
+        // Between two responses there is nothing to read: anything but "would block" is the end or garbage.
         self.stream.set_nonblocking(true).ok()?;
         let quiet =
             matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
@@ -47,26 +47,26 @@ impl EngineLink {
     }
 
     pub(super) fn fill(&mut self) -> io::Result<usize> {
-        self.inflow.fill(&self.stream)
+        self.buffer.fill(&self.stream)
     }
 
-    /// Reads the head of the answer.
-    pub(super) fn answer(&mut self, method: Method) -> Result<Answer, NoAnswer> {
+    /// Reads the head of the response.
+    pub(super) fn response(&mut self, method: Method) -> Result<Response, InvalidResponse> {
         loop {
             let stream = &self.stream;
             let head = self
-                .inflow
-                .head(ENGINE_HEAD_BYTES_MAX, |inflow| inflow.fill(stream))
-                .map_err(|_| NoAnswer)?;
-            let answer = Answer::parse(&head, method)?;
-            if !answer.is_interim() {
-                return Ok(answer);
+                .buffer
+                .head(ENGINE_HEAD_BYTES_MAX, |buffer| buffer.fill(stream))
+                .map_err(|_| InvalidResponse)?;
+            let response = Response::parse(&head, method)?;
+            if !response.is_interim() {
+                return Ok(response);
             }
         }
     }
 
-    /// Ends the request in the middle of its chunked body. The engine finds no chunk where one must begin and
-    /// fails the request; its answer is read to the end, so it meets no broken connection.
+    /// Aborts a request in the middle of its chunked body. A malformed chunk fails the request without ending it, so a
+    /// half insert is never committed, and the response is read to its end, so the engine sees no broken connection.
     pub(super) fn abandon_body(mut self) {
         let ended =
             self.write(b"abandoned\r\n").and_then(|()| self.stream.shutdown(std::net::Shutdown::Write));
@@ -75,12 +75,12 @@ impl EngineLink {
         }
     }
 
-    /// Notes that an answer is complete.
-    pub(super) fn rest(&mut self) {
+    /// Records the end of a response.
+    pub(super) fn mark_idle(&mut self) {
         self.last_used = Instant::now();
     }
 
-    /// Waits until the engine, which has said that it will, closes the connection.
+    /// Waits for the engine, which has announced it, to close the connection.
     pub(super) fn close(self) {
         self.drain(Some(LINGER_MAX));
     }

@@ -1,4 +1,4 @@
-//! What has been received from a peer and not been used yet.
+//! Bytes received from a peer and not consumed yet.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use super::limits::HEAD_BYTES_MAX;
 
 const READ_BYTES: usize = 32 << 10;
 
-/// A stream whose reads can be given a limit.
+/// A stream with a read timeout.
 pub(super) trait Wire {
     fn limit_reads(&self, limit: Option<Duration>) -> io::Result<()>;
     fn receive(&self, into: &mut [u8]) -> io::Result<usize>;
@@ -35,31 +35,31 @@ impl Wire for UnixStream {
     }
 }
 
-/// Why there is no head.
+/// Reason that a head could not be read.
 #[derive(Debug)]
-pub(super) enum NoHead {
-    /// The peer ended the connection before its first byte.
+pub(super) enum HeadError {
+    /// The peer closed the connection before the first byte.
     Ended,
-    /// Nothing came within the time for waiting.
+    /// No byte arrived within the idle time.
     Idle,
-    /// It began and did not become whole in time.
+    /// It began and was not complete in time.
     Slow,
     TooLarge,
-    /// It is no head of HTTP.
+    /// It is not an HTTP head.
     Malformed,
-    /// The peer went away in the middle.
+    /// The peer closed the connection in the middle.
     Broken,
 }
 
-/// Received bytes: `bytes[used..]` are still to be used.
+/// Received bytes, of which `bytes[used..]` are not consumed.
 #[derive(Debug, Default)]
-pub(super) struct Inflow {
+pub(super) struct ReadBuffer {
     bytes: Vec<u8>,
     used: usize,
 }
 
-impl Inflow {
-    /// The bytes that are received and not used.
+impl ReadBuffer {
+    /// Returns the bytes that are not consumed.
     pub(super) fn waiting(&self) -> &[u8] {
         self.bytes.get(self.used..).unwrap_or_default()
     }
@@ -72,7 +72,7 @@ impl Inflow {
         }
     }
 
-    /// Receives more; answers how much, none at the peer's end.
+    /// Receives more; returns the number of bytes, 0 at the end of the stream.
     pub(super) fn fill(&mut self, wire: &impl Wire) -> io::Result<usize> {
         if self.used > 0 {
             self.bytes.drain(..self.used);
@@ -90,7 +90,7 @@ impl Inflow {
         outcome
     }
 
-    /// Receives with a deadline for the whole of what is received.
+    /// As [`fill`](Self::fill), before the deadline.
     pub(super) fn fill_by(&mut self, wire: &impl Wire, deadline: Instant) -> io::Result<usize> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -100,31 +100,31 @@ impl Inflow {
         self.fill(wire)
     }
 
-    /// Takes a head, its last empty line included, of a client that has so long to begin and so long to end.
+    /// Reads a head that must begin within `idle` and then be complete within `whole`.
     pub(super) fn timed_head(
         &mut self,
         wire: &impl Wire,
         idle: Duration,
         whole: Duration,
-    ) -> Result<Vec<u8>, NoHead> {
+    ) -> Result<Vec<u8>, HeadError> {
         if self.waiting().is_empty() {
             match self.fill_by(wire, Instant::now() + idle) {
-                Ok(0) => return Err(NoHead::Ended),
+                Ok(0) => return Err(HeadError::Ended),
                 Ok(_) => {}
-                Err(error) if is_timeout(&error) => return Err(NoHead::Idle),
-                Err(_) => return Err(NoHead::Ended),
+                Err(error) if is_timeout(&error) => return Err(HeadError::Idle),
+                Err(_) => return Err(HeadError::Ended),
             }
         }
         let deadline = Instant::now() + whole;
-        self.head(HEAD_BYTES_MAX, |inflow| inflow.fill_by(wire, deadline))
+        self.head(HEAD_BYTES_MAX, |buffer| buffer.fill_by(wire, deadline))
     }
 
-    /// Takes a head, its last empty line included.
+    /// Reads a head, including its final empty line.
     pub(super) fn head(
         &mut self,
         bytes_max: usize,
         mut fill: impl FnMut(&mut Self) -> io::Result<usize>,
-    ) -> Result<Vec<u8>, NoHead> {
+    ) -> Result<Vec<u8>, HeadError> {
         let mut scanned = 0;
         loop {
             match scan_head(self.waiting(), scanned) {
@@ -133,19 +133,19 @@ impl Inflow {
                     self.consume(length);
                     return Ok(head);
                 }
-                HeadScan::Complete(_) => return Err(NoHead::TooLarge),
-                HeadScan::Malformed => return Err(NoHead::Malformed),
+                HeadScan::Complete(_) => return Err(HeadError::TooLarge),
+                HeadScan::Malformed => return Err(HeadError::Malformed),
                 HeadScan::Partial => {}
             }
             scanned = self.waiting().len();
             if scanned > bytes_max {
-                return Err(NoHead::TooLarge);
+                return Err(HeadError::TooLarge);
             }
             match fill(self) {
-                Ok(0) => return Err(NoHead::Broken),
+                Ok(0) => return Err(HeadError::Broken),
                 Ok(_) => {}
-                Err(error) if is_timeout(&error) => return Err(NoHead::Slow),
-                Err(_) => return Err(NoHead::Broken),
+                Err(error) if is_timeout(&error) => return Err(HeadError::Slow),
+                Err(_) => return Err(HeadError::Broken),
             }
         }
     }
@@ -161,8 +161,8 @@ enum HeadScan {
     Malformed,
 }
 
-/// Looks for the empty line that ends a head, from `from` on. Refuses at the first byte that no head has, so that
-/// whoever speaks something else is not waited for.
+/// Searches for the empty line that ends a head, from `from` on. Fails at the first byte that no head contains, so that
+/// a client of another protocol is refused at once.
 fn scan_head(bytes: &[u8], from: usize) -> HeadScan {
     if bytes.first().is_some_and(|first| !first.is_ascii_uppercase()) {
         return HeadScan::Malformed;
@@ -192,19 +192,19 @@ mod tests {
     use super::*;
 
     /// The head of a text that comes in pieces of one size.
-    fn head(text: &[u8], piece: usize) -> (Result<Vec<u8>, NoHead>, Vec<u8>) {
+    fn head(text: &[u8], piece: usize) -> (Result<Vec<u8>, HeadError>, Vec<u8>) {
         let mut pieces = text.chunks(piece);
-        let mut inflow = Inflow::default();
-        let head = inflow.head(HEAD_BYTES_MAX, |inflow| {
+        let mut buffer = ReadBuffer::default();
+        let head = buffer.head(HEAD_BYTES_MAX, |buffer| {
             let next = pieces.next().unwrap_or_default();
-            inflow.bytes.extend(next);
+            buffer.bytes.extend(next);
             Ok(next.len())
         });
-        (head, inflow.waiting().to_vec())
+        (head, buffer.waiting().to_vec())
     }
 
     #[test]
-    fn a_head_is_taken_whole_whatever_pieces_it_comes_in() {
+    fn reads_heads_in_pieces_of_any_size() {
         let text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         for piece in 1..=text.len() {
             let (head, rest) = head(text, piece);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_head_is_refused_at_its_first_wrong_byte() {
+    fn refuses_a_malformed_head_at_its_first_wrong_byte() {
         for text in [
             b"\x16\x03\x01\x02\0\x01".as_slice(),
             b"GET / HTTP/1.1\nHost: x\n\n",
@@ -223,14 +223,14 @@ mod tests {
             b"GET / HTTP/1.1\rX",
             b"\r\n\r\n",
         ] {
-            assert!(matches!(head(text, 1).0, Err(NoHead::Malformed)), "{text:?}");
+            assert!(matches!(head(text, 1).0, Err(HeadError::Malformed)), "{text:?}");
         }
     }
 
     #[test]
-    fn a_head_has_a_limit_and_an_end() {
+    fn head_size_is_limited_and_truncation_detected() {
         let long = [b"GET /".as_slice(), &vec![b'a'; HEAD_BYTES_MAX]].concat();
-        assert!(matches!(head(&long, 4096).0, Err(NoHead::TooLarge)));
-        assert!(matches!(head(b"GET / HT", 3).0, Err(NoHead::Broken)));
+        assert!(matches!(head(&long, 4096).0, Err(HeadError::TooLarge)));
+        assert!(matches!(head(b"GET / HT", 3).0, Err(HeadError::Broken)));
     }
 }
