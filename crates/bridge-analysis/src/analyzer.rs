@@ -13,7 +13,7 @@ use crate::plan::{FileRead, Part, Plan};
 use crate::scan::{PartMemory, read_lines, read_part};
 use crate::{AnalysisProgress, FileAnalysis, History, ProjectNames, ReadPosition, SourceError, SourceFile};
 
-/// How transcripts are analyzed.
+/// Options of an analysis.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {

@@ -173,7 +173,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// How transcripts are analyzed.
+    /// Sets the options of the analyzer.
     pub fn analyzer(mut self, options: AnalyzerOptions) -> Self {
         self.analyzer = options;
         self

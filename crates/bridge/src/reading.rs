@@ -314,7 +314,7 @@ impl Reading {
     }
 }
 
-/// What stands in finished files beside their rows, until it is sent together with them.
+/// Records and sessions of finished files, held back until they are sent together with the rows.
 #[derive(Debug)]
 struct Batch {
     sources: Vec<SourceRecord>,
@@ -344,6 +344,8 @@ const BATCH_ROWS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
+    use bridge_analysis::discover;
+
     use super::*;
 
     #[test]
@@ -363,5 +365,44 @@ mod tests {
             let compared: Vec<u64> = comparisons.into_iter().map(|found| found.unwrap().0.size).collect();
             assert_eq!(compared, sizes, "{threads} threads");
         }
+    }
+
+    #[test]
+    fn many_rows_are_sent_before_the_last_file_is_read_and_never_after_their_records() {
+        const ROWS_PER_FILE: usize = BATCH_ROWS / 2;
+        let folder = tempfile::tempdir().unwrap();
+        for session in ["a", "b", "c"] {
+            let line = |number| {
+                format!(
+                    r#"{{"type":"assistant","sessionId":"{session}","timestamp":"2026-01-31T12:00:00Z","requestId":"req_{session}{number}","message":{{"id":"msg_{session}{number:023}","stop_reason":"end_turn","usage":{{"input_tokens":1,"output_tokens":2}}}}}}"#
+                ) + "\n"
+            };
+            let text: String = (0..ROWS_PER_FILE).map(line).collect();
+            std::fs::write(folder.path().join(format!("{session}.jsonl")), text).unwrap();
+        }
+        let found = discover(&[folder.path().to_owned()]);
+        let mut analyzer = AnalyzerOptions::default();
+        analyzer.threads = 1;
+        let reading = Reading {
+            plan: ReadPlan::recorded(found, KnownFiles::default(), ReadMode::Whole, None, 1),
+            batch_size: 1000,
+            range: TimeRange::default(),
+            analyzer,
+            host: HostName::new("h").unwrap(),
+            read_at: Timestamp::MIN,
+        };
+        let (sender, mut receiver) = mpsc::channel(3);
+        reading.run(&AnalysisProgress::default(), Some(&sender));
+        drop(sender);
+
+        let (mut sizes, mut rows) = (Vec::new(), BTreeMap::<SessionId, usize>::new());
+        while let Some(found) = receiver.blocking_recv() {
+            sizes.push(found.rows.len());
+            found.rows.into_iter().for_each(|row| *rows.entry(row.session).or_default() += 1);
+            for record in found.sources {
+                assert_eq!(rows.get(&record.session), Some(&ROWS_PER_FILE), "{}", record.session);
+            }
+        }
+        assert_eq!(sizes, [BATCH_ROWS, ROWS_PER_FILE]);
     }
 }

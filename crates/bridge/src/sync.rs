@@ -224,7 +224,7 @@ fn in_place_of_session(path: &Path) -> Option<SessionId> {
     names.into_iter().find_map(|name| SessionId::new(name.to_string_lossy()).ok())
 }
 
-/// What a synchronization did, before it is told by session.
+/// Outcome of a synchronization, before it is divided into results by session.
 struct Synchronized {
     read: ReadResult,
     /// Whether a file of the session is still there.

@@ -61,7 +61,7 @@ metrics! {
     FORCED_ROWS Counter "bridge_forced_rows_total" Count []
         "Rows written by force"
     SESSIONS_SYNCHRONIZED Counter "bridge_sessions_synchronized_total" Count ["status"]
-        "Sessions that a synchronization looked at"
+        "Sessions checked by a synchronization"
     BACKFILL_PROGRESS Gauge "bridge_backfill_progress_ratio" Percent []
         "How much of the running or last backfill's bytes are read, from 0 to 1"
     DATA_FRESHNESS Gauge "bridge_data_freshness_seconds" Seconds []
