@@ -196,7 +196,7 @@ impl AuditTrail {
             return false;
         }
         buffer.records.push_back(record.clone());
-        self.see_to_a_writer(&mut buffer);
+        self.ensure_flush_task(&mut buffer);
         true
     }
 
@@ -228,10 +228,10 @@ impl AuditTrail {
             return;
         }
         buffer.records.push_back(record);
-        self.see_to_a_writer(&mut buffer);
+        self.ensure_flush_task(&mut buffer);
     }
 
-    fn see_to_a_writer(self: &Arc<Self>, buffer: &mut Buffer) {
+    fn ensure_flush_task(self: &Arc<Self>, buffer: &mut Buffer) {
         let is_half_full = buffer.records.len() * 2 >= self.options.buffer_records_max;
         if is_half_full && !self.is_failing.load(Ordering::Relaxed) {
             self.half_full.notify_one();
@@ -258,7 +258,7 @@ impl AuditTrail {
             let in_flight = InFlight(self);
             let result = self.store.put_audit(&batch).await;
             drop(in_flight);
-            self.tell_change(result.as_ref().err());
+            self.log_change(result.as_ref().err());
             result?;
             self.forget(batch.len());
             written += batch.len() as u64;
@@ -293,7 +293,7 @@ impl AuditTrail {
     }
 
     /// Whoever reads the log hears once that the audit waits, and once that it goes on.
-    fn tell_change(&self, error: Option<&BridgeError>) {
+    fn log_change(&self, error: Option<&BridgeError>) {
         let was_failing = self.is_failing.swap(error.is_some(), Ordering::Relaxed);
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
@@ -305,13 +305,13 @@ impl AuditTrail {
         }
     }
 
-    pub(crate) fn figures(&self) -> AuditStats {
+    pub(crate) fn stats(&self) -> AuditStats {
         let buffer = self.buffer();
         AuditStats { buffered: buffer.records.len() as u64, written: buffer.written, dropped: buffer.dropped }
     }
 
     /// The kind of an error and its text, without the paths that the store is not to hold.
-    pub(crate) fn told(&self, error: &BridgeError) -> (String, String) {
+    pub(crate) fn redacted_error(&self, error: &BridgeError) -> (String, String) {
         let (root, mut text) = (root_cause(error), self.text(error));
         if !std::ptr::eq(root, error) {
             text = format!("{text}: {}", self.text(root));

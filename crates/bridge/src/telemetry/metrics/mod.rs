@@ -25,7 +25,7 @@ pub(crate) use register::Register;
 use crate::telemetry::audit::{AuditStats, root_cause};
 use crate::telemetry::observer::Observer;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::run::WriteCounters;
+use crate::telemetry::write_counters::WriteCounters;
 use names as name;
 use readings::Readings;
 use register::Follower;
