@@ -14,7 +14,7 @@ use super::failure::corrupt;
 use super::native::{NativeRow, NativeValue};
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
-use crate::stored::StoredResponse;
+use crate::capabilities::StoredResponse;
 
 /// The condition of rows that are counted; see [`Origin::is_counted`]. Behind `FINAL`, never in a `PREWHERE`: a marker
 /// has to hide the rows that it covers before it is left out itself.

@@ -15,7 +15,7 @@ use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::offered::{Candidate, Offered};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
-use crate::stored::StoredResponse;
+use crate::capabilities::StoredResponse;
 
 const LOOK_UP: &str = "look up responses";
 
