@@ -37,8 +37,12 @@ pub mod config;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;
+mod handle;
 mod ingest;
+mod invalidating_store;
+mod layered_store;
 mod operations;
+mod processor;
 mod telemetry;
 
 pub use bridge_analysis as analysis;
@@ -53,15 +57,19 @@ pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
     HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
-pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use ingest::processor::{BatchProcessingResult, JsonlProcessorBridge};
-pub use operations::backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use processor::JsonlProcessorBridge;
+pub use handle::EnhancedTokenDatabaseBridge;
+pub use ingest::feed::BatchProcessingResult;
+pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
+pub use operations::backfill::BackfillOptions;
+pub use telemetry::stats::BridgeStats;
 pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use operations::checkpoints::RollbackOptions;
 pub use operations::health::HealthLimits;

@@ -81,7 +81,7 @@ impl Ingest {
 
     /// Returns the epoch in which an operation begins that will store; fails where nothing may be stored.
     pub(crate) async fn writable_epoch(&self, operation: &'static str) -> Result<Epoch, BridgeError> {
-        let state = self.telemetry.counted(self.store.state().await)?;
+        let state = self.store.state().await?;
         refuse_rolled_back(operation, &state).map(|()| state.epoch)
     }
 
@@ -105,7 +105,7 @@ impl Ingest {
         if result.is_valid() {
             return Ok(());
         }
-        self.telemetry.count(Outcome::Failure);
+        self.telemetry.error_rate.record(Outcome::Failure);
         Err(BridgeError::validation(analysis.session_id.to_string(), result))
     }
 

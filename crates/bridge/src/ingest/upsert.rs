@@ -7,7 +7,6 @@ use bridge_core::{BridgeError, EnhancedTokenAnalysis, Origin, ResponseKey, Respo
 use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, UpsertOutcome, markers};
 
 use crate::ingest::Ingest;
-use crate::telemetry::metrics::StoreCall;
 use crate::telemetry::write_counters::WriteCounters;
 
 /// Maximum number of rows of an upsert. Those that are stored are on record even where the next ones fail.
@@ -54,79 +53,76 @@ pub(crate) struct AnalysisPart<'a> {
     pub(crate) covered: &'a [ReplacedRow],
 }
 
-impl Ingest {
-    /// Returns an analysis' rows, with the projects' names as they may be stored, and its note.
-    ///
-    /// All are written by one insert: an analysis is there as a whole or not at all.
-    pub(crate) fn rows_of(&self, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
-        let mut rows = analysis.rows();
-        rows.push(analysis.note());
-        for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
-            *project = self.analyzer.project_names.shown(project);
-        }
-        rows
+/// Returns an analysis' rows, with the projects' names as they may be stored, and its note.
+///
+/// All are written by one insert: an analysis is there as a whole or not at all.
+pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
+    let mut rows = analysis.rows();
+    rows.push(analysis.note());
+    for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
+        *project = ingest.analyzer.project_names.shown(project);
     }
+    rows
+}
 
-    /// Joins rows into the store.
-    pub(crate) async fn upsert(
-        &self,
-        rows: Vec<ResponseUsage>,
-        options: &UpsertOptions,
-    ) -> Result<StoredRows, BridgeError> {
-        if rows.len() <= UPSERT_ROWS_MAX {
-            return self.upsert_part(rows, options).await;
-        }
-        let mut options = options.clone();
-        if options.epoch.is_none() {
-            // All parts are of one operation: none may be stored after a rollback.
-            options = options.begun_in(self.writable_epoch("store responses").await?);
-        }
-        let mut stored = StoredRows::default();
-        for part in rows.chunks(UPSERT_ROWS_MAX) {
-            stored.append(self.upsert_part(part.to_vec(), &options).await?);
-        }
-        Ok(stored)
+/// Joins rows into the store.
+pub(crate) async fn upsert(
+    ingest: &Ingest,
+    rows: Vec<ResponseUsage>,
+    options: &UpsertOptions,
+) -> Result<StoredRows, BridgeError> {
+    if rows.len() <= UPSERT_ROWS_MAX {
+        return upsert_part(ingest, rows, options).await;
     }
+    let mut options = options.clone();
+    if options.epoch.is_none() {
+        // All parts are of one operation: none may be stored after a rollback.
+        options = options.begun_in(ingest.writable_epoch("store responses").await?);
+    }
+    let mut stored = StoredRows::default();
+    for part in rows.chunks(UPSERT_ROWS_MAX) {
+        stored.append(upsert_part(ingest, part.to_vec(), &options).await?);
+    }
+    Ok(stored)
+}
 
-    async fn upsert_part(
-        &self,
-        mut rows: Vec<ResponseUsage>,
-        options: &UpsertOptions,
-    ) -> Result<StoredRows, BridgeError> {
-        let number = rows.len();
-        let known: HashSet<ResponseKey> =
-            rows.iter().filter(|row| row.origin == Origin::Covered).map(|row| row.key).collect();
-        rows.extend(markers(&rows).into_iter().filter(|marker| !known.contains(&marker.key)));
-        let stored = self.telemetry.measured(StoreCall::Upsert, self.store.upsert(&rows, options)).await;
-        let mut outcomes = stored?;
-        self.telemetry.record_write(&WriteCounters::of_upsert(&rows, &outcomes, options.force));
-        let covered = rows.iter().zip(&outcomes).filter_map(|(row, outcome)| match outcome {
-            UpsertOutcome::Replaced(sums) if row.origin == Origin::Covered => Some(sums.clone()),
-            _ => None,
-        });
-        let covered = covered.collect();
-        rows.truncate(number);
-        outcomes.truncate(number);
-        Ok(StoredRows { rows, outcomes, covered })
-    }
+/// The markers stand behind the rows, so that their outcomes say which sums they covered.
+async fn upsert_part(
+    ingest: &Ingest,
+    mut rows: Vec<ResponseUsage>,
+    options: &UpsertOptions,
+) -> Result<StoredRows, BridgeError> {
+    let number = rows.len();
+    let known: HashSet<ResponseKey> =
+        rows.iter().filter(|row| row.origin == Origin::Covered).map(|row| row.key).collect();
+    rows.extend(markers(&rows).into_iter().filter(|marker| !known.contains(&marker.key)));
+    let mut outcomes = ingest.store.upsert(&rows, options).await?;
+    ingest.telemetry.record_write(&WriteCounters::of_upsert(&rows, &outcomes, options.force));
+    let covered = rows.iter().zip(&outcomes).filter_map(|(row, outcome)| match outcome {
+        UpsertOutcome::Replaced(sums) if row.origin == Origin::Covered => Some(sums.clone()),
+        _ => None,
+    });
+    let covered = covered.collect();
+    rows.truncate(number);
+    outcomes.truncate(number);
+    Ok(StoredRows { rows, outcomes, covered })
+}
 
-    /// Returns the stored tokens of the sessions whose sums are covered.
-    pub(crate) async fn covering_tokens(
-        &self,
-        stored: &StoredRows,
-    ) -> Result<BTreeMap<SessionId, u64>, BridgeError> {
-        let mut tokens: BTreeMap<SessionId, u64> =
-            stored.covered_sessions().map(|session| (session.clone(), 0)).collect();
-        if tokens.is_empty() {
-            return Ok(tokens);
-        }
-        let filter = ResponseFilter::of_sessions(tokens.keys().cloned().collect());
-        let totals = self.store.breakdown(Dimension::Session, &filter, None).await;
-        for row in self.telemetry.counted(totals)? {
-            if let Some(tokens) = SessionId::new(row.name).ok().and_then(|session| tokens.get_mut(&session)) {
-                *tokens = row.totals.counts.total();
-            }
-        }
-        Ok(tokens)
+/// Returns the stored tokens of the sessions whose sums are covered.
+pub(crate) async fn covering_tokens(
+    ingest: &Ingest,
+    stored: &StoredRows,
+) -> Result<BTreeMap<SessionId, u64>, BridgeError> {
+    let mut tokens: BTreeMap<SessionId, u64> =
+        stored.covered_sessions().map(|session| (session.clone(), 0)).collect();
+    if tokens.is_empty() {
+        return Ok(tokens);
     }
+    let filter = ResponseFilter::of_sessions(tokens.keys().cloned().collect());
+    for row in ingest.store.breakdown(Dimension::Session, &filter, None).await? {
+        if let Some(tokens) = SessionId::new(row.name).ok().and_then(|session| tokens.get_mut(&session)) {
+            *tokens = row.totals.counts.total();
+        }
+    }
+    Ok(tokens)
 }

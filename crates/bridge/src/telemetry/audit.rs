@@ -15,7 +15,7 @@ use bridge_core::{
     AuditId, AuditOutcome, AuditRecord, BridgeError, Clock, CorrelationId, HostName, OperationName,
     StorageKind,
 };
-use bridge_storage::TokenStore;
+use bridge_storage::{TokenStore, require};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -105,7 +105,7 @@ const ERROR_CHARS_MAX: usize = 1000;
 pub(crate) struct AuditTrail {
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
-    host: Option<HostName>,
+    host: HostName,
     project_names: ProjectNames,
     options: AuditOptions,
     buffer: Mutex<Buffer>,
@@ -135,7 +135,7 @@ impl AuditTrail {
     pub(crate) fn new(
         store: Arc<dyn TokenStore>,
         clock: Arc<dyn Clock>,
-        host: Option<HostName>,
+        host: HostName,
         project_names: ProjectNames,
         options: AuditOptions,
     ) -> Self {
@@ -166,7 +166,7 @@ impl AuditTrail {
         buffer.sequence = buffer.sequence.wrapping_add(1);
         drop(buffer);
         let mut record = AuditRecord::new(audit_id, time, id, operation);
-        record.host.clone_from(&self.host);
+        record.host = Some(self.host.clone());
         env!("CARGO_PKG_VERSION").clone_into(&mut record.version);
         fill(&mut record);
         record
@@ -256,7 +256,7 @@ impl AuditTrail {
                 return Ok(written);
             }
             let in_flight = InFlight(self);
-            let result = self.store.put_audit(&batch).await;
+            let result = put(&*self.store, &batch).await;
             drop(in_flight);
             self.log_change(result.as_ref().err());
             result?;
@@ -330,6 +330,10 @@ impl AuditTrail {
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn put(store: &dyn TokenStore, records: &[AuditRecord]) -> Result<(), BridgeError> {
+    require(store.audit(), "write the audit")?.put_audit(records).await
 }
 
 impl Buffer {

@@ -21,8 +21,6 @@ pub(crate) struct CurrentOperation {
     /// The record that was written while the operation runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
-    /// Whether its calls of the store are in the error rate.
-    counted: AtomicBool,
     /// Whether it has handled so much that it leaves a lot of freed memory behind.
     is_large: AtomicBool,
 }
@@ -41,17 +39,12 @@ impl CurrentOperation {
             id,
             announced: OnceLock::new(),
             written: Mutex::default(),
-            counted: AtomicBool::default(),
             is_large: AtomicBool::new(operation.moves_the_store()),
         }
     }
 
     pub(crate) fn written(&self) -> WriteCounters {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn is_counted(&self) -> bool {
-        self.counted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_large(&self) -> bool {
@@ -85,11 +78,6 @@ pub(crate) fn record_write(written: &WriteCounters) {
     let _ = CURRENT.try_with(|current| {
         current.written.lock().unwrap_or_else(PoisonError::into_inner).add(written);
     });
-}
-
-/// Marks the running operation's calls of the store as counted in the error rate.
-pub(crate) fn note_counted() {
-    let _ = CURRENT.try_with(|current| current.counted.store(true, Ordering::Relaxed));
 }
 
 /// Number of bytes of transcripts from which on an operation leaves a lot of freed memory behind.

@@ -8,25 +8,28 @@ pub(crate) mod current;
 pub(crate) mod error_rate;
 pub(crate) mod log;
 pub(crate) mod metrics;
+pub(crate) mod observed_store;
 pub(crate) mod observer;
 pub(crate) mod operation;
 pub(crate) mod panics;
 pub(crate) mod process_memory;
 pub(crate) mod run;
+pub(crate) mod stats;
 pub(crate) mod write_counters;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, Clock, Stopwatch};
+use bridge_core::Clock;
 
 use audit::AuditTrail;
 use correlation::CorrelationIds;
-use error_rate::{ErrorRate, Outcome};
-use metrics::{Instruments, StoreCall};
+use error_rate::ErrorRate;
+use metrics::Instruments;
 use observer::Observer;
 use panics::Panics;
+use write_counters::WriteCounters;
 
 /// Everything that operations are recorded in.
 #[derive(Debug)]
@@ -57,32 +60,8 @@ impl Telemetry {
         returned
     }
 
-    /// Counts how a call of the store ended.
-    pub(crate) fn counted<T>(&self, result: Result<T, BridgeError>) -> Result<T, BridgeError> {
-        self.count(Outcome::of(&result));
-        result
-    }
-
-    /// Counts how a part of the running operation ended.
-    pub(crate) fn count(&self, outcome: Outcome) {
-        self.error_rate.record(outcome);
-        current::note_counted();
-    }
-
-    /// Runs a call of the store that writes, and measures it.
-    pub(crate) async fn measured<T>(
-        &self,
-        call: StoreCall,
-        work: impl Future<Output = Result<T, BridgeError>>,
-    ) -> Result<T, BridgeError> {
-        let watch = Stopwatch::start();
-        let answer = work.await;
-        self.metrics.stored(call, watch.elapsed());
-        self.counted(answer)
-    }
-
     /// Records rows that the running operation wrote.
-    pub(crate) fn record_write(&self, written: &write_counters::WriteCounters) {
+    pub(crate) fn record_write(&self, written: &WriteCounters) {
         self.metrics.wrote(written);
         current::record_write(written);
     }

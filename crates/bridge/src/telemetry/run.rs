@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bridge_core::{AuditOutcome, BridgeError, CorrelationId, SessionId, Stopwatch};
+use bridge_core::{
+    AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
+};
 use bridge_storage::with_correlation_id;
 use tracing::Instrument;
 
@@ -10,7 +12,6 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::audit::root_cause;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::current::{CurrentOperation, within};
-use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::log;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::process_memory::give_back;
@@ -27,6 +28,28 @@ pub(crate) struct OperationRunner {
 impl OperationRunner {
     pub(crate) fn next_correlation_id(&self) -> CorrelationId {
         self.correlation_id.unwrap_or_else(|| self.telemetry.correlation_ids.next())
+    }
+
+    /// Records an operation of the embedder's own.
+    pub(crate) fn record_own(
+        &self,
+        operation: &OperationName,
+        session: Option<&SessionId>,
+        result: &BridgeResult,
+    ) {
+        let Telemetry { audit, metrics, .. } = &*self.telemetry;
+        let record = audit.record(operation.clone(), self.next_correlation_id(), |record| {
+            record.session = session.cloned().or_else(|| result.session_id.clone());
+            (record.records_stored, record.new_responses) = (result.records_stored, result.new_responses);
+            (record.tokens, record.duration) = (result.total_tokens, result.processing_time);
+            if !result.success {
+                record.outcome = AuditOutcome::Failed;
+                record.error = format!("{} errors stand in the result", result.errors.len());
+            }
+        });
+        metrics.operation_ended(Operation::Other, record.outcome, record.duration);
+        log::log_operation(&record, Operation::Other, None);
+        audit.keep_own(record);
     }
 
     /// Runs the work as this operation.
@@ -90,9 +113,6 @@ impl OperationGuard {
 
     fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) {
         self.ended = true;
-        if self.current.operation.uses_store() && !self.current.is_counted() {
-            self.current.telemetry.error_rate.record(Outcome::of(result));
-        }
         match result {
             Ok(value) => {
                 let summary = value.audit_summary();
