@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bridge_analysis::{FileAnalysis, FileState, History, ReadPosition, SourceFile, analyze_content};
+use bridge_analysis::incremental::{FileState, ReadPosition, analyze_content};
+use bridge_analysis::{FileAnalysis, History, SourceFile};
 use bridge_core::{
     BridgeError, BridgeResult, Epoch, ResponseUsage, SessionId, Stopwatch, SupersededKey, Timestamp,
     saturating_sum,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bridge_analysis::incremental::{FileChange, FileRead, FileState, analyze_reads, inspect};
 use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, FileChange, FileRead, FileState, History,
-    SourceError, SourceFile, analyze_reads, inspect,
+    AnalysisProgress, AnalyzerOptions, Discovery, FileAnalysis, History, SourceError, SourceFile,
 };
 use bridge_core::{
     DamageCounts, HostName, ResponseUsage, RuleRevision, SessionId, SupersededKey, TimeRange, Timestamp,

@@ -446,7 +446,7 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, history: &History, range: &TimeRange) -> Result<BackfillResult, BridgeError> {
         self.report(BackfillPhase::Done);
-        let figures = history.figures(range).map_err(|overflow| BridgeError::Backfill {
+        let figures = history.summary(range).map_err(|overflow| BridgeError::Backfill {
             context: Box::default(),
             message: "the totals cannot be summed".to_owned(),
             source: Some(Box::new(overflow)),
