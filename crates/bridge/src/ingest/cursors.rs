@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use bridge_analysis::{
-    FileAnalysis, FileCursor, FileState, KnownTime, ProjectNames, ReadPosition, SessionInFile,
-};
+use bridge_analysis::incremental::{FileCursor, FileState, KnownTime, ReadPosition};
+use bridge_analysis::{FileAnalysis, ProjectNames, SessionInFile};
 use bridge_core::{
     ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
     RuleRevision, SessionId, Timestamp,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use bridge_analysis::{FileAnalysis, FileState, History, ReadPosition, SourceFile, analyze_content};
+use bridge_analysis::incremental::{FileState, ReadPosition, analyze_content};
+use bridge_analysis::{FileAnalysis, History, SourceFile};
 use bridge_core::{BridgeError, Epoch, Timestamp};
 use bridge_storage::SourceRecord;
 

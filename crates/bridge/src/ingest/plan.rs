@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bridge_analysis::{Discovery, FileChange, FileRead, FileState, SourceError, SourceFile, inspect};
+use bridge_analysis::incremental::{FileChange, FileRead, FileState, inspect};
+use bridge_analysis::{Discovery, SourceError, SourceFile};
 use bridge_core::{RuleRevision, SessionId, Timestamp};
 use bridge_storage::SourceRecord;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use bridge_analysis::{AnalysisProgress, AnalyzerOptions, FileAnalysis, FileState, History, analyze_reads};
+use bridge_analysis::incremental::{FileState, analyze_reads};
+use bridge_analysis::{AnalysisProgress, AnalyzerOptions, FileAnalysis, History};
 use bridge_core::{
     DamageCounts, HostName, ResponseUsage, SessionId, SupersededKey, TimeRange, Timestamp,
 };

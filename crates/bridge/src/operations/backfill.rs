@@ -83,7 +83,7 @@ fn result(
     watch: &Stopwatch,
 ) -> Result<BackfillResult, BridgeError> {
     let analysis = history
-        .figures(range)
+        .summary(range)
         .map_err(|overflow| BridgeError::backfill("the totals cannot be summed").with_source(overflow))?;
     let mut errors: Vec<String> = history.errors().iter().map(ToString::to_string).collect();
     errors.extend(writer.rejections());
