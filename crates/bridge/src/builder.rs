@@ -222,11 +222,8 @@ impl BridgeBuilder {
         let metrics = Arc::new(Instruments::new(self.register));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
-        let observed = Observed {
-            metrics: Arc::clone(&metrics),
-            error_rate: Arc::clone(&error_rate),
-            kept: self.kept,
-        };
+        let observed =
+            Observed { metrics: Arc::clone(&metrics), error_rate: Arc::clone(&error_rate), kept: self.kept };
         let store: Arc<dyn TokenStore> = Arc::new(Layered::new(self.store, observed));
         let store: Arc<dyn TokenStore> = Arc::new(Layered::new(store, Invalidating(Arc::clone(&cache))));
         let project_names = self.analyzer.project_names.clone();
@@ -268,7 +265,8 @@ impl BridgeBuilder {
         };
         let background = self.watches_itself.then(|| Background::start(&monitoring));
         let Limits { batch_size, parallel } = self.limits;
-        let parts = Parts { ingest, cache, fallback, monitoring, batch_size, parallel, _background: background };
+        let parts =
+            Parts { ingest, cache, fallback, monitoring, batch_size, parallel, _background: background };
         let runner = OperationRunner { telemetry, correlation_id: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }

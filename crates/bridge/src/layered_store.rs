@@ -197,11 +197,7 @@ impl<L: Layer> CheckpointStore for Layered<L> {
         self.layer.around(StoreCall::Read, store.compare_with_checkpoint(name)).await
     }
 
-    async fn roll_back(
-        &self,
-        name: &CheckpointName,
-        now: Timestamp,
-    ) -> Result<CheckpointName, BridgeError> {
+    async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
         let store = require(self.store.checkpoints(), "roll back")?;
         self.layer.around(StoreCall::RollBack, store.roll_back(name, now)).await
     }

@@ -64,12 +64,10 @@ pub use dashboard::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use processor::JsonlProcessorBridge;
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
 pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
 pub use operations::backfill::BackfillOptions;
-pub use telemetry::stats::BridgeStats;
 pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use operations::checkpoints::RollbackOptions;
 pub use operations::health::HealthLimits;
@@ -77,10 +75,12 @@ pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
 pub use operations::store::StoreOptions;
 pub use operations::watch::SyncTask;
+pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
 pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
 pub use telemetry::operation::Operation;
 pub use telemetry::process_memory::peak_memory_mib;
+pub use telemetry::stats::BridgeStats;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

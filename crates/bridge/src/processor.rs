@@ -9,9 +9,9 @@ use tokio::sync::Mutex;
 use tracing::Span;
 
 use crate::EnhancedTokenDatabaseBridge;
+use crate::ingest::analysis_died;
 use crate::ingest::feed::{BatchProcessingResult, FeedState};
 use crate::ingest::write::Writer;
-use crate::ingest::analysis_died;
 use crate::telemetry::current::announce_written;
 use crate::telemetry::operation::Operation;
 

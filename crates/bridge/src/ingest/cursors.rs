@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use bridge_analysis::incremental::{FileCursor, FileState, KnownTime, ReadPosition};
 use bridge_analysis::{FileAnalysis, ProjectNames, SessionInFile};
 use bridge_core::{
-    ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
-    RuleRevision, SessionId, Timestamp,
+    ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
+    ProjectName, RuleRevision, SessionId, Timestamp,
 };
 use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
 use xxhash_rust::xxh3::xxh3_128;
@@ -80,10 +80,7 @@ const RECORDS_PER_PAGE: usize = 5000;
 ///
 /// Both are asked for at once: where a rollback comes between, the cursors are of another epoch and count for nothing,
 /// or the writes are refused.
-pub(crate) async fn known_files(
-    ingest: &Ingest,
-    operation: &'static str,
-) -> Result<KnownFiles, BridgeError> {
+pub(crate) async fn known_files(ingest: &Ingest, operation: &'static str) -> Result<KnownFiles, BridgeError> {
     let (epoch, first) = tokio::try_join!(ingest.writable_epoch(operation), recorded_sources(ingest, None))?;
     let mut known = KnownFiles::new(ingest.analyzer.project_names.clone(), epoch);
     // Page by page: as records they are many times what is kept of them.

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use bridge_analysis::incremental::{FileState, analyze_reads};
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, FileAnalysis, History};
-use bridge_core::{
-    DamageCounts, HostName, ResponseUsage, SessionId, SupersededKey, TimeRange, Timestamp,
-};
+use bridge_core::{DamageCounts, HostName, ResponseUsage, SessionId, SupersededKey, TimeRange, Timestamp};
 use bridge_storage::SourceRecord;
 use tokio::sync::mpsc;
 

@@ -51,7 +51,10 @@ impl fmt::Debug for BackfillOptions {
 }
 
 /// Analyzes all transcripts and stores their responses.
-pub(crate) async fn backfill(ingest: &Ingest, options: BackfillOptions) -> Result<BackfillResult, BridgeError> {
+pub(crate) async fn backfill(
+    ingest: &Ingest,
+    options: BackfillOptions,
+) -> Result<BackfillResult, BridgeError> {
     let watch = Stopwatch::start();
     let range = options.range()?;
     let known = async { known_files(ingest, "backfill").await.map_err(not_begun) };
@@ -102,8 +105,7 @@ fn result(
     for response in history.responses() {
         if range.contains(response.time) && !writer.rejected.contains_key(response.session) {
             result.total_responses += 1;
-            result.total_tokens_stored =
-                result.total_tokens_stored.saturating_add(response.counts.total());
+            result.total_tokens_stored = result.total_tokens_stored.saturating_add(response.counts.total());
             sessions.insert(response.session);
         }
     }
@@ -117,7 +119,8 @@ pub(crate) async fn analyze(ingest: &Ingest, options: BackfillOptions) -> Result
     options.range()?;
     let found = ingest.discover().await?;
     let reader = pipeline::reader(ingest, move || ReadPlan::unrecorded(found)).await?;
-    let mut progress = ProgressReporter::new(&ingest.telemetry, &reader.plan, watch).with_callback(options.progress);
+    let mut progress =
+        ProgressReporter::new(&ingest.telemetry, &reader.plan, watch).with_callback(options.progress);
     let read = pipeline::run(ingest, reader, None, &mut progress).await?;
     progress.report(BackfillPhase::Done);
     Ok(read.history)
@@ -139,4 +142,3 @@ fn stopped_after(rows: u64, error: BridgeError) -> BridgeError {
     };
     BridgeError::backfill(message).with_source(error)
 }
-

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bridge_core::{
-    BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch,
-};
+use bridge_core::{BridgeError, BridgeResult, EnhancedTokenAnalysis, ResponseUsage, SessionId, Stopwatch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::ingest::Ingest;

@@ -207,5 +207,6 @@ fn damaged_note(session: &SessionId) -> BridgeError {
 }
 
 fn not_summable(operation: &'static str, overflow: CountOverflow) -> BridgeError {
-    BridgeError::storage(StorageKind::Corrupt, operation, "the counters cannot be summed").with_source(overflow)
+    BridgeError::storage(StorageKind::Corrupt, operation, "the counters cannot be summed")
+        .with_source(overflow)
 }

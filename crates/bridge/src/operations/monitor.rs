@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::ingest::Ingest;
-use crate::operations::survive::survive;
 use crate::operations::health::{HealthChecks, HealthLimits};
+use crate::operations::survive::survive;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::stats::BridgeStats;
 

@@ -39,7 +39,8 @@ pub(crate) async fn sync_all(
     since: Option<Timestamp>,
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
-    let (mut synchronized, cursors) = synchronize(ingest, ReadMode::Incremental, since, Some(parallel)).await?;
+    let (mut synchronized, cursors) =
+        synchronize(ingest, ReadMode::Incremental, since, Some(parallel)).await?;
     let totals = finish(ingest, cursors, None).await?;
     let sessions = synchronized.sessions(&totals);
     Ok(sessions.into_iter().map(|session| counted(ingest, synchronized.result(session, &totals))).collect())
@@ -52,7 +53,8 @@ pub(crate) async fn sync_changed(
     reported: &mut Failures,
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
-    let (mut synchronized, cursors) = synchronize(ingest, ReadMode::Incremental, None, Some(parallel)).await?;
+    let (mut synchronized, cursors) =
+        synchronize(ingest, ReadMode::Incremental, None, Some(parallel)).await?;
     let sessions = synchronized.noteworthy_sessions(reported);
     if sessions.is_empty() {
         cursors.written().await?;

@@ -16,11 +16,13 @@ pub(crate) struct Observed {
     pub(crate) metrics: Arc<Instruments>,
     pub(crate) error_rate: Arc<ErrorRate>,
     /// Dropped after the store that is observed.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) _kept: Option<Kept>,
 }
 
 /// A value that the store needs as long as it lives: the embedded engine, for instance.
-pub(crate) struct Kept(#[expect(dead_code, reason = "it is only dropped")] pub(crate) Box<dyn Any + Send + Sync>);
+pub(crate) struct Kept(
+    #[expect(dead_code, reason = "it is only dropped")] pub(crate) Box<dyn Any + Send + Sync>,
+);
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ mod sources;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, HealthState, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
+use bridge_core::{BridgeError, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
 use bridge_storage::{HealthProbes, require};
 use tokio::sync::{Mutex, OnceCell};
 

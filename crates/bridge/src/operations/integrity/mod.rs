@@ -64,7 +64,10 @@ impl IntegrityOptions {
 const SLICE_RESPONSES: u64 = 100_000;
 
 /// Compares the store with its sources, and repairs it.
-pub(crate) async fn verify(ingest: &Ingest, options: &IntegrityOptions) -> Result<IntegrityResult, BridgeError> {
+pub(crate) async fn verify(
+    ingest: &Ingest,
+    options: &IntegrityOptions,
+) -> Result<IntegrityResult, BridgeError> {
     let watch = Stopwatch::start();
     // A synchronization beside a repair would store what is being compared.
     let _turn = match options.repair {

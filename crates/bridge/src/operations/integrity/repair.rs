@@ -116,7 +116,8 @@ pub(super) async fn apply(
     }
     let without_sources =
         |rows| Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
-    let writers = [(Writer::new(ingest, epoch), work.join), (Writer::new(ingest, epoch).forced(), work.force)];
+    let writers =
+        [(Writer::new(ingest, epoch), work.join), (Writer::new(ingest, epoch).forced(), work.force)];
     for (mut writer, rows) in writers {
         writer.write(without_sources(rows)).await?;
         result.errors.extend(writer.rejections());
