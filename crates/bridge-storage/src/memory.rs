@@ -29,8 +29,8 @@ use crate::capabilities::{
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::offered::{Candidate, Offered};
-use crate::source::{SourceFilter, SourceRecord};
 use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
 /// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared

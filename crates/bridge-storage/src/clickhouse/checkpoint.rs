@@ -23,7 +23,9 @@ use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
 use super::tables::Tables;
 use super::topology::Topology;
-use crate::capabilities::{CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
+use crate::capabilities::{
+    CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable,
+};
 
 #[async_trait]
 impl CheckpointStore for ClickHouseStore {

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseKey, ResponseVersion, Timestamp};
 
-use super::{ClickHouseStore, retention};
 use super::rows::{StoredUsage, USAGE_COLUMNS};
 use super::write::{PACKED, packed_keys};
+use super::{ClickHouseStore, retention};
 use crate::capabilities::{IntegrityStore, StoredResponse, StoredScope};
 
 /// So many rows are removed by one statement.

@@ -63,9 +63,9 @@ use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use failure::{TableError, bridge_error, timed_out};
 use tables::Tables;
