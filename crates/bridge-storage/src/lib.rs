@@ -67,7 +67,6 @@ mod memory;
 #[cfg(feature = "mock")]
 mod mock;
 mod offered;
-mod old_sums;
 mod query;
 mod retry;
 mod source;

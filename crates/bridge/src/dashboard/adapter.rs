@@ -6,7 +6,8 @@ use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
 use super::trend::{Plan, Window, span};
-use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
+use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, Freshness};
+use super::query::DashboardQuery;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 

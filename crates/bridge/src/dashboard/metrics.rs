@@ -6,7 +6,7 @@ use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
-use super::DashboardQuery;
+use super::query::DashboardQuery;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 
 /// The figures of a dashboard's page, all from one moment: each breakdown, with what is on its other pages, and

@@ -137,8 +137,11 @@ impl AuditTrail {
         clock: Arc<dyn Clock>,
         host: HostName,
         project_names: ProjectNames,
-        options: AuditOptions,
+        mut options: AuditOptions,
     ) -> Self {
+        if store.audit().is_none() {
+            options.operations = AuditedOperations::Nothing;
+        }
         Self {
             store,
             clock,
