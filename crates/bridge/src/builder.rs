@@ -189,7 +189,7 @@ impl BridgeBuilder {
 
     /// Drops this when the last handle of the bridge is dropped: the engine that the store needs, say.
     pub fn keep(mut self, needed: impl Any + Send + Sync) -> Self {
-        self.kept = Some(Kept(Box::new(needed)));
+        self.kept = Some(Arc::new(needed));
         self
     }
 
@@ -222,9 +222,12 @@ impl BridgeBuilder {
         let metrics = Arc::new(Instruments::new(self.register));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
-        let observed =
-            Observed { metrics: Arc::clone(&metrics), error_rate: Arc::clone(&error_rate), kept: self.kept };
-        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(self.store, observed));
+        let observed = Observed {
+            metrics: Arc::clone(&metrics),
+            error_rate: Arc::clone(&error_rate),
+            _kept: self.kept.clone(),
+        };
+        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(Arc::clone(&self.store), observed));
         let store: Arc<dyn TokenStore> = Arc::new(Layered::new(store, Invalidating(Arc::clone(&cache))));
         let project_names = self.analyzer.project_names.clone();
         let audit =
@@ -253,7 +256,7 @@ impl BridgeBuilder {
         let monitoring = Arc::new(Monitoring {
             ingest: Arc::clone(&ingest),
             cache: Arc::clone(&cache),
-            health: HealthChecks::new(Arc::clone(&ingest), self.monitoring.limits),
+            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits),
             options: self.monitoring,
         });
         let fallback = Fallback {

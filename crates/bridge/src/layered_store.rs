@@ -55,7 +55,7 @@ pub(crate) trait Layer: Debug + Send + Sync {
     ) -> impl Future<Output = Result<T, BridgeError>> + Send;
 }
 
-/// A store, and a layer around each of its calls but health probes, which are no operations.
+/// A store, and a layer around each of its calls. Health probes, which are no operations, go straight to the store.
 #[derive(Debug)]
 pub(crate) struct Layered<L> {
     store: Arc<dyn TokenStore>,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
-use super::trend::{Plan, Window, span};
 use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, Freshness};
 use super::query::DashboardQuery;
+use super::trend::{Plan, Window, span};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 

@@ -1,7 +1,6 @@
 //! Measures the calls of a store.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 use bridge_core::{BridgeError, Stopwatch};
@@ -19,16 +18,8 @@ pub(crate) struct Observed {
     pub(crate) _kept: Option<Kept>,
 }
 
-/// A value that the store needs as long as it lives: the embedded engine, for instance.
-pub(crate) struct Kept(
-    #[expect(dead_code, reason = "it is only dropped")] pub(crate) Box<dyn Any + Send + Sync>,
-);
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
-    }
-}
+/// A value that a store needs as long as it lives: the embedded engine, for instance.
+pub(crate) type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Layer for Observed {
     async fn around<T: Send>(

@@ -59,6 +59,8 @@ impl OperationRunner {
         session: Option<&SessionId>,
         work: impl Future<Output = Result<T, BridgeError>>,
     ) -> Result<T, BridgeError> {
+        // Boxed: these futures are large, and each layer around one would copy it on the stack.
+        let work = Box::pin(work);
         let id = self.next_correlation_id();
         let span = tracing::info_span!(
             "bridge",

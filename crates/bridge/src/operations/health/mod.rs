@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
+use bridge_storage::TokenStore;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::ingest::Ingest;
-pub use limits::HealthLimits;
+use crate::telemetry::observed_store::Kept;
 use assessment::Assessment;
+pub use limits::HealthLimits;
 use sources::{PendingSince, Transcripts};
 
 /// A store without probes is healthy as long as its operations succeed.
@@ -21,6 +23,10 @@ const NO_PROBES: &str = "the store has no probe";
 /// Health checks of a store and its sources.
 #[derive(Debug)]
 pub(crate) struct HealthChecks {
+    /// The store itself: probes are no operations, and count neither in metrics nor in the error rate.
+    store: Arc<dyn TokenStore>,
+    /// Dropped after the store.
+    _kept: Option<Kept>,
     ingest: Arc<Ingest>,
     limits: HealthLimits,
     pending: PendingSince,
@@ -29,14 +35,25 @@ pub(crate) struct HealthChecks {
 }
 
 impl HealthChecks {
-    pub(crate) fn new(ingest: Arc<Ingest>, limits: HealthLimits) -> Self {
-        Self { ingest, limits, pending: PendingSince::default(), scan_turn: Arc::default() }
+    pub(crate) fn new(
+        (store, kept): (Arc<dyn TokenStore>, Option<Kept>),
+        ingest: Arc<Ingest>,
+        limits: HealthLimits,
+    ) -> Self {
+        Self {
+            store,
+            _kept: kept,
+            ingest,
+            limits,
+            pending: PendingSince::default(),
+            scan_turn: Arc::default(),
+        }
     }
 
     /// Runs all probes.
     pub(crate) async fn run(&self) -> HealthStatus {
         let (checked_at, watch) = (self.ingest.clock.now(), Stopwatch::start());
-        let (store, telemetry) = (&self.ingest.store, &self.ingest.telemetry);
+        let (store, telemetry) = (&self.store, &self.ingest.telemetry);
         let transcripts = OnceCell::new();
         let pool = store.stats().pool;
         let (connectivity, write, mode, sources, freshness, disk) = tokio::join!(
@@ -76,7 +93,7 @@ impl HealthChecks {
     }
 
     async fn connectivity(&self) -> Assessment {
-        let Some(probes) = self.ingest.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        let Some(probes) = self.store.probes() else { return Assessment::healthy(NO_PROBES) };
         match probes.probe_connection().await {
             Ok(()) => Assessment::healthy("the database answers"),
             Err(error) => Assessment::failed(&error),
@@ -84,7 +101,7 @@ impl HealthChecks {
     }
 
     async fn write(&self) -> Assessment {
-        let Some(probes) = self.ingest.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        let Some(probes) = self.store.probes() else { return Assessment::healthy(NO_PROBES) };
         match probes.probe_write().await {
             Ok(()) => Assessment::healthy("the user may write"),
             // Reading needs no more.
@@ -97,7 +114,7 @@ impl HealthChecks {
     }
 
     async fn store_mode(&self) -> Assessment {
-        match self.ingest.store.state().await {
+        match self.store.state().await {
             Ok(state) => assessment::mode(&state.mode),
             Err(error) => Assessment::failed(&error),
         }
@@ -110,7 +127,7 @@ impl HealthChecks {
     async fn freshness(&self, transcripts: &OnceCell<Arc<Transcripts>>) -> Assessment {
         let now = self.ingest.clock.now();
         let newest = async {
-            match self.ingest.store.probes() {
+            match self.store.probes() {
                 Some(probes) => probes.newest_source(&self.ingest.host, now).await,
                 None => Ok(None),
             }
@@ -125,7 +142,7 @@ impl HealthChecks {
     }
 
     async fn disk(&self) -> Assessment {
-        let Some(probes) = self.ingest.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        let Some(probes) = self.store.probes() else { return Assessment::healthy(NO_PROBES) };
         match probes.disks().await {
             Ok(disks) => assessment::disks(&disks, &self.limits),
             Err(BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => Assessment::degraded(
