@@ -54,7 +54,7 @@ fn reading_on_threads(bencher: Bencher<'_, '_>, threads: usize) {
 #[divan::bench(sample_count = 10)]
 fn figures(bencher: Bencher<'_, '_>) {
     let history = read(&options("usage"));
-    bencher.bench(|| history.figures(&TimeRange::ALL));
+    bencher.bench(|| history.summary(&TimeRange::ALL));
 }
 
 #[divan::bench(sample_count = 10)]

@@ -168,7 +168,7 @@ async fn analyze_only(
         memory.upsert(&rows, &UpsertOptions::default()).await?;
     }
     let errors = history.errors().iter().map(ToString::to_string).collect();
-    Ok(Done { figures: history.figures(&range)?, newly_stored: None, errors })
+    Ok(Done { figures: history.summary(&range)?, newly_stored: None, errors })
 }
 
 impl Done {

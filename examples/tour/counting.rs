@@ -21,7 +21,7 @@ pub(crate) async fn count_without_storing(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("What was used, and why it is that much", "analyze_historical_data");
     let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
-    let figures = history.figures(&TimeRange::ALL)?;
+    let figures = history.summary(&TimeRange::ALL)?;
     show_receipt(&figures);
     promises.hold("there is something to count", figures.responses > 0, "no response in the transcripts");
     promises.hold("the receipt adds up", figures.receipt.adds_up(), "it does not");

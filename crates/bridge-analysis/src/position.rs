@@ -1,6 +1,8 @@
-//! How far a file is read.
+//! How far a file was read, and how much of it is to be read.
 
 use bridge_core::Timestamp;
+
+use crate::source::SourceFile;
 
 /// How far a file is read, with all that must be known to read on from there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,4 +24,29 @@ pub struct KnownTime {
     pub before: u64,
     /// The nearest readable time before it, if there is one.
     pub time: Option<Timestamp>,
+}
+
+/// What is to be read of a file.
+#[derive(Debug, Clone)]
+pub struct FileRead {
+    /// The file.
+    pub file: SourceFile,
+    /// Where reading begins; everything before was read.
+    pub from: ReadPosition,
+    /// Where the file ends for this reading, in bytes; what is appended meanwhile is left for the next.
+    pub until: u64,
+}
+
+impl FileRead {
+    /// The whole file, to wherever its end is by then.
+    #[must_use]
+    pub fn whole(file: SourceFile) -> Self {
+        Self { file, from: ReadPosition::default(), until: u64::MAX }
+    }
+
+    /// How many bytes there are to read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.until.min(self.file.size).saturating_sub(self.from.offset)
+    }
 }

@@ -12,13 +12,14 @@ use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
-use crate::audit::AuditTrail;
-use crate::background::Background;
-use crate::error_rate::ErrorRate;
-use crate::health::{LeftOut, Panics, Unread};
-use crate::live::SingleFlight;
-use crate::metrics::{Instruments, MetricsRecorder, Register};
-use crate::running::CorrelationIds;
+use crate::operations::background::Background;
+use crate::operations::health::{PendingSince, SkippedSources};
+use crate::operations::single_flight::SingleFlight;
+use crate::telemetry::audit::AuditTrail;
+use crate::telemetry::error_rate::ErrorRate;
+use crate::telemetry::metrics::{Instruments, MetricsRecorder, Register};
+use crate::telemetry::panics::Panics;
+use crate::telemetry::run::CorrelationIds;
 use crate::{AuditOptions, MonitoringOptions};
 
 /// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
@@ -53,8 +54,8 @@ pub(crate) struct Inner {
     pub(crate) audit: Arc<AuditTrail>,
     /// How calls of the store end.
     pub(crate) error_rate: ErrorRate,
-    pub(crate) unread: Unread,
-    pub(crate) left_out: std::sync::Mutex<Option<LeftOut>>,
+    pub(crate) unread: PendingSince,
+    pub(crate) left_out: std::sync::Mutex<Option<SkippedSources>>,
     /// Held while a health check looks at the transcripts.
     pub(crate) look_turn: Arc<Mutex<()>>,
     /// What the bridge does at intervals by itself.
@@ -298,7 +299,7 @@ impl BridgeBuilder {
                 analyzer: self.analyzer,
                 validator,
                 error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
-                unread: Unread::default(),
+                unread: PendingSince::default(),
                 left_out: std::sync::Mutex::default(),
                 look_turn: Arc::default(),
                 cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),

@@ -30,41 +30,16 @@
 //! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
 //! with the feature `embedded`, `embedded`.
 
-mod account;
 mod advice;
-mod audit;
-mod backfill;
-mod background;
-mod backup;
-mod batch;
 mod builder;
-mod checkpoint;
 #[cfg(feature = "config")]
 pub mod config;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;
-mod error_rate;
-mod fallback;
-mod health;
-mod integrity;
-mod keeping;
-mod live;
-mod log;
-mod lookup;
-mod memory;
-mod metrics;
-mod monitor;
-mod observer;
-mod operation;
-mod processor;
-mod reading;
-mod record;
-mod running;
-mod sources;
-mod store;
-mod storing;
-mod sync;
+mod ingest;
+mod operations;
+mod telemetry;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;
@@ -74,27 +49,27 @@ pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
 pub use advice::advice;
-pub use audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
-pub use backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
     HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
 pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
-pub use checkpoint::RollbackOptions;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use health::HealthLimits;
-pub use integrity::{IntegrityOptions, Repair};
-pub use keeping::SyncTask;
-pub use memory::peak_memory_mib;
-pub use metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
-pub use monitor::{Monitor, MonitoringOptions, Observation};
-pub use operation::Operation;
-pub use processor::{BatchProcessingResult, JsonlProcessorBridge};
-pub use store::StoreOptions;
+pub use ingest::processor::{BatchProcessingResult, JsonlProcessorBridge};
+pub use operations::backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
+pub use operations::checkpoints::RollbackOptions;
+pub use operations::health::HealthLimits;
+pub use operations::integrity::{IntegrityOptions, Repair};
+pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
+pub use operations::store::StoreOptions;
+pub use operations::watch::SyncTask;
+pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
+pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
+pub use telemetry::operation::Operation;
+pub use telemetry::process_memory::peak_memory_mib;

@@ -66,7 +66,7 @@ fn assert_all_results_silent(history: &CanaryHistory, options: &AnalyzerOptions)
         memory_mib: 0.0,
     };
     assert_json_silent(&analyzed.analyses(&facts).unwrap());
-    let figures = analyzed.figures(&TimeRange::ALL).unwrap();
+    let figures = analyzed.summary(&TimeRange::ALL).unwrap();
     assert_json_silent(&figures);
 
     // All of it was read.

@@ -62,7 +62,7 @@ pub(crate) fn compare(found: &Found, files: &[ReferenceFile], options: &Analyzer
 
 /// Compares all totals; `unseen` damaged lines are not looked for.
 pub(crate) fn compare_totals(found: &Found, expected: &ReferenceTotals, unseen: u64) {
-    let figures = found.history.figures(&bridge_core::TimeRange::ALL).expect("sums fit");
+    let figures = found.history.summary(&bridge_core::TimeRange::ALL).expect("sums fit");
     let receipt = found.history.receipt();
     assert!(receipt.adds_up(), "{receipt:?}");
     let damage = receipt.damage;

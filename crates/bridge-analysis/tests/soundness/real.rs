@@ -15,7 +15,7 @@ fn folder(variable: &str) -> PathBuf {
 }
 
 fn figures(found: &Found) -> Vec<(&'static str, u64)> {
-    let figures = found.history.figures(&TimeRange::ALL).unwrap();
+    let figures = found.history.summary(&TimeRange::ALL).unwrap();
     let receipt = found.history.receipt();
     vec![
         ("bad_lines", receipt.damage.bad_lines + receipt.damage.pending_lines),

@@ -8,7 +8,7 @@ use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 use super::trend::{Plan, Window, span};
 use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
 use crate::EnhancedTokenDatabaseBridge;
-use crate::operation::Operation;
+use crate::telemetry::operation::Operation;
 
 /// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
 /// and then once for each kind of coarser steps.

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bridge::analysis::{SourceFile, discover, inspect};
+use bridge::analysis::incremental::inspect;
+use bridge::analysis::{SourceFile, discover};
 use bridge::core::{
     DifferenceKind, Epoch, HostName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, SyncStatus,
     Timestamp,

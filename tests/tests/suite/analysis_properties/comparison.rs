@@ -24,7 +24,7 @@ pub(crate) fn assert_agreement(corpus: &Corpus, options: &AnalyzerOptions) {
 
 /// Without strictness damage in a line without usage may stay unseen; all other damage is seen.
 fn assert_files(history: &History, totals: &ReferenceTotals, every_line: bool) {
-    let figures = history.figures(&TimeRange::ALL).unwrap();
+    let figures = history.summary(&TimeRange::ALL).unwrap();
     assert_eq!((figures.files, figures.bytes, figures.lines), (totals.files, totals.bytes, totals.lines));
     let damage = figures.receipt.damage;
     assert_eq!(
@@ -146,7 +146,7 @@ fn stored_key(
 
 /// Sums are compared where the stated part of the order decides them.
 fn assert_sessions(history: &History, totals: &ReferenceTotals) {
-    let figures = history.figures(&TimeRange::ALL).unwrap();
+    let figures = history.summary(&TimeRange::ALL).unwrap();
     assert_eq!((figures.responses, figures.counts.total()), (totals.responses, totals.total));
     if totals.counters_are_certain() {
         assert_eq!(figures.counts, counts(&totals.counters));

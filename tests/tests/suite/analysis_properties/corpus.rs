@@ -74,7 +74,7 @@ impl Findings {
     pub(crate) fn of(history: &History) -> Self {
         let mut rows: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         rows.sort_by_key(|row| row.key);
-        let figures = history.figures(&TimeRange::ALL).unwrap();
+        let figures = history.summary(&TimeRange::ALL).unwrap();
         Self { rows, figures, analyses: analyses(history) }
     }
 }

@@ -15,7 +15,7 @@ fn border() -> impl Strategy<Value = Timestamp> {
 }
 
 fn assert_range_is_what_lies_in_it(history: &History, range: &TimeRange) -> TokenCounts {
-    let figures = history.figures(range).unwrap();
+    let figures = history.summary(range).unwrap();
     let inside: Vec<_> = history.responses().filter(|response| range.contains(response.time)).collect();
     let counts = TokenCounts::checked_sum(inside.iter().map(|response| response.counts)).unwrap();
     assert_eq!((figures.responses, figures.counts), (inside.len() as u64, counts));

@@ -10,9 +10,8 @@ use std::time::SystemTime;
 
 use bridge::AnalysisSource;
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_analysis::{
-    AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover, inspect,
-};
+use bridge_analysis::incremental::inspect;
+use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover};
 use bridge_core::{
     ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, Origin, ResponseUsage,
     ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,

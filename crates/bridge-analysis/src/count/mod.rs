@@ -1,0 +1,13 @@
+//! From snapshots to totals: what is the same for every agent's format.
+
+pub(crate) mod batch;
+pub(crate) mod candidate;
+pub(crate) mod categories;
+pub(crate) mod context;
+pub(crate) mod history;
+mod project;
+pub(crate) mod response;
+mod row;
+pub(crate) mod snapshot;
+mod table;
+pub(crate) mod time;

@@ -1,0 +1,190 @@
+//! The state that is kept for each response: 64 bytes.
+
+use bridge_core::{Origin, ResponseKey, Timestamp, TokenCounts};
+
+use crate::count::candidate::Candidate;
+
+/// A response's row in the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) key: ResponseKey,
+    /// The tokens of all its snapshots together.
+    pub(crate) snapshot_tokens: u64,
+    /// The lower 48 bits: milliseconds since 1970. Above them [`RowFlags`].
+    time_and_flags: u64,
+    counts: [u32; 4],
+    cache_split: [u32; 2],
+    pub(crate) context: u32,
+    /// The file that holds all its snapshots, unless [`RowFlags::SHARED`].
+    pub(crate) owner: u32,
+}
+
+const _: () = assert!(size_of::<Row>() == 64, "performance.md: under 100 bytes a response, index included");
+
+/// What is true of a row.
+pub(crate) struct RowFlags;
+
+impl RowFlags {
+    const FINISHED: u64 = 1 << 48;
+    const SIDECHAIN: u64 = 1 << 49;
+    const NESTED: u64 = 1 << 50;
+    const FORKED: u64 = 1 << 51;
+    const ORIGIN: u32 = 52;
+    /// A number does not fit its 32 bits: all of them are kept apart.
+    const WIDE: u64 = 1 << 55;
+    /// Several files hold snapshots of it.
+    pub(crate) const SHARED: u64 = 1 << 56;
+    const WEAK: u64 = 1 << 58;
+    /// It changed since somebody asked last.
+    pub(crate) const CHANGED: u64 = 1 << 57;
+    /// What stays when another snapshot wins.
+    const OF_RESPONSE: u64 = Self::SHARED | Self::CHANGED;
+}
+
+const ORIGINS: [Origin; 7] = [
+    Origin::Assistant,
+    Origin::Nested,
+    Origin::Iterations,
+    Origin::Advisor,
+    Origin::Compaction,
+    Origin::Declined,
+    Origin::Other,
+];
+const TIME: u64 = (1 << 48) - 1;
+
+/// Numbers of a row that do not fit it.
+pub(crate) type WideCounts = (TokenCounts, (u64, u64));
+
+impl Row {
+    /// The row of a response's first snapshot, and its numbers where they do not fit.
+    pub(crate) fn new(candidate: &Candidate, owner: u32) -> (Self, Option<WideCounts>) {
+        let mut row = Self {
+            key: candidate.key,
+            snapshot_tokens: candidate.tokens(),
+            time_and_flags: 0,
+            counts: [0; 4],
+            cache_split: [0; 2],
+            context: 0,
+            owner,
+        };
+        let wide = row.set(candidate);
+        (row, wide)
+    }
+
+    /// Lets another snapshot win.
+    pub(crate) fn set(&mut self, candidate: &Candidate) -> Option<WideCounts> {
+        let counts = candidate.counts;
+        let small = |count: u64| u32::try_from(count).ok();
+        let fit = || {
+            Some((
+                [
+                    small(counts.input)?,
+                    small(counts.output)?,
+                    small(counts.cache_creation)?,
+                    small(counts.cache_read)?,
+                ],
+                [small(candidate.cache_split.0)?, small(candidate.cache_split.1)?],
+            ))
+        };
+        let small = fit();
+        (self.counts, self.cache_split) = small.unwrap_or_default();
+        self.context = candidate.context;
+        let origin = ORIGINS.iter().position(|origin| *origin == candidate.origin).unwrap_or_default() as u64;
+        let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
+        self.time_and_flags = candidate.time.as_millis().unsigned_abs() & TIME
+            | flag(candidate.finished, RowFlags::FINISHED)
+            | flag(candidate.sidechain, RowFlags::SIDECHAIN)
+            | flag(candidate.nested, RowFlags::NESTED)
+            | flag(candidate.forked, RowFlags::FORKED)
+            | flag(candidate.weak_key, RowFlags::WEAK)
+            | flag(small.is_none(), RowFlags::WIDE)
+            | origin << RowFlags::ORIGIN
+            | self.time_and_flags & RowFlags::OF_RESPONSE;
+        small.is_none().then_some((counts, candidate.cache_split))
+    }
+
+    pub(crate) fn has(&self, flag: u64) -> bool {
+        self.time_and_flags & flag != 0
+    }
+
+    pub(crate) fn set_flag(&mut self, flag: u64) {
+        self.time_and_flags |= flag;
+    }
+
+    pub(crate) fn clear_flag(&mut self, flag: u64) {
+        self.time_and_flags &= !flag;
+    }
+
+    pub(crate) fn is_wide(&self) -> bool {
+        self.has(RowFlags::WIDE)
+    }
+
+    /// The winning snapshot. `wide`: its numbers, where the row [is wide](Self::is_wide).
+    pub(crate) fn winner(&self, wide: Option<&WideCounts>) -> Candidate {
+        let [input, output, cache_creation, cache_read] = self.counts.map(u64::from);
+        let small = || {
+            let counts = TokenCounts { input, output, cache_creation, cache_read };
+            (counts, (u64::from(self.cache_split[0]), u64::from(self.cache_split[1])))
+        };
+        let (counts, cache_split) = wide.copied().unwrap_or_else(small);
+        let millis = i64::try_from(self.time_and_flags & TIME).unwrap_or(i64::MAX);
+        let origin = (self.time_and_flags >> RowFlags::ORIGIN) as usize & 0b111;
+        Candidate {
+            key: self.key,
+            time: Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX),
+            counts,
+            cache_split,
+            context: self.context,
+            finished: self.has(RowFlags::FINISHED),
+            sidechain: self.has(RowFlags::SIDECHAIN),
+            nested: self.has(RowFlags::NESTED),
+            forked: self.has(RowFlags::FORKED),
+            weak_key: self.has(RowFlags::WEAK),
+            origin: ORIGINS.get(origin).copied().unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::context::Context;
+    use bridge_core::strategy::response_usage;
+    use bridge_core::{ResponseUsage, RuleRevision};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_row_keeps_every_field(usage in response_usage()) {
+            let candidate = Candidate {
+                key: usage.key,
+                time: usage.time,
+                counts: usage.counts,
+                cache_split: (usage.cache_creation_5m, usage.cache_creation_1h),
+                context: 7,
+                finished: usage.finished,
+                sidechain: usage.sidechain,
+                nested: usage.nested,
+                forked: usage.forked,
+                origin: usage.origin,
+                weak_key: usage.weak_key,
+            };
+            let (mut row, wide) = Row::new(&candidate, 3);
+            row.set_flag(RowFlags::CHANGED);
+            row.set(&candidate);
+            prop_assert_eq!(wide.is_some(), row.is_wide());
+            prop_assert!(row.has(RowFlags::CHANGED) && !row.has(RowFlags::SHARED));
+            let context = Context {
+                session: usage.session.clone(),
+                project: usage.project.clone(),
+                host: usage.host.clone(),
+                agent: usage.agent.clone(),
+                model: usage.model.clone(),
+                service_tier: usage.service_tier.clone(),
+            };
+            let kept = row.winner(wide.as_ref()).usage(&context);
+            prop_assert_eq!(kept.rank(), candidate.rank());
+            prop_assert_eq!(kept, ResponseUsage { forced: 0, rule_revision: RuleRevision::CURRENT, ..usage });
+        }
+    }
+}

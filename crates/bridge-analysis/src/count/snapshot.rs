@@ -1,0 +1,54 @@
+//! A snapshot of a response: what every agent's format has to say of it.
+
+use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
+
+use crate::json::Raw;
+
+/// A response snapshot, as it stands in a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Snapshot<'a> {
+    pub(crate) key: ResponseKey,
+    pub(crate) time: Timestamp,
+    /// What it shares with its neighbors.
+    pub(crate) named: RawNames<'a>,
+    pub(crate) counted: Counted,
+    /// Of the tokens, those by which iterations raise the top level.
+    pub(crate) raised: u64,
+    pub(crate) weak_key: bool,
+    pub(crate) finished: bool,
+    pub(crate) sidechain: bool,
+    pub(crate) nested: bool,
+    pub(crate) forked: bool,
+    pub(crate) origin: Origin,
+}
+
+/// The names that a snapshot gives, as raw JSON values: none of them needs be a string.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RawNames<'a> {
+    pub(crate) session: Option<Raw<'a>>,
+    pub(crate) cwd: Option<Raw<'a>>,
+    pub(crate) agent: Option<Raw<'a>>,
+    pub(crate) model: Option<Raw<'a>>,
+    pub(crate) service_tier: Option<Raw<'a>>,
+}
+
+/// What a record holds.
+pub(crate) trait SnapshotSink {
+    /// A snapshot that counts.
+    fn snapshot(&mut self, snapshot: &Snapshot<'_>);
+    /// A key that revision 1 of the rule gave, and this one does not.
+    fn superseded(&mut self, key: SupersededKey);
+    /// A snapshot with a counter that is none.
+    fn bad_usage(&mut self);
+    /// The time of a snapshot whose record has no readable one.
+    fn time_before(&mut self) -> Timestamp;
+    /// The readable time of a record.
+    fn record_time(&mut self, time: Timestamp);
+}
+
+/// Four counters, and of the cache-creation tokens those kept for five minutes and for one hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) counts: TokenCounts,
+    pub(crate) cache_split: (u64, u64),
+}

@@ -1,0 +1,280 @@
+//! Walking over JSON text once, at the speed of its strings.
+//!
+//! The walk is sound, not complete: what it passes over is valid JSON, and what it hands out is what a full
+//! parser would hand out. Where it meets something rare (an escape in a key, a tab, deep nesting) or
+//! something wrong it says [`Unsure`], and the caller asks a full parser. It reads UTF-8 that somebody else has checked.
+
+use crate::json::Raw;
+use crate::json::string::{next_special, string_end};
+
+/// The text may be valid or not: the walk does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unsure;
+
+/// Values are nested no deeper than this, or the walk is unsure.
+const DEPTH_MAX: u32 = 64;
+
+/// A place in JSON text. Every method moves it behind what it has read.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The next byte; 0, which is no JSON, behind the end.
+    pub(crate) fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    /// How far the cursor has come, in bytes.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// The text between a place that the cursor has passed and where it stands.
+    pub(crate) fn text_from(&self, start: usize) -> Result<Raw<'a>, Unsure> {
+        self.text.get(start..self.at).ok_or(Unsure)
+    }
+
+    /// Whether nothing but white space follows.
+    pub(crate) fn at_end(&mut self) -> bool {
+        self.skip_space();
+        self.at == self.text.len()
+    }
+
+    /// Passes over spaces; other white space does not occur in what clients write.
+    pub(crate) fn skip_space(&mut self) {
+        while self.peek() == b' ' {
+            self.at += 1;
+        }
+    }
+
+    /// Calls `visit` with each key of an object, the cursor standing at its value, which `visit` has to read.
+    pub(crate) fn members(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, &'a [u8]) -> Result<(), Unsure>,
+    ) -> Result<(), Unsure> {
+        self.expect(b'{')?;
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let key = self.key()?;
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+            visit(self, key)?;
+            self.skip_space();
+            if !self.take(b',') {
+                return self.expect(b'}');
+            }
+            self.skip_space();
+        }
+    }
+
+    /// Calls `visit` at each item of an array; `visit` has to read it.
+    pub(crate) fn items(
+        &mut self,
+        mut visit: impl FnMut(&mut Self) -> Result<(), Unsure>,
+    ) -> Result<(), Unsure> {
+        self.expect(b'[')?;
+        self.skip_space();
+        if self.take(b']') {
+            return Ok(());
+        }
+        loop {
+            visit(self)?;
+            self.skip_space();
+            if !self.take(b',') {
+                return self.expect(b']');
+            }
+            self.skip_space();
+        }
+    }
+
+    /// The text of a value of any kind.
+    #[inline]
+    pub(crate) fn value(&mut self) -> Result<Raw<'a>, Unsure> {
+        let start = self.at;
+        // Most values are strings.
+        if self.peek() == b'"' {
+            self.skip_string()?
+        } else {
+            self.skip_value(0)?
+        }
+        self.text_from(start)
+    }
+
+    fn skip_value(&mut self, depth: u32) -> Result<(), Unsure> {
+        match self.peek() {
+            b'"' => self.skip_string(),
+            b'{' if depth < DEPTH_MAX => self.skip_object(depth + 1),
+            b'[' if depth < DEPTH_MAX => self.items(|cursor| cursor.skip_value(depth + 1)),
+            b't' => self.skip_word(b"true"),
+            b'f' => self.skip_word(b"false"),
+            b'n' => self.skip_word(b"null"),
+            _ => self.skip_number(),
+        }
+    }
+
+    /// Unlike [`Self::members`] it lets keys hold escapes: nobody asks for them.
+    fn skip_object(&mut self, depth: u32) -> Result<(), Unsure> {
+        self.expect(b'{')?;
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.skip_string()?;
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+            self.skip_value(depth)?;
+            self.skip_space();
+            if !self.take(b',') {
+                return self.expect(b'}');
+            }
+            self.skip_space();
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let is_there = self.peek() == byte;
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Unsure> {
+        if self.take(byte) { Ok(()) } else { Err(Unsure) }
+    }
+
+    fn skip_word(&mut self, word: &[u8]) -> Result<(), Unsure> {
+        if !self.text.as_bytes()[self.at..].starts_with(word) {
+            return Err(Unsure);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn skip_number(&mut self) -> Result<(), Unsure> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.skip_digits()?;
+        }
+        if self.take(b'.') {
+            self.skip_digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.skip_digits()?;
+        }
+        Ok(())
+    }
+
+    /// At least one.
+    fn skip_digits(&mut self) -> Result<(), Unsure> {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(Unsure) }
+    }
+
+    /// A key without escapes, without its quotes.
+    fn key(&mut self) -> Result<&'a [u8], Unsure> {
+        self.expect(b'"')?;
+        let bytes = self.text.as_bytes();
+        let end = next_special(bytes, self.at)?;
+        let key = &bytes[self.at..end];
+        self.at = end;
+        self.expect(b'"')?;
+        Ok(key)
+    }
+
+    #[inline]
+    fn skip_string(&mut self) -> Result<(), Unsure> {
+        self.expect(b'"')?;
+        self.at = string_end(self.text.as_bytes(), self.at)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+    use bridge_testkit::adversarial;
+    use proptest::prelude::*;
+
+    fn walk(text: &str) -> Result<bool, Unsure> {
+        let mut cursor = Cursor::new(text);
+        cursor.value()?;
+        Ok(cursor.at_end())
+    }
+
+    fn is_one_value(text: &str) -> bool {
+        let mut values = 0;
+        json::values(text, |_| values += 1).is_ok() && values == 1
+    }
+
+    #[test]
+    fn what_clients_write_is_sure() {
+        for text in [
+            r#"{"a":[1,-2.5e+3,0,"x\n\"\\\u001b é",{"b":null,"c":[]},{}],"d":true , "e": false}"#,
+            "0",
+            "\"\"",
+        ] {
+            assert_eq!(walk(text), Ok(true), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_never_sure() {
+        let deep = "[".repeat(100);
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "01x",
+            "-",
+            "1.",
+            "1e",
+            "nul",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\\u12",
+            "\"\n\"",
+            "\"",
+            "\"\\",
+            "NaN",
+            &deep,
+            "[1 2]",
+            "{\"a\":1 \"b\":2}",
+        ] {
+            assert_ne!(walk(text), Ok(true), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_the_walk_is_sure_of_the_parser_takes(line in adversarial::strategy::line()) {
+            if let Ok(text) = std::str::from_utf8(&line) {
+                prop_assert!(walk(text) != Ok(true) || is_one_value(text));
+            }
+        }
+    }
+}

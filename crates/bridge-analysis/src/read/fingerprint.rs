@@ -1,0 +1,296 @@
+//! What a file looked like when it was read, to see later what happened to it.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
+
+use bridge_core::Timestamp;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::position::ReadPosition;
+use crate::read::regular_file::open_regular;
+use crate::source::SourceFile;
+
+/// What a file looked like when its reading began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileState {
+    /// Its size, in bytes. Nothing behind was read.
+    pub size: u64,
+    /// When it was modified last.
+    pub modified: Timestamp,
+    /// When its entry on the disk changed last, in nanoseconds since 1970: later than that of every state the file
+    /// had before, also where somebody sets the time of modification back. The latter where there is no such time.
+    pub changed_nanos: u64,
+    /// Identifies the state of its entry on the disk: device, inode, size, and both times to the nanosecond.
+    pub identity: u64,
+    /// Identifies its content up to `size`: all of a small file, samples of a large one.
+    pub fingerprint: u128,
+}
+
+/// How far a file was read, and what it looked like then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileCursor {
+    /// What it looked like.
+    pub mark: FileState,
+    /// How far it was read.
+    pub position: ReadPosition,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
+impl FileCursor {
+    /// Returns whether the file was read so long after its last change that another one would show.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        is_settled(self.read_at, self.mark.modified, self.mark.changed_nanos)
+    }
+}
+
+/// What happened to a file since it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileChange {
+    /// Nothing.
+    Unchanged,
+    /// It was appended to: what was read stands there still.
+    Appended,
+    /// It was truncated, rewritten or replaced: all of it is to be read.
+    Rewritten,
+}
+
+/// Files up to this size are identified by all their bytes.
+const WHOLE_BYTES_MAX: u64 = 256 << 10;
+/// In larger ones a sample stands at each multiple of this offset, and one before the end.
+const SAMPLE_DISTANCE: u64 = 256 << 10;
+const SAMPLE_BYTES: u64 = 4 << 10;
+
+/// A file that is written to twice within a tick of its file system's clock may look as if it were written to
+/// once. Whoever was read so soon after a change is not trusted to be unchanged.
+const TICK_MAX: Duration = Duration::from_secs(2);
+
+/// Looks at a file before it is read: its mark, and what happened to it since `known`.
+///
+/// An edit in place that changes no length, in a part of a large file that is not sampled, passes for nothing
+/// if the file is appended to before it is looked at again. Nothing else does.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(FileState, FileChange)> {
+    if let Some(known) = known
+        && is_untouched(&file.path.metadata()?, known)
+    {
+        return Ok((known.mark, FileChange::Unchanged));
+    }
+    let mut source = open_regular(&file.path)?;
+    let metadata = source.metadata()?;
+    let (size, identity) = (metadata.len(), identity(&metadata));
+    let modified = modified(&metadata);
+    let changed_nanos = changed_nanos(&metadata, modified);
+    let mark =
+        FileState { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
+    let change = match known {
+        Some(known) if is_continued(&mut source, size, known)? => FileChange::Appended,
+        _ => FileChange::Rewritten,
+    };
+    Ok((mark, change))
+}
+
+/// Whether nothing was done to the file.
+fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
+    let modified = modified(metadata);
+    // The size is in the identity, too, but a reading ends at the recorded one.
+    known.mark.size == metadata.len()
+        && known.mark.identity == identity(metadata)
+        && is_settled(known.read_at, modified, changed_nanos(metadata, modified))
+}
+
+fn modified(metadata: &Metadata) -> Timestamp {
+    metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system)
+}
+
+/// Whether what was read stands there still, and more behind it.
+fn is_continued(source: &mut File, size: u64, known: &FileCursor) -> io::Result<bool> {
+    let FileCursor { mark, position, .. } = known;
+    if size <= mark.size || fingerprint(source, mark.size)? != mark.fingerprint {
+        return Ok(false);
+    }
+    // A last line that was valid without its newline was counted; if it goes on, it was another one.
+    let at = position.offset.saturating_sub(1);
+    let mut around = [0; 2];
+    read_at(source, at, &mut around)?;
+    Ok(position.offset == 0 || around[0] == b'\n' || around[1] == b'\n')
+}
+
+fn fingerprint(source: &mut File, size: u64) -> io::Result<u128> {
+    let mut hasher = Xxh3::new();
+    hasher.update(&size.to_le_bytes());
+    if size <= WHOLE_BYTES_MAX {
+        hash(source, 0, size, &mut hasher)?;
+        return Ok(hasher.digest128());
+    }
+    let mut offset = 0;
+    while offset < size {
+        hash(source, offset, SAMPLE_BYTES.min(size - offset), &mut hasher)?;
+        offset += SAMPLE_DISTANCE;
+    }
+    hash(source, size - SAMPLE_BYTES, SAMPLE_BYTES, &mut hasher)?;
+    Ok(hasher.digest128())
+}
+
+fn hash(source: &mut File, offset: u64, bytes: u64, hasher: &mut Xxh3) -> io::Result<()> {
+    let mut buffer = [0; 4 << 10];
+    source.seek(SeekFrom::Start(offset))?;
+    let mut source = source.take(bytes);
+    loop {
+        // A file that became shorter meanwhile has another fingerprint then, too.
+        let read = source.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+/// Fills the buffer as far as the file goes.
+fn read_at(source: &mut File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    source.seek(SeekFrom::Start(offset))?;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let read = source.read(&mut buffer[filled..])?;
+        if read == 0 {
+            break;
+        }
+        filled += read;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let numbers = [
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime().cast_unsigned(),
+        metadata.mtime_nsec().cast_unsigned(),
+        metadata.ctime().cast_unsigned(),
+        metadata.ctime_nsec().cast_unsigned(),
+    ];
+    xxh3_64(&numbers.map(u64::to_le_bytes).concat())
+}
+
+/// Without inode and time of change nothing tells an untouched file from one rewritten with its times put back.
+#[cfg(not(unix))]
+fn identity(metadata: &Metadata) -> u64 {
+    let modified = metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system);
+    xxh3_64(&[metadata.len(), modified.as_millis().cast_unsigned()].map(u64::to_le_bytes).concat())
+}
+
+#[cfg(unix)]
+fn changed_nanos(metadata: &Metadata, _modified: Timestamp) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec().cast_unsigned())
+}
+
+#[cfg(not(unix))]
+fn changed_nanos(_metadata: &Metadata, modified: Timestamp) -> u64 {
+    modified.as_millis().cast_unsigned().saturating_mul(1_000_000)
+}
+
+/// Whether a file was read so long after its changes that another one would show.
+fn is_settled(read_at: Timestamp, modified: Timestamp, changed_nanos: u64) -> bool {
+    let changed =
+        i64::try_from(changed_nanos / 1_000_000).ok().and_then(|ms| Timestamp::from_millis(ms).ok());
+    let latest = changed.map_or(Timestamp::MAX, |changed| changed.max(modified));
+    read_at.saturating_since(latest) > TICK_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn source(path: &Path) -> SourceFile {
+        SourceFile { path: path.to_owned(), size: 0, modified: Timestamp::MIN, project_folder: None }
+    }
+
+    fn read(path: &Path, read_at: Timestamp) -> FileCursor {
+        let (mark, change) = inspect(&source(path), None).unwrap();
+        assert_eq!(change, FileChange::Rewritten);
+        let position = ReadPosition { offset: mark.size, ..ReadPosition::default() };
+        FileCursor { mark, position, read_at }
+    }
+
+    /// Long after the file was written, as its clock goes.
+    fn later() -> Timestamp {
+        Timestamp::MAX
+    }
+
+    fn change(path: &Path, cursor: &FileCursor) -> FileChange {
+        inspect(&source(path), Some(cursor)).unwrap().1
+    }
+
+    fn lines(bytes: usize) -> Vec<u8> {
+        (0..).flat_map(|n: u64| format!("{{\"n\":{n}}}\n").into_bytes()).take(bytes).chain(*b"\n").collect()
+    }
+
+    #[test]
+    fn what_happens_to_a_file_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.jsonl");
+        for size in [0, 10, 5_000, 300_000, 900_000] {
+            let content = lines(size);
+            let rewrite = |content: &[u8]| fs::write(&path, content).unwrap();
+            rewrite(&content);
+            let cursor = read(&path, later());
+            assert_eq!(change(&path, &cursor), FileChange::Unchanged);
+
+            rewrite(&[&content[..], b"{}\n"].concat());
+            assert_eq!(change(&path, &cursor), FileChange::Appended, "{size}");
+            rewrite(&content[..content.len() - 1]);
+            assert_eq!(change(&path, &cursor), FileChange::Rewritten, "{size}");
+            rewrite(&[b"x", &content[..], b"longer"].concat());
+            assert_eq!(change(&path, &cursor), FileChange::Rewritten, "{size}");
+            rewrite(&content.iter().rev().copied().collect::<Vec<_>>());
+            assert_eq!(change(&path, &cursor), FileChange::Rewritten, "{size}");
+        }
+    }
+
+    #[test]
+    fn another_file_in_the_place_is_seen_whatever_times_it_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("f.jsonl"), folder.path().join("g.jsonl"));
+        fs::write(&path, lines(100)).unwrap();
+        let cursor = read(&path, later());
+        fs::write(&other, lines(100)).unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(change(&path, &cursor), FileChange::Rewritten);
+    }
+
+    #[test]
+    fn a_file_read_within_a_tick_of_its_change_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.jsonl");
+        fs::write(&path, lines(100)).unwrap();
+        let cursor = read(&path, Timestamp::MIN);
+        assert_eq!(change(&path, &cursor), FileChange::Rewritten);
+    }
+
+    #[test]
+    fn a_last_line_that_goes_on_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.jsonl");
+        fs::write(&path, "{}\n{}").unwrap();
+        let cursor = read(&path, later());
+        fs::write(&path, "{}\n{}\n{}").unwrap();
+        assert_eq!(change(&path, &cursor), FileChange::Appended);
+        fs::write(&path, "{}\n{}x").unwrap();
+        assert_eq!(change(&path, &cursor), FileChange::Rewritten);
+    }
+}

@@ -1,0 +1,85 @@
+//! The time of a record that has no readable one: the nearest earlier one in its file.
+//!
+//! It may stand in any line, also in those that are not parsed otherwise. Such records are rare, so the file
+//! is read back from them: window by window, each line in full, until a time is found.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::path::Path;
+
+use bridge_core::Timestamp;
+
+use crate::claude::fields::record_fields;
+use crate::count::time::read_time;
+use crate::json;
+use crate::position::KnownTime;
+use crate::read::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
+use crate::read::regular_file::open_regular;
+
+/// The first window, in bytes; each next one is twice as large, up to the greatest.
+const WINDOW_BYTES: u64 = 64 << 10;
+const WINDOW_BYTES_MAX: u64 = 16 << 20;
+
+/// The last readable time of a record in a line that begins before `line_start`.
+pub(crate) fn time_before(
+    path: &Path,
+    limits: Limits,
+    line_start: u64,
+    known: KnownTime,
+) -> io::Result<Option<Timestamp>> {
+    let mut until = line_start;
+    let mut window = WINDOW_BYTES;
+    while until > known.before {
+        let from = until.saturating_sub(window).max(known.before);
+        if let Some(time) = last_time(path, limits, from, until)? {
+            return Ok(Some(time));
+        }
+        until = from;
+        window = (window * 2).min(WINDOW_BYTES_MAX);
+    }
+    Ok(known.time)
+}
+
+/// The last readable time of a record in the lines that begin in the range.
+fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
+    // A file without any times asks again at every response, mostly about a few lines.
+    let range_bytes = usize::try_from(until - from).unwrap_or(usize::MAX);
+    let block_bytes = range_bytes.saturating_add(1).min(limits.block_bytes);
+    let mut lines = open(path, Vec::new(), Limits { block_bytes, ..limits }, (from, until), u64::MAX)?;
+    let mut last = None;
+    loop {
+        let starts_file = lines.offset() == 0;
+        let Some(line) = lines.next_line()? else { return Ok(last) };
+        let Line::Complete(line) = line else { continue };
+        let line = if starts_file { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+        let Ok(line) = simdutf8::basic::from_utf8(line) else { continue };
+        let mut of_line = None;
+        let read = json::values(line, |record| {
+            let time = record_fields(record, None).and_then(|record| read_time(record.time?));
+            of_line = time.or(of_line);
+        });
+        if read.is_ok() {
+            last = of_line.or(last);
+        }
+    }
+}
+
+/// The lines of a file that begin in the range. The file ends at `end` at the latest.
+pub(crate) fn open(
+    path: &Path,
+    buffer: Vec<u8>,
+    limits: Limits,
+    (from, until): (u64, u64),
+    end: u64,
+) -> io::Result<Lines<Take<File>>> {
+    let mut file = open_regular(path)?;
+    if from == 0 {
+        return Ok(Lines::new(file.take(end), buffer, limits, 0, until));
+    }
+    // One byte earlier: a newline there says that a line begins at `from`.
+    file.seek(SeekFrom::Start(from - 1))?;
+    let file = file.take(end.saturating_sub(from - 1));
+    let mut lines = Lines::new(file, buffer, limits, from - 1, until);
+    lines.skip_rest_of_line()?;
+    Ok(lines)
+}

@@ -1,0 +1,102 @@
+//! A file whose parts are read by several threads: their reports become one.
+
+use std::collections::BTreeMap;
+
+use bridge_core::{DamageCounts, SessionId};
+
+use crate::count::categories::CategoryCounter;
+use crate::position::ReadPosition;
+use crate::read::part::{FileTask, PartReport};
+use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
+
+/// A file of which some parts are read. They are joined in their order, whichever is read first.
+#[derive(Debug)]
+pub(crate) struct PartialFile {
+    /// Parts before this one are joined.
+    next: usize,
+    /// Parts that are read before an earlier one.
+    waiting: BTreeMap<usize, PartReport>,
+    bytes: u64,
+    lines: u64,
+    damage: DamageCounts,
+    damage_places: Vec<DamagePlace>,
+    sessions: BTreeMap<SessionId, SessionInFile>,
+    categories: Option<CategoryCounter>,
+    end: ReadPosition,
+}
+
+impl PartialFile {
+    /// A file of which everything before this position is read.
+    pub(crate) fn new(from: ReadPosition) -> Self {
+        Self {
+            next: 0,
+            waiting: BTreeMap::new(),
+            bytes: 0,
+            lines: 0,
+            damage: DamageCounts::default(),
+            damage_places: Vec::new(),
+            sessions: BTreeMap::new(),
+            categories: None,
+            end: from,
+        }
+    }
+
+    /// Takes a part's report; says how many parts are joined now.
+    pub(crate) fn take(&mut self, part: usize, report: PartReport) -> usize {
+        self.waiting.insert(part, report);
+        while let Some(report) = self.waiting.remove(&self.next) {
+            self.join(report);
+            self.next += 1;
+        }
+        self.next
+    }
+
+    fn join(&mut self, report: PartReport) {
+        let room = FileAnalysis::DAMAGE_PLACES_MAX - self.damage_places.len();
+        let numbered = |place: DamagePlace| DamagePlace { line: self.end.newlines + place.line, ..place };
+        self.damage_places.extend(report.damage_places.into_iter().take(room).map(numbered));
+        self.bytes = self.bytes.max(report.read_to);
+        self.lines += report.lines;
+        self.damage += report.damage;
+        for (session, part) in report.sessions {
+            match self.sessions.get_mut(&session) {
+                Some(known) => known.join(part),
+                None => drop(self.sessions.insert(session, part)),
+            }
+        }
+        if let Some(categories) = report.categories {
+            self.categories.get_or_insert_default().join(categories);
+        }
+        self.end.newlines += report.newlines;
+        // Parts that begin in a pending line have nothing to say.
+        let is_pending = self.damage.pending_lines > 0;
+        let was_pending = is_pending && report.damage.pending_lines == 0;
+        self.end.offset = match (was_pending, is_pending) {
+            (true, _) => self.end.offset,
+            (false, true) => report.end,
+            (false, false) => self.end.offset.max(report.end),
+        };
+        self.end.time = report.known_time.unwrap_or(self.end.time);
+    }
+
+    /// The analysis, when all parts are joined.
+    pub(crate) fn finish(self, task: &FileTask<'_>, complete: bool) -> FileAnalysis {
+        let most = |a: &(&SessionId, &SessionInFile), b: &(&SessionId, &SessionInFile)| {
+            a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0))
+        };
+        let home = self.sessions.iter().max_by(most).map(|(session, _)| session.clone());
+        FileAnalysis {
+            file: task.file.clone(),
+            complete,
+            bytes: self.bytes.saturating_sub(task.from.offset),
+            lines: self.lines,
+            damage: self.damage,
+            damage_places: self.damage_places,
+            home_session: home.unwrap_or_else(|| task.names.stem.clone()),
+            sessions: self.sessions,
+            content_categories: self.categories.map(|categories| categories.estimate()).unwrap_or_default(),
+            start: task.from,
+            end: self.end,
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Reading a part of a transcript.
+
+use std::io::{self, Read};
+use std::sync::LazyLock;
+
+use bridge_core::{DamageKind, SupersededKey, Timestamp};
+use memchr::memmem::Finder;
+
+use crate::claude::categories::add_texts;
+use crate::claude::content::Block;
+use crate::claude::fields::{RecordFields, quick_fields, record_fields};
+use crate::claude::record::read_record;
+use crate::count::batch::Batch;
+use crate::count::candidate::Candidate;
+use crate::count::categories::CategoryCounter;
+use crate::count::snapshot::{Snapshot, SnapshotSink};
+use crate::json;
+use crate::position::KnownTime;
+use crate::progress::AnalysisProgress;
+use crate::read::lines::{BYTE_ORDER_MARK, Line, Lines};
+use crate::read::lookback::{open, time_before};
+use crate::read::part::{FileTask, PartOptions, PartReport};
+use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
+
+/// So many snapshots are handed over at once.
+const CANDIDATES_MAX: usize = 4096;
+
+/// The memory of a thread that reads parts, used again for each.
+#[derive(Debug, Default)]
+pub(crate) struct PartMemory {
+    buffer: Vec<u8>,
+    batch: Batch,
+    blocks: Vec<Block>,
+    context_totals: Vec<ContextTotals>,
+}
+
+/// The snapshots of a context in the part.
+#[derive(Debug)]
+struct ContextTotals {
+    snapshots: u64,
+    tokens: u64,
+    first_time: Timestamp,
+    last_time: Timestamp,
+}
+
+/// Report progress at least this often.
+const PROGRESS_BYTES: u64 = 4 << 20;
+
+/// Reads the lines of a file that begin in a range of it. `hand_over` is called with the snapshots from time
+/// to time, and once at the end.
+pub(crate) fn read_part(
+    task: &FileTask<'_>,
+    (from, until): (u64, u64),
+    options: PartOptions,
+    memory: &mut PartMemory,
+    progress: &AnalysisProgress,
+    hand_over: &mut dyn FnMut(&mut Batch),
+) -> (PartReport, io::Result<()>) {
+    let buffer = std::mem::take(&mut memory.buffer);
+    match open(&task.file.path, buffer, options.limits, (from, until), task.until) {
+        Ok(lines) => read_lines(task, from, lines, options, memory, progress, hand_over),
+        Err(error) => (PartReport { end: from, read_to: from, ..PartReport::default() }, Err(error)),
+    }
+}
+
+/// Reads lines of a file, the first of which begins at `from` or is the first behind it.
+pub(crate) fn read_lines<R: Read>(
+    task: &FileTask<'_>,
+    from: u64,
+    lines: Lines<R>,
+    options: PartOptions,
+    memory: &mut PartMemory,
+    progress: &AnalysisProgress,
+    hand_over: &mut dyn FnMut(&mut Batch),
+) -> (PartReport, io::Result<()>) {
+    memory.batch.contexts.clear();
+    memory.batch.placed.clear();
+    memory.context_totals.clear();
+    let mut scan = PartScan {
+        task,
+        options,
+        subagent: task.file.is_subagent(),
+        batch: &mut memory.batch,
+        blocks: &mut memory.blocks,
+        context_totals: &mut memory.context_totals,
+        report: PartReport {
+            categories: options.categories.then(CategoryCounter::default),
+            known_time: (from == task.from.offset).then_some(task.from.time),
+            ..PartReport::default()
+        },
+        part_start: from,
+        line_start: from,
+        line_time: None,
+        failure: None,
+        hand_over: &mut *hand_over,
+    };
+    let result = scan.read(lines, &mut memory.buffer, progress);
+    let result = scan.failure.take().map_or(result, Err);
+    let report = scan.finish();
+    hand_over(&mut memory.batch);
+    (report, result)
+}
+
+/// The state of reading one part.
+struct PartScan<'a> {
+    task: &'a FileTask<'a>,
+    options: PartOptions,
+    subagent: bool,
+    batch: &'a mut Batch,
+    blocks: &'a mut Vec<Block>,
+    context_totals: &'a mut Vec<ContextTotals>,
+    report: PartReport,
+    part_start: u64,
+    line_start: u64,
+    /// The last readable time of the records that stand before on the same line.
+    line_time: Option<Timestamp>,
+    failure: Option<io::Error>,
+    /// Takes the batch whenever it is full, also in the middle of a line: one line may hold a million snapshots.
+    hand_over: &'a mut dyn FnMut(&mut Batch),
+}
+
+impl PartScan<'_> {
+    fn read<R: Read>(
+        &mut self,
+        mut lines: Lines<R>,
+        buffer: &mut Vec<u8>,
+        progress: &AnalysisProgress,
+    ) -> io::Result<()> {
+        (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
+        let mut reported = lines.offset();
+        let result = loop {
+            self.line_start = lines.offset();
+            let line = match lines.next_line() {
+                Ok(None) => break Ok(()),
+                Ok(Some(line)) => line,
+                Err(error) => break Err(error),
+            };
+            let is_pending = self.read_line(&line);
+            let is_complete = !matches!(line, Line::Unterminated(_));
+            self.report.newlines += u64::from(is_complete);
+            self.report.read_to = lines.offset();
+            self.report.end = if is_pending { self.line_start } else { lines.offset() };
+            if lines.offset() - reported >= PROGRESS_BYTES {
+                progress.add_bytes(lines.offset() - reported);
+                reported = lines.offset();
+                if progress.is_cancelled() {
+                    break Err(io::Error::new(io::ErrorKind::Interrupted, "cancelled"));
+                }
+            }
+            if self.failure.is_some() {
+                break Ok(());
+            }
+        };
+        progress.add_bytes(self.report.read_to.saturating_sub(reported));
+        *buffer = lines.into_buffer();
+        result
+    }
+
+    /// Says whether the line is pending.
+    #[inline]
+    fn read_line(&mut self, line: &Line<'_>) -> bool {
+        let (text, complete) = match line {
+            Line::Complete(text) => (*text, true),
+            Line::Unterminated(text) => (*text, false),
+            Line::Oversize => {
+                self.report.lines += 1;
+                self.report.damage.oversize_lines += 1;
+                self.note(DamageKind::Oversize);
+                return false;
+            }
+        };
+        let text =
+            if self.line_start == 0 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text };
+        let Some(edges) = edges(text) else { return false };
+        self.report.lines += 1;
+        // By default damage in a line without usage is looked for at its edges only.
+        if !self.options.every_line && complete && edges == (b'{', b'}') && !may_hold_usage(text) {
+            return false;
+        }
+        if self.read_values(text).is_ok() {
+            return false;
+        }
+        if complete {
+            self.report.damage.bad_lines += 1;
+            self.note(if self.line_start == 0 && is_utf16(text) {
+                DamageKind::Utf16
+            } else {
+                DamageKind::BadLine
+            });
+        } else {
+            self.report.damage.pending_lines += 1;
+            self.note(DamageKind::Pending);
+        }
+        !complete
+    }
+
+    fn read_values(&mut self, line: &[u8]) -> Result<(), json::InvalidJson> {
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| json::InvalidJson)?;
+        self.line_time = None;
+        let mut blocks = std::mem::take(self.blocks);
+        let categories = self.options.categories;
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        let result = match quick_fields(text, categories.then_some(&mut blocks)) {
+            Ok(fields) => {
+                self.read_fields(&fields, &blocks);
+                Ok(())
+            }
+            Err(_) => json::values(text, |value| {
+                if let Some(fields) = record_fields(value, categories.then_some(&mut blocks)) {
+                    self.read_fields(&fields, &blocks);
+                }
+            }),
+        };
+        *self.blocks = blocks;
+        if self.line_time.is_some() {
+            // The line's own end, as seen from the next one.
+            let before = self.line_start + line.len() as u64;
+            self.report.known_time = Some(KnownTime { before, time: self.line_time });
+        }
+        result
+    }
+
+    fn read_fields(&mut self, fields: &RecordFields<'_>, blocks: &[Block]) {
+        read_record(fields, self);
+        if let Some(categories) = &mut self.report.categories {
+            add_texts(categories, fields, blocks, self.subagent);
+        }
+    }
+
+    fn note(&mut self, kind: DamageKind) {
+        if self.report.damage_places.len() < FileAnalysis::DAMAGE_PLACES_MAX {
+            let line = self.report.newlines + 1;
+            self.report.damage_places.push(DamagePlace { line, offset: self.line_start, kind });
+        }
+    }
+
+    fn add_to_context(&mut self, context: u32, time: Timestamp, tokens: u64) {
+        let context = context as usize;
+        if context == self.context_totals.len() {
+            self.context_totals.push(ContextTotals {
+                snapshots: 0,
+                tokens: 0,
+                first_time: time,
+                last_time: time,
+            });
+        }
+        let totals = &mut self.context_totals[context];
+        totals.snapshots += 1;
+        totals.tokens = totals.tokens.saturating_add(tokens);
+        totals.first_time = totals.first_time.min(time);
+        totals.last_time = totals.last_time.max(time);
+    }
+
+    fn finish(self) -> PartReport {
+        let mut report = self.report;
+        for (context, totals) in self.batch.contexts.all().iter().zip(self.context_totals.iter()) {
+            let part = SessionInFile {
+                snapshots: totals.snapshots,
+                snapshot_tokens: totals.tokens,
+                project: context.project.clone(),
+                first_time: totals.first_time,
+                last_time: totals.last_time,
+            };
+            report.sessions.push((context.session.clone(), part));
+        }
+        report
+    }
+}
+
+impl SnapshotSink for PartScan<'_> {
+    fn snapshot(&mut self, snapshot: &Snapshot<'_>) {
+        let tokens = snapshot.counted.counts.total();
+        self.batch.sums.add(snapshot, tokens);
+        let context = self.batch.contexts.place(&snapshot.named, &self.task.names);
+        self.add_to_context(context, snapshot.time, tokens);
+        self.batch.candidates.push(Candidate {
+            key: snapshot.key,
+            time: snapshot.time,
+            counts: snapshot.counted.counts,
+            cache_split: snapshot.counted.cache_split,
+            context,
+            finished: snapshot.finished,
+            sidechain: snapshot.sidechain,
+            nested: snapshot.nested,
+            forked: snapshot.forked,
+            origin: snapshot.origin,
+            weak_key: snapshot.weak_key,
+        });
+        if self.batch.candidates.len() >= CANDIDATES_MAX {
+            (self.hand_over)(self.batch);
+        }
+    }
+
+    fn superseded(&mut self, key: SupersededKey) {
+        self.batch.superseded.push(key);
+    }
+
+    fn bad_usage(&mut self) {
+        self.report.damage.bad_usage += 1;
+        self.note(DamageKind::BadUsage);
+    }
+
+    fn time_before(&mut self) -> Timestamp {
+        let in_file = self.line_time.or_else(|| {
+            let (task, before) = (self.task, self.line_start);
+            let shared = || task.known_before(before);
+            let known = self.report.known_time.unwrap_or_else(shared);
+            // Where every line is read, the lines of this part that were read had no other time.
+            let unread = if self.options.every_line { self.part_start } else { before };
+            let time = time_before(&task.file.path, self.options.limits, unread, known);
+            let time = time.unwrap_or_else(|error| {
+                self.failure = Some(error);
+                None
+            });
+            if self.report.known_time.is_none() {
+                task.note_time(before, time);
+            }
+            self.report.known_time = Some(KnownTime { before, time });
+            time
+        });
+        in_file.unwrap_or(self.task.file.modified)
+    }
+
+    fn record_time(&mut self, time: Timestamp) {
+        self.line_time = Some(time);
+    }
+}
+
+/// UTF-16 text that begins as a transcript does, with its byte order mark or without.
+fn is_utf16(first_line: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"{\0", b"\0{"].iter().any(|start| first_line.starts_with(start))
+}
+
+/// The first and the last byte that is no white space; `None` for a blank line.
+#[inline]
+fn edges(line: &[u8]) -> Option<(u8, u8)> {
+    let inside = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
+    Some((*line.iter().find(inside)?, *line.iter().rev().find(inside)?))
+}
+
+/// Whether a key `usage` may stand in the line: as it is, or with letters escaped. Each of its letters has
+/// an escape `\u006x` or `\u007x` and no other one.
+fn may_hold_usage(line: &[u8]) -> bool {
+    static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+    static ESCAPE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    KEY.find(line).is_some() || ESCAPE.find_iter(line).any(|at| matches!(line.get(at + 4), Some(b'6' | b'7')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::AnalyzerOptions;
+    use crate::position::{FileRead, ReadPosition};
+    use crate::read::lines::Limits;
+    use crate::source::SourceFile;
+    use bridge_testkit::adversarial::transcript;
+    use fastrand::Rng;
+    use std::path::Path;
+
+    /// The snapshots from a position to the end of the file, without their context's place; the report.
+    fn read_from(path: &Path, from: ReadPosition) -> (Vec<Candidate>, PartReport) {
+        let file =
+            SourceFile { path: path.to_owned(), size: 0, modified: Timestamp::MIN, project_folder: None };
+        let read = FileRead { file, from, until: u64::MAX };
+        let task = FileTask::new(&read, &AnalyzerOptions::default());
+        let limits = Limits { block_bytes: 500, line_bytes_max: 1 << 20 };
+        let options = PartOptions { limits, every_line: false, categories: false };
+        let mut candidates = Vec::new();
+        let (report, result) = read_part(
+            &task,
+            (from.offset, u64::MAX),
+            options,
+            &mut PartMemory::default(),
+            &AnalysisProgress::default(),
+            &mut |batch| {
+                candidates
+                    .extend(batch.candidates.drain(..).map(|candidate| Candidate { context: 0, ..candidate }))
+            },
+        );
+        result.unwrap();
+        (candidates, report)
+    }
+
+    /// What the next reading of the file has to know is all in the position.
+    #[test]
+    fn a_file_read_in_two_goes_is_the_same_as_in_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        for (seed, cut_line) in (0..60).zip((0..20).cycle()) {
+            let content = transcript(&mut Rng::with_seed(seed), 40);
+            let line_ends = content.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            let cut = line_ends.map(|(place, _)| place + 1).nth(cut_line).unwrap_or(0);
+            std::fs::write(&path, &content).unwrap();
+            let (whole, at_once) = read_from(&path, ReadPosition::default());
+            std::fs::write(&path, &content[..cut]).unwrap();
+            let (mut candidates, first) = read_from(&path, ReadPosition::default());
+            std::fs::write(&path, &content).unwrap();
+            let time = first.known_time.unwrap();
+            let from = ReadPosition { offset: first.end, newlines: first.newlines, time };
+            let (more, second) = read_from(&path, from);
+            candidates.extend(more);
+            assert_eq!(candidates, whole);
+            assert_eq!(first.newlines + second.newlines, at_once.newlines);
+            assert_eq!(first.lines + second.lines, at_once.lines);
+            assert_eq!((second.end, second.known_time), (at_once.end, at_once.known_time));
+        }
+    }
+}

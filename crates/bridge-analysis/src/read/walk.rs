@@ -1,0 +1,342 @@
+//! The walk over folders: each is visited once, and what cannot be visited is reported.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, DirEntry, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use bridge_core::Timestamp;
+
+use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
+use crate::error::SourceError;
+use crate::read::discover::Discovery;
+use crate::read::pseudo::PseudoFileSystems;
+use crate::source::SourceFile;
+
+/// So many entries of folders are visited: ten times what the largest known history has, and an end where a link
+/// leads to the root of a large machine.
+pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
+
+/// What makes two paths the same file or folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
+
+/// A path below a root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    path: PathBuf,
+    /// The root's number.
+    root: usize,
+}
+
+struct FoundFile {
+    file: SourceFile,
+    identity: Identity,
+    by_link: bool,
+}
+
+/// The state of a walk. Links are followed only when everything else was visited, and in the order of their paths:
+/// so what is found, and under which path, does not depend on the order in which a folder lists its entries.
+pub(crate) struct Walk<'a> {
+    roots: &'a [PathBuf],
+    entries_left: u64,
+    pseudo: PseudoFileSystems,
+    visited: HashSet<Identity>,
+    folders: Vec<Place>,
+    links: BTreeSet<Place>,
+    files: Vec<FoundFile>,
+    errors: Vec<SourceError>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(roots: &'a [PathBuf], entries_max: u64) -> Self {
+        Self {
+            roots,
+            entries_left: entries_max,
+            pseudo: PseudoFileSystems::mounted(),
+            visited: HashSet::new(),
+            folders: Vec::new(),
+            links: BTreeSet::new(),
+            files: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Discovery {
+        for (number, root) in self.roots.iter().enumerate() {
+            self.visit_root(Place { path: root.clone(), root: number });
+        }
+        self.visit_folders();
+        while let Some(link) = self.links.pop_first() {
+            self.visit_link(link);
+            self.visit_folders();
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Discovery {
+        self.files.sort_by(|a, b| (a.by_link, &a.file.path).cmp(&(b.by_link, &b.file.path)));
+        let mut seen = HashSet::with_capacity(self.files.len());
+        self.files.retain(|found| seen.insert(found.identity.clone()));
+        drop(seen);
+        let mut files: Vec<_> = self.files.into_iter().map(|found| found.file).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Discovery { files, errors: self.errors }
+    }
+
+    fn visit_root(&mut self, root: Place) {
+        match root.path.metadata() {
+            Err(error) => {
+                let error = explained(&root.path, error);
+                self.fail(&root.path, error);
+            }
+            Ok(metadata) if self.pseudo.hold(&metadata) => self.fail(&root.path, made_up()),
+            Ok(metadata) if metadata.is_dir() => self.folders.push(root),
+            Ok(metadata) if metadata.is_file() && is_transcript(&root.path) => {
+                self.take(root, &metadata, false)
+            }
+            Ok(_) => {
+                let error = io::Error::new(ErrorKind::NotADirectory, "neither a folder nor a .jsonl file");
+                self.fail(&root.path, error);
+            }
+        }
+    }
+
+    fn visit_link(&mut self, link: Place) {
+        match link.path.metadata() {
+            Err(error) => self.fail(&link.path, error),
+            Ok(metadata) if metadata.is_dir() => {
+                let is_made_up = self.pseudo.hold(&metadata);
+                if is_made_up { self.fail(&link.path, made_up()) } else { self.folders.push(link) }
+            }
+            Ok(metadata) if metadata.is_file() && is_transcript(&link.path) => {
+                let is_made_up = self.pseudo.hold(&metadata);
+                if is_made_up { self.fail(&link.path, made_up()) } else { self.take(link, &metadata, true) }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn visit_folders(&mut self) {
+        while let Some(folder) = self.folders.pop() {
+            match self.visit_folder(&folder) {
+                Ok(()) => {}
+                // A folder that went away while its parent was read was never there.
+                Err(error) if error.kind() == ErrorKind::NotFound && !self.is_root(&folder) => {}
+                Err(error) => self.fail(&folder.path, error),
+            }
+        }
+    }
+
+    fn visit_folder(&mut self, folder: &Place) -> io::Result<()> {
+        let metadata = folder.path.metadata()?;
+        if self.pseudo.hold(&metadata) || !self.visited.insert(identity(&folder.path, &metadata)) {
+            return Ok(());
+        }
+        let is_session = is_desktop_session(&folder.path);
+        for entry in fs::read_dir(&folder.path)? {
+            let entry = entry?;
+            if self.entries_left == 0 {
+                self.folders.clear();
+                self.links.clear();
+                return Err(io::Error::other(
+                    "there is more below the roots than is searched; name smaller ones",
+                ));
+            }
+            self.entries_left -= 1;
+            if is_session && !is_of_desktop_client(&entry.file_name()) {
+                continue;
+            }
+            self.visit_entry(&entry, folder.root);
+        }
+        Ok(())
+    }
+
+    fn visit_entry(&mut self, entry: &DirEntry, root: usize) {
+        let place = || Place { path: entry.path(), root };
+        match entry.file_type() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => self.fail(&entry.path(), error),
+            Ok(kind) if kind.is_dir() => self.folders.push(place()),
+            Ok(kind) if kind.is_symlink() => drop(self.links.insert(place())),
+            Ok(kind) if kind.is_file() && is_transcript(&entry.path()) => {
+                // As a folder: one that went away was never there.
+                if let Ok(metadata) = entry.metadata() {
+                    self.take(place(), &metadata, false);
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn take(&mut self, place: Place, metadata: &Metadata, by_link: bool) {
+        let identity = identity(&place.path, metadata);
+        let file = SourceFile {
+            size: metadata.len(),
+            modified: metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system),
+            project_folder: project_folder(&self.roots[place.root], &place.path)
+                .filter(|_| !place.path.parent().is_some_and(is_desktop_session)),
+            path: place.path,
+        };
+        self.files.push(FoundFile { file, identity, by_link });
+    }
+
+    fn is_root(&self, place: &Place) -> bool {
+        self.roots[place.root] == place.path
+    }
+
+    fn fail(&mut self, path: &Path, error: io::Error) {
+        self.errors.push(SourceError::new(path, error));
+    }
+}
+
+fn made_up() -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, "it is on a pseudo file system, which holds no transcripts")
+}
+
+/// Says what a root that is not there may have been meant for: a list, separated as `PATH` is.
+fn explained(root: &Path, error: io::Error) -> io::Error {
+    let separator = if cfg!(windows) { b';' } else { b':' };
+    if error.kind() != ErrorKind::NotFound || !root.as_os_str().as_encoded_bytes().contains(&separator) {
+        return error;
+    }
+    let hint = format!(
+        "{error} (it is one path: give several each for itself, or in CLAUDE_CONFIG_DIR with a comma between, not {:?})",
+        char::from(separator)
+    );
+    io::Error::new(ErrorKind::NotFound, hint)
+}
+
+#[cfg(unix)]
+fn identity(_: &Path, metadata: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    Identity((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path, _: &Metadata) -> Identity {
+    Identity(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(root: &Path) -> Discovery {
+        Walk::new(&[root.to_owned()], ENTRIES_MAX).run()
+    }
+
+    fn names(found: &Discovery) -> Vec<String> {
+        found.files.iter().map(SourceFile::stem).collect()
+    }
+
+    fn write(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+
+    #[cfg(unix)]
+    fn link(target: impl AsRef<Path>, path: &Path) {
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
+
+    /// Followed along every path there are more than 40! of them.
+    #[cfg(unix)]
+    #[test]
+    fn a_farm_of_folders_that_link_to_each_other_is_visited_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folders: Vec<_> = (0..40).map(|number| root.path().join(format!("f{number:02}"))).collect();
+        for folder in &folders {
+            write(&folder.join("s.jsonl"));
+        }
+        for folder in &folders {
+            folders
+                .iter()
+                .enumerate()
+                .for_each(|(number, other)| link(other, &folder.join(format!("l{number}"))));
+        }
+        let found = walk(root.path());
+        assert_eq!((found.files.len(), found.errors.len()), (40, 0));
+        assert!(
+            found.files.iter().all(|file| !file.path.to_str().unwrap().contains("/l")),
+            "{:?}",
+            found.files
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_link_to_a_pseudo_file_system_is_reported_and_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        write(&root.path().join("s.jsonl"));
+        link("/proc/self", &root.path().join("process"));
+        link("/proc/kmsg", &root.path().join("kernel.jsonl"));
+        let found = walk(root.path());
+        assert_eq!(names(&found), ["s"]);
+        let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+        assert!(
+            errors.len() == 2 && errors.iter().all(|error| error.contains("pseudo file system")),
+            "{errors:?}"
+        );
+        let errors = walk(Path::new("/proc/self")).errors;
+        assert!(errors.len() == 1 && errors[0].path() == Path::new("/proc/self"), "{errors:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_dangling_link_is_reported_whatever_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ["folder", "s.jsonl"].map(|name| root.path().join(name));
+        paths.iter().for_each(|path| link("unmounted", path));
+        let found = walk(root.path());
+        assert_eq!(found.errors.iter().map(SourceError::path).collect::<Vec<_>>(), paths);
+    }
+
+    #[test]
+    fn a_walk_that_would_not_end_ends_with_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        (0..30).for_each(|number| write(&root.path().join(format!("{number}/s.jsonl"))));
+        let found = Walk::new(&[root.path().to_owned()], 40).run();
+        assert!(found.files.len() < 30);
+        assert!(found.errors.len() == 1 && found.errors[0].to_string().contains("more below the roots"));
+    }
+
+    #[test]
+    fn a_list_of_folders_in_place_of_one_is_explained() {
+        let list = std::env::join_paths(["/missing/a", "/missing/b"]).unwrap();
+        let found = walk(Path::new(&list));
+        let error = found.errors[0].to_string();
+        assert!(error.contains("/missing/b") && error.contains("with a comma between"), "{error}");
+    }
+
+    #[test]
+    fn of_a_desktop_session_only_what_the_client_wrote_is_taken() {
+        let data = tempfile::tempdir().unwrap();
+        let session = data.path().join("Claude/local-agent-mode-sessions/org/account/local_1");
+        for name in
+            [".claude/projects/-p/s.jsonl", "audit.jsonl", "outputs/data.jsonl", "work/.claude/x.jsonl"]
+        {
+            write(&session.join(name));
+        }
+        let found = walk(data.path());
+        assert_eq!(names(&found), ["s", "audit"]);
+        // The folders of accounts are no projects.
+        let projects: Vec<_> = found.files.iter().map(|file| file.project_folder.as_deref()).collect();
+        assert_eq!(projects, [Some("-p"), None]);
+        assert_eq!(names(&walk(&session)), ["s", "audit"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_taken_under_its_own_path_whatever_the_name_of_the_link() {
+        let root = tempfile::tempdir().unwrap();
+        write(&root.path().join("z/s.jsonl"));
+        link(root.path().join("z/s.jsonl"), &root.path().join("a.jsonl"));
+        link(root.path().join("z"), &root.path().join("b"));
+        let found = walk(root.path());
+        assert_eq!(
+            found.files.iter().map(|file| &file.path).collect::<Vec<_>>(),
+            [&root.path().join("z/s.jsonl")]
+        );
+    }
+}

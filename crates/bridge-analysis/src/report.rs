@@ -1,0 +1,79 @@
+//! The report of a file that was read.
+
+use std::collections::BTreeMap;
+
+use bridge_core::{ContentCategories, DamageCounts, DamageKind, ProjectName, SessionId, Timestamp};
+
+use crate::position::ReadPosition;
+use crate::source::SourceFile;
+
+/// What stands in one transcript, beside its responses, which are in the [`History`](crate::History).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileAnalysis {
+    /// The file.
+    pub file: SourceFile,
+    /// Whether it was read to its end.
+    pub complete: bool,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Lines that are not blank.
+    pub lines: u64,
+    /// What could not be read or counted.
+    pub damage: DamageCounts,
+    /// The first places of damage, at most [`FileAnalysis::DAMAGE_PLACES_MAX`].
+    pub damage_places: Vec<DamagePlace>,
+    /// What each session has in the file.
+    pub sessions: BTreeMap<SessionId, SessionInFile>,
+    /// The session that the lines, the damage and the categories are booked on: the one with the most
+    /// snapshots (of several the first by name), or the file's stem where there are none.
+    pub home_session: SessionId,
+    /// Estimated tokens by category; empty where they were not asked for.
+    pub content_categories: ContentCategories,
+    /// Where reading began: what is told here stands behind.
+    pub start: ReadPosition,
+    /// Where reading goes on when the file has grown.
+    pub end: ReadPosition,
+}
+
+impl FileAnalysis {
+    /// So many places of damage are kept for each file; the counts are complete.
+    pub const DAMAGE_PLACES_MAX: usize = 100;
+}
+
+/// Where in a file something could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DamagePlace {
+    /// The line's number, from 1; blank lines count here.
+    pub line: u64,
+    /// The offset of the line's first byte.
+    pub offset: u64,
+    /// What is wrong.
+    pub kind: DamageKind,
+}
+
+/// A session's part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInFile {
+    /// Its snapshots.
+    pub snapshots: u64,
+    /// Their tokens.
+    pub snapshot_tokens: u64,
+    /// The project of the first snapshot that names one.
+    pub project: Option<ProjectName>,
+    /// The earliest snapshot's time.
+    pub first_time: Timestamp,
+    /// The latest snapshot's time.
+    pub last_time: Timestamp,
+}
+
+impl SessionInFile {
+    /// Joins what stands further down.
+    pub fn join(&mut self, next: Self) {
+        self.snapshots += next.snapshots;
+        self.snapshot_tokens = self.snapshot_tokens.saturating_add(next.snapshot_tokens);
+        self.first_time = self.first_time.min(next.first_time);
+        self.last_time = self.last_time.max(next.last_time);
+        self.project = self.project.take().or(next.project);
+    }
+}

@@ -1,0 +1,43 @@
+//! A transcript file, as it was found.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use bridge_core::Timestamp;
+
+use crate::claude::layout;
+
+/// A transcript file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its size when it was found, in bytes.
+    pub size: u64,
+    /// When it was last modified.
+    pub modified: Timestamp,
+    /// The folder of its project: the one below `projects`, else the first below the root.
+    pub project_folder: Option<String>,
+}
+
+impl SourceFile {
+    /// Creates a file of which only this is known. Its project follows from its path, as if it had been discovered.
+    #[must_use]
+    pub fn of_path(path: &Path, size: u64, modified: Timestamp) -> Self {
+        let root = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+        Self { path: path.to_owned(), size, modified, project_folder: layout::project_folder(root, path) }
+    }
+
+    /// Returns the file's name without `.jsonl`: its session, where the lines name none.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        let stem = self.path.file_stem().unwrap_or(OsStr::new("unnamed"));
+        stem.to_string_lossy().into_owned()
+    }
+
+    /// Returns whether the client writes only a subagent's lines into it.
+    #[must_use]
+    pub fn is_subagent(&self) -> bool {
+        layout::is_subagent(&self.path)
+    }
+}

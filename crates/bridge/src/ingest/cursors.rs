@@ -1,0 +1,387 @@
+//! What the store knows of source files, and what it is told about one that was read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use bridge_analysis::incremental::{FileCursor, FileState, KnownTime, ReadPosition};
+use bridge_analysis::{FileAnalysis, ProjectNames, SessionInFile};
+use bridge_core::{
+    ANALYSIS_VERSION, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
+    RuleRevision, SessionId, Timestamp,
+};
+use bridge_storage::{SourceCursor, SourceRecord};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What the store knows of a file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownFile {
+    /// How far it was read, by whichever revision of the counting rule; `None` where the store was rolled back since.
+    recorded: Option<FileCursor>,
+    /// The revision of the counting rule that read it.
+    revision: RuleRevision,
+    /// The greatest version among its records, whose cursor it is.
+    version: u128,
+    /// What was found in it, by session.
+    records: Vec<RecordedSession>,
+}
+
+/// What is recorded of a session in a file: a record without what all records of the file share. There may be hundreds
+/// of thousands of files.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RecordedSession {
+    pub(crate) session: SessionId,
+    project: Option<ProjectName>,
+    lines: u64,
+    damage: DamageCounts,
+    categories: Box<[(ContentCategory, u64)]>,
+    snapshots: u64,
+    snapshot_tokens: u64,
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl From<&SourceRecord> for RecordedSession {
+    fn from(record: &SourceRecord) -> Self {
+        Self {
+            session: record.session.clone(),
+            project: record.project.clone(),
+            lines: record.lines,
+            damage: record.damage,
+            categories: record
+                .content_categories
+                .iter()
+                .map(|(category, tokens)| (*category, *tokens))
+                .collect(),
+            snapshots: record.snapshots,
+            snapshot_tokens: record.snapshot_tokens,
+            times: record.first_time.zip(record.last_time),
+        }
+    }
+}
+
+/// What the store knows of the files of a host.
+#[derive(Debug, Default)]
+pub(crate) struct KnownFiles {
+    /// By the path that they are recorded under.
+    files: HashMap<PathBuf, KnownFile>,
+    project_names: ProjectNames,
+    epoch: Epoch,
+    /// The machine that they lie on, where there are any.
+    host: Option<HostName>,
+    /// Few names stand in many records.
+    projects: HashSet<ProjectName>,
+}
+
+impl KnownFiles {
+    /// Of no file yet.
+    pub(crate) fn new(project_names: ProjectNames, epoch: Epoch) -> Self {
+        Self { project_names, epoch, ..Self::default() }
+    }
+
+    /// Takes records, of a file as many as there are, in any order.
+    pub(crate) fn add(&mut self, records: Vec<SourceRecord>) {
+        for record in records {
+            let mut session = RecordedSession::from(&record);
+            session.project = session.project.map(|project| match self.projects.get(&project) {
+                Some(known) => known.clone(),
+                None => {
+                    self.projects.insert(project.clone());
+                    project
+                }
+            });
+            self.host.get_or_insert_with(|| record.host.clone());
+            let file = self.files.entry(record.path.clone()).or_default();
+            file.add(&record, session, self.epoch);
+        }
+    }
+
+    /// What is known of the file at this path.
+    pub(crate) fn at(&self, path: &Path) -> Option<&KnownFile> {
+        self.recorded(&self.project_names.recorded_path(path))
+    }
+
+    /// What is recorded under this path.
+    pub(crate) fn recorded(&self, path: &Path) -> Option<&KnownFile> {
+        self.files.get(path)
+    }
+
+    /// The path that the file at this path is recorded under.
+    pub(crate) fn recorded_path(&self, path: &Path) -> PathBuf {
+        self.project_names.recorded_path(path)
+    }
+
+    /// The epoch in which the store is asked.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The records of the file that is recorded under this path, emptied.
+    pub(crate) fn emptied(&self, path: &Path) -> Vec<SourceRecord> {
+        match (self.recorded(path), &self.host) {
+            (Some(known), Some(host)) => known.emptied(host, path, self.epoch),
+            _ => Vec::new(),
+        }
+    }
+
+    /// All of them, by the path that they are recorded under.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PathBuf, &KnownFile)> {
+        self.files.iter()
+    }
+
+    /// The paths under which files are recorded that are neither among these nor anywhere else. Of what is in a
+    /// folder that cannot be read nobody knows. Where a path is not recorded in full, who looks among fewer files
+    /// than before takes the others for gone.
+    pub(crate) fn gone<'a>(
+        &self,
+        there: impl Iterator<Item = &'a Path>,
+        unreadable: impl Iterator<Item = &'a Path>,
+    ) -> BTreeSet<PathBuf> {
+        // Hashes, not paths: there may be hundreds of thousands.
+        let hash = |path: &Path| xxh3_128(path.as_os_str().as_encoded_bytes());
+        let there: HashSet<u128> = there.map(|path| hash(&self.project_names.recorded_path(path))).collect();
+        let unreadable: Vec<&Path> = unreadable.collect();
+        // A path that is not recorded in full does not show below which folder it is.
+        let is_below_all = self.project_names != ProjectNames::Full;
+        let missing = |path: &&PathBuf| {
+            let may_be_there = unreadable.iter().any(|folder| is_below_all || path.starts_with(folder));
+            !may_be_there && !there.contains(&hash(path)) && !path.exists()
+        };
+        self.files.keys().filter(missing).cloned().collect()
+    }
+}
+
+fn file_cursor(record: &SourceRecord) -> FileCursor {
+    let cursor = &record.cursor;
+    FileCursor {
+        mark: FileState {
+            size: cursor.size,
+            modified: cursor.modified,
+            changed_nanos: cursor.changed_nanos,
+            identity: cursor.identity,
+            fingerprint: cursor.fingerprint,
+        },
+        position: ReadPosition {
+            offset: cursor.offset,
+            newlines: cursor.line,
+            time: KnownTime { before: cursor.carried_before, time: cursor.carried_time },
+        },
+        read_at: record.read_at,
+    }
+}
+
+fn source_cursor(mark: &FileState, position: &ReadPosition) -> SourceCursor {
+    SourceCursor {
+        size: mark.size,
+        modified: mark.modified,
+        changed_nanos: mark.changed_nanos,
+        identity: mark.identity,
+        fingerprint: mark.fingerprint,
+        offset: position.offset,
+        line: position.newlines,
+        carried_time: position.time.time,
+        carried_before: position.time.before,
+    }
+}
+
+impl KnownFile {
+    /// What these records say of their file.
+    pub(crate) fn of_records(records: &[SourceRecord], epoch: Epoch) -> Self {
+        let mut file = Self::default();
+        records.iter().for_each(|record| file.add(record, record.into(), epoch));
+        file
+    }
+
+    /// How far it was read; `None` where another revision of the counting rule read it, or the store was rolled back
+    /// since.
+    pub(crate) fn cursor(&self) -> Option<FileCursor> {
+        self.recorded.filter(|_| self.revision == RuleRevision::CURRENT)
+    }
+
+    /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
+    pub(crate) fn content(&self) -> Option<(u64, u128)> {
+        let recorded = self.recorded.filter(|_| self.revision > RuleRevision::NONE)?;
+        Some((recorded.mark.size, recorded.mark.fingerprint))
+    }
+
+    /// The revision that read it, where this version does not know it.
+    pub(crate) fn newer_revision(&self) -> Option<RuleRevision> {
+        (self.revision > RuleRevision::CURRENT).then_some(self.revision)
+    }
+
+    /// What is recorded of it, by session.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RecordedSession> {
+        self.records.iter()
+    }
+
+    /// All records of a file are written at once; should they differ, the latest's cursor counts.
+    fn add(&mut self, record: &SourceRecord, session: RecordedSession, epoch: Epoch) {
+        if self.records.is_empty() || record.version() >= self.version {
+            self.version = record.version();
+            self.revision = record.rule_revision;
+            // What was stored in another epoch may have been taken back.
+            self.recorded = (record.epoch == epoch).then(|| file_cursor(record));
+        }
+        // Most files have one session: no room is made for more before they come.
+        self.records.reserve_exact(1);
+        self.records.push(session);
+    }
+
+    /// Whether these records, of a reading of the same file, say what is known and will be trusted.
+    pub(crate) fn says_the_same_as(&self, records: &[SourceRecord]) -> bool {
+        let cursor = self.cursor().filter(FileCursor::is_settled);
+        records.len() == self.records.len()
+            && records.iter().zip(&self.records).all(|(record, known)| {
+                let is_there = |cursor: FileCursor| {
+                    let read = file_cursor(record);
+                    (cursor.mark, cursor.position) == (read.mark, read.position)
+                };
+                cursor.is_some_and(is_there) && RecordedSession::from(record) == *known
+            })
+    }
+
+    /// The sessions that were found in it.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)
+    }
+
+    /// The records of the file at this path with nothing in them: its content stands in another file now.
+    fn emptied(&self, host: &HostName, path: &Path, epoch: Epoch) -> Vec<SourceRecord> {
+        let Some(cursor) = self.recorded else { return Vec::new() };
+        let emptied = |known: &RecordedSession| SourceRecord {
+            host: host.clone(),
+            path: path.to_owned(),
+            session: known.session.clone(),
+            cursor: source_cursor(&cursor.mark, &cursor.position),
+            project: known.project.clone(),
+            lines: 0,
+            damage: DamageCounts::default(),
+            content_categories: ContentCategories::new(),
+            snapshots: 0,
+            snapshot_tokens: 0,
+            first_time: known.times.map(|(first, _)| first),
+            last_time: known.times.map(|(_, last)| last),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::CURRENT,
+            read_at: cursor.read_at,
+            epoch,
+        };
+        self.records.iter().map(emptied).collect()
+    }
+
+    /// What was found so far, to be added to.
+    fn statistics(&self) -> Statistics {
+        let mut statistics = Statistics::default();
+        for record in &self.records {
+            statistics.lines += record.lines;
+            statistics.damage += record.damage;
+            add_categories(&mut statistics.categories, record.categories.iter().copied());
+            let Some((first_time, last_time)) = record.times else { continue };
+            if record.snapshots > 0 {
+                let part = SessionInFile {
+                    snapshots: record.snapshots,
+                    snapshot_tokens: record.snapshot_tokens,
+                    project: record.project.clone(),
+                    first_time,
+                    last_time,
+                };
+                statistics.sessions.insert(record.session.clone(), part);
+            }
+        }
+        // A pending line is read again.
+        statistics.lines -= statistics.damage.pending_lines.min(statistics.lines);
+        statistics.damage.pending_lines = 0;
+        statistics
+    }
+}
+
+/// What was found in a file from its beginning on.
+#[derive(Debug, Default)]
+struct Statistics {
+    lines: u64,
+    damage: DamageCounts,
+    categories: ContentCategories,
+    sessions: BTreeMap<SessionId, SessionInFile>,
+}
+
+impl Statistics {
+    fn add(&mut self, file: &FileAnalysis) {
+        self.lines += file.lines;
+        self.damage += file.damage;
+        add_categories(
+            &mut self.categories,
+            file.content_categories.iter().map(|(category, tokens)| (*category, *tokens)),
+        );
+        for (session, part) in &file.sessions {
+            match self.sessions.get_mut(session) {
+                Some(known) => known.join(part.clone()),
+                None => drop(self.sessions.insert(session.clone(), part.clone())),
+            }
+        }
+    }
+
+    /// The session that the file's lines are booked on: the one with the most snapshots, else `fallback`.
+    fn home(&self, fallback: &SessionId) -> SessionId {
+        let most = self.sessions.iter().max_by(|a, b| a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0)));
+        most.map_or_else(|| fallback.clone(), |(session, _)| session.clone())
+    }
+}
+
+fn add_categories(sum: &mut ContentCategories, more: impl Iterator<Item = (ContentCategory, u64)>) {
+    for (category, tokens) in more {
+        let sum = sum.entry(category).or_default();
+        *sum = sum.saturating_add(tokens);
+    }
+}
+
+/// A reading of a file, for its records.
+#[derive(Debug)]
+pub(crate) struct FileReading<'a> {
+    pub(crate) mark: FileState,
+    pub(crate) known: Option<&'a KnownFile>,
+    pub(crate) host: &'a HostName,
+    pub(crate) project_names: &'a ProjectNames,
+    pub(crate) read_at: Timestamp,
+    pub(crate) epoch: Epoch,
+}
+
+impl FileReading<'_> {
+    /// What the store keeps of the file now: a record for each session that stands in it, and an empty one for
+    /// each that no longer does. What belongs to the file as a whole is booked on its home session.
+    pub(crate) fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
+        let continued = self.known.filter(|_| file.start != ReadPosition::default());
+        let mut statistics = continued.map(KnownFile::statistics).unwrap_or_default();
+        statistics.add(file);
+        let home = statistics.home(&file.home_session);
+        let known = self.known.iter().flat_map(|known| known.records.iter().map(|record| &record.session));
+        let sessions: BTreeSet<&SessionId> = statistics.sessions.keys().chain([&home]).chain(known).collect();
+        sessions.into_iter().map(|session| self.record(file, session, &home, &statistics)).collect()
+    }
+
+    fn record(
+        &self,
+        file: &FileAnalysis,
+        session: &SessionId,
+        home: &SessionId,
+        statistics: &Statistics,
+    ) -> SourceRecord {
+        let part = statistics.sessions.get(session);
+        let is_home = session == home;
+        SourceRecord {
+            host: self.host.clone(),
+            path: self.project_names.recorded_path(&file.file.path),
+            session: session.clone(),
+            cursor: source_cursor(&self.mark, &file.end),
+            project: part.and_then(|part| part.project.clone()),
+            lines: if is_home { statistics.lines } else { 0 },
+            damage: if is_home { statistics.damage } else { DamageCounts::default() },
+            content_categories: if is_home { statistics.categories.clone() } else { Default::default() },
+            snapshots: part.map_or(0, |part| part.snapshots),
+            snapshot_tokens: part.map_or(0, |part| part.snapshot_tokens),
+            first_time: part.map(|part| part.first_time),
+            last_time: part.map(|part| part.last_time),
+            analysis_version: ANALYSIS_VERSION.to_owned(),
+            rule_revision: RuleRevision::CURRENT,
+            read_at: self.read_at,
+            epoch: self.epoch,
+        }
+    }
+}

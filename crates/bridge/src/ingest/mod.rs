@@ -1,0 +1,6 @@
+//! The pipeline from transcripts to the store.
+
+pub(crate) mod cursors;
+pub(crate) mod processor;
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,0 +1,267 @@
+//! From facts to health, in words that an operator can act on. Plain functions of the facts and the limits.
+
+use std::time::Duration;
+
+use bridge_core::{BridgeError, HealthState, StoreMode};
+use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
+
+use super::HealthLimits;
+use super::sources::{SkippedSources, Transcripts};
+use crate::telemetry::error_rate::Outcomes;
+use crate::telemetry::panics::Panicked;
+
+/// How something is, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assessment {
+    pub(super) state: HealthState,
+    pub(super) detail: String,
+}
+
+impl Assessment {
+    pub(super) fn healthy(detail: impl Into<String>) -> Self {
+        Self { state: HealthState::Healthy, detail: detail.into() }
+    }
+
+    pub(super) fn degraded(detail: String) -> Self {
+        Self { state: HealthState::Degraded, detail }
+    }
+
+    pub(super) fn unhealthy(detail: String) -> Self {
+        Self { state: HealthState::Unhealthy, detail }
+    }
+
+    pub(super) fn failed(error: &BridgeError) -> Self {
+        Self::unhealthy(format!("{error}; {}", crate::advice(error)))
+    }
+}
+
+pub(super) fn sources(transcripts: &Transcripts) -> Assessment {
+    let files = transcripts.files();
+    if transcripts.roots == 0 {
+        return Assessment::degraded("no folder with transcripts is there; set sources.paths".to_owned());
+    }
+    let Some(first) = transcripts.errors.first() else {
+        return Assessment::healthy(format!("{files} transcripts can be read"));
+    };
+    let more = match transcripts.errors.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    let detail = format!(
+        "{first}{more}, {files} transcripts are there; check that sources.paths are right and may be read"
+    );
+    if files == 0 { Assessment::unhealthy(detail) } else { Assessment::degraded(detail) }
+}
+
+/// `unread` is how long a change has not been stored; `None`: all are.
+pub(super) fn freshness(
+    unread: Option<Duration>,
+    left_out: Option<SkippedSources>,
+    newest: Option<NewestSource>,
+    limits: &HealthLimits,
+) -> Assessment {
+    let read_at = newest.map_or_else(
+        || "nothing of this machine was stored yet".to_owned(),
+        |newest| format!("transcripts were stored last at {}", newest.read_at),
+    );
+    let is_old = unread.is_some_and(|unread| unread > limits.freshness_max_age);
+    if let Some(SkippedSources { unread, refused, first }) = left_out.filter(|_| !is_old) {
+        return Assessment::degraded(format!(
+            "the last run left out {unread} sources that could not be read and {refused} sessions that are not valid, \
+             {first} among them; {read_at}; it is tried again at the next run"
+        ));
+    }
+    match unread {
+        None => Assessment::healthy(format!("all is stored; {read_at}")),
+        Some(unread) if unread <= limits.freshness_max_age => Assessment::healthy(format!(
+            "what changed in the last {} is not stored yet; {read_at}",
+            span(unread)
+        )),
+        Some(unread) => Assessment::degraded(format!(
+            "a transcript has changed and was not stored for {}, longer than {}; {read_at}; run a synchronization, or \
+             look why it does not",
+            span(unread),
+            span(limits.freshness_max_age)
+        )),
+    }
+}
+
+pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Assessment {
+    let Outcomes { operations, failures } = outcomes;
+    let detail = format!(
+        "{failures} of {operations} storage operations failed in {}, {} where {} are allowed",
+        span(limits.error_rate_window),
+        percent(outcomes.rate()),
+        percent(limits.error_rate_max)
+    );
+    if outcomes.rate() > limits.error_rate_max {
+        Assessment::degraded(format!("{detail}; look the errors up in the audit or the log"))
+    } else {
+        Assessment::healthy(detail)
+    }
+}
+
+pub(super) fn observers(panicked: Option<Panicked>) -> Assessment {
+    match panicked {
+        None => Assessment::healthy("no observer has panicked"),
+        Some(Panicked { number, last, last_at }) => Assessment::degraded(format!(
+            "observers have panicked {number} times, the last one, of {last}, at {last_at}; correct the program that the \
+             bridge is embedded in"
+        )),
+    }
+}
+
+pub(super) fn pool(figures: PoolStatus) -> Assessment {
+    let PoolStatus { in_use, waiting, size, .. } = figures;
+    let detail = format!("{in_use} of {size} connections are in use, {waiting} calls wait");
+    if in_use < size {
+        Assessment::healthy(detail)
+    } else {
+        Assessment::degraded(format!(
+            "{detail}; raise clickhouse.connection_pool_size, or run fewer operations at once"
+        ))
+    }
+}
+
+pub(super) fn mode(mode: &StoreMode) -> Assessment {
+    match mode {
+        StoreMode::Stored => Assessment::healthy("what is analyzed is stored"),
+        StoreMode::Direct { checkpoint } => Assessment::degraded(format!(
+            "rolled back to checkpoint {checkpoint}; nothing is stored until it is resumed"
+        )),
+    }
+}
+
+pub(super) fn circuit(state: &CircuitState) -> Assessment {
+    match state {
+        CircuitState::Closed { failures: 0 } => Assessment::healthy("closed"),
+        CircuitState::Closed { failures } => {
+            Assessment::healthy(format!("closed; the database was not reached {failures} times in a row"))
+        }
+        CircuitState::Open(pause) => Assessment::unhealthy(format!(
+            "open: {pause}; bring the database back, the circuit closes by itself"
+        )),
+        CircuitState::Probing { cause } => Assessment::degraded(format!(
+            "the database is being asked whether it is back; the last answer was: {cause}"
+        )),
+        _ => Assessment::degraded("in a state that this version does not know".to_owned()),
+    }
+}
+
+/// A disk is reported before its reserve is reached: below it no table can be defined.
+fn reserve(disk: &DiskSpace) -> Option<Assessment> {
+    let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let free = format!("{} of the database's disk {} are free", mebibytes(disk.free), disk.name);
+    let reserve = mebibytes(disk.reserve);
+    if disk.free < disk.reserve {
+        return Some(Assessment::unhealthy(format!(
+            "{free}, less than the reserve of {reserve}: checkpoints, rollbacks and migrations are refused; free space"
+        )));
+    }
+    (disk.free < disk.reserve.saturating_mul(RESERVES_NEAR)).then(|| {
+        Assessment::degraded(format!(
+            "{free}, which nears the reserve of {reserve} for definitions of tables; free space"
+        ))
+    })
+}
+
+/// Within so many times the reserve it is near.
+const RESERVES_NEAR: u64 = 4;
+
+/// The fullest disk counts.
+pub(super) fn disks(disks: &[DiskSpace], limits: &HealthLimits) -> Assessment {
+    let fullest = disks.iter().min_by(|a, b| a.free_share().total_cmp(&b.free_share()));
+    let Some(disk) = fullest else { return Assessment::healthy("the store needs no disk") };
+    let share = disk.free_share();
+    if let Some(assessment) = reserve(disk) {
+        return assessment;
+    }
+    let detail = format!(
+        "{} of the database's disk {} are free, {:.1} GB",
+        percent(share),
+        disk.name,
+        disk.free as f64 / 1e9
+    );
+    if share >= limits.disk_free_min {
+        return Assessment::healthy(detail);
+    }
+    let detail = format!("{detail}, less than {}; free space or enlarge it", percent(limits.disk_free_min));
+    if share < limits.disk_free_min / 10.0 {
+        Assessment::unhealthy(detail)
+    } else {
+        Assessment::degraded(detail)
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// A time as it is said: two units at most.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        seconds => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use HealthState::{Degraded, Healthy, Unhealthy};
+
+    #[test]
+    fn the_fullest_disk_counts_and_nearly_nothing_is_worse_than_little() {
+        let limits = HealthLimits::default();
+        let state = |free: &[u64]| {
+            let disk = |(place, free): (usize, &u64)| DiskSpace {
+                name: place.to_string(),
+                free: *free,
+                total: 1000,
+                reserve: 0,
+            };
+            disks(&free.iter().enumerate().map(disk).collect::<Vec<_>>(), &limits)
+        };
+        let reserved = |free| DiskSpace { name: "d".into(), free, total: 1_000_000, reserve: 100_000 };
+        let states = [99_999, 100_000, 399_999, 400_000].map(|free| disks(&[reserved(free)], &limits).state);
+        assert_eq!(states, [Unhealthy, Degraded, Degraded, Healthy]);
+        assert_eq!(state(&[]).state, Healthy);
+        assert_eq!(state(&[1000, 100]).state, Healthy);
+        assert_eq!(state(&[1000, 99, 500]).state, Degraded);
+        assert!(state(&[1000, 99, 500]).detail.starts_with("9.90 % of the database's disk 1 are free"));
+        assert_eq!(
+            [state(&[10]).state, state(&[9]).state, state(&[0]).state],
+            [Degraded, Unhealthy, Unhealthy]
+        );
+    }
+
+    #[test]
+    fn more_errors_than_allowed_degrade() {
+        let state = |operations, failures| {
+            error_rate(Outcomes { operations, failures }, &HealthLimits::default()).state
+        };
+        assert_eq!(
+            [state(0, 0), state(1000, 1), state(1000, 2), state(1, 1)],
+            [Healthy, Healthy, Degraded, Degraded]
+        );
+    }
+
+    #[test]
+    fn a_pool_that_is_used_up_degrades() {
+        let state = |in_use, waiting| pool(PoolStatus { in_use, idle: 0, waiting, size: 2 }).state;
+        assert_eq!(
+            [state(0, 0), state(1, 0), state(2, 0), state(2, 5)],
+            [Healthy, Healthy, Degraded, Degraded]
+        );
+    }
+
+    #[test]
+    fn times_are_said_shortly() {
+        let said = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([said(0), said(59), said(3599)], ["0 ms", "59 s", "59 min"]);
+        assert_eq!([said(3600), said(90_000)], ["1 h 0 min", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Whether the transcripts can be read, and what of them is not stored yet.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bridge_analysis::{SourceFile, discover};
+use bridge_core::Timestamp;
+use bridge_storage::NewestSource;
+
+use crate::EnhancedTokenDatabaseBridge;
+use crate::telemetry::log::with_cause;
+
+/// So many errors are kept.
+const ERRORS_MAX: usize = 100;
+
+/// What a look at the transcripts found. It is short, however many there are.
+#[derive(Debug, Default)]
+pub(super) struct Transcripts {
+    /// Folders that were looked through.
+    pub(super) roots: usize,
+    /// What cannot be read.
+    pub(super) errors: Vec<String>,
+    /// When each was modified, earliest first. Empty files have nothing to store.
+    modified: Vec<Timestamp>,
+    empty_files: usize,
+}
+
+/// When an earlier check saw first that something is not stored yet: a file that is written all the time tells only
+/// of its last change.
+#[derive(Debug, Default)]
+pub(crate) struct PendingSince(Mutex<Option<FirstSeen>>);
+
+/// What the last backfill or synchronization of this program left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SkippedSources {
+    /// What could not be read.
+    pub(crate) unread: usize,
+    /// Sessions that were refused as not valid.
+    pub(crate) refused: usize,
+    /// The first of them, told.
+    pub(crate) first: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FirstSeen {
+    since: Timestamp,
+    /// What was stored then. Where it moves on, so does the wait.
+    newest: Option<NewestSource>,
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// Looks at all transcripts. A look that hangs (a network's folder, say) holds one thread, and the next waits for it.
+    pub(super) async fn look_at_transcripts(&self) -> Arc<Transcripts> {
+        let turn = Arc::clone(&self.inner.look_turn).lock_owned().await;
+        let roots = self.source_roots();
+        let looking = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            Transcripts::below(&roots)
+        });
+        let died = |error: tokio::task::JoinError| Transcripts {
+            roots: 1,
+            errors: vec![format!("the look at the transcripts ended: {error}")],
+            ..Transcripts::default()
+        };
+        Arc::new(looking.await.unwrap_or_else(died))
+    }
+}
+
+impl Transcripts {
+    fn below(roots: &[PathBuf]) -> Self {
+        let found = discover(roots);
+        let mut errors: Vec<String> =
+            found.errors.iter().take(ERRORS_MAX).map(|error| with_cause(error)).collect();
+        let newest = found.files.iter().filter(|file| file.size > 0).max_by_key(|file| file.modified);
+        if let Some(Err(error)) = newest.map(|file| read_a_byte(&file.path).map_err(|error| (file, error))) {
+            errors.push(format!("{}: {}", error.0.path.display(), error.1));
+        }
+        let has_content = |file: &&SourceFile| file.size > 0;
+        let mut modified: Vec<_> = found.files.iter().filter(has_content).map(|file| file.modified).collect();
+        modified.sort_unstable();
+        Self { roots: roots.len(), errors, empty_files: found.files.len() - modified.len(), modified }
+    }
+
+    pub(super) fn files(&self) -> usize {
+        self.modified.len() + self.empty_files
+    }
+
+    /// How long a change has not been stored; `None` where all are. What bears a time after `now` is not looked at,
+    /// neither here nor in the store: taken for the newest, it would hide every other change until then.
+    pub(super) fn unread(
+        &self,
+        newest: Option<NewestSource>,
+        now: Timestamp,
+        earlier: &PendingSince,
+    ) -> Option<Duration> {
+        let stored_until = newest.map(|newest| newest.modified);
+        let first_later = self.modified.partition_point(|modified| Some(*modified) <= stored_until);
+        let mut seen = earlier.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = self.modified.get(first_later).filter(|oldest| **oldest <= now);
+        let Some(oldest) = oldest else {
+            *seen = None;
+            return None;
+        };
+        let since = match *seen {
+            Some(seen) if seen.newest == newest => seen.since.min(*oldest),
+            _ => *oldest,
+        };
+        *seen = Some(FirstSeen { since, newest });
+        Some(now.saturating_since(since))
+    }
+}
+
+fn read_a_byte(path: &Path) -> io::Result<()> {
+    File::open(path)?.read(&mut [0]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_millis(1_772_323_200_000 + minute * 60_000).unwrap()
+    }
+
+    fn files(minutes: &[i64]) -> Transcripts {
+        Transcripts { modified: minutes.iter().map(|minute| at(*minute)).collect(), ..Transcripts::default() }
+    }
+
+    fn stored(minute: i64) -> Option<NewestSource> {
+        Some(NewestSource { modified: at(minute), read_at: at(minute) })
+    }
+
+    fn minutes(time: Option<Duration>) -> Option<u64> {
+        time.map(|time| time.as_secs() / 60)
+    }
+
+    #[test]
+    fn the_oldest_change_that_is_not_stored_counts() {
+        let unread =
+            |files: &Transcripts, newest| minutes(files.unread(newest, at(100), &PendingSince::default()));
+        assert_eq!(unread(&files(&[]), None), None);
+        assert_eq!(unread(&files(&[10, 90]), None), Some(90));
+        assert_eq!(unread(&files(&[10, 90, 95]), stored(10)), Some(10));
+        assert_eq!(unread(&files(&[10, 90]), stored(90)), None);
+    }
+
+    #[test]
+    fn a_file_from_the_future_hides_no_other() {
+        let unread =
+            |newest| minutes(files(&[10, 90, 500]).unread(newest, at(100), &PendingSince::default()));
+        assert_eq!((unread(stored(10)), unread(stored(90))), (Some(10), None));
+    }
+
+    #[test]
+    fn a_file_that_is_written_all_the_time_does_not_look_fresh() {
+        let earlier = PendingSince::default();
+        let unread = |minute, newest| minutes(files(&[minute]).unread(newest, at(minute), &earlier));
+        assert_eq!(
+            [unread(10, stored(5)), unread(20, stored(5)), unread(30, stored(5))],
+            [Some(0), Some(10), Some(20)]
+        );
+        // It was stored meanwhile, if not to the end.
+        assert_eq!(unread(40, stored(35)), Some(0));
+        assert_eq!(unread(40, stored(40)), None);
+    }
+}

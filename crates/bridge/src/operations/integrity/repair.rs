@@ -1,0 +1,135 @@
+//! Making the store what it must be.
+
+use std::collections::BTreeSet;
+
+use bridge_core::{
+    BridgeError, DifferenceKind, IntegrityResult, RepairAction, ResponseKey, ResponseUsage, ResponseVersion,
+    SupersededKey,
+};
+
+use super::comparison::{Comparison, Finding};
+use super::live::LiveResponses;
+use bridge_storage::UpsertOptions;
+
+use crate::EnhancedTokenDatabaseBridge;
+use crate::ingest::read::Batch;
+use crate::ingest::write::Writer;
+use crate::telemetry::metrics::StoreCall;
+
+/// What is repaired. Each one does what those before it do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repair {
+    /// Nothing: the store is only looked at.
+    #[default]
+    Off,
+    /// What is missing or behind is stored again by the normal join, and a damaged row that a source knows is
+    /// put back as it was; so is a marker that covers a session's sums. Nothing that the bridge stored is lost.
+    Restore,
+    /// Besides, what the store says more than the sources is replaced by force. That is history where a source
+    /// was rewritten; it stays replaced also when the greater snapshot is read again. Forced corrections stay.
+    Force,
+    /// Besides, rows are removed that no source can explain: damaged ones that no source knows, and those that
+    /// count a response a second time. What a deleted source said before it was damaged is lost with them.
+    Purge,
+}
+
+impl Repair {
+    /// Sources that could not be read may hold what the store says: then only what loses nothing is done.
+    pub(super) fn permitted_by(self, live: &LiveResponses) -> Self {
+        if live.are_complete() { self } else { self.min(Self::Restore) }
+    }
+
+    fn action(self, finding: &Finding, is_whole: bool) -> Option<RepairAction> {
+        let difference = &finding.difference;
+        let is_known = difference.live.is_some();
+        let (action, needed) = match difference.kind {
+            DifferenceKind::Missing | DifferenceKind::Behind | DifferenceKind::Uncovered => {
+                (RepairAction::Restored, Self::Restore)
+            }
+            DifferenceKind::Outdated if is_known => (RepairAction::Restored, Self::Restore),
+            // What counts in its place may be other sessions': only the whole store shows that all of it is stored.
+            DifferenceKind::Outdated if is_whole => (RepairAction::Covered, Self::Restore),
+            DifferenceKind::Corrupted if is_known => (RepairAction::Restored, Self::Restore),
+            DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
+            DifferenceKind::Corrupted | DifferenceKind::Duplicated => (RepairAction::Removed, Self::Purge),
+            _ => return None,
+        };
+        (self >= needed).then_some(action)
+    }
+}
+
+/// What a repair writes and removes.
+#[derive(Debug, Default)]
+struct Work {
+    join: Vec<ResponseUsage>,
+    force: Vec<ResponseUsage>,
+    /// Written as they are: no analysis holds them.
+    markers: Vec<ResponseUsage>,
+    remove: Vec<(ResponseKey, ResponseVersion)>,
+    cover: Vec<SupersededKey>,
+}
+
+impl Work {
+    fn add(&mut self, finding: &Finding, action: RepairAction) {
+        let Finding { difference, version, is_intact, superseded } = finding;
+        match action {
+            RepairAction::Covered => self.cover.extend(*superseded),
+            RepairAction::Forced => self.force.extend(difference.live.clone()),
+            _ if difference.kind == DifferenceKind::Uncovered => self.markers.extend(difference.live.clone()),
+            _ => self.join.extend(difference.live.clone()),
+        }
+        // A damaged row may bear a version that beats its response's own, or that very one. Force would leave its
+        // rank behind, and a later snapshot could lose to it; without it the join puts the row back as it was.
+        let is_damaged = difference.kind == DifferenceKind::Corrupted || !is_intact;
+        let is_in_the_way = is_damaged || action == RepairAction::Removed;
+        self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
+    }
+}
+
+impl EnhancedTokenDatabaseBridge {
+    pub(super) async fn repair(
+        &self,
+        repair: Repair,
+        comparison: &mut Comparison,
+        result: &mut IntegrityResult,
+    ) -> Result<(), BridgeError> {
+        let epoch = self.writable_epoch("repair").await?;
+        let report = result.repair.get_or_insert_default();
+        let mut work = Work::default();
+        for finding in &mut comparison.findings {
+            let Some(action) = repair.action(finding, comparison.session.is_none()) else { continue };
+            work.add(finding, action);
+            finding.difference.repaired = Some(action);
+            match action {
+                RepairAction::Forced => report.forced += 1,
+                RepairAction::Removed => report.removed += 1,
+                RepairAction::Covered => report.covered += 1,
+                _ => report.restored += 1,
+            }
+        }
+        // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
+        if !work.remove.is_empty() {
+            self.remove(&work.remove).await?;
+        }
+        if !work.markers.is_empty() {
+            let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
+            let _ = self.upsert(work.markers, &options).await?;
+        }
+        let without_sources =
+            |rows| Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
+        let writers = [(Writer::new(self, epoch), work.join), (Writer::forced(self, epoch), work.force)];
+        for (mut storing, rows) in writers {
+            storing.store(without_sources(rows)).await?;
+            result.errors.extend(storing.rejections());
+        }
+        Writer::new(self, epoch).cover(&work.cover).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
+        self.inner.cache.invalidate();
+        let result = self.measured(StoreCall::Remove, self.inner.store.remove(versions)).await;
+        self.inner.cache.invalidate();
+        result
+    }
+}

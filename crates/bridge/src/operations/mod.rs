@@ -1,0 +1,17 @@
+//! The use cases of the facade.
+
+pub(crate) mod audit_log;
+pub(crate) mod backfill;
+pub(crate) mod background;
+pub(crate) mod backup;
+pub(crate) mod batch;
+pub(crate) mod checkpoints;
+pub(crate) mod fallback;
+pub(crate) mod health;
+pub(crate) mod integrity;
+pub(crate) mod monitor;
+pub(crate) mod single_flight;
+pub(crate) mod store;
+pub(crate) mod summaries;
+pub(crate) mod sync;
+pub(crate) mod watch;

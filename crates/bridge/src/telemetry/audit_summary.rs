@@ -1,0 +1,257 @@
+//! What the results of operations say for the audit: in figures, never in texts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bridge_analysis::History;
+use bridge_core::{
+    AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
+    BridgeResult, Checkpoint, CheckpointTotals, IntegrityResult, RollbackResult, SessionId, StoreState,
+    SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
+};
+
+use crate::{DashboardTokenMetrics, ExportResult, ImportResult};
+
+/// What a result says.
+#[derive(Debug, Default)]
+pub(crate) struct AuditSummary {
+    /// The session that it turned out to be about.
+    pub(crate) session: Option<SessionId>,
+    /// Why a part of what was asked for is not done. It names no file, for paths may be a secret.
+    pub(crate) incomplete: Option<String>,
+    pub(crate) tokens: u64,
+    pub(crate) figures: BTreeMap<String, u64>,
+    /// There was nothing to do and nothing to tell of. It is repeated every few seconds and is not put on record.
+    pub(crate) is_idle: bool,
+}
+
+impl AuditSummary {
+    fn of<'a>(tokens: u64, figures: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        let figures = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
+        Self { tokens, figures, ..Self::default() }
+    }
+
+    fn missing(mut self, number: usize, what: &str) -> Self {
+        self.incomplete = (number > 0).then(|| format!("{number} {what}"));
+        self
+    }
+
+    fn add_history(&mut self, found: &AnalysisSummary) {
+        let receipt = &found.receipt;
+        let figures = [
+            ("files", found.files),
+            ("bytes", found.bytes),
+            ("lines", found.lines),
+            ("bad_lines", receipt.damage.bad_lines),
+            ("snapshots", receipt.all_snapshots().count),
+            ("snapshot_tokens", receipt.all_snapshots().tokens),
+            ("counted_responses", receipt.total.count),
+            ("counted_tokens", receipt.total.tokens),
+        ];
+        self.figures.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+    }
+
+    pub(crate) fn outcome(&self) -> AuditOutcome {
+        if self.incomplete.is_some() { AuditOutcome::Incomplete } else { AuditOutcome::Succeeded }
+    }
+}
+
+/// A result that the audit can take in.
+pub(crate) trait ToAuditSummary {
+    fn audit_summary(&self) -> AuditSummary;
+}
+
+impl ToAuditSummary for BridgeResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let missing = if self.success { 0 } else { self.errors.len().max(1) };
+        let summary = AuditSummary::of(self.total_tokens, []).missing(missing, "errors stand in the result");
+        AuditSummary { session: self.session_id.clone(), ..summary }
+    }
+}
+
+impl ToAuditSummary for Vec<BridgeResult> {
+    fn audit_summary(&self) -> AuditSummary {
+        let stored = self.iter().filter(|result| result.success);
+        let failed = self.len() - stored.clone().count();
+        let tokens = saturating_sum(stored.map(|result| result.total_tokens));
+        let figures = [("analyses", self.len() as u64), ("failed", failed as u64)];
+        AuditSummary::of(tokens, figures).missing(failed, "analyses are not stored")
+    }
+}
+
+impl ToAuditSummary for BackfillResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let missing = if self.success { 0 } else { self.errors.len().max(1) };
+        let figures = [
+            ("sessions", self.total_sessions),
+            ("responses", self.total_responses),
+            ("skipped_files", self.skipped_files.len() as u64),
+        ];
+        let mut summary = AuditSummary::of(self.total_tokens_stored, figures);
+        summary.add_history(&self.analysis);
+        summary.missing(missing, "files or sessions are not taken in whole")
+    }
+}
+
+impl ToAuditSummary for History {
+    fn audit_summary(&self) -> AuditSummary {
+        let receipt = self.receipt();
+        let figures = [
+            ("bad_lines", receipt.damage.bad_lines),
+            ("snapshots", receipt.all_snapshots().count),
+            ("snapshot_tokens", receipt.all_snapshots().tokens),
+            ("counted_responses", receipt.total.count),
+            ("counted_tokens", receipt.total.tokens),
+        ];
+        AuditSummary::of(receipt.total.tokens, figures)
+            .missing(self.errors().len(), "files could not be read")
+    }
+}
+
+impl ToAuditSummary for SyncResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let figures = [
+            ("tokens_before", self.tokens_before),
+            ("tokens_after", self.tokens_after),
+            ("files", self.files_read),
+            ("bytes", self.bytes_read),
+        ];
+        let failed = usize::from(self.status == SyncStatus::Failed);
+        AuditSummary::of(self.tokens_after, figures).missing(failed, "session is not taken in whole")
+    }
+}
+
+impl ToAuditSummary for Vec<SyncResult> {
+    fn audit_summary(&self) -> AuditSummary {
+        let of = |status| self.iter().filter(|result| result.status == status).count();
+        let failed = of(SyncStatus::Failed);
+        let figures = [
+            ("sessions", self.len() as u64),
+            ("sessions_changed", of(SyncStatus::Changed) as u64),
+            ("bytes", saturating_sum(self.iter().map(|result| result.bytes_read))),
+        ];
+        let tokens = saturating_sum(self.iter().map(|result| result.tokens_after));
+        let summary = AuditSummary::of(tokens, figures).missing(failed, "sessions are not taken in whole");
+        AuditSummary { is_idle: self.is_empty(), ..summary }
+    }
+}
+
+impl ToAuditSummary for Arc<Vec<TokenSummaryRecord>> {
+    fn audit_summary(&self) -> AuditSummary {
+        let tokens = saturating_sum(self.iter().map(|summary| summary.total_tokens));
+        AuditSummary::of(tokens, [("sessions", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for AnalysisWithSource {
+    fn audit_summary(&self) -> AuditSummary {
+        let is = |source| u64::from(self.source == source);
+        let figures = [
+            ("from_store", is(AnalysisSource::Stored)),
+            ("from_sources", is(AnalysisSource::Live)),
+            ("from_cache", is(AnalysisSource::Cached)),
+        ];
+        AuditSummary::of(self.analysis.calculated_total_tokens, figures)
+    }
+}
+
+impl ToAuditSummary for IntegrityResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let repair = self.repair.unwrap_or_default();
+        let figures = [
+            ("compared", self.compared),
+            ("errors", self.erroneous().responses),
+            ("stored_tokens", self.stored_tokens),
+            ("live_tokens", self.live_tokens),
+            ("repaired_by_join", repair.restored),
+            ("repaired_by_force", repair.forced),
+            ("removed", repair.removed),
+            ("remaining", repair.remaining),
+        ];
+        let summary = AuditSummary::of(self.stored_tokens, figures);
+        summary.missing(usize::from(!self.passed), "verification is not passed")
+    }
+}
+
+impl ToAuditSummary for DashboardTokenMetrics {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(self.total_tokens, [("responses", self.totals.responses)])
+    }
+}
+
+impl ToAuditSummary for Vec<AuditRecord> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("records", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for () {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::default()
+    }
+}
+
+impl ToAuditSummary for Checkpoint {
+    fn audit_summary(&self) -> AuditSummary {
+        let CheckpointTotals { tokens, responses, sessions } = self.figures;
+        AuditSummary::of(tokens, [("responses", responses), ("sessions", sessions)])
+    }
+}
+
+impl ToAuditSummary for Vec<Checkpoint> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("checkpoints", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for RollbackResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let mut figures = vec![
+            ("dry_run", u64::from(self.replaced_state.is_none())),
+            ("epoch", u64::from(self.state.epoch.0)),
+        ];
+        if let Some(before) = self.before {
+            figures.extend([
+                ("tokens_before", before.tokens),
+                ("responses_before", before.responses),
+                ("sessions_before", before.sessions),
+            ]);
+        }
+        if let Some(after) = self.after {
+            figures.extend([("responses_after", after.responses), ("sessions_after", after.sessions)]);
+        }
+        AuditSummary::of(self.after.map_or(0, |after| after.tokens), figures)
+    }
+}
+
+impl ToAuditSummary for StoreState {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("epoch", u64::from(self.epoch.0))])
+    }
+}
+
+impl ToAuditSummary for ExportResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let totals = &self.figures.totals;
+        let figures = [
+            ("bytes", self.bytes),
+            ("responses", totals.responses),
+            ("sessions", totals.sessions),
+            ("rows", self.figures.rows()),
+        ];
+        AuditSummary::of(totals.counts.total(), figures)
+    }
+}
+
+impl ToAuditSummary for ImportResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let figures = [
+            ("bytes", self.bytes),
+            ("rows", self.figures.rows()),
+            ("tokens_before", self.before.counts.total()),
+            ("responses_before", self.before.responses),
+            ("responses_after", self.after.responses),
+        ];
+        AuditSummary::of(self.after.counts.total(), figures)
+    }
+}

@@ -1,0 +1,77 @@
+//! The log event of an operation.
+
+use bridge_core::{AuditOutcome, AuditRecord, BridgeError, SessionId};
+
+use crate::telemetry::operation::Operation;
+
+/// Tells the log how an operation ended: what was stored and what failed at the level at which an operator looks for it, what
+/// was only looked at among the details.
+pub(crate) fn tell(record: &AuditRecord, operation: Operation, error: Option<&BridgeError>) {
+    // One macro for all levels, which must be constants.
+    macro_rules! event {
+        ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {
+            tracing::$level!(
+                operation = record.operation.as_str(),
+                session_id = record.session.as_ref().map(SessionId::as_str),
+                tokens_stored = record.tokens,
+                records_stored = record.records_stored,
+                new_responses = record.new_responses,
+                forced = record.forced,
+                tokens_replaced = record.tokens_replaced,
+                tokens_written = record.tokens_written,
+                processing_time = record.duration.as_secs_f64(),
+                correlation_id = %record.correlation_id,
+                figures = ?record.figures,
+                $($more = $value,)*
+                $message
+            )
+        };
+    }
+    match (record.outcome, error) {
+        (AuditOutcome::Failed, Some(error)) if is_callers_fault(error) => {
+            event!(
+                warn,
+                "bridge operation failed",
+                error = record.error.as_str(),
+                kind = error.kind(),
+                advice = crate::advice(error)
+            );
+        }
+        (AuditOutcome::Failed, Some(error)) => {
+            event!(
+                error,
+                "bridge operation failed",
+                error = record.error.as_str(),
+                kind = error.kind(),
+                advice = crate::advice(error)
+            );
+        }
+        (AuditOutcome::Cancelled, _) => event!(info, "bridge operation cancelled"),
+        (AuditOutcome::Incomplete, _) => {
+            event!(warn, "bridge operation completed in part", error = record.error.as_str());
+        }
+        _ if record.records_stored == 0 && (operation.reads() || operation.refreshes()) => {
+            event!(debug, "bridge operation completed");
+        }
+        _ => event!(info, "bridge operation completed"),
+    }
+}
+
+/// Nothing is wrong with the bridge or its store: what it was given was.
+fn is_callers_fault(error: &BridgeError) -> bool {
+    matches!(
+        error,
+        BridgeError::Validation { .. }
+            | BridgeError::UnknownSession { .. }
+            | BridgeError::InvertedRange { .. }
+            | BridgeError::OutOfOrder { .. }
+    )
+}
+
+/// The error and what it comes from, as a clause.
+pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,276 @@
+//! The bridge's metrics: every handle is registered when the bridge is built, and moved where the thing happens.
+
+mod names;
+mod progress;
+mod readings;
+mod register;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bridge_cache::CacheStats;
+use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
+use bridge_storage::{CircuitState, StoreStats};
+use metrics::{Counter, Gauge, Histogram};
+
+pub use names::{METRICS, Metric, MetricKind};
+pub(crate) use progress::ProgressGauge;
+pub use readings::{BridgeMetrics, DurationStats};
+pub use register::MetricsRecorder;
+pub(crate) use register::Register;
+
+use crate::telemetry::audit::{AuditStats, root_cause};
+use crate::telemetry::observer::Observer;
+use crate::telemetry::operation::Operation;
+use crate::telemetry::run::WriteCounters;
+use names as name;
+use readings::Readings;
+use register::Follower;
+
+/// A write of the store that is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StoreCall {
+    Upsert,
+    PutSources,
+    Remove,
+    Cover,
+}
+
+const CALLS: [&str; 4] = ["upsert", "put_sources", "remove", "cover"];
+const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
+const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
+
+/// The handles of a bridge's metrics, and what the bridge reads of them itself.
+pub(crate) struct Instruments {
+    register: Register,
+    readings: Readings,
+    operations: [(Histogram, [Counter; AuditOutcome::ALL.len()]); Operation::ALL.len()],
+    /// By kind, made when the first error of the kind comes.
+    errors: Mutex<BTreeMap<&'static str, Counter>>,
+    storage_operation_duration: [Histogram; CALLS.len()],
+    tokens_stored_total: Counter,
+    new_rows: Counter,
+    replaced_rows: Counter,
+    forced_rows: Counter,
+    sessions_synchronized: [Counter; STATUSES.len()],
+    pub(crate) backfill_progress_gauge: ProgressGauge,
+    observer_panics: [Counter; Observer::ALL.len()],
+    data_freshness_gauge: Gauge,
+    health: Gauge,
+    /// In milliseconds since 1970; negative before the first.
+    refreshed_at: AtomicI64,
+    read_bytes: Counter,
+    read_lines: Counter,
+    damaged_lines: [Counter; DAMAGES.len()],
+    caches: [[Follower; 2]; 2],
+    store: StoreMetrics,
+    audit: AuditMetrics,
+}
+
+struct StoreMetrics {
+    retries: Follower,
+    in_use: Gauge,
+    idle: Gauge,
+    waiting: Gauge,
+    circuit_open: Gauge,
+}
+
+struct AuditMetrics {
+    buffered: Gauge,
+    written: Follower,
+    dropped: Follower,
+}
+
+/// What is counted elsewhere, at a moment.
+pub(crate) struct Snapshot {
+    pub(crate) now: Timestamp,
+    pub(crate) summaries: CacheStats,
+    pub(crate) analyses: CacheStats,
+    pub(crate) store: StoreStats,
+    pub(crate) audit: AuditStats,
+}
+
+impl fmt::Debug for Instruments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instruments").field("register", &self.register).finish_non_exhaustive()
+    }
+}
+
+impl Instruments {
+    pub(crate) fn new(register: Register) -> Self {
+        register.describe();
+        let counter = |metric| register.counter(metric, &[]);
+        let gauge = |metric| register.gauge(metric, &[]);
+        let cache = |cache| {
+            ["hit", "miss"]
+                .map(|answer| Follower::new(register.counter(&name::CACHE_REQUESTS, &[cache, answer])))
+        };
+        let data_freshness_gauge = gauge(&name::DATA_FRESHNESS);
+        data_freshness_gauge.set(f64::INFINITY);
+        Self {
+            operations: Operation::ALL.map(|operation| {
+                let outcome = |outcome: AuditOutcome| [operation.name(), outcome.name()];
+                (
+                    register.histogram(&name::OPERATION_DURATION, &[operation.name()]),
+                    AuditOutcome::ALL.map(|ended| register.counter(&name::OPERATIONS, &outcome(ended))),
+                )
+            }),
+            errors: Mutex::default(),
+            storage_operation_duration: CALLS
+                .map(|call| register.histogram(&name::STORAGE_DURATION, &[call])),
+            tokens_stored_total: counter(&name::TOKENS_STORED),
+            new_rows: register.counter(&name::ROWS_WRITTEN, &["new"]),
+            replaced_rows: register.counter(&name::ROWS_WRITTEN, &["replaced"]),
+            forced_rows: counter(&name::FORCED_ROWS),
+            sessions_synchronized: STATUSES
+                .map(|status| register.counter(&name::SESSIONS_SYNCHRONIZED, &[status])),
+            backfill_progress_gauge: ProgressGauge::new(gauge(&name::BACKFILL_PROGRESS)),
+            observer_panics: Observer::ALL
+                .map(|observer| register.counter(&name::OBSERVER_PANICS, &[observer.name()])),
+            readings: Readings::default(),
+            data_freshness_gauge,
+            health: gauge(&name::HEALTH),
+            refreshed_at: AtomicI64::new(-1),
+            read_bytes: counter(&name::READ_BYTES),
+            read_lines: counter(&name::READ_LINES),
+            damaged_lines: DAMAGES.map(|kind| register.counter(&name::DAMAGED_LINES, &[kind])),
+            caches: ["summaries", "analyses"].map(cache),
+            store: StoreMetrics {
+                retries: Follower::new(counter(&name::STORE_RETRIES)),
+                in_use: register.gauge(&name::POOL_CONNECTIONS, &["in_use"]),
+                idle: register.gauge(&name::POOL_CONNECTIONS, &["idle"]),
+                waiting: gauge(&name::POOL_WAITING),
+                circuit_open: gauge(&name::CIRCUIT_OPEN),
+            },
+            audit: AuditMetrics {
+                buffered: gauge(&name::AUDIT_BUFFERED),
+                written: Follower::new(counter(&name::AUDIT_WRITTEN)),
+                dropped: Follower::new(counter(&name::AUDIT_DROPPED)),
+            },
+            register,
+        }
+    }
+
+    pub(crate) fn operation_ended(&self, operation: Operation, outcome: AuditOutcome, took: Duration) {
+        let (duration, outcomes) = &self.operations[operation as usize];
+        duration.record(took);
+        outcomes[outcome as usize].increment(1);
+    }
+
+    pub(crate) fn failed(&self, error: &BridgeError) {
+        self.readings.failed();
+        let kind = root_cause(error).kind();
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        errors.entry(kind).or_insert_with(|| self.register.counter(&name::ERRORS, &[kind])).increment(1);
+    }
+
+    /// The store has what the sources say.
+    pub(crate) fn refreshed(&self, now: Timestamp) {
+        self.refreshed_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn stored(&self, call: StoreCall, took: Duration) {
+        self.storage_operation_duration[call as usize].record(took);
+        self.readings.stored(took);
+    }
+
+    pub(crate) fn wrote(&self, written: &WriteCounters) {
+        let tokens = written.tokens_written.saturating_sub(written.tokens_replaced);
+        self.tokens_stored_total.increment(tokens);
+        self.readings.wrote(tokens);
+        self.new_rows.increment(written.new);
+        self.replaced_rows.increment(written.records - written.new);
+        if written.forced {
+            self.forced_rows.increment(written.records);
+        }
+    }
+
+    pub(crate) fn synchronized(&self, status: SyncStatus) {
+        let place = match status {
+            SyncStatus::Changed => 0,
+            SyncStatus::Unchanged => 1,
+            SyncStatus::SourceGone => 2,
+            _ => 3,
+        };
+        self.sessions_synchronized[place].increment(1);
+        self.readings.synchronized();
+    }
+
+    pub(crate) fn read(&self, bytes: u64, lines: u64, damage: &DamageCounts) {
+        self.read_bytes.increment(bytes);
+        self.read_lines.increment(lines);
+        let kinds = [damage.bad_lines, damage.bad_usage, damage.oversize_lines, damage.pending_lines];
+        self.damaged_lines.iter().zip(kinds).for_each(|(counter, lines)| counter.increment(lines));
+    }
+
+    /// Tells what a health check found.
+    pub(crate) fn checked(&self, state: HealthState) {
+        self.health.set(match state {
+            HealthState::Healthy => 0.0,
+            HealthState::Degraded => 1.0,
+            HealthState::Unhealthy => 2.0,
+        });
+    }
+
+    pub(crate) fn observer_panicked(&self, observer: Observer) {
+        self.observer_panics[observer as usize].increment(1);
+    }
+
+    /// The specification's metrics, as they stand.
+    pub(crate) fn read_back(&self, now: Timestamp) -> BridgeMetrics {
+        self.readings.read(self.backfill_progress_gauge.get(), self.freshness(now))
+    }
+
+    /// The time since the store was brought up to date; `None` before the first time.
+    fn freshness(&self, now: Timestamp) -> Option<Duration> {
+        let refreshed_at = Timestamp::from_millis(self.refreshed_at.load(Ordering::Relaxed)).ok()?;
+        Some(now.saturating_since(refreshed_at))
+    }
+
+    /// Tells what is counted elsewhere.
+    pub(crate) fn export(&self, snapshot: &Snapshot) {
+        for (cache, figures) in self.caches.iter().zip([snapshot.summaries, snapshot.analyses]) {
+            cache[0].follow(figures.hits);
+            cache[1].follow(figures.misses);
+        }
+        if let Some(freshness) = self.freshness(snapshot.now) {
+            self.data_freshness_gauge.set(freshness);
+        }
+        self.store.retries.follow(snapshot.store.retries);
+        if let Some(pool) = snapshot.store.pool {
+            self.store.in_use.set(pool.in_use as f64);
+            self.store.idle.set(pool.idle as f64);
+            self.store.waiting.set(pool.waiting as f64);
+        }
+        if let Some(circuit) = &snapshot.store.circuit {
+            let is_closed = matches!(circuit, CircuitState::Closed { .. });
+            self.store.circuit_open.set(if is_closed { 0.0 } else { 1.0 });
+        }
+        self.audit.buffered.set(snapshot.audit.buffered as f64);
+        self.audit.written.follow(snapshot.audit.written);
+        self.audit.dropped.follow(snapshot.audit.dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_stands_at_the_place_of_its_name() {
+        assert!(Operation::ALL.iter().enumerate().all(|(place, operation)| *operation as usize == place));
+        assert!(AuditOutcome::ALL.iter().enumerate().all(|(place, outcome)| *outcome as usize == place));
+        assert!(Observer::ALL.iter().enumerate().all(|(place, observer)| *observer as usize == place));
+        for (call, name) in [
+            (StoreCall::Upsert, "upsert"),
+            (StoreCall::PutSources, "put_sources"),
+            (StoreCall::Remove, "remove"),
+            (StoreCall::Cover, "cover"),
+        ] {
+            assert_eq!(CALLS[call as usize], name);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Panics in observers, and in rounds of the syncing.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bridge_core::Timestamp;
+
+use crate::telemetry::observer::Observer;
+
+/// How many there were so far, and the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Panics(Mutex<Option<Panicked>>);
+
+/// What is known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panicked {
+    pub(crate) number: u64,
+    pub(crate) last: Observer,
+    pub(crate) last_at: Timestamp,
+}
+
+impl Panics {
+    pub(crate) fn note(&self, observer: Observer, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = known.map_or(0, |known| known.number) + 1;
+        *known = Some(Panicked { number, last: observer, last_at: now });
+    }
+
+    /// What is known, where the last one was not longer ago than this.
+    pub(crate) fn within(&self, window: Duration, now: Timestamp) -> Option<Panicked> {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.filter(|known| now.saturating_since(known.last_at) <= window)
+    }
+}
