@@ -33,13 +33,6 @@ pub(crate) struct BlockFields<'a> {
 }
 
 impl<'a> BlockFields<'a> {
-    /// The fields of an item of a content's array; `None` where it is no object.
-    pub(crate) fn of(item: Raw<'a>) -> Option<Self> {
-        let keys = ["type", "text", "thinking", "data", "name", "id", "input", "tool_use_id", "content"];
-        let [kind, text, thinking, data, name, id, input, call, content] = object_fields(item, keys)?;
-        Some(Self { kind, text, thinking, data, name, id, input, call, content })
-    }
-
     /// Takes a member of the block.
     pub(crate) fn set(&mut self, key: &[u8], value: Raw<'a>) {
         let field = match key {

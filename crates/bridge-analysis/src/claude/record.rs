@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use bridge_core::{Origin, ResponseKey, Timestamp};
 
-use crate::claude::fields::{DataFields, MessageFields, RecordFields, UsageValue, record_fields};
+use crate::claude::fields::{DataFields, MessageFields, RecordDecoder, RecordFields, UsageValue};
 use crate::claude::iterations::Apart;
 use crate::claude::superseded::visit_superseded;
 use crate::claude::usage::{Usage, read_usage};
 use crate::count::context::session;
 use crate::count::snapshot::{RawNames, Snapshot, SnapshotSink};
 use crate::count::time::read_time;
-use crate::json::{Raw, array_items, is_present, is_true, string_bytes};
+use crate::json::{Raw, array_items, is_present, is_true, read_object, string_bytes};
 
 /// Reads all snapshots of one record.
 pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSink) {
@@ -78,7 +78,7 @@ impl<'a> Outer<'a> {
     }
 
     fn read_nested(self, record: Raw<'a>, index: u64, sink: &mut impl SnapshotSink) {
-        let Some(record) = record_fields(record, None) else { return };
+        let Some(record) = read_object(record, &mut RecordDecoder::default()) else { return };
         if record.kind.and_then(string_bytes).as_deref() != Some(b"assistant") {
             return;
         }

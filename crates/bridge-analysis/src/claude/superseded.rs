@@ -2,9 +2,9 @@
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, TokenCounts};
 
-use crate::claude::fields::{UsageFields, usage_fields};
+use crate::claude::fields::{UsageDecoder, UsageFields};
 use crate::claude::usage::{BadUsage, read_counter};
-use crate::json::{array_items, string_bytes};
+use crate::json::{array_items, read_object, string_bytes};
 
 /// Calls `visit` with the keys under which revision 1 stored the snapshot with this key and usage, and its advisors'
 /// iterations. Nothing where it called the usage bad.
@@ -49,7 +49,7 @@ fn visit_iterations(usage: &UsageFields<'_>, mut visit: impl FnMut(u64, &UsageFi
     let mut places = 0..;
     array_items(list, |item| {
         let position = places.next().unwrap_or(u64::MAX);
-        if let Some(fields) = usage_fields(item) {
+        if let Some(fields) = read_object(item, &mut UsageDecoder) {
             visit(position, &fields);
         }
     });

@@ -115,10 +115,11 @@ pub(crate) fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claude::fields::usage_fields;
+    use crate::claude::fields::UsageDecoder;
+    use crate::json::read_object;
 
     fn read(text: &str) -> Result<Usage<'_>, BadUsage> {
-        read_usage(&usage_fields(text).expect("an object"))
+        read_usage(&read_object(text, &mut UsageDecoder).expect("an object"))
     }
 
     fn counts(text: &str) -> Result<(u64, u64, bool), BadUsage> {

@@ -2,6 +2,7 @@
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
 
+use crate::count::categories::CategoryCounter;
 use crate::json::Raw;
 
 /// A response snapshot, as it stands in a record.
@@ -44,6 +45,8 @@ pub(crate) trait SnapshotSink {
     fn time_before(&mut self) -> Timestamp;
     /// The readable time of a record.
     fn record_time(&mut self, time: Timestamp);
+    /// Counts the texts of a record by category, where that is asked for.
+    fn categories(&mut self) -> Option<&mut CategoryCounter>;
 }
 
 /// Four counters, and of the cache-creation tokens those kept for five minutes and for one hour.

@@ -6,7 +6,7 @@
 
 use wide::u8x16;
 
-use crate::json::cursor::Unsure;
+use crate::json::reader::Unsure;
 
 /// Bytes of one vector.
 const LANES: usize = 16;

@@ -9,9 +9,7 @@ use std::path::Path;
 
 use bridge_core::Timestamp;
 
-use crate::claude::fields::record_fields;
-use crate::count::time::read_time;
-use crate::json;
+use crate::claude;
 use crate::position::KnownTime;
 use crate::read::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
 use crate::read::regular_file::open_regular;
@@ -53,14 +51,7 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
         let Line::Complete(line) = line else { continue };
         let line = if starts_file { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         let Ok(line) = simdutf8::basic::from_utf8(line) else { continue };
-        let mut of_line = None;
-        let read = json::values(line, |record| {
-            let time = record_fields(record, None).and_then(|record| read_time(record.time?));
-            of_line = time.or(of_line);
-        });
-        if read.is_ok() {
-            last = of_line.or(last);
-        }
+        last = claude::last_time(line).unwrap_or_default().or(last);
     }
 }
 
