@@ -79,13 +79,11 @@ pub(crate) struct RecordDecoder {
 }
 
 impl<'a> Decode<'a> for RecordDecoder {
-    type Output = RecordFields<'a>;
+    type Object = RecordFields<'a>;
 
-    #[inline]
-    fn decode<R: Reader<'a>>(&mut self, object: &mut R) -> Result<RecordFields<'a>, Unsure> {
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, record: &mut RecordFields<'a>) -> Result<(), Unsure> {
         self.blocks.clear();
-        let mut record = RecordFields::default();
-        record.text = object.members(|value, key| {
+        record.text = reader.members(|value, key| {
             let field = match key {
                 b"type" => &mut record.kind,
                 b"timestamp" => &mut record.time,
@@ -100,35 +98,31 @@ impl<'a> Decode<'a> for RecordDecoder {
                 b"isMeta" => &mut record.meta,
                 b"content" => &mut record.content,
                 b"attachment" => &mut record.attachment,
-                b"data" => {
-                    record.data = read_data(value)?;
-                    return Ok(());
-                }
-                b"message" => {
-                    record.message = self.read_message(value)?;
-                    return Ok(());
-                }
+                b"data" => return read_data(value, &mut record.data),
+                b"message" => return self.read_message(value, &mut record.message),
                 _ => return value.value().map(drop),
             };
             *field = Some(value.value()?);
             Ok(())
         })?;
-        Ok(record)
+        Ok(())
     }
 }
 
 impl RecordDecoder {
     fn read_message<'a, R: Reader<'a>>(
         &mut self,
-        object: &mut R,
-    ) -> Result<Option<MessageFields<'a>>, Unsure> {
-        // Of two messages in one record the last counts: the blocks of the first are none.
+        reader: &mut R,
+        message: &mut Option<MessageFields<'a>>,
+    ) -> Result<(), Unsure> {
+        // Of two messages in one record the last counts: of the first nothing is left.
+        *message = None;
         self.blocks.clear();
-        if object.peek() != b'{' {
-            return object.value().map(|_| None);
+        if reader.peek() != b'{' {
+            return reader.value().map(drop);
         }
-        let mut message = MessageFields::default();
-        object.members(|value, key| {
+        let message = message.insert(MessageFields::default());
+        let taken = reader.members(|value, key| {
             let field = match key {
                 b"id" => &mut message.id,
                 b"model" => &mut message.model,
@@ -137,16 +131,13 @@ impl RecordDecoder {
                     message.content = Some(self.read_content(value)?);
                     return Ok(());
                 }
-                b"usage" => {
-                    message.usage = Some(read_usage_value(value)?);
-                    return Ok(());
-                }
+                b"usage" => return read_usage_value(value, &mut message.usage),
                 _ => return value.value().map(drop),
             };
             *field = Some(value.value()?);
             Ok(())
-        })?;
-        Ok(Some(message))
+        });
+        taken.map(drop)
     }
 
     fn read_content<'a, R: Reader<'a>>(&mut self, content: &mut R) -> Result<Raw<'a>, Unsure> {
@@ -170,12 +161,13 @@ impl RecordDecoder {
     }
 }
 
-fn read_data<'a, R: Reader<'a>>(object: &mut R) -> Result<Option<DataFields<'a>>, Unsure> {
-    if object.peek() != b'{' {
-        return object.value().map(|_| None);
+fn read_data<'a, R: Reader<'a>>(reader: &mut R, data: &mut Option<DataFields<'a>>) -> Result<(), Unsure> {
+    *data = None;
+    if reader.peek() != b'{' {
+        return reader.value().map(drop);
     }
-    let mut data = DataFields::default();
-    object.members(|value, key| {
+    let data = data.insert(DataFields::default());
+    let taken = reader.members(|value, key| {
         let value = value.value()?;
         match key {
             b"message" => data.message = Some(value),
@@ -184,15 +176,22 @@ fn read_data<'a, R: Reader<'a>>(object: &mut R) -> Result<Option<DataFields<'a>>
             _ => {}
         }
         Ok(())
-    })?;
-    Ok(Some(data))
+    });
+    taken.map(drop)
 }
 
-fn read_usage_value<'a, R: Reader<'a>>(value: &mut R) -> Result<UsageValue<'a>, Unsure> {
-    match value.peek() {
-        b'{' => UsageDecoder.decode(value).map(UsageValue::Object),
-        _ => value.value().map(UsageValue::Other),
+fn read_usage_value<'a, R: Reader<'a>>(
+    reader: &mut R,
+    usage: &mut Option<UsageValue<'a>>,
+) -> Result<(), Unsure> {
+    if reader.peek() != b'{' {
+        *usage = Some(UsageValue::Other(reader.value()?));
+        return Ok(());
     }
+    let mut fields = UsageFields::default();
+    UsageDecoder.decode(reader, &mut fields)?;
+    *usage = Some(UsageValue::Object(fields));
+    Ok(())
 }
 
 /// Decodes a usage or an iteration.
@@ -200,12 +199,10 @@ fn read_usage_value<'a, R: Reader<'a>>(value: &mut R) -> Result<UsageValue<'a>, 
 pub(crate) struct UsageDecoder;
 
 impl<'a> Decode<'a> for UsageDecoder {
-    type Output = UsageFields<'a>;
+    type Object = UsageFields<'a>;
 
-    #[inline]
-    fn decode<R: Reader<'a>>(&mut self, object: &mut R) -> Result<UsageFields<'a>, Unsure> {
-        let mut usage = UsageFields::default();
-        object.members(|value, key| {
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, usage: &mut UsageFields<'a>) -> Result<(), Unsure> {
+        let taken = reader.members(|value, key| {
             let value = value.value()?;
             let field = match key {
                 b"input_tokens" => &mut usage.input,
@@ -221,7 +218,7 @@ impl<'a> Decode<'a> for UsageDecoder {
             };
             *field = Some(value);
             Ok(())
-        })?;
-        Ok(usage)
+        });
+        taken.map(drop)
     }
 }

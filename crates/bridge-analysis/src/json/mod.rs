@@ -22,34 +22,48 @@ pub(crate) struct InvalidJson;
 pub(crate) fn read_line<'a, D: Decode<'a>>(
     line: &'a str,
     decoder: &mut D,
-    mut visit: impl FnMut(&mut D, &D::Output),
+    mut visit: impl FnMut(&mut D, &D::Object),
 ) -> Result<(), InvalidJson> {
-    if let Ok(object) = read_fast(line, decoder) {
+    let mut object = D::Object::default();
+    if read_fast(line, decoder, &mut object).is_ok() {
         visit(decoder, &object);
         return Ok(());
     }
     full::values(line, |value| {
-        if let Ok(object) = decoder.decode(&mut FullReader::new(value)) {
+        if let Some(object) = read_full(value, decoder) {
             visit(decoder, &object);
         }
     })
 }
 
 /// Reads an object that is proven valid; `None` where the value is another one.
-pub(crate) fn read_object<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Output> {
+pub(crate) fn read_object<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Object> {
     if !value.starts_with('{') {
         return None;
     }
-    read_fast(value, decoder).or_else(|Unsure| decoder.decode(&mut FullReader::new(value))).ok()
+    let mut object = D::Object::default();
+    match read_fast(value, decoder, &mut object) {
+        Ok(()) => Some(object),
+        Err(Unsure) => read_full(value, decoder),
+    }
 }
 
 /// Reads a text that holds one object and nothing else, and is proven valid by that.
 #[inline]
-fn read_fast<'a, D: Decode<'a>>(text: &'a str, decoder: &mut D) -> Result<D::Output, Unsure> {
+fn read_fast<'a, D: Decode<'a>>(
+    text: &'a str,
+    decoder: &mut D,
+    object: &mut D::Object,
+) -> Result<(), Unsure> {
     let mut reader = FastReader::new(text);
     reader.skip_space();
-    let object = decoder.decode(&mut reader)?;
-    if reader.at_end() { Ok(object) } else { Err(Unsure) }
+    decoder.decode(&mut reader, object)?;
+    if reader.at_end() { Ok(()) } else { Err(Unsure) }
+}
+
+fn read_full<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Object> {
+    let mut object = D::Object::default();
+    decoder.decode(&mut FullReader::new(value), &mut object).ok().map(|()| object)
 }
 
 /// Returns the raw values of these keys, where `value` is a valid JSON object; `None` where it is another value. Of
@@ -58,24 +72,31 @@ pub(crate) fn object_fields<'a, const N: usize>(
     value: Raw<'a>,
     keys: [&str; N],
 ) -> Option<[Option<Raw<'a>>; N]> {
-    read_object(value, &mut Keys(keys))
+    read_object(value, &mut Keys(keys)).map(|Values(values)| values)
 }
 
 struct Keys<'k, const N: usize>([&'k str; N]);
 
-impl<'a, const N: usize> Decode<'a> for Keys<'_, N> {
-    type Output = [Option<Raw<'a>>; N];
+struct Values<'a, const N: usize>([Option<Raw<'a>>; N]);
 
-    fn decode<R: Reader<'a>>(&mut self, object: &mut R) -> Result<Self::Output, Unsure> {
-        let mut found = [None; N];
-        object.members(|value, key| {
+impl<const N: usize> Default for Values<'_, N> {
+    fn default() -> Self {
+        Self([None; N])
+    }
+}
+
+impl<'a, const N: usize> Decode<'a> for Keys<'_, N> {
+    type Object = Values<'a, N>;
+
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, values: &mut Values<'a, N>) -> Result<(), Unsure> {
+        let taken = reader.members(|value, key| {
             let value = value.value()?;
-            if let Some(index) = self.0.iter().position(|wanted| wanted.as_bytes() == key) {
-                found[index] = Some(value);
+            if let Some(place) = self.0.iter().position(|wanted| wanted.as_bytes() == key) {
+                values.0[place] = Some(value);
             }
             Ok(())
-        })?;
-        Ok(found)
+        });
+        taken.map(drop)
     }
 }
 

@@ -26,10 +26,10 @@ pub(crate) trait Reader<'a>: Sized {
 }
 
 /// Takes values out of an object by their keys. It is written once and reads by either reader, so that what it takes
-/// cannot depend on which of them reads. It may be asked again after it was unsure, and then begins anew.
+/// cannot depend on which of them reads.
 pub(crate) trait Decode<'a> {
-    type Output;
+    type Object: Default;
 
-    /// Reads an object, at which the reader stands.
-    fn decode<R: Reader<'a>>(&mut self, object: &mut R) -> Result<Self::Output, Unsure>;
+    /// Reads the object at which the reader stands, into an empty one.
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, object: &mut Self::Object) -> Result<(), Unsure>;
 }
