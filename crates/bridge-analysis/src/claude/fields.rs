@@ -1,7 +1,6 @@
 //! The fields of a record that are read, taken out in one walk over its text.
 //!
-//! Their keys stand here and nowhere else; what they mean is said in [`record`](super::record) and
-//! [`usage`](super::usage).
+//! Their keys stand here and nowhere else; [`record`](super::record) and [`usage`](super::usage) interpret them.
 
 use crate::claude::content::{Block, BlockFields};
 use crate::json::{Decode, Raw, Reader, Unsure};

@@ -83,7 +83,7 @@ pub(crate) fn read_iterations<'a>(list: Raw<'a>, top: &TokenCounts) -> Result<It
     Ok(Iterations { list, sums, has_apart, unknown_are_apart })
 }
 
-/// Whether each counter of the top level is at least that of the sum.
+/// Returns whether each counter of the top level is at least that of the sum.
 fn covers(top: &TokenCounts, sum: &TokenCounts) -> bool {
     top.input >= sum.input
         && top.output >= sum.output
@@ -113,7 +113,7 @@ impl Sums {
 }
 
 impl<'a> Iterations<'a> {
-    /// The sum over the entries that served the response.
+    /// Returns the sum over the entries that served the response.
     pub(crate) fn serving(&self) -> Option<Counted> {
         self.sums.serving()
     }
@@ -135,7 +135,7 @@ impl<'a> Iterations<'a> {
         });
     }
 
-    /// `None` where the entry belongs to the top level.
+    /// Returns the origin of an entry; `None` where it belongs to the top level.
     fn origin(&self, kind: &Kind, position: u64) -> Option<Origin> {
         match (kind, self.sums.fallback) {
             (Kind::Advisor, _) => Some(Origin::Advisor),

@@ -1,4 +1,4 @@
-//! What revision 1 of the counting rule stored of a snapshot, where the current revision gives another key or none.
+//! Keys of revision 1 of the counting rule, where the current revision gives another one or none.
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, TokenCounts};
 
@@ -29,7 +29,7 @@ pub(crate) fn visit_superseded(
     });
 }
 
-/// An error where an iteration is bad, an advisor's included.
+/// Sums up the iterations but the advisors'. An error where one is bad, an advisor's included.
 fn sum_of_iterations(usage: &UsageFields<'_>) -> Result<Option<TokenCounts>, BadUsage> {
     let mut sum = Ok(None);
     visit_iterations(usage, |_, fields| {

@@ -2,7 +2,7 @@
 //!
 //! It is sound, not complete: what it passes over is valid JSON, and what it hands out is what a full
 //! parser would hand out. Where it meets something rare (an escape in a key, a tab, deep nesting) or
-//! something wrong it says [`Unsure`], and the caller asks the full reader. It reads UTF-8 that was checked before.
+//! something wrong it returns [`Unsure`], and the full reader takes over. It reads UTF-8 that was checked before.
 
 use crate::json::reader::{Raw, Reader, Unsure};
 use crate::json::string::{next_special, string_end};
@@ -22,7 +22,7 @@ impl<'a> FastReader<'a> {
         Self { text, at: 0 }
     }
 
-    /// Whether nothing but white space follows.
+    /// Returns whether nothing but white space follows.
     pub(crate) fn at_end(&mut self) -> bool {
         self.skip_space();
         self.at == self.text.len()
@@ -112,7 +112,7 @@ impl<'a> FastReader<'a> {
         Ok(())
     }
 
-    /// At least one.
+    /// Skips at least one digit.
     fn skip_digits(&mut self) -> Result<(), Unsure> {
         let start = self.at;
         while self.peek().is_ascii_digit() {
@@ -121,7 +121,7 @@ impl<'a> FastReader<'a> {
         if self.at > start { Ok(()) } else { Err(Unsure) }
     }
 
-    /// A key without escapes, without its quotes.
+    /// Reads a key without escapes, and without its quotes.
     fn key(&mut self) -> Result<&'a [u8], Unsure> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();

@@ -18,7 +18,7 @@ use crate::read::regular_file::open_regular;
 const WINDOW_BYTES: u64 = 64 << 10;
 const WINDOW_BYTES_MAX: u64 = 16 << 20;
 
-/// The last readable time of a record in a line that begins before `line_start`.
+/// Returns the last readable time of a record in a line that begins before `line_start`.
 pub(crate) fn time_before(
     path: &Path,
     limits: Limits,
@@ -38,7 +38,7 @@ pub(crate) fn time_before(
     Ok(known.time)
 }
 
-/// The last readable time of a record in the lines that begin in the range.
+/// Returns the last readable time of a record in the lines that begin in the range.
 fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
     // A file without any times asks again at every response, mostly about a few lines.
     let range_bytes = usize::try_from(until - from).unwrap_or(usize::MAX);
@@ -55,7 +55,7 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
     }
 }
 
-/// The lines of a file that begin in the range. The file ends at `end` at the latest.
+/// Opens the lines of a file that begin in the range. The file ends at `end` at the latest.
 pub(crate) fn open(
     path: &Path,
     buffer: Vec<u8>,

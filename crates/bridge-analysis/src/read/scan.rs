@@ -17,7 +17,7 @@ use crate::read::lookback::{open, time_before};
 use crate::read::part::{FileTask, PartOptions, PartReport};
 use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
 
-/// So many snapshots are handed over at once.
+/// The number of snapshots that are handed over at once.
 const CANDIDATES_MAX: usize = 4096;
 
 /// The memory of a thread that reads parts, used again for each.
@@ -302,12 +302,12 @@ impl SnapshotSink for PartScan<'_> {
     }
 }
 
-/// UTF-16 text that begins as a transcript does, with its byte order mark or without.
+/// Returns whether this is UTF-16 text that begins as a transcript does, with its byte order mark or without.
 fn is_utf16(first_line: &[u8]) -> bool {
     [&b"\xff\xfe"[..], b"\xfe\xff", b"{\0", b"\0{"].iter().any(|start| first_line.starts_with(start))
 }
 
-/// The first and the last byte that is no white space; `None` for a blank line.
+/// Returns the first and the last byte that is no white space; `None` for a blank line.
 #[inline]
 fn edges(line: &[u8]) -> Option<(u8, u8)> {
     let inside = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
@@ -349,7 +349,7 @@ mod tests {
         (candidates, report)
     }
 
-    /// What the next reading of the file has to know is all in the position.
+    /// The position holds everything that the next reading of the file has to know.
     #[test]
     fn a_file_read_in_two_goes_is_the_same_as_in_one() {
         let folder = tempfile::tempdir().unwrap();
