@@ -98,3 +98,8 @@ pub use options::EngineOptions;
 pub use proof::{Challenge, ProofKey};
 pub use repair::TableDefinitions;
 pub use version::{ENGINE_PACKAGE, ENGINE_VERSION};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -73,3 +73,8 @@ pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
 pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
 pub use telemetry::operation::Operation;
 pub use telemetry::process_memory::peak_memory_mib;
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "config"))]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeExample;
