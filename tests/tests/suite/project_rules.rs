@@ -145,22 +145,29 @@ fn the_compiler_that_is_asked_for_is_the_one_in_use_or_documented() {
     assert!(in_use || readme.contains(&format!("Rust {minor}")), "{text} is in use and {asked} asked for");
 }
 
+fn pages() -> impl Iterator<Item = PathBuf> {
+    sources().into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"))
+}
+
+/// The links of a page within the repository: the path of each, and the text behind it.
+fn links(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    let links = page.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let paths = links.map(|(link, rest)| (link.split('#').next().unwrap_or(link), rest));
+    paths.filter(|(path, _)| !path.contains("://"))
+}
+
 /// Pages link to code, tests and each other, the specification's page to what proves it: every link leads somewhere.
 #[test]
 fn every_link_of_the_docs_leads_to_a_file() {
-    let pages = sources().into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
-    let mut links = 0;
-    for page in pages {
-        let folder = page.parent().unwrap();
+    let mut number = 0;
+    for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for link in targets.filter(|link| !link.starts_with("https://")) {
-            let target = link.split('#').next().unwrap();
-            assert!(folder.join(target).exists(), "{}: {link}", page.display());
-            links += 1;
+        for (link, _) in links(&text) {
+            assert!(page.parent().unwrap().join(link).exists(), "{}: {link}", page.display());
+            number += 1;
         }
     }
-    assert!(links > 300, "{links}");
+    assert!(number > 300, "{number}");
 }
 
 /// The names behind a link: `` [file](link) `one`, `other` ``.
@@ -177,14 +184,15 @@ fn names_behind(rest: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_name_behind_a_link_of_the_docs_stands_in_its_file() {
-    let docs = workspace::root().join("docs");
-    let page = fs::read_to_string(docs.join("specification.md")).unwrap();
     let mut names = 0;
-    for (link, rest) in page.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
-        for name in names_behind(rest) {
-            let file = fs::read_to_string(docs.join(link)).unwrap();
-            assert!(file.contains(name), "{link}: {name}");
-            names += 1;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for (link, rest) in links(&text) {
+            for name in names_behind(rest) {
+                let file = fs::read_to_string(page.parent().unwrap().join(link)).unwrap();
+                assert!(file.contains(name), "{}: {link}: {name}", page.display());
+                names += 1;
+            }
         }
     }
     assert!(names > 100, "{names}");

@@ -163,7 +163,7 @@ impl FeedState {
         batch: &BatchProcessingResult,
         analysis: &FileAnalysis,
     ) -> Vec<SourceRecord> {
-        let mark = FileState {
+        let state = FileState {
             size: analysis.end.offset,
             modified: batch.modified,
             changed_nanos: 0,
@@ -171,7 +171,7 @@ impl FeedState {
             fingerprint: 0,
         };
         FileReading {
-            mark,
+            state,
             known: Some(&KnownFile::of_records(&known, self.epoch)),
             host: &ingest.host,
             project_names: &ingest.analyzer.project_names,

@@ -55,7 +55,7 @@ const FILES_PER_THREAD_MIN: usize = 256;
 pub(crate) struct ReadPlan {
     pub(super) reads: Vec<FileRead>,
     /// Of each file that is read, in their order; none where nothing is recorded.
-    pub(super) marks: Vec<FileState>,
+    pub(super) states: Vec<FileState>,
     pub(super) known: KnownFiles,
     pub(super) errors: Vec<SourceError>,
     /// Records of files whose content was found in another place.
@@ -113,23 +113,23 @@ impl ReadPlan {
         match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) if mode == ReadMode::Incremental => {}
-            Ok((mark, change)) => {
+            Ok((state, change)) => {
                 let from = match (change, cursor) {
                     (FileChange::Appended, Some(cursor)) if mode == ReadMode::Incremental => cursor.position,
                     _ => Default::default(),
                 };
                 if cursor.is_none() {
-                    self.note_move(&mark);
+                    self.note_move(&state);
                 }
-                self.marks.push(mark);
-                self.reads.push(FileRead { file, from, until: mark.size });
+                self.states.push(state);
+                self.reads.push(FileRead { file, from, until: state.size });
             }
         }
     }
 
     /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
-    fn note_move(&mut self, mark: &FileState) {
-        if let Some(path) = self.gone_content.get(&(mark.size, mark.fingerprint)) {
+    fn note_move(&mut self, state: &FileState) {
+        if let Some(path) = self.gone_content.get(&(state.size, state.fingerprint)) {
             self.moved.extend(self.known.emptied(path));
         }
     }

@@ -69,20 +69,20 @@ impl Reader {
         storing: Option<&mpsc::Sender<Batch>>,
     ) -> ReadResult {
         let mut result = ReadResult::default();
-        self.plan.errors.drain(..).for_each(|error| result.history.fail(error));
+        self.plan.errors.drain(..).for_each(|error| result.history.add_error(error));
         let reads = std::mem::take(&mut self.plan.reads);
-        let marks = std::mem::take(&mut self.plan.marks);
+        let states = std::mem::take(&mut self.plan.states);
         // A winner may yet move out of the range, so a limited backfill stores when all is read; and what it stores does
         // not stand for whole files, so it records none.
         let storing_at_once = storing.filter(|_| self.range.is_all());
         let mut batch = Pending { sources: std::mem::take(&mut self.plan.moved), sessions: BTreeSet::new() };
-        let mut marks = marks.chunks(self.batch_size.max(1));
+        let mut states = states.chunks(self.batch_size.max(1));
         for reads in reads.chunks(self.batch_size.max(1)) {
-            let marks = marks.next().unwrap_or_default();
-            let marks: HashMap<&Path, &FileState> =
-                reads.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
+            let states = states.next().unwrap_or_default();
+            let states: HashMap<&Path, &FileState> =
+                reads.iter().map(|read| read.file.path.as_path()).zip(states).collect();
             analyze_reads(reads, &self.analyzer, progress, &mut result.history, |history, file| {
-                batch.sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
+                batch.sources.extend(self.records(&file, states.get(file.file.path.as_path()).copied()));
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
@@ -126,12 +126,12 @@ impl Reader {
     }
 
     /// What is to be recorded of the file; nothing where the store knows it already.
-    fn records(&self, file: &FileAnalysis, mark: Option<&FileState>) -> Vec<SourceRecord> {
-        let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
+    fn records(&self, file: &FileAnalysis, state: Option<&FileState>) -> Vec<SourceRecord> {
+        let Some(state) = state.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);
         let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
-        let records = FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file);
+        let records = FileReading { state: *state, known, host, project_names, read_at, epoch }.records(file);
         if known.is_some_and(|known| known.says_the_same_as(&records)) { Vec::new() } else { records }
     }
 }
