@@ -6,7 +6,7 @@ use bridge::core::{
     AnalysisId, AuditFilter, CheckpointName, CheckpointTotals, DifferenceKind, EnhancedTokenAnalysis,
     ResponseKey, ResponseUsage, SessionId, Timestamp,
 };
-use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions};
+use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions, require};
 use bridge::{
     BackfillOptions, BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions, Repair,
     RollbackOptions, StoreOptions,
@@ -34,12 +34,13 @@ pub(crate) async fn find_tampering(
     // Somebody with the right to write takes one response away and raises another.
     let before = stored_tokens(bridge).await?;
     let store = bridge.token_store();
+    let versions = require(store.integrity(), "take a row away")?;
     let scope = StoredScope::Session { session: syncing::session(), keys: Vec::new() };
     let is_response =
         |row: &StoredResponse| row.usage.as_ref().is_some_and(|usage| usage.origin.is_response());
-    let rows: Vec<StoredResponse> = store.stored(&scope).await?.into_iter().filter(is_response).collect();
+    let rows: Vec<StoredResponse> = versions.stored(&scope).await?.into_iter().filter(is_response).collect();
     let [lost, raised, ..] = rows.as_slice() else { return Err("the tour's session is not stored".into()) };
-    store.remove(&[(lost.key, lost.version)]).await?;
+    versions.remove(&[(lost.key, lost.version)]).await?;
     let mut more = raised.usage.clone().ok_or("the tour's session cannot be read")?;
     more.counts.output += 5_000;
     store.upsert(&[more], &UpsertOptions::default()).await?;

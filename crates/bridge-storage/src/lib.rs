@@ -29,15 +29,15 @@
 //!
 //! # A server
 //!
-//! [`ClickHouseOptions`] say where it is and how patient the store is with it: a pool of connections, a limit of time
-//! for every attempt, [retries](RetryPolicy) of what may pass by itself, and a [circuit](CircuitPolicy) that leaves a
-//! database alone which is gone. [`TokenStore::migrate`] makes the tables, numbered step by numbered step, and refuses
-//! those of a newer version. [`role_statements`] are the SQL for the three roles that work with them.
+//! [`ClickHouseOptions`] hold its address and the store's timeouts, [retries](RetryPolicy) and [circuit
+//! breaker](CircuitPolicy). [`TokenStore::migrate`] creates the tables, one numbered migration after another, and
+//! refuses those of a newer version. [`role_statements`] are the SQL for the three roles that work with them.
 //!
 //! # A store of one's own
 //!
-//! Implement [`TokenStore`] and what belongs to it ([`AuditStore`], [`BackupStore`], [`CheckpointStore`],
-//! [`HealthProbes`]), and hold it to the promises of all stores with the feature `conformance`: one line makes a test of each.
+//! Implement [`TokenStore`], and name in [`StoreCapabilities`] what the store offers besides: [`AuditStore`],
+//! [`BackupStore`], [`CheckpointStore`], [`HealthProbes`], [`IntegrityStore`]. The feature `conformance` holds it to the
+//! promises of all stores: one line makes a test of each, for the capabilities that it lists.
 //!
 //! ```
 //! # #[cfg(feature = "conformance")]
@@ -47,42 +47,38 @@
 //!     MyStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
 //! # }
 //! ```
 //!
 //! No method of the traits has a default body, so the compiler names a method that a decorator forgets. A decorator
 //! that answers a method by itself, in place of the store behind it, fails a check of the suite; except for
-//! [`ping`](TokenStore::ping), [`migrate`](TokenStore::migrate), the health probes and [`StoreStats`], whose answers
-//! on a healthy store look the same wherever they come from.
+//! [`migrate`](TokenStore::migrate) and the health probes, whose answers on a healthy store look the same wherever they
+//! come from.
 
-mod audit;
-mod backup;
-mod checkpoint;
-mod circuit;
+mod breaker;
+mod capabilities;
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod correlation;
 mod dashboard;
-mod figures;
-mod health;
 mod memory;
 #[cfg(feature = "mock")]
 mod mock;
 mod offered;
-mod old_sums;
+mod query;
 mod retry;
 mod source;
+mod stats;
 mod store;
-mod stored;
 
-pub use audit::AuditStore;
-pub use backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
+pub use breaker::{CircuitPolicy, CircuitState, OpenCircuit};
+pub use capabilities::{
+    AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
+    HealthProbes, IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
+    TableExport, TablePart, TableRows, require,
 };
-pub use checkpoint::CheckpointStore;
-pub use circuit::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
     Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
@@ -93,16 +89,12 @@ pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
-pub use figures::{PoolStatus, StoreStats};
-pub use health::{DiskSpace, HealthProbes, NewestSource};
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
 pub use offered::markers;
+pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 pub use retry::RetryPolicy;
 pub use source::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
-pub use store::{
-    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
-};
-pub use stored::{StoredResponse, StoredScope};
+pub use stats::{PoolStatus, StoreStats};
+pub use store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};

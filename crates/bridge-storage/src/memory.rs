@@ -1,10 +1,10 @@
 //! A store in memory: the reference model.
 
 mod audit;
-mod backup;
 mod checkpoint;
 mod dashboard;
-mod health;
+mod integrity;
+mod probes;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
@@ -24,15 +24,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use checkpoint::Checkpoints;
 
-use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::figures::StoreStats;
-use crate::offered::{Candidate, Offered};
-use crate::source::{SourceFilter, SourceRecord};
-use crate::store::{
-    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
+use crate::capabilities::{
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
-use crate::stored::{StoredResponse, StoredScope};
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::offered::{Candidate, Offered};
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::source::{SourceFilter, SourceRecord};
+use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
 /// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared
 /// with, and good for tests and for programs that only need sums.
@@ -66,7 +65,7 @@ impl InMemoryStore {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn audit(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, AuditId), AuditRecord>> {
+    fn audit_table(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, AuditId), AuditRecord>> {
         self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,18 +73,6 @@ impl InMemoryStore {
 #[async_trait]
 impl TokenStore for InMemoryStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
-        Ok(())
-    }
-
-    async fn retention_cutoff(&self, _now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
-        Ok(None)
-    }
-
-    fn figures(&self) -> StoreStats {
-        StoreStats::default()
-    }
-
-    async fn ping(&self) -> Result<(), BridgeError> {
         Ok(())
     }
 
@@ -199,35 +186,28 @@ impl TokenStore for InMemoryStore {
         let admitted = content.tables.admitted(filter);
         admitted.map(|row| content.tables.vouched(row).cloned()).collect()
     }
+}
 
-    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
-        let admitted = |row: &ResponseUsage| match scope {
-            StoredScope::Keys(range) => range.contains(&row.key),
-            StoredScope::Session { session, keys } => row.session == *session || keys.contains(&row.key),
-        };
-        let content = self.content();
-        let tables = &content.tables;
-        let rows = tables.usage.values().filter(|stored| admitted(&stored.row));
-        let told = |Versioned { row, version }: &Versioned| StoredResponse {
-            key: row.key,
-            version: *version,
-            usage: Some(row.clone()),
-        };
-        Ok(rows.map(told).collect())
+impl StoreCapabilities for InMemoryStore {
+    fn audit(&self) -> Option<&dyn AuditStore> {
+        Some(self)
     }
 
-    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
-        let mut content = self.content();
-        if !versions.is_empty() {
-            content.checkpoints.admit("remove rows", None)?;
-        }
-        let tables = &mut content.tables;
-        for (key, version) in versions {
-            if tables.usage.get(key).is_some_and(|stored| stored.version == *version) {
-                tables.usage.remove(key);
-            }
-        }
-        Ok(())
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        Some(self)
+    }
+
+    /// A store that is gone with its program needs no backups.
+    fn backup(&self) -> Option<&dyn BackupStore> {
+        None
+    }
+
+    fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
     }
 }
 

@@ -6,18 +6,16 @@ use bridge_core::{
     ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 
-use crate::audit::AuditStore;
-use crate::backup::{BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart};
-use crate::checkpoint::CheckpointStore;
-use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::figures::StoreStats;
-use crate::health::{DiskSpace, HealthProbes, NewestSource};
-use crate::source::{SourceFilter, SourceRecord};
-use crate::store::{
-    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
+use crate::capabilities::{
+    AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
+    IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope, TableExport,
+    TablePart,
 };
-use crate::stored::{StoredResponse, StoredScope};
+use crate::dashboard::{DashboardData, DashboardFilter};
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::source::{SourceFilter, SourceRecord};
+use crate::stats::StoreStats;
+use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
 mockall::mock! {
     /// A store that answers what it is told to.
@@ -52,7 +50,7 @@ mockall::mock! {
             now: Timestamp,
         ) -> Result<Checkpoint, BridgeError>;
 
-        async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
+        async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
 
         async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError>;
 
@@ -70,7 +68,7 @@ mockall::mock! {
     impl AuditStore for TokenStore {
         async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
 
-        async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
+        async fn audit_records(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
     }
 
     #[async_trait]
@@ -86,15 +84,22 @@ mockall::mock! {
         ) -> Result<Option<NewestSource>, BridgeError>;
 
         async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
+
+        fn stats(&self) -> StoreStats;
+    }
+
+    #[async_trait]
+    impl IntegrityStore for TokenStore {
+        async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+        async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
+
+        async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
     }
 
     #[async_trait]
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
-
-        fn figures(&self) -> StoreStats;
-
-        async fn ping(&self) -> Result<(), BridgeError>;
 
         async fn upsert(
             &self,
@@ -126,11 +131,28 @@ mockall::mock! {
         async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError>;
 
         async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
+    }
+}
 
-        async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
+/// The mock has every capability.
+impl StoreCapabilities for MockTokenStore {
+    fn audit(&self) -> Option<&dyn AuditStore> {
+        Some(self)
+    }
 
-        async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        Some(self)
+    }
 
-        async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
+    fn backup(&self) -> Option<&dyn BackupStore> {
+        Some(self)
+    }
+
+    fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
     }
 }

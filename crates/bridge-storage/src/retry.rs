@@ -1,6 +1,6 @@
 //! Trying again: the one place where it is done.
 //!
-//! An operation that finds the [`Circuit`](crate::circuit) open fails at once. One that is under way already goes on
+//! An operation that finds the [`Circuit`](crate::breaker) open fails at once. One that is under way already goes on
 //! within its policy: it waits until the database is asked again and then for its own delay, so that those who wait
 //! do not all come at once. So a restart of some seconds is bridged for what had begun, and nobody else waits for it.
 

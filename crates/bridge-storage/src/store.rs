@@ -4,48 +4,36 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Epoch, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SupersededKey,
-    TimeRange, Timestamp, TokenCounts, TokenSummaryRecord,
+    BridgeError, Epoch, ResponseUsage, RuleRevision, SessionId, SupersededKey, TokenSummaryRecord,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::audit::AuditStore;
-use crate::backup::BackupStore;
-use crate::checkpoint::CheckpointStore;
+use crate::capabilities::StoreCapabilities;
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::figures::StoreStats;
-use crate::health::HealthProbes;
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
-use crate::stored::{StoredResponse, StoredScope};
 
 /// Keeps the usage of responses, one row a response key.
 ///
 /// Writing is a join: of two versions of a row the greater stays, whatever order they arrive in and
 /// however often. So every write can be repeated, and two writers need not know of each other.
 ///
-/// A store that was rolled back ([`CheckpointStore`]) refuses writes until it is resumed, and writes of operations
-/// that began before for ever: [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack).
+/// A store that was rolled back ([`CheckpointStore`](crate::CheckpointStore)) refuses writes until it is resumed, and
+/// writes of operations that began before for ever: [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack).
 ///
-/// Small and object-safe. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
-/// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to it.
+/// Ten methods, object-safe, none with a default body. What only some stores can do is a capability of its own, which
+/// [`StoreCapabilities`] names. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one
+/// conformance suite (`bridge_storage::conformance`) holds every implementation and decorator to the trait.
 #[async_trait]
-pub trait TokenStore:
-    AuditStore + BackupStore + CheckpointStore + HealthProbes + Send + Sync + fmt::Debug
-{
+pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
     /// Creates the tables, or brings them to this version. May be repeated, by several programs at once, and by a user
     /// who may create nothing where nothing is to be created.
     async fn migrate(&self) -> Result<(), BridgeError>;
 
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), BridgeError>;
-
-    /// What the store knows of itself now. A store that knows nothing says so.
-    fn figures(&self) -> StoreStats;
-
     /// Joins the rows into the store. When it returns they are durable. The same key may stand among the
     /// rows more than once.
     ///
-    /// Answers with one outcome for each row, in their order. Of several rows with one key the greatest
+    /// Returns one outcome for each row, in their order. Of several rows with one key the greatest
     /// carries the outcome (of equal ones the first); the others are [`UpsertOutcome::Unchanged`].
     ///
     /// With the first responses of a session the marker is written that covers the session's sums
@@ -62,7 +50,7 @@ pub trait TokenStore:
     /// stored under one, made of a snapshot of at most the key's weight, a marker replaces it that counts nothing.
     /// Nothing is written under any other key. Called after the rows are stored that count in their place.
     ///
-    /// Answers with the rows that were replaced.
+    /// Returns the rows that were replaced.
     async fn cover(
         &self,
         keys: &[SupersededKey],
@@ -73,13 +61,13 @@ pub trait TokenStore:
     /// greater [`SourceRecord::version`] stays. Written after the rows it stands for are stored.
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError>;
 
-    /// The records of source files that the filter admits, by host, path and session.
+    /// Returns the records of source files that the filter admits, by host, path and session.
     async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError>;
 
-    /// Sums over the stored responses that the filter admits, all from one moment.
+    /// Returns the sums over the stored responses that the filter admits, all from one moment.
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError>;
 
-    /// Sums over the stored responses that the filter admits, by a dimension, greatest total first
+    /// Returns the sums over the stored responses that the filter admits, by a dimension, greatest total first
     /// (days: earliest first), equal ones by name.
     async fn breakdown(
         &self,
@@ -88,28 +76,16 @@ pub trait TokenStore:
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError>;
 
-    /// Summaries of the sessions that the filter admits, by session id.
+    /// Returns the summaries of the sessions that the filter admits, by session id.
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
 
-    /// All figures of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
+    /// Returns all statistics of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
     /// up to its totals.
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError>;
 
-    /// The stored responses that the filter admits, by key. A row among them whose version does not vouch for it fails
-    /// the call ([`StorageKind::Corrupt`](bridge_core::StorageKind::Corrupt)): it is never handed out as stored.
+    /// Returns the stored responses that the filter admits, by key. A row among them whose version does not verify it fails
+    /// the call ([`StorageKind::Corrupt`](bridge_core::StorageKind::Corrupt)): it is never returned as stored.
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
-
-    /// The rows of this scope as they are stored, with their versions, by key: what a proof of integrity looks
-    /// at. A row that is not readable is among them and fails nothing.
-    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
-
-    /// The time since when responses are kept, where older ones leave the store by their age; `None` where none does,
-    /// as is so of a store that does not say.
-    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
-
-    /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
-    /// bridge's. A row that has another version by now stays.
-    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
 }
 
 /// How rows are joined into the store.
@@ -173,110 +149,4 @@ pub struct ReplacedRow {
     pub tokens: u64,
     /// The revision of the counting rule that had made it.
     pub rule_revision: RuleRevision,
-}
-
-/// Which responses are meant. All conditions hold together; the default admits all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ResponseFilter {
-    /// Only responses of this time.
-    pub time: TimeRange,
-    /// Only responses of these sessions.
-    pub sessions: Option<Vec<SessionId>>,
-    /// Only responses of these projects, as breakdowns name them: empty for those that name none.
-    pub projects: Option<Vec<String>>,
-    /// Only responses of these models, as breakdowns name them.
-    pub models: Option<Vec<String>>,
-    /// Only responses read on these hosts, as breakdowns name them.
-    pub hosts: Option<Vec<String>>,
-}
-
-impl ResponseFilter {
-    /// All responses of this time.
-    #[must_use]
-    pub fn in_time(time: TimeRange) -> Self {
-        Self { time, ..Self::default() }
-    }
-
-    /// All responses of these sessions.
-    #[must_use]
-    pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
-        Self { sessions: Some(sessions), ..Self::default() }
-    }
-}
-
-/// Which sessions are meant. A session is summed whole, whichever of its responses lie in the time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SummaryFilter {
-    /// Only sessions with a response in this time.
-    pub active: TimeRange,
-    /// Only these sessions.
-    pub sessions: Option<Vec<SessionId>>,
-    /// Whether to fill in [`TokenSummaryRecord::metadata`].
-    pub include_metadata: bool,
-}
-
-impl SummaryFilter {
-    /// Sessions active in this time.
-    #[must_use]
-    pub fn active_in(active: TimeRange) -> Self {
-        Self { active, ..Self::default() }
-    }
-
-    /// Narrows to these sessions.
-    #[must_use]
-    pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
-        self.sessions = Some(sessions);
-        self
-    }
-
-    /// With metadata or without.
-    #[must_use]
-    pub fn with_metadata(mut self, include: bool) -> Self {
-        self.include_metadata = include;
-        self
-    }
-}
-
-/// What stored responses are summed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Dimension {
-    /// By project.
-    Project,
-    /// By model.
-    Model,
-    /// By host.
-    Host,
-    /// By session.
-    Session,
-    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin).
-    Origin,
-    /// By day, UTC.
-    Day,
-}
-
-/// Sums over stored responses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreTotals {
-    /// Responses.
-    pub responses: u64,
-    /// Responses worth tokens.
-    pub responses_worth_tokens: u64,
-    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
-    pub unfinished_responses: u64,
-    /// Sessions.
-    pub sessions: u64,
-    /// The four counters.
-    pub counts: TokenCounts,
-}
-
-/// One row of a breakdown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BreakdownRow {
-    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty where the responses name none.
-    pub name: String,
-    /// The sums. `sessions` counts those with a response in this row.
-    pub totals: StoreTotals,
 }

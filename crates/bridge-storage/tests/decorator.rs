@@ -12,12 +12,12 @@ use bridge_core::{
     ResponseKey, ResponseUsage, ResponseVersion, StorageKind, StoreState, SupersededKey, Timestamp,
     TokenSummaryRecord,
 };
-use bridge_storage::conformance::CHECKS;
+use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
-    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter,
-    Dimension, DiskSpace, ExportSummary, HealthProbes, InMemoryStore, NewestSource, PoolStatus, ReplacedRow,
-    ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreStats, StoreTotals, StoredResponse,
-    StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
+    DiskSpace, HealthProbes, InMemoryStore, IntegrityStore, NewestSource, PoolStatus, ReplacedRow,
+    ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats, StoreTotals, StoredResponse,
+    StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// Delegates every method but one.
@@ -32,8 +32,9 @@ macro_rules! delegate {
     ($name:ident, $methods:ident {
         $(plain fn $plain:ident() -> $plain_answer:ty = $plain_wrong:expr;)*
         $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty = $wrong:expr;)*
-    } $($own:ident { $($items:item)* })?) => {
+    }) => {
         #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
         impl $name for Misrouting {
             $(fn $plain(&self) -> $plain_answer {
                 if self.method == stringify!($plain) { $plain_wrong } else { self.store.$plain() }
@@ -42,11 +43,9 @@ macro_rules! delegate {
             $(async fn $method(&self, $($argument: $type),*) -> Result<$answer, BridgeError> {
                 if self.method == stringify!($method) { $wrong } else { self.store.$method($($argument),*).await }
             })*
-
-            $($($items)*)?
         }
 
-        const $methods: &[&str] = &[$(stringify!($plain),)* $(stringify!($method),)* $(stringify!($own),)?];
+        const $methods: &[&str] = &[$(stringify!($plain),)* $(stringify!($method),)*];
     };
 }
 
@@ -66,39 +65,34 @@ fn full_disk() -> DiskSpace {
 }
 
 fn used_up() -> StoreStats {
-    let mut figures = StoreStats::default();
-    figures.pool = Some(PoolStatus { in_use: 1, idle: 0, waiting: 0, size: 1 });
-    figures
+    let mut stats = StoreStats::default();
+    stats.pool = Some(PoolStatus { in_use: 1, idle: 0, waiting: 0, size: 1 });
+    stats
 }
 
 delegate! { AuditStore, AUDIT {
     fn put_audit(records: &[AuditRecord]) -> () = Ok(());
-    fn audit(filter: &AuditFilter) -> Vec<AuditRecord> = Ok(Vec::new());
-} }
-
-delegate! { BackupStore, BACKUP {
-    plain fn schema() -> u32 = 0;
-    plain fn backup_format() -> BackupFormat = BackupFormat::Parquet;
-    fn import_part(part: &TablePart, begun_in: Epoch) -> () = Ok(());
-    fn back_up(place: &ServerPlace) -> ExportSummary = Ok(ExportSummary::default());
-    fn restore(place: &ServerPlace, begun_in: Epoch) -> ExportSummary = Ok(ExportSummary::default());
-} begin_export {
-    async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
-        if self.method == "begin_export" { broken() } else { self.store.begin_export(format).await }
-    }
+    fn audit_records(filter: &AuditFilter) -> Vec<AuditRecord> = Ok(Vec::new());
 } }
 
 delegate! { CheckpointStore, CHECKPOINTS {
     fn state() -> StoreState = Ok(StoreState::first());
     fn create_checkpoint(name: &CheckpointName, now: Timestamp) -> Checkpoint = broken();
-    fn checkpoints() -> Vec<Checkpoint> = Ok(Vec::new());
+    fn list_checkpoints() -> Vec<Checkpoint> = Ok(Vec::new());
     fn drop_checkpoint(name: &CheckpointName) -> () = Ok(());
     fn compare_with_checkpoint(name: &CheckpointName) -> CheckpointComparison = broken();
     fn roll_back(name: &CheckpointName, now: Timestamp) -> CheckpointName = Ok(CheckpointName::before_rollback(Epoch(1)));
     fn resume() -> StoreState = Ok(StoreState::first());
 } }
 
+delegate! { IntegrityStore, INTEGRITY {
+    fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
+    fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
+    fn remove(versions: &[(ResponseKey, ResponseVersion)]) -> () = Ok(());
+} }
+
 delegate! { HealthProbes, HEALTH {
+    plain fn stats() -> StoreStats = used_up();
     fn probe_connection() -> () = broken();
     fn probe_write() -> () = broken();
     fn newest_source(host: &HostName, until: Timestamp) -> Option<NewestSource> = Ok(None);
@@ -106,9 +100,7 @@ delegate! { HealthProbes, HEALTH {
 } }
 
 delegate! { TokenStore, STORE {
-    plain fn figures() -> StoreStats = used_up();
     fn migrate() -> () = broken();
-    fn ping() -> () = broken();
     fn upsert(rows: &[ResponseUsage], options: &UpsertOptions) -> Vec<UpsertOutcome> = Ok(vec![UpsertOutcome::New; rows.len()]);
     fn cover(keys: &[SupersededKey], options: &UpsertOptions) -> Vec<ReplacedRow> = Ok(Vec::new());
     fn put_sources(records: &[SourceRecord]) -> () = Ok(());
@@ -118,14 +110,33 @@ delegate! { TokenStore, STORE {
     fn summaries(filter: &SummaryFilter) -> Vec<TokenSummaryRecord> = Ok(Vec::new());
     fn dashboard(filter: &DashboardFilter) -> DashboardData = Ok(DashboardData::default());
     fn responses(filter: &ResponseFilter) -> Vec<ResponseUsage> = Ok(Vec::new());
-    fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
-    fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
-    fn remove(versions: &[(ResponseKey, ResponseVersion)]) -> () = Ok(());
 } }
+
+impl StoreCapabilities for Misrouting {
+    fn audit(&self) -> Option<&dyn AuditStore> {
+        (self.method != "audit").then_some(self)
+    }
+
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        (self.method != "checkpoints").then_some(self)
+    }
+
+    fn backup(&self) -> Option<&dyn BackupStore> {
+        self.store.backup()
+    }
+
+    fn probes(&self) -> Option<&dyn HealthProbes> {
+        (self.method != "probes").then_some(self)
+    }
+
+    fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        (self.method != "integrity").then_some(self)
+    }
+}
 
 /// The first check that fails on a decorator that does not delegate this method.
 fn failing_check(method: &'static str) -> Option<&'static str> {
-    let failed = CHECKS.iter().find(|(_, check)| {
+    let failed = CHECKS.iter().flat_map(|(_, checks)| *checks).find(|(_, check)| {
         let store = Misrouting { store: InMemoryStore::default(), method };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         catch_unwind(AssertUnwindSafe(|| runtime.block_on(check(&store)))).is_err()
@@ -150,11 +161,6 @@ fn each_method_of_the_audit_has_a_check_that_fails_without_it() {
 }
 
 #[test]
-fn each_method_of_backups_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(BACKUP);
-}
-
-#[test]
 fn each_method_of_checkpoints_has_a_check_that_fails_without_it() {
     each_method_has_a_failing_check(CHECKPOINTS);
 }
@@ -167,4 +173,20 @@ fn each_method_of_health_has_a_check_that_fails_without_it() {
 #[test]
 fn each_method_of_the_store_has_a_check_that_fails_without_it() {
     each_method_has_a_failing_check(STORE);
+}
+
+#[test]
+fn each_method_of_integrity_has_a_check_that_fails_without_it() {
+    each_method_has_a_failing_check(INTEGRITY);
+}
+
+#[test]
+fn a_capability_that_a_decorator_loses_is_noticed() {
+    let offered = ["audit", "checkpoints", "integrity", "probes"];
+    assert_offers(&InMemoryStore::default(), &offered);
+    for method in offered {
+        let store = Misrouting { store: InMemoryStore::default(), method };
+        assert!(catch_unwind(AssertUnwindSafe(|| assert_offers(&store, &offered))).is_err(), "{method}");
+        assert!(failing_check(method).is_some(), "{method}");
+    }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bridge_core::{BridgeError, CheckpointName, ResponseKey, ResponseUsage, SessionId, Timestamp};
 use bridge_embedded::{Engine, EngineOptions};
 use bridge_storage::{
-    CheckpointStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, RetryPolicy, TokenStore,
-    UpsertOptions, table_definition,
+    CheckpointStore, ClickHouseOptions, ClickHouseStore, IntegrityStore, ResponseFilter, Retention,
+    RetryPolicy, TokenStore, UpsertOptions, table_definition,
 };
 use bridge_testkit::small_disk::{Filler, on_small_disk};
 
@@ -114,7 +114,7 @@ async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
     store.migrate().await.unwrap_or_else(|error| panic!("{round}: {step:?}: {error}"));
     let tokens = store.totals(&ResponseFilter::default()).await.unwrap().counts.output;
     let names: Vec<String> = store
-        .checkpoints()
+        .list_checkpoints()
         .await
         .unwrap()
         .into_iter()
@@ -259,7 +259,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
         let before = store(&engine, Step::RollBack, 0, None);
         let state = before.resume().await.unwrap();
         before.upsert(&[row(4, 11)], &UpsertOptions::default().begun_in(state.epoch)).await.unwrap();
-        let checkpoints = before.checkpoints().await.unwrap().len();
+        let checkpoints = before.list_checkpoints().await.unwrap().len();
         assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Stopped);
 
         for emptied in
@@ -279,7 +279,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
             let tokens = after.totals(&ResponseFilter::default()).await.unwrap().counts.output;
             assert_eq!(tokens, STORED_BEFORE + 11, "{emptied:?}");
             assert_eq!(after.state().await.unwrap(), state, "{emptied:?}");
-            assert_eq!(after.checkpoints().await.unwrap().len(), checkpoints, "{emptied:?}");
+            assert_eq!(after.list_checkpoints().await.unwrap().len(), checkpoints, "{emptied:?}");
             after.upsert(&[row(4, 11)], &UpsertOptions::default()).await.unwrap();
             assert!(after.summaries(&bridge_storage::SummaryFilter::default()).await.unwrap().len() == 1);
             assert_eq!(engine.close(Duration::from_secs(30)), bridge_embedded::Shutdown::Stopped);

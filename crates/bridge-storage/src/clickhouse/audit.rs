@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ClickHouseStore;
 use super::failure::corrupt;
 use super::query::time_conditions;
-use crate::audit::AuditStore;
+use crate::capabilities::AuditStore;
 
 /// A row of `bridge_audit`.
 #[derive(Debug, Row, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ impl AuditStore for ClickHouseStore {
         .await
     }
 
-    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
+    async fn audit_records(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
         let conditions = conditions(filter);
         let condition = match conditions.is_empty() {
             true => String::new(),

@@ -13,7 +13,7 @@ use self::slices::Slice;
 use self::values::{Column, Values, names, structure};
 use super::ClickHouseStore;
 use super::schema::SCHEMA;
-use crate::backup::{
+use crate::capabilities::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart,
 };
 
@@ -34,8 +34,8 @@ impl BackupStore for ClickHouseStore {
 
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
         let copies = Copies::of_live_tables(self).await?;
-        let (figures, slices) = copies.survey(format.part_rows()).await?;
-        Ok(Box::new(Export { copies, format, figures, slices: slices.into_iter() }))
+        let (summary, slices) = copies.survey(format.part_rows()).await?;
+        Ok(Box::new(Export { copies, format, summary, slices: slices.into_iter() }))
     }
 
     async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
@@ -109,14 +109,14 @@ impl ClickHouseStore {
 struct Export<'a> {
     copies: Copies<'a>,
     format: BackupFormat,
-    figures: ExportSummary,
+    summary: ExportSummary,
     slices: std::vec::IntoIter<Slice>,
 }
 
 #[async_trait]
 impl TableExport for Export<'_> {
-    fn figures(&self) -> &ExportSummary {
-        &self.figures
+    fn summary(&self) -> &ExportSummary {
+        &self.summary
     }
 
     async fn next_part(&mut self) -> Result<Option<TablePart>, BridgeError> {
@@ -125,7 +125,7 @@ impl TableExport for Export<'_> {
             return Ok(None);
         };
         let data = self.copies.read(&slice, format_name(self.format)).await?;
-        let (table, rows, epoch) = (slice.table.to_owned(), slice.rows, self.figures.epoch);
+        let (table, rows, epoch) = (slice.table.to_owned(), slice.rows, self.summary.epoch);
         Ok(Some(TablePart { table, format: self.format, epoch, rows, data }))
     }
 }

@@ -9,7 +9,7 @@ use super::sums::settle_sums;
 use super::survey::Base;
 use super::tables::Tables;
 use super::topology::Topology;
-use crate::checkpoint::unusable;
+use crate::capabilities::unusable;
 
 /// The copy of one table of a checkpoint.
 pub(super) struct Copy<'a> {

@@ -23,7 +23,9 @@ use super::settle::{figures, settle};
 use super::survey::{Base, Survey, of_checkpoint};
 use super::tables::Tables;
 use super::topology::Topology;
-use crate::checkpoint::{CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
+use crate::capabilities::{
+    CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable,
+};
 
 #[async_trait]
 impl CheckpointStore for ClickHouseStore {
@@ -41,7 +43,7 @@ impl CheckpointStore for ClickHouseStore {
             .await
     }
 
-    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+    async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
         let topology = &self.options.topology;
         self.call("list checkpoints", |tables| async move { list(&tables, topology).await }).await
     }

@@ -11,13 +11,14 @@ mod dashboard;
 mod definition;
 mod failure;
 mod guard;
-mod health;
+mod integrity;
 mod label;
 mod layout;
 mod locate;
 mod native;
 mod options;
 mod pool;
+mod probes;
 mod proven;
 mod query;
 mod recovery;
@@ -31,7 +32,6 @@ mod schema;
 mod settle;
 mod source_rows;
 mod state;
-mod stored;
 mod sums;
 mod survey;
 mod tables;
@@ -42,12 +42,11 @@ mod transport;
 mod write;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, ConnectionKind, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
-    Timestamp, TokenSummaryRecord,
+    BridgeError, ConnectionKind, ResponseUsage, StoreState, SupersededKey, TokenSummaryRecord,
 };
 use tracing::Instrument;
 
@@ -58,19 +57,16 @@ pub use options::ClickHouseOptions;
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
-pub(crate) use schema::SCHEMA;
-pub(crate) use source_rows::stored_path;
 
-use crate::circuit::{Admission, Circuit};
+use crate::breaker::{Admission, Circuit};
+use crate::capabilities::{
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+};
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::figures::StoreStats;
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
-use crate::store::{
-    BreakdownRow, Dimension, ReplacedRow, ResponseFilter, StoreTotals, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
-};
-use crate::stored::{StoredResponse, StoredScope};
+use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use failure::{TableError, bridge_error, timed_out};
 use tables::Tables;
 
@@ -240,33 +236,10 @@ impl IntoBridgeError for TableError {
 
 #[async_trait]
 impl TokenStore for ClickHouseStore {
-    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
-        let topology = &self.options.topology;
-        self.call("read the retention", |tables| async move {
-            retention::retention_cutoff(&tables, topology, "token_usage", now).await
-        })
-        .await
-    }
-
     async fn migrate(&self) -> Result<(), BridgeError> {
         let options = &self.options;
         self.call("migrate", |tables| async move { schema::migrate(&tables, options).await }).await?;
         self.read_state().await.map(drop)
-    }
-
-    async fn ping(&self) -> Result<(), BridgeError> {
-        self.call("ping", |tables| async move {
-            tables.server().query("SELECT 1").fetch_one::<u8>().await.map(drop)
-        })
-        .await
-    }
-
-    fn figures(&self) -> StoreStats {
-        StoreStats {
-            retries: self.retries.load(Ordering::Relaxed),
-            pool: Some(self.pool.figures()),
-            circuit: Some(self.circuit.told()),
-        }
     }
 
     async fn upsert(
@@ -317,13 +290,27 @@ impl TokenStore for ClickHouseStore {
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
         self.read_responses(filter).await
     }
+}
 
-    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
-        self.read_stored(scope).await
+impl StoreCapabilities for ClickHouseStore {
+    fn audit(&self) -> Option<&dyn AuditStore> {
+        Some(self)
     }
 
-    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
-        self.remove_rows(versions).await
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        Some(self)
+    }
+
+    fn backup(&self) -> Option<&dyn BackupStore> {
+        Some(self)
+    }
+
+    fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
     }
 }
 

@@ -13,7 +13,7 @@ use super::locate::Locate;
 use super::retention::Retention;
 use super::tables::TablePrefix;
 use super::topology::Topology;
-use crate::circuit::CircuitPolicy;
+use crate::breaker::CircuitPolicy;
 use crate::retry::RetryPolicy;
 
 /// Room for some thousand definitions, and small beside any disk that holds a history.

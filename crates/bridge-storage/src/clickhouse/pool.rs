@@ -12,7 +12,7 @@ use super::failure::{bridge_error, timed_out};
 use super::locate::Location;
 use super::options::ClickHouseOptions;
 use super::transport::Transport;
-use crate::figures::PoolStatus;
+use crate::stats::PoolStatus;
 
 /// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
 /// handed out again.
@@ -101,7 +101,7 @@ impl BridgeConnectionPool {
 
     /// How the pool is used at the moment.
     #[must_use]
-    pub fn figures(&self) -> PoolStatus {
+    pub fn status(&self) -> PoolStatus {
         let status = self.pool.status();
         let in_use = status.size.saturating_sub(status.available);
         PoolStatus { in_use, idle: status.available, waiting: status.waiting, size: status.max_size }

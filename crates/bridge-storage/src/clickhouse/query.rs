@@ -9,8 +9,8 @@ use super::ClickHouseStore;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
 use super::source_rows::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow, stored_path};
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
-use crate::store::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 
 #[derive(Debug, Row, Deserialize)]
 struct TotalsRow {

@@ -15,7 +15,7 @@ use super::settle::settle;
 use super::survey::{Base, Survey, of_checkpoint, of_claim};
 use super::tables::Tables;
 use super::topology::Topology;
-use crate::checkpoint::{UNKNOWN, rolled_back, unusable};
+use crate::capabilities::{UNKNOWN, rolled_back, unusable};
 
 const OPERATION: &str = "roll back";
 

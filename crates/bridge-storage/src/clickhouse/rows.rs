@@ -12,9 +12,9 @@ use serde_repr::Deserialize_repr;
 
 use super::failure::corrupt;
 use super::native::{NativeRow, NativeValue};
+use crate::capabilities::StoredResponse;
 use crate::memory::Stored;
 use crate::store::ReplacedRow;
-use crate::stored::StoredResponse;
 
 /// The condition of rows that are counted; see [`Origin::is_counted`]. Behind `FINAL`, never in a `PREWHERE`: a marker
 /// has to hide the rows that it covers before it is left out itself.

@@ -10,7 +10,7 @@ use super::label::Label;
 use super::survey::Base;
 use super::tables::Tables;
 use super::topology::Topology;
-use crate::checkpoint::refusal;
+use crate::capabilities::refusal;
 
 impl ClickHouseStore {
     /// Asks the database.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bridge_core::{BridgeError, Epoch, ResponseUsage, SessionId};
+use bridge_core::{BridgeError, Epoch, ResponseKey, ResponseUsage, RuleRevision, SessionId};
 
 use super::ClickHouseStore;
 use super::failure::TableError;
@@ -10,7 +10,6 @@ use super::native;
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::survey::Base;
 use super::tables::Tables;
-use crate::old_sums::upgraded;
 
 /// So many rows are written by one insert.
 const INSERTED_ROWS_MAX: usize = 100_000;
@@ -36,6 +35,19 @@ async fn old_sums(tables: &Tables, table: &str) -> Result<Vec<ResponseUsage>, Ta
     let rows: Vec<StoredUsage> = tables.query(&query).fetch_all().await?;
     let stored = rows.into_iter().map(StoredUsage::into_stored);
     Ok(stored.filter(|row| row.is_intact()).filter_map(|row| row.usage).collect())
+}
+
+/// Returns what takes the place of a row that revision 1 stored for an analysis without responses: the same sums under
+/// the session's key, where those of the newest analysis win, and a marker over the old key.
+fn upgraded(old: &ResponseUsage) -> [ResponseUsage; 2] {
+    let marker = ResponseUsage::covered(old.key, old.session.clone());
+    let sums = ResponseUsage {
+        key: ResponseKey::of_session_sums(&old.session),
+        rule_revision: RuleRevision::CURRENT,
+        forced: 0,
+        ..old.clone()
+    };
+    [sums, marker]
 }
 
 /// Versions that lost count, too: a marker belongs to each response that was ever offered.

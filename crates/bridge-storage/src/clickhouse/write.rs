@@ -11,11 +11,11 @@ use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::saturating::{TOKENS, saturating};
 use super::source_rows::SourceRow;
 use super::{ClickHouseStore, native};
+use crate::capabilities::StoredResponse;
 use crate::memory::{Stored, decide, greatest_of_each_key};
 use crate::offered::{Candidate, Offered};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
-use crate::stored::StoredResponse;
 
 const LOOK_UP: &str = "look up responses";
 

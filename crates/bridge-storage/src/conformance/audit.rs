@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge_core::{AuditFilter, AuditId, AuditOutcome, AuditRecord, CorrelationId, OperationName, TimeRange};
 
-use super::{at, host, session};
+use super::{at, audit, host, session};
 use crate::TokenStore;
 
 fn operation(name: &str) -> OperationName {
@@ -38,19 +38,19 @@ pub async fn audit_records_come_back_newest_first(store: &dyn TokenStore) {
     full.version = "1.2.3".to_owned();
     let mut next = record(6);
     (next.time, next.id) = (full.time, AuditId::new(full.time, 6, 0));
-    store.put_audit(&[record(4), next.clone(), full.clone()]).await.unwrap();
-    store.put_audit(&[]).await.unwrap();
-    let found = store.audit(&AuditFilter::default()).await.unwrap();
+    audit(store).put_audit(&[record(4), next.clone(), full.clone()]).await.unwrap();
+    audit(store).put_audit(&[]).await.unwrap();
+    let found = audit(store).audit_records(&AuditFilter::default()).await.unwrap();
     assert_eq!(found, [next, full, record(4)]);
 }
 
 /// However often a record is written, it is one.
 pub async fn an_audit_record_that_is_written_again_stays_one(store: &dyn TokenStore) {
     let records: Vec<_> = (0..10).map(record).collect();
-    store.put_audit(&records[..6]).await.unwrap();
-    store.put_audit(&records).await.unwrap();
-    store.put_audit(&records[3..]).await.unwrap();
-    let mut found = store.audit(&AuditFilter::default()).await.unwrap();
+    audit(store).put_audit(&records[..6]).await.unwrap();
+    audit(store).put_audit(&records).await.unwrap();
+    audit(store).put_audit(&records[3..]).await.unwrap();
+    let mut found = audit(store).audit_records(&AuditFilter::default()).await.unwrap();
     found.reverse();
     assert_eq!(found, records);
 }
@@ -60,15 +60,15 @@ pub async fn an_audit_record_that_is_written_anew_is_replaced(store: &dyn TokenS
     let begun = record(5);
     let mut ended = begun.clone();
     (ended.tokens, ended.outcome) = (7, AuditOutcome::Succeeded);
-    store.put_audit(&[record(4), begun]).await.unwrap();
-    store.put_audit(std::slice::from_ref(&ended)).await.unwrap();
-    assert_eq!(store.audit(&AuditFilter::default()).await.unwrap(), [ended, record(4)]);
+    audit(store).put_audit(&[record(4), begun]).await.unwrap();
+    audit(store).put_audit(std::slice::from_ref(&ended)).await.unwrap();
+    assert_eq!(audit(store).audit_records(&AuditFilter::default()).await.unwrap(), [ended, record(4)]);
 }
 
 /// Each condition, and the limit, admits what [`AuditFilter::admits`] does.
 pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
     let records: Vec<_> = (0..40).map(record).collect();
-    store.put_audit(&records).await.unwrap();
+    audit(store).put_audit(&records).await.unwrap();
     let all = AuditFilter::default();
     let middle = TimeRange { start: Some(at(9_000)), end: Some(at(20_000)) };
     let filters = [
@@ -86,7 +86,7 @@ pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
     for filter in filters {
         let mut wanted: Vec<_> = records.iter().rev().filter(|record| filter.admits(record)).collect();
         wanted.truncate(filter.limit as usize);
-        let found = store.audit(&filter).await.unwrap();
+        let found = audit(store).audit_records(&filter).await.unwrap();
         assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
     }
 }

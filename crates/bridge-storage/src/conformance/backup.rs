@@ -1,16 +1,20 @@
-//! What giving out and taking in whole tables promises.
+//! Promises of export and import.
+
+use std::collections::BTreeMap;
 
 use bridge_core::{
-    AuditFilter, AuditRecord, CheckpointName, Epoch, ResponseUsage, RuleRevision, StorageKind,
+    AuditFilter, AuditRecord, CheckpointName, Epoch, Origin, ResponseKey, ResponseUsage, RuleRevision,
+    StorageKind, Timestamp,
 };
 
 use super::audit::record as audit_record;
 use super::checkpoints::assert_kind;
 use super::sources::record;
-use super::{Rows, at, response};
+use super::sums::{force, put as put_one, replaced, sums, totals};
+use super::{Rows, at, audit, backup, checkpoints, integrity, response, session};
 use crate::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, InMemoryStore, ResponseFilter, ServerPlace,
-    SourceFilter, SourceRecord, StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions,
+    BACKUP_TABLES, BackupFormat, ExportSummary, ResponseFilter, ServerPlace, SourceFilter, SourceRecord,
+    StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// Everything of a store that a backup keeps.
@@ -23,15 +27,15 @@ struct Content {
 
 async fn content(store: &dyn TokenStore) -> Content {
     Content {
-        rows: store.stored(&StoredScope::all()).await.unwrap(),
+        rows: integrity(store).stored(&StoredScope::all()).await.unwrap(),
         sources: store.sources(&SourceFilter::default()).await.unwrap(),
-        audit: store.audit(&AuditFilter::default()).await.unwrap(),
+        audit: audit(store).audit_records(&AuditFilter::default()).await.unwrap(),
     }
 }
 
 async fn export(store: &dyn TokenStore, format: BackupFormat) -> (ExportSummary, Vec<TablePart>) {
-    let mut export = store.begin_export(format).await.unwrap();
-    let (figures, mut parts) = (export.figures().clone(), Vec::new());
+    let mut export = backup(store).begin_export(format).await.unwrap();
+    let (figures, mut parts) = (export.summary().clone(), Vec::new());
     while let Some(part) = export.next_part().await.unwrap() {
         parts.push(part);
     }
@@ -41,7 +45,7 @@ async fn export(store: &dyn TokenStore, format: BackupFormat) -> (ExportSummary,
 async fn import(store: &dyn TokenStore, parts: &[TablePart]) {
     let epoch = store.state().await.unwrap().epoch;
     for part in parts {
-        store.import_part(part, epoch).await.unwrap();
+        backup(store).import_part(part, epoch).await.unwrap();
     }
 }
 
@@ -53,79 +57,101 @@ async fn fill(store: &dyn TokenStore, seed: u8) {
     store.upsert(&forced, &UpsertOptions::default().forced()).await.unwrap();
     let records = [record("a", at(5), u64::from(seed)), record("b'\\ 日本\n", at(i64::from(seed)), 7)];
     store.put_sources(&records).await.unwrap();
-    store.put_audit(&[audit_record(seed.into()), audit_record(100)]).await.unwrap();
+    audit(store).put_audit(&[audit_record(seed.into()), audit_record(100)]).await.unwrap();
 }
 
 async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) {
     store.upsert(rows, &UpsertOptions::default()).await.unwrap();
 }
 
-/// What a store gives out, an empty one of another kind becomes; and given out by that one, it changes nothing.
-pub async fn a_backup_brings_the_same_store_back(store: &dyn TokenStore) {
+/// What a store exports, an empty one becomes; and exported by that one, it changes nothing.
+pub async fn a_backup_brings_the_same_store_back(store: &dyn TokenStore, other: &dyn TokenStore) {
     fill(store, 1).await;
     let before = content(store).await;
-    let (figures, parts) = export(store, BackupFormat::JsonLines).await;
-    let tables: Vec<_> = figures.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
+    let (summary, parts) = export(store, BackupFormat::JsonLines).await;
+    let tables: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
     let rows = [before.rows.len(), before.sources.len(), before.audit.len()].map(|rows| rows as u64);
     assert_eq!(tables, BACKUP_TABLES.into_iter().zip(rows).collect::<Vec<_>>());
-    assert_eq!(figures.totals, store.totals(&ResponseFilter::default()).await.unwrap());
-    assert_eq!(parts.iter().map(|part| part.rows).sum::<u64>(), figures.rows());
+    assert_eq!(summary.totals, store.totals(&ResponseFilter::default()).await.unwrap());
+    assert_eq!(parts.iter().map(|part| part.rows).sum::<u64>(), summary.rows());
 
-    let other = InMemoryStore::default();
-    import(&other, &parts).await;
-    assert_eq!(content(&other).await, before);
-    import(store, &export(&other, BackupFormat::JsonLines).await.1).await;
+    assert_eq!(backup(other).schema(), backup(store).schema());
+    import(other, &parts).await;
+    assert_eq!(content(other).await, before);
+    import(store, &export(other, BackupFormat::JsonLines).await.1).await;
     assert_eq!(content(store).await, before);
-    let (again, _) = export(store, store.backup_format()).await;
-    assert_eq!(again, figures);
+    let (again, _) = export(store, backup(store).backup_format()).await;
+    assert_eq!(again, summary);
 }
 
 /// Into a filled store a backup is joined, whatever is newer on either side, in whatever order it comes and how often.
-pub async fn a_backup_is_joined_into_a_filled_store(store: &dyn TokenStore) {
-    let (model, other) = (InMemoryStore::default(), InMemoryStore::default());
+pub async fn a_backup_is_joined_into_a_filled_store(store: &dyn TokenStore, other: &dyn TokenStore) {
     fill(store, 1).await;
-    fill(&model, 1).await;
-    fill(&other, 2).await;
-    let common = [response(1, 5), response(2, 90), response(3, 1)];
-    let differing = [response(1, 50), response(2, 9), response(3, 1)];
-    for (store, rows) in [(store, common.as_slice()), (&model, &common), (&other, &differing)] {
-        put(store, rows).await;
-    }
-    let (_, mut parts) = export(&other, BackupFormat::JsonLines).await;
-    import(&model, &parts).await;
+    fill(other, 2).await;
+    put(store, &[response(1, 5), response(2, 90), response(3, 1)]).await;
+    put(other, &[response(1, 50), response(2, 9), response(3, 1)]).await;
+    let expected = joined(content(store).await, content(other).await);
+    let (_, mut parts) = export(other, BackupFormat::JsonLines).await;
     for _ in 0..2 {
         import(store, &parts).await;
-        assert_eq!(content(store).await, content(&model).await);
+        assert_eq!(content(store).await, expected);
         parts.reverse();
     }
 }
 
-/// An empty store gives out an empty backup.
-pub async fn an_empty_store_has_an_empty_backup(store: &dyn TokenStore) {
-    let (figures, parts) = export(store, store.backup_format()).await;
-    assert_eq!((figures.rows(), parts), (0, Vec::new()));
+/// The greater version of each row on either side.
+fn joined(one: Content, other: Content) -> Content {
+    let mut rows = BTreeMap::new();
+    for row in one.rows.into_iter().chain(other.rows) {
+        let known = rows.entry(row.key).or_insert_with(|| row.clone());
+        if known.version < row.version {
+            *known = row;
+        }
+    }
+    let mut sources = BTreeMap::new();
+    for record in one.sources.into_iter().chain(other.sources) {
+        let place = (record.host.clone(), record.path.clone(), record.session.clone());
+        let known = sources.entry(place).or_insert_with(|| record.clone());
+        if known.version() < record.version() {
+            *known = record;
+        }
+    }
+    let audit = one.audit.into_iter().chain(other.audit).map(|record| ((record.time, record.id), record));
+    let audit: BTreeMap<_, _> = audit.collect();
+    Content {
+        rows: rows.into_values().collect(),
+        sources: sources.into_values().collect(),
+        audit: audit.into_values().rev().collect(),
+    }
+}
+
+/// An empty store exports an empty backup, which leaves an empty store empty.
+pub async fn an_empty_store_has_an_empty_backup(store: &dyn TokenStore, other: &dyn TokenStore) {
+    let (figures, parts) = export(store, backup(store).backup_format()).await;
+    assert_eq!(figures.rows(), 0);
+    import(other, &parts).await;
+    assert_eq!((content(other).await, parts), (content(store).await, Vec::new()));
 }
 
 /// A cursor of rows that a rollback took back says nothing in the store that it is taken into, whatever its epoch;
 /// those that hold go on holding.
-pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore) {
+pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore, other: &dyn TokenStore) {
     put(store, &[response(1, 5)]).await;
     let good = CheckpointName::new("good").unwrap();
     store.put_sources(&[record("before", at(5), 10)]).await.unwrap();
-    store.create_checkpoint(&good, at(1)).await.unwrap();
-    store.roll_back(&good, at(2)).await.unwrap();
+    checkpoints(store).create_checkpoint(&good, at(1)).await.unwrap();
+    checkpoints(store).roll_back(&good, at(2)).await.unwrap();
     let begun_in = Epoch(1);
     let (_, parts) = export(store, BackupFormat::JsonLines).await;
-    assert_kind(store.import_part(&parts[0], begun_in).await, StorageKind::RolledBack);
-    store.resume().await.unwrap();
-    assert_kind(store.import_part(&parts[0], Epoch(0)).await, StorageKind::RolledBack);
+    assert_kind(backup(store).import_part(&parts[0], begun_in).await, StorageKind::RolledBack);
+    checkpoints(store).resume().await.unwrap();
+    assert_kind(backup(store).import_part(&parts[0], Epoch(0)).await, StorageKind::RolledBack);
     let after = SourceRecord { epoch: begun_in, ..record("after", at(6), 10) };
     store.put_sources(std::slice::from_ref(&after)).await.unwrap();
 
     let (figures, parts) = export(store, BackupFormat::JsonLines).await;
     assert_eq!(figures.epoch, begun_in);
-    let other = InMemoryStore::default();
-    import(&other, &parts).await;
+    import(other, &parts).await;
     let expected = SourceRecord { epoch: Epoch(0), ..after.clone() };
     let sources = other.sources(&SourceFilter::default()).await.unwrap();
     assert_eq!(sources[0], expected);
@@ -135,28 +161,56 @@ pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore) {
     );
 
     // Back again: what holds there is a cursor of this store's epoch; what does not replaces nothing.
-    import(store, &export(&other, BackupFormat::JsonLines).await.1).await;
+    import(store, &export(other, BackupFormat::JsonLines).await.1).await;
     assert_eq!(store.sources(&SourceFilter::default()).await.unwrap()[0], after);
 }
 
 /// The server writes a backup of everything and takes it in again, or refuses both in words.
-pub async fn a_backup_of_the_server_is_whole_or_refused(store: &dyn TokenStore) {
+pub async fn a_backup_of_the_server_is_whole_or_refused(store: &dyn TokenStore, other: &dyn TokenStore) {
     put(store, &[response(1, 5)]).await;
     let unknown = ServerPlace::File("no_backup_has_this_name".to_owned());
     let epoch = store.state().await.unwrap().epoch;
-    assert!(store.restore(&unknown, epoch).await.is_err(), "there is no such backup");
+    assert!(backup(store).restore(&unknown, epoch).await.is_err(), "there is no such backup");
     let place = ServerPlace::File(format!("conformance_{:032x}", fastrand::u128(..)));
-    match store.back_up(&place).await {
+    match backup(store).back_up(&place).await {
         Ok(figures) => {
             assert_eq!(figures.totals, store.totals(&ResponseFilter::default()).await.unwrap());
-            assert_eq!(store.restore(&place, epoch).await.unwrap(), figures);
+            assert_eq!(backup(store).restore(&place, epoch).await.unwrap(), figures);
+            assert_eq!(backup(other).restore(&place, epoch).await.unwrap(), figures);
+            assert_eq!(content(other).await, content(store).await);
         }
         Err(error) => drop(assert_kind(Err::<(), _>(error), StorageKind::Unsupported)),
     }
 }
 
-/// Rows are given out in the schema of this version of the crate, in a format that the store itself knows.
-pub async fn the_schema_is_that_of_this_version(store: &dyn TokenStore) {
-    assert_eq!(store.schema(), InMemoryStore::default().schema());
-    store.begin_export(store.backup_format()).await.unwrap();
+/// Rows as the versions before stored them: sums under a key for each analysis, responses without a marker. Taken in,
+/// the sums of the newest analysis are the session's, and responses cover them.
+pub async fn sums_of_an_older_version_are_taken_in_as_one_row(store: &dyn TokenStore, old: &dyn TokenStore) {
+    old.upsert(&rows_of_revision_1(), &UpsertOptions::default()).await.unwrap();
+    let markers = content(old).await.rows;
+    let markers =
+        markers.iter().filter(|row| row.usage.as_ref().is_some_and(|row| row.origin == Origin::Covered));
+    let markers: Vec<_> = markers.map(|row| (row.key, row.version)).collect();
+    assert_eq!(markers.len(), 1);
+    integrity(old).remove(&markers).await.unwrap();
+    assert_eq!(totals(old).await, (4, 150 + 160 + 10 + 10));
+    import(store, &export(old, BackupFormat::JsonLines).await.1).await;
+    assert_eq!(totals(store).await, (2, 160 + 10));
+    assert_eq!(put_one(store, &sums("c", 99, 170)).await, replaced(160));
+    let mut covered = sums("c", 99, 170);
+    (covered.key, covered.session) = (ResponseKey::of_session_sums(&session("t")), session("t"));
+    assert_eq!(force(store, &covered).await, UpsertOutcome::Covered);
+}
+
+/// Two analyses of session `s`, and of session `t` one beside a response.
+fn rows_of_revision_1() -> Vec<ResponseUsage> {
+    let old = |id: &str, name: &str, time: Timestamp, output| {
+        let mut row = ResponseUsage::new(ResponseKey::of_analysis_1(id), session(name), time);
+        row.counts.output = output;
+        (row.origin, row.rule_revision) = (Origin::Summed, RuleRevision::FIRST);
+        row
+    };
+    let counted =
+        ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
+    vec![old("b", "s", at(2), 160), old("a", "s", at(1), 150), old("c", "t", at(3), 10), counted]
 }

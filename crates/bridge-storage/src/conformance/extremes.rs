@@ -5,7 +5,7 @@ use bridge_core::{
 };
 
 use super::sources::record;
-use super::{Rows, at, response, session};
+use super::{Rows, at, checkpoints, response, session};
 use crate::{
     DashboardFilter, Dimension, Direction, GroupOrder, GroupPage, InMemoryStore, ReceiptScope,
     ResponseFilter, SourceRecord, SummaryFilter, TokenStore, UpsertOptions,
@@ -115,7 +115,7 @@ async fn compare(store: &dyn TokenStore, model: &InMemoryStore) {
 pub async fn figures_of_a_checkpoint_end_at_the_greatest_number(store: &dyn TokenStore) {
     let name = bridge_core::CheckpointName::new("large").expect("a word");
     store.upsert(&[response(1, u64::MAX), response(2, u64::MAX)], &UpsertOptions::default()).await.unwrap();
-    let checkpoint = store.create_checkpoint(&name, at(0)).await.unwrap();
+    let checkpoint = checkpoints(store).create_checkpoint(&name, at(0)).await.unwrap();
     assert_eq!((checkpoint.figures.tokens, checkpoint.figures.responses), (u64::MAX, 2));
     store
         .upsert(
@@ -124,7 +124,7 @@ pub async fn figures_of_a_checkpoint_end_at_the_greatest_number(store: &dyn Toke
         )
         .await
         .unwrap();
-    let comparison = store.compare_with_checkpoint(&name).await.unwrap();
+    let comparison = checkpoints(store).compare_with_checkpoint(&name).await.unwrap();
     assert_eq!((comparison.now.tokens, comparison.then.tokens), (u64::MAX, u64::MAX));
     let differences: Vec<_> = comparison
         .differences

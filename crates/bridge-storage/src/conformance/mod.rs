@@ -10,7 +10,7 @@
 //!     InMemoryStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
@@ -21,11 +21,11 @@ mod checkpoints;
 mod cover;
 mod dashboard;
 mod extremes;
-mod health;
+mod integrity;
+mod probes;
 mod reading;
 mod sequences;
 mod sources;
-mod stored;
 mod sums;
 mod writing;
 
@@ -39,7 +39,10 @@ use bridge_core::{
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::TokenStore;
+use crate::{
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoredResponse, StoredScope,
+    TokenStore,
+};
 
 pub use audit::*;
 pub use backup::*;
@@ -47,21 +50,31 @@ pub use checkpoints::*;
 pub use cover::*;
 pub use dashboard::*;
 pub use extremes::*;
-pub use health::*;
+pub use integrity::*;
+pub use probes::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
-pub use stored::*;
 pub use sums::*;
 pub use writing::*;
 
-/// Makes a test of every check. Takes the name of an `async fn` that gives an empty, migrated store.
+/// Makes a test of every check. Takes the name of an `async fn` that returns an empty, migrated store, and the
+/// capabilities that the store offers: `audit`, `checkpoints`, `integrity` and `probes`. Backups need an `async fn` of
+/// another such store besides: `; backup into other`.
 #[macro_export]
 macro_rules! conformance_tests {
-    ($fresh:path) => {
-        $crate::conformance_tests! { @checks @each $fresh; }
+    ($fresh:path $(: $($capability:ident),+)? $(; backup into $other:path)?) => {
+        $crate::conformance_tests! { @core @each $fresh; }
+        $($($crate::conformance_tests! { @$capability @each $fresh; })+)?
+        $($crate::conformance_tests! { @backup @pairs $fresh, $other; })?
+
+        #[tokio::test]
+        async fn exactly_the_tested_capabilities_are_offered() {
+            let tested = [$($(stringify!($capability),)+)? $({ let _ = $other; "backup" },)?];
+            $crate::conformance::assert_offers(&$fresh().await, &tested);
+        }
     };
-    (@checks $($before:tt)*) => {
+    (@core $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
             a_new_store_is_empty
             migrating_again_changes_nothing
@@ -75,21 +88,17 @@ macro_rules! conformance_tests {
             large_counters_are_summed_exactly
             sums_end_at_the_greatest_number
             sums_of_any_counters_are_the_models
-            figures_of_a_checkpoint_end_at_the_greatest_number
             a_time_filter_never_brings_back_a_replaced_row
             breakdowns_are_ordered_and_limited
             filters_without_sessions_admit_nothing
             the_latest_record_of_a_source_stays
             records_of_sources_come_back
             summaries_join_responses_and_sources
-            stored_rows_come_with_versions_that_vouch_for_them
-            exactly_the_named_versions_are_removed
             sums_of_a_session_are_one_row_of_the_newest_analysis
             responses_alone_count_whichever_came_first
             a_marker_tells_what_it_covered
             sums_that_race_with_responses_count_nothing
             what_an_analysis_says_comes_back
-            sums_of_an_older_version_are_taken_in_as_one_row
             any_sequence_gives_what_the_model_gives
             an_empty_store_has_an_empty_dashboard
             breakdowns_of_a_dashboard_are_sorted_and_paged
@@ -98,10 +107,19 @@ macro_rules! conformance_tests {
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
             figures_agree_while_writers_write
-            a_backup_brings_the_same_store_back
-            a_backup_is_joined_into_a_filled_store
-            an_empty_store_has_an_empty_backup
-            cursors_that_a_rollback_took_back_stay_so
+        }
+    };
+    (@audit $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            audit_records_come_back_newest_first
+            an_audit_record_that_is_written_again_stays_one
+            audit_filters_admit_what_they_name
+            an_audit_record_that_is_written_anew_is_replaced
+        }
+    };
+    (@checkpoints $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            figures_of_a_checkpoint_end_at_the_greatest_number
             a_rollback_brings_back_the_exact_state
             a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed
             what_began_before_a_rollback_is_refused_for_ever
@@ -111,21 +129,41 @@ macro_rules! conformance_tests {
             a_name_that_cannot_be_used_changes_nothing
             a_comparison_says_what_a_rollback_would_change
             any_sequence_of_rollbacks_gives_what_the_model_gives
-            audit_records_come_back_newest_first
-            an_audit_record_that_is_written_again_stays_one
-            audit_filters_admit_what_they_name
-            an_audit_record_that_is_written_anew_is_replaced
-            a_backup_of_the_server_is_whole_or_refused
-            the_schema_is_that_of_this_version
+        }
+    };
+    (@integrity $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            stored_rows_come_with_versions_that_vouch_for_them
+            exactly_the_named_versions_are_removed
             what_has_no_retention_keeps_everything
-            looks_at_health_leave_no_trace
+        }
+    };
+    (@probes $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            health_probes_are_read_only
             the_newest_source_is_of_its_machine
+        }
+    };
+    (@backup $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            a_backup_brings_the_same_store_back
+            a_backup_is_joined_into_a_filled_store
+            an_empty_store_has_an_empty_backup
+            cursors_that_a_rollback_took_back_stay_so
+            a_backup_of_the_server_is_whole_or_refused
+            sums_of_an_older_version_are_taken_in_as_one_row
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(
         #[tokio::test]
         async fn $check() {
             $crate::conformance::$check(&$fresh().await).await;
+        }
+    )* };
+    (@pairs $fresh:path, $other:path; $($check:ident)*) => { $(
+        #[tokio::test]
+        async fn $check() {
+            $crate::conformance::$check(&$fresh().await, &$other().await).await;
         }
     )* };
     (@list $($check:ident)*) => {
@@ -136,8 +174,57 @@ macro_rules! conformance_tests {
 /// A check of the suite: it panics where the store breaks a promise.
 pub type Check = for<'a> fn(&'a dyn TokenStore) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// All checks with their names, for a harness other than [`conformance_tests!`](crate::conformance_tests).
-pub const CHECKS: &[(&str, Check)] = crate::conformance_tests!(@checks @list);
+/// All checks of one store with their names, by capability, for a harness other than
+/// [`conformance_tests!`](crate::conformance_tests).
+pub const CHECKS: [(&str, &[(&str, Check)]); 5] = [
+    ("core", crate::conformance_tests!(@core @list)),
+    ("audit", crate::conformance_tests!(@audit @list)),
+    ("checkpoints", crate::conformance_tests!(@checkpoints @list)),
+    ("integrity", crate::conformance_tests!(@integrity @list)),
+    ("probes", crate::conformance_tests!(@probes @list)),
+];
+
+/// Panics unless the store offers these capabilities and no other.
+pub fn assert_offers(store: &dyn TokenStore, capabilities: &[&str]) {
+    let offered = [
+        ("audit", store.audit().is_some()),
+        ("backup", store.backup().is_some()),
+        ("checkpoints", store.checkpoints().is_some()),
+        ("integrity", store.integrity().is_some()),
+        ("probes", store.probes().is_some()),
+    ];
+    for (name, is_offered) in offered {
+        assert_eq!(is_offered, capabilities.contains(&name), "{name}");
+    }
+}
+
+fn audit(store: &dyn TokenStore) -> &dyn AuditStore {
+    store.audit().expect("the store has an audit")
+}
+
+fn backup(store: &dyn TokenStore) -> &dyn BackupStore {
+    store.backup().expect("the store has backups")
+}
+
+fn checkpoints(store: &dyn TokenStore) -> &dyn CheckpointStore {
+    store.checkpoints().expect("the store has checkpoints")
+}
+
+fn integrity(store: &dyn TokenStore) -> &dyn IntegrityStore {
+    store.integrity().expect("the store shows stored versions")
+}
+
+fn probes(store: &dyn TokenStore) -> &dyn HealthProbes {
+    store.probes().expect("the store has probes")
+}
+
+/// All rows as they are stored; `None` where the store does not show them.
+async fn all_stored(store: &dyn TokenStore) -> Option<Vec<StoredResponse>> {
+    match store.integrity() {
+        Some(integrity) => Some(integrity.stored(&StoredScope::all()).await.unwrap()),
+        None => None,
+    }
+}
 
 /// The same rows for the same seed.
 struct Rows(TestRunner);

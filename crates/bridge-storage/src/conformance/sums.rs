@@ -1,15 +1,13 @@
 //! What sums without responses, and what analyses say besides, promise.
 
 use bridge_core::{
-    AnalysisId, ContentCategory, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, RuleRevision,
-    SessionId, Timestamp,
+    AnalysisId, ContentCategory, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, RuleRevision, SessionId,
 };
 use std::time::Duration;
 
-use super::{at, response, session};
+use super::{all_stored, at, response, session};
 use crate::{
-    BackupFormat, BackupStore, InMemoryStore, ReplacedRow, ResponseFilter, StoredResponse, StoredScope,
-    SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    ReplacedRow, ResponseFilter, StoredResponse, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 const NEW: UpsertOutcome = UpsertOutcome::New;
@@ -28,11 +26,11 @@ fn analysis(id: &str, millis: i64, output: u64) -> EnhancedTokenAnalysis {
     analysis
 }
 
-fn sums(id: &str, millis: i64, output: u64) -> ResponseUsage {
+pub(super) fn sums(id: &str, millis: i64, output: u64) -> ResponseUsage {
     analysis(id, millis, output).rows().remove(0)
 }
 
-fn replaced(tokens: u64) -> UpsertOutcome {
+pub(super) fn replaced(tokens: u64) -> UpsertOutcome {
     UpsertOutcome::Replaced(ReplacedRow {
         session: session("s"),
         tokens,
@@ -40,16 +38,16 @@ fn replaced(tokens: u64) -> UpsertOutcome {
     })
 }
 
-async fn put(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
+pub(super) async fn put(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
     store.upsert(std::slice::from_ref(row), &UpsertOptions::default()).await.unwrap().remove(0)
 }
 
-async fn force(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
+pub(super) async fn force(store: &dyn TokenStore, row: &ResponseUsage) -> UpsertOutcome {
     store.upsert(std::slice::from_ref(row), &UpsertOptions::default().forced()).await.unwrap().remove(0)
 }
 
 /// Responses and output tokens.
-async fn totals(store: &dyn TokenStore) -> (u64, u64) {
+pub(super) async fn totals(store: &dyn TokenStore) -> (u64, u64) {
     let totals = store.totals(&ResponseFilter::default()).await.unwrap();
     (totals.responses, totals.counts.output)
 }
@@ -65,7 +63,7 @@ pub async fn sums_of_a_session_are_one_row_of_the_newest_analysis(store: &dyn To
     assert_eq!(totals(store).await, (1, 150));
     assert_eq!(put(store, &sums("c", 3, 5)).await, replaced(150));
     assert_eq!(totals(store).await, (1, 5));
-    assert!(store.stored(&StoredScope::all()).await.unwrap().iter().all(StoredResponse::is_intact));
+    assert!(all_stored(store).await.is_none_or(|rows| rows.iter().all(StoredResponse::is_intact)));
 }
 
 /// Where responses of a session are stored they alone count: sums before them are covered, sums after them are refused,
@@ -159,41 +157,4 @@ pub async fn what_an_analysis_says_comes_back(store: &dyn TokenStore) {
         (metadata.content_categories, metadata.analysis_version),
         (newest.content_categories, "theirs".to_owned())
     );
-}
-
-/// Rows as the versions before stored them: sums under a key for each analysis, responses without a marker. Taken in,
-/// the sums of the newest analysis are the session's, and responses cover them.
-pub async fn sums_of_an_older_version_are_taken_in_as_one_row(store: &dyn TokenStore) {
-    let old = InMemoryStore::default();
-    old.upsert(&rows_of_revision_1(), &UpsertOptions::default()).await.unwrap();
-    let markers: Vec<_> = old.stored(&StoredScope::all()).await.unwrap();
-    let markers =
-        markers.iter().filter(|row| row.usage.as_ref().is_some_and(|row| row.origin == Origin::Covered));
-    let markers: Vec<_> = markers.map(|row| (row.key, row.version)).collect();
-    assert_eq!(markers.len(), 1);
-    old.remove(&markers).await.unwrap();
-    assert_eq!(totals(&old).await, (4, 150 + 160 + 10 + 10));
-    let mut export = old.begin_export(BackupFormat::JsonLines).await.unwrap();
-    let epoch = store.state().await.unwrap().epoch;
-    while let Some(part) = export.next_part().await.unwrap() {
-        store.import_part(&part, epoch).await.unwrap();
-    }
-    assert_eq!(totals(store).await, (2, 160 + 10));
-    assert_eq!(put(store, &sums("c", 99, 170)).await, replaced(160));
-    let mut covered = sums("c", 99, 170);
-    (covered.key, covered.session) = (ResponseKey::of_session_sums(&session("t")), session("t"));
-    assert_eq!(force(store, &covered).await, UpsertOutcome::Covered);
-}
-
-/// Two analyses of session `s`, and of session `t` one beside a response.
-fn rows_of_revision_1() -> Vec<ResponseUsage> {
-    let old = |id: &str, name: &str, time: Timestamp, output| {
-        let mut row = ResponseUsage::new(ResponseKey::of_analysis_1(id), session(name), time);
-        row.counts.output = output;
-        (row.origin, row.rule_revision) = (Origin::Summed, RuleRevision::FIRST);
-        row
-    };
-    let counted =
-        ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
-    vec![old("b", "s", at(2), 160), old("a", "s", at(1), 150), old("c", "t", at(3), 10), counted]
 }

@@ -37,7 +37,6 @@ async fn output(store: &dyn TokenStore) -> u64 {
 
 /// An empty store answers, with nothing.
 pub async fn a_new_store_is_empty(store: &dyn TokenStore) {
-    store.ping().await.unwrap();
     assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap(), StoreTotals::default());
     assert_eq!(all(store).await, []);
     assert_eq!(put(store, &[]).await, []);

@@ -9,7 +9,7 @@ use bridge_core::{
 };
 
 use super::{InMemoryStore, Tables, sum};
-use crate::checkpoint::{
+use crate::capabilities::{
     CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable,
 };
 
@@ -23,10 +23,6 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
     fn state(&self) -> StoreState {
         let mode = match self.direct.clone() {
             Some(checkpoint) => StoreMode::Direct { checkpoint },
@@ -115,7 +111,7 @@ impl CheckpointStore for InMemoryStore {
         Ok(content.checkpoints.keep(name, now, copy))
     }
 
-    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+    async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
         let content = self.content();
         let mut all: Vec<Checkpoint> =
             content.checkpoints.kept.values().map(|(checkpoint, _)| checkpoint.clone()).collect();

@@ -10,7 +10,7 @@ use crate::dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
-use crate::store::Dimension;
+use crate::query::Dimension;
 
 impl Tables {
     pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardData {

@@ -58,7 +58,7 @@ async fn callers_fail_at_once_until_the_database_is_back() {
     proxy.set(Fault::None);
     tokio::time::sleep(PAUSE * 5 / 4).await;
     assert_eq!(kinds(&store, 2).await, ["ok", "ok"]);
-    assert_eq!(store.figures().circuit, Some(CircuitState::Closed { failures: 0 }));
+    assert_eq!(store.stats().circuit, Some(CircuitState::Closed { failures: 0 }));
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
         tokio::spawn(async move { ask(&store).await })
     };
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(matches!(store.figures().circuit, Some(CircuitState::Probing { .. })));
+    assert!(matches!(store.stats().circuit, Some(CircuitState::Probing { .. })));
     let watch = Stopwatch::start();
     assert_eq!(kinds(&store, 3).await, ["circuit_open"; 3]);
     assert!(watch.elapsed() < Duration::from_millis(50), "{:?}", watch.elapsed());
@@ -84,7 +84,7 @@ async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
     assert!(probing.await.unwrap_err().is_cancelled());
     proxy.set(Fault::None);
     assert_eq!(kinds(&store, 2).await, ["ok", "ok"]);
-    assert_eq!(store.figures().pool.map(|pool| (pool.in_use, pool.waiting)), Some((0, 0)));
+    assert_eq!(store.stats().pool.map(|pool| (pool.in_use, pool.waiting)), Some((0, 0)));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_restart_is_bridged_for_what_is_under_way() {
         .collect();
     // Between them they open the circuit, and somebody who comes then does not wait.
     let is_open = async {
-        while !matches!(store.figures().circuit, Some(CircuitState::Open(_))) {
+        while !matches!(store.stats().circuit, Some(CircuitState::Open(_))) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -124,12 +124,12 @@ async fn a_call_that_is_dropped_anywhere_leaves_pool_and_circuit_in_order() {
             proxy.set(fault);
             let call = store.upsert(&rows, &options);
             let _ = tokio::time::timeout(Duration::from_micros(micros), call).await;
-            assert_eq!(store.figures().pool.map(|pool| (pool.in_use, pool.waiting)), Some((0, 0)));
+            assert_eq!(store.stats().pool.map(|pool| (pool.in_use, pool.waiting)), Some((0, 0)));
         }
         proxy.set(Fault::None);
         tokio::time::sleep(PAUSE * 5 / 4).await;
         assert_eq!(kinds(&store, 1).await, ["ok"]);
-        assert_eq!(store.figures().circuit, Some(CircuitState::Closed { failures: 0 }));
+        assert_eq!(store.stats().circuit, Some(CircuitState::Closed { failures: 0 }));
     }
 }
 

@@ -48,7 +48,8 @@ async fn nobody_listens() {
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);
     let url = TestDatabase::of_this_test().writer_url_by(&host);
-    let error = ClickHouseStore::new(hasty(&url)).unwrap().ping().await.unwrap_err();
+    let error =
+        ClickHouseStore::new(hasty(&url)).unwrap().totals(&ResponseFilter::default()).await.unwrap_err();
     assert_kind(&error, ConnectionKind::Unreachable);
     assert!(error.to_string().contains(&host) && error.to_string().contains("4 attempts"), "{error}");
 }
@@ -72,7 +73,7 @@ async fn the_server_is_silent() {
     let error = impatient.totals(&ResponseFilter::default()).await.unwrap_err();
     assert_kind(&error, ConnectionKind::TimedOut);
     proxy.set(Fault::None);
-    store.ping().await.unwrap();
+    store.totals(&ResponseFilter::default()).await.unwrap();
 }
 
 #[tokio::test]

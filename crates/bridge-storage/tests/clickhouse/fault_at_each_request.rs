@@ -84,7 +84,7 @@ async fn assert_harmless(number: u64, place: usize) {
     proxy.set(Fault::None);
     all_calls(&direct, NOW).await.unwrap_or_else(|error| panic!("{case}: afterwards {error:?}"));
     assert_eq!(totals(&direct).await, (2, 12), "{case}: afterwards");
-    let checkpoints = direct.checkpoints().await.unwrap();
+    let checkpoints = direct.list_checkpoints().await.unwrap();
     let two = checkpoints.iter().find(|checkpoint| checkpoint.name == name("two")).expect("it was created");
     assert_eq!((two.figures.responses, two.figures.tokens), (2, 12), "{case}");
     // The store of the faulty connection goes on, too.

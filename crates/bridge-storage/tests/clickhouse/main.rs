@@ -10,9 +10,9 @@ mod failures;
 mod fault_at_each_request;
 mod foreign_answers;
 mod foreign_tables;
-mod health;
 mod merges;
 mod placing;
+mod probes;
 mod promises;
 mod roles;
 mod rollback;
@@ -29,17 +29,36 @@ use std::time::Duration;
 
 /// An empty, migrated store of the running test.
 async fn fresh() -> ClickHouseStore {
-    let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
-    store.migrate().await.unwrap();
-    store
+    migrated(options(&TestDatabase::of_this_test().writer_url())).await
+}
+
+/// Another one, in a database of its own.
+async fn other() -> ClickHouseStore {
+    migrated(options(&second_database().writer_url())).await
 }
 
 /// An empty, migrated store of the running test, under a prefix.
 async fn fresh_with_prefix() -> ClickHouseStore {
-    let options = options(&TestDatabase::of_this_test().writer_url()).with_table_prefix("etb_").unwrap();
+    migrated(prefixed(&TestDatabase::of_this_test())).await
+}
+
+async fn other_with_prefix() -> ClickHouseStore {
+    migrated(prefixed(&second_database())).await
+}
+
+async fn migrated(options: ClickHouseOptions) -> ClickHouseStore {
     let store = ClickHouseStore::new(options).unwrap();
     store.migrate().await.unwrap();
     store
+}
+
+fn second_database() -> TestDatabase {
+    let test = TestDatabase::of_this_test().name;
+    TestDatabase::named(&format!("{}_other", test.trim_start_matches("test_")))
+}
+
+fn prefixed(database: &TestDatabase) -> ClickHouseOptions {
+    options(&database.writer_url()).with_table_prefix("etb_").unwrap()
 }
 
 fn options(url: &str) -> ClickHouseOptions {

@@ -7,8 +7,8 @@ use bridge_core::{
     StorageKind, SystemClock, Timestamp,
 };
 use bridge_storage::{
-    AuditStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention,
-    SummaryFilter, TokenStore, UpsertOptions,
+    AuditStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, IntegrityStore, ResponseFilter,
+    Retention, SummaryFilter, TokenStore, UpsertOptions,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -117,7 +117,7 @@ async fn old_records_of_the_audit_leave_and_those_of_responses_stay() {
     for table in ["bridge_audit", "token_usage"] {
         client(&database).query_raw(&format!("OPTIMIZE TABLE {table} FINAL")).execute().await.unwrap();
     }
-    let left = store.audit(&AuditFilter::default()).await.unwrap();
+    let left = store.audit_records(&AuditFilter::default()).await.unwrap();
     assert_eq!(left, [of(0)]);
     assert_eq!(responses(&store).await, 1);
 }
@@ -192,7 +192,7 @@ async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
     merge_all().await;
     assert_eq!(responses(&store).await, 0);
     assert_eq!(
-        store.checkpoints().await.unwrap().iter().map(|kept| kept.figures.responses).collect::<Vec<_>>(),
+        store.list_checkpoints().await.unwrap().iter().map(|kept| kept.figures.responses).collect::<Vec<_>>(),
         [1, 1]
     );
 

@@ -10,7 +10,8 @@ use bridge_core::{BridgeError, CheckpointName, Epoch, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
     BackupFormat, BackupStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, DashboardFilter,
-    ResponseFilter, Retention, ServerPlace, SummaryFilter, TokenStore, UpsertOptions, role_statements,
+    HealthProbes, ResponseFilter, Retention, ServerPlace, SummaryFilter, TokenStore, UpsertOptions,
+    role_statements,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -47,7 +48,7 @@ impl Cast {
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
         let back = async {
             while self.engine.engine_pid().is_none_or(|new| new.to_string() == pid)
-                || self.store(&endpoint.writer).ping().await.is_err()
+                || self.store(&endpoint.writer).probe_connection().await.is_err()
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

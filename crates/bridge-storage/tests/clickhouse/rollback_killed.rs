@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bridge_core::{Epoch, StoreMode, StoreState};
 use bridge_embedded::{Engine, EngineOptions};
-use bridge_storage::{CheckpointStore, ClickHouseStore, RetryPolicy, TokenStore, UpsertOptions};
+use bridge_storage::{
+    CheckpointStore, ClickHouseStore, HealthProbes, RetryPolicy, TokenStore, UpsertOptions,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -49,7 +51,7 @@ impl Scene {
             assert_eq!(bytes, self.now);
         }
         let names: Vec<_> =
-            a.checkpoints().await.unwrap().into_iter().map(|checkpoint| checkpoint.name).collect();
+            a.list_checkpoints().await.unwrap().into_iter().map(|checkpoint| checkpoint.name).collect();
         assert_eq!(names.len(), 1 + usize::from(happened), "{names:?}");
         let staged = "SELECT count() FROM system.tables WHERE database = currentDatabase() \
                       AND match(name, '^[a-z]+_[a-z]+_(rollback|claim)_')";
@@ -120,7 +122,7 @@ async fn an_engine_that_is_killed_has_the_old_state_or_the_new_one() {
         let (told, ()) = tokio::join!(killed.roll_back(&good, NOW), kill);
         let back = async {
             while engine.engine_pid().is_none_or(|new| new.to_string() == pid)
-                || store().ping().await.is_err()
+                || store().probe_connection().await.is_err()
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

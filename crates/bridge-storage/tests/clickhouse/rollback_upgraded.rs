@@ -2,7 +2,8 @@
 
 use bridge_core::{Epoch, RuleRevision, SessionId};
 use bridge_storage::{
-    CheckpointStore, Dimension, ResponseFilter, SourceFilter, StoredScope, TokenStore, UpsertOptions,
+    CheckpointStore, Dimension, IntegrityStore, ResponseFilter, SourceFilter, StoredScope, TokenStore,
+    UpsertOptions,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -63,7 +64,7 @@ async fn a_checkpoint_of_an_older_version_becomes_live_in_this_versions_form() {
     // What is live by the first rollback is the base of the second.
     for _ in 0..2 {
         let replaced = new.roll_back(&name("before"), NOW).await.unwrap();
-        assert!(new.checkpoints().await.unwrap().iter().any(|checkpoint| checkpoint.name == replaced));
+        assert!(new.list_checkpoints().await.unwrap().iter().any(|checkpoint| checkpoint.name == replaced));
         new.resume().await.unwrap();
         let sums = [("s", 160), ("t", 10)].map(|(name, sum)| (name.to_owned(), sum));
         assert_eq!(sums_by_session(&new).await, sums);

@@ -1,7 +1,9 @@
 //! Sums of sessions in a database that an older version filled, and rows that somebody forged.
 
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, StorageKind};
-use bridge_storage::{ClickHouseStore, ResponseFilter, StoredScope, TokenStore, UpsertOptions};
+use bridge_storage::{
+    ClickHouseStore, IntegrityStore, ResponseFilter, StoredScope, TokenStore, UpsertOptions,
+};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{client, fresh, options, response};

@@ -3,6 +3,7 @@
 use bridge_core::{
     AuditFilter, AuditOutcome, AuditRecord, BridgeError, BridgeResult, OperationName, SessionId,
 };
+use bridge_storage::require;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::telemetry::audit::AuditStats;
@@ -71,7 +72,7 @@ impl EnhancedTokenDatabaseBridge {
         self.run(Operation::AuditLog, None, async {
             filter.time.validated()?;
             self.inner.audit.flush_within(self.inner.store_deadline).await;
-            self.inner.store.audit(filter).await
+            require(self.inner.store.audit(), "read the audit")?.audit_records(filter).await
         })
         .await
     }
@@ -145,7 +146,7 @@ impl EnhancedTokenDatabaseBridge {
             now: self.inner.clock.now(),
             summaries: self.cache_stats(),
             analyses: self.analysis_cache_stats(),
-            store: self.inner.store.figures(),
+            store: self.inner.store.stats(),
             audit: self.audit_stats(),
         });
     }

@@ -4,6 +4,7 @@ use bridge_core::{
     BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, RollbackResult, Stopwatch,
     StorageKind, StoreMode, StoreState,
 };
+use bridge_storage::require;
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::telemetry::operation::Operation;
@@ -47,7 +48,10 @@ impl EnhancedTokenDatabaseBridge {
     /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
     pub async fn create_checkpoint(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
         let now = self.inner.clock.now();
-        self.run(Operation::CreateCheckpoint, None, self.inner.store.create_checkpoint(name, now)).await
+        let work = async {
+            require(self.inner.store.checkpoints(), "create a checkpoint")?.create_checkpoint(name, now).await
+        };
+        self.run(Operation::CreateCheckpoint, None, work).await
     }
 
     /// All checkpoints, by time and name, with what they hold; see [`create_checkpoint`](Self::create_checkpoint).
@@ -56,7 +60,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
-        self.run(Operation::ListCheckpoints, None, self.inner.store.checkpoints()).await
+        let work =
+            async { require(self.inner.store.checkpoints(), "list checkpoints")?.list_checkpoints().await };
+        self.run(Operation::ListCheckpoints, None, work).await
     }
 
     /// Forgets a checkpoint; see [`create_checkpoint`](Self::create_checkpoint). One that a rollback made of what it
@@ -66,7 +72,10 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
     pub async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
-        self.run(Operation::DropCheckpoint, None, self.inner.store.drop_checkpoint(name)).await
+        let work = async {
+            require(self.inner.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
+        };
+        self.run(Operation::DropCheckpoint, None, work).await
     }
 
     /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
@@ -136,7 +145,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn resume(&self) -> Result<StoreState, BridgeError> {
-        let state = self.run(Operation::Resume, None, self.inner.store.resume()).await;
+        let work = async { require(self.inner.store.checkpoints(), "resume")?.resume().await };
+        let state = self.run(Operation::Resume, None, work).await;
         self.inner.cache.invalidate();
         state
     }
@@ -172,7 +182,8 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn plan_rollback(&self, name: &CheckpointName) -> Result<RollbackResult, BridgeError> {
         let watch = Stopwatch::start();
-        let comparison = self.inner.store.compare_with_checkpoint(name).await?;
+        let checkpoints = require(self.inner.store.checkpoints(), "compare with a checkpoint")?;
+        let comparison = checkpoints.compare_with_checkpoint(name).await?;
         let CheckpointComparison { now, then, differing_sessions, differences } = comparison;
         Ok(RollbackResult {
             checkpoint: name.clone(),
@@ -188,13 +199,13 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn roll_back(&self, name: &CheckpointName) -> Result<RollbackResult, BridgeError> {
         let watch = Stopwatch::start();
-        let store = &self.inner.store;
+        let store = require(self.inner.store.checkpoints(), "roll back")?;
         let replaced = store.roll_back(name, self.inner.clock.now()).await;
         // Failed or not: it may have happened.
         self.inner.cache.forget();
         let (replaced, duration) = (replaced?, watch.elapsed());
         // It has happened, whatever comes of the counting.
-        let kept = store.checkpoints().await.unwrap_or_else(|error| {
+        let kept = store.list_checkpoints().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "rolled back, but what was replaced cannot be counted");
             Vec::new()
         });

@@ -133,9 +133,14 @@ impl EnhancedTokenDatabaseBridge {
         }
         let moment = self.inner.cache.generation();
         let key = ResponseKey::of_session_analysis(session);
-        let note = StoredScope::Keys(key..=key);
+        let note = async {
+            match store.integrity() {
+                Some(integrity) => integrity.stored(&StoredScope::Keys(key..=key)).await,
+                None => Ok(Vec::new()),
+            }
+        };
         let (responses, summaries, note) =
-            tokio::try_join!(store.responses(&responses), store.summaries(&summary), store.stored(&note))?;
+            tokio::try_join!(store.responses(&responses), store.summaries(&summary), note)?;
         if responses.is_empty() {
             return Ok(None);
         }

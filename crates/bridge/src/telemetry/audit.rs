@@ -15,7 +15,7 @@ use bridge_core::{
     AuditId, AuditOutcome, AuditRecord, BridgeError, Clock, CorrelationId, HostName, OperationName,
     StorageKind,
 };
-use bridge_storage::TokenStore;
+use bridge_storage::{TokenStore, require};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -137,8 +137,11 @@ impl AuditTrail {
         clock: Arc<dyn Clock>,
         host: Option<HostName>,
         project_names: ProjectNames,
-        options: AuditOptions,
+        mut options: AuditOptions,
     ) -> Self {
+        if store.audit().is_none() {
+            options.operations = AuditedOperations::Nothing;
+        }
         Self {
             store,
             clock,
@@ -256,7 +259,7 @@ impl AuditTrail {
                 return Ok(written);
             }
             let in_flight = InFlight(self);
-            let result = self.store.put_audit(&batch).await;
+            let result = require(self.store.audit(), "write the audit")?.put_audit(&batch).await;
             drop(in_flight);
             self.tell_change(result.as_ref().err());
             result?;

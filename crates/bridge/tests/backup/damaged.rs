@@ -64,7 +64,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_words() {
     let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
     let path = backup.join("manifest.json");
     let written = fs::read_to_string(&path).unwrap();
-    let schema = format!("\"schema\": {}", ours.token_store().schema());
+    let schema = format!("\"schema\": {}", ours.token_store().backup().unwrap().schema());
     for (now, then, words) in [
         ("\"layout\": 1", "\"layout\": 2", "layout 2"),
         (&*schema, "\"schema\": 400", "schema 400"),

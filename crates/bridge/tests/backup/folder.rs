@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use bridge::core::{BridgeError, SyncStatus};
-use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, StoredScope};
+use bridge::core::{AuditFilter, BridgeError, OperationName, StorageKind, SyncStatus};
+use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, UpsertOptions};
 use bridge::{BackupPlace, ExportOptions};
 use std::sync::Arc;
 
@@ -35,28 +35,42 @@ async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
         assert_eq!((&session.status, session.bytes_read), (&SyncStatus::Unchanged, 0), "{session:?}");
     }
     // An audit of the export is there, of the import only where it happened.
-    let audit = ours.audit_log(&bridge::core::AuditFilter::default()).await.unwrap();
+    let audit = ours.audit_log(&AuditFilter::default()).await.unwrap();
     assert_eq!(audit[0].operation.as_str(), "export_store");
 }
 
 #[tokio::test]
-async fn a_store_in_memory_takes_lines_of_json_and_says_so() {
-    let (_, folder) = history(12);
-    let (ours, _) = bridge("from", &folder.path().join("projects")).await;
-    fill(&ours).await;
+async fn a_store_without_backups_says_so() {
+    let folder = tempfile::tempdir().unwrap();
     let memory = over(Arc::new(InMemoryStore::default()), folder.path());
-    let (parquet, lines) = (folder.path().join("a"), folder.path().join("b"));
-    let _ = ours.export_store(&ExportOptions::to_folder(&parquet)).await.unwrap();
-    let error = memory.import_store(&BackupPlace::Folder(parquet)).await.unwrap_err();
-    assert!(error.to_string().contains("lines of JSON only"), "{error}");
-    let options = ExportOptions::to_folder(&lines).with_format(BackupFormat::JsonLines);
-    let _ = ours.export_store(&options).await.unwrap();
-    assert!(memory.import_store(&BackupPlace::Folder(lines)).await.unwrap().equals_backup());
-    let rows = |bridge: &bridge::EnhancedTokenDatabaseBridge| {
-        let store = Arc::clone(bridge.token_store());
-        async move { store.stored(&StoredScope::all()).await.unwrap() }
-    };
-    assert_eq!(rows(&memory).await, rows(&ours).await);
+    let backup = folder.path().join("backup");
+    let export = memory.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    let import = memory.import_store(&BackupPlace::Folder(backup)).await.unwrap_err();
+    for error in [export, import] {
+        assert!(
+            matches!(error, BridgeError::Storage { kind: StorageKind::Unsupported, .. }),
+            "{error:?} is not the store's answer"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_import_has_on_record_what_it_brought() {
+    let (_, folder) = history(15);
+    let projects = folder.path().join("projects");
+    let (ours, _) = bridge("from", &projects).await;
+    let (theirs, _) = bridge("to", &projects).await;
+    fill(&ours).await;
+    let rows = ours.token_store().responses(&ResponseFilter::default()).await.unwrap();
+    theirs.token_store().upsert(&rows[..2], &UpsertOptions::default()).await.unwrap();
+    let backup = folder.path().join("backup");
+    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = theirs.import_store(&BackupPlace::Folder(backup)).await.unwrap();
+    let filter = AuditFilter::default().with_operation(OperationName::new("import_store").unwrap());
+    let records = theirs.audit_log(&filter).await.unwrap();
+    let brought = &rows[2..];
+    let tokens: u64 = brought.iter().map(|row| row.counts.total()).sum();
+    assert_eq!((records[0].records_stored, records[0].tokens_written), (brought.len() as u64, tokens));
 }
 
 #[tokio::test]

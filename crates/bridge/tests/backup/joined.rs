@@ -1,12 +1,10 @@
 //! Into a store that holds something already.
 
-use std::sync::Arc;
-
 use bridge::core::ResponseUsage;
-use bridge::storage::{InMemoryStore, ResponseFilter, StoredScope, TokenStore, UpsertOptions};
+use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
 use bridge::{BackupPlace, ExportOptions};
 
-use crate::{bridge, fill, history, over};
+use crate::{bridge, fill, history, stored};
 
 /// Some rows with other figures: greater, lesser and forced ones.
 fn changed(rows: &[ResponseUsage], place: usize) -> (Vec<ResponseUsage>, Vec<ResponseUsage>) {
@@ -29,8 +27,7 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
     let (_, folder) = history(31);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     let (theirs, _) = bridge("to", &folder.path().join("projects")).await;
-    let memory: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
-    let model = over(Arc::clone(&memory), &folder.path().join("projects"));
+    let (empty, _) = bridge("empty", &folder.path().join("projects")).await;
     fill(&ours).await;
     fill(&theirs).await;
     let rows = ours.token_store().responses(&ResponseFilter::default()).await.unwrap();
@@ -38,40 +35,33 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
     put(&**theirs.token_store(), &changed(&rows, 1)).await;
 
     // The join by the reference: both stores, row by row with their versions, the greater of two.
-    let [one, other] = [&ours, &theirs].map(|bridge| Arc::clone(bridge.token_store()));
     let mut expected = std::collections::BTreeMap::new();
-    for row in one
-        .stored(&StoredScope::all())
-        .await
-        .unwrap()
-        .into_iter()
-        .chain(other.stored(&StoredScope::all()).await.unwrap())
-    {
+    for row in stored(&ours).await.into_iter().chain(stored(&theirs).await) {
         let known = expected.entry(row.key).or_insert_with(|| row.clone());
         if known.version < row.version {
             *known = row;
         }
     }
     let expected: Vec<_> = expected.into_values().collect();
-    assert_ne!(other.stored(&StoredScope::all()).await.unwrap(), expected);
+    assert_ne!(stored(&theirs).await, expected);
     let backup = folder.path().join("backup");
     let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
     // A summary that was read before must not be served afterwards.
     let before = theirs.get_stored_token_summaries(None, 100_000, false).await.unwrap();
     for _ in 0..2 {
         let import = theirs.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
-        assert_eq!(other.stored(&StoredScope::all()).await.unwrap(), expected);
+        assert_eq!(stored(&theirs).await, expected);
         let counted =
             expected.iter().filter_map(|row| row.usage.as_ref()).filter(|row| row.origin.is_counted());
         assert_eq!(import.after.responses, counted.count() as u64);
     }
     assert_ne!(before, theirs.get_stored_token_summaries(None, 100_000, false).await.unwrap());
-    // The store in memory joins to the same, whatever came first.
-    for bridge in [&theirs, &ours] {
-        let lines = folder.path().join(format!("lines-{}", std::ptr::from_ref(bridge) as usize));
-        let options = ExportOptions::to_folder(&lines).with_format(bridge::storage::BackupFormat::JsonLines);
-        let _ = bridge.export_store(&options).await.unwrap();
-        let _ = model.import_store(&BackupPlace::Folder(lines)).await.unwrap();
+    // An empty store joins to the same, in the other order.
+    let lines = folder.path().join("lines");
+    let options = ExportOptions::to_folder(&lines).with_format(bridge::storage::BackupFormat::JsonLines);
+    let _ = theirs.export_store(&options).await.unwrap();
+    for backup in [lines, backup] {
+        let _ = empty.import_store(&BackupPlace::Folder(backup)).await.unwrap();
     }
-    assert_eq!(memory.stored(&StoredScope::all()).await.unwrap(), expected);
+    assert_eq!(stored(&empty).await, expected);
 }

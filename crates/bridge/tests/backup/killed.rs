@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::core::Stopwatch;
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 use bridge::{BackupPlace, ExportOptions};
 
 use crate::{bridge, fill, history, over};
@@ -56,8 +56,8 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
         program.kill().unwrap();
         program.wait().unwrap();
         if backup.exists() {
-            let memory = over(Arc::new(InMemoryStore::default()), folder.path());
-            let import = memory.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+            let (empty, _) = bridge(&format!("whole_{delay}"), folder.path()).await;
+            let import = empty.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
             assert!(import.equals_backup());
             fs::remove_dir_all(&backup).unwrap();
         } else {

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use bridge::analysis::AnalyzerOptions;
 use bridge::core::{Clock, HostName, ManualClock, SystemClock, Timestamp};
 use bridge::storage::{
-    ClickHouseOptions, ClickHouseStore, ResponseFilter, StoredScope, TokenStore, UpsertOptions,
+    ClickHouseOptions, ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore,
+    UpsertOptions,
 };
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
 use bridge_testkit::engine::{TestDatabase, engine};
@@ -64,8 +65,13 @@ async fn fill(bridge: &EnhancedTokenDatabaseBridge) {
         row.counts.output /= 2;
     }
     store.upsert(&corrected, &UpsertOptions::default().forced()).await.unwrap();
-    let rows = store.stored(&StoredScope::all()).await.unwrap();
+    let rows = stored(bridge).await;
     assert!(rows.iter().any(|row| row.version.forced() > 0));
+}
+
+/// All rows as they are stored.
+async fn stored(bridge: &EnhancedTokenDatabaseBridge) -> Vec<StoredResponse> {
+    bridge.token_store().integrity().unwrap().stored(&StoredScope::all()).await.unwrap()
 }
 
 /// Rows and a hash over every column of a table, each row once.

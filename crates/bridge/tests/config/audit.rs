@@ -13,7 +13,7 @@ async fn records(keys: &[(&str, &str)]) -> usize {
     store_one(&bridge).await;
     let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
     bridge.shutdown().await.unwrap();
-    bridge.token_store().audit(&AuditFilter::default()).await.unwrap().len()
+    bridge.token_store().audit().unwrap().audit_records(&AuditFilter::default()).await.unwrap().len()
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Day {
             }
         };
         timeout(DEADLINE, written).await.expect("the audit is written by itself");
-        let circuit = self.bridge.token_store().figures().circuit;
+        let circuit = self.bridge.token_store().stats().circuit;
         assert_eq!(circuit, Some(CircuitState::Closed { failures: 0 }));
 
         let hour = self.audit(AuditFilter::default().with_time(within(11))).await;

@@ -77,7 +77,7 @@ async fn each_state_of_the_database_has_its_answer() {
 /// Lets everything pass, and waits for the engine should it be restarting.
 async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge, away: &EnhancedTokenDatabaseBridge) {
     proxy.set(Fault::None);
-    direct.token_store().ping().await.unwrap();
+    direct.token_store().probes().unwrap().probe_connection().await.unwrap();
     // The circuit closes by itself, and sooner by a health check.
     away.health_check().await.probe(Probe::Connectivity).unwrap();
 }

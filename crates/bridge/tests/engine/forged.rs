@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bridge::core::{AnalysisId, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind, Timestamp};
-use bridge::storage::{StoredResponse, StoredScope, TokenStore};
+use bridge::storage::{IntegrityStore, StoredResponse, StoredScope, TokenStore};
 use bridge::{AnalysisSource, BackfillOptions, StoreOptions};
 use bridge_testkit::engine::TestDatabase;
 

@@ -30,7 +30,7 @@ async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
         let totals = first.totals(&ResponseFilter::default()).await.unwrap();
         assert_eq!((totals.responses, totals.counts.total()), (truth.truth.responses, truth.truth.total()));
     }
-    let mut rows = first.stored(&StoredScope::all()).await.unwrap();
+    let mut rows = first.integrity().unwrap().stored(&StoredScope::all()).await.unwrap();
     rows.retain(|row| row.usage.as_ref().is_some_and(|usage| usage.origin.is_counted()));
     let keys: std::collections::BTreeSet<_> = rows.iter().map(|row| row.key).collect();
     assert_eq!(keys.len() as u64, truth.truth.responses);

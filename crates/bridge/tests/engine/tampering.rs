@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bridge::core::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
 use bridge::storage::{
-    ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions, UpsertOutcome,
+    ClickHouseStore, IntegrityStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;

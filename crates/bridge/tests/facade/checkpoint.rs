@@ -130,7 +130,7 @@ async fn what_was_rolled_back_is_no_last_resort() {
 async fn a_rollback_that_was_made_is_no_error_where_its_figures_cannot_be_read() {
     let mut store = MockTokenStore::new();
     store.expect_roll_back().returning(|_, _| Ok(CheckpointName::before_rollback(Epoch(3))));
-    store.expect_checkpoints().returning(|| Err(away()));
+    store.expect_list_checkpoints().returning(|| Err(away()));
     store.expect_put_audit().returning(|_| Ok(()));
     let bridge = bridge(Arc::new(store), &[]);
     let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId, StoreState};
 use bridge::storage::{
-    InMemoryStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
+    InMemoryStore, IntegrityStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
 };
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};

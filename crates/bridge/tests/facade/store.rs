@@ -10,7 +10,7 @@ use bridge::core::{
 use bridge::storage::{
     AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreStats, TokenStore, UpsertOutcome,
 };
-use bridge::{BackupPlace, DashboardQuery, EnhancedTokenDatabaseBridge, ExportOptions, StoreOptions};
+use bridge::{DashboardQuery, EnhancedTokenDatabaseBridge, StoreOptions};
 
 use crate::fallback::now_or_never;
 use crate::{analysis, bridge, in_memory, now};
@@ -186,7 +186,7 @@ async fn what_is_stored_before_the_store_fails_is_on_record() {
         if calls == 1 { Ok(vec![UpsertOutcome::New; rows.len()]) } else { Err(disk_full()) }
     });
     store.expect_put_audit().returning(move |records| now_or_never(audit.put_audit(records)));
-    store.expect_audit().returning(move |filter| now_or_never(real.audit(filter)));
+    store.expect_audit_records().returning(move |filter| now_or_never(real.audit_records(filter)));
     let bridge = bridge(Arc::new(store), &[]);
     let analysis = analysis("s", 1, &vec![1; 100_001]);
     let error = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap_err();
@@ -195,24 +195,11 @@ async fn what_is_stored_before_the_store_fails_is_on_record() {
 }
 
 #[tokio::test]
-async fn an_import_has_on_record_what_it_brought() {
-    let (_, theirs) = in_memory();
-    let _ = theirs.store_analyses(&[analysis("a", 1, &[5, 6]), analysis("b", 10, &[7])]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let backup = folder.path().join("backup");
-    let _ = theirs.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
-    let (_, ours) = in_memory();
-    let _ = ours.store_analyses(&[analysis("a", 1, &[5])]).await;
-    let _ = ours.import_store(&BackupPlace::Folder(backup)).await.unwrap();
-    assert_eq!(recorded(&ours, "import_store").await, (2, 13));
-}
-
-#[tokio::test]
 async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
     let mut store = MockTokenStore::new();
-    store.expect_checkpoints().returning(|| Err(disk_full()));
+    store.expect_list_checkpoints().returning(|| Err(disk_full()));
     store.expect_state().returning(|| Ok(StoreState::first()));
-    store.expect_figures().returning(StoreStats::default);
+    store.expect_stats().returning(StoreStats::default);
     store.expect_probe_connection().returning(|| Err(disk_full()));
     store.expect_probe_write().returning(|| Err(disk_full()));
     store.expect_newest_source().returning(|_, _| Ok(None));

@@ -7,7 +7,7 @@ use bridge::core::{
     AnalysisId, ContentCategory, DifferenceKind, EnhancedTokenAnalysis, ResponseKey, SessionId, SyncStatus,
     Timestamp,
 };
-use bridge::storage::{InMemoryStore, ResponseFilter, StoredScope, TokenStore};
+use bridge::storage::{InMemoryStore, IntegrityStore, ResponseFilter, StoredScope, TokenStore};
 use bridge::{AnalysisSource, BackfillOptions, IntegrityOptions, Repair, StoreOptions};
 
 use crate::{analysis, bridge, in_memory, now};

@@ -19,7 +19,8 @@ use crate::{analysis, behind_proxy, bridge, forced};
 
 /// What is in the store, oldest first.
 async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
-    let mut records = store.audit(&AuditFilter::default().with_limit(u32::MAX)).await.unwrap();
+    let mut records =
+        store.audit().unwrap().audit_records(&AuditFilter::default().with_limit(u32::MAX)).await.unwrap();
     records.reverse();
     records
 }
@@ -258,7 +259,7 @@ async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
     let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
     let _ = store_result(&bridge).await;
     bridge.shutdown().await.unwrap();
-    let records = store.audit(&AuditFilter::default()).await.unwrap();
+    let records = store.audit_records(&AuditFilter::default()).await.unwrap();
     let names: Vec<_> = records.iter().map(|record| record.operation.as_str()).collect();
     assert_eq!(names, ["store_enhanced_analysis", "get_analysis_with_fallback"]);
 }
@@ -300,7 +301,7 @@ async fn a_synchronization_with_nothing_to_do_leaves_no_record() {
 /// What stores and refuses the audit, and counts how often it was asked.
 fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
     let mut store = MockTokenStore::new();
-    store.expect_figures().returning(Default::default);
+    store.expect_stats().returning(Default::default);
     store.expect_summaries().returning(|_| Ok(Vec::new()));
     store.expect_upsert().returning(|rows, _| Ok(vec![UpsertOutcome::New; rows.len()]));
     store.expect_put_audit().returning(move |_| {

@@ -109,7 +109,7 @@ fn end(mut program: Child, signal: &str) {
 }
 
 async fn assert_all_is_on_record(store: &dyn TokenStore, operations: usize) {
-    let mut records = store.audit(&AuditFilter::default()).await.unwrap();
+    let mut records = store.audit().unwrap().audit_records(&AuditFilter::default()).await.unwrap();
     records.reverse();
     let written = |record: &AuditRecord| (record.operation.to_string(), record.tokens_written);
     let expected = OPERATIONS[..operations].iter().map(|(name, tokens)| ((*name).to_owned(), *tokens));

@@ -5,6 +5,7 @@
 //! drawn from seeds: `SYNC_SEQUENCES=2000` asks for that many.
 
 mod cut;
+mod database;
 mod forgetful;
 mod step;
 mod world;
@@ -12,10 +13,9 @@ mod world;
 use std::env;
 use std::sync::Arc;
 
-use bridge_storage::{ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore};
-use bridge_testkit::engine::TestDatabase;
 use fastrand::Rng;
 
+use database::Database;
 use step::Step;
 use world::World;
 
@@ -29,7 +29,7 @@ fn sequences() -> u64 {
 #[tokio::test]
 async fn after_any_sequence_of_changes_the_store_equals_the_model() {
     for seed in 0..sequences() {
-        run(seed, Arc::new(InMemoryStore::default())).await;
+        run(seed, Database::Memory(Arc::default())).await;
     }
 }
 
@@ -39,17 +39,13 @@ async fn after_any_sequence_of_changes_the_database_equals_the_model() {
     for seed in 0..sequences().div_ceil(25) {
         // Others than those above.
         let seed = u64::MAX - seed;
-        let database = TestDatabase::named(&format!("sync_model_{seed}"));
-        let store =
-            ClickHouseStore::new(ClickHouseOptions::from_url(&database.writer_url()).unwrap()).unwrap();
-        store.migrate().await.unwrap();
-        run(seed, Arc::new(store)).await;
+        run(seed, Database::server(&format!("sync_model_{seed}")).await).await;
     }
 }
 
-async fn run(seed: u64, store: Arc<dyn TokenStore>) {
+async fn run(seed: u64, database: Database) {
     let mut rng = Rng::with_seed(seed);
-    let mut world = World::new(&mut rng, store);
+    let mut world = World::new(&mut rng, database);
     let mut done = Vec::new();
     for _ in 0..STEPS {
         let step = Step::draw(&mut rng);

@@ -17,8 +17,8 @@ use bridge_core::{
     ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,
 };
 use bridge_storage::{
-    BackupFormat, BackupStore, Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter,
-    SourceRecord, StoredScope, TokenStore, UpsertOptions, UpsertOutcome,
+    Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, StoredScope,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 use bridge_testkit::adversarial;
 use bridge_testkit::first_revision;
@@ -27,6 +27,7 @@ use bridge_testkit::reference::ReferenceFile;
 use fastrand::Rng;
 use tempfile::TempDir;
 
+use super::database::Database;
 use super::forgetful::{Forgetful, Lapse};
 use super::step::Step;
 
@@ -34,6 +35,7 @@ pub(crate) struct World {
     folder: TempDir,
     hosts: [HostName; 2],
     bridges: Vec<EnhancedTokenDatabaseBridge>,
+    database: Database,
     store: Arc<Forgetful>,
     /// Reads everything each time, and knows no cursors.
     model: InMemoryStore,
@@ -52,7 +54,7 @@ pub(crate) struct World {
 
 impl World {
     /// Two empty hosts before an empty store.
-    pub(crate) fn new(rng: &mut Rng, store: Arc<dyn TokenStore>) -> Self {
+    pub(crate) fn new(rng: &mut Rng, database: Database) -> Self {
         let plan = HistoryPlan {
             seed: rng.u64(..),
             projects: 1,
@@ -67,7 +69,8 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             hosts: ["host-a", "host-b"].map(|name| HostName::new(name).unwrap()),
             bridges: Vec::new(),
-            store: Arc::new(Forgetful::of(store)),
+            store: Arc::new(Forgetful::of(database.store())),
+            database,
             model: InMemoryStore::default(),
             lines: lines.filter(|line| !line.is_empty()).collect(),
             torn: BTreeMap::new(),
@@ -182,7 +185,7 @@ impl World {
             Step::Restart => self.restart(),
             Step::Force => self.force(rng).await,
             Step::Sums => self.sums(rng).await,
-            Step::Forge => forge(&*self.store, &self.bridges[0], rng).await,
+            Step::Forge => forge(&self.database, &*self.store, &self.bridges[0], rng).await,
             Step::Upgrade => self.upgraded = true,
         }
     }
@@ -423,55 +426,30 @@ impl World {
 }
 
 /// Has a row stored with other tokens and a greater version, as somebody with a database client could.
-async fn forge(store: &dyn TokenStore, bridge: &EnhancedTokenDatabaseBridge, rng: &mut Rng) {
+async fn forge(
+    database: &Database,
+    store: &dyn TokenStore,
+    bridge: &EnhancedTokenDatabaseBridge,
+    rng: &mut Rng,
+) {
     let rows = store.responses(&ResponseFilter::default()).await.unwrap();
     let Some(row) = rng.choice(rows) else { return };
-    let key = row.key;
-    let stored = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
-    let copy = InMemoryStore::default();
-    copy.upsert(&[ResponseUsage { forced: 0, ..row.clone() }], &UpsertOptions::default()).await.unwrap();
-    let mut part =
-        copy.begin_export(BackupFormat::JsonLines).await.unwrap().next_part().await.unwrap().unwrap();
-    let line = String::from_utf8(part.data).unwrap();
-    let own = line.lines().find(|line| line.contains(&format!("\"key\":{},", key.0))).unwrap();
-    let forged = own.replace("\"output_tokens\":", "\"output_tokens\":1");
-    let (head, _) = forged.split_once("\"version\":").unwrap();
-    let greatest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
-    part.data = format!("{head}\"version\":{greatest}}}\n").into_bytes();
-    part.rows = 1;
-    let epoch = store.state().await.unwrap().epoch;
-    store.import_part(&part, epoch).await.unwrap();
+    let scope = StoredScope::Keys(row.key..=row.key);
+    let integrity = store.integrity().unwrap();
+    let stored = integrity.stored(&scope).await.unwrap().remove(0);
+    let mut forged = row.clone();
+    forged.counts.output += 1_000_000;
+    database.put(&forged, ResponseVersion::from_le_bytes([0xff; 32])).await;
     assert!(store.responses(&ResponseFilter::default()).await.is_err());
     if let Ok(answer) = bridge.get_analysis_with_fallback(&row.session).await {
         assert_ne!(answer.source, AnalysisSource::Stored);
     }
-    let seen = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
+    let seen = integrity.stored(&scope).await.unwrap().remove(0);
     assert!(!seen.is_intact());
-    store.remove(&[(key, seen.version)]).await.unwrap();
+    integrity.remove(&[(row.key, seen.version)]).await.unwrap();
     // A merge may have dropped the row that the forged one hid.
-    part.data = restored(own, stored.version).into_bytes();
-    store.import_part(&part, epoch).await.unwrap();
-    assert_eq!(store.stored(&StoredScope::Keys(key..=key)).await.unwrap(), [stored]);
-}
-
-/// The line with this version.
-fn restored(line: &str, version: ResponseVersion) -> String {
-    let (head, _) = line.split_once("\"version\":").unwrap();
-    let mut digits = vec![0_u8];
-    for byte in version.to_le_bytes().into_iter().rev() {
-        let mut carry = u32::from(byte);
-        for digit in &mut digits {
-            let value = u32::from(*digit) * 256 + carry;
-            *digit = u8::try_from(value % 10).unwrap();
-            carry = value / 10;
-        }
-        while carry > 0 {
-            digits.push(u8::try_from(carry % 10).unwrap());
-            carry /= 10;
-        }
-    }
-    let digits: String = digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect();
-    format!("{head}\"version\":{digits}}}\n")
+    database.put(&row, stored.version).await;
+    assert_eq!(integrity.stored(&scope).await.unwrap(), [stored]);
 }
 
 /// What is kept of files that are there, by file and session: lines, damage, snapshots and their tokens.

@@ -12,8 +12,8 @@ use super::super::rows::COUNTED;
 use super::super::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use super::slices::{Slice, Slices};
 use super::values::{Column, Values, names};
-use crate::backup::{BACKUP_TABLES, ExportSummary, TableRows};
-use crate::store::StoreTotals;
+use crate::capabilities::{BACKUP_TABLES, ExportSummary, TableRows};
+use crate::query::StoreTotals;
 
 /// The server drops what belongs to a session that was not used for so long.
 const SESSION: Duration = Duration::from_mins(5);

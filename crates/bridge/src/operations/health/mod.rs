@@ -47,6 +47,9 @@ impl Default for HealthLimits {
     }
 }
 
+/// A store without probes is healthy as long as its operations succeed.
+const NO_PROBES: &str = "the store has no probe";
+
 /// What one check looks at once and several probes need.
 #[derive(Debug, Default)]
 struct Look {
@@ -83,7 +86,7 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn health_check(&self) -> HealthStatus {
         let (checked_at, watch) = (self.inner.clock.now(), Stopwatch::start());
         let look = Look::default();
-        let pool = self.inner.store.figures().pool;
+        let pool = self.inner.store.stats().pool;
         let (connectivity, write, mode, sources, freshness, disk) = tokio::join!(
             self.probe(Probe::Connectivity, self.connectivity()),
             self.probe(Probe::Write, self.write()),
@@ -99,7 +102,7 @@ impl EnhancedTokenDatabaseBridge {
         probes.push(at_once(Probe::ErrorRate, assessment::error_rate(outcomes, limits)));
         probes.extend(pool.map(|pool| at_once(Probe::Pool, assessment::pool(pool))));
         // After the others: where the database answered them, the circuit is closed again.
-        let circuit = self.inner.store.figures().circuit;
+        let circuit = self.inner.store.stats().circuit;
         probes.extend(circuit.map(|circuit| at_once(Probe::Circuit, assessment::circuit(&circuit))));
         probes.push(disk);
         let panicked = self.inner.panics.within(limits.error_rate_window, checked_at);
@@ -121,14 +124,16 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn connectivity(&self) -> Assessment {
-        match self.inner.store.probe_connection().await {
+        let Some(probes) = self.inner.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        match probes.probe_connection().await {
             Ok(()) => Assessment::healthy("the database answers"),
             Err(error) => Assessment::failed(&error),
         }
     }
 
     async fn write(&self) -> Assessment {
-        match self.inner.store.probe_write().await {
+        let Some(probes) = self.inner.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        match probes.probe_write().await {
             Ok(()) => Assessment::healthy("the user may write"),
             // Somebody who only reads needs no more.
             Err(error @ BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => {
@@ -152,8 +157,13 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn freshness(&self, look: &Look) -> Assessment {
         let (host, now) = (self.host(), self.inner.clock.now());
-        let (transcripts, newest) =
-            tokio::join!(self.transcripts(look), self.inner.store.newest_source(&host, now));
+        let newest = async {
+            match self.inner.store.probes() {
+                Some(probes) => probes.newest_source(&host, now).await,
+                None => Ok(None),
+            }
+        };
+        let (transcripts, newest) = tokio::join!(self.transcripts(look), newest);
         let newest = match newest {
             Ok(newest) => newest,
             Err(error) => return Assessment::failed(&error),
@@ -164,7 +174,8 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     async fn disk(&self) -> Assessment {
-        match self.inner.store.disks().await {
+        let Some(probes) = self.inner.store.probes() else { return Assessment::healthy(NO_PROBES) };
+        match probes.disks().await {
             Ok(disks) => assessment::disks(&disks, self.limits()),
             Err(BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => Assessment::degraded(
                 "the user may not look at the disks; grant it SELECT on system.disks, as the roles' SQL does"

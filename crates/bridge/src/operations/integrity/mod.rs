@@ -8,7 +8,7 @@ mod repair;
 use bridge_core::{
     BridgeError, IntegrityResult, RepairReport, ResponseKey, RuleRevision, SessionId, Stopwatch,
 };
-use bridge_storage::{ResponseFilter, StoredScope};
+use bridge_storage::{ResponseFilter, StoredScope, require};
 
 use crate::telemetry::operation::Operation;
 use crate::{BackfillOptions, EnhancedTokenDatabaseBridge};
@@ -125,8 +125,8 @@ impl EnhancedTokenDatabaseBridge {
         };
         let history = self.analyze(BackfillOptions::default()).await?;
         // Asked for after the reading: what leaves meanwhile has left.
-        let retention_cutoff =
-            self.counted(self.inner.store.retention_cutoff(self.inner.clock.now()).await)?;
+        let store = require(self.inner.store.integrity(), "verify data integrity")?;
+        let retention_cutoff = self.counted(store.retention_cutoff(self.inner.clock.now()).await)?;
         let live = LiveResponses::new(history, retention_cutoff);
         let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
         result.errors = live.errors();
@@ -189,7 +189,8 @@ impl EnhancedTokenDatabaseBridge {
         live: &LiveResponses,
         markers: &mut Markers,
     ) -> Result<Comparison, BridgeError> {
-        let stored = self.counted(self.inner.store.stored(scope).await)?;
+        let store = require(self.inner.store.integrity(), "verify data integrity")?;
+        let stored = self.counted(store.stored(scope).await)?;
         let rows = live.rows(scope, &stored);
         markers.note(&stored, &rows);
         Ok(Comparison::new(scope, stored, rows, live))

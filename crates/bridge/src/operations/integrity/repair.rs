@@ -9,7 +9,7 @@ use bridge_core::{
 
 use super::comparison::{Comparison, Finding};
 use super::live::LiveResponses;
-use bridge_storage::UpsertOptions;
+use bridge_storage::{UpsertOptions, require};
 
 use crate::EnhancedTokenDatabaseBridge;
 use crate::ingest::read::Batch;
@@ -128,7 +128,8 @@ impl EnhancedTokenDatabaseBridge {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         self.inner.cache.invalidate();
-        let result = self.measured(StoreCall::Remove, self.inner.store.remove(versions)).await;
+        let store = require(self.inner.store.integrity(), "remove rows")?;
+        let result = self.measured(StoreCall::Remove, store.remove(versions)).await;
         self.inner.cache.invalidate();
         result
     }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, HostName, Timestamp};
 
 use super::InMemoryStore;
-use crate::health::{DiskSpace, HealthProbes, NewestSource};
+use crate::capabilities::{DiskSpace, HealthProbes, NewestSource};
+use crate::stats::StoreStats;
 
 #[async_trait]
 impl HealthProbes for InMemoryStore {
@@ -27,6 +28,10 @@ impl HealthProbes for InMemoryStore {
         let states = states.filter(|(modified, _)| *modified <= until);
         let newest = states.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)));
         Ok(newest.map(|(modified, read_at)| NewestSource { modified, read_at }))
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
     }
 
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {

@@ -1,22 +1,22 @@
-//! What a store knows of itself.
+//! Statistics that a store keeps of itself.
 
 use serde::{Deserialize, Serialize};
 
-use crate::circuit::CircuitState;
+use crate::breaker::CircuitState;
 
-/// A store's own figures at a moment: what an operator watches beside the operations.
+/// A store's own statistics at a moment, which an operator watches beside the operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Attempts after the first, of all calls so far.
     pub retries: u64,
-    /// How the pool is used; `None` where there is none.
+    /// The pool's connections; `None` where there is no pool.
     pub pool: Option<PoolStatus>,
-    /// What the circuit does; `None` where there is none.
+    /// The state of the circuit breaker; `None` where there is none.
     pub circuit: Option<CircuitState>,
 }
 
-/// How a pool of connections is used.
+/// The connections of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStatus {
     /// Connections in use.

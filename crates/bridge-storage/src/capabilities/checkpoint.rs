@@ -1,4 +1,4 @@
-//! The seam for checkpoints and rollback.
+//! Checkpoints and rollback.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(crate) const DIFFERENCES_MAX: usize = 100;
 /// on what was stored in the new epoch is added.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + fmt::Debug {
-    /// Where the store stands.
+    /// Returns the store's epoch and mode.
     async fn state(&self) -> Result<StoreState, BridgeError>;
 
     /// Keeps the present state under this name. Writers need not stop; what they write meanwhile is in it or not,
@@ -33,8 +33,8 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Checkpoint, BridgeError>;
 
-    /// All checkpoints, by time and name.
-    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
+    /// Returns all checkpoints, by time and name.
+    async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
 
     /// Forgets a checkpoint.
     ///

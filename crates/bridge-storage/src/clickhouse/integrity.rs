@@ -1,19 +1,21 @@
-//! Rows as they are stored, and taking out those that the bridge did not write.
+//! Rows as they are stored, and removing those that the bridge did not write.
 
 use std::fmt::Write;
 
-use bridge_core::{BridgeError, ResponseKey, ResponseVersion};
+use async_trait::async_trait;
+use bridge_core::{BridgeError, ResponseKey, ResponseVersion, Timestamp};
 
-use super::ClickHouseStore;
 use super::rows::{StoredUsage, USAGE_COLUMNS};
 use super::write::{PACKED, packed_keys};
-use crate::stored::{StoredResponse, StoredScope};
+use super::{ClickHouseStore, retention};
+use crate::capabilities::{IntegrityStore, StoredResponse, StoredScope};
 
 /// So many rows are removed by one statement.
 const REMOVED_ROWS_MAX: usize = 1000;
 
-impl ClickHouseStore {
-    pub(super) async fn read_stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
+#[async_trait]
+impl IntegrityStore for ClickHouseStore {
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
         let condition = match scope {
             StoredScope::Keys(_) => "key BETWEEN toUInt128(?) AND toUInt128(?)".to_owned(),
             StoredScope::Session { .. } => format!("session_id = ? OR key IN {PACKED}"),
@@ -36,11 +38,7 @@ impl ClickHouseStore {
         Ok(rows.into_iter().map(StoredUsage::into_stored).collect())
     }
 
-    /// Removes rows by key and version: what another writer stored in the meantime has another version and stays.
-    pub(super) async fn remove_rows(
-        &self,
-        versions: &[(ResponseKey, ResponseVersion)],
-    ) -> Result<(), BridgeError> {
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         if !versions.is_empty() {
             // No fence keeps out what deletes, so the state is not taken from memory.
             self.read_state().await?;
@@ -65,5 +63,13 @@ impl ClickHouseStore {
             .await?;
         }
         Ok(())
+    }
+
+    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
+        let topology = &self.options.topology;
+        self.call("read the retention", |tables| async move {
+            retention::retention_cutoff(&tables, topology, "token_usage", now).await
+        })
+        .await
     }
 }

@@ -1,4 +1,4 @@
-//! What a store tells of its health.
+//! Health probes and statistics of a store.
 
 use std::fmt;
 
@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, HostName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Lets a health check look at a store. The looks are single attempts, past the pool, the retries and the circuit:
-/// they tell how things are, as soon as it is known. Whoever asks sets the deadline.
+use crate::stats::StoreStats;
+
+/// Probes the health of a store. Each probe is a single attempt outside of the pool, the retries and the circuit
+/// breaker, so that it reports the present state at once. The caller sets the deadline.
 #[async_trait]
 pub trait HealthProbes: Send + Sync + fmt::Debug {
-    /// Whether the database answers. If it does, an open circuit closes.
+    /// Returns an error where the database does not answer. If it does, an open circuit breaker closes.
     async fn probe_connection(&self) -> Result<(), BridgeError>;
 
-    /// Whether this store's user may write, shown by a write of nothing.
+    /// Returns an error where this store's user may not write, found out by a write of no rows.
     async fn probe_write(&self) -> Result<(), BridgeError>;
 
     /// The newest state of a source file on this machine that is recorded, of those that were modified until then: a
@@ -24,7 +26,10 @@ pub trait HealthProbes: Send + Sync + fmt::Debug {
         until: Timestamp,
     ) -> Result<Option<NewestSource>, BridgeError>;
 
-    /// The database's disks; none where it has none.
+    /// Returns the store's own statistics, without a call to the database.
+    fn stats(&self) -> StoreStats;
+
+    /// Returns the database's disks; none where it has none.
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
 }
 

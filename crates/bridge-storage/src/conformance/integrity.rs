@@ -1,8 +1,8 @@
-//! What a proof of integrity may rely on.
+//! Promises that a proof of integrity relies on.
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId};
 
-use super::{Rows, response, session};
+use super::{Rows, integrity, response, session};
 use crate::{ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions};
 
 async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) {
@@ -14,7 +14,7 @@ pub async fn stored_rows_come_with_versions_that_vouch_for_them(store: &dyn Toke
     let rows = Rows::new(4).rows(30);
     put(store, &rows).await;
     store.upsert(&Rows::new(5).rows(8), &UpsertOptions::default().forced()).await.unwrap();
-    let all = store.stored(&StoredScope::all()).await.unwrap();
+    let all = integrity(store).stored(&StoredScope::all()).await.unwrap();
     assert!(all.iter().all(StoredResponse::is_intact));
     let usages = all.iter().filter_map(|row| row.usage.clone());
     let readable: Vec<ResponseUsage> = usages.filter(|row| row.origin.is_counted()).collect();
@@ -24,13 +24,13 @@ pub async fn stored_rows_come_with_versions_that_vouch_for_them(store: &dyn Toke
         all.iter().filter(|row| row.usage.as_ref().is_some_and(wanted)).cloned().collect::<Vec<_>>()
     };
     let (first, last) = (all[2].key, all[4].key);
-    let range = store.stored(&StoredScope::Keys(first..=last)).await.unwrap();
+    let range = integrity(store).stored(&StoredScope::Keys(first..=last)).await.unwrap();
     assert_eq!(range, all[2..=4]);
     for name in ["n0", "n1", "nobody"] {
         for keys in [Vec::new(), vec![first, last, ResponseKey(5)]] {
             let wanted = |row: &ResponseUsage| row.session.as_str() == name || keys.contains(&row.key);
             let scope = StoredScope::Session { session: session(name), keys: keys.clone() };
-            assert_eq!(store.stored(&scope).await.unwrap(), expect(&wanted), "{name} {keys:?}");
+            assert_eq!(integrity(store).stored(&scope).await.unwrap(), expect(&wanted), "{name} {keys:?}");
         }
     }
 }
@@ -38,11 +38,11 @@ pub async fn stored_rows_come_with_versions_that_vouch_for_them(store: &dyn Toke
 /// A version that was replaced in the meantime is not removed, nor is what stands under another key.
 pub async fn exactly_the_named_versions_are_removed(store: &dyn TokenStore) {
     put(store, &[response(1, 5), response(2, 5), response(3, 5)]).await;
-    let seen = store.stored(&StoredScope::all()).await.unwrap();
+    let seen = integrity(store).stored(&StoredScope::all()).await.unwrap();
     put(store, &[response(2, 6)]).await;
     let versions: Vec<_> = seen[..2].iter().map(|row| (row.key, row.version)).collect();
-    store.remove(&[]).await.unwrap();
-    store.remove(&versions).await.unwrap();
+    integrity(store).remove(&[]).await.unwrap();
+    integrity(store).remove(&versions).await.unwrap();
     let left = |rows: Vec<ResponseUsage>| {
         rows.into_iter().map(|row| (row.key.0, row.counts.output)).collect::<Vec<_>>()
     };
@@ -55,5 +55,5 @@ pub async fn exactly_the_named_versions_are_removed(store: &dyn TokenStore) {
 
 /// Where nobody set a retention, no response leaves the store by its age.
 pub async fn what_has_no_retention_keeps_everything(store: &dyn TokenStore) {
-    assert_eq!(store.retention_cutoff(super::at(0)).await.unwrap(), None);
+    assert_eq!(integrity(store).retention_cutoff(super::at(0)).await.unwrap(), None);
 }

@@ -1,8 +1,26 @@
-//! Rows as they are stored, for a proof of integrity.
+//! Rows as they are stored, for proofs of integrity.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
-use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion, SessionId};
+use async_trait::async_trait;
+use bridge_core::{BridgeError, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp};
+
+/// Reads rows with the versions that they are stored under, and removes single versions.
+#[async_trait]
+pub trait IntegrityStore: Send + Sync + fmt::Debug {
+    /// Returns the rows of this scope as they are stored, with their versions, by key. A row that is not readable is
+    /// among them and fails nothing.
+    async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
+
+    /// Removes exactly these versions of rows and no other: what a proof of integrity has shown not to be the
+    /// bridge's. A row that has another version by now stays.
+    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError>;
+
+    /// Returns the time since which responses are kept, where older ones leave the store by their age; `None` where
+    /// none does.
+    async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError>;
+}
 
 /// A row as it is stored, with its version.
 #[derive(Debug, Clone, PartialEq, Eq)]

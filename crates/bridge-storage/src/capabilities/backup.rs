@@ -1,4 +1,4 @@
-//! Giving out whole tables and taking them in.
+//! Export and import of whole tables.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, Epoch, saturating_sum};
 use serde::{Deserialize, Serialize};
 
-use crate::store::StoreTotals;
+use crate::query::StoreTotals;
 
-/// The tables of a backup, in the order in which they are taken in: a record of a source file says that the rows
+/// The tables of a backup, in the order in which they are imported: a record of a source file says that the rows
 /// it stands for are stored.
 pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
-/// Gives out the whole store and takes it in again: the seam for backups.
+/// Exports the whole store and imports it again.
 ///
-/// Taking in is a join, as every write is: versions travel with their rows, and of two versions of a row the greater
+/// An import is a join, as every write is: versions travel with their rows, and of two versions of a row the greater
 /// stays. So it may be repeated, in any order, into an empty store or a filled one.
 #[async_trait]
 pub trait BackupStore: Send + Sync + fmt::Debug {
-    /// The number of the schema that rows are given out in. Those of a greater one are not understood.
+    /// Returns the number of the schema that rows are exported in. Those of a greater one are refused.
     fn schema(&self) -> u32;
 
-    /// The format that suits this store best.
+    /// Returns the format that suits this store best.
     fn backup_format(&self) -> BackupFormat;
 
-    /// Begins to give out all tables as they are at one moment, whatever writers do afterwards.
+    /// Begins an export of all tables as they are at one moment, whatever writers do afterwards.
     ///
     /// # Errors
     ///
@@ -60,10 +60,10 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
 /// All tables of one moment, part by part.
 #[async_trait]
 pub trait TableExport: Send + fmt::Debug {
-    /// What the tables hold, over all parts.
-    fn figures(&self) -> &ExportSummary;
+    /// Returns what the tables hold, over all parts.
+    fn summary(&self) -> &ExportSummary;
 
-    /// The next part; `None` behind the last.
+    /// Returns the next part; `None` behind the last.
     ///
     /// # Errors
     ///
@@ -125,10 +125,9 @@ impl fmt::Debug for TablePart {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BackupFormat {
-    /// Columns, compressed. Numbers of 128 and 256 bits are bytes, lowest first. [`InMemoryStore`](crate::InMemoryStore)
-    /// does not know it.
+    /// Columns, compressed. Numbers of 128 and 256 bits are bytes, lowest first.
     Parquet,
-    /// One JSON object a line, by column. Every store knows it; it takes about five times the space.
+    /// One JSON object a line, by column. It takes about five times the space.
     JsonLines,
 }
 

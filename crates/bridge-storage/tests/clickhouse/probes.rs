@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bridge_core::BridgeError;
-use bridge_storage::{ClickHouseStore, HealthProbes, TokenStore};
+use bridge_storage::{ClickHouseStore, HealthProbes};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -42,7 +42,7 @@ async fn a_probe_asks_once_and_needs_no_pool() {
     let options = options(&database.writer_url_by(proxy.host())).with_pool_size(1);
     let store = ClickHouseStore::new(options.with_connect_timeout(Duration::from_millis(100))).unwrap();
     let held = store.pool().acquire_connection().await.unwrap();
-    assert_eq!(store.figures().pool.map(|pool| (pool.in_use, pool.size)), Some((1, 1)));
+    assert_eq!(store.stats().pool.map(|pool| (pool.in_use, pool.size)), Some((1, 1)));
     store.probe_connection().await.unwrap();
     proxy.set(Fault::Closed);
     let cuts = proxy.cuts();

@@ -1,5 +1,7 @@
 //! What the database tells of its health.
 
+use std::sync::atomic::Ordering;
+
 use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{BridgeError, HostName, Timestamp};
@@ -8,7 +10,8 @@ use serde::Deserialize;
 use super::ClickHouseStore;
 use super::failure::{bridge_error, corrupt};
 use super::tables::Tables;
-use crate::health::{DiskSpace, HealthProbes, NewestSource};
+use crate::capabilities::{DiskSpace, HealthProbes, NewestSource};
+use crate::stats::StoreStats;
 
 /// A write of nothing: it needs the right to write and tables that take rows, and leaves no part behind.
 const EMPTY_WRITES: [&str; 2] = [
@@ -87,6 +90,14 @@ impl HealthProbes for ClickHouseStore {
             return Ok(None);
         }
         Ok(Some(NewestSource { modified: time(row.newest_modified)?, read_at: time(row.newest_read)? }))
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats {
+            retries: self.retries.load(Ordering::Relaxed),
+            pool: Some(self.pool.status()),
+            circuit: Some(self.circuit.told()),
+        }
     }
 
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {

@@ -1,4 +1,4 @@
-//! The audit's part of the store seam.
+//! The audit of operations.
 
 use std::fmt;
 
@@ -11,6 +11,6 @@ pub trait AuditStore: Send + Sync + fmt::Debug {
     /// Writes the records. When it returns they are durable. One that is written again stays one.
     async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
 
-    /// The records that the filter admits, newest first: by time, then id.
-    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
+    /// Returns the records that the filter admits, newest first: by time, then id.
+    async fn audit_records(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError>;
 }

@@ -1,0 +1,80 @@
+//! What a store may offer beyond keeping rows.
+
+mod audit;
+mod backup;
+mod checkpoint;
+mod integrity;
+mod probes;
+
+use bridge_core::{BridgeError, StorageKind, StoreState};
+
+pub use audit::AuditStore;
+pub use backup::{
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
+};
+pub use checkpoint::CheckpointStore;
+pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable};
+pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
+pub use probes::{DiskSpace, HealthProbes, NewestSource};
+
+use crate::stats::StoreStats;
+use crate::store::TokenStore;
+
+/// Names the capabilities that a store has besides [`TokenStore`]; `None` stands for one that it lacks.
+///
+/// A decorator returns the inner store's capability where it has nothing to add, and itself where it does:
+/// `self.inner.checkpoints().map(|_| self as &dyn CheckpointStore)`.
+pub trait StoreCapabilities {
+    /// Returns the store's audit.
+    fn audit(&self) -> Option<&dyn AuditStore>;
+
+    /// Returns the store's checkpoints.
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore>;
+
+    /// Returns the store's export and import.
+    fn backup(&self) -> Option<&dyn BackupStore>;
+
+    /// Returns the store's health probes and statistics.
+    fn probes(&self) -> Option<&dyn HealthProbes>;
+
+    /// Returns the access to single stored versions that proofs of integrity need.
+    fn integrity(&self) -> Option<&dyn IntegrityStore>;
+}
+
+/// Returns the capability, or the error of an operation that needs it where the store lacks it.
+///
+/// # Errors
+///
+/// [`StorageKind::Unsupported`] where it is `None`.
+pub fn require<'a, C: ?Sized>(
+    capability: Option<&'a C>,
+    operation: &'static str,
+) -> Result<&'a C, BridgeError> {
+    capability.ok_or_else(|| BridgeError::Storage {
+        operation,
+        kind: StorageKind::Unsupported,
+        message: "this store cannot do it".to_owned(),
+        context: Box::default(),
+        source: None,
+    })
+}
+
+impl dyn TokenStore + '_ {
+    /// Returns the epoch and mode of the store. One without checkpoints was never rolled back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`CheckpointStore::state`].
+    pub async fn state(&self) -> Result<StoreState, BridgeError> {
+        match self.checkpoints() {
+            Some(checkpoints) => checkpoints.state().await,
+            None => Ok(StoreState::first()),
+        }
+    }
+
+    /// Returns the store's own statistics; a store without probes has none.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        self.probes().map(HealthProbes::stats).unwrap_or_default()
+    }
+}

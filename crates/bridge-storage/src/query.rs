@@ -1,0 +1,110 @@
+//! Filters of reads, and the totals they return.
+
+use bridge_core::{SessionId, TimeRange, TokenCounts};
+use serde::{Deserialize, Serialize};
+
+/// Which responses are meant. All conditions hold together; the default admits all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResponseFilter {
+    /// Only responses of this time.
+    pub time: TimeRange,
+    /// Only responses of these sessions.
+    pub sessions: Option<Vec<SessionId>>,
+    /// Only responses of these projects, as breakdowns name them: empty for those that name none.
+    pub projects: Option<Vec<String>>,
+    /// Only responses of these models, as breakdowns name them.
+    pub models: Option<Vec<String>>,
+    /// Only responses read on these hosts, as breakdowns name them.
+    pub hosts: Option<Vec<String>>,
+}
+
+impl ResponseFilter {
+    /// All responses of this time.
+    #[must_use]
+    pub fn in_time(time: TimeRange) -> Self {
+        Self { time, ..Self::default() }
+    }
+
+    /// All responses of these sessions.
+    #[must_use]
+    pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
+        Self { sessions: Some(sessions), ..Self::default() }
+    }
+}
+
+/// Which sessions are meant. A session is summed whole, whichever of its responses lie in the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SummaryFilter {
+    /// Only sessions with a response in this time.
+    pub active: TimeRange,
+    /// Only these sessions.
+    pub sessions: Option<Vec<SessionId>>,
+    /// Whether to fill in [`TokenSummaryRecord::metadata`].
+    pub include_metadata: bool,
+}
+
+impl SummaryFilter {
+    /// Sessions active in this time.
+    #[must_use]
+    pub fn active_in(active: TimeRange) -> Self {
+        Self { active, ..Self::default() }
+    }
+
+    /// Narrows to these sessions.
+    #[must_use]
+    pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// With metadata or without.
+    #[must_use]
+    pub fn with_metadata(mut self, include: bool) -> Self {
+        self.include_metadata = include;
+        self
+    }
+}
+
+/// What stored responses are summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dimension {
+    /// By project.
+    Project,
+    /// By model.
+    Model,
+    /// By host.
+    Host,
+    /// By session.
+    Session,
+    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin).
+    Origin,
+    /// By day, UTC.
+    Day,
+}
+
+/// Sums over stored responses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTotals {
+    /// Responses.
+    pub responses: u64,
+    /// Responses worth tokens.
+    pub responses_worth_tokens: u64,
+    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
+    pub unfinished_responses: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// The four counters.
+    pub counts: TokenCounts,
+}
+
+/// One row of a breakdown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakdownRow {
+    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty where the responses name none.
+    pub name: String,
+    /// The sums. `sessions` counts those with a response in this row.
+    pub totals: StoreTotals,
+}
