@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::Escaped;
+use bridge_core::Escaped;
 
 /// So long the database may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);

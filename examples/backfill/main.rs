@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisSummary, Escaped, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
+use bridge::{AnalysisSummary, TimeRange};
 use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
+use bridge_core::{Escaped, Stopwatch};
 use bridge_examples::interruption::Signals;
 use bridge_examples::{failure, interruption};
 use serde_json::{Value, json};

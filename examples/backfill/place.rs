@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bridge::EmbeddedDatabase;
 use bridge::analysis::SourceRoots;
-use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{ClickHouseStore, TokenStore};
+use bridge_core::Escaped;
 
 use crate::args::Args;
 use bridge_examples::interruption::blocking;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bridge::BridgeError;
 use bridge::analysis::History;
-use bridge::core::{AnalysisSummary, Escaped, ReceiptLine, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
+use bridge::{AnalysisSummary, ReceiptLine, TokenCounts};
+use bridge_core::Escaped;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 

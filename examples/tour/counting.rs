@@ -2,9 +2,10 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisSummary, CalendarUnit, Escaped, TimeRange, TimeZone};
 use bridge::storage::GroupPage;
+use bridge::{AnalysisSummary, CalendarUnit, TimeRange, TimeZone};
 use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
+use bridge_core::Escaped;
 
 use crate::promises::Promises;
 use crate::show;

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{AnalysisSource, AuditFilter, Escaped, HealthState, HealthStatus, Probe, SyncStatus};
 use bridge::embedded::Shutdown;
+use bridge::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, SyncStatus};
+use bridge_core::Escaped;
 
 use crate::place::{self, Place};
 use crate::promises::Promises;
@@ -63,7 +64,7 @@ pub(crate) async fn lose_the_database(
     bridge.token_store().migrate().await?;
     let stored = bridge.token_store().totals(&Default::default()).await?.counts.total();
     promises.equal("it holds what it held", stored, tokens);
-    let synchronized = bridge.sync_sessions(None).await?;
+    let synchronized = bridge.sync_all_sessions(SyncOptions::default()).await?;
     let changed = synchronized.iter().filter(|result| result.status == SyncStatus::Changed).count();
     promises.equal("a synchronization finds nothing to add", changed, 0);
     bridge.shutdown().await?;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
+use bridge::HostName;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{Escaped, HostName, Stopwatch};
 use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
+use bridge_core::{Escaped, Stopwatch};
 use tempfile::TempDir;
 
 use crate::promises::Promises;

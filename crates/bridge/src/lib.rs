@@ -27,8 +27,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
-//! with the feature `embedded`, `embedded`.
+//! The layers are there for embedders that need one of them: [`analysis`], [`storage`], [`cache`] and, with the feature
+//! `embedded`, `embedded`. The types of all layers' results are those of the crate `bridge-core`.
 
 mod advice;
 mod builder;
@@ -47,40 +47,63 @@ mod telemetry;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;
-pub use bridge_core as core;
 #[cfg(feature = "embedded")]
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
-pub use advice::advice;
+pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
+pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
+    AgentId, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategories, ContentCategory,
+    CorrelationId, CountOverflow, DamageCounts, DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext,
+    HealthState, HealthStatus, HostName, IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue,
+    ModelName, OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction,
+    RepairReport, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, ServiceTier,
+    SessionDifference, SessionId, StorageKind, StoreMode, StoreReceipt, StoreState, SummaryMetadata,
+    SyncResult, SyncStatus, TimeRange, TimeZone, Timestamp, TokenChange, TokenChanges, TokenCounts,
+    TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
+pub use bridge_storage::{
+    BackupFormat, CircuitState, Direction, ExportSummary, GroupOrder, GroupPage, GroupSums, PoolStatus,
+    ReceiptScope, ResponseFilter, ServerPlace, StoreStats, StoreTotals, TokenStore, UsageSums,
+};
+
+pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    Freshness, TREND_BUCKETS_MAX, TrendBucket,
+    Freshness, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
+pub use ingest::plan::SyncMode;
 pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
 pub use operations::backfill::BackfillOptions;
 pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
-pub use operations::checkpoints::RollbackOptions;
+pub use operations::batch::BatchOptions;
+pub use operations::checkpoints::{Checkpoints, RollbackMode};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
 pub use operations::store::StoreOptions;
+pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;
 pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
+pub use telemetry::metrics::{BridgeMetrics, DurationStats};
 pub use telemetry::operation::Operation;
-pub use telemetry::process_memory::peak_memory_mib;
 pub use telemetry::stats::BridgeStats;
+
+#[doc(hidden)]
+pub use dashboard::TREND_BUCKETS_MAX;
+#[doc(hidden)]
+pub use telemetry::metrics::{METRICS, Metric, MetricKind};
+#[doc(hidden)]
+pub use telemetry::process_memory::peak_memory_mib;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -25,7 +25,7 @@ use crate::telemetry::operation::Operation;
 /// # runtime.block_on(async {
 /// # use std::sync::Arc;
 /// # use bridge::{BatchProcessingResult, EnhancedTokenDatabaseBridge, JsonlProcessorBridge, storage::InMemoryStore};
-/// # use bridge::core::Timestamp;
+/// # use bridge::Timestamp;
 /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
 /// let processor = JsonlProcessorBridge::new(bridge);
 ///

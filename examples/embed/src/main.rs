@@ -21,8 +21,9 @@ use axum::response::Html;
 use axum::routing::get;
 use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
-use bridge::core::{CalendarUnit, Clock, Escaped, HealthState, SystemClock, TimeRange, TimeZone};
 use bridge::{BridgeError, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge, SyncTask};
+use bridge::{CalendarUnit, Clock, HealthState, TimeRange, TimeZone};
+use bridge_core::{Escaped, SystemClock};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 

@@ -17,18 +17,6 @@ use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
 const MIB: usize = 1 << 20;
 
-impl EnhancedTokenDatabaseBridge {
-    /// The bridge of this configuration, its store reached (or its engine started) and its tables made. See
-    /// [`BridgeConfig::build`].
-    ///
-    /// # Errors
-    ///
-    /// As [`BridgeConfig::build`].
-    pub async fn from_config(config: &BridgeConfig) -> Result<Self, BuildError> {
-        config.build().await
-    }
-}
-
 impl BridgeConfig {
     /// The bridge of this configuration, its store reached (or its engine started) and its tables made.
     ///
@@ -64,21 +52,19 @@ impl BridgeConfig {
     ///
     /// Keys that do not go together; the project key's file cannot be read.
     pub fn builder_with(&self, store: Arc<dyn TokenStore>) -> Result<BridgeBuilder, ConfigError> {
-        let cache = CacheOptions {
-            ttl: Duration::from_secs(self.caching.ttl_seconds),
-            max_entries: self.caching.max_entries,
-        };
+        let cache = CacheOptions::default()
+            .with_ttl(Duration::from_secs(self.caching.ttl_seconds))
+            .with_max_entries(self.caching.max_entries);
         let builder = EnhancedTokenDatabaseBridge::builder(store)
             .sources(&self.sources.paths)
             .analyzer(self.analyzer_options()?)
-            .enable_validation(self.processing.validation)
             .batch_size(self.processing.batch_size)
             .parallel_limit(self.processing.parallel_limit)
             .cache(cache)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
             .watch_itself();
-        Ok(builder)
+        Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
 
     /// How transcripts are analyzed. No more threads read than have room, each with the longest line, in

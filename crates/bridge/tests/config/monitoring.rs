@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{HealthState, HealthStatus, Probe};
 use bridge::storage::{InMemoryStore, ResponseFilter};
 use bridge::{EnhancedTokenDatabaseBridge, Observation};
+use bridge::{HealthState, HealthStatus, Probe};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -23,9 +23,9 @@ async fn after_a_failure(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDat
     let mut all = vec![("clickhouse.retry_attempts", "0"), ("caching.ttl_seconds", "0")];
     all.extend(keys);
     let bridge = on_server(&format!("http://{}", proxy.host()), &all).build().await.unwrap();
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     proxy.set(Fault::Closed);
-    bridge.get_stored_token_summaries(None, 7, false).await.unwrap_err();
+    bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap_err();
     (proxy, bridge)
 }
 

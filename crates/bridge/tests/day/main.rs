@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{CheckpointName, ManualClock, TimeRange, Timestamp};
+use bridge::{CheckpointName, TimeRange, Timestamp};
+use bridge_core::ManualClock;
 
 use server::Server;
 use transcripts::Transcripts;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bridge::BackfillOptions;
-use bridge::core::{AuditFilter, AuditOutcome, BridgeError, HealthState, Probe};
 use bridge::storage::CircuitState;
+use bridge::{AuditFilter, AuditOutcome, BridgeError, HealthState, Probe};
 use tokio::time::timeout;
 
 use crate::checks::found;
@@ -37,7 +37,11 @@ impl Day {
     async fn synchronizes_until_refused(&self) -> (usize, BridgeError) {
         let mut failures = 0;
         loop {
-            let error = self.bridge.sync_all_sessions(None, 4).await.unwrap_err();
+            let error = self
+                .bridge
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(4))
+                .await
+                .unwrap_err();
             assert!(error.is_retryable(), "{error}");
             failures += 1;
             if error.kind() == "circuit_open" {

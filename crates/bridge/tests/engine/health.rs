@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{HealthState, HealthStatus, ManualClock, Probe, Timestamp};
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
 use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, MonitoringOptions};
+use bridge::{HealthState, HealthStatus, Probe, Timestamp};
+use bridge_core::ManualClock;
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -33,7 +34,7 @@ async fn behind_proxy(sources: &Path, limits: HealthLimits) -> (FaultProxy, Enha
     let store = ClickHouseStore::new(options(&database.writer_url_by(proxy.host()))).unwrap();
     store.migrate().await.unwrap();
     let bridge = builder(store, sources, limits).build();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     (proxy, bridge)
 }
 
@@ -68,7 +69,7 @@ async fn the_database_is_gone_and_back() {
     let (proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     proxy.set(Fault::Closed);
     for _ in 0..3 {
-        let _ = bridge.sync_all_sessions(None, 2).await.unwrap_err();
+        let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap_err();
     }
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
@@ -81,7 +82,7 @@ async fn the_database_is_gone_and_back() {
     proxy.set(Fault::None);
     let status = bridge.health_check().await;
     assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Circuit)), (Healthy, Healthy));
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn what_changed_long_ago_is_not_stored() {
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
     clock.set(after(16));
     assert_unwell(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 
@@ -163,11 +164,11 @@ async fn what_the_last_run_left_out_is_not_fresh() {
     let (_, folder) = crate::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
     std::fs::remove_file(&broken).unwrap();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 

@@ -21,8 +21,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge::HostName;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::HostName;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
 use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};

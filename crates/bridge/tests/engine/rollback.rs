@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bridge::core::{BridgeError, CheckpointName};
 use bridge::storage::{CheckpointStore, ResponseFilter, SummaryFilter, TokenStore};
-use bridge::{BackfillOptions, RollbackOptions};
+use bridge::{BackfillOptions, RollbackMode};
+use bridge::{BridgeError, CheckpointName};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{bridge, history, store};
@@ -37,9 +37,9 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     let options = BackfillOptions { batch_size: 1, progress: Some(progress), ..BackfillOptions::default() };
     let backfill = tokio::spawn(async move { other.backfill_historical_data(options).await });
     tokio::task::block_in_place(|| wait.recv()).unwrap();
-    let done = admin_bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await.unwrap();
+    let done = admin_bridge.rollback_bridge_integration(&empty, RollbackMode::Perform).await.unwrap();
     assert!(done.before.unwrap().responses > 0);
-    admin_bridge.resume().await.unwrap();
+    admin_bridge.checkpoints().resume().await.unwrap();
     go.send(()).unwrap();
     let error = backfill.await.unwrap().unwrap_err();
     assert!(matches!(error, BridgeError::Backfill { .. }), "{error}");

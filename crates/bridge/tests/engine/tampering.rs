@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bridge::core::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
 use bridge::storage::{
     ClickHouseStore, IntegrityStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
+use bridge::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::history::GeneratedHistory;
 use tempfile::TempDir;
@@ -253,7 +253,7 @@ impl Scene {
 
     async fn verify(&self, session: Option<SessionId>, repair: Repair) -> IntegrityResult {
         let options = IntegrityOptions { session, tolerance: 0.0, repair, ..IntegrityOptions::default() };
-        self.bridge.verify_data_integrity(&options).await.unwrap()
+        self.bridge.verify_data_integrity(options).await.unwrap()
     }
 
     fn session(&self) -> SessionId {

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use bridge::core::{BridgeError, StoreState, Timestamp};
 use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
 use bridge::{BackfillOptions, BackfillPhase, BackfillProgress, EnhancedTokenDatabaseBridge};
+use bridge::{BridgeError, StoreState, Timestamp};
 use bridge_testkit::history::{GeneratedFile, GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 

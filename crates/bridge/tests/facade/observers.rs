@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{CorrelationId, HealthState, Probe};
 use bridge::storage::InMemoryStore;
 use bridge::{
     BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation, ProgressCallback,
 };
+use bridge::{CorrelationId, HealthState, Probe};
 use tokio::sync::mpsc;
 
 use crate::bridge;

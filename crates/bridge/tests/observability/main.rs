@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{
-    AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseKey, ResponseUsage,
-    SessionId, Timestamp, TokenCounts,
-};
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge::{
+    AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ResponseKey, ResponseUsage, SessionId,
+    Timestamp, TokenCounts,
+};
 use bridge::{AuditOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge_core::ManualClock;
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::FaultProxy;
 
@@ -38,7 +39,7 @@ fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
         .sources([sources])
         .analyzer(analyzer)
         .clock(Arc::new(ManualClock::new(now())))
-        .audit(AuditOptions::default().writing_within(Duration::from_hours(1)))
+        .audit(AuditOptions::default().with_write_within(Duration::from_hours(1)))
         .correlation_ids(next)
 }
 

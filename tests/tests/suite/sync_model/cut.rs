@@ -33,7 +33,7 @@ async fn synchronized_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng
             let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
             std::io::Write::write_all(&mut file, &content[from..cuts[piece]]).unwrap();
         }
-        for result in bridge.sync_all_sessions(None, 2).await.unwrap() {
+        for result in bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap() {
             assert!(result.adds_up(), "{result:?}");
         }
     }

@@ -105,7 +105,7 @@ impl World {
             EnhancedTokenDatabaseBridge::builder(self.store.clone())
                 .sources([self.root(host)])
                 .analyzer(self.options(host))
-                .enable_validation(false)
+                .without_validation()
                 .clock(Arc::new(ManualClock::new(now)))
                 .build()
         };
@@ -237,7 +237,7 @@ impl World {
         let analysis =
             EnhancedTokenAnalysis::from_responses(id, row.session.clone(), row.time, vec![row]).unwrap();
         let options = StoreOptions { force_update: true, ..StoreOptions::default() };
-        let _ = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+        let _ = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
     }
 
     /// Of a few sessions, so that analyses meet each other and responses, with times and counters that tie.
@@ -256,7 +256,7 @@ impl World {
         let rows = [analysis.rows(), vec![analysis.note()]].concat();
         let outcomes = self.model.upsert(&rows, &options).await.unwrap();
         let options = StoreOptions { force_update: force, ..StoreOptions::default() };
-        let result = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+        let result = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
         assert_eq!(result.covered_by_tokens.is_some(), outcomes[0] == UpsertOutcome::Covered);
         let replaced = match &outcomes[0] {
             UpsertOutcome::Replaced(old) => old.tokens,
@@ -295,7 +295,10 @@ impl World {
                     }
                 }
             }
-            _ => self.bridges[host].sync_all_sessions(None, 2).await.unwrap(),
+            _ => self.bridges[host]
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+                .await
+                .unwrap(),
         };
         let (mut found, markers) = self.read_all(host);
         let rows: Vec<_> = found.take_changed().into_iter().chain(markers).collect();
@@ -408,7 +411,10 @@ impl World {
         self.upgraded = true;
         for host in 0..2 {
             self.synchronize_host(host, rng, told).await;
-            let _ = self.bridges[host].sync_all_sessions(None, 1).await.unwrap();
+            let _ = self.bridges[host]
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(1))
+                .await
+                .unwrap();
             if self.lapsed {
                 continue;
             }
@@ -416,9 +422,9 @@ impl World {
             let bridge = EnhancedTokenDatabaseBridge::builder(anew.clone())
                 .sources([self.root(host)])
                 .analyzer(self.options(host))
-                .enable_validation(false)
+                .without_validation()
                 .build();
-            let _ = bridge.sync_all_sessions(None, 1).await.unwrap();
+            let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(1)).await.unwrap();
             let found = statistics(&*self.store, &self.hosts[host]).await;
             assert_eq!(found, statistics(&*anew, &self.hosts[host]).await, "{told}");
         }
