@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bridge::TimeRange;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_benches::is_measurement;
 use bridge_core::{Stopwatch, SyncStatus};
 use bridge_embedded::{Endpoint, Engine, EngineOptions};

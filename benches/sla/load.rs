@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bridge::storage::{ResponseFilter, TokenStore};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncMode};
 use bridge::{EnhancedTokenAnalysis, SessionId, SyncStatus};
 use tempfile::TempDir;
 use tokio::task::JoinSet;

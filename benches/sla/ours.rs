@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 use bridge::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncStatus, TimeRange,
-    Timestamp, TokenCounts,
+    AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
+    SyncOptions, SyncStatus, TimeRange, Timestamp, TokenCounts,
 };
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_core::Stopwatch;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bridge::TimeRange;
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions};
 
 use crate::Outcome;
 use crate::measured::{Job, Measured};

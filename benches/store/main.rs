@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore, UpsertOptions};
 use bridge::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts,
+    AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
+    Timestamp, TokenCounts,
 };
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_benches::is_measurement;

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::storage::InMemoryStore;
+use bridge::{EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_benches::{BenchHistory, is_measurement};
 use bridge_core::{Stopwatch, SyncResult, SyncStatus};
 

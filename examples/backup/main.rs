@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
-use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
-use bridge_core::Escaped;
+use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped, ExportOptions};
 use bridge_examples::interruption::{Signals, blocking};
 use bridge_examples::{failure, interruption};
 use clap::{Args, Parser, Subcommand};

@@ -4,12 +4,9 @@ use std::error::Error;
 
 use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions, require};
 use bridge::{
-    AnalysisId, AuditFilter, CheckpointName, CheckpointTotals, DifferenceKind, EnhancedTokenAnalysis,
-    ResponseKey, ResponseUsage, SessionId, Timestamp,
-};
-use bridge::{
-    BackfillOptions, BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions, Repair,
-    RollbackMode, StoreOptions,
+    AnalysisId, AuditFilter, BackfillOptions, BackupPlace, BatchOptions, CheckpointName, CheckpointTotals,
+    DifferenceKind, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions,
+    Repair, ResponseKey, ResponseUsage, RollbackMode, SessionId, StoreOptions, Timestamp,
 };
 
 use crate::place::Place;
@@ -26,7 +23,7 @@ pub(crate) async fn find_tampering(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("Proof that the database says what the transcripts say", "verify_data_integrity");
     let exact = IntegrityOptions::default().with_tolerance(0.0);
-    let clean = bridge.verify_data_integrity(exact).await?;
+    let clean = bridge.verify_data_integrity(exact.clone()).await?;
     let responses = show::number(clean.compared);
     show::line("responses compared one by one", &responses);
     promises.hold("nothing differs", clean.passed && clean.equal == clean.compared, "something does");
@@ -46,7 +43,7 @@ pub(crate) async fn find_tampering(
     store.upsert(&[more], &UpsertOptions::default()).await?;
     println!("      … one row is deleted, one raised by 5,000 tokens, behind the bridge's back …");
 
-    let found = bridge.verify_data_integrity(exact).await?;
+    let found = bridge.verify_data_integrity(exact.clone()).await?;
     for difference in &found.differences {
         let tokens = |side: &Option<ResponseUsage>| {
             side.as_ref().map_or_else(|| "nothing".to_owned(), |row| show::number(row.counts.total()))
@@ -59,7 +56,7 @@ pub(crate) async fn find_tampering(
     let ahead = found.of_kind(DifferenceKind::Ahead);
     promises.equal("the raised one says more than its transcript", ahead.differing_tokens, 5_000);
     promises.equal("and nothing else does", ahead.responses, 1);
-    let repaired = bridge.verify_data_integrity(exact.clone().with_repair(Repair::Force)).await?;
+    let repaired = bridge.verify_data_integrity(exact.with_repair(Repair::Force)).await?;
     let left = repaired.repair.map_or(u64::MAX, |report| report.remaining);
     promises.equal("both are repaired", left, 0);
     promises.equal("the total is what it was", stored_tokens(bridge).await?, before);
@@ -81,9 +78,9 @@ pub(crate) async fn correct(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("Correcting a figure that was wrong", "store_enhanced_analysis, force_update");
     let session = SessionId::new("embedder")?;
-    let forced = StoreOptions { force_update: true, ..StoreOptions::default() };
+    let forced = StoreOptions::default().with_force_update();
     let store = async |output, options: &StoreOptions| -> Result<u64, Box<dyn Error>> {
-        let _ = bridge.store_enhanced_analysis(&analysis("embedder", 7, output)?, options).await?;
+        let _ = bridge.store_enhanced_analysis(&analysis("embedder", 7, output)?, options.clone()).await?;
         let filter = ResponseFilter::of_sessions(vec![session.clone()]);
         let stored = bridge.token_store().totals(&filter).await?.counts.total();
         println!("      {:>6} are handed over, {:>6} are stored", show::number(output), show::number(stored));

@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::embedded::Shutdown;
-use bridge::{AnalysisSource, AuditFilter, HealthState, HealthStatus, Probe, SyncStatus};
-use bridge_core::Escaped;
+use bridge::{
+    AnalysisSource, AuditFilter, EnhancedTokenDatabaseBridge, Escaped, HealthState, HealthStatus, Probe,
+    SyncOptions, SyncStatus,
+};
 
 use crate::place::{self, Place};
 use crate::promises::Promises;
@@ -35,7 +36,7 @@ pub(crate) async fn lose_the_database(
     let works = status.overall != HealthState::Unhealthy;
     promises.hold("nothing keeps the service from working", works, status.reasons().join("; "));
     let tokens = bridge.token_store().totals(&Default::default()).await?.counts.total();
-    bridge.flush_audit().await?;
+    bridge.shutdown().await?;
 
     promises.step("The database is gone", "get_analysis_with_fallback, health_check");
     let Place { engine, folder } = place;

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::HostName;
 use bridge::analysis::AnalyzerOptions;
 use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
-use bridge_core::{Escaped, Stopwatch};
+use bridge::{EnhancedTokenDatabaseBridge, Escaped, HostName, Stopwatch};
 use tempfile::TempDir;
 
 use crate::promises::Promises;

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
-use bridge::{SessionId, SyncResult, SyncStatus};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SessionId, SyncMode, SyncResult, SyncStatus};
 
 use crate::place::Place;
 use crate::promises::Promises;

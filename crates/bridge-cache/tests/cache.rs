@@ -19,7 +19,7 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn query(days: u32) -> SummaryQuery {
-    SummaryQuery { sessions: None, days, include_metadata: false }
+    SummaryQuery::last_days(days)
 }
 
 fn session(number: u64) -> SessionId {
@@ -63,7 +63,7 @@ async fn tokens(cache: &BridgeCache, number: u64) -> Option<u64> {
 #[tokio::test]
 async fn entries_expire_after_their_ttl() {
     let clock = Arc::new(ManualClock::new(at(0)));
-    let options = CacheOptions { ttl: Duration::from_secs(600), ..CacheOptions::default() };
+    let options = CacheOptions::default().with_ttl(Duration::from_secs(600));
     let cache = BridgeCache::with_clock(options, clock.clone());
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
@@ -80,7 +80,7 @@ async fn entries_expire_after_their_ttl() {
 #[tokio::test]
 async fn stopped_clock_keeps_no_entry_alive() {
     let clock = Arc::new(ManualClock::new(at(0)));
-    let options = CacheOptions { ttl: Duration::from_millis(5), ..CacheOptions::default() };
+    let options = CacheOptions::default().with_ttl(Duration::from_millis(5));
     let cache = BridgeCache::with_clock(options, clock);
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
@@ -93,7 +93,7 @@ async fn stopped_clock_keeps_no_entry_alive() {
 
 #[tokio::test]
 async fn zero_ttl_disables_the_cache() {
-    let cache = BridgeCache::new(CacheOptions { ttl: Duration::ZERO, ..CacheOptions::default() });
+    let cache = BridgeCache::new(CacheOptions::default().with_ttl(Duration::ZERO));
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     assert!(cache.get(&cache.key(query(7))).await.is_none());
@@ -118,7 +118,7 @@ async fn shrinks_to(most: u64, number: u32, cache: &BridgeCache, is_there: impl 
 
 #[tokio::test]
 async fn entries_are_limited() {
-    let cache = BridgeCache::new(CacheOptions { max_entries: 5, ..CacheOptions::default() });
+    let cache = BridgeCache::new(CacheOptions::default().with_max_entries(5));
     for number in 0..50 {
         cache.put(cache.key(query(number)), saying(1)).await;
         cache.put_analysis(cache.generation(), analysis(u64::from(number), 1, 1)).await;

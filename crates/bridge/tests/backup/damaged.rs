@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bridge::BridgeError;
 use bridge::storage::{ResponseFilter, StoreTotals};
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions};
 
 use crate::{bridge, fill, history};
 

@@ -3,8 +3,9 @@
 use std::fs;
 
 use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, UpsertOptions};
-use bridge::{AuditFilter, BridgeError, OperationName, StorageKind, SyncStatus};
-use bridge::{BackupPlace, ExportOptions};
+use bridge::{
+    AuditFilter, BackupPlace, BridgeError, ExportOptions, OperationName, StorageKind, SyncOptions, SyncStatus,
+};
 use std::sync::Arc;
 
 use crate::{bridge, fill, hash, history, over};
@@ -105,8 +106,8 @@ async fn an_export_that_is_dropped_leaves_nothing() {
     fill(&ours).await;
     let (backup, partial) = (folder.path().join("backup"), folder.path().join("backup.partial"));
     let options = ExportOptions::to_folder(&backup);
-    let mut export = Box::pin(ours.export_store(options));
-    let watch = bridge_core::Stopwatch::start();
+    let mut export = Box::pin(ours.export_store(options.clone()));
+    let watch = bridge::Stopwatch::start();
     while !partial.join("lock").exists() {
         assert!(watch.elapsed().as_secs() < 30, "the export does not begin");
         let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut export).await;

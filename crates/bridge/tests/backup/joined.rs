@@ -1,8 +1,7 @@
 //! Into a store that holds something already.
 
-use bridge::ResponseUsage;
 use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
-use bridge::{BackupPlace, ExportOptions};
+use bridge::{BackupPlace, ExportOptions, ResponseUsage, SummaryQuery};
 
 use crate::{bridge, fill, history, stored};
 

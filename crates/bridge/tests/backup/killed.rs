@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::{BackupPlace, ExportOptions};
-use bridge_core::Stopwatch;
+use bridge::{BackupPlace, ExportOptions, Stopwatch};
 
 use crate::{bridge, fill, history, over};
 

@@ -20,9 +20,9 @@ use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore,
     UpsertOptions,
 };
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
-use bridge::{Clock, HostName, Timestamp};
-use bridge_core::{ManualClock, SystemClock};
+use bridge::{
+    BackfillOptions, Clock, EnhancedTokenDatabaseBridge, HostName, ManualClock, SystemClock, Timestamp,
+};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use bridge::storage::ResponseFilter;
-use bridge::{BackfillOptions, BackupPlace, ExportOptions};
+use bridge::{BackfillOptions, BackupPlace, ExportOptions, SyncOptions};
 
 use crate::{bridge, history};
 
@@ -14,7 +14,7 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
     let (ours, _) = bridge("from", &projects).await;
     let writer = ours.clone();
     let writing = tokio::spawn(async move {
-        let options = BackfillOptions { batch_size: 1, ..BackfillOptions::default() };
+        let options = BackfillOptions::default().with_batch_size(1);
         writer.backfill_historical_data(options).await.unwrap()
     });
     let mut exports = Vec::new();

@@ -1,8 +1,7 @@
 //! Backups that the server itself writes.
 
 use bridge::storage::ServerPlace;
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
-use bridge::{BridgeError, StorageKind};
+use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions, StorageKind};
 
 use crate::{bridge, fill, hash, history};
 

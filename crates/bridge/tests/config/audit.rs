@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::AuditFilter;
-use bridge::EnhancedTokenDatabaseBridge;
+use bridge::{AuditFilter, EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::{in_memory, store_one};
 

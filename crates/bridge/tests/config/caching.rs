@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
+use bridge::{EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::in_memory;
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::config::BuildError;
 use bridge::storage::ResponseFilter;
-use bridge::{BridgeError, ConnectionKind};
-use bridge_core::Stopwatch;
+use bridge::{BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Stopwatch};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -41,7 +39,7 @@ async fn clickhouse_url() {
     let bridge = on_engine(&[]).build().await.unwrap();
     store_one(&bridge).await;
     // By the other way to build one: the same store.
-    let again = EnhancedTokenDatabaseBridge::from_config(&on_engine(&[])).await.unwrap();
+    let again = on_engine(&[]).build().await.unwrap();
     assert_eq!(responses(&again).await, 1);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());
@@ -282,7 +280,7 @@ async fn clickhouse_disk_reserve_mb() {
     let reserved = on_engine(&[("clickhouse.disk_reserve_mb", "1048576")]).build().await.unwrap();
     let other = bridge::CheckpointName::new("after").unwrap();
     for refused in [
-        reserved.create_checkpoint(&other).await.unwrap_err(),
+        reserved.checkpoints().create(&other).await.unwrap_err(),
         reserved.rollback_bridge_integration(&name, bridge::RollbackMode::default()).await.unwrap_err(),
     ] {
         let text = format!("{refused}");

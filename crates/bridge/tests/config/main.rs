@@ -24,9 +24,9 @@ use std::sync::Arc;
 use bridge::config::{BridgeConfig, BuildError};
 use bridge::storage::{Dimension, InMemoryStore, ResponseFilter};
 use bridge::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts,
+    AnalysisId, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ResponseKey, ResponseUsage, SessionId,
+    StoreOptions, Timestamp, TokenCounts,
 };
-use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::engine::{TestDatabase, engine};
 
 /// The YAML that gives these keys.

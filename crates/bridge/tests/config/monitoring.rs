@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bridge::storage::{InMemoryStore, ResponseFilter};
-use bridge::{EnhancedTokenDatabaseBridge, Observation};
-use bridge::{HealthState, HealthStatus, Probe};
+use bridge::{EnhancedTokenDatabaseBridge, HealthState, HealthStatus, Observation, Probe, SummaryQuery};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -112,12 +111,8 @@ async fn the_intervals_act_by_themselves_from_the_moment_the_bridge_is_built_unt
     let sets = Arc::new(Sets::default());
     let now = || [&sets.health, &sets.figures].map(|count| count.0.load(Ordering::SeqCst));
     let keys = [("monitoring.health_check_interval", "2m"), ("monitoring.metrics_export_interval", "20s")];
-    let bridge = given(&keys)
-        .builder_with(Arc::new(InMemoryStore::default()))
-        .unwrap()
-        .sources(["none"])
-        .metrics_recorder(sets.clone())
-        .build();
+    let builder = given(&keys).builder_with(Arc::new(InMemoryStore::default())).unwrap().sources(["none"]);
+    let bridge = metrics::with_local_recorder(&sets, || builder.build());
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(now(), [0, 0], "the first time is after an interval");
     tokio::time::sleep(Duration::from_mins(10)).await;

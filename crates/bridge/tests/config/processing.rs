@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use bridge::Timestamp;
 use bridge::storage::{MockTokenStore, SummaryFilter, UpsertOutcome};
-use bridge::{BackfillOptions, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, StoreOptions, Timestamp};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bridge::storage::{Dimension, SourceFilter};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
 use tempfile::TempDir;
 
 use crate::{analysis, in_memory, names, transcript};

@@ -11,12 +11,11 @@ use std::time::Duration;
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore, UpsertOptions, UsageSums,
 };
-use bridge::{Breakdown, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics};
 use bridge::{
-    BridgeError, CalendarUnit, HostName, ResponseKey, ResponseUsage, SessionId, StorageKind, TimeRange,
-    TimeZone, Timestamp, TokenCounts,
+    Breakdown, BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics,
+    HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind, TimeRange, TimeZone,
+    Timestamp, TokenCounts,
 };
-use bridge_core::ManualClock;
 use bridge_core::strategy::{OUTLYING_MILLIS, response_usage};
 use bridge_testkit::engine::TestDatabase;
 use proptest::prelude::*;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::storage::ResponseFilter;
-use bridge::{CheckpointTotals, SessionDifference, SessionId, TimeRange, TokenCounts};
+use bridge::{
+    CheckpointTotals, EnhancedTokenDatabaseBridge, SessionDifference, SessionId, SummaryQuery, TimeRange,
+    TokenCounts,
+};
 use bridge_testkit::Counters;
 use bridge_testkit::history::HistoryTruth;
 use bridge_testkit::reference::ReferenceTotals;

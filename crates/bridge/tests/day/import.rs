@@ -2,9 +2,8 @@
 
 use bridge::{
     AnalysisId, AuditFilter, AuditOutcome, AuditRecord, BridgeError, CorrelationId, EnhancedTokenAnalysis,
-    HealthState, SessionId, SyncStatus, TokenCounts,
+    HealthState, IntegrityOptions, SessionId, StoreOptions, SyncOptions, SyncStatus, TokenCounts,
 };
-use bridge::{IntegrityOptions, StoreOptions};
 
 use crate::checks::Stored;
 use crate::figures::Figures;

@@ -19,9 +19,7 @@ mod transcripts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::{CheckpointName, TimeRange, Timestamp};
-use bridge_core::ManualClock;
+use bridge::{CheckpointName, EnhancedTokenDatabaseBridge, ManualClock, TimeRange, Timestamp};
 
 use server::Server;
 use transcripts::Transcripts;

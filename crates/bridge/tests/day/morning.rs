@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::{AuditOptions, AuditedOperations, BackfillOptions};
-use bridge::{BackfillResult, CheckpointName, HealthState, ReceiptLine, StoreMode};
-use bridge_core::ManualClock;
+use bridge::{
+    AuditOptions, AuditedOperations, BackfillOptions, BackfillResult, CheckpointName, HealthState,
+    ManualClock, ReceiptLine, StoreMode,
+};
 use bridge_testkit::reference::ReferenceTotals;
 
 use crate::checks::Stored;

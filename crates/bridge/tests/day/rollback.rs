@@ -1,10 +1,10 @@
 //! Thirteen to sixteen: the rollback, the time without the store, and the ingestion that makes all right.
 
 use bridge::{
-    AnalysisId, BridgeError, CheckpointName, EnhancedTokenAnalysis, Epoch, HealthState, Probe, ResponseKey,
-    ResponseUsage, SessionId, StoreMode, StoreState,
+    AnalysisId, BackfillOptions, BridgeError, CheckpointName, EnhancedTokenAnalysis, Epoch, HealthState,
+    Probe, ResponseKey, ResponseUsage, RollbackMode, SessionId, StoreMode, StoreOptions, StoreState,
+    SyncOptions,
 };
-use bridge::{BackfillOptions, RollbackMode, StoreOptions};
 
 use crate::checks::{Stored, found};
 use crate::figures::Figures;

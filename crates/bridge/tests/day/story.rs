@@ -1,7 +1,6 @@
 //! Five: all is well, and the audit tells what happened.
 
-use bridge::IntegrityOptions;
-use bridge::{AuditFilter, AuditOutcome, HealthState, TimeRange};
+use bridge::{AuditFilter, AuditOutcome, HealthState, IntegrityOptions, TimeRange};
 
 use crate::checks::hour_of;
 use crate::rollback::before_rollback;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bridge::storage::{IntegrityStore, StoredResponse, StoredScope, TokenStore};
-use bridge::{AnalysisId, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind, Timestamp};
-use bridge::{AnalysisSource, BackfillOptions, StoreOptions};
+use bridge::{
+    AnalysisId, AnalysisSource, BackfillOptions, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind,
+    StoreOptions, Timestamp,
+};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::table::Table;
@@ -29,7 +31,7 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     assert!(answer.fallback_reasons[0].contains("does not vouch"), "{:?}", answer.fallback_reasons);
     assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
     // Stored again, even by force, it puts the row right and signs nothing that was forged.
-    let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    let force = StoreOptions::default().with_force_update();
     let _ = bridge.store_enhanced_analysis(&answer.analysis, force).await.unwrap();
     let rows = store.stored(&StoredScope::all()).await.unwrap();
     assert!(rows.iter().all(StoredResponse::is_intact));

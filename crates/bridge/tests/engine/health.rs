@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, MonitoringOptions};
-use bridge::{HealthState, HealthStatus, Probe, Timestamp};
-use bridge_core::ManualClock;
+use bridge::{
+    BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, HealthState, HealthStatus, ManualClock,
+    MonitoringOptions, Probe, SyncOptions, Timestamp,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -15,11 +16,11 @@ use HealthState::{Degraded, Healthy, Unhealthy};
 
 /// Limits under which a well store is well wherever the tests run.
 fn limits() -> HealthLimits {
-    HealthLimits { disk_free_min: 0.0, ..HealthLimits::default() }
+    HealthLimits::default().with_disk_free_min(0.0)
 }
 
 fn builder(store: ClickHouseStore, sources: &Path, limits: HealthLimits) -> BridgeBuilder {
-    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions { limits, ..Default::default() })
+    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions::default().with_limits(limits))
 }
 
 fn options(url: &str) -> ClickHouseOptions {
@@ -89,7 +90,7 @@ async fn the_database_is_gone_and_back() {
 async fn a_probe_that_hangs_holds_up_no_other() {
     let (_, folder) = crate::history(53);
     let probe_timeout = Duration::from_millis(300);
-    let (proxy, bridge) = behind_proxy(folder.path(), HealthLimits { probe_timeout, ..limits() }).await;
+    let (proxy, bridge) = behind_proxy(folder.path(), limits().with_probe_timeout(probe_timeout)).await;
     proxy.set(Fault::Silent);
     let status = bridge.health_check().await;
     for probe in [Probe::Connectivity, Probe::Write, Probe::Freshness, Probe::Disk] {
@@ -191,7 +192,7 @@ async fn all_connections_are_in_use() {
 #[tokio::test]
 async fn the_disk_has_less_room_than_it_should() {
     let (_, folder) = crate::history(58);
-    let (_proxy, bridge) = behind_proxy(folder.path(), HealthLimits { disk_free_min: 1.0, ..limits() }).await;
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits().with_disk_free_min(1.0)).await;
     let status = bridge.health_check().await;
     assert!(state(&status, Probe::Disk) >= Degraded, "{:?}", status.probe(Probe::Disk));
     assert!(status.reasons()[0].contains("free space or enlarge it"), "{:?}", status.reasons());

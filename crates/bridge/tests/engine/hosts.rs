@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{ResponseFilter, StoredScope, TokenStore};
-use bridge::{HostName, SessionId};
+use bridge::{EnhancedTokenDatabaseBridge, HostName, SessionId, SyncMode, SyncOptions};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{history, store};

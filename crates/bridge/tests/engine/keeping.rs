@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::{AuditFilter, OperationName, SessionId, SyncStatus};
+use bridge::{AuditFilter, OperationName, SessionId, SyncMode, SyncOptions, SyncStatus};
 use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;

@@ -21,10 +21,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::HostName;
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HostName};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 

@@ -12,10 +12,9 @@ use bridge::storage::{
     InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, TokenStore, UpsertOptions,
 };
 use bridge::{
-    DifferenceKind, Epoch, HostName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, SyncStatus,
-    Timestamp,
+    DifferenceKind, Epoch, HostName, IntegrityOptions, Origin, Repair, ResponseKey, ResponseUsage,
+    RuleRevision, SessionId, SyncOptions, SyncStatus, Timestamp,
 };
-use bridge::{IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::first_revision;
 use bridge_testkit::reference::ReferenceFile;
@@ -183,7 +182,7 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
     let bridge = crate::bridge(store.clone(), sources.path()).build();
 
     let exact = IntegrityOptions::default().with_tolerance(0.0);
-    let found = bridge.verify_data_integrity(exact).await.unwrap();
+    let found = bridge.verify_data_integrity(exact.clone()).await.unwrap();
     assert!(!found.passed && found.of_kind(DifferenceKind::Outdated).responses > 0, "{found:?}");
 
     let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();

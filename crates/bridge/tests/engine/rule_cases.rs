@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge::storage::{Dimension, ResponseFilter, StoreTotals, TokenStore};
-use bridge::{BackfillOptions, BackfillResult, DashboardQuery};
-use bridge::{Origin, Receipt, TokenCounts};
+use bridge::{BackfillOptions, BackfillResult, DashboardQuery, Origin, Receipt, TokenCounts};
 use bridge_testkit::engine::TestDatabase;
 use serde_json::Value;
 

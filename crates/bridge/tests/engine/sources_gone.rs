@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::DifferenceKind;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, TokenStore};
-use bridge::{BackfillOptions, IntegrityOptions, Repair};
+use bridge::{BackfillOptions, DifferenceKind, IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::table::Table;

@@ -7,8 +7,10 @@ use bridge::storage::{
     ClickHouseStore, IntegrityStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
-use bridge::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
+use bridge::{
+    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
+    ResponseUsage, SessionId, TokenCounts,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::history::GeneratedHistory;
 use tempfile::TempDir;
@@ -252,7 +254,8 @@ impl Scene {
     }
 
     async fn verify(&self, session: Option<SessionId>, repair: Repair) -> IntegrityResult {
-        let options = IntegrityOptions { session, tolerance: 0.0, repair, ..IntegrityOptions::default() };
+        let mut options = IntegrityOptions::default().with_tolerance(0.0).with_repair(repair);
+        options.session = session;
         self.bridge.verify_data_integrity(options).await.unwrap()
     }
 

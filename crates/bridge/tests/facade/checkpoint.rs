@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use bridge::storage::{CheckpointStore, InMemoryStore, MockTokenStore};
 use bridge::{
-    AnalysisSource, BridgeError, CheckpointName, Epoch, SessionId, StorageKind, StoreMode, SyncStatus,
-};
-use bridge::{
-    BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    JsonlProcessorBridge, Repair, RollbackMode, StoreOptions,
+    AnalysisSource, BackfillOptions, BatchOptions, BatchProcessingResult, BridgeError, CheckpointName,
+    EnhancedTokenDatabaseBridge, Epoch, IntegrityOptions, JsonlProcessorBridge, Repair, RollbackMode,
+    SessionId, StorageKind, StoreMode, StoreOptions, SummaryQuery, SyncMode, SyncOptions, SyncStatus,
 };
 
 use crate::{analysis, bridge, in_memory, now};
@@ -189,13 +187,7 @@ async fn a_file_that_was_fed_in_part_is_fed_again_from_its_beginning() {
     let processor = JsonlProcessorBridge::new(bridge.clone());
     let batch = |offset: usize, content: &str| {
         let (offset, content) = (offset as u64, content.as_bytes().to_vec());
-        BatchProcessingResult {
-            path: "/fed.jsonl".into(),
-            offset,
-            content,
-            ends_file: false,
-            modified: now(),
-        }
+        BatchProcessingResult::new("/fed.jsonl", offset, content).with_modified(now())
     };
     let (first, second) = (line(1, 5), line(2, 37));
     let _ = processor.on_content_batch_processed(batch(0, &first)).await.unwrap();

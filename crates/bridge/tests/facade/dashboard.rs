@@ -8,11 +8,10 @@ use bridge::storage::{
     DashboardData, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
     UpsertOptions,
 };
-use bridge::{BridgeError, CalendarUnit, ResponseUsage, StorageKind, TimeRange, TimeZone, Timestamp};
 use bridge::{
-    DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness, TREND_BUCKETS_MAX, TrendBucket,
+    BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness,
+    ManualClock, ResponseUsage, StorageKind, TREND_BUCKETS_MAX, TimeRange, TimeZone, Timestamp, TrendBucket,
 };
-use bridge_core::ManualClock;
 use bridge_core::strategy::response_usage;
 use proptest::prelude::*;
 

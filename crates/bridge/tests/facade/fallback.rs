@@ -9,9 +9,10 @@ use bridge::storage::{
     InMemoryStore, IntegrityStore, MockTokenStore, ResponseFilter, StoreStats, SummaryFilter, TokenStore,
     UpsertOptions,
 };
-use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge::{BridgeError, ConnectionKind, SessionId, StoreState};
-use bridge_core::ManualClock;
+use bridge::{
+    AnalysisSource, BackfillOptions, BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, ManualClock,
+    SessionId, StoreOptions, StoreState,
+};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 

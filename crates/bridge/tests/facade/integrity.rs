@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use bridge::storage::{InMemoryStore, ResponseFilter, TokenStore, UpsertOptions};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
 use bridge::{
-    DifferenceKind, IntegrityResult, RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
+    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
+    RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
 };
 use bridge_testkit::history::HistoryPlan;
 use tempfile::TempDir;
@@ -263,7 +263,7 @@ async fn differences_are_listed_up_to_the_limit_and_counted_beyond_it() {
         setup.put(row, &UpsertOptions::default()).await;
     }
     setup.write("w", &[line("w", 5, 1, 12), line("w", 6, 1, 12), line("w", 7, 1, 12)]);
-    let options = IntegrityOptions { listed_max: 2, ..IntegrityOptions::default() };
+    let options = IntegrityOptions::default().with_listed_max(2);
     let result = setup.bridge.verify_data_integrity(options).await.unwrap();
     assert_eq!((result.only_stored().responses, result.missing().responses), (20, 3));
     let listed = |kind| result.differences.iter().filter(|difference| difference.kind == kind).count();

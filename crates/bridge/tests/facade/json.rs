@@ -11,12 +11,10 @@ use bridge::storage::{
     StoreTotals, UpsertOutcome, UsageSums,
 };
 use bridge::{
-    AnalysisSource, AnalysisWithSource, BackfillResult, Breakdown, Completeness, Freshness, HealthStatus,
-};
-use bridge::{
-    AnalysisSummary, AuditId, AuditOutcome, AuditRecord, CalendarUnit, CheckpointTotals, ContentCategory,
-    CorrelationId, DifferenceKind, HealthState, IntegrityDifference, IntegrityResult, OperationName, Origin,
-    Probe, RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
+    AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
+    Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DifferenceKind,
+    Freshness, HealthState, HealthStatus, IntegrityDifference, IntegrityResult, OperationName, Origin, Probe,
+    RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
     SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone, Timestamp,
 };
 use bridge_core::{CheckpointComparison, DamageKind};

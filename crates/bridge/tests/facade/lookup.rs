@@ -1,7 +1,6 @@
 //! Reading summaries back.
 
-use bridge::SessionId;
-use bridge::StoreOptions;
+use bridge::{SessionId, StoreOptions, SummaryQuery};
 
 use crate::{analysis, in_memory};
 
@@ -31,12 +30,11 @@ async fn sessions_active_in_the_last_days_come_whole() {
         let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
     }
     let totals = |sessions: Option<&str>, days| {
-        let (bridge, sessions) = (bridge.clone(), sessions.map(|name| vec![SessionId::new(name).unwrap()]));
+        let mut query = SummaryQuery::last_days(days);
+        query.sessions = sessions.map(|name| vec![SessionId::new(name).unwrap()]);
+        let bridge = bridge.clone();
         async move {
-            let summaries = bridge
-                .get_stored_token_summaries(SummaryQuery::last_days(days).with_sessions(sessions))
-                .await
-                .unwrap();
+            let summaries = bridge.get_stored_token_summaries(query).await.unwrap();
             summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>()
         }
     };

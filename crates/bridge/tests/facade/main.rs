@@ -19,14 +19,12 @@ mod threads;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{InMemoryStore, TokenStore};
 use bridge::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ResponseKey, ResponseUsage, SessionId, Timestamp,
-    TokenCounts,
+    AnalysisId, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, HostName, ManualClock, ResponseKey,
+    ResponseUsage, SessionId, Timestamp, TokenCounts,
 };
-use bridge_core::ManualClock;
 
 /// What the clock of these tests shows: 2026-03-01.
 fn now() -> Timestamp {

@@ -4,21 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge::storage::{InMemoryStore, ResponseFilter, SourceFilter, TokenStore};
-use bridge::{BatchProcessingResult, JsonlProcessorBridge};
-use bridge::{BridgeError, HostName, SessionId};
+use bridge::{BatchProcessingResult, BridgeError, HostName, JsonlProcessorBridge, SessionId, SyncOptions};
 use bridge_testkit::history::{GeneratedFile, HistoryPlan};
 use fastrand::Rng;
 
 use crate::{bridge, in_memory, now};
 
 fn batch(path: &str, offset: usize, content: &[u8]) -> BatchProcessingResult {
-    BatchProcessingResult {
-        path: path.into(),
-        offset: offset as u64,
-        content: content.to_vec(),
-        ends_file: false,
-        modified: now(),
-    }
+    BatchProcessingResult::new(path, offset as u64, content.to_vec()).with_modified(now())
 }
 
 /// Hands the file over in pieces cut anywhere, some of them again.

@@ -7,11 +7,10 @@ use bridge::storage::{
     AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreStats, TokenStore, UpsertOutcome,
 };
 use bridge::{
-    AnalysisId, AuditFilter, BridgeError, HealthState, OperationName, Probe, SessionId, StorageKind,
-    StoreState, TimeRange, Timestamp, ValidatorOptions,
+    AnalysisId, AuditFilter, BatchOptions, BridgeError, DashboardQuery, EnhancedTokenDatabaseBridge,
+    HealthState, ManualClock, OperationName, Probe, SessionId, StorageKind, StoreOptions, StoreState,
+    TimeRange, Timestamp, ValidatorOptions,
 };
-use bridge::{DashboardQuery, EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_core::ManualClock;
 
 use crate::fallback::now_or_never;
 use crate::{analysis, bridge, in_memory, now};
@@ -55,7 +54,8 @@ async fn only_force_lowers_a_figure() {
     let store = |output, force_update| {
         let (bridge, analysis) = (bridge.clone(), analysis("s", 1, &[output]));
         async move {
-            let options = StoreOptions { force_update, ..StoreOptions::default() };
+            let mut options = StoreOptions::default();
+            options.force_update = force_update;
             bridge.store_enhanced_analysis(&analysis, options).await.unwrap().records_stored
         }
     };
@@ -85,7 +85,7 @@ async fn a_rejected_analysis_tells_every_violation_and_stores_nothing() {
     let mut wrong = analysis("s", 1, &[5]);
     wrong.calculated_total_tokens += 1;
     wrong.accuracy_ratio = 7.0;
-    let options = StoreOptions { session_id: SessionId::new("t").ok(), ..StoreOptions::default() };
+    let options = StoreOptions::default().with_session(SessionId::new("t").unwrap());
     let error = bridge.store_enhanced_analysis(&wrong, options).await.unwrap_err();
     let BridgeError::Validation { result, .. } = &error else { panic!("{error}") };
     let fields: Vec<_> = result.violations.iter().map(|violation| violation.field.as_str()).collect();

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bridge::storage::{InMemoryStore, IntegrityStore, ResponseFilter, StoredScope, TokenStore};
 use bridge::{
-    AnalysisId, ContentCategory, DifferenceKind, EnhancedTokenAnalysis, ResponseKey, SessionId, SyncStatus,
-    Timestamp,
+    AnalysisId, AnalysisSource, BackfillOptions, BatchOptions, ContentCategory, DifferenceKind,
+    EnhancedTokenAnalysis, IntegrityOptions, Repair, ResponseKey, SessionId, StoreOptions, SummaryQuery,
+    SyncOptions, SyncStatus, Timestamp,
 };
-use bridge::{AnalysisSource, BackfillOptions, IntegrityOptions, Repair, StoreOptions};
 
 use crate::{analysis, bridge, in_memory, now};
 
@@ -23,7 +23,7 @@ fn sums(id: &str, session: &str, age_millis: i64, output: u64) -> EnhancedTokenA
 }
 
 fn force() -> StoreOptions {
-    StoreOptions { force_update: true, ..StoreOptions::default() }
+    StoreOptions::default().with_force_update()
 }
 
 async fn output(store: &InMemoryStore) -> u64 {
@@ -52,7 +52,7 @@ async fn a_session_analyzed_twice_counts_once_and_the_newest_wins() {
     assert!(results.iter().all(|result| result.success && result.records_stored == 0));
     assert_eq!(output(&store).await, 160);
     // A forced one says what it replaces.
-    let result = bridge.store_enhanced_analysis(&sums("c", "s", 9, 5), &force()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&sums("c", "s", 9, 5), force()).await.unwrap();
     assert_eq!((result.replaced_tokens, output(&store).await), (160, 5));
 }
 
@@ -113,11 +113,8 @@ async fn everything_that_an_analysis_says_comes_back() {
         // Stored again it is the same.
         let result = bridge.store_enhanced_analysis(&answer.analysis, StoreOptions::default()).await.unwrap();
         assert_eq!(result.records_stored, 0);
-        let sessions = Some(vec![analysis.session_id.clone()]);
-        let summaries = bridge
-            .get_stored_token_summaries(SummaryQuery::last_days(7).with_sessions(sessions).with_metadata())
-            .await
-            .unwrap();
+        let query = SummaryQuery::default().with_sessions([analysis.session_id.clone()]).with_metadata();
+        let summaries = bridge.get_stored_token_summaries(query).await.unwrap();
         assert_eq!(summaries[0].files, 3);
         assert_eq!(summaries[0].metadata.as_ref().unwrap().analysis, Some(analysis.facts()));
     }
@@ -133,14 +130,14 @@ async fn a_marker_that_somebody_removed_is_missed_and_put_back() {
     let marker = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
     store.remove(&[(marker.key, marker.version)]).await.unwrap();
     let strict = IntegrityOptions::default().with_tolerance(0.0);
-    let of_session = IntegrityOptions { session: SessionId::new("s").ok(), ..strict.clone() };
-    for options in [&strict, &of_session] {
+    let of_session = strict.clone().with_session(SessionId::new("s").unwrap());
+    for options in [strict.clone(), of_session] {
         let result = bridge.verify_data_integrity(options).await.unwrap();
         assert_eq!((result.passed, result.of_kind(DifferenceKind::Uncovered).responses), (false, 1));
     }
     let row = sums("a", "s", 0, 99).rows();
     store.upsert(&row, &bridge::storage::UpsertOptions::default()).await.unwrap();
-    let result = bridge.verify_data_integrity(strict).await.unwrap();
+    let result = bridge.verify_data_integrity(strict.clone()).await.unwrap();
     assert_eq!((result.erroneous().responses, result.erroneous().differing_tokens), (1, 99));
     let repaired = bridge.verify_data_integrity(strict.clone().with_repair(Repair::Restore)).await.unwrap();
     let report = repaired.repair.unwrap();

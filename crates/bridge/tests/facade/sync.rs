@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bridge::storage::{InMemoryStore, SourceFilter, TokenStore};
-use bridge::{AuditFilter, BridgeError, SessionId, SyncResult, SyncStatus, TimeRange, Timestamp};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AuditFilter, BackfillOptions, BridgeError, EnhancedTokenDatabaseBridge, SessionId, StoreOptions,
+    SyncMode, SyncOptions, SyncResult, SyncStatus, TimeRange, Timestamp,
+};
 
 use crate::{analysis, bridge, in_memory, now, response};
 
@@ -64,7 +66,7 @@ async fn what_only_a_part_of_the_history_was_stored_of_has_a_result() {
     transcript(folder.path(), "s", 42, Duration::from_hours(1));
     let (store, bridge) = with_sources(folder.path());
     // Limited by dates, it records no files.
-    let part = BackfillOptions { start_date: Some(Timestamp::MIN), ..BackfillOptions::default() };
+    let part = BackfillOptions::default().with_start_date(Timestamp::MIN);
     let _ = bridge.backfill_historical_data(part).await.unwrap();
     assert!(store.sources(&SourceFilter::default()).await.unwrap().is_empty());
     fs::remove_file(folder.path().join("s.jsonl")).unwrap();
@@ -111,8 +113,8 @@ async fn a_session_that_nobody_knows_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     transcript(folder.path(), "s", 42, Duration::ZERO);
     let (_, bridge) = with_sources(folder.path());
-    for incremental in [true, false] {
-        let error = bridge.sync_session_tokens(&session("nobody"), incremental).await.unwrap_err();
+    for mode in [SyncMode::Incremental, SyncMode::Full] {
+        let error = bridge.sync_session_tokens(&session("nobody"), mode).await.unwrap_err();
         assert!(
             matches!(&error, BridgeError::UnknownSession { session, .. } if session.as_str() == "nobody"),
             "{error}"
@@ -145,8 +147,7 @@ async fn inverted_dates_are_an_error_that_names_both() {
     let (_, bridge) = in_memory();
     let (start, end) = (now(), now().saturating_sub(Duration::from_hours(24)));
     let range = TimeRange { start: Some(start), end: Some(end) };
-    let dates =
-        || BackfillOptions { start_date: Some(start), end_date: Some(end), ..BackfillOptions::default() };
+    let dates = || BackfillOptions::default().with_start_date(start).with_end_date(end);
     let errors = [
         bridge.backfill_historical_data(dates()).await.unwrap_err(),
         bridge.analyze_historical_data(dates()).await.unwrap_err(),

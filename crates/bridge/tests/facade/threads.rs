@@ -6,13 +6,12 @@ use std::error::Error;
 use bridge::storage::{
     CheckpointStore, ClickHouseOptions, ClickHouseStore, InMemoryStore, MockTokenStore, TokenStore,
 };
-use bridge::{AuditFilter, CheckpointName, SessionId, TimeRange};
 use bridge::{
-    BackfillOptions, BackfillResult, BackupPlace, BridgeBuilder, BridgeError, BridgeResult,
-    DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, EnhancedTokenAnalysis,
-    EnhancedTokenDatabaseBridge, ExportOptions, HealthStatus, IntegrityOptions, IntegrityResult,
-    JsonlProcessorBridge, MetricsRecorder, Monitor, RollbackMode, RollbackResult, StoreOptions, SyncTask,
-    TokenSummaryRecord,
+    AuditFilter, BackfillOptions, BackfillResult, BackupPlace, BatchOptions, BridgeBuilder, BridgeError,
+    BridgeResult, CheckpointName, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics,
+    EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, HealthStatus, IntegrityOptions,
+    IntegrityResult, JsonlProcessorBridge, Monitor, RollbackMode, RollbackResult, SessionId, StoreOptions,
+    SummaryQuery, SyncMode, SyncOptions, SyncTask, TimeRange, TokenSummaryRecord,
 };
 
 fn shared<T: Send + Sync + 'static>() {}
@@ -25,7 +24,6 @@ fn types_are_shared_between_threads() {
     shared::<BridgeBuilder>();
     shared::<DashboardBridgeAdapter>();
     shared::<JsonlProcessorBridge>();
-    shared::<MetricsRecorder>();
     shared::<(Monitor, SyncTask)>();
     shared::<(Box<dyn TokenStore>, Box<dyn CheckpointStore>)>();
     shared::<(ClickHouseStore, ClickHouseOptions, InMemoryStore, MockTokenStore)>();

@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use bridge::storage::{AuditStore, InMemoryStore, MockTokenStore, TokenStore, UpsertOutcome};
 use bridge::{
-    AuditFilter, AuditOutcome, AuditRecord, BridgeError, BridgeResult, CorrelationId, OperationName,
-    SessionId, StorageKind,
-};
-use bridge::{
-    AuditOptions, AuditedOperations, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    StoreOptions,
+    AuditFilter, AuditOptions, AuditOutcome, AuditRecord, AuditedOperations, BackfillOptions, BatchOptions,
+    BridgeError, BridgeResult, CorrelationId, EnhancedTokenDatabaseBridge, IntegrityOptions, OperationName,
+    SessionId, StorageKind, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
 };
 use bridge_testkit::proxy::Fault;
 
@@ -45,17 +42,19 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     for key in 2..30 {
         assert!(!store(&bridge, key).await);
     }
-    assert!(bridge.flush_audit().await.is_err());
+    assert!(bridge.shutdown().await.is_err());
     assert!(bridge.audit_log(&AuditFilter::default()).await.is_err());
     assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (29, 0));
 
     // The database takes the records, and the answer is lost: they are written again and stay single.
     proxy.set(Fault::CutAnswer);
-    assert!(bridge.flush_audit().await.is_err());
+    assert!(bridge.shutdown().await.is_err());
     proxy.set(Fault::None);
     assert!(store(&bridge, 30).await);
     // What waited went with the announcement of the last one, whose end is still to be written.
-    assert_eq!(bridge.flush_audit().await.unwrap(), 1);
+    let before = bridge.stats().audit.written;
+    bridge.shutdown().await.unwrap();
+    assert_eq!(bridge.stats().audit.written, before + 1);
     let records = written(&*database).await;
     let operation = "store_enhanced_analysis";
     let mut wanted = vec![(1, operation, AuditOutcome::Succeeded)];
@@ -76,7 +75,7 @@ async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
     let announced = written(&*database).await;
     assert_eq!(told(&announced), [(1, "store_enhanced_analysis", AuditOutcome::Incomplete)]);
     assert_eq!((announced[0].records_stored, announced[0].tokens_written), (1, 900));
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), &forced()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), forced()).await.unwrap();
     let records = written(&*database).await;
     let of = |record: &AuditRecord| (record.forced, record.tokens_replaced, record.tokens_written);
     assert_eq!(records.iter().map(of).collect::<Vec<_>>(), [(false, 0, 900), (true, 900, 90)]);
@@ -126,7 +125,9 @@ async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     }
     assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (4, 6));
     proxy.set(Fault::None);
+    let before = bridge.stats().audit.written;
     bridge.shutdown().await.unwrap();
+    assert_eq!(bridge.stats().audit.written, before + 1);
     let records = written(&*database).await;
     let ids: Vec<_> = records[..4].iter().map(|record| record.correlation_id.0).collect();
     assert_eq!(ids, [1, 2, 3, 4], "the beginning of the trouble is kept");

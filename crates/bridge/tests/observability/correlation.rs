@@ -1,8 +1,9 @@
 //! One id connects the error, the log, the audit and the database's log of queries.
 
 use bridge::storage::ResponseFilter;
-use bridge::{AuditFilter, CorrelationId, SessionId};
-use bridge::{BackfillOptions, StoreOptions};
+use bridge::{
+    AuditFilter, BackfillOptions, BatchOptions, CorrelationId, SessionId, StoreOptions, SyncOptions,
+};
 use bridge_testkit::log::LogCollector;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -86,10 +87,9 @@ async fn whatever_an_operation_does_bears_its_id() {
     let (a, b) = (CorrelationId(10), CorrelationId(11));
     let by = [bridge.with_correlation_id(a), bridge.with_correlation_id(b)];
     let (one, two) = (analysis("s", 20, 1), analysis("s", 21, 1));
-    let options = StoreOptions::default();
     let (one, two) = tokio::join!(
-        by[0].store_enhanced_analysis(&one, options),
-        by[1].store_enhanced_analysis(&two, options)
+        by[0].store_enhanced_analysis(&one, StoreOptions::default()),
+        by[1].store_enhanced_analysis(&two, StoreOptions::default())
     );
     assert!(one.is_ok() && two.is_ok());
     let sent = comments(&proxy, begin);

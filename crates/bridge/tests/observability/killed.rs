@@ -6,8 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, TokenStore};
-use bridge::{AuditFilter, AuditOutcome, AuditRecord, SessionId, Timestamp};
-use bridge::{BatchProcessingResult, EnhancedTokenDatabaseBridge, JsonlProcessorBridge, StoreOptions};
+use bridge::{
+    AuditFilter, AuditOutcome, AuditRecord, BatchOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge,
+    JsonlProcessorBridge, SessionId, StoreOptions, SyncMode, SyncOptions,
+};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{analysis, bridge};
@@ -81,13 +83,7 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
             let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
         }
         _ => {
-            let batch = BatchProcessingResult {
-                path: folder.join("fed.jsonl"),
-                offset: 0,
-                content: line(3, tokens).into_bytes(),
-                ends_file: false,
-                modified: Timestamp::MIN,
-            };
+            let batch = BatchProcessingResult::new(folder.join("fed.jsonl"), 0, line(3, tokens).into_bytes());
             let _ =
                 JsonlProcessorBridge::new(bridge.clone()).on_content_batch_processed(batch).await.unwrap();
         }

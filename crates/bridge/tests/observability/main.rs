@@ -16,11 +16,10 @@ use std::time::Duration;
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
 use bridge::{
-    AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ResponseKey, ResponseUsage, SessionId,
+    AnalysisId, AuditOptions, BridgeBuilder, CorrelationId, EnhancedTokenAnalysis,
+    EnhancedTokenDatabaseBridge, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StoreOptions,
     Timestamp, TokenCounts,
 };
-use bridge::{AuditOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
-use bridge_core::ManualClock;
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::FaultProxy;
 
@@ -71,5 +70,5 @@ fn analysis(session: &str, key: u128, output: u64) -> EnhancedTokenAnalysis {
 }
 
 fn forced() -> StoreOptions {
-    StoreOptions { force_update: true, ..StoreOptions::default() }
+    StoreOptions::default().with_force_update()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
+use bridge::{EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_analysis::discover;
 use bridge_storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore};
 use bridge_testkit::history::HistoryPlan;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bridge::AnalysisSource;
-use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, SyncMode, SyncOptions};
 use bridge_analysis::incremental::inspect;
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover};
 use bridge_core::{
@@ -236,7 +236,7 @@ impl World {
         let id = AnalysisId::new("correction").unwrap();
         let analysis =
             EnhancedTokenAnalysis::from_responses(id, row.session.clone(), row.time, vec![row]).unwrap();
-        let options = StoreOptions { force_update: true, ..StoreOptions::default() };
+        let options = StoreOptions::default().with_force_update();
         let _ = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
     }
 
@@ -255,7 +255,8 @@ impl World {
         options.force = force;
         let rows = [analysis.rows(), vec![analysis.note()]].concat();
         let outcomes = self.model.upsert(&rows, &options).await.unwrap();
-        let options = StoreOptions { force_update: force, ..StoreOptions::default() };
+        let mut options = StoreOptions::default();
+        options.force_update = force;
         let result = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
         assert_eq!(result.covered_by_tokens.is_some(), outcomes[0] == UpsertOutcome::Covered);
         let replaced = match &outcomes[0] {
@@ -284,11 +285,17 @@ impl World {
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
             0 => {
-                let session = bridge_core::SessionId::new("s0").unwrap();
-                match self.bridges[host].sync_session_tokens(&session, rng.bool()).await {
+                let session = bridge::SessionId::new("s0").unwrap();
+                match self.bridges[host]
+                    .sync_session_tokens(
+                        &session,
+                        if rng.bool() { SyncMode::Incremental } else { SyncMode::Full },
+                    )
+                    .await
+                {
                     Ok(result) => vec![result],
                     Err(error) => {
-                        let is_unknown = matches!(error, bridge_core::BridgeError::UnknownSession { .. });
+                        let is_unknown = matches!(error, bridge::BridgeError::UnknownSession { .. });
                         let is_stored = self.session_totals().await.contains_key("s0");
                         assert!(is_unknown && !is_stored, "{told}: {error}");
                         Vec::new()
