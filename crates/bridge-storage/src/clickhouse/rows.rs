@@ -13,7 +13,7 @@ use serde_repr::Deserialize_repr;
 use super::failure::corrupt;
 use super::native::{NativeRow, NativeValue};
 use crate::capabilities::StoredResponse;
-use crate::memory::Stored;
+use crate::merge::Stored;
 use crate::store::ReplacedRow;
 
 /// The condition of rows that are counted; see [`Origin::is_counted`]. Behind `FINAL`, never in a `PREWHERE`: a marker

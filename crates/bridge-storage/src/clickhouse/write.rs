@@ -12,7 +12,7 @@ use super::saturating::{TOKENS, saturating};
 use super::source_rows::SourceRow;
 use super::{ClickHouseStore, native};
 use crate::capabilities::StoredResponse;
-use crate::memory::{Stored, decide, greatest_of_each_key};
+use crate::merge::{Stored, decide, greatest_of_each_key};
 use crate::offered::{Candidate, Offered};
 use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
