@@ -241,14 +241,14 @@ impl Tables {
     fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
         // A row that was forced elsewhere is a snapshot like any other here.
         let row = ResponseUsage { forced: 0, ..row.clone() };
-        let version = row.version();
+        let own = row.version();
         let Some(stored) = self.usage.get(&row.key) else {
-            self.usage.insert(row.key, Versioned { row, version });
+            self.insert(row, own);
             return UpsertOutcome::New;
         };
         let outcome = UpsertOutcome::Replaced(replaced(&stored.row));
-        if version > stored.version {
-            self.usage.insert(row.key, Versioned { row, version });
+        if own > stored.version {
+            self.insert(row, own);
             return outcome;
         }
         if stored.row.origin == Origin::Covered {
@@ -260,9 +260,13 @@ impl Tables {
             return UpsertOutcome::Unchanged;
         }
         let version = stored.version.replaced_by(&row);
+        self.insert(row, version);
+        outcome
+    }
+
+    fn insert(&mut self, row: ResponseUsage, version: ResponseVersion) {
         let row = ResponseUsage { forced: version.forced(), ..row };
         self.usage.insert(row.key, Versioned { row, version });
-        outcome
     }
 
     /// Puts a marker in the place of what an older revision stored under the key.
