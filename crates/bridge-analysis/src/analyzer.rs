@@ -18,8 +18,7 @@ use crate::read::scan::{PartMemory, read_lines, read_part};
 use crate::report::FileAnalysis;
 use crate::source::SourceFile;
 
-/// Reads the files into the history, each to its end, on several threads, and hands what stands in each
-/// beside its responses to `take` as it is finished, one at a time and in no particular order. A file that
+/// Reads the files into the history, each to its end, on several threads, and hands each file's report to `take` as it is finished, one at a time and in no particular order. A file that
 /// fails half-way is handed over with what was read of it, and the error is in the history.
 ///
 /// Where the analysis is cancelled, responses of files that are not finished may be in the history.
@@ -37,7 +36,7 @@ pub fn analyze_files(
     analyze_reads(&reads, options, progress, history, |_, file| take(file));
 }
 
-/// Reads parts of files, as [`analyze_files`] reads whole ones. What is handed over covers only what was read: the
+/// Reads parts of files, as [`analyze_files`] reads whole ones. The reports cover only what was read: the
 /// caller adds the statistics of earlier reads.
 ///
 /// `take` may drain the history ([`History::take_changed`]) while other files are being read, so a caller that stores
@@ -64,13 +63,13 @@ pub fn analyze_reads(
     });
 }
 
-/// Analyses lines of a file that somebody else has read: `content` stands in the file at `from`, where a line
-/// begins. What a reader of the file must know of what stands before is in `from`, and every line is parsed, so
-/// that the file is asked for nothing but the times before `from`, where these are not known.
+/// Analyzes lines of a file that the caller has read: `content` stands in the file at `from`, where a line
+/// begins. `from` holds everything that a reader must know of the lines before, and every line is parsed, so
+/// that the file is opened only for the times before `from`, where these are not known.
 ///
 /// # Errors
 ///
-/// Times had to be looked for, and the file cannot be read.
+/// Times had to be searched for, and the file cannot be read.
 pub fn analyze_content(
     file: &SourceFile,
     from: ReadPosition,

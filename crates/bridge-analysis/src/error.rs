@@ -14,13 +14,13 @@ pub struct SourceError {
 }
 
 impl SourceError {
-    /// The error for this file or folder.
+    /// Creates the error for this file or folder.
     #[must_use]
     pub fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.to_owned(), source }
     }
 
-    /// What could not be read.
+    /// Returns the path that could not be read.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -9,22 +9,22 @@ use crate::read::lines::BLOCK_BYTES;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {
-    /// The machine that the transcripts lie on; stored with every response. A bridge takes its own where none is given.
+    /// The machine of the transcripts; stored with every response. A bridge takes its own where none is given.
     pub host: Option<HostName>,
-    /// What becomes of the projects' names.
+    /// The form in which projects' names are stored.
     pub project_names: ProjectNames,
     /// Threads that read; 0 means one for each core.
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
     pub line_bytes_max: usize,
-    /// What a thread reads at once, in bytes. The result does not depend on it.
+    /// The size of a thread's reads, in bytes. The result does not depend on it.
     pub block_bytes: usize,
-    /// Files are cut into parts of so many bytes, which are read by different threads, so that a large file
-    /// holds up nobody. The result does not depend on it.
+    /// Files are cut into parts of this size, in bytes, which different threads read, so that no thread waits for
+    /// a large file. The result does not depend on it.
     pub part_bytes: u64,
-    /// Whether to validate every line in full; otherwise lines that hold no usage get a cheap check.
+    /// Validates every line in full; otherwise lines that hold no usage get a cheap check.
     pub strict: bool,
-    /// Whether to estimate content categories (needs every line to be parsed).
+    /// Estimates content categories, for which every line is parsed.
     pub categories: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What of a project's name leaves this machine.
+//! The part of a project's name that leaves this machine.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bridge_core::ProjectName;
 use siphasher::sip::SipHasher24;
 
-/// What becomes of the names of projects, which are paths, before anything is counted by them.
+/// The form in which projects' names, which are paths, are stored and shown.
 ///
 /// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and where
 /// an embedder hands rows over. Rows that are stored already stay as they are.
@@ -33,7 +33,7 @@ pub enum ProjectNames {
     KeyedHash(ProjectKey),
 }
 
-/// 128 secret bits. Without them a hashed name cannot be told from any other, nor found by trying out names.
+/// 128 secret bits. Without them a hashed name cannot be distinguished from any other, nor found by trying out names.
 ///
 /// The hash is SipHash-2-4, a pseudo-random function for short texts under a key of this size. An unkeyed hash of
 /// a path, however strong, is found by hashing likely paths.
@@ -71,7 +71,7 @@ const HASHED: &str = "project-";
 const HASH_DIGITS: usize = 16;
 
 impl ProjectNames {
-    /// The name that is shown and stored. What it shows already stays the same.
+    /// Returns the name that is shown and stored. A name that was shortened or hashed already stays the same.
     #[must_use]
     pub fn shown(&self, name: &ProjectName) -> ProjectName {
         let shown = match self {
@@ -83,7 +83,7 @@ impl ProjectNames {
         ProjectName::new(shown).unwrap_or_else(|_| name.clone())
     }
 
-    /// The path that a transcript is recorded under. The client names the folder of a transcript after the project,
+    /// Returns the path that a transcript is recorded under. The client names the folder of a transcript after the project,
     /// so where names are not shown in full the folder is replaced by a hash; the file's name stays.
     #[must_use]
     pub fn recorded_path(&self, path: &Path) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How far an analysis has come. Read it from any thread while the analysis runs.
+/// The progress of an analysis, to be read from any thread while the analysis runs.
 #[derive(Debug, Default)]
 pub struct AnalysisProgress {
     files: AtomicU64,
@@ -12,19 +12,19 @@ pub struct AnalysisProgress {
 }
 
 impl AnalysisProgress {
-    /// Files that are finished.
+    /// Returns the number of finished files.
     #[must_use]
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were read.
+    /// Returns the number of bytes read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Tokens that were counted, repeats and copies taken once.
+    /// Returns the number of tokens counted, repeats and copies taken once.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.tokens.load(Ordering::Relaxed)

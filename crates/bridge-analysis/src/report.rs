@@ -7,37 +7,37 @@ use bridge_core::{ContentCategories, DamageCounts, DamageKind, ProjectName, Sess
 use crate::position::ReadPosition;
 use crate::source::SourceFile;
 
-/// What stands in one transcript, beside its responses, which are in the [`History`](crate::History).
+/// The report of one transcript. Its responses are in the [`History`](crate::History).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FileAnalysis {
     /// The file.
     pub file: SourceFile,
-    /// Whether it was read to its end.
+    /// `true` where it was read to its end.
     pub complete: bool,
     /// Bytes read.
     pub bytes: u64,
     /// Lines that are not blank.
     pub lines: u64,
-    /// What could not be read or counted.
+    /// The lines and snapshots that could not be read or counted.
     pub damage: DamageCounts,
     /// The first places of damage, at most [`FileAnalysis::DAMAGE_PLACES_MAX`].
     pub damage_places: Vec<DamagePlace>,
-    /// What each session has in the file.
+    /// The sessions in the file.
     pub sessions: BTreeMap<SessionId, SessionInFile>,
-    /// The session that the lines, the damage and the categories are booked on: the one with the most
+    /// The session to which the lines, the damage and the categories are attributed: the one with the most
     /// snapshots (of several the first by name), or the file's stem where there are none.
     pub home_session: SessionId,
     /// Estimated tokens by category; empty where they were not asked for.
     pub content_categories: ContentCategories,
-    /// Where reading began: what is told here stands behind.
+    /// Where reading began: the report covers the lines behind.
     pub start: ReadPosition,
     /// Where reading goes on when the file has grown.
     pub end: ReadPosition,
 }
 
 impl FileAnalysis {
-    /// So many places of damage are kept for each file; the counts are complete.
+    /// The maximum of damaged places kept for each file; the counts are complete.
     pub const DAMAGE_PLACES_MAX: usize = 100;
 }
 
@@ -48,7 +48,7 @@ pub struct DamagePlace {
     pub line: u64,
     /// The offset of the line's first byte.
     pub offset: u64,
-    /// What is wrong.
+    /// The kind of damage.
     pub kind: DamageKind,
 }
 
@@ -68,7 +68,7 @@ pub struct SessionInFile {
 }
 
 impl SessionInFile {
-    /// Joins what stands further down.
+    /// Joins a later part of the file.
     pub fn join(&mut self, next: Self) {
         self.snapshots += next.snapshots;
         self.snapshot_tokens = self.snapshot_tokens.saturating_add(next.snapshot_tokens);

@@ -73,7 +73,8 @@ fn add_attachment(counter: &mut CategoryCounter, attachment: Option<Raw<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claude::fields::record_fields;
+    use crate::claude::fields::RecordDecoder;
+    use crate::json::read_object;
     use bridge_core::ContentCategories;
 
     /// The records, cut into parts of so many.
@@ -82,9 +83,9 @@ mod tests {
         for records in records.chunks(part) {
             let mut counter = CategoryCounter::default();
             for record in records {
-                let mut blocks = Vec::new();
-                let fields = record_fields(record, Some(&mut blocks)).expect("an object");
-                add_texts(&mut counter, &fields, &blocks, false);
+                let mut decoder = RecordDecoder { reads_blocks: true, ..RecordDecoder::default() };
+                let fields = read_object(record, &mut decoder).expect("an object");
+                add_texts(&mut counter, &fields, &decoder.blocks, false);
             }
             file.join(counter);
         }

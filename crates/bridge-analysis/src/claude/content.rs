@@ -10,11 +10,11 @@ use crate::json::{Raw, object_fields, string, string_bytes};
 pub(crate) enum Block {
     /// A text, so many bytes long.
     Text { bytes: u64, reminder: bool },
-    /// What the model thought.
+    /// Thinking of the model.
     Thinking { bytes: u64 },
     /// A call of a tool, and the category of its input.
     Call { bytes: u64, id: Option<CallId>, category: ContentCategory },
-    /// What a tool answered.
+    /// The result of a tool.
     Result { bytes: u64, call: Option<CallId> },
 }
 
@@ -33,13 +33,6 @@ pub(crate) struct BlockFields<'a> {
 }
 
 impl<'a> BlockFields<'a> {
-    /// The fields of an item of a content's array; `None` where it is no object.
-    pub(crate) fn of(item: Raw<'a>) -> Option<Self> {
-        let keys = ["type", "text", "thinking", "data", "name", "id", "input", "tool_use_id", "content"];
-        let [kind, text, thinking, data, name, id, input, call, content] = object_fields(item, keys)?;
-        Some(Self { kind, text, thinking, data, name, id, input, call, content })
-    }
-
     /// Takes a member of the block.
     pub(crate) fn set(&mut self, key: &[u8], value: Raw<'a>) {
         let field = match key {
@@ -57,7 +50,7 @@ impl<'a> BlockFields<'a> {
         *field = Some(value);
     }
 
-    /// The block; `None` where its type is none that is counted.
+    /// Returns the block; `None` where its type is none that is counted.
     pub(crate) fn block(self) -> Option<Block> {
         Some(match &*string_bytes(self.kind?)? {
             b"text" => Block::Text { bytes: bytes(self.text), reminder: self.text.is_some_and(is_reminder) },
@@ -74,12 +67,12 @@ impl<'a> BlockFields<'a> {
     }
 }
 
-/// Whether a text is what the client tells the model, not what a person wrote.
+/// Returns whether the client wrote a text, not a person.
 pub(crate) fn is_reminder(text: Raw<'_>) -> bool {
     text.starts_with("\"<system-reminder>")
 }
 
-/// The length of a raw JSON value, 0 where there is none.
+/// Returns the length of a raw JSON value, 0 where there is none.
 pub(crate) fn bytes(value: Option<Raw<'_>>) -> u64 {
     value.map_or(0, |value| value.len() as u64)
 }

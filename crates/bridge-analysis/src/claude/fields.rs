@@ -1,11 +1,9 @@
-//! The fields of a record that somebody reads, taken out in one walk over its text.
+//! The fields of a record that are read, taken out in one walk over its text.
 //!
-//! The same fields come out of the quick walk ([`quick_fields`]) and of the full parser ([`full_fields`]); what they
-//! mean is said in [`record`](crate::record) and [`usage`](crate::usage), which do not see the difference.
+//! Their keys stand here and nowhere else; [`record`](super::record) and [`usage`](super::usage) interpret them.
 
 use crate::claude::content::{Block, BlockFields};
-use crate::json::cursor::{Cursor, Unsure};
-use crate::json::{Raw, array_items, object_fields};
+use crate::json::{Decode, Raw, Reader, Unsure};
 
 /// A record: an object on a line, or nested in one.
 #[derive(Debug, Default)]
@@ -71,78 +69,105 @@ pub(crate) struct UsageFields<'a> {
     pub(crate) model: Option<Raw<'a>>,
 }
 
-/// What is to be read of a message's content: its blocks, into the list, or nothing.
-pub(crate) type Blocks<'b> = Option<&'b mut Vec<Block>>;
-
-/// The fields of a line that holds one object and nothing else. The line is proven valid JSON.
-pub(crate) fn quick_fields<'a>(line: &'a str, mut blocks: Blocks<'_>) -> Result<RecordFields<'a>, Unsure> {
-    let mut cursor = Cursor::new(line);
-    cursor.skip_space();
-    let mut record = RecordFields::default();
-    let start = cursor.offset();
-    walk_record(&mut cursor, &mut record, &mut blocks)?;
-    record.text = line.get(start..cursor.offset()).ok_or(Unsure)?;
-    if cursor.at_end() { Ok(record) } else { Err(Unsure) }
+/// Decodes a record, and the blocks of its message's content where they are asked for.
+#[derive(Debug, Default)]
+pub(crate) struct RecordDecoder {
+    pub(crate) reads_blocks: bool,
+    /// Of the record that was decoded last.
+    pub(crate) blocks: Vec<Block>,
 }
 
-/// The fields of a valid JSON value; `None` where it is no object.
-pub(crate) fn record_fields<'a>(text: Raw<'a>, mut blocks: Blocks<'_>) -> Option<RecordFields<'a>> {
-    if !text.starts_with('{') {
-        return None;
-    }
-    quick_fields(text, blocks.as_deref_mut()).ok().or_else(|| full_fields(text, blocks))
-}
+impl<'a> Decode<'a> for RecordDecoder {
+    type Object = RecordFields<'a>;
 
-/// The fields of an usage or an iteration, a valid JSON value; `None` where it is no object.
-pub(crate) fn usage_fields(text: Raw<'_>) -> Option<UsageFields<'_>> {
-    if !text.starts_with('{') {
-        return None;
-    }
-    quick_usage(&mut Cursor::new(text)).ok().or_else(|| full_usage(text))
-}
-
-fn walk_record<'a>(
-    cursor: &mut Cursor<'a>,
-    record: &mut RecordFields<'a>,
-    blocks: &mut Blocks<'_>,
-) -> Result<(), Unsure> {
-    cursor.members(|cursor, key| {
-        let field = match key {
-            b"type" => &mut record.kind,
-            b"timestamp" => &mut record.time,
-            b"requestId" => &mut record.request_id,
-            b"uuid" => &mut record.uuid,
-            b"sessionId" => &mut record.session,
-            b"session_id" => &mut record.session_id,
-            b"isSidechain" => &mut record.sidechain,
-            b"cwd" => &mut record.cwd,
-            b"forkedFrom" => &mut record.forked,
-            b"agentId" => &mut record.agent,
-            b"isMeta" => &mut record.meta,
-            b"content" => &mut record.content,
-            b"attachment" => &mut record.attachment,
-            b"data" => {
-                record.data = quick_data(cursor)?;
-                return Ok(());
-            }
-            b"message" => {
-                record.message = quick_message(cursor, blocks)?;
-                return Ok(());
-            }
-            _ => return cursor.value().map(drop),
-        };
-        *field = Some(cursor.value()?);
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, record: &mut RecordFields<'a>) -> Result<(), Unsure> {
+        self.blocks.clear();
+        record.text = reader.members(|value, key| {
+            let field = match key {
+                b"type" => &mut record.kind,
+                b"timestamp" => &mut record.time,
+                b"requestId" => &mut record.request_id,
+                b"uuid" => &mut record.uuid,
+                b"sessionId" => &mut record.session,
+                b"session_id" => &mut record.session_id,
+                b"isSidechain" => &mut record.sidechain,
+                b"cwd" => &mut record.cwd,
+                b"forkedFrom" => &mut record.forked,
+                b"agentId" => &mut record.agent,
+                b"isMeta" => &mut record.meta,
+                b"content" => &mut record.content,
+                b"attachment" => &mut record.attachment,
+                b"data" => return read_data(value, &mut record.data),
+                b"message" => return self.read_message(value, &mut record.message),
+                _ => return value.value().map(drop),
+            };
+            *field = Some(value.value()?);
+            Ok(())
+        })?;
         Ok(())
-    })
+    }
 }
 
-fn quick_data<'a>(cursor: &mut Cursor<'a>) -> Result<Option<DataFields<'a>>, Unsure> {
-    if cursor.peek() != b'{' {
-        return cursor.value().map(|_| None);
+impl RecordDecoder {
+    fn read_message<'a, R: Reader<'a>>(
+        &mut self,
+        reader: &mut R,
+        message: &mut Option<MessageFields<'a>>,
+    ) -> Result<(), Unsure> {
+        // Of two messages in one record the last counts: of the first nothing is left.
+        *message = None;
+        self.blocks.clear();
+        if reader.peek() != b'{' {
+            return reader.value().map(drop);
+        }
+        let message = message.insert(MessageFields::default());
+        let taken = reader.members(|value, key| {
+            let field = match key {
+                b"id" => &mut message.id,
+                b"model" => &mut message.model,
+                b"stop_reason" => &mut message.stop_reason,
+                b"content" => {
+                    message.content = Some(self.read_content(value)?);
+                    return Ok(());
+                }
+                b"usage" => return read_usage_value(value, &mut message.usage),
+                _ => return value.value().map(drop),
+            };
+            *field = Some(value.value()?);
+            Ok(())
+        });
+        taken.map(drop)
     }
-    let mut data = DataFields::default();
-    cursor.members(|cursor, key| {
-        let value = cursor.value()?;
+
+    fn read_content<'a, R: Reader<'a>>(&mut self, content: &mut R) -> Result<Raw<'a>, Unsure> {
+        self.blocks.clear();
+        if !self.reads_blocks || content.peek() != b'[' {
+            return content.value();
+        }
+        content.items(|item| {
+            if item.peek() != b'{' {
+                return item.value().map(drop);
+            }
+            let mut block = BlockFields::default();
+            item.members(|value, key| {
+                let value = value.value()?;
+                block.set(key, value);
+                Ok(())
+            })?;
+            self.blocks.extend(block.block());
+            Ok(())
+        })
+    }
+}
+
+fn read_data<'a, R: Reader<'a>>(reader: &mut R, data: &mut Option<DataFields<'a>>) -> Result<(), Unsure> {
+    *data = None;
+    if reader.peek() != b'{' {
+        return reader.value().map(drop);
+    }
+    let data = data.insert(DataFields::default());
+    let taken = reader.members(|value, key| {
+        let value = value.value()?;
         match key {
             b"message" => data.message = Some(value),
             b"normalizedMessages" => data.normalized = Some(value),
@@ -150,191 +175,49 @@ fn quick_data<'a>(cursor: &mut Cursor<'a>) -> Result<Option<DataFields<'a>>, Uns
             _ => {}
         }
         Ok(())
-    })?;
-    Ok(Some(data))
-}
-
-fn quick_message<'a>(
-    cursor: &mut Cursor<'a>,
-    blocks: &mut Blocks<'_>,
-) -> Result<Option<MessageFields<'a>>, Unsure> {
-    // Of two messages in one record the last counts: the blocks of the first are none.
-    clear(blocks);
-    if cursor.peek() != b'{' {
-        return cursor.value().map(|_| None);
-    }
-    let mut message = MessageFields::default();
-    cursor.members(|cursor, key| {
-        let field = match key {
-            b"id" => &mut message.id,
-            b"model" => &mut message.model,
-            b"stop_reason" => &mut message.stop_reason,
-            b"content" => {
-                message.content = Some(quick_content(cursor, blocks)?);
-                return Ok(());
-            }
-            b"usage" => {
-                let is_object = cursor.peek() == b'{';
-                message.usage = Some(if is_object {
-                    UsageValue::Object(quick_usage(cursor)?)
-                } else {
-                    UsageValue::Other(cursor.value()?)
-                });
-                return Ok(());
-            }
-            _ => return cursor.value().map(drop),
-        };
-        *field = Some(cursor.value()?);
-        Ok(())
-    })?;
-    Ok(Some(message))
-}
-
-fn quick_content<'a>(cursor: &mut Cursor<'a>, blocks: &mut Blocks<'_>) -> Result<Raw<'a>, Unsure> {
-    clear(blocks);
-    let Some(blocks) = blocks.as_mut().filter(|_| cursor.peek() == b'[') else { return cursor.value() };
-    let start = cursor.offset();
-    cursor.items(|cursor| {
-        if cursor.peek() != b'{' {
-            return cursor.value().map(drop);
-        }
-        let mut block = BlockFields::default();
-        cursor.members(|cursor, key| {
-            let value = cursor.value()?;
-            block.set(key, value);
-            Ok(())
-        })?;
-        blocks.extend(block.block());
-        Ok(())
-    })?;
-    cursor.text_from(start)
-}
-
-fn quick_usage<'a>(cursor: &mut Cursor<'a>) -> Result<UsageFields<'a>, Unsure> {
-    let mut usage = UsageFields::default();
-    cursor.members(|cursor, key| {
-        let value = cursor.value()?;
-        let field = match key {
-            b"input_tokens" => &mut usage.input,
-            b"output_tokens" => &mut usage.output,
-            b"cache_creation_input_tokens" => &mut usage.cache_creation,
-            b"cache_read_input_tokens" => &mut usage.cache_read,
-            b"cache_creation" => &mut usage.cache_split,
-            b"service_tier" => &mut usage.service_tier,
-            b"iterations" => &mut usage.iterations,
-            b"type" => &mut usage.kind,
-            b"model" => &mut usage.model,
-            _ => return Ok(()),
-        };
-        *field = Some(value);
-        Ok(())
-    })?;
-    Ok(usage)
-}
-
-/// The same fields by the full parser.
-fn full_fields<'a>(text: Raw<'a>, mut blocks: Blocks<'_>) -> Option<RecordFields<'a>> {
-    clear(&mut blocks);
-    let keys = [
-        "type",
-        "timestamp",
-        "requestId",
-        "uuid",
-        "sessionId",
-        "session_id",
-        "isSidechain",
-        "cwd",
-        "forkedFrom",
-        "agentId",
-        "isMeta",
-        "content",
-        "attachment",
-        "data",
-        "message",
-    ];
-    let fields = object_fields(text, keys)?;
-    let [
-        kind,
-        time,
-        request_id,
-        uuid,
-        session,
-        session_id,
-        sidechain,
-        cwd,
-        forked,
-        agent,
-        meta,
-        content,
-        attachment,
-        data,
-        message,
-    ] = fields;
-    let message = message.and_then(|message| full_message(message, blocks));
-    let data = data.and_then(|data| object_fields(data, ["message", "normalizedMessages", "agentId"]));
-    let data = data.map(|[message, normalized, agent]| DataFields { message, normalized, agent });
-    Some(RecordFields {
-        text,
-        kind,
-        time,
-        request_id,
-        uuid,
-        session,
-        session_id,
-        sidechain,
-        cwd,
-        forked,
-        agent,
-        meta,
-        content,
-        attachment,
-        data,
-        message,
-    })
-}
-
-fn full_message<'a>(text: Raw<'a>, blocks: Blocks<'_>) -> Option<MessageFields<'a>> {
-    let [id, model, stop_reason, content, usage] =
-        object_fields(text, ["id", "model", "stop_reason", "content", "usage"])?;
-    if let (Some(blocks), Some(content)) = (blocks, content) {
-        array_items(content, |item| blocks.extend(BlockFields::of(item).and_then(BlockFields::block)));
-    }
-    let usage = usage.map(|usage| match full_usage(usage) {
-        Some(fields) => UsageValue::Object(fields),
-        None => UsageValue::Other(usage),
     });
-    Some(MessageFields { id, model, stop_reason, content, usage })
+    taken.map(drop)
 }
 
-fn full_usage(text: Raw<'_>) -> Option<UsageFields<'_>> {
-    let keys = [
-        "input_tokens",
-        "output_tokens",
-        "cache_creation_input_tokens",
-        "cache_read_input_tokens",
-        "cache_creation",
-        "service_tier",
-        "iterations",
-        "type",
-        "model",
-    ];
-    let [input, output, cache_creation, cache_read, cache_split, service_tier, iterations, kind, model] =
-        object_fields(text, keys)?;
-    Some(UsageFields {
-        input,
-        output,
-        cache_creation,
-        cache_read,
-        cache_split,
-        service_tier,
-        iterations,
-        kind,
-        model,
-    })
+fn read_usage_value<'a, R: Reader<'a>>(
+    reader: &mut R,
+    usage: &mut Option<UsageValue<'a>>,
+) -> Result<(), Unsure> {
+    if reader.peek() != b'{' {
+        *usage = Some(UsageValue::Other(reader.value()?));
+        return Ok(());
+    }
+    let mut fields = UsageFields::default();
+    UsageDecoder.decode(reader, &mut fields)?;
+    *usage = Some(UsageValue::Object(fields));
+    Ok(())
 }
 
-fn clear(blocks: &mut Blocks<'_>) {
-    if let Some(blocks) = blocks {
-        blocks.clear();
+/// Decodes a usage or an iteration.
+#[derive(Debug)]
+pub(crate) struct UsageDecoder;
+
+impl<'a> Decode<'a> for UsageDecoder {
+    type Object = UsageFields<'a>;
+
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, usage: &mut UsageFields<'a>) -> Result<(), Unsure> {
+        let taken = reader.members(|value, key| {
+            let value = value.value()?;
+            let field = match key {
+                b"input_tokens" => &mut usage.input,
+                b"output_tokens" => &mut usage.output,
+                b"cache_creation_input_tokens" => &mut usage.cache_creation,
+                b"cache_read_input_tokens" => &mut usage.cache_read,
+                b"cache_creation" => &mut usage.cache_split,
+                b"service_tier" => &mut usage.service_tier,
+                b"iterations" => &mut usage.iterations,
+                b"type" => &mut usage.kind,
+                b"model" => &mut usage.model,
+                _ => return Ok(()),
+            };
+            *field = Some(value);
+            Ok(())
+        });
+        taken.map(drop)
     }
 }

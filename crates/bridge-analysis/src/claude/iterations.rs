@@ -2,10 +2,10 @@
 
 use bridge_core::{Origin, TokenCounts};
 
-use crate::claude::fields::{UsageFields, usage_fields};
+use crate::claude::fields::{UsageDecoder, UsageFields};
 use crate::claude::usage::{BadUsage, read_counters};
 use crate::count::snapshot::Counted;
-use crate::json::{Raw, array_items, string_bytes};
+use crate::json::{Raw, array_items, read_object, string_bytes};
 
 /// An iteration that the top level leaves out: a response of its own.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) fn read_iterations<'a>(list: Raw<'a>, top: &TokenCounts) -> Result<It
     array_items(list, |item| {
         let position = places.next().unwrap_or(u64::MAX);
         if outcome.is_ok()
-            && let Some(fields) = usage_fields(item)
+            && let Some(fields) = read_object(item, &mut UsageDecoder)
         {
             outcome = sums.add(&fields, position);
         }
@@ -83,7 +83,7 @@ pub(crate) fn read_iterations<'a>(list: Raw<'a>, top: &TokenCounts) -> Result<It
     Ok(Iterations { list, sums, has_apart, unknown_are_apart })
 }
 
-/// Whether each counter of the top level is at least that of the sum.
+/// Returns whether each counter of the top level is at least that of the sum.
 fn covers(top: &TokenCounts, sum: &TokenCounts) -> bool {
     top.input >= sum.input
         && top.output >= sum.output
@@ -113,7 +113,7 @@ impl Sums {
 }
 
 impl<'a> Iterations<'a> {
-    /// The sum over the entries that served the response.
+    /// Returns the sum over the entries that served the response.
     pub(crate) fn serving(&self) -> Option<Counted> {
         self.sums.serving()
     }
@@ -126,7 +126,7 @@ impl<'a> Iterations<'a> {
         let mut places = 0..;
         array_items(self.list, |item| {
             let position = places.next().unwrap_or(u64::MAX);
-            if let Some(fields) = usage_fields(item)
+            if let Some(fields) = read_object(item, &mut UsageDecoder)
                 && let Some(origin) = self.origin(&Kind::of(&fields), position)
                 && let Ok(counted) = read_counters(&fields)
             {
@@ -135,7 +135,7 @@ impl<'a> Iterations<'a> {
         });
     }
 
-    /// `None` where the entry belongs to the top level.
+    /// Returns the origin of an entry; `None` where it belongs to the top level.
     fn origin(&self, kind: &Kind, position: u64) -> Option<Origin> {
         match (kind, self.sums.fallback) {
             (Kind::Advisor, _) => Some(Origin::Advisor),

@@ -1,11 +1,73 @@
 //! Claude's format: where its clients keep transcripts, and what their lines say.
+//!
+//! Everything that only Claude's transcripts have stands here. What the reading needs of a format is a [`LineReader`], the
+//! names in [`layout`] and the folders in [`roots`]; another agent's format is a folder beside this one.
 
-pub(crate) mod categories;
-pub(crate) mod content;
-pub(crate) mod fields;
+mod categories;
+mod content;
+mod fields;
 mod iterations;
 pub(crate) mod layout;
-pub(crate) mod record;
+mod record;
 pub(crate) mod roots;
 mod superseded;
 mod usage;
+
+use std::sync::LazyLock;
+
+use bridge_core::Timestamp;
+use memchr::memmem::Finder;
+
+use self::categories::add_texts;
+use self::fields::RecordDecoder;
+use self::record::read_record;
+use crate::count::snapshot::SnapshotSink;
+use crate::count::time::read_time;
+use crate::json::{InvalidJson, read_line};
+
+/// Reads the lines of transcripts.
+#[derive(Debug, Default)]
+pub(crate) struct LineReader {
+    decoder: RecordDecoder,
+    subagent: bool,
+}
+
+impl LineReader {
+    /// Prepares to read a file. `subagent`: it holds only a subagent's lines.
+    pub(crate) fn begin_file(&mut self, subagent: bool, categories: bool) {
+        self.subagent = subagent;
+        self.decoder.reads_blocks = categories;
+    }
+
+    /// Reads all snapshots of a line, and estimates the categories of its texts where they are asked for.
+    pub(crate) fn read(&mut self, line: &str, sink: &mut impl SnapshotSink) -> Result<(), InvalidJson> {
+        let subagent = self.subagent;
+        read_line(without_carriage_return(line), &mut self.decoder, |decoder, record| {
+            read_record(record, sink);
+            if let Some(categories) = sink.categories() {
+                add_texts(categories, record, &decoder.blocks, subagent);
+            }
+        })
+    }
+}
+
+fn without_carriage_return(line: &str) -> &str {
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// Returns whether a key `usage` may stand in the line: as it is, or with letters escaped. Each of its letters has
+/// an escape `\u006x` or `\u007x` and no other one.
+pub(crate) fn may_hold_usage(line: &[u8]) -> bool {
+    static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+    static ESCAPE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    KEY.find(line).is_some() || ESCAPE.find_iter(line).any(|at| matches!(line.get(at + 4), Some(b'6' | b'7')))
+}
+
+/// Returns the last readable time of the records on a line.
+pub(crate) fn last_time(line: &str) -> Result<Option<Timestamp>, InvalidJson> {
+    let mut last = None;
+    read_line(without_carriage_return(line), &mut RecordDecoder::default(), |_, record| {
+        last = record.time.and_then(read_time).or(last);
+    })?;
+    Ok(last)
+}

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use bridge_core::{Origin, ResponseKey, Timestamp};
 
-use crate::claude::fields::{DataFields, MessageFields, RecordFields, UsageValue, record_fields};
+use crate::claude::fields::{DataFields, MessageFields, RecordDecoder, RecordFields, UsageValue};
 use crate::claude::iterations::Apart;
 use crate::claude::superseded::visit_superseded;
 use crate::claude::usage::{Usage, read_usage};
 use crate::count::context::session;
 use crate::count::snapshot::{RawNames, Snapshot, SnapshotSink};
 use crate::count::time::read_time;
-use crate::json::{Raw, array_items, is_present, is_true, string_bytes};
+use crate::json::{Raw, array_items, is_present, is_true, read_object, string_bytes};
 
 /// Reads all snapshots of one record.
 pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSink) {
@@ -35,7 +35,7 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSin
     }
 }
 
-/// The raw name of a record's session: `session_id` counts where `sessionId` names none.
+/// Returns the raw name of a record's session: `session_id` counts where `sessionId` names none.
 pub(crate) fn session_name<'a>(first: Option<Raw<'a>>, second: Option<Raw<'a>>) -> Option<Raw<'a>> {
     match (first, second) {
         (first, None) => first,
@@ -44,12 +44,12 @@ pub(crate) fn session_name<'a>(first: Option<Raw<'a>>, second: Option<Raw<'a>>) 
     }
 }
 
-/// The value where it is a string.
+/// Returns the value where it is a string.
 fn text(value: Option<Raw<'_>>) -> Option<Raw<'_>> {
     value.filter(|value| value.starts_with('"'))
 }
 
-/// The line's own record: what its messages share.
+/// The line's own record: the values that its messages share.
 #[derive(Clone, Copy)]
 struct Outer<'a> {
     text: &'a str,
@@ -62,7 +62,7 @@ struct Outer<'a> {
 }
 
 impl<'a> Outer<'a> {
-    /// The records nested in a `progress` record: a subagent's responses.
+    /// Reads the records nested in a `progress` record: a subagent's responses.
     fn read_progress(self, data: Option<&DataFields<'a>>, sink: &mut impl SnapshotSink) {
         let Some(data) = data else { return };
         let outer = Outer { agent: text(data.agent).or(self.agent), ..self };
@@ -78,7 +78,7 @@ impl<'a> Outer<'a> {
     }
 
     fn read_nested(self, record: Raw<'a>, index: u64, sink: &mut impl SnapshotSink) {
-        let Some(record) = record_fields(record, None) else { return };
+        let Some(record) = read_object(record, &mut RecordDecoder::default()) else { return };
         if record.kind.and_then(string_bytes).as_deref() != Some(b"assistant") {
             return;
         }
@@ -93,7 +93,7 @@ impl<'a> Outer<'a> {
         nested.read_message(&record, Some(index), sink);
     }
 
-    /// The snapshot of a record's message; `nested` is its place among the records nested in the line.
+    /// Reads the snapshot of a record's message; `nested` is its place among the records nested in the line.
     fn read_message(self, record: &RecordFields<'a>, nested: Option<u64>, sink: &mut impl SnapshotSink) {
         let Some(message) = &record.message else { return };
         let fields = match &message.usage {
@@ -138,7 +138,7 @@ impl<'a> Outer<'a> {
     }
 }
 
-/// What a snapshot's response is known by.
+/// The identity of a snapshot's response.
 enum Identity<'a> {
     Message {
         id: Cow<'a, [u8]>,
@@ -164,7 +164,7 @@ impl<'a> Identity<'a> {
         name(record.uuid).map_or(Self::Record(text.as_bytes(), nested.unwrap_or(0)), Self::Uuid)
     }
 
-    /// The id that gateways use again and again, where nothing stands beside it.
+    /// Returns the id that gateways use again and again, where no request id stands beside it.
     fn weak_id(&self) -> Option<&[u8]> {
         match self {
             Self::Message { id, request } if request.is_empty() && !ResponseKey::is_unique_message_id(id) => {
@@ -174,7 +174,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// The key, unless it is weak: then the one that revision 1 gave.
+    /// Returns the key, unless it is weak: then the one that revision 1 gave.
     fn key_1(&self) -> ResponseKey {
         match self {
             Self::Message { id, request } => ResponseKey::of_message(id, request),
@@ -192,7 +192,7 @@ fn origin(usage: &Usage<'_>, nested: bool) -> Origin {
     }
 }
 
-/// An iteration that is a response of its own, finished when its parent is.
+/// Reads an iteration that is a response of its own, finished when its parent is.
 fn read_apart(parent: &Snapshot<'_>, apart: &Apart<'_>, sink: &mut impl SnapshotSink) {
     // An empty name names no model.
     let model = text(apart.model).filter(|model| *model != "\"\"");

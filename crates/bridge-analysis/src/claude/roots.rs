@@ -1,4 +1,4 @@
-//! Where transcripts are searched for.
+//! The folders in which transcripts are searched for.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::claude::layout::{DESKTOP, PROJECTS};
 
-/// The folders (or single transcripts) to search, and whether somebody named them.
+/// The folders (or single transcripts) to search, and whether the user named them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRoots {
     folders: Vec<PathBuf>,
@@ -53,7 +53,7 @@ impl SourceRoots {
         &self.folders
     }
 
-    /// Returns whether somebody named them, so that finding nothing there is no reason to look elsewhere.
+    /// Returns whether the user named them, so that finding nothing there is no reason to look elsewhere.
     #[must_use]
     pub fn are_configured(&self) -> bool {
         self.configured
@@ -83,7 +83,7 @@ fn application_data(
     }
 }
 
-/// No shell expands what stands in a configuration or behind a comma.
+/// Expands a leading `~`, as no shell does in a configuration or behind a comma.
 fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => home.to_owned(),
@@ -103,13 +103,13 @@ fn comma_separated(list: &OsStr) -> impl Iterator<Item = PathBuf> {
     parts.into_iter()
 }
 
-/// The folder's `projects`; the folder itself where it is that, or has none.
+/// Returns the folder's `projects`; the folder itself where it is that, or has none.
 fn projects_of(folder: PathBuf) -> PathBuf {
     let projects = folder.join(PROJECTS);
     if folder.file_name() == Some(OsStr::new(PROJECTS)) || is_absent(&projects) { folder } else { projects }
 }
 
-/// Whether nothing is at this path. A link whose target is missing (a disk that is not mounted) is something, at any
+/// Returns whether nothing is at this path. A link whose target is missing (a disk that is not mounted) is something, at any
 /// level of the path.
 fn is_absent(path: &Path) -> bool {
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
@@ -118,7 +118,7 @@ fn is_absent(path: &Path) -> bool {
                 return ancestor != path && !(metadata.is_symlink() && is_missing(ancestor.metadata()));
             }
             Err(error) if is_nothing_there(error.kind()) => {}
-            // What may not be looked at may be there.
+            // An entry that may not be examined may be there.
             Err(_) => return false,
         }
     }

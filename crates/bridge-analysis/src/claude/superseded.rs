@@ -1,10 +1,10 @@
-//! What revision 1 of the counting rule stored of a snapshot, where the current revision gives another key or none.
+//! Keys of revision 1 of the counting rule, where the current revision gives another one or none.
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, TokenCounts};
 
-use crate::claude::fields::{UsageFields, usage_fields};
+use crate::claude::fields::{UsageDecoder, UsageFields};
 use crate::claude::usage::{BadUsage, read_counter};
-use crate::json::{array_items, string_bytes};
+use crate::json::{array_items, read_object, string_bytes};
 
 /// Calls `visit` with the keys under which revision 1 stored the snapshot with this key and usage, and its advisors'
 /// iterations. Nothing where it called the usage bad.
@@ -29,7 +29,7 @@ pub(crate) fn visit_superseded(
     });
 }
 
-/// An error where an iteration is bad, an advisor's included.
+/// Sums up the iterations but the advisors'. An error where one is bad, an advisor's included.
 fn sum_of_iterations(usage: &UsageFields<'_>) -> Result<Option<TokenCounts>, BadUsage> {
     let mut sum = Ok(None);
     visit_iterations(usage, |_, fields| {
@@ -49,7 +49,7 @@ fn visit_iterations(usage: &UsageFields<'_>, mut visit: impl FnMut(u64, &UsageFi
     let mut places = 0..;
     array_items(list, |item| {
         let position = places.next().unwrap_or(u64::MAX);
-        if let Some(fields) = usage_fields(item) {
+        if let Some(fields) = read_object(item, &mut UsageDecoder) {
             visit(position, &fields);
         }
     });

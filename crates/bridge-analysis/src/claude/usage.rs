@@ -15,7 +15,7 @@ const COUNTER_MAX: u64 = 1_000_000_000;
 pub(crate) struct Usage<'a> {
     /// The response's own counters.
     pub(crate) counted: Counted,
-    /// Whether the counters stand in the iterations alone.
+    /// `true` where the counters stand in the iterations alone.
     pub(crate) from_iterations: bool,
     /// The tokens by which the iterations raise the top level.
     pub(crate) raised: u64,
@@ -50,7 +50,7 @@ impl<'a> Usage<'a> {
 }
 
 impl Counted {
-    /// Each counter raised to the other one where that is greater. The split goes with the counter that it splits.
+    /// Raises each counter to the other one where that is greater. The split goes with the counter that it splits.
     fn raised_to(self, other: &Self) -> Self {
         let (a, b) = (self.counts, other.counts);
         let is_split_raised = b.cache_creation > a.cache_creation;
@@ -73,7 +73,7 @@ impl Counted {
     }
 }
 
-/// The four counters of a usage or an iteration, and the split of its cache-creation tokens.
+/// Reads the four counters of a usage or an iteration, and the split of its cache-creation tokens.
 pub(crate) fn read_counters(fields: &UsageFields<'_>) -> Result<Counted, BadUsage> {
     let split = fields
         .cache_split
@@ -100,7 +100,7 @@ pub(crate) fn read_counters(fields: &UsageFields<'_>) -> Result<Counted, BadUsag
     Ok(Counted { counts, cache_split: (short, long) })
 }
 
-/// A counter: absent or null is 0.
+/// Reads a counter: absent or null is 0.
 pub(crate) fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
     let Some(value) = value else { return Ok(0) };
     match value {
@@ -115,10 +115,11 @@ pub(crate) fn read_counter(value: Option<Raw<'_>>) -> Result<u64, BadUsage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claude::fields::usage_fields;
+    use crate::claude::fields::UsageDecoder;
+    use crate::json::read_object;
 
     fn read(text: &str) -> Result<Usage<'_>, BadUsage> {
-        read_usage(&usage_fields(text).expect("an object"))
+        read_usage(&read_object(text, &mut UsageDecoder).expect("an object"))
     }
 
     fn counts(text: &str) -> Result<(u64, u64, bool), BadUsage> {

@@ -52,7 +52,7 @@ pub(crate) struct Batch {
     pub(crate) sums: SnapshotSums,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) superseded: Vec<SupersededKey>,
-    /// What [`Candidate::context`] is a place in. Stays from batch to batch of a part.
+    /// [`Candidate::context`] is a place in here. Stays from batch to batch of a part.
     pub(crate) contexts: PartContexts,
     /// The places of these contexts in the history, as far as they are there.
     pub(crate) placed: Vec<u32>,

@@ -40,7 +40,7 @@ impl Candidate {
         }
     }
 
-    /// What decides over the tokens of the winner, and nothing else does.
+    /// Returns the part of the rank that alone decides over the tokens of the winner.
     pub(crate) fn token_rank(&self) -> TokenRank {
         TokenRank {
             finished: self.finished && !self.counts.is_zero(),
@@ -49,7 +49,7 @@ impl Candidate {
         }
     }
 
-    /// The whole row.
+    /// Returns the whole row.
     pub(crate) fn usage(&self, context: &Context) -> ResponseUsage {
         ResponseUsage {
             key: self.key,

@@ -1,4 +1,4 @@
-//! What many responses share: session, project, model and the like, each distinct set kept once.
+//! Names that many responses share: session, project, model and the like, each distinct set kept once.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -23,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) service_tier: Option<ServiceTier>,
 }
 
-/// What the file says where the record says nothing.
+/// The names that a file gives where the record gives none.
 #[derive(Debug, Clone)]
 pub(crate) struct FileNames {
     /// The session of records that name no readable one.
@@ -34,7 +34,7 @@ pub(crate) struct FileNames {
 }
 
 impl FileNames {
-    /// The names of a snapshot.
+    /// Returns the names of a snapshot.
     pub(crate) fn context(&self, named: &RawNames<'_>) -> Context {
         let cwd = named.cwd.and_then(string).filter(|cwd| !cwd.is_empty());
         let project = project_path(self.project_folder.as_deref(), cwd.as_deref());
@@ -55,7 +55,7 @@ pub(crate) fn session(value: Raw<'_>) -> Option<SessionId> {
 }
 
 /// The contexts met in a part of a file, found by the raw names. Neighboring snapshots mostly name the
-/// same, so the last is looked at first.
+/// same, so the last is compared first.
 #[derive(Debug, Default)]
 pub(crate) struct PartContexts {
     index: HashTable<u32>,
@@ -81,7 +81,7 @@ impl PartContexts {
         &self.contexts
     }
 
-    /// The place of a snapshot's context.
+    /// Returns the place of a snapshot's context.
     pub(crate) fn place(&mut self, named: &RawNames<'_>, file: &FileNames) -> u32 {
         let start = self.names.len();
         for name in [named.session, named.cwd, named.agent, named.model, named.service_tier] {
@@ -146,7 +146,7 @@ impl Contexts {
         &self.all[place as usize]
     }
 
-    /// The place of this context, where it is put when it is new.
+    /// Returns the place of this context, where it is put when it is new.
     pub(crate) fn place(&mut self, context: &Context) -> u32 {
         if let Some(place) = self.index.get(context) {
             return *place;
@@ -166,7 +166,7 @@ impl Contexts {
     }
 }
 
-/// The same name with the text that is known already, so that each text is kept once.
+/// Returns the same name with the text that is known already, so that each text is kept once.
 fn shared<T: Clone + Eq + Hash>(known: &mut HashSet<T>, name: &T) -> T {
     if let Some(known) = known.get(name) {
         return known.clone();

@@ -23,7 +23,7 @@ pub struct History {
     contexts: Contexts,
     /// The terms that are added, and the damage.
     receipt: Receipt,
-    /// So many files were begun; the number of one tells it from all others.
+    /// The number of files begun; the number of one distinguishes it from all others.
     files_begun: u32,
     sources: BTreeMap<SessionId, SessionSources>,
     /// The keys of snapshots as revision 1 of the rule gave them, where the current one does not.
@@ -36,31 +36,31 @@ pub struct History {
     damaged: BTreeSet<DamagedLine>,
 }
 
-/// What the files say about a session beside its responses.
+/// A session's totals over files that are not in its responses.
 #[derive(Debug, Default, Clone)]
 struct SessionSources {
     files: u64,
     content_categories: ContentCategories,
 }
 
-/// What all analyses of one run share.
+/// Facts that all analyses of one run share.
 #[derive(Debug, Clone)]
 pub struct RunFacts {
     /// When the run took place.
     pub timestamp: Timestamp,
     /// Identifies the run.
     pub run_id: u128,
-    /// How long it took.
+    /// The duration of the run.
     pub duration: Duration,
     /// The most memory that the process has used, in MiB; 0 if unknown.
     pub memory_mib: f64,
 }
 
 impl History {
-    /// So many damaged lines are kept with their places; the counts are complete.
+    /// The maximum of damaged lines kept with their places; the counts are complete.
     pub const DAMAGED_LINES_MAX: usize = 1000;
 
-    /// A file will be read; its number.
+    /// Begins a file that will be read, and returns its number.
     pub(crate) fn begin_file(&mut self) -> u32 {
         let file = self.files_begun;
         self.files_begun += 1;
@@ -68,7 +68,7 @@ impl History {
         file
     }
 
-    /// Takes snapshots of a file, and leaves the batch empty.
+    /// Merges snapshots of a file, and leaves the batch empty.
     pub(crate) fn merge(&mut self, file: u32, batch: &mut Batch) {
         let sums = std::mem::take(&mut batch.sums);
         self.receipt.assistant_lines += sums.assistant_lines;
@@ -92,7 +92,7 @@ impl History {
         }
     }
 
-    /// A file is read; all its snapshots were merged.
+    /// Ends a file; all its snapshots were merged.
     pub(crate) fn end_file(&mut self, file: u32, analysis: &FileAnalysis) {
         self.responses.end_file(file);
         self.files += u64::from(analysis.complete);
@@ -116,17 +116,17 @@ impl History {
         }
     }
 
-    /// The tokens of all responses.
+    /// Returns the tokens of all responses.
     pub(crate) fn tokens(&self) -> u64 {
         self.responses.total().tokens
     }
 
-    /// Notes a file or folder that could not be read.
-    pub fn fail(&mut self, error: SourceError) {
+    /// Records a file or folder that could not be read.
+    pub fn add_error(&mut self, error: SourceError) {
         self.errors.push(error);
     }
 
-    /// The responses of all files, in no particular order.
+    /// Returns the responses of all files, in no particular order.
     #[must_use]
     pub fn responses(&self) -> impl ExactSizeIterator<Item = Response<'_>> {
         self.responses.winners().map(|(winner, snapshot_tokens)| {
@@ -140,29 +140,29 @@ impl History {
         self.responses.changed()
     }
 
-    /// The rows that changed since the last call: what a store has to be told.
+    /// Takes the rows that changed since the last call: those that a store has to be sent.
     pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
         self.responses.take_changed(&self.contexts)
     }
 
-    /// The keys of older revisions of the rule that the current one does not give, in no particular order.
+    /// Returns the keys of older revisions of the rule that the current one does not give, in no particular order.
     #[must_use]
     pub fn superseded(&self) -> impl ExactSizeIterator<Item = SupersededKey> {
         self.superseded.values().copied()
     }
 
-    /// The same, of what was read since the last call.
+    /// Takes those keys of the files that were read since the last call.
     pub fn take_superseded(&mut self) -> Vec<SupersededKey> {
         std::mem::take(&mut self.superseded).into_values().collect()
     }
 
-    /// What could not be read.
+    /// Returns the errors of files and folders that could not be read.
     #[must_use]
     pub fn errors(&self) -> &[SourceError] {
         &self.errors
     }
 
-    /// The four counters over all responses.
+    /// Returns the sums of the four counters over all responses.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl History {
         TokenCounts::checked_sum(self.responses().map(|response| response.counts))
     }
 
-    /// The receipt.
+    /// Returns the receipt.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
         let (file_winners, total) = (self.responses.file_winners(), self.responses.total());
@@ -216,7 +216,7 @@ impl History {
         Ok(summary)
     }
 
-    /// One analysis for each session that has responses, by session id.
+    /// Returns one analysis for each session that has responses, by session id.
     ///
     /// # Errors
     ///
@@ -258,7 +258,7 @@ impl History {
     }
 }
 
-/// Unique for the run and the session, and of bounded length whatever the session's.
+/// Returns an id that is unique for the run and the session, and of bounded length whatever the session's.
 fn analysis_id(run_id: u128, session: &SessionId) -> AnalysisId {
     let place = ResponseKey::of_uuid(session.as_str());
     AnalysisId::new(format!("{run_id:032x}-{place}")).expect("65 characters are an id")

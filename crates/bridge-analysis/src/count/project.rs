@@ -1,8 +1,8 @@
-//! Which project a record belongs to.
+//! The project of a record.
 
 use bridge_core::ProjectName;
 
-/// The project's path, or the name of its folder where no path is known.
+/// Returns the project's path, or the name of its folder where no path is known.
 ///
 /// The client keeps a project's transcripts in a folder named after the path it was started in, every
 /// character but letters and digits replaced by `-`. The records' `cwd` follows the session into
@@ -18,7 +18,7 @@ pub(crate) fn project_path(folder: Option<&str>, cwd: Option<&str>) -> Option<Pr
     ProjectName::new(name).ok().or_else(|| ProjectName::new(folder?).ok())
 }
 
-/// The path and all above it, by either system's separators.
+/// Returns the path and all above it, by either system's separators.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| path.rfind(['/', '\\']).map(|end| &path[..end]))
         .filter(|path| !path.is_empty())

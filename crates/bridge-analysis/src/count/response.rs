@@ -30,7 +30,7 @@ pub struct Response<'a> {
     pub service_tier: Option<&'a ServiceTier>,
     /// The four counters.
     pub counts: TokenCounts,
-    /// Whether the snapshot is the response's last; otherwise its counters are a floor.
+    /// `true` where the snapshot is the response's last; otherwise its counters are a floor.
     pub finished: bool,
     /// Where the counters stand.
     pub origin: Origin,
@@ -60,7 +60,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The whole row, as a store takes it.
+    /// Returns the whole row, as a store takes it.
     #[must_use]
     pub fn to_usage(&self) -> ResponseUsage {
         self.winner.usage(self.context)

@@ -21,7 +21,7 @@ pub(crate) struct Row {
 
 const _: () = assert!(size_of::<Row>() == 64, "performance.md: under 100 bytes a response, index included");
 
-/// What is true of a row.
+/// The flags of a row.
 pub(crate) struct RowFlags;
 
 impl RowFlags {
@@ -35,9 +35,9 @@ impl RowFlags {
     /// Several files hold snapshots of it.
     pub(crate) const SHARED: u64 = 1 << 56;
     const WEAK: u64 = 1 << 58;
-    /// It changed since somebody asked last.
+    /// It changed since the changes were last taken.
     pub(crate) const CHANGED: u64 = 1 << 57;
-    /// What stays when another snapshot wins.
+    /// The flags that stay when another snapshot wins.
     const OF_RESPONSE: u64 = Self::SHARED | Self::CHANGED;
 }
 
@@ -56,7 +56,7 @@ const TIME: u64 = (1 << 48) - 1;
 pub(crate) type WideCounts = (TokenCounts, (u64, u64));
 
 impl Row {
-    /// The row of a response's first snapshot, and its numbers where they do not fit.
+    /// Creates the row of a response's first snapshot, and returns its numbers where they do not fit.
     pub(crate) fn new(candidate: &Candidate, owner: u32) -> (Self, Option<WideCounts>) {
         let mut row = Self {
             key: candidate.key,
@@ -119,7 +119,7 @@ impl Row {
         self.has(RowFlags::WIDE)
     }
 
-    /// The winning snapshot. `wide`: its numbers, where the row [is wide](Self::is_wide).
+    /// Returns the winning snapshot. `wide`: its numbers, where the row [is wide](Self::is_wide).
     pub(crate) fn winner(&self, wide: Option<&WideCounts>) -> Candidate {
         let [input, output, cache_creation, cache_read] = self.counts.map(u64::from);
         let small = || {

@@ -1,7 +1,8 @@
-//! A snapshot of a response: what every agent's format has to say of it.
+//! A snapshot of a response, as the reader of an agent's format hands it over.
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
 
+use crate::count::categories::CategoryCounter;
 use crate::json::Raw;
 
 /// A response snapshot, as it stands in a record.
@@ -9,7 +10,7 @@ use crate::json::Raw;
 pub(crate) struct Snapshot<'a> {
     pub(crate) key: ResponseKey,
     pub(crate) time: Timestamp,
-    /// What it shares with its neighbors.
+    /// Names that it mostly shares with its neighbors.
     pub(crate) named: RawNames<'a>,
     pub(crate) counted: Counted,
     /// Of the tokens, those by which iterations raise the top level.
@@ -32,18 +33,20 @@ pub(crate) struct RawNames<'a> {
     pub(crate) service_tier: Option<Raw<'a>>,
 }
 
-/// What a record holds.
+/// Takes the contents of records.
 pub(crate) trait SnapshotSink {
-    /// A snapshot that counts.
+    /// Takes a snapshot that counts.
     fn snapshot(&mut self, snapshot: &Snapshot<'_>);
-    /// A key that revision 1 of the rule gave, and this one does not.
+    /// Takes a key that revision 1 of the rule gave, and this one does not.
     fn superseded(&mut self, key: SupersededKey);
-    /// A snapshot with a counter that is none.
+    /// Notes a snapshot with an unreadable counter.
     fn bad_usage(&mut self);
-    /// The time of a snapshot whose record has no readable one.
+    /// Returns the time of a snapshot whose record has no readable one.
     fn time_before(&mut self) -> Timestamp;
-    /// The readable time of a record.
+    /// Notes the readable time of a record.
     fn record_time(&mut self, time: Timestamp);
+    /// Returns the counter of texts by category, where it is asked for.
+    fn categories(&mut self) -> Option<&mut CategoryCounter>;
 }
 
 /// Four counters, and of the cache-creation tokens those kept for five minutes and for one hour.

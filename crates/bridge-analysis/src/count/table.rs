@@ -1,4 +1,4 @@
-//! The responses of a history: of each the winning snapshot, and what the receipt needs to know of the rest.
+//! The responses of a history: of each the winning snapshot, and the sums that the receipt needs of the rest.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use crate::count::row::{Row, RowFlags, WideCounts};
 /// Responses by key, each joined over its snapshots. 64 bytes a response, 5 to 10 of index, and 4 until the
 /// change is taken.
 ///
-/// Repeats within a file and copies across files are told apart without a table for each file: nearly every
-/// response stands in one file, which its row names. Only for those that a second file holds too, what each
-/// file says is kept, until the file is read.
+/// Repeats within a file and copies across files are distinguished without a table for each file: nearly every
+/// response stands in one file, which its row names. Only for those that a second file holds too, each file's
+/// own rank is kept, until the file is read.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseTable {
     index: HashTable<u32>,
@@ -32,12 +32,12 @@ pub(crate) struct ResponseTable {
 }
 
 impl ResponseTable {
-    /// Says that snapshots of a file will be offered.
+    /// Begins a file whose snapshots will be offered.
     pub(crate) fn begin_file(&mut self, file: u32) {
         self.reading.insert(file, HashMap::new());
     }
 
-    /// Says that all snapshots of a file were offered.
+    /// Ends a file of which all snapshots were offered.
     pub(crate) fn end_file(&mut self, file: u32) {
         self.reading.remove(&file);
     }
@@ -60,17 +60,17 @@ impl ResponseTable {
         self.mark_changed(place);
     }
 
-    /// The winners, and their tokens.
+    /// Returns the number of winners, and their tokens.
     pub(crate) fn total(&self) -> ReceiptLine {
         self.total
     }
 
-    /// The sum over files of their own winners.
+    /// Returns the sum over files of their own winners.
     pub(crate) fn file_winners(&self) -> ReceiptLine {
         self.file_winners
     }
 
-    /// The winners whose key is weak.
+    /// Returns the winners whose key is weak.
     pub(crate) fn weak(&self) -> ReceiptLine {
         let mut weak = ReceiptLine::default();
         self.winners()
@@ -79,7 +79,7 @@ impl ResponseTable {
         weak
     }
 
-    /// The winning snapshots with the tokens of all snapshots, in the order in which the responses were met.
+    /// Returns the winning snapshots with the tokens of all snapshots, in the order in which the responses were met.
     pub(crate) fn winners(&self) -> impl ExactSizeIterator<Item = (Candidate, u64)> {
         self.rows.iter().enumerate().map(|(place, row)| {
             let place = u32::try_from(place).unwrap_or(u32::MAX);
@@ -92,7 +92,7 @@ impl ResponseTable {
         self.changed.len()
     }
 
-    /// The rows that changed since the last call.
+    /// Takes the rows that changed since the last call.
     pub(crate) fn take_changed(&mut self, contexts: &Contexts) -> Vec<ResponseUsage> {
         let places = std::mem::take(&mut self.changed);
         let take = |place| {
@@ -136,7 +136,7 @@ impl ResponseTable {
         }
     }
 
-    /// Books what the snapshot does to its file's own winner. The table's winner is not changed yet.
+    /// Updates the file's own winner. The table's winner is not changed yet.
     fn book_file_winner(&mut self, place: u32, candidate: &Candidate, file: u32) {
         let (owner, is_shared) = {
             let row = &self.rows[place as usize];
@@ -172,7 +172,7 @@ impl ResponseTable {
     }
 }
 
-/// Whether a snapshot is greater than the one that has won so far, by the order of the counting rule.
+/// Returns whether a snapshot is greater than the one that has won so far, by the order of the counting rule.
 fn wins(candidate: &Candidate, winner: &Candidate, contexts: &Contexts) -> bool {
     let (rank, known) = (candidate.rank(), winner.rank());
     if rank != known || candidate == winner {
@@ -182,7 +182,7 @@ fn wins(candidate: &Candidate, winner: &Candidate, contexts: &Contexts) -> bool 
     version(candidate) > version(winner)
 }
 
-/// Another snapshot counts: so many tokens before, so many now.
+/// Replaces a snapshot by another one.
 fn replace(line: &mut ReceiptLine, before: u64, now: u64) {
     line.tokens = line.tokens.saturating_sub(before).saturating_add(now);
 }

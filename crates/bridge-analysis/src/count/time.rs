@@ -4,7 +4,7 @@ use bridge_core::Timestamp;
 
 use crate::json::{Raw, string_bytes};
 
-/// The time that a raw JSON value stands for; `None` where it is no RFC 3339 time from 1970 to 2299.
+/// Returns the time that a raw JSON value stands for; `None` where it is no RFC 3339 time from 1970 to 2299.
 pub(crate) fn read_time(value: Raw<'_>) -> Option<Timestamp> {
     rfc3339(&string_bytes(value)?)
 }
@@ -32,13 +32,13 @@ fn rfc3339(text: &[u8]) -> Option<Timestamp> {
     Timestamp::from_millis(seconds * 1000 + millis).ok()
 }
 
-/// A number of two digits.
+/// Reads a number of two digits.
 fn two(tens: u8, ones: u8) -> Option<i64> {
     let both = tens.is_ascii_digit() && ones.is_ascii_digit();
     both.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
-/// The milliseconds of a fraction, if there is one, and what follows it.
+/// Reads the milliseconds of a fraction, if there is one, and returns the text behind it.
 fn fraction_millis(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -1,83 +1,102 @@
-//! Reading single fields out of JSON text, with the whole text checked by grammar.
+//! JSON text: single fields of it are read, all of it is checked.
 //!
-//! `serde_json` does the parsing; values are kept raw until somebody asks for them, because by the
-//! counting rule nothing but the grammar may fail outside the fields that are read: no lone surrogate, no
-//! huge number, no deep nesting. Skipping a raw value is iterative, so nesting costs no stack.
+//! Nearly every line is read by the [fast reader](fast). What it is unsure of is read by the [full one](full).
 
-pub(crate) mod cursor;
+mod fast;
+mod full;
+mod reader;
 mod string;
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::de::Deserializer;
-use serde_json::value::RawValue;
-
-use crate::json::cursor::{Cursor, Unsure};
-
-/// A value as it stands in the text.
-pub(crate) type Raw<'a> = &'a str;
+use fast::FastReader;
+use full::FullReader;
+pub(crate) use reader::{Decode, Raw, Reader, Unsure};
 
 /// The text is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidJson;
 
-/// Calls `visit` with the raw text of each value of the line: usually one, several where records are glued together.
-pub(crate) fn values(line: &str, mut visit: impl FnMut(&str)) -> Result<(), InvalidJson> {
-    let line = line.trim_matches(WHITESPACE);
-    // A line counts whole or not at all, so it is proven valid before anything of it is visited. Where there is more
-    // than one value it is parsed again for that: a list of millions of glued values would be many times the line.
-    let mut rest = line;
-    let mut is_first = true;
-    while !rest.is_empty() {
-        let value;
-        (value, rest) = split_value(rest)?;
-        if is_first && rest.is_empty() {
-            visit(value);
-            return Ok(());
+/// Calls `visit` with each object of the line: usually one, several where records are glued together. A line counts
+/// whole or not at all, so it is proven valid before anything of it is visited.
+pub(crate) fn read_line<'a, D: Decode<'a>>(
+    line: &'a str,
+    decoder: &mut D,
+    mut visit: impl FnMut(&mut D, &D::Object),
+) -> Result<(), InvalidJson> {
+    let mut object = D::Object::default();
+    if read_fast(line, decoder, &mut object).is_ok() {
+        visit(decoder, &object);
+        return Ok(());
+    }
+    full::values(line, |value| {
+        if let Some(object) = read_full(value, decoder) {
+            visit(decoder, &object);
         }
-        is_first = false;
-    }
-    rest = line;
-    while !rest.is_empty() {
-        let value;
-        (value, rest) = split_value(rest)?;
-        visit(value);
-    }
-    Ok(())
+    })
 }
 
-/// The first value of a text, and what follows it.
-fn split_value(text: &str) -> Result<(&str, &str), InvalidJson> {
-    let mut values = Deserializer::from_str(text).into_iter::<&RawValue>();
-    let (Some(Ok(value)), end) = (values.next(), values.byte_offset()) else { return Err(InvalidJson) };
-    Ok((value.get(), text[end..].trim_start_matches(WHITESPACE)))
-}
-
-/// White space by JSON's grammar.
-const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
-
-/// The raw values of these keys, where `text` is a valid JSON object; `None` where it is another value. Of
-/// duplicate keys the last counts.
-pub(crate) fn object_fields<'a, const N: usize>(
-    text: Raw<'a>,
-    keys: [&str; N],
-) -> Option<[Option<Raw<'a>>; N]> {
-    if !text.starts_with('{') {
+/// Reads an object that is proven valid; `None` where the value is another one.
+pub(crate) fn read_object<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Object> {
+    if !value.starts_with('{') {
         return None;
     }
-    let mut found = [None; N];
-    let walk = Cursor::new(text).members(|cursor, key| {
-        let value = cursor.value()?;
-        if let Some(index) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
-            found[index] = Some(value);
-        }
-        Ok(())
-    });
-    match walk {
-        Ok(()) => Some(found),
-        Err(Unsure) => Deserializer::from_str(text).deserialize_map(Fields { keys }).ok(),
+    let mut object = D::Object::default();
+    match read_fast(value, decoder, &mut object) {
+        Ok(()) => Some(object),
+        Err(Unsure) => read_full(value, decoder),
+    }
+}
+
+/// Reads a text that holds one object and nothing else, and is proven valid by that.
+#[inline]
+fn read_fast<'a, D: Decode<'a>>(
+    text: &'a str,
+    decoder: &mut D,
+    object: &mut D::Object,
+) -> Result<(), Unsure> {
+    let mut reader = FastReader::new(text);
+    reader.skip_space();
+    decoder.decode(&mut reader, object)?;
+    if reader.at_end() { Ok(()) } else { Err(Unsure) }
+}
+
+fn read_full<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Object> {
+    let mut object = D::Object::default();
+    decoder.decode(&mut FullReader::new(value), &mut object).ok().map(|()| object)
+}
+
+/// Returns the raw values of these keys, where `value` is a valid JSON object; `None` where it is another value. Of
+/// duplicate keys the last counts.
+pub(crate) fn object_fields<'a, const N: usize>(
+    value: Raw<'a>,
+    keys: [&str; N],
+) -> Option<[Option<Raw<'a>>; N]> {
+    read_object(value, &mut Keys(keys)).map(|Values(values)| values)
+}
+
+struct Keys<'k, const N: usize>([&'k str; N]);
+
+struct Values<'a, const N: usize>([Option<Raw<'a>>; N]);
+
+impl<const N: usize> Default for Values<'_, N> {
+    fn default() -> Self {
+        Self([None; N])
+    }
+}
+
+impl<'a, const N: usize> Decode<'a> for Keys<'_, N> {
+    type Object = Values<'a, N>;
+
+    fn decode<R: Reader<'a>>(&mut self, reader: &mut R, values: &mut Values<'a, N>) -> Result<(), Unsure> {
+        let taken = reader.members(|value, key| {
+            let value = value.value()?;
+            if let Some(place) = self.0.iter().position(|wanted| wanted.as_bytes() == key) {
+                values.0[place] = Some(value);
+            }
+            Ok(())
+        });
+        taken.map(drop)
     }
 }
 
@@ -86,50 +105,32 @@ pub(crate) fn array_items<'a>(value: Raw<'a>, mut visit: impl FnMut(Raw<'a>)) ->
     if !value.starts_with('[') {
         return false;
     }
-    // An unsure walk may have visited some items, so it goes to its end before any is visited.
-    let mut cursor = Cursor::new(value);
-    if cursor.value().is_ok() {
-        let visited = Cursor::new(value).items(|cursor| {
-            visit(cursor.value()?);
-            Ok(())
-        });
-        debug_assert!(visited.is_ok(), "a second walk is as sure as the first");
+    // Item by item: a list of them would be many times a long text. An unsure reader may have visited some items, so
+    // it goes to its end before any is visited.
+    let walked = if FastReader::new(value).value().is_ok() {
+        visit_items(&mut FastReader::new(value), &mut visit)
     } else {
-        // Item by item: a list of them would be many times a long text. A valid value has no item that fails.
-        let walked = Deserializer::from_str(value).deserialize_seq(Items(&mut visit));
-        debug_assert!(walked.is_ok(), "a valid array is walked to its end");
-    }
+        visit_items(&mut FullReader::new(value), &mut visit)
+    };
+    debug_assert!(walked.is_ok(), "a valid array is walked to its end");
     true
 }
 
-struct Items<F>(F);
-
-impl<'de, F: FnMut(Raw<'de>)> Visitor<'de> for Items<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        while let Some(item) = items.next_element::<&RawValue>()? {
-            (self.0)(item.get());
-        }
-        Ok(())
-    }
+fn visit_items<'a, R: Reader<'a>>(array: &mut R, visit: &mut impl FnMut(Raw<'a>)) -> Result<(), Unsure> {
+    array.items(|item| item.value().map(&mut *visit)).map(drop)
 }
 
-/// The decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the
+/// Returns the decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the
 /// three bytes that UTF-8 would have for it, so that different strings stay different.
 pub(crate) fn string_bytes(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inside.as_bytes()));
     }
-    Deserializer::from_str(value).deserialize_bytes(OwnedBytes).ok().map(Cow::Owned)
+    full::decoded(value).map(Cow::Owned)
 }
 
-/// The decoded text of a string, lone surrogates replaced; `None` where the value is another one.
+/// Returns the decoded text of a string, lone surrogates replaced; `None` where the value is another one.
 pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
     Some(match string_bytes(value)? {
         Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
@@ -137,84 +138,14 @@ pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Whether the value is there and not `null`.
+/// Returns whether the value is there and not `null`.
 pub(crate) fn is_present(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|value| value != "null")
 }
 
-/// Whether the value is `true`.
+/// Returns whether the value is `true`.
 pub(crate) fn is_true(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|value| value == "true")
-}
-
-struct Fields<'k, const N: usize> {
-    keys: [&'k str; N],
-}
-
-impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
-    type Value = [Option<Raw<'de>>; N];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; N];
-        while let Some(index) = map.next_key_seed(KeyIndex(&self.keys))? {
-            match index {
-                Some(index) => found[index] = Some(map.next_value::<&RawValue>()?.get()),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Finds the place of a key among the wanted ones. Works on bytes, because a key may hold what is no UTF-8.
-struct KeyIndex<'k>(&'k [&'k str]);
-
-impl<'de> DeserializeSeed<'de> for KeyIndex<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for KeyIndex<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|wanted| wanted.as_bytes() == key))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Self::Value, E> {
-        self.visit_bytes(key.as_bytes())
-    }
-}
-
-struct OwnedBytes;
-
-impl Visitor<'_> for OwnedBytes {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(bytes.to_vec())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(text.as_bytes().to_vec())
-    }
 }
 
 #[cfg(test)]
@@ -223,7 +154,7 @@ mod tests {
 
     fn all(line: &str) -> Result<Vec<String>, InvalidJson> {
         let mut found = Vec::new();
-        values(line, |value| found.push(value.to_owned())).map(|()| found)
+        full::values(line, |value| found.push(value.to_owned())).map(|()| found)
     }
 
     #[test]

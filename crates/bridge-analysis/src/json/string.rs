@@ -1,21 +1,21 @@
 //! The end of a JSON string, and the proof that it is one.
 //!
 //! Nearly all bytes of a transcript stand in strings, so this is what a walk over it costs. Most strings
-//! are short and end in the first bytes that are looked at. Long ones are texts with an escape on every line:
-//! there 64 bytes are looked at together without a branch for each escape, after simdjson.
+//! are short and end in the first bytes that are compared. Long ones are texts with an escape on every line:
+//! there 64 bytes are compared together without a branch for each escape, after simdjson.
 
 use wide::u8x16;
 
-use crate::json::cursor::Unsure;
+use crate::json::reader::Unsure;
 
 /// Bytes of one vector.
 const LANES: usize = 16;
 /// Bytes in which a short string is expected to end.
 const SHORT: usize = 2 * LANES;
-/// Bytes of a long string that are looked at together: a bit of a mask for each.
+/// Bytes of a long string that are compared together: a bit of a mask for each.
 const BLOCK: usize = 64;
 
-/// The place behind the closing quote of the string whose inside begins at `start`.
+/// Returns the place behind the closing quote of the string whose inside begins at `start`.
 #[inline]
 pub(crate) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     if let Some(short) = bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
@@ -27,7 +27,7 @@ pub(crate) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     long_string_end(bytes, start)
 }
 
-/// The place of the next quote, backslash or control character, from `at` on.
+/// Returns the place of the next quote, backslash or control character, from `at` on.
 #[inline]
 pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> Result<usize, Unsure> {
     while let Some(short) = bytes.get(at..).and_then(<[u8]>::first_chunk::<SHORT>) {
@@ -49,7 +49,7 @@ fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
         let masks = Masks::of(block);
         let escaped = carry.escaped(masks.backslashes);
         let closing = masks.quotes & !escaped;
-        // What stands behind the string is not its business. Without a quote all of the block is inside.
+        // Bytes behind the string do not belong to it. Without a quote all of the block is inside.
         let inside = closing.wrapping_sub(1) & !closing;
         if masks.has_control && has_control(&block[..inside.trailing_ones() as usize]) {
             return Err(Unsure);
@@ -64,7 +64,7 @@ fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     last_string_end(bytes, next)
 }
 
-/// The rest of a string that has less than a block before it; `at` is not escaped.
+/// Finds the end of the rest of a string that has less than a block before it; `at` is not escaped.
 fn last_string_end(bytes: &[u8], mut at: usize) -> Result<usize, Unsure> {
     loop {
         match *bytes.get(at).ok_or(Unsure)? {
@@ -101,7 +101,7 @@ fn check_escape(bytes: &[u8], letter: usize) -> Result<(), Unsure> {
     }
 }
 
-/// Which byte of a block is what.
+/// Masks of the bytes of a block by their meaning.
 struct Masks {
     quotes: u64,
     backslashes: u64,
@@ -133,14 +133,14 @@ impl Masks {
     }
 }
 
-/// Whether the byte after the last block is escaped.
+/// The state between two blocks: `is_escaped` where the byte behind the last one is.
 #[derive(Default)]
 struct Carry {
     is_escaped: bool,
 }
 
 impl Carry {
-    /// The bytes that a backslash before them escapes: those behind an odd number of backslashes. A run of
+    /// Returns the bytes that a backslash before them escapes: those behind an odd number of backslashes. A run of
     /// backslashes is added to its own start, so that the carry shows where it ends.
     #[inline]
     fn escaped(&mut self, backslashes: u64) -> u64 {
@@ -167,7 +167,7 @@ fn is_special(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// A bit for each of the bytes that is a quote, a backslash or a control character.
+/// Returns a bit for each of the bytes that is a quote, a backslash or a control character.
 #[inline]
 fn specials(short: &[u8; SHORT]) -> u32 {
     let (low, high) = short.split_at(LANES);

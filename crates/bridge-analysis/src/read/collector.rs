@@ -1,4 +1,4 @@
-//! Joining what the threads find.
+//! Collecting the findings of the threads.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +25,7 @@ struct Unfinished {
     /// Its number in the history.
     number: u32,
     file: PartialFile,
-    /// How many parts it has, when that is known.
+    /// The number of its parts, once it is known.
     parts: Option<usize>,
     /// The first part that failed.
     error: Option<(usize, io::Error)>,
@@ -36,14 +36,14 @@ impl<'a, T: FnMut(&mut History, FileAnalysis)> Collector<'a, T> {
         Self { history, progress, files: HashMap::new(), take }
     }
 
-    /// Takes the snapshots of a part, or some of them.
+    /// Merges the snapshots of a part, or some of them.
     pub(crate) fn merge(&mut self, part: &Part<'_>, batch: &mut Batch) {
         let number = self.unfinished(part).number;
         self.history.merge(number, batch);
         self.progress.set_tokens(self.history.tokens());
     }
 
-    /// Takes what else a part has; all its snapshots were merged.
+    /// Joins the report of a part; all its snapshots were merged.
     pub(crate) fn join(&mut self, part: &Part<'_>, report: PartReport, result: io::Result<()>) {
         let unfinished = self.unfinished(part);
         if let Err(error) = result
@@ -66,7 +66,7 @@ impl<'a, T: FnMut(&mut History, FileAnalysis)> Collector<'a, T> {
         let analysis = unfinished.file.finish(&part.task, unfinished.error.is_none());
         self.history.end_file(unfinished.number, &analysis);
         if let Some((_, error)) = unfinished.error {
-            self.history.fail(SourceError::new(&part.task.file.path, error));
+            self.history.add_error(SourceError::new(&part.task.file.path, error));
         }
         self.progress.add_file();
         (self.take)(self.history, analysis);

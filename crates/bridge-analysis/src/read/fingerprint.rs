@@ -1,4 +1,4 @@
-//! What a file looked like when it was read, to see later what happened to it.
+//! The state of a file when it was read, to see later how it changed.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use crate::position::ReadPosition;
 use crate::read::regular_file::open_regular;
 use crate::source::SourceFile;
 
-/// What a file looked like when its reading began.
+/// The state of a file when its reading began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileState {
     /// Its size, in bytes. Nothing behind was read.
@@ -19,7 +19,7 @@ pub struct FileState {
     /// When it was modified last.
     pub modified: Timestamp,
     /// When its entry on the disk changed last, in nanoseconds since 1970: later than that of every state the file
-    /// had before, also where somebody sets the time of modification back. The latter where there is no such time.
+    /// had before, also where the time of modification is set back. The latter where there is no such time.
     pub changed_nanos: u64,
     /// Identifies the state of its entry on the disk: device, inode, size, and both times to the nanosecond.
     pub identity: u64,
@@ -27,12 +27,12 @@ pub struct FileState {
     pub fingerprint: u128,
 }
 
-/// How far a file was read, and what it looked like then.
+/// The position up to which a file was read, and its state then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileCursor {
-    /// What it looked like.
-    pub mark: FileState,
-    /// How far it was read.
+    /// Its state.
+    pub state: FileState,
+    /// The position up to which it was read.
     pub position: ReadPosition,
     /// When it was read.
     pub read_at: Timestamp,
@@ -41,12 +41,12 @@ pub struct FileCursor {
 impl FileCursor {
     /// Returns whether the file was read so long after its last change that another one would show.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
-        is_settled(self.read_at, self.mark.modified, self.mark.changed_nanos)
+    pub fn is_past_clock_granularity(&self) -> bool {
+        is_past_clock_granularity(self.read_at, self.state.modified, self.state.changed_nanos)
     }
 }
 
-/// What happened to a file since it was read.
+/// The change of a file since it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileChange {
     /// Nothing.
@@ -63,14 +63,14 @@ const WHOLE_BYTES_MAX: u64 = 256 << 10;
 const SAMPLE_DISTANCE: u64 = 256 << 10;
 const SAMPLE_BYTES: u64 = 4 << 10;
 
-/// A file that is written to twice within a tick of its file system's clock may look as if it were written to
-/// once. Whoever was read so soon after a change is not trusted to be unchanged.
-const TICK_MAX: Duration = Duration::from_secs(2);
+/// A file that is written to twice within the granularity of its file system's clock may look as if it were written to
+/// once. One that was read so soon after a change is not trusted to be unchanged.
+const CLOCK_GRANULARITY_MAX: Duration = Duration::from_secs(2);
 
-/// Looks at a file before it is read: its mark, and what happened to it since `known`.
+/// Inspects a file before it is read: its state, and its change since `known`.
 ///
 /// An edit in place that changes no length, in a part of a large file that is not sampled, passes for nothing
-/// if the file is appended to before it is looked at again. Nothing else does.
+/// if the file is appended to before it is inspected again. Nothing else does.
 ///
 /// # Errors
 ///
@@ -79,39 +79,39 @@ pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
     if let Some(known) = known
         && is_untouched(&file.path.metadata()?, known)
     {
-        return Ok((known.mark, FileChange::Unchanged));
+        return Ok((known.state, FileChange::Unchanged));
     }
     let mut source = open_regular(&file.path)?;
     let metadata = source.metadata()?;
     let (size, identity) = (metadata.len(), identity(&metadata));
     let modified = modified(&metadata);
     let changed_nanos = changed_nanos(&metadata, modified);
-    let mark =
+    let state =
         FileState { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
     let change = match known {
         Some(known) if is_continued(&mut source, size, known)? => FileChange::Appended,
         _ => FileChange::Rewritten,
     };
-    Ok((mark, change))
+    Ok((state, change))
 }
 
-/// Whether nothing was done to the file.
+/// Returns whether the file is unchanged.
 fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
     let modified = modified(metadata);
     // The size is in the identity, too, but a reading ends at the recorded one.
-    known.mark.size == metadata.len()
-        && known.mark.identity == identity(metadata)
-        && is_settled(known.read_at, modified, changed_nanos(metadata, modified))
+    known.state.size == metadata.len()
+        && known.state.identity == identity(metadata)
+        && is_past_clock_granularity(known.read_at, modified, changed_nanos(metadata, modified))
 }
 
 fn modified(metadata: &Metadata) -> Timestamp {
     metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system)
 }
 
-/// Whether what was read stands there still, and more behind it.
+/// Returns whether the lines that were read still stand there, and more behind them.
 fn is_continued(source: &mut File, size: u64, known: &FileCursor) -> io::Result<bool> {
-    let FileCursor { mark, position, .. } = known;
-    if size <= mark.size || fingerprint(source, mark.size)? != mark.fingerprint {
+    let FileCursor { state, position, .. } = known;
+    if size <= state.size || fingerprint(source, state.size)? != state.fingerprint {
         return Ok(false);
     }
     // A last line that was valid without its newline was counted; if it goes on, it was another one.
@@ -199,12 +199,12 @@ fn changed_nanos(_metadata: &Metadata, modified: Timestamp) -> u64 {
     modified.as_millis().cast_unsigned().saturating_mul(1_000_000)
 }
 
-/// Whether a file was read so long after its changes that another one would show.
-fn is_settled(read_at: Timestamp, modified: Timestamp, changed_nanos: u64) -> bool {
+/// Returns whether a file was read so long after its changes that another one would show.
+fn is_past_clock_granularity(read_at: Timestamp, modified: Timestamp, changed_nanos: u64) -> bool {
     let changed =
         i64::try_from(changed_nanos / 1_000_000).ok().and_then(|ms| Timestamp::from_millis(ms).ok());
     let latest = changed.map_or(Timestamp::MAX, |changed| changed.max(modified));
-    read_at.saturating_since(latest) > TICK_MAX
+    read_at.saturating_since(latest) > CLOCK_GRANULARITY_MAX
 }
 
 #[cfg(test)]
@@ -219,10 +219,10 @@ mod tests {
     }
 
     fn read(path: &Path, read_at: Timestamp) -> FileCursor {
-        let (mark, change) = inspect(&source(path), None).unwrap();
+        let (state, change) = inspect(&source(path), None).unwrap();
         assert_eq!(change, FileChange::Rewritten);
-        let position = ReadPosition { offset: mark.size, ..ReadPosition::default() };
-        FileCursor { mark, position, read_at }
+        let position = ReadPosition { offset: state.size, ..ReadPosition::default() };
+        FileCursor { state, position, read_at }
     }
 
     /// Long after the file was written, as its clock goes.
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_read_within_a_tick_of_its_change_is_not_trusted() {
+    fn a_file_read_within_clock_granularity_of_its_change_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.jsonl");
         fs::write(&path, lines(100)).unwrap();

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
-/// How much is held in memory of a file.
+/// Limits of the memory that a file takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// What is read at once, in bytes.
+    /// The size of a read, in bytes.
     pub(crate) block_bytes: usize,
     /// Longer lines are not held, in bytes without the newline.
     pub(crate) line_bytes_max: usize,
@@ -42,15 +42,15 @@ pub(crate) struct Lines<R> {
     searched: usize,
     end: usize,
     limits: Limits,
-    /// How far the file is handed out, in bytes.
+    /// The offset up to which lines were handed out, in bytes.
     offset: u64,
-    /// Lines that begin here or behind belong to somebody else.
+    /// Lines that begin here or behind belong to another part.
     until: u64,
     at_end: bool,
 }
 
 impl<R: Read> Lines<R> {
-    /// The lines of a source that stands at `offset`, where a line begins.
+    /// Creates a reader of the lines of a source that stands at `offset`, where a line begins.
     pub(crate) fn new(source: R, buffer: Vec<u8>, limits: Limits, offset: u64, until: u64) -> Self {
         let mut buffer = buffer;
         if buffer.len() < limits.block_bytes.max(1) {
@@ -64,17 +64,17 @@ impl<R: Read> Lines<R> {
         self.skip_line()
     }
 
-    /// The offset of the next line.
+    /// Returns the offset of the next line.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The buffer, to be used again.
+    /// Returns the buffer, to be used again.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
 
-    /// The next line, `None` at the end.
+    /// Reads the next line; `None` at the end.
     #[inline]
     pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
@@ -131,7 +131,7 @@ impl<R: Read> Lines<R> {
         self.read()
     }
 
-    /// Reads a block, and not much of what belongs to somebody else.
+    /// Reads a block, and not much of another part.
     fn read(&mut self) -> io::Result<()> {
         let read_to = self.offset + (self.end - self.start) as u64;
         let own = usize::try_from(self.until.saturating_sub(read_to)).unwrap_or(usize::MAX);

@@ -9,9 +9,7 @@ use std::path::Path;
 
 use bridge_core::Timestamp;
 
-use crate::claude::fields::record_fields;
-use crate::count::time::read_time;
-use crate::json;
+use crate::claude;
 use crate::position::KnownTime;
 use crate::read::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
 use crate::read::regular_file::open_regular;
@@ -20,7 +18,7 @@ use crate::read::regular_file::open_regular;
 const WINDOW_BYTES: u64 = 64 << 10;
 const WINDOW_BYTES_MAX: u64 = 16 << 20;
 
-/// The last readable time of a record in a line that begins before `line_start`.
+/// Returns the last readable time of a record in a line that begins before `line_start`.
 pub(crate) fn time_before(
     path: &Path,
     limits: Limits,
@@ -40,7 +38,7 @@ pub(crate) fn time_before(
     Ok(known.time)
 }
 
-/// The last readable time of a record in the lines that begin in the range.
+/// Returns the last readable time of a record in the lines that begin in the range.
 fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
     // A file without any times asks again at every response, mostly about a few lines.
     let range_bytes = usize::try_from(until - from).unwrap_or(usize::MAX);
@@ -53,18 +51,11 @@ fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<O
         let Line::Complete(line) = line else { continue };
         let line = if starts_file { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         let Ok(line) = simdutf8::basic::from_utf8(line) else { continue };
-        let mut of_line = None;
-        let read = json::values(line, |record| {
-            let time = record_fields(record, None).and_then(|record| read_time(record.time?));
-            of_line = time.or(of_line);
-        });
-        if read.is_ok() {
-            last = of_line.or(last);
-        }
+        last = claude::last_time(line).unwrap_or_default().or(last);
     }
 }
 
-/// The lines of a file that begin in the range. The file ends at `end` at the latest.
+/// Opens the lines of a file that begin in the range. The file ends at `end` at the latest.
 pub(crate) fn open(
     path: &Path,
     buffer: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A part of a transcript, the lines that begin in a range of it: what is known before it is read, and after.
+//! A part of a transcript, the lines that begin in a range of it: the task before it is read, the report after.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,9 +18,9 @@ use crate::source::SourceFile;
 pub(crate) struct FileTask<'a> {
     pub(crate) file: &'a SourceFile,
     pub(crate) names: FileNames,
-    /// Where reading begins, and what is known of what lies before.
+    /// Where reading begins, and what is known of the lines before.
     pub(crate) from: ReadPosition,
-    /// What lies behind is not read.
+    /// The file is read up to here, in bytes.
     pub(crate) until: u64,
     /// Times that had to be looked for, by the offset before which they stand, so that no part looks further
     /// back than the one before it.
@@ -40,7 +40,7 @@ impl<'a> FileTask<'a> {
         Self { file, names, from: *from, until: *until, looked_back: Mutex::default() }
     }
 
-    /// The nearest offset up to this one before which the time is known.
+    /// Returns the nearest offset up to this one before which the time is known.
     pub(crate) fn known_before(&self, offset: u64) -> KnownTime {
         let looked_back = self.looked_back.lock().unwrap_or_else(PoisonError::into_inner);
         let nearest = looked_back.range(..=offset).next_back();
@@ -52,7 +52,7 @@ impl<'a> FileTask<'a> {
     }
 }
 
-/// What stands in a part of a file, beside its snapshots.
+/// The report of a part of a file; its snapshots go to the history.
 #[derive(Debug, Default)]
 pub(crate) struct PartReport {
     /// Lines that are not blank.
@@ -72,11 +72,11 @@ pub(crate) struct PartReport {
     pub(crate) known_time: Option<KnownTime>,
 }
 
-/// How parts are read.
+/// Options of reading parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PartOptions {
     pub(crate) limits: Limits,
-    /// Whether lines that hold no usage are parsed too.
+    /// `true` where lines that hold no usage are parsed too.
     pub(crate) every_line: bool,
     pub(crate) categories: bool,
 }

@@ -26,7 +26,7 @@ pub(crate) struct PartialFile {
 }
 
 impl PartialFile {
-    /// A file of which everything before this position is read.
+    /// Creates a file of which everything before this position is read.
     pub(crate) fn new(from: ReadPosition) -> Self {
         Self {
             next: 0,
@@ -41,7 +41,7 @@ impl PartialFile {
         }
     }
 
-    /// Takes a part's report; says how many parts are joined now.
+    /// Takes a part's report, and returns the number of parts that are joined now.
     pub(crate) fn take(&mut self, part: usize, report: PartReport) -> usize {
         self.waiting.insert(part, report);
         while let Some(report) = self.waiting.remove(&self.next) {
@@ -79,7 +79,7 @@ impl PartialFile {
         self.end.time = report.known_time.unwrap_or(self.end.time);
     }
 
-    /// The analysis, when all parts are joined.
+    /// Returns the report of the file, when all parts are joined.
     pub(crate) fn finish(self, task: &FileTask<'_>, complete: bool) -> FileAnalysis {
         let most = |a: &(&SessionId, &SessionInFile), b: &(&SessionId, &SessionInFile)| {
             a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0))

@@ -1,20 +1,15 @@
 //! Reading a part of a transcript.
 
 use std::io::{self, Read};
-use std::sync::LazyLock;
 
 use bridge_core::{DamageKind, SupersededKey, Timestamp};
-use memchr::memmem::Finder;
 
-use crate::claude::categories::add_texts;
-use crate::claude::content::Block;
-use crate::claude::fields::{RecordFields, quick_fields, record_fields};
-use crate::claude::record::read_record;
+use crate::claude::{LineReader, may_hold_usage};
 use crate::count::batch::Batch;
 use crate::count::candidate::Candidate;
 use crate::count::categories::CategoryCounter;
 use crate::count::snapshot::{Snapshot, SnapshotSink};
-use crate::json;
+use crate::json::InvalidJson;
 use crate::position::KnownTime;
 use crate::progress::AnalysisProgress;
 use crate::read::lines::{BYTE_ORDER_MARK, Line, Lines};
@@ -22,7 +17,7 @@ use crate::read::lookback::{open, time_before};
 use crate::read::part::{FileTask, PartOptions, PartReport};
 use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
 
-/// So many snapshots are handed over at once.
+/// The number of snapshots that are handed over at once.
 const CANDIDATES_MAX: usize = 4096;
 
 /// The memory of a thread that reads parts, used again for each.
@@ -30,7 +25,7 @@ const CANDIDATES_MAX: usize = 4096;
 pub(crate) struct PartMemory {
     buffer: Vec<u8>,
     batch: Batch,
-    blocks: Vec<Block>,
+    reader: LineReader,
     context_totals: Vec<ContextTotals>,
 }
 
@@ -76,12 +71,11 @@ pub(crate) fn read_lines<R: Read>(
     memory.batch.contexts.clear();
     memory.batch.placed.clear();
     memory.context_totals.clear();
+    memory.reader.begin_file(task.file.is_subagent(), options.categories);
     let mut scan = PartScan {
         task,
         options,
-        subagent: task.file.is_subagent(),
         batch: &mut memory.batch,
-        blocks: &mut memory.blocks,
         context_totals: &mut memory.context_totals,
         report: PartReport {
             categories: options.categories.then(CategoryCounter::default),
@@ -94,7 +88,7 @@ pub(crate) fn read_lines<R: Read>(
         failure: None,
         hand_over: &mut *hand_over,
     };
-    let result = scan.read(lines, &mut memory.buffer, progress);
+    let result = scan.read(lines, &mut memory.buffer, &mut memory.reader, progress);
     let result = scan.failure.take().map_or(result, Err);
     let report = scan.finish();
     hand_over(&mut memory.batch);
@@ -105,9 +99,7 @@ pub(crate) fn read_lines<R: Read>(
 struct PartScan<'a> {
     task: &'a FileTask<'a>,
     options: PartOptions,
-    subagent: bool,
     batch: &'a mut Batch,
-    blocks: &'a mut Vec<Block>,
     context_totals: &'a mut Vec<ContextTotals>,
     report: PartReport,
     part_start: u64,
@@ -124,6 +116,7 @@ impl PartScan<'_> {
         &mut self,
         mut lines: Lines<R>,
         buffer: &mut Vec<u8>,
+        reader: &mut LineReader,
         progress: &AnalysisProgress,
     ) -> io::Result<()> {
         (self.report.end, self.report.read_to) = (lines.offset(), lines.offset());
@@ -135,7 +128,7 @@ impl PartScan<'_> {
                 Ok(Some(line)) => line,
                 Err(error) => break Err(error),
             };
-            let is_pending = self.read_line(&line);
+            let is_pending = self.read_line(&line, reader);
             let is_complete = !matches!(line, Line::Unterminated(_));
             self.report.newlines += u64::from(is_complete);
             self.report.read_to = lines.offset();
@@ -156,9 +149,9 @@ impl PartScan<'_> {
         result
     }
 
-    /// Says whether the line is pending.
+    /// Returns whether the line is pending.
     #[inline]
-    fn read_line(&mut self, line: &Line<'_>) -> bool {
+    fn read_line(&mut self, line: &Line<'_>, reader: &mut LineReader) -> bool {
         let (text, complete) = match line {
             Line::Complete(text) => (*text, true),
             Line::Unterminated(text) => (*text, false),
@@ -177,7 +170,7 @@ impl PartScan<'_> {
         if !self.options.every_line && complete && edges == (b'{', b'}') && !may_hold_usage(text) {
             return false;
         }
-        if self.read_values(text).is_ok() {
+        if self.read_text(text, reader).is_ok() {
             return false;
         }
         if complete {
@@ -194,37 +187,16 @@ impl PartScan<'_> {
         !complete
     }
 
-    fn read_values(&mut self, line: &[u8]) -> Result<(), json::InvalidJson> {
-        let text = simdutf8::basic::from_utf8(line).map_err(|_| json::InvalidJson)?;
+    fn read_text(&mut self, line: &[u8], reader: &mut LineReader) -> Result<(), InvalidJson> {
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| InvalidJson)?;
         self.line_time = None;
-        let mut blocks = std::mem::take(self.blocks);
-        let categories = self.options.categories;
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        let result = match quick_fields(text, categories.then_some(&mut blocks)) {
-            Ok(fields) => {
-                self.read_fields(&fields, &blocks);
-                Ok(())
-            }
-            Err(_) => json::values(text, |value| {
-                if let Some(fields) = record_fields(value, categories.then_some(&mut blocks)) {
-                    self.read_fields(&fields, &blocks);
-                }
-            }),
-        };
-        *self.blocks = blocks;
+        let result = reader.read(text, self);
         if self.line_time.is_some() {
             // The line's own end, as seen from the next one.
             let before = self.line_start + line.len() as u64;
             self.report.known_time = Some(KnownTime { before, time: self.line_time });
         }
         result
-    }
-
-    fn read_fields(&mut self, fields: &RecordFields<'_>, blocks: &[Block]) {
-        read_record(fields, self);
-        if let Some(categories) = &mut self.report.categories {
-            add_texts(categories, fields, blocks, self.subagent);
-        }
     }
 
     fn note(&mut self, kind: DamageKind) {
@@ -324,26 +296,22 @@ impl SnapshotSink for PartScan<'_> {
     fn record_time(&mut self, time: Timestamp) {
         self.line_time = Some(time);
     }
+
+    fn categories(&mut self) -> Option<&mut CategoryCounter> {
+        self.report.categories.as_mut()
+    }
 }
 
-/// UTF-16 text that begins as a transcript does, with its byte order mark or without.
+/// Returns whether this is UTF-16 text that begins as a transcript does, with its byte order mark or without.
 fn is_utf16(first_line: &[u8]) -> bool {
     [&b"\xff\xfe"[..], b"\xfe\xff", b"{\0", b"\0{"].iter().any(|start| first_line.starts_with(start))
 }
 
-/// The first and the last byte that is no white space; `None` for a blank line.
+/// Returns the first and the last byte that is no white space; `None` for a blank line.
 #[inline]
 fn edges(line: &[u8]) -> Option<(u8, u8)> {
     let inside = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
     Some((*line.iter().find(inside)?, *line.iter().rev().find(inside)?))
-}
-
-/// Whether a key `usage` may stand in the line: as it is, or with letters escaped. Each of its letters has
-/// an escape `\u006x` or `\u007x` and no other one.
-fn may_hold_usage(line: &[u8]) -> bool {
-    static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\""));
-    static ESCAPE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u00"));
-    KEY.find(line).is_some() || ESCAPE.find_iter(line).any(|at| matches!(line.get(at + 4), Some(b'6' | b'7')))
 }
 
 #[cfg(test)]
@@ -381,7 +349,7 @@ mod tests {
         (candidates, report)
     }
 
-    /// What the next reading of the file has to know is all in the position.
+    /// The position holds everything that the next reading of the file has to know.
     #[test]
     fn a_file_read_in_two_goes_is_the_same_as_in_one() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The walk over folders: each is visited once, and what cannot be visited is reported.
+//! The walk over folders: each is visited once, and those that cannot be visited are reported.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirEntry, Metadata};
@@ -13,11 +13,11 @@ use crate::read::discover::Discovery;
 use crate::read::pseudo::PseudoFileSystems;
 use crate::source::SourceFile;
 
-/// So many entries of folders are visited: ten times what the largest known history has, and an end where a link
+/// The maximum of folder entries that are visited: ten times those of the largest known history, and an end where a link
 /// leads to the root of a large machine.
 pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
 
-/// What makes two paths the same file or folder.
+/// The identity of a file or folder, equal for all its paths.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
 
@@ -194,7 +194,7 @@ fn made_up() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "it is on a pseudo file system, which holds no transcripts")
 }
 
-/// Says what a root that is not there may have been meant for: a list, separated as `PATH` is.
+/// Explains a missing root that may have been meant as a list, separated as `PATH` is.
 fn explained(root: &Path, error: io::Error) -> io::Error {
     let separator = if cfg!(windows) { b';' } else { b':' };
     if error.kind() != ErrorKind::NotFound || !root.as_os_str().as_encoded_bytes().contains(&separator) {

@@ -152,7 +152,7 @@ impl KnownFiles {
 fn file_cursor(record: &SourceRecord) -> FileCursor {
     let cursor = &record.cursor;
     FileCursor {
-        mark: FileState {
+        state: FileState {
             size: cursor.size,
             modified: cursor.modified,
             changed_nanos: cursor.changed_nanos,
@@ -168,13 +168,13 @@ fn file_cursor(record: &SourceRecord) -> FileCursor {
     }
 }
 
-fn source_cursor(mark: &FileState, position: &ReadPosition) -> SourceCursor {
+fn source_cursor(state: &FileState, position: &ReadPosition) -> SourceCursor {
     SourceCursor {
-        size: mark.size,
-        modified: mark.modified,
-        changed_nanos: mark.changed_nanos,
-        identity: mark.identity,
-        fingerprint: mark.fingerprint,
+        size: state.size,
+        modified: state.modified,
+        changed_nanos: state.changed_nanos,
+        identity: state.identity,
+        fingerprint: state.fingerprint,
         offset: position.offset,
         line: position.newlines,
         carried_time: position.time.time,
@@ -199,7 +199,7 @@ impl KnownFile {
     /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
     pub(crate) fn content(&self) -> Option<(u64, u128)> {
         let recorded = self.recorded.filter(|_| self.revision > RuleRevision::NONE)?;
-        Some((recorded.mark.size, recorded.mark.fingerprint))
+        Some((recorded.state.size, recorded.state.fingerprint))
     }
 
     /// The revision that read it, where this version does not know it.
@@ -227,12 +227,12 @@ impl KnownFile {
 
     /// Whether these records, of a reading of the same file, say what is known and will be trusted.
     pub(crate) fn says_the_same_as(&self, records: &[SourceRecord]) -> bool {
-        let cursor = self.cursor().filter(FileCursor::is_settled);
+        let cursor = self.cursor().filter(FileCursor::is_past_clock_granularity);
         records.len() == self.records.len()
             && records.iter().zip(&self.records).all(|(record, known)| {
                 let is_there = |cursor: FileCursor| {
                     let read = file_cursor(record);
-                    (cursor.mark, cursor.position) == (read.mark, read.position)
+                    (cursor.state, cursor.position) == (read.state, read.position)
                 };
                 cursor.is_some_and(is_there) && RecordedSession::from(record) == *known
             })
@@ -250,7 +250,7 @@ impl KnownFile {
             host: host.clone(),
             path: path.to_owned(),
             session: known.session.clone(),
-            cursor: source_cursor(&cursor.mark, &cursor.position),
+            cursor: source_cursor(&cursor.state, &cursor.position),
             project: known.project.clone(),
             lines: 0,
             damage: DamageCounts::default(),
@@ -335,7 +335,7 @@ fn add_categories(sum: &mut ContentCategories, more: impl Iterator<Item = (Conte
 /// A reading of a file, for its records.
 #[derive(Debug)]
 pub(crate) struct FileReading<'a> {
-    pub(crate) mark: FileState,
+    pub(crate) state: FileState,
     pub(crate) known: Option<&'a KnownFile>,
     pub(crate) host: &'a HostName,
     pub(crate) project_names: &'a ProjectNames,
@@ -369,7 +369,7 @@ impl FileReading<'_> {
             host: self.host.clone(),
             path: self.project_names.recorded_path(&file.file.path),
             session: session.clone(),
-            cursor: source_cursor(&self.mark, &file.end),
+            cursor: source_cursor(&self.state, &file.end),
             project: part.and_then(|part| part.project.clone()),
             lines: if is_home { statistics.lines } else { 0 },
             damage: if is_home { statistics.damage } else { DamageCounts::default() },

@@ -286,7 +286,7 @@ impl JsonlProcessorBridge {
         batch: &BatchProcessingResult,
         analysis: &FileAnalysis,
     ) -> Vec<SourceRecord> {
-        let mark = FileState {
+        let state = FileState {
             size: analysis.end.offset,
             modified: batch.modified,
             changed_nanos: 0,
@@ -297,7 +297,7 @@ impl JsonlProcessorBridge {
         let read_at = self.bridge.inner.clock.now();
         let project_names = &self.bridge.inner.analyzer.project_names;
         let (known, host) = (Some(&known), &self.bridge.host());
-        FileReading { mark, known, host, project_names, read_at, epoch }.records(analysis)
+        FileReading { state, known, host, project_names, read_at, epoch }.records(analysis)
     }
 }
 

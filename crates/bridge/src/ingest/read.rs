@@ -72,7 +72,7 @@ const FILES_PER_THREAD_MIN: usize = 256;
 pub(crate) struct ReadPlan {
     reads: Vec<FileRead>,
     /// Of each file that is read, in their order; none where nothing is recorded.
-    marks: Vec<FileState>,
+    states: Vec<FileState>,
     known: KnownFiles,
     errors: Vec<SourceError>,
     /// Records of files whose content was found in another place.
@@ -130,23 +130,23 @@ impl ReadPlan {
         match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) if mode == ReadMode::Incremental => {}
-            Ok((mark, change)) => {
+            Ok((state, change)) => {
                 let from = match (change, cursor) {
                     (FileChange::Appended, Some(cursor)) if mode == ReadMode::Incremental => cursor.position,
                     _ => Default::default(),
                 };
                 if cursor.is_none() {
-                    self.note_move(&mark);
+                    self.note_move(&state);
                 }
-                self.marks.push(mark);
-                self.reads.push(FileRead { file, from, until: mark.size });
+                self.states.push(state);
+                self.reads.push(FileRead { file, from, until: state.size });
             }
         }
     }
 
     /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
-    fn note_move(&mut self, mark: &FileState) {
-        if let Some(path) = self.gone_content.get(&(mark.size, mark.fingerprint)) {
+    fn note_move(&mut self, state: &FileState) {
+        if let Some(path) = self.gone_content.get(&(state.size, state.fingerprint)) {
             self.moved.extend(self.known.emptied(path));
         }
     }
@@ -247,20 +247,20 @@ impl Reader {
         storing: Option<&mpsc::Sender<Batch>>,
     ) -> ReadResult {
         let mut result = ReadResult::default();
-        self.plan.errors.drain(..).for_each(|error| result.history.fail(error));
+        self.plan.errors.drain(..).for_each(|error| result.history.add_error(error));
         let reads = std::mem::take(&mut self.plan.reads);
-        let marks = std::mem::take(&mut self.plan.marks);
+        let states = std::mem::take(&mut self.plan.states);
         // A winner may yet move out of the range, so a limited backfill stores when all is read; and what it stores does
         // not stand for whole files, so it records none.
         let storing_at_once = storing.filter(|_| self.range.is_all());
         let mut batch = Pending { sources: std::mem::take(&mut self.plan.moved), sessions: BTreeSet::new() };
-        let mut marks = marks.chunks(self.batch_size.max(1));
+        let mut states = states.chunks(self.batch_size.max(1));
         for reads in reads.chunks(self.batch_size.max(1)) {
-            let marks = marks.next().unwrap_or_default();
-            let marks: HashMap<&Path, &FileState> =
-                reads.iter().map(|read| read.file.path.as_path()).zip(marks).collect();
+            let states = states.next().unwrap_or_default();
+            let states: HashMap<&Path, &FileState> =
+                reads.iter().map(|read| read.file.path.as_path()).zip(states).collect();
             analyze_reads(reads, &self.analyzer, progress, &mut result.history, |history, file| {
-                batch.sources.extend(self.records(&file, marks.get(file.file.path.as_path()).copied()));
+                batch.sources.extend(self.records(&file, states.get(file.file.path.as_path()).copied()));
                 result.sources.bytes += file.bytes;
                 result.sources.lines += file.lines;
                 result.sources.damage += file.damage;
@@ -304,12 +304,12 @@ impl Reader {
     }
 
     /// What is to be recorded of the file; nothing where the store knows it already.
-    fn records(&self, file: &FileAnalysis, mark: Option<&FileState>) -> Vec<SourceRecord> {
-        let Some(mark) = mark.filter(|_| file.complete) else { return Vec::new() };
+    fn records(&self, file: &FileAnalysis, state: Option<&FileState>) -> Vec<SourceRecord> {
+        let Some(state) = state.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
         let (host, project_names) = (&self.host, &self.analyzer.project_names);
         let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
-        let records = FileReading { mark: *mark, known, host, project_names, read_at, epoch }.records(file);
+        let records = FileReading { state: *state, known, host, project_names, read_at, epoch }.records(file);
         if known.is_some_and(|known| known.says_the_same_as(&records)) { Vec::new() } else { records }
     }
 }

@@ -36,10 +36,25 @@ fn spread() -> impl Strategy<Value = (Vec<Text>, Vec<Text>, Vec<usize>)> {
     })
 }
 
-/// What the counters are worth, without what only ties of the order decide.
+/// The tokens of each response and whether it is finished, without what only a tie decides.
 fn worth(findings: &Findings) -> Vec<(ResponseKey, bool, u64, u64)> {
     let rows = findings.rows.iter();
-    rows.map(|row| (row.key, row.finished, row.counts.output, row.counts.total())).collect()
+    rows.map(|row| {
+        // Between snapshots of no tokens the time decides, and with it whether the winner is a finished one.
+        let finished = row.finished && !row.counts.is_zero();
+        (row.key, finished, row.counts.output, row.counts.total())
+    })
+    .collect()
+}
+
+/// The line without a byte order mark: it is valid at a file's start and damage everywhere else.
+fn without_byte_order_mark(line: Text) -> Text {
+    Text(line.0.strip_prefix(b"\xef\xbb\xbf").map_or(line.0.clone(), <[u8]>::to_vec))
+}
+
+/// Lines that try to mislead, and are as valid in one place as in another.
+fn movable_lines() -> impl Strategy<Value = Vec<Text>> {
+    adversarial_lines(40).prop_map(|lines| lines.into_iter().map(without_byte_order_mark).collect())
 }
 
 proptest! {
@@ -60,10 +75,10 @@ proptest! {
 proptest! {
     #![proptest_config(cases(60))]
 
-    /// Here a line may take its time and its session from where it stands, so these may change; its worth not.
+    /// A line may take its time and its session from its place, so these may change; its tokens may not.
     #[test]
     fn adversarial_lines_are_worth_the_same_wherever_they_stand(
-        (lines, others, places) in (adversarial_lines(40), vec(any::<Index>(), 0..9)).prop_flat_map(
+        (lines, others, places) in (movable_lines(), vec(any::<Index>(), 0..9)).prop_flat_map(
             |(lines, repeated)| {
                 let places = vec(0..4_usize, lines.len() + repeated.len());
                 (Just(lines.clone()), reordered(&lines, &repeated), places)

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::corpus::Corpus;
 
-/// So many cases, that all properties together take some seconds unoptimized; `PROPTEST_CASES` asks for more.
+/// Returns a configuration of this number of cases, small enough for an unoptimized build; `PROPTEST_CASES` overrides it.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
     let asked = ProptestConfig::default();
     if env::var_os("PROPTEST_CASES").is_some() { asked } else { ProptestConfig { cases, ..asked } }

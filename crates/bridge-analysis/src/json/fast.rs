@@ -1,47 +1,28 @@
-//! Walking over JSON text once, at the speed of its strings.
+//! The fast reader: one walk over JSON text, at the speed of its strings.
 //!
-//! The walk is sound, not complete: what it passes over is valid JSON, and what it hands out is what a full
+//! It is sound, not complete: what it passes over is valid JSON, and what it hands out is what a full
 //! parser would hand out. Where it meets something rare (an escape in a key, a tab, deep nesting) or
-//! something wrong it says [`Unsure`], and the caller asks a full parser. It reads UTF-8 that somebody else has checked.
+//! something wrong it returns [`Unsure`], and the full reader takes over. It reads UTF-8 that was checked before.
 
-use crate::json::Raw;
+use crate::json::reader::{Raw, Reader, Unsure};
 use crate::json::string::{next_special, string_end};
-
-/// The text may be valid or not: the walk does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unsure;
 
 /// Values are nested no deeper than this, or the walk is unsure.
 const DEPTH_MAX: u32 = 64;
 
-/// A place in JSON text. Every method moves it behind what it has read.
+/// A place in JSON text.
 #[derive(Debug)]
-pub(crate) struct Cursor<'a> {
+pub(crate) struct FastReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> FastReader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    /// The next byte; 0, which is no JSON, behind the end.
-    pub(crate) fn peek(&self) -> u8 {
-        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
-    }
-
-    /// How far the cursor has come, in bytes.
-    pub(crate) fn offset(&self) -> usize {
-        self.at
-    }
-
-    /// The text between a place that the cursor has passed and where it stands.
-    pub(crate) fn text_from(&self, start: usize) -> Result<Raw<'a>, Unsure> {
-        self.text.get(start..self.at).ok_or(Unsure)
-    }
-
-    /// Whether nothing but white space follows.
+    /// Returns whether nothing but white space follows.
     pub(crate) fn at_end(&mut self) -> bool {
         self.skip_space();
         self.at == self.text.len()
@@ -54,68 +35,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Calls `visit` with each key of an object, the cursor standing at its value, which `visit` has to read.
-    pub(crate) fn members(
-        &mut self,
-        mut visit: impl FnMut(&mut Self, &'a [u8]) -> Result<(), Unsure>,
-    ) -> Result<(), Unsure> {
-        self.expect(b'{')?;
-        self.skip_space();
-        if self.take(b'}') {
-            return Ok(());
-        }
-        loop {
-            let key = self.key()?;
-            self.skip_space();
-            self.expect(b':')?;
-            self.skip_space();
-            visit(self, key)?;
-            self.skip_space();
-            if !self.take(b',') {
-                return self.expect(b'}');
-            }
-            self.skip_space();
-        }
-    }
-
-    /// Calls `visit` at each item of an array; `visit` has to read it.
-    pub(crate) fn items(
-        &mut self,
-        mut visit: impl FnMut(&mut Self) -> Result<(), Unsure>,
-    ) -> Result<(), Unsure> {
-        self.expect(b'[')?;
-        self.skip_space();
-        if self.take(b']') {
-            return Ok(());
-        }
-        loop {
-            visit(self)?;
-            self.skip_space();
-            if !self.take(b',') {
-                return self.expect(b']');
-            }
-            self.skip_space();
-        }
-    }
-
-    /// The text of a value of any kind.
-    #[inline]
-    pub(crate) fn value(&mut self) -> Result<Raw<'a>, Unsure> {
-        let start = self.at;
-        // Most values are strings.
-        if self.peek() == b'"' {
-            self.skip_string()?
-        } else {
-            self.skip_value(0)?
-        }
-        self.text_from(start)
+    fn text_from(&self, start: usize) -> Result<Raw<'a>, Unsure> {
+        self.text.get(start..self.at).ok_or(Unsure)
     }
 
     fn skip_value(&mut self, depth: u32) -> Result<(), Unsure> {
         match self.peek() {
             b'"' => self.skip_string(),
             b'{' if depth < DEPTH_MAX => self.skip_object(depth + 1),
-            b'[' if depth < DEPTH_MAX => self.items(|cursor| cursor.skip_value(depth + 1)),
+            b'[' if depth < DEPTH_MAX => self.skip_array(depth + 1),
             b't' => self.skip_word(b"true"),
             b'f' => self.skip_word(b"false"),
             b'n' => self.skip_word(b"null"),
@@ -123,7 +51,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Unlike [`Self::members`] it lets keys hold escapes: nobody asks for them.
+    fn skip_array(&mut self, depth: u32) -> Result<(), Unsure> {
+        self.items(|reader| reader.skip_value(depth)).map(drop)
+    }
+
+    /// Unlike [`Self::members`] it lets keys hold escapes: they are not asked for.
     fn skip_object(&mut self, depth: u32) -> Result<(), Unsure> {
         self.expect(b'{')?;
         self.skip_space();
@@ -180,7 +112,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// At least one.
+    /// Skips at least one digit.
     fn skip_digits(&mut self) -> Result<(), Unsure> {
         let start = self.at;
         while self.peek().is_ascii_digit() {
@@ -189,7 +121,7 @@ impl<'a> Cursor<'a> {
         if self.at > start { Ok(()) } else { Err(Unsure) }
     }
 
-    /// A key without escapes, without its quotes.
+    /// Reads a key without escapes, and without its quotes.
     fn key(&mut self) -> Result<&'a [u8], Unsure> {
         self.expect(b'"')?;
         let bytes = self.text.as_bytes();
@@ -208,26 +140,88 @@ impl<'a> Cursor<'a> {
     }
 }
 
+impl<'a> Reader<'a> for FastReader<'a> {
+    #[inline]
+    fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn value(&mut self) -> Result<Raw<'a>, Unsure> {
+        let start = self.at;
+        // Most values are strings.
+        if self.peek() == b'"' {
+            self.skip_string()?
+        } else {
+            self.skip_value(0)?
+        }
+        self.text_from(start)
+    }
+
+    fn members(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, &[u8]) -> Result<(), Unsure>,
+    ) -> Result<Raw<'a>, Unsure> {
+        let start = self.at;
+        self.expect(b'{')?;
+        self.skip_space();
+        if self.take(b'}') {
+            return self.text_from(start);
+        }
+        loop {
+            let key = self.key()?;
+            self.skip_space();
+            self.expect(b':')?;
+            self.skip_space();
+            visit(self, key)?;
+            self.skip_space();
+            if !self.take(b',') {
+                self.expect(b'}')?;
+                return self.text_from(start);
+            }
+            self.skip_space();
+        }
+    }
+
+    fn items(&mut self, mut visit: impl FnMut(&mut Self) -> Result<(), Unsure>) -> Result<Raw<'a>, Unsure> {
+        let start = self.at;
+        self.expect(b'[')?;
+        self.skip_space();
+        if self.take(b']') {
+            return self.text_from(start);
+        }
+        loop {
+            visit(self)?;
+            self.skip_space();
+            if !self.take(b',') {
+                self.expect(b']')?;
+                return self.text_from(start);
+            }
+            self.skip_space();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::json::full;
     use bridge_testkit::adversarial;
     use proptest::prelude::*;
 
     fn walk(text: &str) -> Result<bool, Unsure> {
-        let mut cursor = Cursor::new(text);
-        cursor.value()?;
-        Ok(cursor.at_end())
+        let mut reader = FastReader::new(text);
+        reader.value()?;
+        Ok(reader.at_end())
     }
 
     fn is_one_value(text: &str) -> bool {
         let mut values = 0;
-        json::values(text, |_| values += 1).is_ok() && values == 1
+        full::values(text, |_| values += 1).is_ok() && values == 1
     }
 
     #[test]
-    fn what_clients_write_is_sure() {
+    fn takes_what_clients_write() {
         for text in [
             r#"{"a":[1,-2.5e+3,0,"x\n\"\\\u001b é",{"b":null,"c":[]},{}],"d":true , "e": false}"#,
             "0",
@@ -238,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_never_sure() {
+    fn never_takes_invalid_json() {
         let deep = "[".repeat(100);
         for text in [
             "",
@@ -271,7 +265,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn what_the_walk_is_sure_of_the_parser_takes(line in adversarial::strategy::line()) {
+        fn takes_only_what_the_parser_takes(line in adversarial::strategy::line()) {
             if let Ok(text) = std::str::from_utf8(&line) {
                 prop_assert!(walk(text) != Ok(true) || is_one_value(text));
             }
