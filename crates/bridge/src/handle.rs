@@ -61,7 +61,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// use bridge::{AuditFilter, CorrelationId};
     ///
     /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
@@ -113,7 +113,7 @@ impl EnhancedTokenDatabaseBridge {
     /// // Less is no news, unless it is forced.
     /// let result = bridge.store_enhanced_analysis(&analysis(90)?, StoreOptions::default()).await?;
     /// assert_eq!(result.records_stored, 0);
-    /// let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    /// let force = StoreOptions::default().with_force_update();
     /// let result = bridge.store_enhanced_analysis(&analysis(90)?, force).await?;
     /// assert_eq!(result.records_stored, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -142,7 +142,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{BatchOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # use bridge::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
     /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
     /// # let analysis = |name: &str, key| {
@@ -192,14 +192,14 @@ impl EnhancedTokenDatabaseBridge {
     ///     .sources([folder.path()])
     ///     .build();
     /// // Only what is from the 15th on.
-    /// let late = BackfillOptions { start_date: Some("2026-01-15T00:00:00Z".parse()?), ..BackfillOptions::default() };
+    /// let late = BackfillOptions::default().with_start_date("2026-01-15T00:00:00Z".parse()?);
     /// assert_eq!(bridge.backfill_historical_data(late).await?.total_tokens_stored, 2);
     ///
     /// // Everything, and somebody looks on.
     /// let seen = Arc::new(AtomicU64::new(0));
     /// let watcher = Arc::clone(&seen);
-    /// let mut all = BackfillOptions::default();
-    /// all.progress = Some(Arc::new(move |progress| watcher.store(progress.files, Ordering::Relaxed)));
+    /// let all = BackfillOptions::default()
+    ///     .with_progress(move |progress| watcher.store(progress.files, Ordering::Relaxed));
     /// let result = bridge.backfill_historical_data(all).await?;
     /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
     /// assert_eq!(seen.load(Ordering::Relaxed), 1);
@@ -228,7 +228,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
     /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
@@ -263,7 +263,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, io::Write, sync::Arc};
-    /// # use bridge::{EnhancedTokenDatabaseBridge, SessionId, SyncStatus, storage::InMemoryStore};
+    /// # use bridge::{SyncMode, EnhancedTokenDatabaseBridge, SessionId, SyncStatus, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("s.jsonl");
     /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
@@ -310,7 +310,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
-    /// # use bridge::{EnhancedTokenDatabaseBridge, SyncStatus, storage::InMemoryStore};
+    /// # use bridge::{SyncOptions, EnhancedTokenDatabaseBridge, SyncStatus, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("s.jsonl");
     /// # fs::write(&path, r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
@@ -402,7 +402,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
     /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
@@ -690,7 +690,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
     /// bridge.shutdown().await?;
