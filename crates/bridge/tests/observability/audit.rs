@@ -125,9 +125,7 @@ async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     }
     assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (4, 6));
     proxy.set(Fault::None);
-    let before = bridge.stats().audit.written;
     bridge.shutdown().await.unwrap();
-    assert_eq!(bridge.stats().audit.written, before + 1);
     let records = written(&*database).await;
     let ids: Vec<_> = records[..4].iter().map(|record| record.correlation_id.0).collect();
     assert_eq!(ids, [1, 2, 3, 4], "the beginning of the trouble is kept");
