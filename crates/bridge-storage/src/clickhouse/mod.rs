@@ -53,7 +53,7 @@ use tracing::Instrument;
 pub(crate) use answer::ForeignAnswer;
 pub use definition::table_definition;
 pub use locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
-pub use options::ClickHouseOptions;
+pub use options::{ClickHouseLimits, ClickHouseOptions};
 pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
 pub use retention::Retention;
 pub use roles::role_statements;
@@ -91,7 +91,7 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
+        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.limits.circuit));
         let audit_pool = BridgeConnectionPool::new(&options.clone().with_pool_size(1))?;
         Ok(Self {
             pool,
@@ -120,7 +120,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.call_with(&self.pool, &self.options.retry, operation, work).await
+        self.call_with(&self.pool, &self.options.limits.retry, operation, work).await
     }
 
     /// The same by the audit's own connection.
@@ -133,7 +133,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.call_with(&self.audit_pool, &self.options.retry, operation, work).await
+        self.call_with(&self.audit_pool, &self.options.limits.retry, operation, work).await
     }
 
     /// The same for work that cannot simply be repeated.
@@ -146,7 +146,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let once = RetryPolicy { max_retries: 0, ..self.options.retry };
+        let once = RetryPolicy { max_retries: 0, ..self.options.limits.retry };
         self.call_with(&self.pool, &once, operation, work).await
     }
 
@@ -203,7 +203,7 @@ impl ClickHouseStore {
     {
         let connection = pool.acquire().await?;
         let tables = Tables::new(&connection, &self.options);
-        let limit = self.options.operation_timeout;
+        let limit = self.options.limits.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),

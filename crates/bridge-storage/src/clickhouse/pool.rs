@@ -37,16 +37,16 @@ impl BridgeConnectionPool {
     pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
         let connector = Connector { options: options.clone(), transport: Transport::new(options)? };
         let pool = Pool::builder(connector)
-            .max_size(options.pool_size)
-            .wait_timeout(Some(options.acquire_timeout))
-            .recycle_timeout(Some(options.connect_timeout))
+            .max_size(options.limits.pool_size)
+            .wait_timeout(Some(options.limits.acquire_timeout))
+            .recycle_timeout(Some(options.limits.connect_timeout))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| {
                 BridgeError::connection(ConnectionKind::Misconfigured, "build the pool", &options.host)
                     .with_source(error)
             })?;
-        let limit = options.acquire_timeout.saturating_add(options.connect_timeout);
+        let limit = options.limits.acquire_timeout.saturating_add(options.limits.connect_timeout);
         Ok(Self { pool, host: options.host.clone(), limit })
     }
 
@@ -237,11 +237,12 @@ impl Manager for Connector {
 }
 
 pub(crate) async fn ping(client: &Client, options: &ClickHouseOptions) -> Result<(), BridgeError> {
-    let answer = tokio::time::timeout(options.connect_timeout, client.query("SELECT 1").fetch_one::<u8>());
+    let answer =
+        tokio::time::timeout(options.limits.connect_timeout, client.query("SELECT 1").fetch_one::<u8>());
     match answer.await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(bridge_error("ping", &options.host, error)),
-        Err(_) => Err(timed_out("ping", &options.host, options.connect_timeout)),
+        Err(_) => Err(timed_out("ping", &options.host, options.limits.connect_timeout)),
     }
 }
 
@@ -251,7 +252,7 @@ fn client(transport: &Transport, options: &ClickHouseOptions, location: Option<&
         None => (&options.endpoint, &options.user, &options.password),
     };
     let client = transport
-        .client(options.connect_timeout, location.and_then(|location| location.guard.as_ref()))
+        .client(options.limits.connect_timeout, location.and_then(|location| location.guard.as_ref()))
         .with_url(url)
         .with_user(user)
         .with_password(password)
@@ -259,7 +260,7 @@ fn client(transport: &Transport, options: &ClickHouseOptions, location: Option<&
         .with_setting("max_query_size", "67108864")
         // Makes way for a rollback, and for nothing else of ours.
         .with_setting("priority", "2")
-        .with_setting("max_execution_time", options.operation_timeout.as_secs().max(1).to_string());
+        .with_setting("max_execution_time", options.limits.operation_timeout.as_secs().max(1).to_string());
     let settings = options.topology.settings().iter();
     settings.fold(client, |client, (name, value)| client.with_setting(*name, *value))
 }

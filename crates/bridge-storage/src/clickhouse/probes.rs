@@ -107,7 +107,7 @@ impl HealthProbes for ClickHouseStore {
         let rows: Vec<DiskRow> = self
             .look("look at the disks", |tables| async move { tables.server().query(query).fetch_all().await })
             .await?;
-        let reserve = self.options.disk_reserve;
+        let reserve = self.options.limits.disk_reserve;
         Ok(rows
             .into_iter()
             .map(|DiskRow { name, free, total }| DiskSpace { name, free, total, reserve })

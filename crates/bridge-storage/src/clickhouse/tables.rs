@@ -126,7 +126,7 @@ impl Tables {
             server: client(connection.server()),
             database: client(connection.database()),
             prefix: options.table_prefix.clone(),
-            disk_reserve: options.disk_reserve,
+            disk_reserve: options.limits.disk_reserve,
         }
     }
 
