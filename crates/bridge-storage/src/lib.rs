@@ -64,6 +64,7 @@ pub mod conformance;
 mod correlation;
 mod dashboard;
 mod memory;
+mod merge;
 #[cfg(feature = "mock")]
 mod mock;
 mod offered;

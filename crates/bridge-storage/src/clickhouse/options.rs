@@ -9,10 +9,10 @@ use std::time::Duration;
 use bridge_core::{BridgeError, ConnectionKind};
 use url::Url;
 
-use super::locate::Locate;
-use super::retention::Retention;
-use super::tables::TablePrefix;
-use super::topology::Topology;
+use super::connection::locate::Locate;
+use super::schema::retention::Retention;
+use super::schema::tables::TablePrefix;
+use super::schema::topology::Topology;
 use crate::breaker::CircuitPolicy;
 use crate::retry::RetryPolicy;
 
