@@ -54,7 +54,7 @@ pub(crate) async fn lose_the_database(
     let status = bridge.health_check().await;
     let state = status.probe(Probe::Connectivity).map(|found| found.state);
     promises.hold("the health says so", state == Some(HealthState::Unhealthy), format!("{state:?}"));
-    promises.hold("what happened waits for the audit", bridge.audit_stats().buffered > 0, "nothing does");
+    promises.hold("what happened waits for the audit", bridge.stats().audit.buffered > 0, "nothing does");
 
     promises.step("The database is back", "Engine::start_with");
     let engine = place::start(&folder).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn close(place: Place, promises: &mut Promises) -> Result<(), B
     let missing: Vec<_> = names.into_iter().filter(|name| !has(name)).collect();
     promises.hold("what an administrator did is on record", missing.is_empty(), missing.join(", "));
     bridge.shutdown().await?;
-    promises.equal("nothing is left unwritten", bridge.audit_stats().buffered, 0);
+    promises.equal("nothing is left unwritten", bridge.stats().audit.buffered, 0);
     drop(bridge);
     let Place { engine, folder } = place;
     let closed = tokio::task::spawn_blocking(move || engine.close()).await?;

@@ -1,9 +1,8 @@
-//! The bridge's handle and how it is built.
+//! How a bridge is built.
 
 use std::any::Any;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
@@ -12,80 +11,36 @@ use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
+use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
+use crate::ingest::Ingest;
+use crate::invalidating_store::Invalidating;
+use crate::layered_store::Layered;
 use crate::operations::background::Background;
-use crate::operations::health::{PendingSince, SkippedSources};
+use crate::operations::fallback::Fallback;
+use crate::operations::health::HealthChecks;
+use crate::operations::monitor::{Monitoring, MonitoringOptions};
 use crate::operations::single_flight::SingleFlight;
-use crate::telemetry::audit::AuditTrail;
+use crate::telemetry::Telemetry;
+use crate::telemetry::audit::{AuditOptions, AuditTrail};
+use crate::telemetry::correlation::CorrelationIds;
 use crate::telemetry::error_rate::ErrorRate;
 use crate::telemetry::metrics::{Instruments, MetricsRecorder, Register};
+use crate::telemetry::observed_store::{Kept, Observed};
 use crate::telemetry::panics::Panics;
-use crate::telemetry::run::CorrelationIds;
-use crate::{AuditOptions, MonitoringOptions};
+use crate::telemetry::run::OperationRunner;
 
-/// Bridges the analysis of transcripts to the database: analyses, validates, stores and reads back.
-///
-/// A thin handle: cheap to clone, `Send` and `Sync`.
-#[derive(Debug, Clone)]
-pub struct EnhancedTokenDatabaseBridge {
-    pub(crate) inner: Arc<Inner>,
-    /// The caller's own id of what he does by this handle.
-    pub(crate) correlation_id: Option<CorrelationId>,
-}
-
-/// What the handle's clones share.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) store: Arc<dyn TokenStore>,
-    pub(crate) sources: Vec<PathBuf>,
-    pub(crate) analyzer: AnalyzerOptions,
-    pub(crate) validator: Option<AnalysisValidator>,
-    pub(crate) cache: BridgeCache,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) store_deadline: Duration,
-    pub(crate) live_deadline: Duration,
-    pub(crate) next_analysis: SingleFlight,
-    /// Held while the store is brought up to date.
-    pub(crate) sync_turn: Mutex<()>,
-    pub(crate) limits: Limits,
-    pub(crate) monitoring: MonitoringOptions,
-    pub(crate) correlation_ids: CorrelationIds,
-    pub(crate) metrics: Instruments,
-    pub(crate) panics: Panics,
-    pub(crate) audit: Arc<AuditTrail>,
-    /// How calls of the store end.
-    pub(crate) error_rate: ErrorRate,
-    pub(crate) unread: PendingSince,
-    pub(crate) left_out: std::sync::Mutex<Option<SkippedSources>>,
-    /// Held while a health check looks at the transcripts.
-    pub(crate) look_turn: Arc<Mutex<()>>,
-    /// What the bridge does at intervals by itself.
-    background: OnceLock<Background>,
-    /// Behind the store: it goes last.
-    _kept: Option<Kept>,
-}
-
-/// What operations do at once where nothing else is asked for.
+/// Defaults of operations, those of the specification.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Rows of one insert of a batch of analyses.
-    pub(crate) batch_size: usize,
-    /// Operations that run at once.
-    pub(crate) parallel: usize,
+struct Limits {
+    /// Number of rows of one insert of a batch of analyses.
+    batch_size: usize,
+    /// Number of operations that run at once.
+    parallel: usize,
 }
 
 impl Default for Limits {
-    /// The specification's.
     fn default() -> Self {
         Self { batch_size: 1000, parallel: 5 }
-    }
-}
-
-/// What lives as long as the bridge.
-struct Kept(#[expect(dead_code, reason = "it is dropped, and that is all")] Box<dyn Any + Send + Sync>);
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
     }
 }
 
@@ -117,24 +72,6 @@ impl EnhancedTokenDatabaseBridge {
             store_deadline: STORE_DEADLINE,
             live_deadline: LIVE_DEADLINE,
         }
-    }
-
-    /// The store that the bridge writes to.
-    #[must_use]
-    pub fn token_store(&self) -> &Arc<dyn TokenStore> {
-        &self.inner.store
-    }
-
-    /// How often the cache could answer with summaries.
-    #[must_use]
-    pub fn cache_stats(&self) -> bridge_cache::CacheStats {
-        self.inner.cache.stats()
-    }
-
-    /// How often the cache could answer with an analysis when nobody else could.
-    #[must_use]
-    pub fn analysis_cache_stats(&self) -> bridge_cache::CacheStats {
-        self.inner.cache.analysis_stats()
     }
 }
 
@@ -252,7 +189,7 @@ impl BridgeBuilder {
 
     /// Drops this when the last handle of the bridge is dropped: the engine that the store needs, say.
     pub fn keep(mut self, needed: impl Any + Send + Sync) -> Self {
-        self.kept = Some(Kept(Box::new(needed)));
+        self.kept = Some(Arc::new(needed));
         self
     }
 
@@ -276,51 +213,64 @@ impl BridgeBuilder {
         self
     }
 
-    /// The bridge. Where the analyzer is told of no host, it is this machine, by its name.
+    /// Returns the bridge. Where the analyzer's options name no host, it is this machine.
     #[must_use]
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
-        self.analyzer.host.get_or_insert_with(own_host);
-        let clock = Arc::clone(&self.clock);
-        let validator = self.validation.then(|| AnalysisValidator::new(self.validator, clock));
-        let (host, project_names) = (self.analyzer.host.clone(), self.analyzer.project_names.clone());
-        let audit = AuditTrail::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.clock),
-            host,
-            project_names,
-            self.audit,
-        );
-        let watches_itself = self.watches_itself;
-        let bridge = EnhancedTokenDatabaseBridge {
-            correlation_id: None,
-            inner: Arc::new(Inner {
-                store: self.store,
-                sources: self.sources,
-                analyzer: self.analyzer,
-                validator,
-                error_rate: ErrorRate::new(self.monitoring.limits.error_rate_window, Arc::clone(&self.clock)),
-                unread: PendingSince::default(),
-                left_out: std::sync::Mutex::default(),
-                look_turn: Arc::default(),
-                cache: BridgeCache::with_clock(&self.cache, Arc::clone(&self.clock)),
-                clock: self.clock,
-                store_deadline: self.store_deadline,
-                live_deadline: self.live_deadline,
-                next_analysis: SingleFlight::default(),
-                sync_turn: Mutex::new(()),
-                limits: self.limits,
-                monitoring: self.monitoring,
-                correlation_ids: self.correlation_ids,
-                metrics: Instruments::new(self.register),
-                panics: Panics::default(),
-                background: OnceLock::new(),
-                audit: Arc::new(audit),
-                _kept: self.kept,
-            }),
+        let host = self.analyzer.host.get_or_insert_with(own_host).clone();
+        let clock = self.clock;
+        let cache = Arc::new(BridgeCache::with_clock(&self.cache, Arc::clone(&clock)));
+        let metrics = Arc::new(Instruments::new(self.register));
+        let window = self.monitoring.limits.error_rate_window;
+        let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
+        let observed = Observed {
+            metrics: Arc::clone(&metrics),
+            error_rate: Arc::clone(&error_rate),
+            _kept: self.kept.clone(),
         };
-        if watches_itself {
-            bridge.inner.background.get_or_init(|| Background::start(&bridge));
-        }
-        bridge
+        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(Arc::clone(&self.store), observed));
+        let store: Arc<dyn TokenStore> = Arc::new(Layered::new(store, Invalidating(Arc::clone(&cache))));
+        let project_names = self.analyzer.project_names.clone();
+        let audit =
+            AuditTrail::new(Arc::clone(&store), Arc::clone(&clock), host.clone(), project_names, self.audit);
+        let telemetry = Arc::new(Telemetry {
+            clock: Arc::clone(&clock),
+            audit: Arc::new(audit),
+            metrics,
+            error_rate,
+            panics: Panics::default(),
+            correlation_ids: self.correlation_ids,
+            flush_deadline: self.store_deadline,
+        });
+        let validator = self.validation.then(|| AnalysisValidator::new(self.validator, Arc::clone(&clock)));
+        let ingest = Arc::new(Ingest {
+            store,
+            sources: self.sources,
+            host,
+            analyzer: self.analyzer,
+            clock,
+            validator,
+            telemetry: Arc::clone(&telemetry),
+            sync_turn: Mutex::new(()),
+            skipped: std::sync::Mutex::default(),
+        });
+        let monitoring = Arc::new(Monitoring {
+            ingest: Arc::clone(&ingest),
+            cache: Arc::clone(&cache),
+            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits),
+            options: self.monitoring,
+        });
+        let fallback = Fallback {
+            ingest: Arc::clone(&ingest),
+            cache: Arc::clone(&cache),
+            store_deadline: self.store_deadline,
+            live_deadline: self.live_deadline,
+            next_analysis: SingleFlight::default(),
+        };
+        let background = self.watches_itself.then(|| Background::start(&monitoring));
+        let Limits { batch_size, parallel } = self.limits;
+        let parts =
+            Parts { ingest, cache, fallback, monitoring, batch_size, parallel, _background: background };
+        let runner = OperationRunner { telemetry, correlation_id: None };
+        EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }

@@ -122,13 +122,8 @@ impl Locate for EmbeddedDatabase {
 }
 
 fn not_found(source: Box<dyn std::error::Error + Send + Sync>) -> BridgeError {
-    BridgeError::Connection {
-        operation: "find the embedded engine",
-        host: "the embedded engine".to_owned(),
-        kind: ConnectionKind::Unreachable,
-        context: Box::default(),
-        source: Some(source),
-    }
+    BridgeError::connection(ConnectionKind::Unreachable, "find the embedded engine", "the embedded engine")
+        .with_source(source)
 }
 
 /// Lets only the engine's supervisor pass.

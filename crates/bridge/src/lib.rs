@@ -37,8 +37,12 @@ pub mod config;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;
+mod handle;
 mod ingest;
+mod invalidating_store;
+mod layered_store;
 mod operations;
+mod processor;
 mod telemetry;
 
 pub use bridge_analysis as analysis;
@@ -53,15 +57,17 @@ pub use bridge_core::{
     AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
     HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
 };
-pub use builder::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
     Freshness, TREND_BUCKETS_MAX, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use ingest::processor::{BatchProcessingResult, JsonlProcessorBridge};
-pub use operations::backfill::{BackfillOptions, BackfillPhase, BackfillProgress, ProgressCallback};
+pub use handle::EnhancedTokenDatabaseBridge;
+pub use ingest::feed::BatchProcessingResult;
+pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
+pub use operations::backfill::BackfillOptions;
 pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use operations::checkpoints::RollbackOptions;
 pub use operations::health::HealthLimits;
@@ -69,10 +75,12 @@ pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
 pub use operations::store::StoreOptions;
 pub use operations::watch::SyncTask;
+pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
 pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
 pub use telemetry::operation::Operation;
 pub use telemetry::process_memory::peak_memory_mib;
+pub use telemetry::stats::BridgeStats;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

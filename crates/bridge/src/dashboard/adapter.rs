@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
+use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, Freshness};
+use super::query::DashboardQuery;
 use super::trend::{Plan, Window, span};
-use super::{Breakdown, Completeness, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Freshness};
-use crate::EnhancedTokenDatabaseBridge;
 use crate::telemetry::operation::Operation;
+use crate::telemetry::run::OperationRunner;
 
 /// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
 /// and then once for each kind of coarser steps.
@@ -59,8 +60,8 @@ const ATTEMPTS_MAX: u32 = 6;
 pub struct DashboardBridgeAdapter {
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
-    /// Whose operations the answers are.
-    bridge: Option<EnhancedTokenDatabaseBridge>,
+    /// Records the answers as operations.
+    runner: Option<OperationRunner>,
     /// Where the stored responses of plausible times begin, as far as seen: with it most answers need one read. It is a guess,
     /// and every answer is checked against what it says itself.
     begins: Arc<Mutex<Option<Timestamp>>>,
@@ -70,13 +71,19 @@ impl DashboardBridgeAdapter {
     /// An adapter that reads this store.
     #[must_use]
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock), bridge: None, begins: Arc::default() }
+        Self { store, clock: Arc::new(SystemClock), runner: None, begins: Arc::default() }
     }
 
     /// With this clock, which tells "now".
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Returns the adapter, with answers that are operations of a bridge.
+    pub(crate) fn recorded_by(mut self, runner: OperationRunner) -> Self {
+        self.runner = Some(runner);
         self
     }
 
@@ -93,8 +100,8 @@ impl DashboardBridgeAdapter {
         query: impl Into<DashboardQuery>,
     ) -> Result<DashboardTokenMetrics, BridgeError> {
         let work = self.answer(query.into());
-        match &self.bridge {
-            Some(bridge) => bridge.run(Operation::GetDashboardTokenMetrics, None, work).await,
+        match &self.runner {
+            Some(runner) => runner.run(Operation::GetDashboardTokenMetrics, None, work).await,
             None => work.await,
         }
     }
@@ -121,13 +128,8 @@ impl DashboardBridgeAdapter {
             }
             plan = Some(Plan::roomy(&query, span));
         }
-        Err(BridgeError::Storage {
-            operation: "read a dashboard",
-            kind: StorageKind::Busy,
-            message: "the stored responses were of another span of time at each of the reads".to_owned(),
-            context: Box::default(),
-            source: None,
-        })
+        let message = "the stored responses were of another span of time at each of the reads";
+        Err(BridgeError::storage(StorageKind::Busy, "read a dashboard", message))
     }
 
     /// The steps that the answer will most probably need; `None` without a guess at where they begin.
@@ -140,20 +142,6 @@ impl DashboardBridgeAdapter {
     fn remember(&self, first: Option<Timestamp>) {
         let mut begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
         *begins = [*begins, first].into_iter().flatten().min();
-    }
-}
-
-impl EnhancedTokenDatabaseBridge {
-    /// An adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
-    /// log, metrics and audit. A program that only shows figures takes a store with a user who may only read,
-    /// who cannot write an audit: [`DashboardBridgeAdapter::new`].
-    #[must_use]
-    pub fn dashboard(&self) -> DashboardBridgeAdapter {
-        let adapter = DashboardBridgeAdapter::new(Arc::clone(&self.inner.store));
-        DashboardBridgeAdapter {
-            bridge: Some(self.clone()),
-            ..adapter.with_clock(Arc::clone(&self.inner.clock))
-        }
     }
 }
 

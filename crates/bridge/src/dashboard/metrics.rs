@@ -6,7 +6,8 @@ use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
-use super::DashboardQuery;
+use super::query::DashboardQuery;
+use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 
 /// The figures of a dashboard's page, all from one moment: each breakdown, with what is on its other pages, and
 /// the trend add up to the totals.
@@ -44,6 +45,12 @@ pub struct DashboardTokenMetrics {
     pub freshness: Freshness,
     /// How the whole store's total follows from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
+}
+
+impl ToAuditSummary for DashboardTokenMetrics {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(self.total_tokens, [("responses", self.totals.responses)])
+    }
 }
 
 /// Whether sums are exact, or floors: of an unfinished response only an earlier snapshot was ever written.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bridge_core::{CalendarUnit, TimeRange, Timestamp};
 use bridge_storage::{TrendSums, UsageSums};
 
-use super::{DashboardQuery, DashboardTrend, TrendBucket};
+use super::metrics::{DashboardTrend, TrendBucket};
+use super::query::DashboardQuery;
 
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
 const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);

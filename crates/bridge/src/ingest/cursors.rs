@@ -1,4 +1,4 @@
-//! What the store knows of source files, and what it is told about one that was read.
+//! Records of source files: how far each was read, and what was found in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use bridge_analysis::incremental::{FileCursor, FileState, KnownTime, ReadPosition};
 use bridge_analysis::{FileAnalysis, ProjectNames, SessionInFile};
 use bridge_core::{
-    ANALYSIS_VERSION, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName, ProjectName,
-    RuleRevision, SessionId, Timestamp,
+    ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
+    ProjectName, RuleRevision, SessionId, Timestamp,
 };
-use bridge_storage::{SourceCursor, SourceRecord};
+use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::ingest::Ingest;
 
 /// What the store knows of a file.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +71,35 @@ pub(crate) struct KnownFiles {
     host: Option<HostName>,
     /// Few names stand in many records.
     projects: HashSet<ProjectName>,
+}
+
+/// Number of records that are read from the store at once.
+const RECORDS_PER_PAGE: usize = 5000;
+
+/// Reads the records of this host's files, and the epoch in which an operation begins that stores what is read on.
+///
+/// Both are asked for at once: where a rollback comes between, the cursors are of another epoch and count for nothing,
+/// or the writes are refused.
+pub(crate) async fn known_files(ingest: &Ingest, operation: &'static str) -> Result<KnownFiles, BridgeError> {
+    let (epoch, first) = tokio::try_join!(ingest.writable_epoch(operation), recorded_sources(ingest, None))?;
+    let mut known = KnownFiles::new(ingest.analyzer.project_names.clone(), epoch);
+    // Page by page: as records they are many times what is kept of them.
+    let mut page = first;
+    loop {
+        let last = page.last().filter(|_| page.len() == RECORDS_PER_PAGE);
+        let after = last.map(|record| (record.path.clone(), record.session.clone()));
+        known.add(page);
+        let Some(after) = after else { return Ok(known) };
+        page = recorded_sources(ingest, Some(after)).await?;
+    }
+}
+
+async fn recorded_sources(
+    ingest: &Ingest,
+    after: Option<(PathBuf, SessionId)>,
+) -> Result<Vec<SourceRecord>, BridgeError> {
+    let page = SourcePage { after, records_max: RECORDS_PER_PAGE };
+    ingest.store.sources(&SourceFilter::on_host(ingest.host.clone()).page(page)).await
 }
 
 impl KnownFiles {

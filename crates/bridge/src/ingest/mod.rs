@@ -1,6 +1,128 @@
-//! The pipeline from transcripts to the store.
+//! The pipeline from transcripts to the store: discover, plan, read, write.
 
 pub(crate) mod cursors;
-pub(crate) mod processor;
+pub(crate) mod feed;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod read;
+pub(crate) mod upsert;
 pub(crate) mod write;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bridge_analysis::{AnalyzerOptions, Discovery, SourceRoots, discover};
+use bridge_core::{
+    AnalysisValidator, BridgeError, Clock, EnhancedTokenAnalysis, Epoch, HostName, SessionId, StorageKind,
+    StoreMode, StoreState, ValidationResult, Violation,
+};
+use bridge_storage::TokenStore;
+use tokio::task::JoinError;
+
+use crate::telemetry::Telemetry;
+use crate::telemetry::error_rate::Outcome;
+
+/// A store, and the transcripts of a host that are stored in it.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    pub(crate) store: Arc<dyn TokenStore>,
+    /// Folders and files with transcripts; none for the client's usual places.
+    pub(crate) sources: Vec<PathBuf>,
+    /// The host that the transcripts lie on. Two hosts may have the same paths.
+    pub(crate) host: HostName,
+    pub(crate) analyzer: AnalyzerOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) validator: Option<AnalysisValidator>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Held while the store is brought up to date.
+    pub(crate) sync_turn: tokio::sync::Mutex<()>,
+    /// Sources that the last backfill or synchronization skipped.
+    pub(crate) skipped: Mutex<Option<SkippedSources>>,
+}
+
+/// Sources that a backfill or synchronization skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SkippedSources {
+    /// Number of sources that could not be read.
+    pub(crate) unread: usize,
+    /// Number of sessions that were rejected as not valid.
+    pub(crate) refused: usize,
+    /// Name of the first of them.
+    pub(crate) first: String,
+}
+
+impl Ingest {
+    /// Returns the configured roots, or the client's usual ones.
+    pub(crate) fn source_roots(&self) -> Vec<PathBuf> {
+        let variable = |name: &str| std::env::var_os(name);
+        let roots = match &*self.sources {
+            [] => SourceRoots::usual(variable),
+            named => SourceRoots::named(named, variable),
+        };
+        roots.folders().to_vec()
+    }
+
+    /// Finds the transcripts.
+    pub(crate) async fn discover(&self) -> Result<Discovery, BridgeError> {
+        let roots = self.source_roots();
+        tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
+    }
+
+    /// Returns the number of threads that read, at most `limit`. By default it is the number of cores: more threads read
+    /// nothing faster.
+    pub(crate) fn reading_threads(&self, limit: Option<usize>) -> usize {
+        let threads = match self.analyzer.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        threads.min(limit.unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// Returns the epoch in which an operation begins that will store; fails where nothing may be stored.
+    pub(crate) async fn writable_epoch(&self, operation: &'static str) -> Result<Epoch, BridgeError> {
+        let state = self.store.state().await?;
+        refuse_rolled_back(operation, &state).map(|()| state.epoch)
+    }
+
+    /// Validates an analysis, of this session where one is given.
+    pub(crate) fn validate(
+        &self,
+        analysis: &EnhancedTokenAnalysis,
+        session: Option<&SessionId>,
+    ) -> Result<(), BridgeError> {
+        let mut result = match &self.validator {
+            Some(validator) => validator.validate_analysis(analysis),
+            None => ValidationResult::default(),
+        };
+        if let Some(session) = session.filter(|session| **session != analysis.session_id) {
+            result.violations.push(Violation {
+                field: "session_id".to_owned(),
+                rule: "session",
+                message: format!("{} is not the session asked for, {session}", analysis.session_id),
+            });
+        }
+        if result.is_valid() {
+            return Ok(());
+        }
+        self.telemetry.error_rate.record(Outcome::Failure);
+        Err(BridgeError::validation(analysis.session_id.to_string(), result))
+    }
+
+    /// Returns the sources that the last backfill or synchronization skipped.
+    pub(crate) fn skipped(&self) -> Option<SkippedSources> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Fails where the store was rolled back.
+pub(crate) fn refuse_rolled_back(operation: &'static str, state: &StoreState) -> Result<(), BridgeError> {
+    let StoreMode::Direct { checkpoint } = &state.mode else { return Ok(()) };
+    let message = format!("it stands at checkpoint {checkpoint} and takes nothing until it is resumed");
+    Err(BridgeError::storage(StorageKind::RolledBack, operation, message))
+}
+
+/// The task of the analysis panicked, or the runtime shuts down.
+pub(crate) fn analysis_died(error: JoinError) -> BridgeError {
+    BridgeError::backfill("the analysis did not finish").with_source(error)
+}

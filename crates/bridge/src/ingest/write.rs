@@ -1,7 +1,8 @@
-//! The storing half of a backfill or a synchronization.
+//! Writes the rows and records of read transcripts to the store.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bridge_core::{
     AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, SupersededKey,
@@ -10,39 +11,40 @@ use bridge_core::{
 use bridge_storage::{ReplacedRow, SourceRecord, UpsertOptions, UpsertOutcome};
 use tokio::task::JoinSet;
 
-use crate::EnhancedTokenDatabaseBridge;
+use crate::ingest::Ingest;
 use crate::ingest::read::Batch;
-use crate::operations::store::StoredRows;
+use crate::ingest::upsert::{StoredRows, upsert};
+use crate::telemetry::current::in_current_operation;
 use crate::telemetry::error_rate::Outcome;
-use crate::telemetry::run::carried;
+use crate::telemetry::write_counters::WriteCounters;
 
-/// Stores what was found, and books what it changed.
+/// Writes batches, and sums up what changed.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
-    pub(crate) bridge: &'a EnhancedTokenDatabaseBridge,
-    upsert: UpsertOptions,
-    /// Rows sent to the store.
+    ingest: &'a Ingest,
+    options: UpsertOptions,
+    /// Number of rows sent to the store.
     pub(crate) rows: u64,
-    /// Of those, responses that were not there.
+    /// Number of those that were not stored before.
     pub(crate) new: u64,
-    /// Of those, responses that were there in a lesser version.
+    /// Number of those that replaced a lesser version.
     pub(crate) replaced: u64,
-    /// What was replaced said before, in tokens.
+    /// Tokens of the replaced versions.
     pub(crate) tokens_replaced: u64,
-    /// By session, why its total changed.
+    /// The changes of each session's total.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
     /// Sessions that are not valid, with the reason; nothing of them is stored.
     pub(crate) rejected: BTreeMap<SessionId, String>,
-    /// The write of the last batch's cursors, while the next batch is stored.
+    /// The write of the last batch's cursors, while the next batch is written.
     cursors: JoinSet<Result<(), BridgeError>>,
 }
 
 impl<'a> Writer<'a> {
-    /// For an operation that began in this epoch.
-    pub(crate) fn new(bridge: &'a EnhancedTokenDatabaseBridge, epoch: Epoch) -> Self {
+    /// Returns the writer of an operation that began in this epoch.
+    pub(crate) fn new(ingest: &'a Ingest, epoch: Epoch) -> Self {
         Self {
-            bridge,
-            upsert: UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch),
+            ingest,
+            options: UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch),
             rows: 0,
             new: 0,
             replaced: 0,
@@ -53,83 +55,79 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Stores by force: rows replace greater ones.
-    pub(crate) fn forced(bridge: &'a EnhancedTokenDatabaseBridge, epoch: Epoch) -> Self {
-        let mut storing = Self::new(bridge, epoch);
-        storing.upsert = storing.upsert.forced();
-        storing
+    /// Returns the writer, with rows that replace greater ones.
+    pub(crate) fn forced(mut self) -> Self {
+        self.options = self.options.forced();
+        self
     }
 
-    /// Stores the rows; the cursors that stand for them are written by the time of
-    /// [`cursors_written`](Self::cursors_written).
-    pub(crate) async fn store(&mut self, found: Batch) -> Result<(), BridgeError> {
+    /// Writes the rows. The cursors that stand for them are written when
+    /// [`finish_cursors`](Self::finish_cursors) returns.
+    pub(crate) async fn write(&mut self, batch: Batch) -> Result<(), BridgeError> {
         let rejected_before = self.rejected.len();
-        let mut rows = self.admit(found.rows);
-        let seen = found.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
+        let mut rows = self.admit(batch.rows);
+        let seen = batch.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
         rows.extend(seen.map(ResponseUsage::covered_sums));
         if !rows.is_empty() {
-            let StoredRows { rows, outcomes, covered } = self.bridge.upsert(rows, &self.upsert).await?;
+            let StoredRows { rows, outcomes, covered } = upsert(self.ingest, rows, &self.options).await?;
             let responses = rows.iter().zip(outcomes).filter(|(row, _)| row.origin.is_counted());
             responses.for_each(|(row, outcome)| {
                 self.rows += 1;
-                self.book(row, outcome);
+                self.record_change(row, outcome);
             });
-            covered.into_iter().for_each(|sums| self.book_covered(sums));
+            covered.into_iter().for_each(|sums| self.record_covered(sums));
         }
-        // Where some of it is not stored, nobody knows whether all is that counts in the place of older rows: they
+        // Where some of it is not stored, it is not certain that all is that counts in the place of older rows: they
         // stay, and the files are read again.
         let is_whole = self.rejected.len() == rejected_before;
-        if !is_whole && !found.superseded.is_empty() {
+        if !is_whole && !batch.superseded.is_empty() {
             return Ok(());
         }
-        self.cover(&found.superseded).await?;
+        self.cover(&batch.superseded).await?;
         // Only now: a record says that the rows it stands for are stored.
-        let sources = self.without_rejected(found.sources);
+        let sources = self.without_rejected(batch.sources);
         if !sources.is_empty() {
-            self.cursors_written().await?;
-            let bridge = self.bridge.clone();
-            self.cursors.spawn(carried(async move { bridge.put_sources(&sources).await }));
+            self.finish_cursors().await?;
+            let store = Arc::clone(&self.ingest.store);
+            self.cursors.spawn(in_current_operation(async move { store.put_sources(&sources).await }));
         }
         Ok(())
     }
 
-    /// Covers keys that the rows stored before count in the place of. Answers with the number of rows replaced.
-    pub(crate) async fn cover(&mut self, keys: &[SupersededKey]) -> Result<u64, BridgeError> {
+    /// Covers keys whose rows are superseded by rows stored before.
+    pub(crate) async fn cover(&mut self, keys: &[SupersededKey]) -> Result<(), BridgeError> {
         if keys.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
-        let covered = self.bridge.cover(keys, &self.upsert).await?;
+        let covered = self.ingest.store.cover(keys, &self.options).await?;
+        self.ingest.telemetry.record_write(&WriteCounters::of_cover(&covered));
         for row in &covered {
             self.replaced += 1;
             let changes = self.changes.entry(row.session.clone()).or_default();
             changes.rule_revision.add(-signed(row.tokens));
         }
-        Ok(covered.len() as u64)
+        Ok(())
     }
 
-    /// Waits until the cursors of everything that was stored are written.
-    pub(crate) async fn cursors_written(&mut self) -> Result<(), BridgeError> {
+    /// Waits until the cursors of everything that was written are stored.
+    pub(crate) async fn finish_cursors(&mut self) -> Result<(), BridgeError> {
         while let Some(written) = self.cursors.join_next().await {
-            match written {
-                Ok(written) => written?,
-                Err(died) => std::panic::resume_unwind(died.into_panic()),
-            }
+            written.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))?;
         }
         Ok(())
     }
 
-    fn book_covered(&mut self, sums: ReplacedRow) {
-        self.tokens_replaced = self.tokens_replaced.saturating_add(sums.tokens);
-        let tokens = i64::try_from(sums.tokens).unwrap_or(i64::MAX);
-        self.changes.entry(sums.session).or_default().covered_sums.add(-tokens);
-    }
-
-    /// Rows that the store took in and that it did not have in this version or a greater one.
+    /// Returns the number of rows that the store took.
     pub(crate) fn written(&self) -> u64 {
         self.new + self.replaced
     }
 
-    fn book(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
+    fn record_covered(&mut self, sums: ReplacedRow) {
+        self.tokens_replaced = self.tokens_replaced.saturating_add(sums.tokens);
+        self.changes.entry(sums.session).or_default().covered_sums.add(-signed(sums.tokens));
+    }
+
+    fn record_change(&mut self, row: &ResponseUsage, outcome: UpsertOutcome) {
         let tokens = signed(row.counts.total());
         match outcome {
             UpsertOutcome::Unchanged | UpsertOutcome::Covered => {}
@@ -158,19 +156,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Leaves out the rows of sessions that are not valid.
+    /// Returns the rows of the sessions that are valid.
     fn admit(&mut self, rows: Vec<ResponseUsage>) -> Vec<ResponseUsage> {
-        let Some(validator) = &self.bridge.inner.validator else { return rows };
+        let Some(validator) = &self.ingest.validator else { return rows };
         let mut sessions: BTreeMap<SessionId, Vec<ResponseUsage>> = BTreeMap::new();
         for row in rows {
             sessions.entry(row.session.clone()).or_default().push(row);
         }
         let mut admitted = Vec::new();
-        let now = self.bridge.inner.clock.now();
+        let now = self.ingest.clock.now();
         for (session, rows) in sessions {
             let id =
-                AnalysisId::new(format!("{:032x}", self.upsert.run_id)).expect("32 characters are an id");
-            let why = match EnhancedTokenAnalysis::from_responses(id, session.clone(), now, rows) {
+                AnalysisId::new(format!("{:032x}", self.options.run_id)).expect("32 characters are an id");
+            let reason = match EnhancedTokenAnalysis::from_responses(id, session.clone(), now, rows) {
                 Err(overflow) => overflow.to_string(),
                 Ok(analysis) => {
                     let result = validator.validate_transcripts(&analysis);
@@ -181,13 +179,13 @@ impl<'a> Writer<'a> {
                     result.to_string()
                 }
             };
-            self.bridge.count(Outcome::Failure);
-            self.rejected.insert(session, why);
+            self.ingest.telemetry.error_rate.record(Outcome::Failure);
+            self.rejected.insert(session, reason);
         }
         admitted
     }
 
-    /// A file with a rejected session is not recorded: it is read again once its session is valid.
+    /// Returns the records of files without a rejected session: the others are read again once it is valid.
     fn without_rejected(&self, mut sources: Vec<SourceRecord>) -> Vec<SourceRecord> {
         let is_rejected = |record: &&SourceRecord| self.rejected.contains_key(&record.session);
         let files: HashSet<PathBuf> =
@@ -196,13 +194,12 @@ impl<'a> Writer<'a> {
         sources
     }
 
-    /// What went wrong, by session.
+    /// Returns an error text for each rejected session.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = String> {
-        let told = |(session, why)| format!("the analysis of session {session} is not valid: {why}");
-        self.rejected.iter().map(told)
+        let text = |(session, reason)| format!("the analysis of session {session} is not valid: {reason}");
+        self.rejected.iter().map(text)
     }
 }
-
 fn signed(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }

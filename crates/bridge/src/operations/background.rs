@@ -1,4 +1,4 @@
-//! What the bridge does at intervals by itself.
+//! Monitoring without an observer: a bridge's own health checks and exports of metrics.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use crate::EnhancedTokenDatabaseBridge;
-use crate::builder::Inner;
+use crate::operations::monitor::Monitoring;
+use crate::operations::survive::survive;
 
 /// Tasks that end with the bridge: they hold it only while they are at work.
 #[derive(Debug)]
@@ -17,20 +17,20 @@ pub(crate) struct Background(#[expect(dead_code, reason = "dropped it ends its t
 
 impl Background {
     /// Starts the checks of health and the export of metrics, if there is a runtime.
-    pub(crate) fn start(bridge: &EnhancedTokenDatabaseBridge) -> Self {
+    pub(crate) fn start(monitoring: &Arc<Monitoring>) -> Self {
         let mut tasks = JoinSet::new();
         let Ok(runtime) = Handle::try_current() else {
             tracing::warn!("no monitoring by itself: the bridge is built outside of a Tokio runtime");
             return Self(tasks);
         };
-        let (inner, options) = (Arc::downgrade(&bridge.inner), bridge.inner.monitoring);
-        tasks.spawn_on(export_metrics(inner.clone(), options.metrics_export_interval), &runtime);
-        tasks.spawn_on(check_health(inner, options.health_check_interval), &runtime);
+        let options = monitoring.options;
+        tasks.spawn_on(export_metrics(Arc::downgrade(monitoring), options.metrics_export_interval), &runtime);
+        tasks.spawn_on(check_health(Arc::downgrade(monitoring), options.health_check_interval), &runtime);
         Self(tasks)
     }
 }
 
-/// The first tick is after an interval: a program that ends sooner is spared the questions.
+/// Returns ticks of which the first is after an interval: a program that ends sooner is spared the checks.
 fn ticks(interval: Duration) -> Interval {
     let interval = interval.max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
@@ -38,25 +38,21 @@ fn ticks(interval: Duration) -> Interval {
     ticks
 }
 
-fn bridge(inner: &Weak<Inner>) -> Option<EnhancedTokenDatabaseBridge> {
-    Some(EnhancedTokenDatabaseBridge { inner: inner.upgrade()?, correlation_id: None })
-}
-
-async fn export_metrics(inner: Weak<Inner>, interval: Duration) {
+async fn export_metrics(monitoring: Weak<Monitoring>, interval: Duration) {
     let mut ticks = ticks(interval);
     loop {
         ticks.tick().await;
-        let Some(bridge) = bridge(&inner) else { return };
-        survive("export of metrics", async move { bridge.export_metrics() }).await;
+        let Some(monitoring) = monitoring.upgrade() else { return };
+        survive("export of metrics", async move { monitoring.export_metrics() }).await;
     }
 }
 
-async fn check_health(inner: Weak<Inner>, interval: Duration) {
+async fn check_health(monitoring: Weak<Monitoring>, interval: Duration) {
     let (mut ticks, mut last) = (ticks(interval), HealthState::Healthy);
     loop {
         ticks.tick().await;
-        let Some(bridge) = bridge(&inner) else { return };
-        if let Some(health) = survive("health check", async move { bridge.health_check().await }).await {
+        let Some(monitoring) = monitoring.upgrade() else { return };
+        if let Some(health) = survive("health check", async move { monitoring.health.run().await }).await {
             log_change(last, &health);
             last = health.overall;
         }
@@ -77,19 +73,4 @@ fn log_change(last: HealthState, health: &HealthStatus) {
         HealthState::Healthy => tracing::info!(%state, "the bridge is healthy again"),
         _ => tracing::warn!(%state, unwell, "the bridge is not healthy"),
     }
-}
-
-/// Runs the work in a task of its own that ends with the caller. Returns `None` where the work panicked, which is
-/// logged without the panic's message: whatever repeats the work goes on.
-pub(crate) async fn survive<T: Send + 'static>(
-    what: &'static str,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    let ended = task.join_next().await?;
-    if ended.is_err() {
-        tracing::error!(what, "it panicked; the next one follows");
-    }
-    ended.ok()
 }

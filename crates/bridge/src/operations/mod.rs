@@ -1,6 +1,6 @@
 //! The use cases of the facade.
 
-pub(crate) mod audit_log;
+pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod background;
 pub(crate) mod backup;
@@ -13,5 +13,6 @@ pub(crate) mod monitor;
 pub(crate) mod single_flight;
 pub(crate) mod store;
 pub(crate) mod summaries;
+pub(crate) mod survive;
 pub(crate) mod sync;
 pub(crate) mod watch;

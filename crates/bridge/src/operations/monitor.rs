@@ -1,16 +1,18 @@
-//! The bridge looks at itself from time to time.
+//! Health checks and statistics at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_cache::CacheStats;
+use bridge_cache::BridgeCache;
 use bridge_core::HealthStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::operations::background::survive;
+use crate::ingest::Ingest;
+use crate::operations::health::{HealthChecks, HealthLimits};
+use crate::operations::survive::survive;
 use crate::telemetry::observer::Observer;
-use crate::{EnhancedTokenDatabaseBridge, HealthLimits};
+use crate::telemetry::stats::BridgeStats;
 
 /// How often the bridge looks at itself, and what is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,60 +36,56 @@ impl Default for MonitoringOptions {
     }
 }
 
-/// What the bridge saw.
+/// An observation of a [`monitor`](crate::EnhancedTokenDatabaseBridge::monitor).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Observation {
-    /// Whether the bridge can do its work.
+    /// The bridge's health.
     Health(HealthStatus),
-    /// The figures so far.
-    Metrics(CacheStats),
+    /// The bridge's statistics.
+    Stats(BridgeStats),
 }
 
-/// Ends the looking when it is dropped.
+/// Ends the monitoring when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropped it ends at once"]
 pub struct Monitor(#[expect(dead_code, reason = "dropped it ends its tasks")] JoinSet<()>);
 
-impl EnhancedTokenDatabaseBridge {
-    /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
-    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped. An observer that panics is called again the
-    /// next time; the metrics and the health check show it.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// use bridge::Observation;
-    /// use bridge::core::{HealthState, Probe};
-    ///
-    /// # let folder = tempfile::tempdir()?;
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    /// #     .sources([folder.path()])
-    /// #     .build();
-    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    /// let monitor = bridge.monitor(move |observation| drop(tell.send(observation)));
-    /// let health = loop {
-    ///     if let Some(Observation::Health(health)) = told.recv().await {
-    ///         break health;
-    ///     }
-    /// };
-    /// let connectivity = health.probe(Probe::Connectivity).map(|probe| probe.state);
-    /// assert_eq!(connectivity, Some(HealthState::Healthy));
-    /// drop(monitor);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
-        let options = self.inner.monitoring;
+/// The parts of a bridge that are monitored.
+#[derive(Debug)]
+pub(crate) struct Monitoring {
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) cache: Arc<BridgeCache>,
+    pub(crate) health: HealthChecks,
+    pub(crate) options: MonitoringOptions,
+}
+
+impl Monitoring {
+    pub(crate) fn stats(&self) -> BridgeStats {
+        BridgeStats {
+            summaries: self.cache.stats(),
+            analyses: self.cache.analysis_stats(),
+            audit: self.ingest.telemetry.audit.stats(),
+            store: self.ingest.store.stats(),
+        }
+    }
+
+    /// Updates the metrics of statistics that are counted elsewhere.
+    pub(crate) fn export_metrics(&self) {
+        self.ingest.telemetry.metrics.export(&self.stats(), self.ingest.clock.now());
+    }
+
+    /// Calls the observer now and at intervals. Two tasks, so that a slow health check does not delay the statistics.
+    pub(crate) fn spawn(self: &Arc<Self>, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
         let observer = Arc::new(observer);
-        // Two tasks: a look that takes long must not hold up the figures.
         let mut tasks = JoinSet::new();
-        tasks.spawn(tell_health(self.clone(), ticks(options.health_check_interval), Arc::clone(&observer)));
-        tasks.spawn(print_totals(self.clone(), ticks(options.metrics_export_interval), observer));
+        tasks.spawn(observe_health(Arc::clone(self), Arc::clone(&observer)));
+        tasks.spawn(observe_stats(Arc::clone(self), observer));
         Monitor(tasks)
+    }
+
+    fn notify(&self, observer: &impl Fn(Observation), observation: Observation) {
+        self.ingest.telemetry.notify(Observer::Monitor, || observer(observation));
     }
 }
 
@@ -97,28 +95,22 @@ fn ticks(interval: Duration) -> Interval {
     ticks
 }
 
-async fn tell_health(
-    bridge: EnhancedTokenDatabaseBridge,
-    mut ticks: Interval,
-    observer: Arc<impl Fn(Observation) + Send + Sync>,
-) {
+async fn observe_health(monitoring: Arc<Monitoring>, observer: Arc<impl Fn(Observation) + Send + Sync>) {
+    let mut ticks = ticks(monitoring.options.health_check_interval);
     loop {
         ticks.tick().await;
-        let checking = bridge.clone();
-        if let Some(health) = survive("health check", async move { checking.health_check().await }).await {
-            bridge.notify(Observer::Monitor, || observer(Observation::Health(health)));
+        let checking = Arc::clone(&monitoring);
+        if let Some(health) = survive("health check", async move { checking.health.run().await }).await {
+            monitoring.notify(&*observer, Observation::Health(health));
         }
     }
 }
 
-async fn print_totals(
-    bridge: EnhancedTokenDatabaseBridge,
-    mut ticks: Interval,
-    observer: Arc<impl Fn(Observation) + Send + Sync>,
-) {
+async fn observe_stats(monitoring: Arc<Monitoring>, observer: Arc<impl Fn(Observation) + Send + Sync>) {
+    let mut ticks = ticks(monitoring.options.metrics_export_interval);
     loop {
         ticks.tick().await;
-        bridge.export_metrics();
-        bridge.notify(Observer::Monitor, || observer(Observation::Metrics(bridge.cache_stats())));
+        monitoring.export_metrics();
+        monitoring.notify(&*observer, Observation::Stats(monitoring.stats()));
     }
 }

@@ -105,7 +105,7 @@ const ERROR_CHARS_MAX: usize = 1000;
 pub(crate) struct AuditTrail {
     store: Arc<dyn TokenStore>,
     clock: Arc<dyn Clock>,
-    host: Option<HostName>,
+    host: HostName,
     project_names: ProjectNames,
     options: AuditOptions,
     buffer: Mutex<Buffer>,
@@ -135,7 +135,7 @@ impl AuditTrail {
     pub(crate) fn new(
         store: Arc<dyn TokenStore>,
         clock: Arc<dyn Clock>,
-        host: Option<HostName>,
+        host: HostName,
         project_names: ProjectNames,
         mut options: AuditOptions,
     ) -> Self {
@@ -169,7 +169,7 @@ impl AuditTrail {
         buffer.sequence = buffer.sequence.wrapping_add(1);
         drop(buffer);
         let mut record = AuditRecord::new(audit_id, time, id, operation);
-        record.host.clone_from(&self.host);
+        record.host = Some(self.host.clone());
         env!("CARGO_PKG_VERSION").clone_into(&mut record.version);
         fill(&mut record);
         record
@@ -199,7 +199,7 @@ impl AuditTrail {
             return false;
         }
         buffer.records.push_back(record.clone());
-        self.see_to_a_writer(&mut buffer);
+        self.ensure_flush_task(&mut buffer);
         true
     }
 
@@ -231,10 +231,10 @@ impl AuditTrail {
             return;
         }
         buffer.records.push_back(record);
-        self.see_to_a_writer(&mut buffer);
+        self.ensure_flush_task(&mut buffer);
     }
 
-    fn see_to_a_writer(self: &Arc<Self>, buffer: &mut Buffer) {
+    fn ensure_flush_task(self: &Arc<Self>, buffer: &mut Buffer) {
         let is_half_full = buffer.records.len() * 2 >= self.options.buffer_records_max;
         if is_half_full && !self.is_failing.load(Ordering::Relaxed) {
             self.half_full.notify_one();
@@ -263,9 +263,9 @@ impl AuditTrail {
                 return Ok(written);
             }
             let in_flight = InFlight(self);
-            let result = require(self.store.audit(), "write the audit")?.put_audit(&batch).await;
+            let result = put(&*self.store, &batch).await;
             drop(in_flight);
-            self.tell_change(result.as_ref().err());
+            self.log_change(result.as_ref().err());
             result?;
             self.forget(batch.len());
             written += batch.len() as u64;
@@ -300,7 +300,7 @@ impl AuditTrail {
     }
 
     /// Whoever reads the log hears once that the audit waits, and once that it goes on.
-    fn tell_change(&self, error: Option<&BridgeError>) {
+    fn log_change(&self, error: Option<&BridgeError>) {
         let was_failing = self.is_failing.swap(error.is_some(), Ordering::Relaxed);
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
@@ -312,13 +312,13 @@ impl AuditTrail {
         }
     }
 
-    pub(crate) fn figures(&self) -> AuditStats {
+    pub(crate) fn stats(&self) -> AuditStats {
         let buffer = self.buffer();
         AuditStats { buffered: buffer.records.len() as u64, written: buffer.written, dropped: buffer.dropped }
     }
 
     /// The kind of an error and its text, without the paths that the store is not to hold.
-    pub(crate) fn told(&self, error: &BridgeError) -> (String, String) {
+    pub(crate) fn redacted_error(&self, error: &BridgeError) -> (String, String) {
         let (root, mut text) = (root_cause(error), self.text(error));
         if !std::ptr::eq(root, error) {
             text = format!("{text}: {}", self.text(root));
@@ -337,6 +337,10 @@ impl AuditTrail {
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn put(store: &dyn TokenStore, records: &[AuditRecord]) -> Result<(), BridgeError> {
+    require(store.audit(), "write the audit")?.put_audit(records).await
 }
 
 impl Buffer {

@@ -1,4 +1,4 @@
-//! What the results of operations say for the audit: in figures, never in texts.
+//! Summaries of the results of operations for the audit: numbers, never texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,10 @@ use bridge_core::{
     SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
-use crate::{DashboardTokenMetrics, ExportResult, ImportResult};
-
-/// What a result says.
+/// The summary of a result.
 #[derive(Debug, Default)]
 pub(crate) struct AuditSummary {
-    /// The session that it turned out to be about.
+    /// The session of the result.
     pub(crate) session: Option<SessionId>,
     /// Why a part of what was asked for is not done. It names no file, for paths may be a secret.
     pub(crate) incomplete: Option<String>,
@@ -26,7 +24,7 @@ pub(crate) struct AuditSummary {
 }
 
 impl AuditSummary {
-    fn of<'a>(tokens: u64, figures: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+    pub(crate) fn of<'a>(tokens: u64, figures: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
         let figures = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
         Self { tokens, figures, ..Self::default() }
     }
@@ -56,7 +54,7 @@ impl AuditSummary {
     }
 }
 
-/// A result that the audit can take in.
+/// A result with a summary for the audit.
 pub(crate) trait ToAuditSummary {
     fn audit_summary(&self) -> AuditSummary;
 }
@@ -173,12 +171,6 @@ impl ToAuditSummary for IntegrityResult {
     }
 }
 
-impl ToAuditSummary for DashboardTokenMetrics {
-    fn audit_summary(&self) -> AuditSummary {
-        AuditSummary::of(self.total_tokens, [("responses", self.totals.responses)])
-    }
-}
-
 impl ToAuditSummary for Vec<AuditRecord> {
     fn audit_summary(&self) -> AuditSummary {
         AuditSummary::of(0, [("records", self.len() as u64)])
@@ -227,31 +219,5 @@ impl ToAuditSummary for RollbackResult {
 impl ToAuditSummary for StoreState {
     fn audit_summary(&self) -> AuditSummary {
         AuditSummary::of(0, [("epoch", u64::from(self.epoch.0))])
-    }
-}
-
-impl ToAuditSummary for ExportResult {
-    fn audit_summary(&self) -> AuditSummary {
-        let totals = &self.figures.totals;
-        let figures = [
-            ("bytes", self.bytes),
-            ("responses", totals.responses),
-            ("sessions", totals.sessions),
-            ("rows", self.figures.rows()),
-        ];
-        AuditSummary::of(totals.counts.total(), figures)
-    }
-}
-
-impl ToAuditSummary for ImportResult {
-    fn audit_summary(&self) -> AuditSummary {
-        let figures = [
-            ("bytes", self.bytes),
-            ("rows", self.figures.rows()),
-            ("tokens_before", self.before.counts.total()),
-            ("responses_before", self.before.responses),
-            ("responses_after", self.after.responses),
-        ];
-        AuditSummary::of(self.after.counts.total(), figures)
     }
 }

@@ -4,9 +4,9 @@ use bridge_core::{AuditOutcome, AuditRecord, BridgeError, SessionId};
 
 use crate::telemetry::operation::Operation;
 
-/// Tells the log how an operation ended: what was stored and what failed at the level at which an operator looks for it, what
-/// was only looked at among the details.
-pub(crate) fn tell(record: &AuditRecord, operation: Operation, error: Option<&BridgeError>) {
+/// Logs how an operation ended: writes and failures at the level at which an operator searches for them, reads at debug
+/// level.
+pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: Option<&BridgeError>) {
     // One macro for all levels, which must be constants.
     macro_rules! event {
         ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {

@@ -121,11 +121,6 @@ impl Operation {
         )
     }
 
-    /// Whether it asks the store for something.
-    pub(crate) fn uses_store(self) -> bool {
-        !matches!(self, Self::AnalyzeHistoricalData | Self::Other)
-    }
-
     /// Whether it needs an administrator's rights: its record is written before it returns.
     pub(crate) fn is_administrative(self) -> bool {
         matches!(

@@ -30,7 +30,7 @@ async fn audit_buffer_records() {
         // Neither waits for anything, so that nobody writes between them.
         read_one(&bridge).await;
         read_one(&bridge).await;
-        bridge.audit_stats().dropped
+        bridge.stats().audit.dropped
     };
     assert_eq!(dropped("1").await, 1);
     assert_eq!(dropped("2").await, 0);
@@ -44,7 +44,7 @@ async fn is_written_soon(bridge: &EnhancedTokenDatabaseBridge) -> bool {
     // What stores something is written at once.
     read_one(bridge).await;
     let written = async {
-        while bridge.audit_stats().written == 0 {
+        while bridge.stats().audit.written == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

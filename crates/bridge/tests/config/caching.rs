@@ -18,7 +18,7 @@ async fn caching_ttl_seconds() {
         ask(&bridge, 7).await;
         tokio::time::sleep(pause).await;
         ask(&bridge, 7).await;
-        bridge.cache_stats().hits
+        bridge.stats().summaries.hits
     };
     assert_eq!(hits("600", Duration::ZERO).await, 1);
     assert_eq!(hits("0", Duration::ZERO).await, 0);
@@ -32,7 +32,7 @@ async fn caching_max_entries() {
         for days in (1..1001).chain(1..1001) {
             ask(&bridge, days).await;
         }
-        bridge.cache_stats().hits
+        bridge.stats().summaries.hits
     };
     assert_eq!(hits("100000").await, 1000);
     // The cache makes room from time to time, so some of what is too much may still be there.

@@ -39,7 +39,7 @@ async fn told(keys: &[(&str, &str)]) -> (u32, u32) {
             assert_eq!(state(&status, Probe::Connectivity), HealthState::Healthy);
             seen.0.fetch_add(1, Ordering::SeqCst);
         }
-        Observation::Metrics(_) => drop(seen.1.fetch_add(1, Ordering::SeqCst)),
+        Observation::Stats(_) => drop(seen.1.fetch_add(1, Ordering::SeqCst)),
         _ => {}
     });
     tokio::time::sleep(Duration::from_millis(500)).await;

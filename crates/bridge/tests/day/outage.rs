@@ -62,11 +62,11 @@ impl Day {
 
     /// Nobody does anything but wait: what is on record is written, which closes the circuit.
     pub(crate) async fn has_the_database_back(&self, failures: usize, import: &Import) {
-        let kept = self.bridge.audit_stats();
+        let kept = self.bridge.stats().audit;
         assert_eq!((kept.buffered, kept.dropped), (failures as u64 + 1, 0));
         self.server.comes_back();
         let written = async {
-            while self.bridge.audit_stats().buffered > 0 {
+            while self.bridge.stats().audit.buffered > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -58,7 +58,7 @@ impl Day {
         let rollbacks = AuditFilter::default().with_time(crate::within(14)).with_outcome(Succeeded);
         let rollback = &self.audit(rollbacks).await[0];
         assert_eq!((rollback.time, rollback.figures["dry_run"], rollback.figures["epoch"]), (at(14), 0, 1));
-        assert_eq!(self.bridge.audit_stats().dropped, 0);
+        assert_eq!(self.bridge.stats().audit.dropped, 0);
     }
 
     /// The day's audit; what happened several times in an hour is told once, where it began.

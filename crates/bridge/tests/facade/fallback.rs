@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId, StoreState};
 use bridge::storage::{
-    InMemoryStore, IntegrityStore, MockTokenStore, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
+    InMemoryStore, IntegrityStore, MockTokenStore, ResponseFilter, StoreStats, SummaryFilter, TokenStore,
+    UpsertOptions,
 };
 use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
@@ -35,6 +36,7 @@ fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStor
     let mut mock = MockTokenStore::new();
     mock.expect_put_audit().returning(|_| Ok(()));
     mock.expect_state().returning(|| Ok(StoreState::first()));
+    mock.expect_stats().returning(StoreStats::default);
     let (store, switch) = (Arc::clone(&real), Arc::clone(is_away));
     mock.expect_responses().returning(move |filter: &ResponseFilter| {
         if switch.load(Ordering::Relaxed) { Err(away()) } else { now_or_never(store.responses(filter)) }
@@ -108,8 +110,8 @@ async fn the_cache_answers_when_nobody_else_can_and_says_how_old_it_is() {
     setup.pass(3 + 10);
     let error = setup.ask().await.unwrap_err();
     assert!(matches!(error, BridgeError::Connection { .. }), "{error}");
-    assert_eq!(setup.bridge.analysis_cache_stats().hits, 3);
-    assert_eq!(setup.bridge.analysis_cache_stats().misses, 1);
+    assert_eq!(setup.bridge.stats().analyses.hits, 3);
+    assert_eq!(setup.bridge.stats().analyses.misses, 1);
 }
 
 #[tokio::test]
@@ -124,7 +126,7 @@ async fn the_sources_answer_before_the_cache_does() {
     let answer = setup.bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 7));
     assert_eq!(answer.fallback_reasons, ["read responses: the database cannot be reached at db:8123"]);
-    assert_eq!(setup.bridge.analysis_cache_stats().hits, 0);
+    assert_eq!(setup.bridge.stats().analyses.hits, 0);
 }
 
 #[test]

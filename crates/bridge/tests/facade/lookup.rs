@@ -13,7 +13,7 @@ async fn answers_come_from_the_cache_until_something_is_stored() {
         let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
         assert_eq!(summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>(), [5]);
     }
-    assert_eq!((bridge.cache_stats().hits, bridge.cache_stats().misses), (2, 1));
+    assert_eq!((bridge.stats().summaries.hits, bridge.stats().summaries.misses), (2, 1));
     let _ = bridge.store_enhanced_analysis(&analysis("s", 9, &[6]), &StoreOptions::default()).await.unwrap();
     let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
     assert_eq!(summaries[0].total_tokens, 11);

@@ -47,7 +47,7 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     }
     assert!(bridge.flush_audit().await.is_err());
     assert!(bridge.audit_log(&AuditFilter::default()).await.is_err());
-    assert_eq!((bridge.audit_stats().buffered, bridge.audit_stats().dropped), (29, 0));
+    assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (29, 0));
 
     // The database takes the records, and the answer is lost: they are written again and stay single.
     proxy.set(Fault::CutAnswer);
@@ -114,7 +114,7 @@ async fn an_audit_that_the_store_refuses_holds_up_no_operation() {
         let _ = bridge.store_analyses(&[analysis("s", 1, 1)]).await;
     }
     assert_eq!(attempts.load(Ordering::Relaxed), 1, "nobody waits for a store that refuses the audit");
-    assert_eq!(bridge.audit_stats().buffered, 5);
+    assert_eq!(bridge.stats().audit.buffered, 5);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     for key in 1..=10 {
         assert!(!store(&bridge, key).await);
     }
-    assert_eq!((bridge.audit_stats().buffered, bridge.audit_stats().dropped), (4, 6));
+    assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (4, 6));
     proxy.set(Fault::None);
     bridge.shutdown().await.unwrap();
     let records = written(&*database).await;
@@ -152,7 +152,7 @@ async fn an_operation_that_nobody_waits_for_any_more_is_on_record() {
 /// Waits for the background, which nobody else does.
 async fn until_written(bridge: &EnhancedTokenDatabaseBridge, records: u64) {
     let written = async {
-        while bridge.audit_stats().written < records {
+        while bridge.stats().audit.written < records {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -189,7 +189,7 @@ async fn the_background_goes_on_when_the_database_is_back() {
     };
     tokio::time::timeout(Duration::from_secs(20), tried).await.expect("it tries");
     // The announcement of the operation may be on its way when its final record comes: both bear one id.
-    assert!((1..=2).contains(&bridge.audit_stats().buffered));
+    assert!((1..=2).contains(&bridge.stats().audit.buffered));
     proxy.set(Fault::None);
     until_written(&bridge, 1).await;
     assert_eq!(written(&*database).await.len(), 1);
@@ -326,7 +326,7 @@ async fn a_store_that_refuses_the_audit_is_asked_less_and_less_often() {
     tokio::time::sleep(Duration::from_mins(60)).await;
     // After 1, 2, 4, … 256 seconds, and then every five minutes.
     assert_eq!(attempts.load(Ordering::Relaxed), 19);
-    assert_eq!(bridge.audit_stats().buffered, 1);
+    assert_eq!(bridge.stats().audit.buffered, 1);
 }
 
 fn result() -> BridgeResult {

@@ -10,9 +10,8 @@ use bridge_storage::{BackupFormat, ExportSummary, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::leftover::{self, LOCK, PARTIAL, clear_away, is_of_export};
-use super::manifest::{Manifest, PartEntry, checksum, shown};
+use super::manifest::{MANIFEST, Manifest, PartEntry, checksum, shown};
 
-pub(super) const MANIFEST: &str = "manifest.json";
 /// Files are read in blocks of this size to be checked.
 const BLOCK_BYTES: usize = 1 << 18;
 
@@ -271,5 +270,9 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> BridgeError {
 }
 
 fn error(path: &Path, message: String, source: Option<Box<dyn Error + Send + Sync>>) -> BridgeError {
-    BridgeError::Backup { path: path.to_owned(), message, context: Box::default(), source }
+    let error = BridgeError::backup(path, message);
+    match source {
+        Some(cause) => error.with_source(cause),
+        None => error,
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bridge_storage::BackupFormat;
 
-use super::folder::MANIFEST;
+use super::manifest::MANIFEST;
 
 /// The file of a draft that the export writing it keeps locked.
 pub(super) const LOCK: &str = "lock";

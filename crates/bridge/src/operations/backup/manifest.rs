@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
+/// The name of the manifest's file.
+pub(super) const MANIFEST: &str = "manifest.json";
 /// The newest layout of a backup's folder that this version knows.
 const LAYOUT: u32 = 1;
 

@@ -1,4 +1,4 @@
-//! Backups: the whole store given out, and taken in again.
+//! Export of the whole store, and import.
 
 mod folder;
 mod leftover;
@@ -14,9 +14,9 @@ use bridge_storage::{
 
 use self::folder::{Backup, Draft};
 use self::manifest::Manifest;
-use crate::EnhancedTokenDatabaseBridge;
-use crate::telemetry::operation::Operation;
-use crate::telemetry::run::WriteCounters;
+use crate::ingest::Ingest;
+use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
+use crate::telemetry::write_counters::WriteCounters;
 
 /// Where a backup is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,113 +103,84 @@ impl ImportResult {
     }
 }
 
-impl EnhancedTokenDatabaseBridge {
-    /// Gives out the whole store as it is at one moment: every response with its version, and how far every
-    /// transcript was read. Writers are not held up.
-    ///
-    /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
-    /// of the name `….partial`, which the next one to the same place, or to another one beside it, removes.
-    ///
-    /// ```no_run
-    /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
-    /// # async fn example(
-    /// #     bridge: EnhancedTokenDatabaseBridge,
-    /// #     other: EnhancedTokenDatabaseBridge,
-    /// # ) -> Result<(), Box<dyn std::error::Error>> {
-    /// let export = bridge.export_store(&ExportOptions::to_folder("backup")).await?;
-    ///
-    /// // Into another store. A second time changes nothing.
-    /// let import = other.import_store(&BackupPlace::Folder("backup".into())).await?;
-    /// assert_eq!(import.figures, export.figures);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`BridgeError::Backup`] where something is there already, or it cannot be written, on a full disk say;
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails, or may not write to a place of
-    /// the server's: then the message names the setting. What was written so far is removed.
-    pub async fn export_store(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
-        self.run(Operation::ExportStore, None, self.give_out(options)).await
+impl ToAuditSummary for ExportResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let totals = &self.figures.totals;
+        let figures = [
+            ("bytes", self.bytes),
+            ("responses", totals.responses),
+            ("sessions", totals.sessions),
+            ("rows", self.figures.rows()),
+        ];
+        AuditSummary::of(totals.counts.total(), figures)
     }
+}
 
-    async fn give_out(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
-        let watch = Stopwatch::start();
-        let backup = require(self.inner.store.backup(), "export the store")?;
-        let (figures, bytes) = match &options.place {
-            BackupPlace::Server(place) => (backup.back_up(place).await?, 0),
-            BackupPlace::Folder(folder) => {
-                let folder = folder.clone();
-                let draft = blocking(move || Draft::begin(&folder)).await?;
-                let format = options.format.unwrap_or_else(|| backup.backup_format());
-                let manifest = Manifest::new(backup.schema(), self.inner.clock.now(), format);
-                write(draft, manifest, backup.begin_export(format).await?).await?
-            }
-        };
-        Ok(ExportResult { figures, bytes, duration: watch.elapsed() })
+impl ToAuditSummary for ImportResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let figures = [
+            ("bytes", self.bytes),
+            ("rows", self.figures.rows()),
+            ("tokens_before", self.before.counts.total()),
+            ("responses_before", self.before.responses),
+            ("responses_after", self.after.responses),
+        ];
+        AuditSummary::of(self.after.counts.total(), figures)
     }
+}
 
-    /// Joins a backup into the store. Of two versions of a response the greater stays, as with every write: into an
-    /// empty store it brings the same store back, into a filled one what is missing there, and it may be killed
-    /// and repeated. What was forced stays forced.
-    ///
-    /// A folder is checked as a whole before anything is stored. See [`export_store`](Self::export_store) for an example.
-    ///
-    /// # Errors
-    ///
-    /// [`BridgeError::Backup`] where the folder holds no backup, one that is damaged or not whole, or one of a newer
-    /// version of the bridge: then nothing of it was stored. [`BridgeError::Connection`] or [`BridgeError::Storage`]
-    /// where the store fails: then it can be repeated.
-    pub async fn import_store(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
-        self.run(Operation::ImportStore, None, self.take_in(place)).await
-    }
-
-    async fn take_in(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
-        let watch = Stopwatch::start();
-        let store = &self.inner.store;
-        let backups = require(store.backup(), "import a backup")?;
-        let epoch = self.writable_epoch("import a backup").await?;
-        let all = ResponseFilter::default();
-        let (figures, bytes, before) = match place {
-            BackupPlace::Server(place) => {
-                let before = store.totals(&all).await?;
-                let figures = backups.restore(place, epoch).await;
-                self.inner.cache.invalidate();
-                (figures?, 0, before)
-            }
-            BackupPlace::Folder(folder) => {
-                let (folder, schema) = (folder.clone(), backups.schema());
-                let backup = blocking(move || Backup::open(&folder, schema)).await?;
-                let before = store.totals(&all).await?;
-                self.take_in_parts(backups, &backup, epoch).await?;
-                (backup.figures().clone(), backup.bytes(), before)
-            }
-        };
-        let after = store.totals(&all).await?;
-        // What others stored meanwhile is in the difference, too.
-        let new = after.responses.saturating_sub(before.responses);
-        let tokens_written = after.counts.total().saturating_sub(before.counts.total());
-        self.book(&WriteCounters { records: new, new, tokens_written, ..WriteCounters::default() });
-        Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
-    }
-
-    async fn take_in_parts(
-        &self,
-        store: &dyn BackupStore,
-        backup: &Backup,
-        epoch: Epoch,
-    ) -> Result<(), BridgeError> {
-        for number in 0..backup.parts() {
-            let reading = backup.reader(number);
-            let part = blocking(move || reading.read()).await?;
-            self.inner.cache.invalidate();
-            let outcome = store.import_part(&part, epoch).await;
-            self.inner.cache.invalidate();
-            outcome?;
+/// Exports the whole store.
+pub(crate) async fn export(ingest: &Ingest, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
+    let watch = Stopwatch::start();
+    let store = require(ingest.store.backup(), "export the store")?;
+    let (figures, bytes) = match &options.place {
+        BackupPlace::Server(place) => (store.back_up(place).await?, 0),
+        BackupPlace::Folder(folder) => {
+            let folder = folder.clone();
+            let draft = blocking(move || Draft::begin(&folder)).await?;
+            let format = options.format.unwrap_or_else(|| store.backup_format());
+            let manifest = Manifest::new(store.schema(), ingest.clock.now(), format);
+            write(draft, manifest, store.begin_export(format).await?).await?
         }
-        Ok(())
+    };
+    Ok(ExportResult { figures, bytes, duration: watch.elapsed() })
+}
+
+/// Joins a backup into the store.
+pub(crate) async fn import(ingest: &Ingest, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
+    let watch = Stopwatch::start();
+    let store = require(ingest.store.backup(), "import a backup")?;
+    let epoch = ingest.writable_epoch("import a backup").await?;
+    let all = ResponseFilter::default();
+    let (figures, bytes, before) = match place {
+        BackupPlace::Server(place) => {
+            let before = ingest.store.totals(&all).await?;
+            (store.restore(place, epoch).await?, 0, before)
+        }
+        BackupPlace::Folder(folder) => {
+            let (folder, schema) = (folder.clone(), store.schema());
+            let backup = blocking(move || Backup::open(&folder, schema)).await?;
+            let before = ingest.store.totals(&all).await?;
+            import_parts(store, &backup, epoch).await?;
+            (backup.figures().clone(), backup.bytes(), before)
+        }
+    };
+    let after = ingest.store.totals(&all).await?;
+    // What others stored meanwhile is in the difference, too.
+    let new = after.responses.saturating_sub(before.responses);
+    let tokens_written = after.counts.total().saturating_sub(before.counts.total());
+    let written = WriteCounters { records: new, new, tokens_written, ..WriteCounters::default() };
+    ingest.telemetry.record_write(&written);
+    Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
+}
+
+async fn import_parts(store: &dyn BackupStore, backup: &Backup, epoch: Epoch) -> Result<(), BridgeError> {
+    for number in 0..backup.parts() {
+        let reading = backup.reader(number);
+        let part = blocking(move || reading.read()).await?;
+        store.import_part(&part, epoch).await?;
     }
+    Ok(())
 }
 
 /// Writes all parts, and the manifest behind them.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bridge_core::{BridgeError, HealthState, StoreMode};
 use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 
-use super::HealthLimits;
-use super::sources::{SkippedSources, Transcripts};
+use super::limits::HealthLimits;
+use super::sources::Transcripts;
+use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
 

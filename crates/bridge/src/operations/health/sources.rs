@@ -1,4 +1,4 @@
-//! Whether the transcripts can be read, and what of them is not stored yet.
+//! Transcripts that cannot be read, and changes that are not stored yet.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,18 +10,18 @@ use bridge_analysis::{SourceFile, discover};
 use bridge_core::Timestamp;
 use bridge_storage::NewestSource;
 
-use crate::EnhancedTokenDatabaseBridge;
+use crate::ingest::Ingest;
 use crate::telemetry::log::with_cause;
 
-/// So many errors are kept.
+/// Maximum number of errors that are kept.
 const ERRORS_MAX: usize = 100;
 
-/// What a look at the transcripts found. It is short, however many there are.
+/// The result of a scan of the transcripts. It is short, however many there are.
 #[derive(Debug, Default)]
 pub(super) struct Transcripts {
-    /// Folders that were looked through.
+    /// Number of folders scanned.
     pub(super) roots: usize,
-    /// What cannot be read.
+    /// Errors of what cannot be read.
     pub(super) errors: Vec<String>,
     /// When each was modified, earliest first. Empty files have nothing to store.
     modified: Vec<Timestamp>,
@@ -31,18 +31,7 @@ pub(super) struct Transcripts {
 /// When an earlier check saw first that something is not stored yet: a file that is written all the time tells only
 /// of its last change.
 #[derive(Debug, Default)]
-pub(crate) struct PendingSince(Mutex<Option<FirstSeen>>);
-
-/// What the last backfill or synchronization of this program left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SkippedSources {
-    /// What could not be read.
-    pub(crate) unread: usize,
-    /// Sessions that were refused as not valid.
-    pub(crate) refused: usize,
-    /// The first of them, told.
-    pub(crate) first: String,
-}
+pub(super) struct PendingSince(Mutex<Option<FirstSeen>>);
 
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
@@ -51,25 +40,23 @@ struct FirstSeen {
     newest: Option<NewestSource>,
 }
 
-impl EnhancedTokenDatabaseBridge {
-    /// Looks at all transcripts. A look that hangs (a network's folder, say) holds one thread, and the next waits for it.
-    pub(super) async fn look_at_transcripts(&self) -> Arc<Transcripts> {
-        let turn = Arc::clone(&self.inner.look_turn).lock_owned().await;
-        let roots = self.source_roots();
-        let looking = tokio::task::spawn_blocking(move || {
+impl Transcripts {
+    /// Scans all transcripts. A scan that hangs (on a network folder, say) holds one thread, and the next waits for it.
+    pub(super) async fn scan(ingest: &Ingest, turn: &Arc<tokio::sync::Mutex<()>>) -> Arc<Self> {
+        let turn = Arc::clone(turn).lock_owned().await;
+        let roots = ingest.source_roots();
+        let scanning = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            Transcripts::below(&roots)
+            Self::below(&roots)
         });
-        let died = |error: tokio::task::JoinError| Transcripts {
+        let died = |error: tokio::task::JoinError| Self {
             roots: 1,
             errors: vec![format!("the look at the transcripts ended: {error}")],
-            ..Transcripts::default()
+            ..Self::default()
         };
-        Arc::new(looking.await.unwrap_or_else(died))
+        Arc::new(scanning.await.unwrap_or_else(died))
     }
-}
 
-impl Transcripts {
     fn below(roots: &[PathBuf]) -> Self {
         let found = discover(roots);
         let mut errors: Vec<String> =

@@ -8,8 +8,7 @@ use bridge_core::{
 };
 use bridge_storage::{StoredResponse, StoredScope};
 
-use super::live::LiveResponses;
-use super::markers::waits;
+use super::live::{LiveResponses, waits};
 
 /// What was found in one scope.
 #[derive(Debug, Default)]

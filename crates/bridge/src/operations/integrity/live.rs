@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use bridge_analysis::History;
 use bridge_core::{
-    DifferenceKind, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SupersededKey,
-    Timestamp,
+    DifferenceKind, Origin, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId,
+    SupersededKey, Timestamp,
 };
 use bridge_storage::{StoredResponse, StoredScope};
 
@@ -88,4 +88,11 @@ impl LiveResponses {
         });
         versions.contains(&ResponseUsage { forced: 0, ..row.clone() }.version())
     }
+}
+
+/// What is compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
+/// in a marker's place.
+pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
+    let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);
+    live.is_none() && (is_sum || !stored.is_intact())
 }

@@ -6,7 +6,7 @@ use bridge_core::{DifferenceKind, Origin, ResponseKey, ResponseUsage, SessionId}
 use bridge_storage::StoredResponse;
 
 use super::comparison::Comparison;
-use super::live::LiveResponses;
+use super::live::{LiveResponses, waits};
 
 /// What was seen of sums and their markers. Both lie under keys of their own, in other scopes than the responses.
 #[derive(Debug, Default)]
@@ -17,13 +17,6 @@ pub(super) struct Markers {
     covered: BTreeSet<ResponseKey>,
     /// Rows that wait until all sessions are known.
     waiting: BTreeMap<ResponseKey, StoredResponse>,
-}
-
-/// What is compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
-/// in a marker's place.
-pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
-    let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);
-    live.is_none() && (is_sum || !stored.is_intact())
 }
 
 impl Markers {

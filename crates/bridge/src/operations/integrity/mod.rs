@@ -10,12 +10,13 @@ use bridge_core::{
 };
 use bridge_storage::{ResponseFilter, StoredScope, require};
 
-use crate::telemetry::operation::Operation;
-use crate::{BackfillOptions, EnhancedTokenDatabaseBridge};
+use crate::ingest::Ingest;
+use crate::operations::backfill::{BackfillOptions, analyze};
 use comparison::Comparison;
 use live::LiveResponses;
 use markers::Markers;
 pub use repair::Repair;
+use repair::apply;
 
 /// What is compared, and what is done about what is found.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,155 +63,103 @@ impl IntegrityOptions {
 /// So many responses are compared at a time.
 const SLICE_RESPONSES: u64 = 100_000;
 
-impl EnhancedTokenDatabaseBridge {
-    /// Compares what is stored with a live analysis of all sources, by response key, for one session or the
-    /// whole store, and repairs what differs if that is asked for.
-    ///
-    /// The store must hold the greatest snapshot ever read. So it is an error where it says less than the
-    /// sources, lacks a response, counts one twice, says what an older revision of the counting rule made of sources that
-    /// are at hand, or holds a row that the bridge did not write (the version of
-    /// a row vouches for its fields). It is none where it says more: sources are rewritten and deleted, other
-    /// machines have theirs, and a forced update is meant; nor where it lets go what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) has
-    /// all cases.
-    ///
-    /// The sources are read first and the store after them, so that what another program stores in the meantime
-    /// looks like history. What a client writes in the meantime may be missing: that is what the tolerance is for.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::{fs, sync::Arc};
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// use bridge::{IntegrityOptions, Repair};
-    ///
-    /// # let folder = tempfile::tempdir()?;
-    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
-    /// # fs::write(folder.path().join("s.jsonl"), line(1, 40) + &line(2, 2))?;
-    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    ///     .sources([folder.path()])
-    ///     .build();
-    /// // Nothing is stored yet.
-    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
-    /// assert!(!result.passed);
-    /// assert_eq!((result.missing().responses, result.missing().live_tokens), (2, 42));
-    ///
-    /// let repair = IntegrityOptions::default().with_repair(Repair::Restore);
-    /// let repaired = bridge.verify_data_integrity(&repair).await?.repair.expect("it was asked for");
-    /// assert_eq!((repaired.restored, repaired.remaining), (2, 0));
-    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
-    /// assert!(result.passed && result.stored_tokens == 42);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached, does not answer or may not be written to, or the analysis cannot run. Sources
-    /// that cannot be read stand in the result; then nothing is forced and nothing removed.
-    pub async fn verify_data_integrity(
-        &self,
-        options: &IntegrityOptions,
-    ) -> Result<IntegrityResult, BridgeError> {
-        let work = self.verify(options);
-        self.run(Operation::VerifyDataIntegrity, options.session.as_ref(), work).await
-    }
-
-    async fn verify(&self, options: &IntegrityOptions) -> Result<IntegrityResult, BridgeError> {
-        let watch = Stopwatch::start();
-        // A synchronization beside a repair would store what is being compared.
-        let _turn = match options.repair {
-            Repair::Off => None,
-            _ => Some(self.inner.sync_turn.lock().await),
-        };
-        let history = self.analyze(BackfillOptions::default()).await?;
-        // Asked for after the reading: what leaves meanwhile has left.
-        let store = require(self.inner.store.integrity(), "verify data integrity")?;
-        let retention_cutoff = self.counted(store.retention_cutoff(self.inner.clock.now()).await)?;
-        let live = LiveResponses::new(history, retention_cutoff);
-        let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
-        result.errors = live.errors();
-        let repair = options.repair.permitted_by(&live);
-        result.repair = (repair != Repair::Off).then(RepairReport::default);
-        let scopes = self.scopes(options, &live).await?;
-        let mut markers = Markers::default();
-        for scope in &scopes {
-            let mut comparison = self.compare(scope, &live, &mut markers).await?;
-            let is_known = comparison.newest_revision <= RuleRevision::CURRENT;
-            if !is_known {
-                result.errors.push(unknown_revision(comparison.newest_revision));
-            }
-            if repair != Repair::Off && is_known {
-                self.repair(repair, &mut comparison, &mut result).await?;
-            }
-            comparison.tell(&mut result, options.listed_max);
-            if let Some(report) = &mut result.repair {
-                report.remaining += match comparison.is_repaired() {
-                    // What the repair put back has its markers now.
-                    true => self.compare(scope, &live, &mut markers).await?.errors(),
-                    false => comparison.errors(),
-                };
-            }
+/// Compares the store with its sources, and repairs it.
+pub(crate) async fn verify(
+    ingest: &Ingest,
+    options: &IntegrityOptions,
+) -> Result<IntegrityResult, BridgeError> {
+    let watch = Stopwatch::start();
+    // A synchronization beside a repair would store what is being compared.
+    let _turn = match options.repair {
+        Repair::Off => None,
+        _ => Some(ingest.sync_turn.lock().await),
+    };
+    let history = analyze(ingest, BackfillOptions::default()).await?;
+    // Asked for after the reading: what leaves meanwhile has left.
+    let rows = require(ingest.store.integrity(), "verify")?;
+    let retention_cutoff = rows.retention_cutoff(ingest.clock.now()).await?;
+    let live = LiveResponses::new(history, retention_cutoff);
+    let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
+    result.errors = live.errors();
+    let repair = options.repair.permitted_by(&live);
+    result.repair = (repair != Repair::Off).then(RepairReport::default);
+    let scopes = scopes(ingest, options, &live).await?;
+    let mut markers = Markers::default();
+    for scope in &scopes {
+        let mut comparison = compare(ingest, scope, &live, &mut markers).await?;
+        let is_known = comparison.newest_revision <= RuleRevision::CURRENT;
+        if !is_known {
+            result.errors.push(unknown_revision(comparison.newest_revision));
         }
-        let session = options.session.as_ref();
-        let mut comparison = markers.compare(session, &live);
-        if repair != Repair::Off && comparison.errors() > 0 {
-            self.repair(repair, &mut comparison, &mut result).await?;
+        if repair != Repair::Off && is_known {
+            apply(ingest, repair, &mut comparison, &mut result).await?;
         }
         comparison.tell(&mut result, options.listed_max);
         if let Some(report) = &mut result.repair {
             report.remaining += match comparison.is_repaired() {
-                true => self.marker_errors(&scopes, session, &live).await?,
+                // What the repair put back has its markers now.
+                true => compare(ingest, scope, &live, &mut markers).await?.errors(),
                 false => comparison.errors(),
             };
         }
-        result.passed = result.passes();
-        result.duration = watch.elapsed();
-        Ok(result)
     }
+    let session = options.session.as_ref();
+    let mut comparison = markers.compare(session, &live);
+    if repair != Repair::Off && comparison.errors() > 0 {
+        apply(ingest, repair, &mut comparison, &mut result).await?;
+    }
+    comparison.tell(&mut result, options.listed_max);
+    if let Some(report) = &mut result.repair {
+        report.remaining += match comparison.is_repaired() {
+            true => marker_errors(ingest, &scopes, session, &live).await?,
+            false => comparison.errors(),
+        };
+    }
+    result.passed = result.passes();
+    result.duration = watch.elapsed();
+    Ok(result)
+}
 
-    /// The sessions that are uncovered still, by another reading.
-    async fn marker_errors(
-        &self,
-        scopes: &[StoredScope],
-        session: Option<&SessionId>,
-        live: &LiveResponses,
-    ) -> Result<u64, BridgeError> {
-        let mut markers = Markers::default();
-        for scope in scopes {
-            let _ = self.compare(scope, live, &mut markers).await?;
-        }
-        Ok(markers.compare(session, live).errors())
+/// The sessions that are uncovered still, by another reading.
+async fn marker_errors(
+    ingest: &Ingest,
+    scopes: &[StoredScope],
+    session: Option<&SessionId>,
+    live: &LiveResponses,
+) -> Result<u64, BridgeError> {
+    let mut markers = Markers::default();
+    for scope in scopes {
+        let _ = compare(ingest, scope, live, &mut markers).await?;
     }
+    Ok(markers.compare(session, live).errors())
+}
 
-    async fn compare(
-        &self,
-        scope: &StoredScope,
-        live: &LiveResponses,
-        markers: &mut Markers,
-    ) -> Result<Comparison, BridgeError> {
-        let store = require(self.inner.store.integrity(), "verify data integrity")?;
-        let stored = self.counted(store.stored(scope).await)?;
-        let rows = live.rows(scope, &stored);
-        markers.note(&stored, &rows);
-        Ok(Comparison::new(scope, stored, rows, live))
-    }
+async fn compare(
+    ingest: &Ingest,
+    scope: &StoredScope,
+    live: &LiveResponses,
+    markers: &mut Markers,
+) -> Result<Comparison, BridgeError> {
+    let stored = require(ingest.store.integrity(), "verify")?.stored(scope).await?;
+    let rows = live.rows(scope, &stored);
+    markers.note(&stored, &rows);
+    Ok(Comparison::new(scope, stored, rows, live))
+}
 
-    /// What is compared at a time.
-    async fn scopes(
-        &self,
-        options: &IntegrityOptions,
-        live: &LiveResponses,
-    ) -> Result<Vec<StoredScope>, BridgeError> {
-        if let Some(session) = &options.session {
-            let mut keys = live.keys_of(session);
-            // Its marker is looked at whatever session somebody wrote into it.
-            keys.push(ResponseKey::of_session_sums(session));
-            return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
-        }
-        let stored = self.counted(self.inner.store.totals(&ResponseFilter::default()).await)?.responses;
-        Ok(slices(stored.max(live.responses()).div_ceil(SLICE_RESPONSES)))
+/// What is compared at a time.
+async fn scopes(
+    ingest: &Ingest,
+    options: &IntegrityOptions,
+    live: &LiveResponses,
+) -> Result<Vec<StoredScope>, BridgeError> {
+    if let Some(session) = &options.session {
+        let mut keys = live.keys_of(session);
+        // Its marker is looked at whatever session somebody wrote into it.
+        keys.push(ResponseKey::of_session_sums(session));
+        return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
     }
+    let stored = ingest.store.totals(&ResponseFilter::default()).await?.responses;
+    Ok(slices(stored.max(live.responses()).div_ceil(SLICE_RESPONSES)))
 }
 
 /// All keys in so many ranges. Keys are hashes, so the ranges hold about equally many.

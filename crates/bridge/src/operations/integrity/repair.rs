@@ -6,15 +6,14 @@ use bridge_core::{
     BridgeError, DifferenceKind, IntegrityResult, RepairAction, ResponseKey, ResponseUsage, ResponseVersion,
     SupersededKey,
 };
+use bridge_storage::{UpsertOptions, require};
 
 use super::comparison::{Comparison, Finding};
 use super::live::LiveResponses;
-use bridge_storage::{UpsertOptions, require};
-
-use crate::EnhancedTokenDatabaseBridge;
+use crate::ingest::Ingest;
 use crate::ingest::read::Batch;
+use crate::ingest::upsert::upsert;
 use crate::ingest::write::Writer;
-use crate::telemetry::metrics::StoreCall;
 
 /// What is repaired. Each one does what those before it do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,51 +85,42 @@ impl Work {
     }
 }
 
-impl EnhancedTokenDatabaseBridge {
-    pub(super) async fn repair(
-        &self,
-        repair: Repair,
-        comparison: &mut Comparison,
-        result: &mut IntegrityResult,
-    ) -> Result<(), BridgeError> {
-        let epoch = self.writable_epoch("repair").await?;
-        let report = result.repair.get_or_insert_default();
-        let mut work = Work::default();
-        for finding in &mut comparison.findings {
-            let Some(action) = repair.action(finding, comparison.session.is_none()) else { continue };
-            work.add(finding, action);
-            finding.difference.repaired = Some(action);
-            match action {
-                RepairAction::Forced => report.forced += 1,
-                RepairAction::Removed => report.removed += 1,
-                RepairAction::Covered => report.covered += 1,
-                _ => report.restored += 1,
-            }
+/// Makes the store what it must be, as far as this repair does.
+pub(super) async fn apply(
+    ingest: &Ingest,
+    repair: Repair,
+    comparison: &mut Comparison,
+    result: &mut IntegrityResult,
+) -> Result<(), BridgeError> {
+    let epoch = ingest.writable_epoch("repair").await?;
+    let report = result.repair.get_or_insert_default();
+    let mut work = Work::default();
+    for finding in &mut comparison.findings {
+        let Some(action) = repair.action(finding, comparison.session.is_none()) else { continue };
+        work.add(finding, action);
+        finding.difference.repaired = Some(action);
+        match action {
+            RepairAction::Forced => report.forced += 1,
+            RepairAction::Removed => report.removed += 1,
+            RepairAction::Covered => report.covered += 1,
+            _ => report.restored += 1,
         }
-        // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
-        if !work.remove.is_empty() {
-            self.remove(&work.remove).await?;
-        }
-        if !work.markers.is_empty() {
-            let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
-            let _ = self.upsert(work.markers, &options).await?;
-        }
-        let without_sources =
-            |rows| Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
-        let writers = [(Writer::new(self, epoch), work.join), (Writer::forced(self, epoch), work.force)];
-        for (mut storing, rows) in writers {
-            storing.store(without_sources(rows)).await?;
-            result.errors.extend(storing.rejections());
-        }
-        Writer::new(self, epoch).cover(&work.cover).await?;
-        Ok(())
     }
-
-    async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
-        self.inner.cache.invalidate();
-        let store = require(self.inner.store.integrity(), "remove rows")?;
-        let result = self.measured(StoreCall::Remove, store.remove(versions)).await;
-        self.inner.cache.invalidate();
-        result
+    // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
+    if !work.remove.is_empty() {
+        require(ingest.store.integrity(), "repair")?.remove(&work.remove).await?;
     }
+    if !work.markers.is_empty() {
+        let options = UpsertOptions::default().with_run_id(fastrand::u128(1..)).begun_in(epoch);
+        let _ = upsert(ingest, work.markers, &options).await?;
+    }
+    let without_sources =
+        |rows| Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
+    let writers =
+        [(Writer::new(ingest, epoch), work.join), (Writer::new(ingest, epoch).forced(), work.force)];
+    for (mut writer, rows) in writers {
+        writer.write(without_sources(rows)).await?;
+        result.errors.extend(writer.rejections());
+    }
+    Writer::new(ingest, epoch).cover(&work.cover).await
 }

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bridge_cache::CacheStats;
 use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
-use bridge_storage::{CircuitState, StoreStats};
+use bridge_storage::CircuitState;
 use metrics::{Counter, Gauge, Histogram};
 
 pub use names::{METRICS, Metric, MetricKind};
@@ -22,24 +21,16 @@ pub use readings::{BridgeMetrics, DurationStats};
 pub use register::MetricsRecorder;
 pub(crate) use register::Register;
 
-use crate::telemetry::audit::{AuditStats, root_cause};
+use crate::layered_store::StoreCall;
+use crate::telemetry::audit::root_cause;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::run::WriteCounters;
+use crate::telemetry::stats::BridgeStats;
+use crate::telemetry::write_counters::WriteCounters;
 use names as name;
 use readings::Readings;
 use register::Follower;
 
-/// A write of the store that is measured.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum StoreCall {
-    Upsert,
-    PutSources,
-    Remove,
-    Cover,
-}
-
-const CALLS: [&str; 4] = ["upsert", "put_sources", "remove", "cover"];
 const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
@@ -50,7 +41,7 @@ pub(crate) struct Instruments {
     operations: [(Histogram, [Counter; AuditOutcome::ALL.len()]); Operation::ALL.len()],
     /// By kind, made when the first error of the kind comes.
     errors: Mutex<BTreeMap<&'static str, Counter>>,
-    storage_operation_duration: [Histogram; CALLS.len()],
+    storage_operation_duration: [Histogram; StoreCall::MEASURED.len()],
     tokens_stored_total: Counter,
     new_rows: Counter,
     replaced_rows: Counter,
@@ -84,15 +75,6 @@ struct AuditMetrics {
     dropped: Follower,
 }
 
-/// What is counted elsewhere, at a moment.
-pub(crate) struct Snapshot {
-    pub(crate) now: Timestamp,
-    pub(crate) summaries: CacheStats,
-    pub(crate) analyses: CacheStats,
-    pub(crate) store: StoreStats,
-    pub(crate) audit: AuditStats,
-}
-
 impl fmt::Debug for Instruments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instruments").field("register", &self.register).finish_non_exhaustive()
@@ -119,8 +101,8 @@ impl Instruments {
                 )
             }),
             errors: Mutex::default(),
-            storage_operation_duration: CALLS
-                .map(|call| register.histogram(&name::STORAGE_DURATION, &[call])),
+            storage_operation_duration: StoreCall::MEASURED
+                .map(|call| register.histogram(&name::STORAGE_DURATION, &[call.name()])),
             tokens_stored_total: counter(&name::TOKENS_STORED),
             new_rows: register.counter(&name::ROWS_WRITTEN, &["new"]),
             replaced_rows: register.counter(&name::ROWS_WRITTEN, &["replaced"]),
@@ -172,9 +154,12 @@ impl Instruments {
         self.refreshed_at.fetch_max(now.as_millis(), Ordering::Relaxed);
     }
 
+    /// Records a call of the store, if it is a write that is measured.
     pub(crate) fn stored(&self, call: StoreCall, took: Duration) {
-        self.storage_operation_duration[call as usize].record(took);
-        self.readings.stored(took);
+        if let Some(place) = StoreCall::MEASURED.iter().position(|measured| *measured == call) {
+            self.storage_operation_duration[place].record(took);
+            self.readings.stored(took);
+        }
     }
 
     pub(crate) fn wrote(&self, written: &WriteCounters) {
@@ -230,28 +215,28 @@ impl Instruments {
         Some(now.saturating_since(refreshed_at))
     }
 
-    /// Tells what is counted elsewhere.
-    pub(crate) fn export(&self, snapshot: &Snapshot) {
-        for (cache, figures) in self.caches.iter().zip([snapshot.summaries, snapshot.analyses]) {
-            cache[0].follow(figures.hits);
-            cache[1].follow(figures.misses);
+    /// Updates the metrics of statistics that are counted elsewhere.
+    pub(crate) fn export(&self, stats: &BridgeStats, now: Timestamp) {
+        for (cache, stats) in self.caches.iter().zip([stats.summaries, stats.analyses]) {
+            cache[0].follow(stats.hits);
+            cache[1].follow(stats.misses);
         }
-        if let Some(freshness) = self.freshness(snapshot.now) {
+        if let Some(freshness) = self.freshness(now) {
             self.data_freshness_gauge.set(freshness);
         }
-        self.store.retries.follow(snapshot.store.retries);
-        if let Some(pool) = snapshot.store.pool {
+        self.store.retries.follow(stats.store.retries);
+        if let Some(pool) = stats.store.pool {
             self.store.in_use.set(pool.in_use as f64);
             self.store.idle.set(pool.idle as f64);
             self.store.waiting.set(pool.waiting as f64);
         }
-        if let Some(circuit) = &snapshot.store.circuit {
+        if let Some(circuit) = &stats.store.circuit {
             let is_closed = matches!(circuit, CircuitState::Closed { .. });
             self.store.circuit_open.set(if is_closed { 0.0 } else { 1.0 });
         }
-        self.audit.buffered.set(snapshot.audit.buffered as f64);
-        self.audit.written.follow(snapshot.audit.written);
-        self.audit.dropped.follow(snapshot.audit.dropped);
+        self.audit.buffered.set(stats.audit.buffered as f64);
+        self.audit.written.follow(stats.audit.written);
+        self.audit.dropped.follow(stats.audit.dropped);
     }
 }
 
@@ -264,13 +249,5 @@ mod tests {
         assert!(Operation::ALL.iter().enumerate().all(|(place, operation)| *operation as usize == place));
         assert!(AuditOutcome::ALL.iter().enumerate().all(|(place, outcome)| *outcome as usize == place));
         assert!(Observer::ALL.iter().enumerate().all(|(place, observer)| *observer as usize == place));
-        for (call, name) in [
-            (StoreCall::Upsert, "upsert"),
-            (StoreCall::PutSources, "put_sources"),
-            (StoreCall::Remove, "remove"),
-            (StoreCall::Cover, "cover"),
-        ] {
-            assert_eq!(CALLS[call as usize], name);
-        }
     }
 }

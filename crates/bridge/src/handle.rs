@@ -1,0 +1,982 @@
+//! The bridge's handle. Each method delegates: the use cases stand in [`operations`](crate::operations).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_analysis::History;
+use bridge_cache::{BridgeCache, SummaryQuery};
+use bridge_core::{
+    AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult, Checkpoint,
+    CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
+    RollbackResult, SessionId, StoreMode, StoreState, SyncResult, Timestamp, TokenSummaryRecord,
+};
+use bridge_storage::TokenStore;
+
+use crate::dashboard::DashboardBridgeAdapter;
+use crate::ingest::Ingest;
+use crate::ingest::plan::ReadMode;
+use crate::operations::backfill::BackfillOptions;
+use crate::operations::background::Background;
+use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
+use crate::operations::checkpoints::RollbackOptions;
+use crate::operations::fallback::Fallback;
+use crate::operations::integrity::IntegrityOptions;
+use crate::operations::monitor::{Monitor, Monitoring, Observation};
+use crate::operations::store::StoreOptions;
+use crate::operations::watch::{SyncTask, Synchronizer};
+use crate::operations::{audit, backfill, backup, batch, checkpoints, integrity, store, summaries, sync};
+use crate::telemetry::metrics::BridgeMetrics;
+use crate::telemetry::operation::Operation;
+use crate::telemetry::run::OperationRunner;
+use crate::telemetry::stats::BridgeStats;
+
+/// Bridges the analysis of transcripts to the database: analyzes, validates, stores and reads back.
+///
+/// A thin handle: cheap to clone, `Send` and `Sync`. Built by [`builder`](Self::builder).
+#[derive(Debug, Clone)]
+pub struct EnhancedTokenDatabaseBridge {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) runner: OperationRunner,
+}
+
+/// The parts that the clones of a handle share.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) cache: Arc<BridgeCache>,
+    pub(crate) fallback: Fallback,
+    pub(crate) monitoring: Arc<Monitoring>,
+    /// Default number of rows of one insert of a batch.
+    pub(crate) batch_size: usize,
+    /// Maximum number of batches that are stored, or files that are synchronized, at once.
+    pub(crate) parallel: usize,
+    pub(crate) _background: Option<Background>,
+}
+
+impl EnhancedTokenDatabaseBridge {
+    /// The same bridge, whose operations bear this correlation id: a caller's own, that of a request it serves, say.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::core::{AuditFilter, CorrelationId};
+    ///
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let request: CorrelationId = "00f067aa0ba902b74bf92f3577b34da6".parse()?;
+    /// let _ = bridge.with_correlation_id(request).get_stored_token_summaries(None, 7, false).await?;
+    ///
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_correlation_id(request)).await?;
+    /// assert_eq!(audit[0].operation.as_str(), "get_stored_token_summaries");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_correlation_id(&self, id: CorrelationId) -> Self {
+        let runner = OperationRunner { correlation_id: Some(id), ..self.runner.clone() };
+        Self { parts: Arc::clone(&self.parts), runner }
+    }
+
+    /// Returns the store that the bridge reads and writes. Calls of it count as the bridge's own in error rate, metrics and
+    /// cache, but are no operations: they are not on record.
+    #[must_use]
+    pub fn token_store(&self) -> &Arc<dyn TokenStore> {
+        &self.parts.ingest.store
+    }
+
+    /// Stores an analysis: joins its responses into the store. What is there already is not written again.
+    ///
+    /// An analysis without responses brings the session's sums: one row a session, of the newest analysis. Where
+    /// responses of the session are stored, before or after, they alone count, by force too; the result says how many
+    /// tokens they are. What an analysis says besides its counters is stored in every case, the newest one's.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let (session, time) = (SessionId::new("s")?, "2026-01-31T12:00:00Z".parse::<Timestamp>()?);
+    /// let analysis = |output| {
+    ///     let mut response = ResponseUsage::new(ResponseKey(1), session.clone(), time);
+    ///     response.counts.output = output;
+    ///     EnhancedTokenAnalysis::from_responses(AnalysisId::new("a")?, session.clone(), time, vec![response])
+    ///         .map_err(Box::<dyn std::error::Error>::from)
+    /// };
+    /// let result = bridge.store_enhanced_analysis(&analysis(900)?, &StoreOptions::default()).await?;
+    /// assert_eq!((result.records_stored, result.total_tokens), (1, 900));
+    ///
+    /// // Less is no news, unless it is forced.
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &StoreOptions::default()).await?;
+    /// assert_eq!(result.records_stored, 0);
+    /// let force = StoreOptions { force_update: true, ..StoreOptions::default() };
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &force).await?;
+    /// assert_eq!(result.records_stored, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Validation`] with every violation, and then nothing of it is stored;
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
+    pub async fn store_enhanced_analysis(
+        &self,
+        analysis: &EnhancedTokenAnalysis,
+        options: &StoreOptions,
+    ) -> Result<BridgeResult, BridgeError> {
+        let work = store::store(self.ingest(), analysis, options);
+        self.runner.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), work).await
+    }
+
+    /// [`batch_store_analyses`](Self::batch_store_analyses) with the bridge's
+    /// [batch size](crate::BridgeBuilder::batch_size).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
+    /// # let analysis = |name: &str, key| {
+    /// #     let session = SessionId::new(name)?;
+    /// #     let mut response = ResponseUsage::new(ResponseKey(key), session.clone(), time);
+    /// #     response.counts.output = 21;
+    /// #     EnhancedTokenAnalysis::from_responses(AnalysisId::new(name)?, session, time, vec![response])
+    /// #         .map_err(Box::<dyn std::error::Error>::from)
+    /// # };
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).batch_size(500).build();
+    /// let results = bridge.store_analyses(&[analysis("a", 1)?, analysis("b", 2)?]).await;
+    /// assert!(results.iter().all(|result| result.success && result.records_stored == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn store_analyses(&self, analyses: &[EnhancedTokenAnalysis]) -> Vec<BridgeResult> {
+        self.batch_store_analyses(analyses, self.parts.batch_size).await
+    }
+
+    /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided), as many at
+    /// once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The results stand in the order of
+    /// the analyses; one that is rejected or fails does not keep back the others.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
+    /// # let analysis = |name: &str, key| {
+    /// #     let session = SessionId::new(name)?;
+    /// #     let mut response = ResponseUsage::new(ResponseKey(key), session.clone(), time);
+    /// #     response.counts.output = 21;
+    /// #     EnhancedTokenAnalysis::from_responses(AnalysisId::new(name)?, session, time, vec![response])
+    /// #         .map_err(Box::<dyn std::error::Error>::from)
+    /// # };
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let mut wrong = analysis("a", 1)?;
+    /// wrong.calculated_total_tokens += 1;
+    /// let results = bridge.batch_store_analyses(&[wrong, analysis("b", 2)?], 1000).await;
+    /// assert_eq!((results[0].success, results[0].errors.len()), (false, 1));
+    /// assert_eq!((results[1].success, results[1].total_tokens), (true, 21));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn batch_store_analyses(
+        &self,
+        analyses: &[EnhancedTokenAnalysis],
+        batch_size: usize,
+    ) -> Vec<BridgeResult> {
+        let work = batch::store_batch(self.ingest(), analyses, batch_size, self.parts.parallel);
+        // Failures stand in the results.
+        let results = self.runner.run(Operation::BatchStoreAnalyses, None, async { Ok(work.await) });
+        results.await.unwrap_or_default()
+    }
+
+    /// Analyses all transcripts and stores their responses.
+    ///
+    /// Storing is a join, so a backfill may be repeated, killed, cancelled (drop the future) and run beside
+    /// another one: what is stored is right at every moment, and the next run completes it. With a range of
+    /// time only responses whose winning snapshot lies in it are stored.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::{Arc, atomic::{AtomicU64, Ordering}}};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// // Only what is from the 15th on.
+    /// let late = BackfillOptions { start_date: Some("2026-01-15T00:00:00Z".parse()?), ..BackfillOptions::default() };
+    /// assert_eq!(bridge.backfill_historical_data(late).await?.total_tokens_stored, 2);
+    ///
+    /// // Everything, and somebody looks on.
+    /// let seen = Arc::new(AtomicU64::new(0));
+    /// let watcher = Arc::clone(&seen);
+    /// let mut all = BackfillOptions::default();
+    /// all.progress = Some(Arc::new(move |progress| watcher.store(progress.files, Ordering::Relaxed)));
+    /// let result = bridge.backfill_historical_data(all).await?;
+    /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
+    /// assert_eq!(seen.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
+    /// fail the backfill: they stand in the result, which then is no success.
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
+    /// [`BridgeError::InvertedRange`] where the end date is before the start date.
+    pub async fn backfill_historical_data(
+        &self,
+        options: BackfillOptions,
+    ) -> Result<BackfillResult, BridgeError> {
+        let work = backfill::backfill(self.ingest(), options);
+        self.runner.run(Operation::BackfillHistoricalData, None, work).await
+    }
+
+    /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
+    /// let tokens: u64 = history.responses().map(|response| response.counts.total()).sum();
+    /// assert_eq!((tokens, history.errors().len()), (42, 0));
+    /// assert!(bridge.get_stored_token_summaries(None, 36_500, false).await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Backfill`] where the analysis cannot run; [`BridgeError::InvertedRange`] where the end date is
+    /// before the start date. Files that cannot be read stand in [`History::errors`].
+    pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
+        let work = backfill::analyze(self.ingest(), options);
+        self.runner.run(Operation::AnalyzeHistoricalData, None, work).await
+    }
+
+    /// Brings the store up to date with the transcripts of one session.
+    ///
+    /// A session's lines may stand in any file, so every file that changed since it was read last is read on,
+    /// and what is found of other sessions is stored too; the result is about the one asked for. With
+    /// `incremental` off everything is read from its beginning. What the client deleted or rewrote stays stored.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, io::Write, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, core::{SessionId, SyncStatus}, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("s.jsonl");
+    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(&path, line(1, 40))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let session = SessionId::new("s")?;
+    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// assert_eq!((result.status, result.tokens_after), (SyncStatus::Changed, 40));
+    ///
+    /// // The session goes on: a longer snapshot of the first response, and another response.
+    /// fs::File::options().append(true).open(&path)?.write_all((line(1, 42) + &line(2, 100)).as_bytes())?;
+    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// assert_eq!((result.tokens_before, result.tokens_after), (40, 142));
+    /// assert_eq!((result.changes.later_snapshots.tokens, result.changes.new_responses.tokens), (2, 100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer; [`BridgeError::UnknownSession`] where neither the store nor any
+    /// source knows the session. What cannot be read stands in the result, where it is of the session or nobody knows
+    /// of which one it is.
+    pub async fn sync_session_tokens(
+        &self,
+        session: &SessionId,
+        incremental: bool,
+    ) -> Result<SyncResult, BridgeError> {
+        let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
+        let work = sync::sync_session(self.ingest(), session, mode);
+        self.runner.run(Operation::SyncSessionTokens, Some(session), work).await
+    }
+
+    /// [`sync_all_sessions`](Self::sync_all_sessions) with the bridge's
+    /// [limit](crate::BridgeBuilder::parallel_limit) of files that are read at once.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .parallel_limit(2)
+    ///     .build();
+    /// assert_eq!(bridge.sync_sessions(None).await?[0].tokens_after, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn sync_sessions(&self, since: Option<Timestamp>) -> Result<Vec<SyncResult>, BridgeError> {
+        self.sync_all_sessions(since, self.parts.parallel).await
+    }
+
+    /// Brings the store up to date with all transcripts, with at most `parallel_limit` files read at once. Returns a
+    /// result for each session that the store or a transcript knows, by session id, whoever stored it: a session that
+    /// no file of this machine is recorded for, because another machine or an embedder stored it, is unchanged.
+    ///
+    /// With `since` only the transcripts that were modified at that time or later are read, and only their sessions
+    /// have results. What could not be read and the store does not know has a failed result of its own, under its path.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, core::SyncStatus, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("s.jsonl");
+    /// # fs::write(&path, r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::Changed, 42));
+    ///
+    /// // The client deletes what is 30 days old. The store keeps it.
+    /// fs::remove_file(&path)?;
+    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::SourceGone, 42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer. Files that cannot be read stand in the results.
+    pub async fn sync_all_sessions(
+        &self,
+        since: Option<Timestamp>,
+        parallel_limit: usize,
+    ) -> Result<Vec<SyncResult>, BridgeError> {
+        let work = sync::sync_all(self.ingest(), since, parallel_limit.max(1));
+        self.runner.run(Operation::SyncAllSessions, None, work).await
+    }
+
+    /// Brings the store up to date now, and again each `interval`, in a task of its own. Tells the observer of each
+    /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
+    /// next time tries again.
+    ///
+    /// A panic, of the observer or of the synchronization itself, ends nothing: the first shows in the metrics and the
+    /// health check, the second is told the observer as an error; the next time tries again.
+    ///
+    /// Where nothing changed, a synchronization costs a look at each file and reads none.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, io::Write, sync::Arc, time::Duration};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use tokio::sync::mpsc;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("s.jsonl");
+    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(&path, line(1, 40))?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let (tell, mut told) = mpsc::unbounded_channel();
+    /// let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| {
+    ///     for session in outcome.unwrap_or_default() {
+    ///         let _ = tell.send((session.tokens_before, session.tokens_after));
+    ///     }
+    /// });
+    /// assert_eq!(told.recv().await, Some((0, 40)));
+    ///
+    /// // The session goes on.
+    /// fs::File::options().append(true).open(&path)?.write_all(line(2, 2).as_bytes())?;
+    /// assert_eq!(told.recv().await, Some((40, 42)));
+    /// syncing.stop().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// It is not called within a Tokio runtime with timers.
+    pub fn keep_in_sync(
+        &self,
+        interval: Duration,
+        observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
+    ) -> SyncTask {
+        Synchronizer {
+            ingest: Arc::clone(self.ingest()),
+            runner: self.runner.clone(),
+            parallel: self.parts.parallel,
+        }
+        .spawn(interval, observer)
+    }
+
+    /// The stored summaries of the sessions that were active in the last `days` days (7 by the
+    /// specification), each with its whole totals, by session id. Narrowed to `sessions` if given.
+    ///
+    /// Answers come from the cache where it has one that is not stale.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
+    /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// let summaries = bridge.get_stored_token_summaries(None, 7, true).await?;
+    /// assert_eq!((summaries[0].session_id.as_str(), summaries[0].total_tokens), ("s", 42));
+    /// assert_eq!(summaries[0].metadata.as_ref().map(|metadata| metadata.lines), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn get_stored_token_summaries(
+        &self,
+        sessions: Option<Vec<SessionId>>,
+        days: u32,
+        include_metadata: bool,
+    ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
+        let query = SummaryQuery { sessions, days, include_metadata };
+        let work = summaries::summaries(self.ingest(), &self.parts.cache, query);
+        self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
+    }
+
+    /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
+    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
+    /// where that fails too, as it was answered last. Says who answered and how old the answer is.
+    ///
+    /// However many ask, one live analysis runs at a time, and all who ask while it runs share the next one.
+    ///
+    /// What the store's rows do not vouch for is never handed out as stored: where a row of the session was changed by
+    /// somebody else the store's answer is an error, and the sources are asked.
+    ///
+    /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
+    /// from before a rollback. All others are true at the time of asking.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::AnalysisSource;
+    /// use bridge::core::SessionId;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// let session = SessionId::new("s")?;
+    /// // Nothing is stored yet.
+    /// let answer = bridge.get_analysis_with_fallback(&session).await?;
+    /// assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 42));
+    ///
+    /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// let answer = bridge.get_analysis_with_fallback(&session).await?;
+    /// assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 42));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::UnknownSession`] where store and sources answer that no response is of the session; else, and
+    /// where the cache does not know it either, the store's error.
+    pub async fn get_analysis_with_fallback(
+        &self,
+        session: &SessionId,
+    ) -> Result<AnalysisWithSource, BridgeError> {
+        let work = self.parts.fallback.analysis(session);
+        self.runner.run(Operation::GetAnalysisWithFallback, Some(session), work).await
+    }
+
+    /// Compares what is stored with a live analysis of all sources, by response key, for one session or the
+    /// whole store, and repairs what differs if that is asked for.
+    ///
+    /// The store must hold the greatest snapshot ever read. So it is an error where it says less than the
+    /// sources, lacks a response, counts one twice, says what an older revision of the counting rule made of sources that
+    /// are at hand, or holds a row that the bridge did not write (the version of
+    /// a row vouches for its fields). It is none where it says more: sources are rewritten and deleted, other
+    /// machines have theirs, and a forced update is meant; nor where it lets go what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) has
+    /// all cases.
+    ///
+    /// The sources are read first and the store after them, so that what another program stores in the meantime
+    /// looks like history. What a client writes in the meantime may be missing: that is what the tolerance is for.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::{IntegrityOptions, Repair};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// # fs::write(folder.path().join("s.jsonl"), line(1, 40) + &line(2, 2))?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path()])
+    ///     .build();
+    /// // Nothing is stored yet.
+    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
+    /// assert!(!result.passed);
+    /// assert_eq!((result.missing().responses, result.missing().live_tokens), (2, 42));
+    ///
+    /// let repair = IntegrityOptions::default().with_repair(Repair::Restore);
+    /// let repaired = bridge.verify_data_integrity(&repair).await?.repair.expect("it was asked for");
+    /// assert_eq!((repaired.restored, repaired.remaining), (2, 0));
+    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
+    /// assert!(result.passed && result.stored_tokens == 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached, does not answer or may not be written to, or the analysis cannot run. Sources
+    /// that cannot be read stand in the result; then nothing is forced and nothing removed.
+    pub async fn verify_data_integrity(
+        &self,
+        options: &IntegrityOptions,
+    ) -> Result<IntegrityResult, BridgeError> {
+        let work = integrity::verify(self.ingest(), options);
+        self.runner.run(Operation::VerifyDataIntegrity, options.session.as_ref(), work).await
+    }
+
+    /// Keeps the present state of the store under this name, to roll back to. Takes some milliseconds and no room on
+    /// the database's disk until what is stored changes; others may read and write meanwhile.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::core::CheckpointName;
+    ///
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let name = CheckpointName::new("before_the_import")?;
+    /// let checkpoint = bridge.create_checkpoint(&name).await?;
+    /// assert_eq!(checkpoint.figures.tokens, 0);
+    /// assert_eq!(bridge.list_checkpoints().await?, [checkpoint]);
+    ///
+    /// bridge.drop_checkpoint(&name).await?;
+    /// assert!(bridge.list_checkpoints().await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
+    pub async fn create_checkpoint(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
+        let work = checkpoints::create(self.ingest(), name);
+        self.runner.run(Operation::CreateCheckpoint, None, work).await
+    }
+
+    /// All checkpoints, by time and name, with what they hold; see [`create_checkpoint`](Self::create_checkpoint).
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+        self.runner.run(Operation::ListCheckpoints, None, checkpoints::list(self.ingest())).await
+    }
+
+    /// Forgets a checkpoint; see [`create_checkpoint`](Self::create_checkpoint). One that a rollback made of what it
+    /// replaced (`before_rollback_…`) stays until it is dropped, too.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
+    pub async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+        self.runner.run(Operation::DropCheckpoint, None, checkpoints::drop(self.ingest(), name)).await
+    }
+
+    /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
+    ///
+    /// Afterwards nothing is stored until [`resume`](Self::resume): storing, backfill and synchronization are refused,
+    /// on all hosts, those that had begun too. [`get_analysis_with_fallback`](Self::get_analysis_with_fallback)
+    /// answers by direct analysis of the sources; summaries and dashboards read what was restored. What was replaced
+    /// becomes a checkpoint itself, so that a rollback can be rolled back.
+    ///
+    /// Killed at any moment, it is completed by the next start, or has changed nothing.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, RollbackOptions, storage::InMemoryStore};
+    /// # use bridge::core::CheckpointName;
+    /// # let folder = tempfile::tempdir()?;
+    /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let empty = CheckpointName::new("empty")?;
+    /// bridge.create_checkpoint(&empty).await?;
+    /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    ///
+    /// let plan = bridge.rollback_bridge_integration(&empty, RollbackOptions::DryRun).await?;
+    /// let tokens = [plan.before, plan.after].map(|figures| figures.map(|figures| figures.tokens));
+    /// assert_eq!((tokens, plan.differing_sessions), ([Some(42), Some(0)], Some(1)));
+    /// let done = bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await?;
+    /// assert_eq!(done.replaced_state, Some(CheckpointName::new("before_rollback_1")?));
+    /// assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.is_err());
+    ///
+    /// // Everything is read and stored again.
+    /// bridge.resume().await?;
+    /// let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Checkpoint`] where there is none of this name; [`StorageKind::RolledBack`] where another rollback
+    /// was faster; any error of the store.
+    pub async fn rollback_bridge_integration(
+        &self,
+        checkpoint: &CheckpointName,
+        options: RollbackOptions,
+    ) -> Result<RollbackResult, BridgeError> {
+        let work = checkpoints::roll_back(self.ingest(), checkpoint, options);
+        self.runner.run(Operation::RollbackBridgeIntegration, None, work).await
+    }
+
+    /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
+    /// The next backfill or synchronization reads all transcripts from their beginning.
+    ///
+    /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn resume(&self) -> Result<StoreState, BridgeError> {
+        self.runner.run(Operation::Resume, None, checkpoints::resume(self.ingest())).await
+    }
+
+    /// Whether the store takes what is stored, or was rolled back and analyses come straight from the sources.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, RollbackOptions, storage::InMemoryStore};
+    /// use bridge::core::{CheckpointName, StoreMode};
+    ///
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let checkpoint = CheckpointName::new("empty")?;
+    /// bridge.create_checkpoint(&checkpoint).await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
+    /// let _ = bridge.rollback_bridge_integration(&checkpoint, RollbackOptions::Perform).await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Direct { checkpoint });
+    /// bridge.resume().await?;
+    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn mode(&self) -> Result<StoreMode, BridgeError> {
+        Ok(self.token_store().state().await?.mode)
+    }
+
+    /// Gives out the whole store as it is at one moment: every response with its version, and how far every
+    /// transcript was read. Writers are not held up.
+    ///
+    /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
+    /// of the name `….partial`, which the next one to the same place, or to another one beside it, removes.
+    ///
+    /// ```no_run
+    /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+    /// # async fn example(
+    /// #     bridge: EnhancedTokenDatabaseBridge,
+    /// #     other: EnhancedTokenDatabaseBridge,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let export = bridge.export_store(&ExportOptions::to_folder("backup")).await?;
+    ///
+    /// // Into another store. A second time changes nothing.
+    /// let import = other.import_store(&BackupPlace::Folder("backup".into())).await?;
+    /// assert_eq!(import.figures, export.figures);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Backup`] where something is there already, or it cannot be written, on a full disk say;
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails, or may not write to a place of
+    /// the server's: then the message names the setting. What was written so far is removed.
+    pub async fn export_store(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
+        self.runner.run(Operation::ExportStore, None, backup::export(self.ingest(), options)).await
+    }
+
+    /// Joins a backup into the store. Of two versions of a response the greater stays, as with every write: into an
+    /// empty store it brings the same store back, into a filled one what is missing there, and it may be killed
+    /// and repeated. What was forced stays forced.
+    ///
+    /// A folder is checked as a whole before anything is stored. See [`export_store`](Self::export_store) for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Backup`] where the folder holds no backup, one that is damaged or not whole, or one of a newer
+    /// version of the bridge: then nothing of it was stored. [`BridgeError::Connection`] or [`BridgeError::Storage`]
+    /// where the store fails: then it can be repeated.
+    pub async fn import_store(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
+        self.runner.run(Operation::ImportStore, None, backup::import(self.ingest(), place)).await
+    }
+
+    /// Puts an operation of the embedder's own on record; the bridge records its own operations itself. Never
+    /// waits and never fails: the record is kept until the store has it.
+    ///
+    /// The texts of the result's errors are recorded in their number only, for the bridge cannot know what they hold.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, storage::InMemoryStore};
+    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// use bridge::core::{AuditFilter, OperationName};
+    ///
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// # let (session, time) = (SessionId::new("s")?, "2026-01-31T12:00:00Z".parse::<Timestamp>()?);
+    /// # let mut response = ResponseUsage::new(ResponseKey(1), session.clone(), time);
+    /// # response.counts.output = 900;
+    /// # let analysis = EnhancedTokenAnalysis::from_responses(AnalysisId::new("a")?, session.clone(), time, vec![response])?;
+    /// let result = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await?;
+    /// bridge.log_bridge_operation(&OperationName::new("import_invoice")?, Some(&session), &result);
+    ///
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_session(session)).await?;
+    /// let names: Vec<_> = audit.iter().map(|record| (record.operation.as_str(), record.tokens)).collect();
+    /// assert_eq!(names, [("import_invoice", 900), ("store_enhanced_analysis", 900)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log_bridge_operation(
+        &self,
+        operation: &OperationName,
+        session: Option<&SessionId>,
+        result: &BridgeResult,
+    ) {
+        self.runner.record_own(operation, session, result);
+    }
+
+    /// The records of the audit that the filter admits, newest first. What is not written yet is written before,
+    /// if the store takes it.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the filter's time ends
+    /// before it starts.
+    pub async fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
+        self.runner.run(Operation::AuditLog, None, audit::records(self.ingest(), filter)).await
+    }
+
+    /// Writes what is on record and not in the store yet; answers with the number of records. They are written by
+    /// themselves within [`AuditOptions::write_within`](crate::AuditOptions::write_within).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// bridge.get_stored_token_summaries(None, 7, false).await?;
+    /// assert_eq!(bridge.flush_audit().await?, 1);
+    /// assert_eq!(bridge.flush_audit().await?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not take them; they are kept.
+    pub async fn flush_audit(&self) -> Result<u64, BridgeError> {
+        self.runner.telemetry.audit.flush().await
+    }
+
+    /// To be called before the program ends: nothing that is on record stays behind. The bridge can still be used.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// bridge.get_stored_token_summaries(None, 7, false).await?;
+    /// bridge.shutdown().await?;
+    /// assert_eq!((bridge.stats().audit.written, bridge.stats().audit.buffered), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not take what is on record.
+    pub async fn shutdown(&self) -> Result<(), BridgeError> {
+        self.flush_audit().await?;
+        self.export_metrics();
+        Ok(())
+    }
+
+    /// Returns the statistics of caches, audit and store.
+    #[must_use]
+    pub fn stats(&self) -> BridgeStats {
+        self.parts.monitoring.stats()
+    }
+
+    /// Returns the specification's metrics of this bridge, as they stand.
+    #[must_use]
+    pub fn metrics(&self) -> BridgeMetrics {
+        self.runner.telemetry.metrics.read_back(self.parts.ingest.clock.now())
+    }
+
+    /// Brings the metrics up to date that are counted elsewhere: of caches, pool and audit, and the data's
+    /// freshness. [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do it at
+    /// intervals; without them, call it when the metrics are collected.
+    pub fn export_metrics(&self) {
+        self.parts.monitoring.export_metrics();
+    }
+
+    /// Looks whether the bridge can do its work: whether the database answers and takes writes, the transcripts can be
+    /// read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
+    ///
+    /// It never fails and is never late: a probe that does not come back within
+    /// [`HealthLimits::probe_timeout`] is told as such, and holds up no other. Nothing is written.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{fs, sync::Arc};
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::core::{HealthState, Probe};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .sources([folder.path(), "/nonexistent".as_ref()])
+    ///     .build();
+    /// let health = bridge.health_check().await;
+    /// assert_eq!(health.overall, HealthState::Degraded);
+    /// assert_eq!(health.probe(Probe::Connectivity).map(|probe| probe.state), Some(HealthState::Healthy));
+    /// assert!(health.reasons()[0].starts_with("sources degraded: /nonexistent"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn health_check(&self) -> HealthStatus {
+        self.parts.monitoring.health.run().await
+    }
+
+    /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
+    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped. An observer that panics is called again the
+    /// next time; the metrics and the health check show it.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::Observation;
+    /// use bridge::core::{HealthState, Probe};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let monitor = bridge.monitor(move |observation| drop(tell.send(observation)));
+    /// let health = loop {
+    ///     if let Some(Observation::Health(health)) = told.recv().await {
+    ///         break health;
+    ///     }
+    /// };
+    /// let connectivity = health.probe(Probe::Connectivity).map(|probe| probe.state);
+    /// assert_eq!(connectivity, Some(HealthState::Healthy));
+    /// drop(monitor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
+        self.parts.monitoring.spawn(observer)
+    }
+
+    /// An adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
+    /// log, metrics and audit. A program that only shows figures takes a store with a user who may only read,
+    /// who cannot write an audit: [`DashboardBridgeAdapter::new`].
+    #[must_use]
+    pub fn dashboard(&self) -> DashboardBridgeAdapter {
+        DashboardBridgeAdapter::new(Arc::clone(self.token_store()))
+            .with_clock(Arc::clone(&self.parts.ingest.clock))
+            .recorded_by(self.runner.clone())
+    }
+
+    pub(crate) fn ingest(&self) -> &Arc<Ingest> {
+        &self.parts.ingest
+    }
+
+    pub(crate) fn runner(&self) -> &OperationRunner {
+        &self.runner
+    }
+}

@@ -1,0 +1,128 @@
+//! Writes rows to the store.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+
+use bridge_core::{BridgeError, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId};
+use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, UpsertOutcome, markers};
+
+use crate::ingest::Ingest;
+use crate::telemetry::write_counters::WriteCounters;
+
+/// Maximum number of rows of an upsert. Those that are stored are on record even where the next ones fail.
+const UPSERT_ROWS_MAX: usize = 100_000;
+
+/// Rows, and what the store did with each.
+#[derive(Debug, Default)]
+pub(crate) struct StoredRows {
+    pub(crate) rows: Vec<ResponseUsage>,
+    pub(crate) outcomes: Vec<UpsertOutcome>,
+    /// The sums that markers covered.
+    pub(crate) covered: Vec<ReplacedRow>,
+}
+
+impl StoredRows {
+    fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+        self.outcomes.append(&mut other.outcomes);
+        self.covered.append(&mut other.covered);
+    }
+
+    /// Returns the sessions whose sums count nothing, because responses of theirs are stored.
+    fn covered_sessions(&self) -> impl Iterator<Item = &SessionId> {
+        let covered = self.rows.iter().zip(&self.outcomes);
+        let covered = covered.filter(|(_, outcome)| **outcome == UpsertOutcome::Covered);
+        covered.map(|(row, _)| &row.session)
+    }
+
+    /// Returns the part of the rows that are an analysis'.
+    pub(crate) fn part(&self, range: Range<usize>) -> AnalysisPart<'_> {
+        AnalysisPart {
+            rows: &self.rows[range.clone()],
+            outcomes: &self.outcomes[range],
+            covered: &self.covered,
+        }
+    }
+}
+
+/// The rows of one analysis among those of others.
+pub(crate) struct AnalysisPart<'a> {
+    pub(crate) rows: &'a [ResponseUsage],
+    pub(crate) outcomes: &'a [UpsertOutcome],
+    /// The sums that were covered, of any analysis.
+    pub(crate) covered: &'a [ReplacedRow],
+}
+
+/// Returns an analysis' rows, with the projects' names as they may be stored, and its note.
+///
+/// All are written by one insert: an analysis is there as a whole or not at all.
+pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
+    let mut rows = analysis.rows();
+    rows.push(analysis.note());
+    for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
+        *project = ingest.analyzer.project_names.shown(project);
+    }
+    rows
+}
+
+/// Joins rows into the store.
+pub(crate) async fn upsert(
+    ingest: &Ingest,
+    rows: Vec<ResponseUsage>,
+    options: &UpsertOptions,
+) -> Result<StoredRows, BridgeError> {
+    if rows.len() <= UPSERT_ROWS_MAX {
+        return upsert_part(ingest, rows, options).await;
+    }
+    let mut options = options.clone();
+    if options.epoch.is_none() {
+        // All parts are of one operation: none may be stored after a rollback.
+        options = options.begun_in(ingest.writable_epoch("store responses").await?);
+    }
+    let mut stored = StoredRows::default();
+    for part in rows.chunks(UPSERT_ROWS_MAX) {
+        stored.append(upsert_part(ingest, part.to_vec(), &options).await?);
+    }
+    Ok(stored)
+}
+
+/// The markers stand behind the rows, so that their outcomes say which sums they covered.
+async fn upsert_part(
+    ingest: &Ingest,
+    mut rows: Vec<ResponseUsage>,
+    options: &UpsertOptions,
+) -> Result<StoredRows, BridgeError> {
+    let number = rows.len();
+    let known: HashSet<ResponseKey> =
+        rows.iter().filter(|row| row.origin == Origin::Covered).map(|row| row.key).collect();
+    rows.extend(markers(&rows).into_iter().filter(|marker| !known.contains(&marker.key)));
+    let mut outcomes = ingest.store.upsert(&rows, options).await?;
+    ingest.telemetry.record_write(&WriteCounters::of_upsert(&rows, &outcomes, options.force));
+    let covered = rows.iter().zip(&outcomes).filter_map(|(row, outcome)| match outcome {
+        UpsertOutcome::Replaced(sums) if row.origin == Origin::Covered => Some(sums.clone()),
+        _ => None,
+    });
+    let covered = covered.collect();
+    rows.truncate(number);
+    outcomes.truncate(number);
+    Ok(StoredRows { rows, outcomes, covered })
+}
+
+/// Returns the stored tokens of the sessions whose sums are covered.
+pub(crate) async fn covering_tokens(
+    ingest: &Ingest,
+    stored: &StoredRows,
+) -> Result<BTreeMap<SessionId, u64>, BridgeError> {
+    let mut tokens: BTreeMap<SessionId, u64> =
+        stored.covered_sessions().map(|session| (session.clone(), 0)).collect();
+    if tokens.is_empty() {
+        return Ok(tokens);
+    }
+    let filter = ResponseFilter::of_sessions(tokens.keys().cloned().collect());
+    for row in ingest.store.breakdown(Dimension::Session, &filter, None).await? {
+        if let Some(tokens) = SessionId::new(row.name).ok().and_then(|session| tokens.get_mut(&session)) {
+            *tokens = row.totals.counts.total();
+        }
+    }
+    Ok(tokens)
+}

@@ -1,0 +1,34 @@
+//! Invalidates the cache at each write of a store.
+
+use std::sync::Arc;
+
+use bridge_cache::BridgeCache;
+use bridge_core::BridgeError;
+
+use crate::layered_store::{Layer, StoreCall};
+
+/// Makes cached summaries stale before and after each write, and forgets analyses, too, after a rollback.
+#[derive(Debug)]
+pub(crate) struct Invalidating(pub(crate) Arc<BridgeCache>);
+
+impl Layer for Invalidating {
+    async fn around<T: Send>(
+        &self,
+        call: StoreCall,
+        work: impl Future<Output = Result<T, BridgeError>> + Send,
+    ) -> Result<T, BridgeError> {
+        let Self(cache) = self;
+        if call == StoreCall::Read {
+            return work.await;
+        }
+        // No summary of the old state is served once the write is visible, and none that is read during the write
+        // afterwards. A failed write may have happened.
+        cache.invalidate();
+        let result = work.await;
+        match call {
+            StoreCall::RollBack => cache.forget(),
+            _ => cache.invalidate(),
+        }
+        result
+    }
+}

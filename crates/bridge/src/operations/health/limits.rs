@@ -1,0 +1,33 @@
+//! The limits of what is healthy.
+
+use std::time::Duration;
+
+/// What is healthy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HealthLimits {
+    /// A probe that takes longer has failed.
+    pub probe_timeout: Duration,
+    /// What a transcript says is stored after this time.
+    pub freshness_max_age: Duration,
+    /// So many storage operations may fail, from 0 to 1. An analysis that is refused because it is not valid is one of
+    /// them.
+    pub error_rate_max: f64,
+    /// The time over which they are counted.
+    pub error_rate_window: Duration,
+    /// So much of each of the database's disks is free, from 0 to 1. Below it the disk is degraded, below a tenth of
+    /// it unhealthy.
+    pub disk_free_min: f64,
+}
+
+impl Default for HealthLimits {
+    /// 5 s; 15 minutes; 0.1 % in 10 minutes, the specification's criterion; a tenth of the disk.
+    fn default() -> Self {
+        Self {
+            probe_timeout: Duration::from_secs(5),
+            freshness_max_age: Duration::from_mins(15),
+            error_rate_max: 0.001,
+            error_rate_window: Duration::from_mins(10),
+            disk_free_min: 0.1,
+        }
+    }
+}

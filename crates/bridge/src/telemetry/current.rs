@@ -1,0 +1,119 @@
+//! The operation that the current task runs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bridge_core::{AuditOutcome, AuditRecord, CorrelationId, SessionId};
+use bridge_storage::{current_correlation_id, with_correlation_id};
+use tracing::{Instrument, Span};
+
+use crate::telemetry::Telemetry;
+use crate::telemetry::operation::Operation;
+use crate::telemetry::write_counters::WriteCounters;
+
+/// A running operation, and its writes so far. It stands also where the operation fails or is dropped.
+#[derive(Debug)]
+pub(crate) struct CurrentOperation {
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) operation: Operation,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) id: CorrelationId,
+    /// The record that was written while the operation runs.
+    pub(crate) announced: OnceLock<AuditRecord>,
+    written: Mutex<WriteCounters>,
+    /// Whether it has handled so much that it leaves a lot of freed memory behind.
+    is_large: AtomicBool,
+}
+
+impl CurrentOperation {
+    pub(crate) fn new(
+        telemetry: &Arc<Telemetry>,
+        operation: Operation,
+        session: Option<&SessionId>,
+        id: CorrelationId,
+    ) -> Self {
+        Self {
+            telemetry: Arc::clone(telemetry),
+            operation,
+            session: session.cloned(),
+            id,
+            announced: OnceLock::new(),
+            written: Mutex::default(),
+            is_large: AtomicBool::new(operation.moves_the_store()),
+        }
+    }
+
+    pub(crate) fn written(&self) -> WriteCounters {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large.load(Ordering::Relaxed)
+    }
+}
+
+tokio::task_local! {
+    static CURRENT: Arc<CurrentOperation>;
+}
+
+/// Runs work as a part of the operation.
+pub(crate) async fn within<T>(operation: Arc<CurrentOperation>, work: impl Future<Output = T>) -> T {
+    with_correlation_id(operation.id, CURRENT.scope(operation, work)).await
+}
+
+/// Returns the work as a part of the running operation, in whatever task it runs.
+pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let operation = current_correlation_id().and(CURRENT.try_with(Arc::clone).ok());
+    let work = async move {
+        match operation {
+            Some(operation) => within(operation, work).await,
+            None => work.await,
+        }
+    };
+    work.instrument(Span::current())
+}
+
+/// Adds a write to the running operation; outside of an operation it does nothing.
+pub(crate) fn record_write(written: &WriteCounters) {
+    let _ = CURRENT.try_with(|current| {
+        current.written.lock().unwrap_or_else(PoisonError::into_inner).add(written);
+    });
+}
+
+/// Number of bytes of transcripts from which on an operation leaves a lot of freed memory behind.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Records how many bytes of transcripts the running operation has read.
+pub(crate) fn record_read(bytes: u64) {
+    if bytes >= LARGE_BYTES {
+        let _ = CURRENT.try_with(|current| current.is_large.store(true, Ordering::Relaxed));
+    }
+}
+
+/// The error text of a record while the operation runs.
+const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
+
+/// Puts the running operation on record before it ends, with what it sets out to write or has written. Await it beside
+/// the operation's last calls of the store, so that it takes no longer than those.
+pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
+    let Ok(current) = CURRENT.try_with(Arc::clone) else { return };
+    if planned.records == 0 {
+        return;
+    }
+    let audit = &current.telemetry.audit;
+    let record = audit.record(current.operation.audit_name(), current.id, |record| {
+        record.session.clone_from(&current.session);
+        (record.outcome, record.tokens) = (AuditOutcome::Incomplete, tokens);
+        UNDER_WAY.clone_into(&mut record.error);
+        planned.set_in(record);
+    });
+    if audit.announce(current.operation, &record) && current.announced.set(record).is_ok() {
+        audit.flush_within(current.telemetry.flush_deadline).await;
+    }
+}
+
+/// Puts the running operation on record with its writes so far.
+pub(crate) async fn announce_written() {
+    let written = CURRENT.try_with(|current| current.written()).unwrap_or_default();
+    announce(written, written.tokens_written).await;
+}
