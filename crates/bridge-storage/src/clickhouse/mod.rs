@@ -10,6 +10,7 @@ mod cover;
 mod dashboard;
 mod definition;
 mod failure;
+mod group_commit;
 mod guard;
 mod integrity;
 mod label;
@@ -68,6 +69,7 @@ use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use failure::{TableError, bridge_error, timed_out};
+use group_commit::GroupCommit;
 use tables::Tables;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
@@ -80,6 +82,7 @@ pub struct ClickHouseStore {
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
     known_state: Mutex<Option<StoreState>>,
+    group_commit: GroupCommit,
     /// Attempts after the first.
     retries: AtomicU64,
 }
@@ -99,6 +102,7 @@ impl ClickHouseStore {
             circuit,
             options,
             known_state: Mutex::default(),
+            group_commit: GroupCommit::default(),
             retries: AtomicU64::new(0),
         })
     }
@@ -247,7 +251,7 @@ impl TokenStore for ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        self.upsert_rows(rows, options).await
+        self.upsert_in_group(rows, options).await
     }
 
     async fn cover(

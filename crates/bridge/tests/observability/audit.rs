@@ -360,5 +360,5 @@ async fn an_operation_does_not_wait_for_the_records_of_later_ones() {
     others.set(bridge.clone()).unwrap();
     bridge.log_bridge_operation(&OperationName::new("first").unwrap(), None, &result());
     assert_eq!(bridge.flush_audit().await.unwrap(), 1);
-    assert_eq!(bridge.audit_stats().buffered, 1);
+    assert_eq!(bridge.stats().audit.buffered, 1);
 }
