@@ -25,6 +25,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `read` finds files and cuts them into lines, `json` reads fields out of a line, `claude` knows the format of one agent
+//! and makes snapshots of them, and `count` keeps of each response the snapshot that counts. Another agent's format is
+//! a folder beside `claude`.
+//!
 //! Synchronous, on threads. Files are read in blocks, never mapped: transcripts are appended to and
 //! truncated while they are read. No text but identifiers and names leaves the buffers.
 
@@ -51,6 +55,6 @@ pub use error::SourceError;
 pub use options::AnalyzerOptions;
 pub use privacy::{InvalidProjectKey, ProjectKey, ProjectNames};
 pub use progress::AnalysisProgress;
-pub use read::discover::{Discovery, discover};
+pub use read::discover::discover;
 pub use report::{DamagePlace, FileAnalysis, SessionInFile};
-pub use source::SourceFile;
+pub use source::{Discovery, SourceFile};

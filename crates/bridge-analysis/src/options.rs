@@ -6,7 +6,7 @@ use crate::privacy::ProjectNames;
 use crate::read::lines::BLOCK_BYTES;
 
 /// Options of an analysis.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {
     /// The machine of the transcripts; stored with every response. A bridge takes its own where none is given.

@@ -1,4 +1,4 @@
-//! A transcript file, as it was found.
+//! Transcript files, as they were found.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bridge_core::Timestamp;
 
 use crate::claude::layout;
+use crate::error::SourceError;
 
 /// A transcript file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,5 +40,22 @@ impl SourceFile {
     #[must_use]
     pub fn is_subagent(&self) -> bool {
         layout::is_subagent(&self.path)
+    }
+}
+
+/// The transcripts below some folders.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// The transcripts, each once, by path.
+    pub files: Vec<SourceFile>,
+    /// Files and folders that could not be visited.
+    pub errors: Vec<SourceError>,
+}
+
+impl Discovery {
+    /// Returns the size of all files, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
     }
 }

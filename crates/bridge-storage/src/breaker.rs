@@ -1,4 +1,4 @@
-//! The circuit: callers of a database that is gone fail at once and leave it alone for a while.
+//! A circuit breaker: calls to a database that is down fail at once, until a probe succeeds.
 //!
 //! ```text
 //!            N failures in a row              pause over, one caller probes
@@ -8,9 +8,9 @@
 //!     +------------------------- any answer of the database, at any time
 //! ```
 //!
-//! Only what says that the database is away counts as a failure: it cannot be reached, or does not answer in time.
+//! Only signs of a database that is down count as failures: it cannot be reached, or does not answer in time.
 //! A refusal or an error that it reports is an answer. The probe is a ping and not the caller's own work, which
-//! may be long: so the circuit closes as soon as the database is there.
+//! may be long: so the breaker closes as soon as the database is back.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +19,10 @@ use std::time::Duration;
 use bridge_core::{BridgeError, ConnectionKind};
 use tokio::time::Instant;
 
-/// When the circuit opens, and for how long.
+/// When the circuit breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitPolicy {
-    /// So many failures in a row open it; 0: it never opens.
+    /// The number of failures in a row that opens it; 0 turns it off.
     pub failures: u32,
     /// The first pause; it doubles with each probe that fails. Up to a quarter more is added at random.
     pub open_for: Duration,
@@ -37,7 +37,7 @@ impl Default for CircuitPolicy {
     }
 }
 
-/// What the circuit does.
+/// The state of the circuit breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CircuitState {
@@ -46,40 +46,36 @@ pub enum CircuitState {
         /// Failures since the last answer.
         failures: u32,
     },
-    /// Calls are refused, until one of them may probe.
+    /// Calls fail at once, until one of them may probe.
     Open(OpenCircuit),
-    /// A call probes. The others are refused.
+    /// One call probes. The others fail at once.
     Probing {
-        /// Why it was opened.
+        /// The error that opened it.
         cause: Arc<str>,
     },
 }
 
-/// The database is left alone.
+/// The circuit breaker is open. The source of a call's error while it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCircuit {
-    /// For so long yet.
+    /// The time until the next probe.
     pub retry_in: Duration,
-    /// Why.
+    /// The error that opened it.
     pub cause: Arc<str>,
 }
 
 impl fmt::Display for OpenCircuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "it is asked again in {:.1} s; the last answer was: {}",
-            self.retry_in.as_secs_f64(),
-            self.cause
-        )
+        let seconds = self.retry_in.as_secs_f64();
+        write!(f, "next probe in {seconds:.1} s; opened by: {}", self.cause)
     }
 }
 
 impl std::error::Error for OpenCircuit {}
 
-/// The circuit that all calls of a store share.
+/// The circuit breaker that all calls of a store share.
 #[derive(Debug)]
-pub(crate) struct Circuit {
+pub(crate) struct CircuitBreaker {
     policy: CircuitPolicy,
     state: Mutex<State>,
 }
@@ -101,76 +97,76 @@ pub(crate) enum Admission<'a> {
 
 /// The right to probe. Dropped without a result it goes to the next caller.
 #[derive(Debug)]
-pub(crate) struct Probe<'a>(&'a Circuit);
+pub(crate) struct Probe<'a>(&'a CircuitBreaker);
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        self.0.state().give_up_probe(Instant::now());
+        self.0.lock().give_up_probe(Instant::now());
     }
 }
 
-impl Circuit {
+impl CircuitBreaker {
     pub(crate) fn new(policy: CircuitPolicy) -> Self {
         Self { policy, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
     /// Lets a call pass, makes it the probe, or refuses it.
     pub(crate) fn admit(&self) -> Result<Admission<'_>, OpenCircuit> {
-        match self.state().admit(Instant::now())? {
+        match self.lock().admit(Instant::now())? {
             true => Ok(Admission::Probe(Probe(self))),
             false => Ok(Admission::Pass),
         }
     }
 
-    /// Takes note of how a call ended.
-    pub(crate) fn note<T>(&self, result: &Result<T, BridgeError>) {
+    /// Records how a call ended.
+    pub(crate) fn record<T>(&self, result: &Result<T, BridgeError>) {
         match result {
-            Err(error) if is_away(error) => self.note_failure(error, |state, jitter, cause| {
+            Err(error) if is_away(error) => self.record_failure(error, |state, jitter, cause| {
                 state.fail(Instant::now(), &self.policy, jitter, cause);
             }),
-            Err(error) if says_nothing(error) => {}
+            Err(error) if is_inconclusive(error) => {}
             _ => self.answered(),
         }
     }
 
-    /// Takes note of how a probe ended.
-    pub(crate) fn note_probe(&self, probe: Probe<'_>, result: &Result<(), BridgeError>) {
+    /// Records how a probe ended.
+    pub(crate) fn record_probe(&self, probe: Probe<'_>, result: &Result<(), BridgeError>) {
         match result {
-            Err(error) if is_away(error) => self.note_failure(error, |state, jitter, cause| {
+            Err(error) if is_away(error) => self.record_failure(error, |state, jitter, cause| {
                 state.fail_probe(Instant::now(), &self.policy, jitter, cause);
             }),
-            Err(error) if says_nothing(error) => {}
+            Err(error) if is_inconclusive(error) => {}
             _ => self.answered(),
         }
         drop(probe);
     }
 
-    fn note_failure(&self, error: &BridgeError, change: impl FnOnce(&mut State, f32, Arc<str>)) {
-        let mut state = self.state();
+    fn record_failure(&self, error: &BridgeError, change: impl FnOnce(&mut State, f32, Arc<str>)) {
+        let mut state = self.lock();
         let was_closed = matches!(*state, State::Closed { .. });
         change(&mut state, fastrand::f32(), error.to_string().into());
         if was_closed && !matches!(*state, State::Closed { .. }) {
-            tracing::warn!(%error, "the database is left alone for a while");
+            tracing::warn!(%error, "circuit breaker opened");
         }
     }
 
     fn answered(&self) {
-        let before = std::mem::replace(&mut *self.state(), State::Closed { failures: 0 });
+        let before = std::mem::replace(&mut *self.lock(), State::Closed { failures: 0 });
         if !matches!(before, State::Closed { .. }) {
-            tracing::info!("the database is back");
+            tracing::info!("circuit breaker closed");
         }
     }
 
-    /// How long the database is left alone yet; zero where it is not.
+    /// Returns the time until the next probe; zero where the breaker is not open.
     pub(crate) fn pause(&self) -> Duration {
-        match &*self.state() {
+        match &*self.lock() {
             State::Open { until, .. } => until.saturating_duration_since(Instant::now()),
             _ => Duration::ZERO,
         }
     }
 
-    pub(crate) fn told(&self) -> CircuitState {
-        match &*self.state() {
+    pub(crate) fn state(&self) -> CircuitState {
+        match &*self.lock() {
             State::Closed { failures } => CircuitState::Closed { failures: *failures },
             State::Open { until, cause, .. } => CircuitState::Open(OpenCircuit {
                 retry_in: until.saturating_duration_since(Instant::now()),
@@ -180,7 +176,7 @@ impl Circuit {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -194,8 +190,8 @@ fn is_away(error: &BridgeError) -> bool {
     matches!(kind, ConnectionKind::Unreachable | ConnectionKind::TimedOut) && !is_answer
 }
 
-/// Nobody asked the database.
-fn says_nothing(error: &BridgeError) -> bool {
+/// Returns whether the error came up before the database was asked.
+fn is_inconclusive(error: &BridgeError) -> bool {
     let BridgeError::Connection { kind, .. } = error else { return false };
     matches!(
         kind,
@@ -270,53 +266,53 @@ mod tests {
         Err(BridgeError::Connection { operation: "ping", host, kind, context, source: None })
     }
 
-    fn open(circuit: &Circuit) {
-        for _ in 0..circuit.policy.failures {
-            assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
-            circuit.note(&error(ConnectionKind::Unreachable));
+    fn open(breaker: &CircuitBreaker) {
+        for _ in 0..breaker.policy.failures {
+            assert!(matches!(breaker.admit(), Ok(Admission::Pass)));
+            breaker.record(&error(ConnectionKind::Unreachable));
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_refuses_probes_once_and_closes() {
-        let circuit = Circuit::new(CircuitPolicy::default());
-        open(&circuit);
-        let refused = circuit.admit().unwrap_err();
+        let breaker = CircuitBreaker::new(CircuitPolicy::default());
+        open(&breaker);
+        let refused = breaker.admit().unwrap_err();
         assert!(refused.retry_in >= Duration::from_secs(1), "{refused}");
         assert!(refused.cause.contains("cannot be reached at db:8123"), "{refused}");
         tokio::time::sleep(refused.retry_in).await;
-        let Ok(Admission::Probe(probe)) = circuit.admit() else { panic!("the pause is over") };
-        assert!(circuit.admit().is_err(), "one probes, and nobody else");
-        circuit.note_probe(probe, &Ok(()));
-        assert_eq!(circuit.told(), CircuitState::Closed { failures: 0 });
-        assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
+        let Ok(Admission::Probe(probe)) = breaker.admit() else { panic!("the pause is over") };
+        assert!(breaker.admit().is_err(), "one probes, and nobody else");
+        breaker.record_probe(probe, &Ok(()));
+        assert_eq!(breaker.state(), CircuitState::Closed { failures: 0 });
+        assert!(matches!(breaker.admit(), Ok(Admission::Pass)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_is_dropped_is_the_next_callers() {
-        let circuit = Circuit::new(CircuitPolicy::default());
-        open(&circuit);
-        tokio::time::sleep(circuit.pause()).await;
-        drop(circuit.admit().unwrap());
-        let Ok(Admission::Probe(probe)) = circuit.admit() else { panic!("nobody probes") };
-        circuit.note_probe(probe, &error(ConnectionKind::TimedOut));
-        assert!(circuit.pause() >= Duration::from_secs(2), "each pause is longer");
+        let breaker = CircuitBreaker::new(CircuitPolicy::default());
+        open(&breaker);
+        tokio::time::sleep(breaker.pause()).await;
+        drop(breaker.admit().unwrap());
+        let Ok(Admission::Probe(probe)) = breaker.admit() else { panic!("nobody probes") };
+        breaker.record_probe(probe, &error(ConnectionKind::TimedOut));
+        assert!(breaker.pause() >= Duration::from_secs(2), "each pause is longer");
     }
 
     #[test]
     fn only_a_database_that_is_away_opens_it() {
-        let circuit = Circuit::new(CircuitPolicy { failures: 2, ..CircuitPolicy::default() });
-        let failures = |circuit: &Circuit| match circuit.told() {
+        let breaker = CircuitBreaker::new(CircuitPolicy { failures: 2, ..CircuitPolicy::default() });
+        let failures = |breaker: &CircuitBreaker| match breaker.state() {
             CircuitState::Closed { failures } => failures,
             state => panic!("{state:?}"),
         };
-        circuit.note(&error(ConnectionKind::Unreachable));
+        breaker.record(&error(ConnectionKind::Unreachable));
         // Asked nobody, so nothing is known.
-        circuit.note(&error(ConnectionKind::PoolExhausted));
-        assert_eq!(failures(&circuit), 1);
+        breaker.record(&error(ConnectionKind::PoolExhausted));
+        assert_eq!(failures(&breaker), 1);
         // An answer, if not the one that was hoped for.
-        circuit.note(&error(ConnectionKind::Refused));
-        assert_eq!(failures(&circuit), 0);
+        breaker.record(&error(ConnectionKind::Refused));
+        assert_eq!(failures(&breaker), 0);
         let slow = clickhouse::error::Error::BadResponse("Code: 159. TIMEOUT_EXCEEDED".to_owned());
         let slow: Result<(), _> = Err(BridgeError::Connection {
             operation: "read",
@@ -325,21 +321,21 @@ mod tests {
             context: Box::default(),
             source: Some(slow.into()),
         });
-        circuit.note(&error(ConnectionKind::TimedOut));
-        circuit.note(&slow);
-        assert_eq!(failures(&circuit), 0);
+        breaker.record(&error(ConnectionKind::TimedOut));
+        breaker.record(&slow);
+        assert_eq!(failures(&breaker), 0);
     }
 
     #[test]
     fn it_can_be_turned_off() {
-        let circuit = Circuit::new(CircuitPolicy { failures: 0, ..CircuitPolicy::default() });
+        let breaker = CircuitBreaker::new(CircuitPolicy { failures: 0, ..CircuitPolicy::default() });
         for _ in 0..100 {
-            circuit.note(&error(ConnectionKind::Unreachable));
+            breaker.record(&error(ConnectionKind::Unreachable));
         }
-        assert!(matches!(circuit.admit(), Ok(Admission::Pass)));
+        assert!(matches!(breaker.admit(), Ok(Admission::Pass)));
     }
 
-    /// What may happen to a circuit.
+    /// What may happen to a breaker.
     #[derive(Debug, Clone)]
     enum Event {
         Waits(u64),

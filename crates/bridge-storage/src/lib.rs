@@ -64,6 +64,7 @@ pub mod conformance;
 mod correlation;
 mod dashboard;
 mod memory;
+mod merge;
 #[cfg(feature = "mock")]
 mod mock;
 mod offered;
@@ -80,9 +81,9 @@ pub use capabilities::{
     TableExport, TablePart, TableRows, require,
 };
 pub use clickhouse::{
-    BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseOptions, ClickHouseStore,
-    Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
-    table_definition,
+    BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseLimits, ClickHouseOptions,
+    ClickHouseStore, Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention,
+    role_statements, table_definition,
 };
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{

@@ -7,9 +7,7 @@ mod integrity;
 mod probes;
 
 use std::borrow::Cow;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,15 +18,12 @@ use bridge_core::{
     Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use checkpoint::Checkpoints;
 
 use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::offered::{Candidate, Offered};
 use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
@@ -84,12 +79,28 @@ impl TokenStore for InMemoryStore {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let offered = Offered::new(rows);
-        let mut outcomes = offered.outcomes();
         let mut content = self.content();
         content.checkpoints.admit("store responses", options.epoch)?;
-        for candidate in greatest_of_each_key(&offered.candidates()) {
-            candidate.tell(&mut outcomes, content.tables.put(candidate.row, options.force));
+        let markers = missing_markers(rows);
+        let mut greatest: BTreeMap<ResponseKey, (&ResponseUsage, Option<usize>)> = BTreeMap::new();
+        let places = (0..rows.len()).map(Some).chain(std::iter::repeat(None));
+        for (row, place) in rows.iter().chain(&markers).zip(places) {
+            let known = greatest.entry(row.key).or_insert((row, place));
+            if row.version() > known.0.version() {
+                *known = (row, place);
+            }
+        }
+        let lesser = |row: &ResponseUsage| match greatest[&row.key].0.origin {
+            Origin::Covered if row.origin == Origin::Summed => UpsertOutcome::Covered,
+            _ => UpsertOutcome::Unchanged,
+        };
+        let mut outcomes: Vec<UpsertOutcome> = rows.iter().map(lesser).collect();
+        for (row, place) in greatest.into_values() {
+            let outcome = content.tables.put(row, options.force);
+            // A note has no outcome of its own.
+            if let Some(place) = place.filter(|_| row.origin != Origin::Analysis) {
+                outcomes[place] = outcome;
+            }
         }
         Ok(outcomes)
     }
@@ -211,73 +222,14 @@ impl StoreCapabilities for InMemoryStore {
     }
 }
 
-/// The rows that count among these: of each key the greatest, of equal ones the first.
-pub(crate) fn greatest_of_each_key<'a>(rows: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
-    let mut greatest: HashMap<ResponseKey, usize, BuildHasherDefault<KeyHasher>> =
-        HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
-    for (place, candidate) in rows.iter().enumerate() {
-        match greatest.entry(candidate.row.key) {
-            Entry::Vacant(entry) => drop(entry.insert(place)),
-            Entry::Occupied(mut known) => {
-                if candidate.row.version() > rows[*known.get()].row.version() {
-                    known.insert(place);
-                }
-            }
-        }
-    }
-    let mut places: Vec<usize> = greatest.into_values().collect();
-    places.sort_unstable();
-    places.into_iter().map(|place| rows[place]).collect()
-}
-
-/// A key is a hash already: half of it will do.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64(bytes);
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        // The higher half: the lower one of keys that were not hashed may say little.
-        self.0 =
-            u64::try_from(key >> 64).unwrap_or(0) ^ u64::try_from(key & u128::from(u64::MAX)).unwrap_or(0);
-    }
-}
-
-/// What is stored under a key.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub(crate) version: ResponseVersion,
-    pub(crate) row: ReplacedRow,
-    pub(crate) is_covered: bool,
-}
-
-/// What an upsert of `row` does where `stored` is stored under its key, and the version to write. By force a
-/// row is written unless the caller knows that it is stored as it is: the version alone does not tell, it may
-/// stand beside other fields than it was made from.
-pub(crate) fn decide(
-    row: &ResponseUsage,
-    stored: Option<Stored>,
-    force: bool,
-) -> (UpsertOutcome, Option<ResponseVersion>) {
-    let own = match row.forced {
-        0 => row.version(),
-        _ => ResponseUsage { forced: 0, ..row.clone() }.version(),
-    };
-    match stored {
-        None => (UpsertOutcome::New, Some(own)),
-        Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
-        // By force neither: the tokens would be counted a second time.
-        Some(stored) if stored.is_covered && row.origin != Origin::Covered => (UpsertOutcome::Covered, None),
-        Some(stored) if stored.is_covered || !force => (UpsertOutcome::Unchanged, None),
-        Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
-    }
+/// A marker for each session with a response among the rows, unless the caller brought it.
+fn missing_markers(rows: &[ResponseUsage]) -> Vec<ResponseUsage> {
+    let brought: BTreeSet<ResponseKey> =
+        rows.iter().filter(|row| row.origin == Origin::Covered).map(|row| row.key).collect();
+    let sessions: BTreeSet<&SessionId> =
+        rows.iter().filter(|row| row.origin.is_response()).map(|row| &row.session).collect();
+    let markers = sessions.into_iter().map(|session| ResponseUsage::covered_sums(session.clone()));
+    markers.filter(|marker| !brought.contains(&marker.key)).collect()
 }
 
 fn replaced(row: &ResponseUsage) -> ReplacedRow {
@@ -285,20 +237,36 @@ fn replaced(row: &ResponseUsage) -> ReplacedRow {
 }
 
 impl Tables {
+    /// Decides by itself and not as the product does, so that a comparison finds a fault in either.
     fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
-        let stored = self.usage.get(&row.key);
-        let same = stored
-            .is_some_and(|stored| ResponseUsage { forced: stored.row.forced, ..row.clone() } == stored.row);
-        let stored = stored.map(|stored| {
-            let row = &stored.row;
-            Stored { version: stored.version, row: replaced(row), is_covered: row.origin == Origin::Covered }
-        });
-        let (outcome, version) = decide(row, stored, force && !same);
-        if let Some(version) = version {
-            let row = ResponseUsage { forced: version.forced(), ..row.clone() };
-            self.usage.insert(row.key, Versioned { row, version });
+        // A row that was forced elsewhere is a snapshot like any other here.
+        let row = ResponseUsage { forced: 0, ..row.clone() };
+        let own = row.version();
+        let Some(stored) = self.usage.get(&row.key) else {
+            self.insert(row, own);
+            return UpsertOutcome::New;
+        };
+        let outcome = UpsertOutcome::Replaced(replaced(&stored.row));
+        if own > stored.version {
+            self.insert(row, own);
+            return outcome;
         }
+        if stored.row.origin == Origin::Covered {
+            // Even by force: the tokens would be counted a second time.
+            let is_marker = row.origin == Origin::Covered;
+            return if is_marker { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered };
+        }
+        if !force || row == (ResponseUsage { forced: 0, ..stored.row.clone() }) {
+            return UpsertOutcome::Unchanged;
+        }
+        let version = stored.version.replaced_by(&row);
+        self.insert(row, version);
         outcome
+    }
+
+    fn insert(&mut self, row: ResponseUsage, version: ResponseVersion) {
+        let row = ResponseUsage { forced: version.forced(), ..row };
+        self.usage.insert(row.key, Versioned { row, version });
     }
 
     /// Puts a marker in the place of what an older revision stored under the key.

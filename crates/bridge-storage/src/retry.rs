@@ -1,8 +1,8 @@
-//! Trying again: the one place where it is done.
+//! Retries of failed operations.
 //!
-//! An operation that finds the [`Circuit`](crate::breaker) open fails at once. One that is under way already goes on
-//! within its policy: it waits until the database is asked again and then for its own delay, so that those who wait
-//! do not all come at once. So a restart of some seconds is bridged for what had begun, and nobody else waits for it.
+//! An operation that finds the [circuit breaker](crate::breaker) open fails at once. One that is under way already goes
+//! on within its policy: it waits for the next probe and then for its own delay, so that waiting operations do not all
+//! come at once. So a restart of some seconds is bridged for what had begun, and nothing else waits for it.
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use crate::clickhouse::ForeignAnswer;
 
-/// When and how often an operation is tried again. Only errors that may pass by themselves are.
+/// When and how often an operation is retried. Only transient errors are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// Attempts after the first.
     pub max_retries: usize,
-    /// By this the delay grows from attempt to attempt; less than 1 counts as 1.
+    /// The factor by which the delay grows from attempt to attempt; less than 1 counts as 1.
     pub backoff_factor: f32,
     /// The first delay; up to half of it is left away at random, as of all.
     pub min_delay: Duration,
@@ -29,7 +29,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three retries after 0.5 s at first, doubling, up to 5 s, for a minute: with the circuit's pauses, a database
+    /// Three retries after 0.5 s at first, doubling, up to 5 s, for a minute: with the circuit breaker's pauses, a database
     /// that is restarted is back in that time.
     fn default() -> Self {
         Self {
@@ -67,8 +67,8 @@ fn jittered(delay: Duration, chance: f32) -> Duration {
     half + half.mul_f32(chance)
 }
 
-/// Runs the operation until it succeeds, fails for good, or the policy is used up. `pause` tells how long the
-/// database is left alone; `retries` counts the attempts after the first.
+/// Runs the operation until it succeeds, fails for good, or the policy is used up. `pause` returns the
+/// time until the circuit breaker's next probe; `retries` counts the attempts after the first.
 ///
 /// The last attempt begins within the policy's budget, so all ends one attempt's limit after it.
 pub(crate) async fn execute_with_retry<T, F>(
@@ -89,7 +89,7 @@ where
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        // Who was refused by the circuit has asked nobody.
+        // Refused by the circuit breaker: the database was not asked.
         let is_refused = is_refused(&error);
         attempts += u32::from(!is_refused);
         let may_pass = if is_refused { cause.is_some() } else { error.is_retryable() };
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_attempt_is_refused_at_once_and_a_later_one_waits_for_the_circuit() {
+    async fn an_open_breaker_fails_the_first_attempt_at_once_and_delays_a_later_one() {
         let open = || connection(ConnectionKind::CircuitOpen);
         let pause = Duration::from_secs(10);
         let (calls, result, took) = run(RetryPolicy::default(), pause, vec![open()]).await;

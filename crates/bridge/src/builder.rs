@@ -31,11 +31,11 @@ use crate::telemetry::run::OperationRunner;
 
 /// Defaults of operations, those of the specification.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+pub(crate) struct Limits {
     /// Number of rows of one insert of a batch of analyses.
-    batch_size: usize,
+    pub(crate) batch_size: usize,
     /// Number of operations that run at once.
-    parallel: usize,
+    pub(crate) parallel: usize,
 }
 
 impl Default for Limits {

@@ -85,7 +85,7 @@ fn config(url: &str, ca_file: Option<PathBuf>) -> BridgeConfig {
     config.clickhouse.user.clone_from(&writer.user);
     config.clickhouse.password = Some(bridge::config::Secret::new(&writer.password));
     config.clickhouse.tls_ca_file = ca_file;
-    config.clickhouse.retry_attempts = 0;
+    config.clickhouse.limits.retry.max_retries = 0;
     config
 }
 

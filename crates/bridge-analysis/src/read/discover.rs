@@ -2,26 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::error::SourceError;
 use crate::read::walk::{ENTRIES_MAX, Walk};
-use crate::source::SourceFile;
-
-/// The transcripts below some folders.
-#[derive(Debug, Default)]
-pub struct Discovery {
-    /// The transcripts, each once, by path.
-    pub files: Vec<SourceFile>,
-    /// Files and folders that could not be visited.
-    pub errors: Vec<SourceError>,
-}
-
-impl Discovery {
-    /// Returns the size of all files, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
-    }
-}
+use crate::source::Discovery;
 
 /// Finds all transcripts below these roots, at any depth; a root may be a transcript itself.
 ///

@@ -9,9 +9,8 @@ use bridge_core::Timestamp;
 
 use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
 use crate::error::SourceError;
-use crate::read::discover::Discovery;
 use crate::read::pseudo::PseudoFileSystems;
-use crate::source::SourceFile;
+use crate::source::{Discovery, SourceFile};
 
 /// The maximum of folder entries that are visited: ten times those of the largest known history, and an end where a link
 /// leads to the root of a large machine.

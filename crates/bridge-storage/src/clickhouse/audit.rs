@@ -12,8 +12,8 @@ use bridge_core::{
 use serde::{Deserialize, Serialize};
 
 use super::ClickHouseStore;
-use super::failure::corrupt;
-use super::query::time_conditions;
+use super::connection::errors::corrupt;
+use super::usage::read::time_conditions;
 use crate::capabilities::AuditStore;
 
 /// A row of `bridge_audit`.

@@ -11,10 +11,10 @@ use bridge_core::{BridgeError, InvalidValue, ReceiptLine, StoreReceipt, Timestam
 use serde::Deserialize;
 
 use super::ClickHouseStore;
-use super::failure::corrupt;
-use super::query::{bind, conditions};
-use super::rows::COUNTED;
-use super::saturating::{IS_LARGE, NARROW_ROWS, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum};
+use super::connection::errors::corrupt;
+use super::usage::read::{bind, conditions};
+use super::usage::rows::COUNTED;
+use super::usage::saturating::{IS_LARGE, NARROW_ROWS, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum};
 use crate::dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
@@ -249,7 +249,7 @@ impl Admitted {
 }
 
 impl ClickHouseStore {
-    pub(super) async fn read_dashboard(
+    pub(crate) async fn read_dashboard(
         &self,
         filter: &DashboardFilter,
     ) -> Result<DashboardData, BridgeError> {

@@ -1,46 +1,15 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
-mod answer;
 mod audit;
 mod backup;
-mod catch_up;
-mod change;
 mod checkpoint;
-mod cover;
+mod connection;
 mod dashboard;
-mod definition;
-mod failure;
-mod group_commit;
-mod guard;
-mod integrity;
-mod label;
-mod layout;
-mod locate;
-mod native;
 mod options;
-mod pool;
 mod probes;
-mod proven;
-mod query;
-mod recovery;
-mod retention;
-mod roles;
-mod rollback;
-mod room;
-mod rows;
-mod saturating;
 mod schema;
-mod settle;
-mod source_rows;
-mod state;
-mod sums;
-mod survey;
-mod tables;
-#[cfg(feature = "tls")]
-mod tls;
-mod topology;
-mod transport;
-mod write;
+mod sources;
+mod usage;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -51,15 +20,15 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
-pub(crate) use answer::ForeignAnswer;
-pub use definition::table_definition;
-pub use locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
-pub use options::ClickHouseOptions;
-pub use pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
-pub use retention::Retention;
-pub use roles::role_statements;
+pub(crate) use connection::ForeignAnswer;
+pub use connection::locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
+pub use connection::pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use options::{ClickHouseLimits, ClickHouseOptions};
+pub use schema::definition::table_definition;
+pub use schema::retention::Retention;
+pub use schema::roles::role_statements;
 
-use crate::breaker::{Admission, Circuit};
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
@@ -68,9 +37,9 @@ use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, Summary
 use crate::retry::{RetryPolicy, execute_with_retry};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
-use failure::{TableError, bridge_error, timed_out};
-use group_commit::GroupCommit;
-use tables::Tables;
+use connection::errors::{TableError, bridge_error, timed_out};
+use schema::tables::Tables;
+use usage::group_commit::GroupCommit;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
 #[derive(Debug)]
@@ -78,7 +47,7 @@ pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
     /// One connection, for the audit: it is written beside what it tells of, and takes no caller's connection.
     audit_pool: BridgeConnectionPool,
-    circuit: Circuit,
+    breaker: CircuitBreaker,
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
     known_state: Mutex<Option<StoreState>>,
@@ -94,12 +63,13 @@ impl ClickHouseStore {
     ///
     /// The pool cannot be made, or no certificate to trust is found.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
-        let (pool, circuit) = (BridgeConnectionPool::new(&options)?, Circuit::new(options.circuit));
+        let pool = BridgeConnectionPool::new(&options)?;
+        let breaker = CircuitBreaker::new(options.limits.circuit);
         let audit_pool = BridgeConnectionPool::new(&options.clone().with_pool_size(1))?;
         Ok(Self {
             pool,
             audit_pool,
-            circuit,
+            breaker,
             options,
             known_state: Mutex::default(),
             group_commit: GroupCommit::default(),
@@ -114,7 +84,7 @@ impl ClickHouseStore {
     }
 
     /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help
-    /// and failing at once where the circuit is open.
+    /// and failing at once where the circuit breaker is open.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -124,7 +94,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.call_with(&self.pool, &self.options.retry, operation, work).await
+        self.call_with(&self.pool, &self.options.limits.retry, operation, work).await
     }
 
     /// The same by the audit's own connection.
@@ -137,7 +107,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        self.call_with(&self.audit_pool, &self.options.retry, operation, work).await
+        self.call_with(&self.audit_pool, &self.options.limits.retry, operation, work).await
     }
 
     /// The same for work that cannot simply be repeated.
@@ -150,7 +120,7 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let once = RetryPolicy { max_retries: 0, ..self.options.retry };
+        let once = RetryPolicy { max_retries: 0, ..self.options.limits.retry };
         self.call_with(&self.pool, &once, operation, work).await
     }
 
@@ -165,24 +135,24 @@ impl ClickHouseStore {
         F: Future<Output = Result<T, E>>,
         E: IntoBridgeError,
     {
-        let pause = || self.circuit.pause();
+        let pause = || self.breaker.pause();
         let work = execute_with_retry(retry, &self.retries, pause, || async {
-            self.enter_circuit(operation).await?;
+            self.pass_breaker(operation).await?;
             let result = self.attempt(pool, operation, &work).await;
-            self.circuit.note(&result);
+            self.breaker.record(&result);
             result
         });
         work.instrument(tracing::debug_span!("database", operation)).await
     }
 
-    /// Passes where the database is taken to be there. Where the circuit is open one caller finds out; the others
+    /// Passes where the circuit breaker is closed. Where it is open one caller probes the database; the others
     /// fail at once.
-    async fn enter_circuit(&self, operation: &'static str) -> Result<(), BridgeError> {
-        match self.circuit.admit() {
+    async fn pass_breaker(&self, operation: &'static str) -> Result<(), BridgeError> {
+        match self.breaker.admit() {
             Ok(Admission::Pass) => Ok(()),
             Ok(Admission::Probe(probe)) => {
                 let answer = self.pool.ping_apart().await;
-                self.circuit.note_probe(probe, &answer);
+                self.breaker.record_probe(probe, &answer);
                 answer
             }
             Err(refused) => Err(BridgeError::Connection {
@@ -207,7 +177,7 @@ impl ClickHouseStore {
     {
         let connection = pool.acquire().await?;
         let tables = Tables::new(&connection, &self.options);
-        let limit = self.options.operation_timeout;
+        let limit = self.options.limits.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => error.into_bridge_error(operation, &self.options.host),

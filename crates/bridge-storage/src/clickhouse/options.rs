@@ -9,15 +9,48 @@ use std::time::Duration;
 use bridge_core::{BridgeError, ConnectionKind};
 use url::Url;
 
-use super::locate::Locate;
-use super::retention::Retention;
-use super::tables::TablePrefix;
-use super::topology::Topology;
+use super::connection::locate::Locate;
+use super::schema::retention::Retention;
+use super::schema::tables::TablePrefix;
+use super::schema::topology::Topology;
 use crate::breaker::CircuitPolicy;
 use crate::retry::RetryPolicy;
 
-/// Room for some thousand definitions, and small beside any disk that holds a history.
-const DEFAULT_DISK_RESERVE: u64 = 8 << 20;
+/// Limits of a store: connections, timeouts, retries, circuit breaker and disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct ClickHouseLimits {
+    /// The maximum number of connections.
+    pub pool_size: usize,
+    /// The timeout for making or checking a connection.
+    pub connect_timeout: Duration,
+    /// The timeout for waiting until a connection of the pool is free.
+    pub acquire_timeout: Duration,
+    /// The timeout of every attempt of a call.
+    pub operation_timeout: Duration,
+    /// The retries of a call that failed.
+    pub retry: RetryPolicy,
+    /// The circuit breaker.
+    pub circuit: CircuitPolicy,
+    /// The part of the database's disk that is reserved for definitions of tables, in bytes; 0 turns it off.
+    pub disk_reserve: u64,
+}
+
+impl Default for ClickHouseLimits {
+    /// Ten connections, 30 s for each timeout, the default policies, 8 MiB: room for some thousand definitions, and
+    /// small beside any disk that holds a history.
+    fn default() -> Self {
+        Self {
+            pool_size: 10,
+            connect_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(30),
+            operation_timeout: Duration::from_secs(30),
+            retry: RetryPolicy::default(),
+            circuit: CircuitPolicy::default(),
+            disk_reserve: 8 << 20,
+        }
+    }
+}
 
 /// How a ClickHouse server is reached and used. No form of output shows the password.
 #[derive(Clone)]
@@ -27,18 +60,12 @@ pub struct ClickHouseOptions {
     pub(crate) database: String,
     pub(crate) user: String,
     pub(crate) password: String,
-    pub(crate) pool_size: usize,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) operation_timeout: Duration,
-    pub(crate) acquire_timeout: Duration,
+    pub(crate) limits: ClickHouseLimits,
     pub(crate) insert_rows: usize,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) circuit: CircuitPolicy,
     pub(crate) table_prefix: TablePrefix,
     pub(crate) topology: Topology,
     pub(crate) retention: Option<Retention>,
     pub(crate) audit_retention: Option<Retention>,
-    pub(crate) disk_reserve: u64,
     /// Whether to speak TLS.
     pub(crate) secure: bool,
     pub(crate) ca_file: Option<PathBuf>,
@@ -46,6 +73,11 @@ pub struct ClickHouseOptions {
 }
 
 impl ClickHouseOptions {
+    /// The database where none is given.
+    pub const DATABASE: &str = "bridge";
+    /// The user where none is given.
+    pub const USER: &str = "default";
+
     /// Takes `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password and database may be left out
     /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443). Nothing may
     /// follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
@@ -93,21 +125,15 @@ impl ClickHouseOptions {
         Ok(Self {
             endpoint: format!("{scheme}://{host}"),
             host,
-            database: or(decoded(parsed.path().trim_matches('/')), "bridge"),
-            user: or(decoded(parsed.username()), "default"),
+            database: or(decoded(parsed.path().trim_matches('/')), Self::DATABASE),
+            user: or(decoded(parsed.username()), Self::USER),
             password: decoded(parsed.password().unwrap_or_default()),
-            pool_size: 10,
-            connect_timeout: Duration::from_secs(5),
-            operation_timeout: Duration::from_secs(30),
-            acquire_timeout: Duration::from_secs(30),
+            limits: ClickHouseLimits::default(),
             insert_rows: 100_000,
-            retry: RetryPolicy::default(),
-            circuit: CircuitPolicy::default(),
             table_prefix: TablePrefix::default(),
             topology: Topology::OneServer,
             retention: None,
             audit_retention: None,
-            disk_reserve: DEFAULT_DISK_RESERVE,
             secure,
             ca_file: None,
             locator: None,
@@ -219,11 +245,18 @@ impl ClickHouseOptions {
         self
     }
 
+    /// With these limits, in place of all that were set before.
+    #[must_use]
+    pub fn with_limits(mut self, limits: ClickHouseLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// With this much of the database's disk, in bytes, reserved for definitions of tables: below it checkpoints,
-    /// rollbacks and migrations are refused, and health reports it before. 8 MiB if not given; 0 turns it off.
+    /// rollbacks and migrations are refused, and health reports it before. 0 turns it off.
     #[must_use]
     pub fn with_disk_reserve(mut self, bytes: u64) -> Self {
-        self.disk_reserve = bytes;
+        self.limits.disk_reserve = bytes;
         self
     }
 
@@ -235,46 +268,46 @@ impl ClickHouseOptions {
         self
     }
 
-    /// With this limit for making or checking a connection; 5 s if not given.
+    /// With this limit for making or checking a connection.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.limits.connect_timeout = timeout;
         self
     }
 
-    /// With this limit for waiting until a connection of the pool is free; 30 s if not given.
+    /// With this limit for waiting until a connection of the pool is free.
     #[must_use]
     pub fn with_acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout;
+        self.limits.acquire_timeout = timeout;
         self
     }
 
     /// With so many connections at most.
     #[must_use]
     pub fn with_pool_size(mut self, connections: usize) -> Self {
-        self.pool_size = connections.max(1);
+        self.limits.pool_size = connections.max(1);
         self
     }
 
-    /// With this limit for every attempt of a call; 30 s if not given. The server is told it, too. Exact reads over
-    /// 10^8 rows may need minutes.
+    /// With this limit for every attempt of a call. It is sent to the server, too. Exact reads over 10^8 rows may need
+    /// minutes.
     #[must_use]
     pub fn with_operation_timeout(mut self, timeout: Duration) -> Self {
-        self.operation_timeout = timeout;
+        self.limits.operation_timeout = timeout;
         self
     }
 
     /// With this policy of trying again.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
+        self.limits.retry = retry;
         self
     }
 
     /// With this policy of leaving a database alone that is away.
     #[must_use]
     pub fn with_circuit(mut self, circuit: CircuitPolicy) -> Self {
-        self.circuit = circuit;
+        self.limits.circuit = circuit;
         self
     }
 

@@ -8,8 +8,8 @@ use bridge_core::{BridgeError, HostName, Timestamp};
 use serde::Deserialize;
 
 use super::ClickHouseStore;
-use super::failure::{bridge_error, corrupt};
-use super::tables::Tables;
+use super::connection::errors::{bridge_error, corrupt};
+use super::schema::tables::Tables;
 use crate::capabilities::{DiskSpace, HealthProbes, NewestSource};
 use crate::stats::StoreStats;
 
@@ -54,7 +54,7 @@ impl HealthProbes for ClickHouseStore {
     async fn probe_connection(&self) -> Result<(), BridgeError> {
         let answer = self.pool.ping_apart().await;
         if answer.is_ok() {
-            self.circuit.note(&answer);
+            self.breaker.record(&answer);
         }
         answer
     }
@@ -96,7 +96,7 @@ impl HealthProbes for ClickHouseStore {
         StoreStats {
             retries: self.retries.load(Ordering::Relaxed),
             pool: Some(self.pool.status()),
-            circuit: Some(self.circuit.told()),
+            circuit: Some(self.breaker.state()),
         }
     }
 
@@ -107,7 +107,7 @@ impl HealthProbes for ClickHouseStore {
         let rows: Vec<DiskRow> = self
             .look("look at the disks", |tables| async move { tables.server().query(query).fetch_all().await })
             .await?;
-        let reserve = self.options.disk_reserve;
+        let reserve = self.options.limits.disk_reserve;
         Ok(rows
             .into_iter()
             .map(|DiskRow { name, free, total }| DiskSpace { name, free, total, reserve })

@@ -11,7 +11,7 @@ impl InMemoryStore {
     /// For tests of what the bridge makes of it.
     #[doc(hidden)]
     pub fn forge(&self, row: ResponseUsage, version: ResponseVersion) {
-        self.content().tables.usage.insert(row.key, Versioned { row, version });
+        self.content().tables.insert(row, version);
     }
 }
 

@@ -2,23 +2,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
-use bridge_cache::CacheOptions;
 use bridge_core::HostName;
-use bridge_storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
+use bridge_storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
-use super::sections::ProjectNameMode;
+use super::sections::{ProcessingConfig, ProjectNameMode};
 use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
-const MIB: usize = 1 << 20;
-
 impl EnhancedTokenDatabaseBridge {
-    /// The bridge of this configuration, its store reached (or its engine started) and its tables made. See
+    /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made. See
     /// [`BridgeConfig::build`].
     ///
     /// # Errors
@@ -30,7 +26,7 @@ impl EnhancedTokenDatabaseBridge {
 }
 
 impl BridgeConfig {
-    /// The bridge of this configuration, its store reached (or its engine started) and its tables made.
+    /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made.
     ///
     /// # Errors
     ///
@@ -42,7 +38,7 @@ impl BridgeConfig {
         Ok(bridge)
     }
 
-    /// A builder with everything that the configuration says. What it builds [watches
+    /// Returns a builder with all settings of the configuration. The bridge that it builds [watches
     /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. Of the store nothing is asked yet, so that a user
     /// who may only read can have a bridge; a server is not even connected.
     ///
@@ -58,30 +54,26 @@ impl BridgeConfig {
         self.builder_with(Arc::new(ClickHouseStore::new(options)?)).map_err(BuildError::from)
     }
 
-    /// A builder with everything that the configuration says, on a store of one's own.
+    /// Returns a builder with all settings of the configuration, on a store of one's own.
     ///
     /// # Errors
     ///
     /// Keys that do not go together; the project key's file cannot be read.
     pub fn builder_with(&self, store: Arc<dyn TokenStore>) -> Result<BridgeBuilder, ConfigError> {
-        let cache = CacheOptions {
-            ttl: Duration::from_secs(self.caching.ttl_seconds),
-            max_entries: self.caching.max_entries,
-        };
         let builder = EnhancedTokenDatabaseBridge::builder(store)
             .sources(&self.sources.paths)
             .analyzer(self.analyzer_options()?)
             .enable_validation(self.processing.validation)
             .batch_size(self.processing.batch_size)
             .parallel_limit(self.processing.parallel_limit)
-            .cache(cache)
+            .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
             .watch_itself();
         Ok(builder)
     }
 
-    /// How transcripts are analyzed. No more threads read than have room, each with the longest line, in
+    /// Returns the options of analyzing transcripts. No more threads read than have room, each with the longest line, in
     /// `max_memory_mb`.
     ///
     /// # Errors
@@ -89,16 +81,13 @@ impl BridgeConfig {
     /// Keys that do not go together; the project key's file cannot be read.
     pub fn analyzer_options(&self) -> Result<AnalyzerOptions, ConfigError> {
         self.check()?;
-        let processing = &self.processing;
+        let ProcessingConfig { analyzer, memory_bytes_max, .. } = &self.processing;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if processing.threads == 0 { cores() } else { processing.threads };
-        let mut options = AnalyzerOptions::default();
+        let threads = if analyzer.threads == 0 { cores() } else { analyzer.threads };
+        let mut options = analyzer.clone();
         options.host = self.host();
         options.project_names = self.project_names()?;
-        options.threads = threads.min(processing.max_memory_mb / processing.max_line_mb.max(1)).max(1);
-        options.line_bytes_max = processing.max_line_mb.saturating_mul(MIB);
-        options.strict = processing.strict;
-        options.categories = processing.categories;
+        options.threads = threads.min(memory_bytes_max / analyzer.line_bytes_max.max(1)).max(1);
         Ok(options)
     }
 
@@ -134,7 +123,7 @@ impl BridgeConfig {
         })
     }
 
-    /// How the server is reached.
+    /// Options of a server.
     fn server_options(&self) -> Result<ClickHouseOptions, BuildError> {
         let config = &self.clickhouse;
         let Some(url) = &config.url else {
@@ -155,29 +144,15 @@ impl BridgeConfig {
         self.store_options(options)
     }
 
-    /// What holds for a server and for the embedded engine.
+    /// Adds the options of a server and of the embedded engine alike.
     fn store_options(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
         let config = &self.clickhouse;
-        let retry = RetryPolicy {
-            max_retries: config.retry_attempts,
-            budget: config.retry_budget,
-            ..RetryPolicy::default()
-        };
-        let circuit = CircuitPolicy {
-            failures: config.circuit_failures,
-            open_for: config.circuit_open_for,
-            open_for_max: config.circuit_open_for_max,
-        };
+        let mut limits = config.limits;
+        limits.acquire_timeout = limits.connect_timeout;
         let options = options
             .with_database(&config.database)
             .with_table_prefix(&config.table_prefix)?
-            .with_pool_size(config.connection_pool_size)
-            .with_connect_timeout(config.connection_timeout)
-            .with_acquire_timeout(config.connection_timeout)
-            .with_operation_timeout(config.operation_timeout)
-            .with_retry(retry)
-            .with_circuit(circuit)
-            .with_disk_reserve(config.disk_reserve_mb << 20);
+            .with_limits(limits);
         let options = match config.retention {
             Some(retention) => options.with_retention(retention),
             None => options,
@@ -202,12 +177,12 @@ impl BridgeConfig {
 
         let folder = self.embedded.data_dir.clone().unwrap_or_default();
         let mut options = EngineOptions::at(folder)
-            .memory_bytes_max(self.embedded.memory_mb << 20)
+            .memory_bytes_max(self.embedded.memory_bytes_max)
             .table_definitions(bridge_storage::table_definition);
         if let Some(folder) = &self.embedded.cache_dir {
             options = options.cache_dir(folder);
         }
-        // The first fetch takes a minute: where no subscriber hears of it, it shows itself.
+        // The first fetch takes a minute: without a subscriber to log to it prints its progress.
         let options = options.show_fetch(!tracing::enabled!(tracing::Level::INFO));
         let starting = tokio::task::spawn_blocking(move || {
             EmbeddedDatabase::start_with(&options, |event| tracing::info!(%event, "embedded engine"))

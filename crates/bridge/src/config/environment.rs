@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 
+use super::BridgeConfig;
 use super::error::{ConfigError, ConfigOrigin, ConfigProblem};
+use super::form::RawValue;
 use super::key::{ConfigKey, EXCLUSIVE, KEYS, VARIABLE_PREFIX, find};
 use super::suggestion::nearest;
-use super::value::Given;
-use super::{BridgeConfig, unfit};
 
 impl BridgeConfig {
     /// Overrides every key whose [variable](ConfigKey::variable) the look-up knows: `ETB_` and the key's name in
@@ -35,11 +35,8 @@ impl BridgeConfig {
             let name = key.variable();
             let Some(value) = variable(&name).filter(|value| !value.trim().is_empty()) else { continue };
             given.insert(key.name);
-            let origin = ConfigOrigin::Variable(name);
-            let value = value_of(key, value);
-            match (key.set)(&mut self, &value) {
-                Ok(()) => drop(self.given.insert(key.name, origin)),
-                Err(_) => problems.push(unfit(key, &value, origin)),
+            if let Err(problem) = self.set(key, &raw_value(key, value), ConfigOrigin::Variable(name)) {
+                problems.push(problem);
             }
         }
         for (one, other) in EXCLUSIVE.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]) {
@@ -93,19 +90,19 @@ impl BridgeConfig {
         self.with_env(value)
     }
 
-    /// Forgets what was given for a key that may be missing.
+    /// Clears a key that may be missing.
     fn clear(&mut self, name: &str) {
-        let cleared = find(name).map(|key| (key.set)(self, &Given::Nothing));
+        let cleared = find(name).map(|key| (key.set)(self, &RawValue::Nothing));
         debug_assert_eq!(cleared, Some(Ok(())), "keys that exclude each other may be missing");
         self.given.remove(name);
     }
 }
 
-fn value_of(key: &ConfigKey, value: String) -> Given {
+fn raw_value(key: &ConfigKey, value: String) -> RawValue {
     if key.default_text() != "[]" {
-        return Given::Text(value);
+        return RawValue::Text(value);
     }
-    Given::List(std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect())
+    RawValue::List(std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
 #[cfg(test)]
@@ -113,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_of_no_key_is_refused_and_its_value_not_told() {
+    fn a_variable_of_no_key_is_refused_and_its_value_not_shown() {
         let of = |name: &str| {
             let variables = [(name.into(), "s3cret".into()), ("PATH".into(), "/bin".into())];
             BridgeConfig::default().with_variables(variables.into_iter())

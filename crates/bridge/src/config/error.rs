@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and why a bridge cannot be built from it.
+//! Problems of a configuration, and errors of building a bridge from it.
 
 use std::error::Error;
 use std::fmt;
@@ -6,44 +6,48 @@ use std::path::PathBuf;
 
 use bridge_core::BridgeError;
 
-/// Where a value was given.
+/// The place at which a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigOrigin {
-    /// In a file (of a text that is none: `None`), in this line; 0 means in no line in particular.
+    /// This file.
+    File(PathBuf),
+    /// A place in a file, or in a text that is none.
     Line {
         /// The file.
         file: Option<PathBuf>,
         /// The line, from 1.
         line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
     },
-    /// In this environment variable.
+    /// This environment variable.
     Variable(String),
-    /// Nowhere: it is missing.
+    /// None: it is missing.
     Nowhere,
 }
 
 impl fmt::Display for ConfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line { file: Some(file), line: 0 } => write!(f, "{}", file.display()),
-            Self::Line { file: Some(file), line } => write!(f, "{}:{line}", file.display()),
-            Self::Line { file: None, line } => write!(f, "line {line}"),
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Line { file: Some(file), line, column } => write!(f, "{}:{line}:{column}", file.display()),
+            Self::Line { file: None, line, column } => write!(f, "line {line}, column {column}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Nowhere => f.write_str("configuration"),
         }
     }
 }
 
-/// One thing that is wrong.
+/// A problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
-    /// Where.
+    /// Its place.
     pub origin: ConfigOrigin,
     /// The key by its whole name, `enhanced_token_bridge.clickhouse.url` say; empty where it is about none.
     pub key: String,
-    /// What is wrong, and what is allowed. No secret is quoted.
+    /// The problem, and the values that are allowed. No secret is quoted.
     pub message: String,
 }
 
@@ -54,7 +58,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// The configuration is not usable. All problems are told at once.
+/// The configuration is not usable. All problems are reported at once.
 #[derive(Debug)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
@@ -71,7 +75,7 @@ impl ConfigError {
         Self { problems: vec![problem], source: Some(source) }
     }
 
-    /// What is wrong.
+    /// Returns all problems.
     #[must_use]
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems

@@ -12,14 +12,14 @@
 //!        processing:
 //!          batch_size: 500",
 //! )?;
-//! // What is not given has the specification's default.
-//! assert_eq!((config.processing.batch_size, config.clickhouse.connection_pool_size), (500, 10));
+//! // A key that is not given has the specification's default.
+//! assert_eq!((config.processing.batch_size, config.clickhouse.limits.pool_size), (500, 10));
 //!
-//! // What is no key is an error that says where, and what was meant.
+//! // An unknown key is an error with its position and the key that may have been meant.
 //! let error = BridgeConfig::from_yaml_str("enhanced_token_bridge:\n  caching:\n    ttl: 5").unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     "line 3: enhanced_token_bridge.caching.ttl: is no key; allowed are ttl_seconds, max_entries"
+//!     "line 3, column 5: enhanced_token_bridge.caching.ttl: is no key; allowed are ttl_seconds, max_entries"
 //! );
 //! # Ok::<(), bridge::config::ConfigError>(())
 //! ```
@@ -35,18 +35,22 @@
 //! # }
 //! ```
 //!
-//! [`BridgeConfig::keys`] lists every key with its default and what it allows; `bridge_config.example.yaml` in the
-//! repository's `examples` says what each is for.
+//! [`BridgeConfig::keys`] lists every key with its default and the values that it allows; `bridge_config.example.yaml` in
+//! the repository's `examples` explains each.
+//!
+//! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`, which
+//! was tried: it stops at the first problem and suggests no key, and this configuration reports all problems at once,
+//! each with its position, with the values that are allowed, and without ever quoting a secret.
 
 mod build;
 mod check;
 mod environment;
 mod error;
+mod form;
 mod key;
 mod secret;
 mod sections;
 mod suggestion;
-mod value;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -56,17 +60,17 @@ use std::path::Path;
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
 pub use secret::Secret;
-pub use sections::{
-    CachingConfig, ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig,
-};
+pub use sections::{ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig};
+
+use bridge_cache::CacheOptions;
 
 use crate::{AuditOptions, MonitoringOptions};
-use value::Given;
+use form::RawValue;
 
 /// The key at the top of the file.
 const ROOT: &str = "enhanced_token_bridge";
 
-/// A longer file is none of ours.
+/// A longer file is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The configuration of a bridge. The default has the specification's values, and no store.
@@ -82,12 +86,12 @@ pub struct BridgeConfig {
     /// Reading and storing.
     pub processing: ProcessingConfig,
     /// The cache.
-    pub caching: CachingConfig,
-    /// How often the bridge looks at itself.
+    pub caching: CacheOptions,
+    /// Health checks and exports of metrics.
     pub monitoring: MonitoringOptions,
-    /// What is put on record.
+    /// The audit.
     pub audit: AuditOptions,
-    /// Where what is not a default was given.
+    /// The origin of each key that was given.
     given: BTreeMap<&'static str, ConfigOrigin>,
 }
 
@@ -97,13 +101,11 @@ impl BridgeConfig {
     /// # Errors
     ///
     /// A file that cannot be read; text that is no YAML; every key that is unknown, given twice or has a value
-    /// that it does not allow, with its line. Whether the keys go together is told when a bridge is
+    /// that it does not allow, with its position. Keys that do not go together are reported when a bridge is
     /// [built](Self::build): the environment may yet complete them.
     pub fn from_yaml_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let unreadable = |error| {
-            ConfigError::unreadable(ConfigOrigin::Line { file: Some(path.to_owned()), line: 0 }, "", error)
-        };
+        let unreadable = |error| ConfigError::unreadable(ConfigOrigin::File(path.to_owned()), "", error);
         Self::parse(&read_limited(path).map_err(unreadable)?, Some(path))
     }
 
@@ -116,33 +118,32 @@ impl BridgeConfig {
         Self::parse(text, None)
     }
 
-    /// Every key, in the order of the documentation.
+    /// Returns every key, in the order of the documentation.
     #[must_use]
     pub fn keys() -> &'static [ConfigKey] {
         key::KEYS
     }
 
     fn parse(text: &str, file: Option<&Path>) -> Result<Self, ConfigError> {
-        let origin = |line| ConfigOrigin::Line { file: file.map(Path::to_owned), line };
-        let content = yaml::read(text);
-        let complaints = content.complaints.into_iter().map(|complaint| ConfigProblem {
-            origin: origin(complaint.line),
-            key: complaint.key,
-            message: complaint.message,
-        });
-        let mut problems: Vec<ConfigProblem> = complaints.collect();
+        let yaml::Content { entries, mut problems } = yaml::read(text, file);
         let mut config = Self::default();
-        for entry in content.entries {
+        for yaml::Entry { key, origin, raw } in entries {
             // A key without a value has its default.
-            let Some(key) = key::find(&entry.name).filter(|_| entry.given != Given::Nothing) else {
-                continue;
-            };
-            match (key.set)(&mut config, &entry.given) {
-                Ok(()) => drop(config.given.insert(key.name, origin(entry.line))),
-                Err(_) => problems.push(unfit(key, &entry.given, origin(entry.line))),
+            if raw != RawValue::Nothing
+                && let Err(problem) = config.set(key, &raw, origin)
+            {
+                problems.push(problem);
             }
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
+    }
+
+    fn set(&mut self, key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> Result<(), ConfigProblem> {
+        match (key.set)(self, raw) {
+            Ok(()) => drop(self.given.insert(key.name, origin)),
+            Err(form::InvalidValue) => return Err(not_allowed(key, raw, origin)),
+        }
+        Ok(())
     }
 }
 
@@ -156,14 +157,14 @@ fn read_limited(path: &Path) -> io::Result<String> {
 }
 
 /// The problem of a value that its key does not allow.
-fn unfit(key: &ConfigKey, given: &Given, origin: ConfigOrigin) -> ConfigProblem {
-    let shown = match given {
+fn not_allowed(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> ConfigProblem {
+    let shown = match raw {
         _ if key.is_secret() => "the value".to_owned(),
         // A URL with a password, in the place of another key.
-        Given::Text(text) if value::may_hold_a_password(text) => "the value".to_owned(),
-        Given::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
-        Given::List(_) | Given::Nothing => "this".to_owned(),
+        RawValue::Text(text) if form::may_hold_a_password(text) => "the value".to_owned(),
+        RawValue::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
+        RawValue::List(_) | RawValue::Nothing => "this".to_owned(),
     };
     let message = format!("{shown} is not allowed; allowed is {}", key.allowed());
-    ConfigProblem { origin, key: format!("{ROOT}.{}", key.name), message }
+    ConfigProblem { origin, key: key.whole_name(), message }
 }

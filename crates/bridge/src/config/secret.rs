@@ -13,7 +13,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for where it is used.
+    /// Returns the text itself, for where it is used.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

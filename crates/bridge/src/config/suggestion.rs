@@ -1,15 +1,15 @@
-//! What somebody may have meant.
+//! Suggestions for misspelled names.
 
-/// The name that is nearest to what was written, if one is near.
+/// Returns the name that is nearest to the one that was written, if one is near.
 pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.into_iter().map(|name| (distance(written, name), name));
     let limit = 1 + written.len() / 4;
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-/// How many characters must be put in, left out or replaced (Levenshtein).
+/// Returns the number of characters to insert, delete or replace (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
-    // Nobody means a key by a text of such a length.
+    // A text of such a length is meant as no key.
     let a: Vec<char> = a.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=a.len()).collect();
     for (line, b) in b.chars().enumerate() {

@@ -1,146 +1,129 @@
-//! The YAML of the configuration, with the line of each key.
+//! The YAML of the configuration, with the place of each key.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::ROOT;
-use super::key;
+use super::error::{ConfigOrigin, ConfigProblem};
+use super::form::{RawValue, may_hold_a_password};
+use super::key::{self, ConfigKey};
 use super::suggestion::nearest;
-use super::value::Given;
 
 /// A key that is given.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Below the root.
-    pub(super) name: String,
-    pub(super) line: usize,
-    pub(super) given: Given,
+    pub(super) key: &'static ConfigKey,
+    /// The place of its value.
+    pub(super) origin: ConfigOrigin,
+    pub(super) raw: RawValue,
 }
 
-/// What is wrong in a line, about a key if there is one.
-#[derive(Debug)]
-pub(super) struct Complaint {
-    pub(super) line: usize,
-    pub(super) key: String,
-    pub(super) message: String,
-}
-
-/// What a text says.
+/// The content of a text.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) entries: Vec<Entry>,
-    pub(super) complaints: Vec<Complaint>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
 /// Reads a text. Nothing in it is taken for a key that is none.
-pub(super) fn read(text: &str) -> Content {
-    let mut reader = Reader { events: Parser::new_from_str(text), content: Content::default() };
+pub(super) fn read(text: &str, file: Option<&Path>) -> Content {
+    let mut reader = Reader { events: Parser::new_from_str(text), file, content: Content::default() };
     if let Err(stop) = reader.document() {
-        reader.content.complaints.push(stop);
+        reader.content.problems.push(stop);
     }
     reader.content
 }
 
 struct Reader<'t> {
     events: Parser<'t, StrInput<'t>>,
+    file: Option<&'t Path>,
     content: Content,
 }
 
-/// Where a key leads to.
+/// Where the name of a key leads to.
 enum Place {
     /// To other keys, all of which begin so.
     Section(String),
-    Key(String),
-}
-
-impl From<ScanError> for Complaint {
-    fn from(error: ScanError) -> Self {
-        let message = format!("no YAML: {}", error.info());
-        Self { line: error.marker().line(), key: String::new(), message }
-    }
+    Key(&'static ConfigKey),
 }
 
 impl<'t> Reader<'t> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), Complaint> {
-        match self.events.next_event() {
-            Some(event) => Ok(event?),
-            None => Ok((Event::StreamEnd, Span::default())),
-        }
+    fn next(&mut self) -> Result<(Event<'t>, Span), ConfigProblem> {
+        let event = self.events.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())));
+        event.map_err(|error: ScanError| {
+            self.problem(*error.marker(), "", format!("no YAML: {}", error.info()))
+        })
     }
 
-    fn document(&mut self) -> Result<(), Complaint> {
+    fn document(&mut self) -> Result<(), ConfigProblem> {
         let mut documents = 0;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(()),
                 Event::DocumentStart(_) if documents > 0 => {
-                    return Err(complaint(span.start.line(), "", "a second document begins".to_owned()));
+                    return Err(self.problem(span.start, "", "a second document begins".to_owned()));
                 }
                 Event::DocumentStart(_) => documents += 1,
                 Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
                 Event::MappingStart(..) => self.keys("")?,
                 // A file of comments only.
                 Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => {}
-                _ => {
-                    return Err(complaint(span.start.line(), "", format!("`{ROOT}:` must stand at the top")));
-                }
+                _ => return Err(self.problem(span.start, "", format!("`{ROOT}:` must stand at the top"))),
             }
         }
     }
 
-    /// The keys of a mapping that has begun, below this section.
-    fn keys(&mut self, section: &str) -> Result<(), Complaint> {
+    /// Reads the keys of a mapping that has begun, below this section.
+    fn keys(&mut self, section: &str) -> Result<(), ConfigProblem> {
         let mut lines: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
-            let line = span.start.line();
+            let at = span.start;
             let written = match event {
                 Event::MappingEnd => return Ok(()),
                 Event::Scalar(text, ..) => shortened(&text),
-                _ => return Err(complaint(line, &whole(section), "a key must be a text".to_owned())),
+                _ => return Err(self.problem(at, &whole(section), "a key must be a text".to_owned())),
             };
             let name = if section.is_empty() { written.clone() } else { format!("{section}.{written}") };
-            if let Some(first) = lines.insert(written.clone(), line) {
-                self.complain(line, &name, format!("is given twice, first in line {first}"));
+            if let Some(first) = lines.insert(written.clone(), at.line()) {
+                self.report(at, &name, format!("is given twice, first in line {first}"));
                 self.skip()?;
                 continue;
             }
             match place(&name) {
-                Some(Place::Section(section)) => self.section(&section, line)?,
-                Some(Place::Key(key)) => self.value(key, line)?,
+                Some(Place::Section(section)) => self.section(&section, at)?,
+                Some(Place::Key(key)) => self.value(key)?,
                 None => {
-                    self.complain(line, &name, unknown(section, &written));
+                    self.report(at, &name, unknown(section, &written));
                     self.skip()?;
                 }
             }
         }
     }
 
-    fn section(&mut self, section: &str, line: usize) -> Result<(), Complaint> {
+    fn section(&mut self, section: &str, at: Marker) -> Result<(), ConfigProblem> {
         match self.next()?.0 {
             Event::MappingStart(..) => self.keys(section),
             Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => Ok(()),
             event => {
-                self.complain(
-                    line,
-                    section,
-                    format!("has no value, but keys below it: {}", allowed(section)),
-                );
+                self.report(at, section, format!("has no value, but keys below it: {}", allowed(section)));
                 self.skip_rest(&event)
             }
         }
     }
 
-    fn value(&mut self, name: String, line: usize) -> Result<(), Complaint> {
-        let given = match self.next()?.0 {
-            Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => Given::Nothing,
-            Event::Scalar(text, ..) => Given::Text(text.into_owned()),
+    fn value(&mut self, key: &'static ConfigKey) -> Result<(), ConfigProblem> {
+        let (event, span) = self.next()?;
+        let raw = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => RawValue::Nothing,
+            Event::Scalar(text, ..) => RawValue::Text(text.into_owned()),
             Event::SequenceStart(..) => match self.list()? {
-                Some(list) => Given::List(list),
+                Some(list) => RawValue::List(list),
                 None => {
-                    self.complain(line, &name, "must be a list of texts".to_owned());
+                    self.report(span.start, &key.whole_name(), "must be a list of texts".to_owned());
                     return Ok(());
                 }
             },
@@ -149,18 +132,17 @@ impl<'t> Reader<'t> {
                     Event::Alias(_) => "must be given, not referred to by an alias",
                     _ => "has a value, and no keys below it",
                 };
-                self.complain(line, &name, message.to_owned());
+                self.report(span.start, &key.whole_name(), message.to_owned());
                 return self.skip_rest(&event);
             }
         };
-        let name =
-            name.strip_prefix(ROOT).and_then(|name| name.strip_prefix('.')).unwrap_or(&name).to_owned();
-        self.content.entries.push(Entry { name, line, given });
+        let origin = self.origin(span.start);
+        self.content.entries.push(Entry { key, origin, raw });
         Ok(())
     }
 
-    /// The texts of a sequence that has begun; `None` where something else is among them.
-    fn list(&mut self) -> Result<Option<Vec<String>>, Complaint> {
+    /// Reads the texts of a sequence that has begun; `None` where something else is among them.
+    fn list(&mut self) -> Result<Option<Vec<String>>, ConfigProblem> {
         let mut texts = Some(Vec::new());
         loop {
             match self.next()?.0 {
@@ -174,13 +156,13 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn skip(&mut self) -> Result<(), Complaint> {
+    fn skip(&mut self) -> Result<(), ConfigProblem> {
         let event = self.next()?.0;
         self.skip_rest(&event)
     }
 
     /// Reads on to the end of what this event begins.
-    fn skip_rest(&mut self, event: &Event<'_>) -> Result<(), Complaint> {
+    fn skip_rest(&mut self, event: &Event<'_>) -> Result<(), ConfigProblem> {
         let mut depth = depth_change(event);
         while depth > 0 {
             depth += depth_change(&self.next()?.0);
@@ -188,8 +170,17 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn complain(&mut self, line: usize, name: &str, message: String) {
-        self.content.complaints.push(complaint(line, name, message));
+    fn report(&mut self, at: Marker, key: &str, message: String) {
+        let problem = self.problem(at, key, message);
+        self.content.problems.push(problem);
+    }
+
+    fn problem(&self, at: Marker, key: &str, message: String) -> ConfigProblem {
+        ConfigProblem { origin: self.origin(at), key: key.to_owned(), message }
+    }
+
+    fn origin(&self, at: Marker) -> ConfigOrigin {
+        ConfigOrigin::Line { file: self.file.map(Path::to_owned), line: at.line(), column: at.col() + 1 }
     }
 }
 
@@ -201,10 +192,6 @@ fn depth_change(event: &Event<'_>) -> i32 {
     }
 }
 
-fn complaint(line: usize, key: &str, message: String) -> Complaint {
-    Complaint { line, key: key.to_owned(), message }
-}
-
 fn whole(section: &str) -> String {
     if section.is_empty() { String::new() } else { format!("{section}.") }
 }
@@ -213,27 +200,27 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// So much of what was written is told. No key holds a URL, which may hold a password.
+/// Shortens a name that was written, for an error. No key holds a URL, which may hold a password.
 fn shortened(text: &str) -> String {
-    if super::value::may_hold_a_password(text) {
+    if may_hold_a_password(text) {
         return "(a URL)".to_owned();
     }
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Where the key of this whole name leads to.
+/// Returns where the key of this whole name leads to.
 fn place(name: &str) -> Option<Place> {
     if name == ROOT {
         return Some(Place::Section(name.to_owned()));
     }
     let below = name.strip_prefix(ROOT)?.strip_prefix('.')?;
-    if key::find(below).is_some() {
-        return Some(Place::Key(name.to_owned()));
+    match key::find(below) {
+        Some(key) => Some(Place::Key(key)),
+        None => key::below(below).next().is_some().then(|| Place::Section(name.to_owned())),
     }
-    key::below(below).next().is_some().then(|| Place::Section(name.to_owned()))
 }
 
-/// What may stand below a section, by its whole name.
+/// Returns the names that may stand below a section, given by its whole name.
 fn names_below(section: &str) -> Vec<&'static str> {
     match section.strip_prefix(ROOT) {
         None => vec![ROOT],

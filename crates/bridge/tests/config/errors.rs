@@ -15,7 +15,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn file_line_key_and_what_is_allowed_are_named() {
+fn file_line_column_key_and_allowed_values_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge_config.yaml");
     std::fs::write(&file, "enhanced_token_bridge:\n  clickhouse:\n    connection_timeout: 30 parsecs\n")
@@ -23,8 +23,8 @@ fn file_line_key_and_what_is_allowed_are_named() {
     let error = BridgeConfig::from_yaml_file(&file).unwrap_err();
     let wanted = "enhanced_token_bridge.clickhouse.connection_timeout: \"30 parsecs\" is not allowed; \
                   allowed is a duration from 1ms to 1d, like 30s";
-    assert_eq!(error.to_string(), format!("{}:3: {wanted}", file.display()));
-    assert_eq!(error.problems()[0].origin, ConfigOrigin::Line { file: Some(file), line: 3 });
+    assert_eq!(error.to_string(), format!("{}:3:25: {wanted}", file.display()));
+    assert_eq!(error.problems()[0].origin, ConfigOrigin::Line { file: Some(file), line: 3, column: 25 });
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_file_that_is_far_too_long_is_not_read() {
 fn an_unknown_key_is_named_with_what_may_have_been_meant() {
     let of = |key: &str| message(&format!("enhanced_token_bridge:\n  processing:\n    {key}: 5"));
     assert!(of("batchsize").starts_with(
-        "line 3: enhanced_token_bridge.processing.batchsize: is no key (did you mean batch_size?); allowed are "
+        "line 3, column 5: enhanced_token_bridge.processing.batchsize: is no key (did you mean batch_size?); allowed are "
     ));
     assert!(of("max_entries").contains("(did you mean caching.max_entries?)"));
     assert!(of("color").contains("color: is no key; allowed are batch_size, max_memory_mb,"));
@@ -55,7 +55,7 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
     let root = message("enhanced_token_brige:\n  caching: {ttl_seconds: 5}");
     assert_eq!(
         root,
-        "line 1: enhanced_token_brige: is no key (did you mean enhanced_token_bridge?); \
+        "line 1, column 1: enhanced_token_brige: is no key (did you mean enhanced_token_bridge?); \
          allowed are enhanced_token_bridge"
     );
 }
@@ -82,7 +82,8 @@ fn all_problems_are_told_at_once() {
 fn what_has_another_shape_is_refused() {
     let of = |text: &str| message(&format!("enhanced_token_bridge:\n{text}"));
     assert!(
-        of("  caching: 5").contains("line 2: enhanced_token_bridge.caching: has no value, but keys below it")
+        of("  caching: 5")
+            .contains("line 2, column 3: enhanced_token_bridge.caching: has no value, but keys below it")
     );
     assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
     assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));

@@ -72,7 +72,7 @@ async fn the_database_is_gone_and_back() {
     }
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
-    assert_unwell(&status, Probe::Circuit, Unhealthy, "it is asked again in");
+    assert_unwell(&status, Probe::Circuit, Unhealthy, "next probe in");
     assert_unwell(&status, Probe::ErrorRate, Degraded, "storage operations failed in 10 min");
     assert_unwell(&status, Probe::Disk, Unhealthy, "cannot be reached");
     assert_eq!(state(&status, Probe::Sources), Healthy);

@@ -7,12 +7,12 @@ use ::clickhouse::query::Query;
 use bridge_core::{BridgeError, Epoch, StorageKind, TokenCounts};
 use serde::Deserialize;
 
-use super::super::ClickHouseStore;
-use super::super::rows::COUNTED;
-use super::super::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use super::slices::{Slice, Slices};
 use super::values::{Column, Values, names};
 use crate::capabilities::{BACKUP_TABLES, ExportSummary, TableRows};
+use crate::clickhouse::ClickHouseStore;
+use crate::clickhouse::usage::rows::COUNTED;
+use crate::clickhouse::usage::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use crate::query::StoreTotals;
 
 /// The server drops what belongs to a session that was not used for so long.
@@ -24,8 +24,8 @@ const SESSION: Duration = Duration::from_mins(5);
 /// Architecture invariant: nobody has to clean up behind a backup. A program that is killed is heard no more, and the
 /// server ends its session and drops the tables.
 #[derive(Debug)]
-pub(super) struct Copies<'a> {
-    pub(super) store: &'a ClickHouseStore,
+pub(crate) struct Copies<'a> {
+    pub(crate) store: &'a ClickHouseStore,
     session: String,
     /// The epoch of the store that they are of.
     epoch: Epoch,
@@ -49,13 +49,13 @@ struct Sums {
 
 impl<'a> Copies<'a> {
     /// No tables yet.
-    pub(super) fn none(store: &'a ClickHouseStore) -> Self {
+    pub(crate) fn none(store: &'a ClickHouseStore) -> Self {
         let session = format!("bridge-backup-{:032x}", fastrand::u128(..));
         Self { store, session, epoch: Epoch::default(), slices: Vec::new() }
     }
 
     /// Copies of the live tables: sources before rows, so that no cursor is ahead of the rows that it stands for.
-    pub(super) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
+    pub(crate) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
         copies.epoch = store.read_state().await?.epoch;
         for table in BACKUP_TABLES.into_iter().rev() {
@@ -94,7 +94,7 @@ impl<'a> Copies<'a> {
     }
 
     /// Puts down the epoch in a table of its own, for a backup that has no manifest.
-    pub(super) async fn write_epoch(&self) -> Result<(), BridgeError> {
+    pub(crate) async fn write_epoch(&self) -> Result<(), BridgeError> {
         let (table, epoch) = (of(EPOCH), self.epoch);
         self.run(&format!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {table} (epoch UInt32) ENGINE = MergeTree ORDER BY epoch"
@@ -103,8 +103,8 @@ impl<'a> Copies<'a> {
         self.run(&format!("INSERT INTO {table} VALUES ({epoch})")).await
     }
 
-    /// Takes up what was restored into the session.
-    pub(super) async fn take_up(&mut self) -> Result<(), BridgeError> {
+    /// Attaches what was restored into the session.
+    pub(crate) async fn attach_restored(&mut self) -> Result<(), BridgeError> {
         self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
         for table in BACKUP_TABLES.into_iter().rev() {
             self.engine_of(table).await?;
@@ -112,19 +112,19 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
-    /// What the tables hold, and the slices to read them by.
-    pub(super) async fn survey(&self, slice_rows: u64) -> Result<(ExportSummary, Vec<Slice>), BridgeError> {
+    /// Returns what the tables hold, and the slices to read them by.
+    pub(crate) async fn plan(&self, slice_rows: u64) -> Result<(ExportSummary, Vec<Slice>), BridgeError> {
         let (epoch, totals) = (self.epoch, self.totals().await?);
-        let mut figures = ExportSummary { epoch, totals, ..ExportSummary::default() };
+        let mut summary = ExportSummary { epoch, totals, ..ExportSummary::default() };
         let mut all = Vec::new();
         for slices in &self.slices {
             let rows = self.fetch_one(&format!("SELECT count() FROM {} FINAL", of(slices.table))).await?;
-            figures.tables.push(TableRows { table: slices.table.to_owned(), rows });
+            summary.tables.push(TableRows { table: slices.table.to_owned(), rows });
             let bits = Slices::bits(rows, slice_rows);
             let counts: Vec<(u64, u64)> = self.fetch_all(&slices.counting(bits)).await?;
             all.extend(counts.into_iter().map(|(number, rows)| slices.slice(bits, number, rows)));
         }
-        Ok((figures, all))
+        Ok((summary, all))
     }
 
     async fn totals(&self) -> Result<StoreTotals, BridgeError> {
@@ -148,7 +148,7 @@ impl<'a> Copies<'a> {
     }
 
     /// The rows of a slice in this format, each once.
-    pub(super) async fn read(&self, slice: &Slice, format: &'static str) -> Result<Vec<u8>, BridgeError> {
+    pub(crate) async fn read(&self, slice: &Slice, format: &'static str) -> Result<Vec<u8>, BridgeError> {
         let query = &slice.reading();
         let bytes = self.store.call("read a backup's rows", |tables| async move {
             let query = self
@@ -163,7 +163,7 @@ impl<'a> Copies<'a> {
     }
 
     /// Joins the rows of a slice into the live table, by the names of their columns.
-    pub(super) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
+    pub(crate) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
         let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
         let query = format!("{query} = '{}' ORDER BY position", of(table));
@@ -174,14 +174,14 @@ impl<'a> Copies<'a> {
     }
 
     /// Drops the copies now, not only when the session ends.
-    pub(super) async fn drop_all(&self) -> Result<(), BridgeError> {
+    pub(crate) async fn drop_all(&self) -> Result<(), BridgeError> {
         for Slices { table, .. } in &self.slices {
             self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", of(table))).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn run(&self, statement: &str) -> Result<(), BridgeError> {
+    pub(crate) async fn run(&self, statement: &str) -> Result<(), BridgeError> {
         self.store
             .call("back up", |tables| {
                 let query = self.in_session(tables.query_raw(statement));
@@ -190,7 +190,7 @@ impl<'a> Copies<'a> {
             .await
     }
 
-    pub(super) async fn fetch_one<T>(&self, query: &str) -> Result<T, BridgeError>
+    pub(crate) async fn fetch_one<T>(&self, query: &str) -> Result<T, BridgeError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
@@ -202,7 +202,7 @@ impl<'a> Copies<'a> {
             .await
     }
 
-    pub(super) async fn fetch_all<T>(&self, query: &str) -> Result<Vec<T>, BridgeError>
+    pub(crate) async fn fetch_all<T>(&self, query: &str) -> Result<Vec<T>, BridgeError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
@@ -222,10 +222,10 @@ impl<'a> Copies<'a> {
 }
 
 /// Beside the tables of a backup that the server writes: one row with the store's epoch.
-pub(super) const EPOCH: &str = "epoch";
+pub(crate) const EPOCH: &str = "epoch";
 
 /// The name of a table's copy. No live table is called so, whatever its prefix.
-pub(super) fn of(table: &str) -> String {
+pub(crate) fn of(table: &str) -> String {
     format!("backup_{table}")
 }
 

@@ -6,10 +6,10 @@ use ::clickhouse::Row;
 use bridge_core::{BridgeError, Stopwatch};
 use serde::Deserialize;
 
-use super::super::ClickHouseStore;
-use super::super::failure::{bridge_error, timed_out};
 use super::copies::{Copies, EPOCH, of};
 use crate::capabilities::{BACKUP_TABLES, ServerPlace};
+use crate::clickhouse::ClickHouseStore;
+use crate::clickhouse::connection::errors::{bridge_error, timed_out};
 
 /// How long the server may take: it copies files and is not held up by the network.
 const TIME_MAX: Duration = Duration::from_hours(6);
@@ -32,19 +32,19 @@ struct Status {
 
 impl<'a> Copies<'a> {
     /// Has the server write the copies there.
-    pub(super) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
+    pub(crate) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
         self.write_epoch().await?;
         self.complete("back up", &format!("BACKUP {} TO {}", tables(), sql(place))).await
     }
 
     /// Copies of the tables in a backup.
-    pub(super) async fn restored(
+    pub(crate) async fn restored(
         store: &'a ClickHouseStore,
         place: &ServerPlace,
     ) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
         copies.complete("restore", &format!("RESTORE {} FROM {}", tables(), sql(place))).await?;
-        copies.take_up().await?;
+        copies.attach_restored().await?;
         Ok(copies)
     }
 

@@ -4,28 +4,28 @@ use super::copies::of;
 
 /// How a table is cut: by its sorting key, so that all versions of a row lie in one slice.
 #[derive(Debug)]
-pub(super) struct Slices {
-    pub(super) table: &'static str,
-    pub(super) sorting_key: String,
+pub(crate) struct Slices {
+    pub(crate) table: &'static str,
+    pub(crate) sorting_key: String,
 }
 
 /// Some rows of a copied table.
 #[derive(Debug)]
-pub(super) struct Slice {
-    pub(super) table: &'static str,
-    pub(super) rows: u64,
+pub(crate) struct Slice {
+    pub(crate) table: &'static str,
+    pub(crate) rows: u64,
     sorting_key: String,
     condition: String,
 }
 
 impl Slices {
     /// So many bits make slices enough for so many rows.
-    pub(super) fn bits(rows: u64, slice_rows: u64) -> u32 {
+    pub(crate) fn bits(rows: u64, slice_rows: u64) -> u32 {
         rows.div_ceil(slice_rows).max(1).next_power_of_two().trailing_zeros()
     }
 
     /// A query for the slices that hold rows, and how many.
-    pub(super) fn counting(&self, bits: u32) -> String {
+    pub(crate) fn counting(&self, bits: u32) -> String {
         let number = match (bits, self.is_by_key()) {
             (0, _) => "toUInt64(0)".to_owned(),
             (_, true) => format!("toUInt64(bitShiftRight({}, {}))", self.sorting_key, 128 - bits),
@@ -35,7 +35,7 @@ impl Slices {
         format!("SELECT {number} AS slice, count() FROM {table} FINAL GROUP BY slice ORDER BY slice")
     }
 
-    pub(super) fn slice(&self, bits: u32, number: u64, rows: u64) -> Slice {
+    pub(crate) fn slice(&self, bits: u32, number: u64, rows: u64) -> Slice {
         let condition = match (bits, self.is_by_key()) {
             (0, _) => "true".to_owned(),
             (_, true) => {
@@ -60,7 +60,7 @@ impl Slices {
 
 impl Slice {
     /// A query for its rows, each once, in their order.
-    pub(super) fn reading(&self) -> String {
+    pub(crate) fn reading(&self) -> String {
         let Self { table, condition, sorting_key, .. } = self;
         format!("SELECT * FROM {} FINAL WHERE {condition} ORDER BY {sorting_key}", of(table))
     }

@@ -6,32 +6,32 @@ use serde::Deserialize;
 
 /// A column of a table.
 #[derive(Debug, Row, Deserialize)]
-pub(super) struct Column {
-    pub(super) name: String,
+pub(crate) struct Column {
+    pub(crate) name: String,
     r#type: String,
 }
 
 /// The names of columns, as a list.
-pub(super) fn names(columns: &[Column]) -> String {
+pub(crate) fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Columns as the database's function `input` takes them.
-pub(super) fn structure(columns: &[Column]) -> String {
+pub(crate) fn structure(columns: &[Column]) -> String {
     let columns: Vec<_> = columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect();
     columns.join(", ").replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 /// From the epoch of one store to that of another.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Values {
-    pub(super) exported: Epoch,
-    pub(super) begun_in: Epoch,
+pub(crate) struct Values {
+    pub(crate) exported: Epoch,
+    pub(crate) begun_in: Epoch,
 }
 
 impl Values {
     /// The expressions for these columns, in their order.
-    pub(super) fn of(self, table: &str, columns: &[Column]) -> String {
+    pub(crate) fn of(self, table: &str, columns: &[Column]) -> String {
         columns.iter().map(|column| self.value(table, &column.name)).collect::<Vec<_>>().join(", ")
     }
 

@@ -1,0 +1,114 @@
+//! Metadata of a table, in its comment: the state of the store that the table belongs to.
+
+use std::fmt;
+
+use bridge_core::{Checkpoint, CheckpointName, CheckpointTotals, Epoch, Timestamp};
+
+/// The comment of a `token_usage` or `source_files`, live, kept or about to be live.
+///
+/// A comment is part of a table, so it goes where the table goes: whoever sees the table under a name knows what
+/// happened to it, whatever statement was the last before a crash.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TableMetadata {
+    /// The rollback that the table became live by; of a kept table the epoch that it was kept in.
+    pub(crate) epoch: Epoch,
+    /// The checkpoint that it was restored from.
+    pub(crate) from: Option<CheckpointName>,
+    /// The attempt that made it. The `source_files` of a checkpoint is the one of its run.
+    pub(crate) run: String,
+    /// When it was kept or restored, in milliseconds since 1970.
+    pub(crate) at: i64,
+    /// The schema that it has: the number of the last migration.
+    pub(crate) schema: u32,
+    /// Whether its definition was lost and written anew: what else its comment said is not known.
+    pub(crate) is_repaired: bool,
+    /// What it holds, where somebody counted.
+    pub(crate) figures: Option<CheckpointTotals>,
+}
+
+const MARK: &str = "bridge";
+
+const REPAIRED: &str = "repaired";
+
+impl TableMetadata {
+    /// Reads a comment. A table without the bridge's is as the schema made it.
+    pub(crate) fn of_comment(comment: &str) -> Self {
+        let mut metadata = Self::default();
+        let mut words = comment.split_whitespace();
+        if words.next() != Some(MARK) {
+            return metadata;
+        }
+        metadata.is_repaired = comment.split_whitespace().any(|word| word == REPAIRED);
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            let number = || value.parse().unwrap_or_default();
+            match name {
+                "epoch" => metadata.epoch = Epoch(value.parse().unwrap_or_default()),
+                "from" => metadata.from = CheckpointName::new(value).ok(),
+                "run" => value.clone_into(&mut metadata.run),
+                "at" => metadata.at = value.parse().unwrap_or_default(),
+                "schema" => metadata.schema = value.parse().unwrap_or_default(),
+                "tokens" => metadata.figures.get_or_insert_default().tokens = number(),
+                "responses" => metadata.figures.get_or_insert_default().responses = number(),
+                "sessions" => metadata.figures.get_or_insert_default().sessions = number(),
+                _ => {}
+            }
+        }
+        metadata
+    }
+
+    /// The checkpoint that a table with this metadata is.
+    pub(crate) fn checkpoint(&self, name: CheckpointName, figures: CheckpointTotals) -> Checkpoint {
+        let taken_at = Timestamp::from_millis(self.at).unwrap_or(Timestamp::MIN);
+        Checkpoint { name, taken_at, epoch: self.epoch, figures }
+    }
+}
+
+/// Words and numbers only, so that it can stand in a literal as it is.
+impl fmt::Display for TableMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MARK} epoch={} at={} schema={}", self.epoch, self.at, self.schema)?;
+        if let Some(from) = &self.from {
+            write!(f, " from={from}")?;
+        }
+        write!(f, " run={}", self.run)?;
+        if self.is_repaired {
+            write!(f, " {REPAIRED}")?;
+        }
+        match self.figures {
+            Some(CheckpointTotals { tokens, responses, sessions }) => {
+                write!(f, " tokens={tokens} responses={responses} sessions={sessions}")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_comes_back_from_its_comment() {
+        let metadata = TableMetadata {
+            epoch: Epoch(7),
+            from: CheckpointName::new("good").ok(),
+            run: "0f".to_owned(),
+            at: -5,
+            schema: 2,
+            is_repaired: false,
+            figures: Some(CheckpointTotals { tokens: u64::MAX, responses: 2, sessions: 3 }),
+        };
+        assert_eq!(TableMetadata::of_comment(&metadata.to_string()), metadata);
+        assert_eq!(
+            TableMetadata::of_comment(&TableMetadata::default().to_string()),
+            TableMetadata::default()
+        );
+    }
+
+    #[test]
+    fn the_comment_of_somebody_else_says_nothing() {
+        for comment in ["", "the team's table, epoch=9", "bridges epoch=9"] {
+            assert_eq!(TableMetadata::of_comment(comment), TableMetadata::default());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Finishes interrupted rollbacks.
+//!
+//! A rollback is begun when its claim is there: a table that bears the epoch in its name, so that of several
+//! rollbacks to one epoch one succeeds, and whose metadata names the run whose copies are to become live.
+//!
+//! `EXCHANGE TABLES` is atomic and cannot simply be repeated: a second one takes the first back. So each is sent
+//! under a name of the copy that belongs to one program alone. A program that wants to complete a rollback
+//! renames the copy first, under the number of a new attempt; of several one succeeds, and an exchange that another
+//! sent under the old name fails, however late it arrives. Then, and only then, the metadata is read: it says whether the exchange was
+//! made already. Every step can be the last before a crash.
+
+use std::time::Duration;
+
+use ::clickhouse::Row;
+use ::clickhouse::error::Result;
+use bridge_core::{BridgeError, CheckpointName, CheckpointTotals, Epoch, StorageKind};
+use serde::Deserialize;
+
+use super::catalog::{DataTable, StagedTable, TableCatalog, of_checkpoint, of_claim};
+use super::ddl::{Ddl, DdlOutcome};
+use super::metadata::TableMetadata;
+use super::repair::restore_metadata;
+use crate::clickhouse::connection::errors::TableError;
+use crate::clickhouse::schema::SCHEMA;
+use crate::clickhouse::schema::retention::age_of_rows;
+use crate::clickhouse::schema::room;
+use crate::clickhouse::schema::tables::Tables;
+use crate::clickhouse::schema::topology::Topology;
+use crate::clickhouse::usage::rows::COUNTED;
+use crate::clickhouse::usage::saturating::{TOKENS, sum};
+
+const OPERATION: &str = "roll back";
+
+/// A rollback has fewer steps than this; more are only made by many programs that overtake each other.
+const STEPS_MAX: u32 = 200;
+
+/// Between two looks at what another program does.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Completes every rollback that was begun, drops the losing ones, and returns the catalog afterwards.
+pub(crate) async fn finish_pending_rollbacks(
+    tables: &Tables,
+    topology: &Topology,
+) -> std::result::Result<TableCatalog, TableError> {
+    for _ in 0..STEPS_MAX {
+        let catalog = TableCatalog::of(tables, topology).await?;
+        if !catalog.repaired().is_empty() {
+            room::check(tables, OPERATION).await?;
+            restore_metadata(tables, topology, &catalog).await?;
+            continue;
+        }
+        let Some(rollback) = Rollback::first(tables, topology, &catalog) else { return Ok(catalog) };
+        room::check(tables, OPERATION).await?;
+        if rollback.step().await? == DdlOutcome::Conflict {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let message = "a rollback that was begun cannot be completed".to_owned();
+    let (kind, context) = (StorageKind::Busy, Box::default());
+    Err(TableError::Bridge(BridgeError::Storage {
+        operation: OPERATION,
+        kind,
+        message,
+        context,
+        source: None,
+    }))
+}
+
+/// A rollback that was begun. A catalog may miss a table that is renamed meanwhile, so that one is not seen decides
+/// nothing but to look again.
+struct Rollback<'a> {
+    tables: &'a Tables,
+    topology: &'a Topology,
+    catalog: &'a TableCatalog,
+    epoch: Epoch,
+    /// The copy of the checkpoint's sources, or, after the exchange, what was live before.
+    sources: Option<StagedTable>,
+    usage: Option<StagedTable>,
+}
+
+impl<'a> Rollback<'a> {
+    /// The earliest one.
+    fn first(tables: &'a Tables, topology: &'a Topology, catalog: &'a TableCatalog) -> Option<Self> {
+        let epoch = catalog.first_rollback()?;
+        let [sources, usage] = [DataTable::Sources, DataTable::Usage].map(|base| catalog.staged(base, epoch));
+        Some(Self { tables, topology, catalog, epoch, sources, usage })
+    }
+
+    /// Does what comes next: exchange both tables, keep what they replaced, give the claim back.
+    async fn step(&self) -> Result<DdlOutcome> {
+        match (&self.sources, &self.usage) {
+            (Some(sources), _) if !sources.is_replaced() => self.exchange(DataTable::Sources, sources).await,
+            (_, Some(usage)) if !usage.is_replaced() && self.is_over(DataTable::Sources) => {
+                self.exchange(DataTable::Usage, usage).await
+            }
+            (Some(sources), Some(usage)) if usage.is_replaced() => match self.mark(usage).await? {
+                DdlOutcome::Applied => self.keep_sources(sources).await,
+                DdlOutcome::Conflict => Ok(DdlOutcome::Conflict),
+            },
+            (Some(sources), None) if self.catalog.checkpoint(&self.replaced()).is_some() => {
+                self.keep_sources(sources).await
+            }
+            (None, Some(usage)) if usage.metadata.run == self.run() => {
+                let to = of_checkpoint(&self.replaced());
+                self.make(Ddl::Rename { table: &usage.name, to: &to }).await
+            }
+            (None, None) if self.is_over(DataTable::Sources) && self.is_over(DataTable::Usage) => {
+                self.make(Ddl::Drop { table: &of_claim(self.epoch) }).await
+            }
+            _ => Ok(DdlOutcome::Conflict),
+        }
+    }
+
+    /// Whether this rollback, or another to the same epoch, has exchanged the table.
+    fn is_over(&self, base: DataTable) -> bool {
+        self.catalog.live(base).epoch >= self.epoch
+    }
+
+    /// Exchanges the table, or drops it where another rollback was faster.
+    async fn exchange(&self, base: DataTable, staged: &StagedTable) -> Result<DdlOutcome> {
+        let attempt = self.catalog.last_attempt(base, self.epoch) + 1;
+        let own = base.of_rollback(self.epoch, attempt);
+        let taken = self.make(Ddl::Rename { table: &staged.name, to: &own }).await?;
+        if taken == DdlOutcome::Conflict {
+            return Ok(taken);
+        }
+        // Nobody else can exchange it now; but somebody may have done so before.
+        let catalog = TableCatalog::of(self.tables, self.topology).await?;
+        if catalog.metadata(&own).epoch < self.epoch {
+            return Ok(DdlOutcome::Applied);
+        }
+        if catalog.live(base).epoch < self.epoch {
+            return self.make(Ddl::Exchange { table: base.live(), with: &own }).await;
+        }
+        self.make(Ddl::Drop { table: &own }).await
+    }
+
+    /// The checkpoint that what was replaced becomes.
+    fn replaced(&self) -> CheckpointName {
+        CheckpointName::before_rollback(self.epoch)
+    }
+
+    /// The run of that checkpoint.
+    fn run(&self) -> String {
+        format!("before_{}", self.epoch)
+    }
+
+    /// Done again even where it seems done: an alteration that another's renaming spoils may stand in the
+    /// database's memory alone.
+    async fn mark(&self, usage: &StagedTable) -> Result<DdlOutcome> {
+        if age_of_rows(self.tables, self.topology, &usage.name).await?.is_some() {
+            let kept = self.make(Ddl::Age { table: &usage.name, age: None }).await?;
+            if kept == DdlOutcome::Conflict {
+                return Ok(kept);
+            }
+        }
+        let run = self.run();
+        let at = self.catalog.live(DataTable::Usage).at;
+        let metadata = &TableMetadata {
+            epoch: usage.metadata.epoch,
+            run,
+            at,
+            schema: SCHEMA,
+            ..TableMetadata::default()
+        };
+        self.make(Ddl::Mark { table: &usage.name, metadata }).await
+    }
+
+    async fn keep_sources(&self, sources: &StagedTable) -> Result<DdlOutcome> {
+        let to = DataTable::Sources.of_run(&self.run());
+        self.make(Ddl::Rename { table: &sources.name, to: &to }).await
+    }
+
+    async fn make(&self, change: Ddl<'_>) -> Result<DdlOutcome> {
+        change.execute(self.tables, self.topology).await
+    }
+}
+
+#[derive(Row, Deserialize)]
+struct CheckpointTotalsRow {
+    tokens: u64,
+    responses: u64,
+    sessions: u64,
+}
+
+/// The figures of a `token_usage` of this name.
+pub(crate) async fn figures(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
+    let query = format!(
+        "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \
+         FROM {table} FINAL WHERE {COUNTED}",
+        tokens = sum(TOKENS),
+    );
+    let CheckpointTotalsRow { tokens, responses, sessions } = tables.query(&query).fetch_one().await?;
+    Ok(CheckpointTotals { tokens, responses, sessions })
+}

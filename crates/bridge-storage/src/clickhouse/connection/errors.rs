@@ -1,0 +1,103 @@
+//! From the client's errors to the bridge's.
+
+use std::time::Duration;
+
+use ::clickhouse::error::Error;
+use bridge_core::{BridgeError, ConnectionKind, StorageKind};
+
+use super::answer::ForeignAnswer;
+
+/// So much of a server's message is kept.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// Why work on tables failed: the client's error, or the tables are not as they must be.
+#[derive(Debug)]
+pub(crate) enum TableError {
+    Client(Error),
+    Bridge(BridgeError),
+}
+
+impl From<Error> for TableError {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<BridgeError> for TableError {
+    fn from(error: BridgeError) -> Self {
+        Self::Bridge(error)
+    }
+}
+
+/// The bridge's error for one of the client.
+pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
+    if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
+        return BridgeError::Connection {
+            operation,
+            host: host.to_owned(),
+            kind: answer.connection_kind(),
+            context: Box::default(),
+            source: Some(Box::new(answer.clone())),
+        };
+    }
+    let (code, message) = match &error {
+        Error::BadResponse(text) => (server_code(text), shortened(text)),
+        other => (None, shortened(&other.to_string())),
+    };
+    let connection = match (&error, code) {
+        (Error::Network(_), _) => Some(ConnectionKind::Unreachable),
+        (Error::TimedOut, _) | (_, Some(159 | 209)) => Some(ConnectionKind::TimedOut),
+        (_, Some(192 | 193 | 194 | 516)) => Some(ConnectionKind::Refused),
+        (Error::Unsupported(_) | Error::InvalidParams(_), _) => Some(ConnectionKind::InvalidUrl),
+        _ => None,
+    };
+    let context = Box::default();
+    if let Some(kind) = connection {
+        // A refusal's message names the user and nothing else worth keeping.
+        let source = (kind != ConnectionKind::Refused).then(|| error.into());
+        return BridgeError::Connection { operation, host: host.to_owned(), kind, context, source };
+    }
+    let kind = match code {
+        _ if message.contains("No space left on device") => StorageKind::DiskFull,
+        Some(243) => StorageKind::DiskFull,
+        // 373: a session's last call is just ending. 741: a table was exchanged between two looks at its name.
+        Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
+        Some(164 | 291 | 497) => StorageKind::PermissionDenied,
+        Some(469) => StorageKind::RolledBack,
+        Some(318) => StorageKind::Unsupported,
+        Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
+        Some(10 | 16 | 47 | 60 | 81) => StorageKind::Schema,
+        Some(_) => StorageKind::Other,
+        None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,
+        None => StorageKind::Other,
+    };
+    BridgeError::Storage { operation, kind, message, context, source: None }
+}
+
+/// The error for a call that took longer than `limit`.
+pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) -> BridgeError {
+    let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
+    BridgeError::Connection {
+        operation,
+        host: host.to_owned(),
+        kind: ConnectionKind::TimedOut,
+        context: Box::default(),
+        source: Some(Box::new(source)),
+    }
+}
+
+/// The error for a row that cannot be what the bridge wrote.
+pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
+    let (kind, context) = (StorageKind::Corrupt, Box::default());
+    BridgeError::Storage { operation, kind, message, context, source: None }
+}
+
+/// The number in `Code: N.`.
+pub(crate) fn server_code(text: &str) -> Option<u32> {
+    let digits = text.split("Code: ").nth(1)?;
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MESSAGE_CHARS_MAX).collect::<String>().trim().to_owned()
+}

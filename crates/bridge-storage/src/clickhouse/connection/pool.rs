@@ -1,0 +1,266 @@
+//! Connections to ClickHouse.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ::clickhouse::{Client, Compression};
+use bridge_core::{BridgeError, ConnectionKind};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+
+use super::errors::{bridge_error, timed_out};
+use super::locate::Location;
+use super::transport::Transport;
+use crate::clickhouse::options::ClickHouseOptions;
+use crate::stats::PoolStatus;
+
+/// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
+/// handed out again.
+#[derive(Debug)]
+pub struct BridgeConnectionPool {
+    pool: Pool<Connector>,
+    host: String,
+    /// For waiting, checking and connecting together: several that failed may have to be checked.
+    limit: Duration,
+}
+
+/// A connection of the pool; dropping it gives it back.
+pub type PooledConnection = Object<Connector>;
+
+const ACQUIRE: &str = "acquire a connection";
+
+/// A connection that was idle for longer is checked before it is used.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+impl BridgeConnectionPool {
+    /// A pool for these options. Connects when it must.
+    pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
+        let connector = Connector { options: options.clone(), transport: Transport::new(options)? };
+        let pool = Pool::builder(connector)
+            .max_size(options.limits.pool_size)
+            .wait_timeout(Some(options.limits.acquire_timeout))
+            .recycle_timeout(Some(options.limits.connect_timeout))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| {
+                BridgeError::connection(ConnectionKind::Misconfigured, "build the pool", &options.host)
+                    .with_source(error)
+            })?;
+        let limit = options.limits.acquire_timeout.saturating_add(options.limits.connect_timeout);
+        Ok(Self { pool, host: options.host.clone(), limit })
+    }
+
+    /// Returns a connection on which the database has just answered.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] or
+    /// [`ConnectionKind::Unreachable`] where the database did not answer, [`ConnectionKind::Refused`] where it
+    /// rejects the user or password.
+    pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
+        let connection = self.acquire().await?;
+        let options = &self.pool.manager().options;
+        ping(connection.server(), options).await.inspect_err(|_| connection.mark_failed())?;
+        Ok(connection)
+    }
+
+    /// Returns a connection for one of the store's own calls. A new one is not checked: the call itself shows
+    /// whether the database is there, and saves a round trip.
+    pub(crate) async fn acquire(&self) -> Result<PooledConnection, BridgeError> {
+        let Ok(acquired) = tokio::time::timeout(self.limit, self.pool.get()).await else {
+            return Err(timed_out(ACQUIRE, &self.host, self.limit));
+        };
+        acquired.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            _ => BridgeError::Connection {
+                operation: ACQUIRE,
+                host: self.host.clone(),
+                kind: ConnectionKind::PoolExhausted,
+                context: Box::default(),
+                source: None,
+            },
+        })
+    }
+
+    /// A connection that is not one of the pool's: for looking at the database when the pool is exhausted.
+    pub(crate) fn connection_apart(&self) -> ClickHouseConnection {
+        self.pool.manager().connect()
+    }
+
+    /// Checks that the database answers, on a connection that is not one of the pool's. One that has moved is found
+    /// again.
+    pub(crate) async fn ping_apart(&self) -> Result<(), BridgeError> {
+        let connector = self.pool.manager();
+        match ping(connector.connect().server(), &connector.options).await {
+            Err(error) if connector.find_again(&error).await => {
+                ping(connector.connect().server(), &connector.options).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// How the pool is used at the moment.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolStatus { in_use, idle: status.available, waiting: status.waiting, size: status.max_size }
+    }
+
+    /// Gives a connection back. Dropping it does the same.
+    pub fn release_connection(&self, connection: PooledConnection) {
+        drop(connection);
+    }
+}
+
+/// Makes and checks connections.
+#[derive(Debug)]
+pub struct Connector {
+    options: ClickHouseOptions,
+    transport: Transport,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct ClickHouseConnection {
+    /// Without a database.
+    server: ClientWithoutSecrets,
+    /// With it. It remembers the tables' columns, which it would else ask for before every insert.
+    database: ClientWithoutSecrets,
+    failed: AtomicBool,
+    /// Where it leads, where the database has a locator.
+    location: Option<Arc<Location>>,
+}
+
+/// The client's own `Debug` is not relied on to keep the password back.
+struct ClientWithoutSecrets(Client);
+
+impl std::fmt::Debug for ClientWithoutSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl ClickHouseConnection {
+    /// Returns the client to query with, on the store's database.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.database()
+    }
+
+    pub(crate) fn server(&self) -> &Client {
+        &self.server.0
+    }
+
+    pub(crate) fn database(&self) -> &Client {
+        &self.database.0
+    }
+
+    /// The next user gets a connection that was checked.
+    pub(crate) fn mark_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connector {
+    /// It connects when it is used.
+    fn connect(&self) -> ClickHouseConnection {
+        let location = self.location();
+        let server = client(&self.transport, &self.options, location.as_deref());
+        let database = ClientWithoutSecrets(server.clone().with_database(&self.options.database));
+        ClickHouseConnection {
+            server: ClientWithoutSecrets(server),
+            database,
+            failed: AtomicBool::new(false),
+            location,
+        }
+    }
+
+    fn location(&self) -> Option<Arc<Location>> {
+        self.options.locator.as_ref().map(|locator| locator.current())
+    }
+
+    /// Whether the connection leads where the database was before it moved.
+    fn is_outdated(&self, connection: &ClickHouseConnection) -> bool {
+        match (&connection.location, self.location()) {
+            (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),
+            _ => false,
+        }
+    }
+
+    /// Has the locator find the database after this error. False where there is none, or it cannot.
+    async fn find_again(&self, error: &BridgeError) -> bool {
+        let Some(locator) = &self.options.locator else { return false };
+        if !matches!(error, BridgeError::Connection { .. }) {
+            return false;
+        }
+        match locator.locate().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the database is not found again");
+                false
+            }
+        }
+    }
+}
+
+impl Manager for Connector {
+    type Type = ClickHouseConnection;
+    type Error = BridgeError;
+
+    async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
+        Ok(self.connect())
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut ClickHouseConnection,
+        metrics: &Metrics,
+    ) -> RecycleResult<BridgeError> {
+        if self.is_outdated(connection) {
+            *connection = self.connect();
+        } else if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {
+            return Ok(());
+        }
+        if let Err(error) = ping(connection.server(), &self.options).await {
+            if !self.find_again(&error).await {
+                return Err(RecycleError::Backend(error));
+            }
+            *connection = self.connect();
+            ping(connection.server(), &self.options).await.map_err(RecycleError::Backend)?;
+        }
+        // It may have failed because the tables are others by now.
+        connection.database().clear_cached_metadata().await;
+        connection.failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+pub(crate) async fn ping(client: &Client, options: &ClickHouseOptions) -> Result<(), BridgeError> {
+    let answer =
+        tokio::time::timeout(options.limits.connect_timeout, client.query("SELECT 1").fetch_one::<u8>());
+    match answer.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(bridge_error("ping", &options.host, error)),
+        Err(_) => Err(timed_out("ping", &options.host, options.limits.connect_timeout)),
+    }
+}
+
+fn client(transport: &Transport, options: &ClickHouseOptions, location: Option<&Location>) -> Client {
+    let (url, user, password) = match location {
+        Some(location) => (&location.url, &location.user, &location.password),
+        None => (&options.endpoint, &options.user, &options.password),
+    };
+    let client = transport
+        .client(options.limits.connect_timeout, location.and_then(|location| location.guard.as_ref()))
+        .with_url(url)
+        .with_user(user)
+        .with_password(password)
+        .with_compression(Compression::Lz4)
+        .with_setting("max_query_size", "67108864")
+        // Makes way for a rollback, and for nothing else of ours.
+        .with_setting("priority", "2")
+        .with_setting("max_execution_time", options.limits.operation_timeout.as_secs().max(1).to_string());
+    let settings = options.topology.settings().iter();
+    settings.fold(client, |client, (name, value)| client.with_setting(*name, *value))
+}

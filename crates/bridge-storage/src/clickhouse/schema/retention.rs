@@ -1,0 +1,121 @@
+//! How long rows are kept.
+
+use std::time::Duration;
+
+use ::clickhouse::error::Result;
+use bridge_core::Timestamp;
+
+use super::tables::Tables;
+use super::topology::Topology;
+use crate::clickhouse::connection::errors::TableError;
+
+/// What stands in the definition of an engine before the age at which rows leave, and after it.
+const TTL: &str = " TTL ";
+const SETTINGS: &str = " SETTINGS ";
+
+/// The longest age, a hundred years.
+const LONGEST: Duration = Duration::from_hours(24 * 36_500);
+
+/// How long rows are kept: those of responses after the response, those of the audit after the operation. The
+/// database removes what is older when it merges, within hours.
+///
+/// A response that is removed is counted no more; a transcript that still holds it is stored again by the next
+/// backfill, and removed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// For ever.
+    Forever,
+    /// For this long, in whole seconds, and a hundred years at most.
+    For(Duration),
+}
+
+impl Retention {
+    fn seconds(self) -> Option<u64> {
+        match self {
+            Self::Forever => None,
+            // The database's intervals have 64 bits and a sign: a longer one would turn negative, and every row leave.
+            Self::For(time) => Some(time.as_secs().clamp(1, LONGEST.as_secs())),
+        }
+    }
+}
+
+/// Makes this table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
+pub(crate) async fn apply(
+    tables: &Tables,
+    topology: &Topology,
+    table: &str,
+    retention: Retention,
+) -> std::result::Result<(), TableError> {
+    let name = topology.local_name(table);
+    let definition = engine_of(tables, &name).await?;
+    let current = age_in(&definition);
+    let wanted = retention.seconds().map(age);
+    let change = match (&wanted, current) {
+        (None, None) => return Ok(()),
+        (Some(wanted), Some(current)) if wanted == current => return Ok(()),
+        (Some(wanted), _) => format!("MODIFY TTL {wanted}"),
+        (None, Some(_)) => "REMOVE TTL".to_owned(),
+    };
+    crate::clickhouse::schema::room::check(tables, "set the retention").await?;
+    let statement = format!("ALTER TABLE {name}{} {change}", topology.on_cluster());
+    Ok(tables.query_raw(&statement).execute().await?)
+}
+
+/// The age at which rows leave a table of this engine.
+pub(crate) fn age_in(engine: &str) -> Option<&str> {
+    let (_, rest) = engine.split_once(TTL)?;
+    Some(rest.split_once(SETTINGS).map_or(rest, |(age, _)| age))
+}
+
+/// Since when this table keeps its rows. `None` where it keeps all of them, or somebody set an age of another kind.
+pub(crate) async fn retention_cutoff(
+    tables: &Tables,
+    topology: &Topology,
+    table: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let engine = engine_of(tables, &topology.local_name(table)).await?;
+    let seconds = age_in(&engine).and_then(seconds_in).and_then(|seconds| i64::try_from(seconds).ok());
+    Ok(seconds.map(|seconds| {
+        Timestamp::from_millis(now.as_millis().saturating_sub(seconds.saturating_mul(1000)))
+            .unwrap_or(Timestamp::MIN)
+    }))
+}
+
+/// The age at which rows leave the table of this name, as the database gives it. Not a part of the catalog: for this
+/// the database reads the table's definition from its disk.
+pub(crate) async fn age_of_rows(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
+    let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    let name = topology.local_name(table);
+    let engine = tables.query(query).bind(tables.name(&name)).fetch_optional::<String>().await?;
+    Ok(engine.as_deref().and_then(age_in).map(str::to_owned))
+}
+
+/// How an engine has rows leave after so many seconds.
+fn age(seconds: u64) -> String {
+    format!("time + toIntervalSecond({seconds})")
+}
+
+fn seconds_in(age: &str) -> Option<u64> {
+    age.strip_prefix("time + toIntervalSecond(")?.strip_suffix(')')?.parse().ok()
+}
+
+async fn engine_of(tables: &Tables, name: &str) -> Result<String> {
+    let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
+    tables.query(query).bind(tables.name(name)).fetch_one().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_stands_in_the_engine() {
+        let engine = "ReplacingMergeTree(version) ORDER BY key TTL time + toIntervalSecond(86400) SETTINGS a = 1, b = 2";
+        assert_eq!(age_in(engine), Some("time + toIntervalSecond(86400)"));
+        assert_eq!(seconds_in(&age(86400)), Some(86400));
+        assert_eq!(seconds_in("time + toIntervalDay(1)"), None);
+        assert_eq!(age_in("MergeTree ORDER BY a TTL b"), Some("b"));
+        assert_eq!(age_in("ReplacingMergeTree(version) ORDER BY key SETTINGS a = 1, b = 2"), None);
+    }
+}

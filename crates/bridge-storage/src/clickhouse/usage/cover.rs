@@ -1,0 +1,95 @@
+//! Covering keys that the current revision of the counting rule gives no more.
+
+use std::collections::HashMap;
+
+use ::clickhouse::Row;
+use ::clickhouse::types::UInt256;
+use bridge_core::{
+    BridgeError, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SupersededKey,
+    Timestamp,
+};
+use serde::Deserialize;
+
+use super::rows::{UsageRow, response_version};
+use super::saturating::{TOKENS, saturating};
+use super::write::{PACKED, packed_keys};
+use crate::clickhouse::ClickHouseStore;
+use crate::clickhouse::connection::errors::corrupt;
+use crate::store::{ReplacedRow, UpsertOptions};
+
+const COVER: &str = "cover superseded keys";
+
+/// What stands under a key, newer revisions included: where one does, nothing of an older one counts.
+#[derive(Debug, Row, Deserialize)]
+struct OlderRow {
+    key: u128,
+    version: UInt256,
+    session_id: String,
+    time: i64,
+    tokens: u64,
+    rule_revision: u8,
+}
+
+impl ClickHouseStore {
+    pub(crate) async fn cover_keys(
+        &self,
+        keys: &[SupersededKey],
+        options: &UpsertOptions,
+    ) -> Result<Vec<ReplacedRow>, BridgeError> {
+        let mut replaced = Vec::new();
+        if keys.is_empty() {
+            return Ok(replaced);
+        }
+        let epoch = self.admit(COVER, options.epoch).await?;
+        for keys in keys.chunks(self.options.insert_rows) {
+            let mut stored = self.older_rows(keys).await?;
+            let mut markers: Vec<(ResponseUsage, ResponseVersion)> = Vec::new();
+            for key in keys {
+                let Some(row) = stored.remove(&key.key) else { continue };
+                let unreadable =
+                    |why: &dyn std::fmt::Display| corrupt(COVER, format!("response {}: {why}", key.key));
+                let session = SessionId::new(row.session_id).map_err(|error| unreadable(&error))?;
+                let time = Timestamp::from_millis(row.time).map_err(|error| unreadable(&error))?;
+                if key.supersedes(response_version(row.version), &session, time) {
+                    let rule_revision = RuleRevision(row.rule_revision);
+                    markers.push(key.marker(session.clone(), time));
+                    replaced.push(ReplacedRow { session, tokens: row.tokens, rule_revision });
+                }
+            }
+            let writes: Vec<UsageRow<'_>> = markers
+                .iter()
+                .map(|(row, version)| UsageRow::new(row, *version, options.run_id, epoch))
+                .collect();
+            if let Err(error) = self.insert_usage(&writes).await {
+                return Err(self.refused(COVER, epoch, error).await);
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Of the keys those under which a row of an older revision counts.
+    async fn older_rows(
+        &self,
+        keys: &[SupersededKey],
+    ) -> Result<HashMap<ResponseKey, OlderRow>, BridgeError> {
+        let packed = &packed_keys(keys.iter().map(|key| key.key));
+        let query = &format!(
+            "SELECT key, version, session_id, toUnixTimestamp64Milli(time) AS time, \
+             {tokens} AS tokens, rule_revision FROM token_usage PREWHERE key IN {PACKED}",
+            tokens = saturating(TOKENS),
+        );
+        let found: Vec<OlderRow> = self
+            .call(COVER, |tables| async move { tables.query(query).bind(packed).fetch_all().await })
+            .await?;
+        // Versions that are not merged yet all come; the greatest is what is stored.
+        let mut stored: HashMap<ResponseKey, OlderRow> = HashMap::new();
+        for row in found {
+            let known = stored.get(&ResponseKey(row.key)).map(|known| response_version(known.version));
+            if known.is_none_or(|known| known < response_version(row.version)) {
+                stored.insert(ResponseKey(row.key), row);
+            }
+        }
+        stored.retain(|_, row| row.rule_revision < RuleRevision::CURRENT.0);
+        Ok(stored)
+    }
+}

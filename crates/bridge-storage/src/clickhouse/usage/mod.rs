@@ -1,0 +1,10 @@
+//! The table `token_usage`: one row a response key.
+
+mod cover;
+pub(crate) mod group_commit;
+mod integrity;
+pub(crate) mod native;
+pub(crate) mod read;
+pub(crate) mod rows;
+pub(crate) mod saturating;
+pub(crate) mod write;

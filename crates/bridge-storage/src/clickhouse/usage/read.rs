@@ -1,0 +1,258 @@
+//! Reading: exact, with `FINAL`, each answer from one moment.
+
+use ::clickhouse::Row;
+use ::clickhouse::query::Query;
+use bridge_core::{BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord};
+use serde::Deserialize;
+
+use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
+use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
+use crate::clickhouse::ClickHouseStore;
+use crate::clickhouse::sources::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow, stored_path};
+use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::source::{SourceFilter, SourceRecord};
+
+#[derive(Debug, Row, Deserialize)]
+struct TotalsRow {
+    name: String,
+    responses: u64,
+    responses_worth_tokens: u64,
+    unfinished_responses: u64,
+    sessions: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_tokens: u64,
+    cache_read_tokens: u64,
+}
+
+impl From<TotalsRow> for BreakdownRow {
+    fn from(row: TotalsRow) -> Self {
+        let totals = StoreTotals {
+            responses: row.responses,
+            responses_worth_tokens: row.responses_worth_tokens,
+            unfinished_responses: row.unfinished_responses,
+            sessions: row.sessions,
+            counts: TokenCounts {
+                input: row.input_tokens,
+                output: row.output_tokens,
+                cache_creation: row.cache_creation_tokens,
+                cache_read: row.cache_read_tokens,
+            },
+        };
+        Self { name: row.name, totals }
+    }
+}
+
+/// The sums over `token_usage`, by the expression `name`. The inner names differ from the columns', which
+/// the sums would otherwise stand for.
+fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
+    let [i, o, c, r] = COUNTERS.map(sum);
+    format!(
+        "SELECT name, responses, worth AS responses_worth_tokens, unfinished AS unfinished_responses, sessions,
+            i AS input_tokens, o AS output_tokens, c AS cache_creation_tokens, r AS cache_read_tokens
+        FROM (
+            SELECT {name} AS name, count() AS responses, countIf({WORTH_TOKENS}) AS worth,
+                countIf({WORTH_TOKENS} AND NOT finished) AS unfinished, uniqExact(session_id) AS sessions,
+                {i} AS i, {o} AS o, {c} AS c, {r} AS r
+            FROM token_usage FINAL {admitted} {rest})",
+        admitted = admitted(filter),
+    )
+}
+
+/// The conditions of a filter, with a `?` for each value that [`bind`] gives.
+pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
+    let mut conditions = time_conditions(&filter.time);
+    let mut names = |names: Option<usize>, condition| match names {
+        None => {}
+        // An empty list is no SQL, and admits nothing.
+        Some(0) => conditions.push("false"),
+        Some(_) => conditions.push(condition),
+    };
+    names(filter.sessions.as_ref().map(Vec::len), "session_id IN ?");
+    names(filter.projects.as_ref().map(Vec::len), "project IN ?");
+    names(filter.models.as_ref().map(Vec::len), "model IN ?");
+    names(filter.hosts.as_ref().map(Vec::len), "host IN ?");
+    conditions
+}
+
+/// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be told before
+/// its session can be looked at; so that this is not done for all rows, the keys that ever were of these sessions
+/// are looked up first. [`bind_admitted`] gives the values.
+fn admitted(filter: &ResponseFilter) -> String {
+    let narrowed = match narrowing_sessions(filter) {
+        Some(_) => "PREWHERE key IN (SELECT key FROM token_usage WHERE session_id IN ?) ",
+        None => "",
+    };
+    let conditions = [vec![COUNTED], conditions(filter)].concat();
+    format!("{narrowed}WHERE {}", conditions.join(" AND "))
+}
+
+fn bind_admitted(query: Query, filter: &ResponseFilter) -> Query {
+    let query = match narrowing_sessions(filter) {
+        Some(sessions) => query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()),
+        None => query,
+    };
+    bind(query, filter)
+}
+
+fn narrowing_sessions(filter: &ResponseFilter) -> Option<&[SessionId]> {
+    filter.sessions.as_deref().filter(|sessions| !sessions.is_empty())
+}
+
+pub(crate) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
+    let mut conditions = Vec::new();
+    if time.start.is_some() {
+        conditions.push("time >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')");
+    }
+    if time.end.is_some() {
+        conditions.push("time < fromUnixTimestamp64Milli(toInt64(?), 'UTC')");
+    }
+    conditions
+}
+
+/// Gives the values for the [`conditions`], in their order.
+pub(crate) fn bind(query: Query, filter: &ResponseFilter) -> Query {
+    fn names<'a>(query: Query, names: impl Iterator<Item = &'a str>) -> Query {
+        let names: Vec<_> = names.collect();
+        if names.is_empty() { query } else { query.bind(names) }
+    }
+    let mut query = bind_time(query, &filter.time);
+    query = names(query, filter.sessions.iter().flatten().map(SessionId::as_str));
+    for list in [&filter.projects, &filter.models, &filter.hosts] {
+        query = names(query, list.iter().flatten().map(String::as_str));
+    }
+    query
+}
+
+fn bind_time(query: Query, time: &TimeRange) -> Query {
+    [time.start, time.end].into_iter().flatten().fold(query, |query, end| query.bind(end.as_millis()))
+}
+
+impl ClickHouseStore {
+    pub(crate) async fn read_totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
+        let rows = self.read_sums("read totals", &sums("''", filter, ""), filter).await?;
+        Ok(rows.into_iter().next().map(|row| row.totals).unwrap_or_default())
+    }
+
+    pub(crate) async fn read_breakdown(
+        &self,
+        dimension: Dimension,
+        filter: &ResponseFilter,
+        limit: Option<u32>,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        let name = match dimension {
+            Dimension::Project => "toString(project)",
+            Dimension::Model => "toString(model)",
+            Dimension::Host => "toString(host)",
+            Dimension::Session => "session_id",
+            Dimension::Origin => "toString(origin)",
+            Dimension::Day => "toString(toDate32(time, 'UTC'))",
+        };
+        let order = match dimension {
+            Dimension::Day => "name".to_owned(),
+            _ => format!("{} DESC, name", saturating("toUInt128(i) + o + c + r")),
+        };
+        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        let query = sums(name, filter, &format!("GROUP BY name ORDER BY {order}{limit}"));
+        self.read_sums("read a breakdown", &query, filter).await
+    }
+
+    async fn read_sums(
+        &self,
+        operation: &'static str,
+        query: &str,
+        filter: &ResponseFilter,
+    ) -> Result<Vec<BreakdownRow>, BridgeError> {
+        let rows: Vec<TotalsRow> = self.read(operation, query, |query| bind_admitted(query, filter)).await?;
+        Ok(rows.into_iter().map(BreakdownRow::from).collect())
+    }
+
+    pub(crate) async fn read_summaries(
+        &self,
+        filter: &SummaryFilter,
+    ) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let mut outer = Vec::new();
+        let active = time_conditions(&filter.active);
+        let active = format!(
+            "session_id IN (SELECT session_id FROM token_usage FINAL WHERE {COUNTED} AND {})",
+            active.join(" AND ")
+        );
+        if !filter.active.is_all() {
+            outer.push(active.as_str());
+        }
+        if filter.sessions.is_some() {
+            outer.push("session_id IN ?");
+        }
+        let condition =
+            if outer.is_empty() { String::new() } else { format!("WHERE {}", outer.join(" AND ")) };
+        let query =
+            format!("SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id");
+        let mut values = ResponseFilter::in_time(filter.active);
+        values.sessions.clone_from(&filter.sessions);
+        let rows: Vec<SummaryRow> = self.read("read summaries", &query, |query| bind(query, &values)).await?;
+        rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
+    }
+
+    pub(crate) async fn read_responses(
+        &self,
+        filter: &ResponseFilter,
+    ) -> Result<Vec<ResponseUsage>, BridgeError> {
+        let admitted = admitted(filter);
+        let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {admitted} ORDER BY key");
+        let rows: Vec<StoredUsage> =
+            self.read("read responses", &query, |query| bind_admitted(query, filter)).await?;
+        rows.into_iter().map(StoredUsage::into_vouched_response).collect()
+    }
+
+    pub(crate) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
+        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let mut conditions = Vec::new();
+        conditions.extend(filter.host.as_ref().map(|_| "host = ?"));
+        conditions.extend(filter.sessions.as_ref().map(|_| "session_id IN ?"));
+        let after = filter.page.as_ref().and_then(|page| page.after.as_ref());
+        // The first condition finds the place in the table's order, the second one is exact.
+        conditions.extend(after.map(|_| "path >= ? AND (path, session_id) > (?, ?)"));
+        let limit = filter.page.as_ref().map(|page| format!(" LIMIT {}", page.records_max));
+        let limit = limit.unwrap_or_default();
+        let conditions =
+            if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+        let query = &format!(
+            "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id{limit}"
+        );
+        let rows: Vec<SourceRow> = self
+            .call("read sources", |tables| async move {
+                let mut query = tables.query(query);
+                if let Some(host) = &filter.host {
+                    query = query.bind(host.as_str());
+                }
+                if let Some(sessions) = &filter.sessions {
+                    query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());
+                }
+                if let Some((path, session)) = after {
+                    let path = stored_path(path);
+                    query = query.bind(&path).bind(&path).bind(session.as_str());
+                }
+                query.fetch_all().await
+            })
+            .await?;
+        rows.into_iter().map(SourceRow::into_record).collect()
+    }
+
+    async fn read<T>(
+        &self,
+        operation: &'static str,
+        query: &str,
+        bind: impl Fn(Query) -> Query,
+    ) -> Result<Vec<T>, BridgeError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        let bind = &bind;
+        self.call(operation, |tables| async move { bind(tables.query(query)).fetch_all::<T>().await }).await
+    }
+}
