@@ -107,11 +107,11 @@ pub enum BridgeError {
     /// A historical backfill stopped.
     #[error("backfill: {}", Escaped::text(message))]
     Backfill {
-        /// How far it came.
+        /// Progress up to the failure.
         message: String,
         /// The failed operation.
         context: Box<ErrorContext>,
-        /// What stopped it.
+        /// The failure.
         source: Option<Cause>,
     },
     /// A backup cannot be written, or is not complete and unchanged; then nothing of it was imported.
@@ -119,7 +119,7 @@ pub enum BridgeError {
     Backup {
         /// The folder, or the file in it that is wrong.
         path: PathBuf,
-        /// What is wrong.
+        /// The defect.
         message: String,
         /// The failed operation.
         context: Box<ErrorContext>,

@@ -118,7 +118,7 @@ impl Receipt {
 ///
 /// `read + kept - repeated` = `total`.
 ///
-/// What was read is known for each session, not for each response, so `kept` is what a session has beyond
+/// The tokens that were read are known for each session, not for each response, so `kept` is what a session has beyond
 /// that, summed over the sessions: a floor, where a session has lost some sources and repeats others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

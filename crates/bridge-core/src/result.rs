@@ -46,7 +46,7 @@ pub struct BackfillResult {
     pub total_tokens_stored: u64,
     /// Sessions that those responses belong to.
     pub total_sessions: u64,
-    /// Those responses.
+    /// Responses that are now stored by this run or were there already.
     pub total_responses: u64,
     /// Of those, responses that were not in the store before.
     pub new_responses: u64,

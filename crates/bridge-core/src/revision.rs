@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The revision of the counting rule, stored with every row and every source record.
 ///
 /// It changes when the rule changes what a row says or which key it has, never with the program's version: a new
-/// revision makes every host read its sources again, and a row of a newer revision replaces one of an older revision
-/// whatever else the two say.
+/// revision makes every host read its sources again, and a row of a newer revision always replaces one of an older
+/// revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RuleRevision(pub u8);

@@ -7,8 +7,8 @@ use crate::{Origin, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Time
 /// A key under which revision 1 of the counting rule stored a snapshot that the current revision counts under another
 /// key, with the weight that revision 1 gave it.
 ///
-/// Whatever revision 1 stored under the key from snapshots of at most this weight is counted under other keys now. A
-/// row of more weight was made of a snapshot that is not at hand any more.
+/// Rows that revision 1 made under the key from snapshots of at most this weight are counted under other keys now. A
+/// row of more weight was made of a snapshot whose source is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupersededKey {
     /// The key of revision 1.

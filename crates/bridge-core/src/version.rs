@@ -96,7 +96,7 @@ impl ResponseVersion {
     }
 
     /// Returns the version under which `row` replaces by force the row of this version: of the same rank, so that
-    /// whatever is greater by the rule still wins.
+    /// a row that is greater by the rule still wins.
     #[must_use]
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
         let rank = self.low >> (HASH_BITS + FORCED_BITS) << (HASH_BITS + FORCED_BITS);
@@ -106,7 +106,7 @@ impl ResponseVersion {
 
     /// Returns whether a row that is stored under this version is as the bridge wrote it: a version is made from the
     /// fields of its row, so fields or a version that were changed later do not fit each other. Of a forced
-    /// row the rank is the replaced row's and tells nothing, of a covered one it is that of what it covers; their
+    /// row the rank is the replaced row's and proves nothing, of a covered one it is that of what it covers; their
     /// hash is taken over all fields instead.
     #[must_use]
     pub fn verifies(self, row: &ResponseUsage) -> bool {
@@ -147,7 +147,7 @@ fn weight_1(finished: bool, output: u64, total: u64) -> u128 {
 }
 
 /// The part of a [`ResponseVersion`] that the counting rule ranks by, without the hash: cheap to take and
-/// to compare, before a row is made. A greater rank is a greater version; of equal ranks the version tells.
+/// to compare, before a row is made. A greater rank is a greater version; between equal ranks the version decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseRank {
     /// The revision of the rule that made the snapshot's row.

@@ -180,7 +180,8 @@ fn identity(metadata: &Metadata) -> u64 {
     xxh3_64(&numbers.map(u64::to_le_bytes).concat())
 }
 
-/// Without inode and time of change nothing tells an untouched file from one rewritten with its times put back.
+/// Returns a hash of the times: without inode and time of change a file that was rewritten with its times restored
+/// cannot be recognized.
 #[cfg(not(unix))]
 fn identity(metadata: &Metadata) -> u64 {
     let modified = metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system);
