@@ -55,6 +55,8 @@ async fn processing_parallel_limit() {
         ];
         let bridge = on_server(&format!("http://{}", proxy.host()), &keys).build().await.unwrap();
         proxy.set(Fault::Silent);
+        // While the database answers, the store would write the batches as a group, by one connection.
+        assert!(bridge.store_enhanced_analysis(&analysis("s", 9, &[1]), StoreOptions::default()).await.is_err());
         let analyses: Vec<_> = (0..4).map(|place| analysis("s", place, &[1])).collect();
         let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
         assert!(results.iter().all(|result| !result.success));

@@ -4,6 +4,7 @@
 //! other: ten callers who store one row each took ten times as long as one. Alone, a caller pays nothing for this. The
 //! requests of a group bear the correlation id of the caller that writes it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bridge_core::{BridgeError, Epoch, ResponseUsage};
@@ -23,6 +24,8 @@ pub(crate) struct GroupCommit {
     waiting: Mutex<Vec<Arc<Member>>>,
     /// One group is written at a time; others gather meanwhile.
     turn: tokio::sync::Mutex<()>,
+    /// The last upsert failed. Until one succeeds each goes alone, so that no caller waits for the timeouts of others.
+    is_failing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,15 @@ impl Member {
 }
 
 impl GroupCommit {
+    fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// To be called before the turn ends, so that those that wait for it know.
+    fn note<T>(&self, result: &Result<T, BridgeError>) {
+        self.is_failing.store(result.is_err(), Ordering::Relaxed);
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,7 +120,7 @@ impl GroupCommit {
     }
 }
 
-/// Members whose group did not end, because its writer failed or was dropped, go alone.
+/// Members of a group. Those whose writer fails or is dropped go alone.
 struct Group(Vec<Arc<Member>>);
 
 impl Group {
@@ -144,28 +156,48 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        let alone = || self.upsert_rows(rows, options, Runs::one(options.run_id));
-        if options.force || rows.len() > SMALL_ROWS_MAX {
-            return alone().await;
+        let group_commit = &self.group_commit;
+        if options.force || rows.len() > SMALL_ROWS_MAX || group_commit.is_failing() {
+            return self.upsert_alone(rows, options).await;
         }
-        // The lock is fair: it is free only where nobody waits.
-        if let Ok(_turn) = self.group_commit.turn.try_lock() {
-            return alone().await;
+        // The lock is fair: it is free only where no other caller waits.
+        if let Ok(_turn) = group_commit.turn.try_lock() {
+            return self.upsert_alone(rows, options).await;
         }
+        self.join_group(rows, options).await
+    }
+
+    async fn upsert_alone(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        let result = self.upsert_rows(rows, options, Runs::one(options.run_id)).await;
+        self.group_commit.note(&result);
+        result
+    }
+
+    async fn join_group(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         let ticket = self.group_commit.enter(rows, options);
         let turn = self.group_commit.turn.lock().await;
         match ticket.member.take_fate() {
-            Fate::Written(outcomes) => return Ok(outcomes),
-            Fate::Alone => {
-                // Not one after the other: the database may be away, and each would wait for its retries.
-                drop(turn);
-                return alone().await;
+            Fate::Written(outcomes) => Ok(outcomes),
+            Fate::Waiting if !self.group_commit.is_failing() => {
+                let rows_max = GROUP_ROWS_MAX.min(self.options.insert_rows);
+                let group = Group(self.group_commit.gather(&ticket.member, rows_max));
+                let (rows, runs) = group.rows();
+                let result = self.upsert_rows(&rows, options, runs).await;
+                self.group_commit.note(&result);
+                Ok(group.written(result?))
             }
-            Fate::Waiting => {}
+            Fate::Waiting | Fate::Alone => {
+                drop(turn);
+                self.upsert_alone(rows, options).await
+            }
         }
-        let rows_max = GROUP_ROWS_MAX.min(self.options.insert_rows);
-        let group = Group(self.group_commit.gather(&ticket.member, rows_max));
-        let (rows, runs) = group.rows();
-        Ok(group.written(self.upsert_rows(&rows, options, runs).await?))
     }
 }
