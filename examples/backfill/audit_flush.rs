@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::Escaped;
+use bridge::{EnhancedTokenDatabaseBridge, Escaped};
 
 /// Maximum time to wait for the database.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,8 +1,6 @@
 //! The progress bar on stderr.
 
-use std::sync::Arc;
-
-use bridge::{BackfillPhase, BackfillProgress, ProgressCallback};
+use bridge::{BackfillPhase, BackfillProgress};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Creates a bar that shows bytes, files and tokens. It is hidden unless stderr is a terminal.
@@ -18,9 +16,9 @@ pub(crate) fn bar() -> ProgressBar {
 }
 
 /// Returns a callback that updates the bar.
-pub(crate) fn callback(bar: &ProgressBar) -> ProgressCallback {
+pub(crate) fn callback(bar: &ProgressBar) -> impl Fn(&BackfillProgress) + Send + Sync + 'static {
     let bar = bar.clone();
-    Arc::new(move |progress| show(&bar, progress))
+    move |progress| show(&bar, progress)
 }
 
 fn show(bar: &ProgressBar, progress: &BackfillProgress) {

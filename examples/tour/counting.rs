@@ -2,9 +2,11 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisSummary, CalendarUnit, Escaped, TimeRange, TimeZone};
 use bridge::storage::GroupPage;
-use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
+use bridge::{
+    AnalysisSummary, BackfillOptions, CalendarUnit, DashboardQuery, EnhancedTokenDatabaseBridge, Escaped,
+    SummaryQuery, TimeRange, TimeZone,
+};
 
 use crate::print;
 use crate::promises::Promises;
@@ -73,7 +75,7 @@ pub(crate) async fn backfill(
     let tokens = stored.counts.total();
     promises.check_equal("the stored total equals the analysis", tokens, first.analysis.counts.total());
     promises.check_equal("and so does the number of responses", stored.responses, first.total_responses);
-    let summaries = bridge.get_stored_token_summaries(None, u32::MAX, false).await?;
+    let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(u32::MAX)).await?;
     let sum = summaries.iter().map(|summary| summary.total_tokens).sum();
     promises.check_equal("the session summaries add up to the total", sum, tokens);
 

@@ -2,14 +2,11 @@
 
 use std::error::Error;
 
-use bridge::core::{
-    AnalysisId, AuditFilter, CheckpointName, CheckpointTotals, DifferenceKind, EnhancedTokenAnalysis,
-    ResponseKey, ResponseUsage, SessionId, Timestamp,
-};
 use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions, require};
 use bridge::{
-    BackfillOptions, BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions, Repair,
-    RollbackOptions, StoreOptions,
+    AnalysisId, AuditFilter, BackfillOptions, BackupPlace, BatchOptions, CheckpointName, CheckpointTotals,
+    DifferenceKind, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions,
+    Repair, ResponseKey, ResponseUsage, RollbackMode, SessionId, StoreOptions, Timestamp,
 };
 
 use crate::environment::TourEnvironment;
@@ -26,7 +23,7 @@ pub(crate) async fn find_tampering(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("Verifying the database against the transcripts", "verify_data_integrity");
     let exact = IntegrityOptions::default().with_tolerance(0.0);
-    let clean = bridge.verify_data_integrity(&exact).await?;
+    let clean = bridge.verify_data_integrity(exact.clone()).await?;
     let responses = print::number(clean.compared);
     print::line("responses compared", &responses);
     promises.check("no response differs", clean.passed && clean.equal == clean.compared, "some do");
@@ -48,7 +45,7 @@ pub(crate) async fn find_tampering(
     store.upsert(&[inflated], &UpsertOptions::default()).await?;
     println!("      … another client deletes one row and inflates one by 5,000 tokens …");
 
-    let found = bridge.verify_data_integrity(&exact).await?;
+    let found = bridge.verify_data_integrity(exact.clone()).await?;
     for difference in &found.differences {
         let tokens = |side: &Option<ResponseUsage>| {
             side.as_ref().map_or_else(|| "nothing".to_owned(), |row| print::number(row.counts.total()))
@@ -61,7 +58,7 @@ pub(crate) async fn find_tampering(
     let ahead = found.of_kind(DifferenceKind::Ahead);
     promises.check_equal("the inflated response is ahead of its transcript", ahead.differing_tokens, 5_000);
     promises.check_equal("and no other response is", ahead.responses, 1);
-    let repaired = bridge.verify_data_integrity(&exact.clone().with_repair(Repair::Force)).await?;
+    let repaired = bridge.verify_data_integrity(exact.with_repair(Repair::Force)).await?;
     let remaining = repaired.repair.map_or(u64::MAX, |report| report.remaining);
     promises.check_equal("both are repaired", remaining, 0);
     promises.check_equal("the total is restored", stored_tokens(bridge).await?, before);
@@ -83,9 +80,9 @@ pub(crate) async fn correct(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("Correcting a wrong count", "store_enhanced_analysis, force_update");
     let session = SessionId::new("embedder")?;
-    let forced = StoreOptions { force_update: true, ..StoreOptions::default() };
+    let forced = StoreOptions::default().with_force_update();
     let store = async |output, options: &StoreOptions| -> Result<u64, Box<dyn Error>> {
-        let _ = bridge.store_enhanced_analysis(&analysis("embedder", 7, output)?, options).await?;
+        let _ = bridge.store_enhanced_analysis(&analysis("embedder", 7, output)?, options.clone()).await?;
         let filter = ResponseFilter::of_sessions(vec![session.clone()]);
         let stored = bridge.token_store().totals(&filter).await?.counts.total();
         println!("      submitted {:>6}   stored {:>6}", print::number(output), print::number(stored));
@@ -112,39 +109,39 @@ pub(crate) async fn roll_back(
     bridge: &EnhancedTokenDatabaseBridge,
     promises: &mut Promises,
 ) -> Result<(), Box<dyn Error>> {
-    promises.step("Undoing a bad import", "create_checkpoint, rollback_bridge_integration, resume");
+    promises.step("Undoing a bad import", "checkpoints, rollback_bridge_integration");
     let name = CheckpointName::new("before_import")?;
-    let checkpoint = bridge.create_checkpoint(&name).await?;
+    let checkpoint = bridge.checkpoints().create(&name).await?;
     print::line("checkpoint", describe(checkpoint.figures));
     let bad: Vec<_> = (0..40u32)
         .map(|number| analysis(&format!("bad-{number}"), 1000 + u128::from(number), 1_000_000))
         .collect::<Result<_, _>>()?;
-    let stored = bridge.store_analyses(&bad).await;
+    let stored = bridge.batch_store_analyses(&bad, BatchOptions::default()).await;
     promises.check("40 bad analyses are stored", stored.iter().all(|result| result.success), "not all are");
 
-    let plan = bridge.rollback_bridge_integration(&name, RollbackOptions::DryRun).await?;
+    let plan = bridge.rollback_bridge_integration(&name, RollbackMode::DryRun).await?;
     let (before, after) = (plan.before.unwrap_or_default(), plan.after.unwrap_or_default());
     print::line("dry run: before the rollback", describe(before));
     print::line("after the rollback", describe(after));
     promises.check_equal("the dry run predicts the tokens removed", before.tokens - after.tokens, 40_000_000);
     promises.check_equal("and changes nothing", stored_tokens(bridge).await?, before.tokens);
 
-    let done = bridge.rollback_bridge_integration(&name, RollbackOptions::Perform).await?;
+    let done = bridge.rollback_bridge_integration(&name, RollbackMode::Perform).await?;
     print::line("rolled back in", print::time(done.duration));
     promises.check_equal(
         "the store equals the checkpoint",
         stored_tokens(bridge).await?,
         checkpoint.figures.tokens,
     );
-    let refused = bridge.store_analyses(&bad[..1]).await;
+    let refused = bridge.batch_store_analyses(&bad[..1], BatchOptions::default()).await;
     promises.check("nothing is stored until `resume`", !refused[0].success, "it was stored");
     let live = bridge.get_analysis_with_fallback(&syncing::session()).await?;
     promises.check_equal("sessions can still be queried", live.analysis.calculated_total_tokens, 366);
-    let _ = bridge.resume().await?;
+    let _ = bridge.checkpoints().resume().await?;
     let again = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     promises.check("a backfill succeeds afterwards", again.success, again.errors.join("; "));
     promises.check_equal("and the total is correct", stored_tokens(bridge).await?, checkpoint.figures.tokens);
-    bridge.drop_checkpoint(&name).await?;
+    bridge.checkpoints().drop(&name).await?;
     Ok(())
 }
 
@@ -155,12 +152,12 @@ pub(crate) async fn back_up(
 ) -> Result<(), Box<dyn Error>> {
     promises.step("A backup imported into another database", "export_store, import_store");
     let folder = environment.folder.path().join("backup");
-    let export = bridge.export_store(&ExportOptions::to_folder(&folder)).await?;
+    let export = bridge.export_store(ExportOptions::to_folder(&folder)).await?;
     print::line("rows in Parquet", print::number(export.figures.rows()));
     print::line("bytes", print::number(export.bytes));
     let other = environment.bridge_for("this-host", &environment.transcripts(), "tour_copy")?;
     other.token_store().migrate().await?;
-    let import = other.import_store(&BackupPlace::Folder(folder)).await?;
+    let import = other.import_store(BackupPlace::Folder(folder)).await?;
     print::line("tokens in the other database", print::number(import.after.counts.total()));
     promises.check("its totals equal the backup's", import.equals_backup(), "they do not");
     promises.check_equal(
@@ -168,7 +165,7 @@ pub(crate) async fn back_up(
         stored_tokens(&other).await?,
         stored_tokens(bridge).await?,
     );
-    let twice = other.import_store(&BackupPlace::Folder(environment.folder.path().join("backup"))).await?;
+    let twice = other.import_store(BackupPlace::Folder(environment.folder.path().join("backup"))).await?;
     promises.check("importing twice changes nothing", twice.before == twice.after, "it does");
     other.shutdown().await?;
     Ok(())
