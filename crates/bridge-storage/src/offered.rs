@@ -101,7 +101,7 @@ impl<'a> Offered<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) row: &'a ResponseUsage,
-    place: Option<usize>,
+    pub(crate) place: Option<usize>,
 }
 
 impl Candidate<'_> {

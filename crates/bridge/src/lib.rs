@@ -1,5 +1,8 @@
-//! Counts the tokens of AI coding sessions exactly, stores them in ClickHouse exactly once, and reads them
-//! back: the facade that composes analysis, storage and cache.
+//! Counts the tokens of AI coding sessions exactly, stores them in ClickHouse exactly once, and reads them back.
+//!
+//! [`EnhancedTokenDatabaseBridge`] is the handle of a store and of the transcripts on this machine: cheap to clone,
+//! `Send` and `Sync`. `config::BridgeConfig` builds one from `bridge_config.yaml`,
+//! [`builder`](EnhancedTokenDatabaseBridge::builder) from a store.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -12,14 +15,14 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let line = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":32}}}"#;
 //! # std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n"))?;
-//! // A `ClickHouseStore` in earnest.
+//! // In production a `ClickHouseStore`.
 //! let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
 //!     .sources([folder.path()])
 //!     .build();
 //! let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
 //! assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
 //!
-//! // Again: the store is a join, so nothing is counted twice.
+//! // A second time: nothing is counted twice.
 //! let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
 //! assert_eq!((result.total_tokens_stored, result.new_responses), (42, 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -27,8 +30,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The layers are there for those who need one of them: [`core`], [`analysis`], [`storage`], [`cache`] and,
-//! with the feature `embedded`, `embedded`.
+//! # Operations
+//!
+//! | | |
+//! |---|---|
+//! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; of an embedder that reads them itself: [`JsonlProcessorBridge`] |
+//! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
+//! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
+//! | prove and repair | [`verify_data_integrity`] |
+//! | go back | [`create_checkpoint`], [`rollback_bridge_integration`], [`resume`], [`export_store`], [`import_store`] |
+//! | watch | [`health_check`], [`monitor`], [`metrics`], [`audit_log`]; before the program ends: [`shutdown`] |
+//!
+//! Every write can be repeated, interrupted and run beside another one. Dropping the future of an operation cancels it,
+//! and what it stored is right. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
+//!
+//! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
+//! can do. Files that cannot be read and analyses that are not valid stand in the results and fail nothing else.
+//!
+//! # Features
+//!
+//! None is on by default. `config`: `bridge_config.yaml`, overridden by environment variables. `embedded`: the embedded
+//! ClickHouse engine. `tls`: `https://` URLs.
+//!
+//! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
+//! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
+//! [`sync_all_sessions`]: EnhancedTokenDatabaseBridge::sync_all_sessions
+//! [`keep_in_sync`]: EnhancedTokenDatabaseBridge::keep_in_sync
+//! [`store_enhanced_analysis`]: EnhancedTokenDatabaseBridge::store_enhanced_analysis
+//! [`batch_store_analyses`]: EnhancedTokenDatabaseBridge::batch_store_analyses
+//! [`get_stored_token_summaries`]: EnhancedTokenDatabaseBridge::get_stored_token_summaries
+//! [`get_analysis_with_fallback`]: EnhancedTokenDatabaseBridge::get_analysis_with_fallback
+//! [`dashboard`]: EnhancedTokenDatabaseBridge::dashboard
+//! [`verify_data_integrity`]: EnhancedTokenDatabaseBridge::verify_data_integrity
+//! [`create_checkpoint`]: EnhancedTokenDatabaseBridge::create_checkpoint
+//! [`rollback_bridge_integration`]: EnhancedTokenDatabaseBridge::rollback_bridge_integration
+//! [`resume`]: EnhancedTokenDatabaseBridge::resume
+//! [`export_store`]: EnhancedTokenDatabaseBridge::export_store
+//! [`import_store`]: EnhancedTokenDatabaseBridge::import_store
+//! [`health_check`]: EnhancedTokenDatabaseBridge::health_check
+//! [`monitor`]: EnhancedTokenDatabaseBridge::monitor
+//! [`metrics`]: EnhancedTokenDatabaseBridge::metrics
+//! [`audit_log`]: EnhancedTokenDatabaseBridge::audit_log
+//! [`shutdown`]: EnhancedTokenDatabaseBridge::shutdown
 
 mod advice;
 mod builder;

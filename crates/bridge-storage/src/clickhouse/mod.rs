@@ -39,6 +39,7 @@ use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use connection::errors::{TableError, bridge_error, timed_out};
 use schema::tables::Tables;
+use usage::group_commit::GroupCommit;
 
 /// Keeps token usage in ClickHouse: one row a response key in a `ReplacingMergeTree`, read with `FINAL`.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct ClickHouseStore {
     options: ClickHouseOptions,
     /// Where the store stood when it was asked last.
     known_state: Mutex<Option<StoreState>>,
+    group_commit: GroupCommit,
     /// Attempts after the first.
     retries: AtomicU64,
 }
@@ -70,6 +72,7 @@ impl ClickHouseStore {
             breaker,
             options,
             known_state: Mutex::default(),
+            group_commit: GroupCommit::default(),
             retries: AtomicU64::new(0),
         })
     }
@@ -218,7 +221,7 @@ impl TokenStore for ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        self.upsert_rows(rows, options).await
+        self.upsert_in_group(rows, options).await
     }
 
     async fn cover(

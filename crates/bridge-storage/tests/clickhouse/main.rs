@@ -10,6 +10,7 @@ mod failures;
 mod fault_at_each_request;
 mod foreign_answers;
 mod foreign_tables;
+mod group_commit;
 mod merges;
 mod placing;
 mod probes;

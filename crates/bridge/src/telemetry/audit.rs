@@ -249,12 +249,16 @@ impl AuditTrail {
         }
     }
 
-    /// Writes what is there, in its order. Answers with the number of records.
+    /// Writes what waits at the time of the call, in its order. Returns the number of records it wrote itself.
+    ///
+    /// Concurrent callers commit as a group: the one that has the turn writes everything that waits, and the others
+    /// find theirs written. Records that come later are not waited for, or a busy store would never let a caller go.
     pub(crate) async fn flush(&self) -> Result<u64, BridgeError> {
+        let due = self.buffer().end();
         let _turn = self.turn.lock().await;
         let mut written = 0;
         loop {
-            let batch = self.buffer().take_off();
+            let batch = self.buffer().take_off(due);
             if batch.is_empty() {
                 return Ok(written);
             }
@@ -340,8 +344,18 @@ async fn put(store: &dyn TokenStore, records: &[AuditRecord]) -> Result<(), Brid
 }
 
 impl Buffer {
-    /// The next records to be written; until [`InFlight`] is dropped they stay as they are.
-    fn take_off(&mut self) -> Vec<AuditRecord> {
+    /// Returns the number of records that have been written when everything that waits now is written, with the
+    /// record of a gap that will follow it.
+    fn end(&self) -> u64 {
+        self.written + self.records.len() as u64 + u64::from(self.untold > 0)
+    }
+
+    /// Returns the next records to be written, none once this number is written. Until [`InFlight`] is dropped they
+    /// stay as they are.
+    fn take_off(&mut self, due: u64) -> Vec<AuditRecord> {
+        if self.written >= due {
+            return Vec::new();
+        }
         let batch: Vec<_> = self.records.iter().take(BATCH_RECORDS).cloned().collect();
         self.in_flight = batch.len();
         batch

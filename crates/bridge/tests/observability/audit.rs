@@ -328,3 +328,37 @@ async fn a_store_that_refuses_the_audit_is_asked_less_and_less_often() {
     assert_eq!(attempts.load(Ordering::Relaxed), 19);
     assert_eq!(bridge.stats().audit.buffered, 1);
 }
+
+fn result() -> BridgeResult {
+    BridgeResult {
+        success: true,
+        records_stored: 1,
+        new_responses: 1,
+        total_tokens: 10,
+        replaced_tokens: 0,
+        covered_by_tokens: None,
+        processing_time: Duration::ZERO,
+        errors: Vec::new(),
+        session_id: None,
+    }
+}
+
+/// Records come without end while one is written.
+#[tokio::test(start_paused = true)]
+async fn an_operation_does_not_wait_for_the_records_of_later_ones() {
+    let others = Arc::new(std::sync::OnceLock::<EnhancedTokenDatabaseBridge>::new());
+    let mut store = MockTokenStore::new();
+    let (writers, written) = (Arc::clone(&others), AtomicU32::new(0));
+    store.expect_put_audit().returning(move |_| {
+        assert!(written.fetch_add(1, Ordering::Relaxed) < 100, "it writes for others without end");
+        let bridge = writers.get().unwrap();
+        let operation = OperationName::new("another").unwrap();
+        bridge.log_bridge_operation(&operation, None, &result());
+        Ok(())
+    });
+    let bridge = bridge(Arc::new(store), "none".as_ref()).build();
+    others.set(bridge.clone()).unwrap();
+    bridge.log_bridge_operation(&OperationName::new("first").unwrap(), None, &result());
+    assert_eq!(bridge.flush_audit().await.unwrap(), 1);
+    assert_eq!(bridge.stats().audit.buffered, 1);
+}

@@ -1,6 +1,7 @@
 //! The table `token_usage`: one row a response key.
 
 mod cover;
+pub(crate) mod group_commit;
 mod integrity;
 pub(crate) mod native;
 pub(crate) mod read;

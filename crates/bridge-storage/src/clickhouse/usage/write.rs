@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage};
 
+use super::group_commit::Runs;
 use super::native;
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::saturating::{TOKENS, saturating};
@@ -75,6 +76,7 @@ impl ClickHouseStore {
         &self,
         rows: &[ResponseUsage],
         options: &UpsertOptions,
+        runs: Runs,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -96,7 +98,8 @@ impl ClickHouseStore {
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 candidate.tell(&mut outcomes, outcome);
-                writes.extend(version.map(|version| UsageRow::new(row, version, options.run_id, epoch)));
+                let run_id = runs.of(candidate.place.unwrap_or(0));
+                writes.extend(version.map(|version| UsageRow::new(row, version, run_id, epoch)));
             }
             if let Err(error) = self.insert_usage(&writes).await {
                 return Err(self.refused(STORE, epoch, error).await);

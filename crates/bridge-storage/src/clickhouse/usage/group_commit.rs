@@ -1,0 +1,171 @@
+//! Group commit: while one upsert is under way, small ones that arrive wait, and then share a look-up and an insert.
+//!
+//! A round trip and a part on disk cost the same for one row as for thousands, and the database makes them one after the
+//! other: ten callers who store one row each took ten times as long as one. Alone, a caller pays nothing for this. The
+//! requests of a group bear the correlation id of the caller that writes it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bridge_core::{BridgeError, Epoch, ResponseUsage};
+
+use crate::clickhouse::ClickHouseStore;
+use crate::store::{UpsertOptions, UpsertOutcome};
+
+/// Upserts of more rows go alone: sharing would save them little and hold others up.
+const SMALL_ROWS_MAX: usize = 4_096;
+
+/// The most rows that a group writes, below the rows of an insert: every upsert is in one insert, whole.
+const GROUP_ROWS_MAX: usize = 32_768;
+
+/// Upserts that wait to be part of a group.
+#[derive(Debug, Default)]
+pub(crate) struct GroupCommit {
+    waiting: Mutex<Vec<Arc<Member>>>,
+    /// One group is written at a time; others gather meanwhile.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Member {
+    rows: Vec<ResponseUsage>,
+    run_id: u128,
+    epoch: Option<Epoch>,
+    fate: Mutex<Fate>,
+}
+
+#[derive(Debug)]
+enum Fate {
+    Waiting,
+    Written(Vec<UpsertOutcome>),
+    /// The group failed. Each member then fails, or succeeds, by itself: an error belongs to one caller.
+    Alone,
+}
+
+/// The rows of a group, and whose they are.
+pub(crate) struct Runs(Vec<(usize, u128)>);
+
+impl Runs {
+    pub(crate) fn one(run_id: u128) -> Self {
+        Self(vec![(usize::MAX, run_id)])
+    }
+
+    /// Returns the run of the row in this place.
+    pub(crate) fn of(&self, place: usize) -> u128 {
+        let run = self.0.partition_point(|(end, _)| *end <= place);
+        self.0.get(run).map_or(0, |(_, run_id)| *run_id)
+    }
+}
+
+/// Leaves the group when its caller does: what nobody waits for is not written.
+struct Ticket<'a> {
+    group: &'a GroupCommit,
+    member: Arc<Member>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.group.waiting().retain(|member| !Arc::ptr_eq(member, &self.member));
+    }
+}
+
+impl Member {
+    fn settle(&self, fate: Fate) {
+        *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+    }
+
+    fn take_fate(&self) -> Fate {
+        std::mem::replace(&mut *self.fate.lock().unwrap_or_else(PoisonError::into_inner), Fate::Waiting)
+    }
+}
+
+impl GroupCommit {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, rows: &[ResponseUsage], options: &UpsertOptions) -> Ticket<'_> {
+        let UpsertOptions { run_id, epoch, .. } = *options;
+        let fate = Mutex::new(Fate::Waiting);
+        let member = Arc::new(Member { rows: rows.to_vec(), run_id, epoch, fate });
+        self.waiting().push(Arc::clone(&member));
+        Ticket { group: self, member }
+    }
+
+    /// Takes this member and those that can be written with it off the waiting ones.
+    fn gather(&self, first: &Arc<Member>, rows_max: usize) -> Vec<Arc<Member>> {
+        let mut room = rows_max.saturating_sub(first.rows.len());
+        let mut members = vec![Arc::clone(first)];
+        self.waiting().retain(|member| {
+            let is_first = Arc::ptr_eq(member, first);
+            let joins = !is_first && member.epoch == first.epoch && member.rows.len() <= room;
+            if joins {
+                room -= member.rows.len();
+                members.push(Arc::clone(member));
+            }
+            !is_first && !joins
+        });
+        members
+    }
+}
+
+/// Members whose group did not end, because its writer failed or was dropped, go alone.
+struct Group(Vec<Arc<Member>>);
+
+impl Group {
+    fn rows(&self) -> (Vec<ResponseUsage>, Runs) {
+        let (mut rows, mut runs) = (Vec::new(), Vec::with_capacity(self.0.len()));
+        for member in &self.0 {
+            rows.extend_from_slice(&member.rows);
+            runs.push((rows.len(), member.run_id));
+        }
+        (rows, Runs(runs))
+    }
+
+    /// Hands the members their outcomes. Returns those of the first one, which wrote them.
+    fn written(mut self, mut outcomes: Vec<UpsertOutcome>) -> Vec<UpsertOutcome> {
+        // From the last to the first: what is left are the writer's.
+        for member in self.0.drain(1..).rev() {
+            member.settle(Fate::Written(outcomes.split_off(outcomes.len() - member.rows.len())));
+        }
+        outcomes
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|member| member.settle(Fate::Alone));
+    }
+}
+
+impl ClickHouseStore {
+    /// Upserts rows, together with those of concurrent callers where that is cheaper.
+    pub(crate) async fn upsert_in_group(
+        &self,
+        rows: &[ResponseUsage],
+        options: &UpsertOptions,
+    ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        let alone = || self.upsert_rows(rows, options, Runs::one(options.run_id));
+        if options.force || rows.len() > SMALL_ROWS_MAX {
+            return alone().await;
+        }
+        // The lock is fair: it is free only where nobody waits.
+        if let Ok(_turn) = self.group_commit.turn.try_lock() {
+            return alone().await;
+        }
+        let ticket = self.group_commit.enter(rows, options);
+        let turn = self.group_commit.turn.lock().await;
+        match ticket.member.take_fate() {
+            Fate::Written(outcomes) => return Ok(outcomes),
+            Fate::Alone => {
+                // Not one after the other: the database may be away, and each would wait for its retries.
+                drop(turn);
+                return alone().await;
+            }
+            Fate::Waiting => {}
+        }
+        let rows_max = GROUP_ROWS_MAX.min(self.options.insert_rows);
+        let group = Group(self.group_commit.gather(&ticket.member, rows_max));
+        let (rows, runs) = group.rows();
+        Ok(group.written(self.upsert_rows(&rows, options, runs).await?))
+    }
+}
