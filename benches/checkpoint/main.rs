@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bridge::core::{
-    CheckpointName, Clock, ResponseKey, ResponseUsage, SessionId, SystemClock, Timestamp, TokenCounts,
-};
 use bridge::storage::{
     CheckpointStore, ClickHouseOptions, ClickHouseStore, ResponseFilter, TokenStore, UpsertOptions,
 };
+use bridge::{CheckpointName, Clock, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};
 use bridge_benches::is_measurement;
 use bridge_core::Stopwatch;
+use bridge_core::SystemClock;
 use bridge_embedded::{Engine, EngineOptions};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

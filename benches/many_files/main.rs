@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bridge::core::TimeRange;
+use bridge::TimeRange;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_benches::is_measurement;
 use bridge_core::{Stopwatch, SyncStatus};
 use bridge_embedded::{Endpoint, Engine, EngineOptions};
@@ -163,7 +163,7 @@ impl Job {
     }
 
     async fn sync(&self, bridge: &EnhancedTokenDatabaseBridge) -> Outcome<()> {
-        let results = bridge.sync_all_sessions(None, 2).await?;
+        let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await?;
         let unchanged = results.iter().filter(|result| result.status == SyncStatus::Unchanged).count();
         if unchanged != self.files || results.len() != self.files {
             return Err(format!("{unchanged} of {} sessions are unchanged", results.len()).into());

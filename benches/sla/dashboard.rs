@@ -1,7 +1,7 @@
 //! A dashboard over many responses.
 
 use bridge::DashboardBridgeAdapter;
-use bridge::core::TimeRange;
+use bridge::TimeRange;
 use bridge::storage::{TokenStore, UpsertOptions};
 use bridge_core::Stopwatch;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bridge::core::{EnhancedTokenAnalysis, SessionId, SyncStatus};
 use bridge::storage::{ResponseFilter, TokenStore};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncMode};
+use bridge::{EnhancedTokenAnalysis, SessionId, SyncStatus};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -94,7 +94,7 @@ fn sessions_of_callers(job: &Job) -> Vec<SessionId> {
 async fn store_each(job: Job, bridge: EnhancedTokenDatabaseBridge, tally: Arc<Tally>, caller: usize) {
     for round in 0..job.rounds(STORES) {
         let analysis = analysis(place(caller, round), 1);
-        let stored = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await;
+        let stored = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await;
         tally.count(stored.is_ok_and(|result| result.success));
     }
 }
@@ -104,7 +104,7 @@ async fn store_batches(job: Job, bridge: EnhancedTokenDatabaseBridge, tally: Arc
         let first = place(caller, round);
         let analyses: Vec<EnhancedTokenAnalysis> =
             (0..100).map(|part| analysis(first + 10 * part, 10)).collect();
-        for result in bridge.batch_store_analyses(&analyses, 1_000).await {
+        for result in bridge.batch_store_analyses(&analyses, BatchOptions::default()).await {
             tally.count(result.success);
         }
     }
@@ -126,7 +126,7 @@ async fn synchronize(
     for round in 0..job.rounds(SYNCS) {
         // The keys of other callers begin elsewhere.
         let appended = append(&path, 1_000 + caller, round).is_ok();
-        let result = bridge.sync_session_tokens(&session, true).await;
+        let result = bridge.sync_session_tokens(&session, SyncMode::Incremental).await;
         let synchronized = result.is_ok_and(|result| result.status != SyncStatus::Failed);
         tally.count(appended && synchronized);
     }

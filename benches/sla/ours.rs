@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncStatus, TimeRange,
-    Timestamp, TokenCounts,
-};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+use bridge::{
+    AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
+    SyncOptions, SyncStatus, TimeRange, Timestamp, TokenCounts,
+};
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_core::Stopwatch;
 use bridge_embedded::{Credentials, Engine, EngineOptions};
@@ -98,7 +98,7 @@ pub(crate) async fn single(job: &Job) -> Outcome<Measured> {
         async move {
             let analysis = analysis(((caller << 32) + round) as u128, 1);
             let watch = Stopwatch::start();
-            let result = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await;
+            let result = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await;
             let took = watch.elapsed();
             let stored = result.map_err(|error| error.to_string())?.records_stored;
             if stored == 1 { Ok(took) } else { Err(format!("{stored} rows were stored")) }
@@ -115,7 +115,7 @@ pub(crate) async fn batch(job: &Job) -> Outcome<Measured> {
             let first = ((caller << 32) + round * 1_000) as u128;
             let analyses: Vec<_> = (0..100).map(|number| analysis(first + 10 * number, 10)).collect();
             let watch = Stopwatch::start();
-            let results = bridge.batch_store_analyses(&analyses, 1_000).await;
+            let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
             let took = watch.elapsed();
             match results.into_iter().find(|result| result.records_stored != 10) {
                 None => Ok(took),
@@ -136,7 +136,7 @@ pub(crate) async fn sync(job: &Job) -> Outcome<Measured> {
         (0..lines).try_for_each(|_| file.write_all(filler.as_bytes()))?;
     }
     let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([folder.path()]).build();
-    let _ = bridge.sync_all_sessions(None, 2).await?;
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await?;
     each_caller(job, SYNCS, move |caller, round| {
         let (bridge, folder) = (bridge.clone(), Arc::clone(&folder));
         async move {
@@ -145,8 +145,10 @@ pub(crate) async fn sync(job: &Job) -> Outcome<Measured> {
                 .map_err(|error| error.to_string())?;
             let session = SessionId::new(name).expect("a short name");
             let watch = Stopwatch::start();
-            let result =
-                bridge.sync_session_tokens(&session, true).await.map_err(|error| error.to_string())?;
+            let result = bridge
+                .sync_session_tokens(&session, SyncMode::Incremental)
+                .await
+                .map_err(|error| error.to_string())?;
             let took = watch.elapsed();
             // Another caller's synchronization may have stored the line already.
             let known = u64::try_from(round + 1).expect("few rounds") * 32;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bridge::core::TimeRange;
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions};
+use bridge::TimeRange;
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions};
 
 use crate::Outcome;
 use crate::measured::{Job, Measured};
@@ -40,7 +40,7 @@ async fn backfill(bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
 }
 
 async fn verify(bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
-    let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
+    let result = bridge.verify_data_integrity(IntegrityOptions::default()).await?;
     if !result.passed {
         return Err(format!("{result:?}").into());
     }
@@ -53,9 +53,9 @@ async fn work(job: &Job, bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
     let mut most = 0.0_f64;
     for round in 0..job.rounds(200) {
         let analysis = analysis(round as u128, 10);
-        let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await?;
+        let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
         if round % 20 == 0 {
-            let _ = bridge.sync_all_sessions(None, 2).await?;
+            let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await?;
             let _ = bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await?;
         }
         most = most.max(resident_mib());

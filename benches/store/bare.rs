@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use bridge::core::ResponseUsage;
+use bridge::ResponseUsage;
 use bridge_embedded::Endpoint;
 use clickhouse::types::UInt256;
 use clickhouse::{Client, Compression, Row};

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts,
-};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore, UpsertOptions};
+use bridge::{
+    AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
+    Timestamp, TokenCounts,
+};
 use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_benches::is_measurement;
 use bridge_core::{Stopwatch, SyncStatus};
@@ -96,7 +97,7 @@ async fn single(store: &Arc<ClickHouseStore>, bare: &Bare, rounds: usize) -> Out
     for round in 0..rounds.max(2) as u128 {
         let analysis = analysis(round, 1);
         let watch = Stopwatch::start();
-        let result = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await?;
+        let result = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
         ours.push(watch.elapsed());
         assert_eq!(result.records_stored, 1, "every analysis is new");
         let watch = Stopwatch::start();
@@ -115,7 +116,7 @@ async fn batches(store: &Arc<ClickHouseStore>, bare: &Bare, rounds: usize) -> Ou
     for round in 0..rounds as u128 {
         let analyses: Vec<_> = (0..100).map(|n| analysis((1 << 40) + round * 1_000 + n * 10, 10)).collect();
         let watch = Stopwatch::start();
-        let results = bridge.batch_store_analyses(&analyses, 1_000).await;
+        let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
         ours.push(watch.elapsed());
         assert!(results.iter().all(|result| result.success), "{results:?}");
         let rows: Vec<_> = analyses.into_iter().flat_map(|analysis| analysis.responses).collect();
@@ -135,12 +136,12 @@ async fn session_sync(store: &Arc<ClickHouseStore>, single: Duration, rounds: us
     std::fs::write(&path, filler.repeat(1_000))?;
     let bridge = EnhancedTokenDatabaseBridge::builder(store.clone()).sources([folder.path()]).build();
     let session = SessionId::new("big")?;
-    let _ = bridge.sync_session_tokens(&session, true).await?;
+    let _ = bridge.sync_session_tokens(&session, SyncMode::Incremental).await?;
     let mut times = Vec::new();
     for round in 0..rounds {
         append(&path, round)?;
         let watch = Stopwatch::start();
-        let result = bridge.sync_session_tokens(&session, true).await?;
+        let result = bridge.sync_session_tokens(&session, SyncMode::Incremental).await?;
         times.push(watch.elapsed());
         assert_eq!(result.status, SyncStatus::Changed, "{result:?}");
     }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::storage::InMemoryStore;
+use bridge::{EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_benches::{BenchHistory, is_measurement};
 use bridge_core::{Stopwatch, SyncResult, SyncStatus};
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(InMemoryStore::default());
     let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([history.folder()]).build();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let sync = || runtime.block_on(bridge.sync_all_sessions(None, 2));
+    let sync = || runtime.block_on(bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)));
     sync()?;
     // What was written within the last two seconds is not trusted to be unchanged.
     thread::sleep(Duration::from_secs(3));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bridge::core::Timestamp;
+use bridge::Timestamp;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::Escaped;
+use bridge::{EnhancedTokenDatabaseBridge, Escaped};
 
 /// So long the database may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);

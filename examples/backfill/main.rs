@@ -18,9 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{AnalysisSummary, Escaped, Stopwatch, TimeRange};
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
-use bridge::{BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge};
+use bridge::{
+    AnalysisSummary, BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge, Escaped, Stopwatch,
+    TimeRange,
+};
 use bridge_examples::interruption::Signals;
 use bridge_examples::{failure, interruption};
 use serde_json::{Value, json};
@@ -92,12 +94,8 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self) -> Result<bool, Box<dyn Error>> {
         let bar = progress::bar();
-        let options = BackfillOptions {
-            start_date: self.args.since,
-            end_date: self.args.until,
-            progress: Some(progress::callback(&bar)),
-            ..BackfillOptions::default()
-        };
+        let mut options = BackfillOptions::default().with_progress(progress::callback(&bar));
+        (options.start_date, options.end_date) = (self.args.since, self.args.until);
         let done = match self.target {
             Some(target) => {
                 target.store.migrate().await?;

@@ -4,11 +4,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bridge::EmbeddedDatabase;
 use bridge::analysis::SourceRoots;
-use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{ClickHouseStore, TokenStore};
+use bridge::{EmbeddedDatabase, Escaped};
 
 use crate::args::Args;
 use bridge_examples::interruption::blocking;

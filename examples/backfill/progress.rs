@@ -1,8 +1,6 @@
 //! The progress bar on stderr.
 
-use std::sync::Arc;
-
-use bridge::{BackfillPhase, BackfillProgress, ProgressCallback};
+use bridge::{BackfillPhase, BackfillProgress};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar of bytes with files and tokens beside it; it shows itself on a terminal only.
@@ -18,9 +16,9 @@ pub(crate) fn bar() -> ProgressBar {
 }
 
 /// Keeps the bar up to date.
-pub(crate) fn callback(bar: &ProgressBar) -> ProgressCallback {
+pub(crate) fn callback(bar: &ProgressBar) -> impl Fn(&BackfillProgress) + Send + Sync + 'static {
     let bar = bar.clone();
-    Arc::new(move |progress| show(&bar, progress))
+    move |progress| show(&bar, progress)
 }
 
 fn show(bar: &ProgressBar, progress: &BackfillProgress) {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bridge::BridgeError;
 use bridge::analysis::History;
-use bridge::core::{AnalysisSummary, Escaped, ReceiptLine, TokenCounts};
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
+use bridge::{AnalysisSummary, BridgeError, Escaped, ReceiptLine, TokenCounts};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 

@@ -16,10 +16,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::Escaped;
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
-use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped, ExportOptions};
 use bridge_examples::interruption::{Signals, blocking};
 use bridge_examples::{failure, interruption};
 use clap::{Args, Parser, Subcommand};
@@ -108,12 +107,12 @@ async fn carry_out(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<
             if *json {
                 options = options.with_format(BackupFormat::JsonLines);
             }
-            let export = bridge.export_store(&options).await?;
+            let export = bridge.export_store(options).await?;
             println!("exported {}", told(&export.figures, export.bytes, export.duration));
             println!("  {}", sums(&export.figures.totals));
         }
         Task::Import { folder, store } => {
-            let import = bridge.import_store(&store.place(folder)?).await?;
+            let import = bridge.import_store(store.place(folder)?).await?;
             println!("imported {}", told(&import.figures, import.bytes, import.duration));
             println!("  backup  {}", sums(&import.figures.totals));
             println!("  before  {}", sums(&import.before));

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use bridge::core::Escaped;
+use bridge::Escaped;
 
 use crate::interruption::Interrupted;
 

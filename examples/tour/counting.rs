@@ -2,9 +2,11 @@
 
 use std::error::Error;
 
-use bridge::core::{AnalysisSummary, CalendarUnit, Escaped, TimeRange, TimeZone};
 use bridge::storage::GroupPage;
-use bridge::{BackfillOptions, DashboardQuery, EnhancedTokenDatabaseBridge};
+use bridge::{
+    AnalysisSummary, BackfillOptions, CalendarUnit, DashboardQuery, EnhancedTokenDatabaseBridge, Escaped,
+    SummaryQuery, TimeRange, TimeZone,
+};
 
 use crate::promises::Promises;
 use crate::show;
@@ -74,7 +76,7 @@ pub(crate) async fn backfill(
     let tokens = stored.counts.total();
     promises.equal("the database says the same to the token", tokens, first.analysis.counts.total());
     promises.equal("and the same number of responses", stored.responses, first.total_responses);
-    let summaries = bridge.get_stored_token_summaries(None, u32::MAX, false).await?;
+    let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(u32::MAX)).await?;
     let sum = summaries.iter().map(|summary| summary.total_tokens).sum();
     promises.equal("the sessions' summaries add up to it", sum, tokens);
 

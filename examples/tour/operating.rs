@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{AnalysisSource, AuditFilter, Escaped, HealthState, HealthStatus, Probe, SyncStatus};
 use bridge::embedded::Shutdown;
+use bridge::{
+    AnalysisSource, AuditFilter, EnhancedTokenDatabaseBridge, Escaped, HealthState, HealthStatus, Probe,
+    SyncOptions, SyncStatus,
+};
 
 use crate::place::{self, Place};
 use crate::promises::Promises;
@@ -34,7 +36,7 @@ pub(crate) async fn lose_the_database(
     let works = status.overall != HealthState::Unhealthy;
     promises.hold("nothing keeps the service from working", works, status.reasons().join("; "));
     let tokens = bridge.token_store().totals(&Default::default()).await?.counts.total();
-    bridge.flush_audit().await?;
+    bridge.shutdown().await?;
 
     promises.step("The database is gone", "get_analysis_with_fallback, health_check");
     let Place { engine, folder } = place;
@@ -63,7 +65,7 @@ pub(crate) async fn lose_the_database(
     bridge.token_store().migrate().await?;
     let stored = bridge.token_store().totals(&Default::default()).await?.counts.total();
     promises.equal("it holds what it held", stored, tokens);
-    let synchronized = bridge.sync_sessions(None).await?;
+    let synchronized = bridge.sync_all_sessions(SyncOptions::default()).await?;
     let changed = synchronized.iter().filter(|result| result.status == SyncStatus::Changed).count();
     promises.equal("a synchronization finds nothing to add", changed, 0);
     bridge.shutdown().await?;

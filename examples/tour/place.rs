@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{Escaped, HostName, Stopwatch};
 use bridge::embedded::{ENGINE_VERSION, Endpoint, Engine, EngineOptions, Shutdown};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
+use bridge::{EnhancedTokenDatabaseBridge, Escaped, HostName, Stopwatch};
 use tempfile::TempDir;
 
 use crate::promises::Promises;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::core::ReceiptLine;
+use bridge::ReceiptLine;
 use indicatif::HumanCount;
 
 /// With thousands separators.

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 
-use bridge::core::{SessionId, SyncResult, SyncStatus};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SessionId, SyncMode, SyncResult, SyncStatus};
 
 use crate::place::Place;
 use crate::promises::Promises;
@@ -22,7 +21,7 @@ fn snapshot(id: u32, output: u64) -> String {
 }
 
 async fn synchronized(bridge: &EnhancedTokenDatabaseBridge) -> Result<SyncResult, Box<dyn Error>> {
-    let result = bridge.sync_session_tokens(&session(), true).await?;
+    let result = bridge.sync_session_tokens(&session(), SyncMode::Incremental).await?;
     println!(
         "      {:>5} → {:>5} tokens: {} by {} new responses, {} by {} later snapshots; {} bytes read",
         show::number(result.tokens_before),
@@ -64,7 +63,7 @@ pub(crate) async fn follow_a_session(
     promises.equal("a line that was half written counts when it is whole", complete.tokens_after, 366);
     let unread = (torn.len() + rest.len()) as u64;
     promises.equal("only what is new was read", complete.bytes_read, unread);
-    let idle = bridge.sync_session_tokens(&session(), true).await?;
+    let idle = bridge.sync_session_tokens(&session(), SyncMode::Incremental).await?;
     promises.hold("nothing new changes nothing", idle.status == SyncStatus::Unchanged, idle.tokens_after);
     Ok(())
 }

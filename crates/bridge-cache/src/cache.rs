@@ -15,6 +15,7 @@ use crate::stats::Counters;
 
 /// Limits of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheOptions {
     /// Time to live of an entry; 0 turns the cache off.
     pub ttl: Duration,
@@ -30,6 +31,20 @@ impl Default for CacheOptions {
 }
 
 impl CacheOptions {
+    /// Returns the options with this time to live; 0 turns the cache off.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Returns the options with this maximum number of entries.
+    #[must_use]
+    pub fn with_max_entries(mut self, entries: u64) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
     pub(crate) fn capacity(&self) -> u64 {
         if self.ttl.is_zero() { 0 } else { self.max_entries }
     }
@@ -40,7 +55,10 @@ impl CacheOptions {
 pub struct CacheGeneration(pub(crate) u64);
 
 /// A query for token summaries.
+///
+/// The default is all sessions that were active in the last 7 days, without metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SummaryQuery {
     /// Sessions asked for; `None` for all.
     pub sessions: Option<Vec<SessionId>>,
@@ -48,6 +66,34 @@ pub struct SummaryQuery {
     pub days: u32,
     /// Includes metadata in the summaries.
     pub include_metadata: bool,
+}
+
+impl Default for SummaryQuery {
+    fn default() -> Self {
+        Self::last_days(7)
+    }
+}
+
+impl SummaryQuery {
+    /// Returns the query for all sessions that were active in the last days.
+    #[must_use]
+    pub fn last_days(days: u32) -> Self {
+        Self { sessions: None, days, include_metadata: false }
+    }
+
+    /// Returns the query for these sessions only.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: impl IntoIterator<Item = SessionId>) -> Self {
+        self.sessions = Some(sessions.into_iter().collect());
+        self
+    }
+
+    /// Returns the query for summaries with metadata.
+    #[must_use]
+    pub fn with_metadata(mut self) -> Self {
+        self.include_metadata = true;
+        self
+    }
 }
 
 /// A query in a generation of the store.
@@ -94,16 +140,16 @@ pub struct BridgeCache {
 impl BridgeCache {
     /// Returns an empty cache with these limits.
     #[must_use]
-    pub fn new(options: &CacheOptions) -> Self {
+    pub fn new(options: CacheOptions) -> Self {
         Self::with_clock(options, Arc::new(SystemClock))
     }
 
     /// Returns an empty cache with these limits whose entries age by this clock.
     #[must_use]
-    pub fn with_clock(options: &CacheOptions, clock: Arc<dyn Clock>) -> Self {
+    pub fn with_clock(options: CacheOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
             summaries: Cache::builder().max_capacity(options.capacity()).time_to_live(options.ttl).build(),
-            analyses: Analyses::new(options),
+            analyses: Analyses::new(&options),
             ttl: options.ttl,
             clock,
             generation: AtomicU64::new(0),

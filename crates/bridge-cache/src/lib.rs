@@ -6,8 +6,8 @@
 //! # runtime.block_on(async {
 //! use bridge_cache::{BridgeCache, CacheOptions, SummaryQuery};
 //!
-//! let cache = BridgeCache::new(&CacheOptions::default());
-//! let query = SummaryQuery { sessions: None, days: 7, include_metadata: false };
+//! let cache = BridgeCache::new(CacheOptions::default());
+//! let query = SummaryQuery::last_days(7);
 //! let key = cache.key(query);
 //! assert!(cache.get(&key).await.is_none());
 //! cache.put(key.clone(), Vec::new()).await;

@@ -19,7 +19,7 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn query(days: u32) -> SummaryQuery {
-    SummaryQuery { sessions: None, days, include_metadata: false }
+    SummaryQuery::last_days(days)
 }
 
 fn session(number: u64) -> SessionId {
@@ -63,8 +63,8 @@ async fn tokens(cache: &BridgeCache, number: u64) -> Option<u64> {
 #[tokio::test]
 async fn entries_expire_after_their_ttl() {
     let clock = Arc::new(ManualClock::new(at(0)));
-    let options = CacheOptions { ttl: Duration::from_secs(600), ..CacheOptions::default() };
-    let cache = BridgeCache::with_clock(&options, clock.clone());
+    let options = CacheOptions::default().with_ttl(Duration::from_secs(600));
+    let cache = BridgeCache::with_clock(options, clock.clone());
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     clock.set(at(599_999));
@@ -80,8 +80,8 @@ async fn entries_expire_after_their_ttl() {
 #[tokio::test]
 async fn stopped_clock_keeps_no_entry_alive() {
     let clock = Arc::new(ManualClock::new(at(0)));
-    let options = CacheOptions { ttl: Duration::from_millis(5), ..CacheOptions::default() };
-    let cache = BridgeCache::with_clock(&options, clock);
+    let options = CacheOptions::default().with_ttl(Duration::from_millis(5));
+    let cache = BridgeCache::with_clock(options, clock);
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     let watch = Stopwatch::start();
@@ -93,7 +93,7 @@ async fn stopped_clock_keeps_no_entry_alive() {
 
 #[tokio::test]
 async fn zero_ttl_disables_the_cache() {
-    let cache = BridgeCache::new(&CacheOptions { ttl: Duration::ZERO, ..CacheOptions::default() });
+    let cache = BridgeCache::new(CacheOptions::default().with_ttl(Duration::ZERO));
     cache.put(cache.key(query(7)), saying(1)).await;
     cache.put_analysis(cache.generation(), analysis(1, 1, 42)).await;
     assert!(cache.get(&cache.key(query(7))).await.is_none());
@@ -118,7 +118,7 @@ async fn shrinks_to(most: u64, number: u32, cache: &BridgeCache, is_there: impl 
 
 #[tokio::test]
 async fn entries_are_limited() {
-    let cache = BridgeCache::new(&CacheOptions { max_entries: 5, ..CacheOptions::default() });
+    let cache = BridgeCache::new(CacheOptions::default().with_max_entries(5));
     for number in 0..50 {
         cache.put(cache.key(query(number)), saying(1)).await;
         cache.put_analysis(cache.generation(), analysis(u64::from(number), 1, 1)).await;
@@ -129,7 +129,7 @@ async fn entries_are_limited() {
 
 #[tokio::test]
 async fn analyses_are_limited_by_responses() {
-    let cache = BridgeCache::new(&CacheOptions::default());
+    let cache = BridgeCache::new(CacheOptions::default());
     for number in 0..8 {
         cache.put_analysis(cache.generation(), analysis(number, ANALYSES_RESPONSES_MAX / 4, 1)).await;
     }
@@ -138,7 +138,7 @@ async fn analyses_are_limited_by_responses() {
 
 #[tokio::test]
 async fn later_generation_of_an_analysis_stays() {
-    let cache = BridgeCache::new(&CacheOptions::default());
+    let cache = BridgeCache::new(CacheOptions::default());
     let before = cache.generation();
     cache.invalidate();
     cache.put_analysis(cache.generation(), analysis(1, 1, 50)).await;
@@ -152,7 +152,7 @@ async fn later_generation_of_an_analysis_stays() {
 
 #[tokio::test]
 async fn rollback_clears_the_cache() {
-    let cache = BridgeCache::new(&CacheOptions::default());
+    let cache = BridgeCache::new(CacheOptions::default());
     cache.enter_epoch(Epoch(0));
     let before = cache.generation();
     cache.put_analysis(before, analysis(1, 1, 42)).await;
@@ -172,7 +172,7 @@ async fn rollback_clears_the_cache() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_writes_never_serve_stale_summaries() {
     const WRITES: u64 = 2_000;
-    let cache = Arc::new(BridgeCache::new(&CacheOptions::default()));
+    let cache = Arc::new(BridgeCache::new(CacheOptions::default()));
     let (stored, acknowledged) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut readers = Vec::new();
     for _ in 0..3 {

@@ -381,6 +381,35 @@ impl BridgeError {
         context_of!(self)
     }
 
+    /// All words that [`kind`](Self::kind) returns.
+    pub const KINDS: [&'static str; 25] = [
+        "unreachable",
+        "timed_out",
+        "refused",
+        "invalid_url",
+        "misconfigured",
+        "pool_exhausted",
+        "circuit_open",
+        "busy",
+        "disk_full",
+        "permission_denied",
+        "schema",
+        "corrupt",
+        "rolled_back",
+        "checkpoint",
+        "unsupported",
+        "storage",
+        "validation",
+        "unknown_session",
+        "inverted_range",
+        "out_of_order",
+        "source",
+        "backfill",
+        "backup",
+        "not_attempted",
+        "panicked",
+    ];
+
     /// Returns a stable word for the error, for metrics and the audit trail.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -24,7 +24,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::audit::{AuditOptions, AuditTrail};
 use crate::telemetry::correlation::CorrelationIds;
 use crate::telemetry::error_rate::ErrorRate;
-use crate::telemetry::metrics::{Instruments, MetricsRecorder, Register};
+use crate::telemetry::metrics::Instruments;
 use crate::telemetry::observed_store::{Kept, Observed};
 use crate::telemetry::panics::Panics;
 use crate::telemetry::run::OperationRunner;
@@ -66,7 +66,6 @@ impl EnhancedTokenDatabaseBridge {
             monitoring: MonitoringOptions::default(),
             watches_itself: false,
             audit: AuditOptions::default(),
-            register: Register::default(),
             correlation_ids: CorrelationIds::default(),
             kept: None,
             store_deadline: STORE_DEADLINE,
@@ -90,7 +89,6 @@ pub struct BridgeBuilder {
     monitoring: MonitoringOptions,
     watches_itself: bool,
     audit: AuditOptions,
-    register: Register,
     correlation_ids: CorrelationIds,
     kept: Option<Kept>,
     store_deadline: Duration,
@@ -117,9 +115,9 @@ impl BridgeBuilder {
         self
     }
 
-    /// Whether analyses are validated before they are stored. On by default.
-    pub fn enable_validation(mut self, validation: bool) -> Self {
-        self.validation = validation;
+    /// Stores analyses without validating them.
+    pub fn without_validation(mut self) -> Self {
+        self.validation = false;
         self
     }
 
@@ -135,7 +133,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// How many rows [`store_analyses`](EnhancedTokenDatabaseBridge::store_analyses) puts into one insert; 1000
+    /// How many rows [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses) puts into one insert; 1000
     /// if not given.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.limits.batch_size = rows.max(1);
@@ -143,8 +141,8 @@ impl BridgeBuilder {
     }
 
     /// How many batches are stored, or files read, at once by
-    /// [`store_analyses`](EnhancedTokenDatabaseBridge::store_analyses) and
-    /// [`sync_sessions`](EnhancedTokenDatabaseBridge::sync_sessions); 5 if not given.
+    /// [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses) and
+    /// [`sync_all_sessions`](EnhancedTokenDatabaseBridge::sync_all_sessions); 5 if not given.
     pub fn parallel_limit(mut self, limit: usize) -> Self {
         self.limits.parallel = limit.max(1);
         self
@@ -171,13 +169,6 @@ impl BridgeBuilder {
     /// How operations are put on record.
     pub fn audit(mut self, options: AuditOptions) -> Self {
         self.audit = options;
-        self
-    }
-
-    /// A recorder for the metrics of this bridge; else they go to the process' own, which then must be installed
-    /// before the bridge is built. See [`METRICS`](crate::METRICS).
-    pub fn metrics_recorder(mut self, recorder: MetricsRecorder) -> Self {
-        self.register = Register::Own(recorder);
         self
     }
 
@@ -214,12 +205,15 @@ impl BridgeBuilder {
     }
 
     /// Returns the bridge. Where the analyzer's options name no host, it is this machine.
+    ///
+    /// Its metrics are registered with the recorder that is current: that of the process, or one of the bridge's own
+    /// within `metrics::with_local_recorder`.
     #[must_use]
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
         let host = self.analyzer.host.get_or_insert_with(own_host).clone();
         let clock = self.clock;
-        let cache = Arc::new(BridgeCache::with_clock(&self.cache, Arc::clone(&clock)));
-        let metrics = Arc::new(Instruments::new(self.register));
+        let cache = Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock)));
+        let metrics = Arc::new(Instruments::new());
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
         let observed = Observed {

@@ -6,26 +6,27 @@ use std::time::Duration;
 use bridge_analysis::History;
 use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
-    AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult, Checkpoint,
-    CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
-    RollbackResult, SessionId, StoreMode, StoreState, SyncResult, Timestamp, TokenSummaryRecord,
+    AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult, CheckpointName,
+    CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName, RollbackResult,
+    SessionId, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
 
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::ingest::Ingest;
-use crate::ingest::plan::ReadMode;
+use crate::ingest::plan::SyncMode;
 use crate::operations::backfill::BackfillOptions;
 use crate::operations::background::Background;
 use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
-use crate::operations::checkpoints::RollbackOptions;
+use crate::operations::batch::BatchOptions;
+use crate::operations::checkpoints::{Checkpoints, RollbackMode};
 use crate::operations::fallback::Fallback;
 use crate::operations::integrity::IntegrityOptions;
 use crate::operations::monitor::{Monitor, Monitoring, Observation};
 use crate::operations::store::StoreOptions;
+use crate::operations::sync::SyncOptions;
 use crate::operations::watch::{SyncTask, Synchronizer};
 use crate::operations::{audit, backfill, backup, batch, checkpoints, integrity, store, summaries, sync};
-use crate::telemetry::metrics::BridgeMetrics;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 use crate::telemetry::stats::BridgeStats;
@@ -60,12 +61,12 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// use bridge::core::{AuditFilter, CorrelationId};
+    /// # use bridge::{SummaryQuery, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::{AuditFilter, CorrelationId};
     ///
     /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// let request: CorrelationId = "00f067aa0ba902b74bf92f3577b34da6".parse()?;
-    /// let _ = bridge.with_correlation_id(request).get_stored_token_summaries(None, 7, false).await?;
+    /// let _ = bridge.with_correlation_id(request).get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
     ///
     /// let audit = bridge.audit_log(&AuditFilter::default().with_correlation_id(request)).await?;
     /// assert_eq!(audit[0].operation.as_str(), "get_stored_token_summaries");
@@ -97,7 +98,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
     /// # use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, storage::InMemoryStore};
-    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # use bridge::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// let (session, time) = (SessionId::new("s")?, "2026-01-31T12:00:00Z".parse::<Timestamp>()?);
     /// let analysis = |output| {
@@ -106,14 +107,14 @@ impl EnhancedTokenDatabaseBridge {
     ///     EnhancedTokenAnalysis::from_responses(AnalysisId::new("a")?, session.clone(), time, vec![response])
     ///         .map_err(Box::<dyn std::error::Error>::from)
     /// };
-    /// let result = bridge.store_enhanced_analysis(&analysis(900)?, &StoreOptions::default()).await?;
+    /// let result = bridge.store_enhanced_analysis(&analysis(900)?, StoreOptions::default()).await?;
     /// assert_eq!((result.records_stored, result.total_tokens), (1, 900));
     ///
     /// // Less is no news, unless it is forced.
-    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &StoreOptions::default()).await?;
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, StoreOptions::default()).await?;
     /// assert_eq!(result.records_stored, 0);
-    /// let force = StoreOptions { force_update: true, ..StoreOptions::default() };
-    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, &force).await?;
+    /// let force = StoreOptions::default().with_force_update();
+    /// let result = bridge.store_enhanced_analysis(&analysis(90)?, force).await?;
     /// assert_eq!(result.records_stored, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -127,41 +128,13 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn store_enhanced_analysis(
         &self,
         analysis: &EnhancedTokenAnalysis,
-        options: &StoreOptions,
+        options: StoreOptions,
     ) -> Result<BridgeResult, BridgeError> {
         let work = store::store(self.ingest(), analysis, options);
         self.runner.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), work).await
     }
 
-    /// [`batch_store_analyses`](Self::batch_store_analyses) with the bridge's
-    /// [batch size](crate::BridgeBuilder::batch_size).
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
-    /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
-    /// # let analysis = |name: &str, key| {
-    /// #     let session = SessionId::new(name)?;
-    /// #     let mut response = ResponseUsage::new(ResponseKey(key), session.clone(), time);
-    /// #     response.counts.output = 21;
-    /// #     EnhancedTokenAnalysis::from_responses(AnalysisId::new(name)?, session, time, vec![response])
-    /// #         .map_err(Box::<dyn std::error::Error>::from)
-    /// # };
-    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).batch_size(500).build();
-    /// let results = bridge.store_analyses(&[analysis("a", 1)?, analysis("b", 2)?]).await;
-    /// assert!(results.iter().all(|result| result.success && result.records_stored == 1));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn store_analyses(&self, analyses: &[EnhancedTokenAnalysis]) -> Vec<BridgeResult> {
-        self.batch_store_analyses(analyses, self.parts.batch_size).await
-    }
-
-    /// Stores many analyses with one insert for each `batch_size` rows (an analysis is not divided), as many at
+    /// Stores many analyses with one insert for each [`batch_size`](BatchOptions::batch_size) rows (an analysis is not divided), as many at
     /// once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The results stand in the order of
     /// the analyses; one that is rejected or fails does not keep back the others.
     ///
@@ -169,8 +142,8 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// # use bridge::{BatchOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
     /// # let time = "2026-01-31T12:00:00Z".parse::<Timestamp>()?;
     /// # let analysis = |name: &str, key| {
     /// #     let session = SessionId::new(name)?;
@@ -182,7 +155,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// let mut wrong = analysis("a", 1)?;
     /// wrong.calculated_total_tokens += 1;
-    /// let results = bridge.batch_store_analyses(&[wrong, analysis("b", 2)?], 1000).await;
+    /// let results = bridge.batch_store_analyses(&[wrong, analysis("b", 2)?], BatchOptions::default()).await;
     /// assert_eq!((results[0].success, results[0].errors.len()), (false, 1));
     /// assert_eq!((results[1].success, results[1].total_tokens), (true, 21));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -192,8 +165,9 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn batch_store_analyses(
         &self,
         analyses: &[EnhancedTokenAnalysis],
-        batch_size: usize,
+        options: BatchOptions,
     ) -> Vec<BridgeResult> {
+        let batch_size = options.batch_size.unwrap_or(self.parts.batch_size);
         let work = batch::store_batch(self.ingest(), analyses, batch_size, self.parts.parallel);
         // Failures stand in the results.
         let results = self.runner.run(Operation::BatchStoreAnalyses, None, async { Ok(work.await) });
@@ -218,14 +192,14 @@ impl EnhancedTokenDatabaseBridge {
     ///     .sources([folder.path()])
     ///     .build();
     /// // Only what is from the 15th on.
-    /// let late = BackfillOptions { start_date: Some("2026-01-15T00:00:00Z".parse()?), ..BackfillOptions::default() };
+    /// let late = BackfillOptions::default().with_start_date("2026-01-15T00:00:00Z".parse()?);
     /// assert_eq!(bridge.backfill_historical_data(late).await?.total_tokens_stored, 2);
     ///
     /// // Everything, and somebody looks on.
     /// let seen = Arc::new(AtomicU64::new(0));
     /// let watcher = Arc::clone(&seen);
-    /// let mut all = BackfillOptions::default();
-    /// all.progress = Some(Arc::new(move |progress| watcher.store(progress.files, Ordering::Relaxed)));
+    /// let all = BackfillOptions::default()
+    ///     .with_progress(move |progress| watcher.store(progress.files, Ordering::Relaxed));
     /// let result = bridge.backfill_historical_data(all).await?;
     /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
     /// assert_eq!(seen.load(Ordering::Relaxed), 1);
@@ -254,7 +228,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
     /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
@@ -264,7 +238,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
     /// let tokens: u64 = history.responses().map(|response| response.counts.total()).sum();
     /// assert_eq!((tokens, history.errors().len()), (42, 0));
-    /// assert!(bridge.get_stored_token_summaries(None, 36_500, false).await?.is_empty());
+    /// assert!(bridge.get_stored_token_summaries(SummaryQuery::last_days(36_500)).await?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -283,13 +257,13 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// A session's lines may stand in any file, so every file that changed since it was read last is read on,
     /// and what is found of other sessions is stored too; the result is about the one asked for. With
-    /// `incremental` off everything is read from its beginning. What the client deleted or rewrote stays stored.
+    /// [`SyncMode::Full`] everything is read from its beginning. What the client deleted or rewrote stays stored.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, io::Write, sync::Arc};
-    /// # use bridge::{EnhancedTokenDatabaseBridge, core::{SessionId, SyncStatus}, storage::InMemoryStore};
+    /// # use bridge::{SyncMode, EnhancedTokenDatabaseBridge, SessionId, SyncStatus, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("s.jsonl");
     /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
@@ -298,12 +272,12 @@ impl EnhancedTokenDatabaseBridge {
     ///     .sources([folder.path()])
     ///     .build();
     /// let session = SessionId::new("s")?;
-    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// let result = bridge.sync_session_tokens(&session, SyncMode::Incremental).await?;
     /// assert_eq!((result.status, result.tokens_after), (SyncStatus::Changed, 40));
     ///
     /// // The session goes on: a longer snapshot of the first response, and another response.
     /// fs::File::options().append(true).open(&path)?.write_all((line(1, 42) + &line(2, 100)).as_bytes())?;
-    /// let result = bridge.sync_session_tokens(&session, true).await?;
+    /// let result = bridge.sync_session_tokens(&session, SyncMode::Incremental).await?;
     /// assert_eq!((result.tokens_before, result.tokens_after), (40, 142));
     /// assert_eq!((result.changes.later_snapshots.tokens, result.changes.new_responses.tokens), (2, 100));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -319,65 +293,36 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn sync_session_tokens(
         &self,
         session: &SessionId,
-        incremental: bool,
+        mode: SyncMode,
     ) -> Result<SyncResult, BridgeError> {
-        let mode = if incremental { ReadMode::Incremental } else { ReadMode::Whole };
         let work = sync::sync_session(self.ingest(), session, mode);
         self.runner.run(Operation::SyncSessionTokens, Some(session), work).await
     }
 
-    /// [`sync_all_sessions`](Self::sync_all_sessions) with the bridge's
-    /// [limit](crate::BridgeBuilder::parallel_limit) of files that are read at once.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::{fs, sync::Arc};
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let line = |day, output| format!(r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-{day}T12:00:00Z","message":{{"id":"msg_{day}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
-    /// # fs::write(folder.path().join("s.jsonl"), line(10, 40) + &line(20, 2))?;
-    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    ///     .sources([folder.path()])
-    ///     .parallel_limit(2)
-    ///     .build();
-    /// assert_eq!(bridge.sync_sessions(None).await?[0].tokens_after, 42);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not answer.
-    pub async fn sync_sessions(&self, since: Option<Timestamp>) -> Result<Vec<SyncResult>, BridgeError> {
-        self.sync_all_sessions(since, self.parts.parallel).await
-    }
-
-    /// Brings the store up to date with all transcripts, with at most `parallel_limit` files read at once. Returns a
+    /// Brings the store up to date with all transcripts, with at most [`parallel_limit`](SyncOptions::parallel_limit) files read at once. Returns a
     /// result for each session that the store or a transcript knows, by session id, whoever stored it: a session that
     /// no file of this machine is recorded for, because another machine or an embedder stored it, is unchanged.
     ///
-    /// With `since` only the transcripts that were modified at that time or later are read, and only their sessions
+    /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only their sessions
     /// have results. What could not be read and the store does not know has a failed result of its own, under its path.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
-    /// # use bridge::{EnhancedTokenDatabaseBridge, core::SyncStatus, storage::InMemoryStore};
+    /// # use bridge::{SyncOptions, EnhancedTokenDatabaseBridge, SyncStatus, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("s.jsonl");
     /// # fs::write(&path, r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
     /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
     ///     .sources([folder.path()])
     ///     .build();
-    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// let results = bridge.sync_all_sessions(SyncOptions::default()).await?;
     /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::Changed, 42));
     ///
     /// // The client deletes what is 30 days old. The store keeps it.
     /// fs::remove_file(&path)?;
-    /// let results = bridge.sync_all_sessions(None, 5).await?;
+    /// let results = bridge.sync_all_sessions(SyncOptions::default()).await?;
     /// assert_eq!((results[0].status, results[0].tokens_after), (SyncStatus::SourceGone, 42));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -387,12 +332,9 @@ impl EnhancedTokenDatabaseBridge {
     /// # Errors
     ///
     /// The store cannot be reached or does not answer. Files that cannot be read stand in the results.
-    pub async fn sync_all_sessions(
-        &self,
-        since: Option<Timestamp>,
-        parallel_limit: usize,
-    ) -> Result<Vec<SyncResult>, BridgeError> {
-        let work = sync::sync_all(self.ingest(), since, parallel_limit.max(1));
+    pub async fn sync_all_sessions(&self, options: SyncOptions) -> Result<Vec<SyncResult>, BridgeError> {
+        let parallel = options.parallel_limit.unwrap_or(self.parts.parallel).max(1);
+        let work = sync::sync_all(self.ingest(), options.since, parallel);
         self.runner.run(Operation::SyncAllSessions, None, work).await
     }
 
@@ -451,8 +393,8 @@ impl EnhancedTokenDatabaseBridge {
         .spawn(interval, observer)
     }
 
-    /// The stored summaries of the sessions that were active in the last `days` days (7 by the
-    /// specification), each with its whole totals, by session id. Narrowed to `sessions` if given.
+    /// The stored summaries of the sessions that were active in the last days, each with its whole
+    /// totals, by session id.
     ///
     /// Answers come from the cache where it has one that is not stale.
     ///
@@ -460,7 +402,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let folder = tempfile::tempdir()?;
     /// # let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
     /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
@@ -468,7 +410,7 @@ impl EnhancedTokenDatabaseBridge {
     /// #     .sources([folder.path()])
     /// #     .build();
     /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    /// let summaries = bridge.get_stored_token_summaries(None, 7, true).await?;
+    /// let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(7).with_metadata()).await?;
     /// assert_eq!((summaries[0].session_id.as_str(), summaries[0].total_tokens), ("s", 42));
     /// assert_eq!(summaries[0].metadata.as_ref().map(|metadata| metadata.lines), Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -481,11 +423,8 @@ impl EnhancedTokenDatabaseBridge {
     /// The store cannot be reached or does not answer.
     pub async fn get_stored_token_summaries(
         &self,
-        sessions: Option<Vec<SessionId>>,
-        days: u32,
-        include_metadata: bool,
+        query: SummaryQuery,
     ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
-        let query = SummaryQuery { sessions, days, include_metadata };
         let work = summaries::summaries(self.ingest(), &self.parts.cache, query);
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
@@ -508,7 +447,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # use std::{fs, sync::Arc};
     /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// use bridge::AnalysisSource;
-    /// use bridge::core::SessionId;
+    /// use bridge::SessionId;
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
@@ -567,14 +506,14 @@ impl EnhancedTokenDatabaseBridge {
     ///     .sources([folder.path()])
     ///     .build();
     /// // Nothing is stored yet.
-    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
+    /// let result = bridge.verify_data_integrity(IntegrityOptions::default()).await?;
     /// assert!(!result.passed);
     /// assert_eq!((result.missing().responses, result.missing().live_tokens), (2, 42));
     ///
     /// let repair = IntegrityOptions::default().with_repair(Repair::Restore);
-    /// let repaired = bridge.verify_data_integrity(&repair).await?.repair.expect("it was asked for");
+    /// let repaired = bridge.verify_data_integrity(repair).await?.repair.expect("it was asked for");
     /// assert_eq!((repaired.restored, repaired.remaining), (2, 0));
-    /// let result = bridge.verify_data_integrity(&IntegrityOptions::default()).await?;
+    /// let result = bridge.verify_data_integrity(IntegrityOptions::default()).await?;
     /// assert!(result.passed && result.stored_tokens == 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -587,65 +526,21 @@ impl EnhancedTokenDatabaseBridge {
     /// that cannot be read stand in the result; then nothing is forced and nothing removed.
     pub async fn verify_data_integrity(
         &self,
-        options: &IntegrityOptions,
+        options: IntegrityOptions,
     ) -> Result<IntegrityResult, BridgeError> {
-        let work = integrity::verify(self.ingest(), options);
+        let work = integrity::verify(self.ingest(), &options);
         self.runner.run(Operation::VerifyDataIntegrity, options.session.as_ref(), work).await
     }
 
-    /// Keeps the present state of the store under this name, to roll back to. Takes some milliseconds and no room on
-    /// the database's disk until what is stored changes; others may read and write meanwhile.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// use bridge::core::CheckpointName;
-    ///
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
-    /// let name = CheckpointName::new("before_the_import")?;
-    /// let checkpoint = bridge.create_checkpoint(&name).await?;
-    /// assert_eq!(checkpoint.figures.tokens, 0);
-    /// assert_eq!(bridge.list_checkpoints().await?, [checkpoint]);
-    ///
-    /// bridge.drop_checkpoint(&name).await?;
-    /// assert!(bridge.list_checkpoints().await?.is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
-    pub async fn create_checkpoint(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
-        let work = checkpoints::create(self.ingest(), name);
-        self.runner.run(Operation::CreateCheckpoint, None, work).await
-    }
-
-    /// All checkpoints, by time and name, with what they hold; see [`create_checkpoint`](Self::create_checkpoint).
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not answer.
-    pub async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
-        self.runner.run(Operation::ListCheckpoints, None, checkpoints::list(self.ingest())).await
-    }
-
-    /// Forgets a checkpoint; see [`create_checkpoint`](Self::create_checkpoint). One that a rollback made of what it
-    /// replaced (`before_rollback_…`) stays until it is dropped, too.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
-    pub async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
-        self.runner.run(Operation::DropCheckpoint, None, checkpoints::drop(self.ingest(), name)).await
+    /// Returns the checkpoints of the store.
+    #[must_use]
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(Arc::clone(self.ingest()), self.runner.clone())
     }
 
     /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
     ///
-    /// Afterwards nothing is stored until [`resume`](Self::resume): storing, backfill and synchronization are refused,
+    /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are refused,
     /// on all hosts, those that had begun too. [`get_analysis_with_fallback`](Self::get_analysis_with_fallback)
     /// answers by direct analysis of the sources; summaries and dashboards read what was restored. What was replaced
     /// becomes a checkpoint itself, so that a rollback can be rolled back.
@@ -656,26 +551,26 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, RollbackOptions, storage::InMemoryStore};
-    /// # use bridge::core::CheckpointName;
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, RollbackMode, storage::InMemoryStore};
+    /// # use bridge::CheckpointName;
     /// # let folder = tempfile::tempdir()?;
     /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
     /// #     .sources([folder.path()])
     /// #     .build();
     /// let empty = CheckpointName::new("empty")?;
-    /// bridge.create_checkpoint(&empty).await?;
+    /// bridge.checkpoints().create(&empty).await?;
     /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     ///
-    /// let plan = bridge.rollback_bridge_integration(&empty, RollbackOptions::DryRun).await?;
+    /// let plan = bridge.rollback_bridge_integration(&empty, RollbackMode::DryRun).await?;
     /// let tokens = [plan.before, plan.after].map(|figures| figures.map(|figures| figures.tokens));
     /// assert_eq!((tokens, plan.differing_sessions), ([Some(42), Some(0)], Some(1)));
-    /// let done = bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await?;
+    /// let done = bridge.rollback_bridge_integration(&empty, RollbackMode::Perform).await?;
     /// assert_eq!(done.replaced_state, Some(CheckpointName::new("before_rollback_1")?));
     /// assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.is_err());
     ///
     /// // Everything is read and stored again.
-    /// bridge.resume().await?;
+    /// bridge.checkpoints().resume().await?;
     /// let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     /// assert_eq!((result.total_tokens_stored, result.new_responses), (42, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -690,51 +585,10 @@ impl EnhancedTokenDatabaseBridge {
     pub async fn rollback_bridge_integration(
         &self,
         checkpoint: &CheckpointName,
-        options: RollbackOptions,
+        mode: RollbackMode,
     ) -> Result<RollbackResult, BridgeError> {
-        let work = checkpoints::roll_back(self.ingest(), checkpoint, options);
+        let work = checkpoints::roll_back(self.ingest(), checkpoint, mode);
         self.runner.run(Operation::RollbackBridgeIntegration, None, work).await
-    }
-
-    /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
-    /// The next backfill or synchronization reads all transcripts from their beginning.
-    ///
-    /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not answer.
-    pub async fn resume(&self) -> Result<StoreState, BridgeError> {
-        self.runner.run(Operation::Resume, None, checkpoints::resume(self.ingest())).await
-    }
-
-    /// Whether the store takes what is stored, or was rolled back and analyses come straight from the sources.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, RollbackOptions, storage::InMemoryStore};
-    /// use bridge::core::{CheckpointName, StoreMode};
-    ///
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
-    /// let checkpoint = CheckpointName::new("empty")?;
-    /// bridge.create_checkpoint(&checkpoint).await?;
-    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
-    /// let _ = bridge.rollback_bridge_integration(&checkpoint, RollbackOptions::Perform).await?;
-    /// assert_eq!(bridge.mode().await?, StoreMode::Direct { checkpoint });
-    /// bridge.resume().await?;
-    /// assert_eq!(bridge.mode().await?, StoreMode::Stored);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not answer.
-    pub async fn mode(&self) -> Result<StoreMode, BridgeError> {
-        Ok(self.token_store().state().await?.mode)
     }
 
     /// Gives out the whole store as it is at one moment: every response with its version, and how far every
@@ -749,10 +603,10 @@ impl EnhancedTokenDatabaseBridge {
     /// #     bridge: EnhancedTokenDatabaseBridge,
     /// #     other: EnhancedTokenDatabaseBridge,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
-    /// let export = bridge.export_store(&ExportOptions::to_folder("backup")).await?;
+    /// let export = bridge.export_store(ExportOptions::to_folder("backup")).await?;
     ///
     /// // Into another store. A second time changes nothing.
-    /// let import = other.import_store(&BackupPlace::Folder("backup".into())).await?;
+    /// let import = other.import_store(BackupPlace::Folder("backup".into())).await?;
     /// assert_eq!(import.figures, export.figures);
     /// # Ok(())
     /// # }
@@ -763,7 +617,7 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backup`] where something is there already, or it cannot be written, on a full disk say;
     /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails, or may not write to a place of
     /// the server's: then the message names the setting. What was written so far is removed.
-    pub async fn export_store(&self, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
+    pub async fn export_store(&self, options: ExportOptions) -> Result<ExportResult, BridgeError> {
         self.runner.run(Operation::ExportStore, None, backup::export(self.ingest(), options)).await
     }
 
@@ -778,7 +632,7 @@ impl EnhancedTokenDatabaseBridge {
     /// [`BridgeError::Backup`] where the folder holds no backup, one that is damaged or not whole, or one of a newer
     /// version of the bridge: then nothing of it was stored. [`BridgeError::Connection`] or [`BridgeError::Storage`]
     /// where the store fails: then it can be repeated.
-    pub async fn import_store(&self, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
+    pub async fn import_store(&self, place: BackupPlace) -> Result<ImportResult, BridgeError> {
         self.runner.run(Operation::ImportStore, None, backup::import(self.ingest(), place)).await
     }
 
@@ -792,15 +646,15 @@ impl EnhancedTokenDatabaseBridge {
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
     /// # use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, storage::InMemoryStore};
-    /// # use bridge::core::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
-    /// use bridge::core::{AuditFilter, OperationName};
+    /// # use bridge::{AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp};
+    /// use bridge::{AuditFilter, OperationName};
     ///
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// # let (session, time) = (SessionId::new("s")?, "2026-01-31T12:00:00Z".parse::<Timestamp>()?);
     /// # let mut response = ResponseUsage::new(ResponseKey(1), session.clone(), time);
     /// # response.counts.output = 900;
     /// # let analysis = EnhancedTokenAnalysis::from_responses(AnalysisId::new("a")?, session.clone(), time, vec![response])?;
-    /// let result = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await?;
+    /// let result = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
     /// bridge.log_bridge_operation(&OperationName::new("import_invoice")?, Some(&session), &result);
     ///
     /// let audit = bridge.audit_log(&AuditFilter::default().with_session(session)).await?;
@@ -830,39 +684,15 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::AuditLog, None, audit::records(self.ingest(), filter)).await
     }
 
-    /// Writes what is on record and not in the store yet; answers with the number of records. They are written by
-    /// themselves within [`AuditOptions::write_within`](crate::AuditOptions::write_within).
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
-    /// bridge.get_stored_token_summaries(None, 7, false).await?;
-    /// assert_eq!(bridge.flush_audit().await?, 1);
-    /// assert_eq!(bridge.flush_audit().await?, 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not take them; they are kept.
-    pub async fn flush_audit(&self) -> Result<u64, BridgeError> {
-        self.runner.telemetry.audit.flush().await
-    }
-
     /// To be called before the program ends: nothing that is on record stays behind. The bridge can still be used.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
-    /// bridge.get_stored_token_summaries(None, 7, false).await?;
+    /// bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
     /// bridge.shutdown().await?;
     /// assert_eq!((bridge.stats().audit.written, bridge.stats().audit.buffered), (1, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -874,21 +704,15 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store cannot be reached or does not take what is on record.
     pub async fn shutdown(&self) -> Result<(), BridgeError> {
-        self.flush_audit().await?;
+        self.runner.telemetry.audit.flush().await?;
         self.export_metrics();
         Ok(())
     }
 
-    /// Returns the statistics of caches, audit and store.
+    /// Returns the statistics of the bridge, since it was built.
     #[must_use]
     pub fn stats(&self) -> BridgeStats {
         self.parts.monitoring.stats()
-    }
-
-    /// Returns the specification's metrics of this bridge, as they stand.
-    #[must_use]
-    pub fn metrics(&self) -> BridgeMetrics {
-        self.runner.telemetry.metrics.read_back(self.parts.ingest.clock.now())
     }
 
     /// Brings the metrics up to date that are counted elsewhere: of caches, pool and audit, and the data's
@@ -909,7 +733,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # runtime.block_on(async {
     /// # use std::{fs, sync::Arc};
     /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// use bridge::core::{HealthState, Probe};
+    /// use bridge::{HealthState, Probe};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # fs::write(folder.path().join("s.jsonl"), r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#)?;
@@ -938,7 +762,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # use std::sync::Arc;
     /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// use bridge::Observation;
-    /// use bridge::core::{HealthState, Probe};
+    /// use bridge::{HealthState, Probe};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))

@@ -38,14 +38,17 @@
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
-//! | go back | [`create_checkpoint`], [`rollback_bridge_integration`], [`resume`], [`export_store`], [`import_store`] |
-//! | watch | [`health_check`], [`monitor`], [`metrics`], [`audit_log`]; before the program ends: [`shutdown`] |
+//! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
+//! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; before the program ends: [`shutdown`] |
 //!
 //! Every write can be repeated, interrupted and run beside another one. Dropping the future of an operation cancels it,
 //! and what it stored is right. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
 //!
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
 //! can do. Files that cannot be read and analyses that are not valid stand in the results and fail nothing else.
+//!
+//! All types that signatures name are at the root. The layers are there for embedders that need one of them:
+//! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
 //!
 //! # Features
 //!
@@ -62,14 +65,13 @@
 //! [`get_analysis_with_fallback`]: EnhancedTokenDatabaseBridge::get_analysis_with_fallback
 //! [`dashboard`]: EnhancedTokenDatabaseBridge::dashboard
 //! [`verify_data_integrity`]: EnhancedTokenDatabaseBridge::verify_data_integrity
-//! [`create_checkpoint`]: EnhancedTokenDatabaseBridge::create_checkpoint
+//! [`checkpoints`]: EnhancedTokenDatabaseBridge::checkpoints
 //! [`rollback_bridge_integration`]: EnhancedTokenDatabaseBridge::rollback_bridge_integration
-//! [`resume`]: EnhancedTokenDatabaseBridge::resume
 //! [`export_store`]: EnhancedTokenDatabaseBridge::export_store
 //! [`import_store`]: EnhancedTokenDatabaseBridge::import_store
 //! [`health_check`]: EnhancedTokenDatabaseBridge::health_check
 //! [`monitor`]: EnhancedTokenDatabaseBridge::monitor
-//! [`metrics`]: EnhancedTokenDatabaseBridge::metrics
+//! [`stats`]: EnhancedTokenDatabaseBridge::stats
 //! [`audit_log`]: EnhancedTokenDatabaseBridge::audit_log
 //! [`shutdown`]: EnhancedTokenDatabaseBridge::shutdown
 
@@ -90,40 +92,64 @@ mod telemetry;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;
-pub use bridge_core as core;
 #[cfg(feature = "embedded")]
 pub use bridge_embedded as embedded;
 pub use bridge_storage as storage;
 
-pub use advice::advice;
+pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
+pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    AnalysisSource, AnalysisWithSource, BackfillResult, BridgeError, BridgeResult, EnhancedTokenAnalysis,
-    HealthStatus, IntegrityResult, RollbackResult, TokenSummaryRecord,
+    AgentId, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategories, ContentCategory,
+    CorrelationId, CountOverflow, DamageCounts, DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext,
+    Escaped, HealthState, HealthStatus, HostName, IntegrityDifference, IntegrityResult, IntegrityTally,
+    InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt,
+    ReceiptLine, RepairAction, RepairReport, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
+    RuleRevision, ServiceTier, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt,
+    StoreState, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
+    TokenChange, TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions,
+    Violation,
 };
+pub use bridge_storage::{
+    BackupFormat, CircuitState, Direction, ExportSummary, GroupOrder, GroupPage, GroupSums, PoolStatus,
+    ReceiptScope, ResponseFilter, ServerPlace, StoreStats, StoreTotals, TokenStore, UsageSums,
+};
+
+pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    Freshness, TREND_BUCKETS_MAX, TrendBucket,
+    Freshness, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
+pub use ingest::plan::SyncMode;
 pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
 pub use operations::backfill::BackfillOptions;
 pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
-pub use operations::checkpoints::RollbackOptions;
+pub use operations::batch::BatchOptions;
+pub use operations::checkpoints::{Checkpoints, RollbackMode};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
 pub use operations::store::StoreOptions;
+pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;
 pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind, MetricsRecorder};
+pub use telemetry::metrics::{BridgeMetrics, DurationStats};
 pub use telemetry::operation::Operation;
-pub use telemetry::process_memory::peak_memory_mib;
 pub use telemetry::stats::BridgeStats;
+
+#[doc(hidden)]
+pub use dashboard::TREND_BUCKETS_MAX;
+#[doc(hidden)]
+pub use telemetry::metrics::{METRICS, Metric, MetricKind};
+#[doc(hidden)]
+pub use telemetry::process_memory::peak_memory_mib;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -25,19 +25,13 @@ use crate::telemetry::operation::Operation;
 /// # runtime.block_on(async {
 /// # use std::sync::Arc;
 /// # use bridge::{BatchProcessingResult, EnhancedTokenDatabaseBridge, JsonlProcessorBridge, storage::InMemoryStore};
-/// # use bridge::core::Timestamp;
 /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
 /// let processor = JsonlProcessorBridge::new(bridge);
 ///
 /// let line = br#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
 /// let (head, tail) = line.split_at(40);
-/// let batch = |offset, content: &[u8]| BatchProcessingResult {
-///     path: "projects/p/s.jsonl".into(),
-///     offset,
-///     content: content.to_vec(),
-///     ends_file: false,
-///     modified: Timestamp::MIN,
-/// };
+/// let batch =
+///     |offset, content: &[u8]| BatchProcessingResult::new("projects/p/s.jsonl", offset, content.to_vec());
 /// let result = processor.on_content_batch_processed(batch(0, head)).await?;
 /// assert_eq!(result.records_stored, 0);
 /// let result = processor.on_content_batch_processed(batch(40, &[tail, b"\n"].concat())).await?;

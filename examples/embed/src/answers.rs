@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bridge::core::Stopwatch;
+use bridge::Stopwatch;
 use hyper::body::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 

@@ -21,8 +21,10 @@ use axum::response::Html;
 use axum::routing::get;
 use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
-use bridge::core::{CalendarUnit, Clock, Escaped, HealthState, SystemClock, TimeRange, TimeZone};
-use bridge::{BridgeError, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge, SyncTask};
+use bridge::{
+    BridgeError, CalendarUnit, Clock, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge,
+    Escaped, HealthState, SyncTask, SystemClock, TimeRange, TimeZone,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 

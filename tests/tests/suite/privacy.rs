@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bridge::{
     BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    JsonlProcessorBridge, Repair, StoreOptions,
+    JsonlProcessorBridge, Repair, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
 };
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, RunFacts, analyze_files, discover};
 use bridge_core::{AuditFilter, SessionId, TimeRange, Timestamp};
@@ -115,25 +115,20 @@ async fn do_everything(bridge: &EnhancedTokenDatabaseBridge, history: &CanaryHis
     let session = SessionId::new("session-1").unwrap();
     let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
-    let _ = bridge.sync_session_tokens(&session, false).await.unwrap();
-    let _ = bridge.sync_sessions(None).await.unwrap();
+    let _ = bridge.sync_session_tokens(&session, SyncMode::Full).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     let mut analysis = bridge.get_analysis_with_fallback(&session).await.unwrap().analysis;
-    let force = StoreOptions { force_update: true, ..StoreOptions::default() };
-    let _ = bridge.store_enhanced_analysis(&analysis, &force).await.unwrap();
+    let force = StoreOptions::default().with_force_update();
+    let _ = bridge.store_enhanced_analysis(&analysis, force.clone()).await.unwrap();
     analysis.accuracy_ratio = 9.0;
-    let _ = bridge.store_enhanced_analysis(&analysis, &force).await.unwrap_err();
-    let _ = bridge.get_stored_token_summaries(None, 100_000, true).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis, force).await.unwrap_err();
+    let _ =
+        bridge.get_stored_token_summaries(SummaryQuery::last_days(100_000).with_metadata()).await.unwrap();
     let repair = IntegrityOptions::default().with_repair(Repair::Purge);
-    let _ = bridge.verify_data_integrity(&repair).await.unwrap();
+    let _ = bridge.verify_data_integrity(repair).await.unwrap();
     let path = history.projects.join("-home-user-app/session-1.jsonl");
     let content = fs::read(&path).unwrap();
-    let batch = |offset| BatchProcessingResult {
-        path: path.clone(),
-        offset,
-        content: content.clone(),
-        ends_file: true,
-        modified: Timestamp::MIN,
-    };
+    let batch = |offset| BatchProcessingResult::new(&path, offset, content.clone()).with_end_of_file();
     let processor = JsonlProcessorBridge::new(bridge.clone());
     let _ = processor.on_content_batch_processed(batch(7)).await.unwrap_err();
     let _ = processor.on_content_batch_processed(batch(0)).await.unwrap();

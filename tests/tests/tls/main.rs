@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge::config::{BridgeConfig, BuildError};
-use bridge::core::{ResponseKey, ResponseUsage, SessionId, Timestamp};
 use bridge::storage::{ResponseFilter, UpsertOptions};
+use bridge::{ResponseKey, ResponseUsage, SessionId, Timestamp};
 use bridge_testkit::engine::{TestDatabase, engine};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;

@@ -13,18 +13,6 @@ use super::sections::{ProcessingConfig, ProjectNameMode};
 use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
-impl EnhancedTokenDatabaseBridge {
-    /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made. See
-    /// [`BridgeConfig::build`].
-    ///
-    /// # Errors
-    ///
-    /// As [`BridgeConfig::build`].
-    pub async fn from_config(config: &BridgeConfig) -> Result<Self, BuildError> {
-        config.build().await
-    }
-}
-
 impl BridgeConfig {
     /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made.
     ///
@@ -63,14 +51,13 @@ impl BridgeConfig {
         let builder = EnhancedTokenDatabaseBridge::builder(store)
             .sources(&self.sources.paths)
             .analyzer(self.analyzer_options()?)
-            .enable_validation(self.processing.validation)
             .batch_size(self.processing.batch_size)
             .parallel_limit(self.processing.parallel_limit)
             .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
             .watch_itself();
-        Ok(builder)
+        Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
 
     /// Returns the options of analyzing transcripts. No more threads read than have room, each with the longest line, in

@@ -22,10 +22,10 @@ const ATTEMPTS_MAX: u32 = 6;
 /// # runtime.block_on(async {
 /// use std::sync::Arc;
 ///
-/// use bridge::core::{CalendarUnit, TimeRange};
+/// use bridge::{CalendarUnit, TimeRange};
 /// use bridge::storage::InMemoryStore;
 /// use bridge::{DashboardBridgeAdapter, DashboardQuery};
-/// # use bridge::core::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
+/// # use bridge::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
 /// # use bridge::storage::{TokenStore, UpsertOptions};
 ///
 /// // In earnest a `ClickHouseStore` of the user who may only read.
@@ -39,7 +39,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// let dashboard = DashboardBridgeAdapter::new(store);
 ///
 /// // March in Berlin, by hours: on the 29th the clocks are set forward.
-/// let berlin: bridge::core::TimeZone = "Europe/Berlin".parse()?;
+/// let berlin: bridge::TimeZone = "Europe/Berlin".parse()?;
 /// let march = TimeRange::month(2026, 3, &berlin)?;
 /// let query = DashboardQuery::new(march).by(CalendarUnit::Hour, berlin);
 /// let metrics = dashboard.get_dashboard_token_metrics(query).await?;

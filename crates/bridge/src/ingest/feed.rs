@@ -15,6 +15,7 @@ use crate::ingest::read::Batch;
 
 /// What an embedder has read of a transcript: its bytes from an offset on.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchProcessingResult {
     /// The transcript. Its name is the session of lines that name none, its folder their project.
     pub path: PathBuf,
@@ -26,6 +27,28 @@ pub struct BatchProcessingResult {
     pub ends_file: bool,
     /// When the file was modified last: the time of responses that have no other.
     pub modified: Timestamp,
+}
+
+impl BatchProcessingResult {
+    /// Returns a batch of a transcript that begins at this offset, of unknown time.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, offset: u64, content: Vec<u8>) -> Self {
+        Self { path: path.into(), offset, content, ends_file: false, modified: Timestamp::MIN }
+    }
+
+    /// Returns the batch with the time at which the file was modified last.
+    #[must_use]
+    pub fn with_modified(mut self, modified: Timestamp) -> Self {
+        self.modified = modified;
+        self
+    }
+
+    /// Returns the batch as the last one of the file for now.
+    #[must_use]
+    pub fn with_end_of_file(mut self) -> Self {
+        self.ends_file = true;
+        self
+    }
 }
 
 impl fmt::Debug for BatchProcessingResult {

@@ -11,13 +11,14 @@ use bridge_storage::SourceRecord;
 
 use crate::ingest::cursors::{KnownFile, KnownFiles};
 
-/// Which files are read, and which part of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadMode {
-    /// All files, from their beginning.
-    Whole,
-    /// What is new since the cursors.
+/// The part of the transcripts that is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SyncMode {
+    /// New content only: files are read on from where they were read last.
+    #[default]
     Incremental,
+    /// Everything, from the beginning of each file.
+    Full,
 }
 
 /// What a file looks like, and what happened to it since it was recorded.
@@ -79,7 +80,7 @@ impl ReadPlan {
     pub(crate) fn recorded(
         found: Discovery,
         known: KnownFiles,
-        mode: ReadMode,
+        mode: SyncMode,
         since: Option<Timestamp>,
         threads: usize,
     ) -> Self {
@@ -98,7 +99,7 @@ impl ReadPlan {
         plan
     }
 
-    fn add(&mut self, file: SourceFile, comparison: Comparison, mode: ReadMode) {
+    fn add(&mut self, file: SourceFile, comparison: Comparison, mode: SyncMode) {
         let known = self.known.at(&file.path);
         if let Some(revision) = known.and_then(KnownFile::newer_revision) {
             // What this version made of it would count beside what is stored. Nothing is lost: the cursor stays.
@@ -112,10 +113,10 @@ impl ReadPlan {
         let cursor = known.and_then(KnownFile::cursor);
         match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
-            Ok((_, FileChange::Unchanged)) if mode == ReadMode::Incremental => {}
+            Ok((_, FileChange::Unchanged)) if mode == SyncMode::Incremental => {}
             Ok((state, change)) => {
                 let from = match (change, cursor) {
-                    (FileChange::Appended, Some(cursor)) if mode == ReadMode::Incremental => cursor.position,
+                    (FileChange::Appended, Some(cursor)) if mode == SyncMode::Incremental => cursor.position,
                     _ => Default::default(),
                 };
                 if cursor.is_none() {

@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
     use crate::ingest::cursors::KnownFiles;
-    use crate::ingest::plan::ReadMode;
+    use crate::ingest::plan::SyncMode;
 
     #[test]
     fn many_rows_are_sent_before_the_last_file_is_read_and_never_after_their_records() {
@@ -189,7 +189,7 @@ mod tests {
         let mut analyzer = AnalyzerOptions::default();
         analyzer.threads = 1;
         let reading = Reader {
-            plan: ReadPlan::recorded(found, KnownFiles::default(), ReadMode::Whole, None, 1),
+            plan: ReadPlan::recorded(found, KnownFiles::default(), SyncMode::Full, None, 1),
             batch_size: 1000,
             range: TimeRange::default(),
             analyzer,

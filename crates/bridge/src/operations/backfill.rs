@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use bridge_analysis::History;
 use bridge_core::{BackfillResult, BridgeError, Stopwatch, StorageKind, TimeRange, Timestamp};
@@ -9,13 +10,14 @@ use bridge_core::{BackfillResult, BridgeError, Stopwatch, StorageKind, TimeRange
 use crate::ingest::Ingest;
 use crate::ingest::cursors::known_files;
 use crate::ingest::pipeline::{self, FILES_PER_BATCH};
-use crate::ingest::plan::{ReadMode, ReadPlan};
-use crate::ingest::progress::{BackfillPhase, ProgressCallback, ProgressReporter};
+use crate::ingest::plan::{ReadPlan, SyncMode};
+use crate::ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback, ProgressReporter};
 use crate::ingest::read::Reader;
 use crate::ingest::write::Writer;
 
 /// What to backfill, and how.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct BackfillOptions {
     /// Only responses from this time on.
     pub start_date: Option<Timestamp>,
@@ -35,6 +37,34 @@ impl Default for BackfillOptions {
 }
 
 impl BackfillOptions {
+    /// Returns the options with only responses from this time on.
+    #[must_use]
+    pub fn with_start_date(mut self, start: Timestamp) -> Self {
+        self.start_date = Some(start);
+        self
+    }
+
+    /// Returns the options with only responses before this time.
+    #[must_use]
+    pub fn with_end_date(mut self, end: Timestamp) -> Self {
+        self.end_date = Some(end);
+        self
+    }
+
+    /// Returns the options with this number of files after which their rows are stored.
+    #[must_use]
+    pub fn with_batch_size(mut self, files: usize) -> Self {
+        self.batch_size = files;
+        self
+    }
+
+    /// Returns the options with a callback of the progress.
+    #[must_use]
+    pub fn with_progress(mut self, callback: impl Fn(&BackfillProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(callback));
+        self
+    }
+
     fn range(&self) -> Result<TimeRange, BridgeError> {
         TimeRange { start: self.start_date, end: self.end_date }.validated()
     }
@@ -61,7 +91,7 @@ pub(crate) async fn backfill(
     let (found, known) = tokio::try_join!(ingest.discover(), known)?;
     let (epoch, threads) = (known.epoch(), ingest.reading_threads(None));
     let plan = move || match range.is_all() {
-        true => ReadPlan::recorded(found, known, ReadMode::Whole, None, threads),
+        true => ReadPlan::recorded(found, known, SyncMode::Full, None, threads),
         false => ReadPlan::unrecorded(found),
     };
     let reader = pipeline::reader(ingest, plan).await?;

@@ -12,6 +12,23 @@ use crate::operations::store::{StoreOptions, failed, result_of};
 use crate::telemetry::current::{announce, in_current_operation};
 use crate::telemetry::write_counters::WriteCounters;
 
+/// How many analyses are stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchOptions {
+    /// Number of rows of one insert; the bridge's [`batch_size`](crate::BridgeBuilder::batch_size) where it is `None`.
+    pub batch_size: Option<usize>,
+}
+
+impl BatchOptions {
+    /// Returns the options with this number of rows of one insert.
+    #[must_use]
+    pub fn with_batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = Some(rows);
+        self
+    }
+}
+
 /// Stores the analyses with one insert for each `batch_size` rows, and at most `parallel` inserts at once.
 pub(crate) async fn store_batch(
     ingest: &Arc<Ingest>,

@@ -1,5 +1,7 @@
 //! Checkpoints of the store, and rollback to one.
 
+use std::sync::Arc;
+
 use bridge_core::{
     BridgeError, Checkpoint, CheckpointComparison, CheckpointName, RollbackResult, Stopwatch, StoreMode,
     StoreState,
@@ -7,10 +9,12 @@ use bridge_core::{
 use bridge_storage::require;
 
 use crate::ingest::Ingest;
+use crate::telemetry::operation::Operation;
+use crate::telemetry::run::OperationRunner;
 
-/// What a rollback does.
+/// Whether a rollback is performed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RollbackOptions {
+pub enum RollbackMode {
     /// It happens.
     #[default]
     Perform,
@@ -18,32 +22,101 @@ pub enum RollbackOptions {
     DryRun,
 }
 
-pub(crate) async fn create(ingest: &Ingest, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
-    let store = require(ingest.store.checkpoints(), "create a checkpoint")?;
-    store.create_checkpoint(name, ingest.clock.now()).await
+/// The checkpoints of a store; see [`checkpoints`](crate::EnhancedTokenDatabaseBridge::checkpoints).
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    ingest: Arc<Ingest>,
+    runner: OperationRunner,
 }
 
-pub(crate) async fn list(ingest: &Ingest) -> Result<Vec<Checkpoint>, BridgeError> {
-    require(ingest.store.checkpoints(), "list checkpoints")?.list_checkpoints().await
-}
+impl Checkpoints {
+    pub(crate) fn new(ingest: Arc<Ingest>, runner: OperationRunner) -> Self {
+        Self { ingest, runner }
+    }
 
-pub(crate) async fn drop(ingest: &Ingest, name: &CheckpointName) -> Result<(), BridgeError> {
-    require(ingest.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
-}
+    /// Keeps the present state of the store under this name, to roll back to. Takes some milliseconds and no room on
+    /// the database's disk until what is stored changes; others may read and write meanwhile.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::CheckpointName;
+    ///
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let name = CheckpointName::new("before_the_import")?;
+    /// let checkpoint = bridge.checkpoints().create(&name).await?;
+    /// assert_eq!(checkpoint.figures.tokens, 0);
+    /// assert_eq!(bridge.checkpoints().list().await?, [checkpoint]);
+    ///
+    /// bridge.checkpoints().drop(&name).await?;
+    /// assert!(bridge.checkpoints().list().await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
+    pub async fn create(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
+        let now = self.ingest.clock.now();
+        let work = async {
+            require(self.ingest.store.checkpoints(), "create a checkpoint")?
+                .create_checkpoint(name, now)
+                .await
+        };
+        self.runner.run(Operation::CreateCheckpoint, None, work).await
+    }
 
-pub(crate) async fn resume(ingest: &Ingest) -> Result<StoreState, BridgeError> {
-    require(ingest.store.checkpoints(), "resume")?.resume().await
+    /// All checkpoints, by time and name, with what they hold; see [`create`](Self::create).
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn list(&self) -> Result<Vec<Checkpoint>, BridgeError> {
+        let work =
+            async { require(self.ingest.store.checkpoints(), "list checkpoints")?.list_checkpoints().await };
+        self.runner.run(Operation::ListCheckpoints, None, work).await
+    }
+
+    /// Forgets a checkpoint; see [`create`](Self::create). One that a rollback made of what it
+    /// replaced (`before_rollback_…`) stays until it is dropped, too.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
+    pub async fn drop(&self, name: &CheckpointName) -> Result<(), BridgeError> {
+        let work = async {
+            require(self.ingest.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
+        };
+        self.runner.run(Operation::DropCheckpoint, None, work).await
+    }
+
+    /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
+    /// The next backfill or synchronization reads all transcripts from their beginning.
+    ///
+    /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be reached or does not answer.
+    pub async fn resume(&self) -> Result<StoreState, BridgeError> {
+        let work = async { require(self.ingest.store.checkpoints(), "resume")?.resume().await };
+        self.runner.run(Operation::Resume, None, work).await
+    }
 }
 
 /// Rolls back to a checkpoint, or returns the changes that it would make.
 pub(crate) async fn roll_back(
     ingest: &Ingest,
     name: &CheckpointName,
-    options: RollbackOptions,
+    mode: RollbackMode,
 ) -> Result<RollbackResult, BridgeError> {
-    match options {
-        RollbackOptions::DryRun => plan(ingest, name).await,
-        RollbackOptions::Perform => perform(ingest, name).await,
+    match mode {
+        RollbackMode::DryRun => plan(ingest, name).await,
+        RollbackMode::Perform => perform(ingest, name).await,
     }
 }
 

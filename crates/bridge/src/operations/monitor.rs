@@ -16,6 +16,7 @@ use crate::telemetry::stats::BridgeStats;
 
 /// How often the bridge looks at itself, and what is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct MonitoringOptions {
     /// From one check of health to the next.
     pub health_check_interval: Duration,
@@ -33,6 +34,29 @@ impl Default for MonitoringOptions {
             metrics_export_interval: Duration::from_secs(30),
             limits: HealthLimits::default(),
         }
+    }
+}
+
+impl MonitoringOptions {
+    /// Returns the options with this time from one health check to the next.
+    #[must_use]
+    pub fn with_health_check_interval(mut self, interval: Duration) -> Self {
+        self.health_check_interval = interval;
+        self
+    }
+
+    /// Returns the options with this time from one export of metrics to the next.
+    #[must_use]
+    pub fn with_metrics_export_interval(mut self, interval: Duration) -> Self {
+        self.metrics_export_interval = interval;
+        self
+    }
+
+    /// Returns the options with these limits of what is healthy.
+    #[must_use]
+    pub fn with_limits(mut self, limits: HealthLimits) -> Self {
+        self.limits = limits;
+        self
     }
 }
 
@@ -62,17 +86,19 @@ pub(crate) struct Monitoring {
 
 impl Monitoring {
     pub(crate) fn stats(&self) -> BridgeStats {
+        let telemetry = &self.ingest.telemetry;
         BridgeStats {
+            metrics: telemetry.metrics.read_back(self.ingest.clock.now()),
             summaries: self.cache.stats(),
             analyses: self.cache.analysis_stats(),
-            audit: self.ingest.telemetry.audit.stats(),
+            audit: telemetry.audit.stats(),
             store: self.ingest.store.stats(),
         }
     }
 
     /// Updates the metrics of statistics that are counted elsewhere.
     pub(crate) fn export_metrics(&self) {
-        self.ingest.telemetry.metrics.export(&self.stats(), self.ingest.clock.now());
+        self.ingest.telemetry.metrics.export(&self.stats());
     }
 
     /// Calls the observer now and at intervals. Two tasks, so that a slow health check does not delay the statistics.

@@ -13,6 +13,7 @@ use crate::telemetry::write_counters::WriteCounters;
 
 /// How an analysis is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreOptions {
     /// The session that the analysis must be of.
     pub session_id: Option<SessionId>,
@@ -21,6 +22,20 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// Returns the options of an analysis that must be of this session.
+    #[must_use]
+    pub fn with_session(mut self, session: SessionId) -> Self {
+        self.session_id = Some(session);
+        self
+    }
+
+    /// Returns the options that replace stored rows even by lesser ones.
+    #[must_use]
+    pub fn with_force_update(mut self) -> Self {
+        self.force_update = true;
+        self
+    }
+
     pub(crate) fn upsert(&self) -> UpsertOptions {
         let options = UpsertOptions::default().with_run_id(fastrand::u128(1..));
         if self.force_update { options.forced() } else { options }
@@ -31,7 +46,7 @@ impl StoreOptions {
 pub(crate) async fn store(
     ingest: &Ingest,
     analysis: &EnhancedTokenAnalysis,
-    options: &StoreOptions,
+    options: StoreOptions,
 ) -> Result<BridgeResult, BridgeError> {
     let watch = Stopwatch::start();
     ingest.validate(analysis, options.session_id.as_ref())?;

@@ -12,17 +12,44 @@ use tokio::sync::MutexGuard;
 use crate::ingest::Ingest;
 use crate::ingest::cursors::known_files;
 use crate::ingest::pipeline;
-use crate::ingest::plan::{ReadMode, ReadPlan};
+use crate::ingest::plan::{ReadPlan, SyncMode};
 use crate::ingest::progress::ProgressReporter;
 use crate::ingest::read::ReadResult;
 use crate::ingest::write::Writer;
 use crate::telemetry::current::announce_written;
 
+/// Which transcripts are synchronized, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SyncOptions {
+    /// Only transcripts that were modified at this time or later; all where it is `None`.
+    pub since: Option<Timestamp>,
+    /// Maximum number of files that are read at once; the bridge's
+    /// [`parallel_limit`](crate::BridgeBuilder::parallel_limit) where it is `None`.
+    pub parallel_limit: Option<usize>,
+}
+
+impl SyncOptions {
+    /// Returns the options with only transcripts that were modified at this time or later.
+    #[must_use]
+    pub fn with_since(mut self, since: Timestamp) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    /// Returns the options with this maximum number of files that are read at once.
+    #[must_use]
+    pub fn with_parallel_limit(mut self, files: usize) -> Self {
+        self.parallel_limit = Some(files);
+        self
+    }
+}
+
 /// Brings the store up to date with the transcripts of one session.
 pub(crate) async fn sync_session(
     ingest: &Ingest,
     session: &SessionId,
-    mode: ReadMode,
+    mode: SyncMode,
 ) -> Result<SyncResult, BridgeError> {
     let (mut synchronized, cursors) = synchronize(ingest, mode, None, None).await?;
     synchronized.attach_unattributed(session);
@@ -40,7 +67,7 @@ pub(crate) async fn sync_all(
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let (mut synchronized, cursors) =
-        synchronize(ingest, ReadMode::Incremental, since, Some(parallel)).await?;
+        synchronize(ingest, SyncMode::Incremental, since, Some(parallel)).await?;
     let totals = finish(ingest, cursors, None).await?;
     let sessions = synchronized.sessions(&totals);
     Ok(sessions.into_iter().map(|session| counted(ingest, synchronized.result(session, &totals))).collect())
@@ -54,7 +81,7 @@ pub(crate) async fn sync_changed(
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let (mut synchronized, cursors) =
-        synchronize(ingest, ReadMode::Incremental, None, Some(parallel)).await?;
+        synchronize(ingest, SyncMode::Incremental, None, Some(parallel)).await?;
     let sessions = synchronized.noteworthy_sessions(reported);
     if sessions.is_empty() {
         cursors.written().await?;
@@ -66,7 +93,7 @@ pub(crate) async fn sync_changed(
 
 async fn synchronize(
     ingest: &Ingest,
-    mode: ReadMode,
+    mode: SyncMode,
     since: Option<Timestamp>,
     parallel: Option<usize>,
 ) -> Result<(Synchronized, PendingCursors<'_>), BridgeError> {

@@ -58,23 +58,23 @@ impl Default for AuditOptions {
 }
 
 impl AuditOptions {
-    /// With room for so many records that wait.
+    /// Returns the options with room for this number of records that wait.
     #[must_use]
-    pub fn with_buffer(mut self, records: usize) -> Self {
+    pub fn with_buffer_records_max(mut self, records: usize) -> Self {
         self.buffer_records_max = records.max(1);
         self
     }
 
-    /// With a record written after this time.
+    /// Returns the options with records written after this time.
     #[must_use]
-    pub fn writing_within(mut self, time: Duration) -> Self {
+    pub fn with_write_within(mut self, time: Duration) -> Self {
         self.write_within = time;
         self
     }
 
-    /// With these operations on record.
+    /// Returns the options with these operations on record.
     #[must_use]
-    pub fn recording(mut self, operations: AuditedOperations) -> Self {
+    pub fn with_operations(mut self, operations: AuditedOperations) -> Self {
         self.operations = operations;
         self
     }

@@ -4,11 +4,14 @@ use bridge_cache::CacheStats;
 use bridge_storage::StoreStats;
 
 use crate::telemetry::audit::AuditStats;
+use crate::telemetry::metrics::readings::BridgeMetrics;
 
 /// Statistics of a bridge's parts, since it was built.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BridgeStats {
+    /// The specification's metrics.
+    pub metrics: BridgeMetrics,
     /// Of the cache of summaries.
     pub summaries: CacheStats,
     /// Of the cache of analyses, the last resort of

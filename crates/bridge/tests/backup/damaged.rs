@@ -4,16 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bridge::core::BridgeError;
 use bridge::storage::{ResponseFilter, StoreTotals};
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions};
 
 use crate::{bridge, fill, history};
 
 /// The import is refused as a backup that is not right, in words that name the file or what is wrong with it, and
 /// nothing of it is stored.
 async fn assert_refused(bridge: &EnhancedTokenDatabaseBridge, backup: &Path, words: &str) {
-    let error = bridge.import_store(&BackupPlace::Folder(backup.to_owned())).await.unwrap_err();
+    let error = bridge.import_store(BackupPlace::Folder(backup.to_owned())).await.unwrap_err();
     assert!(matches!(error, BridgeError::Backup { .. }), "{error:?}");
     assert!(error.to_string().contains(words), "{error} does not tell {words:?}");
     let totals = bridge.token_store().totals(&ResponseFilter::default()).await.unwrap();
@@ -27,7 +26,7 @@ async fn whatever_is_damaged_cut_off_or_missing_is_refused_before_anything_is_st
     let (theirs, _) = bridge("to", folder.path()).await;
     fill(&ours).await;
     let backup = folder.path().join("backup");
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
 
     for entry in fs::read_dir(&backup).unwrap() {
         let path = entry.unwrap().path();
@@ -51,7 +50,7 @@ async fn whatever_is_damaged_cut_off_or_missing_is_refused_before_anything_is_st
         assert_refused(&theirs, &backup, word).await;
         fs::write(&path, whole).unwrap();
     }
-    assert!(theirs.import_store(&BackupPlace::Folder(backup)).await.unwrap().equals_backup());
+    assert!(theirs.import_store(BackupPlace::Folder(backup)).await.unwrap().equals_backup());
 }
 
 #[tokio::test]
@@ -61,7 +60,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_words() {
     let (theirs, _) = bridge("to", folder.path()).await;
     fill(&ours).await;
     let backup = folder.path().join("backup");
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
     let path = backup.join("manifest.json");
     let written = fs::read_to_string(&path).unwrap();
     let schema = format!("\"schema\": {}", ours.token_store().backup().unwrap().schema());
@@ -81,7 +80,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_words() {
         assert_refused(&theirs, &backup, words).await;
     }
     fs::write(&path, sealed(&written)).unwrap();
-    assert!(theirs.import_store(&BackupPlace::Folder(backup)).await.unwrap().equals_backup());
+    assert!(theirs.import_store(BackupPlace::Folder(backup)).await.unwrap().equals_backup());
 }
 
 /// The manifest with the checksum that fits it.
@@ -108,7 +107,7 @@ async fn a_full_disk_is_named_and_nothing_is_left_on_it() {
     if !mounted {
         return;
     }
-    let outcome = ours.export_store(&ExportOptions::to_folder(disk.join("backup"))).await;
+    let outcome = ours.export_store(ExportOptions::to_folder(disk.join("backup"))).await;
     let left = fs::read_dir(&disk).unwrap().count();
     assert!(Command::new("umount").arg("--lazy").arg(&disk).status().unwrap().success());
     let error = outcome.unwrap_err();

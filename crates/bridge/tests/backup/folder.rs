@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use bridge::core::{AuditFilter, BridgeError, OperationName, StorageKind, SyncStatus};
 use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, UpsertOptions};
-use bridge::{BackupPlace, ExportOptions};
+use bridge::{
+    AuditFilter, BackupPlace, BridgeError, ExportOptions, OperationName, StorageKind, SyncOptions, SyncStatus,
+};
 use std::sync::Arc;
 
 use crate::{bridge, fill, hash, history, over};
@@ -18,8 +19,8 @@ async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
     fill(&ours).await;
     for format in [BackupFormat::Parquet, BackupFormat::JsonLines] {
         let backup = folder.path().join(format.extension());
-        let export = ours.export_store(&ExportOptions::to_folder(&backup).with_format(format)).await.unwrap();
-        let import = theirs.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+        let export = ours.export_store(ExportOptions::to_folder(&backup).with_format(format)).await.unwrap();
+        let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
         assert!(import.equals_backup(), "{import:?}");
         assert_eq!((import.figures, import.bytes), (export.figures, export.bytes));
         for table in ["token_usage", "source_files"] {
@@ -29,7 +30,7 @@ async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
         assert_eq!(names.len(), 4, "three tables and the manifest: {names:?}");
     }
     // Nothing is read anew: the cursors came with the rows.
-    let synced = theirs.sync_all_sessions(None, 2).await.unwrap();
+    let synced = theirs.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(!synced.is_empty());
     for session in &synced {
         assert_eq!((&session.status, session.bytes_read), (&SyncStatus::Unchanged, 0), "{session:?}");
@@ -44,8 +45,8 @@ async fn a_store_without_backups_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let memory = over(Arc::new(InMemoryStore::default()), folder.path());
     let backup = folder.path().join("backup");
-    let export = memory.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
-    let import = memory.import_store(&BackupPlace::Folder(backup)).await.unwrap_err();
+    let export = memory.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();
+    let import = memory.import_store(BackupPlace::Folder(backup)).await.unwrap_err();
     for error in [export, import] {
         assert!(
             matches!(error, BridgeError::Storage { kind: StorageKind::Unsupported, .. }),
@@ -64,8 +65,8 @@ async fn an_import_has_on_record_what_it_brought() {
     let rows = ours.token_store().responses(&ResponseFilter::default()).await.unwrap();
     theirs.token_store().upsert(&rows[..2], &UpsertOptions::default()).await.unwrap();
     let backup = folder.path().join("backup");
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
-    let _ = theirs.import_store(&BackupPlace::Folder(backup)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = theirs.import_store(BackupPlace::Folder(backup)).await.unwrap();
     let filter = AuditFilter::default().with_operation(OperationName::new("import_store").unwrap());
     let records = theirs.audit_log(&filter).await.unwrap();
     let brought = &rows[2..];
@@ -82,18 +83,18 @@ async fn what_a_killed_export_left_is_cleared_away_and_nothing_else() {
     fs::create_dir(&partial).unwrap();
     fs::write(partial.join("lock"), "").unwrap();
     fs::write(partial.join("token_usage-00000.parquet"), "half a part").unwrap();
-    let error = ours.import_store(&BackupPlace::Folder(partial.clone())).await.unwrap_err();
+    let error = ours.import_store(BackupPlace::Folder(partial.clone())).await.unwrap_err();
     assert!(error.to_string().contains("not a whole one"), "{error}");
 
     fs::write(partial.join("thesis.tex"), "dear reader").unwrap();
-    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    let error = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();
     assert!(error.to_string().contains("thesis.tex"), "{error}");
     fs::remove_file(partial.join("thesis.tex")).unwrap();
 
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
     assert!(!partial.exists());
-    assert!(ours.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap().equals_backup());
-    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    assert!(ours.import_store(BackupPlace::Folder(backup.clone())).await.unwrap().equals_backup());
+    let error = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();
     assert!(error.to_string().contains("not overwritten"), "{error}");
 }
 
@@ -105,13 +106,13 @@ async fn an_export_that_is_dropped_leaves_nothing() {
     fill(&ours).await;
     let (backup, partial) = (folder.path().join("backup"), folder.path().join("backup.partial"));
     let options = ExportOptions::to_folder(&backup);
-    let mut export = Box::pin(ours.export_store(&options));
-    let watch = bridge::core::Stopwatch::start();
+    let mut export = Box::pin(ours.export_store(options.clone()));
+    let watch = bridge::Stopwatch::start();
     while !partial.join("lock").exists() {
         assert!(watch.elapsed().as_secs() < 30, "the export does not begin");
         let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut export).await;
     }
-    let error = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap_err();
+    let error = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();
     assert!(
         matches!(&error, BridgeError::Backup { message, .. } if message.contains("another export")),
         "{error}"
@@ -122,6 +123,6 @@ async fn an_export_that_is_dropped_leaves_nothing() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert!(!backup.exists());
-    let _ = ours.export_store(&options).await.unwrap();
+    let _ = ours.export_store(options).await.unwrap();
     assert!(ours.token_store().totals(&ResponseFilter::default()).await.unwrap().responses > 0);
 }

@@ -1,8 +1,7 @@
 //! Into a store that holds something already.
 
-use bridge::core::ResponseUsage;
 use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
-use bridge::{BackupPlace, ExportOptions};
+use bridge::{BackupPlace, ExportOptions, ResponseUsage, SummaryQuery};
 
 use crate::{bridge, fill, history, stored};
 
@@ -45,23 +44,23 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
     let expected: Vec<_> = expected.into_values().collect();
     assert_ne!(stored(&theirs).await, expected);
     let backup = folder.path().join("backup");
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
     // A summary that was read before must not be served afterwards.
-    let before = theirs.get_stored_token_summaries(None, 100_000, false).await.unwrap();
+    let before = theirs.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     for _ in 0..2 {
-        let import = theirs.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+        let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
         assert_eq!(stored(&theirs).await, expected);
         let counted =
             expected.iter().filter_map(|row| row.usage.as_ref()).filter(|row| row.origin.is_counted());
         assert_eq!(import.after.responses, counted.count() as u64);
     }
-    assert_ne!(before, theirs.get_stored_token_summaries(None, 100_000, false).await.unwrap());
+    assert_ne!(before, theirs.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap());
     // An empty store joins to the same, in the other order.
     let lines = folder.path().join("lines");
     let options = ExportOptions::to_folder(&lines).with_format(bridge::storage::BackupFormat::JsonLines);
-    let _ = theirs.export_store(&options).await.unwrap();
+    let _ = theirs.export_store(options).await.unwrap();
     for backup in [lines, backup] {
-        let _ = empty.import_store(&BackupPlace::Folder(backup)).await.unwrap();
+        let _ = empty.import_store(BackupPlace::Folder(backup)).await.unwrap();
     }
     assert_eq!(stored(&empty).await, expected);
 }

@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::Stopwatch;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::{BackupPlace, ExportOptions};
+use bridge::{BackupPlace, ExportOptions, Stopwatch};
 
 use crate::{bridge, fill, history, over};
 
@@ -24,7 +23,7 @@ async fn exporting_program() {
     let bridge = over(store, Path::new(&folder));
     let options = ExportOptions::to_folder(Path::new(&folder).join("backup"))
         .with_format(bridge::storage::BackupFormat::JsonLines);
-    let _ = bridge.export_store(&options).await.unwrap();
+    let _ = bridge.export_store(options).await.unwrap();
 }
 
 fn exporting(url: &str, folder: &Path) -> Child {
@@ -57,7 +56,7 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
         program.wait().unwrap();
         if backup.exists() {
             let (empty, _) = bridge(&format!("whole_{delay}"), folder.path()).await;
-            let import = empty.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+            let import = empty.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
             assert!(import.equals_backup());
             fs::remove_dir_all(&backup).unwrap();
         } else {
@@ -67,9 +66,9 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
     assert!(killed > 0, "every export was faster than its end");
     // The next one goes to another place, and removes what the killed ones left all the same.
     let other = folder.path().join("other");
-    let _ = ours.export_store(&ExportOptions::to_folder(&other)).await.unwrap();
+    let _ = ours.export_store(ExportOptions::to_folder(&other)).await.unwrap();
     assert!(!partial.exists());
-    let _ = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
-    assert!(ours.import_store(&BackupPlace::Folder(backup)).await.unwrap().equals_backup());
+    let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
+    assert!(ours.import_store(BackupPlace::Folder(backup)).await.unwrap().equals_backup());
     assert!(!partial.exists());
 }

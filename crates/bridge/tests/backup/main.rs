@@ -16,12 +16,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{Clock, HostName, ManualClock, SystemClock, Timestamp};
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore,
     UpsertOptions,
 };
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge::{
+    BackfillOptions, Clock, EnhancedTokenDatabaseBridge, HostName, ManualClock, SystemClock, Timestamp,
+};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;

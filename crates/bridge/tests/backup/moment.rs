@@ -3,7 +3,7 @@
 use std::fs;
 
 use bridge::storage::ResponseFilter;
-use bridge::{BackfillOptions, BackupPlace, ExportOptions};
+use bridge::{BackfillOptions, BackupPlace, ExportOptions, SyncOptions};
 
 use crate::{bridge, history};
 
@@ -14,13 +14,13 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
     let (ours, _) = bridge("from", &projects).await;
     let writer = ours.clone();
     let writing = tokio::spawn(async move {
-        let options = BackfillOptions { batch_size: 1, ..BackfillOptions::default() };
+        let options = BackfillOptions::default().with_batch_size(1);
         writer.backfill_historical_data(options).await.unwrap()
     });
     let mut exports = Vec::new();
     while exports.is_empty() || !writing.is_finished() {
         let backup = folder.path().join(format!("backup-{}", exports.len()));
-        let export = ours.export_store(&ExportOptions::to_folder(&backup)).await.unwrap();
+        let export = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
         exports.push((backup, export));
     }
     assert!(writing.await.unwrap().success);
@@ -33,10 +33,10 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
             continue;
         }
         let (theirs, _) = bridge(&format!("to_{number}"), &projects).await;
-        let import = theirs.import_store(&BackupPlace::Folder(backup.clone())).await.unwrap();
+        let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
         assert!(import.equals_backup(), "the manifest and the rows differ: {import:?}, {export:?}");
         // Were a cursor ahead of its rows, they would never be read again.
-        let _ = theirs.sync_all_sessions(None, 2).await.unwrap();
+        let _ = theirs.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
         let totals = theirs.token_store().totals(&ResponseFilter::default()).await.unwrap();
         assert_eq!((totals.responses, totals.counts.total()), (truth.truth.responses, truth.truth.total()));
         fs::remove_dir_all(backup).unwrap();

@@ -1,8 +1,7 @@
 //! Backups that the server itself writes.
 
-use bridge::core::{BridgeError, StorageKind};
 use bridge::storage::ServerPlace;
-use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions, StorageKind};
 
 use crate::{bridge, fill, hash, history};
 
@@ -11,7 +10,7 @@ fn file(name: &str) -> ServerPlace {
 }
 
 async fn refusal(bridge: &EnhancedTokenDatabaseBridge, place: ServerPlace, expected: StorageKind) -> String {
-    let error = bridge.export_store(&ExportOptions::on_server(place)).await.unwrap_err();
+    let error = bridge.export_store(ExportOptions::on_server(place)).await.unwrap_err();
     assert!(matches!(&error, BridgeError::Storage { kind, .. } if *kind == expected), "{error:?}");
     error.to_string()
 }
@@ -24,9 +23,9 @@ async fn the_server_writes_a_backup_and_another_database_takes_it_in() {
     let (theirs, to) = bridge("to", &projects).await;
     fill(&ours).await;
     let place = file("it's a backup");
-    let export = ours.export_store(&ExportOptions::on_server(place.clone())).await.unwrap();
+    let export = ours.export_store(ExportOptions::on_server(place.clone())).await.unwrap();
     for _ in 0..2 {
-        let import = theirs.import_store(&BackupPlace::Server(place.clone())).await.unwrap();
+        let import = theirs.import_store(BackupPlace::Server(place.clone())).await.unwrap();
         assert!(import.equals_backup(), "{import:?}");
         assert_eq!(import.figures, export.figures);
         for table in ["token_usage", "source_files"] {
@@ -46,6 +45,6 @@ async fn where_the_server_may_not_write_the_error_names_the_setting() {
     let disk = ServerPlace::Disk { disk: "none".to_owned(), path: "x".to_owned() };
     let told = refusal(&ours, disk, StorageKind::Unsupported).await;
     assert!(told.contains("backups.allowed_disk"), "{told}");
-    let error = ours.import_store(&BackupPlace::Server(file("of nobody"))).await.unwrap_err();
+    let error = ours.import_store(BackupPlace::Server(file("of nobody"))).await.unwrap_err();
     assert!(error.to_string().contains("not found"), "{error}");
 }

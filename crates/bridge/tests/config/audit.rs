@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::AuditFilter;
+use bridge::{AuditFilter, EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::{in_memory, store_one};
 
@@ -11,7 +10,7 @@ use crate::{in_memory, store_one};
 async fn records(keys: &[(&str, &str)]) -> usize {
     let bridge = in_memory(keys);
     store_one(&bridge).await;
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     bridge.shutdown().await.unwrap();
     bridge.token_store().audit().unwrap().audit_records(&AuditFilter::default()).await.unwrap().len()
 }
@@ -37,7 +36,7 @@ async fn audit_buffer_records() {
 }
 
 async fn read_one(bridge: &EnhancedTokenDatabaseBridge) {
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
 }
 
 async fn is_written_soon(bridge: &EnhancedTokenDatabaseBridge) -> bool {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
+use bridge::{EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::in_memory;
 
 /// Asks for the summaries of this many days.
 async fn ask(bridge: &EnhancedTokenDatabaseBridge, days: u32) {
-    bridge.get_stored_token_summaries(None, days, false).await.unwrap();
+    bridge.get_stored_token_summaries(SummaryQuery::last_days(days)).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::config::BuildError;
-use bridge::core::{BridgeError, ConnectionKind, Stopwatch};
 use bridge::storage::ResponseFilter;
+use bridge::{BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Stopwatch};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -40,7 +39,7 @@ async fn clickhouse_url() {
     let bridge = on_engine(&[]).build().await.unwrap();
     store_one(&bridge).await;
     // By the other way to build one: the same store.
-    let again = EnhancedTokenDatabaseBridge::from_config(&on_engine(&[])).await.unwrap();
+    let again = on_engine(&[]).build().await.unwrap();
     assert_eq!(responses(&again).await, 1);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());
@@ -274,22 +273,22 @@ async fn clickhouse_circuit_open_for_max() {
 
 #[tokio::test]
 async fn clickhouse_disk_reserve_mb() {
-    let name = bridge::core::CheckpointName::new("before").unwrap();
+    let name = bridge::CheckpointName::new("before").unwrap();
     let bridge = on_engine(&[]).build().await.unwrap();
-    bridge.create_checkpoint(&name).await.unwrap();
+    bridge.checkpoints().create(&name).await.unwrap();
     // More than any disk of a test machine has.
     let reserved = on_engine(&[("clickhouse.disk_reserve_mb", "1048576")]).build().await.unwrap();
-    let other = bridge::core::CheckpointName::new("after").unwrap();
+    let other = bridge::CheckpointName::new("after").unwrap();
     for refused in [
-        reserved.create_checkpoint(&other).await.unwrap_err(),
-        reserved.rollback_bridge_integration(&name, bridge::RollbackOptions::default()).await.unwrap_err(),
+        reserved.checkpoints().create(&other).await.unwrap_err(),
+        reserved.rollback_bridge_integration(&name, bridge::RollbackMode::default()).await.unwrap_err(),
     ] {
         let text = format!("{refused}");
         assert!(text.contains("less than the reserve of 1048576.0 MiB"), "{text}");
     }
     let health = reserved.health_check().await;
-    let disk = health.probes.iter().find(|probe| probe.probe == bridge::core::Probe::Disk).unwrap();
-    assert_eq!(disk.state, bridge::core::HealthState::Unhealthy);
+    let disk = health.probes.iter().find(|probe| probe.probe == bridge::Probe::Disk).unwrap();
+    assert_eq!(disk.state, bridge::HealthState::Unhealthy);
     assert!(disk.detail.contains("rollbacks and migrations are refused"), "{}", disk.detail);
-    assert_eq!(bridge.list_checkpoints().await.unwrap().len(), 1);
+    assert_eq!(bridge.checkpoints().list().await.unwrap().len(), 1);
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bridge_core::Stopwatch;
+use bridge::Stopwatch;
 use bridge_embedded::{Engine, EngineOptions};
 
 use crate::{given, responses, store_one, told};

@@ -22,11 +22,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge::config::{BridgeConfig, BuildError};
-use bridge::core::{
-    AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts,
-};
 use bridge::storage::{Dimension, InMemoryStore, ResponseFilter};
-use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AnalysisId, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ResponseKey, ResponseUsage, SessionId,
+    StoreOptions, Timestamp, TokenCounts,
+};
 use bridge_testkit::engine::{TestDatabase, engine};
 
 /// The YAML that gives these keys.
@@ -101,7 +101,7 @@ fn analysis(session: &str, first_key: u128, outputs: &[u64]) -> EnhancedTokenAna
 
 async fn store_one(bridge: &EnhancedTokenDatabaseBridge) {
     let analysis = analysis("s", 1, &[5]);
-    assert!(bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap().success);
+    assert!(bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap().success);
 }
 
 async fn responses(bridge: &EnhancedTokenDatabaseBridge) -> u64 {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{HealthState, HealthStatus, Probe};
 use bridge::storage::{InMemoryStore, ResponseFilter};
-use bridge::{EnhancedTokenDatabaseBridge, Observation};
+use bridge::{EnhancedTokenDatabaseBridge, HealthState, HealthStatus, Observation, Probe, SummaryQuery};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -23,9 +22,9 @@ async fn after_a_failure(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDat
     let mut all = vec![("clickhouse.retry_attempts", "0"), ("caching.ttl_seconds", "0")];
     all.extend(keys);
     let bridge = on_server(&format!("http://{}", proxy.host()), &all).build().await.unwrap();
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     proxy.set(Fault::Closed);
-    bridge.get_stored_token_summaries(None, 7, false).await.unwrap_err();
+    bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap_err();
     (proxy, bridge)
 }
 
@@ -112,12 +111,8 @@ async fn the_intervals_act_by_themselves_from_the_moment_the_bridge_is_built_unt
     let sets = Arc::new(Sets::default());
     let now = || [&sets.health, &sets.figures].map(|count| count.0.load(Ordering::SeqCst));
     let keys = [("monitoring.health_check_interval", "2m"), ("monitoring.metrics_export_interval", "20s")];
-    let bridge = given(&keys)
-        .builder_with(Arc::new(InMemoryStore::default()))
-        .unwrap()
-        .sources(["none"])
-        .metrics_recorder(sets.clone())
-        .build();
+    let builder = given(&keys).builder_with(Arc::new(InMemoryStore::default())).unwrap().sources(["none"]);
+    let bridge = metrics::with_local_recorder(&sets, || builder.build());
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(now(), [0, 0], "the first time is after an interval");
     tokio::time::sleep(Duration::from_mins(10)).await;

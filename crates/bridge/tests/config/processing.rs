@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use bridge::core::Timestamp;
 use bridge::storage::{MockTokenStore, SummaryFilter, UpsertOutcome};
-use bridge::{BackfillOptions, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, StoreOptions, Timestamp};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -25,7 +24,13 @@ async fn processing_batch_size() {
         let keys = [("processing.batch_size", rows), ("processing.parallel_limit", "1")];
         let bridge = given(&keys).builder_with(Arc::new(store)).unwrap().build();
         let analyses: Vec<_> = (0..10).map(|place| analysis("s", place, &[1])).collect();
-        assert!(bridge.store_analyses(&analyses).await.iter().all(|result| result.success));
+        assert!(
+            bridge
+                .batch_store_analyses(&analyses, BatchOptions::default())
+                .await
+                .iter()
+                .all(|result| result.success)
+        );
         let mut sizes = sizes.lock().unwrap().clone();
         sizes.sort_unstable();
         sizes
@@ -51,7 +56,7 @@ async fn processing_parallel_limit() {
         let bridge = on_server(&format!("http://{}", proxy.host()), &keys).build().await.unwrap();
         proxy.set(Fault::Silent);
         let analyses: Vec<_> = (0..4).map(|place| analysis("s", place, &[1])).collect();
-        let results = bridge.store_analyses(&analyses).await;
+        let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
         assert!(results.iter().all(|result| !result.success));
         results.iter().filter(|result| result.errors[0].contains("no connection became free")).count()
     };
@@ -83,13 +88,13 @@ async fn processing_validation() {
     wrong.timestamp = Timestamp::MAX;
     let stored = async |validation: &str| {
         let bridge = in_memory(&[("processing.validation", validation)]);
-        bridge.store_enhanced_analysis(&wrong, &StoreOptions::default()).await.is_ok()
+        bridge.store_enhanced_analysis(&wrong, StoreOptions::default()).await.is_ok()
     };
     assert_eq!((stored("true").await, stored("false").await), (false, true));
 }
 
 /// The figures of one transcript with these lines behind its response.
-async fn analyzed(keys: &[(&str, &str)], more: &str) -> bridge::core::AnalysisSummary {
+async fn analyzed(keys: &[(&str, &str)], more: &str) -> bridge::AnalysisSummary {
     let folder = tempfile::tempdir().unwrap();
     transcript(&folder.path().join("s.jsonl"), more);
     let paths = format!("[{:?}]", folder.path());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bridge::storage::{Dimension, SourceFilter};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
 use tempfile::TempDir;
 
 use crate::{analysis, in_memory, names, transcript};
@@ -78,7 +78,7 @@ async fn names_that_are_not_full_do_not_hide_cursors() {
             "\n"
         );
         transcript(&folder.path().join("projects/-home-user-secret-plan/s.jsonl"), more);
-        let results = bridge.sync_sessions(None).await.unwrap();
+        let results = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
         assert_eq!(results.iter().map(|one| one.bytes_read).sum::<u64>(), more.len() as u64, "{mode}");
         assert_eq!(bridge.token_store().sources(&SourceFilter::default()).await.unwrap().len(), 1);
     }
@@ -91,12 +91,12 @@ async fn an_analysis_that_is_handed_over_shows_no_more() {
     let bridge = in_memory(&keyed);
     let mut handed = analysis("s", 1, &[5]);
     handed.responses[0].project = Some("/home/user/secret-plan".parse().unwrap());
-    let stored = bridge.store_enhanced_analysis(&handed, &StoreOptions::default()).await.unwrap();
+    let stored = bridge.store_enhanced_analysis(&handed, StoreOptions::default()).await.unwrap();
     assert!(stored.success);
     let (_folder, filled) = filled(&keyed).await;
     assert_eq!(project(&bridge).await, project(&filled).await);
     handed.responses[0].project = Some(project(&bridge).await.parse().unwrap());
-    bridge.store_analyses(&[handed]).await;
+    bridge.batch_store_analyses(&[handed], BatchOptions::default()).await;
     assert_eq!(project(&bridge).await, project(&filled).await);
 }
 

@@ -8,15 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::strategy::{OUTLYING_MILLIS, response_usage};
-use bridge::core::{
-    BridgeError, CalendarUnit, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind,
-    TimeRange, TimeZone, Timestamp, TokenCounts,
-};
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, InMemoryStore, TokenStore, UpsertOptions, UsageSums,
 };
-use bridge::{Breakdown, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics};
+use bridge::{
+    Breakdown, BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics,
+    HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StorageKind, TimeRange, TimeZone,
+    Timestamp, TokenCounts,
+};
+use bridge_core::strategy::{OUTLYING_MILLIS, response_usage};
 use bridge_testkit::engine::TestDatabase;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

@@ -1,7 +1,7 @@
 //! What several steps look at.
 
-use bridge::core::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
 use bridge::storage::ResponseFilter;
+use bridge::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
 
 use crate::Day;
 use crate::figures::Figures;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{CheckpointTotals, SessionDifference, SessionId, TimeRange, TokenCounts};
 use bridge::storage::ResponseFilter;
+use bridge::{
+    CheckpointTotals, EnhancedTokenDatabaseBridge, SessionDifference, SessionId, SummaryQuery, TimeRange,
+    TokenCounts,
+};
 use bridge_testkit::Counters;
 use bridge_testkit::history::HistoryTruth;
 use bridge_testkit::reference::ReferenceTotals;
@@ -44,7 +46,7 @@ impl Figures {
 
     /// As they are stored: by the summaries, with which the dashboard and the store's sums must agree.
     pub(crate) async fn stored(bridge: &EnhancedTokenDatabaseBridge) -> Self {
-        let summaries = bridge.get_stored_token_summaries(None, ALL_DAYS, false).await.unwrap();
+        let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(ALL_DAYS)).await.unwrap();
         let of_summary = summaries.iter().map(|summary| {
             let session = Session { responses: summary.responses, counts: summary.counts };
             assert_eq!(session.tokens(), summary.total_tokens);

@@ -1,10 +1,9 @@
 //! Ten: an import brings what is wrong, and the operator finds out what, when and how much.
 
-use bridge::core::{
+use bridge::{
     AnalysisId, AuditFilter, AuditOutcome, AuditRecord, BridgeError, CorrelationId, EnhancedTokenAnalysis,
-    HealthState, SessionId, SyncStatus, TokenCounts,
+    HealthState, IntegrityOptions, SessionId, StoreOptions, SyncOptions, SyncStatus, TokenCounts,
 };
-use bridge::{IntegrityOptions, StoreOptions};
 
 use crate::checks::Stored;
 use crate::figures::Figures;
@@ -37,7 +36,12 @@ impl Day {
     pub(crate) async fn imports_what_is_wrong(&self, morning: &Stored) -> Import {
         self.is_at(10);
         self.transcripts.import(at(10));
-        let results = self.bridge.with_correlation_id(TOOL).sync_all_sessions(None, 4).await.unwrap();
+        let results = self
+            .bridge
+            .with_correlation_id(TOOL)
+            .sync_all_sessions(SyncOptions::default().with_parallel_limit(4))
+            .await
+            .unwrap();
         let from_transcripts = self.transcripts.figures();
         for result in &results {
             let name = result.session_id.as_str();
@@ -69,7 +73,7 @@ impl Day {
             let mut analysis = sums_of(session, number as u64);
             let is_wrong_in_itself = number % 3 == 0;
             analysis.calculated_total_tokens += u64::from(is_wrong_in_itself);
-            let stored = embedder.store_enhanced_analysis(&analysis, &StoreOptions::default()).await;
+            let stored = embedder.store_enhanced_analysis(&analysis, StoreOptions::default()).await;
             if is_wrong_in_itself {
                 let error = stored.unwrap_err();
                 assert!(matches!(error, BridgeError::Validation { .. }), "{error}");
@@ -115,7 +119,7 @@ impl Day {
     /// Nothing is missing or changed: what the embedder stored is all that no transcript tells of.
     pub(crate) async fn proves_that_nothing_is_damaged(&self, import: &Import) {
         let exact = IntegrityOptions::default().with_tolerance(0.0);
-        let result = self.bridge.verify_data_integrity(&exact).await.unwrap();
+        let result = self.bridge.verify_data_integrity(exact).await.unwrap();
         assert!(result.passed, "{:?}", result.differences);
         let (stored, live) = (import.figures.state(), import.from_transcripts.state());
         assert_eq!((result.stored_tokens, result.live_tokens), (stored.tokens, live.tokens));

@@ -19,8 +19,7 @@ mod transcripts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
-use bridge::core::{CheckpointName, ManualClock, TimeRange, Timestamp};
+use bridge::{CheckpointName, EnhancedTokenDatabaseBridge, ManualClock, TimeRange, Timestamp};
 
 use server::Server;
 use transcripts::Transcripts;

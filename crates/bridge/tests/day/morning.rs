@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{BackfillResult, CheckpointName, HealthState, ManualClock, ReceiptLine, StoreMode};
-use bridge::{AuditOptions, AuditedOperations, BackfillOptions};
+use bridge::{
+    AuditOptions, AuditedOperations, BackfillOptions, BackfillResult, CheckpointName, HealthState,
+    ManualClock, ReceiptLine, StoreMode,
+};
 use bridge_testkit::reference::ReferenceTotals;
 
 use crate::checks::Stored;
@@ -20,14 +22,14 @@ impl Day {
         let (server, transcripts) = (Server::started().await, Transcripts::of_the_morning());
         let config = server.configuration(transcripts.folder());
         let deployed = config.build().await.unwrap();
-        assert_eq!(deployed.mode().await.unwrap(), StoreMode::Stored);
+        assert_eq!(deployed.token_store().state().await.unwrap().mode, StoreMode::Stored);
         assert_eq!(Figures::stored(&deployed).await, Figures::default());
         deployed.shutdown().await.unwrap();
 
         let clock = Arc::new(ManualClock::new(at(7)));
         let audit = AuditOptions::default()
-            .recording(AuditedOperations::Changes)
-            .writing_within(Duration::from_millis(200));
+            .with_operations(AuditedOperations::Changes)
+            .with_write_within(Duration::from_millis(200));
         let bridge = config.builder().await.unwrap().clock(clock.clone()).audit(audit).build();
         bridge.token_store().migrate().await.unwrap();
         Self { clock, server, transcripts, bridge }
@@ -49,13 +51,13 @@ impl Day {
     /// At nine.
     pub(crate) async fn keeps_a_checkpoint(&self, morning: &Stored) {
         self.is_at(9);
-        let checkpoint = self.bridge.create_checkpoint(&before_the_import()).await.unwrap();
+        let checkpoint = self.bridge.checkpoints().create(&before_the_import()).await.unwrap();
         assert_eq!((checkpoint.taken_at, checkpoint.figures), (at(9), morning.figures.state()));
         assert_eq!(self.checkpoints().await, [before_the_import()]);
     }
 
     pub(crate) async fn checkpoints(&self) -> Vec<CheckpointName> {
-        let kept = self.bridge.list_checkpoints().await.unwrap();
+        let kept = self.bridge.checkpoints().list().await.unwrap();
         kept.into_iter().map(|checkpoint| checkpoint.name).collect()
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bridge::BackfillOptions;
-use bridge::core::{AuditFilter, AuditOutcome, BridgeError, HealthState, Probe};
 use bridge::storage::CircuitState;
+use bridge::{AuditFilter, AuditOutcome, BackfillOptions, BridgeError, HealthState, Probe, SyncOptions};
 use tokio::time::timeout;
 
 use crate::checks::found;
@@ -17,7 +16,7 @@ impl Day {
     /// was left alone; a backfill failed then, too.
     pub(crate) async fn loses_the_database(&self) -> usize {
         self.is_at(11);
-        self.bridge.flush_audit().await.unwrap();
+        self.bridge.shutdown().await.unwrap();
         self.server.goes_away();
         self.transcripts.grow(2, at(11));
         let (failures, last) = timeout(DEADLINE, self.synchronizes_until_refused()).await.unwrap();
@@ -37,7 +36,11 @@ impl Day {
     async fn synchronizes_until_refused(&self) -> (usize, BridgeError) {
         let mut failures = 0;
         loop {
-            let error = self.bridge.sync_all_sessions(None, 4).await.unwrap_err();
+            let error = self
+                .bridge
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(4))
+                .await
+                .unwrap_err();
             assert!(error.is_retryable(), "{error}");
             failures += 1;
             if error.kind() == "circuit_open" {

@@ -1,10 +1,10 @@
 //! Thirteen to sixteen: the rollback, the time without the store, and the ingestion that makes all right.
 
-use bridge::core::{
-    AnalysisId, BridgeError, CheckpointName, EnhancedTokenAnalysis, Epoch, HealthState, Probe, ResponseKey,
-    ResponseUsage, SessionId, StoreMode, StoreState,
+use bridge::{
+    AnalysisId, BackfillOptions, BridgeError, CheckpointName, EnhancedTokenAnalysis, Epoch, HealthState,
+    Probe, ResponseKey, ResponseUsage, RollbackMode, SessionId, StoreMode, StoreOptions, StoreState,
+    SyncOptions,
 };
-use bridge::{BackfillOptions, RollbackOptions, StoreOptions};
 
 use crate::checks::{Stored, found};
 use crate::figures::Figures;
@@ -27,7 +27,7 @@ impl Day {
         self.is_at(13);
         let rows = self.rows().await;
         let name = before_the_import();
-        let plan = self.bridge.rollback_bridge_integration(&name, RollbackOptions::DryRun).await.unwrap();
+        let plan = self.bridge.rollback_bridge_integration(&name, RollbackMode::DryRun).await.unwrap();
         assert_eq!((plan.before, plan.after), (Some(import.figures.state()), Some(morning.figures.state())));
         let (number, differences) = import.figures.differences_to(&morning.figures);
         assert_eq!((plan.differing_sessions, plan.differences), (Some(number), differences));
@@ -40,7 +40,7 @@ impl Day {
     pub(crate) async fn rolls_back(&self, morning: &Stored, import: &Import) {
         self.is_at(14);
         let name = before_the_import();
-        let done = self.bridge.rollback_bridge_integration(&name, RollbackOptions::Perform).await.unwrap();
+        let done = self.bridge.rollback_bridge_integration(&name, RollbackMode::Perform).await.unwrap();
         assert_eq!((done.before, done.after), (Some(import.figures.state()), Some(morning.figures.state())));
         assert_eq!((done.replaced_state, done.state), (Some(before_rollback()), rolled_back()));
         let stored = self.stored().await;
@@ -53,11 +53,11 @@ impl Day {
     /// analyzed live.
     pub(crate) async fn analyses_directly(&self, morning: &Stored) {
         self.transcripts.grow(3, at(14));
-        assert_eq!(self.bridge.mode().await.unwrap(), rolled_back().mode);
+        assert_eq!(self.bridge.token_store().state().await.unwrap().mode, rolled_back().mode);
         let analysis = an_analysis();
         let refusals = [
-            self.bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap_err(),
-            self.bridge.sync_all_sessions(None, 4).await.unwrap_err(),
+            self.bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap_err(),
+            self.bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(4)).await.unwrap_err(),
             self.bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap_err(),
         ];
         let is_refused = |error: &BridgeError| error.kind() == "rolled_back" && !error.is_retryable();
@@ -76,9 +76,9 @@ impl Day {
     /// At three.
     pub(crate) async fn resumes(&self, morning: &Stored) {
         self.is_at(15);
-        let state = self.bridge.resume().await.unwrap();
+        let state = self.bridge.checkpoints().resume().await.unwrap();
         assert_eq!(state, StoreState { epoch: Epoch(1), mode: StoreMode::Stored });
-        assert_eq!(self.bridge.mode().await.unwrap(), StoreMode::Stored);
+        assert_eq!(self.bridge.token_store().state().await.unwrap().mode, StoreMode::Stored);
         assert_eq!(found(&self.bridge.health_check().await, Probe::Mode).0, HealthState::Healthy);
         assert_eq!(self.rows().await, morning.rows);
     }

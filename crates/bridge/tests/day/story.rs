@@ -1,7 +1,6 @@
 //! Five: all is well, and the audit tells what happened.
 
-use bridge::IntegrityOptions;
-use bridge::core::{AuditFilter, AuditOutcome, HealthState, TimeRange};
+use bridge::{AuditFilter, AuditOutcome, HealthState, IntegrityOptions, TimeRange};
 
 use crate::checks::hour_of;
 use crate::rollback::before_rollback;
@@ -15,7 +14,7 @@ impl Day {
     pub(crate) async fn is_well_in_the_evening(&self) {
         self.is_at(17);
         let exact = IntegrityOptions::default().with_tolerance(0.0);
-        let result = self.bridge.verify_data_integrity(&exact).await.unwrap();
+        let result = self.bridge.verify_data_integrity(exact).await.unwrap();
         let expected = self.transcripts.truth().state();
         assert!(result.passed && result.tallies.is_empty(), "{:?}", result.differences);
         assert_eq!((result.compared, result.equal), (expected.responses, expected.responses));
@@ -24,7 +23,7 @@ impl Day {
 
         let rows = self.rows().await;
         for name in [before_the_import(), before_rollback()] {
-            self.bridge.drop_checkpoint(&name).await.unwrap();
+            self.bridge.checkpoints().drop(&name).await.unwrap();
         }
         assert_eq!(self.checkpoints().await, []);
         assert_eq!(self.rows().await, rows);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use bridge::core::Timestamp;
+use bridge::Timestamp;
 use bridge_testkit::history::{Damage, GeneratedFile, GeneratedHistory, HistoryPlan};
 use bridge_testkit::reference;
 use tempfile::TempDir;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{BridgeError, ConnectionKind, Probe, SessionId};
 use bridge::storage::TokenStore;
-use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge};
+use bridge::{
+    AnalysisSource, BackfillOptions, BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Probe,
+    SessionId,
+};
 use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 

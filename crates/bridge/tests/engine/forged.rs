@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use bridge::core::{AnalysisId, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind, Timestamp};
 use bridge::storage::{IntegrityStore, StoredResponse, StoredScope, TokenStore};
-use bridge::{AnalysisSource, BackfillOptions, StoreOptions};
+use bridge::{
+    AnalysisId, AnalysisSource, BackfillOptions, BridgeError, EnhancedTokenAnalysis, SessionId, StorageKind,
+    StoreOptions, Timestamp,
+};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::table::Table;
@@ -29,8 +31,8 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     assert!(answer.fallback_reasons[0].contains("does not vouch"), "{:?}", answer.fallback_reasons);
     assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
     // Stored again, even by force, it puts the row right and signs nothing that was forged.
-    let force = StoreOptions { force_update: true, ..StoreOptions::default() };
-    let _ = bridge.store_enhanced_analysis(&answer.analysis, &force).await.unwrap();
+    let force = StoreOptions::default().with_force_update();
+    let _ = bridge.store_enhanced_analysis(&answer.analysis, force).await.unwrap();
     let rows = store.stored(&StoredScope::all()).await.unwrap();
     assert!(rows.iter().all(StoredResponse::is_intact));
     assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().source, AnalysisSource::Stored);
@@ -55,7 +57,7 @@ async fn a_forged_analysis_is_not_handed_out() {
     let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), time, Vec::new()).unwrap();
     (analysis.reported_output_tokens, analysis.calculated_total_tokens) = (5, 5);
     (analysis.files_processed, analysis.accuracy_ratio) = (3, 0.75);
-    let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
     assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().analysis, analysis);
     let table = Table::of(&database);
     let view = "SELECT concat(analysis_id, ' ', toString(files_processed), ' ', toString(assumeNotNull(accuracy_ratio)), ' ', \

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{HealthState, HealthStatus, ManualClock, Probe, Timestamp};
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, MonitoringOptions};
+use bridge::{
+    BridgeBuilder, EnhancedTokenDatabaseBridge, HealthLimits, HealthState, HealthStatus, ManualClock,
+    MonitoringOptions, Probe, SyncOptions, Timestamp,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -14,11 +16,11 @@ use HealthState::{Degraded, Healthy, Unhealthy};
 
 /// Limits under which a well store is well wherever the tests run.
 fn limits() -> HealthLimits {
-    HealthLimits { disk_free_min: 0.0, ..HealthLimits::default() }
+    HealthLimits::default().with_disk_free_min(0.0)
 }
 
 fn builder(store: ClickHouseStore, sources: &Path, limits: HealthLimits) -> BridgeBuilder {
-    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions { limits, ..Default::default() })
+    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions::default().with_limits(limits))
 }
 
 fn options(url: &str) -> ClickHouseOptions {
@@ -33,7 +35,7 @@ async fn behind_proxy(sources: &Path, limits: HealthLimits) -> (FaultProxy, Enha
     let store = ClickHouseStore::new(options(&database.writer_url_by(proxy.host()))).unwrap();
     store.migrate().await.unwrap();
     let bridge = builder(store, sources, limits).build();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     (proxy, bridge)
 }
 
@@ -68,7 +70,7 @@ async fn the_database_is_gone_and_back() {
     let (proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     proxy.set(Fault::Closed);
     for _ in 0..3 {
-        let _ = bridge.sync_all_sessions(None, 2).await.unwrap_err();
+        let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap_err();
     }
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
@@ -81,14 +83,14 @@ async fn the_database_is_gone_and_back() {
     proxy.set(Fault::None);
     let status = bridge.health_check().await;
     assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Circuit)), (Healthy, Healthy));
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_probe_that_hangs_holds_up_no_other() {
     let (_, folder) = crate::history(53);
     let probe_timeout = Duration::from_millis(300);
-    let (proxy, bridge) = behind_proxy(folder.path(), HealthLimits { probe_timeout, ..limits() }).await;
+    let (proxy, bridge) = behind_proxy(folder.path(), limits().with_probe_timeout(probe_timeout)).await;
     proxy.set(Fault::Silent);
     let status = bridge.health_check().await;
     for probe in [Probe::Connectivity, Probe::Write, Probe::Freshness, Probe::Disk] {
@@ -154,7 +156,7 @@ async fn what_changed_long_ago_is_not_stored() {
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
     clock.set(after(16));
     assert_unwell(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 
@@ -163,11 +165,11 @@ async fn what_the_last_run_left_out_is_not_fresh() {
     let (_, folder) = crate::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let status = bridge.health_check().await;
     assert_unwell(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
     std::fs::remove_file(&broken).unwrap();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 
@@ -190,7 +192,7 @@ async fn all_connections_are_in_use() {
 #[tokio::test]
 async fn the_disk_has_less_room_than_it_should() {
     let (_, folder) = crate::history(58);
-    let (_proxy, bridge) = behind_proxy(folder.path(), HealthLimits { disk_free_min: 1.0, ..limits() }).await;
+    let (_proxy, bridge) = behind_proxy(folder.path(), limits().with_disk_free_min(1.0)).await;
     let status = bridge.health_check().await;
     assert!(state(&status, Probe::Disk) >= Degraded, "{:?}", status.probe(Probe::Disk));
     assert!(status.reasons()[0].contains("free space or enlarge it"), "{:?}", status.reasons());

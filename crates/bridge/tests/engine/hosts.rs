@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{HostName, SessionId};
 use bridge::storage::{ResponseFilter, StoredScope, TokenStore};
+use bridge::{EnhancedTokenDatabaseBridge, HostName, SessionId, SyncMode, SyncOptions};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{history, store};
@@ -25,7 +24,10 @@ async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
     };
     let (a, b) = (host("a", folder.path()), host("b", copy.path()));
     for _ in 0..2 {
-        let (of_a, of_b) = tokio::join!(a.sync_all_sessions(None, 2), b.sync_all_sessions(None, 2));
+        let (of_a, of_b) = tokio::join!(
+            a.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)),
+            b.sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+        );
         assert!(of_a.unwrap().iter().chain(&of_b.unwrap()).all(|result| result.errors.is_empty()));
         let totals = first.totals(&ResponseFilter::default()).await.unwrap();
         assert_eq!((totals.responses, totals.counts.total()), (truth.truth.responses, truth.truth.total()));
@@ -36,17 +38,18 @@ async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
     assert_eq!(keys.len() as u64, truth.truth.responses);
     assert_eq!(rows.len(), keys.len());
     let session = SessionId::new("of nobody").unwrap();
-    let error = a.sync_session_tokens(&session, true).await.unwrap_err();
+    let error = a.sync_session_tokens(&session, SyncMode::Incremental).await.unwrap_err();
     assert_eq!(error.kind(), "unknown_session");
     // Each of them gives a result for each session that the store knows.
-    let names = |results: Vec<bridge::core::SyncResult>| -> Vec<_> {
+    let names = |results: Vec<bridge::SyncResult>| -> Vec<_> {
         results.into_iter().map(|result| result.session_id.to_string()).collect()
     };
     let mut stored: Vec<_> = first.summaries(&Default::default()).await.unwrap();
     stored.retain(|summary| summary.responses > 0);
     let stored: Vec<_> = stored.iter().map(|summary| summary.session_id.to_string()).collect();
     for bridge in [a, b] {
-        let synchronized = names(bridge.sync_all_sessions(None, 2).await.unwrap());
+        let synchronized =
+            names(bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap());
         assert!(stored.iter().all(|session| synchronized.contains(session)), "{stored:?} {synchronized:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{AuditFilter, OperationName, SessionId, SyncStatus};
+use bridge::{AuditFilter, OperationName, SessionId, SyncMode, SyncOptions, SyncStatus};
 use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;
@@ -36,16 +36,20 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
         .sources([projects.clone()])
         .build();
     bridge.token_store().migrate().await.unwrap();
-    assert_eq!(bridge.sync_all_sessions(None, 2).await.unwrap()[0].status, SyncStatus::Changed);
+    assert_eq!(
+        bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap()[0].status,
+        SyncStatus::Changed
+    );
 
     // A share that is not there does not make its sessions gone.
     fs::rename(&projects, folder.path().join("away")).unwrap();
-    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let told: Vec<_> = results.iter().map(|result| (result.session_id.as_str(), result.status)).collect();
     let place = projects.to_str().unwrap();
     assert_eq!(told, [(place, SyncStatus::Failed), ("s", SyncStatus::Unchanged)]);
     // Asked for one session nobody knows what of it may stand there.
-    let result = bridge.sync_session_tokens(&SessionId::new("s").unwrap(), true).await.unwrap();
+    let result =
+        bridge.sync_session_tokens(&SessionId::new("s").unwrap(), SyncMode::Incremental).await.unwrap();
     assert_eq!((result.status, result.tokens_after, result.errors.len()), (SyncStatus::Failed, 40, 1));
 
     let (tell, mut told) = mpsc::unbounded_channel();

@@ -22,9 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::HostName;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HostName};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 

@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use bridge::analysis::incremental::inspect;
 use bridge::analysis::{SourceFile, discover};
-use bridge::core::{
-    DifferenceKind, Epoch, HostName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, SyncStatus,
-    Timestamp,
-};
 use bridge::storage::{
     InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, TokenStore, UpsertOptions,
 };
-use bridge::{IntegrityOptions, Repair};
+use bridge::{
+    DifferenceKind, Epoch, HostName, IntegrityOptions, Origin, Repair, ResponseKey, ResponseUsage,
+    RuleRevision, SessionId, SyncOptions, SyncStatus, Timestamp,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::first_revision;
 use bridge_testkit::reference::ReferenceFile;
@@ -131,7 +130,7 @@ fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u
         snapshot_tokens,
         first_time: Some(modified),
         last_time: Some(modified),
-        analysis_version: bridge::core::ANALYSIS_VERSION.to_owned(),
+        analysis_version: bridge_core::ANALYSIS_VERSION.to_owned(),
         rule_revision: RuleRevision::FIRST,
         // Long after every file's last change, so that the cursor is trusted.
         read_at: Timestamp::MAX,
@@ -160,7 +159,7 @@ async fn expected(
 ) -> (BTreeMap<ResponseKey, ResponseUsage>, usize) {
     let fresh = Arc::new(InMemoryStore::default());
     let bridge = crate::bridge(fresh.clone(), sources.path()).build();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let mut rows = responses(&*fresh).await;
     let at_hand = sources.of_first_revision();
     let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
@@ -183,26 +182,30 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
     let bridge = crate::bridge(store.clone(), sources.path()).build();
 
     let exact = IntegrityOptions::default().with_tolerance(0.0);
-    let found = bridge.verify_data_integrity(&exact).await.unwrap();
+    let found = bridge.verify_data_integrity(exact.clone()).await.unwrap();
     assert!(!found.passed && found.of_kind(DifferenceKind::Outdated).responses > 0, "{found:?}");
 
-    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
-    assert!(results.iter().all(bridge::core::SyncResult::adds_up), "{results:#?}");
+    let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
+    assert!(results.iter().all(bridge::SyncResult::adds_up), "{results:#?}");
     let by_rule: u64 = results.iter().map(|result| result.changes.rule_revision.responses).sum();
     assert!(by_rule > 0, "the cause of the change is named");
     let (rows, kept) = expected(&sources, &before).await;
     assert!(kept > 0, "something is gone");
     assert_eq!(responses(&*store).await, rows);
 
-    let found = bridge.verify_data_integrity(&exact).await.unwrap();
+    let found = bridge.verify_data_integrity(exact).await.unwrap();
     assert!(found.passed, "{found:?}");
     let of_first = |row: &&ResponseUsage| row.rule_revision == RuleRevision::FIRST;
     assert_eq!(rows.values().filter(of_first).count(), kept);
     let fresh = Arc::new(InMemoryStore::default());
-    let _ = crate::bridge(fresh.clone(), sources.path()).build().sync_all_sessions(None, 2).await.unwrap();
+    let _ = crate::bridge(fresh.clone(), sources.path())
+        .build()
+        .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+        .await
+        .unwrap();
     assert_eq!(statistics(&*store).await, statistics(&*fresh).await, "no session lingers that moved");
 
-    let again = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let again = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");
 }
 
@@ -228,7 +231,7 @@ async fn a_repair_does_what_a_synchronization_would() {
     sources.lose_half();
     let bridge = crate::bridge(store.clone(), sources.path()).build();
     let repair = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
-    let report = bridge.verify_data_integrity(&repair).await.unwrap().repair.unwrap();
+    let report = bridge.verify_data_integrity(repair).await.unwrap().repair.unwrap();
     assert!(report.covered > 0 && report.remaining == 0, "{report:?}");
     assert_eq!(responses(&*store).await, expected(&sources, &before).await.0);
 }
@@ -238,7 +241,7 @@ async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision
     let store = Arc::new(InMemoryStore::default());
     let sources = Sources::new(46);
     let bridge = crate::bridge(store.clone(), sources.path()).build();
-    let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let of_program = |mut record: SourceRecord, version: &str, revision| {
         record.analysis_version = version.to_owned();
         record.rule_revision = revision;
@@ -252,7 +255,7 @@ async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision
         .map(|record| of_program(record, "etb-9.9.9", RuleRevision::CURRENT))
         .collect();
     store.put_sources(&patched).await.unwrap();
-    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(results.iter().all(|result| result.files_read == 0), "{results:#?}");
 
     let newer: Vec<_> =
@@ -260,7 +263,7 @@ async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision
     store.put_sources(&newer).await.unwrap();
     let before = responses(&*store).await;
     fs::write(sources.path().join("projects/gateways/a.jsonl"), gateway("a", 0..9)).unwrap();
-    let results = bridge.sync_all_sessions(None, 2).await.unwrap();
+    let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let failed = results.iter().filter(|result| result.status == SyncStatus::Failed);
     assert!(
         failed.flat_map(|result| &result.errors).any(|error| error.contains("revision 3")),

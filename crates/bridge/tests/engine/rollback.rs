@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bridge::core::{BridgeError, CheckpointName};
 use bridge::storage::{CheckpointStore, ResponseFilter, SummaryFilter, TokenStore};
-use bridge::{BackfillOptions, RollbackOptions};
+use bridge::{BackfillOptions, BridgeError, CheckpointName, RollbackMode};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{bridge, history, store};
@@ -19,13 +18,13 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     let empty = CheckpointName::new("empty").unwrap();
     let other = bridge(Arc::new(store(&database.writer_url())), folder.path()).build();
     let admin_bridge = bridge(admin.clone(), folder.path()).build();
-    admin_bridge.create_checkpoint(&empty).await.unwrap();
+    admin_bridge.checkpoints().create(&empty).await.unwrap();
 
     // The other host is stopped in the middle, by the rollback: from its first batch on it waits for that.
     let (reached, wait) = std::sync::mpsc::channel::<()>();
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new((reached, Some(gone)));
-    let progress: bridge::ProgressCallback = Arc::new(move |progress| {
+    let progress = move |progress: &bridge::BackfillProgress| {
         if progress.rows > 0 {
             let mut gate = gate.lock().unwrap();
             if let Some(gone) = gate.1.take() {
@@ -33,13 +32,13 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
                 gone.recv().unwrap();
             }
         }
-    });
-    let options = BackfillOptions { batch_size: 1, progress: Some(progress), ..BackfillOptions::default() };
+    };
+    let options = BackfillOptions::default().with_batch_size(1).with_progress(progress);
     let backfill = tokio::spawn(async move { other.backfill_historical_data(options).await });
     tokio::task::block_in_place(|| wait.recv()).unwrap();
-    let done = admin_bridge.rollback_bridge_integration(&empty, RollbackOptions::Perform).await.unwrap();
+    let done = admin_bridge.rollback_bridge_integration(&empty, RollbackMode::Perform).await.unwrap();
     assert!(done.before.unwrap().responses > 0);
-    admin_bridge.resume().await.unwrap();
+    admin_bridge.checkpoints().resume().await.unwrap();
     go.send(()).unwrap();
     let error = backfill.await.unwrap().unwrap_err();
     assert!(matches!(error, BridgeError::Backfill { .. }), "{error}");

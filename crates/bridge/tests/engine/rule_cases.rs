@@ -5,9 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::core::{Origin, Receipt, TokenCounts};
 use bridge::storage::{Dimension, ResponseFilter, StoreTotals, TokenStore};
-use bridge::{BackfillOptions, BackfillResult, DashboardQuery};
+use bridge::{BackfillOptions, BackfillResult, DashboardQuery, Origin, Receipt, TokenCounts};
 use bridge_testkit::engine::TestDatabase;
 use serde_json::Value;
 

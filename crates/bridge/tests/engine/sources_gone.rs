@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::DifferenceKind;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, TokenStore};
-use bridge::{BackfillOptions, IntegrityOptions, Repair};
+use bridge::{BackfillOptions, DifferenceKind, IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::table::Table;
@@ -28,7 +27,7 @@ async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
     let verify = |repair| {
         let options = IntegrityOptions::default().with_tolerance(0.0).with_repair(repair);
         let bridge = bridge.clone();
-        async move { bridge.verify_data_integrity(&options).await.unwrap() }
+        async move { bridge.verify_data_integrity(options).await.unwrap() }
     };
     let kept = verify(Repair::Purge).await;
     assert!(kept.passed && kept.only_stored().stored_tokens > 0, "{kept:?}");
@@ -65,7 +64,7 @@ async fn what_is_older_than_the_retention_is_not_missing() {
     assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().responses, 0);
 
     let exact = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
-    let result = bridge.verify_data_integrity(&exact).await.unwrap();
+    let result = bridge.verify_data_integrity(exact).await.unwrap();
     let expired = result.of_kind(DifferenceKind::Expired);
     assert_eq!((result.passed, expired.live_tokens), (true, history.truth.total()));
     assert_eq!(result.repair.unwrap().restored, 0);

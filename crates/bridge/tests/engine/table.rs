@@ -1,6 +1,6 @@
 //! The table behind the store's back.
 
-use bridge::core::ResponseKey;
+use bridge::ResponseKey;
 use bridge_testkit::engine::{TestDatabase, engine};
 use clickhouse::{Client, Row};
 use serde::Deserialize;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bridge::core::{DifferenceKind, IntegrityResult, ResponseUsage, SessionId, TokenCounts};
 use bridge::storage::{
     ClickHouseStore, IntegrityStore, ResponseFilter, StoredResponse, StoredScope, TokenStore, UpsertOptions,
     UpsertOutcome,
 };
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
+use bridge::{
+    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
+    ResponseUsage, SessionId, TokenCounts,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::history::GeneratedHistory;
 use tempfile::TempDir;
@@ -252,8 +254,9 @@ impl Scene {
     }
 
     async fn verify(&self, session: Option<SessionId>, repair: Repair) -> IntegrityResult {
-        let options = IntegrityOptions { session, tolerance: 0.0, repair, ..IntegrityOptions::default() };
-        self.bridge.verify_data_integrity(&options).await.unwrap()
+        let mut options = IntegrityOptions::default().with_tolerance(0.0).with_repair(repair);
+        options.session = session;
+        self.bridge.verify_data_integrity(options).await.unwrap()
     }
 
     fn session(&self) -> SessionId {

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use bridge::core::{BridgeError, StoreState, Timestamp};
 use bridge::storage::{InMemoryStore, MockTokenStore, ResponseFilter, TokenStore, UpsertOutcome};
-use bridge::{BackfillOptions, BackfillPhase, BackfillProgress, EnhancedTokenDatabaseBridge};
+use bridge::{
+    BackfillOptions, BackfillPhase, BackfillProgress, BridgeError, EnhancedTokenDatabaseBridge, StoreState,
+    Timestamp,
+};
 use bridge_testkit::history::{GeneratedFile, GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 
@@ -34,7 +36,7 @@ fn transcripts(history: &GeneratedHistory) -> impl Iterator<Item = &GeneratedFil
 }
 
 fn batches_of(batch_size: usize) -> BackfillOptions {
-    BackfillOptions { batch_size, ..BackfillOptions::default() }
+    BackfillOptions::default().with_batch_size(batch_size)
 }
 
 #[tokio::test]
@@ -66,9 +68,9 @@ async fn everything_is_stored_whatever_the_batch_size_and_nothing_twice() {
 #[tokio::test]
 async fn dates_limit_what_is_stored_and_the_parts_make_the_whole() {
     let Setup { history, store, bridge, folder: _folder } = setup(6);
-    let cut = Some(Timestamp::from_millis(HistoryPlan::default().first_millis + 40 * 3_600_000).unwrap());
-    let early = BackfillOptions { end_date: cut, ..BackfillOptions::default() };
-    let late = BackfillOptions { start_date: cut, ..BackfillOptions::default() };
+    let cut = Timestamp::from_millis(HistoryPlan::default().first_millis + 40 * 3_600_000).unwrap();
+    let early = BackfillOptions::default().with_end_date(cut);
+    let late = BackfillOptions::default().with_start_date(cut);
     let early = bridge.backfill_historical_data(early).await.unwrap();
     let stored = store.totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!((stored.counts.total(), stored.responses), (early.total_tokens_stored, early.total_responses));
@@ -83,11 +85,7 @@ async fn progress_only_grows_and_ends_with_everything() {
     let Setup { history, bridge, folder: _folder, .. } = setup(7);
     let seen: Arc<Mutex<Vec<BackfillProgress>>> = Arc::default();
     let told = Arc::clone(&seen);
-    let options = BackfillOptions {
-        batch_size: 2,
-        progress: Some(Arc::new(move |progress| told.lock().unwrap().push(*progress))),
-        ..BackfillOptions::default()
-    };
+    let options = batches_of(2).with_progress(move |progress| told.lock().unwrap().push(*progress));
     let _ = bridge.backfill_historical_data(options).await.unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].rows <= pair[1].rows));

@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::core::{
-    AnalysisSource, BridgeError, CheckpointName, Epoch, SessionId, StorageKind, StoreMode, SyncStatus,
-};
 use bridge::storage::{CheckpointStore, InMemoryStore, MockTokenStore};
 use bridge::{
-    BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    JsonlProcessorBridge, Repair, RollbackOptions, StoreOptions,
+    AnalysisSource, BackfillOptions, BatchOptions, BatchProcessingResult, BridgeError, CheckpointName,
+    EnhancedTokenDatabaseBridge, Epoch, IntegrityOptions, JsonlProcessorBridge, Repair, RollbackMode,
+    SessionId, StorageKind, StoreMode, StoreOptions, SummaryQuery, SyncMode, SyncOptions, SyncStatus,
 };
 
 use crate::{analysis, bridge, in_memory, now};
@@ -34,7 +32,8 @@ fn append(path: &Path, text: &str) {
 }
 
 async fn tokens(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
-    let summaries = bridge.get_stored_token_summaries(None, 7, true).await.unwrap();
+    let summaries =
+        bridge.get_stored_token_summaries(SummaryQuery::last_days(7).with_metadata()).await.unwrap();
     summaries.iter().map(|summary| summary.total_tokens).sum()
 }
 
@@ -59,18 +58,18 @@ async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
     let path = folder.join("s.jsonl");
     append(&path, &line(1, 5));
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
-    bridge.create_checkpoint(&name("good")).await.unwrap();
+    bridge.checkpoints().create(&name("good")).await.unwrap();
     append(&path, &line(2, 37));
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     assert_eq!(tokens(&bridge).await, 42);
 
-    let plan = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::DryRun).await.unwrap();
+    let plan = bridge.rollback_bridge_integration(&name("good"), RollbackMode::DryRun).await.unwrap();
     let tokens_of = [plan.before, plan.after].map(|figures| figures.unwrap().tokens);
     assert_eq!((tokens_of, plan.replaced_state), ([42, 5], None));
     assert_eq!(plan.differences[0].session.as_str(), "s");
     assert_eq!((tokens(&bridge).await, plan.state.mode), (42, StoreMode::Stored));
 
-    let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();
+    let done = bridge.rollback_bridge_integration(&name("good"), RollbackMode::Perform).await.unwrap();
     assert_eq!((done.before, done.after), (plan.before, plan.after));
     assert_eq!(done.state, store.state().await.unwrap());
     assert_eq!(done.replaced_state, Some(name("before_rollback_1")));
@@ -83,13 +82,16 @@ async fn after_a_rollback_figures_are_those_of_the_checkpoint_and_analyses_are_d
     let bridge = rolled_back(folder.path()).await;
     // Not the cache's 42.
     assert_eq!(tokens(&bridge).await, 5);
-    assert_eq!(bridge.mode().await.unwrap(), StoreMode::Direct { checkpoint: name("good") });
+    assert_eq!(
+        bridge.token_store().state().await.unwrap().mode,
+        StoreMode::Direct { checkpoint: name("good") }
+    );
     let session = SessionId::new("s").unwrap();
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 42));
     assert!(answer.fallback_reasons[0].contains("checkpoint good"), "{:?}", answer.fallback_reasons);
 
-    bridge.resume().await.unwrap();
+    bridge.checkpoints().resume().await.unwrap();
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 5));
 }
@@ -101,7 +103,7 @@ async fn last_resort(
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = in_memory();
     let bridge = bridge(store.clone(), &[folder.path()]);
-    bridge.create_checkpoint(&name("empty")).await.unwrap();
+    bridge.checkpoints().create(&name("empty")).await.unwrap();
     let path = folder.path().join("s.jsonl");
     append(&path, &line(1, 42));
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
@@ -117,7 +119,7 @@ async fn last_resort(
 #[tokio::test]
 async fn what_was_rolled_back_is_no_last_resort() {
     let error = last_resort(async |_, bridge| {
-        let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackOptions::Perform).await.unwrap();
+        let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackMode::Perform).await.unwrap();
     });
     assert!(is_rolled_back(&error.await));
     let by_another_host = last_resort(async |store, _| {
@@ -133,7 +135,7 @@ async fn a_rollback_that_was_made_is_no_error_where_its_figures_cannot_be_read()
     store.expect_list_checkpoints().returning(|| Err(away()));
     store.expect_put_audit().returning(|_| Ok(()));
     let bridge = bridge(Arc::new(store), &[]);
-    let done = bridge.rollback_bridge_integration(&name("good"), RollbackOptions::Perform).await.unwrap();
+    let done = bridge.rollback_bridge_integration(&name("good"), RollbackMode::Perform).await.unwrap();
     assert_eq!((done.before, done.after, done.state.epoch), (None, None, Epoch(3)));
     assert_eq!(done.state.mode, StoreMode::Direct { checkpoint: name("good") });
 }
@@ -144,16 +146,16 @@ async fn nothing_is_stored_by_any_way_until_it_is_resumed() {
     let bridge = rolled_back(folder.path()).await;
     let session = SessionId::new("s").unwrap();
     let backfill = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap_err();
-    let sync = bridge.sync_session_tokens(&session, true).await.unwrap_err();
-    let all = bridge.sync_all_sessions(None, 2).await.unwrap_err();
+    let sync = bridge.sync_session_tokens(&session, SyncMode::Incremental).await.unwrap_err();
+    let all = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap_err();
     let store =
-        bridge.store_enhanced_analysis(&analysis("t", 1, &[9]), &StoreOptions::default()).await.unwrap_err();
+        bridge.store_enhanced_analysis(&analysis("t", 1, &[9]), StoreOptions::default()).await.unwrap_err();
     let repair = IntegrityOptions::default().with_repair(Repair::Restore);
-    let repair = bridge.verify_data_integrity(&repair).await.unwrap_err();
+    let repair = bridge.verify_data_integrity(repair).await.unwrap_err();
     for error in [backfill, sync, all, store, repair] {
         assert!(is_rolled_back(&error) && error.to_string().contains("good"), "{error}");
     }
-    let batch = bridge.store_analyses(&[analysis("t", 1, &[9])]).await;
+    let batch = bridge.batch_store_analyses(&[analysis("t", 1, &[9])], BatchOptions::default()).await;
     assert!(batch[0].errors[0].contains("rolled back"), "{batch:?}");
     assert_eq!(tokens(&bridge).await, 5);
 }
@@ -162,15 +164,18 @@ async fn nothing_is_stored_by_any_way_until_it_is_resumed() {
 async fn after_the_resumption_everything_is_read_and_stored_again() {
     let folder = tempfile::tempdir().unwrap();
     let bridge = rolled_back(folder.path()).await;
-    bridge.resume().await.unwrap();
+    bridge.checkpoints().resume().await.unwrap();
     // Nothing in the file has changed; its cursor says that all of it was stored.
-    let result = &bridge.sync_all_sessions(None, 2).await.unwrap()[0];
+    let result = &bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap()[0];
     assert_eq!((result.status, result.tokens_after, result.files_read), (SyncStatus::Changed, 42, 1));
     assert_eq!(tokens(&bridge).await, 42);
-    let result = &bridge.sync_all_sessions(None, 2).await.unwrap()[0];
+    let result = &bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap()[0];
     assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, 42));
     let metadata =
-        bridge.get_stored_token_summaries(None, 7, true).await.unwrap()[0].metadata.clone().unwrap();
+        bridge.get_stored_token_summaries(SummaryQuery::last_days(7).with_metadata()).await.unwrap()[0]
+            .metadata
+            .clone()
+            .unwrap();
     assert_eq!((metadata.lines, metadata.accuracy_ratio), (2, Some(1.0)));
 }
 
@@ -178,24 +183,18 @@ async fn after_the_resumption_everything_is_read_and_stored_again() {
 #[tokio::test]
 async fn a_file_that_was_fed_in_part_is_fed_again_from_its_beginning() {
     let (_, bridge) = in_memory();
-    bridge.create_checkpoint(&name("empty")).await.unwrap();
+    bridge.checkpoints().create(&name("empty")).await.unwrap();
     let processor = JsonlProcessorBridge::new(bridge.clone());
     let batch = |offset: usize, content: &str| {
         let (offset, content) = (offset as u64, content.as_bytes().to_vec());
-        BatchProcessingResult {
-            path: "/fed.jsonl".into(),
-            offset,
-            content,
-            ends_file: false,
-            modified: now(),
-        }
+        BatchProcessingResult::new("/fed.jsonl", offset, content).with_modified(now())
     };
     let (first, second) = (line(1, 5), line(2, 37));
     let _ = processor.on_content_batch_processed(batch(0, &first)).await.unwrap();
-    let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackOptions::Perform).await.unwrap();
+    let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackMode::Perform).await.unwrap();
     let error = processor.on_content_batch_processed(batch(first.len(), &second)).await.unwrap_err();
     assert!(is_rolled_back(&error), "{error}");
-    bridge.resume().await.unwrap();
+    bridge.checkpoints().resume().await.unwrap();
     let error = processor.on_content_batch_processed(batch(first.len(), &second)).await.unwrap_err();
     assert!(matches!(error, BridgeError::OutOfOrder { expected: 0, .. }), "{error}");
     let _ = processor.on_content_batch_processed(batch(0, &(first + &second))).await.unwrap();

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bridge::core::strategy::response_usage;
-use bridge::core::{
-    BridgeError, CalendarUnit, ManualClock, ResponseUsage, StorageKind, TimeRange, TimeZone, Timestamp,
-};
 use bridge::storage::{
     DashboardData, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
     UpsertOptions,
 };
 use bridge::{
-    DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness, TREND_BUCKETS_MAX, TrendBucket,
+    BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness,
+    ManualClock, ResponseUsage, StorageKind, TREND_BUCKETS_MAX, TimeRange, TimeZone, Timestamp, TrendBucket,
 };
+use bridge_core::strategy::response_usage;
 use proptest::prelude::*;
 
 use crate::{now, response};
@@ -258,7 +256,7 @@ proptest! {
         let zone: TimeZone = zone.parse().unwrap();
         let rows: Vec<_> = rows.into_iter().zip(0..).map(|((row, minutes), key)| {
             let time = Timestamp::from_millis(now().as_millis() - minutes * 60_000).unwrap();
-            ResponseUsage { key: bridge::core::ResponseKey(key), time, ..row }
+            ResponseUsage { key: bridge::ResponseKey(key), time, ..row }
         }).collect();
         // Half a year, so that hours stay hours.
         let start = Timestamp::from_millis(now().as_millis() - 150 * 86_400_000).unwrap();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bridge::core::{BridgeError, ConnectionKind, ManualClock, SessionId, StoreState};
 use bridge::storage::{
     InMemoryStore, IntegrityStore, MockTokenStore, ResponseFilter, StoreStats, SummaryFilter, TokenStore,
     UpsertOptions,
 };
-use bridge::{AnalysisSource, BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AnalysisSource, BackfillOptions, BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, ManualClock,
+    SessionId, StoreOptions, StoreState,
+};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 
@@ -76,12 +78,12 @@ fn setup(source: &Path) -> Setup {
 impl Setup {
     fn pass(&self, minutes: u64) {
         let later = now().as_millis() + i64::try_from(minutes).unwrap() * 60_000;
-        self.clock.set(bridge::core::Timestamp::from_millis(later).unwrap());
+        self.clock.set(bridge::Timestamp::from_millis(later).unwrap());
     }
 
     async fn store(&self, first_key: u128, output: u64) {
         let analysis = analysis("s", first_key, &[output]);
-        let _ = self.bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+        let _ = self.bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
     }
 
     async fn ask(&self) -> Result<(AnalysisSource, u64, Duration), BridgeError> {
@@ -245,12 +247,12 @@ async fn the_stored_ratio_says_how_much_is_repeated() {
 async fn a_stored_answer_is_as_old_as_the_last_reading_of_its_files() {
     let Stored { history, bridge, clock, _folder, .. } = stored().await;
     let later = now().as_millis() + 90_000;
-    clock.set(bridge::core::Timestamp::from_millis(later).unwrap());
+    clock.set(bridge::Timestamp::from_millis(later).unwrap());
     let name =
         history.truth.sessions.keys().find(|name| !history.truth.open_sessions.contains(*name)).unwrap();
     let answer = bridge.get_analysis_with_fallback(&session(name)).await.unwrap();
     assert_eq!((answer.age, answer.analysis.timestamp), (Duration::from_secs(90), now()));
     // Storing what was answered changes nothing.
-    let result = bridge.store_enhanced_analysis(&answer.analysis, &StoreOptions::default()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&answer.analysis, StoreOptions::default()).await.unwrap();
     assert_eq!(result.records_stored, 0);
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
-use bridge::core::{
-    DifferenceKind, IntegrityResult, RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
-};
 use bridge::storage::{InMemoryStore, ResponseFilter, TokenStore, UpsertOptions};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair};
+use bridge::{
+    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
+    RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
+};
 use bridge_testkit::history::HistoryPlan;
 use tempfile::TempDir;
 
@@ -52,12 +52,13 @@ impl Setup {
 
     async fn verify(&self, repair: Repair) -> IntegrityResult {
         let options = IntegrityOptions::default().with_tolerance(0.0).with_repair(repair);
-        self.bridge.verify_data_integrity(&options).await.unwrap()
+        self.bridge.verify_data_integrity(options).await.unwrap()
     }
 
     async fn verify_session(&self, name: &str) -> IntegrityResult {
-        let options = IntegrityOptions::of_session(SessionId::new(name).unwrap()).with_tolerance(0.0);
-        self.bridge.verify_data_integrity(&options).await.unwrap()
+        let options =
+            IntegrityOptions::default().with_session(SessionId::new(name).unwrap()).with_tolerance(0.0);
+        self.bridge.verify_data_integrity(options).await.unwrap()
     }
 
     async fn repair(&self, repair: Repair) -> RepairReport {
@@ -93,17 +94,17 @@ async fn a_store_that_is_up_to_date_passes_whatever_the_history() {
         history.write_below(&folder.path().join("projects")).unwrap();
         let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
         let options = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
-        let empty = bridge.verify_data_integrity(&options).await.unwrap();
+        let empty = bridge.verify_data_integrity(options).await.unwrap();
         assert_eq!((empty.passed, empty.missing().responses), (false, history.truth.responses));
         assert_eq!((empty.missing().live_tokens, empty.stored_tokens), (history.truth.total(), 0));
         assert_eq!(empty.repair.unwrap().restored, history.truth.responses);
-        let whole = bridge.verify_data_integrity(&IntegrityOptions::default()).await.unwrap();
+        let whole = bridge.verify_data_integrity(IntegrityOptions::default()).await.unwrap();
         assert!(whole.passed && whole.tallies.is_empty());
         assert_eq!((whole.equal, whole.compared), (history.truth.responses, history.truth.responses));
         assert_eq!((whole.stored_tokens, whole.live_tokens), (history.truth.total(), history.truth.total()));
         for session in history.truth.sessions.keys() {
-            let options = IntegrityOptions::of_session(SessionId::new(session).unwrap());
-            let result = bridge.verify_data_integrity(&options).await.unwrap();
+            let options = IntegrityOptions::default().with_session(SessionId::new(session).unwrap());
+            let result = bridge.verify_data_integrity(options).await.unwrap();
             assert!(result.passed && result.equal == result.compared);
         }
     }
@@ -129,7 +130,7 @@ async fn errors_within_the_tolerance_pass() {
     setup.write("t", &[line("t", 3, 101, 12)]);
     let verify = |tolerance| {
         let (bridge, options) = (setup.bridge.clone(), IntegrityOptions::default().with_tolerance(tolerance));
-        async move { bridge.verify_data_integrity(&options).await.unwrap() }
+        async move { bridge.verify_data_integrity(options).await.unwrap() }
     };
     // All of the response is booked at another version, and 1 of 143 tokens differs.
     let result = verify(0.01).await;
@@ -262,8 +263,8 @@ async fn differences_are_listed_up_to_the_limit_and_counted_beyond_it() {
         setup.put(row, &UpsertOptions::default()).await;
     }
     setup.write("w", &[line("w", 5, 1, 12), line("w", 6, 1, 12), line("w", 7, 1, 12)]);
-    let options = IntegrityOptions { listed_max: 2, ..IntegrityOptions::default() };
-    let result = setup.bridge.verify_data_integrity(&options).await.unwrap();
+    let options = IntegrityOptions::default().with_listed_max(2);
+    let result = setup.bridge.verify_data_integrity(options).await.unwrap();
     assert_eq!((result.only_stored().responses, result.missing().responses), (20, 3));
     let listed = |kind| result.differences.iter().filter(|difference| difference.kind == kind).count();
     assert_eq!((listed(DifferenceKind::OnlyStored), listed(DifferenceKind::Missing)), (2, 2));

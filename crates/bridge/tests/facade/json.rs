@@ -6,20 +6,18 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bridge::core::{
-    AnalysisSummary, AuditId, AuditOutcome, AuditRecord, CalendarUnit, CheckpointComparison,
-    CheckpointTotals, ContentCategory, CorrelationId, DamageKind, DifferenceKind, HealthState,
-    IntegrityDifference, IntegrityResult, OperationName, Origin, Probe, RepairAction, RepairReport,
-    ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
-    TimeRange, TimeZone, Timestamp,
-};
 use bridge::storage::{
     BackupFormat, BreakdownRow, Direction, ExportSummary, GroupList, GroupOrder, GroupPage, ReplacedRow,
     StoreTotals, UpsertOutcome, UsageSums,
 };
 use bridge::{
-    AnalysisSource, AnalysisWithSource, BackfillResult, Breakdown, Completeness, Freshness, HealthStatus,
+    AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
+    Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DifferenceKind,
+    Freshness, HealthState, HealthStatus, IntegrityDifference, IntegrityResult, OperationName, Origin, Probe,
+    RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
+    SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone, Timestamp,
 };
+use bridge_core::{CheckpointComparison, DamageKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,7 +75,7 @@ fn structs(examples: &mut Examples) {
     assert_eq!(serde_json::to_value(version).unwrap(), version.to_string());
     let mut integrity = IntegrityResult::new(None, 0.01);
     let difference = IntegrityDifference::new(row.key, DifferenceKind::Missing, None, Some(row));
-    integrity.tallies.insert(DifferenceKind::Missing, bridge::core::IntegrityTally::default());
+    integrity.tallies.insert(DifferenceKind::Missing, bridge::IntegrityTally::default());
     integrity.differences.push(difference);
     examples.add("IntegrityResult", integrity);
     examples.add(
@@ -96,7 +94,7 @@ fn structs(examples: &mut Examples) {
 }
 
 fn enums(examples: &mut Examples) {
-    use bridge::core::CheckpointName;
+    use bridge::CheckpointName;
     examples.add(
         "Vec<AnalysisSource>",
         vec![AnalysisSource::Stored, AnalysisSource::Live, AnalysisSource::Cached],
@@ -125,7 +123,7 @@ fn enums(examples: &mut Examples) {
     let replaced = ReplacedRow {
         session: SessionId::new("s").unwrap(),
         tokens: u64::MAX,
-        rule_revision: bridge::core::RuleRevision::CURRENT,
+        rule_revision: bridge::RuleRevision::CURRENT,
     };
     let outcomes = vec![UpsertOutcome::New, UpsertOutcome::Replaced(replaced), UpsertOutcome::Unchanged];
     examples.add("Vec<UpsertOutcome>", outcomes);

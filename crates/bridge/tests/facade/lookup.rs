@@ -1,21 +1,20 @@
 //! Reading summaries back.
 
-use bridge::StoreOptions;
-use bridge::core::SessionId;
+use bridge::{SessionId, StoreOptions, SummaryQuery};
 
 use crate::{analysis, in_memory};
 
 #[tokio::test]
 async fn answers_come_from_the_cache_until_something_is_stored() {
     let (_, bridge) = in_memory();
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, &[5]), &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, &[5]), StoreOptions::default()).await.unwrap();
     for _ in 0..3 {
-        let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+        let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
         assert_eq!(summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>(), [5]);
     }
     assert_eq!((bridge.stats().summaries.hits, bridge.stats().summaries.misses), (2, 1));
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, &[6]), &StoreOptions::default()).await.unwrap();
-    let summaries = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, &[6]), StoreOptions::default()).await.unwrap();
+    let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     assert_eq!(summaries[0].total_tokens, 11);
 }
 
@@ -28,12 +27,14 @@ async fn sessions_active_in_the_last_days_come_whole() {
     let mut older = analysis("t", 5, &[7]);
     older.responses[0].time = crate::now().saturating_sub(day * 8);
     for analysis in [old, older] {
-        let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+        let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
     }
     let totals = |sessions: Option<&str>, days| {
-        let (bridge, sessions) = (bridge.clone(), sessions.map(|name| vec![SessionId::new(name).unwrap()]));
+        let mut query = SummaryQuery::last_days(days);
+        query.sessions = sessions.map(|name| vec![SessionId::new(name).unwrap()]);
+        let bridge = bridge.clone();
         async move {
-            let summaries = bridge.get_stored_token_summaries(sessions, days, false).await.unwrap();
+            let summaries = bridge.get_stored_token_summaries(query).await.unwrap();
             summaries.iter().map(|summary| summary.total_tokens).collect::<Vec<_>>()
         }
     };

@@ -19,13 +19,12 @@ mod threads;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{
-    AnalysisId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId,
-    Timestamp, TokenCounts,
-};
 use bridge::storage::{InMemoryStore, TokenStore};
+use bridge::{
+    AnalysisId, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, HostName, ManualClock, ResponseKey,
+    ResponseUsage, SessionId, Timestamp, TokenCounts,
+};
 
 /// What the clock of these tests shows: 2026-03-01.
 fn now() -> Timestamp {

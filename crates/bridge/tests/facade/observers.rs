@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{CorrelationId, HealthState, Probe};
 use bridge::storage::InMemoryStore;
 use bridge::{
-    BackfillOptions, EnhancedTokenDatabaseBridge, MonitoringOptions, Observation, ProgressCallback,
+    BackfillOptions, BackfillProgress, CorrelationId, EnhancedTokenDatabaseBridge, HealthState,
+    MonitoringOptions, Observation, Probe,
 };
 use tokio::sync::mpsc;
 
@@ -81,11 +81,11 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
     let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let progress: ProgressCallback = Arc::new(move |_| {
+    let progress = move |_: &BackfillProgress| {
         counted.fetch_add(1, Ordering::SeqCst);
         panic!("the embedder's own fault");
-    });
-    let options = BackfillOptions { progress: Some(progress), ..BackfillOptions::default() };
+    };
+    let options = BackfillOptions::default().with_progress(progress);
     let result = bridge.backfill_historical_data(options.clone()).await.unwrap();
     assert_eq!((result.success, result.total_tokens_stored), (true, 21));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -97,11 +97,9 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
 #[tokio::test]
 async fn a_panicking_observer_does_not_end_the_monitoring() {
     let interval = Duration::from_millis(5);
-    let monitoring = MonitoringOptions {
-        health_check_interval: interval,
-        metrics_export_interval: interval,
-        ..MonitoringOptions::default()
-    };
+    let monitoring = MonitoringOptions::default()
+        .with_health_check_interval(interval)
+        .with_metrics_export_interval(interval);
     let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
         .sources(["none"])
         .monitoring(monitoring)

@@ -3,22 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bridge::core::{BridgeError, HostName, SessionId};
 use bridge::storage::{InMemoryStore, ResponseFilter, SourceFilter, TokenStore};
-use bridge::{BatchProcessingResult, JsonlProcessorBridge};
+use bridge::{BatchProcessingResult, BridgeError, HostName, JsonlProcessorBridge, SessionId, SyncOptions};
 use bridge_testkit::history::{GeneratedFile, HistoryPlan};
 use fastrand::Rng;
 
 use crate::{bridge, in_memory, now};
 
 fn batch(path: &str, offset: usize, content: &[u8]) -> BatchProcessingResult {
-    BatchProcessingResult {
-        path: path.into(),
-        offset: offset as u64,
-        content: content.to_vec(),
-        ends_file: false,
-        modified: now(),
-    }
+    BatchProcessingResult::new(path, offset as u64, content.to_vec()).with_modified(now())
 }
 
 /// Hands the file over in pieces cut anywhere, some of them again.
@@ -30,7 +23,7 @@ async fn feed(processor: &JsonlProcessorBridge, path: &str, file: &GeneratedFile
         let again = if offset > 0 { rng.usize(..offset.min(50)) } else { 0 };
         let mut batch = batch(path, offset - again, &content[offset - again..end]);
         batch.ends_file = end == content.len();
-        batch.modified = bridge::core::Timestamp::from_millis(file.modified_millis).unwrap();
+        batch.modified = bridge::Timestamp::from_millis(file.modified_millis).unwrap();
         let result = processor.on_content_batch_processed(batch).await.unwrap();
         assert!(result.success, "{:?}", result.errors);
         offset = end;
@@ -61,7 +54,10 @@ async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
         let folder = tempfile::tempdir().unwrap();
         history.write_below(&folder.path().join("projects")).unwrap();
         let synchronized = Arc::new(InMemoryStore::default());
-        let _ = bridge(synchronized.clone(), &[folder.path()]).sync_all_sessions(None, 2).await.unwrap();
+        let _ = bridge(synchronized.clone(), &[folder.path()])
+            .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+            .await
+            .unwrap();
 
         let fed = Arc::new(InMemoryStore::default());
         let processor = JsonlProcessorBridge::new(bridge(fed.clone(), &[]));
@@ -75,7 +71,10 @@ async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
         assert_eq!(statistics(&*fed).await, statistics(&*synchronized).await, "{seed}");
 
         // A synchronization afterwards finds nothing to add.
-        let _ = bridge(fed.clone(), &[folder.path()]).sync_all_sessions(None, 2).await.unwrap();
+        let _ = bridge(fed.clone(), &[folder.path()])
+            .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+            .await
+            .unwrap();
         assert_eq!(fed.responses(&all).await.unwrap(), synchronized.responses(&all).await.unwrap());
         assert_eq!(statistics(&*fed).await, statistics(&*synchronized).await, "{seed}");
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bridge::core::{
-    AnalysisId, AuditFilter, BridgeError, HealthState, ManualClock, OperationName, Probe, SessionId,
-    StorageKind, StoreState, TimeRange, Timestamp, ValidatorOptions,
-};
 use bridge::storage::{
     AuditStore, InMemoryStore, MockTokenStore, ResponseFilter, StoreStats, TokenStore, UpsertOutcome,
 };
-use bridge::{DashboardQuery, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AnalysisId, AuditFilter, BatchOptions, BridgeError, DashboardQuery, EnhancedTokenDatabaseBridge,
+    HealthState, ManualClock, OperationName, Probe, SessionId, StorageKind, StoreOptions, StoreState,
+    TimeRange, Timestamp, ValidatorOptions,
+};
 
 use crate::fallback::now_or_never;
 use crate::{analysis, bridge, in_memory, now};
@@ -33,17 +33,17 @@ fn disk_full() -> BridgeError {
 async fn the_result_says_what_was_written() {
     let (_, bridge) = in_memory();
     let first =
-        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), &StoreOptions::default()).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), StoreOptions::default()).await.unwrap();
     assert_eq!(
         (first.success, first.records_stored, first.new_responses, first.total_tokens),
         (true, 2, 2, 11)
     );
     assert_eq!(first.session_id, SessionId::new("s").ok());
     let again =
-        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), &StoreOptions::default()).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), StoreOptions::default()).await.unwrap();
     assert_eq!((again.success, again.records_stored, again.total_tokens), (true, 0, 11));
     let grown =
-        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 9]), &StoreOptions::default()).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 9]), StoreOptions::default()).await.unwrap();
     assert_eq!((grown.records_stored, grown.new_responses), (1, 0));
     assert_eq!(output(&bridge).await, 14);
 }
@@ -54,8 +54,9 @@ async fn only_force_lowers_a_figure() {
     let store = |output, force_update| {
         let (bridge, analysis) = (bridge.clone(), analysis("s", 1, &[output]));
         async move {
-            let options = StoreOptions { force_update, ..StoreOptions::default() };
-            bridge.store_enhanced_analysis(&analysis, &options).await.unwrap().records_stored
+            let mut options = StoreOptions::default();
+            options.force_update = force_update;
+            bridge.store_enhanced_analysis(&analysis, options).await.unwrap().records_stored
         }
     };
     assert_eq!(store(900, false).await, 1);
@@ -70,11 +71,11 @@ async fn an_analysis_with_sums_only_is_one_response() {
     let mut sums = analysis("s", 1, &[40, 2]);
     sums.responses.clear();
     for _ in 0..2 {
-        let _ = bridge.store_enhanced_analysis(&sums, &StoreOptions::default()).await.unwrap();
+        let _ = bridge.store_enhanced_analysis(&sums, StoreOptions::default()).await.unwrap();
     }
     assert_eq!(output(&bridge).await, 42);
     sums.analysis_id = AnalysisId::new("another").unwrap();
-    let _ = bridge.store_enhanced_analysis(&sums, &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&sums, StoreOptions::default()).await.unwrap();
     assert_eq!(output(&bridge).await, 42);
 }
 
@@ -84,8 +85,8 @@ async fn a_rejected_analysis_tells_every_violation_and_stores_nothing() {
     let mut wrong = analysis("s", 1, &[5]);
     wrong.calculated_total_tokens += 1;
     wrong.accuracy_ratio = 7.0;
-    let options = StoreOptions { session_id: SessionId::new("t").ok(), ..StoreOptions::default() };
-    let error = bridge.store_enhanced_analysis(&wrong, &options).await.unwrap_err();
+    let options = StoreOptions::default().with_session(SessionId::new("t").unwrap());
+    let error = bridge.store_enhanced_analysis(&wrong, options).await.unwrap_err();
     let BridgeError::Validation { result, .. } = &error else { panic!("{error}") };
     let fields: Vec<_> = result.violations.iter().map(|violation| violation.field.as_str()).collect();
     assert_eq!(fields, ["accuracy_ratio", "calculated_total_tokens", "session_id"]);
@@ -97,8 +98,12 @@ async fn in_a_batch_a_rejected_analysis_keeps_back_no_other() {
     let (_, bridge) = in_memory();
     let mut wrong = analysis("b", 10, &[5]);
     wrong.accuracy_ratio = f64::NAN;
-    let results =
-        bridge.batch_store_analyses(&[analysis("a", 1, &[1, 2]), wrong, analysis("c", 20, &[4])], 2).await;
+    let results = bridge
+        .batch_store_analyses(
+            &[analysis("a", 1, &[1, 2]), wrong, analysis("c", 20, &[4])],
+            BatchOptions::default().with_batch_size(2),
+        )
+        .await;
     let told: Vec<_> = results.iter().map(|result| (result.success, result.records_stored)).collect();
     assert_eq!(told, [(true, 2), (false, 0), (true, 1)]);
     assert!(results[1].errors[0].contains("accuracy_ratio"), "{:?}", results[1].errors);
@@ -116,10 +121,11 @@ async fn what_is_rejected_shows_in_the_error_rate() {
         let probe = status.probe(Probe::ErrorRate).unwrap();
         (probe.state, probe.detail.split(" of ").next().unwrap().to_owned())
     };
-    let _ = bridge.store_analyses(&[analysis("a", 1, &[1])]).await;
+    let _ = bridge.batch_store_analyses(&[analysis("a", 1, &[1])], BatchOptions::default()).await;
     assert_eq!(error_rate().await, (HealthState::Healthy, "0".to_owned()));
-    let _ = bridge.store_analyses(&[wrong.clone(), analysis("c", 20, &[4])]).await;
-    let _ = bridge.store_enhanced_analysis(&wrong, &StoreOptions::default()).await.unwrap_err();
+    let _ =
+        bridge.batch_store_analyses(&[wrong.clone(), analysis("c", 20, &[4])], BatchOptions::default()).await;
+    let _ = bridge.store_enhanced_analysis(&wrong, StoreOptions::default()).await.unwrap_err();
     assert_eq!(error_rate().await, (HealthState::Degraded, "2".to_owned()));
 }
 
@@ -135,7 +141,7 @@ async fn what_is_valid_can_be_said() {
     };
     let early = analysis("s", 1, &[5]);
     let store = async |bridge: EnhancedTokenDatabaseBridge| {
-        bridge.store_enhanced_analysis(&early, &StoreOptions::default()).await
+        bridge.store_enhanced_analysis(&early, StoreOptions::default()).await
     };
     let _ = store(strict(options.clone())).await.unwrap();
     options.earliest = Timestamp::from_millis(now().as_millis() + 1).unwrap();
@@ -160,7 +166,7 @@ async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fail
     let bridge = bridge(store, &[]);
     let analyses: Vec<_> =
         (0..6).map(|n: u128| analysis("s", n * 10, &[1, 2, 3][..1 + (n % 2) as usize])).collect();
-    let results = bridge.batch_store_analyses(&analyses, 3).await;
+    let results = bridge.batch_store_analyses(&analyses, BatchOptions::default().with_batch_size(3)).await;
     assert_eq!(calls.load(Ordering::Relaxed), 3);
     let successes: Vec<_> = results.iter().map(|result| result.success).collect();
     assert_eq!(successes, [true, true, false, false, true, true]);
@@ -189,7 +195,7 @@ async fn what_is_stored_before_the_store_fails_is_on_record() {
     store.expect_audit_records().returning(move |filter| now_or_never(real.audit_records(filter)));
     let bridge = bridge(Arc::new(store), &[]);
     let analysis = analysis("s", 1, &vec![1; 100_001]);
-    let error = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap_err();
+    let error = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("disk is full"), "{error}");
     assert_eq!(recorded(&bridge, "store_enhanced_analysis").await, (100_000, 100_000));
 }
@@ -206,7 +212,7 @@ async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
     store.expect_disks().returning(|| Ok(Vec::new()));
     store.expect_put_audit().returning(|_| Ok(()));
     let bridge = bridge(Arc::new(store), &[]);
-    let _ = bridge.list_checkpoints().await.unwrap_err();
+    let _ = bridge.checkpoints().list().await.unwrap_err();
     let status = bridge.health_check().await;
     assert!(status.probe(Probe::ErrorRate).unwrap().detail.starts_with("1 of 1 storage operations failed"));
 }
@@ -216,21 +222,25 @@ async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
 async fn counters_beyond_the_maximum_are_refused_and_without_a_validator_no_sum_wraps() {
     let (store, strict) = in_memory();
     let fine = analysis("s", 1, &[10]);
-    let _ = strict.store_enhanced_analysis(&fine, &StoreOptions::default()).await.unwrap();
-    for output in [bridge::core::COUNTER_MAX + 1, u64::MAX] {
+    let _ = strict.store_enhanced_analysis(&fine, StoreOptions::default()).await.unwrap();
+    for output in [bridge_core::COUNTER_MAX + 1, u64::MAX] {
         let error = strict
-            .store_enhanced_analysis(&analysis("t", 2, &[output]), &StoreOptions::default())
+            .store_enhanced_analysis(&analysis("t", 2, &[output]), StoreOptions::default())
             .await
             .unwrap_err();
         assert!(error.to_string().contains(&output.to_string()), "{error}");
     }
-    let lenient = EnhancedTokenDatabaseBridge::builder(store).enable_validation(false).build();
+    let lenient = EnhancedTokenDatabaseBridge::builder(store).without_validation().build();
     for key in [2, 3] {
         let large = analysis("t", key, &[u64::MAX]);
-        let _ = lenient.store_enhanced_analysis(&large, &StoreOptions::default()).await.unwrap();
+        let _ = lenient.store_enhanced_analysis(&large, StoreOptions::default()).await.unwrap();
     }
-    let results =
-        lenient.batch_store_analyses(&[analysis("u", 4, &[u64::MAX]), analysis("v", 5, &[1])], 10).await;
+    let results = lenient
+        .batch_store_analyses(
+            &[analysis("u", 4, &[u64::MAX]), analysis("v", 5, &[1])],
+            BatchOptions::default().with_batch_size(10),
+        )
+        .await;
     assert!(results.iter().all(|result| result.success));
     let shown =
         lenient.dashboard().get_dashboard_token_metrics(DashboardQuery::new(TimeRange::ALL)).await.unwrap();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{
-    AnalysisId, ContentCategory, DifferenceKind, EnhancedTokenAnalysis, ResponseKey, SessionId, SyncStatus,
-    Timestamp,
-};
 use bridge::storage::{InMemoryStore, IntegrityStore, ResponseFilter, StoredScope, TokenStore};
-use bridge::{AnalysisSource, BackfillOptions, IntegrityOptions, Repair, StoreOptions};
+use bridge::{
+    AnalysisId, AnalysisSource, BackfillOptions, BatchOptions, ContentCategory, DifferenceKind,
+    EnhancedTokenAnalysis, IntegrityOptions, Repair, ResponseKey, SessionId, StoreOptions, SummaryQuery,
+    SyncOptions, SyncStatus, Timestamp,
+};
 
 use crate::{analysis, bridge, in_memory, now};
 
@@ -23,7 +23,7 @@ fn sums(id: &str, session: &str, age_millis: i64, output: u64) -> EnhancedTokenA
 }
 
 fn force() -> StoreOptions {
-    StoreOptions { force_update: true, ..StoreOptions::default() }
+    StoreOptions::default().with_force_update()
 }
 
 async fn output(store: &InMemoryStore) -> u64 {
@@ -42,17 +42,17 @@ fn transcript() -> tempfile::TempDir {
 async fn a_session_analyzed_twice_counts_once_and_the_newest_wins() {
     let (store, bridge) = in_memory();
     let (older, newer) = (sums("a", "s", 2, 150), sums("b", "s", 1, 160));
-    let result = bridge.store_enhanced_analysis(&older, &StoreOptions::default()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&older, StoreOptions::default()).await.unwrap();
     assert_eq!((result.records_stored, result.new_responses, result.replaced_tokens), (1, 1, 0));
-    let result = bridge.store_enhanced_analysis(&newer, &StoreOptions::default()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&newer, StoreOptions::default()).await.unwrap();
     assert_eq!((result.records_stored, result.new_responses, result.replaced_tokens), (1, 0, 150));
-    let result = bridge.store_enhanced_analysis(&older, &StoreOptions::default()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&older, StoreOptions::default()).await.unwrap();
     assert_eq!((result.records_stored, output(&store).await), (0, 160));
-    let results = bridge.batch_store_analyses(&[older, newer], 1000).await;
+    let results = bridge.batch_store_analyses(&[older, newer], BatchOptions::default()).await;
     assert!(results.iter().all(|result| result.success && result.records_stored == 0));
     assert_eq!(output(&store).await, 160);
     // A forced one says what it replaces.
-    let result = bridge.store_enhanced_analysis(&sums("c", "s", 9, 5), &force()).await.unwrap();
+    let result = bridge.store_enhanced_analysis(&sums("c", "s", 9, 5), force()).await.unwrap();
     assert_eq!((result.replaced_tokens, output(&store).await), (160, 5));
 }
 
@@ -62,31 +62,33 @@ async fn sums_over_a_backfilled_session_count_nothing_by_force_neither() {
     let bridge = bridge(store.clone(), &[folder.path()]);
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     for options in [StoreOptions::default(), force()] {
-        let result = bridge.store_enhanced_analysis(&sums("a", "s", 0, 99), &options).await.unwrap();
+        let result = bridge.store_enhanced_analysis(&sums("a", "s", 0, 99), options).await.unwrap();
         assert!(result.success);
         assert_eq!((result.records_stored, result.covered_by_tokens), (0, Some(10)));
     }
-    let results = bridge.batch_store_analyses(&[sums("a", "s", 0, 99), sums("b", "t", 0, 1)], 1000).await;
+    let results = bridge
+        .batch_store_analyses(&[sums("a", "s", 0, 99), sums("b", "t", 0, 1)], BatchOptions::default())
+        .await;
     assert_eq!(results[0].covered_by_tokens, Some(10));
     assert_eq!(results[1].covered_by_tokens, None);
     assert_eq!(output(&store).await, 11);
     let strict = IntegrityOptions::default().with_tolerance(0.0);
-    assert!(bridge.verify_data_integrity(&strict).await.unwrap().passed);
+    assert!(bridge.verify_data_integrity(strict).await.unwrap().passed);
 }
 
 #[tokio::test]
 async fn a_synchronization_covers_sums_and_says_so() {
     let (store, folder) = (Arc::new(InMemoryStore::default()), transcript());
     let bridge = bridge(store.clone(), &[folder.path()]);
-    let _ = bridge.store_enhanced_analysis(&sums("a", "s", 0, 99), &StoreOptions::default()).await.unwrap();
-    let result = &bridge.sync_all_sessions(None, 1).await.unwrap()[0];
+    let _ = bridge.store_enhanced_analysis(&sums("a", "s", 0, 99), StoreOptions::default()).await.unwrap();
+    let result = &bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(1)).await.unwrap()[0];
     assert_eq!((result.tokens_before, result.tokens_after), (99, 10));
     assert_eq!((result.changes.covered_sums.tokens, result.changes.new_responses.tokens), (-99, 10));
     assert_eq!((result.status, result.adds_up()), (SyncStatus::Changed, true));
     // Responses that an embedder stores say the same in the result.
-    let _ = bridge.store_enhanced_analysis(&sums("b", "t", 0, 50), &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&sums("b", "t", 0, 50), StoreOptions::default()).await.unwrap();
     let result =
-        bridge.store_enhanced_analysis(&analysis("t", 1, &[3]), &StoreOptions::default()).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("t", 1, &[3]), StoreOptions::default()).await.unwrap();
     assert_eq!((result.replaced_tokens, result.records_stored), (50, 1));
 }
 
@@ -104,16 +106,15 @@ async fn everything_that_an_analysis_says_comes_back() {
     let mut of_responses = analysis("t", 1, &[1, 2]);
     of_responses = of_responses.with_facts(of_sums.facts());
     for analysis in [of_sums, of_responses] {
-        let _ = bridge.store_enhanced_analysis(&analysis, &StoreOptions::default()).await.unwrap();
+        let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
         let answer = bridge.get_analysis_with_fallback(&analysis.session_id).await.unwrap();
         assert_eq!((answer.source, answer.age), (AnalysisSource::Stored, Duration::from_millis(5)));
         assert_eq!(answer.analysis, analysis);
         // Stored again it is the same.
-        let result =
-            bridge.store_enhanced_analysis(&answer.analysis, &StoreOptions::default()).await.unwrap();
+        let result = bridge.store_enhanced_analysis(&answer.analysis, StoreOptions::default()).await.unwrap();
         assert_eq!(result.records_stored, 0);
-        let sessions = Some(vec![analysis.session_id.clone()]);
-        let summaries = bridge.get_stored_token_summaries(sessions, 7, true).await.unwrap();
+        let query = SummaryQuery::default().with_sessions([analysis.session_id.clone()]).with_metadata();
+        let summaries = bridge.get_stored_token_summaries(query).await.unwrap();
         assert_eq!(summaries[0].files, 3);
         assert_eq!(summaries[0].metadata.as_ref().unwrap().analysis, Some(analysis.facts()));
     }
@@ -129,18 +130,18 @@ async fn a_marker_that_somebody_removed_is_missed_and_put_back() {
     let marker = store.stored(&StoredScope::Keys(key..=key)).await.unwrap().remove(0);
     store.remove(&[(marker.key, marker.version)]).await.unwrap();
     let strict = IntegrityOptions::default().with_tolerance(0.0);
-    let of_session = IntegrityOptions { session: SessionId::new("s").ok(), ..strict.clone() };
-    for options in [&strict, &of_session] {
+    let of_session = strict.clone().with_session(SessionId::new("s").unwrap());
+    for options in [strict.clone(), of_session] {
         let result = bridge.verify_data_integrity(options).await.unwrap();
         assert_eq!((result.passed, result.of_kind(DifferenceKind::Uncovered).responses), (false, 1));
     }
     let row = sums("a", "s", 0, 99).rows();
     store.upsert(&row, &bridge::storage::UpsertOptions::default()).await.unwrap();
-    let result = bridge.verify_data_integrity(&strict).await.unwrap();
+    let result = bridge.verify_data_integrity(strict.clone()).await.unwrap();
     assert_eq!((result.erroneous().responses, result.erroneous().differing_tokens), (1, 99));
-    let repaired = bridge.verify_data_integrity(&strict.clone().with_repair(Repair::Restore)).await.unwrap();
+    let repaired = bridge.verify_data_integrity(strict.clone().with_repair(Repair::Restore)).await.unwrap();
     let report = repaired.repair.unwrap();
     assert_eq!((report.restored, report.remaining), (1, 0));
-    assert!(bridge.verify_data_integrity(&strict).await.unwrap().passed);
+    assert!(bridge.verify_data_integrity(strict).await.unwrap().passed);
     assert_eq!(output(&store).await, 10);
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bridge::core::{AuditFilter, BridgeError, SessionId, SyncResult, SyncStatus, TimeRange, Timestamp};
 use bridge::storage::{InMemoryStore, SourceFilter, TokenStore};
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AuditFilter, BackfillOptions, BridgeError, EnhancedTokenDatabaseBridge, SessionId, StoreOptions,
+    SyncMode, SyncOptions, SyncResult, SyncStatus, TimeRange, Timestamp,
+};
 
 use crate::{analysis, bridge, in_memory, now, response};
 
@@ -46,7 +48,7 @@ async fn each_session_that_the_store_knows_has_a_result() {
     let (store, bridge) = with_sources(folder.path());
     let rows: Vec<_> = (1..=251).map(|key| response(&format!("stored-{key:03}"), key, 7)).collect();
     store.upsert(&rows, &Default::default()).await.unwrap();
-    let results = bridge.sync_all_sessions(None, 5).await.unwrap();
+    let results = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     assert_eq!(results.len(), 252);
     assert!(results.is_sorted_by_key(|result| result.session_id.clone()));
     for result in &results {
@@ -64,11 +66,11 @@ async fn what_only_a_part_of_the_history_was_stored_of_has_a_result() {
     transcript(folder.path(), "s", 42, Duration::from_hours(1));
     let (store, bridge) = with_sources(folder.path());
     // Limited by dates, it records no files.
-    let part = BackfillOptions { start_date: Some(Timestamp::MIN), ..BackfillOptions::default() };
+    let part = BackfillOptions::default().with_start_date(Timestamp::MIN);
     let _ = bridge.backfill_historical_data(part).await.unwrap();
     assert!(store.sources(&SourceFilter::default()).await.unwrap().is_empty());
     fs::remove_file(folder.path().join("s.jsonl")).unwrap();
-    let results = bridge.sync_all_sessions(None, 5).await.unwrap();
+    let results = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     assert_eq!(told(&results), [("s", SyncStatus::Unchanged, 42)]);
 }
 
@@ -80,17 +82,20 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
     transcript(folder.path(), "old", 2, Duration::from_hours(49));
     transcript(folder.path(), "known", 3, Duration::from_hours(1));
     let _ =
-        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
-    let _ = bridge.sync_all_sessions(None, 5).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), StoreOptions::default()).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     fs::remove_file(folder.path().join("gone.jsonl")).unwrap();
     transcript(folder.path(), "new", 4, Duration::ZERO);
 
     let yesterday = today() - Duration::from_hours(24);
     let millis = yesterday.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     let since = Timestamp::from_millis(i64::try_from(millis).unwrap()).unwrap();
-    let results = bridge.sync_all_sessions(Some(since), 5).await.unwrap();
+    let results = bridge
+        .sync_all_sessions(SyncOptions::default().with_since(since).with_parallel_limit(5))
+        .await
+        .unwrap();
     assert_eq!(told(&results), [("known", SyncStatus::Unchanged, 3), ("new", SyncStatus::Changed, 4)]);
-    let all = bridge.sync_all_sessions(None, 5).await.unwrap();
+    let all = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
     let names: Vec<_> = told(&all).into_iter().map(|(name, status, _)| (name, status)).collect();
     use SyncStatus::{SourceGone, Unchanged};
     let expected = [
@@ -108,15 +113,15 @@ async fn a_session_that_nobody_knows_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     transcript(folder.path(), "s", 42, Duration::ZERO);
     let (_, bridge) = with_sources(folder.path());
-    for incremental in [true, false] {
-        let error = bridge.sync_session_tokens(&session("nobody"), incremental).await.unwrap_err();
+    for mode in [SyncMode::Incremental, SyncMode::Full] {
+        let error = bridge.sync_session_tokens(&session("nobody"), mode).await.unwrap_err();
         assert!(
             matches!(&error, BridgeError::UnknownSession { session, .. } if session.as_str() == "nobody"),
             "{error}"
         );
     }
     // What was found of others on the way is stored.
-    let result = bridge.sync_session_tokens(&session("s"), true).await.unwrap();
+    let result = bridge.sync_session_tokens(&session("s"), SyncMode::Incremental).await.unwrap();
     assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, 42));
 }
 
@@ -127,11 +132,11 @@ async fn a_session_that_the_store_or_a_file_without_responses_knows_is_unchanged
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     let (_, bridge) = with_sources(folder.path());
     let _ =
-        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), &StoreOptions::default()).await.unwrap();
+        bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), StoreOptions::default()).await.unwrap();
     // The first time the files are read, the second time they are known.
     for _ in 0..2 {
         for (name, tokens) in [("begun", 0), ("empty", 0), ("stored", 5)] {
-            let result = bridge.sync_session_tokens(&session(name), true).await.unwrap();
+            let result = bridge.sync_session_tokens(&session(name), SyncMode::Incremental).await.unwrap();
             assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, tokens), "{name}");
         }
     }
@@ -142,8 +147,7 @@ async fn inverted_dates_are_an_error_that_names_both() {
     let (_, bridge) = in_memory();
     let (start, end) = (now(), now().saturating_sub(Duration::from_hours(24)));
     let range = TimeRange { start: Some(start), end: Some(end) };
-    let dates =
-        || BackfillOptions { start_date: Some(start), end_date: Some(end), ..BackfillOptions::default() };
+    let dates = || BackfillOptions::default().with_start_date(start).with_end_date(end);
     let errors = [
         bridge.backfill_historical_data(dates()).await.unwrap_err(),
         bridge.analyze_historical_data(dates()).await.unwrap_err(),

@@ -3,16 +3,15 @@
 
 use std::error::Error;
 
-use bridge::core::{AuditFilter, CheckpointName, SessionId, TimeRange};
 use bridge::storage::{
     CheckpointStore, ClickHouseOptions, ClickHouseStore, InMemoryStore, MockTokenStore, TokenStore,
 };
 use bridge::{
-    BackfillOptions, BackfillResult, BackupPlace, BridgeBuilder, BridgeError, BridgeResult,
-    DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, EnhancedTokenAnalysis,
-    EnhancedTokenDatabaseBridge, ExportOptions, HealthStatus, IntegrityOptions, IntegrityResult,
-    JsonlProcessorBridge, MetricsRecorder, Monitor, RollbackOptions, RollbackResult, StoreOptions, SyncTask,
-    TokenSummaryRecord,
+    AuditFilter, BackfillOptions, BackfillResult, BackupPlace, BatchOptions, BridgeBuilder, BridgeError,
+    BridgeResult, CheckpointName, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics,
+    EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, HealthStatus, IntegrityOptions,
+    IntegrityResult, JsonlProcessorBridge, Monitor, RollbackMode, RollbackResult, SessionId, StoreOptions,
+    SummaryQuery, SyncMode, SyncOptions, SyncTask, TimeRange, TokenSummaryRecord,
 };
 
 fn shared<T: Send + Sync + 'static>() {}
@@ -25,11 +24,10 @@ fn types_are_shared_between_threads() {
     shared::<BridgeBuilder>();
     shared::<DashboardBridgeAdapter>();
     shared::<JsonlProcessorBridge>();
-    shared::<MetricsRecorder>();
     shared::<(Monitor, SyncTask)>();
     shared::<(Box<dyn TokenStore>, Box<dyn CheckpointStore>)>();
     shared::<(ClickHouseStore, ClickHouseOptions, InMemoryStore, MockTokenStore)>();
-    shared::<(BackfillOptions, StoreOptions, IntegrityOptions, RollbackOptions, ExportOptions, DashboardQuery)>(
+    shared::<(BackfillOptions, StoreOptions, IntegrityOptions, RollbackMode, ExportOptions, DashboardQuery)>(
     );
     shared::<(BridgeResult, BackfillResult, IntegrityResult, RollbackResult, HealthStatus)>();
     shared::<(EnhancedTokenAnalysis, TokenSummaryRecord, DashboardTokenMetrics)>();
@@ -45,18 +43,18 @@ fn types_are_shared_between_threads() {
 fn calls_are_awaited_in_tasks_of_their_own() {
     let _never_run = |bridge: &EnhancedTokenDatabaseBridge, analysis: &EnhancedTokenAnalysis| {
         let (session, name) = (SessionId::new("s").unwrap(), CheckpointName::new("c").unwrap());
-        sent(bridge.store_enhanced_analysis(analysis, &StoreOptions::default()));
-        sent(bridge.store_analyses(&[]));
+        sent(bridge.store_enhanced_analysis(analysis, StoreOptions::default()));
+        sent(bridge.batch_store_analyses(&[], BatchOptions::default()));
         sent(bridge.backfill_historical_data(BackfillOptions::default()));
-        sent(bridge.sync_session_tokens(&session, true));
-        sent(bridge.sync_all_sessions(None, 5));
-        sent(bridge.get_stored_token_summaries(None, 30, false));
+        sent(bridge.sync_session_tokens(&session, SyncMode::Incremental));
+        sent(bridge.sync_all_sessions(SyncOptions::default()));
+        sent(bridge.get_stored_token_summaries(SummaryQuery::last_days(30)));
         sent(bridge.get_analysis_with_fallback(&session));
-        sent(bridge.verify_data_integrity(&IntegrityOptions::default()));
-        sent(bridge.create_checkpoint(&name));
-        sent(bridge.rollback_bridge_integration(&name, RollbackOptions::DryRun));
-        sent(bridge.export_store(&ExportOptions::to_folder("backup")));
-        sent(bridge.import_store(&BackupPlace::Folder("backup".into())));
+        sent(bridge.verify_data_integrity(IntegrityOptions::default()));
+        sent(bridge.checkpoints().create(&name));
+        sent(bridge.rollback_bridge_integration(&name, RollbackMode::DryRun));
+        sent(bridge.export_store(ExportOptions::to_folder("backup")));
+        sent(bridge.import_store(BackupPlace::Folder("backup".into())));
         sent(bridge.audit_log(&AuditFilter::default()));
         sent(bridge.health_check());
         sent(bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL));

@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::core::{
-    AuditFilter, AuditOutcome, AuditRecord, BridgeError, BridgeResult, CorrelationId, OperationName,
-    SessionId, StorageKind,
-};
 use bridge::storage::{AuditStore, InMemoryStore, MockTokenStore, TokenStore, UpsertOutcome};
 use bridge::{
-    AuditOptions, AuditedOperations, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    StoreOptions,
+    AuditFilter, AuditOptions, AuditOutcome, AuditRecord, AuditedOperations, BackfillOptions, BatchOptions,
+    BridgeError, BridgeResult, CorrelationId, EnhancedTokenDatabaseBridge, IntegrityOptions, OperationName,
+    SessionId, StorageKind, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
 };
 use bridge_testkit::proxy::Fault;
 
@@ -33,7 +30,7 @@ fn told(records: &[AuditRecord]) -> Vec<(u128, &str, AuditOutcome)> {
 }
 
 async fn store(bridge: &EnhancedTokenDatabaseBridge, key: u128) -> bool {
-    bridge.store_enhanced_analysis(&analysis("s", key, 1), &StoreOptions::default()).await.is_ok()
+    bridge.store_enhanced_analysis(&analysis("s", key, 1), StoreOptions::default()).await.is_ok()
 }
 
 #[tokio::test]
@@ -45,17 +42,19 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     for key in 2..30 {
         assert!(!store(&bridge, key).await);
     }
-    assert!(bridge.flush_audit().await.is_err());
+    assert!(bridge.shutdown().await.is_err());
     assert!(bridge.audit_log(&AuditFilter::default()).await.is_err());
     assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (29, 0));
 
     // The database takes the records, and the answer is lost: they are written again and stay single.
     proxy.set(Fault::CutAnswer);
-    assert!(bridge.flush_audit().await.is_err());
+    assert!(bridge.shutdown().await.is_err());
     proxy.set(Fault::None);
     assert!(store(&bridge, 30).await);
     // What waited went with the announcement of the last one, whose end is still to be written.
-    assert_eq!(bridge.flush_audit().await.unwrap(), 1);
+    let before = bridge.stats().audit.written;
+    bridge.shutdown().await.unwrap();
+    assert_eq!(bridge.stats().audit.written, before + 1);
     let records = written(&*database).await;
     let operation = "store_enhanced_analysis";
     let mut wanted = vec![(1, operation, AuditOutcome::Succeeded)];
@@ -72,11 +71,11 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
 async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
     let (_proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), &StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), StoreOptions::default()).await.unwrap();
     let announced = written(&*database).await;
     assert_eq!(told(&announced), [(1, "store_enhanced_analysis", AuditOutcome::Incomplete)]);
     assert_eq!((announced[0].records_stored, announced[0].tokens_written), (1, 900));
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), &forced()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), forced()).await.unwrap();
     let records = written(&*database).await;
     let of = |record: &AuditRecord| (record.forced, record.tokens_replaced, record.tokens_written);
     assert_eq!(records.iter().map(of).collect::<Vec<_>>(), [(false, 0, 900), (true, 900, 90)]);
@@ -93,10 +92,8 @@ async fn what_turns_out_other_than_announced_is_corrected_before_the_call_return
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     // New, the same again, and a later snapshot.
     for (output, stored, before) in [(5, 1, 0), (5, 0, 0), (9, 1, 5)] {
-        let _ = bridge
-            .store_enhanced_analysis(&analysis("s", 1, output), &StoreOptions::default())
-            .await
-            .unwrap();
+        let _ =
+            bridge.store_enhanced_analysis(&analysis("s", 1, output), StoreOptions::default()).await.unwrap();
         let last = written(&*database).await.pop().unwrap();
         assert_eq!((last.records_stored, last.tokens_replaced), (stored, before), "{last:?}");
     }
@@ -111,7 +108,7 @@ async fn an_audit_that_the_store_refuses_holds_up_no_operation() {
     let store = Arc::new(refusing(Arc::clone(&attempts)));
     let bridge = bridge(store, "none".as_ref()).build();
     for _ in 0..5 {
-        let _ = bridge.store_analyses(&[analysis("s", 1, 1)]).await;
+        let _ = bridge.batch_store_analyses(&[analysis("s", 1, 1)], BatchOptions::default()).await;
     }
     assert_eq!(attempts.load(Ordering::Relaxed), 1, "nobody waits for a store that refuses the audit");
     assert_eq!(bridge.stats().audit.buffered, 5);
@@ -120,7 +117,7 @@ async fn an_audit_that_the_store_refuses_holds_up_no_operation() {
 #[tokio::test]
 async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     let (proxy, database) = behind_proxy(|options| options).await;
-    let audit = AuditOptions::default().with_buffer(4).writing_within(Duration::from_hours(1));
+    let audit = AuditOptions::default().with_buffer_records_max(4).with_write_within(Duration::from_hours(1));
     let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
     proxy.set(Fault::Closed);
     for key in 1..=10 {
@@ -161,8 +158,9 @@ async fn until_written(bridge: &EnhancedTokenDatabaseBridge, records: u64) {
 
 #[tokio::test]
 async fn records_are_written_by_themselves_in_time_or_when_the_buffer_is_half_full() {
-    let soon = AuditOptions::default().writing_within(Duration::ZERO);
-    let half_full = AuditOptions::default().writing_within(Duration::from_hours(1)).with_buffer(4);
+    let soon = AuditOptions::default().with_write_within(Duration::ZERO);
+    let half_full =
+        AuditOptions::default().with_write_within(Duration::from_hours(1)).with_buffer_records_max(4);
     for (options, records) in [(soon, 1), (half_full, 2)] {
         let bridge = bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).audit(options).build();
         for round in 1..3 {
@@ -177,7 +175,7 @@ async fn records_are_written_by_themselves_in_time_or_when_the_buffer_is_half_fu
 #[tokio::test]
 async fn the_background_goes_on_when_the_database_is_back() {
     let (proxy, database) = behind_proxy(|options| options).await;
-    let audit = AuditOptions::default().writing_within(Duration::from_millis(5));
+    let audit = AuditOptions::default().with_write_within(Duration::from_millis(5));
     let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
     proxy.set(Fault::Closed);
     assert!(!store(&bridge, 1).await);
@@ -203,15 +201,15 @@ async fn every_operation_is_on_record_by_its_name() {
     let bridge = bridge(Arc::new(InMemoryStore::default()), folder.path()).build();
     let session = SessionId::new("s").unwrap();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
-    let _ = bridge.sync_session_tokens(&session, true).await.unwrap();
-    let _ = bridge.sync_sessions(None).await.unwrap();
-    let _ = bridge.store_analyses(&[analysis("t", 5, 1)]).await;
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.sync_session_tokens(&session, SyncMode::Incremental).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
+    let _ = bridge.batch_store_analyses(&[analysis("t", 5, 1)], BatchOptions::default()).await;
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     let _ = bridge.get_analysis_with_fallback(&session).await.unwrap();
     let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
-    let _ = bridge.verify_data_integrity(&IntegrityOptions::default()).await.unwrap();
+    let _ = bridge.verify_data_integrity(IntegrityOptions::default()).await.unwrap();
     let _ = bridge.analyze_historical_data(BackfillOptions::default()).await.unwrap();
-    let _ = bridge.dashboard().get_dashboard_token_metrics(bridge::core::TimeRange::ALL).await.unwrap();
+    let _ = bridge.dashboard().get_dashboard_token_metrics(bridge::TimeRange::ALL).await.unwrap();
     let own = BridgeResult { success: false, ..store_result(&bridge).await };
     bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &own);
 
@@ -247,15 +245,15 @@ async fn every_operation_is_on_record_by_its_name() {
 }
 
 async fn store_result(bridge: &EnhancedTokenDatabaseBridge) -> BridgeResult {
-    bridge.store_enhanced_analysis(&analysis("u", 6, 1), &StoreOptions::default()).await.unwrap()
+    bridge.store_enhanced_analysis(&analysis("u", 6, 1), StoreOptions::default()).await.unwrap()
 }
 
 #[tokio::test]
 async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
     let store = Arc::new(InMemoryStore::default());
-    let audit = AuditOptions::default().recording(AuditedOperations::Changes);
+    let audit = AuditOptions::default().with_operations(AuditedOperations::Changes);
     let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
     let _ = store_result(&bridge).await;
     bridge.shutdown().await.unwrap();
@@ -267,7 +265,7 @@ async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
 #[tokio::test]
 async fn nothing_is_kept_where_nothing_is_recorded() {
     let store = Arc::new(InMemoryStore::default());
-    let audit = AuditOptions::default().recording(AuditedOperations::Nothing);
+    let audit = AuditOptions::default().with_operations(AuditedOperations::Nothing);
     let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
     let result = store_result(&bridge).await;
     bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &result);
@@ -320,9 +318,9 @@ fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_the_audit_is_asked_less_and_less_often() {
     let attempts = Arc::new(AtomicU32::new(0));
-    let audit = AuditOptions::default().writing_within(Duration::from_secs(1));
+    let audit = AuditOptions::default().with_write_within(Duration::from_secs(1));
     let bridge = bridge(Arc::new(refusing(attempts.clone())), "none".as_ref()).audit(audit).build();
-    let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+    let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     tokio::time::sleep(Duration::from_mins(60)).await;
     // After 1, 2, 4, … 256 seconds, and then every five minutes.
     assert_eq!(attempts.load(Ordering::Relaxed), 19);
@@ -359,6 +357,8 @@ async fn an_operation_does_not_wait_for_the_records_of_later_ones() {
     let bridge = bridge(Arc::new(store), "none".as_ref()).build();
     others.set(bridge.clone()).unwrap();
     bridge.log_bridge_operation(&OperationName::new("first").unwrap(), None, &result());
-    assert_eq!(bridge.flush_audit().await.unwrap(), 1);
+    let before = bridge.stats().audit.written;
+    bridge.shutdown().await.unwrap();
+    assert_eq!(bridge.stats().audit.written, before + 1);
     assert_eq!(bridge.stats().audit.buffered, 1);
 }

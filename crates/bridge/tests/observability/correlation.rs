@@ -1,8 +1,9 @@
 //! One id connects the error, the log, the audit and the database's log of queries.
 
-use bridge::core::{AuditFilter, CorrelationId, SessionId};
 use bridge::storage::ResponseFilter;
-use bridge::{BackfillOptions, StoreOptions};
+use bridge::{
+    AuditFilter, BackfillOptions, BatchOptions, CorrelationId, SessionId, StoreOptions, SyncOptions,
+};
 use bridge_testkit::log::LogCollector;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -30,13 +31,13 @@ async fn an_id_is_the_same_in_error_log_audit_and_database() {
     let session = SessionId::new("s").unwrap();
 
     let begin = proxy.requests().len();
-    let _ = mine.store_enhanced_analysis(&analysis("s", 1, 2), &StoreOptions::default()).await.unwrap();
+    let _ = mine.store_enhanced_analysis(&analysis("s", 1, 2), StoreOptions::default()).await.unwrap();
     let sent = comments(&proxy, begin);
     assert!(sent.len() >= 2 && sent.iter().all(|comment| *comment == id.to_string()), "{sent:?}");
 
     proxy.set(Fault::Closed);
     let error =
-        mine.store_enhanced_analysis(&analysis("s", 2, 2), &StoreOptions::default()).await.unwrap_err();
+        mine.store_enhanced_analysis(&analysis("s", 2, 2), StoreOptions::default()).await.unwrap_err();
     assert_eq!(error.context().correlation_id, Some(id));
     assert_eq!(error.context().session.as_ref(), Some(&session));
     assert_eq!(error.context().attempts, 4);
@@ -70,9 +71,14 @@ async fn whatever_an_operation_does_bears_its_id() {
     let mine = bridge.with_correlation_id(id);
     let begin = proxy.requests().len();
     let analyses: Vec<_> = (1..9).map(|key| analysis("b", key, 1)).collect();
-    assert!(mine.batch_store_analyses(&analyses, 1).await.iter().all(|result| result.success));
+    assert!(
+        mine.batch_store_analyses(&analyses, BatchOptions::default().with_batch_size(1))
+            .await
+            .iter()
+            .all(|result| result.success)
+    );
     let _ = mine.backfill_historical_data(BackfillOptions::default()).await.unwrap();
-    let _ = mine.sync_sessions(None).await.unwrap();
+    let _ = mine.sync_all_sessions(SyncOptions::default()).await.unwrap();
     let sent = comments(&proxy, begin);
     assert!(sent.len() > 20 && sent.iter().all(|comment| *comment == id.to_string()), "{sent:?}");
 
@@ -81,10 +87,9 @@ async fn whatever_an_operation_does_bears_its_id() {
     let (a, b) = (CorrelationId(10), CorrelationId(11));
     let by = [bridge.with_correlation_id(a), bridge.with_correlation_id(b)];
     let (one, two) = (analysis("s", 20, 1), analysis("s", 21, 1));
-    let options = StoreOptions::default();
     let (one, two) = tokio::join!(
-        by[0].store_enhanced_analysis(&one, &options),
-        by[1].store_enhanced_analysis(&two, &options)
+        by[0].store_enhanced_analysis(&one, StoreOptions::default()),
+        by[1].store_enhanced_analysis(&two, StoreOptions::default())
     );
     assert!(one.is_ok() && two.is_ok());
     let sent = comments(&proxy, begin);

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use bridge::core::{AuditFilter, AuditOutcome, AuditRecord, SessionId, Timestamp};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, TokenStore};
-use bridge::{BatchProcessingResult, EnhancedTokenDatabaseBridge, JsonlProcessorBridge, StoreOptions};
+use bridge::{
+    AuditFilter, AuditOutcome, AuditRecord, BatchOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge,
+    JsonlProcessorBridge, SessionId, StoreOptions, SyncMode, SyncOptions,
+};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{analysis, bridge};
@@ -55,30 +57,33 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
     match operation {
         "store_enhanced_analysis" => {
             let _ = bridge
-                .store_enhanced_analysis(&analysis("s", 1, tokens), &StoreOptions::default())
+                .store_enhanced_analysis(&analysis("s", 1, tokens), StoreOptions::default())
                 .await
                 .unwrap();
         }
         "batch_store_analyses" => {
             let analyses = [analysis("s", 2, tokens / 2), analysis("t", 3, tokens / 2)];
-            assert!(bridge.store_analyses(&analyses).await.iter().all(|result| result.success));
+            assert!(
+                bridge
+                    .batch_store_analyses(&analyses, BatchOptions::default())
+                    .await
+                    .iter()
+                    .all(|result| result.success)
+            );
         }
         "sync_session_tokens" => {
             std::fs::write(folder.join("t.jsonl"), line(1, tokens)).unwrap();
-            let _ = bridge.sync_session_tokens(&SessionId::new("t").unwrap(), true).await.unwrap();
+            let _ = bridge
+                .sync_session_tokens(&SessionId::new("t").unwrap(), SyncMode::Incremental)
+                .await
+                .unwrap();
         }
         "sync_all_sessions" => {
             std::fs::write(folder.join("u.jsonl"), line(2, tokens)).unwrap();
-            let _ = bridge.sync_all_sessions(None, 2).await.unwrap();
+            let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
         }
         _ => {
-            let batch = BatchProcessingResult {
-                path: folder.join("fed.jsonl"),
-                offset: 0,
-                content: line(3, tokens).into_bytes(),
-                ends_file: false,
-                modified: Timestamp::MIN,
-            };
+            let batch = BatchProcessingResult::new(folder.join("fed.jsonl"), 0, line(3, tokens).into_bytes());
             let _ =
                 JsonlProcessorBridge::new(bridge.clone()).on_content_batch_processed(batch).await.unwrap();
         }

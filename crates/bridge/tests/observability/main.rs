@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
-use bridge::core::{
-    AnalysisId, CorrelationId, EnhancedTokenAnalysis, HostName, ManualClock, ResponseKey, ResponseUsage,
-    SessionId, Timestamp, TokenCounts,
-};
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{AuditOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AnalysisId, AuditOptions, BridgeBuilder, CorrelationId, EnhancedTokenAnalysis,
+    EnhancedTokenDatabaseBridge, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StoreOptions,
+    Timestamp, TokenCounts,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::FaultProxy;
 
@@ -38,7 +38,7 @@ fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
         .sources([sources])
         .analyzer(analyzer)
         .clock(Arc::new(ManualClock::new(now())))
-        .audit(AuditOptions::default().writing_within(Duration::from_hours(1)))
+        .audit(AuditOptions::default().with_write_within(Duration::from_hours(1)))
         .correlation_ids(next)
 }
 
@@ -70,5 +70,5 @@ fn analysis(session: &str, key: u128, output: u64) -> EnhancedTokenAnalysis {
 }
 
 fn forced() -> StoreOptions {
-    StoreOptions { force_update: true, ..StoreOptions::default() }
+    StoreOptions::default().with_force_update()
 }

@@ -5,11 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::core::{IntegrityResult, SessionId};
 use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
-    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, METRICS, MetricKind,
-    Operation, Repair, StoreOptions,
+    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, METRICS,
+    MetricKind, Operation, Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
 };
 use bridge_testkit::proxy::Fault;
 
@@ -56,8 +55,9 @@ fn names_follow_the_conventions_and_every_metric_is_described() {
         assert_eq!(metric.unit == metrics::Unit::Count, !named_unit, "{}", metric.name);
     }
     let shown = Arc::new(Escaped::default());
-    let _bridge =
-        bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).metrics_recorder(shown.clone()).build();
+    let _bridge = metrics::with_local_recorder(&shown, || {
+        bridge(Arc::new(InMemoryStore::default()), "none".as_ref()).build()
+    });
     let described = shown.described.lock().unwrap();
     let wanted: BTreeMap<_, _> = METRICS
         .iter()
@@ -84,13 +84,13 @@ async fn each_metric_moves() {
     let transcript = line(1, 40) + "broken\n" + &line(2, 2);
     fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
     let shown = Arc::new(Escaped::default());
-    let audit = AuditOptions::default().with_buffer(2).writing_within(Duration::from_hours(1));
-    let bridge = bridge(store, folder.path()).metrics_recorder(shown.clone()).audit(audit).build();
+    let audit = AuditOptions::default().with_buffer_records_max(2).with_write_within(Duration::from_hours(1));
+    let bridge = metrics::with_local_recorder(&shown, || bridge(store, folder.path()).audit(audit).build());
     let before = shown.all();
     assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
 
-    let progress: bridge::ProgressCallback = Arc::new(|_| panic!("an observer's own fault"));
-    let options = BackfillOptions { progress: Some(progress), ..BackfillOptions::default() };
+    let progress = |_: &bridge::BackfillProgress| panic!("an observer's own fault");
+    let options = BackfillOptions::default().with_progress(progress);
     let _ = bridge.backfill_historical_data(options).await.unwrap();
     assert_eq!(shown.value("bridge_observer_panics_total{observer=progress}"), 1.0);
     bridge.export_metrics();
@@ -105,14 +105,14 @@ async fn each_metric_moves() {
     assert_eq!(shown.value("bridge_pool_connections{state=idle}"), 1.0);
     assert_eq!(shown.value("bridge_storage_operation_duration_seconds{call=upsert}"), 1.0);
 
-    let _ = bridge.sync_all_sessions(None, 1).await.unwrap();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(1)).await.unwrap();
     assert_eq!(shown.value("bridge_sessions_synchronized_total{status=unchanged}"), 1.0);
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 7), &StoreOptions::default()).await.unwrap();
-    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 5), &forced()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 7), StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 5), forced()).await.unwrap();
     assert_eq!(shown.value("bridge_forced_rows_total"), 1.0);
     assert_eq!(shown.value("bridge_tokens_stored_total"), 49.0, "it does not shrink");
     for _ in 0..2 {
-        let _ = bridge.get_stored_token_summaries(None, 100_000, false).await.unwrap();
+        let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     }
 
     // The network is silent: one call has the connection, the next waits for it.
@@ -121,16 +121,18 @@ async fn each_metric_moves() {
         .map(|_| {
             let bridge = bridge.clone();
             let session = SessionId::new("s").unwrap();
-            tokio::spawn(
-                async move { bridge.verify_data_integrity(&IntegrityOptions::of_session(session)).await },
-            )
+            tokio::spawn(async move {
+                bridge.verify_data_integrity(IntegrityOptions::default().with_session(session)).await
+            })
         })
         .collect();
     let stuck = async {
         while shown.value("bridge_pool_waiting_calls") < 1.0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let (summaries, ()) = (bridge.clone(), bridge.export_metrics());
-            tokio::spawn(async move { drop(summaries.get_stored_token_summaries(None, 3, false).await) });
+            tokio::spawn(async move {
+                drop(summaries.get_stored_token_summaries(SummaryQuery::last_days(3)).await)
+            });
         }
     };
     tokio::time::timeout(Duration::from_secs(20), stuck).await.unwrap();
@@ -143,10 +145,10 @@ async fn each_metric_moves() {
 
     proxy.set(Fault::Closed);
     let error =
-        bridge.store_enhanced_analysis(&analysis("s", 10, 1), &StoreOptions::default()).await.unwrap_err();
+        bridge.store_enhanced_analysis(&analysis("s", 10, 1), StoreOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), "unreachable");
     for _ in 0..3 {
-        let _ = bridge.store_enhanced_analysis(&analysis("s", 10, 1), &StoreOptions::default()).await;
+        let _ = bridge.store_enhanced_analysis(&analysis("s", 10, 1), StoreOptions::default()).await;
     }
     bridge.export_metrics();
     let errors = |kind| shown.value(&format!("bridge_errors_total{{kind={kind}}}"));
@@ -171,7 +173,7 @@ async fn each_metric_moves() {
 
 /// The specification's six metrics say the same as what went through the facade.
 fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Escaped) {
-    let metrics = bridge.metrics();
+    let metrics = bridge.stats().metrics;
     let sum = |name: &str| {
         let of_name = |series: &&String| series.split('{').next() == Some(name);
         let all = shown.all();
@@ -206,15 +208,15 @@ async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
     let store = || Arc::new(InMemoryStore::default());
     let recorders = [&own, &shared, &shared];
     for (recorder, key) in recorders.into_iter().zip(1..) {
-        let bridge = bridge(store(), "none".as_ref()).metrics_recorder(recorder.clone()).build();
+        let bridge = metrics::with_local_recorder(recorder, || bridge(store(), "none".as_ref()).build());
         let _ =
-            bridge.store_enhanced_analysis(&analysis("s", key, 10), &StoreOptions::default()).await.unwrap();
+            bridge.store_enhanced_analysis(&analysis("s", key, 10), StoreOptions::default()).await.unwrap();
         for _ in 0..2 {
-            let _ = bridge.get_stored_token_summaries(None, 7, false).await.unwrap();
+            let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
             bridge.export_metrics();
         }
         let repair = IntegrityOptions::default().with_repair(Repair::Off);
-        let _ = bridge.verify_data_integrity(&repair).await.unwrap();
+        let _ = bridge.verify_data_integrity(repair).await.unwrap();
         bridge.shutdown().await.unwrap();
     }
     assert_eq!(own.value("bridge_tokens_stored_total"), 10.0);

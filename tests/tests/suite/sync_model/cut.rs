@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bridge::EnhancedTokenDatabaseBridge;
+use bridge::{EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_analysis::discover;
 use bridge_storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore};
 use bridge_testkit::history::HistoryPlan;
@@ -33,7 +33,7 @@ async fn synchronized_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng
             let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
             std::io::Write::write_all(&mut file, &content[from..cuts[piece]]).unwrap();
         }
-        for result in bridge.sync_all_sessions(None, 2).await.unwrap() {
+        for result in bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap() {
             assert!(result.adds_up(), "{result:?}");
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bridge::AnalysisSource;
-use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, SyncMode, SyncOptions};
 use bridge_analysis::incremental::inspect;
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover};
 use bridge_core::{
@@ -105,7 +105,7 @@ impl World {
             EnhancedTokenDatabaseBridge::builder(self.store.clone())
                 .sources([self.root(host)])
                 .analyzer(self.options(host))
-                .enable_validation(false)
+                .without_validation()
                 .clock(Arc::new(ManualClock::new(now)))
                 .build()
         };
@@ -236,8 +236,8 @@ impl World {
         let id = AnalysisId::new("correction").unwrap();
         let analysis =
             EnhancedTokenAnalysis::from_responses(id, row.session.clone(), row.time, vec![row]).unwrap();
-        let options = StoreOptions { force_update: true, ..StoreOptions::default() };
-        let _ = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+        let options = StoreOptions::default().with_force_update();
+        let _ = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
     }
 
     /// Of a few sessions, so that analyses meet each other and responses, with times and counters that tie.
@@ -255,8 +255,9 @@ impl World {
         options.force = force;
         let rows = [analysis.rows(), vec![analysis.note()]].concat();
         let outcomes = self.model.upsert(&rows, &options).await.unwrap();
-        let options = StoreOptions { force_update: force, ..StoreOptions::default() };
-        let result = self.bridges[0].store_enhanced_analysis(&analysis, &options).await.unwrap();
+        let mut options = StoreOptions::default();
+        options.force_update = force;
+        let result = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
         assert_eq!(result.covered_by_tokens.is_some(), outcomes[0] == UpsertOutcome::Covered);
         let replaced = match &outcomes[0] {
             UpsertOutcome::Replaced(old) => old.tokens,
@@ -284,18 +285,27 @@ impl World {
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
             0 => {
-                let session = bridge_core::SessionId::new("s0").unwrap();
-                match self.bridges[host].sync_session_tokens(&session, rng.bool()).await {
+                let session = bridge::SessionId::new("s0").unwrap();
+                match self.bridges[host]
+                    .sync_session_tokens(
+                        &session,
+                        if rng.bool() { SyncMode::Incremental } else { SyncMode::Full },
+                    )
+                    .await
+                {
                     Ok(result) => vec![result],
                     Err(error) => {
-                        let is_unknown = matches!(error, bridge_core::BridgeError::UnknownSession { .. });
+                        let is_unknown = matches!(error, bridge::BridgeError::UnknownSession { .. });
                         let is_stored = self.session_totals().await.contains_key("s0");
                         assert!(is_unknown && !is_stored, "{told}: {error}");
                         Vec::new()
                     }
                 }
             }
-            _ => self.bridges[host].sync_all_sessions(None, 2).await.unwrap(),
+            _ => self.bridges[host]
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
+                .await
+                .unwrap(),
         };
         let (mut found, markers) = self.read_all(host);
         let rows: Vec<_> = found.take_changed().into_iter().chain(markers).collect();
@@ -408,7 +418,10 @@ impl World {
         self.upgraded = true;
         for host in 0..2 {
             self.synchronize_host(host, rng, told).await;
-            let _ = self.bridges[host].sync_all_sessions(None, 1).await.unwrap();
+            let _ = self.bridges[host]
+                .sync_all_sessions(SyncOptions::default().with_parallel_limit(1))
+                .await
+                .unwrap();
             if self.lapsed {
                 continue;
             }
@@ -416,9 +429,9 @@ impl World {
             let bridge = EnhancedTokenDatabaseBridge::builder(anew.clone())
                 .sources([self.root(host)])
                 .analyzer(self.options(host))
-                .enable_validation(false)
+                .without_validation()
                 .build();
-            let _ = bridge.sync_all_sessions(None, 1).await.unwrap();
+            let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(1)).await.unwrap();
             let found = statistics(&*self.store, &self.hosts[host]).await;
             assert_eq!(found, statistics(&*anew, &self.hosts[host]).await, "{told}");
         }

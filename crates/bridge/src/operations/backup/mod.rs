@@ -130,13 +130,12 @@ impl ToAuditSummary for ImportResult {
 }
 
 /// Exports the whole store.
-pub(crate) async fn export(ingest: &Ingest, options: &ExportOptions) -> Result<ExportResult, BridgeError> {
+pub(crate) async fn export(ingest: &Ingest, options: ExportOptions) -> Result<ExportResult, BridgeError> {
     let watch = Stopwatch::start();
     let store = require(ingest.store.backup(), "export the store")?;
-    let (figures, bytes) = match &options.place {
-        BackupPlace::Server(place) => (store.back_up(place).await?, 0),
+    let (figures, bytes) = match options.place {
+        BackupPlace::Server(place) => (store.back_up(&place).await?, 0),
         BackupPlace::Folder(folder) => {
-            let folder = folder.clone();
             let draft = blocking(move || Draft::begin(&folder)).await?;
             let format = options.format.unwrap_or_else(|| store.backup_format());
             let manifest = Manifest::new(store.schema(), ingest.clock.now(), format);
@@ -147,7 +146,7 @@ pub(crate) async fn export(ingest: &Ingest, options: &ExportOptions) -> Result<E
 }
 
 /// Joins a backup into the store.
-pub(crate) async fn import(ingest: &Ingest, place: &BackupPlace) -> Result<ImportResult, BridgeError> {
+pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<ImportResult, BridgeError> {
     let watch = Stopwatch::start();
     let store = require(ingest.store.backup(), "import a backup")?;
     let epoch = ingest.writable_epoch("import a backup").await?;
@@ -155,10 +154,10 @@ pub(crate) async fn import(ingest: &Ingest, place: &BackupPlace) -> Result<Impor
     let (figures, bytes, before) = match place {
         BackupPlace::Server(place) => {
             let before = ingest.store.totals(&all).await?;
-            (store.restore(place, epoch).await?, 0, before)
+            (store.restore(&place, epoch).await?, 0, before)
         }
         BackupPlace::Folder(folder) => {
-            let (folder, schema) = (folder.clone(), store.schema());
+            let schema = store.schema();
             let backup = blocking(move || Backup::open(&folder, schema)).await?;
             let before = ingest.store.totals(&all).await?;
             import_parts(store, &backup, epoch).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// What is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct HealthLimits {
     /// A probe that takes longer has failed.
     pub probe_timeout: Duration,
@@ -29,5 +30,35 @@ impl Default for HealthLimits {
             error_rate_window: Duration::from_mins(10),
             disk_free_min: 0.1,
         }
+    }
+}
+
+impl HealthLimits {
+    /// Returns the limits with this time after which a probe has failed.
+    #[must_use]
+    pub fn with_probe_timeout(mut self, timeout: Duration) -> Self {
+        self.probe_timeout = timeout;
+        self
+    }
+
+    /// Returns the limits with this time after which changes are stored.
+    #[must_use]
+    pub fn with_freshness_max_age(mut self, age: Duration) -> Self {
+        self.freshness_max_age = age;
+        self
+    }
+
+    /// Returns the limits with this share of storage operations that may fail, within this time.
+    #[must_use]
+    pub fn with_error_rate(mut self, max: f64, window: Duration) -> Self {
+        (self.error_rate_max, self.error_rate_window) = (max, window);
+        self
+    }
+
+    /// Returns the limits with this share of each disk that is free.
+    #[must_use]
+    pub fn with_disk_free_min(mut self, share: f64) -> Self {
+        self.disk_free_min = share;
+        self
     }
 }

@@ -20,6 +20,7 @@ use repair::apply;
 
 /// What is compared, and what is done about what is found.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct IntegrityOptions {
     /// Only this session; else the whole store.
     pub session: Option<SessionId>,
@@ -39,20 +40,28 @@ impl Default for IntegrityOptions {
 }
 
 impl IntegrityOptions {
-    /// One session.
+    /// Returns the options with only this session.
     #[must_use]
-    pub fn of_session(session: SessionId) -> Self {
-        Self { session: Some(session), ..Self::default() }
+    pub fn with_session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
     }
 
-    /// With this tolerance.
+    /// Returns the options with at most this number of listed differences of each kind.
+    #[must_use]
+    pub fn with_listed_max(mut self, differences: usize) -> Self {
+        self.listed_max = differences;
+        self
+    }
+
+    /// Returns the options with this tolerance.
     #[must_use]
     pub fn with_tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// With this repair.
+    /// Returns the options with this repair.
     #[must_use]
     pub fn with_repair(mut self, repair: Repair) -> Self {
         self.repair = repair;

@@ -2,13 +2,12 @@
 
 mod names;
 mod progress;
-mod readings;
+pub(crate) mod readings;
 mod register;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
@@ -18,8 +17,6 @@ use metrics::{Counter, Gauge, Histogram};
 pub use names::{METRICS, Metric, MetricKind};
 pub(crate) use progress::ProgressGauge;
 pub use readings::{BridgeMetrics, DurationStats};
-pub use register::MetricsRecorder;
-pub(crate) use register::Register;
 
 use crate::layered_store::StoreCall;
 use crate::telemetry::audit::root_cause;
@@ -29,18 +26,17 @@ use crate::telemetry::stats::BridgeStats;
 use crate::telemetry::write_counters::WriteCounters;
 use names as name;
 use readings::Readings;
-use register::Follower;
+use register::{Follower, counter, gauge, histogram};
 
 const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
 /// The handles of a bridge's metrics, and what the bridge reads of them itself.
 pub(crate) struct Instruments {
-    register: Register,
     readings: Readings,
     operations: [(Histogram, [Counter; AuditOutcome::ALL.len()]); Operation::ALL.len()],
-    /// By kind, made when the first error of the kind comes.
-    errors: Mutex<BTreeMap<&'static str, Counter>>,
+    /// By kind.
+    errors: BTreeMap<&'static str, Counter>,
     storage_operation_duration: [Histogram; StoreCall::MEASURED.len()],
     tokens_stored_total: Counter,
     new_rows: Counter,
@@ -77,62 +73,58 @@ struct AuditMetrics {
 
 impl fmt::Debug for Instruments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instruments").field("register", &self.register).finish_non_exhaustive()
+        f.write_str("Instruments")
     }
 }
 
 impl Instruments {
-    pub(crate) fn new(register: Register) -> Self {
-        register.describe();
-        let counter = |metric| register.counter(metric, &[]);
-        let gauge = |metric| register.gauge(metric, &[]);
+    /// Registers all metrics with the recorder that is current.
+    pub(crate) fn new() -> Self {
+        register::describe();
         let cache = |cache| {
-            ["hit", "miss"]
-                .map(|answer| Follower::new(register.counter(&name::CACHE_REQUESTS, &[cache, answer])))
+            ["hit", "miss"].map(|answer| Follower::new(counter(&name::CACHE_REQUESTS, &[cache, answer])))
         };
-        let data_freshness_gauge = gauge(&name::DATA_FRESHNESS);
+        let data_freshness_gauge = gauge(&name::DATA_FRESHNESS, &[]);
         data_freshness_gauge.set(f64::INFINITY);
         Self {
             operations: Operation::ALL.map(|operation| {
                 let outcome = |outcome: AuditOutcome| [operation.name(), outcome.name()];
                 (
-                    register.histogram(&name::OPERATION_DURATION, &[operation.name()]),
-                    AuditOutcome::ALL.map(|ended| register.counter(&name::OPERATIONS, &outcome(ended))),
+                    histogram(&name::OPERATION_DURATION, &[operation.name()]),
+                    AuditOutcome::ALL.map(|ended| counter(&name::OPERATIONS, &outcome(ended))),
                 )
             }),
-            errors: Mutex::default(),
+            errors: BridgeError::KINDS.map(|kind| (kind, counter(&name::ERRORS, &[kind]))).into(),
             storage_operation_duration: StoreCall::MEASURED
-                .map(|call| register.histogram(&name::STORAGE_DURATION, &[call.name()])),
-            tokens_stored_total: counter(&name::TOKENS_STORED),
-            new_rows: register.counter(&name::ROWS_WRITTEN, &["new"]),
-            replaced_rows: register.counter(&name::ROWS_WRITTEN, &["replaced"]),
-            forced_rows: counter(&name::FORCED_ROWS),
-            sessions_synchronized: STATUSES
-                .map(|status| register.counter(&name::SESSIONS_SYNCHRONIZED, &[status])),
-            backfill_progress_gauge: ProgressGauge::new(gauge(&name::BACKFILL_PROGRESS)),
+                .map(|call| histogram(&name::STORAGE_DURATION, &[call.name()])),
+            tokens_stored_total: counter(&name::TOKENS_STORED, &[]),
+            new_rows: counter(&name::ROWS_WRITTEN, &["new"]),
+            replaced_rows: counter(&name::ROWS_WRITTEN, &["replaced"]),
+            forced_rows: counter(&name::FORCED_ROWS, &[]),
+            sessions_synchronized: STATUSES.map(|status| counter(&name::SESSIONS_SYNCHRONIZED, &[status])),
+            backfill_progress_gauge: ProgressGauge::new(gauge(&name::BACKFILL_PROGRESS, &[])),
             observer_panics: Observer::ALL
-                .map(|observer| register.counter(&name::OBSERVER_PANICS, &[observer.name()])),
+                .map(|observer| counter(&name::OBSERVER_PANICS, &[observer.name()])),
             readings: Readings::default(),
             data_freshness_gauge,
-            health: gauge(&name::HEALTH),
+            health: gauge(&name::HEALTH, &[]),
             refreshed_at: AtomicI64::new(-1),
-            read_bytes: counter(&name::READ_BYTES),
-            read_lines: counter(&name::READ_LINES),
-            damaged_lines: DAMAGES.map(|kind| register.counter(&name::DAMAGED_LINES, &[kind])),
+            read_bytes: counter(&name::READ_BYTES, &[]),
+            read_lines: counter(&name::READ_LINES, &[]),
+            damaged_lines: DAMAGES.map(|kind| counter(&name::DAMAGED_LINES, &[kind])),
             caches: ["summaries", "analyses"].map(cache),
             store: StoreMetrics {
-                retries: Follower::new(counter(&name::STORE_RETRIES)),
-                in_use: register.gauge(&name::POOL_CONNECTIONS, &["in_use"]),
-                idle: register.gauge(&name::POOL_CONNECTIONS, &["idle"]),
-                waiting: gauge(&name::POOL_WAITING),
-                circuit_open: gauge(&name::CIRCUIT_OPEN),
+                retries: Follower::new(counter(&name::STORE_RETRIES, &[])),
+                in_use: gauge(&name::POOL_CONNECTIONS, &["in_use"]),
+                idle: gauge(&name::POOL_CONNECTIONS, &["idle"]),
+                waiting: gauge(&name::POOL_WAITING, &[]),
+                circuit_open: gauge(&name::CIRCUIT_OPEN, &[]),
             },
             audit: AuditMetrics {
-                buffered: gauge(&name::AUDIT_BUFFERED),
-                written: Follower::new(counter(&name::AUDIT_WRITTEN)),
-                dropped: Follower::new(counter(&name::AUDIT_DROPPED)),
+                buffered: gauge(&name::AUDIT_BUFFERED, &[]),
+                written: Follower::new(counter(&name::AUDIT_WRITTEN, &[])),
+                dropped: Follower::new(counter(&name::AUDIT_DROPPED, &[])),
             },
-            register,
         }
     }
 
@@ -144,9 +136,9 @@ impl Instruments {
 
     pub(crate) fn failed(&self, error: &BridgeError) {
         self.readings.failed();
-        let kind = root_cause(error).kind();
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        errors.entry(kind).or_insert_with(|| self.register.counter(&name::ERRORS, &[kind])).increment(1);
+        if let Some(errors) = self.errors.get(root_cause(error).kind()) {
+            errors.increment(1);
+        }
     }
 
     /// The store has what the sources say.
@@ -216,12 +208,12 @@ impl Instruments {
     }
 
     /// Updates the metrics of statistics that are counted elsewhere.
-    pub(crate) fn export(&self, stats: &BridgeStats, now: Timestamp) {
+    pub(crate) fn export(&self, stats: &BridgeStats) {
         for (cache, stats) in self.caches.iter().zip([stats.summaries, stats.analyses]) {
             cache[0].follow(stats.hits);
             cache[1].follow(stats.misses);
         }
-        if let Some(freshness) = self.freshness(now) {
+        if let Some(freshness) = stats.metrics.data_freshness_gauge {
             self.data_freshness_gauge.set(freshness);
         }
         self.store.retries.follow(stats.store.retries);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The six metrics of the specification's `BridgeMetrics`, as they stand at a moment: those of one bridge, since it was
-/// built. The same values go through the `metrics` facade, under the names in [`METRICS`](crate::METRICS).
+/// built. The same values go through the `metrics` facade, under the names in `docs/metrics.md`.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -18,9 +18,9 @@ use std::time::Duration;
 /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
 /// #     .sources([folder.path()])
 /// #     .build();
-/// assert_eq!(bridge.metrics().data_freshness_gauge, None);
+/// assert_eq!(bridge.stats().metrics.data_freshness_gauge, None);
 /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-/// let metrics = bridge.metrics();
+/// let metrics = bridge.stats().metrics;
 /// assert_eq!((metrics.tokens_stored_total, metrics.backfill_progress_gauge), (42, 1.0));
 /// assert_eq!(metrics.error_rate_counter, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,65 +1,37 @@
-//! Where the handles of metrics come from.
+//! Registers metrics with the recorder that is current.
 
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata};
 
 use super::names::{METRICS, Metric, MetricKind};
 
-/// A recorder of a bridge's own.
-pub type MetricsRecorder = Arc<dyn Recorder + Send + Sync>;
-
-/// The process' recorder, or one of the bridge's own.
-#[derive(Clone, Default)]
-pub(crate) enum Register {
-    #[default]
-    Global,
-    Own(MetricsRecorder),
-}
-
-impl fmt::Debug for Register {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::Global) { "Global" } else { "Own" })
-    }
-}
-
 const METADATA: Metadata<'static> = Metadata::new("bridge", Level::INFO, Some("bridge"));
 
-impl Register {
-    pub(crate) fn counter(&self, metric: &Metric, values: &[&'static str]) -> Counter {
-        self.with(|recorder| recorder.register_counter(&key(metric, values), &METADATA))
-    }
+pub(super) fn counter(metric: &Metric, values: &[&'static str]) -> Counter {
+    metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, values), &METADATA))
+}
 
-    pub(crate) fn gauge(&self, metric: &Metric, values: &[&'static str]) -> Gauge {
-        self.with(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
-    }
+pub(super) fn gauge(metric: &Metric, values: &[&'static str]) -> Gauge {
+    metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
+}
 
-    pub(crate) fn histogram(&self, metric: &Metric, values: &[&'static str]) -> Histogram {
-        self.with(|recorder| recorder.register_histogram(&key(metric, values), &METADATA))
-    }
+pub(super) fn histogram(metric: &Metric, values: &[&'static str]) -> Histogram {
+    metrics::with_recorder(|recorder| recorder.register_histogram(&key(metric, values), &METADATA))
+}
 
-    /// Tells the recorder of units and meanings.
-    pub(crate) fn describe(&self) {
-        self.with(|recorder| {
-            for metric in METRICS {
-                let (name, unit) = (metric.name.into(), Some(metric.unit));
-                match metric.kind {
-                    MetricKind::Counter => recorder.describe_counter(name, unit, metric.meaning.into()),
-                    MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.meaning.into()),
-                    MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.meaning.into()),
-                }
+/// Describes units and meanings of all metrics.
+pub(super) fn describe() {
+    metrics::with_recorder(|recorder| {
+        for metric in METRICS {
+            let (name, unit) = (metric.name.into(), Some(metric.unit));
+            match metric.kind {
+                MetricKind::Counter => recorder.describe_counter(name, unit, metric.meaning.into()),
+                MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.meaning.into()),
+                MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.meaning.into()),
             }
-        });
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&dyn Recorder) -> T) -> T {
-        match self {
-            Self::Global => metrics::with_recorder(work),
-            Self::Own(recorder) => work(&**recorder),
         }
-    }
+    });
 }
 
 fn key(metric: &Metric, values: &[&'static str]) -> Key {
