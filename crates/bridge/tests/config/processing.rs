@@ -7,7 +7,7 @@ use bridge::{BackfillOptions, BatchOptions, StoreOptions, Timestamp};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::{analysis, given, in_memory, on_server, transcript};
+use crate::config::{analysis, given, in_memory, on_server, transcript};
 
 #[tokio::test]
 async fn processing_batch_size() {

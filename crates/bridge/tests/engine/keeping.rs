@@ -32,7 +32,7 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
     let transcript = projects.join("s.jsonl");
     fs::create_dir(&projects).unwrap();
     fs::write(&transcript, line(1, 40)).unwrap();
-    let bridge = crate::bridge(Arc::new(crate::store(&database.writer_url())), folder.path())
+    let bridge = crate::engine::bridge(Arc::new(crate::engine::store(&database.writer_url())), folder.path())
         .sources([projects.clone()])
         .build();
     bridge.token_store().migrate().await.unwrap();
@@ -85,7 +85,7 @@ async fn the_store_catches_up_when_the_database_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let transcript = folder.path().join("s.jsonl");
     fs::write(&transcript, line(1, 40)).unwrap();
-    let bridge = crate::bridge(Arc::new(crate::hasty_store(&url)), folder.path()).build();
+    let bridge = crate::engine::bridge(Arc::new(crate::engine::hasty_store(&url)), folder.path()).build();
     bridge.token_store().migrate().await.unwrap();
 
     let (tell, mut told) = mpsc::unbounded_channel();

@@ -11,7 +11,7 @@ use bridge::{
     SessionId, StorageKind, StoreMode, StoreOptions, SummaryQuery, SyncMode, SyncOptions, SyncStatus,
 };
 
-use crate::{analysis, bridge, in_memory, now};
+use crate::facade::{analysis, bridge, in_memory, now};
 
 fn name(text: &str) -> CheckpointName {
     CheckpointName::new(text).unwrap()

@@ -11,7 +11,7 @@ use bridge::{
 use bridge_testkit::history::HistoryPlan;
 use tempfile::TempDir;
 
-use crate::bridge;
+use crate::facade::bridge;
 
 struct Setup {
     folder: TempDir,

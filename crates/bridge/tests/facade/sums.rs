@@ -10,7 +10,7 @@ use bridge::{
     SyncOptions, SyncStatus, Timestamp,
 };
 
-use crate::{analysis, bridge, in_memory, now};
+use crate::facade::{analysis, bridge, in_memory, now};
 
 /// An analysis of the session's sums, so many milliseconds before now.
 fn sums(id: &str, session: &str, age_millis: i64, output: u64) -> EnhancedTokenAnalysis {

@@ -11,7 +11,7 @@ use bridge::{
     SyncMode, SyncOptions, SyncResult, SyncStatus, TimeRange, Timestamp,
 };
 
-use crate::{analysis, bridge, in_memory, now, response};
+use crate::facade::{analysis, bridge, in_memory, now, response};
 
 fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()

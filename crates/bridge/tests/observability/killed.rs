@@ -12,7 +12,7 @@ use bridge::{
 };
 use bridge_testkit::engine::TestDatabase;
 
-use crate::{analysis, bridge};
+use crate::observability::{analysis, bridge};
 
 const URL: &str = "BRIDGE_TEST_KILLED_URL";
 const FOLDER: &str = "BRIDGE_TEST_KILLED_FOLDER";
@@ -93,7 +93,7 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
 /// Starts the program and waits until this operation has returned.
 fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
     let mut program = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::storing_program"])
+        .args(["--exact", "observability::killed::storing_program"])
         .env(URL, url)
         .env(FOLDER, folder)
         .env(LAST, operation)

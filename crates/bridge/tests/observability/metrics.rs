@@ -12,8 +12,8 @@ use bridge::{
 };
 use bridge_testkit::proxy::Fault;
 
-use crate::recorder::Escaped;
-use crate::{analysis, behind_proxy, bridge, forced};
+use crate::observability::recorder::Escaped;
+use crate::observability::{analysis, behind_proxy, bridge, forced};
 
 fn line(key: u8, output: u64) -> String {
     format!(

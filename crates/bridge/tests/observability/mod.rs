@@ -1,7 +1,5 @@
 //! What an operator sees of the bridge: logs, audit and metrics, on a real engine where it matters.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod audit;
 mod correlation;
 mod killed;

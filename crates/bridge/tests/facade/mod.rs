@@ -1,7 +1,5 @@
 //! The facade on the store in memory, and on a mock for failures that no real store can be made to show.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod backfill;
 mod checkpoint;
 mod dashboard;

@@ -4,8 +4,6 @@
 //! its section. `documented` fails when there is a key without such a test. What concerns the store is shown on
 //! a real engine: one for the binary, a database for each test.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod audit;
 mod caching;
 mod clickhouse;

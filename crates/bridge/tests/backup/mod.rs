@@ -3,8 +3,6 @@
 //! One embedded engine for the binary, databases named after the tests. The engine is fetched on first use; without
 //! it these tests fail.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod damaged;
 mod folder;
 mod joined;
