@@ -20,3 +20,27 @@ mod day;
 mod engine;
 mod facade;
 mod observability;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bridge::analysis::AnalyzerOptions;
+use bridge::storage::TokenStore;
+use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HostName};
+use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
+use tempfile::TempDir;
+
+/// A builder on this store and on a machine named `host`, with the transcripts below these folders.
+fn builder(store: Arc<dyn TokenStore>, sources: &[&Path]) -> BridgeBuilder {
+    let mut analyzer = AnalyzerOptions::default();
+    analyzer.host = Some(HostName::new("host").unwrap());
+    EnhancedTokenDatabaseBridge::builder(store).sources(sources).analyzer(analyzer)
+}
+
+/// A generated history on the disk, in `projects` of a folder.
+fn history(seed: u64) -> (GeneratedHistory, TempDir) {
+    let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
+    let folder = tempfile::tempdir().unwrap();
+    history.write_below(&folder.path().join("projects")).unwrap();
+    (history, folder)
+}
