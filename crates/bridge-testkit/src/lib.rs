@@ -2,6 +2,7 @@
 //!
 //! - [`mod@reference`]: a simple, slow implementation of the counting rule, to compare the fast analyzer with.
 //! - [`first_revision`]: rows as stored by programs of revision 1 of the counting rule.
+//! - [`fixtures`]: rows, analyses and transcript lines shared by many tests.
 //! - [`history`]: small synthetic histories with totals known by construction.
 //! - [`adversarial`]: lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for each test binary, one database for each test.
@@ -13,6 +14,7 @@ pub mod adversarial;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod first_revision;
+pub mod fixtures;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;
