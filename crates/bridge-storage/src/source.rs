@@ -72,6 +72,39 @@ pub struct SourceCursor {
 }
 
 impl SourceRecord {
+    /// Returns the record of a file of which nothing was read yet.
+    #[must_use]
+    pub fn new(host: HostName, path: PathBuf, session: SessionId) -> Self {
+        Self {
+            host,
+            path,
+            session,
+            cursor: SourceCursor {
+                size: 0,
+                modified: Timestamp::MIN,
+                changed_nanos: 0,
+                identity: 0,
+                fingerprint: 0,
+                offset: 0,
+                line: 0,
+                carried_time: None,
+                carried_before: 0,
+            },
+            project: None,
+            lines: 0,
+            damage: DamageCounts::default(),
+            content_categories: ContentCategories::new(),
+            snapshots: 0,
+            snapshot_tokens: 0,
+            first_time: None,
+            last_time: None,
+            analysis_version: String::new(),
+            rule_revision: RuleRevision::NONE,
+            read_at: Timestamp::MIN,
+            epoch: Epoch::default(),
+        }
+    }
+
     /// Sorts records of one (host, path, session): the newer revision of the rule wins, then the later epoch, then the
     /// later change of the file, then the larger offset. The last two are the file's own, so two readers with different
     /// clocks agree.

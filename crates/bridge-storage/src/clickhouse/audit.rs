@@ -3,98 +3,40 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditId, AuditOutcome, AuditRecord, BridgeError, CorrelationId, HostName, OperationName,
     SessionId, Timestamp,
 };
-use serde::{Deserialize, Serialize};
 
 use super::ClickHouseStore;
 use super::connection::errors::corrupt;
+use super::row::table_row;
 use super::usage::read::time_conditions;
 use crate::capabilities::AuditStore;
 
-/// A row of `bridge_audit`.
-#[derive(Debug, Row, Serialize, Deserialize)]
-struct AuditRow {
-    id: u128,
-    time: i64,
-    correlation_id: String,
-    operation: String,
-    session_id: String,
-    outcome: String,
-    forced: bool,
-    records_stored: u64,
-    new_responses: u64,
-    tokens: u64,
-    tokens_replaced: u64,
-    tokens_written: u64,
-    figures: Vec<(String, u64)>,
-    duration_micros: u64,
-    error_kind: String,
-    error: String,
-    host: String,
-    version: String,
-}
-
-/// The columns of [`AuditRow`].
-const COLUMNS: &str = "id, time, correlation_id, operation, session_id, outcome, forced, records_stored, new_responses, \
-     tokens, tokens_replaced, tokens_written, figures, duration_micros, error_kind, error, host, version";
-
-impl From<&AuditRecord> for AuditRow {
-    fn from(record: &AuditRecord) -> Self {
-        let figures = record.figures.iter();
-        Self {
-            id: record.id.0,
-            time: record.time.as_millis(),
-            correlation_id: record.correlation_id.to_string(),
-            operation: record.operation.to_string(),
-            session_id: record.session.as_ref().map(ToString::to_string).unwrap_or_default(),
-            outcome: record.outcome.to_string(),
-            forced: record.forced,
-            records_stored: record.records_stored,
-            new_responses: record.new_responses,
-            tokens: record.tokens,
-            tokens_replaced: record.tokens_replaced,
-            tokens_written: record.tokens_written,
-            figures: figures.map(|(name, figure)| (name.clone(), *figure)).collect(),
-            duration_micros: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
-            error_kind: record.error_kind.clone(),
-            error: record.error.clone(),
-            host: record.host.as_ref().map(ToString::to_string).unwrap_or_default(),
-            version: record.version.clone(),
-        }
+table_row! {
+    /// A row of `bridge_audit`.
+    row AuditRow of AuditRecord, columns COLUMNS;
+    new(id: AuditId = id, time: Timestamp = time, correlation_id: CorrelationId = correlation_id,
+        operation: OperationName = operation,)
+    fields {
+        session_id: Option<SessionId> = session,
+        outcome: AuditOutcome = outcome,
+        forced: bool = forced,
+        records_stored: u64 = records_stored,
+        new_responses: u64 = new_responses,
+        tokens: u64 = tokens,
+        tokens_replaced: u64 = tokens_replaced,
+        tokens_written: u64 = tokens_written,
+        figures: BTreeMap<String, u64> = figures,
+        duration_micros: Duration = duration,
+        error_kind: String = error_kind,
+        error: String = error,
+        host: Option<HostName> = host,
+        version: String = version,
     }
-}
-
-impl AuditRow {
-    fn into_record(self) -> Result<AuditRecord, BridgeError> {
-        let id = AuditId(self.id);
-        let unreadable = |what: &str| corrupt("read the audit", format!("record {:032x}: {what}", id.0));
-        let time = Timestamp::from_millis(self.time).map_err(|_| unreadable("its time"))?;
-        let correlation_id: CorrelationId =
-            self.correlation_id.parse().map_err(|_| unreadable("its correlation id"))?;
-        let operation = OperationName::new(self.operation).map_err(|_| unreadable("its operation"))?;
-        let outcome = AuditOutcome::ALL.into_iter().find(|outcome| outcome.name() == self.outcome);
-        let mut record = AuditRecord::new(id, time, correlation_id, operation);
-        record.session = SessionId::new(self.session_id).ok();
-        record.outcome = outcome.ok_or_else(|| unreadable("its outcome"))?;
-        record.forced = self.forced;
-        record.records_stored = self.records_stored;
-        record.new_responses = self.new_responses;
-        record.tokens = self.tokens;
-        record.tokens_replaced = self.tokens_replaced;
-        record.tokens_written = self.tokens_written;
-        record.figures = BTreeMap::from_iter(self.figures);
-        record.duration = Duration::from_micros(self.duration_micros);
-        record.error_kind = self.error_kind;
-        record.error = self.error;
-        record.host = HostName::new(self.host).ok();
-        record.version = self.version;
-        Ok(record)
-    }
+    beside {}
 }
 
 /// The conditions of a filter, with a `?` for each value.
@@ -113,7 +55,7 @@ impl AuditStore for ClickHouseStore {
         if records.is_empty() {
             return Ok(());
         }
-        let rows = &records.iter().map(AuditRow::from).collect::<Vec<_>>();
+        let rows = &records.iter().map(AuditRow::store).collect::<Vec<_>>();
         self.call_for_audit("write the audit", |tables| async move {
             let mut insert = tables.insert::<AuditRow>("bridge_audit", rows.len()).await?;
             for row in rows {
@@ -147,6 +89,10 @@ impl AuditStore for ClickHouseStore {
                 texts.into_iter().flatten().fold(query, |query, text| query.bind(text)).fetch_all().await
             })
             .await?;
-        rows.into_iter().map(AuditRow::into_record).collect()
+        let record = |row: AuditRow| {
+            let id = AuditId(row.id);
+            row.into_record().map_err(|why| corrupt("read the audit", format!("record {:032x}: {why}", id.0)))
+        };
+        rows.into_iter().map(record).collect()
     }
 }

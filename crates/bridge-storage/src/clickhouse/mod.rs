@@ -7,6 +7,7 @@ mod connection;
 mod dashboard;
 mod options;
 mod probes;
+mod row;
 mod schema;
 mod sources;
 mod usage;

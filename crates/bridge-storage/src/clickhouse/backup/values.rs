@@ -42,10 +42,6 @@ impl Values {
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {
             (_, "epoch") => format!("toUInt32({begun_in})"),
-            // Stores that keep no time of storing.
-            ("token_usage", "stored_at") => {
-                "if(toUnixTimestamp64Milli(stored_at) = 0, now64(3, 'UTC'), stored_at)".to_owned()
-            }
             // Backups from before revisions were recorded hold what the first one made.
             ("token_usage", "rule_revision") => "greatest(rule_revision, toUInt8(1))".to_owned(),
             ("source_files", "rule_revision") => {

@@ -23,7 +23,10 @@ pub(crate) async fn upgrade_sums(tables: &Tables, table: &str, epoch: Epoch) -> 
     let mut rows: Vec<ResponseUsage> = old_sums(tables, table).await?.iter().flat_map(upgraded).collect();
     rows.extend(missing_markers(tables, table).await?);
     for rows in rows.chunks(INSERTED_ROWS_MAX) {
-        let writes: Vec<_> = rows.iter().map(|row| UsageRow::new(row, row.version(), 0, epoch)).collect();
+        let writes: Vec<_> = rows
+            .iter()
+            .map(|record| UsageRow { record, version: record.version(), run_id: 0, epoch })
+            .collect();
         native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), table, &writes).await?;
     }
     Ok(())

@@ -58,7 +58,12 @@ impl ClickHouseStore {
             }
             let writes: Vec<UsageRow<'_>> = markers
                 .iter()
-                .map(|(row, version)| UsageRow::new(row, *version, options.run_id, epoch))
+                .map(|(record, version)| UsageRow {
+                    record,
+                    version: *version,
+                    run_id: options.run_id,
+                    epoch,
+                })
                 .collect();
             if let Err(error) = self.insert_usage(&writes).await {
                 return Err(self.refused(COVER, epoch, error).await);

@@ -7,4 +7,5 @@ pub(crate) mod native;
 pub(crate) mod read;
 pub(crate) mod rows;
 pub(crate) mod saturating;
+mod summaries;
 pub(crate) mod write;

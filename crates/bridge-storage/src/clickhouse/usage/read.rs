@@ -7,10 +7,9 @@ use serde::Deserialize;
 
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
+use super::summaries::{SUMMARY_COLUMNS, SummaryRow};
 use crate::clickhouse::ClickHouseStore;
-use crate::clickhouse::sources::{SOURCE_COLUMNS, SUMMARY_COLUMNS, SourceRow, SummaryRow, stored_path};
 use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
-use crate::source::{SourceFilter, SourceRecord};
 
 #[derive(Debug, Row, Deserialize)]
 struct TotalsRow {
@@ -204,43 +203,7 @@ impl ClickHouseStore {
         let query = format!("SELECT {USAGE_COLUMNS} FROM token_usage FINAL {admitted} ORDER BY key");
         let rows: Vec<StoredUsage> =
             self.read("read responses", &query, |query| bind_admitted(query, filter)).await?;
-        rows.into_iter().map(StoredUsage::into_vouched_response).collect()
-    }
-
-    pub(crate) async fn read_sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
-        if filter.sessions.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
-        }
-        let mut conditions = Vec::new();
-        conditions.extend(filter.host.as_ref().map(|_| "host = ?"));
-        conditions.extend(filter.sessions.as_ref().map(|_| "session_id IN ?"));
-        let after = filter.page.as_ref().and_then(|page| page.after.as_ref());
-        // The first condition finds the place in the table's order, the second one is exact.
-        conditions.extend(after.map(|_| "path >= ? AND (path, session_id) > (?, ?)"));
-        let limit = filter.page.as_ref().map(|page| format!(" LIMIT {}", page.records_max));
-        let limit = limit.unwrap_or_default();
-        let conditions =
-            if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-        let query = &format!(
-            "SELECT {SOURCE_COLUMNS} FROM source_files FINAL {conditions} ORDER BY host, path, session_id{limit}"
-        );
-        let rows: Vec<SourceRow> = self
-            .call("read sources", |tables| async move {
-                let mut query = tables.query(query);
-                if let Some(host) = &filter.host {
-                    query = query.bind(host.as_str());
-                }
-                if let Some(sessions) = &filter.sessions {
-                    query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());
-                }
-                if let Some((path, session)) = after {
-                    let path = stored_path(path);
-                    query = query.bind(&path).bind(&path).bind(session.as_str());
-                }
-                query.fetch_all().await
-            })
-            .await?;
-        rows.into_iter().map(SourceRow::into_record).collect()
+        rows.into_iter().map(StoredUsage::into_verified_response).collect()
     }
 
     async fn read<T>(

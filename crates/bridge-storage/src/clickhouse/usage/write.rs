@@ -13,10 +13,8 @@ use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::saturating::{TOKENS, saturating};
 use crate::capabilities::StoredResponse;
 use crate::clickhouse::ClickHouseStore;
-use crate::clickhouse::sources::SourceRow;
 use crate::merge::{Stored, decide, greatest_of_each_key};
 use crate::offered::{Candidate, Offered};
-use crate::source::SourceRecord;
 use crate::store::{UpsertOptions, UpsertOutcome};
 
 const LOOK_UP: &str = "look up responses";
@@ -29,7 +27,6 @@ struct Keys {
 }
 
 const STORE: &str = "store responses";
-const STORE_SOURCES: &str = "store sources";
 
 /// So many keys are listed one by one, which is planned faster than a table of them.
 const LISTED_MAX: usize = 32;
@@ -99,7 +96,7 @@ impl ClickHouseStore {
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 candidate.tell(&mut outcomes, outcome);
                 let run_id = runs.of(candidate.place.unwrap_or(0));
-                writes.extend(version.map(|version| UsageRow::new(row, version, run_id, epoch)));
+                writes.extend(version.map(|version| UsageRow { record: row, version, run_id, epoch }));
             }
             if let Err(error) = self.insert_usage(&writes).await {
                 return Err(self.refused(STORE, epoch, error).await);
@@ -116,24 +113,6 @@ impl ClickHouseStore {
             native::insert_rows(|sql| tables.insert_formatted(sql, writes.len()), "token_usage", writes).await
         })
         .await
-    }
-
-    pub(crate) async fn insert_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
-        let Some(epoch) = records.iter().map(|record| record.epoch).min() else { return Ok(()) };
-        self.admit(STORE_SOURCES, Some(epoch)).await?;
-        let rows: Vec<SourceRow> = records.iter().map(SourceRow::from).collect();
-        let rows = &rows;
-        let stored = self.call(STORE_SOURCES, |tables| async move {
-            let mut insert = tables.insert::<SourceRow>("source_files", rows.len()).await?;
-            for row in rows {
-                insert.write(row).await?;
-            }
-            insert.end().await
-        });
-        match stored.await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.refused(STORE_SOURCES, epoch, error).await),
-        }
     }
 
     /// What is stored under the candidates' keys. Most keys are new, and that none is there is told by the column of

@@ -1,0 +1,427 @@
+//! Rows of tables, each defined once.
+//!
+//! To add a column: add the field to the record, a line to the table's [`table_row!`], and a migration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::clickhouse::types::UInt256;
+use bridge_core::{
+    AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId, Epoch,
+    HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion, RuleRevision,
+    ServiceTier, SessionId, Timestamp,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::usage::native::NativeValue;
+
+/// A field of a record, as a column holds it.
+pub(crate) trait ColumnValue: Sized {
+    /// The form in which the client reads and writes it.
+    type Stored;
+
+    fn store(&self) -> Self::Stored;
+
+    /// # Errors
+    ///
+    /// The bridge did not write it.
+    fn load(stored: Self::Stored) -> Result<Self, Box<dyn Error + Send + Sync>>;
+}
+
+/// Defines the row of a table: each column with its type and the field of the record that it holds.
+///
+/// `new` lists the columns that the record's constructor takes, `beside` those that no field holds. A row that is
+/// `written natively` has a second type, which is written column by column.
+macro_rules! table_row {
+    (
+        $(#[$doc:meta])*
+        row $row:ident of $record:ident, columns $columns:ident;
+        new($first:ident: $first_type:ty = $first_field:ident,
+            $($key:ident: $key_type:ty = $key_field:ident,)*)
+        fields { $($column:ident: $type:ty = $($field:ident).+,)+ }
+        beside { $($extra:ident: $extra_type:ty,)* }
+        $(written natively as $written:ident)?
+    ) => {
+        /// The columns of the row, as a list.
+        pub(crate) const $columns: &str = concat!(
+            stringify!($first) $(, ", ", stringify!($key))* $(, ", ", stringify!($column))+
+            $(, ", ", stringify!($extra))*
+        );
+
+        $(#[$doc])*
+        #[derive(Debug, ::clickhouse::Row, serde::Serialize, serde::Deserialize)]
+        #[allow(dead_code, reason = "some columns say nothing to a reader")]
+        pub(crate) struct $row {
+            $first: <$first_type as $crate::clickhouse::row::ColumnValue>::Stored,
+            $($key: <$key_type as $crate::clickhouse::row::ColumnValue>::Stored,)*
+            $($column: <$type as $crate::clickhouse::row::ColumnValue>::Stored,)+
+            $($extra: <$extra_type as $crate::clickhouse::row::ColumnValue>::Stored,)*
+        }
+
+        impl $row {
+            /// Returns the record of this row, or the first column that is not readable and why.
+            fn into_record(self) -> Result<$record, String> {
+                fn load<T: $crate::clickhouse::row::ColumnValue>(
+                    column: &str,
+                    stored: T::Stored,
+                ) -> Result<T, String> {
+                    T::load(stored).map_err(|error| format!("{column}: {error}"))
+                }
+                let mut record = $record::new(
+                    load::<$first_type>(stringify!($first), self.$first)?,
+                    $(load::<$key_type>(stringify!($key), self.$key)?,)*
+                );
+                $(record.$($field).+ = load::<$type>(stringify!($column), self.$column)?;)+
+                Ok(record)
+            }
+        }
+
+        $crate::clickhouse::row::written! {
+            $($written)? $row $record [
+                $first: $first_type = $first_field, $($key: $key_type = $key_field,)*
+                $($column: $type = $($field).+,)+
+            ] [$($extra: $extra_type,)*]
+        }
+    };
+}
+
+/// The written form of a row: `store` of the row itself, or a type of its own that is written natively.
+macro_rules! written {
+    ($row:ident $record:ident [$($column:ident: $type:ty = $($field:ident).+,)+] [$($extra:ident: $extra_type:ty,)*]) => {
+        impl $row {
+            pub(crate) fn store(record: &$record $(, $extra: $extra_type)*) -> Self {
+                use $crate::clickhouse::row::ColumnValue;
+                Self {
+                    $($column: record.$($field).+.store(),)+
+                    $($extra: $extra.store(),)*
+                }
+            }
+        }
+    };
+    ($written:ident $row:ident $record:ident [$($column:ident: $type:ty = $($field:ident).+,)+] [$($extra:ident: $extra_type:ty,)*]) => {
+        /// The row as it is written, without what the database adds.
+        #[derive(Debug)]
+        pub(crate) struct $written<'a> {
+            pub(crate) record: &'a $record,
+            $(pub(crate) $extra: $extra_type,)*
+        }
+
+        impl $crate::clickhouse::usage::native::NativeRow for $written<'_> {
+            const COLUMNS: &'static [(&'static str, &'static str)] = &[
+                $((stringify!($column), <$type as $crate::clickhouse::usage::native::NativeValue>::TYPE),)+
+                $((stringify!($extra), <$extra_type as $crate::clickhouse::usage::native::NativeValue>::TYPE),)*
+            ];
+
+            fn put(&self, columns: &mut [Vec<u8>]) {
+                use $crate::clickhouse::usage::native::NativeValue;
+                let mut columns = columns.iter_mut();
+                let mut column = || columns.next().expect("a column for each value");
+                $(self.record.$($field).+.put(column());)+
+                $(self.$extra.put(column());)*
+            }
+        }
+    };
+}
+
+pub(crate) use {table_row, written};
+
+type Unreadable = Box<dyn Error + Send + Sync>;
+
+macro_rules! plain_values {
+    ($($type:ty),+) => { $(
+        impl ColumnValue for $type {
+            type Stored = Self;
+
+            fn store(&self) -> Self {
+                self.clone()
+            }
+
+            fn load(stored: Self) -> Result<Self, Unreadable> {
+                Ok(stored)
+            }
+        }
+    )+ };
+}
+
+plain_values!(bool, u8, u32, u64, u128, String);
+
+/// Numbers with a type of their own.
+macro_rules! numbers {
+    ($($type:ident: $number:ty),+) => { $(
+        impl ColumnValue for $type {
+            type Stored = $number;
+
+            fn store(&self) -> $number {
+                self.0
+            }
+
+            fn load(stored: $number) -> Result<Self, Unreadable> {
+                Ok(Self(stored))
+            }
+        }
+
+        impl NativeValue for $type {
+            const TYPE: &'static str = <$number>::TYPE;
+
+            fn put(&self, column: &mut Vec<u8>) {
+                self.0.put(column);
+            }
+        }
+    )+ };
+}
+
+numbers!(ResponseKey: u128, AuditId: u128, RuleRevision: u8, Epoch: u32);
+
+/// Names. One that is left out is stored as an empty text.
+macro_rules! names {
+    ($($type:ident),+) => { $(
+        impl ColumnValue for $type {
+            type Stored = String;
+
+            fn store(&self) -> String {
+                self.as_str().to_owned()
+            }
+
+            fn load(stored: String) -> Result<Self, Unreadable> {
+                Ok(Self::new(stored)?)
+            }
+        }
+
+        impl NativeValue for $type {
+            const TYPE: &'static str = <&str>::TYPE;
+
+            fn put(&self, column: &mut Vec<u8>) {
+                self.as_str().put(column);
+            }
+        }
+
+        impl ColumnValue for Option<$type> {
+            type Stored = String;
+
+            fn store(&self) -> String {
+                self.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default()
+            }
+
+            fn load(stored: String) -> Result<Self, Unreadable> {
+                if stored.is_empty() { Ok(None) } else { Ok(Some($type::new(stored)?)) }
+            }
+        }
+
+        impl NativeValue for Option<$type> {
+            const TYPE: &'static str = <&str>::TYPE;
+
+            fn put(&self, column: &mut Vec<u8>) {
+                self.as_ref().map_or("", |name| name.as_str()).put(column);
+            }
+        }
+    )+ };
+}
+
+names!(AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
+
+impl ColumnValue for Timestamp {
+    /// Milliseconds since 1970.
+    type Stored = i64;
+
+    fn store(&self) -> i64 {
+        self.as_millis()
+    }
+
+    fn load(stored: i64) -> Result<Self, Unreadable> {
+        Ok(Self::from_millis(stored)?)
+    }
+}
+
+impl NativeValue for Timestamp {
+    const TYPE: &'static str = "DateTime64(3, 'UTC')";
+
+    fn put(&self, column: &mut Vec<u8>) {
+        column.extend_from_slice(&self.as_millis().to_le_bytes());
+    }
+}
+
+impl ColumnValue for Option<Timestamp> {
+    type Stored = Option<i64>;
+
+    fn store(&self) -> Option<i64> {
+        self.map(Timestamp::as_millis)
+    }
+
+    fn load(stored: Option<i64>) -> Result<Self, Unreadable> {
+        Ok(stored.map(Timestamp::from_millis).transpose()?)
+    }
+}
+
+impl ColumnValue for Duration {
+    /// Microseconds.
+    type Stored = u64;
+
+    fn store(&self) -> u64 {
+        u64::try_from(self.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn load(stored: u64) -> Result<Self, Unreadable> {
+        Ok(Self::from_micros(stored))
+    }
+}
+
+impl ColumnValue for ResponseVersion {
+    type Stored = UInt256;
+
+    fn store(&self) -> UInt256 {
+        UInt256::from_le_bytes(self.to_le_bytes())
+    }
+
+    fn load(stored: UInt256) -> Result<Self, Unreadable> {
+        Ok(Self::from_le_bytes(stored.to_le_bytes()))
+    }
+}
+
+impl NativeValue for ResponseVersion {
+    const TYPE: &'static str = UInt256::TYPE;
+
+    fn put(&self, column: &mut Vec<u8>) {
+        self.store().put(column);
+    }
+}
+
+/// The origins with the numbers of their `Enum8`.
+macro_rules! origins {
+    ($($origin:ident = $number:literal,)+) => {
+        impl ColumnValue for Origin {
+            type Stored = i8;
+
+            fn store(&self) -> i8 {
+                match self {
+                    $(Self::$origin => $number,)+
+                }
+            }
+
+            fn load(stored: i8) -> Result<Self, Unreadable> {
+                match stored {
+                    $($number => Ok(Self::$origin),)+
+                    other => Err(format!("no origin has number {other}").into()),
+                }
+            }
+        }
+    };
+}
+
+origins! {
+    Assistant = 0,
+    Nested = 1,
+    Iterations = 2,
+    Advisor = 3,
+    Summed = 4,
+    Compaction = 5,
+    Declined = 6,
+    Other = 7,
+    Covered = 8,
+    Analysis = 9,
+}
+
+impl NativeValue for Origin {
+    // The database makes it the `Enum8` of these numbers.
+    const TYPE: &'static str = i8::TYPE;
+
+    fn put(&self, column: &mut Vec<u8>) {
+        self.store().put(column);
+    }
+}
+
+impl ColumnValue for AuditOutcome {
+    type Stored = String;
+
+    fn store(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn load(stored: String) -> Result<Self, Unreadable> {
+        let outcome = Self::ALL.into_iter().find(|outcome| outcome.name() == stored);
+        outcome.ok_or_else(|| format!("there is no outcome {stored:?}").into())
+    }
+}
+
+impl ColumnValue for CorrelationId {
+    type Stored = String;
+
+    fn store(&self) -> String {
+        self.to_string()
+    }
+
+    fn load(stored: String) -> Result<Self, Unreadable> {
+        Ok(stored.parse()?)
+    }
+}
+
+impl ColumnValue for Option<AnalysisNote> {
+    type Stored = String;
+
+    fn store(&self) -> String {
+        self.as_ref().map(|note| note.as_str().to_owned()).unwrap_or_default()
+    }
+
+    fn load(stored: String) -> Result<Self, Unreadable> {
+        Ok(Some(stored).filter(|text| !text.is_empty()).map(AnalysisNote::from_stored))
+    }
+}
+
+impl NativeValue for Option<AnalysisNote> {
+    const TYPE: &'static str = <&str>::TYPE;
+
+    fn put(&self, column: &mut Vec<u8>) {
+        self.as_ref().map_or("", AnalysisNote::as_str).put(column);
+    }
+}
+
+impl ColumnValue for PathBuf {
+    type Stored = String;
+
+    fn store(&self) -> String {
+        stored_path(self)
+    }
+
+    fn load(stored: String) -> Result<Self, Unreadable> {
+        Ok(stored.into())
+    }
+}
+
+/// Returns a path as it is stored. One that is not UTF-8 gets a mark, so that two of them stay two.
+pub(crate) fn stored_path(path: &Path) -> String {
+    match path.to_str() {
+        Some(path) => path.to_owned(),
+        None => format!("{}#{:016x}", path.to_string_lossy(), xxh3_64(path.as_os_str().as_encoded_bytes())),
+    }
+}
+
+impl ColumnValue for ContentCategories {
+    type Stored = HashMap<String, u64>;
+
+    fn store(&self) -> HashMap<String, u64> {
+        self.iter().map(|(category, tokens)| (category.to_string(), *tokens)).collect()
+    }
+
+    fn load(stored: HashMap<String, u64>) -> Result<Self, Unreadable> {
+        Ok(known_categories(stored))
+    }
+}
+
+/// Returns the categories that this version knows; a newer one may have written others.
+pub(crate) fn known_categories(stored: HashMap<String, u64>) -> ContentCategories {
+    let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
+    stored.into_iter().filter_map(known).collect()
+}
+
+impl ColumnValue for BTreeMap<String, u64> {
+    type Stored = Vec<(String, u64)>;
+
+    fn store(&self) -> Vec<(String, u64)> {
+        self.iter().map(|(name, number)| (name.clone(), *number)).collect()
+    }
+
+    fn load(stored: Vec<(String, u64)>) -> Result<Self, Unreadable> {
+        Ok(stored.into_iter().collect())
+    }
+}
