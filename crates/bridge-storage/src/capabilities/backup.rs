@@ -10,7 +10,7 @@ use crate::query::StoreTotals;
 
 /// The tables of a backup, in the order in which they are imported: a record of a source file says that the rows
 /// it stands for are stored.
-pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
+pub(crate) const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
 /// Exports the whole store and imports it again.
 ///
@@ -76,7 +76,7 @@ pub trait TableExport: Send + fmt::Debug {
 pub struct ExportSummary {
     /// The epoch of the store. Cursors of another one said nothing in it.
     pub epoch: Epoch,
-    /// Rows by table, in the order of [`BACKUP_TABLES`].
+    /// Rows by table, in the order in which they are imported.
     pub tables: Vec<TableRows>,
     /// The sums over the responses in it.
     pub totals: StoreTotals,

@@ -11,7 +11,7 @@ use ::clickhouse::{Client, Row};
 
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::connection::answer::{QUERY_ID, ROWS_HEADER};
-use crate::clickhouse::connection::pool::ClickHouseConnection;
+use crate::clickhouse::connection::pool::Connection;
 use crate::clickhouse::options::ClickHouseOptions;
 
 use crate::correlation::current_correlation_id;
@@ -116,7 +116,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
     /// shows its id.
-    pub(crate) fn new(connection: &ClickHouseConnection, options: &ClickHouseOptions) -> Self {
+    pub(crate) fn new(connection: &Connection, options: &ClickHouseOptions) -> Self {
         let id = current_correlation_id().map(|id| id.to_string());
         let client = |client: &Client| match &id {
             Some(id) => client.clone().with_setting("log_comment", id),
