@@ -1,4 +1,4 @@
-//! What a store may offer beyond keeping rows.
+//! Optional capabilities of a store.
 
 mod audit;
 mod backup;

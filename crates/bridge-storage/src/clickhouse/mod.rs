@@ -50,7 +50,7 @@ pub struct ClickHouseStore {
     audit_pool: BridgeConnectionPool,
     breaker: CircuitBreaker,
     options: ClickHouseOptions,
-    /// Where the store stood when it was asked last.
+    /// The last known epoch and mode.
     known_state: Mutex<Option<StoreState>>,
     group_commit: GroupCommit,
     /// Attempts after the first.

@@ -1,4 +1,4 @@
-//! What the database tells of its health.
+//! Health probes of the database.
 
 use std::sync::atomic::Ordering;
 

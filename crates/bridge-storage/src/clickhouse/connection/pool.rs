@@ -146,7 +146,7 @@ pub(crate) struct Connection {
     /// With it. It remembers the tables' columns, which it would else ask for before every insert.
     database: ClientWithoutSecrets,
     failed: AtomicBool,
-    /// Where it leads, where the database has a locator.
+    /// The location that it leads to, where the database has a locator.
     location: Option<Arc<Location>>,
 }
 
@@ -187,7 +187,7 @@ impl Connector {
         self.options.locator.as_ref().map(|locator| locator.current())
     }
 
-    /// Whether the connection leads where the database was before it moved.
+    /// Returns whether the connection leads to a location that the database has left.
     fn is_outdated(&self, connection: &Connection) -> bool {
         match (&connection.location, self.location()) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),

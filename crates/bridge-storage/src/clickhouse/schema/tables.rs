@@ -32,7 +32,7 @@ const WAIT: &str = "wait_end_of_query";
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
 
-/// What the names of all tables begin with, so that they can stand in a database with others.
+/// The prefix of all table names, so that they can share a database with others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TablePrefix(String);
 
@@ -78,7 +78,7 @@ impl fmt::Display for TablePrefix {
     }
 }
 
-/// Whether the bridge has a table of this name: one of the schema, or one that branches off from it.
+/// Returns whether the bridge has a table of this name: one of the schema, or one that branches off from it.
 fn is_table(word: &str) -> bool {
     let branches_off = |name| {
         word.strip_prefix(name).is_some_and(|rest| BRANCHES.iter().any(|branch| rest.starts_with(branch)))
