@@ -2,6 +2,7 @@
 //!
 //! - [`mod@reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
 //! - [`first_revision`]: what programs of the first revision of the counting rule stored.
+//! - [`fixtures`]: rows, analyses and lines of transcripts that many tests begin with.
 //! - [`history`]: small synthetic histories whose totals are known by construction.
 //! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
 //! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
@@ -13,6 +14,7 @@ pub mod adversarial;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod first_revision;
+pub mod fixtures;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;

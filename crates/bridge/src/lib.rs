@@ -99,17 +99,16 @@ pub use bridge_storage as storage;
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    AgentId, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
-    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
-    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategories, ContentCategory,
-    CorrelationId, CountOverflow, DamageCounts, DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext,
-    Escaped, HealthState, HealthStatus, HostName, IntegrityDifference, IntegrityResult, IntegrityTally,
-    InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt,
-    ReceiptLine, RepairAction, RepairReport, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
-    RuleRevision, ServiceTier, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt,
-    StoreState, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
-    TokenChange, TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions,
-    Violation,
+    AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId, AuditOutcome,
+    AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint, CheckpointName,
+    CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts, DifferenceKind,
+    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
+    OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
+    ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId,
+    Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
+    SystemClock, TimeRange, TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord,
+    ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     BackupFormat, CircuitState, Direction, ExportSummary, GroupOrder, GroupPage, GroupSums, PoolStatus,

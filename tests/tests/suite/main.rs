@@ -3,6 +3,7 @@
 //! - `analysis_properties`: the analyzer against the reference model, under every order and damage.
 //! - `architecture`: who may depend on whom.
 //! - `project_rules`: rules of the source tree that no lint checks.
+//! - `public_api`: the page of the public API of the facade, and its size.
 //! - `privacy`: no text of a conversation leaves the analyzer.
 //! - `sync_model`: whatever happens to files between synchronizations, the store equals the model.
 //! - `bad_input`: what the command line says and does when it gets what it cannot use.
@@ -15,4 +16,5 @@ mod architecture;
 mod bad_input;
 mod privacy;
 mod project_rules;
+mod public_api;
 mod sync_model;

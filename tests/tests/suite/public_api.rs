@@ -1,0 +1,132 @@
+//! The public API of the facade, as a page that shows what a change changes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use bridge_tests::workspace;
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// The type that a line without indentation opens a block of: `impl Name {`, `pub struct Name {` and the like.
+fn block(line: &str) -> Option<String> {
+    let rest = line.strip_suffix('{')?.trim();
+    let named =
+        ["pub struct ", "pub enum ", "pub trait ", "impl "].iter().find_map(|start| rest.strip_prefix(start));
+    // What a trait's implementation has is the trait's.
+    let name = named.filter(|name| !name.contains(" for "))?;
+    Some(name.split([':', ' ']).next()?.to_owned())
+}
+
+/// Whether the signature that ends here is whole.
+fn is_whole(signature: &str) -> bool {
+    let ends = [";", "{", ",", "}"].iter().any(|end| signature.ends_with(end));
+    ends && signature.matches('(').count() == signature.matches(')').count()
+}
+
+fn shown(signature: &str) -> String {
+    let joined = signature.split_whitespace().collect::<Vec<_>>().join(" ");
+    let joined = joined.replace("( ", "(").replace(", )", ")").replace(",)", ")");
+    joined.trim_end_matches([';', '{', ',', ' ']).to_owned()
+}
+
+/// All public items of a file. The lint `unreachable_pub` makes sure that what is `pub` can be reached, and rustfmt that
+/// items stand where this looks for them.
+fn items(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let (mut items, mut owner, mut is_enum) = (Vec::new(), None::<String>, false);
+    let mut lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    while let Some(line) = lines.next() {
+        let text = line.trim_start();
+        let (is_inner, is_top) = (line.len() == text.len() + 4, line.len() == text.len());
+        if is_top && let Some(name) = block(line) {
+            (owner, is_enum) = (Some(name), line.starts_with("pub enum"));
+        } else if line == "}" {
+            owner = None;
+        }
+        let is_variant = is_inner && is_enum && owner.is_some() && text.starts_with(char::is_uppercase);
+        if !text.starts_with("pub ") && !is_variant || text.starts_with("pub use ") || !(is_inner || is_top) {
+            continue;
+        }
+        let mut signature = text.to_owned();
+        while !is_whole(&signature) {
+            let Some(more) = lines.next() else { break };
+            signature = format!("{signature} {}", more.trim());
+        }
+        match &owner {
+            Some(owner) if is_inner => items.push(format!("{owner}: {}", shown(&signature))),
+            _ => items.push(shown(&signature)),
+        }
+    }
+    items
+}
+
+/// The names at the root of the crate, by where they come from.
+fn root_names(lib: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let code: Vec<_> = lib.lines().filter(|line| !line.starts_with("//")).collect();
+    for statement in code.join("\n").split(';') {
+        let Some((_, used)) = statement.split_once("pub use ") else { continue };
+        let hidden = if statement.contains("#[doc(hidden)]") { " (hidden)" } else { "" };
+        match used.split_once("::{") {
+            Some((_, list)) => {
+                let list = list.trim_end_matches('}').split(',').map(str::trim);
+                names.extend(list.filter(|name| !name.is_empty()).map(|name| format!("use {name}{hidden}")));
+            }
+            None => names.push(format!("use {}{hidden}", used.rsplit([':', ' ']).next().unwrap())),
+        }
+    }
+    names
+}
+
+fn public_api() -> String {
+    let folder = workspace::root().join("crates/bridge/src");
+    let lib = fs::read_to_string(folder.join("lib.rs")).unwrap();
+    let mut lines: BTreeSet<String> = root_names(&lib).into_iter().collect();
+    for file in files_below(&folder) {
+        lines.extend(items(&fs::read_to_string(file).unwrap()));
+    }
+    let head = "The public API of the crate `bridge`: names at its root (use), types, fields, variants and methods.\n\
+                Made by `UPDATE_PUBLIC_API=1 cargo test -p bridge-tests --test suite public_api`.\n\n";
+    head.to_owned() + &lines.into_iter().map(|line| line + "\n").collect::<String>()
+}
+
+#[test]
+fn the_page_shows_the_public_api() {
+    let path = workspace::root().join("docs/public-api.txt");
+    let api = public_api();
+    if env::var_os("UPDATE_PUBLIC_API").is_some() {
+        fs::write(&path, &api).unwrap();
+    }
+    let page = fs::read_to_string(&path).unwrap();
+    let (page, api): (BTreeSet<_>, BTreeSet<_>) = (page.lines().collect(), api.lines().collect());
+    let gone: Vec<_> = page.difference(&api).collect();
+    let new: Vec<_> = api.difference(&page).collect();
+    assert!(
+        gone.is_empty() && new.is_empty(),
+        "run with UPDATE_PUBLIC_API=1\ngone: {gone:#?}\nnew: {new:#?}"
+    );
+}
+
+#[test]
+fn the_api_is_small_and_shadows_nothing() {
+    let api = public_api();
+    let handle = api.lines().filter(|line| line.starts_with("EnhancedTokenDatabaseBridge: pub ")).count();
+    assert!((20..=25).contains(&handle), "{handle} methods of the handle");
+    let root: Vec<_> = api.lines().filter_map(|line| line.strip_prefix("use ")).collect();
+    let shown = root.iter().filter(|name| !name.ends_with("(hidden)")).count();
+    assert!((100..=140).contains(&shown), "{shown} names at the root");
+    assert!(!root.iter().any(|name| ["core", "std", "alloc"].contains(name)));
+}
+
+#[test]
+fn a_change_of_a_signature_is_a_change_of_the_page() {
+    let source = "pub struct A {\n    pub b: u8,\n    c: u8,\n}\n\nimpl A {\n    pub fn d(\n        &self,\n        e: u8,\n    ) -> u8 {\n        0\n    }\n}\n\n\
+                  pub enum F {\n    G,\n    H(u8),\n}\n";
+    let expected =
+        ["pub struct A", "A: pub b: u8", "A: pub fn d(&self, e: u8) -> u8", "pub enum F", "F: G", "F: H(u8)"];
+    assert_eq!(items(source), expected);
+}
