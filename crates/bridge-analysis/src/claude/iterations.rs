@@ -2,8 +2,8 @@
 
 use bridge_core::{Origin, TokenCounts};
 
+use crate::claude::counters::{BadUsage, read_counters};
 use crate::claude::fields::{UsageDecoder, UsageFields};
-use crate::claude::usage::{BadUsage, read_counters};
 use crate::count::snapshot::Counted;
 use crate::json::{Raw, array_items, read_object, string_bytes};
 

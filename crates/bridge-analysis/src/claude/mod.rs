@@ -5,6 +5,7 @@
 
 mod categories;
 mod content;
+mod counters;
 mod fields;
 mod iterations;
 pub(crate) mod layout;

@@ -2,8 +2,8 @@
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, TokenCounts};
 
+use crate::claude::counters::{BadUsage, read_counter};
 use crate::claude::fields::{UsageDecoder, UsageFields};
-use crate::claude::usage::{BadUsage, read_counter};
 use crate::json::{array_items, read_object, string_bytes};
 
 /// Calls `visit` with the keys under which revision 1 stored the snapshot with this key and usage, and its advisors'

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use bridge::storage::{ResponseFilter, StoreTotals};
 use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions};
 
-use crate::{bridge, fill, history};
+use crate::backup::{bridge, fill, history};
 
 /// The import is refused as a backup that is not right, in words that name the file or what is wrong with it, and
 /// nothing of it is stored.

@@ -8,7 +8,7 @@ use bridge::{
 };
 use std::sync::Arc;
 
-use crate::{bridge, fill, hash, history, over};
+use crate::backup::{bridge, fill, hash, history, over};
 
 #[tokio::test]
 async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {

@@ -3,7 +3,7 @@
 use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
 use bridge::{BackupPlace, ExportOptions, ResponseUsage, SummaryQuery};
 
-use crate::{bridge, fill, history, stored};
+use crate::backup::{bridge, fill, history, stored};
 
 /// Some rows with other figures: greater, lesser and forced ones.
 fn changed(rows: &[ResponseUsage], place: usize) -> (Vec<ResponseUsage>, Vec<ResponseUsage>) {

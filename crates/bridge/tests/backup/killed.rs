@@ -9,7 +9,7 @@ use std::time::Duration;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
 use bridge::{BackupPlace, ExportOptions, Stopwatch};
 
-use crate::{bridge, fill, history, over};
+use crate::backup::{bridge, fill, history, over};
 
 const URL: &str = "BRIDGE_TEST_EXPORT_URL";
 const FOLDER: &str = "BRIDGE_TEST_EXPORT_FOLDER";
@@ -28,7 +28,7 @@ async fn exporting_program() {
 
 fn exporting(url: &str, folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::exporting_program"])
+        .args(["--exact", "backup::killed::exporting_program"])
         .env(URL, url)
         .env(FOLDER, folder)
         .stdout(Stdio::null())

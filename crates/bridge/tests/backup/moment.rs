@@ -5,7 +5,7 @@ use std::fs;
 use bridge::storage::ResponseFilter;
 use bridge::{BackfillOptions, BackupPlace, ExportOptions, SyncOptions};
 
-use crate::{bridge, history};
+use crate::backup::{bridge, history};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_rows() {

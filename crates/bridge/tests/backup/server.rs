@@ -3,7 +3,7 @@
 use bridge::storage::ServerPlace;
 use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions, StorageKind};
 
-use crate::{bridge, fill, hash, history};
+use crate::backup::{bridge, fill, hash, history};
 
 fn file(name: &str) -> ServerPlace {
     ServerPlace::File(name.to_owned())

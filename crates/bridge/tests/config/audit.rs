@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::{AuditFilter, EnhancedTokenDatabaseBridge, SummaryQuery};
 
-use crate::{in_memory, store_one};
+use crate::config::{in_memory, store_one};
 
 /// How many records are in the store after a write and a read.
 async fn records(keys: &[(&str, &str)]) -> usize {

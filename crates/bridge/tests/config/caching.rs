@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bridge::{EnhancedTokenDatabaseBridge, SummaryQuery};
 
-use crate::in_memory;
+use crate::config::in_memory;
 
 /// Asks for the summaries of this many days.
 async fn ask(bridge: &EnhancedTokenDatabaseBridge, days: u32) {

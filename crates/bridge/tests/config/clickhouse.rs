@@ -8,7 +8,7 @@ use bridge::{BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Stopwatch
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::{on_engine, on_server, responses, store_one, told};
+use crate::config::{on_engine, on_server, responses, store_one, told};
 
 /// Asks the engine itself.
 async fn ask(query: &str) -> Vec<String> {

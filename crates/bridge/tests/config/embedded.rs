@@ -10,7 +10,7 @@ use std::time::Duration;
 use bridge::Stopwatch;
 use bridge_embedded::{Engine, EngineOptions};
 
-use crate::{given, responses, store_one, told};
+use crate::config::{given, responses, store_one, told};
 
 #[tokio::test]
 async fn embedded_data_dir() {

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bridge::config::{BridgeConfig, ConfigError, ConfigOrigin};
 
-use crate::{given, told};
+use crate::config::{given, told};
 
 fn refused(text: &str) -> ConfigError {
     BridgeConfig::from_yaml_str(text).unwrap_err()

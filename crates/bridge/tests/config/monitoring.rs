@@ -10,7 +10,7 @@ use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use crate::{given, in_memory, on_engine, on_server, transcript};
+use crate::config::{given, in_memory, on_engine, on_server, transcript};
 
 fn state(status: &HealthStatus, probe: Probe) -> HealthState {
     status.probe(probe).unwrap().state

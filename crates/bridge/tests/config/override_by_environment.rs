@@ -2,7 +2,7 @@
 
 use bridge::config::BridgeConfig;
 
-use crate::{given, yaml};
+use crate::config::{given, yaml};
 
 /// A value other than the default for every key.
 const VALUES: &[(&str, &str)] = &[

@@ -7,7 +7,7 @@ use bridge::{BackfillOptions, BatchOptions, StoreOptions, Timestamp};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::{analysis, given, in_memory, on_server, transcript};
+use crate::config::{analysis, given, in_memory, on_engine, on_server, transcript};
 
 #[tokio::test]
 async fn processing_batch_size() {
@@ -53,7 +53,10 @@ async fn processing_parallel_limit() {
             ("clickhouse.operation_timeout", "1s"),
             ("clickhouse.retry_attempts", "0"),
         ];
-        let bridge = on_server(&format!("http://{}", proxy.host()), &keys).build().await.unwrap();
+        // The tables are there before: creating them may take longer than these timeouts on a busy machine.
+        drop(on_engine(&[]).build().await.unwrap());
+        let config = on_server(&format!("http://{}", proxy.host()), &keys);
+        let bridge = config.builder().await.unwrap().build();
         proxy.set(Fault::Silent);
         let analyses: Vec<_> = (0..4).map(|place| analysis("s", place, &[1])).collect();
         let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;

@@ -6,7 +6,7 @@ use bridge::storage::{Dimension, SourceFilter};
 use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
 use tempfile::TempDir;
 
-use crate::{analysis, in_memory, names, transcript};
+use crate::config::{analysis, in_memory, names, transcript};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 

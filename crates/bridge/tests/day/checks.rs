@@ -3,8 +3,8 @@
 use bridge::storage::ResponseFilter;
 use bridge::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
 
-use crate::Day;
-use crate::figures::Figures;
+use crate::day::Day;
+use crate::day::figures::Figures;
 
 /// The store at a moment.
 pub(crate) struct Stored {
@@ -56,5 +56,5 @@ pub(crate) fn found(status: &HealthStatus, probe: Probe) -> (HealthState, &str) 
 
 /// The hour of the day.
 pub(crate) fn hour_of(time: Timestamp) -> i64 {
-    time.saturating_since(crate::at(0)).as_secs().cast_signed() / 3600
+    time.saturating_since(crate::day::at(0)).as_secs().cast_signed() / 3600
 }

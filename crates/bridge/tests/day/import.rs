@@ -5,9 +5,9 @@ use bridge::{
     HealthState, IntegrityOptions, SessionId, StoreOptions, SyncOptions, SyncStatus, TokenCounts,
 };
 
-use crate::checks::Stored;
-use crate::figures::Figures;
-use crate::{Day, at, within};
+use crate::day::checks::Stored;
+use crate::day::figures::Figures;
+use crate::day::{Day, at, within};
 
 /// The import's own id of what it does.
 const TOOL: CorrelationId = CorrelationId(0x0070_0001);

@@ -9,11 +9,11 @@ use bridge::{
 };
 use bridge_testkit::reference::ReferenceTotals;
 
-use crate::checks::Stored;
-use crate::figures::Figures;
-use crate::server::Server;
-use crate::transcripts::Transcripts;
-use crate::{Day, at, before_the_import};
+use crate::day::checks::Stored;
+use crate::day::figures::Figures;
+use crate::day::server::Server;
+use crate::day::transcripts::Transcripts;
+use crate::day::{Day, at, before_the_import};
 
 impl Day {
     /// At seven the tables are made by the one call, and the service is started. It differs from that call's bridge in

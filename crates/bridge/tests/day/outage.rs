@@ -6,10 +6,10 @@ use bridge::storage::CircuitState;
 use bridge::{AuditFilter, AuditOutcome, BackfillOptions, BridgeError, HealthState, Probe, SyncOptions};
 use tokio::time::timeout;
 
-use crate::checks::found;
-use crate::figures::Figures;
-use crate::import::Import;
-use crate::{DEADLINE, Day, at, within};
+use crate::day::checks::found;
+use crate::day::figures::Figures;
+use crate::day::import::Import;
+use crate::day::{DEADLINE, Day, at, within};
 
 impl Day {
     /// At eleven, while the sessions go on. Answers with the number of synchronizations that failed until the database

@@ -6,11 +6,11 @@ use bridge::{
     SyncOptions,
 };
 
-use crate::checks::{Stored, found};
-use crate::figures::Figures;
-use crate::import::Import;
-use crate::morning::assert_backfilled;
-use crate::{Day, at, before_the_import};
+use crate::day::checks::{Stored, found};
+use crate::day::figures::Figures;
+use crate::day::import::Import;
+use crate::day::morning::assert_backfilled;
+use crate::day::{Day, at, before_the_import};
 
 /// Where the rollback keeps what it replaces.
 pub(crate) fn before_rollback() -> CheckpointName {

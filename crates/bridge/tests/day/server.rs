@@ -8,7 +8,7 @@ use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tempfile::TempDir;
 
-use crate::DEADLINE;
+use crate::day::DEADLINE;
 
 /// An engine of its own, for one that loses its network may be restarted.
 pub(crate) struct Server {

@@ -2,9 +2,9 @@
 
 use bridge::{AuditFilter, AuditOutcome, HealthState, IntegrityOptions, TimeRange};
 
-use crate::checks::hour_of;
-use crate::rollback::before_rollback;
-use crate::{Day, at, before_the_import};
+use crate::day::checks::hour_of;
+use crate::day::rollback::before_rollback;
+use crate::day::{Day, at, before_the_import};
 
 /// At this hour such an operation ended so, so often.
 type Told = (i64, String, AuditOutcome, usize);
@@ -54,7 +54,7 @@ impl Day {
         ];
         let wanted = wanted.map(|(hour, name, outcome, times)| (hour, name.to_owned(), outcome, times));
         assert_eq!(self.story().await, wanted);
-        let rollbacks = AuditFilter::default().with_time(crate::within(14)).with_outcome(Succeeded);
+        let rollbacks = AuditFilter::default().with_time(crate::day::within(14)).with_outcome(Succeeded);
         let rollback = &self.audit(rollbacks).await[0];
         assert_eq!((rollback.time, rollback.figures["dry_run"], rollback.figures["epoch"]), (at(14), 0, 1));
         assert_eq!(self.bridge.stats().audit.dropped, 0);

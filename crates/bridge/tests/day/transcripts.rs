@@ -10,7 +10,7 @@ use bridge_testkit::history::{Damage, GeneratedFile, GeneratedHistory, HistoryPl
 use bridge_testkit::reference;
 use tempfile::TempDir;
 
-use crate::figures::Figures;
+use crate::day::figures::Figures;
 
 /// Where a bad import puts what it brings.
 const IMPORTED: &str = "exported-by-the-other-tool";

@@ -18,15 +18,16 @@ async fn each_state_of_the_database_has_its_answer() {
     let Endpoint { url, writer, .. } = engine.endpoint();
     let upstream = url.strip_prefix("http://").unwrap();
     let url = |host: &str| format!("http://{}:{}@{host}/test_fallback", writer.user, writer.password);
-    let direct = crate::store(&url(upstream));
+    let direct = crate::engine::store(&url(upstream));
     direct.migrate().await.unwrap();
-    let (history, folder) = crate::history(31);
-    let direct = crate::bridge(Arc::new(direct), folder.path()).build();
+    let (history, folder) = crate::engine::history(31);
+    let direct = crate::engine::bridge(Arc::new(direct), folder.path()).build();
     let _ = direct.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let proxy = FaultProxy::before(upstream).await.unwrap();
-    let store: Arc<dyn TokenStore> = Arc::new(crate::hasty_store(&url(proxy.host())));
-    let patient = crate::bridge(store.clone(), folder.path()).store_deadline(Duration::from_mins(1)).build();
-    let hasty = crate::bridge(store, folder.path()).store_deadline(Duration::from_millis(50)).build();
+    let store: Arc<dyn TokenStore> = Arc::new(crate::engine::hasty_store(&url(proxy.host())));
+    let patient =
+        crate::engine::bridge(store.clone(), folder.path()).store_deadline(Duration::from_mins(1)).build();
+    let hasty = crate::engine::bridge(store, folder.path()).store_deadline(Duration::from_millis(50)).build();
     let name =
         history.truth.sessions.keys().find(|name| !history.truth.open_sessions.contains(*name)).unwrap();
     let session = SessionId::new(name).unwrap();

@@ -9,15 +9,15 @@ use bridge::{
 };
 use bridge_testkit::engine::TestDatabase;
 
-use crate::table::Table;
+use crate::engine::table::Table;
 
 #[tokio::test]
 async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     let database = TestDatabase::of_this_test();
-    let (_, folder) = crate::history(41);
-    let store = Arc::new(crate::store(&database.writer_url()));
+    let (_, folder) = crate::engine::history(41);
+    let store = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
-    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), folder.path()).build();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let table = Table::of(&database);
     let [row, _] = table.subjects().await;
@@ -40,7 +40,7 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     // Without sources, and with nothing cached, it is an error that says so.
     table.update(&row, "output_tokens = output_tokens + 1000").await;
     let empty = tempfile::tempdir().unwrap();
-    let elsewhere = crate::bridge(store, empty.path()).build();
+    let elsewhere = crate::engine::bridge(store, empty.path()).build();
     let error = elsewhere.get_analysis_with_fallback(&session).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
 }
@@ -48,10 +48,10 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
 #[tokio::test]
 async fn a_forged_analysis_is_not_handed_out() {
     let database = TestDatabase::of_this_test();
-    let store = Arc::new(crate::store(&database.writer_url()));
+    let store = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
     let empty = tempfile::tempdir().unwrap();
-    let bridge = crate::bridge(store.clone(), empty.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), empty.path()).build();
     let (id, session) = (AnalysisId::new("the id").unwrap(), SessionId::new("s").unwrap());
     let time = Timestamp::from_millis(1_750_000_000_000).unwrap();
     let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), time, Vec::new()).unwrap();
@@ -68,7 +68,7 @@ async fn a_forged_analysis_is_not_handed_out() {
     // Who was answered before has that answer; nobody else has any.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis), (AnalysisSource::Cached, analysis));
-    let elsewhere = crate::bridge(store, empty.path()).build();
+    let elsewhere = crate::engine::bridge(store, empty.path()).build();
     let error = elsewhere.get_analysis_with_fallback(&session).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
 }

@@ -20,7 +20,8 @@ fn limits() -> HealthLimits {
 }
 
 fn builder(store: ClickHouseStore, sources: &Path, limits: HealthLimits) -> BridgeBuilder {
-    crate::bridge(Arc::new(store), sources).monitoring(MonitoringOptions::default().with_limits(limits))
+    crate::engine::bridge(Arc::new(store), sources)
+        .monitoring(MonitoringOptions::default().with_limits(limits))
 }
 
 fn options(url: &str) -> ClickHouseOptions {
@@ -51,7 +52,7 @@ fn assert_unwell(status: &HealthStatus, probe: Probe, state: HealthState, word: 
 
 #[tokio::test]
 async fn all_is_well() {
-    let (_, folder) = crate::history(51);
+    let (_, folder) = crate::engine::history(51);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let status = bridge.health_check().await;
     assert_eq!((status.overall, status.reasons()), (Healthy, Vec::new()));
@@ -66,7 +67,7 @@ async fn all_is_well() {
 
 #[tokio::test]
 async fn the_database_is_gone_and_back() {
-    let (_, folder) = crate::history(52);
+    let (_, folder) = crate::engine::history(52);
     let (proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     proxy.set(Fault::Closed);
     for _ in 0..3 {
@@ -88,7 +89,7 @@ async fn the_database_is_gone_and_back() {
 
 #[tokio::test]
 async fn a_probe_that_hangs_holds_up_no_other() {
-    let (_, folder) = crate::history(53);
+    let (_, folder) = crate::engine::history(53);
     let probe_timeout = Duration::from_millis(300);
     let (proxy, bridge) = behind_proxy(folder.path(), limits().with_probe_timeout(probe_timeout)).await;
     proxy.set(Fault::Silent);
@@ -107,7 +108,7 @@ async fn a_probe_that_hangs_holds_up_no_other() {
 
 #[tokio::test]
 async fn somebody_who_may_only_read() {
-    let (_, folder) = crate::history(54);
+    let (_, folder) = crate::engine::history(54);
     let (_proxy, _bridge) = behind_proxy(folder.path(), limits()).await;
     let reader = ClickHouseStore::new(options(&TestDatabase::of_this_test().reader_url())).unwrap();
     let status = builder(reader, folder.path(), limits()).build().health_check().await;
@@ -125,7 +126,7 @@ fn broken_below(folder: &Path) -> std::path::PathBuf {
 
 #[tokio::test]
 async fn transcripts_that_cannot_be_read() {
-    let (_, folder) = crate::history(55);
+    let (_, folder) = crate::engine::history(55);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
     let status = bridge.health_check().await;
@@ -138,7 +139,7 @@ async fn transcripts_that_cannot_be_read() {
 
 #[tokio::test]
 async fn what_changed_long_ago_is_not_stored() {
-    let (_, folder) = crate::history(56);
+    let (_, folder) = crate::engine::history(56);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     // An empty file has nothing to store.
     std::fs::write(folder.path().join("projects/empty.jsonl"), "").unwrap();
@@ -162,7 +163,7 @@ async fn what_changed_long_ago_is_not_stored() {
 
 #[tokio::test]
 async fn what_the_last_run_left_out_is_not_fresh() {
-    let (_, folder) = crate::history(57);
+    let (_, folder) = crate::engine::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
@@ -175,7 +176,7 @@ async fn what_the_last_run_left_out_is_not_fresh() {
 
 #[tokio::test]
 async fn all_connections_are_in_use() {
-    let (_, folder) = crate::history(57);
+    let (_, folder) = crate::engine::history(57);
     let database = TestDatabase::of_this_test();
     let store = ClickHouseStore::new(options(&database.writer_url()).with_pool_size(2)).unwrap();
     store.migrate().await.unwrap();
@@ -191,7 +192,7 @@ async fn all_connections_are_in_use() {
 
 #[tokio::test]
 async fn the_disk_has_less_room_than_it_should() {
-    let (_, folder) = crate::history(58);
+    let (_, folder) = crate::engine::history(58);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits().with_disk_free_min(1.0)).await;
     let status = bridge.health_check().await;
     assert!(state(&status, Probe::Disk) >= Degraded, "{:?}", status.probe(Probe::Disk));

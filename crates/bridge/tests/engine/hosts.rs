@@ -7,7 +7,7 @@ use bridge::storage::{ResponseFilter, StoredScope, TokenStore};
 use bridge::{EnhancedTokenDatabaseBridge, HostName, SessionId, SyncMode, SyncOptions};
 use bridge_testkit::engine::TestDatabase;
 
-use crate::{history, store};
+use crate::engine::{history, store};
 
 #[tokio::test]
 async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {

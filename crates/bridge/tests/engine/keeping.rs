@@ -8,17 +8,12 @@ use std::time::Duration;
 
 use bridge::{AuditFilter, OperationName, SessionId, SyncMode, SyncOptions, SyncStatus};
 use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
+use bridge_testkit::fixtures::line;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_mins(1);
-
-fn line(id: u32, output: u32) -> String {
-    format!(
-        r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_{id:024}","usage":{{"output_tokens":{output}}}}}}}"#
-    ) + "\n"
-}
 
 fn append(path: &Path, text: &str) {
     File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
@@ -31,8 +26,8 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
     let projects = folder.path().join("projects");
     let transcript = projects.join("s.jsonl");
     fs::create_dir(&projects).unwrap();
-    fs::write(&transcript, line(1, 40)).unwrap();
-    let bridge = crate::bridge(Arc::new(crate::store(&database.writer_url())), folder.path())
+    fs::write(&transcript, line("s", 1, 40)).unwrap();
+    let bridge = crate::engine::bridge(Arc::new(crate::engine::store(&database.writer_url())), folder.path())
         .sources([projects.clone()])
         .build();
     bridge.token_store().migrate().await.unwrap();
@@ -60,7 +55,7 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
         assert!(next().await.is_empty());
     }
     fs::rename(folder.path().join("away"), &projects).unwrap();
-    append(&transcript, &line(2, 2));
+    append(&transcript, &line("s", 2, 2));
     let caught_up = loop {
         let results = next().await;
         if !results.is_empty() {
@@ -84,8 +79,8 @@ async fn the_store_catches_up_when_the_database_is_back() {
     let url = format!("http://{}:{}@{}/test_keeping", writer.user, writer.password, proxy.host());
     let folder = tempfile::tempdir().unwrap();
     let transcript = folder.path().join("s.jsonl");
-    fs::write(&transcript, line(1, 40)).unwrap();
-    let bridge = crate::bridge(Arc::new(crate::hasty_store(&url)), folder.path()).build();
+    fs::write(&transcript, line("s", 1, 40)).unwrap();
+    let bridge = crate::engine::bridge(Arc::new(crate::engine::hasty_store(&url)), folder.path()).build();
     bridge.token_store().migrate().await.unwrap();
 
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -107,7 +102,7 @@ async fn the_store_catches_up_when_the_database_is_back() {
     assert_eq!((first[0].tokens_before, first[0].tokens_after), (0, 40));
 
     proxy.set(Fault::Closed);
-    append(&transcript, &line(2, 2));
+    append(&transcript, &line("s", 2, 2));
     let error = next(Result::is_err).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
 
@@ -117,7 +112,7 @@ async fn the_store_catches_up_when_the_database_is_back() {
     next(|outcome| outcome.as_ref().is_ok_and(Vec::is_empty)).await.unwrap();
 
     timeout(DEADLINE, syncing.stop()).await.unwrap();
-    append(&transcript, &line(3, 100));
+    append(&transcript, &line("s", 3, 100));
     timeout(DEADLINE, async { while told.recv().await.is_some() {} }).await.expect("the observer is gone");
     assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
     assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);

@@ -39,7 +39,7 @@ struct Sources {
 
 impl Sources {
     fn new(seed: u64) -> Self {
-        let (_, folder) = crate::history(seed);
+        let (_, folder) = crate::engine::history(seed);
         let project = folder.path().join("projects/gateways");
         fs::create_dir_all(&project).unwrap();
         for (name, turns) in [("a", 0..4), ("b", 3..9)] {
@@ -158,7 +158,7 @@ async fn expected(
     before: &HashMap<ResponseKey, ResponseUsage>,
 ) -> (BTreeMap<ResponseKey, ResponseUsage>, usize) {
     let fresh = Arc::new(InMemoryStore::default());
-    let bridge = crate::bridge(fresh.clone(), sources.path()).build();
+    let bridge = crate::engine::bridge(fresh.clone(), sources.path()).build();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let mut rows = responses(&*fresh).await;
     let at_hand = sources.of_first_revision();
@@ -179,7 +179,7 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
     ingest_under_first_revision(&*store, &sources).await;
     let before = sources.of_first_revision();
     sources.lose_half();
-    let bridge = crate::bridge(store.clone(), sources.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), sources.path()).build();
 
     let exact = IntegrityOptions::default().with_tolerance(0.0);
     let found = bridge.verify_data_integrity(exact.clone()).await.unwrap();
@@ -198,7 +198,7 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
     let of_first = |row: &&ResponseUsage| row.rule_revision == RuleRevision::FIRST;
     assert_eq!(rows.values().filter(of_first).count(), kept);
     let fresh = Arc::new(InMemoryStore::default());
-    let _ = crate::bridge(fresh.clone(), sources.path())
+    let _ = crate::engine::bridge(fresh.clone(), sources.path())
         .build()
         .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
         .await
@@ -214,7 +214,7 @@ async fn a_store_of_the_first_revision_becomes_a_fresh_one_and_what_is_gone() {
     for seed in 40..44 {
         upgrade(Arc::new(InMemoryStore::default()), seed).await;
         let database = TestDatabase::named(&format!("first_revision_{seed}"));
-        let store = Arc::new(crate::store(&database.writer_url()));
+        let store = Arc::new(crate::engine::store(&database.writer_url()));
         store.migrate().await.unwrap();
         upgrade(store, seed).await;
     }
@@ -223,13 +223,13 @@ async fn a_store_of_the_first_revision_becomes_a_fresh_one_and_what_is_gone() {
 #[tokio::test]
 async fn a_repair_does_what_a_synchronization_would() {
     let database = TestDatabase::of_this_test();
-    let store: Arc<dyn TokenStore> = Arc::new(crate::store(&database.writer_url()));
+    let store: Arc<dyn TokenStore> = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
     let mut sources = Sources::new(45);
     ingest_under_first_revision(&*store, &sources).await;
     let before = sources.of_first_revision();
     sources.lose_half();
-    let bridge = crate::bridge(store.clone(), sources.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), sources.path()).build();
     let repair = IntegrityOptions::default().with_tolerance(0.0).with_repair(Repair::Restore);
     let report = bridge.verify_data_integrity(repair).await.unwrap().repair.unwrap();
     assert!(report.covered > 0 && report.remaining == 0, "{report:?}");
@@ -240,7 +240,7 @@ async fn a_repair_does_what_a_synchronization_would() {
 async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision_is_left_alone() {
     let store = Arc::new(InMemoryStore::default());
     let sources = Sources::new(46);
-    let bridge = crate::bridge(store.clone(), sources.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), sources.path()).build();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let of_program = |mut record: SourceRecord, version: &str, revision| {
         record.analysis_version = version.to_owned();

@@ -6,7 +6,7 @@ use bridge::storage::{CheckpointStore, ResponseFilter, SummaryFilter, TokenStore
 use bridge::{BackfillOptions, BridgeError, CheckpointName, RollbackMode};
 use bridge_testkit::engine::TestDatabase;
 
-use crate::{bridge, history, store};
+use crate::engine::{bridge, history, store};
 
 /// The backfill's batches that were stored are taken back, and it stores none after; the next one stores them all.
 #[tokio::test(flavor = "multi_thread")]

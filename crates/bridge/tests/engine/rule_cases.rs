@@ -213,9 +213,9 @@ async fn every_case_counts_by_the_rule_and_comes_back_from_the_database() {
 
 async fn backfill(sources: &Path, database: &str) -> (BackfillResult, Arc<dyn TokenStore>) {
     let database = TestDatabase::named(database);
-    let store: Arc<dyn TokenStore> = Arc::new(crate::store(&database.writer_url()));
+    let store: Arc<dyn TokenStore> = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
-    let bridge = crate::bridge(store.clone(), sources).build();
+    let bridge = crate::engine::bridge(store.clone(), sources).build();
     (bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap(), store)
 }
 

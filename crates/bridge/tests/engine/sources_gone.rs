@@ -7,15 +7,15 @@ use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, Retent
 use bridge::{BackfillOptions, DifferenceKind, IntegrityOptions, Repair};
 use bridge_testkit::engine::TestDatabase;
 
-use crate::table::Table;
+use crate::engine::table::Table;
 
 #[tokio::test]
 async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
     let database = TestDatabase::of_this_test();
-    let (history, folder) = crate::history(21);
-    let store = Arc::new(crate::store(&database.writer_url()));
+    let (history, folder) = crate::engine::history(21);
+    let store = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
-    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), folder.path()).build();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let table = Table::of(&database);
     let [row, _] = table.subjects().await;
@@ -48,13 +48,13 @@ async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
 #[tokio::test]
 async fn what_is_older_than_the_retention_is_not_missing() {
     let database = TestDatabase::of_this_test();
-    let (history, folder) = crate::history(22);
+    let (history, folder) = crate::engine::history(22);
     let day = Retention::For(Duration::from_hours(24));
     let options = ClickHouseOptions::from_url(&database.writer_url()).unwrap().with_retention(day);
     let store = Arc::new(ClickHouseStore::new(options).unwrap());
     store.migrate().await.unwrap();
     // The history is of the first months of 2026.
-    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), folder.path()).build();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let client = clickhouse::Client::default().with_url(format!("http://{}", database.host()));
     let writer = &bridge_testkit::engine::engine().endpoint().writer;

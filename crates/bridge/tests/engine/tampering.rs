@@ -15,7 +15,7 @@ use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::history::GeneratedHistory;
 use tempfile::TempDir;
 
-use crate::table::{Subject, Table};
+use crate::engine::table::{Subject, Table};
 
 const MISSING: DifferenceKind = DifferenceKind::Missing;
 const DAMAGED: DifferenceKind = DifferenceKind::Corrupted;
@@ -303,10 +303,10 @@ impl Scene {
 
 async fn scene(seed: u64) -> Scene {
     let database = TestDatabase::of_this_test();
-    let (history, folder) = crate::history(seed);
-    let store = Arc::new(crate::store(&database.writer_url()));
+    let (history, folder) = crate::engine::history(seed);
+    let store = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
-    let bridge = crate::bridge(store.clone(), folder.path()).build();
+    let bridge = crate::engine::bridge(store.clone(), folder.path()).build();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let table = Table::of(&database);
     let subjects = table.subjects().await;

@@ -12,7 +12,7 @@ use bridge::{
 use bridge_testkit::history::{GeneratedFile, GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 
-use crate::bridge;
+use crate::facade::bridge;
 
 struct Setup {
     history: GeneratedHistory,

@@ -10,20 +10,16 @@ use bridge::{
     EnhancedTokenDatabaseBridge, Epoch, IntegrityOptions, JsonlProcessorBridge, Repair, RollbackMode,
     SessionId, StorageKind, StoreMode, StoreOptions, SummaryQuery, SyncMode, SyncOptions, SyncStatus,
 };
+use bridge_testkit::fixtures::line_at;
 
-use crate::{analysis, bridge, in_memory, now};
+use crate::facade::{analysis, bridge, in_memory, now};
 
 fn name(text: &str) -> CheckpointName {
     CheckpointName::new(text).unwrap()
 }
 
-fn line(message: u32, output: u64) -> String {
-    let usage = format!(r#"{{"output_tokens":{output}}}"#);
-    let id = format!("msg_{message:02}ABCDEFGHIJKLMNOPQRST");
-    let message = format!(r#"{{"id":"{id}","stop_reason":"end_turn","usage":{usage}}}"#);
-    format!(
-        r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-02-28T12:00:00Z","message":{message}}}"#
-    ) + "\n"
+fn line(message: u64, output: u64) -> String {
+    line_at("s", message, output, "2026-02-28T12:00:00Z")
 }
 
 fn append(path: &Path, text: &str) {

@@ -15,7 +15,7 @@ use bridge::{
 use bridge_core::strategy::response_usage;
 use proptest::prelude::*;
 
-use crate::{now, response};
+use crate::facade::{now, response};
 
 fn adapter(store: Arc<dyn TokenStore>) -> DashboardBridgeAdapter {
     DashboardBridgeAdapter::new(store).with_clock(Arc::new(ManualClock::new(now())))

@@ -16,7 +16,7 @@ use bridge::{
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 
-use crate::{analysis, now};
+use crate::facade::{analysis, now};
 
 fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
@@ -235,7 +235,7 @@ async fn the_stored_ratio_says_how_much_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":7}}}"#;
     std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n")).unwrap();
-    let bridge = crate::bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
+    let bridge = crate::facade::bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
     for source in [AnalysisSource::Live, AnalysisSource::Stored] {
         let answer = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
         assert_eq!((answer.source, answer.analysis.accuracy_ratio), (source, 0.5));

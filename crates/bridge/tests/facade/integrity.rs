@@ -8,10 +8,16 @@ use bridge::{
     BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
     RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
 };
+use bridge_testkit::fixtures::line_at;
 use bridge_testkit::history::HistoryPlan;
 use tempfile::TempDir;
 
-use crate::bridge;
+use crate::facade::bridge;
+
+/// A line of this hour of a day.
+fn line(session: &str, message: u64, output: u64, hour: u32) -> String {
+    line_at(session, message, output, &format!("2026-02-01T{hour}:00:00Z"))
+}
 
 struct Setup {
     folder: TempDir,
@@ -29,12 +35,6 @@ async fn setup() -> Setup {
     setup.write("t", &[line("t", 3, 100, 12)]);
     setup.backfill().await;
     setup
-}
-
-fn line(session: &str, id: u64, output: u64, hour: u32) -> String {
-    format!(
-        r#"{{"type":"assistant","sessionId":"{session}","timestamp":"2026-02-01T{hour}:00:00Z","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","stop_reason":"end_turn","usage":{{"output_tokens":{output}}}}}}}"#
-    ) + "\n"
 }
 
 impl Setup {

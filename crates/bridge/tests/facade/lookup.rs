@@ -2,7 +2,7 @@
 
 use bridge::{SessionId, StoreOptions, SummaryQuery};
 
-use crate::{analysis, in_memory};
+use crate::facade::{analysis, in_memory};
 
 #[tokio::test]
 async fn answers_come_from_the_cache_until_something_is_stored() {
@@ -23,9 +23,9 @@ async fn sessions_active_in_the_last_days_come_whole() {
     let (_, bridge) = in_memory();
     let day = std::time::Duration::from_hours(24);
     let mut old = analysis("s", 1, &[5, 6]);
-    old.responses[0].time = crate::now().saturating_sub(day * 30);
+    old.responses[0].time = crate::facade::now().saturating_sub(day * 30);
     let mut older = analysis("t", 5, &[7]);
-    older.responses[0].time = crate::now().saturating_sub(day * 8);
+    older.responses[0].time = crate::facade::now().saturating_sub(day * 8);
     for analysis in [old, older] {
         let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap();
     }

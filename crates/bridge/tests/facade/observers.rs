@@ -13,7 +13,7 @@ use bridge::{
 };
 use tokio::sync::mpsc;
 
-use crate::bridge;
+use crate::facade::bridge;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -8,7 +8,7 @@ use bridge::{BatchProcessingResult, BridgeError, HostName, JsonlProcessorBridge,
 use bridge_testkit::history::{GeneratedFile, HistoryPlan};
 use fastrand::Rng;
 
-use crate::{bridge, in_memory, now};
+use crate::facade::{bridge, in_memory, now};
 
 fn batch(path: &str, offset: usize, content: &[u8]) -> BatchProcessingResult {
     BatchProcessingResult::new(path, offset as u64, content.to_vec()).with_modified(now())

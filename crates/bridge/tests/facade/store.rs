@@ -12,8 +12,8 @@ use bridge::{
     TimeRange, Timestamp, ValidatorOptions,
 };
 
-use crate::fallback::now_or_never;
-use crate::{analysis, bridge, in_memory, now};
+use crate::facade::fallback::now_or_never;
+use crate::facade::{analysis, bridge, in_memory, now};
 
 async fn output(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
     bridge.token_store().totals(&ResponseFilter::default()).await.unwrap().counts.output

@@ -9,8 +9,9 @@ use bridge::{
     EnhancedTokenAnalysis, IntegrityOptions, Repair, ResponseKey, SessionId, StoreOptions, SummaryQuery,
     SyncOptions, SyncStatus, Timestamp,
 };
+use bridge_testkit::fixtures::line;
 
-use crate::{analysis, bridge, in_memory, now};
+use crate::facade::{analysis, bridge, in_memory, now};
 
 /// An analysis of the session's sums, so many milliseconds before now.
 fn sums(id: &str, session: &str, age_millis: i64, output: u64) -> EnhancedTokenAnalysis {
@@ -33,8 +34,7 @@ async fn output(store: &InMemoryStore) -> u64 {
 /// A folder with one session of one response, worth 10 tokens.
 fn transcript() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"msg_0123456789ABCDEFGHIJ","stop_reason":"end_turn","usage":{"output_tokens":10}}}"#;
-    std::fs::write(folder.path().join("s.jsonl"), line.to_owned() + "\n").unwrap();
+    std::fs::write(folder.path().join("s.jsonl"), line("s", 1, 10)).unwrap();
     folder
 }
 

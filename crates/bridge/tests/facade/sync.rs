@@ -10,8 +10,9 @@ use bridge::{
     AuditFilter, BackfillOptions, BridgeError, EnhancedTokenDatabaseBridge, SessionId, StoreOptions,
     SyncMode, SyncOptions, SyncResult, SyncStatus, TimeRange, Timestamp,
 };
+use bridge_testkit::fixtures::line;
 
-use crate::{analysis, bridge, in_memory, now, response};
+use crate::facade::{analysis, bridge, in_memory, now, response};
 
 fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
@@ -24,11 +25,8 @@ fn today() -> SystemTime {
 
 /// A transcript of the session with a response of this many tokens, last modified this long ago.
 fn transcript(folder: &Path, name: &str, output: u64, age: Duration) {
-    let line = format!(
-        r#"{{"type":"assistant","sessionId":"{name}","message":{{"id":"msg_01{name:A>22}","stop_reason":"end_turn","usage":{{"output_tokens":{output}}}}}}}"#
-    );
     let path = folder.join(format!("{name}.jsonl"));
-    fs::write(&path, format!("{line}\n")).unwrap();
+    fs::write(&path, line(name, u64::from(name.as_bytes()[0]), output)).unwrap();
     File::options().append(true).open(&path).unwrap().set_modified(today() - age).unwrap();
 }
 

@@ -12,7 +12,7 @@ use bridge::{
 };
 use bridge_testkit::proxy::Fault;
 
-use crate::{analysis, behind_proxy, bridge, forced};
+use crate::observability::{analysis, behind_proxy, bridge, forced};
 
 /// What is in the store, oldest first.
 async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
@@ -83,7 +83,7 @@ async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
     assert_eq!((last.records_stored, last.new_responses, last.tokens), (1, 0, 90));
     assert_eq!(last.session, Some(SessionId::new("s").unwrap()));
     assert_eq!(last.host.as_ref().map(ToString::to_string).as_deref(), Some("host"));
-    assert_eq!((last.time, last.version.as_str()), (crate::now(), env!("CARGO_PKG_VERSION")));
+    assert_eq!((last.time, last.version.as_str()), (crate::observability::now(), env!("CARGO_PKG_VERSION")));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bridge::{
 use bridge_testkit::log::LogCollector;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::{analysis, behind_proxy, bridge};
+use crate::observability::{analysis, behind_proxy, bridge};
 
 /// The comments that the requests since then give the database for its log of queries.
 fn comments(proxy: &FaultProxy, since: usize) -> Vec<String> {

@@ -11,8 +11,9 @@ use bridge::{
     JsonlProcessorBridge, SessionId, StoreOptions, SyncMode, SyncOptions,
 };
 use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::fixtures::line;
 
-use crate::{analysis, bridge};
+use crate::observability::{analysis, bridge};
 
 const URL: &str = "BRIDGE_TEST_KILLED_URL";
 const FOLDER: &str = "BRIDGE_TEST_KILLED_FOLDER";
@@ -29,12 +30,6 @@ const OPERATIONS: [(&str, u64); 5] = [
 
 fn store_at(url: &str) -> Arc<dyn TokenStore> {
     Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap())
-}
-
-fn line(key: u8, output: u64) -> String {
-    format!(
-        r#"{{"type":"assistant","sessionId":"t","message":{{"id":"msg_0{key}ABCDEFGHIJKLMNOPQRST","stop_reason":"end_turn","usage":{{"output_tokens":{output}}}}}}}"#
-    ) + "\n"
 }
 
 /// Not a test: what the other program runs, this binary started again. It ends by a signal.
@@ -72,18 +67,19 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
             );
         }
         "sync_session_tokens" => {
-            std::fs::write(folder.join("t.jsonl"), line(1, tokens)).unwrap();
+            std::fs::write(folder.join("t.jsonl"), line("t", 1, tokens)).unwrap();
             let _ = bridge
                 .sync_session_tokens(&SessionId::new("t").unwrap(), SyncMode::Incremental)
                 .await
                 .unwrap();
         }
         "sync_all_sessions" => {
-            std::fs::write(folder.join("u.jsonl"), line(2, tokens)).unwrap();
+            std::fs::write(folder.join("u.jsonl"), line("t", 2, tokens)).unwrap();
             let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
         }
         _ => {
-            let batch = BatchProcessingResult::new(folder.join("fed.jsonl"), 0, line(3, tokens).into_bytes());
+            let batch =
+                BatchProcessingResult::new(folder.join("fed.jsonl"), 0, line("t", 3, tokens).into_bytes());
             let _ =
                 JsonlProcessorBridge::new(bridge.clone()).on_content_batch_processed(batch).await.unwrap();
         }
@@ -93,7 +89,7 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
 /// Starts the program and waits until this operation has returned.
 fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
     let mut program = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::storing_program"])
+        .args(["--exact", "observability::killed::storing_program"])
         .env(URL, url)
         .env(FOLDER, folder)
         .env(LAST, operation)

@@ -10,16 +10,11 @@ use bridge::{
     AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, METRICS,
     MetricKind, Operation, Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
 };
+use bridge_testkit::fixtures::line;
 use bridge_testkit::proxy::Fault;
 
-use crate::recorder::Escaped;
-use crate::{analysis, behind_proxy, bridge, forced};
-
-fn line(key: u8, output: u64) -> String {
-    format!(
-        r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{key}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#
-    ) + "\n"
-}
+use crate::observability::recorder::Escaped;
+use crate::observability::{analysis, behind_proxy, bridge, forced};
 
 /// The rows of the page as it should be.
 fn documented() -> Vec<String> {
@@ -81,7 +76,7 @@ async fn each_metric_moves() {
     let (proxy, store) =
         behind_proxy(|options| options.with_pool_size(1).with_retry(retry).with_circuit(circuit)).await;
     let folder = tempfile::tempdir().unwrap();
-    let transcript = line(1, 40) + "broken\n" + &line(2, 2);
+    let transcript = line("s", 1, 40) + "broken\n" + &line("s", 2, 2);
     fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
     let shown = Arc::new(Escaped::default());
     let audit = AuditOptions::default().with_buffer_records_max(2).with_write_within(Duration::from_hours(1));

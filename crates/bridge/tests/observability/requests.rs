@@ -2,7 +2,7 @@
 
 use bridge::StoreOptions;
 
-use crate::{analysis, behind_proxy, bridge};
+use crate::observability::{analysis, behind_proxy, bridge};
 
 #[tokio::test]
 async fn storing_an_analysis_asks_the_database_twice_and_puts_it_on_record_meanwhile() {

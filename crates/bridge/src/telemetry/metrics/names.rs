@@ -49,11 +49,11 @@ metrics! {
     OPERATIONS Counter "bridge_operations_total" Count ["operation", "outcome"]
         "Operations that ended"
     OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"]
-        "How long operations took"
+        "Duration of operations"
     ERRORS Counter "bridge_errors_total" Count ["kind"]
-        "Operations that ended in an error, by what was wrong"
+        "Operations that ended in an error, by its kind"
     STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"]
-        "How long the store took to make writes durable, trying again included"
+        "Duration of writes until they are durable, retries included"
     TOKENS_STORED Counter "bridge_tokens_stored_total" Count []
         "Tokens by which the stored total grew: those of new responses, and what later snapshots added"
     ROWS_WRITTEN Counter "bridge_rows_written_total" Count ["change"]
@@ -63,7 +63,7 @@ metrics! {
     SESSIONS_SYNCHRONIZED Counter "bridge_sessions_synchronized_total" Count ["status"]
         "Sessions checked by a synchronization"
     BACKFILL_PROGRESS Gauge "bridge_backfill_progress_ratio" Percent []
-        "How much of the running or last backfill's bytes are read, from 0 to 1"
+        "Share of the running or last backfill's bytes that are read, from 0 to 1"
     DATA_FRESHNESS Gauge "bridge_data_freshness_seconds" Seconds []
         "Time since the last backfill or synchronization that succeeded; infinite before the first"
     READ_BYTES Counter "bridge_read_bytes_total" Bytes []
@@ -71,9 +71,9 @@ metrics! {
     READ_LINES Counter "bridge_read_lines_total" Count []
         "Lines of transcripts read, blank ones left out"
     DAMAGED_LINES Counter "bridge_damaged_lines_total" Count ["kind"]
-        "Lines read that are not counted, or not all of them"
+        "Lines that are not counted, or not all of them"
     CACHE_REQUESTS Counter "bridge_cache_requests_total" Count ["cache", "answer"]
-        "Questions to the caches"
+        "Requests to the caches"
     STORE_RETRIES Counter "bridge_store_retries_total" Count []
         "Attempts of the store after the first"
     POOL_CONNECTIONS Gauge "bridge_pool_connections" Count ["state"]
@@ -81,15 +81,15 @@ metrics! {
     POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
         "Calls that wait for a connection"
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
-        "1 while the store is taken to be away and left alone, else 0"
+        "1 while the circuit breaker is open, else 0"
     HEALTH Gauge "bridge_health_state" Count []
-        "What the last health check found: 0 healthy, 1 degraded, 2 unhealthy"
+        "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
-        "Panics in observers of the embedder's, which are caught"
+        "Panics of the embedder's observers, which are caught"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
         "Records of the audit that wait for the store"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
         "Records of the audit written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
-        "Records of the audit for which the buffer had no room"
+        "Records of the audit that the full buffer dropped"
 }

@@ -4,8 +4,6 @@
 //! its section. `documented` fails when there is a key without such a test. What concerns the store is shown on
 //! a real engine: one for the binary, a database for each test.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod audit;
 mod caching;
 mod clickhouse;
@@ -23,11 +21,9 @@ use std::sync::Arc;
 
 use bridge::config::{BridgeConfig, BuildError};
 use bridge::storage::{Dimension, InMemoryStore, ResponseFilter};
-use bridge::{
-    AnalysisId, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ResponseKey, ResponseUsage, SessionId,
-    StoreOptions, Timestamp, TokenCounts,
-};
+use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::engine::{TestDatabase, engine};
+use bridge_testkit::fixtures::analysis;
 
 /// The YAML that gives these keys.
 fn yaml(keys: &[(&str, &str)]) -> String {
@@ -84,19 +80,6 @@ fn told(error: &BuildError) -> String {
         cause = error.source();
     }
     text
-}
-
-fn analysis(session: &str, first_key: u128, outputs: &[u64]) -> EnhancedTokenAnalysis {
-    let session = SessionId::new(session).unwrap();
-    let time = Timestamp::from_millis(1_772_323_200_000).unwrap();
-    let response = |(output, key): (&u64, u128)| {
-        let mut row = ResponseUsage::new(ResponseKey(key), session.clone(), time);
-        row.counts = TokenCounts { output: *output, ..TokenCounts::ZERO };
-        row
-    };
-    let responses = outputs.iter().zip(first_key..).map(response).collect();
-    let id = AnalysisId::new(format!("{session}-{first_key}")).unwrap();
-    EnhancedTokenAnalysis::from_responses(id, session.clone(), time, responses).unwrap()
 }
 
 async fn store_one(bridge: &EnhancedTokenDatabaseBridge) {

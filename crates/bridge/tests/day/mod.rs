@@ -4,8 +4,6 @@
 //! ingestion make everything right again. Each figure is compared with that of the reference analyzer, which reads the
 //! same transcripts and shares no code with the bridge.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod checks;
 mod figures;
 mod import;

@@ -3,8 +3,6 @@
 //! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
 //! first use; without it these tests fail.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod fallback;
 mod forged;
 mod health;
@@ -21,19 +19,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::analysis::AnalyzerOptions;
+use bridge::BridgeBuilder;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HostName};
-use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
-use tempfile::TempDir;
 
-/// A generated history on the disk.
-fn history(seed: u64) -> (GeneratedHistory, TempDir) {
-    let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
-    let folder = tempfile::tempdir().unwrap();
-    history.write_below(&folder.path().join("projects")).unwrap();
-    (history, folder)
-}
+use crate::history;
 
 fn store(url: &str) -> ClickHouseStore {
     ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap()
@@ -47,7 +36,5 @@ fn hasty_store(url: &str) -> ClickHouseStore {
 }
 
 fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
-    let mut analyzer = AnalyzerOptions::default();
-    analyzer.host = Some(HostName::new("host").unwrap());
-    EnhancedTokenDatabaseBridge::builder(store).sources([sources]).analyzer(analyzer)
+    crate::builder(store, &[sources])
 }

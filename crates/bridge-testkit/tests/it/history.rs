@@ -103,7 +103,7 @@ fn a_written_history_is_the_one_in_memory() {
     assert_eq!(analyze_folder(folder.path(), Options::default()).unwrap(), count(&history));
 }
 
-/// `UPDATE_SAMPLE=1 cargo test -p bridge-testkit --test history` writes the sample anew.
+/// `UPDATE_SAMPLE=1 cargo test -p bridge-testkit --test it history::` writes the sample anew.
 #[test]
 fn the_committed_sample_is_the_generated_one() {
     let projects = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/sample/projects");

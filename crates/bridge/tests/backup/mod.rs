@@ -3,8 +3,6 @@
 //! One embedded engine for the binary, databases named after the tests. The engine is fetched on first use; without
 //! it these tests fail.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod damaged;
 mod folder;
 mod joined;
@@ -15,17 +13,14 @@ mod server;
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, ResponseFilter, StoredResponse, StoredScope, TokenStore,
     UpsertOptions,
 };
-use bridge::{
-    BackfillOptions, Clock, EnhancedTokenDatabaseBridge, HostName, ManualClock, SystemClock, Timestamp,
-};
+use bridge::{BackfillOptions, Clock, EnhancedTokenDatabaseBridge, ManualClock, SystemClock, Timestamp};
 use bridge_testkit::engine::{TestDatabase, engine};
-use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
-use tempfile::TempDir;
+
+use crate::history;
 
 /// A bridge to a migrated store in a database of this test, with the transcripts below a folder.
 async fn bridge(role: &str, sources: &Path) -> (EnhancedTokenDatabaseBridge, TestDatabase) {
@@ -38,21 +33,10 @@ async fn bridge(role: &str, sources: &Path) -> (EnhancedTokenDatabaseBridge, Tes
 }
 
 fn over(store: Arc<dyn TokenStore>, sources: &Path) -> EnhancedTokenDatabaseBridge {
-    let mut analyzer = AnalyzerOptions::default();
-    analyzer.host = Some(HostName::new("host").unwrap());
     // Files that were written a moment ago are looked at twice.
     let later = SystemClock.now().as_millis() + 3_600_000;
     let clock = ManualClock::new(Timestamp::from_millis(later).unwrap());
-    let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([sources]).analyzer(analyzer);
-    bridge.clock(Arc::new(clock)).build()
-}
-
-/// A generated history on the disk, in `projects` of a folder.
-fn history(seed: u64) -> (GeneratedHistory, TempDir) {
-    let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
-    let folder = tempfile::tempdir().unwrap();
-    history.write_below(&folder.path().join("projects")).unwrap();
-    (history, folder)
+    crate::builder(store, &[sources]).clock(Arc::new(clock)).build()
 }
 
 /// Stores the history, and corrects some of it by force: of one session every output is halved.

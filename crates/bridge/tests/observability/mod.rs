@@ -1,7 +1,5 @@
 //! What an operator sees of the bridge: logs, audit and metrics, on a real engine where it matters.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 mod audit;
 mod correlation;
 mod killed;
@@ -13,30 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{CircuitPolicy, ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore};
-use bridge::{
-    AnalysisId, AuditOptions, BridgeBuilder, CorrelationId, EnhancedTokenAnalysis,
-    EnhancedTokenDatabaseBridge, HostName, ManualClock, ResponseKey, ResponseUsage, SessionId, StoreOptions,
-    Timestamp, TokenCounts,
-};
+use bridge::{AuditOptions, BridgeBuilder, CorrelationId, EnhancedTokenAnalysis, ManualClock, StoreOptions};
 use bridge_testkit::engine::TestDatabase;
+use bridge_testkit::fixtures::{self, now};
 use bridge_testkit::proxy::FaultProxy;
-
-/// What the clock of these tests shows: 2026-03-01.
-fn now() -> Timestamp {
-    Timestamp::from_millis(1_772_323_200_000).unwrap()
-}
 
 /// A bridge whose correlation ids are 1, 2, 3 …, and whose audit is written only when it is asked for.
 fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
-    let mut analyzer = AnalyzerOptions::default();
-    analyzer.host = Some(HostName::new("host").unwrap());
     let ids = std::sync::atomic::AtomicU64::new(1);
     let next = move || CorrelationId(ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
-    EnhancedTokenDatabaseBridge::builder(store)
-        .sources([sources])
-        .analyzer(analyzer)
+    crate::builder(store, &[sources])
         .clock(Arc::new(ManualClock::new(now())))
         .audit(AuditOptions::default().with_write_within(Duration::from_hours(1)))
         .correlation_ids(next)
@@ -62,11 +47,7 @@ async fn behind_proxy(
 }
 
 fn analysis(session: &str, key: u128, output: u64) -> EnhancedTokenAnalysis {
-    let session = SessionId::new(session).unwrap();
-    let mut row = ResponseUsage::new(ResponseKey(key), session.clone(), now());
-    row.counts = TokenCounts { output, ..TokenCounts::ZERO };
-    row.finished = true;
-    EnhancedTokenAnalysis::from_responses(AnalysisId::new("a").unwrap(), session, now(), vec![row]).unwrap()
+    fixtures::analysis(session, key, &[output])
 }
 
 fn forced() -> StoreOptions {

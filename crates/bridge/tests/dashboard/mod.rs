@@ -3,8 +3,6 @@
 //! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
 //! first use; without it these tests fail.
 
-#![allow(clippy::unwrap_used, reason = "tests panic")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,32 @@
+//! The facade on the store in memory, and on a mock for failures that no real store can be made to show.
+
+mod backfill;
+mod checkpoint;
+mod dashboard;
+mod fallback;
+mod integrity;
+mod json;
+mod lookup;
+mod observers;
+mod processor;
+mod store;
+mod sums;
+mod sync;
+mod threads;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bridge::storage::{InMemoryStore, TokenStore};
+use bridge::{EnhancedTokenDatabaseBridge, ManualClock};
+use bridge_testkit::fixtures::{analysis, now, response};
+
+fn bridge(store: Arc<dyn TokenStore>, sources: &[&Path]) -> EnhancedTokenDatabaseBridge {
+    crate::builder(store, sources).clock(Arc::new(ManualClock::new(now()))).build()
+}
+
+fn in_memory() -> (Arc<InMemoryStore>, EnhancedTokenDatabaseBridge) {
+    let store = Arc::new(InMemoryStore::default());
+    let bridge = bridge(store.clone(), &[]);
+    (store, bridge)
+}
