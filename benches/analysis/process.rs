@@ -1,9 +1,10 @@
-//! The analysis of a whole history as a whole process, beside `wc -l` over the same files in the same run.
+//! Measures the analysis of a whole history as a separate process, relative to `wc -l` over the same files in the same
+//! run.
 //!
-//! `cargo bench -p bridge-benches --bench analysis_process`. The history is the folder in `BRIDGE_HISTORY`, else
-//! a generated one of 300 MB. Page cache warm, the order of the programs turned round from round to round, the
-//! least of all rounds taken: the rest is what the machine did besides.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo bench -p bridge-benches --bench analysis_process`. `BRIDGE_HISTORY` names the history; by default, one of
+//! 300 MB is generated. The page cache is warm, the order of the programs alternates between rounds, and the minimum of
+//! all rounds is reported, because it contains the least interference from other processes.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
 use std::error::Error;
 use std::fs;
@@ -17,18 +18,18 @@ use serde_json::Value;
 
 const ROUNDS: usize = 15;
 
-/// A program that reads the history.
+/// A measured program that reads the history.
 struct Program {
     name: &'static str,
     command: Command,
-    least: Duration,
-    /// What `performance.md` allows, as a multiple of `wc -l`.
-    allowed: Option<f64>,
+    minimum: Duration,
+    /// Limit in `performance.md`, as a multiple of `wc -l`.
+    limit: Option<f64>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (megabytes, rounds) = if is_measurement() { (300, ROUNDS) } else { (2, 1) };
-    let history = BenchHistory::given_or_generated(megabytes)?;
+    let history = BenchHistory::from_env_or_generated(megabytes)?;
     let backfill = build_backfill()?;
     let files = history.files();
     let mut wc = Command::new("wc");
@@ -44,34 +45,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         ),
     ];
     for round in 0..=rounds {
-        // The first round warms the page cache.
+        // Round 0 only warms the page cache.
         programs.reverse();
         for program in &mut programs {
-            let took = run(&mut program.command)?;
-            program.least = if round == 0 { Duration::MAX } else { program.least.min(took) };
+            let elapsed = run(&mut program.command)?;
+            program.minimum = if round == 0 { Duration::MAX } else { program.minimum.min(elapsed) };
         }
     }
-    programs.sort_by_key(|program| program.allowed.is_some() || program.name != "wc -l");
+    programs.sort_by_key(|program| program.limit.is_some() || program.name != "wc -l");
     report(&mut programs, &files)
 }
 
 fn report(programs: &mut [Program], files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     let bytes = files.iter().map(|file| fs::metadata(file).map_or(0, |metadata| metadata.len())).sum::<u64>();
     println!("{} files, {:.0} MB", files.len(), bytes as f64 / 1e6);
-    let yardstick = programs.first().map_or(Duration::MAX, |wc| wc.least);
+    let baseline = programs.first().map_or(Duration::MAX, |wc| wc.minimum);
     for program in programs {
-        let ratio = program.least.as_secs_f64() / yardstick.as_secs_f64();
-        let allowed = program.allowed.map_or(String::new(), |most| format!(" (at most {most})"));
+        let ratio = program.minimum.as_secs_f64() / baseline.as_secs_f64();
+        let limit = program.limit.map_or(String::new(), |limit| format!(" (limit {limit})"));
         let memory = peak_memory_mib(&mut program.command)?;
         let memory = memory.map_or(String::new(), |mib| format!(", VmHWM {mib:.1} MiB"));
-        let millis = program.least.as_secs_f64() * 1e3;
-        println!("{}: {millis:.1} ms, {ratio:.2} x wc -l{allowed}{memory}", program.name);
+        let millis = program.minimum.as_secs_f64() * 1e3;
+        println!("{}: {millis:.1} ms, {ratio:.2} x wc -l{limit}{memory}", program.name);
     }
     Ok(())
 }
 
-fn program(name: &'static str, command: Command, allowed: Option<f64>) -> Program {
-    Program { name, command, least: Duration::MAX, allowed }
+fn program(name: &'static str, command: Command, limit: Option<f64>) -> Program {
+    Program { name, command, minimum: Duration::MAX, limit }
 }
 
 fn analysis(backfill: &Path, folder: &Path, arguments: &[&str]) -> Command {
@@ -81,14 +82,13 @@ fn analysis(backfill: &Path, folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn run(command: &mut Command) -> Result<Duration, Box<dyn Error>> {
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-    let took = watch.elapsed();
-    if status.success() { Ok(took) } else { Err(format!("{command:?} failed").into()) }
+    let elapsed = stopwatch.elapsed();
+    if status.success() { Ok(elapsed) } else { Err(format!("{command:?} failed").into()) }
 }
 
-/// The most memory that the program held, read again and again until it ends; `None` where the system does
-/// not say.
+/// Returns the program's peak memory, polled until it exits; `None` if the system does not report it.
 fn peak_memory_mib(command: &mut Command) -> Result<Option<f64>, Box<dyn Error>> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let status = format!("/proc/{}/status", child.id());
@@ -105,7 +105,7 @@ fn peak_mib(status: &str) -> Option<f64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
 }
 
-/// Builds the example `backfill` as users do; its path.
+/// Builds the example `backfill` in release mode and returns its path.
 fn build_backfill() -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

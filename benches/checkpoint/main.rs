@@ -1,8 +1,8 @@
-//! Checkpoint and rollback over a million rows, at rest and while others read and write; and what the fence costs
-//! an insert.
+//! Measures checkpoints and rollbacks of a million rows, idle and under concurrent reads and writes, and the cost of the
+//! fence for an insert.
 //!
-//! `cargo bench -p bridge-benches --bench checkpoint`. On an embedded engine of its own.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo bench -p bridge-benches --bench checkpoint`. Starts its own embedded engine.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ async fn run() -> Outcome<()> {
     let rows = if is_measurement() { 1_000_000 } else { 10_000 };
     fill(&store, rows).await?;
     let unfenced = insert(&store, 1 << 90).await?;
-    at_rest(&store, rows).await?;
+    measure_idle(&store, rows).await?;
     let fenced = insert(&store, 1 << 91).await?;
-    println!("a row stored, p50: {:.2} ms before, {:.2} ms behind a fence", millis(unfenced), millis(fenced));
-    while_others_work(&store, rows, 1).await?;
-    while_others_work(&store, rows, 2).await?;
+    println!("one row, p50: {:.2} ms without a fence, {:.2} ms with it", millis(unfenced), millis(fenced));
+    measure_under_load(&store, rows, 1).await?;
+    measure_under_load(&store, rows, 2).await?;
     drop(engine);
     Ok(())
 }
@@ -55,10 +55,10 @@ async fn fill(store: &ClickHouseStore, rows: usize) -> Outcome<()> {
 }
 
 fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
-    let time = Timestamp::from_millis(1_772_323_200_000).expect("a time in range");
+    let time = Timestamp::from_millis(1_772_323_200_000).expect("the constant is in range");
     let response = |key: u128| {
-        let session = SessionId::new(format!("session-{}", key % 9_973)).expect("a short name");
-        // Spread over all keys, as hashes are.
+        let session = SessionId::new(format!("session-{}", key % 9_973)).expect("the name is short");
+        // Distributed over the whole key range, like hashes.
         let key = ResponseKey(key.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let mut row = ResponseUsage::new(key, session, time);
         row.counts = TokenCounts { input: 10, output: 200, cache_creation: 3_000, cache_read: 40_000 };
@@ -68,49 +68,53 @@ fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
     (first..).take(number).map(response).collect()
 }
 
-/// The median time of storing one row.
+/// Returns the median time for storing one row.
 async fn insert(store: &ClickHouseStore, first: u128) -> Outcome<Duration> {
     let mut times = Vec::new();
     for row in responses(first, if is_measurement() { 300 } else { 3 }) {
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         store.upsert(std::slice::from_ref(&row), &UpsertOptions::default()).await?;
-        times.push(watch.elapsed());
+        times.push(stopwatch.elapsed());
     }
     Ok(median(&mut times))
 }
 
-async fn at_rest(store: &ClickHouseStore, rows: usize) -> Outcome<()> {
-    let (mut kept, mut compared, mut rolled_back) = (Vec::new(), Vec::new(), Vec::new());
+async fn measure_idle(store: &ClickHouseStore, rows: usize) -> Outcome<()> {
+    let (mut created, mut compared, mut rolled_back) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds() {
         let name = CheckpointName::new(format!("round_{round}"))?;
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         store.create_checkpoint(&name, SystemClock.now()).await?;
-        kept.push(watch.elapsed());
-        let watch = Stopwatch::start();
+        created.push(stopwatch.elapsed());
+        let stopwatch = Stopwatch::start();
         store.compare_with_checkpoint(&name).await?;
-        compared.push(watch.elapsed());
+        compared.push(stopwatch.elapsed());
         rolled_back.push(roll_back(store, &name).await?);
     }
-    println!("{rows} rows, p50: checkpoint {:.1} ms, dry run {:.1} ms", p50(&mut kept), p50(&mut compared));
-    tell(rows, "at rest", &mut rolled_back);
+    println!(
+        "{rows} rows, p50: checkpoint {:.1} ms, dry run {:.1} ms",
+        p50(&mut created),
+        p50(&mut compared)
+    );
+    report(rows, "idle", &mut rolled_back);
     Ok(())
 }
 
-/// Readers that sum all rows over and over, and a writer. Two readers take two cores whole.
-async fn while_others_work(store: &Arc<ClickHouseStore>, rows: usize, readers: u128) -> Outcome<()> {
+/// Measures rollbacks while readers continuously sum all rows and one writer inserts. Two readers saturate two cores.
+async fn measure_under_load(store: &Arc<ClickHouseStore>, rows: usize, readers: u128) -> Outcome<()> {
     let name = CheckpointName::new("round_0")?;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut others = Vec::new();
+    let mut workers = Vec::new();
     for number in 0..=readers {
         let (store, stop) = (Arc::clone(store), Arc::clone(&stop));
-        others.push(tokio::spawn(async move {
+        workers.push(tokio::spawn(async move {
             let mut key = (1 << 100) + (number << 80);
             while !stop.load(Ordering::Relaxed) {
                 if number > 0 {
-                    store.totals(&ResponseFilter::default()).await.expect("a reader is never refused");
+                    store.totals(&ResponseFilter::default()).await.expect("a rollback never rejects readers");
                 } else {
                     key += 10;
-                    // Refused when it meets a rollback.
+                    // Rejected if a rollback is in progress.
                     let _ = store.upsert(&responses(key, 10), &UpsertOptions::default()).await;
                 }
             }
@@ -122,32 +126,29 @@ async fn while_others_work(store: &Arc<ClickHouseStore>, rows: usize, readers: u
         rolled_back.push(roll_back(store, &name).await?);
     }
     stop.store(true, Ordering::Relaxed);
-    for other in others {
-        other.await?;
+    for worker in workers {
+        worker.await?;
     }
-    tell(rows, &format!("while {readers} read over and over and one writes"), &mut rolled_back);
+    report(rows, &format!("with {readers} readers and 1 writer"), &mut rolled_back);
     Ok(())
 }
 
 async fn roll_back(store: &ClickHouseStore, name: &CheckpointName) -> Outcome<Duration> {
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     store.roll_back(name, SystemClock.now()).await?;
-    let took = watch.elapsed();
+    let elapsed = stopwatch.elapsed();
     store.resume().await?;
-    Ok(took)
+    Ok(elapsed)
 }
 
 fn rounds() -> usize {
     if is_measurement() { 15 } else { 1 }
 }
 
-fn tell(rows: usize, when: &str, times: &mut [Duration]) {
+fn report(rows: usize, load: &str, times: &mut [Duration]) {
     let p50 = p50(times);
-    let longest = times.last().copied().unwrap_or_default();
-    println!(
-        "{rows} rows, rollback {when}: p50 {p50:.1} ms, longest {:.1} ms (at most 100)",
-        millis(longest)
-    );
+    let maximum = times.last().copied().unwrap_or_default();
+    println!("{rows} rows, rollback {load}: p50 {p50:.1} ms, maximum {:.1} ms (limit 100)", millis(maximum));
 }
 
 fn p50(times: &mut [Duration]) -> f64 {

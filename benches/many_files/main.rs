@@ -1,9 +1,10 @@
-//! A history of very many small files: the first backfill, a second one, and a synchronization with nothing to do.
+//! Measures a history of many small files: a first and a second backfill, a synchronization without changes, and the
+//! dashboard.
 //!
-//! `cargo bench -p bridge-benches --bench many_files`. 200,000 files with one response each in 2,000 folders (another
-//! number of files by `BRIDGE_BENCH_FILES`), on an embedded engine of its own. Each row is a process of its own, so
-//! that its memory (`VmHWM`) is that row's alone; the yardstick reads every file once and does nothing with it.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo bench -p bridge-benches --bench many_files`. 200,000 files (or `BRIDGE_BENCH_FILES`) with one response each in
+//! 2,000 folders. Starts its own embedded engine. Each step runs in a separate process, so that its peak memory (`VmHWM`)
+//! includes nothing else; the baseline reads every file once and discards it.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
 use std::error::Error;
 use std::fs;
@@ -23,45 +24,45 @@ use serde::{Deserialize, Serialize};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The first argument of the process that measures.
-const CHILD: &str = "--measure";
+/// First argument of the measuring child process.
+const CHILD_ARG: &str = "--measure";
 const FILES_PER_FOLDER: usize = 100;
 const TOKENS_PER_FILE: u64 = 42;
 
 fn main() -> Outcome<()> {
-    if std::env::args().nth(1).as_deref() == Some(CHILD) {
+    if std::env::args().nth(1).as_deref() == Some(CHILD_ARG) {
         return run_child();
     }
-    let files = files_wanted()?;
+    let files = file_count()?;
     let history = tempfile::tempdir()?;
     generate(history.path(), files)?;
-    // What was written within the last two seconds is not trusted to be unchanged.
+    // A file modified within the last two seconds is always read again.
     thread::sleep(Duration::from_secs(3));
     let engine = Engine::start(&EngineOptions::ephemeral())?;
-    let yardstick = read_all(history.path())?;
-    println!("{files} files; reading each once: {:.2} s", yardstick.as_secs_f64());
+    let baseline = read_all(history.path())?;
+    println!("{files} files; reading each once: {:.2} s", baseline.as_secs_f64());
     for step in Step::ALL {
         let job = Job { endpoint: engine.endpoint().clone(), step, history: history.path().into(), files };
         let measured = job.measure()?;
-        let ratio = measured.took.as_secs_f64() / yardstick.as_secs_f64();
+        let ratio = measured.elapsed.as_secs_f64() / baseline.as_secs_f64();
         println!(
             "{}: {:.2} s, {ratio:.1} x reading, {:.0} MiB",
             step.name(),
-            measured.took.as_secs_f64(),
+            measured.elapsed.as_secs_f64(),
             measured.peak_mib
         );
     }
     Ok(())
 }
 
-fn files_wanted() -> Outcome<usize> {
+fn file_count() -> Outcome<usize> {
     match std::env::var("BRIDGE_BENCH_FILES") {
         Ok(files) => Ok(files.parse()?),
         Err(_) => Ok(if is_measurement() { 200_000 } else { 400 }),
     }
 }
 
-/// Writes so many files with one response each.
+/// Writes this number of files with one response each.
 fn generate(root: &Path, files: usize) -> Outcome<()> {
     for number in 0..files {
         let folder = root.join("projects").join(format!("-project-{:04}", number / FILES_PER_FOLDER));
@@ -76,16 +77,16 @@ fn generate(root: &Path, files: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// The time that it takes to find all files and to read each of them.
+/// Returns the time for finding and reading all files.
 fn read_all(root: &Path) -> Outcome<Duration> {
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     for file in bridge_benches::files_below(root) {
         fs::read(file)?;
     }
-    Ok(watch.elapsed())
+    Ok(stopwatch.elapsed())
 }
 
-/// What is measured, in the order in which it is.
+/// The measured steps, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Step {
     FirstBackfill,
@@ -107,7 +108,7 @@ impl Step {
     }
 }
 
-/// A step, and where it is made.
+/// A step and its environment, as passed to the child process.
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
     endpoint: Endpoint,
@@ -117,16 +118,16 @@ struct Job {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Measured {
-    took: Duration,
+struct Measurement {
+    elapsed: Duration,
     peak_mib: f64,
 }
 
 impl Job {
-    fn measure(&self) -> Outcome<Measured> {
+    fn measure(&self) -> Outcome<Measurement> {
         let child = Command::new(std::env::current_exe()?)
-            .arg(CHILD)
-            // Not among the arguments, where others could read the password.
+            .arg(CHILD_ARG)
+            // Passed in the environment, because other users can read the arguments, and it contains the password.
             .env("BRIDGE_BENCH_JOB", serde_json::to_string(self)?)
             .stderr(Stdio::inherit())
             .output()?;
@@ -143,21 +144,21 @@ impl Job {
         let store = Arc::new(ClickHouseStore::new(options)?);
         store.migrate().await?;
         let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&self.history]).build();
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         match self.step {
             Step::FirstBackfill => self.backfill(&bridge, self.files as u64).await?,
             Step::SecondBackfill => self.backfill(&bridge, 0).await?,
             Step::Sync => self.sync(&bridge).await?,
             Step::Dashboard => drop(bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await?),
         }
-        Ok(watch.elapsed())
+        Ok(stopwatch.elapsed())
     }
 
     async fn backfill(&self, bridge: &EnhancedTokenDatabaseBridge, new: u64) -> Outcome<()> {
         let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         let tokens = self.files as u64 * TOKENS_PER_FILE;
         if !result.success || (result.new_responses, result.total_tokens_stored) != (new, tokens) {
-            return Err(format!("not {new} new responses of {tokens} tokens: {result:?}").into());
+            return Err(format!("expected {new} new responses and {tokens} tokens: {result:?}").into());
         }
         Ok(())
     }
@@ -172,11 +173,11 @@ impl Job {
     }
 }
 
-/// In the process that measures.
+/// Measures one step; runs in the child process.
 fn run_child() -> Outcome<()> {
     let job: Job = serde_json::from_str(&std::env::var("BRIDGE_BENCH_JOB")?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let took = runtime.block_on(job.run())?;
-    println!("{}", serde_json::to_string(&Measured { took, peak_mib: bridge::peak_memory_mib() })?);
+    let elapsed = runtime.block_on(job.run())?;
+    println!("{}", serde_json::to_string(&Measurement { elapsed, peak_mib: bridge::peak_memory_mib() })?);
     Ok(())
 }

@@ -1,101 +1,104 @@
-//! The specification's service levels, measured: for each operation its target, the median and the 99th percentile,
-//! the memory of the process that did it, how many ran at once, and a yardstick of the same run.
+//! Measures the specification's service levels: for each operation the target, the median and 99th percentile, the
+//! process's memory, the concurrency, and a baseline from the same run.
 //!
-//! `cargo bench -p bridge-benches --bench sla`. On an embedded engine of its own. Each row is a process of its own,
-//! so that its memory (`VmHWM`) is that row's alone; the engine is another process. `BRIDGE_HISTORY` names a
-//! history of your own for the backfill.
+//! `cargo bench -p bridge-benches --bench sla`. Starts its own embedded engine. Each row is measured in a separate
+//! process, so that its peak memory (`VmHWM`) includes nothing else; the engine runs in another one. `BRIDGE_HISTORY`
+//! names a history for the backfill.
 //!
-//! A measurement that misses a target of the specification (times at the 99th percentile, memory, error rate) ends in
-//! an error. Ratios beside the yardsticks are for people.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! Fails if a target of the specification (99th percentile, memory, error rate) is missed. The ratios to the baselines
+//! are informative.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
-#[path = "../store/bare.rs"]
-mod bare;
+#[path = "../store/bare_client.rs"]
+mod bare_client;
+mod baseline;
 mod dashboard;
+mod job;
 mod load;
-mod measured;
-mod ours;
-mod resting;
+mod memory;
+mod operations;
 mod table;
-mod yardstick;
 
 use std::error::Error;
 
 use bridge_benches::{BenchHistory, is_measurement};
 use bridge_embedded::{Engine, EngineOptions};
 
-use measured::{Job, Measured};
+use job::{Job, Measurement};
 use table::{Row, median};
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    if std::env::args().nth(1).as_deref() == Some(measured::CHILD) {
-        return measured::run_child();
+    if std::env::args().nth(1).as_deref() == Some(job::CHILD_ARG) {
+        return job::run_child();
     }
-    // Made here: making it takes more memory than reading it.
-    let history = BenchHistory::given_or_generated(if is_measurement() { 300 } else { 2 })?;
+    // Generated in this process, because generating takes more memory than reading.
+    let history = BenchHistory::from_env_or_generated(if is_measurement() { 300 } else { 2 })?;
     let engine = Engine::start(&EngineOptions::ephemeral())?;
     let measure = |name: &str, concurrency: usize| {
         Job::new(engine.endpoint(), name, concurrency, history.folder()).measure()
     };
 
-    println!("{}", table::HEAD);
+    println!("{}", table::HEADER);
     let mut missed = Vec::new();
-    let mut tell = |row: Row, measured: &Measured| {
+    let mut report = |row: Row, measured: &Measurement| {
         println!("{}", row.line(measured));
         missed.extend(row.missed(measured));
     };
     let bare = measure("bare_single", 1)?;
     let single = measure("single", 1)?;
-    tell(Row::new("one analysis stored", 200, 10).beside("the bare client", &bare), &single);
+    report(Row::new("one analysis stored", 200, 10).with_baseline("the bare client", &bare), &single);
     let bare = measure("bare_single", 10)?;
-    tell(Row::new("one analysis stored", 200, 10).beside("the bare client", &bare), &measure("single", 10)?);
+    report(
+        Row::new("one analysis stored", 200, 10).with_baseline("the bare client", &bare),
+        &measure("single", 10)?,
+    );
     let bare = measure("bare_batch", 1)?;
     let row = || Row::new("100 analyses in a batch", 2_000, 50);
-    tell(row().beside("the bare client", &bare), &measure("batch", 1)?);
+    report(row().with_baseline("the bare client", &bare), &measure("batch", 1)?);
     let bare = measure("bare_batch", 5)?;
-    tell(row().beside("the bare client", &bare), &measure("batch", 5)?);
+    report(row().with_baseline("the bare client", &bare), &measure("batch", 5)?);
     let row = || Row::new("session sync, 1 line on 50 MB", 5_000, 25);
-    tell(row().beside("one analysis stored", &single), &measure("sync", 1)?);
-    tell(row(), &measure("sync", 10)?);
+    report(row().with_baseline("one analysis stored", &single), &measure("sync", 1)?);
+    report(row(), &measure("sync", 10)?);
     let wc = measure("wc", 1)?;
-    let row = |name| Row::new(name, 30 * 60_000, 200).beside("`wc -l`", &wc);
-    tell(row("backfill of a history"), &measure("backfill", 1)?);
-    tell(row("the same and an engine started for it"), &measure("cold", 1)?);
+    let row = |name| Row::new(name, 30 * 60_000, 200).with_baseline("`wc -l`", &wc);
+    report(row("backfill of a history"), &measure("backfill", 1)?);
+    report(row("backfill including engine start"), &measure("cold", 1)?);
     let mut smaller = None;
     for (_, name) in dashboard::SIZES {
         let filled = measure(&format!("fill_{name}"), 1)?;
-        let mut row = Row::informative(&format!("rows stored, {name} in batches of 100,000"), u64::MAX, 200);
+        let mut row = Row::informative(&format!("{name} rows stored in batches of 100,000"), u64::MAX, 200);
         if smaller.is_none() {
-            row = row.beside("the bare client", &measure(&format!("bare_{name}"), 1)?);
+            row = row.with_baseline("the bare client", &measure(&format!("bare_{name}"), 1)?);
         }
-        tell(row, &filled);
+        report(row, &filled);
         let bare = measure(&format!("sums_{name}"), 1)?;
         let mut read = measure(&format!("dashboard_{name}"), 1)?;
-        // The target is that of a million; ten times as many may take ten times as long.
+        // The specification's target is for one million responses.
         let target = if smaller.is_none() { 500 } else { u64::MAX };
         read.detail = smaller
-            .map(|smaller| format!("{:.1} x the row above", median(&read) / smaller))
+            .map(|smaller| format!("{:.1} x the time for 1M", median(&read) / smaller))
             .unwrap_or_default();
         let row = Row::informative(&format!("dashboard over {name} responses"), target, 50);
-        tell(row.beside("bare sums with FINAL", &bare), &read);
+        report(row.with_baseline("bare sums with FINAL", &bare), &read);
         smaller = Some(median(&read));
     }
     let load = measure("load", 1)?;
     println!("\n{}", table::error_rate(&load));
     missed.extend(table::error_rate_missed(&load));
-    let resting = measure("resting", 1)?;
-    println!("{}", table::resident(&resting));
-    missed.extend(table::resident_missed(&resting));
+    let memory = measure("memory", 1)?;
+    println!("{}", table::resident(&memory));
+    missed.extend(table::resident_missed(&memory));
     verdict(&missed)
 }
 
-/// Fails a measurement that misses a target. Where nothing is measured, times say nothing.
+/// Returns an error if targets were missed. Ignores them in test mode, whose times are meaningless.
 fn verdict(missed: &[String]) -> Outcome<()> {
     match missed {
         [] => Ok(()),
         _ if !is_measurement() => Ok(()),
-        _ => Err(format!("targets of the specification are missed: {}", missed.join("; ")).into()),
+        _ => Err(format!("missed targets of the specification: {}", missed.join("; ")).into()),
     }
 }

@@ -1,65 +1,66 @@
-//! The table that is shown.
+//! Formats the results as a table and compares them with their targets.
 
 use std::time::Duration;
 
-use crate::measured::Measured;
+use crate::job::Measurement;
 
-pub(crate) const HEAD: &str = "\
-| operation | at once | p50 | p99 | target | memory | its limit | beside, in the same run |
+pub(crate) const HEADER: &str = "\
+| operation | concurrency | p50 | p99 | target | memory | memory limit | baseline, same run |
 |---|---|---|---|---|---|---|---|";
 
-/// The specification's limits of a process under normal load and of failing operations.
+/// The specification's limits for the memory under normal load and for the error rate.
 const RESIDENT_MB_MAX: f64 = 50.0;
 const ERROR_RATE_MAX: f64 = 0.001;
 
 const MB_PER_MIB: f64 = 1.048_576;
 
-/// One operation and what is asked of it.
+/// An operation and its targets.
 pub(crate) struct Row {
     name: String,
     target: Duration,
     memory_mib: u64,
-    /// Whether the specification sets the target, so that missing it fails the bench.
+    /// `true` if the specification sets the target, so that missing it fails the bench.
     is_specified: bool,
-    /// What the times are compared with, and what it is called.
-    yardstick: Option<(&'static str, Measured)>,
+    /// Name and result of the measurement to compare with.
+    baseline: Option<(&'static str, Measurement)>,
 }
 
 impl Row {
-    /// An operation of the specification's with its target in milliseconds and its limit of memory in MiB.
+    /// Creates the row of an operation with a specified target in milliseconds and memory limit in MiB.
     pub(crate) fn new(name: &str, target_ms: u64, memory_mib: u64) -> Self {
         let (name, target) = (name.to_owned(), Duration::from_millis(target_ms));
-        Self { name, target, memory_mib, is_specified: true, yardstick: None }
+        Self { name, target, memory_mib, is_specified: true, baseline: None }
     }
 
-    /// The same for an operation that the specification sets no target for.
+    /// Creates the row of an operation whose targets are not part of the specification.
     pub(crate) fn informative(name: &str, target_ms: u64, memory_mib: u64) -> Self {
         Self { is_specified: false, ..Self::new(name, target_ms, memory_mib) }
     }
 
-    /// The targets of the specification that were missed.
-    pub(crate) fn missed(&self, measured: &Measured) -> Vec<String> {
+    /// Describes the targets of the specification that were missed.
+    pub(crate) fn missed(&self, measured: &Measurement) -> Vec<String> {
         let (p99, peak) = (quantile(&measured.times, 99), measured.peak_mib);
-        let what = format!("{}, {} at once", self.name, measured.concurrency);
-        let late = (p99 >= self.target).then(|| format!("{what}: {} of {}", shown(p99), shown(self.target)));
+        let operation = format!("{}, concurrency {}", self.name, measured.concurrency);
+        let slow = (p99 >= self.target)
+            .then(|| format!("{operation}: p99 {}, target {}", format_time(p99), format_time(self.target)));
         let limit = self.memory_mib;
-        let large = (peak >= limit as f64).then(|| format!("{what}: {peak:.1} MiB of {limit} MiB"));
-        if self.is_specified { late.into_iter().chain(large).collect() } else { Vec::new() }
+        let large = (peak >= limit as f64).then(|| format!("{operation}: {peak:.1} MiB, limit {limit} MiB"));
+        if self.is_specified { slow.into_iter().chain(large).collect() } else { Vec::new() }
     }
 
-    pub(crate) fn beside(mut self, name: &'static str, yardstick: &Measured) -> Self {
-        self.yardstick = Some((name, yardstick.clone()));
+    pub(crate) fn with_baseline(mut self, name: &'static str, baseline: &Measurement) -> Self {
+        self.baseline = Some((name, baseline.clone()));
         self
     }
 
-    pub(crate) fn line(&self, measured: &Measured) -> String {
+    pub(crate) fn line(&self, measured: &Measurement) -> String {
         let (p50, p99) = (quantile(&measured.times, 50), quantile(&measured.times, 99));
         let target =
-            if self.target > Duration::from_hours(24) { "–".to_owned() } else { shown(self.target) };
-        let beside = self.yardstick.as_ref().map_or("–".to_owned(), |(name, yardstick)| {
+            if self.target > Duration::from_hours(24) { "–".to_owned() } else { format_time(self.target) };
+        let baseline = self.baseline.as_ref().map_or("–".to_owned(), |(name, baseline)| {
             let ratio = |percent| {
                 quantile(&measured.times, percent).as_secs_f64()
-                    / quantile(&yardstick.times, percent).as_secs_f64()
+                    / quantile(&baseline.times, percent).as_secs_f64()
             };
             format!("{name}: {:.2} x, p99 {:.2} x", ratio(50), ratio(99))
         });
@@ -69,10 +70,10 @@ impl Row {
             ": "
         });
         format!(
-            "| {name} | {} | {} | {} | {target} | {:.1} MiB, +{:.1} | {} MiB | {beside} |",
+            "| {name} | {} | {} | {} | {target} | {:.1} MiB, +{:.1} | {} MiB | {baseline} |",
             measured.concurrency,
-            shown(p50),
-            shown(p99),
+            format_time(p50),
+            format_time(p99),
             measured.peak_mib,
             measured.peak_mib - measured.before_mib,
             self.memory_mib,
@@ -80,47 +81,45 @@ impl Row {
     }
 }
 
-/// What the bridge adds to a process that embeds it.
-pub(crate) fn resident(measured: &Measured) -> String {
+/// Reports the resident memory of a process under normal load, and the bridge's share of it.
+pub(crate) fn resident(measured: &Measurement) -> String {
     let share = measured.resident_mib - measured.before_mib;
     format!(
-        "A process under normal load (at rest after {}) has at most {:.1} MB in memory, of which {:.1} MB are the bridge's \
-         ({RESIDENT_MB_MAX:.0} allowed).",
+        "Resident memory of a process under normal load (after {}): at most {:.1} MB, {:.1} MB of it by the bridge \
+         (limit {RESIDENT_MB_MAX:.0} MB).",
         measured.detail,
         measured.resident_mib * MB_PER_MIB,
         share * MB_PER_MIB
     )
 }
 
-pub(crate) fn resident_missed(measured: &Measured) -> Option<String> {
+pub(crate) fn resident_missed(measured: &Measurement) -> Option<String> {
     let mb = measured.resident_mib * MB_PER_MIB;
-    (mb >= RESIDENT_MB_MAX).then(|| format!("normal load: {mb:.1} MB of {RESIDENT_MB_MAX:.0} MB"))
+    (mb >= RESIDENT_MB_MAX).then(|| format!("normal load: {mb:.1} MB, limit {RESIDENT_MB_MAX:.0} MB"))
 }
 
-/// How many operations fail under the specification's load.
-pub(crate) fn error_rate(measured: &Measured) -> String {
-    let Measured { operations, failures, detail, .. } = measured;
-    let share = rate(measured) * 100.0;
-    format!(
-        "Of {operations} operations ({detail}) {failures} failed, {share:.2} % (less than 0.1 % allowed)."
-    )
+/// Reports the error rate under the specification's load.
+pub(crate) fn error_rate(measured: &Measurement) -> String {
+    let Measurement { operations, failures, detail, .. } = measured;
+    let percent = rate(measured) * 100.0;
+    format!("Failed operations: {failures} of {operations} ({detail}), {percent:.2}% (limit 0.1%).")
 }
 
-pub(crate) fn error_rate_missed(measured: &Measured) -> Option<String> {
+pub(crate) fn error_rate_missed(measured: &Measurement) -> Option<String> {
     let is_missed = measured.operations == 0 || rate(measured) >= ERROR_RATE_MAX;
     is_missed.then(|| format!("error rate: {} of {}", measured.failures, measured.operations))
 }
 
-fn rate(measured: &Measured) -> f64 {
+fn rate(measured: &Measurement) -> f64 {
     measured.failures as f64 / measured.operations.max(1) as f64
 }
 
-/// The median, in seconds.
-pub(crate) fn median(measured: &Measured) -> f64 {
+/// Returns the median in seconds.
+pub(crate) fn median(measured: &Measurement) -> f64 {
     quantile(&measured.times, 50).as_secs_f64()
 }
 
-/// The time that so many of a hundred operations stay under.
+/// Returns the percentile of the times.
 fn quantile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
@@ -128,7 +127,7 @@ fn quantile(times: &[Duration], percent: usize) -> Duration {
     sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
-fn shown(time: Duration) -> String {
+fn format_time(time: Duration) -> String {
     match time.as_secs() {
         60.. => format!("{} min", time.as_secs() / 60),
         2.. => format!("{:.1} s", time.as_secs_f64()),

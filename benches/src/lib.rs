@@ -1,4 +1,4 @@
-//! What the benches share: histories to measure on.
+//! Histories for the benches.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bridge_testkit::history::HistoryPlan;
 use tempfile::TempDir;
 
-/// A history to measure on: given, or generated and gone afterwards.
+/// A history to measure: the user's, or a generated one that is removed on drop.
 #[derive(Debug)]
 pub struct BenchHistory {
     folder: PathBuf,
@@ -14,28 +14,27 @@ pub struct BenchHistory {
 }
 
 impl BenchHistory {
-    /// The history that the environment variable `BRIDGE_HISTORY` names, else a generated one of about so
-    /// many megabytes (10^6 bytes).
+    /// Returns the history in the folder `BRIDGE_HISTORY`, or generates one of about this many megabytes (10^6 bytes).
     ///
     /// # Errors
-    /// The generated history cannot be written.
-    pub fn given_or_generated(megabytes: u64) -> io::Result<Self> {
+    /// Fails if the generated history cannot be written.
+    pub fn from_env_or_generated(megabytes: u64) -> io::Result<Self> {
         match std::env::var_os("BRIDGE_HISTORY") {
             Some(folder) => Ok(Self { folder: folder.into(), _generated: None }),
             None => Self::generated(megabytes),
         }
     }
 
-    /// A generated history of about so many megabytes.
+    /// Generates a history of about this many megabytes.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Fails if it cannot be written.
     pub fn generated(megabytes: u64) -> io::Result<Self> {
         let generated = tempfile::tempdir()?;
         let mut bytes = 0;
-        // A plan makes some hundred files, as large as the history is to be.
+        // A plan has about a hundred files; larger histories have larger files, not more of them.
         let responses_per_session = usize::try_from(megabytes).unwrap_or(usize::MAX).clamp(5, 300);
-        // Several plans, each in a folder of its own: a history is made in memory before it is written.
+        // Uses several plans, each with its own folder, because a plan is generated in memory.
         let mut seeds = 1..;
         while bytes < megabytes * 1_000_000 {
             let seed = seeds.next().unwrap_or_default();
@@ -48,20 +47,20 @@ impl BenchHistory {
         Ok(Self { folder: generated.path().to_owned(), _generated: Some(generated) })
     }
 
-    /// Where it lies.
+    /// Returns the folder that contains the history.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All its `.jsonl` files.
+    /// Returns all `.jsonl` files of the history.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         files_below(&self.folder)
     }
 }
 
-/// All `.jsonl` files below this folder.
+/// Returns all `.jsonl` files in this folder and its subfolders.
 #[must_use]
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     walkdir::WalkDir::new(folder)
@@ -72,10 +71,10 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether this is a measurement (`cargo bench`, without `-- --test`); otherwise the bench only shows that it runs.
+/// Returns `true` for a measurement (`cargo bench`), `false` in test mode, which only shows that a bench works.
 #[must_use]
 pub fn is_measurement() -> bool {
-    // `cargo bench` always says `--bench`; `cargo bench -- --test` says both.
-    let says = |what: &str| std::env::args().any(|argument| argument == what);
-    says("--bench") && !says("--test")
+    // `cargo bench` always passes `--bench`, and `cargo bench -- --test` passes both.
+    let has = |name: &str| std::env::args().any(|argument| argument == name);
+    has("--bench") && !has("--test")
 }

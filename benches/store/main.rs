@@ -1,9 +1,9 @@
-//! Storing, beside the bare client that inserts the same rows into the same kind of table in the same run.
+//! Measures storing, relative to the bare client inserting the same rows into a copy of the table in the same run.
 //!
-//! `cargo bench -p bridge-benches --bench store`. On an embedded engine of its own.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo bench -p bridge-benches --bench store`. Starts its own embedded engine.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
-mod bare;
+mod bare_client;
 
 use std::error::Error;
 use std::fs::File;
@@ -22,7 +22,7 @@ use bridge_benches::is_measurement;
 use bridge_core::{Stopwatch, SyncStatus};
 use bridge_embedded::{Engine, EngineOptions};
 
-use bare::Bare;
+use bare_client::BareClient;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -40,7 +40,7 @@ async fn run() -> Outcome<()> {
         .with_user(&endpoint.writer.user, &endpoint.writer.password);
     let store = Arc::new(ClickHouseStore::new(options)?);
     store.migrate().await?;
-    let bare = Bare::new(endpoint, "bridge_bench").await?;
+    let bare = BareClient::new(endpoint, "bridge_bench").await?;
 
     let single = single(&store, &bare, 400 / scale).await?;
     batches(&store, &bare, (40 / scale).max(2)).await?;
@@ -50,14 +50,14 @@ async fn run() -> Outcome<()> {
     Ok(())
 }
 
-/// Responses that are nobody else's.
+/// Generates responses with unique keys.
 fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
-    let session = SessionId::new(format!("session-{}", first % 97)).expect("a short name");
-    let time = Timestamp::from_millis(1_772_323_200_000).expect("a time in range");
+    let session = SessionId::new(format!("session-{}", first % 97)).expect("the name is short");
+    let time = Timestamp::from_millis(1_772_323_200_000).expect("the constant is in range");
     (first..)
         .take(number)
         .map(|key| {
-            // Spread over all keys, as hashes are.
+            // Distributed over the whole key range, like hashes.
             let key = ResponseKey(key.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
             let mut row = ResponseUsage::new(key, session.clone(), time);
             row.counts = TokenCounts { input: 10, output: 200, cache_creation: 3_000, cache_read: 40_000 };
@@ -69,14 +69,18 @@ fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
 
 fn analysis(first: u128, number: usize) -> EnhancedTokenAnalysis {
     let rows = responses(first, number);
-    let id = AnalysisId::new(format!("analysis-{first}")).expect("a short name");
+    let id = AnalysisId::new(format!("analysis-{first}")).expect("the name is short");
     let (session, time) = (rows[0].session.clone(), rows[0].time);
     EnhancedTokenAnalysis::from_responses(id, session, time, rows).expect("the sums are small")
 }
 
 fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among some hundred")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index below a few hundred"
+    )]
     let place = (times.len() as f64 * share) as usize;
     times[place.min(times.len() - 1)]
 }
@@ -85,50 +89,59 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn tell(what: &str, ours: Duration, bare: Duration, allowed: f64) {
-    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-    println!("{what}: {:.2} ms, bare {:.2} ms, {ratio:.2} x (at most {allowed})", millis(ours), millis(bare));
+fn report(operation: &str, bridge: Duration, bare: Duration, limit: f64) {
+    let ratio = bridge.as_secs_f64() / bare.as_secs_f64();
+    println!(
+        "{operation}: bridge {:.2} ms, bare client {:.2} ms, {ratio:.2} x (limit {limit})",
+        millis(bridge),
+        millis(bare)
+    );
 }
 
-/// One analysis of one response, ours and bare in turn. Answers our median.
-async fn single(store: &Arc<ClickHouseStore>, bare: &Bare, rounds: usize) -> Outcome<Duration> {
+/// Stores analyses of one response, alternating with the bare client. Returns the bridge's median.
+async fn single(store: &Arc<ClickHouseStore>, bare: &BareClient, rounds: usize) -> Outcome<Duration> {
     let bridge = EnhancedTokenDatabaseBridge::builder(store.clone()).build();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut bridge_times, mut bare_times) = (Vec::new(), Vec::new());
     for round in 0..rounds.max(2) as u128 {
         let analysis = analysis(round, 1);
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let result = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
-        ours.push(watch.elapsed());
+        bridge_times.push(stopwatch.elapsed());
         assert_eq!(result.records_stored, 1, "every analysis is new");
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         bare.insert(&analysis.responses).await?;
-        theirs.push(watch.elapsed());
+        bare_times.push(stopwatch.elapsed());
     }
-    tell("one analysis, p50", quantile(&mut ours, 0.5), quantile(&mut theirs, 0.5), 1.3);
-    tell("one analysis, p99", quantile(&mut ours, 0.99), quantile(&mut theirs, 0.99), 1.5);
-    Ok(quantile(&mut ours, 0.5))
+    report("one analysis, p50", quantile(&mut bridge_times, 0.5), quantile(&mut bare_times, 0.5), 1.3);
+    report("one analysis, p99", quantile(&mut bridge_times, 0.99), quantile(&mut bare_times, 0.99), 1.5);
+    Ok(quantile(&mut bridge_times, 0.5))
 }
 
-/// A hundred analyses of ten responses in a batch.
-async fn batches(store: &Arc<ClickHouseStore>, bare: &Bare, rounds: usize) -> Outcome<()> {
+/// Stores batches of a hundred analyses with ten responses each.
+async fn batches(store: &Arc<ClickHouseStore>, bare: &BareClient, rounds: usize) -> Outcome<()> {
     let bridge = EnhancedTokenDatabaseBridge::builder(store.clone()).build();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut bridge_times, mut bare_times) = (Vec::new(), Vec::new());
     for round in 0..rounds as u128 {
         let analyses: Vec<_> = (0..100).map(|n| analysis((1 << 40) + round * 1_000 + n * 10, 10)).collect();
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
-        ours.push(watch.elapsed());
+        bridge_times.push(stopwatch.elapsed());
         assert!(results.iter().all(|result| result.success), "{results:?}");
         let rows: Vec<_> = analyses.into_iter().flat_map(|analysis| analysis.responses).collect();
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         bare.insert(&rows).await?;
-        theirs.push(watch.elapsed());
+        bare_times.push(stopwatch.elapsed());
     }
-    tell("100 analyses in a batch, p50", quantile(&mut ours, 0.5), quantile(&mut theirs, 0.5), 1.5);
+    report(
+        "100 analyses in a batch, p50",
+        quantile(&mut bridge_times, 0.5),
+        quantile(&mut bare_times, 0.5),
+        1.5,
+    );
     Ok(())
 }
 
-/// One line appended to a session of 50 MB, beside a single store.
+/// Synchronizes one appended line of a session of 50 MB, relative to storing one analysis.
 async fn session_sync(store: &Arc<ClickHouseStore>, single: Duration, rounds: usize) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("big.jsonl");
@@ -140,12 +153,17 @@ async fn session_sync(store: &Arc<ClickHouseStore>, single: Duration, rounds: us
     let mut times = Vec::new();
     for round in 0..rounds {
         append(&path, round)?;
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let result = bridge.sync_session_tokens(&session, SyncMode::Incremental).await?;
-        times.push(watch.elapsed());
+        times.push(stopwatch.elapsed());
         assert_eq!(result.status, SyncStatus::Changed, "{result:?}");
     }
-    tell("session sync, one line on 50 MB, p50 (bare: one analysis)", quantile(&mut times, 0.5), single, 2.0);
+    report(
+        "session sync, one line on 50 MB, p50 (instead of the bare client: one analysis)",
+        quantile(&mut times, 0.5),
+        single,
+        2.0,
+    );
     Ok(())
 }
 
@@ -157,21 +175,25 @@ fn append(path: &Path, round: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Many rows in batches of 100,000.
-async fn bulk(store: &Arc<ClickHouseStore>, bare: &Bare, rows: usize) -> Outcome<()> {
-    let (mut ours, mut theirs) = (Duration::ZERO, Duration::ZERO);
+/// Stores many rows in batches of 100,000.
+async fn bulk(store: &Arc<ClickHouseStore>, bare: &BareClient, rows: usize) -> Outcome<()> {
+    let (mut bridge_time, mut bare_time) = (Duration::ZERO, Duration::ZERO);
     let batch = 100_000.min(rows);
     for number in 0..rows / batch {
         let rows = responses((1 << 60) + (number * batch) as u128, batch);
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         store.upsert(&rows, &UpsertOptions::default()).await?;
-        ours += watch.elapsed();
-        let watch = Stopwatch::start();
+        bridge_time += stopwatch.elapsed();
+        let stopwatch = Stopwatch::start();
         bare.insert(&rows).await?;
-        theirs += watch.elapsed();
+        bare_time += stopwatch.elapsed();
     }
-    let rate = |took: Duration| rows as f64 / took.as_secs_f64();
-    let ratio = rate(ours) / rate(theirs);
-    println!("rows: {:.0} a second, bare {:.0}, {ratio:.2} x (at least 0.9)", rate(ours), rate(theirs));
+    let rate = |elapsed: Duration| rows as f64 / elapsed.as_secs_f64();
+    let ratio = rate(bridge_time) / rate(bare_time);
+    println!(
+        "bulk: bridge {:.0} rows/s, bare client {:.0} rows/s, {ratio:.2} x (at least 0.9)",
+        rate(bridge_time),
+        rate(bare_time)
+    );
     Ok(())
 }

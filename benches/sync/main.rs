@@ -1,9 +1,9 @@
-//! A second look at a history: nothing changed, and one line appended, beside `wc -l` over the same files in the
-//! same run.
+//! Measures the synchronization of a known history, unchanged and with one line appended, relative to `wc -l` over the
+//! same files in the same run.
 //!
-//! `cargo bench -p bridge-benches --bench sync`. The history is generated (300 MB), because it is written to; the
-//! store is in memory, so that it is the looking that is measured. The least of all rounds is taken.
-#![allow(clippy::print_stdout, reason = "a program for people")]
+//! `cargo bench -p bridge-benches --bench sync`. The history is always generated (300 MB), because the bench appends to
+//! it. The store is in memory, so that reading dominates. Reports the minimum of all rounds.
+#![allow(clippy::print_stdout, reason = "a command-line program")]
 
 use std::error::Error;
 use std::fs::File;
@@ -19,14 +19,14 @@ use bridge::{EnhancedTokenDatabaseBridge, SyncOptions};
 use bridge_benches::{BenchHistory, is_measurement};
 use bridge_core::{Stopwatch, SyncResult, SyncStatus};
 
-/// What `performance.md` allows, as a multiple of `wc -l`.
-const ALLOWED: f64 = 0.2;
+/// Limit in `performance.md`, as a multiple of `wc -l`.
+const LIMIT: f64 = 0.2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (megabytes, rounds) = if is_measurement() { (300, 15) } else { (2, 1) };
     let history = BenchHistory::generated(megabytes)?;
     let files = history.files();
-    let wc = least(rounds, || wc(&files))?;
+    let wc = minimum(rounds, || wc(&files))?;
     println!("{} files; wc -l: {:.1} ms", files.len(), millis(wc));
 
     let store = Arc::new(InMemoryStore::default());
@@ -34,27 +34,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let sync = || runtime.block_on(bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)));
     sync()?;
-    // What was written within the last two seconds is not trusted to be unchanged.
+    // A file modified within the last two seconds is always read again.
     thread::sleep(Duration::from_secs(3));
     sync()?;
     let timed_sync = |changed| {
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let results = sync()?;
-        let took = watch.elapsed();
+        let elapsed = stopwatch.elapsed();
         expect(&results, changed)?;
-        Ok(took)
+        Ok(elapsed)
     };
-    let nothing = least(rounds, || timed_sync(0))?;
-    tell("nothing changed", nothing, wc);
+    let unchanged = minimum(rounds, || timed_sync(0))?;
+    report("unchanged", unchanged, wc);
 
     let mut number = 0;
     let grown = largest(&files);
-    let appended = least(rounds, || {
+    let appended = minimum(rounds, || {
         number += 1;
         append(&grown, number)?;
         timed_sync(1)
     })?;
-    tell("one line appended", appended, wc);
+    report("one line appended", appended, wc);
     Ok(())
 }
 
@@ -62,28 +62,32 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn tell(what: &str, took: Duration, wc: Duration) {
-    let ratio = took.as_secs_f64() / wc.as_secs_f64();
-    println!("{what}: {:.2} ms, {ratio:.3} x wc -l (at most {ALLOWED})", millis(took));
+fn report(change: &str, elapsed: Duration, wc: Duration) {
+    let ratio = elapsed.as_secs_f64() / wc.as_secs_f64();
+    println!("{change}: {:.2} ms, {ratio:.3} x wc -l (limit {LIMIT})", millis(elapsed));
 }
 
-/// The least time of so many runs.
-fn least(
+/// Returns the minimum time of this number of runs.
+fn minimum(
     rounds: usize,
     mut run: impl FnMut() -> Result<Duration, Box<dyn Error>>,
 ) -> Result<Duration, Box<dyn Error>> {
-    (0..rounds).try_fold(Duration::MAX, |least, _| Ok(least.min(run()?)))
+    (0..rounds).try_fold(Duration::MAX, |minimum, _| Ok(minimum.min(run()?)))
 }
 
 fn expect(results: &[SyncResult], changed: usize) -> Result<(), Box<dyn Error>> {
     let found = results.iter().filter(|result| result.status == SyncStatus::Changed).count();
-    if found == changed { Ok(()) } else { Err(format!("{found} sessions changed, not {changed}").into()) }
+    if found == changed {
+        Ok(())
+    } else {
+        Err(format!("{found} sessions changed instead of {changed}").into())
+    }
 }
 
 fn wc(files: &[PathBuf]) -> Result<Duration, Box<dyn Error>> {
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     Command::new("wc").arg("-l").args(files).stdout(Stdio::null()).status()?;
-    Ok(watch.elapsed())
+    Ok(stopwatch.elapsed())
 }
 
 fn largest(files: &[PathBuf]) -> PathBuf {

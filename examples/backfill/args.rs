@@ -1,4 +1,4 @@
-//! The command line.
+//! Command-line arguments of `backfill`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,30 +7,30 @@ use bridge::Timestamp;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::refusal;
 use crate::server::Server;
+use crate::usage_error;
 
 /// Counts the tokens of AI coding sessions exactly and stores the counts in ClickHouse exactly once.
 ///
-/// Without --source it takes the places where the client keeps its transcripts; without --url it starts the
-/// embedded ClickHouse. Where there are none, and neither a source nor a database is named, it shows a sample, and says so.
+/// Without --source, reads the client's default transcript folders; without --url, starts the embedded ClickHouse.
+/// If there are no transcripts and neither a source nor a database is given, uses the bundled sample and says so.
 ///
-/// Exit codes: 0 done, 1 failed or not all of it done, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure or partial success, 2 usage error, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "backfill")]
 pub(crate) struct Args {
-    /// Folder with transcripts (or one transcript); may be given several times
-    #[arg(long, value_name = "DIR", value_parser = refusal::path())]
+    /// Folder of transcripts, or a single transcript; may be repeated
+    #[arg(long, value_name = "DIR", value_parser = usage_error::path_parser())]
     pub(crate) source: Vec<PathBuf>,
 
     /// Where the embedded ClickHouse keeps its data [default: the user's data folder]
-    #[arg(long, value_name = "DIR", value_parser = refusal::path())]
+    #[arg(long, value_name = "DIR", value_parser = usage_error::path_parser())]
     pub(crate) data_dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) server: Server,
 
-    /// Only responses from this time on: 2026-01-31 or 2026-01-31T12:00:00Z
+    /// Only responses at or after this time: 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "T", value_parser = time)]
     pub(crate) since: Option<Timestamp>,
 
@@ -38,31 +38,31 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T", value_parser = time)]
     pub(crate) until: Option<Timestamp>,
 
-    /// Threads that read [default: one for each core]
+    /// Number of reader threads [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: usize,
 
-    /// Leave out the estimate of content categories, which needs every line to be parsed
+    /// Skip the content category estimate, which requires parsing every line
     #[arg(long)]
     pub(crate) no_categories: bool,
 
-    /// Validate every line in full, also those without usage
+    /// Validate every line in full, including those without usage
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Analyze only: store nothing, start no engine
+    /// Analyze without storing anything or starting an engine
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Print one JSON object on stdout
+    /// Print the result as one JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl Args {
-    /// The arguments of this run, or its exit code where there is nothing to run.
-    pub(crate) fn of_this_run() -> Result<Self, ExitCode> {
-        Self::try_parse().and_then(Self::checked).map_err(refusal::refuse)
+    /// Parses the process's arguments. Returns an exit code for help and invalid arguments.
+    pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
+        Self::try_parse().and_then(Self::checked).map_err(usage_error::report)
     }
 
     fn checked(self) -> Result<Self, clap::Error> {
@@ -76,9 +76,8 @@ impl Args {
     }
 }
 
-/// A time, or a date as its first instant in UTC.
+/// Parses a time, or a date as its first instant in UTC.
 fn time(text: &str) -> Result<Timestamp, String> {
     let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    full.parse()
-        .map_err(|_| "a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z is needed".to_owned())
+    full.parse().map_err(|_| "expected a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z".to_owned())
 }

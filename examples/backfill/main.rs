@@ -1,16 +1,16 @@
-//! Finds the transcripts, counts them, stores the counts in ClickHouse, reads them back and shows them.
+//! Finds transcripts, counts their tokens, stores the counts in ClickHouse, reads them back and prints a report.
 //!
 //! `cargo run --release --example backfill -- --help` lists the options.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod args;
-mod farewell;
-mod json_text;
-mod place;
+mod ascii_json;
+mod audit_flush;
+mod endpoints;
 mod progress;
-mod refusal;
 mod report;
 mod server;
+mod usage_error;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -28,11 +28,11 @@ use bridge_examples::{failure, interruption};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::place::{Sources, Target};
+use crate::endpoints::{Sources, Target};
 use crate::report::Stored;
 
 fn main() -> ExitCode {
-    let args = match Args::of_this_run() {
+    let args = match Args::from_command_line() {
         Ok(args) => args,
         Err(code) => return code,
     };
@@ -51,25 +51,26 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs the whole job; returns whether all of it was done.
+/// Runs the whole job. Returns `false` if parts of it failed.
 async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     let mut signals = Signals::listen()?;
-    let sources = place::sources(args)?;
+    let sources = endpoints::sources(args)?;
     let target = match args.dry_run {
         true => None,
-        false => Some(signals.during(place::target(args, sources.sample)).await?),
+        false => Some(signals.during(endpoints::target(args, sources.sample)).await?),
     };
-    // The engine is up, fetched if it had to be; from here on it is the job that takes time.
-    let watch = Stopwatch::start();
+    // Fetching and starting the engine does not count towards the reported duration.
+    let stopwatch = Stopwatch::start();
     let memory = || Arc::new(InMemoryStore::default()) as Arc<dyn TokenStore>;
     let store = target.as_ref().map_or_else(memory, |target| Arc::clone(&target.store));
     let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store))
         .sources(&sources.roots)
         .analyzer(analyzer_options(args))
         .build();
-    let job = Job { args, sources: &sources, target: target.as_ref(), store: &store, bridge: &bridge, watch };
+    let job =
+        Job { args, sources: &sources, target: target.as_ref(), store: &store, bridge: &bridge, stopwatch };
     let outcome = signals.during(job.run()).await;
-    farewell::say_goodbye(&bridge).await;
+    audit_flush::flush_before_exit(&bridge).await;
     outcome
 }
 
@@ -81,14 +82,14 @@ fn analyzer_options(args: &Args) -> AnalyzerOptions {
     analyzer
 }
 
-/// A backfill or an analysis, and what is shown of it.
+/// Runs a backfill or a dry run, and reports its result.
 struct Job<'a> {
     args: &'a Args,
     sources: &'a Sources,
     target: Option<&'a Target>,
     store: &'a Arc<dyn TokenStore>,
     bridge: &'a EnhancedTokenDatabaseBridge,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 }
 
 impl Job<'_> {
@@ -96,68 +97,69 @@ impl Job<'_> {
         let bar = progress::bar();
         let mut options = BackfillOptions::default().with_progress(progress::callback(&bar));
         (options.start_date, options.end_date) = (self.args.since, self.args.until);
-        let done = match self.target {
+        let outcome = match self.target {
             Some(target) => {
                 target.store.migrate().await?;
-                Done::from(self.bridge.backfill_historical_data(options).await?)
+                JobOutcome::from(self.bridge.backfill_historical_data(options).await?)
             }
             None => analyze_only(self.bridge, options, self.store, self.args).await?,
         };
         bar.finish_and_clear();
-        self.show(&done).await?;
-        Ok(done.errors.is_empty())
+        self.print(&outcome).await?;
+        Ok(outcome.errors.is_empty())
     }
 
-    async fn show(&self, done: &Done) -> Result<(), Box<dyn Error>> {
+    async fn print(&self, outcome: &JobOutcome) -> Result<(), Box<dyn Error>> {
         if !self.args.json {
-            eprint!("{}", report::damage(&done.figures));
+            eprint!("{}", report::damage(&outcome.summary));
         }
-        for error in &done.errors {
+        for error in &outcome.errors {
             eprintln!("error: {}", Escaped::text(error));
         }
-        if done.figures.files == 0 && done.errors.is_empty() {
-            eprintln!("No transcripts (*.jsonl) below {}.", place::listed(&self.sources.roots));
+        if outcome.summary.files == 0 && outcome.errors.is_empty() {
+            eprintln!("No transcripts (*.jsonl) found in {}.", endpoints::join_paths(&self.sources.roots));
         }
         let stored = Stored::read(&**self.store, &ResponseFilter::default()).await?;
         if self.args.json {
             let totals = self.target.map(|_| &stored.totals);
-            let object = done.json(self.sources.sample, totals, self.watch.elapsed().as_secs_f64());
-            println!("{}", json_text::ascii(&object));
+            let object = outcome.json(self.sources.sample, totals, self.stopwatch.elapsed().as_secs_f64());
+            println!("{}", ascii_json::to_ascii_line(&object));
             return Ok(());
         }
-        let place = self.target.map_or("analyzed, nothing stored", |target| &target.name);
-        let sample = if self.sources.sample { "SAMPLE, none of your transcripts: " } else { "" };
+        let target = self.target.map_or("dry run, nothing stored", |target| &target.name);
+        let sample = if self.sources.sample { "SAMPLE DATA, not your transcripts: " } else { "" };
         println!(
             "{}",
-            report::text(&done.figures, &stored, &format!("{sample}{place}"), self.watch.elapsed())
+            report::text(&outcome.summary, &stored, &format!("{sample}{target}"), self.stopwatch.elapsed())
         );
-        if let Some(new) = done.newly_stored {
-            println!("{} responses were new in the database.", report::number(new));
+        if let Some(new) = outcome.newly_stored {
+            println!("{} responses are new in the database.", report::number(new));
         }
         Ok(())
     }
 }
 
-/// What was done, stored or not.
-struct Done {
-    figures: AnalysisSummary,
+/// The result of a backfill or a dry run.
+struct JobOutcome {
+    summary: AnalysisSummary,
+    /// `None` for a dry run.
     newly_stored: Option<u64>,
     errors: Vec<String>,
 }
 
-impl From<BackfillResult> for Done {
+impl From<BackfillResult> for JobOutcome {
     fn from(result: BackfillResult) -> Self {
-        Self { figures: result.analysis, newly_stored: Some(result.new_responses), errors: result.errors }
+        Self { summary: result.analysis, newly_stored: Some(result.new_responses), errors: result.errors }
     }
 }
 
-/// Analyzes; for a report the responses are summed in memory.
+/// Analyzes without a database. The text report sums the responses in an in-memory store.
 async fn analyze_only(
     bridge: &EnhancedTokenDatabaseBridge,
     options: BackfillOptions,
     memory: &Arc<dyn TokenStore>,
     args: &Args,
-) -> Result<Done, Box<dyn Error>> {
+) -> Result<JobOutcome, Box<dyn Error>> {
     let range = TimeRange { start: args.since, end: args.until };
     let history = bridge.analyze_historical_data(options).await?;
     if !args.json {
@@ -166,29 +168,29 @@ async fn analyze_only(
         memory.upsert(&rows, &UpsertOptions::default()).await?;
     }
     let errors = history.errors().iter().map(ToString::to_string).collect();
-    Ok(Done { figures: history.summary(&range)?, newly_stored: None, errors })
+    Ok(JobOutcome { summary: history.summary(&range)?, newly_stored: None, errors })
 }
 
-impl Done {
+impl JobOutcome {
     fn json(&self, sample: bool, stored: Option<&StoreTotals>, seconds: f64) -> Value {
-        let figures = &self.figures;
+        let summary = &self.summary;
         let mut object = json!({
             "sample": sample,
-            "total_tokens": figures.counts.total(),
-            "reported_input_tokens": figures.counts.input,
-            "reported_output_tokens": figures.counts.output,
-            "reported_cache_creation_tokens": figures.counts.cache_creation,
-            "reported_cache_read_tokens": figures.counts.cache_read,
-            "responses": figures.responses,
-            "unfinished_responses": figures.unfinished_responses,
-            "sessions": figures.sessions,
-            "files": figures.files,
-            "bytes": figures.bytes,
-            "lines": figures.lines,
-            "bad_lines": figures.receipt.damage.bad_lines,
-            "damaged_lines": figures.damaged_lines,
-            "accuracy_ratio": figures.accuracy_ratio,
-            "receipt": figures.receipt,
+            "total_tokens": summary.counts.total(),
+            "reported_input_tokens": summary.counts.input,
+            "reported_output_tokens": summary.counts.output,
+            "reported_cache_creation_tokens": summary.counts.cache_creation,
+            "reported_cache_read_tokens": summary.counts.cache_read,
+            "responses": summary.responses,
+            "unfinished_responses": summary.unfinished_responses,
+            "sessions": summary.sessions,
+            "files": summary.files,
+            "bytes": summary.bytes,
+            "lines": summary.lines,
+            "bad_lines": summary.receipt.damage.bad_lines,
+            "damaged_lines": summary.damaged_lines,
+            "accuracy_ratio": summary.accuracy_ratio,
+            "receipt": summary.receipt,
             "seconds": seconds,
             "errors": self.errors,
         });

@@ -3,7 +3,7 @@
 use bridge::{BackfillPhase, BackfillProgress};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar of bytes with files and tokens beside it; it shows itself on a terminal only.
+/// Creates a bar that shows bytes, files and tokens. It is hidden unless stderr is a terminal.
 pub(crate) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template(
         "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {msg}  {elapsed_precise}, {eta} left",
@@ -15,7 +15,7 @@ pub(crate) fn bar() -> ProgressBar {
     bar
 }
 
-/// Keeps the bar up to date.
+/// Returns a callback that updates the bar.
 pub(crate) fn callback(bar: &ProgressBar) -> impl Fn(&BackfillProgress) + Send + Sync + 'static {
     let bar = bar.clone();
     move |progress| show(&bar, progress)
@@ -24,12 +24,12 @@ pub(crate) fn callback(bar: &ProgressBar) -> impl Fn(&BackfillProgress) + Send +
 fn show(bar: &ProgressBar, progress: &BackfillProgress) {
     bar.set_length(progress.bytes_total);
     bar.set_position(progress.bytes);
-    let rest = match progress.phase {
+    let phase = match progress.phase {
         BackfillPhase::Storing => ", storing",
         _ => "",
     };
     bar.set_message(format!(
-        "{}/{} files  {} tokens{rest}",
+        "{}/{} files  {} tokens{phase}",
         progress.files,
         progress.files_total,
         HumanCount(progress.tokens)

@@ -1,4 +1,4 @@
-//! What a person reads at the end.
+//! The report in text form.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use bridge::{AnalysisSummary, BridgeError, Escaped, ReceiptLine, TokenCounts};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 
-/// How many projects and models are shown.
+/// Maximum number of projects and of models listed.
 const TOP: u32 = 8;
-/// How many damaged lines are shown.
+/// Maximum number of damaged lines listed.
 const DAMAGED: usize = 5;
-/// How many days are shown.
+/// Maximum number of days listed.
 const DAYS: usize = 14;
 
-/// What the database says: the figures to show.
+/// Totals and breakdowns read back from the store.
 pub(crate) struct Stored {
     pub(crate) totals: StoreTotals,
     projects: Vec<BreakdownRow>,
@@ -25,7 +25,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads everything that is shown out of the store.
+    /// Reads all totals of the report from the store.
     pub(crate) async fn read(store: &dyn TokenStore, filter: &ResponseFilter) -> Result<Self, BridgeError> {
         let by = |dimension, limit| store.breakdown(dimension, filter, limit);
         Ok(Self {
@@ -38,21 +38,21 @@ impl Stored {
     }
 }
 
-/// The whole report.
-pub(crate) fn text(figures: &AnalysisSummary, stored: &Stored, place: &str, took: Duration) -> String {
+/// Formats the whole report. `target` names where the totals are stored.
+pub(crate) fn text(summary: &AnalysisSummary, stored: &Stored, target: &str, elapsed: Duration) -> String {
     let parts = [
-        totals(&stored.totals, place),
-        receipt(figures),
+        totals(&stored.totals, target),
+        receipt(summary),
         breakdown("Top projects", &stored.projects),
         breakdown("Top models", &stored.models),
         breakdown("By origin", &stored.origins),
         days(&stored.days),
-        summary(figures, took),
+        footer(summary, elapsed),
     ];
     parts.join("\n\n")
 }
 
-/// A rule below the heads and nothing else.
+/// A line below the header and no other borders.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 pub(crate) fn number(count: u64) -> String {
@@ -72,7 +72,7 @@ fn right_aligned(mut table: Table) -> String {
     table.to_string()
 }
 
-fn totals(totals: &StoreTotals, place: &str) -> String {
+fn totals(totals: &StoreTotals, target: &str) -> String {
     let TokenCounts { input, output, cache_creation, cache_read } = totals.counts;
     let at_least = if totals.unfinished_responses > 0 { "at least " } else { "" };
     let mut rows = table(&["total", "tokens"]);
@@ -81,22 +81,22 @@ fn totals(totals: &StoreTotals, place: &str) -> String {
     rows.add_row(["cache creation", &number(cache_creation)]);
     rows.add_row(["cache read", &number(cache_read)]);
     rows.add_row(["total", &format!("{at_least}{}", number(totals.counts.total()))]);
-    let mut text = format!("{place}\n\n{}", right_aligned(rows));
+    let mut text = format!("{target}\n\n{}", right_aligned(rows));
     text += &format!("\n{} responses in {} sessions", number(totals.responses), number(totals.sessions));
     if totals.unfinished_responses > 0 {
         let open = number(totals.unfinished_responses);
-        text += &format!("; of {open} only an unfinished snapshot exists, so the total is a floor");
+        text += &format!("; {open} of them have only an unfinished snapshot, so the total is a lower bound");
     }
     text
 }
 
-fn receipt(figures: &AnalysisSummary) -> String {
-    let receipt = &figures.receipt;
+fn receipt(summary: &AnalysisSummary) -> String {
+    let receipt = &summary.receipt;
     let mut rows = table(&["receipt", "snapshots", "tokens"]);
     let mut add = |sign: &str, name: &str, line: ReceiptLine| {
         rows.add_row([format!("{sign} {name}"), number(line.count), number(line.tokens)]);
     };
-    add(" ", "assistant lines (a plain sum shows this)", receipt.assistant_lines);
+    add(" ", "assistant lines (naive sum)", receipt.assistant_lines);
     add("+", "nested in progress records", receipt.nested);
     add("+", "only in iterations", receipt.from_iterations);
     add("+", "advisor", receipt.advisor);
@@ -113,32 +113,32 @@ fn receipt(figures: &AnalysisSummary) -> String {
     add("−", "copies across files", receipt.copies_across_files);
     add("=", "total", receipt.total);
     if receipt.weak_responses.count > 0 {
-        add(" ", "of which told apart by their counters alone (short ids)", receipt.weak_responses);
+        add(" ", "of which identified by counters alone (short ids)", receipt.weak_responses);
     }
-    if figures.outside_range.count > 0 {
-        add(" ", "of which outside the dates", figures.outside_range);
+    if summary.outside_range.count > 0 {
+        add(" ", "of which outside the time range", summary.outside_range);
     }
     let damage = receipt.damage;
     let mut text = right_aligned(rows);
     let counts = [
         (damage.bad_lines, "bad lines"),
-        (damage.bad_usage, "bad usages"),
+        (damage.bad_usage, "lines with bad usage"),
         (damage.oversize_lines, "oversize lines"),
         (damage.pending_lines, "pending lines"),
     ];
     let found: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).collect();
     if !found.is_empty() {
         let words: Vec<_> = found.iter().map(|(count, name)| format!("{} {name}", number(*count))).collect();
-        text += &format!("\nnot countable: {}", words.join(", "));
+        text += &format!("\nnot counted: {}", words.join(", "));
     }
     text
 }
 
-/// The places of damage, one a line; the first of them where there are many.
-pub(crate) fn damage(figures: &AnalysisSummary) -> String {
-    let places = figures.damaged_lines.iter().take(DAMAGED).map(|line| format!("damaged: {line}\n"));
-    let mut text: String = places.collect();
-    let damage = figures.receipt.damage;
+/// Lists the first damaged lines, and says how many more there are.
+pub(crate) fn damage(summary: &AnalysisSummary) -> String {
+    let listed = summary.damaged_lines.iter().take(DAMAGED).map(|line| format!("damaged: {line}\n"));
+    let mut text: String = listed.collect();
+    let damage = summary.receipt.damage;
     let all = damage.bad_lines + damage.bad_usage + damage.oversize_lines + damage.pending_lines;
     let rest = all.saturating_sub(DAMAGED as u64);
     if rest > 0 {
@@ -176,21 +176,21 @@ fn days(rows: &[BreakdownRow]) -> String {
     text
 }
 
-fn summary(figures: &AnalysisSummary, took: Duration) -> String {
-    let plain = figures.receipt.assistant_lines.tokens;
-    let total = figures.receipt.total.tokens;
+fn footer(summary: &AnalysisSummary, elapsed: Duration) -> String {
+    let naive = summary.receipt.assistant_lines.tokens;
+    let total = summary.receipt.total.tokens;
     let mut text = format!(
         "{} files, {}, {} lines in {:.2} s.",
-        number(figures.files),
-        HumanBytes(figures.bytes),
-        number(figures.lines),
-        took.as_secs_f64(),
+        number(summary.files),
+        HumanBytes(summary.bytes),
+        number(summary.lines),
+        elapsed.as_secs_f64(),
     );
     if total > 0 {
-        let times = plain as f64 / total as f64;
+        let factor = naive as f64 / total as f64;
         text += &format!(
-            " A plain sum over the lines would have shown {}: {times:.2} times the truth.",
-            number(plain)
+            " A naive sum over the lines would be {}, {factor:.2} times the actual total.",
+            number(naive)
         );
     }
     text

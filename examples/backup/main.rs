@@ -1,14 +1,14 @@
-//! Gives out everything that the bridge has stored, and takes it in again, here or elsewhere.
+//! Exports a store to a folder and imports it into the same or another store.
 //!
 //! `cargo run --release --example backup -- --help` lists the options.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-#[path = "../backfill/farewell.rs"]
-mod farewell;
-#[path = "../backfill/refusal.rs"]
-mod refusal;
+#[path = "../backfill/audit_flush.rs"]
+mod audit_flush;
 #[path = "../backfill/server.rs"]
 mod server;
+#[path = "../backfill/usage_error.rs"]
+mod usage_error;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -26,12 +26,12 @@ use indicatif::{HumanBytes, HumanCount};
 
 use crate::server::Server;
 
-/// Gives out everything that the bridge has stored, and takes it in again.
+/// Exports and imports everything that the bridge has stored.
 ///
-/// Taking in is a join: into an empty store it brings the same store back, into a filled one what is missing there.
-/// It may be repeated.
+/// An import merges: an empty store becomes a copy of the exported one, any other store gains what it lacks.
+/// Importing twice is harmless.
 ///
-/// Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "backup")]
 struct Arguments {
@@ -41,21 +41,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Writes the whole store, as it is at one moment, to a folder that is not there yet
+    /// Write a consistent snapshot of the whole store to a new folder
     Export {
-        /// The folder; with --server a name below the server's `backups.allowed_path`
-        #[arg(value_parser = refusal::path())]
+        /// Folder to create; with --server, a name below the server's `backups.allowed_path`
+        #[arg(value_parser = usage_error::path_parser())]
         folder: PathBuf,
-        /// Lines of JSON in place of Parquet
+        /// Write JSON lines instead of Parquet
         #[arg(long, conflicts_with = "server")]
         json: bool,
         #[command(flatten)]
         store: Store,
     },
-    /// Joins such a folder into the store
+    /// Merge an exported folder into the store
     Import {
-        /// The folder; with --server a name below the server's `backups.allowed_path`
-        #[arg(value_parser = refusal::path())]
+        /// Exported folder; with --server, a name below the server's `backups.allowed_path`
+        #[arg(value_parser = usage_error::path_parser())]
         folder: PathBuf,
         #[command(flatten)]
         store: Store,
@@ -64,12 +64,12 @@ enum Task {
 
 #[derive(Args)]
 struct Store {
-    /// The embedded ClickHouse with its data in this folder
-    #[arg(long, value_name = "DIR", required_unless_present = "url", value_parser = refusal::path())]
+    /// Use the embedded ClickHouse with its data in this folder
+    #[arg(long, value_name = "DIR", required_unless_present = "url", value_parser = usage_error::path_parser())]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     clickhouse: Server,
-    /// The server itself writes and reads the backup
+    /// Let the server itself write and read the backup
     #[arg(long)]
     server: bool,
 }
@@ -77,7 +77,7 @@ struct Store {
 fn main() -> ExitCode {
     let task = match Arguments::try_parse() {
         Ok(arguments) => arguments.task,
-        Err(error) => return refusal::refuse(error),
+        Err(error) => return usage_error::report(error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -95,12 +95,12 @@ async fn run(task: Task) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::listen()?;
     let (Task::Export { store, .. } | Task::Import { store, .. }) = &task;
     let bridge = signals.during(store.bridge()).await?;
-    let outcome = signals.during(carry_out(&task, &bridge)).await;
-    farewell::say_goodbye(&bridge).await;
+    let outcome = signals.during(execute(&task, &bridge)).await;
+    audit_flush::flush_before_exit(&bridge).await;
     outcome
 }
 
-async fn carry_out(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<(), Box<dyn Error>> {
+async fn execute(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<(), Box<dyn Error>> {
     match task {
         Task::Export { folder, json, store } => {
             let mut options = ExportOptions::to(store.place(folder)?);
@@ -108,21 +108,21 @@ async fn carry_out(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<
                 options = options.with_format(BackupFormat::JsonLines);
             }
             let export = bridge.export_store(options).await?;
-            println!("exported {}", told(&export.figures, export.bytes, export.duration));
-            println!("  {}", sums(&export.figures.totals));
+            println!("exported {}", describe_transfer(&export.figures, export.bytes, export.duration));
+            println!("  {}", describe_totals(&export.figures.totals));
         }
         Task::Import { folder, store } => {
             let import = bridge.import_store(store.place(folder)?).await?;
-            println!("imported {}", told(&import.figures, import.bytes, import.duration));
-            println!("  backup  {}", sums(&import.figures.totals));
-            println!("  before  {}", sums(&import.before));
-            println!("  now     {}", sums(&import.after));
+            println!("imported {}", describe_transfer(&import.figures, import.bytes, import.duration));
+            println!("  backup  {}", describe_totals(&import.figures.totals));
+            println!("  before  {}", describe_totals(&import.before));
+            println!("  after   {}", describe_totals(&import.after));
             println!(
                 "{}",
                 if import.equals_backup() {
                     "The store's totals equal the backup's."
                 } else {
-                    "The store holds what it held and what the backup holds, each response once."
+                    "The store now contains its previous content and the backup's, each response once."
                 }
             );
         }
@@ -135,16 +135,16 @@ impl Store {
         if !self.server {
             return Ok(BackupPlace::Folder(folder.to_owned()));
         }
-        let name = folder.to_str().ok_or("the name of a backup of the server's is UTF-8")?;
+        let name = folder.to_str().ok_or("the name of a server-side backup must be valid UTF-8")?;
         Ok(BackupPlace::Server(ServerPlace::File(name.to_owned())))
     }
 
-    /// A bridge to the store, that keeps the engine that it needs.
+    /// Opens a bridge to the store. The bridge keeps its embedded engine alive.
     async fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
         let options = match (self.clickhouse.options()?, &self.data_dir) {
             (Some(options), _) => options,
             (None, folder) => {
-                let folder = folder.as_ref().ok_or("either --data-dir or --url is needed")?;
+                let folder = folder.as_ref().ok_or("either --data-dir or --url is required")?;
                 let options = EngineOptions::at(folder);
                 let show = |event: EngineEvent| eprintln!("{}", Escaped::text(&event.to_string()));
                 let start = move || Ok(EmbeddedDatabase::start_with(&options, show)?);
@@ -158,21 +158,21 @@ impl Store {
     }
 }
 
-fn told(figures: &ExportSummary, bytes: u64, took: Duration) -> String {
-    let rows = figures.rows();
+fn describe_transfer(summary: &ExportSummary, bytes: u64, elapsed: Duration) -> String {
+    let rows = summary.rows();
     let tables: Vec<_> =
-        figures.tables.iter().map(|table| format!("{} {}", HumanCount(table.rows), table.table)).collect();
-    let speed = (rows as f64 / took.as_secs_f64().max(0.001)).round();
+        summary.tables.iter().map(|table| format!("{} {}", HumanCount(table.rows), table.table)).collect();
+    let rate = (rows as f64 / elapsed.as_secs_f64().max(0.001)).round();
     let size = if bytes > 0 { format!("{}, ", HumanBytes(bytes)) } else { String::new() };
     format!(
-        "{} rows ({size}{:.2} s, {speed} rows/s): {}",
+        "{} rows ({size}{:.2} s, {rate} rows/s): {}",
         HumanCount(rows),
-        took.as_secs_f64(),
+        elapsed.as_secs_f64(),
         tables.join(", ")
     )
 }
 
-fn sums(totals: &StoreTotals) -> String {
+fn describe_totals(totals: &StoreTotals) -> String {
     format!(
         "{} tokens, {} responses, {} sessions",
         HumanCount(totals.counts.total()),

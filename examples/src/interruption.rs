@@ -1,4 +1,4 @@
-//! Ending on a signal: what runs is dropped, what it leaves to do is done, and the exit code says why.
+//! Exiting on a signal: cancels the running work, lets cleanup finish, and returns the matching exit code.
 
 use std::error::Error;
 use std::fmt;
@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-/// The program was asked to end.
+/// The signal that interrupted the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupted {
-    /// By Ctrl-C.
+    /// SIGINT, sent by Ctrl-C.
     Interrupt,
-    /// By SIGTERM: a service manager, a shutdown, `kill`.
+    /// SIGTERM, sent by service managers, system shutdown and `kill`.
     Terminate,
 }
 
 impl Interrupted {
-    /// Returns the exit code that a shell shows for the signal: 128 and its number.
+    /// Returns the conventional exit code: 128 plus the signal's number.
     pub fn exit_code(self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupt => 130,
@@ -31,15 +31,15 @@ impl Interrupted {
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Interrupt => "interrupted; what was done is right, and a second run completes it",
-            Self::Terminate => "terminated; what was done is right, and a second run completes it",
+            Self::Interrupt => "interrupted; stored data is consistent, and a second run completes it",
+            Self::Terminate => "terminated; stored data is consistent, and a second run completes it",
         })
     }
 }
 
 impl Error for Interrupted {}
 
-/// The signals that end the program; heard from the moment this is made.
+/// Listens for the signals that end the program, from its creation on.
 #[derive(Debug)]
 pub struct Signals {
     #[cfg(unix)]
@@ -49,7 +49,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens; it has to happen within a runtime.
+    /// Starts listening. Must be called within a Tokio runtime.
     pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
@@ -71,14 +71,14 @@ impl Signals {
 
     #[cfg(not(unix))]
     async fn next(&mut self) -> Interrupted {
-        // Without a handler there is no signal to wait for.
+        // If no handler can be installed, no signal will ever arrive.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
         Interrupted::Interrupt
     }
 
-    /// Runs the work to its end, or drops it when a signal comes.
+    /// Runs the work to completion, or cancels it when a signal arrives.
     pub async fn during<T>(
         &mut self,
         work: impl Future<Output = Result<T, Box<dyn Error>>>,
@@ -91,14 +91,14 @@ impl Signals {
     }
 }
 
-/// Runs blocking work (an engine's start may take minutes) where a signal is still heard.
+/// Runs blocking work, such as an engine start that may take minutes, without blocking signal handling.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Box<dyn Error + Send + Sync>> + Send + 'static,
 ) -> Result<T, Box<dyn Error>> {
     tokio::task::spawn_blocking(work).await?.map_err(|error| -> Box<dyn Error> { error })
 }
 
-/// Ends the runtime without waiting any longer for a thread that hangs.
+/// Shuts down the runtime, and waits at most `limit` for blocking threads.
 pub fn end(runtime: Runtime, limit: Duration) {
     runtime.shutdown_timeout(limit);
 }

@@ -1,4 +1,4 @@
-//! Counting, storing, showing.
+//! Steps that count, store and display tokens.
 
 use std::error::Error;
 
@@ -8,47 +8,50 @@ use bridge::{
     SummaryQuery, TimeRange, TimeZone,
 };
 
+use crate::print;
 use crate::promises::Promises;
-use crate::show;
 
-/// What the sample holds; a test holds it against an independent count.
+/// Total of the sample; a test compares it with an independent count.
 const SAMPLE_TOKENS: u64 = 885_591;
 
-/// So many projects and models are shown.
+/// Maximum number of projects and of models listed.
 const TOP: u32 = 5;
 
 pub(crate) async fn count_without_storing(
     bridge: &EnhancedTokenDatabaseBridge,
     promises: &mut Promises,
 ) -> Result<(), Box<dyn Error>> {
-    promises.step("What was used, and why it is that much", "analyze_historical_data");
+    promises.step("Token usage with its receipt", "analyze_historical_data");
     let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
-    let figures = history.summary(&TimeRange::ALL)?;
-    show_receipt(&figures);
-    promises.hold("there is something to count", figures.responses > 0, "no response in the transcripts");
-    promises.hold("the receipt adds up", figures.receipt.adds_up(), "it does not");
-    promises.equal(
-        "its total is the sum of the counters",
-        figures.receipt.total.tokens,
-        figures.counts.total(),
+    let summary = history.summary(&TimeRange::ALL)?;
+    show_receipt(&summary);
+    promises.check("there is something to count", summary.responses > 0, "no response in the transcripts");
+    promises.check("the receipt adds up", summary.receipt.adds_up(), "it does not");
+    promises.check_equal(
+        "the receipt's total is the sum of the counters",
+        summary.receipt.total.tokens,
+        summary.counts.total(),
     );
     let stored = bridge.token_store().totals(&Default::default()).await?;
-    promises.equal("nothing was stored", stored.responses, 0);
+    promises.check_equal("nothing is stored", stored.responses, 0);
     Ok(())
 }
 
-fn show_receipt(figures: &AnalysisSummary) {
-    let receipt = &figures.receipt;
+fn show_receipt(summary: &AnalysisSummary) {
+    let receipt = &summary.receipt;
     println!("      {:<44}{:>20}{:>12}", "", "tokens", "snapshots");
-    show::receipt_line("  assistant lines: what a plain sum shows", receipt.assistant_lines);
-    show::receipt_line("+ nested in progress records", receipt.nested);
-    show::receipt_line("+ only in iterations", receipt.from_iterations);
-    show::receipt_line("+ advisor", receipt.advisor);
-    show::receipt_line("− repeats within a file", receipt.repeats_within_files);
-    show::receipt_line("− copies across files", receipt.copies_across_files);
-    show::receipt_line("= used", receipt.total);
-    if figures.unfinished_responses > 0 {
-        println!("      at least: {} responses were cut off", show::number(figures.unfinished_responses));
+    print::receipt_line("  assistant lines (naive sum)", receipt.assistant_lines);
+    print::receipt_line("+ nested in progress records", receipt.nested);
+    print::receipt_line("+ only in iterations", receipt.from_iterations);
+    print::receipt_line("+ advisor", receipt.advisor);
+    print::receipt_line("− repeats within a file", receipt.repeats_within_files);
+    print::receipt_line("− copies across files", receipt.copies_across_files);
+    print::receipt_line("= total", receipt.total);
+    if summary.unfinished_responses > 0 {
+        println!(
+            "      lower bound: {} responses are unfinished",
+            print::number(summary.unfinished_responses)
+        );
     }
 }
 
@@ -57,32 +60,28 @@ pub(crate) async fn backfill(
     is_sample: bool,
     promises: &mut Promises,
 ) -> Result<(), Box<dyn Error>> {
-    promises.step("All of it into the database, once", "backfill_historical_data");
+    promises.step("A backfill stores every response once", "backfill_historical_data");
     let first = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    show::line("transcripts", show::number(first.total_files_processed));
-    show::line("sessions", show::number(first.total_sessions));
-    show::line("responses stored", show::number(first.new_responses));
-    show::line("tokens stored", show::number(first.total_tokens_stored));
-    show::line("took", show::time(first.processing_duration));
-    promises.hold("every transcript was taken in", first.success, first.errors.join("; "));
+    print::line("transcripts", print::number(first.total_files_processed));
+    print::line("sessions", print::number(first.total_sessions));
+    print::line("responses stored", print::number(first.new_responses));
+    print::line("tokens stored", print::number(first.total_tokens_stored));
+    print::line("duration", print::time(first.processing_duration));
+    promises.check("every transcript is stored", first.success, first.errors.join("; "));
     if is_sample {
-        promises.equal(
-            "the sample's tokens are those that are known",
-            first.total_tokens_stored,
-            SAMPLE_TOKENS,
-        );
+        promises.check_equal("the sample has its known total", first.total_tokens_stored, SAMPLE_TOKENS);
     }
     let stored = bridge.token_store().totals(&Default::default()).await?;
     let tokens = stored.counts.total();
-    promises.equal("the database says the same to the token", tokens, first.analysis.counts.total());
-    promises.equal("and the same number of responses", stored.responses, first.total_responses);
+    promises.check_equal("the stored total equals the analysis", tokens, first.analysis.counts.total());
+    promises.check_equal("and so does the number of responses", stored.responses, first.total_responses);
     let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(u32::MAX)).await?;
     let sum = summaries.iter().map(|summary| summary.total_tokens).sum();
-    promises.equal("the sessions' summaries add up to it", sum, tokens);
+    promises.check_equal("the session summaries add up to the total", sum, tokens);
 
     let second = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    promises.equal("a second run stores nothing", second.new_responses + second.records_stored, 0);
-    promises.equal("and leaves the total", second.total_tokens_stored, tokens);
+    promises.check_equal("a second run stores nothing", second.new_responses + second.records_stored, 0);
+    promises.check_equal("and the total is unchanged", second.total_tokens_stored, tokens);
     Ok(())
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn show_dashboard(
     bridge: &EnhancedTokenDatabaseBridge,
     promises: &mut Promises,
 ) -> Result<(), Box<dyn Error>> {
-    promises.step("Figures for people", "get_dashboard_token_metrics");
+    promises.step("Dashboard metrics", "get_dashboard_token_metrics");
     let kathmandu: TimeZone = "Asia/Kathmandu".parse()?;
     let top = GroupPage::top(TOP);
     let by_day = DashboardQuery::new(TimeRange::ALL).list_projects(top).list_models(top);
@@ -101,26 +100,26 @@ pub(crate) async fn show_dashboard(
     for (title, list) in [("project", &shown.projects), ("model", &shown.models)] {
         for row in &list.rows {
             let name = if row.name.is_empty() { Escaped::text("(none)") } else { Escaped::text(&row.name) };
-            println!("      {title:<9}{name:<55}{:>20}", show::number(row.sums.counts.total()));
+            println!("      {title:<9}{name:<55}{:>20}", print::number(row.sums.counts.total()));
         }
     }
     if let Some(share) = shown.cache_hit_share {
-        show::line("prompts that came from the cache", format!("{:.1} %", 100.0 * share));
+        print::line("share of input served from the cache", format!("{:.1} %", 100.0 * share));
     }
     let days = shown.trend.buckets.iter().filter(|day| day.sums.responses > 0).count();
-    show::line("days with use in Kathmandu (+05:45)", days);
+    print::line("active days in Kathmandu (+05:45)", days);
 
     let total = shown.total_tokens;
     let days = shown.trend.buckets.iter().map(|day| day.sums.counts.total()).sum();
-    promises.equal("the days of a zone at +05:45 add up to the total", days, total);
-    for (what, list) in [("projects", &shown.projects), ("models", &shown.models)] {
+    promises.check_equal("days in a zone at +05:45 add up to the total", days, total);
+    for (group, list) in [("projects", &shown.projects), ("models", &shown.models)] {
         let listed: u64 = list.rows.iter().map(|row| row.sums.counts.total()).sum();
-        promises.equal(&format!("so do the {what}, listed and not"), listed + list.other_tokens, total);
+        promises.check_equal(&format!("so do all {group}, listed or not"), listed + list.other_tokens, total);
     }
     let receipt = shown.receipt.map(|receipt| receipt.total.tokens);
-    promises.equal("the answer's receipt ends in its total", receipt.unwrap_or_default(), total);
+    promises.check_equal("the dashboard's receipt has the same total", receipt.unwrap_or_default(), total);
     let utc =
         bridge.dashboard().get_dashboard_token_metrics(by_day.by(CalendarUnit::Month, TimeZone::UTC)).await?;
-    promises.equal("months of UTC give the same total", utc.total_tokens, total);
+    promises.check_equal("months in UTC have the same total", utc.total_tokens, total);
     Ok(())
 }

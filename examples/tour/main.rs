@@ -1,15 +1,15 @@
-//! A walk through the whole service on the embedded engine. Every step says what it promises and whether that was
-//! kept; the exit code is 1 when a promise was broken.
+//! A tour of the whole service on the embedded engine. Every step prints its promises and checks them; the exit code is
+//! 1 if one is broken.
 //!
 //! `cargo run --release --example tour`
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod counting;
-mod guarding;
+mod environment;
+mod integrity_and_recovery;
 mod operating;
-mod place;
+mod print;
 mod promises;
-mod show;
 mod syncing;
 
 use std::error::Error;
@@ -20,14 +20,14 @@ use bridge_examples::interruption::Signals;
 use bridge_examples::{failure, interruption};
 use clap::Parser;
 
-use crate::place::Place;
+use crate::environment::TourEnvironment;
 use crate::promises::Promises;
 
-/// Walks through the whole service on an embedded ClickHouse of its own, which is gone at the end.
+/// Demonstrates the whole service on a temporary embedded ClickHouse.
 #[derive(Debug, Parser)]
 #[command(name = "tour")]
 struct Arguments {
-    /// A folder with transcripts, in place of the sample. They are copied; nothing is written to them
+    /// Folder of transcripts to use instead of the sample. They are copied, never modified
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 }
@@ -41,12 +41,12 @@ fn main() -> ExitCode {
     let mut promises = Promises::default();
     let outcome =
         runtime.block_on(async { Signals::listen()?.during(walk(&arguments, &mut promises)).await });
-    // An engine that is just being started is waited for: its folder is removed behind it.
-    interruption::end(runtime, place::CLOSING);
+    // Waits for an engine that is still starting, because its folder is removed after it has stopped.
+    interruption::end(runtime, environment::SHUTDOWN_TIMEOUT);
     match outcome {
         Ok(()) => {
             println!("\n{}", promises.summary());
-            if promises.are_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if promises.all_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => failure::report(&*error),
     }
@@ -54,17 +54,17 @@ fn main() -> ExitCode {
 
 async fn walk(arguments: &Arguments, promises: &mut Promises) -> Result<(), Box<dyn Error>> {
     let source = arguments.source.as_deref();
-    let place = Place::prepared(source, promises).await?;
-    let bridge = place.bridge()?;
+    let environment = TourEnvironment::prepare(source, promises).await?;
+    let bridge = environment.bridge()?;
     counting::count_without_storing(&bridge, promises).await?;
     counting::backfill(&bridge, source.is_none(), promises).await?;
     counting::show_dashboard(&bridge, promises).await?;
-    syncing::follow_a_session(&place, &bridge, promises).await?;
-    guarding::find_tampering(&bridge, promises).await?;
-    syncing::meet_a_copy(&place, &bridge, promises).await?;
-    guarding::correct(&bridge, promises).await?;
-    guarding::roll_back(&bridge, promises).await?;
-    guarding::back_up(&place, &bridge, promises).await?;
-    let place = operating::lose_the_database(place, bridge, promises).await?;
-    operating::close(place, promises).await
+    syncing::follow_a_session(&environment, &bridge, promises).await?;
+    integrity_and_recovery::find_tampering(&bridge, promises).await?;
+    syncing::backfill_a_copy(&environment, &bridge, promises).await?;
+    integrity_and_recovery::correct(&bridge, promises).await?;
+    integrity_and_recovery::roll_back(&bridge, promises).await?;
+    integrity_and_recovery::back_up(&environment, &bridge, promises).await?;
+    let environment = operating::lose_the_database(environment, bridge, promises).await?;
+    operating::close(environment, promises).await
 }

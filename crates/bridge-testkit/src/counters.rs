@@ -2,12 +2,12 @@
 
 use std::ops::AddAssign;
 
-/// The four token counters, in the units of the API: tokens.
+/// The four token counters of the API.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counters {
     /// `input_tokens`, without cache.
     pub input: u64,
-    /// `output_tokens`, thinking included.
+    /// `output_tokens`, including thinking.
     pub output: u64,
     /// `cache_creation_input_tokens`.
     pub cache_creation: u64,
@@ -16,7 +16,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The sum of the four.
+    /// Returns the sum of the four counters.
     pub fn total(&self) -> u64 {
         self.input + self.output + self.cache_creation + self.cache_read
     }

@@ -1,6 +1,6 @@
-//! The engine that the tests of one binary share, with a database for each test.
+//! An embedded engine shared by all tests of a binary, with a separate database for each test.
 //!
-//! A missing engine fails the test loudly. The engine leaves when the test binary ends, however it ends.
+//! Tests fail if the engine is missing. The engine stops when the test binary exits, also on a crash.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,10 +9,10 @@ use std::thread;
 
 use bridge_embedded::{Credentials, Engine, EngineEvent, EngineOptions};
 
-/// The engine of this test binary, started when it is first asked for.
+/// Returns the engine of this test binary. Starts it on the first call.
 ///
 /// # Panics
-/// There is no engine: it cannot be fetched or started.
+/// Panics if the engine cannot be downloaded or started.
 pub fn engine() -> &'static Engine {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         Engine::start_with(&EngineOptions::ephemeral(), show)
@@ -21,7 +21,7 @@ pub fn engine() -> &'static Engine {
     &ENGINE
 }
 
-/// Fetching takes its time, so it is shown; the test harness would keep back what `eprintln!` says.
+/// Prints progress, because downloading may take minutes. Bypasses the test harness, which captures `eprintln!`.
 fn show(event: EngineEvent) {
     if !matches!(
         event,
@@ -31,48 +31,51 @@ fn show(event: EngineEvent) {
     }
 }
 
-/// A database of its own for one test, on the shared engine. It is not created yet.
+/// The database of one test on the shared engine. Migrating a store creates it.
 #[derive(Clone)]
 pub struct TestDatabase {
-    /// Its name.
+    /// The database's name.
     pub name: String,
 }
 
 impl TestDatabase {
-    /// The database of the running test, named after it.
+    /// Returns the database of the running test, named after it.
     ///
     /// # Panics
-    /// The thread has no name: it is not a test's.
+    /// Panics if the current thread has no name and is therefore not a test's.
     pub fn of_this_test() -> Self {
         let current = thread::current();
-        let test = current.name().filter(|name| *name != "main").expect("a test's thread bears its name");
+        let test =
+            current.name().filter(|name| *name != "main").expect("a test's thread has the test's name");
         Self::named(test)
     }
 
-    /// The database of this name.
+    /// Returns the database of this name.
     pub fn named(name: &str) -> Self {
-        let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        // The engine's reader may read databases of this prefix.
-        Self { name: format!("test_{plain}") }
+        let sanitized: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        // The engine's reader has access to databases with this prefix.
+        Self { name: format!("test_{sanitized}") }
     }
 
-    /// `HOST:PORT` of the engine.
+    /// Returns the engine's `HOST:PORT`.
     pub fn host(&self) -> &'static str {
         let url = &engine().endpoint().url;
         url.strip_prefix("http://").unwrap_or(url)
     }
 
-    /// The URL with the writer's password.
+    /// Returns the URL with the writer's password.
     pub fn writer_url(&self) -> String {
         self.url(self.host(), &engine().endpoint().writer)
     }
 
-    /// The URL with the reader's password.
+    /// Returns the URL with the reader's password.
     pub fn reader_url(&self) -> String {
         self.url(self.host(), &engine().endpoint().reader)
     }
 
-    /// The URL with the writer's password, by way of another host, a [`FaultProxy`](crate::proxy::FaultProxy) say.
+    /// Returns the URL with the writer's password and another host, such as a
+    /// [`FaultProxy`](crate::proxy::FaultProxy).
     pub fn writer_url_by(&self, host: &str) -> String {
         self.url(host, &engine().endpoint().writer)
     }

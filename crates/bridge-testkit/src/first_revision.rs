@@ -1,8 +1,8 @@
-//! What programs of the first revision of the counting rule stored, for tests of the change to a newer one.
+//! Rows as stored by programs of revision 1 of the counting rule, for tests of the upgrade to a newer revision.
 //!
-//! As slow and obvious as [`mod@crate::reference`], and as much of that revision as is needed to fill a store: rows that
-//! bear its keys and its revision. What it did not know: kinds of iterations, weak keys, `session_id`, a byte order mark,
-//! a cache split that stands alone; a `stop_reason` finished a snapshot that was worth nothing.
+//! As simple as [`mod@crate::reference`], and limited to what is needed to fill a store: rows with the keys and the
+//! revision number of that time. Revision 1 did not know iteration types, weak keys, `session_id`, byte order marks, or
+//! a cache split without its sum, and it treated snapshots without tokens as finished if they had a `stop_reason`.
 
 use bridge_core::{
     HostName, ModelName, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, Timestamp, TokenCounts,
@@ -14,11 +14,11 @@ use crate::reference::time;
 
 const COUNTER_MAX: u64 = 1_000_000_000;
 
-/// The rows of all snapshots in a file, to be joined.
+/// Returns the rows of all snapshots in a file, before merging.
 pub fn rows(file: &ReferenceFile, host: &HostName) -> Vec<ResponseUsage> {
     let stem = file.path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut reading = Reading {
-        stem: SessionId::new(stem).expect("a file's name is a session id"),
+    let mut reader = FileReader {
+        stem: SessionId::new(stem).expect("the file's stem is a valid session id"),
         host: host.clone(),
         millis: file.modified_millis,
         rows: Vec::new(),
@@ -26,21 +26,21 @@ pub fn rows(file: &ReferenceFile, host: &HostName) -> Vec<ResponseUsage> {
     for line in file.content.split(|byte| *byte == b'\n') {
         let Ok(document) = Document::parse(line) else { continue };
         for (record, bytes) in document.roots() {
-            reading.record(record, bytes);
+            reader.record(record, bytes);
         }
     }
-    reading.rows
+    reader.rows
 }
 
-struct Reading {
+struct FileReader {
     stem: SessionId,
     host: HostName,
-    /// The last readable time.
+    /// The last valid time.
     millis: i64,
     rows: Vec<ResponseUsage>,
 }
 
-impl Reading {
+impl FileReader {
     fn record(&mut self, record: Value<'_>, bytes: &[u8]) {
         self.millis = millis(record).unwrap_or(self.millis);
         if record.is_string("type", "assistant") {
@@ -64,7 +64,7 @@ impl Reading {
             value.string(key).and_then(|text| String::from_utf8(text.into()).ok())
         };
         let session = text(outer, "sessionId").and_then(|id| SessionId::new(id).ok());
-        let time = Timestamp::from_millis(millis(record).unwrap_or(self.millis)).expect("a readable time");
+        let time = Timestamp::from_millis(millis(record).unwrap_or(self.millis)).expect("the time is valid");
         let key = key(message, record, bytes, index);
         let mut row = ResponseUsage::new(key, session.unwrap_or_else(|| self.stem.clone()), time);
         row.rule_revision = RuleRevision::FIRST;
@@ -98,10 +98,11 @@ fn key(message: Value<'_>, record: Value<'_>, bytes: &[u8], index: u64) -> Respo
     }
 }
 
-type Read = (TokenCounts, bool, Vec<(u64, TokenCounts)>);
+/// The counts, `true` if they come from iterations, and the advisors' positions and counts.
+type UsageCounts = (TokenCounts, bool, Vec<(u64, TokenCounts)>);
 
-/// The top level, or where that is all 0 the sum over the iterations but the advisors'.
-fn read(usage: Value<'_>) -> Option<Read> {
+/// Reads the top-level counts or, if they are all 0, the sum over all iterations except advisors.
+fn read(usage: Value<'_>) -> Option<UsageCounts> {
     let (mut own, mut sum, mut advisors) = (counts(usage)?, None, Vec::new());
     let entries = usage.get("iterations").into_iter().flat_map(Value::entries);
     for (position, entry) in (0..).zip(entries).filter(|(_, entry)| entry.is_object()) {

@@ -1,4 +1,4 @@
-//! Rows, analyses and lines of transcripts that many tests begin with.
+//! Rows, analyses and transcript lines shared by many tests.
 
 use bridge_core::{
     AnalysisId, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts,
@@ -6,12 +6,12 @@ use bridge_core::{
 
 /// Returns the time of rows and analyses, and of the tests' clocks: 2026-03-01.
 pub fn now() -> Timestamp {
-    Timestamp::from_millis(1_772_323_200_000).expect("a time in range")
+    Timestamp::from_millis(1_772_323_200_000).expect("the constant is in range")
 }
 
 /// Returns a finished response of the session with this many output tokens.
 pub fn response(session: &str, key: u128, output: u64) -> ResponseUsage {
-    let session = SessionId::new(session).expect("a short name");
+    let session = SessionId::new(session).expect("the name is short");
     let mut row = ResponseUsage::new(ResponseKey(key), session, now());
     row.counts = TokenCounts { output, ..TokenCounts::ZERO };
     row.finished = true;
@@ -22,17 +22,17 @@ pub fn response(session: &str, key: u128, output: u64) -> ResponseUsage {
 pub fn analysis(session: &str, first_key: u128, outputs: &[u64]) -> EnhancedTokenAnalysis {
     let responses =
         outputs.iter().zip(first_key..).map(|(output, key)| response(session, key, *output)).collect();
-    let id = AnalysisId::new(format!("{session}-{first_key}")).expect("a short name");
-    let session = SessionId::new(session).expect("a short name");
+    let id = AnalysisId::new(format!("{session}-{first_key}")).expect("the name is short");
+    let session = SessionId::new(session).expect("the name is short");
     EnhancedTokenAnalysis::from_responses(id, session, now(), responses).expect("the sums are small")
 }
 
-/// Returns a transcript's line: a finished response of the session, without a time.
+/// Returns a transcript line with a finished response of the session, without a time.
 pub fn line(session: &str, message: u64, output: u64) -> String {
     line_with(session, message, output, "")
 }
 
-/// Returns a transcript's line: a finished response of the session at this time.
+/// Returns a transcript line with a finished response of the session at this time.
 pub fn line_at(session: &str, message: u64, output: u64, time: &str) -> String {
     line_with(session, message, output, &format!(r#""timestamp":"{time}","#))
 }

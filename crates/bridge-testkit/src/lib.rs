@@ -1,14 +1,14 @@
 //! Reference analyzer, history generator, fault proxy and engine fixture for tests and benches.
 //!
-//! - [`mod@reference`]: the counting rule written down slowly and obviously, to compare the fast analyzer with.
-//! - [`first_revision`]: what programs of the first revision of the counting rule stored.
-//! - [`fixtures`]: rows, analyses and lines of transcripts that many tests begin with.
-//! - [`history`]: small synthetic histories whose totals are known by construction.
-//! - [`adversarial`]: single lines and transcripts that try to mislead a parser.
-//! - `engine` (feature): one embedded ClickHouse for a test binary, a database for each test.
-//! - `log` (feature): a log that keeps everything that is told.
-//! - [`small_disk`]: a disk of a few megabytes that a test may fill.
-//! - `proxy` (feature): a network that fails on command.
+//! - [`mod@reference`]: a simple, slow implementation of the counting rule, to compare the fast analyzer with.
+//! - [`first_revision`]: rows as stored by programs of revision 1 of the counting rule.
+//! - [`fixtures`]: rows, analyses and transcript lines shared by many tests.
+//! - [`history`]: small synthetic histories with totals known by construction.
+//! - [`adversarial`]: lines and transcripts that try to mislead a parser.
+//! - `engine` (feature): one embedded ClickHouse for each test binary, one database for each test.
+//! - `log` (feature): a `tracing` subscriber that records every event.
+//! - [`small_disk`]: a disk of a few megabytes for tests of a full disk.
+//! - `proxy` (feature): a TCP proxy that injects network faults.
 
 pub mod adversarial;
 #[cfg(feature = "engine")]

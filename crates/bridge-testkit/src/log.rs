@@ -1,4 +1,4 @@
-//! A log that keeps everything that is told, at every level.
+//! A `tracing` subscriber that records all events and spans at all levels.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Takes in every span and every event, a line each: level, target, name of a span, and `field=value`.
+/// Records each span and each event as one line: level, target, name, and `field=value` pairs.
 #[derive(Debug, Clone, Default)]
 pub struct LogCollector {
     lines: Arc<Mutex<Vec<String>>>,
@@ -16,26 +16,26 @@ pub struct LogCollector {
 }
 
 impl LogCollector {
-    /// The one that takes in what all threads of this process tell. A collector for a thread alone would miss events: what
-    /// `tracing` remembers of their interest is one for all threads.
+    /// Returns the process-wide collector, installed on the first call. A thread-local one would miss events, because
+    /// `tracing` caches the interest in an event for all threads.
     ///
     /// # Panics
-    /// The process has another log already.
+    /// Panics if the process already has another subscriber.
     pub fn of_this_process() -> &'static Self {
         static LOG: LazyLock<LogCollector> = LazyLock::new(|| {
             let log = LogCollector::default();
-            tracing::subscriber::set_global_default(log.clone()).expect("there is no other log");
+            tracing::subscriber::set_global_default(log.clone()).expect("there is no other subscriber");
             log
         });
         &LOG
     }
 
-    /// What was told so far.
+    /// Returns the lines recorded so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn tell(&self, metadata: &Metadata<'_>, fields: impl FnOnce(&mut Fields)) {
+    fn push(&self, metadata: &Metadata<'_>, fields: impl FnOnce(&mut Fields)) {
         let mut line = Fields(format!("{} {} {}", metadata.level(), metadata.target(), metadata.name()));
         fields(&mut line);
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
@@ -46,11 +46,11 @@ struct Fields(String);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {field}={value:?}").expect("a string takes every text");
+        write!(self.0, " {field}={value:?}").expect("writing to a string cannot fail");
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        write!(self.0, " {field}={value}").expect("a string takes every text");
+        write!(self.0, " {field}={value}").expect("writing to a string cannot fail");
     }
 }
 
@@ -60,7 +60,7 @@ impl Subscriber for LogCollector {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.tell(span.metadata(), |line| span.record(line));
+        self.push(span.metadata(), |line| span.record(line));
         Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
@@ -73,7 +73,7 @@ impl Subscriber for LogCollector {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        self.tell(event.metadata(), |line| event.record(line));
+        self.push(event.metadata(), |line| event.record(line));
     }
 
     fn enter(&self, _: &Id) {}

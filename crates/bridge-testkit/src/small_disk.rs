@@ -1,7 +1,7 @@
-//! A disk of a few megabytes that a test may fill.
+//! A disk of a few megabytes for tests of a full disk.
 //!
-//! It is a memory file system, mounted where nobody else sees it, which takes a namespace of its own. A running test
-//! binary cannot move there, so it starts itself again, with this one test, inside.
+//! Mounts a `tmpfs` in a private mount namespace. A running test binary cannot enter the namespace, so it runs itself
+//! again inside, filtered to the current test.
 
 use std::env;
 use std::fs::File;
@@ -12,16 +12,16 @@ use std::thread;
 
 const INSIDE: &str = "BRIDGE_TEST_SMALL_DISK";
 
-/// Mounts `$1` with `$2` MiB, then runs the rest.
+/// Mounts `$1` with `$2` MiB, then executes the remaining arguments.
 const MOUNT: &str = r#"mount -t tmpfs -o "size=$2m" tmpfs "$1" && shift 2 && exec "$@""#;
 
-/// Runs the test in the middle of a disk of this size. `test` gets the disk's folder.
+/// Runs the test on a disk of this size. `test` receives the disk's folder.
 ///
-/// Returns `false`, and says so past the test harness, where this machine lets nobody mount one.
+/// Returns `false` and prints a note if this machine does not permit mounting a disk.
 ///
 /// # Panics
 ///
-/// The test fails inside, or the thread is not a test's.
+/// Panics if the test fails, or if the current thread is not a test's.
 pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
     if let Some(disk) = env::var_os(INSIDE) {
         test(&PathBuf::from(disk));
@@ -32,7 +32,7 @@ pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
         std::process::id(),
         thread::current().id()
     ));
-    std::fs::create_dir(&disk).expect("a folder to mount the disk on");
+    std::fs::create_dir(&disk).expect("the mount point can be created");
     let inside = |program: &Path| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--mount", "--map-root-user", "sh", "-c", MOUNT, "sh"]);
@@ -42,8 +42,9 @@ pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
     let can_mount = inside(Path::new("true")).output().is_ok_and(|output| output.status.success());
     let passed = can_mount.then(|| {
         let current = thread::current();
-        let name = current.name().filter(|name| *name != "main").expect("a test's thread bears its name");
-        let program = env::current_exe().expect("the test binary knows its path");
+        let name =
+            current.name().filter(|name| *name != "main").expect("a test's thread has the test's name");
+        let program = env::current_exe().expect("the test binary's path is available");
         inside(&program).args(["--exact", name, "--nocapture"]).env(INSIDE, &disk).status()
     });
     let _ = std::fs::remove_dir(&disk);
@@ -52,8 +53,7 @@ pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
             assert!(status.expect("the test binary starts").success(), "the test failed on the small disk")
         }
         None => {
-            let _ =
-                writeln!(io::stderr(), "not tested: a full disk; this machine lets nobody mount a small one");
+            let _ = writeln!(io::stderr(), "skipped: a full disk; this machine does not permit mounting one");
         }
     }
     can_mount
@@ -61,25 +61,25 @@ pub fn on_small_disk(mebibytes: u32, test: impl FnOnce(&Path)) -> bool {
 
 const BLOCK: [u8; 4096] = [0; 4096];
 
-/// What fills a disk; the room is free again when it is dropped.
+/// A file that fills a disk. Dropping it frees the space.
 #[derive(Debug)]
 pub struct Filler {
     path: PathBuf,
 }
 
 impl Filler {
-    /// Fills the disk until this many bytes are left, and never more than there are.
+    /// Fills the disk until this many bytes are free.
     ///
     /// # Panics
     ///
-    /// The disk cannot be measured or written to.
+    /// Panics if the disk cannot be measured or written to.
     pub fn leaving(disk: &Path, bytes: u64) -> Self {
         let filler = Self { path: disk.join("filler") };
-        let mut file = File::create(&filler.path).expect("a file on the disk");
-        // A block at a time near the end: the last one that does not fit is not written in part.
-        let mut to_write = free_bytes(disk).saturating_sub(bytes) / BLOCK.len() as u64;
-        while to_write > 0 && file.write_all(&BLOCK).is_ok() {
-            to_write -= 1;
+        let mut file = File::create(&filler.path).expect("the disk is writable");
+        // Writes whole blocks, so that the last one, which may not fit, is not written in part.
+        let mut blocks = free_bytes(disk).saturating_sub(bytes) / BLOCK.len() as u64;
+        while blocks > 0 && file.write_all(&BLOCK).is_ok() {
+            blocks -= 1;
         }
         filler
     }
@@ -95,6 +95,6 @@ fn free_bytes(disk: &Path) -> u64 {
     let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(disk).output().expect("stat runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
-    let blocks = numbers.next().expect("stat gives the free blocks");
-    blocks * numbers.next().expect("stat gives the size of a block")
+    let blocks = numbers.next().expect("stat prints the free blocks");
+    blocks * numbers.next().expect("stat prints the block size")
 }

@@ -1,4 +1,4 @@
-//! Who is answered, and what browsers may do with the answers.
+//! Request checks and security headers.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// So long a request may take.
+/// Maximum duration of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
@@ -30,23 +30,25 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Which requests are answered.
+/// Rejects requests for unknown hosts, and requests that take too long.
 #[derive(Clone)]
 pub(crate) struct Guard {
     hosts: Arc<Hosts>,
 }
 
-/// The names under which the service is reached.
+/// The host names that the service accepts.
 struct Hosts {
     bound: IpAddr,
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// A page elsewhere may have its own name resolve to this machine (DNS rebinding) and would read the answers as
-    /// its own. So only names that no stranger gives away are answered: this machine's, and those that the operator
-    /// names. A number cannot be rebound; it counts where the service listens on it.
-    fn admit(&self, host: &str) -> bool {
+    /// Returns `true` if the `Host` header is accepted.
+    ///
+    /// Prevents DNS rebinding, where another site's name resolves to this machine and lets its pages read the
+    /// responses. Only `localhost` and the operator's names are accepted. IP addresses cannot be rebound; they are
+    /// accepted if the service listens on them.
+    fn accepts(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
         let host = authority.host();
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -60,28 +62,28 @@ impl Hosts {
 }
 
 impl Guard {
-    /// For a service that listens here and is reached under these names, too.
+    /// Creates the guard of a service that listens on `bound` and is also reachable under these names.
     pub(crate) fn new(bound: SocketAddr, names: Vec<String>) -> Self {
         Self { hosts: Arc::new(Hosts { bound: bound.ip(), names }) }
     }
 
-    async fn answer(&self, request: Request, next: Next) -> Response {
+    async fn respond(&self, request: Request, next: Next) -> Response {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let host = request.uri().authority().map(Authority::as_str).or(host);
-        if !host.is_some_and(|host| self.hosts.admit(host)) {
+        if !host.is_some_and(|host| self.hosts.accepts(host)) {
             let message =
-                "this service is not known under this name; it is started with the names that it answers to";
+                "unknown host name; start the service with the additional names that it should accept";
             return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
         }
-        let late =
-            |_| (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "no answer in time").into_response();
-        tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
+        let timed_out =
+            |_| (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "request timed out").into_response();
+        tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(timed_out)
     }
 }
 
-/// The middleware around everything.
+/// Middleware that applies the guard and adds the security headers to every response.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let mut response = guard.answer(request, next).await;
+    let mut response = guard.respond(request, next).await;
     response.headers_mut().extend(HEADERS);
     response
 }
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_and_the_names_given_are_answered() {
+    fn only_local_and_configured_host_names_are_accepted() {
         let own = hosts("127.0.0.1", &["tokens.example"]);
         for host in [
             "localhost",
@@ -106,12 +108,12 @@ mod tests {
             "tokens.example",
             "TOKENS.example:80",
         ] {
-            assert!(own.admit(host), "{host}");
+            assert!(own.accepts(host), "{host}");
         }
         for host in ["", "evil.example", "localhost.evil.example", "192.0.2.1", "a b", "evil.example:80"] {
-            assert!(!own.admit(host), "{host}");
+            assert!(!own.accepts(host), "{host}");
         }
-        assert!(hosts("192.0.2.1", &[]).admit("192.0.2.1:8080"));
-        assert!(hosts("0.0.0.0", &[]).admit("192.0.2.7") && !hosts("0.0.0.0", &[]).admit("evil.example"));
+        assert!(hosts("192.0.2.1", &[]).accepts("192.0.2.1:8080"));
+        assert!(hosts("0.0.0.0", &[]).accepts("192.0.2.7") && !hosts("0.0.0.0", &[]).accepts("evil.example"));
     }
 }

@@ -1,12 +1,12 @@
-//! A web service that embeds the bridge: keeps the store in sync with the transcripts and serves the figures.
+//! A web service that embeds the bridge: keeps the store in sync with the transcripts and serves a token dashboard.
 //!
-//! `cargo run --release -p embed`, then look at <http://127.0.0.1:8080>. An argument names another address; those behind
-//! it are names under which the service is reached (`embed 0.0.0.0:8080 tokens.example`): requests for others are
-//! refused. `ETB_…` variables override `bridge_config.yaml`, which is read from the current folder. Ctrl-C and SIGTERM
-//! end it within seconds, with exit code 0.
+//! Run `cargo run --release -p embed` and open <http://127.0.0.1:8080>. The first argument sets another address, further
+//! ones are additional host names (`embed 0.0.0.0:8080 tokens.example`); requests for other hosts are rejected. `ETB_…`
+//! variables override `bridge_config.yaml`, which is read from the current folder. Ctrl-C and SIGTERM stop the service
+//! within seconds, with exit code 0.
 
-mod answers;
 mod guard;
+mod response_cache;
 mod server;
 
 use std::error::Error;
@@ -28,71 +28,72 @@ use bridge::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
-use crate::answers::{Answer, Answers};
 use crate::guard::Guard;
+use crate::response_cache::{CachedResponse, ResponseCache};
 
-/// What requests are answered from.
+/// Shared state of the request handlers.
 #[derive(Clone)]
 struct Service {
     bridge: EnhancedTokenDatabaseBridge,
     dashboard: Arc<DashboardBridgeAdapter>,
     metrics: PrometheusHandle,
-    answers: Arc<Answers<Question>>,
+    cache: Arc<ResponseCache<CacheKey>>,
 }
 
-/// What the store is asked for.
+/// Identifies a cached response.
 #[derive(PartialEq, Eq, Hash)]
-enum Question {
+enum CacheKey {
     Tokens(String),
     Health,
 }
 
-/// So long a database that does not answer may hold up the end.
-const FAREWELL: Duration = Duration::from_secs(3);
-/// So long threads that read may.
-const THREADS_END: Duration = Duration::from_secs(1);
+/// Maximum time that the shutdown waits for the database.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum time that the shutdown waits for reader threads.
+const READERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run());
-    runtime.shutdown_timeout(THREADS_END);
+    runtime.shutdown_timeout(READERS_TIMEOUT);
     outcome
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let ended = server::asked_to_end()?;
-    tokio::pin!(ended);
+    let shutdown = server::shutdown_signal()?;
+    tokio::pin!(shutdown);
     tokio::select! {
-        () = &mut ended => return Ok(()),
+        () = &mut shutdown => return Ok(()),
         started = start() => started?,
     }
-    .serve(ended)
+    .serve_until(shutdown)
     .await;
     Ok(())
 }
 
-/// The service as it runs.
-struct Running {
+/// The running service.
+struct RunningService {
     bridge: EnhancedTokenDatabaseBridge,
-    syncing: SyncTask,
+    sync_task: SyncTask,
     listener: tokio::net::TcpListener,
     router: Router,
 }
 
-async fn start() -> Result<Running, Box<dyn Error>> {
+async fn start() -> Result<RunningService, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?.with_process_env()?;
     let bridge = config.build().await?;
-    let syncing = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
+    let sync_task = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
     let listener = server::listen(&address).await?;
     let dashboard = Arc::new(bridge.dashboard());
-    let service = Service { bridge: bridge.clone(), dashboard, metrics, answers: Arc::new(Answers::new()) };
+    let cache = Arc::new(ResponseCache::new());
+    let service = Service { bridge: bridge.clone(), dashboard, metrics, cache };
     let router = router(service, listener.local_addr()?, arguments.collect());
     println!("http://{}", listener.local_addr()?);
-    Ok(Running { bridge, syncing, listener, router })
+    Ok(RunningService { bridge, sync_task, listener, router })
 }
 
 fn router(service: Service, address: SocketAddr, names: Vec<String>) -> Router {
@@ -108,54 +109,54 @@ fn router(service: Service, address: SocketAddr, names: Vec<String>) -> Router {
         .layer(middleware::from_fn_with_state(Guard::new(address, names), guard::guard))
 }
 
-impl Running {
-    /// Serves until it is asked to end. Then nothing waits long for a database that is gone: what is stored is right,
-    /// and the next start reads on.
-    async fn serve(self, ended: impl Future<Output = ()>) {
-        server::serve(self.listener, self.router, ended).await;
-        let farewell = async {
-            self.syncing.stop().await;
+impl RunningService {
+    /// Serves until the shutdown signal. The shutdown does not wait long for an unavailable database: the store is
+    /// consistent, and the next start resumes the synchronization.
+    async fn serve_until(self, shutdown: impl Future<Output = ()>) {
+        server::serve(self.listener, self.router, shutdown).await;
+        let cleanup = async {
+            self.sync_task.stop().await;
             self.bridge.shutdown().await
         };
-        match tokio::time::timeout(FAREWELL, farewell).await {
+        match tokio::time::timeout(SHUTDOWN_TIMEOUT, cleanup).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the audit is not complete"),
-            Err(_) => tracing::warn!("the database did not answer in time; the audit may not be complete"),
+            Ok(Err(error)) => tracing::warn!(%error, "the audit is incomplete"),
+            Err(_) => tracing::warn!("the database did not respond in time; the audit may be incomplete"),
         }
     }
 }
 
-/// What the page asks for.
+/// Query parameters of `/tokens`.
 #[derive(serde::Deserialize)]
-struct Wanted {
+struct TokensQuery {
     days: Option<u32>,
     zone: Option<TimeZone>,
     step: Option<CalendarUnit>,
 }
 
-async fn tokens(State(service): State<Service>, Query(wanted): Query<Wanted>) -> Answer {
-    let zone = wanted.zone.unwrap_or_default();
-    let step = wanted.step.unwrap_or_default();
-    let question = Question::Tokens(format!("{:?} {zone:?} {step:?}", wanted.days));
-    let work = async {
-        let days = |days| TimeRange::last_calendar_days(SystemClock.now(), days, &zone);
-        let range = wanted.days.map_or(TimeRange::ALL, days);
+async fn tokens(State(service): State<Service>, Query(parameters): Query<TokensQuery>) -> CachedResponse {
+    let zone = parameters.zone.unwrap_or_default();
+    let step = parameters.step.unwrap_or_default();
+    let key = CacheKey::Tokens(format!("{:?} {zone:?} {step:?}", parameters.days));
+    let query = async {
+        let last_days = |days| TimeRange::last_calendar_days(SystemClock.now(), days, &zone);
+        let range = parameters.days.map_or(TimeRange::ALL, last_days);
         let query = DashboardQuery::new(range).by(step, zone.clone());
         match service.dashboard.get_dashboard_token_metrics(query).await {
-            Ok(figures) => json(StatusCode::OK, &figures),
+            Ok(metrics) => json(StatusCode::OK, &metrics),
             Err(error) => failure(&error),
         }
     };
-    service.answers.get(question, work).await
+    service.cache.get(key, query).await
 }
 
-async fn health(State(service): State<Service>) -> Answer {
-    let work = async {
+async fn health(State(service): State<Service>) -> CachedResponse {
+    let query = async {
         let health = service.bridge.health_check().await;
         let works = health.overall < HealthState::Unhealthy;
         json(if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &health)
     };
-    service.answers.get(Question::Health, work).await
+    service.cache.get(CacheKey::Health, query).await
 }
 
 async fn metrics_page(State(service): State<Service>) -> String {
@@ -163,20 +164,20 @@ async fn metrics_page(State(service): State<Service>) -> String {
     service.metrics.render()
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+fn json(status: StatusCode, value: &impl Serialize) -> CachedResponse {
     match serde_json::to_vec(value) {
-        Ok(body) => Answer { status, content_type: "application/json", body: body.into() },
+        Ok(body) => CachedResponse { status, content_type: "application/json", body: body.into() },
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }
 
-/// An error as an answer.
-fn failure(error: &BridgeError) -> Answer {
-    let may_pass = error.is_retryable();
-    let status = if may_pass { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+/// Converts an error to a response: 503 if the client may retry, else 500.
+fn failure(error: &BridgeError) -> CachedResponse {
+    let retryable = error.is_retryable();
+    let status = if retryable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
     text(status, format!("{}; {}", Escaped::text(&error.to_string()), bridge::advice(error)))
 }
 
-fn text(status: StatusCode, text: String) -> Answer {
-    Answer { status, content_type: "text/plain; charset=utf-8", body: text.into() }
+fn text(status: StatusCode, text: String) -> CachedResponse {
+    CachedResponse { status, content_type: "text/plain; charset=utf-8", body: text.into() }
 }

@@ -1,7 +1,7 @@
 const number = n => Number(n).toLocaleString("en");
 const percent = share => share == null ? "–" : (100 * share).toFixed(1) + " %";
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-// Names of others may hold characters that move, hide or reverse what stands beside them.
+// Names in transcripts may contain characters that move, hide or reverse the surrounding text.
 const shown = name => name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, c => `\\u{${c.codePointAt(0).toString(16)}}`);
 const at = id => document.getElementById(id);
 const el = (name, text) => Object.assign(document.createElement(name), { textContent: text });
@@ -15,11 +15,11 @@ function show(m) {
   const age = m.freshness.last_sync_age;
   at("note").textContent = `${number(m.totals.responses)} responses in ${number(m.sessions.groups)} sessions` +
     (age ? `, transcripts last read ${number(age.secs)} s ago` : "") +
-    (m.completeness.unfinished ? `; of ${number(m.completeness.unfinished)} responses only the beginning was ever written` : "");
+    (m.completeness.unfinished ? `; ${number(m.completeness.unfinished)} responses are unfinished` : "");
   const c = m.totals.counts;
   at("cards").replaceChildren(...[["Input", number(c.input)], ["Output", number(c.output)],
-    ["Cache written", number(c.cache_creation)], ["Cache read", number(c.cache_read)],
-    ["Cache hit share", percent(m.cache_hit_share)]].map(([name, value]) => {
+    ["Cache creation", number(c.cache_creation)], ["Cache read", number(c.cache_read)],
+    ["Cache hit rate", percent(m.cache_hit_share)]].map(([name, value]) => {
       const card = el("div", "");
       card.append(el("small", name), el("b", value));
       return card;
@@ -34,7 +34,7 @@ function show(m) {
   }));
   const beyond = [["before", m.trend.before], ["after", m.trend.after]].filter(([, sums]) => sums.responses > 0);
   at("beyond").textContent = beyond.map(([side, sums]) =>
-    `${number(sums.responses)} responses with ${number(sum(sums.counts))} tokens are dated ${side} this trend`).join("; ");
+    `${number(sums.responses)} responses with ${number(sum(sums.counts))} tokens are dated ${side} the range of this chart`).join("; ");
   at("tables").replaceChildren(...["projects", "models", "sessions"].flatMap(kind => {
     const table = el("table", "");
     const row = (cell, ...texts) => {
@@ -51,9 +51,9 @@ function show(m) {
 
 async function refresh() {
   try {
-    const answer = await fetch(`/tokens?zone=${encodeURIComponent(zone)}&${ranges[chosen]}`);
-    if (!answer.ok) throw await answer.text();
-    show(await answer.json());
+    const response = await fetch(`/tokens?zone=${encodeURIComponent(zone)}&${ranges[chosen]}`);
+    if (!response.ok) throw await response.text();
+    show(await response.json());
     at("error").textContent = "";
   } catch (error) { at("error").textContent = shown(String(error)); }
 }

@@ -1,4 +1,4 @@
-//! The connections: few at a time, none for long, and gone soon after the service is asked to end.
+//! An HTTP server that bounds the number and the lifetime of its connections, and shuts down gracefully.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,116 +19,118 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Fewer than a process may have files open. A connection has one request at a time, so this bounds those, too.
+/// Maximum number of open connections, below the usual limit of open files. Each serves one request at a time, so this
+/// also bounds the concurrent requests.
 const CONNECTIONS_MAX: usize = 512;
-/// So many more wait with the system; it resets some of those beyond.
+/// Connections that wait in the kernel's accept queue; the kernel drops or resets further ones.
 const BACKLOG: u32 = 4096;
-/// A connection that has waited so long for a request gives way to a new one where all are taken.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// So often it is seen whether one has.
-const LOOK: Duration = Duration::from_millis(50);
-/// So long a client may take for the head of a request, and be idle between two.
+/// Idle time after which a connection may be closed to make room for a new one.
+const IDLE_MIN: Duration = Duration::from_secs(3);
+/// Interval at which a full server searches for an idle connection to close.
+const EVICTION_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum time for receiving a request's head, including the idle time before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// So long a connection lives, whatever is done on it: who reads an answer slowly does not keep it for ever.
+/// Maximum lifetime of a connection, so that a slow reader cannot hold it indefinitely.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
-/// The head of a request, and what is buffered of one.
+/// Size of a connection's read buffer, which limits a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// So long requests under way may take when the service ends.
-const GRACE: Duration = Duration::from_secs(2);
-/// A pause where the system has no more connections to give.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// Grace period for active requests at shutdown.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
+/// Delay before accepting again after an error, such as too many open files.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Listens at an address, of which a host's name may stand for several.
+/// Listens on the first usable address that the name resolves to.
 pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host name resolves to no address");
     for address in tokio::net::lookup_host(address).await? {
         match listen_at(address) {
             Ok(listener) => return Ok(listener),
-            Err(error) => failed = error,
+            Err(error) => last_error = error,
         }
     }
-    Err(failed)
+    Err(last_error)
 }
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart does not wait for connections of the last run to be forgotten.
+    // Allows a restart while connections of the previous run are in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `ended`, and then for as long as requests under way take, up to a limit.
-pub(crate) async fn serve(listener: TcpListener, router: Router, ended: impl Future<Output = ()>) {
+/// Serves until `shutdown` completes, then lets active requests finish within the grace period.
+pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let mut connections = Connections::default();
-    let (closing, closed) = watch::channel(());
-    tokio::pin!(ended);
+    let (close, closing) = watch::channel(());
+    tokio::pin!(shutdown);
     loop {
         tokio::select! {
-            () = &mut ended => break,
+            () = &mut shutdown => break,
             accepted = connections.accept(&listener) => match accepted {
-                Ok(stream) => connections.admit(stream, router.clone(), closed.clone()),
-                Err(_) => tokio::time::sleep(EXHAUSTED_PAUSE).await,
+                Ok(stream) => connections.spawn(stream, router.clone(), closing.clone()),
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
             }
         }
     }
-    drop((listener, closed));
-    // Idle connections close at this, busy ones after their answer.
-    let _ = closing.send(());
-    let _ = tokio::time::timeout(GRACE, connections.ended()).await;
+    drop((listener, closing));
+    // Closes idle connections now, and active ones after their response.
+    let _ = close.send(());
+    let _ = tokio::time::timeout(GRACE_PERIOD, connections.join_all()).await;
 }
 
-/// The open connections, the oldest first.
+/// The open connections, oldest first.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    open: VecDeque<Open>,
+    open: VecDeque<Connection>,
 }
 
-struct Open {
+struct Connection {
     task: tokio::task::AbortHandle,
-    waiting: Waiting,
+    idle: IdleTimer,
 }
 
-/// Since when a connection has waited for a request; for nothing while one is answered.
+/// Measures how long a connection has been waiting for a request; `None` while it serves one.
 #[derive(Clone)]
-struct Waiting(Arc<Mutex<Option<Stopwatch>>>);
+struct IdleTimer(Arc<Mutex<Option<Stopwatch>>>);
 
-impl Waiting {
-    fn begin() -> Self {
+impl IdleTimer {
+    fn start() -> Self {
         Self(Arc::new(Mutex::new(Some(Stopwatch::start()))))
     }
 
-    fn set(&self, waiting: Option<Stopwatch>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+    fn set(&self, idle: Option<Stopwatch>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = idle;
     }
 
-    fn is_long(&self) -> bool {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.is_some_and(|since| since.elapsed() > PATIENCE)
+    fn is_expired(&self) -> bool {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.is_some_and(|since| since.elapsed() > IDLE_MIN)
     }
 }
 
 impl Connections {
-    /// Accepts the next connection as soon as there is room for it; until then it waits with the system.
+    /// Accepts the next connection once there is room for it; until then it stays in the kernel's queue.
     async fn accept(&mut self, listener: &TcpListener) -> io::Result<TcpStream> {
-        while !self.has_room() {
-            // Whichever comes first: one ends by itself, or has waited long enough.
-            let _ = tokio::time::timeout(LOOK, self.tasks.join_next()).await;
+        while !self.make_room() {
+            // Wakes when a connection ends, or when another one may have become idle for long enough.
+            let _ = tokio::time::timeout(EVICTION_INTERVAL, self.tasks.join_next()).await;
         }
         listener.accept().await.map(|(stream, _)| stream)
     }
 
-    /// Where all are taken, the oldest one that only waits gives way: slow clients hold up nobody.
-    fn has_room(&mut self) -> bool {
+    /// Closes the oldest idle connection if the limit is reached, so that slow clients cannot block others. Returns
+    /// `true` if there is room for another connection.
+    fn make_room(&mut self) -> bool {
         while self.tasks.try_join_next().is_some() {}
         if self.open.len() < CONNECTIONS_MAX {
             return true;
         }
         self.open.retain(|open| !open.task.is_finished());
         if self.open.len() >= CONNECTIONS_MAX
-            && let Some(oldest) = self.open.iter().position(|open| open.waiting.is_long())
+            && let Some(oldest) = self.open.iter().position(|open| open.idle.is_expired())
             && let Some(open) = self.open.remove(oldest)
         {
             open.task.abort();
@@ -136,17 +138,17 @@ impl Connections {
         self.open.len() < CONNECTIONS_MAX
     }
 
-    fn admit(&mut self, stream: TcpStream, router: Router, closed: watch::Receiver<()>) {
-        let waiting = Waiting::begin();
-        let connection = serve_connection(stream, router, waiting.clone(), closed);
+    fn spawn(&mut self, stream: TcpStream, router: Router, closing: watch::Receiver<()>) {
+        let idle = IdleTimer::start();
+        let connection = serve_connection(stream, router, idle.clone(), closing);
         let task = self.tasks.spawn(async move {
-            // Whatever ends a connection, nobody is there to hear of it.
+            // A connection's error concerns only its client, which has gone.
             let _ = tokio::time::timeout(CONNECTION_LIFETIME, connection).await;
         });
-        self.open.push_back(Open { task, waiting });
+        self.open.push_back(Connection { task, idle });
     }
 
-    async fn ended(&mut self) {
+    async fn join_all(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 }
@@ -154,17 +156,17 @@ impl Connections {
 async fn serve_connection(
     stream: TcpStream,
     router: Router,
-    waiting: Waiting,
-    mut closed: watch::Receiver<()>,
+    idle: IdleTimer,
+    mut closing: watch::Receiver<()>,
 ) -> Result<(), hyper::Error> {
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (service, waiting) = (service.clone(), waiting.clone());
+        let (service, idle) = (service.clone(), idle.clone());
         async move {
-            waiting.set(None);
-            let answer = hyper::service::Service::call(&service, request).await;
-            waiting.set(Some(Stopwatch::start()));
-            answer
+            idle.set(None);
+            let response = hyper::service::Service::call(&service, request).await;
+            idle.set(Some(Stopwatch::start()));
+            response
         }
     });
     let connection = http1::Builder::new()
@@ -175,13 +177,13 @@ async fn serve_connection(
     tokio::pin!(connection);
     tokio::select! {
         outcome = connection.as_mut() => return outcome,
-        _ = closed.changed() => connection.as_mut().graceful_shutdown(),
+        _ = closing.changed() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }
 
-/// Ends on Ctrl-C, and on SIGTERM where there is one.
-pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+/// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.
+pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -196,7 +198,7 @@ pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     }
     #[cfg(not(unix))]
     Ok(async {
-        // Without a handler there is no signal to wait for.
+        // If no handler can be installed, no signal will ever arrive.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! The service as a user runs it: a process, its configuration, its transcripts, and a browser's requests.
+//! End-to-end tests: the service as a process with its configuration and transcripts, and a browser's requests.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// 500 looks with a pause between them: longer than anything here takes.
-const LOOKS_MAX: u32 = 500;
-const PAUSE: Duration = Duration::from_millis(100);
+/// Polls for up to 50 seconds, longer than any step takes.
+const POLLS_MAX: u32 = 500;
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 struct Service {
     process: Child,
@@ -22,7 +22,7 @@ struct Service {
 }
 
 impl Service {
-    /// In this folder, with the transcripts in it.
+    /// Starts the service in this folder, which contains its configuration and transcripts.
     fn start(folder: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_embed"))
             .arg("127.0.0.1:0")
@@ -33,12 +33,12 @@ impl Service {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("http://").expect("it says where it listens").to_owned();
+        let address = line.trim().strip_prefix("http://").expect("the service prints its address").to_owned();
         Self { process, address }
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        let (status, _, body) = ask(&self.address, path, "localhost");
+        let (status, _, body) = request(&self.address, path, "localhost");
         (status, body)
     }
 
@@ -49,32 +49,32 @@ impl Service {
     }
 
     fn wait_for(&self, tokens: u64) {
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..POLLS_MAX {
             if self.tokens() == tokens {
                 return;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
-        panic!("{} tokens in place of {tokens}", self.tokens());
+        panic!("{} tokens instead of {tokens}", self.tokens());
     }
 
-    /// As Ctrl-C does (`INT`), or a service manager (`TERM`).
-    fn end_by(mut self, signal: &str) {
+    /// Stops the service as Ctrl-C (`INT`) or a service manager (`TERM`) does.
+    fn stop_with(mut self, signal: &str) {
         kill(signal, &self.process.id().to_string());
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..POLLS_MAX {
             if let Some(status) = self.process.try_wait().unwrap() {
                 assert!(status.success(), "{status}");
                 return;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
-        panic!("it does not end");
+        panic!("the service does not stop");
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // A test that failed leaves nothing behind; one that has ended it does not need this.
+        // Cleans up after a failed test; otherwise the process has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -90,19 +90,19 @@ fn kill(signal: &str, pid: &str) {
     assert!(Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap().success());
 }
 
-/// Status, head and body of the answer.
-fn ask(address: &str, path: &str, host: &str) -> (u16, String, String) {
+/// Sends a request and returns the response's status, head and body.
+fn request(address: &str, path: &str, host: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_lowercase(), body.to_owned())
 }
 
-/// A folder with the configuration and one transcript of 40 tokens.
-fn place() -> (tempfile::TempDir, PathBuf) {
+/// Creates a folder with the configuration and one transcript of 40 tokens.
+fn prepare_folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let config = "bridge_config.yaml";
     fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(config), folder.path().join(config)).unwrap();
@@ -113,14 +113,14 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn strangers_are_not_answered_and_browsers_are_told_what_they_may() {
-    let (folder, _) = place();
+fn unknown_hosts_are_rejected_and_every_response_has_security_headers() {
+    let (folder, _) = prepare_folder();
     let service = Service::start(folder.path());
     for path in ["/", "/tokens", "/health", "/metrics", "/missing"] {
-        let (status, head, body) = ask(&service.address, path, "evil.example:8080");
+        let (status, head, body) = request(&service.address, path, "evil.example:8080");
         assert!(status == 421 && !body.contains("40"), "{path}: {head} {body}");
         for (status, head) in [(status, head), {
-            let own = ask(&service.address, path, "127.0.0.1");
+            let own = request(&service.address, path, "127.0.0.1");
             (own.0, own.1)
         }] {
             for header in [
@@ -135,17 +135,17 @@ fn strangers_are_not_answered_and_browsers_are_told_what_they_may() {
             }
         }
     }
-    // What the policy allows is all that the page needs.
-    let (_, _, page) = ask(&service.address, "/", "localhost");
+    // The page works under its own policy, which forbids inline scripts and styles.
+    let (_, _, page) = request(&service.address, "/", "localhost");
     assert!(!page.contains("<style") && !page.contains("<script>") && page.contains("/page.js"), "{page}");
-    let (status, head, _) = ask(&service.address, "/page.js", "localhost");
+    let (status, head, _) = request(&service.address, "/page.js", "localhost");
     assert!(status == 200 && head.contains("content-type: text/javascript"), "{head}");
-    service.end_by("TERM");
+    service.stop_with("TERM");
 }
 
 #[test]
-fn slow_clients_hold_up_nobody_and_many_are_answered_at_once() {
-    let (folder, _) = place();
+fn slow_clients_do_not_block_500_concurrent_requests() {
+    let (folder, _) = prepare_folder();
     let service = Service::start(folder.path());
     service.wait_for(40);
     let slow: Vec<TcpStream> = (0..600)
@@ -155,11 +155,11 @@ fn slow_clients_hold_up_nobody_and_many_are_answered_at_once() {
             stream
         })
         .collect();
-    // Five hundred questions, and each is answered while the slow ones hang on.
+    // All 500 requests are served while the slow clients stay connected.
     let clients: Vec<_> = (0..500)
         .map(|_| {
             let address = service.address.clone();
-            thread::spawn(move || ask(&address, "/tokens?zone=Europe/Berlin&step=month", "localhost"))
+            thread::spawn(move || request(&address, "/tokens?zone=Europe/Berlin&step=month", "localhost"))
         })
         .collect();
     for client in clients {
@@ -167,66 +167,66 @@ fn slow_clients_hold_up_nobody_and_many_are_answered_at_once() {
         assert!(status == 200 && body.contains("\"total_tokens\":40"), "{status}: {body}");
     }
     let (_, metrics) = service.get("/metrics");
-    let asked =
+    let queries =
         metrics.lines().filter(|line| line.starts_with("bridge_") && line.contains("dashboard")).count();
-    assert!(asked < 500, "{metrics}");
-    // None stays for ever.
+    assert!(queries < 500, "{metrics}");
+    // No slow connection stays open indefinitely.
     for mut stream in slow {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // Closed, or told that it was too slow; not silence.
+        // The server closes the connection or responds with a timeout error.
         if let Err(error) = stream.read(&mut [0; 64]) {
             assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "a slow connection stays open");
         }
     }
-    service.end_by("INT");
+    service.stop_with("INT");
 }
 
-/// The supervisor and its engine are killed, so nothing brings the database back.
+/// Kills the supervisor as well as the engine, so that the database stays down.
 #[test]
-fn with_its_database_gone_it_still_ends_within_seconds() {
+fn shutdown_takes_seconds_even_when_the_database_is_down() {
     for signal in ["INT", "TERM"] {
-        let (folder, transcript) = place();
+        let (folder, transcript) = prepare_folder();
         let service = Service::start(folder.path());
         service.wait_for(40);
         let pids = fs::read_to_string(folder.path().join("tokens.clickhouse/pids")).unwrap();
         pids.lines().for_each(|pid| kill("KILL", pid));
-        // It tries to store this, and cannot.
+        // The service fails to store this line.
         File::options().append(true).open(&transcript).unwrap().write_all(line(2, 2).as_bytes()).unwrap();
         thread::sleep(Duration::from_secs(6));
         let pid = service.process.id().to_string();
-        let ended = thread::spawn(move || service.end_by(signal));
+        let stopped = thread::spawn(move || service.stop_with(signal));
         for _ in 0..100 {
-            if ended.is_finished() {
+            if stopped.is_finished() {
                 break;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
-        assert!(ended.is_finished(), "{pid} does not end within 10 s of {signal}");
-        ended.join().unwrap();
+        assert!(stopped.is_finished(), "{pid} does not stop within 10 s of {signal}");
+        stopped.join().unwrap();
     }
 }
 
 #[test]
-fn it_serves_what_stands_in_the_transcripts_and_keeps_it_over_a_restart() {
-    let (folder, transcript) = place();
+fn serves_the_transcripts_total_and_keeps_it_across_restarts() {
+    let (folder, transcript) = prepare_folder();
     let service = Service::start(folder.path());
     service.wait_for(40);
     let (status, page) = service.get("/");
     assert!(status == 200 && page.contains("<title>Tokens"), "{status}: {page}");
     assert_eq!(service.get("/tokens?zone=Europe/Atlantis").0, 400);
 
-    // The session goes on while it runs.
+    // The session continues while the service runs.
     File::options().append(true).open(&transcript).unwrap().write_all(line(2, 2).as_bytes()).unwrap();
     service.wait_for(42);
     let (status, health) = service.get("/health");
     assert!(status == 200 && health.contains(r#""overall":"healthy""#), "{status}: {health}");
     let (_, metrics) = service.get("/metrics");
     assert!(metrics.lines().any(|line| line == "bridge_tokens_stored_total 42"), "{metrics}");
-    service.end_by("INT");
+    service.stop_with("INT");
 
-    // The client deletes its transcripts; the store has them.
+    // The client deletes its transcripts; the store keeps their counts.
     fs::remove_file(&transcript).unwrap();
     let service = Service::start(folder.path());
     assert_eq!(service.tokens(), 42);
-    service.end_by("TERM");
+    service.stop_with("TERM");
 }

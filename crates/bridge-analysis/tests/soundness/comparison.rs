@@ -134,7 +134,7 @@ fn compare_sessions(found: &Found, expected: &ReferenceTotals) {
         let sum = sums.entry(response.session.to_string()).or_default();
         let worth_tokens = !response.counts.is_zero();
         sum.responses += 1;
-        sum.worth_tokens += u64::from(worth_tokens);
+        sum.with_tokens += u64::from(worth_tokens);
         sum.unfinished += u64::from(worth_tokens && !response.finished);
         sum.counters.input += response.counts.input;
         sum.counters.output += response.counts.output;

@@ -1,4 +1,4 @@
-//! What happens to lines on their way: cuts, splices, flipped bytes.
+//! Random damage to lines: truncation, insertion, flipped bits.
 
 use fastrand::Rng;
 
@@ -19,7 +19,7 @@ const INSERTIONS: [&[u8]; 14] = [
     b"01",
 ];
 
-/// Damages a line in one place. It may stay valid.
+/// Damages a line in one place. The result may still be valid.
 pub(crate) fn damage(rng: &mut Rng, line: &mut Vec<u8>) {
     if line.is_empty() {
         return;
@@ -40,7 +40,7 @@ pub(crate) fn damage(rng: &mut Rng, line: &mut Vec<u8>) {
     }
 }
 
-/// Bytes of any kind: random ones, or random ones of those that JSON is made of.
+/// Generates random bytes, either arbitrary ones or from the characters of the JSON grammar.
 pub(crate) fn arbitrary_bytes(rng: &mut Rng) -> Vec<u8> {
     const JSON: &[u8] = b"{}[]\",:\\ut0123456789-+eE.ntrufalse \t\r\"\"{}";
     let length = rng.usize(..80);

@@ -1,9 +1,9 @@
-//! Values that mean nothing, made to look as if they did.
+//! Meaningless values that resemble meaningful ones.
 
-use super::writer::Habit;
+use super::writer::Formatting;
 use fastrand::Rng;
 
-/// Texts that a search for bytes takes for usage.
+/// Texts that a byte search could mistake for usage.
 const TEXTS: [&str; 12] = [
     "",
     "plain",
@@ -46,20 +46,20 @@ const SCALARS: [&str; 24] = [
     r#""\u0000""#,
 ];
 
-/// A number, a literal or a short string, none of them always welcome.
+/// Generates a number, a literal or a short string, many of them invalid as a counter or an id.
 pub(crate) fn scalar(rng: &mut Rng) -> Vec<u8> {
     SCALARS[rng.usize(..SCALARS.len())].into()
 }
 
-/// A text that may be a decoy, of any length around the widths in which bytes are read at once.
+/// Generates a text that may be a decoy, with lengths around the block sizes of vectorized parsers.
 pub(crate) fn text(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let padding = if rng.u8(..) < 40 { rng.usize(..140) } else { 0 };
     let text = format!("{}{}", "x".repeat(padding), TEXTS[rng.usize(..TEXTS.len())]);
-    habit.text(rng, &text)
+    formatting.text(rng, &text)
 }
 
-/// Any value: scalars, texts, objects that look like records or usage, deep nesting.
+/// Generates any value: scalars, texts, objects that resemble records or usage, deep nesting.
 pub(crate) fn value(rng: &mut Rng) -> Vec<u8> {
     match rng.u8(..100) {
         0..35 => scalar(rng),
@@ -74,7 +74,7 @@ pub(crate) fn value(rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// Nesting, mostly of tens of levels, rarely of thousands.
+/// Generates nested containers, mostly tens of levels deep, rarely thousands.
 fn deep(rng: &mut Rng) -> Vec<u8> {
     let levels = if rng.u8(..) == 0 { rng.usize(..20_000) } else { rng.usize(..200) };
     let (open, close): (&[u8], &[u8]) = if rng.bool() { (b"[", b"]") } else { (b"{\"usage\":", b"}") };

@@ -1,9 +1,9 @@
-//! Lines that try to mislead a parser, made fast enough for ten million cases.
+//! Adversarial transcript lines, generated fast enough for ten million cases.
 //!
-//! They draw ids, sessions, times and counts from small pools, so that responses collide and tie, and write
-//! them in every way the grammar allows: other key orders, white space, escapes in keys, duplicate keys, glued
-//! values, transcripts quoted in strings, numbers no counter can hold. Some are damaged afterwards.
-//! What they are worth is not known: ask [`mod@crate::reference`].
+//! Ids, sessions, times and counts come from small pools, so that responses collide and tie. Lines use everything that
+//! the grammar allows: other key orders, whitespace, escapes in keys, duplicate keys, several values on a line,
+//! transcripts quoted in strings, and numbers out of a counter's range. Some lines are damaged afterwards. Their totals
+//! are not known in advance; [`mod@crate::reference`] computes them.
 //!
 //! ```
 //! let mut rng = fastrand::Rng::with_seed(1);
@@ -20,11 +20,11 @@ mod writer;
 
 use fastrand::Rng;
 
-/// Any line, without its newline: mostly valid records, some damaged, some no records at all.
+/// Generates a line without its newline: mostly valid records, some damaged ones, some arbitrary bytes.
 pub fn line(rng: &mut Rng) -> Vec<u8> {
     let mut line = match rng.u8(..100) {
         0..2 => damage::arbitrary_bytes(rng),
-        2..8 => glued(rng),
+        2..8 => adjacent_values(rng),
         _ => record::record(rng),
     };
     if rng.u8(..100) < 12 {
@@ -34,12 +34,13 @@ pub fn line(rng: &mut Rng) -> Vec<u8> {
     line
 }
 
-/// One valid record: an object on one line.
+/// Generates one valid record: an object on one line.
 pub fn record(rng: &mut Rng) -> Vec<u8> {
     record::record(rng)
 }
 
-/// A file of about that many lines: with a byte order mark, CRLF, blank lines and a last line without newline now and then.
+/// Generates a file of about this many lines, occasionally with a byte order mark, CRLF, blank lines, or a last line
+/// without a newline.
 pub fn transcript(rng: &mut Rng, lines: usize) -> Vec<u8> {
     let mut content = Vec::new();
     if rng.u8(..100) < 5 {
@@ -57,8 +58,8 @@ pub fn transcript(rng: &mut Rng, lines: usize) -> Vec<u8> {
     content
 }
 
-/// Several values on one line.
-fn glued(rng: &mut Rng) -> Vec<u8> {
+/// Generates several values on one line, with or without whitespace between them.
+fn adjacent_values(rng: &mut Rng) -> Vec<u8> {
     let mut line = Vec::new();
     for _ in 0..rng.usize(1..4) {
         match rng.u8(..10) {

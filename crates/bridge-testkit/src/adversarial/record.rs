@@ -1,8 +1,8 @@
-//! Records: valid JSON, with every field now and then absent, of another kind, or nearly named so.
+//! Records: valid JSON whose fields are occasionally absent, of another type, or have similar names.
 
 use super::{
     filler,
-    writer::{Habit, Members},
+    writer::{Formatting, Members},
 };
 use fastrand::Rng;
 
@@ -45,12 +45,12 @@ const ITERATIONS: [&str; 10] = [
     "Message",
     "",
 ];
-const NEARLY: [&str; 8] =
+const SIMILAR_KEYS: [&str; 8] =
     ["Type", "types", "usage", "messages", "", "input_tokens", "normalizedMessages", "toolUseResult"];
 const COUNTERS: [&str; 4] =
     ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
 
-/// Any record.
+/// Generates a record of any type.
 pub(crate) fn record(rng: &mut Rng) -> Vec<u8> {
     match rng.u8(..100) {
         0..60 => assistant(rng),
@@ -60,51 +60,53 @@ pub(crate) fn record(rng: &mut Rng) -> Vec<u8> {
 }
 
 fn assistant(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
-    let mut members = beside(rng, habit);
-    members.push(("type", one_of(rng, habit, &["assistant"])));
-    members.push(("message", often(rng, message)));
-    noise(rng, &mut members);
-    habit.object(rng, members, filler::value)
+    let formatting = Formatting::random(rng);
+    let mut members = common_fields(rng, formatting);
+    members.push(("type", one_of(rng, formatting, &["assistant"])));
+    members.push(("message", mostly(rng, message)));
+    add_noise(rng, &mut members);
+    formatting.object(rng, members, filler::value)
 }
 
 fn progress(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let nested = |rng: &mut Rng| if rng.u8(..) < 20 { other(rng) } else { assistant(rng) };
     let mut data: Members = vec![("type", b"\"agent_progress\"".into())];
     if rng.u8(..) < 220 {
-        data.push(("message", often(rng, nested)));
+        data.push(("message", mostly(rng, nested)));
     }
     if rng.u8(..) < 120 {
         let mut listed = Vec::new();
         for _ in 0..rng.usize(..4) {
-            listed.push(often(rng, nested));
+            listed.push(mostly(rng, nested));
         }
-        data.push(("normalizedMessages", habit.array(rng, listed)));
+        data.push(("normalizedMessages", formatting.array(rng, listed)));
     }
-    let data = habit.object(rng, data, filler::value);
-    let mut members = beside(rng, habit);
-    members.extend([("type", one_of(rng, habit, &["progress"])), ("data", data)]);
-    noise(rng, &mut members);
-    habit.object(rng, members, filler::value)
+    let data = formatting.object(rng, data, filler::value);
+    let mut members = common_fields(rng, formatting);
+    members.extend([("type", one_of(rng, formatting, &["progress"])), ("data", data)]);
+    add_noise(rng, &mut members);
+    formatting.object(rng, members, filler::value)
 }
 
-/// A record that holds no snapshot, whatever stands in it.
+/// Generates a record that contains no snapshot, although it may contain a message.
 fn other(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
-    let mut members = beside(rng, habit);
+    let formatting = Formatting::random(rng);
+    let mut members = common_fields(rng, formatting);
     if rng.u8(..) < 230 {
-        members
-            .push(("type", if rng.u8(..) < 20 { filler::scalar(rng) } else { one_of(rng, habit, &TYPES) }));
+        members.push((
+            "type",
+            if rng.u8(..) < 20 { filler::scalar(rng) } else { one_of(rng, formatting, &TYPES) },
+        ));
     }
     members.push(("message", message(rng)));
     members.push(("toolUseResult", filler::value(rng)));
-    noise(rng, &mut members);
-    habit.object(rng, members, filler::value)
+    add_noise(rng, &mut members);
+    formatting.object(rng, members, filler::value)
 }
 
-/// What stands beside a message.
-fn beside(rng: &mut Rng, habit: Habit) -> Members {
+/// Generates the fields that surround a message.
+fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
     let mut members = Members::new();
     let fields: [(&'static str, &[&str]); 4] =
         [("requestId", &REQUESTS), ("uuid", &UUIDS), ("sessionId", &SESSIONS), ("timestamp", &TIMES)];
@@ -114,13 +116,13 @@ fn beside(rng: &mut Rng, habit: Habit) -> Members {
             20..24 => members.push((key, filler::scalar(rng))),
             24..26 => {
                 let long = "é".repeat(rng.usize(250..260));
-                members.push((key, habit.text(rng, &long)));
+                members.push((key, formatting.text(rng, &long)));
             }
-            _ => members.push((key, one_of(rng, habit, pool))),
+            _ => members.push((key, one_of(rng, formatting, pool))),
         }
     }
     if rng.u8(..100) < 12 {
-        members.push(("session_id", often(rng, |rng| one_of(rng, habit, &SESSIONS))));
+        members.push(("session_id", mostly(rng, |rng| one_of(rng, formatting, &SESSIONS))));
     }
     match rng.u8(..100) {
         0..20 => members.push(("isSidechain", b"true".into())),
@@ -137,19 +139,19 @@ fn beside(rng: &mut Rng, habit: Habit) -> Members {
 }
 
 fn message(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let mut members = Members::new();
     match rng.u8(..100) {
         0..8 => {}
         8..12 => members.push(("id", filler::scalar(rng))),
-        _ => members.push(("id", one_of(rng, habit, &IDS))),
+        _ => members.push(("id", one_of(rng, formatting, &IDS))),
     }
     if rng.u8(..) < 220 {
-        members.push(("model", one_of(rng, habit, &MODELS)));
+        members.push(("model", one_of(rng, formatting, &MODELS)));
     }
     if rng.bool() {
         let content = vec![filler::value(rng), filler::text(rng)];
-        members.push(("content", habit.array(rng, content)));
+        members.push(("content", formatting.array(rng, content)));
     }
     match rng.u8(..100) {
         0..45 => members.push(("stop_reason", b"null".into())),
@@ -158,53 +160,53 @@ fn message(rng: &mut Rng) -> Vec<u8> {
         _ => {}
     }
     if rng.u8(..) < 240 {
-        members.push(("usage", often(rng, usage)));
+        members.push(("usage", mostly(rng, usage)));
     }
-    noise(rng, &mut members);
-    habit.object(rng, members, filler::value)
+    add_noise(rng, &mut members);
+    formatting.object(rng, members, filler::value)
 }
 
 fn usage(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let mut members = counters(rng);
     if rng.bool() {
-        members.push(("cache_creation", often(rng, cache_split)));
+        members.push(("cache_creation", mostly(rng, cache_split)));
     }
     match rng.u8(..100) {
         0..4 => members.push(("iterations", filler::value(rng))),
         4..40 => {
             let mut list = Vec::new();
             for _ in 0..rng.usize(..6) {
-                list.push(often(rng, iteration));
+                list.push(mostly(rng, iteration));
             }
-            members.push(("iterations", habit.array(rng, list)));
+            members.push(("iterations", formatting.array(rng, list)));
         }
         _ => {}
     }
-    noise(rng, &mut members);
-    habit.object(rng, members, filler::scalar)
+    add_noise(rng, &mut members);
+    formatting.object(rng, members, filler::scalar)
 }
 
 fn iteration(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let mut members = counters(rng);
     match rng.u8(..100) {
-        0..84 => members.push(("type", one_of(rng, habit, &ITERATIONS))),
+        0..84 => members.push(("type", one_of(rng, formatting, &ITERATIONS))),
         84..90 => members.push(("type", filler::scalar(rng))),
         _ => {}
     }
     if rng.bool() {
-        members.push(("model", often(rng, |rng| one_of(rng, habit, &MODELS))));
+        members.push(("model", mostly(rng, |rng| one_of(rng, formatting, &MODELS))));
     }
     if rng.u8(..) < 40 {
-        members.push(("cache_creation", often(rng, cache_split)));
+        members.push(("cache_creation", mostly(rng, cache_split)));
     }
-    habit.object(rng, members, filler::scalar)
+    formatting.object(rng, members, filler::scalar)
 }
 
-/// How long the cache is kept, mostly in counts.
+/// Generates the split of cache creation tokens by lifetime, mostly with valid counts.
 fn cache_split(rng: &mut Rng) -> Vec<u8> {
-    let habit = Habit::any(rng);
+    let formatting = Formatting::random(rng);
     let mut members = Members::new();
     for key in ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"] {
         match rng.u8(..100) {
@@ -213,10 +215,10 @@ fn cache_split(rng: &mut Rng) -> Vec<u8> {
             _ => members.push((key, rng.u8(..4).to_string().into())),
         }
     }
-    habit.object(rng, members, filler::scalar)
+    formatting.object(rng, members, filler::scalar)
 }
 
-/// Counters from so few numbers that snapshots tie; all zero rather often.
+/// Generates counters from so few values that snapshots often tie; many are all zero.
 fn counters(rng: &mut Rng) -> Members {
     let zero = rng.u8(..) < 50;
     let mut members = Members::new();
@@ -233,19 +235,19 @@ fn counters(rng: &mut Rng) -> Members {
     members
 }
 
-/// A member that means nothing, now and then: its name is nearly one that does, or stands elsewhere.
-fn noise(rng: &mut Rng, members: &mut Members) {
+/// Occasionally adds a meaningless member whose name resembles a meaningful one or belongs elsewhere.
+fn add_noise(rng: &mut Rng, members: &mut Members) {
     if rng.u8(..) < 80 {
         let at = rng.usize(..=members.len());
-        members.insert(at, (NEARLY[rng.usize(..NEARLY.len())], filler::value(rng)));
+        members.insert(at, (SIMILAR_KEYS[rng.usize(..SIMILAR_KEYS.len())], filler::value(rng)));
     }
 }
 
-fn often(rng: &mut Rng, value: impl FnOnce(&mut Rng) -> Vec<u8>) -> Vec<u8> {
+fn mostly(rng: &mut Rng, value: impl FnOnce(&mut Rng) -> Vec<u8>) -> Vec<u8> {
     if rng.u8(..) < 6 { filler::value(rng) } else { value(rng) }
 }
 
-fn one_of(rng: &mut Rng, habit: Habit, pool: &[&str]) -> Vec<u8> {
+fn one_of(rng: &mut Rng, formatting: Formatting, pool: &[&str]) -> Vec<u8> {
     let text = pool[rng.usize(..pool.len())];
-    habit.text(rng, text)
+    formatting.text(rng, text)
 }

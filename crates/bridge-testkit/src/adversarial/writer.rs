@@ -1,10 +1,10 @@
-//! Writing JSON in the ways its grammar allows.
+//! Writes JSON in all the ways that its grammar allows.
 
 use fastrand::Rng;
 
-/// How one line is written.
+/// Formatting of one line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Habit {
+pub(crate) struct Formatting {
     spaced: bool,
     escaping: bool,
     shuffled: bool,
@@ -14,9 +14,9 @@ pub(crate) struct Habit {
 /// The members of an object: each key with its raw value.
 pub(crate) type Members = Vec<(&'static str, Vec<u8>)>;
 
-impl Habit {
-    /// Mostly as the client writes.
-    pub(crate) fn any(rng: &mut Rng) -> Self {
+impl Formatting {
+    /// Chooses a random formatting, mostly the client's.
+    pub(crate) fn random(rng: &mut Rng) -> Self {
         let flags = rng.u32(..);
         Self {
             spaced: flags & 7 == 0,
@@ -26,7 +26,7 @@ impl Habit {
         }
     }
 
-    /// The object of the members. `decoy` gives values for duplicate keys, which may stand before or after.
+    /// Writes an object. `decoy` generates values for duplicate keys, which may come before or after the original.
     pub(crate) fn object(
         self,
         rng: &mut Rng,
@@ -60,7 +60,7 @@ impl Habit {
         out
     }
 
-    /// The array of the entries.
+    /// Writes an array.
     pub(crate) fn array(self, rng: &mut Rng, entries: Vec<Vec<u8>>) -> Vec<u8> {
         let mut out = vec![b'['];
         for (index, entry) in entries.iter().enumerate() {
@@ -75,7 +75,7 @@ impl Habit {
         out
     }
 
-    /// The string of a text.
+    /// Writes a string.
     pub(crate) fn text(self, rng: &mut Rng, text: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len() + 2);
         self.string(rng, text, &mut out);
@@ -104,7 +104,7 @@ impl Habit {
     }
 }
 
-/// `\uXXXX` for each UTF-16 unit, in either case.
+/// Writes `\uXXXX` for each UTF-16 code unit, in upper or lower case.
 fn escape(rng: &mut Rng, character: char, out: &mut Vec<u8>) {
     for unit in character.encode_utf16(&mut [0; 2]) {
         let hex = if rng.bool() { format!("\\u{unit:04x}") } else { format!("\\u{unit:04X}") };

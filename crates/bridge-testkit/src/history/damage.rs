@@ -1,12 +1,12 @@
-//! Lines that are damaged, and ends that are torn.
+//! Damaged lines and truncated last lines.
 
 use super::{
-    line::{Line, Tally},
+    line::{Line, LineTotals},
     plan::Damage,
 };
 use fastrand::Rng;
 
-/// A damaged line, made of a good one or of nothing.
+/// Generates a damaged line, usually from an intact one.
 pub(crate) fn damaged_line(rng: &mut Rng, damage: Damage, good: &[u8]) -> Option<Line> {
     let kinds = match damage {
         Damage::None => return None,
@@ -25,10 +25,10 @@ pub(crate) fn damaged_line(rng: &mut Rng, damage: Damage, good: &[u8]) -> Option
         8 => [good, &[0; 8]].concat(),
         _ => [b"{\"x\":\"\xff\"}", good].concat(),
     };
-    Some(Line { text, tally: Tally { is_bad_line: true, ..Tally::default() }, is_copied: false })
+    Some(Line { text, totals: LineTotals { is_bad_line: true, ..LineTotals::default() }, is_copied: false })
 }
 
-/// The beginning of a record: never valid, and valid UTF-8.
+/// Truncates a record to invalid JSON that is still valid UTF-8.
 pub(crate) fn torn(rng: &mut Rng, good: &[u8]) -> Vec<u8> {
     let mut length = rng.usize(1..good.len());
     while good[length] & 0xc0 == 0x80 {

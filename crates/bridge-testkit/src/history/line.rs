@@ -1,19 +1,19 @@
-//! A line of a generated file and what it adds to the plain sums.
+//! Lines of generated files, with their contribution to the naive sums.
 
 use std::ops::AddAssign;
 
-/// One line without its newline.
+/// One line, without its newline.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
-    pub(crate) tally: Tally,
-    /// A resumed session repeats it: it keeps its response key where the session id in it changes.
+    pub(crate) totals: LineTotals,
+    /// `true` if resumed sessions repeat the line, because a new session id does not change its response key.
     pub(crate) is_copied: bool,
 }
 
-/// What a line adds to the plain sums, in tokens, and the damage it is.
+/// The tokens that a line adds to the naive sums, and its damage.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
+pub(crate) struct LineTotals {
     pub(crate) naive: u64,
     pub(crate) nested_naive: u64,
     pub(crate) from_iterations: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Tally {
     pub(crate) is_bad_line: bool,
 }
 
-impl AddAssign for Tally {
+impl AddAssign for LineTotals {
     fn add_assign(&mut self, other: Self) {
         self.naive += other.naive;
         self.nested_naive += other.nested_naive;
@@ -38,12 +38,12 @@ impl AddAssign for Tally {
 }
 
 impl Line {
-    /// A line without usage.
+    /// Creates a line without usage.
     pub(crate) fn plain(text: impl Into<Vec<u8>>) -> Self {
-        Self { text: text.into(), tally: Tally::default(), is_copied: true }
+        Self { text: text.into(), totals: LineTotals::default(), is_copied: true }
     }
 
-    /// The line of another session, or nothing where such a line is not repeated.
+    /// Copies the line to another session, or returns `None` for lines that sessions do not repeat.
     pub(crate) fn copied(&self, from_session: &str, to_session: &str, forked: bool) -> Option<Self> {
         let text =
             std::str::from_utf8(&self.text).ok().filter(|text| self.is_copied && text.starts_with('{'))?;

@@ -1,15 +1,15 @@
-//! An assistant's message with one content block, and the record around it.
+//! Assistant messages with one content block, and their records.
 
 use super::{
-    prose::{base58, quoted, quoted_words},
+    decoy,
+    filler::{base58, quoted, quoted_words},
     record::{Fields, Style, object, set},
     response::{Identity, Response},
     session::Session,
-    trace,
 };
 
 impl Session<'_> {
-    /// A message with one content block.
+    /// Generates a message with one content block.
     pub(crate) fn message(&mut self, response: &Response, usage: &str, stops: bool) -> String {
         let text = quoted_words(&mut self.rng, self.plan.text_bytes);
         let tool = base58(&mut self.rng, 22);
@@ -18,7 +18,7 @@ impl Session<'_> {
             40..55 => format!(r#"{{"type":"thinking","thinking":{text},"signature":"{tool}"}}"#),
             55..60 => format!(
                 r#"{{"type":"tool_use","id":"toolu_01{tool}","name":"Grep","input":{}}}"#,
-                trace::decoy_input()
+                decoy::decoy_input()
             ),
             _ => format!(
                 r#"{{"type":"tool_use","id":"toolu_01{tool}","name":"Bash","input":{{"command":{text}}}}}"#
@@ -38,11 +38,11 @@ impl Session<'_> {
             ("stop_sequence", "null".into()),
             ("usage", usage.to_owned()),
         ]);
-        let style = Style::any(&mut self.rng);
+        let style = Style::random(&mut self.rng);
         object(&mut self.rng, style, fields)
     }
 
-    /// The record around a message, without what the response's identity does without.
+    /// Generates the record of a message, without fields that the response's identity excludes.
     pub(crate) fn assistant(&mut self, response: &Response, message: String) -> Fields {
         let mut fields = vec![("message", message)];
         if let Identity::Api { request: Some(request), .. } | Identity::Short { request: Some(request), .. } =

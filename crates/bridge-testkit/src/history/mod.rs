@@ -1,8 +1,8 @@
-//! Small synthetic histories in the layout and shapes of Claude Code, with totals known by construction.
+//! Small synthetic histories in the layout and formats of Claude Code, with totals known by construction.
 //!
-//! A history is a pure function of its [`HistoryPlan`]: the same plan gives the same bytes. It holds what makes
-//! counting hard: several lines a response with growing output, resumed and forked copies, nested progress
-//! records, quoted transcript lines, decoy usage, iterations, advisors, damage and torn ends.
+//! A history is a pure function of its [`HistoryPlan`]: equal plans generate equal bytes. It contains everything that
+//! makes counting hard: several lines per response with growing output, resumed and forked copies, nested progress
+//! records, quoted transcript lines, decoy usage, iterations, advisors, damage and truncated last lines.
 //!
 //! ```
 //! use bridge_testkit::{history::HistoryPlan, reference};
@@ -13,22 +13,22 @@
 //! ```
 
 mod damage;
+mod decoy;
+mod filler;
 mod line;
 mod message;
 mod plan;
-mod prose;
 mod record;
 mod response;
 mod sample;
 mod session;
 mod subagent;
-mod trace;
 mod transcript;
 mod truth;
 mod usage;
 
+pub use filler::timestamp;
 pub use plan::{Damage, HistoryPlan};
-pub use prose::timestamp;
 pub use sample::sample_plan;
 pub use truth::{HistoryTruth, SessionTruth, TrueResponse};
 
@@ -42,35 +42,35 @@ use std::{
 /// A generated history in memory.
 #[derive(Debug, Clone)]
 pub struct GeneratedHistory {
-    /// Its files, in the order of their paths.
+    /// The files, ordered by path.
     pub files: Vec<GeneratedFile>,
-    /// What is in them.
+    /// The true totals.
     pub truth: HistoryTruth,
 }
 
 /// One file of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedFile {
-    /// The path below the `projects` folder, with `/`.
+    /// The path relative to the `projects` folder, separated by `/`.
     pub relative_path: String,
-    /// Its bytes.
+    /// The file's bytes.
     pub content: Vec<u8>,
-    /// When it was last changed, in milliseconds since 1970.
+    /// The modification time in milliseconds since 1970.
     pub modified_millis: i64,
 }
 
 impl GeneratedHistory {
-    /// The files as the reference analyzer takes them.
+    /// Returns the files as input for the reference analyzer.
     pub fn reference_files(&self) -> impl Iterator<Item = ReferenceFile> {
         self.files
             .iter()
             .map(|file| ReferenceFile::new(&file.relative_path, file.modified_millis, file.content.clone()))
     }
 
-    /// Writes the files below a `projects` folder, with their times.
+    /// Writes the files to a `projects` folder, with their modification times.
     ///
     /// # Errors
-    /// A folder or file that cannot be written.
+    /// Fails if a folder or file cannot be written.
     pub fn write_below(&self, projects: &Path) -> io::Result<()> {
         for file in &self.files {
             let path = projects.join(&file.relative_path);

@@ -1,35 +1,35 @@
-//! What a history is generated from.
+//! The plan that a history is generated from.
 
-use super::{GeneratedHistory, session::Session, transcript::Written, truth::HistoryTruth};
+use super::{GeneratedHistory, session::Session, transcript::WrittenSession, truth::HistoryTruth};
 use fastrand::Rng;
 
-/// The size and the nature of a history.
+/// The size and content of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryPlan {
-    /// The same plan with another seed gives another history.
+    /// Seed of the random generator.
     pub seed: u64,
-    /// Project folders.
+    /// Number of project folders.
     pub projects: usize,
-    /// Sessions in each project.
+    /// Number of sessions per project.
     pub sessions: usize,
-    /// Responses in each session's own file, on average; subagents have fewer.
+    /// Average number of responses in each session's own file; subagents have fewer.
     pub responses_per_session: usize,
-    /// Bytes of a typical text.
+    /// Typical length of a text in bytes.
     pub text_bytes: usize,
-    /// When the first session begins, in milliseconds since 1970; each next one 19 hours later.
+    /// Start of the first session in milliseconds since 1970. Each session starts 19 hours after the previous one.
     pub first_millis: i64,
-    /// Which lines are damaged.
+    /// Kind of damage in the files.
     pub damage: Damage,
 }
 
-/// Which damage stands in a history.
+/// The kind of damage in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// None.
+    /// No damage.
     None,
-    /// Damaged lines that are text still, and torn last lines.
+    /// Damaged lines that are still valid UTF-8, and truncated last lines.
     Text,
-    /// Besides, lines of bytes that are no text: NUL runs, invalid UTF-8.
+    /// Additionally lines with NUL bytes or invalid UTF-8.
     Bytes,
 }
 
@@ -50,13 +50,13 @@ impl Default for HistoryPlan {
 const HOURS_BETWEEN_SESSIONS: i64 = 19;
 
 impl HistoryPlan {
-    /// The history of this plan.
+    /// Generates the history.
     pub fn generate(&self) -> GeneratedHistory {
         let mut truth = HistoryTruth::default();
         let mut files = Vec::new();
         let mut start_millis = self.first_millis;
         for project in 0..self.projects {
-            let mut previous: Option<Written> = None;
+            let mut previous: Option<WrittenSession> = None;
             for _ in 0..self.sessions {
                 let mut session = Session::new(self, project, start_millis, self.rng(files.len()));
                 let written = session.write(previous.as_ref(), &mut truth);
@@ -69,7 +69,7 @@ impl HistoryPlan {
         GeneratedHistory { files, truth }
     }
 
-    /// Another generator for each session, so that one more session leaves those before it as they are.
+    /// Returns a separate generator for each session, so that adding a session does not change the previous ones.
     fn rng(&self, files_before: usize) -> Rng {
         let mut seeds = Rng::with_seed(self.seed);
         let base = seeds.u64(..);

@@ -1,32 +1,32 @@
-//! Records: the fields that stand around a message, and the ways to write an object.
+//! Records: the fields that surround a message, and the styles of writing an object.
 
-use super::prose::{quoted, timestamp, uuid};
+use super::filler::{quoted, timestamp, uuid};
 use fastrand::Rng;
 
 /// The fields of an object, each with its raw value.
 pub(crate) type Fields = Vec<(&'static str, String)>;
 
-/// Where and by which client records are written.
+/// The client that writes records, with its environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Author {
     pub(crate) session: String,
     pub(crate) cwd: String,
     pub(crate) version: &'static str,
     pub(crate) branch: &'static str,
-    /// The subagent's id, in its own file.
+    /// The subagent's id while its own file is written.
     pub(crate) agent: Option<String>,
     pub(crate) clock_millis: i64,
     pub(crate) parent_uuid: Option<String>,
 }
 
 impl Author {
-    /// The next time, somewhat later than the last.
+    /// Advances the clock and returns the new time.
     pub(crate) fn tick(&mut self, rng: &mut Rng) -> String {
         self.clock_millis += rng.i64(40..4000);
         quoted(&timestamp(self.clock_millis))
     }
 
-    /// A record of a type: what the client writes before, the fields of the type, what it writes after.
+    /// Generates a record: the client's leading fields, the fields of the type, and the client's trailing fields.
     pub(crate) fn record(&mut self, rng: &mut Rng, kind: &str, fields: Fields) -> Fields {
         let id = uuid(rng);
         let parent = self.parent_uuid.replace(id.clone());
@@ -46,24 +46,24 @@ impl Author {
     }
 }
 
-/// How an object is written.
+/// The style in which an object is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Style {
-    /// As the client does.
+    /// The client's style.
     Compact,
-    /// With white space around everything.
+    /// Whitespace around all tokens.
     Spaced,
-    /// With its keys in another order.
+    /// Keys in random order.
     Shuffled,
-    /// With escapes in its keys.
+    /// Escapes in the keys.
     EscapedKeys,
-    /// With every key there before, with a value that does not count.
+    /// A duplicate before each key, with a value that the later one overrides.
     Duplicated,
 }
 
 impl Style {
-    /// Mostly as the client does.
-    pub(crate) fn any(rng: &mut Rng) -> Self {
+    /// Chooses a random style, mostly the client's.
+    pub(crate) fn random(rng: &mut Rng) -> Self {
         match rng.u8(..100) {
             0..4 => Self::Spaced,
             4..8 => Self::Shuffled,
@@ -76,7 +76,7 @@ impl Style {
 
 const OVERRIDDEN: &str = r#"{"id":"msg_overridden","usage":{"input_tokens":888888,"output_tokens":888888}}"#;
 
-/// The object of the fields.
+/// Writes an object.
 pub(crate) fn object(rng: &mut Rng, style: Style, mut fields: Fields) -> String {
     if matches!(style, Style::Shuffled) {
         rng.shuffle(&mut fields);
@@ -95,7 +95,7 @@ pub(crate) fn object(rng: &mut Rng, style: Style, mut fields: Fields) -> String 
     format!("{{{}}}", members.join(","))
 }
 
-/// A key with one of its letters as an escape.
+/// Escapes one letter of a key.
 fn escaped(rng: &mut Rng, key: &str) -> String {
     let at = rng.usize(..key.len());
     let hex = format!("{:04x}", key.as_bytes()[at]);
@@ -103,7 +103,7 @@ fn escaped(rng: &mut Rng, key: &str) -> String {
     format!("{}\\u{hex}{}", &key[..at], &key[at + 1..])
 }
 
-/// The field's value is replaced.
+/// Replaces the value of a field.
 pub(crate) fn set(fields: &mut Fields, key: &str, value: String) {
     for field in fields.iter_mut().filter(|(name, _)| *name == key) {
         field.1.clone_from(&value);

@@ -1,9 +1,9 @@
-//! A response as it is given, and the snapshots it is written in.
+//! Responses and the snapshots in which they are written.
 
 use super::{
-    prose::{base58, uuid},
+    filler::{base58, uuid},
     truth::{HistoryTruth, TrueResponse},
-    usage::{Apart, Iterations, Usage},
+    usage::{Iterations, SeparateResponse, Usage},
 };
 use crate::Counters;
 use fastrand::Rng;
@@ -17,20 +17,20 @@ const MODELS: [&str; 6] = [
     "__proto__",
 ];
 
-/// What a response is known by.
+/// The fields that identify a response.
 #[derive(Debug, Clone)]
 pub(crate) enum Identity {
-    /// An id of the API and its request, which replays change.
+    /// The API's id with the request id, which replays change.
     Api { id: String, request: Option<String> },
-    /// The short id of a gateway, which uses it again with another request.
+    /// A gateway's short id, which it reuses with other request ids.
     Short { id: String, request: Option<String> },
-    /// No id: the record's uuid. One line each.
+    /// No id, only the record's UUID. Such responses have one line.
     Uuid,
-    /// Neither: the record's bytes. One line each.
+    /// Neither id nor UUID, only the record's bytes. Such responses have one line.
     Bytes,
 }
 
-/// On which of its lines a response has a stop reason.
+/// The lines of a response that have a stop reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Last,
@@ -38,29 +38,29 @@ pub(crate) enum Stop {
     Never,
 }
 
-/// A response as it was given.
+/// A response as the API returned it.
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) identity: Identity,
     pub(crate) model: &'static str,
-    /// Its last and greatest usage.
+    /// The last and greatest usage.
     pub(crate) usage: Usage,
     pub(crate) stop: Stop,
-    /// One line for each content block.
+    /// Number of lines, one for each content block.
     pub(crate) lines: usize,
-    /// The last line is a gateway's empty chunk: a stop reason and zeros.
+    /// `true` if the last line is a gateway's empty chunk: a stop reason with zeros.
     pub(crate) has_empty_end: bool,
 }
 
 impl Response {
-    /// Any response; `number` tells it from the others of its session.
-    pub(crate) fn any(rng: &mut Rng, number: usize, context_tokens: u64) -> Self {
+    /// Generates a response; `number` is its index in the session.
+    pub(crate) fn random(rng: &mut Rng, number: usize, context_tokens: u64) -> Self {
         let identity = identity(rng, number);
         let is_one_line = matches!(identity, Identity::Uuid | Identity::Bytes);
         let model = MODELS[if rng.u8(..) < 4 { 5 } else { rng.usize(..5) }];
         let is_weak = matches!(identity, Identity::Short { request: None, .. });
         let counters = Counters {
-            // What stands for the id that is missing.
+            // Weak keys contain the input tokens, which must be unique.
             input: if is_weak { rng.u64(1_000_000..900_000_000) } else { rng.u64(1..40) },
             output: 1 + rng.u64(..60) * rng.u64(..60),
             cache_creation: rng.u64(..4000) * u64::from(rng.u8(..) > 30),
@@ -73,7 +73,7 @@ impl Response {
         Self { identity, model, usage, stop, lines, has_empty_end }
     }
 
-    /// A local record: the client's own message about an error.
+    /// Creates the client's own message about an error.
     pub(crate) fn synthetic(rng: &mut Rng) -> Self {
         Self {
             identity: Identity::Api { id: uuid(rng), request: None },
@@ -85,7 +85,7 @@ impl Response {
         }
     }
 
-    /// The usage on a line: that of an earlier one is smaller, except for what a gateway lowers at the end.
+    /// Returns the usage of a line. Earlier lines have less output, but a gateway may lower the input at the end.
     pub(crate) fn usage_on(&self, rng: &mut Rng, line: usize) -> Usage {
         if line + 1 == self.lines && self.has_empty_end {
             return Usage::plain(Counters::default());
@@ -105,7 +105,7 @@ impl Response {
         Usage::plain(counters)
     }
 
-    /// Whether a line has the stop reason.
+    /// Returns `true` if the line has the stop reason.
     pub(crate) fn stops_on(&self, line: usize) -> bool {
         match self.stop {
             Stop::Last => line + 1 == self.lines,
@@ -114,16 +114,16 @@ impl Response {
         }
     }
 
-    /// Notes the response, and its advisors', as given in a session.
-    pub(crate) fn note(&self, session: &str, truth: &mut HistoryTruth) {
+    /// Records the response and its separate responses in the truth.
+    pub(crate) fn record_in(&self, session: &str, truth: &mut HistoryTruth) {
         let mut add = |model: &str, counters| {
             let (session, model) = (session.to_owned(), model.to_owned());
             let finished = self.stop != Stop::Never && !self.has_empty_end;
             truth.add_response(TrueResponse { session, model, counters, finished });
         };
         add(self.model, self.usage.counters);
-        for apart in &self.usage.apart {
-            add(apart.model.as_deref().unwrap_or(self.model), apart.counters);
+        for separate in &self.usage.separate {
+            add(separate.model.as_deref().unwrap_or(self.model), separate.counters);
         }
     }
 }
@@ -133,7 +133,7 @@ fn identity(rng: &mut Rng, number: usize) -> Identity {
     match rng.u8(..100) {
         0..3 => Identity::Uuid,
         3..5 => Identity::Bytes,
-        // The pair is another for each response: the id is used again, the request is not.
+        // The id repeats, but the pair with the request is unique.
         5..10 => Identity::Short { id: format!("msg_{}", number % 3), request: Some(request) },
         10..11 => Identity::Short { id: format!("gen-{}", base58(rng, 12)), request: None },
         11..13 => Identity::Short { id: "msg_proxy_stream".into(), request: None },
@@ -161,7 +161,7 @@ fn usage(rng: &mut Rng, counters: Counters) -> Usage {
     for _ in 0..[0, 0, 1, 2][rng.usize(..4)] {
         let counters = Counters { input: rng.u64(100..9000), output: rng.u64(1..900), ..Counters::default() };
         let model = rng.bool().then(|| "claude-opus-4-1-20250805".to_owned());
-        usage.apart.push(Apart { kind: kinds[rng.usize(..kinds.len())], model, counters });
+        usage.separate.push(SeparateResponse { kind: kinds[rng.usize(..kinds.len())], model, counters });
     }
     usage
 }

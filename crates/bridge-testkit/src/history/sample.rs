@@ -1,8 +1,8 @@
-//! The sample history that is committed with the examples.
+//! The sample history in the examples.
 
 use super::{Damage, HistoryPlan};
 
-/// The plan of `examples/sample`: small, readable in an editor, with every trap that is text.
+/// Returns the plan of `examples/sample`: small, readable in an editor, with every trap that is valid UTF-8.
 pub fn sample_plan() -> HistoryPlan {
     HistoryPlan {
         seed: 2026,

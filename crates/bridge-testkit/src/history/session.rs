@@ -1,13 +1,13 @@
-//! One session: its own file and those of its subagents.
+//! A session: its own file and those of its subagents.
 
 use super::{
-    line::{Line, Tally},
+    decoy,
+    filler::{base58, quoted, quoted_words, timestamp, uuid},
+    line::{Line, LineTotals},
     plan::HistoryPlan,
-    prose::{base58, quoted, quoted_words, timestamp, uuid},
     record::{Author, Fields, Style, object, set},
     response::{Identity, Response},
-    trace,
-    transcript::{Transcript, Written},
+    transcript::{Transcript, WrittenSession},
     truth::HistoryTruth,
 };
 use fastrand::Rng;
@@ -15,7 +15,7 @@ use fastrand::Rng;
 const PROJECTS: [&str; 6] = ["api-gateway", "web-frontend", "data-pipeline", "notes", "ml-lab", "compiler"];
 const VERSIONS: [&str; 6] = ["1.0.89", "2.0.14", "2.0.37", "2.1.12", "2.1.39", "2.1.237"];
 
-/// A session while it is written.
+/// The state of a session while it is generated.
 #[derive(Debug)]
 pub(crate) struct Session<'p> {
     pub(crate) plan: &'p HistoryPlan,
@@ -45,7 +45,11 @@ impl<'p> Session<'p> {
         Self { plan, slug, author, rng, context_tokens: 14_000, lines: Vec::new() }
     }
 
-    pub(crate) fn write(&mut self, previous: Option<&Written>, truth: &mut HistoryTruth) -> Written {
+    pub(crate) fn write(
+        &mut self,
+        previous: Option<&WrittenSession>,
+        truth: &mut HistoryTruth,
+    ) -> WrittenSession {
         if let Some(previous) = previous.filter(|_| self.rng.u8(..) < 110) {
             self.resume(previous, truth);
         }
@@ -56,7 +60,7 @@ impl<'p> Session<'p> {
                 self.prompt();
             }
             let response = self.next_response(number);
-            response.note(&self.author.session, truth);
+            response.record_in(&self.author.session, truth);
             self.respond(&response);
             match self.rng.u8(..100) {
                 0..8 => transcripts.push(self.subagent(transcripts.len(), truth)),
@@ -64,23 +68,23 @@ impl<'p> Session<'p> {
                 14..18 => self.bad_usage(),
                 18..20 => {
                     let synthetic = Response::synthetic(&mut self.rng);
-                    synthetic.note(&self.author.session, truth);
+                    synthetic.record_in(&self.author.session, truth);
                     self.respond(&synthetic);
                 }
                 _ => self.tool_result(),
             }
         }
         transcripts.push(self.take_transcript(format!("{}/{}.jsonl", self.slug, self.author.session)));
-        Written { session: self.author.session.clone(), transcripts }
+        WrittenSession { session: self.author.session.clone(), transcripts }
     }
 
     pub(crate) fn next_response(&mut self, number: usize) -> Response {
         self.context_tokens = 14_000 + (self.context_tokens + self.rng.u64(..3000)) % 140_000;
-        Response::any(&mut self.rng, number, self.context_tokens)
+        Response::random(&mut self.rng, number, self.context_tokens)
     }
 
-    /// The head of another session's file again, with this session's id.
-    fn resume(&mut self, previous: &Written, truth: &mut HistoryTruth) {
+    /// Copies the first lines of another session's file, with this session's id.
+    fn resume(&mut self, previous: &WrittenSession, truth: &mut HistoryTruth) {
         let Some(source) = previous.transcripts.last() else { return };
         let forked = self.rng.bool();
         let copied = source.lines.iter().take(self.rng.usize(..=source.lines.len()));
@@ -108,9 +112,9 @@ impl<'p> Session<'p> {
         )));
     }
 
-    fn user(&mut self, message: String, mut beside: Fields) {
+    fn user(&mut self, message: String, mut other_fields: Fields) {
         let mut fields = vec![("message", message)];
-        fields.append(&mut beside);
+        fields.append(&mut other_fields);
         let record = self.author.record(&mut self.rng, "user", fields);
         let text = object(&mut self.rng, Style::Compact, record);
         self.lines.push(Line::plain(text));
@@ -118,30 +122,30 @@ impl<'p> Session<'p> {
 
     fn tool_result(&mut self) {
         let text = match self.rng.u8(..100) {
-            0..12 => trace::quoted_transcript(&mut self.rng),
+            0..12 => decoy::quoted_transcript(&mut self.rng),
             _ => quoted_words(&mut self.rng, self.plan.text_bytes * 3),
         };
         let tool = base58(&mut self.rng, 22);
         let content =
             format!(r#"[{{"tool_use_id":"toolu_01{tool}","type":"tool_result","content":{text}}}]"#);
-        let result = trace::tool_use_result(&mut self.rng, &text);
+        let result = decoy::tool_use_result(&mut self.rng, &text);
         self.user(format!(r#"{{"role":"user","content":{content}}}"#), vec![("toolUseResult", result)]);
     }
 
-    /// The lines of a response.
+    /// Writes the lines of a response.
     pub(crate) fn respond(&mut self, response: &Response) {
         for line in 0..response.lines {
             let usage = response.usage_on(&mut self.rng, line);
             let usage_json = usage.json(&mut self.rng);
             let message = self.message(response, &usage_json, response.stops_on(line));
             let record = self.assistant(response, message);
-            let style = Style::any(&mut self.rng);
+            let style = Style::random(&mut self.rng);
             let mut text = object(&mut self.rng, style, record);
             if self.rng.u8(..) < 6 {
                 text.push_str(r#"{"type":"mode","mode":"normal"}"#);
             }
             let is_copied = !matches!(response.identity, Identity::Bytes);
-            self.lines.push(Line { text: text.into(), tally: usage.tally(false), is_copied });
+            self.lines.push(Line { text: text.into(), totals: usage.totals(false), is_copied });
             if self.rng.u8(..) < 10 {
                 self.lines.extend(self.lines.last().cloned());
             }
@@ -151,9 +155,8 @@ impl<'p> Session<'p> {
         }
     }
 
-    /// The same response in a sidechain, with another request.
+    /// Writes the last snapshot of a response again, in a sidechain with another request.
     fn replay(&mut self, response: &Response) {
-        // What the last line says, in full.
         let usage = response.usage_on(&mut self.rng, response.lines - 1);
         let usage_json = usage.json(&mut self.rng);
         let message = self.message(response, &usage_json, response.stops_on(response.lines - 1));
@@ -161,10 +164,10 @@ impl<'p> Session<'p> {
         set(&mut record, "requestId", quoted("req_of_the_replay"));
         set(&mut record, "isSidechain", "true".into());
         let text = object(&mut self.rng, Style::Compact, record);
-        self.lines.push(Line { text: text.into(), tally: usage.tally(false), is_copied: true });
+        self.lines.push(Line { text: text.into(), totals: usage.totals(false), is_copied: true });
     }
 
-    /// A snapshot whose usage cannot be read, advisors and all.
+    /// Writes a snapshot with invalid usage, in the counters or in an advisor.
     fn bad_usage(&mut self) {
         let response = self.next_response(0);
         let bad = ["\"5\"", "1.5", "-3", "1000000001", "1e3", "true", "[]"][self.rng.usize(..7)];
@@ -178,8 +181,8 @@ impl<'p> Session<'p> {
         let message = self.message(&response, &usage, true);
         let record = self.assistant(&response, message);
         let text = object(&mut self.rng, Style::Compact, record);
-        let tally = Tally { bad_usage: 1, ..Tally::default() };
-        self.lines.push(Line { text: text.into(), tally, is_copied: true });
+        let totals = LineTotals { bad_usage: 1, ..LineTotals::default() };
+        self.lines.push(Line { text: text.into(), totals, is_copied: true });
     }
 
     pub(crate) fn take_transcript(&mut self, relative_path: String) -> Transcript {

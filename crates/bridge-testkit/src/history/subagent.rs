@@ -1,8 +1,8 @@
-//! Subagents: with a file of their own, or only nested in the progress of the session.
+//! Subagents with their own files, or only nested in the session's progress records.
 
 use super::{
+    filler::quoted_words,
     line::Line,
-    prose::quoted_words,
     record::{Style, object},
     response::{Identity, Response},
     session::Session,
@@ -12,18 +12,18 @@ use super::{
 };
 
 impl Session<'_> {
-    /// A subagent: its own file, and some of its responses again in this session's progress.
+    /// Writes a subagent's own file, and repeats its responses in this session's progress records.
     pub(crate) fn subagent(&mut self, number: usize, truth: &mut HistoryTruth) -> Transcript {
         let agent = format!("{:08x}", self.rng.u32(..));
         let own_lines = std::mem::take(&mut self.lines);
         let own_parent = self.author.parent_uuid.take();
         self.author.agent = Some(agent.clone());
-        let mut given = Vec::new();
+        let mut responses = Vec::new();
         for number in 0..self.rng.usize(1..5) {
             let response = self.next_response(number);
-            response.note(&self.author.session, truth);
+            response.record_in(&self.author.session, truth);
             self.respond(&response);
-            given.push(response);
+            responses.push(response);
         }
         let session = &self.author.session;
         let path = match number % 3 {
@@ -37,7 +37,8 @@ impl Session<'_> {
         self.author.agent = None;
         self.author.parent_uuid = own_parent;
         self.lines = own_lines;
-        for response in given.iter().filter(|given| matches!(given.identity, Identity::Api { .. })) {
+        for response in responses.iter().filter(|response| matches!(response.identity, Identity::Api { .. }))
+        {
             let mut counters = response.usage.counters;
             counters.output = 1.max(counters.output / 3);
             self.progress(response, &Usage::plain(counters), false, Nesting::Message);
@@ -45,13 +46,13 @@ impl Session<'_> {
         transcript
     }
 
-    /// A subagent without a file of its own.
+    /// Writes a subagent's response that occurs only in progress records.
     pub(crate) fn nested_only(&mut self, truth: &mut HistoryTruth) {
         let mut response = self.next_response(0);
         if !matches!(response.identity, Identity::Bytes) {
             response.lines = 1;
             response.has_empty_end = false;
-            response.note(&self.author.session, truth);
+            response.record_in(&self.author.session, truth);
             let nesting = [Nesting::Message, Nesting::Listed, Nesting::Both][self.rng.usize(..3)];
             self.progress(&response, &response.usage, response.stops_on(0), nesting);
         }
@@ -63,7 +64,7 @@ impl Session<'_> {
         let record = self.assistant(response, message);
         let kept = ["message", "requestId", "type", "uuid", "timestamp"];
         let record = record.into_iter().filter(|(key, _)| kept.contains(key)).collect();
-        let style = Style::any(&mut self.rng);
+        let style = Style::random(&mut self.rng);
         let nested = object(&mut self.rng, style, record);
         let prompt = quoted_words(&mut self.rng, self.plan.text_bytes);
         let (message, listed) = match nesting {
@@ -76,15 +77,15 @@ impl Session<'_> {
         );
         let outer = self.author.record(&mut self.rng, "progress", vec![("data", data)]);
         let text = object(&mut self.rng, Style::Compact, outer);
-        let mut tally = usage.tally(true);
+        let mut totals = usage.totals(true);
         if matches!(nesting, Nesting::Both) {
-            tally += tally;
+            totals += totals;
         }
-        self.lines.push(Line { text: text.into(), tally, is_copied: true });
+        self.lines.push(Line { text: text.into(), totals, is_copied: true });
     }
 }
 
-/// Where in a progress record a nested record stands.
+/// The place of a nested record in a progress record.
 #[derive(Debug, Clone, Copy)]
 enum Nesting {
     Message,

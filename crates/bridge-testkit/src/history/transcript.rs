@@ -1,17 +1,17 @@
-//! From lines to files: line ends, blank and damaged lines, torn ends.
+//! Assembles lines to files, with line endings, blank and damaged lines, and truncated last lines.
 
 use super::{GeneratedFile, damage, line::Line, plan::Damage, truth::HistoryTruth};
 use fastrand::Rng;
 
-/// A session that is written.
+/// A completely generated session.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenSession {
     pub(crate) session: String,
-    /// Its subagents' files, and its own at the end.
+    /// The subagents' transcripts, followed by the session's own.
     pub(crate) transcripts: Vec<Transcript>,
 }
 
-/// The lines of a file.
+/// The lines of a transcript.
 #[derive(Debug)]
 pub(crate) struct Transcript {
     pub(crate) relative_path: String,
@@ -19,11 +19,11 @@ pub(crate) struct Transcript {
     pub(crate) modified_millis: i64,
 }
 
-/// What damage is made of: were it read, the total would show it.
+/// The line that damaged lines are made from. Counting it by mistake would visibly change the total.
 const INTACT: &[u8] = r#"{"type":"assistant","message":{"id":"msg_damaged0123456789","content":"é","stop_reason":"end_turn","usage":{"input_tokens":666666,"output_tokens":666666}}}"#.as_bytes();
 
-impl Written {
-    /// The files of the session, noted in the truth.
+impl WrittenSession {
+    /// Assembles the session's files and records them in the truth.
     pub(crate) fn files(
         &self,
         damage: Damage,
@@ -57,14 +57,14 @@ impl Transcript {
             if rng.u8(..) < 3 {
                 content.extend([b" \t".repeat(rng.usize(..3)), newline.to_vec()].concat());
             }
-            // At a file's start a byte order mark would be no damage.
+            // At the start of a file, a byte order mark would not be damage.
             let damaged = if !content.is_empty() && rng.u8(..) < 4 {
                 damage::damaged_line(rng, damage, INTACT)
             } else {
                 None
             };
             for line in damaged.iter().chain([line]) {
-                truth.add_line(&line.tally);
+                truth.add_line(&line.totals);
                 content.extend_from_slice(&line.text);
                 content.extend_from_slice(newline);
             }

@@ -1,13 +1,13 @@
-//! The true figures of a history, noted while it is written.
+//! The true totals of a history, recorded during its generation.
 
-use super::line::Tally;
+use super::line::LineTotals;
 use crate::Counters;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What stands in a history.
+/// The true totals of a history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryTruth {
-    /// Files, those without usage included.
+    /// Number of files, including those without usage.
     pub files: u64,
     /// Bytes of all files.
     pub bytes: u64,
@@ -15,60 +15,60 @@ pub struct HistoryTruth {
     pub lines: u64,
     /// Damaged lines that end with a newline.
     pub bad_lines: u64,
-    /// Torn last lines.
+    /// Truncated last lines.
     pub pending: u64,
-    /// Snapshots whose usage cannot be read.
+    /// Snapshots with invalid usage.
     pub bad_usage: u64,
-    /// Distinct responses, those worth no tokens included.
+    /// Distinct responses, including those without tokens.
     pub responses: u64,
-    /// Their counters.
+    /// The sums of the responses' counters.
     pub counters: Counters,
-    /// The plain sum of assistant lines.
+    /// The naive sum over assistant lines.
     pub naive: u64,
-    /// The plain sum of nested records.
+    /// The naive sum over nested records.
     pub nested_naive: u64,
-    /// What stands only in iterations, over all snapshots.
+    /// Tokens of usages that have them only in their iterations, over all snapshots.
     pub from_iterations: u64,
-    /// By how much iterations raise what stands above them.
+    /// Tokens by which iterations exceed the top-level counters.
     pub raised: u64,
-    /// The plain sum of advisor iterations.
+    /// The naive sum over advisor iterations.
     pub advisor_naive: u64,
-    /// The plain sum of the other iterations that are responses.
+    /// The naive sum over the other iterations that are responses.
     pub apart_naive: u64,
-    /// Each session's sums; of the sessions in `open_sessions` only as if each copied response were its first session's.
+    /// The totals of each session. A copied response counts for its first session here, also in `open_sessions`.
     pub sessions: BTreeMap<String, SessionTruth>,
-    /// Sessions that share a copied response, which only the last tie-break gives to one of them.
+    /// Sessions that share a copied response, whose session depends on the last tie-break.
     pub open_sessions: BTreeSet<String>,
-    /// Each response.
+    /// All responses.
     pub by_response: Vec<TrueResponse>,
 }
 
-/// A session's sums.
+/// The true totals of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionTruth {
-    /// Its responses.
+    /// Number of responses.
     pub responses: u64,
-    /// Those worth tokens that never finished.
+    /// Responses with tokens that never finished.
     pub unfinished: u64,
-    /// The counters.
+    /// The sums of the counters.
     pub counters: Counters,
 }
 
-/// One response as it was given.
+/// One response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrueResponse {
-    /// The session it was given in.
+    /// The session that the response belongs to.
     pub session: String,
     /// The model.
     pub model: String,
     /// The counters.
     pub counters: Counters,
-    /// Whether its end is recorded.
+    /// `true` if a snapshot has a stop reason.
     pub finished: bool,
 }
 
 impl HistoryTruth {
-    /// The sum of the counters.
+    /// Returns the sum of the counters.
     pub fn total(&self) -> u64 {
         self.counters.total()
     }
@@ -83,15 +83,15 @@ impl HistoryTruth {
         self.by_response.push(response);
     }
 
-    pub(crate) fn add_line(&mut self, tally: &Tally) {
+    pub(crate) fn add_line(&mut self, totals: &LineTotals) {
         self.lines += 1;
-        self.bad_lines += u64::from(tally.is_bad_line);
-        self.bad_usage += tally.bad_usage;
-        self.naive += tally.naive;
-        self.nested_naive += tally.nested_naive;
-        self.from_iterations += tally.from_iterations;
-        self.raised += tally.raised;
-        self.advisor_naive += tally.advisor_naive;
-        self.apart_naive += tally.apart_naive;
+        self.bad_lines += u64::from(totals.is_bad_line);
+        self.bad_usage += totals.bad_usage;
+        self.naive += totals.naive;
+        self.nested_naive += totals.nested_naive;
+        self.from_iterations += totals.from_iterations;
+        self.raised += totals.raised;
+        self.advisor_naive += totals.advisor_naive;
+        self.apart_naive += totals.apart_naive;
     }
 }

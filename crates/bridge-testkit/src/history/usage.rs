@@ -1,6 +1,6 @@
-//! The shapes in which usage is written.
+//! The formats of usage.
 
-use super::line::Tally;
+use super::line::LineTotals;
 use crate::Counters;
 use fastrand::Rng;
 
@@ -10,53 +10,53 @@ pub(crate) struct Usage {
     pub(crate) counters: Counters,
     pub(crate) iterations: Iterations,
     /// The iterations that are responses of their own.
-    pub(crate) apart: Vec<Apart>,
+    pub(crate) separate: Vec<SeparateResponse>,
 }
 
 /// An iteration that is a response of its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Apart {
+pub(crate) struct SeparateResponse {
     pub(crate) kind: &'static str,
-    /// The response's own, where none is named.
+    /// The model; `None` stands for the response's own.
     pub(crate) model: Option<String>,
     pub(crate) counters: Counters,
 }
 
-/// How the response's own numbers stand in `iterations`.
+/// The relation of the response's own counters to `iterations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Iterations {
-    /// Not at all: the list is absent.
+    /// The list is absent.
     Absent,
-    /// The same numbers again.
+    /// One iteration repeats the counters.
     Repeated,
-    /// The same numbers again, in two parts, one of a type that nobody knows.
+    /// Two iterations, one of an unknown type, share the counters.
     Divided,
-    /// The same numbers again, as the fallback that answered.
+    /// The fallback that answered repeats the counters.
     Fallback,
-    /// All there is: the top level is zero, the numbers stand here in two parts.
+    /// Two iterations share the counters, and the top level is zero.
     Only,
-    /// The numbers; the top level tells a part of them.
+    /// One iteration has the counters, and the top level has only part of them.
     Raised,
 }
 
 impl Usage {
     pub(crate) fn plain(counters: Counters) -> Self {
-        Self { counters, iterations: Iterations::Absent, apart: Vec::new() }
+        Self { counters, iterations: Iterations::Absent, separate: Vec::new() }
     }
 
-    /// What the snapshot adds to the plain sums.
-    pub(crate) fn tally(&self, is_nested: bool) -> Tally {
-        let mut tally = Tally::default();
-        for apart in &self.apart {
-            let is_advice = apart.kind == "advisor_message";
-            *(if is_advice { &mut tally.advisor_naive } else { &mut tally.apart_naive }) +=
-                apart.counters.total();
+    /// Returns the snapshot's contribution to the naive sums.
+    pub(crate) fn totals(&self, is_nested: bool) -> LineTotals {
+        let mut totals = LineTotals::default();
+        for separate in &self.separate {
+            let is_advisor = separate.kind == "advisor_message";
+            *(if is_advisor { &mut totals.advisor_naive } else { &mut totals.apart_naive }) +=
+                separate.counters.total();
         }
         let written = self.top().total();
-        *(if is_nested { &mut tally.nested_naive } else { &mut tally.naive }) += written;
-        *(if written == 0 { &mut tally.from_iterations } else { &mut tally.raised }) +=
+        *(if is_nested { &mut totals.nested_naive } else { &mut totals.naive }) += written;
+        *(if written == 0 { &mut totals.from_iterations } else { &mut totals.raised }) +=
             self.counters.total() - written;
-        tally
+        totals
     }
 
     fn top(&self) -> Counters {
@@ -72,7 +72,7 @@ impl Usage {
         let hour = rng.u64(0..=top.cache_creation);
         let mut fields = counter_fields(&top, rng);
         if rng.u8(..) < 12 {
-            // The split alone.
+            // Leaves only the split.
             fields.retain(|field| !field.starts_with(r#""cache_creation_input_tokens""#));
         }
         fields.push(format!(
@@ -101,7 +101,7 @@ impl Usage {
         };
         let mut list: Vec<String> =
             own.iter().map(|(head, counters)| iteration(head, counters, rng)).collect();
-        for Apart { kind, model, counters } in &self.apart {
+        for SeparateResponse { kind, model, counters } in &self.separate {
             let model = model.as_ref().map_or(String::new(), |model| format!(r#","model":"{model}""#));
             list.push(iteration(&format!(r#""type":"{kind}"{model}"#), counters, rng));
         }
@@ -115,7 +115,7 @@ fn iteration(head: &str, counters: &Counters, rng: &mut Rng) -> String {
     format!("{{{head},{}}}", counter_fields(counters, rng).join(","))
 }
 
-/// The four counters, in one of the orders that were seen; a zero is absent or null now and then.
+/// Writes the four counters in one of the clients' orders; zeros are occasionally absent or null.
 fn counter_fields(counters: &Counters, rng: &mut Rng) -> Vec<String> {
     let mut fields = vec![
         ("input_tokens", counters.input),

@@ -1,8 +1,8 @@
-//! Files: where they are, and the lines in them.
+//! Finds transcripts and reads their lines.
 
 use super::{
     json::Document,
-    record::{self, Surroundings},
+    record::{self, Context},
     snapshot::Snapshot,
 };
 use std::{
@@ -14,25 +14,25 @@ use std::{
 /// One transcript in memory.
 #[derive(Debug, Clone)]
 pub struct ReferenceFile {
-    /// Its path; the stem is the session of lines that name none.
+    /// The path; its stem is the session of records that name none.
     pub path: PathBuf,
-    /// When it was last changed, in milliseconds since 1970: the time of records before the first readable one.
+    /// The modification time in milliseconds since 1970: the time of records before the first valid time.
     pub modified_millis: i64,
-    /// Its bytes.
+    /// The file's bytes.
     pub content: Vec<u8>,
 }
 
 impl ReferenceFile {
-    /// A file of that content.
+    /// Creates a file with this content.
     pub fn new(path: impl Into<PathBuf>, modified_millis: i64, content: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), modified_millis, content: content.into() }
     }
 }
 
-/// What may be set.
+/// Options of the reference analyzer.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The longest line that is read, in bytes without its newline.
+    /// The maximum length of a line, in bytes without its newline.
     pub line_bytes_max: usize,
 }
 
@@ -42,15 +42,15 @@ impl Default for Options {
     }
 }
 
-/// All `*.jsonl` below a folder, links to folders not followed.
+/// Reads all `*.jsonl` files in a folder and its subfolders, without following links to folders.
 ///
 /// # Errors
-/// A folder or file that cannot be read.
+/// Fails if a folder or file cannot be read.
 pub fn read_folder(folder: &Path) -> io::Result<Vec<ReferenceFile>> {
     jsonl_paths(folder)?.iter().map(|path| load(folder, path)).collect()
 }
 
-/// The paths of all `*.jsonl` below a folder.
+/// Returns the paths of all `*.jsonl` files in a folder and its subfolders.
 pub(crate) fn jsonl_paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut folders = vec![folder.to_path_buf()];
     let mut paths = Vec::new();
@@ -69,14 +69,14 @@ pub(crate) fn jsonl_paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A file below `folder`, named by its path from there.
+/// Reads a file and stores its path relative to `folder`.
 pub(crate) fn load(folder: &Path, path: &Path) -> io::Result<ReferenceFile> {
     let modified = fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let modified_millis = i64::try_from(modified.as_millis()).unwrap_or(i64::MAX);
     Ok(ReferenceFile::new(path.strip_prefix(folder).unwrap_or(path), modified_millis, fs::read(path)?))
 }
 
-/// What stands in one file.
+/// The statistics and snapshots of one file.
 #[derive(Debug, Default)]
 pub(crate) struct FileContent {
     pub(crate) bytes: u64,
@@ -100,7 +100,7 @@ pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
             content.lines += 1;
             continue;
         }
-        // A byte order mark at the file's start is nothing.
+        // A byte order mark is only permitted at the start of the file.
         let text = if number == 0 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             continue;
@@ -113,7 +113,7 @@ pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
         };
         for (value, bytes) in document.roots() {
             time_millis = record::timestamp(value).unwrap_or(time_millis);
-            let found = record::snapshots(value, bytes, &Surroundings { time_millis, stem: &stem });
+            let found = record::snapshots(value, bytes, &Context { time_millis, stem: &stem });
             content.bad_usage += found.bad_usage;
             content.snapshots.extend(found.snapshots);
         }

@@ -1,4 +1,4 @@
-//! A usage with its iterations: what is the response's own, and what is a response beside it.
+//! Splits a usage and its iterations into the response's own counters and separate responses.
 
 use super::{
     json::Value,
@@ -7,25 +7,25 @@ use super::{
 };
 use crate::Counters;
 
-/// A readable usage.
+/// A valid usage.
 pub(crate) struct Usage {
     /// The response's own counters.
     pub(crate) own: Counters,
-    /// What stands at the top level.
+    /// The counters at the top level.
     pub(crate) written: Counters,
-    /// The iterations that are responses.
-    pub(crate) apart: Vec<Apart>,
+    /// The iterations that are responses of their own.
+    pub(crate) separate: Vec<SeparateResponse>,
 }
 
-/// An iteration that is a response.
-pub(crate) struct Apart {
-    pub(crate) why: Iteration,
+/// An iteration that is a response of its own.
+pub(crate) struct SeparateResponse {
+    pub(crate) kind: Iteration,
     pub(crate) position: usize,
     pub(crate) counters: Counters,
     pub(crate) model: Option<String>,
 }
 
-/// An entry that is an object, with readable counters.
+/// An entry of `iterations` that is an object with valid counters.
 struct Entry<'d> {
     position: usize,
     value: Value<'d>,
@@ -46,14 +46,14 @@ impl Entry<'_> {
         !self.is_message() && !named.into_iter().any(|kind| self.is(kind))
     }
 
-    fn apart(&self, why: Iteration) -> Apart {
+    fn separate(&self, kind: Iteration) -> SeparateResponse {
         let model = model(self.value).filter(|model| !model.is_empty());
-        Apart { why, position: self.position, counters: self.counters, model }
+        SeparateResponse { kind, position: self.position, counters: self.counters, model }
     }
 }
 
 impl Usage {
-    /// `None` is bad usage.
+    /// Reads a usage; `None` means bad usage.
     pub(crate) fn read(usage: Value<'_>) -> Option<Self> {
         if !usage.is_object() {
             return None;
@@ -72,8 +72,8 @@ impl Usage {
         };
         let serving = sum(entries.iter().filter(|entry| serves(entry)));
         let with_unknown = sum(entries.iter().filter(|entry| serves(entry) || entry.is_unknown()));
-        let leaves_out_unknown = greatest(&written, &with_unknown) != written;
-        let why = |entry: &Entry<'_>| {
+        let written_excludes_unknown = maximum(&written, &with_unknown) != written;
+        let kind = |entry: &Entry<'_>| {
             let is_attempt = entry.is_message() || entry.is("fallback_message");
             if entry.is("advisor_message") {
                 Some(Iteration::Advisor)
@@ -82,12 +82,11 @@ impl Usage {
             } else if is_attempt {
                 (fallback.is_some() && !serves(entry)).then_some(Iteration::Declined)
             } else {
-                leaves_out_unknown.then_some(Iteration::Other)
+                written_excludes_unknown.then_some(Iteration::Other)
             }
         };
-        let apart = entries.iter().filter_map(|entry| Some(entry.apart(why(entry)?))).collect();
-        // Where nothing is written the greatest is the sum alone.
-        Some(Self { own: greatest(&written, &serving), written, apart })
+        let separate = entries.iter().filter_map(|entry| Some(entry.separate(kind(entry)?))).collect();
+        Some(Self { own: maximum(&written, &serving), written, separate })
     }
 }
 
@@ -97,7 +96,8 @@ fn sum<'e, 'd: 'e>(entries: impl Iterator<Item = &'e Entry<'d>>) -> Counters {
     sum
 }
 
-fn greatest(a: &Counters, b: &Counters) -> Counters {
+/// Returns the maximum of each counter.
+fn maximum(a: &Counters, b: &Counters) -> Counters {
     Counters {
         input: a.input.max(b.input),
         output: a.output.max(b.output),

@@ -1,12 +1,12 @@
-//! A strict JSON reader: all values of a line as one flat tree.
+//! A strict JSON reader that parses all values of a line into one flat tree.
 //!
-//! It keeps its own stack and its nodes in one list, so that neither reading nor dropping 100,000 levels
-//! recurses. Numbers stay text; a value knows its own bytes.
+//! It uses an explicit stack and one list of nodes, so that neither parsing nor dropping 100,000 levels recurses. Numbers
+//! stay text, and values keep the range of their bytes.
 
 use super::json_reader::Reader;
 use std::ops::Range;
 
-/// Why a line is no JSON: the rule only asks whether it is.
+/// Error for a line that is not valid JSON. The counting rule does not need the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Invalid;
 
@@ -36,7 +36,7 @@ pub(crate) struct Value<'d> {
 }
 
 impl<'t> Document<'t> {
-    /// Reads a line: one value, or several with or without white space between them.
+    /// Parses a line that contains any number of values, with or without whitespace between them.
     pub(crate) fn parse(text: &'t [u8]) -> Result<Self, Invalid> {
         std::str::from_utf8(text).map_err(|_| Invalid)?;
         let mut reader = Reader::of(text);
@@ -48,10 +48,11 @@ impl<'t> Document<'t> {
             }
             let start = reader.at;
             let root = reader.value()?;
-            // `01` and `truefalse` are damage, not two values: a scalar ends at white space or a bracket.
-            let closes_itself =
+            // `01` and `truefalse` are damage, not two values: a scalar must be followed by whitespace or an opening
+            // delimiter.
+            let is_self_delimiting =
                 matches!(reader.nodes[root], Node::String(_) | Node::Array(_) | Node::Object(_));
-            if !closes_itself
+            if !is_self_delimiting
                 && !matches!(reader.peek(), None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'{' | b'[' | b'"'))
             {
                 return Err(Invalid);
@@ -60,7 +61,7 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// The top-level values with their own bytes.
+    /// Returns the top-level values with their bytes.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (Value<'_>, &[u8])> {
         self.roots.iter().map(|(root, bytes)| {
             (Value { document: self, node: &self.nodes[*root] }, &self.text[bytes.clone()])
@@ -73,19 +74,19 @@ impl<'d> Value<'d> {
         Self { document: self.document, node: &self.document.nodes[index] }
     }
 
-    /// The member of an object; of duplicate keys the last.
+    /// Returns an object's member; for duplicate keys, the last one.
     pub(crate) fn get(self, key: &str) -> Option<Self> {
         let Node::Object(members) = self.node else { return None };
         let (_, index) = members.iter().rev().find(|(name, _)| name == key.as_bytes())?;
         Some(self.at(*index))
     }
 
-    /// The member, unless it is absent or null.
+    /// Returns an object's member unless it is absent or null.
     pub(crate) fn get_some(self, key: &str) -> Option<Self> {
         self.get(key).filter(|value| !matches!(value.node, Node::Null))
     }
 
-    /// The decoded text of a string member (a lone surrogate as its three WTF-8 bytes).
+    /// Returns the decoded text of a string member, as WTF-8 if it contains lone surrogates.
     pub(crate) fn string(self, key: &str) -> Option<&'d [u8]> {
         match self.get(key)?.node {
             Node::String(text) => Some(text),
@@ -93,12 +94,12 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// Whether the member is the string.
+    /// Returns `true` if the member is this string.
     pub(crate) fn is_string(self, key: &str, text: &str) -> bool {
         self.string(key) == Some(text.as_bytes())
     }
 
-    /// Whether the member is `true`.
+    /// Returns `true` if the member is `true`.
     pub(crate) fn is_true(self, key: &str) -> bool {
         self.get(key).is_some_and(|value| matches!(value.node, Node::Bool(true)))
     }
@@ -107,7 +108,7 @@ impl<'d> Value<'d> {
         matches!(self.node, Node::Object(_))
     }
 
-    /// The text of a number.
+    /// Returns the text of a number.
     pub(crate) fn number(self) -> Option<&'d [u8]> {
         match self.node {
             Node::Number(raw) => Some(&self.document.text[raw.clone()]),
@@ -115,7 +116,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// The entries of an array; none of anything else.
+    /// Returns the entries of an array, or none for other values.
     pub(crate) fn entries(self) -> impl Iterator<Item = Self> {
         let indexes: &'d [usize] = if let Node::Array(indexes) = self.node { indexes } else { &[] };
         indexes.iter().map(move |index| self.at(*index))
@@ -198,23 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn depth_does_not_overflow() {
+    fn deep_nesting_does_not_overflow_the_stack() {
         let deep = ["[".repeat(200_000), "]".repeat(200_000)].concat();
         assert!(valid(deep.as_bytes()));
         assert!(!valid("{\"a\":".repeat(200_000).as_bytes()));
     }
 
     #[test]
-    fn the_last_of_duplicate_keys_is_meant() {
+    fn the_last_of_duplicate_keys_wins() {
         let document = Document::parse(br#"{"a":"x","\u0061":"y"}"#).unwrap();
         let (value, bytes) = document.roots().next().unwrap();
         assert_eq!(value.string("a"), Some(&b"y"[..]));
         assert_eq!(bytes, br#"{"a":"x","\u0061":"y"}"#);
     }
 
-    /// Of every value that serde_json accepts, glued values included, and of no other.
+    /// Also for several values on one line.
     #[test]
-    fn agrees_with_serde_json() {
+    fn accepts_exactly_what_serde_json_accepts() {
         let mut rng = fastrand::Rng::with_seed(5);
         let mut invalid = 0;
         for _ in 0..30_000 {

@@ -1,18 +1,18 @@
-//! The strict grammar: from bytes to nodes, with a stack of its own.
+//! Parses the strict JSON grammar into nodes, with an explicit stack.
 
 use super::{
     json::{Invalid, Node},
     json_string,
 };
 
-/// Reads values one after the other.
+/// Parses consecutive values.
 pub(crate) struct Reader<'t> {
     text: &'t [u8],
     pub(crate) at: usize,
     pub(crate) nodes: Vec<Node>,
 }
 
-/// A container whose end has not been read.
+/// A container whose end has not been parsed yet.
 enum Open {
     Array(Vec<usize>),
     Object { members: Vec<(Vec<u8>, usize)>, key: Vec<u8> },
@@ -23,7 +23,7 @@ impl<'t> Reader<'t> {
         Self { text, at: 0, nodes: Vec::new() }
     }
 
-    /// The index of the next value, read to its end.
+    /// Parses the next value completely and returns its index.
     pub(crate) fn value(&mut self) -> Result<usize, Invalid> {
         let mut open = Vec::new();
         loop {
@@ -35,7 +35,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Reads a scalar or an empty container; of any other container only the opening, onto the stack.
+    /// Parses a scalar or an empty container and returns its index. Pushes any other container onto the stack.
     fn begin(&mut self, open: &mut Vec<Open>) -> Result<Option<usize>, Invalid> {
         self.skip_whitespace();
         let node = match self.peek().ok_or(Invalid)? {
@@ -65,11 +65,11 @@ impl<'t> Reader<'t> {
             b'-' | b'0'..=b'9' => self.number()?,
             _ => return Err(Invalid),
         };
-        Ok(Some(self.keep(node)))
+        Ok(Some(self.push(node)))
     }
 
-    /// Puts a complete value into the container around it, and that into the next one where it ends too.
-    /// The index of the outermost value, once that is complete.
+    /// Adds a complete value to its container, and repeats that for each container that it completes. Returns the index
+    /// of the outermost value once it is complete.
     fn attach(&mut self, mut complete: usize, open: &mut Vec<Open>) -> Result<Option<usize>, Invalid> {
         loop {
             let Some(container) = open.pop() else { return Ok(Some(complete)) };
@@ -95,16 +95,16 @@ impl<'t> Reader<'t> {
                     Node::Object(members)
                 }
             };
-            complete = self.keep(closed);
+            complete = self.push(closed);
         }
     }
 
-    fn keep(&mut self, node: Node) -> usize {
+    fn push(&mut self, node: Node) -> usize {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
-    /// A key and its colon.
+    /// Parses a key and its colon.
     fn key(&mut self) -> Result<Vec<u8>, Invalid> {
         self.skip_whitespace();
         let key = self.string()?;
@@ -143,7 +143,7 @@ impl<'t> Reader<'t> {
         Ok(Node::Number(start..self.at))
     }
 
-    /// One digit or more.
+    /// Parses one or more digits.
     fn digits(&mut self) -> Result<(), Invalid> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {

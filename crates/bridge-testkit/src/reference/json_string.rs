@@ -1,6 +1,6 @@
-//! JSON strings, decoded to WTF-8: UTF-8 in which a lone surrogate has its three bytes too.
+//! Decodes JSON strings to WTF-8, an extension of UTF-8 that encodes lone surrogates as three bytes.
 
-/// Decodes the string that begins with the quote at the front; its text and the bytes it takes with both quotes.
+/// Decodes the string at the start of `text`. Returns its content, and its length in bytes including both quotes.
 pub(crate) fn decode(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     if text.first() != Some(&b'"') {
         return None;
@@ -40,7 +40,7 @@ fn escaped(letter: u8) -> Option<u8> {
     })
 }
 
-/// The code point of one `\uXXXX`, or of two that are a surrogate pair.
+/// Decodes one `\uXXXX`, or two that form a surrogate pair. Returns the code point and the escapes' length.
 fn code_point(text: &[u8]) -> Option<(u32, usize)> {
     let first = code_unit(text)?;
     if (0xd800..0xdc00).contains(&first)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn lone_surrogates_survive() {
+    fn lone_surrogates_are_preserved() {
         assert_eq!(text(r#""\ud800""#), b"\xed\xa0\x80");
         assert_eq!(text(r#""\udFFFx""#), b"\xed\xbf\xbfx");
         assert_eq!(text(r#""\ud800\u0041""#), b"\xed\xa0\x80A");

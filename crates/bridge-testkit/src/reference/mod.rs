@@ -1,7 +1,7 @@
-//! The slow and obvious analyzer: the counting rule, written from its document and from nothing else.
+//! The reference analyzer: a simple, slow implementation of the counting rule, written only from its documentation.
 //!
-//! It parses every line in full into a tree, keeps every snapshot, groups them by their exact key (no hash)
-//! and takes the greatest. The fast analyzer is tested against it; nothing of it is shared with that one.
+//! It parses every line completely into a tree, keeps every snapshot, groups them by their exact key without hashing, and
+//! selects the greatest. The fast analyzer is tested against it and shares no code with it.
 //!
 //! ```
 //! use bridge_testkit::reference::{Options, ReferenceFile, analyze};
@@ -30,7 +30,7 @@ pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};
 
 use std::{io, path::Path};
 
-/// The totals of the files, which may come in any order.
+/// Returns the totals of the files, which may come in any order.
 pub fn analyze(files: impl IntoIterator<Item = ReferenceFile>, options: Options) -> ReferenceTotals {
     let mut collection = totals::Collection::default();
     for file in files {
@@ -39,10 +39,10 @@ pub fn analyze(files: impl IntoIterator<Item = ReferenceFile>, options: Options)
     collection.totals()
 }
 
-/// The totals of all `*.jsonl` below a folder; one file is held in memory at a time.
+/// Returns the totals of all `*.jsonl` files in a folder and its subfolders. Keeps only one file in memory at a time.
 ///
 /// # Errors
-/// A folder or file that cannot be read.
+/// Fails if a folder or file cannot be read.
 pub fn analyze_folder(folder: &Path, options: Options) -> io::Result<ReferenceTotals> {
     let mut collection = totals::Collection::default();
     for path in file::jsonl_paths(folder)? {

@@ -1,4 +1,4 @@
-//! From a top-level record to its snapshots.
+//! Extracts the snapshots of a top-level record.
 
 use super::{
     iterations::Usage,
@@ -12,50 +12,49 @@ const COUNTER_MAX: u64 = 1_000_000_000;
 const SESSION_BYTES_MAX: usize = 512;
 const LONG_ID_BYTES: usize = 20;
 
-/// What the lines before a record and its file say about it.
-pub(crate) struct Surroundings<'a> {
-    /// The nearest earlier readable time in the file, else the file's.
+/// Values that a record inherits from preceding lines and from its file.
+pub(crate) struct Context<'a> {
+    /// The last preceding valid time in the file, or the file's modification time.
     pub(crate) time_millis: i64,
-    /// The session where the record names none.
+    /// The session if the record names none.
     pub(crate) stem: &'a str,
 }
 
-/// What a record holds.
+/// The content of a record.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct RecordContent {
     pub(crate) snapshots: Vec<Snapshot>,
-    /// Snapshots whose usage is present and not readable.
+    /// Number of snapshots with invalid usage.
     pub(crate) bad_usage: u64,
 }
 
-/// The readable time of a record.
+/// Returns the record's time if it is valid.
 pub(crate) fn timestamp(record: Value<'_>) -> Option<i64> {
     record.string("timestamp").and_then(time::millis)
 }
 
-/// The snapshots of a top-level record whose own bytes are `bytes`.
-pub(crate) fn snapshots(record: Value<'_>, bytes: &[u8], surroundings: &Surroundings<'_>) -> Found {
-    let mut found = Found::default();
+/// Returns the snapshots of a top-level record. `bytes` are the record's own bytes.
+pub(crate) fn snapshots(record: Value<'_>, bytes: &[u8], context: &Context<'_>) -> RecordContent {
+    let mut found = RecordContent::default();
     if record.is_string("type", "assistant") {
-        Carrier { record, outer: record, place: Place::Assistant, bytes, index: 0 }
-            .read(surroundings, &mut found);
+        Carrier { record, outer: record, place: Place::Assistant, bytes, index: 0 }.read(context, &mut found);
     } else if record.is_string("type", "progress")
         && let Some(data) = record.get("data")
     {
-        // A message of its own has index 0, whether it is there or not.
+        // Index 0 is reserved for `data.message`, also when it is absent.
         let listed = (1..).zip(data.get("normalizedMessages").into_iter().flat_map(Value::entries));
         let own = data.get("message").map(|message| (0, message));
         for (index, nested) in own.into_iter().chain(listed) {
             if nested.is_string("type", "assistant") {
                 let carrier = Carrier { record: nested, outer: record, place: Place::Nested, bytes, index };
-                carrier.read(surroundings, &mut found);
+                carrier.read(context, &mut found);
             }
         }
     }
     found
 }
 
-/// A record that carries a message, and the top-level record that is or holds it.
+/// A record that contains a message, and the top-level record that is or contains it.
 struct Carrier<'d> {
     record: Value<'d>,
     outer: Value<'d>,
@@ -65,7 +64,7 @@ struct Carrier<'d> {
 }
 
 impl Carrier<'_> {
-    fn read(&self, surroundings: &Surroundings<'_>, found: &mut Found) {
+    fn read(&self, context: &Context<'_>, found: &mut RecordContent) {
         let Some(message) = self.record.get("message").filter(|message| message.is_object()) else { return };
         let Some(usage) = message.get_some("usage") else { return };
         let Some(usage) = Usage::read(usage) else {
@@ -83,15 +82,15 @@ impl Carrier<'_> {
             time_millis: [self.record, self.outer]
                 .into_iter()
                 .find_map(timestamp)
-                .unwrap_or(surroundings.time_millis),
-            session: session(self.outer).unwrap_or(surroundings.stem).to_owned(),
+                .unwrap_or(context.time_millis),
+            session: session(self.outer).unwrap_or(context.stem).to_owned(),
             model: model(message),
         };
-        for apart in usage.apart {
+        for separate in usage.separate {
             let mut snapshot = main.clone();
-            snapshot.key.iteration = Some((apart.why, apart.position));
-            snapshot.counters = apart.counters;
-            snapshot.model = apart.model.or(snapshot.model);
+            snapshot.key.iteration = Some((separate.kind, separate.position));
+            snapshot.counters = separate.counters;
+            snapshot.model = separate.model.or(snapshot.model);
             found.snapshots.push(snapshot);
         }
         found.snapshots.push(main);
@@ -117,7 +116,7 @@ impl Carrier<'_> {
     }
 }
 
-/// The session a top-level record names, under either spelling, where that is text of a bearable length.
+/// Returns the session of a top-level record, under either spelling, if it is valid UTF-8 and not too long.
 fn session(record: Value<'_>) -> Option<&str> {
     ["sessionId", "session_id"].into_iter().find_map(|name| {
         let id = record.string(name).filter(|id| (1..=SESSION_BYTES_MAX).contains(&id.len()))?;
@@ -129,7 +128,7 @@ pub(crate) fn model(object: Value<'_>) -> Option<String> {
     object.string("model").map(|model| String::from_utf8_lossy(model).into_owned())
 }
 
-/// The four counters; `None` is bad usage.
+/// Reads the four counters; `None` means bad usage.
 pub(crate) fn counters(object: Value<'_>) -> Option<Counters> {
     Some(Counters {
         input: counter(object, "input_tokens")?,
@@ -142,7 +141,7 @@ pub(crate) fn counters(object: Value<'_>) -> Option<Counters> {
     })
 }
 
-/// The count where only its parts are given.
+/// Sums the split of cache creation tokens, used if the total is absent.
 fn sum_of_split(object: Value<'_>) -> Option<u64> {
     let Some(split) = object.get("cache_creation").filter(|split| split.is_object()) else { return Some(0) };
     let parts = ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"];
@@ -150,13 +149,13 @@ fn sum_of_split(object: Value<'_>) -> Option<u64> {
     Some(sum).filter(|sum| *sum <= COUNTER_MAX)
 }
 
-/// A counter: absent and null are 0, `None` is unreadable.
+/// Reads a counter: absent and null are 0, `None` means invalid.
 fn counter(object: Value<'_>, name: &str) -> Option<u64> {
     let Some(value) = object.get_some(name) else { return Some(0) };
     let text = std::str::from_utf8(value.number()?).ok()?;
     if text == "-0" {
         return Some(0);
     }
-    // What the grammar allows of numbers and this refuses: a sign, a fraction, an exponent, 21 digits.
+    // Rejects valid JSON numbers that no counter can have: a sign, a fraction, an exponent, 21 digits.
     text.parse().ok().filter(|count| *count <= COUNTER_MAX)
 }

@@ -1,46 +1,46 @@
-//! A response snapshot, the key of its response and its place in the order.
+//! Response snapshots, their keys and their order.
 
 use crate::Counters;
 use std::cmp::Reverse;
 
-/// Which response a snapshot is of: the exact key, nothing hashed.
+/// The exact, unhashed key that identifies a snapshot's response.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseKey {
-    /// What the message or its record is known by.
+    /// Identifies the message or its record.
     pub message: MessageKey,
-    /// Of a response that an iteration is: why it is one, and the position in `iterations`.
+    /// The kind and the position in `iterations`, if an iteration is a response of its own.
     pub iteration: Option<(Iteration, usize)>,
 }
 
 /// An iteration that is a response of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Iteration {
-    /// Another model's advice.
+    /// A call to an advisor model.
     Advisor,
-    /// The conversation made shorter.
+    /// A compaction of the conversation.
     Compaction,
     /// An attempt that a fallback replaced.
     Declined,
-    /// Of a type that the rule does not name.
+    /// A type that the rule does not name.
     Other,
 }
 
-/// What a message is known by. Texts are decoded (WTF-8); the kinds never equal one another.
+/// Identifies a message. Texts are decoded to WTF-8; keys of different variants are never equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MessageKey {
     /// A `message.id` of 20 bytes or more.
     Id(Vec<u8>),
-    /// A shorter `message.id`, and the `requestId`.
+    /// A shorter `message.id` with the `requestId`.
     IdAndRequest(Vec<u8>, Vec<u8>),
-    /// A shorter `message.id` alone, and the input, cache creation and cache read counters.
+    /// A shorter `message.id` without `requestId`, with the input, cache creation and cache read counters.
     Weak(Vec<u8>, [u64; 3]),
-    /// The `uuid` beside a message without id.
+    /// The record's `uuid`, for a message without id.
     Uuid(Vec<u8>),
-    /// The bytes of a top-level record with neither, and the snapshot's index in it.
+    /// The bytes of the top-level record and the snapshot's index in it, for a message without id and `uuid`.
     Record(Vec<u8>, usize),
 }
 
-/// Where a snapshot stands.
+/// The place of a snapshot in its transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The `message` of an assistant record.
@@ -49,13 +49,13 @@ pub(crate) enum Place {
     Nested,
 }
 
-/// One snapshot with readable usage.
+/// One snapshot with valid usage.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) key: ResponseKey,
     pub(crate) place: Place,
     pub(crate) counters: Counters,
-    /// What the usage's own four counters add up to; the rest of `counters` comes from its iterations.
+    /// The sum of the usage's top-level counters; the rest of `counters` comes from its iterations.
     pub(crate) written: u64,
     pub(crate) finished: bool,
     pub(crate) sidechain: bool,
@@ -66,14 +66,14 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The order of the rule as far as it is stated: all but the hash of the remaining fields. Greatest wins.
+    /// Returns the rank without the rule's last tie-break, a hash of the remaining fields. The greatest rank wins.
     pub(crate) fn rank(&self) -> impl Ord + Copy + use<> {
-        let aside = self.sidechain || self.place == Place::Nested;
+        let is_secondary = self.sidechain || self.place == Place::Nested;
         (
             self.finished && self.counters.total() > 0,
             self.counters.output,
             self.counters.total(),
-            !aside,
+            !is_secondary,
             !self.forked,
             Reverse(self.time_millis),
         )

@@ -1,10 +1,10 @@
-//! RFC 3339 times, read by hand.
+//! Parses RFC 3339 times.
 
 /// The last millisecond of 2299.
 const MILLIS_MAX: i64 = 10_413_791_999_999;
 
-/// Milliseconds since 1970 UTC of an RFC 3339 date and time (what is below a millisecond is cut off). Times
-/// before 1970 and after 2299 cannot be stored: they are unreadable.
+/// Parses an RFC 3339 date and time to milliseconds since 1970 UTC, truncating smaller units. Rejects times before 1970
+/// and after 2299, which cannot be stored.
 pub(crate) fn millis(text: &[u8]) -> Option<i64> {
     let date_time = text.get(..19)?;
     for (at, separators) in [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")] {
@@ -19,7 +19,7 @@ pub(crate) fn millis(text: &[u8]) -> Option<i64> {
         return None;
     }
     let (fraction_millis, zone) = fraction(&text[19..])?;
-    // A leap second is the last one of its minute, as POSIX time has it.
+    // Maps a leap second to the preceding second.
     let seconds =
         days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second.min(59) - offset_seconds(zone)?;
     Some(seconds * 1000 + fraction_millis).filter(|millis| (0..=MILLIS_MAX).contains(millis))
@@ -29,7 +29,7 @@ fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
 }
 
-/// The milliseconds of a fraction, if there is one, and what follows it.
+/// Parses an optional fraction. Returns its milliseconds and the remaining text.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
     let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -64,7 +64,7 @@ fn days_in_month(year: i64, month: i64) -> Option<i64> {
     })
 }
 
-/// Days from 1970-01-01 to a date that exists.
+/// Returns the number of days from 1970-01-01 to a valid date.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let past = year - 1;
     let before_year = past * 365 + past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_time() {
+    fn invalid_and_unstorable_times_are_rejected() {
         for text in [
             "",
             "yesterday",

@@ -1,4 +1,4 @@
-//! All snapshots together: grouped by key, the greatest of each, and the sums.
+//! Groups all snapshots by key, selects the greatest of each group, and sums them.
 
 use super::{
     file::FileContent,
@@ -7,123 +7,123 @@ use super::{
 use crate::Counters;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the rule says about a set of files.
+/// The totals of a set of files by the counting rule.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReferenceTotals {
-    /// Files read.
+    /// Number of files.
     pub files: u64,
-    /// Their bytes.
+    /// Bytes of all files.
     pub bytes: u64,
-    /// Lines that are not blank, damaged, pending and oversize ones included.
+    /// Lines that are not blank, including damaged, pending and oversize ones.
     pub lines: u64,
     /// Damaged lines that end with a newline.
     pub bad_lines: u64,
-    /// Last lines without newline that are not valid yet.
+    /// Last lines without a newline that are not valid yet.
     pub pending: u64,
     /// Lines over the size limit.
     pub oversize: u64,
-    /// Snapshots whose usage cannot be read.
+    /// Snapshots with invalid usage.
     pub bad_usage: u64,
-    /// Snapshots of assistant records with readable usage, iterations not counted.
+    /// Snapshots of assistant records with valid usage, without iterations.
     pub usage_lines: u64,
-    /// Snapshots in progress records with readable usage, iterations not counted.
+    /// Snapshots in progress records with valid usage, without iterations.
     pub nested_snapshots: u64,
-    /// The plain sum of the assistant records' usage.
+    /// The naive sum over the assistant records.
     pub naive: u64,
-    /// The plain sum of the nested records' usage.
+    /// The naive sum over the nested records.
     pub nested_naive: u64,
-    /// What stands only in iterations.
+    /// Tokens of usages that have them only in their iterations.
     pub from_iterations: u64,
-    /// By how much iterations raise what stands above them.
+    /// Tokens by which iterations exceed the top-level counters.
     pub raised: u64,
-    /// The plain sum of advisor iterations.
+    /// The naive sum over advisor iterations.
     pub advisor_naive: u64,
-    /// The plain sum of compaction iterations.
+    /// The naive sum over compaction iterations.
     pub compaction_naive: u64,
-    /// The plain sum of declined attempts.
+    /// The naive sum over declined attempts.
     pub declined_naive: u64,
-    /// The plain sum of iterations of unknown types that are responses.
+    /// The naive sum over iterations of unknown types that are responses.
     pub other_naive: u64,
-    /// Snapshots whose key is weak, their iterations included.
+    /// Snapshots with a weak key, including their iterations.
     pub weak_snapshots: u64,
-    /// Responses whose key is weak, and their tokens.
+    /// Responses with a weak key, and their tokens.
     pub weak: (u64, u64),
-    /// What is repeated within a file.
+    /// Tokens repeated within a file.
     pub repeats_within_files: u64,
-    /// What is copied from file to file.
+    /// Tokens copied from other files.
     pub copies_across_files: u64,
-    /// Distinct responses with readable usage, those worth no tokens included.
+    /// Distinct responses with valid usage, including those without tokens.
     pub responses: u64,
-    /// Their counters.
+    /// The sums of the responses' counters.
     pub counters: Counters,
     /// The sum of the counters.
     pub total: u64,
-    /// The part of the total that stands only in progress records.
+    /// The part of the total that occurs only in progress records.
     pub total_nested_only: u64,
-    /// Each session's sums. A response whose session is open counts for the least of its candidates here.
+    /// The totals of each session. A response with an undecided session counts for the first of its candidates.
     pub sessions: BTreeMap<String, SessionTotals>,
-    /// Sessions of responses whose session only the unspecified last tie-break decides: not to be compared.
+    /// Candidate sessions of responses whose session depends on the last tie-break; their totals cannot be compared.
     pub open_sessions: BTreeSet<String>,
-    /// Each response, by key.
+    /// All responses, by key.
     pub by_response: Vec<ReferenceResponse>,
 }
 
-/// A session's sums: of the responses whose winning snapshot names it.
+/// The totals of a session, over the responses whose winning snapshot belongs to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionTotals {
-    /// Its responses.
+    /// Number of responses.
     pub responses: u64,
-    /// Those worth tokens.
-    pub worth_tokens: u64,
-    /// Those worth tokens of which only unfinished snapshots exist.
+    /// Responses with tokens.
+    pub with_tokens: u64,
+    /// Responses with tokens that have only unfinished snapshots.
     pub unfinished: u64,
-    /// The counters.
+    /// The sums of the counters.
     pub counters: Counters,
-    /// The sum over all snapshots of its responses, nothing deduplicated.
+    /// The sum over all snapshots of the responses, without deduplication.
     pub all_snapshots: u64,
 }
 
 /// One response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferenceResponse {
-    /// Its key.
+    /// The response's key.
     pub key: ResponseKey,
-    /// What the winning snapshot says: several where only the unspecified last tie-break decides between them.
+    /// The contents of the winning snapshot: several if only the last tie-break decides between them.
     pub outcomes: BTreeSet<Outcome>,
-    /// The sum over all its snapshots.
+    /// The sum over all snapshots.
     pub all_snapshots: u64,
-    /// It stands only in progress records.
+    /// `true` if the response occurs only in progress records.
     pub nested_only: bool,
 }
 
-/// What a winning snapshot says.
+/// The content of a winning snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Outcome {
     /// The session.
     pub session: String,
-    /// The model, where one is named.
+    /// The model, if the message names one.
     pub model: Option<String>,
     /// The counters.
     pub counters: Counters,
-    /// Whether a `stop_reason` is there.
+    /// `true` if the snapshot has a `stop_reason`.
     pub finished: bool,
     /// The time in milliseconds since 1970.
     pub time_millis: i64,
 }
 
 impl ReferenceTotals {
-    /// The receipt's upper sum: all snapshots.
+    /// Returns the sum over all snapshots, which the receipt starts from.
     pub fn all_snapshots(&self) -> u64 {
         let top = self.naive + self.nested_naive + self.from_iterations + self.raised;
         top + self.advisor_naive + self.apart_naive()
     }
 
-    /// The plain sum of the iterations that are responses, advisors aside.
+    /// Returns the naive sum over the iterations that are responses, except advisors.
     pub fn apart_naive(&self) -> u64 {
         self.compaction_naive + self.declined_naive + self.other_naive
     }
 
-    /// Whether the split into the four counters is decided by the stated part of the order.
+    /// Returns `true` if no counter depends on the last tie-break.
     pub fn counters_are_certain(&self) -> bool {
         self.by_response.iter().all(|response| {
             let first = response.outcome().counters;
@@ -133,33 +133,33 @@ impl ReferenceTotals {
 }
 
 impl ReferenceResponse {
-    /// The least of the outcomes: their total, `finished` and time are all the same.
+    /// Returns the first of the outcomes, which all have the same total, `finished` and time.
     ///
     /// # Panics
-    /// Without an outcome; no totals hold such a response.
+    /// Panics without an outcome, which never occurs in totals.
     pub fn outcome(&self) -> &Outcome {
         self.outcomes.first().expect("a response has a snapshot")
     }
 
-    /// The sessions it may belong to.
+    /// Returns the sessions that the response may belong to.
     pub fn sessions(&self) -> BTreeSet<&str> {
         self.outcomes.iter().map(|outcome| outcome.session.as_str()).collect()
     }
 }
 
 impl SessionTotals {
-    /// `accuracy_ratio`: 1 where nothing is counted.
+    /// Returns the `accuracy_ratio`; 1 if nothing is counted.
     pub fn accuracy_ratio(&self) -> f64 {
         if self.all_snapshots == 0 { 1.0 } else { self.counters.total() as f64 / self.all_snapshots as f64 }
     }
 
-    /// `undercount_percentage`: 0 where nothing is worth tokens.
+    /// Returns the `undercount_percentage`; 0 if no response has tokens.
     pub fn undercount_percentage(&self) -> f64 {
-        if self.worth_tokens == 0 { 0.0 } else { 100.0 * self.unfinished as f64 / self.worth_tokens as f64 }
+        if self.with_tokens == 0 { 0.0 } else { 100.0 * self.unfinished as f64 / self.with_tokens as f64 }
     }
 }
 
-/// Everything that was read.
+/// The contents of all files.
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
     files: Vec<FileContent>,
@@ -210,8 +210,9 @@ impl ReferenceTotals {
         };
         *number += 1;
         *naive += snapshot.written;
-        let from_below = if snapshot.written == 0 { &mut self.from_iterations } else { &mut self.raised };
-        *from_below += tokens - snapshot.written;
+        let from_iterations =
+            if snapshot.written == 0 { &mut self.from_iterations } else { &mut self.raised };
+        *from_iterations += tokens - snapshot.written;
     }
 
     fn sum_responses(&mut self) {
@@ -228,7 +229,7 @@ impl ReferenceTotals {
             self.total_nested_only += if response.nested_only { tokens } else { 0 };
             let session = self.sessions.entry(outcome.session.clone()).or_default();
             session.responses += 1;
-            session.worth_tokens += u64::from(tokens > 0);
+            session.with_tokens += u64::from(tokens > 0);
             session.unfinished += u64::from(tokens > 0 && !outcome.finished);
             session.counters += outcome.counters;
             session.all_snapshots += response.all_snapshots;
@@ -247,7 +248,7 @@ fn total(responses: &[ReferenceResponse]) -> u64 {
     responses.iter().map(|response| response.outcome().counters.total()).sum()
 }
 
-/// The responses of the snapshots, in the order of their keys.
+/// Groups the snapshots by response, ordered by key.
 fn group<'s>(snapshots: impl IntoIterator<Item = &'s Snapshot>) -> Vec<ReferenceResponse> {
     let mut groups: BTreeMap<&ResponseKey, Vec<&Snapshot>> = BTreeMap::new();
     for snapshot in snapshots {

@@ -57,7 +57,7 @@ fn a_misplaced_password_is_not_shown() {
         assert!(!done.output().contains("s3cr3t"), "{done:?}");
     }
     for option in ["--source", "--data-dir", "--password-file"] {
-        let done = assert_refused(&[option, "http://me:s3cr3t@db"], "a path is needed, not a URL");
+        let done = assert_refused(&[option, "http://me:s3cr3t@db"], "expected a path, not a URL");
         assert!(!done.output().contains("s3cr3t"), "{done:?}");
     }
 }

@@ -30,7 +30,7 @@ fn the_sample_is_marked_in_words_and_in_json() {
     let json = done.json();
     assert_eq!((&json["sample"], &json["total_tokens"]), (&true.into(), &SAMPLE_TOKENS.into()), "{done:?}");
     let done = backfill(["--dry-run"]).run();
-    assert!(done.stdout.contains("SAMPLE, none of your transcripts"), "{done:?}");
+    assert!(done.stdout.contains("SAMPLE DATA, not your transcripts"), "{done:?}");
     // Asked for by its path it is a folder like any other.
     assert_eq!(dry_run([sample()]).json()["sample"], false);
 }

@@ -57,7 +57,7 @@ fn undercount_is_the_share_of_responses_never_finished() {
         line("worth nothing", "null", 0),
     ]);
     let session = totals.sessions["stem"];
-    assert_eq!((session.responses, session.worth_tokens, session.unfinished), (3, 2, 1));
+    assert_eq!((session.responses, session.with_tokens, session.unfinished), (3, 2, 1));
     assert!((session.undercount_percentage() - 50.0).abs() < f64::EPSILON);
 }
 

@@ -1,4 +1,4 @@
-//! The official client with nothing around it: rows of the same columns, into a table of the same kind.
+//! The official client without the bridge, inserting the same columns into a copy of the same table.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 
-pub(crate) struct Bare(Client);
+pub(crate) struct BareClient(Client);
 
 #[derive(Row, Serialize)]
 struct BareRow<'a> {
@@ -37,7 +37,7 @@ struct BareRow<'a> {
     run_id: u128,
 }
 
-impl Bare {
+impl BareClient {
     pub(crate) async fn new(endpoint: &Endpoint, database: &str) -> Result<Self, Box<dyn Error>> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);

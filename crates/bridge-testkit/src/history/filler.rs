@@ -1,4 +1,4 @@
-//! Filler: words, identifiers, times, and JSON strings of them.
+//! Filler content: words, identifiers, times and JSON strings.
 
 use fastrand::Rng;
 
@@ -46,7 +46,7 @@ const WORDS: [&str; 40] = [
 ];
 const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
-/// Words of about that many bytes.
+/// Generates words with at least this many bytes.
 pub(crate) fn words(rng: &mut Rng, bytes: usize) -> String {
     let mut text = String::new();
     while text.len() < bytes {
@@ -56,13 +56,13 @@ pub(crate) fn words(rng: &mut Rng, bytes: usize) -> String {
     text
 }
 
-/// Words as a JSON string, around that many bytes.
+/// Generates words as a JSON string, with this many bytes on average.
 pub(crate) fn quoted_words(rng: &mut Rng, bytes: usize) -> String {
     let bytes = rng.usize(1..=bytes.max(1) * 2);
     quoted(&words(rng, bytes))
 }
 
-/// A text as a JSON string.
+/// Formats a text as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
@@ -80,7 +80,7 @@ pub(crate) fn quoted(text: &str) -> String {
     json
 }
 
-/// A random (version 4) UUID.
+/// Generates a random (version 4) UUID.
 pub(crate) fn uuid(rng: &mut Rng) -> String {
     let (high, low) = (rng.u64(..), rng.u64(..));
     let variant = 0x8000 | (low >> 48 & 0x3fff);
@@ -93,12 +93,12 @@ pub(crate) fn uuid(rng: &mut Rng) -> String {
     )
 }
 
-/// That many characters of base 58.
+/// Generates this many base-58 characters.
 pub(crate) fn base58(rng: &mut Rng, length: usize) -> String {
     (0..length).map(|_| char::from(BASE58[rng.usize(..BASE58.len())])).collect()
 }
 
-/// Milliseconds since 1970 as the client writes times: `2026-02-03T04:05:06.789Z`.
+/// Formats milliseconds since 1970 as the client does: `2026-02-03T04:05:06.789Z`.
 pub fn timestamp(millis: i64) -> String {
     let (days, in_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
     let (year, month, day) = date(days);
@@ -106,7 +106,7 @@ pub fn timestamp(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1000)
 }
 
-/// The date of a day since 1970 (Howard Hinnant's `civil_from_days`).
+/// Converts days since 1970 to a date (Howard Hinnant's `civil_from_days`).
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_survive_their_quotes() {
+    fn quoted_texts_round_trip() {
         let mut rng = Rng::with_seed(3);
         for _ in 0..500 {
             let text = words(&mut rng, 200);

@@ -1,4 +1,4 @@
-//! Where the tour takes place: transcripts that may be written to, and an engine with its data.
+//! The tour's environment: a writable copy of the transcripts, and an engine with its data.
 
 use std::error::Error;
 use std::fs;
@@ -13,25 +13,25 @@ use bridge::storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy};
 use bridge::{EnhancedTokenDatabaseBridge, Escaped, HostName, Stopwatch};
 use tempfile::TempDir;
 
+use crate::print;
 use crate::promises::Promises;
-use crate::show;
 use bridge_examples::interruption::blocking;
 
-/// So long the engine may take to write everything down.
-pub(crate) const CLOSING: Duration = Duration::from_secs(30);
+/// Maximum time for the engine to flush its data and stop.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The database that the tour stores into.
+/// Database that the tour writes to.
 const DATABASE: &str = "tour";
 
-/// Everything lies in one folder that is removed at the end, after the engine was closed.
-pub(crate) struct Place {
+/// Holds everything in one temporary folder, which is removed after the engine has stopped.
+pub(crate) struct TourEnvironment {
     pub(crate) engine: RunningEngine,
     pub(crate) folder: Arc<TempDir>,
 }
 
-impl Place {
-    /// Copies the transcripts, starts the engine and makes the tables.
-    pub(crate) async fn prepared(
+impl TourEnvironment {
+    /// Copies the transcripts, starts the engine and creates the tables.
+    pub(crate) async fn prepare(
         source: Option<&Path>,
         promises: &mut Promises,
     ) -> Result<Self, Box<dyn Error>> {
@@ -39,26 +39,26 @@ impl Place {
         let folder = Arc::new(tempfile::tempdir()?);
         copy(source.unwrap_or(&sample), &folder.path().join("transcripts"))?;
 
-        promises.step("A ClickHouse without a server", "Engine::start_with, TokenStore::migrate");
-        let watch = Stopwatch::start();
+        promises.step("ClickHouse without a server", "Engine::start_with, TokenStore::migrate");
+        let stopwatch = Stopwatch::start();
         let engine = start(&folder).await?;
-        let place = Self { engine, folder };
-        let bridge = place.bridge()?;
+        let environment = Self { engine, folder };
+        let bridge = environment.bridge()?;
         bridge.token_store().migrate().await?;
-        show::line("embedded ClickHouse", ENGINE_VERSION);
-        show::line("started, tables made", show::time(watch.elapsed()));
+        print::line("embedded ClickHouse", ENGINE_VERSION);
+        print::line("started, tables created", print::time(stopwatch.elapsed()));
         let stored = bridge.token_store().totals(&Default::default()).await?;
-        promises.equal("the store begins empty", stored.responses, 0);
-        Ok(place)
+        promises.check_equal("the store is empty at first", stored.responses, 0);
+        Ok(environment)
     }
 
-    /// A bridge to the tour's database and transcripts.
+    /// Returns a bridge to the tour's database and transcripts.
     pub(crate) fn bridge(&self) -> Result<EnhancedTokenDatabaseBridge, Box<dyn Error>> {
-        self.bridge_of("this-host", &self.transcripts(), DATABASE)
+        self.bridge_for("this-host", &self.transcripts(), DATABASE)
     }
 
-    /// The bridge of another host, or to another database.
-    pub(crate) fn bridge_of(
+    /// Returns a bridge for this host, transcript folder and database.
+    pub(crate) fn bridge_for(
         &self,
         host: &str,
         transcripts: &Path,
@@ -75,7 +75,7 @@ impl Place {
 
     fn options(&self) -> Result<ClickHouseOptions, Box<dyn Error>> {
         let endpoint = self.engine.endpoint();
-        // Nobody on a tour wants to wait a minute for a database that was taken away on purpose.
+        // The tour stops the database on purpose, and must not wait a minute for retries.
         let retry = RetryPolicy { max_retries: 1, budget: Duration::from_secs(2), ..RetryPolicy::default() };
         Ok(ClickHouseOptions::from_url(&endpoint.url)?
             .with_user(&endpoint.writer.user, &endpoint.writer.password)
@@ -86,14 +86,14 @@ impl Place {
         self.folder.path().join("transcripts")
     }
 
-    /// A copy of all transcripts, as a second machine has it.
-    pub(crate) fn copied_to(&self, name: &str) -> io::Result<PathBuf> {
+    /// Copies all transcripts to a new folder, which stands for a second machine.
+    pub(crate) fn copy_transcripts_to(&self, name: &str) -> io::Result<PathBuf> {
         let target = self.folder.path().join(name);
         copy(&self.transcripts(), &target)?;
         Ok(target)
     }
 
-    /// Appends to the transcript of the tour's own session.
+    /// Appends text to the transcript of the tour's own session.
     pub(crate) fn append(&self, text: &str) -> io::Result<()> {
         let project = self.transcripts().join("-tour");
         fs::create_dir_all(&project)?;
@@ -102,36 +102,36 @@ impl Place {
     }
 }
 
-/// An engine that is gone when this is: the folder with its data goes next, also where the tour is interrupted.
+/// Stops its engine on drop, before the folder with the data is removed, also when the tour is interrupted.
 pub(crate) struct RunningEngine {
     engine: Option<Engine>,
     _folder: Arc<TempDir>,
 }
 
 impl RunningEngine {
-    /// Ends it and waits for its end.
+    /// Stops the engine and waits until it has exited.
     pub(crate) fn close(mut self) -> Shutdown {
-        self.engine.take().map_or(Shutdown::Stopped, |engine| engine.close(CLOSING))
+        self.engine.take().map_or(Shutdown::Stopped, |engine| engine.close(SHUTDOWN_TIMEOUT))
     }
 
     fn endpoint(&self) -> &Endpoint {
-        self.engine.as_ref().expect("it is taken only where it is closed").endpoint()
+        self.engine.as_ref().expect("only `close` and `drop` take the engine").endpoint()
     }
 }
 
 impl Drop for RunningEngine {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
-            // Where it takes longer, it still leaves by itself.
-            let _ = engine.close(CLOSING);
+            // An engine that needs more time still stops on its own.
+            let _ = engine.close(SHUTDOWN_TIMEOUT);
         }
     }
 }
 
 /// Starts the engine with its data in this folder.
 ///
-/// Whoever is interrupted meanwhile drops the wait and not the start: the engine is closed by the thread that starts it,
-/// and the folder goes with it.
+/// An interruption cancels the wait, not the start: the starting thread then stops the engine, and the folder is
+/// removed afterwards.
 pub(crate) async fn start(folder: &Arc<TempDir>) -> Result<RunningEngine, Box<dyn Error>> {
     let folder = Arc::clone(folder);
     blocking(move || {
@@ -143,11 +143,12 @@ pub(crate) async fn start(folder: &Arc<TempDir>) -> Result<RunningEngine, Box<dy
     .await
 }
 
-/// Copies the transcripts below a folder.
+/// Copies the transcripts in a folder and its subfolders.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Escaped::path(from)));
-    for entry in fs::read_dir(from).map_err(told)? {
+    let with_path =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", Escaped::path(from)));
+    for entry in fs::read_dir(from).map_err(with_path)? {
         let entry = entry?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {

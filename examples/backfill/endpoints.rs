@@ -1,4 +1,4 @@
-//! Where the transcripts come from and where the counts go.
+//! The two endpoints of a backfill: the transcripts to read and the store to write to.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use bridge_examples::interruption::blocking;
 /// The transcripts to read.
 pub(crate) struct Sources {
     pub(crate) roots: Vec<PathBuf>,
-    /// Whether they are the history that comes with the project.
+    /// `true` for the sample that comes with the project.
     pub(crate) sample: bool,
 }
 
-/// Returns the folders asked for, else the usual ones. The sample is for those who have nothing yet and named nothing:
-/// where a database was named or transcripts are expected somewhere, it would only spoil the figures.
+/// Returns the requested folders, or the client's default ones. Falls back to the sample only if nothing was requested
+/// or configured: mixed into a database that the user chose, it would distort the totals.
 pub(crate) fn sources(args: &Args) -> Result<Sources, Box<dyn Error>> {
     let variable = |name: &str| std::env::var_os(name);
     let roots = match &*args.source {
@@ -31,25 +31,25 @@ pub(crate) fn sources(args: &Args) -> Result<Sources, Box<dyn Error>> {
         return Ok(Sources { roots: roots.folders().to_vec(), sample: false });
     }
     if args.server.url.is_some() || args.data_dir.is_some() {
-        return Err("there are no transcripts in the usual places; name their folder with --source".into());
+        return Err("no transcripts found in the default folders; name their folder with --source".into());
     }
-    eprintln!("No transcripts in the usual places; taking the sample history that comes with the project.");
+    eprintln!("No transcripts found in the default folders; using the sample that comes with the project.");
     Ok(Sources { roots: vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/sample"))], sample: true })
 }
 
-/// Returns the folders in one line.
-pub(crate) fn listed(roots: &[PathBuf]) -> String {
+/// Formats the folders as one line.
+pub(crate) fn join_paths(roots: &[PathBuf]) -> String {
     let roots: Vec<_> = roots.iter().map(|root| Escaped::path(root).to_string()).collect();
     roots.join(", ")
 }
 
-/// A store, which keeps the engine that it needs.
+/// A store with its display name. The store keeps its embedded engine alive.
 pub(crate) struct Target {
     pub(crate) store: Arc<dyn TokenStore>,
     pub(crate) name: String,
 }
 
-/// Returns the server asked for, else the embedded engine.
+/// Connects to the requested server, or starts the embedded engine.
 pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn Error>> {
     if let Some(options) = args.server.options()? {
         let name = format!("ClickHouse at {}", Escaped::text(options.host()));
@@ -67,10 +67,10 @@ pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn 
     Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name })
 }
 
-/// The user's data folder. The sample has one of its own: it must not mix with real counts.
+/// Returns the default data folder. The sample has its own, so that it never mixes with real counts.
 fn data_folder(sample: bool) -> Result<PathBuf, Box<dyn Error>> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-    let home = home.ok_or("neither XDG_DATA_HOME nor HOME is set; give --data-dir")?;
+    let home = home.ok_or("neither XDG_DATA_HOME nor HOME is set; pass --data-dir")?;
     Ok(home.join("enhanced-token-bridge").join(if sample { "sample" } else { "data" }))
 }

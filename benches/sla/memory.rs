@@ -1,4 +1,4 @@
-//! The memory of a program that embeds the bridge, under normal load.
+//! Measures the memory of a program that embeds the bridge, under normal load.
 
 use std::path::Path;
 
@@ -6,28 +6,28 @@ use bridge::TimeRange;
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions};
 
 use crate::Outcome;
-use crate::measured::{Job, Measured};
-use crate::ours::{analysis, store};
+use crate::job::{Job, Measurement};
+use crate::operations::{analysis, store};
 
-/// After each of these operations what lies in memory is measured.
+/// Stages after which the resident memory is measured.
 const STAGES: [&str; 4] = ["backfill", "second backfill", "verification", "day's work"];
 
-/// A program that backfills twice and verifies, and then stores, synchronizes and shows, again and again.
-pub(crate) async fn resting(job: &Job) -> Outcome<Measured> {
+/// Backfills twice, verifies, and then repeatedly stores, synchronizes and queries the dashboard.
+pub(crate) async fn normal_load(job: &Job) -> Outcome<Measurement> {
     let before_mib = resident_mib();
     let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([&job.history]).build();
     let (mut resident, mut stages) = (0.0_f64, Vec::new());
     for stage in STAGES {
-        let most = match stage {
+        let peak = match stage {
             "verification" => verify(&bridge).await?,
             "day's work" => work(job, &bridge).await?,
             _ => backfill(&bridge).await?,
         };
-        resident = resident.max(most);
-        stages.push(format!("{stage} {most:.1} MiB"));
+        resident = resident.max(peak);
+        stages.push(format!("{stage} {peak:.1} MiB"));
     }
     let detail = stages.join(", ");
-    Ok(Measured { before_mib, resident_mib: resident, detail, ..Measured::default() })
+    Ok(Measurement { before_mib, resident_mib: resident, detail, ..Measurement::default() })
 }
 
 async fn backfill(bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
@@ -48,9 +48,9 @@ async fn verify(bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
     Ok(resident_mib())
 }
 
-/// The most that lies in memory while it is at work.
+/// Returns the maximum resident memory during a day's work.
 async fn work(job: &Job, bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
-    let mut most = 0.0_f64;
+    let mut peak = 0.0_f64;
     for round in 0..job.rounds(200) {
         let analysis = analysis(round as u128, 10);
         let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
@@ -58,12 +58,12 @@ async fn work(job: &Job, bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
             let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await?;
             let _ = bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await?;
         }
-        most = most.max(resident_mib());
+        peak = peak.max(resident_mib());
     }
-    Ok(most)
+    Ok(peak)
 }
 
-/// What of the process lies in memory now.
+/// Returns the process's current resident memory.
 fn resident_mib() -> f64 {
     let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! The parts of an analysis, in one process: reading in its three depths, and what is asked of a history.
+//! Measures the stages of an analysis within one process: discovery, reading at each depth, and queries on a history.
 //!
 //! `cargo bench -p bridge-benches --bench analysis`
 
@@ -12,9 +12,10 @@ use divan::counter::BytesCount;
 
 static HISTORY: LazyLock<BenchHistory> = LazyLock::new(|| {
     let megabytes = if is_measurement() { 100 } else { 1 };
-    BenchHistory::given_or_generated(megabytes).expect("a history")
+    BenchHistory::from_env_or_generated(megabytes)
+        .expect("the history is readable and the generated one writable")
 });
-static FOUND: LazyLock<Discovery> = LazyLock::new(|| discover(&[HISTORY.folder().to_owned()]));
+static DISCOVERED: LazyLock<Discovery> = LazyLock::new(|| discover(&[HISTORY.folder().to_owned()]));
 
 fn main() {
     divan::main();
@@ -22,7 +23,7 @@ fn main() {
 
 fn read(options: &AnalyzerOptions) -> History {
     let mut history = History::default();
-    analyze_files(&FOUND.files, options, &AnalysisProgress::default(), &mut history, drop);
+    analyze_files(&DISCOVERED.files, options, &AnalysisProgress::default(), &mut history, drop);
     history
 }
 
@@ -34,25 +35,25 @@ fn options(depth: &str) -> AnalyzerOptions {
 }
 
 #[divan::bench(sample_count = 10)]
-fn finding_files(bencher: Bencher<'_, '_>) {
+fn discovery(bencher: Bencher<'_, '_>) {
     let folder = HISTORY.folder().to_owned();
     bencher.bench(|| discover(std::slice::from_ref(&folder)));
 }
 
 #[divan::bench(args = ["usage", "strict", "categories"], sample_count = 10)]
 fn reading(bencher: Bencher<'_, '_>, depth: &str) {
-    bencher.counter(BytesCount::new(FOUND.bytes())).bench(|| read(&options(depth)));
+    bencher.counter(BytesCount::new(DISCOVERED.bytes())).bench(|| read(&options(depth)));
 }
 
 #[divan::bench(args = [1, 2, 4], sample_count = 10)]
 fn reading_on_threads(bencher: Bencher<'_, '_>, threads: usize) {
     let mut options = options("usage");
     options.threads = threads;
-    bencher.counter(BytesCount::new(FOUND.bytes())).bench(|| read(&options));
+    bencher.counter(BytesCount::new(DISCOVERED.bytes())).bench(|| read(&options));
 }
 
 #[divan::bench(sample_count = 10)]
-fn figures(bencher: Bencher<'_, '_>) {
+fn summary(bencher: Bencher<'_, '_>) {
     let history = read(&options("usage"));
     bencher.bench(|| history.summary(&TimeRange::ALL));
 }

@@ -1,4 +1,4 @@
-//! Refuses a command line without quoting what may be a password.
+//! Reports usage errors without quoting arguments that may be passwords.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,26 +7,26 @@ use bridge::Escaped;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 
-const NOT_SHOWN: &str = "(not shown: it may hold a password)";
+const REDACTED: &str = "(hidden: it may contain a password)";
 
-/// Prints why the command line was refused, or its help, and returns the exit code for it.
-pub(crate) fn refuse(error: clap::Error) -> ExitCode {
+/// Prints the usage error, or the requested help, and returns the exit code.
+pub(crate) fn report(error: clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {
         eprint!("{}", readable(&without_secrets(error)));
     } else {
-        // Help that nobody reads to its end is no error.
+        // A closed pipe, as in `--help | head`, is not an error.
         let _ = error.print();
     }
     code
 }
 
-/// The error's lines, safe for a terminal: it quotes arguments.
+/// Escapes the error for a terminal, because it quotes arguments.
 fn readable(error: &clap::Error) -> String {
     error.to_string().lines().map(|line| format!("{}\n", Escaped::text(line))).collect()
 }
 
-/// The error with what is in a wrong place left out: it may be a password, or a URL with one.
+/// Redacts arguments and values from the error: a misplaced one may be a password, or a URL with one.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
     for (kind, shown) in [
         (ContextKind::InvalidArg, argument as fn(&str) -> String),
@@ -38,12 +38,12 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
             error.insert(kind, ContextValue::String(shown));
         }
     }
-    // It quotes the argument, too.
+    // The suggestion quotes the argument as well.
     error.remove(ContextKind::Suggested);
     error
 }
 
-/// An option by its name; what is no option may be anything.
+/// Returns an option's name without its value, and redacts anything that is not an option.
 fn argument(text: &str) -> String {
     let name = text.split(['=', ' ']).next().unwrap_or_default();
     let is_option =
@@ -52,22 +52,22 @@ fn argument(text: &str) -> String {
     if is_option || is_placeholder {
         text.split('=').next().unwrap_or_default().to_owned()
     } else {
-        NOT_SHOWN.to_owned()
+        REDACTED.to_owned()
     }
 }
 
 fn value(text: &str) -> String {
     if text.contains("://") || text.contains('@') || text.contains("password") {
-        NOT_SHOWN.to_owned()
+        REDACTED.to_owned()
     } else {
         text.to_owned()
     }
 }
 
-/// A path that is no URL: as a path it would be quoted in every message about it.
-pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
+/// Returns a parser for paths that rejects URLs: error messages quote paths, and a URL may contain a password.
+pub(crate) fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         let is_url = path.to_string_lossy().contains("://");
-        if is_url { Err("a path is needed, not a URL") } else { Ok(path) }
+        if is_url { Err("expected a path, not a URL") } else { Ok(path) }
     })
 }

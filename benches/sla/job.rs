@@ -1,4 +1,4 @@
-//! A measurement in a process of its own.
+//! Measurements in separate processes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,40 +8,41 @@ use bridge_benches::is_measurement;
 use bridge_embedded::{Credentials, Endpoint};
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, dashboard, load, ours, resting, yardstick};
+use crate::{Outcome, baseline, dashboard, load, memory, operations};
 
-/// The first argument of the process that measures.
-pub(crate) const CHILD: &str = "--measure";
+/// First argument of the measuring child process.
+pub(crate) const CHILD_ARG: &str = "--measure";
 
-/// What is measured, and where.
+/// A measurement to run, as passed to the child process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) endpoint: Endpoint,
     pub(crate) name: String,
-    /// So many operations run at once.
+    /// Number of concurrent operations.
     pub(crate) concurrency: usize,
-    /// Whether it only shows that it runs.
+    /// `true` in test mode, which only shows that the measurement works.
     pub(crate) small: bool,
     /// Transcripts to read.
     pub(crate) history: PathBuf,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Measured {
-    /// How long each operation took.
+pub(crate) struct Measurement {
+    /// Duration of each operation.
     pub(crate) times: Vec<Duration>,
     pub(crate) concurrency: usize,
-    /// The most memory that the process held.
+    /// Peak memory of the process.
     pub(crate) peak_mib: f64,
-    /// What it held before its first operation.
+    /// Peak memory before the first operation.
     pub(crate) before_mib: f64,
-    /// The most that lay in memory while it was at work, where that was looked at.
+    /// Maximum resident memory under normal load; only set by the memory measurement.
     pub(crate) resident_mib: f64,
-    /// Operations that were made, and of those the ones that failed, where that is what is measured.
+    /// Number of operations; only set by the load measurement.
     pub(crate) operations: u64,
+    /// Number of failed operations; only set by the load measurement.
     pub(crate) failures: u64,
-    /// What one operation did, for people.
+    /// Description of the workload for the report.
     pub(crate) detail: String,
 }
 
@@ -51,7 +52,7 @@ impl Job {
         Self { endpoint, name, concurrency, small: !is_measurement(), history }
     }
 
-    /// The database of this job; those of one size of a dashboard share one. The engine's reader may read it.
+    /// Returns the job's database, which the engine's reader may read. Dashboard jobs of one size share one.
     pub(crate) fn database(&self) -> String {
         match self.name.split_once('_') {
             Some(("fill" | "dashboard" | "sums", size)) => format!("bridge_sla_{size}"),
@@ -59,7 +60,7 @@ impl Job {
         }
     }
 
-    /// The official client with nothing around it.
+    /// Returns the official client without the bridge.
     pub(crate) fn client(&self, user: &Credentials) -> clickhouse::Client {
         clickhouse::Client::default()
             .with_url(&self.endpoint.url)
@@ -68,15 +69,15 @@ impl Job {
             .with_database(self.database())
     }
 
-    /// So many operations, few where it only shows that it runs.
+    /// Returns the number of rounds: few in test mode.
     pub(crate) fn rounds(&self, measured: usize) -> usize {
         if self.small { 2 } else { measured }
     }
 
-    pub(crate) fn measure(&self) -> Outcome<Measured> {
+    pub(crate) fn measure(&self) -> Outcome<Measurement> {
         let child = Command::new(std::env::current_exe()?)
-            .arg(CHILD)
-            // Not among the arguments, where others could read the password.
+            .arg(CHILD_ARG)
+            // Passed in the environment, because other users can read the arguments, and it contains the password.
             .env("BRIDGE_SLA_JOB", serde_json::to_string(self)?)
             .stderr(Stdio::inherit())
             .output()?;
@@ -87,22 +88,22 @@ impl Job {
     }
 }
 
-/// In the process that measures.
+/// Runs a measurement; called in the child process.
 pub(crate) fn run_child() -> Outcome<()> {
     let job: Job = serde_json::from_str(&std::env::var("BRIDGE_SLA_JOB")?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut measured = runtime.block_on(async {
         match job.name.as_str() {
-            "single" => ours::single(&job).await,
-            "batch" => ours::batch(&job).await,
-            "sync" => ours::sync(&job).await,
-            "backfill" => ours::backfill(&job).await,
-            "cold" => ours::cold(&job).await,
-            "resting" => resting::resting(&job).await,
+            "single" => operations::single(&job).await,
+            "batch" => operations::batch(&job).await,
+            "sync" => operations::sync(&job).await,
+            "backfill" => operations::backfill(&job).await,
+            "cold" => operations::cold(&job).await,
+            "memory" => memory::normal_load(&job).await,
             "load" => load::load(&job).await,
-            "bare_single" => yardstick::single(&job).await,
-            "bare_batch" => yardstick::batch(&job).await,
-            "wc" => yardstick::wc(&job),
+            "bare_single" => baseline::single(&job).await,
+            "bare_batch" => baseline::batch(&job).await,
+            "wc" => baseline::wc(&job),
             name => dashboard::measure(&job, name).await,
         }
     })?;
