@@ -59,7 +59,7 @@ impl Runs {
     }
 }
 
-/// Leaves the group when its caller does: what nobody waits for is not written.
+/// Leaves the group when its caller does: rows of a dropped call are not written.
 struct Ticket<'a> {
     group: &'a GroupCommit,
     member: Arc<Member>,
