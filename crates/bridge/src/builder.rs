@@ -1,4 +1,4 @@
-//! How a bridge is built.
+//! Builds bridges.
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -95,10 +95,10 @@ pub struct BridgeBuilder {
     live_deadline: Duration,
 }
 
-/// So long the store may take to answer where there is another way to an answer.
+/// Default deadline of the store where another answer is possible.
 const STORE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// So long a live analysis may take that stands in for the store. A folder on a network may hang for ever.
+/// Default deadline of the live analysis that stands in for the store. A network folder may hang forever.
 const LIVE_DEADLINE: Duration = Duration::from_mins(5);
 
 impl BridgeBuilder {
@@ -121,7 +121,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// What is valid.
+    /// Sets the options of the validator.
     pub fn validator_options(mut self, options: ValidatorOptions) -> Self {
         self.validator = options;
         self
@@ -133,14 +133,14 @@ impl BridgeBuilder {
         self
     }
 
-    /// How many rows [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses) puts into one insert; 1000
+    /// Sets the number of rows of one insert of [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses); 1000
     /// if not given.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.limits.batch_size = rows.max(1);
         self
     }
 
-    /// How many batches are stored, or files read, at once by
+    /// Sets the number of batches that are stored, or files that are read, at once by
     /// [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses) and
     /// [`sync_all_sessions`](EnhancedTokenDatabaseBridge::sync_all_sessions); 5 if not given.
     pub fn parallel_limit(mut self, limit: usize) -> Self {
@@ -148,7 +148,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// How often the bridge looks at itself, and what is healthy; see
+    /// Sets intervals and limits of the monitoring; see
     /// [`monitor`](EnhancedTokenDatabaseBridge::monitor) and
     /// [`health_check`](EnhancedTokenDatabaseBridge::health_check).
     pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
@@ -166,7 +166,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// How operations are put on record.
+    /// Sets the options of the audit.
     pub fn audit(mut self, options: AuditOptions) -> Self {
         self.audit = options;
         self
@@ -190,14 +190,14 @@ impl BridgeBuilder {
         self
     }
 
-    /// How long the store may take before
+    /// Sets the time that the store may take before
     /// [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) asks the sources. 5 s by default.
     pub fn store_deadline(mut self, deadline: Duration) -> Self {
         self.store_deadline = deadline;
         self
     }
 
-    /// How long [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
+    /// Sets the time that [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
     /// sources before it answers from the cache; 5 minutes if not given.
     pub fn live_deadline(mut self, deadline: Duration) -> Self {
         self.live_deadline = deadline;

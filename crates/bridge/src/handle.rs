@@ -55,7 +55,7 @@ pub(crate) struct Parts {
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// The same bridge, whose operations bear this correlation id: a caller's own, that of a request it serves, say.
+    /// Returns a handle whose operations bear this correlation id: that of a request that the caller serves, say.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -174,7 +174,7 @@ impl EnhancedTokenDatabaseBridge {
         results.await.unwrap_or_default()
     }
 
-    /// Analyses all transcripts and stores their responses.
+    /// Analyzes all transcripts and stores their responses.
     ///
     /// Storing is a join, so a backfill may be repeated, killed, cancelled (drop the future) and run beside
     /// another one: what is stored is right at every moment, and the next run completes it. With a range of
@@ -195,7 +195,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let late = BackfillOptions::default().with_start_date("2026-01-15T00:00:00Z".parse()?);
     /// assert_eq!(bridge.backfill_historical_data(late).await?.total_tokens_stored, 2);
     ///
-    /// // Everything, and somebody looks on.
+    /// // Everything, with progress.
     /// let seen = Arc::new(AtomicU64::new(0));
     /// let watcher = Arc::clone(&seen);
     /// let all = BackfillOptions::default()
@@ -222,7 +222,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::BackfillHistoricalData, None, work).await
     }
 
-    /// Analyses all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
+    /// Analyzes all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -299,9 +299,10 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::SyncSessionTokens, Some(session), work).await
     }
 
-    /// Brings the store up to date with all transcripts, with at most [`parallel_limit`](SyncOptions::parallel_limit) files read at once. Returns a
-    /// result for each session that the store or a transcript knows, by session id, whoever stored it: a session that
-    /// no file of this machine is recorded for, because another machine or an embedder stored it, is unchanged.
+    /// Brings the store up to date with all transcripts, with at most [`parallel_limit`](SyncOptions::parallel_limit)
+    /// files read at once. Returns a result for each session that the store or a transcript knows, by session id,
+    /// whoever stored it: a session that no file of this machine is recorded for, because another machine or an
+    /// embedder stored it, is unchanged.
     ///
     /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only their sessions
     /// have results. What could not be read and the store does not know has a failed result of its own, under its path.
@@ -338,14 +339,14 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::SyncAllSessions, None, work).await
     }
 
-    /// Brings the store up to date now, and again each `interval`, in a task of its own. Tells the observer of each
+    /// Brings the store up to date now, and again each `interval`, in a task of its own. Calls the observer each
     /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
     /// next time tries again.
     ///
     /// A panic, of the observer or of the synchronization itself, ends nothing: the first shows in the metrics and the
-    /// health check, the second is told the observer as an error; the next time tries again.
+    /// health check, the second is reported to the observer as an error; the next time tries again.
     ///
-    /// Where nothing changed, a synchronization costs a look at each file and reads none.
+    /// Where nothing changed, a synchronization inspects each file and reads none.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -393,7 +394,7 @@ impl EnhancedTokenDatabaseBridge {
         .spawn(interval, observer)
     }
 
-    /// The stored summaries of the sessions that were active in the last days, each with its whole
+    /// Returns the stored summaries of the sessions that were active in the last days, each with its whole
     /// totals, by session id.
     ///
     /// Answers come from the cache where it has one that is not stale.
@@ -429,7 +430,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
 
-    /// The analysis of a session: as it is stored; where the store does not know the session, is away or takes
+    /// Returns the analysis of a session: as it is stored; where the store does not know the session, is away or takes
     /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
     /// where that fails too, as it was answered last. Says who answered and how old the answer is.
     ///
@@ -591,7 +592,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::RollbackBridgeIntegration, None, work).await
     }
 
-    /// Gives out the whole store as it is at one moment: every response with its version, and how far every
+    /// Exports the whole store as it is at one moment: every response with its version, and how far every
     /// transcript was read. Writers are not held up.
     ///
     /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
@@ -673,7 +674,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.record_own(operation, session, result);
     }
 
-    /// The records of the audit that the filter admits, newest first. What is not written yet is written before,
+    /// Returns the records of the audit that the filter admits, newest first. Those that wait are written before,
     /// if the store takes it.
     ///
     /// # Errors
@@ -684,7 +685,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::AuditLog, None, audit::records(self.ingest(), filter)).await
     }
 
-    /// To be called before the program ends: nothing that is on record stays behind. The bridge can still be used.
+    /// Writes everything that is on record; call it before the program ends. The bridge can still be used.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -715,18 +716,18 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.stats()
     }
 
-    /// Brings the metrics up to date that are counted elsewhere: of caches, pool and audit, and the data's
+    /// Updates the metrics that are counted elsewhere: of caches, pool and audit, and the data's
     /// freshness. [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do it at
     /// intervals; without them, call it when the metrics are collected.
     pub fn export_metrics(&self) {
         self.parts.monitoring.export_metrics();
     }
 
-    /// Looks whether the bridge can do its work: whether the database answers and takes writes, the transcripts can be
+    /// Checks whether the bridge can do its work: whether the database answers and takes writes, the transcripts can be
     /// read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
     ///
     /// It never fails and is never late: a probe that does not come back within
-    /// [`HealthLimits::probe_timeout`] is told as such, and holds up no other. Nothing is written.
+    /// [`HealthLimits::probe_timeout`] is reported as such, and delays no other. Nothing is written.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -752,7 +753,7 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.health.run().await
     }
 
-    /// Tells the observer of the bridge's health and of the bridge's figures: once at the start, then as often as
+    /// Calls the observer with the bridge's health and with its statistics: once at the start, then as often as
     /// the bridge's [`MonitoringOptions`] say, until the answer is dropped. An observer that panics is called again the
     /// next time; the metrics and the health check show it.
     ///
@@ -786,8 +787,8 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.spawn(observer)
     }
 
-    /// An adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
-    /// log, metrics and audit. A program that only shows figures takes a store with a user who may only read,
+    /// Returns an adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
+    /// log, metrics and audit. A program that only shows statistics takes a store with a user who may only read,
     /// who cannot write an audit: [`DashboardBridgeAdapter::new`].
     #[must_use]
     pub fn dashboard(&self) -> DashboardBridgeAdapter {

@@ -62,7 +62,7 @@ impl JsonlProcessorBridge {
     /// # Errors
     ///
     /// [`BridgeError::OutOfOrder`] where bytes before the batch are missing; it says which.
-    /// [`BridgeError::Validation`] is told in the result's errors, for the sessions that are not valid.
+    /// [`BridgeError::Validation`] stands in the result's errors, for the sessions that are not valid.
     /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
     pub async fn on_content_batch_processed(
         &self,

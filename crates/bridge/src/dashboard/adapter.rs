@@ -11,7 +11,7 @@ use super::trend::{Plan, Window, span};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
-/// So often the steps of a trend are laid out, where the first response proves to be another: unknown, known,
+/// Maximum number of plans of a trend's steps, where older responses appear between plan and read: unknown, known,
 /// and then once for each kind of coarser steps.
 const ATTEMPTS_MAX: u32 = 6;
 
@@ -87,7 +87,7 @@ impl DashboardBridgeAdapter {
         self
     }
 
-    /// The figures of a dashboard's page, all from one moment: whatever is written meanwhile, each breakdown
+    /// Returns the statistics of a dashboard's page, all from one moment: whatever is written meanwhile, each breakdown
     /// and the trend add up to the totals. Takes a [`DashboardQuery`] or only a
     /// [`TimeRange`](bridge_core::TimeRange).
     ///

@@ -1,4 +1,4 @@
-//! What a dashboard shows at a time.
+//! The answer to a dashboard's query.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::query::DashboardQuery;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 
-/// The figures of a dashboard's page, all from one moment: each breakdown, with what is on its other pages, and
+/// The statistics of a dashboard's page, all from one moment: each breakdown, with the rest on its other pages, and
 /// the trend add up to the totals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -41,9 +41,9 @@ pub struct DashboardTokenMetrics {
     pub weak_keys: UsageSums,
     /// By step of the calendar.
     pub trend: DashboardTrend,
-    /// How old the newest of it is.
+    /// The age of the newest of it.
     pub freshness: Freshness,
-    /// How the whole store's total follows from what was read, if it was asked for.
+    /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
 }
 
@@ -82,7 +82,7 @@ impl Completeness {
 pub struct Breakdown {
     /// The rows of the page. Their name is empty where the responses name none.
     pub rows: Vec<GroupSums>,
-    /// How many rows there are on all pages.
+    /// Number of rows on all pages.
     pub groups: u64,
     /// The responses of the rows that are not on the page.
     pub other_responses: u64,
@@ -144,7 +144,7 @@ pub struct TrendBucket {
     pub sums: UsageSums,
 }
 
-/// How old the newest of a dashboard is.
+/// The age of the newest of a dashboard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
     /// The time of the newest response that was asked for; where the range has no end, of those that are at most a
@@ -154,7 +154,7 @@ pub struct Freshness {
     pub newest_response_age: Option<Duration>,
     /// When a source file was stored last, any of the whole store.
     pub last_sync: Option<Timestamp>,
-    /// How long ago that was.
+    /// Its age.
     pub last_sync_age: Option<Duration>,
 }
 

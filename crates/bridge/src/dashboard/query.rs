@@ -1,9 +1,9 @@
-//! What a dashboard shows.
+//! The query of a dashboard.
 
 use bridge_core::{CalendarUnit, SessionId, TimeRange, TimeZone};
 use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
 
-/// What a dashboard shows: which responses, in which steps of which time zone, and which rows of each breakdown.
+/// A dashboard's responses, the steps and the time zone of its trend, and the rows of each breakdown.
 ///
 /// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 rows of each breakdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,13 +15,13 @@ pub struct DashboardQuery {
     pub zone: TimeZone,
     /// The trend's steps. Where that would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
     pub step: CalendarUnit,
-    /// Which sessions are listed.
+    /// The sessions that are listed.
     pub sessions: GroupPage,
-    /// Which projects are listed.
+    /// The projects that are listed.
     pub projects: GroupPage,
-    /// Which models are listed.
+    /// The models that are listed.
     pub models: GroupPage,
-    /// Which hosts are listed.
+    /// The hosts that are listed.
     pub hosts: GroupPage,
     /// Whether the receipt is shown. Without it, an answer that is narrowed by time or names is faster.
     pub receipt: ReceiptScope,

@@ -1,4 +1,4 @@
-//! Which steps a trend has, and their sums.
+//! The steps of a trend, and their sums.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::query::DashboardQuery;
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
 const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
 
-/// How far ahead of this clock another host's clock may be.
+/// Maximum time that another host's clock may be ahead of this one.
 const CLOCK_SKEW_MAX: Duration = Duration::from_hours(24);
 
 /// A trend has no more steps than this; hours of five months, days of ten years, months of all time are fewer.
@@ -52,7 +52,7 @@ impl Plan {
         Self { step, bounds: roomy.unwrap_or(bounds) }
     }
 
-    /// Whether all steps of the other plan are steps of this one.
+    /// Returns whether all steps of the other plan are steps of this one.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.step == other.step
             && self.bounds.first() <= other.bounds.first()
@@ -84,7 +84,7 @@ impl Plan {
     }
 }
 
-/// How long a step is, or a little longer.
+/// Returns the length of a step, or a little more.
 fn step_length(step: CalendarUnit) -> Duration {
     Duration::from_hours(match step {
         CalendarUnit::Hour => 1,

@@ -14,16 +14,16 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ingest::Ingest;
 
-/// What the store knows of a file.
+/// The records of a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownFile {
-    /// How far it was read, by whichever revision of the counting rule; `None` where the store was rolled back since.
+    /// Its cursor, of whichever revision of the counting rule; `None` where the store was rolled back since.
     recorded: Option<FileCursor>,
     /// The revision of the counting rule that read it.
     revision: RuleRevision,
     /// The greatest version among its records, whose cursor it is.
     version: u128,
-    /// What was found in it, by session.
+    /// Its records by session.
     records: Vec<RecordedSession>,
 }
 
@@ -60,7 +60,7 @@ impl From<&SourceRecord> for RecordedSession {
     }
 }
 
-/// What the store knows of the files of a host.
+/// The records of a host's files.
 #[derive(Debug, Default)]
 pub(crate) struct KnownFiles {
     /// By the path that they are recorded under.
@@ -125,12 +125,12 @@ impl KnownFiles {
         }
     }
 
-    /// What is known of the file at this path.
+    /// Returns the records of the file at this path.
     pub(crate) fn at(&self, path: &Path) -> Option<&KnownFile> {
         self.recorded(&self.project_names.recorded_path(path))
     }
 
-    /// What is recorded under this path.
+    /// Returns the records under this path.
     pub(crate) fn recorded(&self, path: &Path) -> Option<&KnownFile> {
         self.files.get(path)
     }
@@ -214,7 +214,7 @@ fn source_cursor(state: &FileState, position: &ReadPosition) -> SourceCursor {
 }
 
 impl KnownFile {
-    /// What these records say of their file.
+    /// Returns the file of these records.
     pub(crate) fn of_records(records: &[SourceRecord], epoch: Epoch) -> Self {
         let mut file = Self::default();
         records.iter().for_each(|record| file.add(record, record.into(), epoch));
@@ -238,7 +238,7 @@ impl KnownFile {
         (self.revision > RuleRevision::CURRENT).then_some(self.revision)
     }
 
-    /// What is recorded of it, by session.
+    /// Returns its records by session.
     pub(crate) fn records(&self) -> impl Iterator<Item = &RecordedSession> {
         self.records.iter()
     }
@@ -256,7 +256,7 @@ impl KnownFile {
         self.records.push(session);
     }
 
-    /// Whether these records, of a reading of the same file, say what is known and will be trusted.
+    /// Returns whether these records, of a reading of the same file, say what is known and will be trusted.
     pub(crate) fn says_the_same_as(&self, records: &[SourceRecord]) -> bool {
         let cursor = self.cursor().filter(FileCursor::is_past_clock_granularity);
         records.len() == self.records.len()
@@ -298,7 +298,7 @@ impl KnownFile {
         self.records.iter().map(emptied).collect()
     }
 
-    /// What was found so far, to be added to.
+    /// Returns the statistics so far, to be added to.
     fn statistics(&self) -> Statistics {
         let mut statistics = Statistics::default();
         for record in &self.records {
@@ -324,7 +324,7 @@ impl KnownFile {
     }
 }
 
-/// What was found in a file from its beginning on.
+/// Statistics of a file from its beginning on.
 #[derive(Debug, Default)]
 struct Statistics {
     lines: u64,

@@ -13,17 +13,17 @@ use crate::ingest::Ingest;
 use crate::ingest::cursors::{FileReading, KnownFile};
 use crate::ingest::read::Batch;
 
-/// What an embedder has read of a transcript: its bytes from an offset on.
+/// A part of a transcript that an embedder has read: its bytes from an offset on.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchProcessingResult {
     /// The transcript. Its name is the session of lines that name none, its folder their project.
     pub path: PathBuf,
-    /// Where the content begins in the file, in bytes. 0 begins the file anew, also where it was read before.
+    /// Offset of the content in the file, in bytes. 0 begins the file anew, also where it was read before.
     pub offset: u64,
     /// The bytes as they stand in the file. They may end anywhere.
     pub content: Vec<u8>,
-    /// Whether the file ends here for now: then a last line without a newline counts if it is valid.
+    /// The file ends here for now: a last line without a newline counts if it is valid.
     pub ends_file: bool,
     /// When the file was modified last: the time of responses that have no other.
     pub modified: Timestamp,
@@ -52,7 +52,7 @@ impl BatchProcessingResult {
 }
 
 impl fmt::Debug for BatchProcessingResult {
-    /// Without the content, which is somebody's conversation.
+    /// Omits the content, which is a conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessingResult")
             .field("path", &self.path)
@@ -82,7 +82,7 @@ impl fmt::Debug for FeedState {
     }
 }
 
-/// What a batch makes of a state. The state itself stays until all is stored, and is not copied.
+/// The changes of a state by a batch. The state itself stays until all is stored, and is not copied.
 #[derive(Debug)]
 pub(crate) struct Advance {
     /// The batch begins the file anew.

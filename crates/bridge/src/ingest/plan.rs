@@ -1,4 +1,4 @@
-//! Which transcripts are read, and from where on.
+//! Plans which transcripts are read, and from which offset.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -21,7 +21,7 @@ pub enum SyncMode {
     Full,
 }
 
-/// What a file looks like, and what happened to it since it was recorded.
+/// A file's state, and its change since it was recorded.
 type Comparison = io::Result<(FileState, FileChange)>;
 
 /// Compares the files with their records. Also where all files are read again: of one that is unchanged the fingerprint
@@ -51,7 +51,7 @@ fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<
 /// Fewer files are compared sooner than a thread is started.
 const FILES_PER_THREAD_MIN: usize = 256;
 
-/// What is to be read.
+/// The files to be read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadPlan {
     pub(super) reads: Vec<FileRead>,
@@ -147,22 +147,22 @@ impl ReadPlan {
         content
     }
 
-    /// How many files are read.
+    /// Returns the number of files to be read.
     pub(crate) fn files(&self) -> u64 {
         self.reads.len() as u64
     }
 
-    /// How many bytes are read.
+    /// Returns the number of bytes to be read.
     pub(crate) fn bytes(&self) -> u64 {
         self.reads.iter().map(FileRead::bytes).sum()
     }
 
-    /// Whether the plan is about all files and not only those that were modified late enough.
+    /// Returns whether the plan is about all files and not only those that were modified late enough.
     pub(crate) fn is_about_all(&self) -> bool {
         self.admitted.is_none()
     }
 
-    /// Whether a file is recorded that holds, or held, anything of the session.
+    /// Returns whether a file is recorded that holds, or held, anything of the session.
     pub(crate) fn has_record_of(&self, session: &SessionId) -> bool {
         self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
     }

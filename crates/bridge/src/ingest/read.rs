@@ -24,14 +24,14 @@ pub(crate) struct Batch {
     pub(crate) sessions: BTreeSet<SessionId>,
 }
 
-/// What a session has in the files that were read.
+/// A session's share of the files that were read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SessionRead {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
 }
 
-/// How much was read.
+/// Amounts that were read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SourcesRead {
     pub(crate) bytes: u64,
@@ -39,7 +39,7 @@ pub(crate) struct SourcesRead {
     pub(crate) damage: DamageCounts,
 }
 
-/// What was read.
+/// The result of reading.
 #[derive(Debug, Default)]
 pub(crate) struct ReadResult {
     pub(crate) history: History,
@@ -62,7 +62,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads everything and hands over what was found, batch by batch, where somebody stores it.
+    /// Reads everything, and sends batches where there is a channel.
     pub(crate) fn run(
         mut self,
         progress: &AnalysisProgress,
@@ -125,7 +125,7 @@ impl Reader {
         result
     }
 
-    /// What is to be recorded of the file; nothing where the store knows it already.
+    /// Returns the file's records; none where the store has them already.
     fn records(&self, file: &FileAnalysis, state: Option<&FileState>) -> Vec<SourceRecord> {
         let Some(state) = state.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);

@@ -15,7 +15,7 @@ use crate::ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback,
 use crate::ingest::read::Reader;
 use crate::ingest::write::Writer;
 
-/// What to backfill, and how.
+/// Options of a backfill.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BackfillOptions {

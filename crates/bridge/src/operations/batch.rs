@@ -12,7 +12,7 @@ use crate::operations::store::{StoreOptions, failed, result_of};
 use crate::telemetry::current::{announce, in_current_operation};
 use crate::telemetry::write_counters::WriteCounters;
 
-/// How many analyses are stored.
+/// Options of a batch of analyses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchOptions {

@@ -12,7 +12,7 @@ use crate::ingest::Ingest;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
-/// Whether a rollback is performed.
+/// Mode of a rollback.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RollbackMode {
     /// It happens.

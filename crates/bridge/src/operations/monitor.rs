@@ -14,15 +14,15 @@ use crate::operations::survive::survive;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::stats::BridgeStats;
 
-/// How often the bridge looks at itself, and what is healthy.
+/// Intervals of the monitoring, and limits of what is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct MonitoringOptions {
-    /// From one check of health to the next.
+    /// Time from one health check to the next.
     pub health_check_interval: Duration,
-    /// From one report of figures to the next.
+    /// Time from one export of metrics to the next.
     pub metrics_export_interval: Duration,
-    /// What is healthy.
+    /// Limits of what is healthy.
     pub limits: HealthLimits,
 }
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bridge_core::{BridgeError, EnhancedTokenAnalysis, SessionId};
 use tokio::sync::OnceCell;
 
-/// What the sources say.
+/// Live analyses of all sessions.
 #[derive(Debug)]
 pub(crate) struct LiveAnalyses {
     pub(crate) sessions: HashMap<SessionId, EnhancedTokenAnalysis>,
-    /// What could not be read.
+    /// Errors of sources that could not be read.
     pub(crate) unread: Vec<String>,
 }
 

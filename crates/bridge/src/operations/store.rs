@@ -11,13 +11,13 @@ use crate::ingest::upsert::{AnalysisPart, covering_tokens, rows_of, upsert};
 use crate::telemetry::current::announce;
 use crate::telemetry::write_counters::WriteCounters;
 
-/// How an analysis is stored.
+/// Options of storing an analysis.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreOptions {
     /// The session that the analysis must be of.
     pub session_id: Option<SessionId>,
-    /// Replace stored rows even by lesser ones: the one way in which a figure goes down.
+    /// Replace stored rows even by lesser ones: the only way in which a total decreases.
     pub force_update: bool,
 }
 

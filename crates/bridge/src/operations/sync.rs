@@ -18,7 +18,7 @@ use crate::ingest::read::ReadResult;
 use crate::ingest::write::Writer;
 use crate::telemetry::current::announce_written;
 
-/// Which transcripts are synchronized, and how.
+/// Options of a synchronization.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncOptions {

@@ -21,21 +21,21 @@ use tokio::sync::Notify;
 
 use crate::telemetry::operation::Operation;
 
-/// How operations are put on record.
+/// Options of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditOptions {
-    /// So many records wait at most for the store. What comes when they are there is dropped, counted, and told by a
+    /// Maximum number of records that wait for the store. Further records are dropped, counted, and reported by a
     /// record of its own (`audit_gap`) when there is room again.
     pub buffer_records_max: usize,
     /// After this time at the latest a record is written, where the store answers. Operations that store something are
     /// on record before they return.
     pub write_within: Duration,
-    /// Which operations are recorded.
+    /// The operations that are recorded.
     pub operations: AuditedOperations,
 }
 
-/// Which operations are recorded. The audit does not record who reads it, nor that a synchronization of
+/// The operations that are recorded. The audit does not record who reads it, nor that a synchronization of
 /// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,7 +80,7 @@ impl AuditOptions {
     }
 }
 
-/// How far the audit is.
+/// Statistics of the audit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditStats {
@@ -92,9 +92,9 @@ pub struct AuditStats {
     pub dropped: u64,
 }
 
-/// So many records are written at once.
+/// Maximum number of records of one write.
 const BATCH_RECORDS: usize = 1000;
-/// So much of an error's text is kept.
+/// Maximum length of an error's text.
 const ERROR_CHARS_MAX: usize = 1000;
 
 /// The records that the store does not have yet.
@@ -203,7 +203,7 @@ impl AuditTrail {
         true
     }
 
-    /// Whether the store refuses the audit, as far as is known.
+    /// Returns whether the store refuses the audit, as far as is known.
     pub(crate) fn is_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
     }
@@ -393,13 +393,13 @@ impl Drop for AuditTrail {
     }
 }
 
-/// What made the operation fail: the store's error under a backfill's.
+/// Returns the cause of a failed operation: the store's error under a backfill's.
 pub(crate) fn root_cause(error: &BridgeError) -> &BridgeError {
     let source = std::error::Error::source(error);
     source.and_then(|source| source.downcast_ref::<BridgeError>()).map_or(error, root_cause)
 }
 
-/// Whether somebody has to do something before the store takes the audit.
+/// Returns whether an operator must act before the store takes the audit.
 fn is_refusal(error: &BridgeError) -> bool {
     use StorageKind::{PermissionDenied, Schema, Unsupported};
     matches!(error, BridgeError::Storage { kind: PermissionDenied | Schema | Unsupported, .. })

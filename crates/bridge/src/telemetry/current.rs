@@ -21,7 +21,7 @@ pub(crate) struct CurrentOperation {
     /// The record that was written while the operation runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
-    /// Whether it has handled so much that it leaves a lot of freed memory behind.
+    /// It has handled so much that it leaves a lot of freed memory behind.
     is_large: AtomicBool,
 }
 

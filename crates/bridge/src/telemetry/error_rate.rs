@@ -1,4 +1,4 @@
-//! How many storage operations fail: calls of the store, and analyses that are refused because they are not valid.
+//! Error rate of storage operations: calls of the store, and analyses that are rejected as not valid.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use bridge_core::{BridgeError, Clock, StorageKind};
 /// The window moves in so many steps.
 const STEPS: u64 = 60;
 
-/// Counts how operations end, over a window that slides. Holds as many counters as the window has steps.
+/// Counts outcomes over a sliding window. Holds as many counters as the window has steps.
 #[derive(Debug)]
 pub(crate) struct ErrorRate {
     clock: Arc<dyn Clock>,
@@ -19,12 +19,12 @@ pub(crate) struct ErrorRate {
 
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    /// Which one since 1970.
+    /// Its number since 1970.
     number: u128,
     counts: Outcomes,
 }
 
-/// How operations ended.
+/// Outcomes of operations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Outcomes {
     pub(crate) operations: u64,
@@ -38,7 +38,7 @@ impl Outcomes {
     }
 }
 
-/// How an operation ended.
+/// Outcome of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
@@ -46,7 +46,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the store failed. That it refuses what it must refuse, is its work. An analysis that is not valid does
+    /// Returns whether the store failed. That it refuses what it must refuse, is its work. An analysis that is not valid does
     /// not even come to it, and is missing all the same: whoever refuses it records a failure.
     pub(crate) fn of<T>(result: &Result<T, BridgeError>) -> Self {
         let is_failure = match result {
@@ -81,7 +81,7 @@ impl ErrorRate {
         });
     }
 
-    /// How operations ended in the window.
+    /// Returns the outcomes in the window.
     pub(crate) fn outcomes(&self) -> Outcomes {
         self.with_steps(|steps, _| {
             steps.iter().fold(Outcomes::default(), |sum, step| Outcomes {

@@ -22,13 +22,13 @@ pub enum Operation {
     SyncAllSessions,
     /// Reading summaries.
     GetStoredTokenSummaries,
-    /// Reading an analysis from whoever can give it.
+    /// Reading an analysis from the store, else from the sources, else from the cache.
     GetAnalysisWithFallback,
     /// Comparing the store with its sources, and repairing it.
     VerifyDataIntegrity,
     /// Storing what an embedder read.
     OnContentBatchProcessed,
-    /// Reading a dashboard's figures.
+    /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
     /// Keeping the store's state under a name.
     CreateCheckpoint,
@@ -40,9 +40,9 @@ pub enum Operation {
     RollbackBridgeIntegration,
     /// Letting the store take what is stored again.
     Resume,
-    /// Giving out the whole store.
+    /// Exporting the whole store.
     ExportStore,
-    /// Taking in a backup.
+    /// Importing a backup.
     ImportStore,
     /// Reading the audit.
     AuditLog,
@@ -108,7 +108,7 @@ impl Operation {
         OperationName::new(self.name()).expect("a constant is a name")
     }
 
-    /// Whether it only reads.
+    /// Returns whether it only reads.
     pub(crate) fn reads(self) -> bool {
         matches!(
             self,
@@ -121,7 +121,7 @@ impl Operation {
         )
     }
 
-    /// Whether it needs an administrator's rights: its record is written before it returns.
+    /// Returns whether it needs an administrator's rights: its record is written before it returns.
     pub(crate) fn is_administrative(self) -> bool {
         matches!(
             self,
@@ -136,12 +136,12 @@ impl Operation {
         )
     }
 
-    /// Whether all rows of the store pass through it.
+    /// Returns whether all rows of the store pass through it.
     pub(crate) fn moves_the_store(self) -> bool {
         matches!(self, Self::VerifyDataIntegrity | Self::ExportStore | Self::ImportStore)
     }
 
-    /// Whether it brings the store up to date with the sources.
+    /// Returns whether it brings the store up to date with the sources.
     pub(crate) fn refreshes(self) -> bool {
         matches!(self, Self::BackfillHistoricalData | Self::SyncSessionTokens | Self::SyncAllSessions)
     }

@@ -7,11 +7,11 @@ use bridge_core::Timestamp;
 
 use crate::telemetry::observer::Observer;
 
-/// How many there were so far, and the last one.
+/// Number of panics so far, and the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Panics(Mutex<Option<Panicked>>);
 
-/// What is known of them.
+/// Statistics of panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Panicked {
     pub(crate) number: u64,
@@ -26,7 +26,7 @@ impl Panics {
         *known = Some(Panicked { number, last: observer, last_at: now });
     }
 
-    /// What is known, where the last one was not longer ago than this.
+    /// Returns the statistics, where the last panic was not longer ago than this.
     pub(crate) fn within(&self, window: Duration, now: Timestamp) -> Option<Panicked> {
         let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.filter(|known| now.saturating_since(known.last_at) <= window)

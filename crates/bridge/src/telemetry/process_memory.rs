@@ -1,4 +1,4 @@
-//! How much memory the process has used, and giving back what it no longer needs.
+//! Memory of the process: its peak, and the return of freed memory to the system.
 
 /// The most memory that the process has held so far, in MiB; 0 where the system does not tell.
 #[must_use]

@@ -1,4 +1,4 @@
-//! What exports that were killed left behind, and how it is told from everything else.
+//! Drafts that killed exports left behind.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,9 +10,9 @@ use super::manifest::MANIFEST;
 
 /// The file of a draft that the export writing it keeps locked.
 pub(super) const LOCK: &str = "lock";
-/// How the name of a draft's folder ends.
+/// The suffix of a draft's folder.
 pub(super) const PARTIAL: &str = ".partial";
-/// What stands in the lock file. A folder without it was made by somebody else.
+/// The content of the lock file. A folder without it is no draft of an export.
 const MARK: &str = "an unfinished backup of the Enhanced Token Bridge\n";
 
 /// Locks a draft for its export and marks it; says whether another one has it.
@@ -27,7 +27,7 @@ pub(super) fn claim(lock: &mut File) -> Result<bool, io::Error> {
     Ok(true)
 }
 
-/// Whether an export writes files of this name.
+/// Returns whether an export writes files of this name.
 pub(super) fn is_of_export(name: &Path) -> bool {
     let is_part = [BackupFormat::Parquet, BackupFormat::JsonLines]
         .iter()
@@ -89,7 +89,7 @@ fn is_marked(lock: &mut File) -> io::Result<bool> {
     Ok(text == MARK.as_bytes())
 }
 
-/// Whether the locked file is still the one at its path: another export may have removed it as abandoned between its
+/// Returns whether the locked file is still the one at its path: another export may have removed it as abandoned between its
 /// opening and its locking.
 #[cfg(unix)]
 pub(super) fn is_there(lock: &File, path: &Path) -> bool {

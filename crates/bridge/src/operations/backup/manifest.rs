@@ -1,4 +1,4 @@
-//! What a backup says of itself.
+//! The manifest of a backup.
 
 use bridge_core::{Timestamp, saturating_sum};
 use bridge_storage::{BackupFormat, ExportSummary};
@@ -11,7 +11,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The newest layout of a backup's folder that this version knows.
 const LAYOUT: u32 = 1;
 
-/// What a backup holds, and how its files can be known for whole.
+/// The content of a backup, with the checksums of its files.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
     layout: u32,
@@ -90,7 +90,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Whether its files hold as many rows of each table as it says, and lie beside it.
+    /// Returns whether its files hold as many rows of each table as it says, and lie beside it.
     fn check_rows(&self) -> Result<(), String> {
         let is_name = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if let Some(part) = self.parts.iter().find(|part| !is_name(&part.file)) {

@@ -18,7 +18,7 @@ use crate::ingest::Ingest;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::write_counters::WriteCounters;
 
-/// Where a backup is kept.
+/// The place of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackupPlace {
@@ -29,11 +29,11 @@ pub enum BackupPlace {
     Server(ServerPlace),
 }
 
-/// How the store is given out.
+/// Options of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportOptions {
-    /// Where to.
+    /// The place.
     pub place: BackupPlace,
     /// The format of the files of a folder; the store's best if not given.
     pub format: Option<BackupFormat>,
@@ -66,7 +66,7 @@ impl ExportOptions {
     }
 }
 
-/// What was given out.
+/// The result of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ExportResult {
@@ -74,15 +74,15 @@ pub struct ExportResult {
     pub figures: ExportSummary,
     /// The bytes of the files; 0 where the server wrote them.
     pub bytes: u64,
-    /// How long it took.
+    /// The duration.
     pub duration: Duration,
 }
 
-/// What was taken in.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ImportResult {
-    /// What the backup holds.
+    /// The content of the backup.
     pub figures: ExportSummary,
     /// The bytes of its files; 0 where the server read them.
     pub bytes: u64,
@@ -90,12 +90,12 @@ pub struct ImportResult {
     pub before: StoreTotals,
     /// The sums over the store afterwards.
     pub after: StoreTotals,
-    /// How long it took.
+    /// The duration.
     pub duration: Duration,
 }
 
 impl ImportResult {
-    /// Whether the store's sums are now those of the backup: so it is where the store was empty, and where it held
+    /// Returns whether the store's sums are now those of the backup: so it is where the store was empty, and where it held
     /// nothing that the backup does not.
     #[must_use]
     pub fn equals_backup(&self) -> bool {
@@ -205,7 +205,7 @@ async fn write(
     Ok((figures, bytes))
 }
 
-/// Runs work on files where it holds nobody up.
+/// Runs work on files on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BridgeError> + Send + 'static,
 ) -> Result<T, BridgeError> {

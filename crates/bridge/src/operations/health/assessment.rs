@@ -11,7 +11,7 @@ use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
 
-/// How something is, and why.
+/// A state and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assessment {
     pub(super) state: HealthState,

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// What is healthy.
+/// Limits of what is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct HealthLimits {
     /// A probe that takes longer has failed.
     pub probe_timeout: Duration,
-    /// What a transcript says is stored after this time.
+    /// Time after which changes of transcripts are stored.
     pub freshness_max_age: Duration,
-    /// So many storage operations may fail, from 0 to 1. An analysis that is refused because it is not valid is one of
+    /// Share of storage operations that may fail, from 0 to 1. An analysis that is rejected as not valid is one of
     /// them.
     pub error_rate_max: f64,
-    /// The time over which they are counted.
+    /// Time over which they are counted.
     pub error_rate_window: Duration,
-    /// So much of each of the database's disks is free, from 0 to 1. Below it the disk is degraded, below a tenth of
+    /// Share of each of the database's disks that is free, from 0 to 1. Below it the disk is degraded, below a tenth of
     /// it unhealthy.
     pub disk_free_min: f64,
 }

@@ -10,7 +10,7 @@ use bridge_storage::{StoredResponse, StoredScope};
 
 use super::live::{LiveResponses, waits};
 
-/// What was found in one scope.
+/// The differences in one scope.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     /// Tokens count for this session only, if one is looked at.
@@ -137,7 +137,7 @@ impl Comparison {
         self.findings.iter().filter(|finding| finding.difference.kind.is_error()).count() as u64
     }
 
-    /// Whether a repair did anything.
+    /// Returns whether a repair did anything.
     pub(super) fn is_repaired(&self) -> bool {
         self.findings.iter().any(|finding| finding.difference.repaired.is_some())
     }
@@ -170,7 +170,7 @@ impl Comparison {
     }
 }
 
-/// How a stored row differs from what the sources say of its response; `None` if it does not.
+/// Returns the difference of a stored row from its response in the sources; `None` if there is none.
 fn difference(
     stored: &StoredResponse,
     row: Option<&ResponseUsage>,

@@ -1,4 +1,4 @@
-//! What the sources say.
+//! The responses of the sources.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
@@ -35,13 +35,13 @@ impl LiveResponses {
         (is_older && key.supersedes(version, &row.session, row.time)).then_some(*key)
     }
 
-    /// What it means that the store does not know this row.
+    /// Returns the kind of difference that this row's absence in the store is.
     pub(super) fn absence(&self, row: &ResponseUsage) -> DifferenceKind {
         let is_kept = self.retention_cutoff.is_none_or(|since| row.time > since);
         if is_kept { DifferenceKind::Missing } else { DifferenceKind::Expired }
     }
 
-    /// What could not be read.
+    /// Returns the errors of sources that could not be read.
     pub(super) fn errors(&self) -> Vec<String> {
         self.history.errors().iter().map(ToString::to_string).collect()
     }
@@ -50,7 +50,7 @@ impl LiveResponses {
         self.history.responses().len() as u64
     }
 
-    /// Whether they can be taken for everything that the sources hold: a folder that is not mounted holds nothing.
+    /// Returns whether they can be taken for everything that the sources hold: a folder that is not mounted holds nothing.
     pub(super) fn are_complete(&self) -> bool {
         self.history.errors().is_empty() && self.responses() > 0
     }
@@ -80,7 +80,7 @@ impl LiveResponses {
         responses.map(|response| (response.key, response.to_usage())).collect()
     }
 
-    /// Whether some response, under whatever key, says exactly this.
+    /// Returns whether some response, under whatever key, says exactly this.
     pub(super) fn say(&self, row: &ResponseUsage) -> bool {
         let versions = self.versions.get_or_init(|| {
             let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());

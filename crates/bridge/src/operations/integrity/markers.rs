@@ -8,7 +8,7 @@ use bridge_storage::StoredResponse;
 use super::comparison::Comparison;
 use super::live::{LiveResponses, waits};
 
-/// What was seen of sums and their markers. Both lie under keys of their own, in other scopes than the responses.
+/// The sums and their markers that were read. Both lie under keys of their own, in other scopes than the responses.
 #[derive(Debug, Default)]
 pub(super) struct Markers {
     /// Sessions with an intact response.

@@ -18,7 +18,7 @@ use markers::Markers;
 pub use repair::Repair;
 use repair::apply;
 
-/// What is compared, and what is done about what is found.
+/// Options of a proof of integrity.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct IntegrityOptions {
@@ -26,9 +26,9 @@ pub struct IntegrityOptions {
     pub session: Option<SessionId>,
     /// The share of tokens that may differ, 0 to 1; what is no such number counts as 0.
     pub tolerance: f64,
-    /// What is repaired.
+    /// The level of repair.
     pub repair: Repair,
-    /// So many differences of each kind are listed; all are counted.
+    /// Maximum number of listed differences of each kind; all are counted.
     pub listed_max: usize,
 }
 
@@ -69,7 +69,7 @@ impl IntegrityOptions {
     }
 }
 
-/// So many responses are compared at a time.
+/// Number of responses that are compared at a time.
 const SLICE_RESPONSES: u64 = 100_000;
 
 /// Compares the store with its sources, and repairs it.
@@ -155,7 +155,7 @@ async fn compare(
     Ok(Comparison::new(scope, stored, rows, live))
 }
 
-/// What is compared at a time.
+/// Returns the scopes that are compared one at a time.
 async fn scopes(
     ingest: &Ingest,
     options: &IntegrityOptions,

@@ -1,4 +1,4 @@
-//! Making the store what it must be.
+//! Repairs the store.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use crate::ingest::read::Batch;
 use crate::ingest::upsert::upsert;
 use crate::ingest::write::Writer;
 
-/// What is repaired. Each one does what those before it do.
+/// Levels of repair. Each one includes those before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Repair {
-    /// Nothing: the store is only looked at.
+    /// Nothing is repaired.
     #[default]
     Off,
     /// What is missing or behind is stored again by the normal join, and a damaged row that a source knows is
@@ -57,7 +57,7 @@ impl Repair {
     }
 }
 
-/// What a repair writes and removes.
+/// The writes and removals of a repair.
 #[derive(Debug, Default)]
 struct Work {
     join: Vec<ResponseUsage>,

@@ -2,7 +2,7 @@
 
 use metrics::Unit;
 
-/// What kind of metric it is.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
@@ -10,7 +10,7 @@ pub enum MetricKind {
     Counter,
     /// It goes up and down.
     Gauge,
-    /// How often it took which value.
+    /// A distribution of values.
     Histogram,
 }
 
@@ -20,13 +20,13 @@ pub enum MetricKind {
 pub struct Metric {
     /// Its name, by the conventions of Prometheus.
     pub name: &'static str,
-    /// What kind it is.
+    /// Its kind.
     pub kind: MetricKind,
     /// Its unit.
     pub unit: Unit,
     /// Its labels, each with a bounded set of values.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// Its meaning.
     pub meaning: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! How far the running backfill is.
+//! Progress of the running backfill.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ impl ProgressGauge {
         Self { gauge, value: Arc::default() }
     }
 
-    /// A gauge that nobody reads.
+    /// Returns a gauge that records nothing.
     pub(crate) fn noop() -> Self {
         Self::new(Gauge::noop())
     }

@@ -30,9 +30,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BridgeMetrics {
-    /// How long the store took to make writes durable, retries included.
+    /// Time that the store took to make writes durable, retries included.
     pub storage_operation_duration: DurationStats,
-    /// How much of the running or last backfill's bytes are read, from 0 to 1.
+    /// Share of the running or last backfill's bytes that is read, from 0 to 1.
     pub backfill_progress_gauge: f64,
     /// Operations that ended in an error.
     pub error_rate_counter: u64,
@@ -48,7 +48,7 @@ pub struct BridgeMetrics {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DurationStats {
-    /// How many durations there are.
+    /// Number of durations.
     pub count: u64,
     /// Their sum.
     pub total: Duration,
@@ -70,7 +70,7 @@ impl DurationStats {
     }
 }
 
-/// What the bridge reads its own metrics from: a recorder of the facade cannot be asked.
+/// The values of the bridge's own metrics: a recorder cannot be read.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     storage: Mutex<DurationStats>,
