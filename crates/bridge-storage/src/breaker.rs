@@ -87,11 +87,11 @@ enum State {
     Probing { opened: u32, cause: Arc<str> },
 }
 
-/// What a call may do.
+/// The permission of a call.
 #[derive(Debug)]
 pub(crate) enum Admission<'a> {
     Pass,
-    /// It must find out whether the database is there.
+    /// It must probe the database first.
     Probe(Probe<'a>),
 }
 
@@ -204,7 +204,7 @@ fn is_inconclusive(error: &BridgeError) -> bool {
 
 /// The transitions. Time and chance come from outside.
 impl State {
-    /// Whether the call is the probe.
+    /// Returns whether the call is the probe.
     fn admit(&mut self, now: Instant) -> Result<bool, OpenCircuit> {
         match self {
             Self::Closed { .. } => Ok(false),

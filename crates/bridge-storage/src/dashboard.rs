@@ -1,11 +1,11 @@
-//! What a dashboard asks of a store, and what it is told.
+//! The query of a dashboard, and its data.
 
 use bridge_core::{StoreReceipt, Timestamp, TokenCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::ResponseFilter;
 
-/// What a dashboard asks for: which responses, which rows of each breakdown, and the steps of its trend.
+/// The query of a dashboard: which responses, which rows of each breakdown, and the steps of its trend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardFilter {
@@ -19,15 +19,15 @@ pub struct DashboardFilter {
     pub models: GroupPage,
     /// Which hosts are listed.
     pub hosts: GroupPage,
-    /// Where the steps of the trend start, in order. A response counts in the last one at or before its time,
+    /// The starts of the trend's steps, in order. A response counts in the last one at or before its time,
     /// and in the first one if it is before all of them. Without any the trend is empty.
     pub trend_starts: Vec<Timestamp>,
-    /// Whether the receipt is asked for. It is of the whole store, so it takes a look at every response,
+    /// Whether to make the receipt. It is of the whole store, so it reads every response,
     /// whatever else the filter admits.
     pub receipt: ReceiptScope,
 }
 
-/// Whether a receipt is asked for.
+/// The scope of a receipt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum ReceiptScope {
     /// The receipt of the whole store.
@@ -40,18 +40,18 @@ pub enum ReceiptScope {
 /// Which rows of a breakdown are listed, in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GroupPage {
-    /// What the rows are sorted by; equal ones by name.
+    /// The order of the rows; equal ones by name.
     pub order: GroupOrder,
     /// In which direction.
     pub direction: Direction,
-    /// So many rows are passed over.
+    /// The number of rows to skip.
     pub offset: u32,
-    /// So many rows are listed at most.
+    /// The maximum number of rows.
     pub limit: u32,
 }
 
 impl GroupPage {
-    /// The rows with the most tokens, so many at most.
+    /// Returns a page of the rows with the most tokens.
     #[must_use]
     pub fn top(limit: u32) -> Self {
         Self { order: GroupOrder::Tokens, direction: Direction::Descending, offset: 0, limit }
@@ -69,7 +69,7 @@ impl GroupPage {
         Self { offset, ..self }
     }
 
-    /// Whether the row of this rank, from 0 on, is listed.
+    /// Returns whether the row of this rank, from 0 on, is listed.
     pub(crate) fn lists(&self, rank: u64) -> bool {
         let (offset, limit) = (u64::from(self.offset), u64::from(self.limit));
         (offset..offset + limit).contains(&rank)
@@ -83,7 +83,7 @@ impl Default for GroupPage {
     }
 }
 
-/// What the rows of a breakdown are sorted by.
+/// The sort key of a breakdown's rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -118,7 +118,7 @@ pub enum Direction {
     Ascending,
 }
 
-/// The figures of a dashboard, all from one moment.
+/// The data of a dashboard, all from one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardData {
@@ -191,7 +191,7 @@ impl UsageSums {
 pub struct GroupList {
     /// The rows of the page that was asked for.
     pub rows: Vec<GroupSums>,
-    /// How many rows there are on all pages.
+    /// The number of rows on all pages.
     pub groups: u64,
 }
 

@@ -76,15 +76,16 @@ mod store;
 
 pub use breaker::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use capabilities::{
-    AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
-    HealthProbes, IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
-    TableExport, TablePart, TableRows, require,
+    AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
+    IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope, TableExport,
+    TablePart, TableRows, require,
 };
 pub use clickhouse::{
-    BridgeConnectionPool, ChallengeConnection, ClickHouseConnection, ClickHouseLimits, ClickHouseOptions,
-    ClickHouseStore, Connector, GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention,
-    role_statements, table_definition,
+    BridgeConnectionPool, ChallengeConnection, ClickHouseLimits, ClickHouseOptions, ClickHouseStore,
+    GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
+    table_definition,
 };
+#[doc(hidden)]
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,

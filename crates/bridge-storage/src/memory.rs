@@ -340,7 +340,7 @@ impl Tables {
         }
     }
 
-    /// What the session's newest stored analysis says.
+    /// Returns the facts of the session's newest stored analysis.
     fn facts(&self, session: &SessionId) -> Option<AnalysisFacts> {
         let row = &self.usage.get(&ResponseKey::of_session_analysis(session))?.row;
         row.note.as_ref()?.facts(row.time)

@@ -68,6 +68,7 @@ pub(crate) fn decide(
     stored: Option<Stored>,
     force: bool,
 ) -> (UpsertOutcome, Option<ResponseVersion>) {
+    // The forced count belongs to the stored row that it came from; here the row is a snapshot like any other.
     let own = match row.forced {
         0 => row.version(),
         _ => ResponseUsage { forced: 0, ..row.clone() }.version(),
@@ -78,6 +79,7 @@ pub(crate) fn decide(
         // By force neither: the tokens would be counted a second time.
         Some(stored) if stored.is_covered && row.origin != Origin::Covered => (UpsertOutcome::Covered, None),
         Some(stored) if stored.is_covered || !force => (UpsertOutcome::Unchanged, None),
+        // A version above the stored one, or the next read of the old row would win again.
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }

@@ -18,7 +18,7 @@ use crate::stats::StoreStats;
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
 mockall::mock! {
-    /// A store that answers what it is told to.
+    /// A store with prescribed answers.
     #[derive(Debug)]
     pub TokenStore {}
 

@@ -33,7 +33,7 @@ fn first_responses(rows: &[ResponseUsage]) -> Vec<usize> {
     places
 }
 
-/// What an upsert joins into the store: rows, and before the first response of each session its marker.
+/// The rows that an upsert joins into the store, with a marker before the first response of each session.
 ///
 /// A marker belongs to each response that is offered, whether or not a greater version is stored, perhaps under another
 /// session: only so the store does not depend on the order in which rows arrive. Sums of a session whose responses are
@@ -105,7 +105,7 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Tells the caller what was done with his row. A note has no outcome of its own.
+    /// Sets the outcome of the caller's row. A note has none of its own.
     pub(crate) fn tell(&self, outcomes: &mut [UpsertOutcome], outcome: UpsertOutcome) {
         if let Some(place) = self.place.filter(|_| self.row.origin != Origin::Analysis) {
             outcomes[place] = outcome;

@@ -3,7 +3,7 @@
 use bridge_core::{SessionId, TimeRange, TokenCounts};
 use serde::{Deserialize, Serialize};
 
-/// Which responses are meant. All conditions hold together; the default admits all.
+/// A filter of responses. All conditions hold together; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseFilter {
@@ -33,7 +33,7 @@ impl ResponseFilter {
     }
 }
 
-/// Which sessions are meant. A session is summed whole, whichever of its responses lie in the time.
+/// A filter of sessions. A session is summed whole, whichever of its responses lie in the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SummaryFilter {
@@ -41,7 +41,7 @@ pub struct SummaryFilter {
     pub active: TimeRange,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Whether to fill in [`TokenSummaryRecord::metadata`].
+    /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
     pub include_metadata: bool,
 }
 
@@ -67,7 +67,7 @@ impl SummaryFilter {
     }
 }
 
-/// What stored responses are summed by.
+/// A dimension of breakdowns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {

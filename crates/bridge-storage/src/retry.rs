@@ -109,7 +109,7 @@ where
     }
 }
 
-/// How long the answer that an error is about asks to wait.
+/// Returns the wait that the server's answer asks for.
 fn retry_after(error: &BridgeError) -> Duration {
     ForeignAnswer::in_causes_of(error).and_then(ForeignAnswer::retry_after).unwrap_or_default()
 }
@@ -182,7 +182,7 @@ mod tests {
         let (calls, result, took) = run(RetryPolicy::default(), pause, vec![away(), open()]).await;
         assert!(calls == 3 && result.is_ok() && took > 2 * pause, "{calls} {took:?}");
 
-        // What is told is why it failed, and how often the database was asked.
+        // The error shows why it failed, and the number of attempts.
         let refused = vec![away(), open(), open(), open(), open()];
         let (calls, result, _) = run(RetryPolicy::default(), Duration::ZERO, refused).await;
         let error = result.unwrap_err();

@@ -1,4 +1,4 @@
-//! What is kept of source files: how far they were read, and what was found.
+//! Records of source files: cursors and statistics.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use bridge_core::{
     ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionId, Timestamp,
 };
 
-/// What was read of one source file, for one session that stands in it. Statistics are cumulative for
+/// The state of one source file, for one session in it. Statistics are cumulative for
 /// the file, never deltas, so writing a record again changes nothing. Cursor and statistics are one record,
 /// so that one write moves both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct SourceRecord {
     pub path: PathBuf,
     /// The session.
     pub session: SessionId,
-    /// How far the file was read; the same in all records of a file.
+    /// The reading position; the same in all records of a file.
     pub cursor: SourceCursor,
     /// The project of the session, if the file names one.
     pub project: Option<ProjectName>,
@@ -47,7 +47,7 @@ pub struct SourceRecord {
     pub epoch: Epoch,
 }
 
-/// How far a file was read, and what it looked like then. A lost or stale cursor costs a re-read and never a
+/// The reading position in a file, and the file's state then. A lost or stale cursor costs a re-read and never a
 /// wrong total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceCursor {
@@ -61,9 +61,9 @@ pub struct SourceCursor {
     pub identity: u64,
     /// Identifies the content up to `size`.
     pub fingerprint: u128,
-    /// How many bytes were read and accounted for: up to the last line that may yet grow.
+    /// The number of bytes read and accounted for: up to the last line that may yet grow.
     pub offset: u64,
-    /// How many lines, blank ones included, end before `offset`.
+    /// The number of lines, blank ones included, that end before `offset`.
     pub line: u64,
     /// The last readable time before `carried_before`, for snapshots that have none of their own.
     pub carried_time: Option<Timestamp>,
@@ -147,7 +147,7 @@ pub struct SourceFilter {
 pub struct SourcePage {
     /// The path and session of the last record of the page before; `None` for the first page.
     pub after: Option<(PathBuf, SessionId)>,
-    /// How many records are returned at most; where there are fewer, it is the last page.
+    /// The maximum number of records; where there are fewer, it is the last page.
     pub records_max: usize,
 }
 

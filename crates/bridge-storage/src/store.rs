@@ -88,12 +88,12 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError>;
 }
 
-/// How rows are joined into the store.
+/// Options of an upsert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpsertOptions {
     /// Replace stored rows even by lesser ones ([`ResponseVersion::replaced_by`](bridge_core::ResponseVersion::replaced_by)).
-    /// A stored row that is equal already is left alone.
+    /// A stored row that is equal already stays as it is.
     pub force: bool,
     /// Identifies the run that writes, for the audit. 0 if there is none.
     pub run_id: u128,
@@ -125,7 +125,7 @@ impl UpsertOptions {
     }
 }
 
-/// What an upsert did with a row.
+/// The outcome of an upsert for one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpsertOutcome {
@@ -140,7 +140,7 @@ pub enum UpsertOutcome {
     Covered,
 }
 
-/// What a row said before it was replaced: enough to book the difference.
+/// A row before it was replaced, as far as its totals need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacedRow {
     /// The session that it counted for.

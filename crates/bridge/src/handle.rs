@@ -581,7 +581,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name; [`StorageKind::RolledBack`] where another rollback
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where there is none of this name; [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where another rollback
     /// was faster; any error of the store.
     pub async fn rollback_bridge_integration(
         &self,
@@ -727,7 +727,7 @@ impl EnhancedTokenDatabaseBridge {
     /// read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
     ///
     /// It never fails and is never late: a probe that does not come back within
-    /// [`HealthLimits::probe_timeout`] is reported as such, and delays no other. Nothing is written.
+    /// [`HealthLimits::probe_timeout`](crate::HealthLimits::probe_timeout) is reported as such, and delays no other. Nothing is written.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -754,7 +754,7 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Calls the observer with the bridge's health and with its statistics: once at the start, then as often as
-    /// the bridge's [`MonitoringOptions`] say, until the answer is dropped. An observer that panics is called again the
+    /// the bridge's [`MonitoringOptions`](crate::MonitoringOptions) say, until the answer is dropped. An observer that panics is called again the
     /// next time; the metrics and the health check show it.
     ///
     /// ```

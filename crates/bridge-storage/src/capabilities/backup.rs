@@ -10,7 +10,7 @@ use crate::query::StoreTotals;
 
 /// The tables of a backup, in the order in which they are imported: a record of a source file says that the rows
 /// it stands for are stored.
-pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
+pub(crate) const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
 /// Exports the whole store and imports it again.
 ///
@@ -71,26 +71,26 @@ pub trait TableExport: Send + fmt::Debug {
     async fn next_part(&mut self) -> Result<Option<TablePart>, BridgeError>;
 }
 
-/// What an export holds.
+/// The content of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportSummary {
     /// The epoch of the store. Cursors of another one said nothing in it.
     pub epoch: Epoch,
-    /// Rows by table, in the order of [`BACKUP_TABLES`].
+    /// Rows by table, in the order in which they are imported.
     pub tables: Vec<TableRows>,
     /// The sums over the responses in it.
     pub totals: StoreTotals,
 }
 
 impl ExportSummary {
-    /// The rows of all tables.
+    /// Returns the rows of all tables.
     #[must_use]
     pub fn rows(&self) -> u64 {
         saturating_sum(self.tables.iter().map(|table| table.rows))
     }
 }
 
-/// How many rows of a table an export holds.
+/// The rows of one table in an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRows {
     /// The table, by the name that the schema gives it.
@@ -104,11 +104,11 @@ pub struct TableRows {
 pub struct TablePart {
     /// The table, by the name that the schema gives it.
     pub table: String,
-    /// How they are encoded.
+    /// Their encoding.
     pub format: BackupFormat,
     /// The epoch of the store that they come from.
     pub epoch: Epoch,
-    /// How many rows these are.
+    /// The number of rows.
     pub rows: u64,
     /// The rows.
     pub data: Vec<u8>,
@@ -120,7 +120,7 @@ impl fmt::Debug for TablePart {
     }
 }
 
-/// How rows are encoded. Both formats keep every value exactly, and many other tools read them.
+/// An encoding of rows. Both formats keep every value exactly, and many other tools read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -132,7 +132,7 @@ pub enum BackupFormat {
 }
 
 impl BackupFormat {
-    /// A part of a table has about so many rows: some 20 MiB, of which an export holds two at once.
+    /// Returns about how many rows a part of a table has: some 20 MiB, of which an export holds two at once.
     #[must_use]
     pub fn part_rows(self) -> u64 {
         match self {
@@ -141,7 +141,7 @@ impl BackupFormat {
         }
     }
 
-    /// How the names of its files end.
+    /// Returns the extension of its files.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -151,7 +151,7 @@ impl BackupFormat {
     }
 }
 
-/// Where a server writes its own backups. The server's configuration has to allow it.
+/// A place where a server writes its own backups. The server's configuration has to allow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerPlace {

@@ -8,7 +8,7 @@ use bridge_core::{
     Timestamp,
 };
 
-/// So many sessions a comparison names.
+/// The maximum number of sessions that a comparison names.
 pub(crate) const DIFFERENCES_MAX: usize = 100;
 
 /// Keeps states of a store and brings them back, exactly.
@@ -43,7 +43,7 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// [`StorageKind::Checkpoint`] where there is none of this name.
     async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError>;
 
-    /// What a rollback to this checkpoint would change. It names no more than 100 of the sessions.
+    /// Returns what a rollback to this checkpoint would change. It names no more than 100 of the sessions.
     ///
     /// # Errors
     ///

@@ -29,12 +29,12 @@ pub struct StoredResponse {
     pub key: ResponseKey,
     /// The version that it is stored under.
     pub version: ResponseVersion,
-    /// What it says; `None` where that is nothing that the bridge can have written.
+    /// Its content; `None` where the bridge cannot have written it.
     pub usage: Option<ResponseUsage>,
 }
 
 impl StoredResponse {
-    /// Whether the row is as the bridge wrote it.
+    /// Returns whether the row is as the bridge wrote it.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.usage.as_ref().is_some_and(|usage| self.version.verifies(usage))

@@ -1,4 +1,4 @@
-//! What a store may offer beyond keeping rows.
+//! Optional capabilities of a store.
 
 mod audit;
 mod backup;
@@ -9,9 +9,8 @@ mod probes;
 use bridge_core::{BridgeError, StorageKind, StoreState};
 
 pub use audit::AuditStore;
-pub use backup::{
-    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
-};
+pub(crate) use backup::BACKUP_TABLES;
+pub use backup::{BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows};
 pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};

@@ -56,7 +56,7 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// How much of it is free, from 0 to 1. A disk without a size is not full.
+    /// Returns the free share, from 0 to 1. A disk without a size is not full.
     #[must_use]
     pub fn free_share(&self) -> f64 {
         if self.total == 0 { 1.0 } else { self.free as f64 / self.total as f64 }

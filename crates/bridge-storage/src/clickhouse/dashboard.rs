@@ -36,9 +36,9 @@ const WEAK: u8 = 7;
 #[derive(Debug, Row, Deserialize)]
 struct KindRow {
     kind: u8,
-    /// How many have responses.
+    /// The number of groups with responses.
     groups: u64,
-    // What is said of the whole store, on sessions.
+    // Totals of the whole store, on the sessions' rows.
     stored: u64,
     stored_tokens: u64,
     read_snapshots: u64,
@@ -52,7 +52,7 @@ struct KindRow {
     listed: Vec<GroupTuple>,
 }
 
-/// How the sums over the responses are taken.
+/// The width of the sums over the responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
     /// In 64 bits, which is a fifth faster. The answer says whether one may have wrapped.
@@ -130,7 +130,7 @@ fn statement(filter: &DashboardFilter, width: Width) -> String {
     )
 }
 
-/// What is least comes first.
+/// Returns the sort key, ascending.
 fn key(page: &GroupPage) -> String {
     let figure = match page.order {
         GroupOrder::Tokens => &saturating("toUInt128(i) + o + c + r"),
@@ -220,7 +220,7 @@ fn responses(filter: &DashboardFilter, width: Width) -> String {
     )
 }
 
-/// How the filter stands in the pass: the receipt needs the responses that it does not admit, too.
+/// The filter's place in the pass: the receipt needs the responses that it does not admit, too.
 struct Admitted {
     flag: String,
     condition: String,
@@ -238,7 +238,7 @@ impl Admitted {
         }
     }
 
-    /// Whether rows come by that are not admitted.
+    /// Returns whether the pass reads rows that are not admitted.
     fn is_flagged(&self) -> bool {
         self.flag != "true"
     }
@@ -316,7 +316,7 @@ fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), Invalid
     Ok(())
 }
 
-/// What is said of the whole store stands on the sessions.
+/// The totals of the whole store stand on the sessions' rows.
 fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidValue> {
     figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut figures.receipt {

@@ -23,7 +23,7 @@ use tracing::Instrument;
 
 pub(crate) use connection::ForeignAnswer;
 pub use connection::locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
-pub use connection::pool::{BridgeConnectionPool, ClickHouseConnection, Connector, PooledConnection};
+pub use connection::pool::{BridgeConnectionPool, PooledConnection};
 pub use options::{ClickHouseLimits, ClickHouseOptions};
 pub use schema::definition::table_definition;
 pub use schema::retention::Retention;
@@ -50,7 +50,7 @@ pub struct ClickHouseStore {
     audit_pool: BridgeConnectionPool,
     breaker: CircuitBreaker,
     options: ClickHouseOptions,
-    /// Where the store stood when it was asked last.
+    /// The last known epoch and mode.
     known_state: Mutex<Option<StoreState>>,
     group_commit: GroupCommit,
     /// Attempts after the first.
@@ -152,7 +152,7 @@ impl ClickHouseStore {
         match self.breaker.admit() {
             Ok(Admission::Pass) => Ok(()),
             Ok(Admission::Probe(probe)) => {
-                let answer = self.pool.ping_apart().await;
+                let answer = self.pool.ping_dedicated().await;
                 self.breaker.record_probe(probe, &answer);
                 answer
             }
@@ -177,7 +177,7 @@ impl ClickHouseStore {
         E: IntoBridgeError,
     {
         let connection = pool.acquire().await?;
-        let tables = Tables::new(&connection, &self.options);
+        let tables = Tables::new(connection.connection(), &self.options);
         let limit = self.options.limits.operation_timeout;
         let error = match tokio::time::timeout(limit, work(tables)).await {
             Ok(Ok(value)) => return Ok(value),

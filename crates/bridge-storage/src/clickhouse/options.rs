@@ -1,4 +1,4 @@
-//! How a ClickHouse server is reached.
+//! Options of a ClickHouse store.
 
 use std::error::Error;
 use std::fmt;
@@ -52,7 +52,7 @@ impl Default for ClickHouseLimits {
     }
 }
 
-/// How a ClickHouse server is reached and used. No form of output shows the password.
+/// The address, credentials and limits of a ClickHouse store. No form of output shows the password.
 #[derive(Clone)]
 pub struct ClickHouseOptions {
     pub(crate) endpoint: String,
@@ -82,7 +82,7 @@ impl ClickHouseOptions {
     /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443). Nothing may
     /// follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
     ///
-    /// What stands on a command line shows in the process list: there a password belongs into
+    /// A command line shows in the process list: a password belongs into
     /// [a file](Self::with_password_file) or a variable.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl ClickHouseOptions {
         self
     }
 
-    /// Whether a password that is not empty was given.
+    /// Returns whether a non-empty password was given.
     #[must_use]
     pub fn has_password(&self) -> bool {
         !self.password.is_empty()

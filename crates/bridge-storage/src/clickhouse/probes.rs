@@ -1,4 +1,4 @@
-//! What the database tells of its health.
+//! Health probes of the database.
 
 use std::sync::atomic::Ordering;
 
@@ -43,7 +43,7 @@ impl ClickHouseStore {
     where
         F: Future<Output = Result<T, ::clickhouse::error::Error>>,
     {
-        let connection = self.pool.connection_apart();
+        let connection = self.pool.dedicated_connection();
         let answer = work(Tables::new(&connection, &self.options)).await;
         answer.map_err(|error| bridge_error(operation, &self.options.host, error))
     }
@@ -52,7 +52,7 @@ impl ClickHouseStore {
 #[async_trait]
 impl HealthProbes for ClickHouseStore {
     async fn probe_connection(&self) -> Result<(), BridgeError> {
-        let answer = self.pool.ping_apart().await;
+        let answer = self.pool.ping_dedicated().await;
         if answer.is_ok() {
             self.breaker.record(&answer);
         }

@@ -129,23 +129,70 @@ pub(crate) use {table_row, written};
 
 type Unreadable = Box<dyn Error + Send + Sync>;
 
-macro_rules! plain_values {
-    ($($type:ty),+) => { $(
+/// Values in one form: how it is made of the value, and the value of it.
+macro_rules! values {
+    ($($(#[$doc:meta])* $type:ty: $stored:ty { $value:ident => $store:expr, $from:ident => $load:expr $(,)? })+) => { $(
         impl ColumnValue for $type {
-            type Stored = Self;
+            $(#[$doc])*
+            type Stored = $stored;
 
-            fn store(&self) -> Self {
-                self.clone()
+            fn store(&self) -> $stored {
+                let $value = self;
+                $store
             }
 
-            fn load(stored: Self) -> Result<Self, Unreadable> {
-                Ok(stored)
+            fn load($from: $stored) -> Result<Self, Unreadable> {
+                $load
             }
         }
     )+ };
 }
 
-plain_values!(bool, u8, u32, u64, u128, String);
+values! {
+    bool: bool { value => *value, stored => Ok(stored) }
+    u8: u8 { value => *value, stored => Ok(stored) }
+    u32: u32 { value => *value, stored => Ok(stored) }
+    u64: u64 { value => *value, stored => Ok(stored) }
+    u128: u128 { value => *value, stored => Ok(stored) }
+    String: String { value => value.clone(), stored => Ok(stored) }
+
+    /// Milliseconds since 1970.
+    Timestamp: i64 { time => time.as_millis(), millis => Ok(Self::from_millis(millis)?) }
+    Option<Timestamp>: Option<i64> {
+        time => time.map(Timestamp::as_millis),
+        millis => Ok(millis.map(Timestamp::from_millis).transpose()?),
+    }
+    /// Microseconds.
+    Duration: u64 {
+        time => u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+        micros => Ok(Self::from_micros(micros)),
+    }
+    ResponseVersion: UInt256 {
+        version => UInt256::from_le_bytes(version.to_le_bytes()),
+        stored => Ok(Self::from_le_bytes(stored.to_le_bytes())),
+    }
+    AuditOutcome: String {
+        outcome => outcome.name().to_owned(),
+        name => Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.name() == name)
+            .ok_or_else(|| format!("there is no outcome {name:?}").into()),
+    }
+    CorrelationId: String { id => id.to_string(), stored => Ok(stored.parse()?) }
+    Option<AnalysisNote>: String {
+        note => note.as_ref().map(|note| note.as_str().to_owned()).unwrap_or_default(),
+        text => Ok(Some(text).filter(|text| !text.is_empty()).map(AnalysisNote::from_stored)),
+    }
+    PathBuf: String { path => stored_path(path), stored => Ok(stored.into()) }
+    ContentCategories: HashMap<String, u64> {
+        categories => categories.iter().map(|(category, tokens)| (category.to_string(), *tokens)).collect(),
+        stored => Ok(known_categories(stored)),
+    }
+    BTreeMap<String, u64>: Vec<(String, u64)> {
+        map => map.iter().map(|(name, number)| (name.clone(), *number)).collect(),
+        stored => Ok(stored.into_iter().collect()),
+    }
+}
 
 /// Numbers with a type of their own.
 macro_rules! numbers {
@@ -221,61 +268,11 @@ macro_rules! names {
 
 names!(AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
 
-impl ColumnValue for Timestamp {
-    /// Milliseconds since 1970.
-    type Stored = i64;
-
-    fn store(&self) -> i64 {
-        self.as_millis()
-    }
-
-    fn load(stored: i64) -> Result<Self, Unreadable> {
-        Ok(Self::from_millis(stored)?)
-    }
-}
-
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";
 
     fn put(&self, column: &mut Vec<u8>) {
         column.extend_from_slice(&self.as_millis().to_le_bytes());
-    }
-}
-
-impl ColumnValue for Option<Timestamp> {
-    type Stored = Option<i64>;
-
-    fn store(&self) -> Option<i64> {
-        self.map(Timestamp::as_millis)
-    }
-
-    fn load(stored: Option<i64>) -> Result<Self, Unreadable> {
-        Ok(stored.map(Timestamp::from_millis).transpose()?)
-    }
-}
-
-impl ColumnValue for Duration {
-    /// Microseconds.
-    type Stored = u64;
-
-    fn store(&self) -> u64 {
-        u64::try_from(self.as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn load(stored: u64) -> Result<Self, Unreadable> {
-        Ok(Self::from_micros(stored))
-    }
-}
-
-impl ColumnValue for ResponseVersion {
-    type Stored = UInt256;
-
-    fn store(&self) -> UInt256 {
-        UInt256::from_le_bytes(self.to_le_bytes())
-    }
-
-    fn load(stored: UInt256) -> Result<Self, Unreadable> {
-        Ok(Self::from_le_bytes(stored.to_le_bytes()))
     }
 }
 
@@ -331,60 +328,11 @@ impl NativeValue for Origin {
     }
 }
 
-impl ColumnValue for AuditOutcome {
-    type Stored = String;
-
-    fn store(&self) -> String {
-        self.name().to_owned()
-    }
-
-    fn load(stored: String) -> Result<Self, Unreadable> {
-        let outcome = Self::ALL.into_iter().find(|outcome| outcome.name() == stored);
-        outcome.ok_or_else(|| format!("there is no outcome {stored:?}").into())
-    }
-}
-
-impl ColumnValue for CorrelationId {
-    type Stored = String;
-
-    fn store(&self) -> String {
-        self.to_string()
-    }
-
-    fn load(stored: String) -> Result<Self, Unreadable> {
-        Ok(stored.parse()?)
-    }
-}
-
-impl ColumnValue for Option<AnalysisNote> {
-    type Stored = String;
-
-    fn store(&self) -> String {
-        self.as_ref().map(|note| note.as_str().to_owned()).unwrap_or_default()
-    }
-
-    fn load(stored: String) -> Result<Self, Unreadable> {
-        Ok(Some(stored).filter(|text| !text.is_empty()).map(AnalysisNote::from_stored))
-    }
-}
-
 impl NativeValue for Option<AnalysisNote> {
     const TYPE: &'static str = <&str>::TYPE;
 
     fn put(&self, column: &mut Vec<u8>) {
         self.as_ref().map_or("", AnalysisNote::as_str).put(column);
-    }
-}
-
-impl ColumnValue for PathBuf {
-    type Stored = String;
-
-    fn store(&self) -> String {
-        stored_path(self)
-    }
-
-    fn load(stored: String) -> Result<Self, Unreadable> {
-        Ok(stored.into())
     }
 }
 
@@ -396,32 +344,8 @@ pub(crate) fn stored_path(path: &Path) -> String {
     }
 }
 
-impl ColumnValue for ContentCategories {
-    type Stored = HashMap<String, u64>;
-
-    fn store(&self) -> HashMap<String, u64> {
-        self.iter().map(|(category, tokens)| (category.to_string(), *tokens)).collect()
-    }
-
-    fn load(stored: HashMap<String, u64>) -> Result<Self, Unreadable> {
-        Ok(known_categories(stored))
-    }
-}
-
 /// Returns the categories that this version knows; a newer one may have written others.
 pub(crate) fn known_categories(stored: HashMap<String, u64>) -> ContentCategories {
     let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
     stored.into_iter().filter_map(known).collect()
-}
-
-impl ColumnValue for BTreeMap<String, u64> {
-    type Stored = Vec<(String, u64)>;
-
-    fn store(&self) -> Vec<(String, u64)> {
-        self.iter().map(|(name, number)| (name.clone(), *number)).collect()
-    }
-
-    fn load(stored: Vec<(String, u64)>) -> Result<Self, Unreadable> {
-        Ok(stored.into_iter().collect())
-    }
 }

@@ -12,9 +12,10 @@ use super::checkpoints::assert_kind;
 use super::sources::record;
 use super::sums::{force, put as put_one, replaced, sums, totals};
 use super::{Rows, at, audit, backup, checkpoints, integrity, response, session};
+use crate::capabilities::BACKUP_TABLES;
 use crate::{
-    BACKUP_TABLES, BackupFormat, ExportSummary, ResponseFilter, ServerPlace, SourceFilter, SourceRecord,
-    StoredResponse, StoredScope, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    BackupFormat, ExportSummary, ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoredResponse,
+    StoredScope, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// Everything of a store that a backup keeps.

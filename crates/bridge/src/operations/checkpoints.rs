@@ -59,7 +59,7 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where the name is taken, or is one that rollbacks give; any error of the store.
     pub async fn create(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
         let now = self.ingest.clock.now();
         let work = async {
@@ -86,7 +86,7 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where there is none of this name; any error of the store.
     pub async fn drop(&self, name: &CheckpointName) -> Result<(), BridgeError> {
         let work = async {
             require(self.ingest.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
@@ -97,7 +97,7 @@ impl Checkpoints {
     /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
     /// The next backfill or synchronization reads all transcripts from their beginning.
     ///
-    /// See [`rollback_bridge_integration`](Self::rollback_bridge_integration).
+    /// See [`rollback_bridge_integration`](crate::EnhancedTokenDatabaseBridge::rollback_bridge_integration).
     ///
     /// # Errors
     ///

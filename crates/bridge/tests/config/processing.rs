@@ -40,25 +40,24 @@ async fn processing_batch_size() {
 }
 
 /// Nothing answers, so every batch holds a connection until its time is over: if there are more batches at
-/// once than connections, some get none.
+/// once than connections, some get none. They are large, or they would be written as one group.
 #[tokio::test]
 async fn processing_parallel_limit() {
     let without_connection = async |limit: &str| {
         let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
         let keys = [
-            ("processing.batch_size", "1"),
+            ("processing.batch_size", "5000"),
             ("processing.parallel_limit", limit),
             ("clickhouse.connection_pool_size", "2"),
             ("clickhouse.connection_timeout", "300ms"),
-            ("clickhouse.operation_timeout", "1s"),
+            ("clickhouse.operation_timeout", "3s"),
             ("clickhouse.retry_attempts", "0"),
         ];
-        // The tables are there before: creating them may take longer than these timeouts on a busy machine.
+        // Creating the tables may take longer than these timeouts on a busy machine.
         drop(on_engine(&[]).build().await.unwrap());
-        let config = on_server(&format!("http://{}", proxy.host()), &keys);
-        let bridge = config.builder().await.unwrap().build();
+        let bridge = on_server(&format!("http://{}", proxy.host()), &keys).build().await.unwrap();
         proxy.set(Fault::Silent);
-        let analyses: Vec<_> = (0..4).map(|place| analysis("s", place, &[1])).collect();
+        let analyses: Vec<_> = (0..4).map(|place| analysis("s", 5_000 * place, &[1; 5_000])).collect();
         let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
         assert!(results.iter().all(|result| !result.success));
         results.iter().filter(|result| result.errors[0].contains("no connection became free")).count()

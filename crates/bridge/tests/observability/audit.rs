@@ -346,6 +346,7 @@ fn result() -> BridgeResult {
 async fn an_operation_does_not_wait_for_the_records_of_later_ones() {
     let others = Arc::new(std::sync::OnceLock::<EnhancedTokenDatabaseBridge>::new());
     let mut store = MockTokenStore::new();
+    store.expect_stats().returning(Default::default);
     let (writers, written) = (Arc::clone(&others), AtomicU32::new(0));
     store.expect_put_audit().returning(move |_| {
         assert!(written.fetch_add(1, Ordering::Relaxed) < 100, "it writes for others without end");

@@ -21,7 +21,7 @@ const SESSION: Duration = Duration::from_mins(5);
 /// Temporary tables of a session of their own. Those of the live tables share their files: they are made in
 /// milliseconds, whatever the size.
 ///
-/// Architecture invariant: nobody has to clean up behind a backup. A program that is killed is heard no more, and the
+/// Architecture invariant: no backup needs a cleanup. The session of a killed program is not used any more, and the
 /// server ends its session and drops the tables.
 #[derive(Debug)]
 pub(crate) struct Copies<'a> {

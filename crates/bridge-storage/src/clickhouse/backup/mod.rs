@@ -19,7 +19,7 @@ use crate::clickhouse::schema::SCHEMA;
 
 const IMPORT: &str = "import rows";
 
-/// So many bytes of a part are handed to the connection at once.
+/// The bytes of a part that are passed to the connection at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
 #[async_trait]

@@ -11,7 +11,7 @@ use crate::capabilities::{BACKUP_TABLES, ServerPlace};
 use crate::clickhouse::ClickHouseStore;
 use crate::clickhouse::connection::errors::{bridge_error, timed_out};
 
-/// How long the server may take: it copies files and is not held up by the network.
+/// The server's time limit: it copies files and does not wait for the network.
 const TIME_MAX: Duration = Duration::from_hours(6);
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);

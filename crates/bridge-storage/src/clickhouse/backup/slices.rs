@@ -2,7 +2,7 @@
 
 use super::copies::of;
 
-/// How a table is cut: by its sorting key, so that all versions of a row lie in one slice.
+/// The slices of a table: cut by its sorting key, so that all versions of a row lie in one slice.
 #[derive(Debug)]
 pub(crate) struct Slices {
     pub(crate) table: &'static str,
@@ -19,7 +19,7 @@ pub(crate) struct Slice {
 }
 
 impl Slices {
-    /// So many bits make slices enough for so many rows.
+    /// Returns the number of bits that make enough slices for this many rows.
     pub(crate) fn bits(rows: u64, slice_rows: u64) -> u32 {
         rows.div_ceil(slice_rows).max(1).next_power_of_two().trailing_zeros()
     }

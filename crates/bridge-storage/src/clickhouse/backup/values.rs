@@ -1,4 +1,4 @@
-//! What is stored of rows that come from elsewhere.
+//! Expressions for the columns of imported rows.
 
 use ::clickhouse::Row;
 use bridge_core::Epoch;
@@ -37,8 +37,8 @@ impl Values {
 
     fn value(self, table: &str, column: &str) -> String {
         let Self { exported, begun_in } = self;
-        // What a rollback took back may still have a cursor. It goes on saying nothing: as one of no
-        // revision, of a file as old as can be.
+        // Rows that a rollback took back may still have a cursor. It stays void: as one of no revision, of a file
+        // as old as can be.
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {
             (_, "epoch") => format!("toUInt32({begun_in})"),

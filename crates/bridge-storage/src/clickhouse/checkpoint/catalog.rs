@@ -63,10 +63,10 @@ const CLAIM: &str = "_claim_";
 const ROLLBACK: &str = "_rollback_";
 const CHECKPOINT: &str = "_checkpoint_";
 
-/// What the names of the bridge's tables go on with, where they are no live ones.
+/// The infixes in the names of tables that are not live.
 pub(crate) const BRANCHES: [&str; 4] = [RUN, CLAIM, ROLLBACK, CHECKPOINT];
 
-/// What a table is, by its name in the schema.
+/// The role of a table, by its name in the schema.
 pub(crate) enum TableRole<'a> {
     Live(DataTable),
     /// A copy, of this run.
@@ -112,7 +112,7 @@ pub(crate) struct StagedTable {
 }
 
 impl StagedTable {
-    /// Whether it is what was live before: the tables were exchanged.
+    /// Returns whether it was live before the tables were exchanged.
     pub(crate) fn is_replaced(&self) -> bool {
         self.metadata.epoch < self.epoch
     }
@@ -125,7 +125,7 @@ struct TableRow {
     is_old: bool,
 }
 
-/// What the database says of a table.
+/// An entry of the catalog.
 #[derive(Debug)]
 struct Found {
     metadata: TableMetadata,
@@ -243,7 +243,7 @@ impl TableCatalog {
         claimed.chain(renamed.iter().flatten().map(|staged| staged.epoch)).min()
     }
 
-    /// The table of this rollback: the first that somebody renamed, else the copy that its claim names.
+    /// The table of this rollback: the first renamed one, else the copy that its claim names.
     pub(crate) fn staged(&self, base: DataTable, epoch: Epoch) -> Option<StagedTable> {
         let renamed = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
         renamed.min_by_key(|staged| staged.attempt).or_else(|| {
@@ -268,13 +268,13 @@ impl TableCatalog {
         tables.collect()
     }
 
-    /// The greatest number that somebody gave a table of this rollback.
+    /// Returns the number of the last attempt of this rollback.
     pub(crate) fn last_attempt(&self, base: DataTable, epoch: Epoch) -> u32 {
         let of_it = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
         of_it.map(|staged| staged.attempt).max().unwrap_or_default()
     }
 
-    /// Copies that somebody began to make a while ago and that became no checkpoint.
+    /// Returns copies that were begun a while ago and became no checkpoint.
     pub(crate) fn abandoned(&self) -> Vec<String> {
         let claims = self.branch(DataTable::Usage, CLAIM).map(|(_, metadata, _)| metadata);
         let used: Vec<&str> = self

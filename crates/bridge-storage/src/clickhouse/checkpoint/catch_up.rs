@@ -26,7 +26,7 @@ impl Copy<'_> {
     /// of sessions into this version's form. The columns decide, not the metadata: a rollback that an older version
     /// began may have been completed, and labeled, by this one.
     ///
-    /// It is done before the copy becomes live, so that nobody ever counts by a state that is half upgraded.
+    /// It is done before the copy becomes live, so that no reader counts by a state that is half upgraded.
     pub(crate) async fn catch_up(
         &self,
         operation: &'static str,

@@ -49,6 +49,8 @@ impl Ddl<'_> {
             Self::Empty { table, like } => {
                 format!("CREATE TABLE {}{everywhere} AS {}", local(table), local(like))
             }
+            // One statement, so that no table bears the metadata of an epoch without refusing the rows of older ones.
+            // The database enforces it: a writer that began before a rollback cannot know of it.
             Self::Fence { table, metadata } => format!(
                 "ALTER TABLE {}{everywhere} DROP CONSTRAINT IF EXISTS fence, \
                  ADD CONSTRAINT fence CHECK epoch >= {}, MODIFY COMMENT '{metadata}'",

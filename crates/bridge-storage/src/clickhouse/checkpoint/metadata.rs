@@ -6,7 +6,7 @@ use bridge_core::{Checkpoint, CheckpointName, CheckpointTotals, Epoch, Timestamp
 
 /// The comment of a `token_usage` or `source_files`, live, kept or about to be live.
 ///
-/// A comment is part of a table, so it goes where the table goes: whoever sees the table under a name knows what
+/// A comment is part of a table, so it goes where the table goes: a program that sees the table under a name knows what
 /// happened to it, whatever statement was the last before a crash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TableMetadata {
@@ -22,7 +22,7 @@ pub(crate) struct TableMetadata {
     pub(crate) schema: u32,
     /// Whether its definition was lost and written anew: what else its comment said is not known.
     pub(crate) is_repaired: bool,
-    /// What it holds, where somebody counted.
+    /// Its totals, where they were counted.
     pub(crate) figures: Option<CheckpointTotals>,
 }
 

@@ -78,7 +78,7 @@ impl CheckpointStore for ClickHouseStore {
     }
 }
 
-/// What a rollback replaced it did not take the time to count.
+/// Counts the states that rollbacks replaced: a rollback does not take the time for it.
 async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, clickhouse::error::Error> {
     let catalog = TableCatalog::of(tables, topology).await?;
     let mut all = Vec::new();
@@ -102,7 +102,7 @@ async fn figures_of(
     }
 }
 
-/// A name for a copy that nobody else makes.
+/// Returns a unique name for a copy.
 pub(crate) fn new_run() -> String {
     // Hashers are seeded at random.
     format!("{:016x}", RandomState::new().build_hasher().finish())
@@ -175,7 +175,7 @@ async fn copy_live(
     Ok(Some(usage).filter(|usage| usage.epoch == sources.epoch))
 }
 
-/// The checkpoint goes first, so that nobody sees one without sources.
+/// The checkpoint goes first, so that no program sees one without sources.
 async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> Result<(), TableError> {
     let catalog = finish_pending_rollbacks(tables, topology).await?;
     let Some(metadata) = catalog.checkpoint(name) else {
@@ -185,7 +185,7 @@ async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> 
     sweep(tables, topology, &catalog).await
 }
 
-/// Drops what somebody left behind who was killed while he copied.
+/// Drops copies left by killed processes.
 pub(crate) async fn sweep(
     tables: &Tables,
     topology: &Topology,

@@ -89,10 +89,13 @@ impl<'a> Rollback<'a> {
     /// Does what comes next: exchange both tables, keep what they replaced, give the claim back.
     async fn step(&self) -> Result<DdlOutcome> {
         match (&self.sources, &self.usage) {
+            // Sources before rows: a crash in between leaves old cursors over new rows, which costs a re-read. The other
+            // way round cursors would stand for rows that the rollback has taken back.
             (Some(sources), _) if !sources.is_replaced() => self.exchange(DataTable::Sources, sources).await,
             (_, Some(usage)) if !usage.is_replaced() && self.is_over(DataTable::Sources) => {
                 self.exchange(DataTable::Usage, usage).await
             }
+            // Both are exchanged. The sources are renamed first: a checkpoint is one when its rows have their name.
             (Some(sources), Some(usage)) if usage.is_replaced() => match self.mark(usage).await? {
                 DdlOutcome::Applied => self.keep_sources(sources).await,
                 DdlOutcome::Conflict => Ok(DdlOutcome::Conflict),
@@ -102,16 +105,17 @@ impl<'a> Rollback<'a> {
             }
             (None, Some(usage)) if usage.metadata.run == self.run() => {
                 let to = of_checkpoint(&self.replaced());
-                self.make(Ddl::Rename { table: &usage.name, to: &to }).await
+                self.execute(Ddl::Rename { table: &usage.name, to: &to }).await
             }
+            // The claim goes last: as long as it is there, the next program goes on with this rollback.
             (None, None) if self.is_over(DataTable::Sources) && self.is_over(DataTable::Usage) => {
-                self.make(Ddl::Drop { table: &of_claim(self.epoch) }).await
+                self.execute(Ddl::Drop { table: &of_claim(self.epoch) }).await
             }
             _ => Ok(DdlOutcome::Conflict),
         }
     }
 
-    /// Whether this rollback, or another to the same epoch, has exchanged the table.
+    /// Returns whether this rollback, or another to the same epoch, has exchanged the table.
     fn is_over(&self, base: DataTable) -> bool {
         self.catalog.live(base).epoch >= self.epoch
     }
@@ -120,19 +124,21 @@ impl<'a> Rollback<'a> {
     async fn exchange(&self, base: DataTable, staged: &StagedTable) -> Result<DdlOutcome> {
         let attempt = self.catalog.last_attempt(base, self.epoch) + 1;
         let own = base.of_rollback(self.epoch, attempt);
-        let taken = self.make(Ddl::Rename { table: &staged.name, to: &own }).await?;
+        let taken = self.execute(Ddl::Rename { table: &staged.name, to: &own }).await?;
         if taken == DdlOutcome::Conflict {
             return Ok(taken);
         }
-        // Nobody else can exchange it now; but somebody may have done so before.
+        // No other program can exchange it under its old name now; but one may have done so before.
         let catalog = TableCatalog::of(self.tables, self.topology).await?;
+        // The renamed table is what was live: the exchange was made under the old name.
         if catalog.metadata(&own).epoch < self.epoch {
             return Ok(DdlOutcome::Applied);
         }
         if catalog.live(base).epoch < self.epoch {
-            return self.make(Ddl::Exchange { table: base.live(), with: &own }).await;
+            return self.execute(Ddl::Exchange { table: base.live(), with: &own }).await;
         }
-        self.make(Ddl::Drop { table: &own }).await
+        // Another rollback to this epoch was faster: the copy is of no use.
+        self.execute(Ddl::Drop { table: &own }).await
     }
 
     /// The checkpoint that what was replaced becomes.
@@ -149,7 +155,7 @@ impl<'a> Rollback<'a> {
     /// database's memory alone.
     async fn mark(&self, usage: &StagedTable) -> Result<DdlOutcome> {
         if age_of_rows(self.tables, self.topology, &usage.name).await?.is_some() {
-            let kept = self.make(Ddl::Age { table: &usage.name, age: None }).await?;
+            let kept = self.execute(Ddl::Age { table: &usage.name, age: None }).await?;
             if kept == DdlOutcome::Conflict {
                 return Ok(kept);
             }
@@ -163,15 +169,15 @@ impl<'a> Rollback<'a> {
             schema: SCHEMA,
             ..TableMetadata::default()
         };
-        self.make(Ddl::Mark { table: &usage.name, metadata }).await
+        self.execute(Ddl::Mark { table: &usage.name, metadata }).await
     }
 
     async fn keep_sources(&self, sources: &StagedTable) -> Result<DdlOutcome> {
         let to = DataTable::Sources.of_run(&self.run());
-        self.make(Ddl::Rename { table: &sources.name, to: &to }).await
+        self.execute(Ddl::Rename { table: &sources.name, to: &to }).await
     }
 
-    async fn make(&self, change: Ddl<'_>) -> Result<DdlOutcome> {
+    async fn execute(&self, change: Ddl<'_>) -> Result<DdlOutcome> {
         change.execute(self.tables, self.topology).await
     }
 }
@@ -183,7 +189,7 @@ struct CheckpointTotalsRow {
     sessions: u64,
 }
 
-/// The figures of a `token_usage` of this name.
+/// Returns the totals of a `token_usage` of this name.
 pub(crate) async fn figures(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
     let query = format!(
         "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \

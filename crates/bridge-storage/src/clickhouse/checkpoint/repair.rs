@@ -36,7 +36,7 @@ pub(crate) async fn restore_metadata(
             Some(metadata) => Ddl::Fence { table: name, metadata },
             None => Ddl::Drop { table: name },
         };
-        // Whoever was faster has done the same.
+        // On a conflict another program was faster, and has done the same.
         let (DdlOutcome::Applied | DdlOutcome::Conflict) = change.execute(tables, topology).await?;
     }
     Ok(())

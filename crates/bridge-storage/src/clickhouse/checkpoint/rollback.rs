@@ -19,7 +19,7 @@ use crate::clickhouse::schema::topology::Topology;
 
 const OPERATION: &str = "roll back";
 
-/// A rollback that nobody can undo any more.
+/// A rollback that can only be completed.
 struct Begun {
     run: String,
     epoch: Epoch,
@@ -118,7 +118,7 @@ async fn make_copy(
     }
     copy.catch_up(OPERATION, tables, topology, metadata.epoch).await?;
     let mut changes = vec![Ddl::Fence { table, metadata }];
-    // How long rows stay is no part of a state.
+    // The retention is not part of a checkpoint's state: the live table's stays.
     let (age, of_copied) =
         tokio::try_join!(age_of_rows(tables, topology, copy.base.live()), age_of_rows(tables, topology, of))?;
     if age != of_copied {

@@ -1,4 +1,4 @@
-//! Where the store stands: its epoch and mode, and who may write.
+//! Epoch and mode of the store, and the admission of writers.
 
 use std::sync::PoisonError;
 
@@ -13,7 +13,7 @@ use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
 
 impl ClickHouseStore {
-    /// Asks the database.
+    /// Reads the state from the database.
     pub(crate) async fn read_state(&self) -> Result<StoreState, BridgeError> {
         let topology = &self.options.topology;
         let state =
@@ -26,7 +26,7 @@ impl ClickHouseStore {
         Ok(state)
     }
 
-    /// It changed: whoever asks next asks the database.
+    /// Forgets the known state after a change: the next call reads it from the database.
     pub(crate) fn forget_state(&self) {
         *self.known_state.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -38,6 +38,8 @@ impl ClickHouseStore {
         operation: &'static str,
         begun_in: Option<Epoch>,
     ) -> Result<Epoch, BridgeError> {
+        // Only a state in which writes are allowed may be outdated: the fence of the live table then refuses the write.
+        // An outdated `Direct` would refuse writes after a resumption, so that one is read again.
         let known = self.known_state.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let state = match known.filter(|known| known.mode == StoreMode::Stored) {
             Some(known) => known,

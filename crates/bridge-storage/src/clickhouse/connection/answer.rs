@@ -18,7 +18,7 @@ pub(crate) const ROWS_HEADER: &str = "x-bridge-rows";
 /// The query setting that ClickHouse echoes as a header of its answer.
 pub(crate) const QUERY_ID: &str = "query_id";
 
-/// What the answer to a request must confirm.
+/// The facts that the answer to a request must confirm.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     query_id: Option<String>,
@@ -173,7 +173,7 @@ impl ForeignAnswer {
         }
     }
 
-    /// How long the answer asks to wait before the next attempt.
+    /// Returns the wait that the answer asks for before the next attempt.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

@@ -20,7 +20,7 @@ pub trait Locate: fmt::Debug + Send + Sync {
 /// The future of [`Locate::locate`].
 pub type LocateFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BridgeError>> + Send + 'a>>;
 
-/// Where a database answers, and as whom to ask.
+/// The address of a database, and the credentials for it.
 #[derive(Clone)]
 pub struct Location {
     /// `http://HOST:PORT`.

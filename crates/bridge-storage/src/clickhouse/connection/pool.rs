@@ -25,7 +25,25 @@ pub struct BridgeConnectionPool {
 }
 
 /// A connection of the pool; dropping it gives it back.
-pub type PooledConnection = Object<Connector>;
+#[derive(Debug)]
+pub struct PooledConnection(Object<Connector>);
+
+impl PooledConnection {
+    /// Returns the client (of the crate `clickhouse`) to query with, on the store's database.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.0.database()
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0
+    }
+
+    /// The next user gets a connection that was checked.
+    pub(crate) fn mark_failed(&self) {
+        self.0.failed.store(true, Ordering::Relaxed);
+    }
+}
 
 const ACQUIRE: &str = "acquire a connection";
 
@@ -60,7 +78,7 @@ impl BridgeConnectionPool {
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
         let connection = self.acquire().await?;
         let options = &self.pool.manager().options;
-        ping(connection.server(), options).await.inspect_err(|_| connection.mark_failed())?;
+        ping(connection.connection().server(), options).await.inspect_err(|_| connection.mark_failed())?;
         Ok(connection)
     }
 
@@ -70,7 +88,7 @@ impl BridgeConnectionPool {
         let Ok(acquired) = tokio::time::timeout(self.limit, self.pool.get()).await else {
             return Err(timed_out(ACQUIRE, &self.host, self.limit));
         };
-        acquired.map_err(|error| match error {
+        acquired.map(PooledConnection).map_err(|error| match error {
             PoolError::Backend(error) => error,
             _ => BridgeError::Connection {
                 operation: ACQUIRE,
@@ -82,14 +100,14 @@ impl BridgeConnectionPool {
         })
     }
 
-    /// A connection that is not one of the pool's: for looking at the database when the pool is exhausted.
-    pub(crate) fn connection_apart(&self) -> ClickHouseConnection {
+    /// Returns a connection that is not one of the pool's, for probes of the database while the pool is exhausted.
+    pub(crate) fn dedicated_connection(&self) -> Connection {
         self.pool.manager().connect()
     }
 
     /// Checks that the database answers, on a connection that is not one of the pool's. One that has moved is found
     /// again.
-    pub(crate) async fn ping_apart(&self) -> Result<(), BridgeError> {
+    pub(crate) async fn ping_dedicated(&self) -> Result<(), BridgeError> {
         let connector = self.pool.manager();
         match ping(connector.connect().server(), &connector.options).await {
             Err(error) if connector.find_again(&error).await => {
@@ -99,7 +117,7 @@ impl BridgeConnectionPool {
         }
     }
 
-    /// How the pool is used at the moment.
+    /// Returns how many connections are in use, idle and waited for at the moment.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let status = self.pool.status();
@@ -115,20 +133,20 @@ impl BridgeConnectionPool {
 
 /// Makes and checks connections.
 #[derive(Debug)]
-pub struct Connector {
+pub(crate) struct Connector {
     options: ClickHouseOptions,
     transport: Transport,
 }
 
 /// One connection.
 #[derive(Debug)]
-pub struct ClickHouseConnection {
+pub(crate) struct Connection {
     /// Without a database.
     server: ClientWithoutSecrets,
     /// With it. It remembers the tables' columns, which it would else ask for before every insert.
     database: ClientWithoutSecrets,
     failed: AtomicBool,
-    /// Where it leads, where the database has a locator.
+    /// The location that it leads to, where the database has a locator.
     location: Option<Arc<Location>>,
 }
 
@@ -141,13 +159,7 @@ impl std::fmt::Debug for ClientWithoutSecrets {
     }
 }
 
-impl ClickHouseConnection {
-    /// Returns the client to query with, on the store's database.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        self.database()
-    }
-
+impl Connection {
     pub(crate) fn server(&self) -> &Client {
         &self.server.0
     }
@@ -155,20 +167,15 @@ impl ClickHouseConnection {
     pub(crate) fn database(&self) -> &Client {
         &self.database.0
     }
-
-    /// The next user gets a connection that was checked.
-    pub(crate) fn mark_failed(&self) {
-        self.failed.store(true, Ordering::Relaxed);
-    }
 }
 
 impl Connector {
     /// It connects when it is used.
-    fn connect(&self) -> ClickHouseConnection {
+    fn connect(&self) -> Connection {
         let location = self.location();
         let server = client(&self.transport, &self.options, location.as_deref());
         let database = ClientWithoutSecrets(server.clone().with_database(&self.options.database));
-        ClickHouseConnection {
+        Connection {
             server: ClientWithoutSecrets(server),
             database,
             failed: AtomicBool::new(false),
@@ -180,8 +187,8 @@ impl Connector {
         self.options.locator.as_ref().map(|locator| locator.current())
     }
 
-    /// Whether the connection leads where the database was before it moved.
-    fn is_outdated(&self, connection: &ClickHouseConnection) -> bool {
+    /// Returns whether the connection leads to a location that the database has left.
+    fn is_outdated(&self, connection: &Connection) -> bool {
         match (&connection.location, self.location()) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),
             _ => false,
@@ -205,18 +212,14 @@ impl Connector {
 }
 
 impl Manager for Connector {
-    type Type = ClickHouseConnection;
+    type Type = Connection;
     type Error = BridgeError;
 
-    async fn create(&self) -> Result<ClickHouseConnection, BridgeError> {
+    async fn create(&self) -> Result<Connection, BridgeError> {
         Ok(self.connect())
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut ClickHouseConnection,
-        metrics: &Metrics,
-    ) -> RecycleResult<BridgeError> {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<BridgeError> {
         if self.is_outdated(connection) {
             *connection = self.connect();
         } else if !connection.failed.load(Ordering::Relaxed) && metrics.last_used() < IDLE_MAX {

@@ -13,7 +13,7 @@ use super::locate::GuardConnection;
 use super::proven::ProvenConnector;
 use crate::clickhouse::options::ClickHouseOptions;
 
-/// How bytes travel. Made once for all connections of a pool.
+/// The transport of all connections of a pool.
 #[derive(Debug, Clone)]
 pub(crate) enum Transport {
     Plain,

@@ -4,7 +4,7 @@ use super::statements;
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::checkpoint::metadata::TableMetadata;
 
-/// What the columns and the engine of a table end in while nothing is known of its metadata.
+/// The end of a table's definition while nothing is known of its metadata.
 const NO_METADATA: &str = "COMMENT";
 
 /// Returns the definition of the bridge's table of this name, behind `ATTACH TABLE name`: columns, engine and a comment

@@ -6,7 +6,7 @@ use super::tables::Tables;
 use super::topology::{Topology, subject};
 use crate::clickhouse::connection::errors::TableError;
 
-/// What a statement of the schema makes: a table with columns, columns of a table, or a view.
+/// The object that a statement of the schema makes: a table with columns, columns of a table, or a view.
 #[derive(Debug, PartialEq, Eq)]
 struct Made<'a> {
     kind: &'a str,
@@ -80,7 +80,7 @@ impl Layout {
         Ok(Self { engines: engines.into_iter().collect(), columns })
     }
 
-    /// What is missing of what the statement makes, in words.
+    /// Describes what is missing of the object that the statement makes.
     pub(crate) fn missing(&self, statement: &str, tables: &Tables) -> Option<String> {
         let made = Made::by(statement);
         let name = tables.name(made.table);
@@ -91,7 +91,7 @@ impl Layout {
         (!missing.is_empty()).then(|| format!("`{name}` lacks {}", listed(&missing)))
     }
 
-    /// What is in the way of a statement that creates a table or view: something else of that name.
+    /// Describes an object of another kind under the name that a `CREATE` statement uses.
     pub(crate) fn foreign(&self, statement: &str, tables: &Tables, topology: &Topology) -> Option<String> {
         let made = Made::by(statement);
         if !statement.trim_start().starts_with("CREATE") {

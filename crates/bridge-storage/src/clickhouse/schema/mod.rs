@@ -90,7 +90,7 @@ struct Applied {
 
 const SUMMARIES: &str = "enhanced_token_summaries";
 
-/// What was applied. One row a step.
+/// The ledger of applied migrations, one row each.
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
      applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
      ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";
@@ -101,7 +101,7 @@ pub(crate) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Res
     create_database(tables, options).await?;
     refuse_foreign_tables(tables, &options.topology).await?;
     check_topology(tables, &options.topology).await?;
-    // Who may create nothing can still find that there is nothing to create.
+    // A user without the right to create tables can still find that there is nothing to create.
     if !exists(tables, "bridge_migrations").await? {
         create(tables, options, LEDGER).await?;
     }

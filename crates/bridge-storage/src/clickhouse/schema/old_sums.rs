@@ -11,7 +11,7 @@ use crate::clickhouse::connection::errors::TableError;
 use crate::clickhouse::usage::native;
 use crate::clickhouse::usage::rows::{COUNTED, StoredUsage, USAGE_COLUMNS, UsageRow};
 
-/// So many rows are written by one insert.
+/// The maximum number of rows of one insert.
 const INSERTED_ROWS_MAX: usize = 100_000;
 
 /// Gives every session with responses in this `token_usage` its marker, and the sums of older versions the key of their

@@ -1,4 +1,4 @@
-//! How long rows are kept.
+//! Retention: the age at which rows leave the store.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::tables::Tables;
 use super::topology::Topology;
 use crate::clickhouse::connection::errors::TableError;
 
-/// What stands in the definition of an engine before the age at which rows leave, and after it.
+/// The clauses before and behind the age at which rows leave, in the definition of an engine.
 const TTL: &str = " TTL ";
 const SETTINGS: &str = " SETTINGS ";
 
 /// The longest age, a hundred years.
 const LONGEST: Duration = Duration::from_hours(24 * 36_500);
 
-/// How long rows are kept: those of responses after the response, those of the audit after the operation. The
+/// The time that rows are kept: those of responses after the response, those of the audit after the operation. The
 /// database removes what is older when it merges, within hours.
 ///
 /// A response that is removed is counted no more; a transcript that still holds it is stored again by the next
@@ -67,7 +67,7 @@ pub(crate) fn age_in(engine: &str) -> Option<&str> {
     Some(rest.split_once(SETTINGS).map_or(rest, |(age, _)| age))
 }
 
-/// Since when this table keeps its rows. `None` where it keeps all of them, or somebody set an age of another kind.
+/// Returns the time since which this table keeps its rows. `None` where it keeps all, or its TTL has another form.
 pub(crate) async fn retention_cutoff(
     tables: &Tables,
     topology: &Topology,
@@ -91,7 +91,7 @@ pub(crate) async fn age_of_rows(tables: &Tables, topology: &Topology, table: &st
     Ok(engine.as_deref().and_then(age_in).map(str::to_owned))
 }
 
-/// How an engine has rows leave after so many seconds.
+/// Returns the TTL expression for this many seconds.
 fn age(seconds: u64) -> String {
     format!("time + toIntervalSecond({seconds})")
 }

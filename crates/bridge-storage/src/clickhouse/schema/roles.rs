@@ -31,7 +31,7 @@ pub fn role_statements(database: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the administrator needs on a cluster besides.
+/// The administrator's additional rights on a cluster.
 const ON_CLUSTER: [&str; 5] = [
     "GRANT CLUSTER ON *.* TO bridge_administrator",
     "GRANT REMOTE ON *.* TO bridge_administrator",

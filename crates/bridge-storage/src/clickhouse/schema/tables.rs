@@ -11,7 +11,7 @@ use ::clickhouse::{Client, Row};
 
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::connection::answer::{QUERY_ID, ROWS_HEADER};
-use crate::clickhouse::connection::pool::ClickHouseConnection;
+use crate::clickhouse::connection::pool::Connection;
 use crate::clickhouse::options::ClickHouseOptions;
 
 use crate::correlation::current_correlation_id;
@@ -32,7 +32,7 @@ const WAIT: &str = "wait_end_of_query";
 /// On a cluster a table's rows lie in a table of this name on each shard.
 pub(crate) const LOCAL: &str = "_local";
 
-/// What the names of all tables begin with, so that they can stand in a database with others.
+/// The prefix of all table names, so that they can share a database with others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TablePrefix(String);
 
@@ -78,7 +78,7 @@ impl fmt::Display for TablePrefix {
     }
 }
 
-/// Whether the bridge has a table of this name: one of the schema, or one that branches off from it.
+/// Returns whether the bridge has a table of this name: one of the schema, or one that branches off from it.
 fn is_table(word: &str) -> bool {
     let branches_off = |name| {
         word.strip_prefix(name).is_some_and(|rest| BRANCHES.iter().any(|branch| rest.starts_with(branch)))
@@ -116,7 +116,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables by this connection, for the operation that the task belongs to: the database's log of queries
     /// shows its id.
-    pub(crate) fn new(connection: &ClickHouseConnection, options: &ClickHouseOptions) -> Self {
+    pub(crate) fn new(connection: &Connection, options: &ClickHouseOptions) -> Self {
         let id = current_correlation_id().map(|id| id.to_string());
         let client = |client: &Client| match &id {
             Some(id) => client.clone().with_setting("log_comment", id),

@@ -1,4 +1,4 @@
-//! Where the tables lie: on one server, or spread over a cluster.
+//! The topology of the tables: one server, or a cluster.
 
 /// One server, or a cluster with Keeper, whose tables are spread over its shards.
 ///
@@ -58,7 +58,7 @@ impl Topology {
         }
     }
 
-    /// What is to be executed for a statement of the schema.
+    /// Returns the statements that a statement of the schema becomes.
     pub(crate) fn statements(&self, statement: &str, database: &str) -> Vec<String> {
         let Self::Cluster(cluster) = self else { return vec![statement.to_owned()] };
         let everywhere = self.on_cluster();
@@ -94,7 +94,7 @@ impl Topology {
     }
 }
 
-/// What a statement of the schema creates or changes: `TABLE` or `VIEW`, and its name.
+/// Returns the subject of a statement of the schema: `TABLE` or `VIEW`, and its name.
 pub(crate) fn subject(statement: &str) -> (&str, &str) {
     let mut words = statement.split_whitespace().filter(|word| !matches!(*word, "OR" | "REPLACE"));
     let _ = words.next();

@@ -19,7 +19,7 @@ use crate::store::{ReplacedRow, UpsertOptions};
 
 const COVER: &str = "cover superseded keys";
 
-/// What stands under a key, newer revisions included: where one does, nothing of an older one counts.
+/// The row under a key, newer revisions included: where one stands there, no older one counts.
 #[derive(Debug, Row, Deserialize)]
 struct OlderRow {
     key: u128,

@@ -56,7 +56,7 @@ impl Runs {
     }
 }
 
-/// Leaves the group when its caller does: what nobody waits for is not written.
+/// Leaves the group when its caller does: rows of a dropped call are not written.
 struct Ticket<'a> {
     group: &'a GroupCommit,
     member: Arc<Member>,
@@ -148,7 +148,7 @@ impl ClickHouseStore {
         if options.force || rows.len() > SMALL_ROWS_MAX {
             return alone().await;
         }
-        // The lock is fair: it is free only where nobody waits.
+        // The lock is fair: it is free only where no call waits.
         if let Ok(_turn) = self.group_commit.turn.try_lock() {
             return alone().await;
         }

@@ -11,7 +11,7 @@ use crate::capabilities::{IntegrityStore, StoredResponse, StoredScope};
 use crate::clickhouse::ClickHouseStore;
 use crate::clickhouse::schema::retention;
 
-/// So many rows are removed by one statement.
+/// The maximum number of rows removed by one statement.
 const REMOVED_ROWS_MAX: usize = 1000;
 
 #[async_trait]

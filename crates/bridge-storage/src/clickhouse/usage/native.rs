@@ -5,7 +5,7 @@ use ::clickhouse::error::Result;
 use ::clickhouse::insert_formatted::InsertFormatted;
 use ::clickhouse::types::UInt256;
 
-/// So many rows make a block: few enough to lie in a core's cache, enough to be sent with little ado.
+/// The rows of a block: few enough for a core's cache, enough to make its overhead small.
 const BLOCK_ROWS: usize = 8192;
 
 /// A value as a column holds it.

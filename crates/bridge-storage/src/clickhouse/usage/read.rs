@@ -74,7 +74,7 @@ pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
     conditions
 }
 
-/// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be told before
+/// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be known before
 /// its session can be looked at; so that this is not done for all rows, the keys that ever were of these sessions
 /// are looked up first. [`bind_admitted`] gives the values.
 fn admitted(filter: &ResponseFilter) -> String {

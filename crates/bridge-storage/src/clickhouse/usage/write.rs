@@ -28,20 +28,20 @@ struct Keys {
 
 const STORE: &str = "store responses";
 
-/// So many keys are listed one by one, which is planned faster than a table of them.
+/// Up to this many keys are listed one by one, which the database plans faster than a table of them.
 const LISTED_MAX: usize = 32;
 
 /// More travel as one text, which the database parses at the speed of a copy (a list of numbers would be parsed one
 /// expression each).
 pub(crate) const PACKED: &str = "(SELECT arrayJoin(reinterpret(base64Decode(?), 'Array(UInt128)')))";
 
-/// Up to so many keys are found faster by one thread than by several that must be set to it.
+/// Up to this many keys are found faster by one thread than by several.
 const ONE_THREAD_MAX: usize = 4;
 
-/// From so many keys on a look-up is made in two halves at once: the database takes a core for each.
+/// From this many keys on a look-up is made in two concurrent halves: the database takes a core for each.
 const HALVED_MIN: usize = 20_000;
 
-/// What is stored under the keys of candidates.
+/// The stored rows under the keys of candidates.
 struct LookUp {
     /// Keys of sums that a marker covers.
     covered: HashSet<ResponseKey>,
@@ -80,7 +80,7 @@ impl ClickHouseStore {
         }
         let offered = Offered::new(rows);
         let mut outcomes = offered.outcomes();
-        // Before anything is looked up: what is found must not be of an older epoch than what is written.
+        // Before the look-up: the found rows must not be of an older epoch than the written ones.
         let epoch = self.admit(STORE, options.epoch).await?;
         for candidates in greatest_of_each_key(&offered.candidates()).chunks(self.options.insert_rows) {
             let LookUp { covered, mut stored } = self.look_up(candidates, options.force).await?;
@@ -115,8 +115,8 @@ impl ClickHouseStore {
         .await
     }
 
-    /// What is stored under the candidates' keys. Most keys are new, and that none is there is told by the column of
-    /// the keys alone.
+    /// Returns what is stored under the candidates' keys. Most keys are new, and the column of the keys alone shows
+    /// that.
     async fn look_up(&self, candidates: &[Candidate<'_>], force: bool) -> Result<LookUp, BridgeError> {
         let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
         let known = self.known_keys(&keys).await?;
@@ -206,7 +206,7 @@ impl ClickHouseStore {
     }
 }
 
-/// What a marker over its key means for a row that is not written.
+/// Returns the outcome of a row whose key a marker covers.
 fn outcome_over_marker(row: &ResponseUsage) -> UpsertOutcome {
     if row.origin == Origin::Covered { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered }
 }
