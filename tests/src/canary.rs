@@ -1,7 +1,7 @@
-//! A history in which every place that may hold text holds a canary.
+//! A history with a canary in every field that may contain conversation text.
 //!
-//! Nothing that the project shows, logs or stores may hold one. What by design is stored as it stands has
-//! none: the readable ids of sessions and agents, names of models and service tiers, the project's path.
+//! No output, log or store may contain a canary. Fields that are stored verbatim by design have none: valid ids of
+//! sessions and agents, names of models and service tiers, and the project's path.
 
 use std::fs;
 use std::io;
@@ -9,31 +9,31 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// Every canary begins so.
+/// Prefix of every canary.
 const MARK: &str = "CANARY-";
-/// Longer than any identifier or name may be.
+/// Exceeds the maximum length of identifiers and names.
 const OVERLONG_BYTES: usize = 600;
 
 /// A history with canaries, on disk.
 #[derive(Debug)]
 pub struct CanaryHistory {
-    /// The folder of the projects: the root to read.
+    /// The `projects` folder, which is the source to read.
     pub projects: PathBuf,
-    /// How many canaries there are.
+    /// Number of canaries.
     pub canaries: usize,
 }
 
 impl CanaryHistory {
-    /// With this limit the longest line is oversize, without it a valid line.
+    /// Line limit that makes the longest line, which is otherwise valid, oversize.
     pub const LINE_BYTES_MAX: usize = 64 << 10;
-    /// The responses in it, all of 111 tokens.
+    /// Number of responses, each with 111 tokens.
     pub const RESPONSES: u64 = 8;
-    /// Their tokens.
+    /// Total of all responses.
     pub const TOKENS: u64 = 111 * Self::RESPONSES;
-    /// Its damaged lines; one more line is torn.
+    /// Number of damaged lines, without the truncated last line.
     pub const BAD_LINES: u64 = 6;
 
-    /// The canaries in an output, each as often as it stands there. There should be none.
+    /// Returns all occurrences of canaries in an output.
     #[must_use]
     pub fn canaries_in(output: impl AsRef<[u8]>) -> Vec<String> {
         let text = String::from_utf8_lossy(output.as_ref());
@@ -44,12 +44,12 @@ impl CanaryHistory {
     }
 }
 
-/// Writes the history below the folder.
+/// Writes the history to the folder.
 ///
 /// # Errors
 ///
-/// A file cannot be written.
-pub fn canary_history(folder: &Path) -> io::Result<CanaryHistory> {
+/// Fails if a file cannot be written.
+pub fn write_canary_history(folder: &Path) -> io::Result<CanaryHistory> {
     let projects = folder.join("projects");
     let project = projects.join("-home-user-app");
     let subagents = project.join("session-1/subagents");
@@ -83,7 +83,7 @@ fn usage() -> Value {
         "server_tool_use": { canary("usage_key"): canary("usage_value") } })
 }
 
-/// What stands beside every message; none of it but session, time and the project's path is stored.
+/// Creates the fields that surround a message. Only session, time and the project's path are stored.
 fn record(kind: &str, number: u32) -> Value {
     json!({ "type": kind, "sessionId": "session-1", "timestamp": format!("2026-01-31T12:00:{number:02}Z"),
         "cwd": format!("/home/user/app/{}", canary("inner_folder")), "gitBranch": canary("branch"),
@@ -99,7 +99,7 @@ fn with(mut record: Value, fields: Value) -> Value {
     record
 }
 
-/// An assistant's message with a response of its own.
+/// Creates an assistant message with a separate response.
 fn message(number: u32) -> Value {
     json!({ "id": format!("{}{number}", canary("id")), "role": "assistant", "model": "claude-a",
         "stop_reason": canary("stop_reason"), "stop_sequence": canary("stop_sequence"), "usage": usage(),
@@ -125,7 +125,7 @@ fn lines(records: &[Value]) -> Vec<u8> {
     records.iter().flat_map(|record| format!("{record}\n").into_bytes()).collect()
 }
 
-/// A session as the client writes it: four responses.
+/// Returns a session in the client's format, with four responses.
 fn main_lines() -> Vec<u8> {
     let result =
         json!([{ "type": "tool_result", "tool_use_id": canary("tool_id"), "content": canary("result") }]);
@@ -160,7 +160,7 @@ fn main_lines() -> Vec<u8> {
     ])
 }
 
-/// Records whose ids, names and times cannot be read: three responses, and a bad usage.
+/// Returns records with invalid ids, names and times: three responses, and one bad usage.
 fn unreadable_lines() -> Vec<u8> {
     let id = |number: u32| json!({ "message": message(number) });
     let mut bad_usage = message(13);
@@ -184,7 +184,7 @@ fn unreadable_lines() -> Vec<u8> {
     ])
 }
 
-/// Damage of every kind around one response.
+/// Returns one response, followed by every kind of damage.
 fn damaged_lines() -> Vec<u8> {
     let line = assistant(20).to_string();
     let number = format!("\"output_tokens\":[{}]", canary("number"));

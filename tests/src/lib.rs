@@ -1,7 +1,7 @@
-//! What several test binaries at the top level share.
+//! Fixtures shared by the end-to-end test binaries.
 
 mod canary;
 pub mod program;
 pub mod workspace;
 
-pub use canary::{CanaryHistory, canary_history};
+pub use canary::{CanaryHistory, write_canary_history};

@@ -1,7 +1,7 @@
-//! Running the examples: built once, each run with a home of its own and a deadline.
+//! Runs the example programs, built once, each with its own home folder and a deadline.
 //!
-//! Everything here panics where a test cannot go on.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! All functions panic on errors.
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -21,36 +21,36 @@ use tempfile::TempDir;
 
 use crate::workspace;
 
-/// Longer than anything here takes on the slowest machine.
+/// Exceeds the duration of every run, also on slow machines.
 const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// A run that is being prepared.
+/// A program to run.
 #[derive(Debug)]
 pub struct Run {
     command: Command,
     _home: TempDir,
 }
 
-/// A run that came to its end.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; none where a signal ended it.
+    /// Exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// What it wrote to stdout.
+    /// Content of stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// Content of stderr.
     pub stderr: String,
-    /// The most memory that it was seen to hold; 0 where the system does not tell.
+    /// Observed peak memory; 0 if the system does not report it.
     pub peak_memory_bytes: u64,
 }
 
-/// A run of `backfill` with these arguments.
+/// Prepares a run of `backfill` with these arguments.
 pub fn backfill<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
     example("backfill", arguments)
 }
 
-/// A run of this example with these arguments.
+/// Prepares a run of this example with these arguments.
 pub fn example<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = A>) -> Run {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(executable(name));
@@ -65,7 +65,7 @@ pub fn example<A: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = 
     ] {
         command.env_remove(name);
     }
-    // The home is fresh, the engine is not fetched for each.
+    // Shares the downloaded engine, although the home folder is new.
     command.env("BRIDGE_ENGINE_CACHE", engine_cache());
     Run { command, _home: home }
 }
@@ -74,54 +74,54 @@ fn engine_cache() -> PathBuf {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("BRIDGE_ENGINE_CACHE").unwrap_or_else(|| {
         let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        caches.expect("there is a home").join("enhanced-token-bridge")
+        caches.expect("HOME is set").join("enhanced-token-bridge")
     })
 }
 
 impl Run {
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
     }
 
-    /// With more arguments.
+    /// Adds arguments.
     #[must_use]
     pub fn args(mut self, arguments: &[&str]) -> Self {
         self.command.args(arguments);
         self
     }
 
-    /// With this variable set.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// The home folder that it runs with.
+    /// Returns the run's home folder.
     pub fn home(&self) -> &Path {
         self._home.path()
     }
 
-    /// Runs it to its end.
+    /// Runs the program and waits until it exits.
     pub fn run(mut self) -> Finished {
         run_within(&mut self.command, RUN_TIMEOUT)
     }
 
-    /// Begins it.
+    /// Starts the program.
     pub fn spawn(mut self) -> Running {
         let Self { command, _home } = &mut self;
-        let (child, stdout, stderr) = begin(command);
+        let (child, stdout, stderr) = start(command);
         Running { child, stdout, stderr, _run: self }
     }
 }
 
-/// A run that goes on.
+/// A running program.
 #[derive(Debug)]
 pub struct Running {
-    /// Its process.
+    /// The process.
     pub child: Child,
     stdout: File,
     stderr: File,
@@ -129,20 +129,20 @@ pub struct Running {
 }
 
 impl Running {
-    /// Sends it this signal (`TERM`, `INT`).
+    /// Sends this signal (`TERM`, `INT`) to the process.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.unwrap().success(), "it has ended already");
+        assert!(sent.unwrap().success(), "the process has already exited");
     }
 
-    /// Waits for its end.
+    /// Waits until the program exits.
     pub fn finish(mut self) -> Finished {
-        end(&mut self.child, self.stdout, self.stderr, RUN_TIMEOUT)
+        finish(&mut self.child, self.stdout, self.stderr, RUN_TIMEOUT)
     }
 }
 
 impl Finished {
-    /// The one JSON object on stdout.
+    /// Parses stdout as one JSON object.
     pub fn json(&self) -> Value {
         let value: Value =
             serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
@@ -150,17 +150,17 @@ impl Finished {
         value
     }
 
-    /// All that it wrote.
+    /// Returns stdout and stderr.
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
-/// The examples that tests run.
+/// Examples that the tests run.
 const EXAMPLES: [&str; 3] = ["backfill", "backup", "tour"];
 
-/// The example, built as this test was. Built with the whole workspace, as `cargo test --workspace` does, so that
-/// nothing is compiled twice.
+/// Builds the examples once, with this test's profile, and returns the path of one. Builds the whole workspace, as
+/// `cargo test --workspace` does, so that nothing is compiled twice.
 pub fn executable(example: &str) -> &'static PathBuf {
     static EXECUTABLES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
         let mut command = Command::new(env!("CARGO"));
@@ -177,22 +177,22 @@ pub fn executable(example: &str) -> &'static PathBuf {
         });
         executables.collect()
     });
-    EXECUTABLES.get(example).expect("cargo names what it built")
+    EXECUTABLES.get(example).expect("cargo reports the built examples")
 }
 
-/// Runs a program; one that does not end in time is killed, and the test fails.
+/// Runs a program. Kills it and panics if it exceeds the time limit.
 pub fn run_within(command: &mut Command, limit: Duration) -> Finished {
-    let (mut child, stdout, stderr) = begin(command);
-    end(&mut child, stdout, stderr, limit)
+    let (mut child, stdout, stderr) = start(command);
+    finish(&mut child, stdout, stderr, limit)
 }
 
-fn begin(command: &mut Command) -> (Child, File, File) {
+fn start(command: &mut Command) -> (Child, File, File) {
     let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command.stdin(Stdio::null()).stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
     (command.spawn().unwrap(), stdout, stderr)
 }
 
-fn end(child: &mut Child, stdout: File, stderr: File, limit: Duration) -> Finished {
+fn finish(child: &mut Child, stdout: File, stderr: File, limit: Duration) -> Finished {
     let (status, peak_memory_bytes) = wait(child, limit);
     let text = |mut file: File| {
         let mut bytes = Vec::new();
@@ -200,18 +200,18 @@ fn end(child: &mut Child, stdout: File, stderr: File, limit: Duration) -> Finish
         String::from_utf8(bytes).unwrap()
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
-    let Some(status) = status else { panic!("no end within {limit:?}\n{stdout}\n{stderr}") };
+    let Some(status) = status else { panic!("timed out after {limit:?}\n{stdout}\n{stderr}") };
     Finished { code: status.code(), stdout, stderr, peak_memory_bytes }
 }
 
-/// The status, none where it had to be killed; and the peak of its memory.
+/// Returns the exit status, `None` if the process had to be killed, and its peak memory.
 fn wait(child: &mut Child, limit: Duration) -> (Option<ExitStatus>, u64) {
-    let (watch, mut peak) = (Stopwatch::start(), 0);
+    let (stopwatch, mut peak) = (Stopwatch::start(), 0);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return (Some(status), peak);
         }
-        if watch.elapsed() > limit {
+        if stopwatch.elapsed() > limit {
             child.kill().and_then(|()| child.wait()).unwrap();
             return (None, peak);
         }

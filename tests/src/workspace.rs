@@ -1,4 +1,4 @@
-//! The workspace that is tested.
+//! The workspace under test.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,34 +6,34 @@ use std::sync::LazyLock;
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// Its root; asked for when the test runs, because worktrees may share what is built.
+/// Returns the workspace's root. Determined at run time, because worktrees may share build artifacts.
 ///
 /// # Panics
 ///
-/// Never: the package stands in the workspace.
+/// Never panics, because the package has a parent folder.
 pub fn root() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
         let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
-        Path::new(&package).parent().expect("the package stands in the workspace").to_owned()
+        Path::new(&package).parent().expect("the package is in the workspace").to_owned()
     });
     &ROOT
 }
 
-/// The folder that its builds go to: this test stands in `<target>/<profile>/deps`.
+/// Returns the target folder, derived from this test's path `<target>/<profile>/deps`.
 ///
 /// # Panics
 ///
-/// The program stands elsewhere: it is no test that cargo built.
+/// Panics if the program is not a test built by cargo.
 pub fn target_dir() -> PathBuf {
-    let test = env::current_exe().expect("a program knows where it stands");
-    test.ancestors().nth(3).expect("cargo built the test in the target folder").to_owned()
+    let test = env::current_exe().expect("the test's path is available");
+    test.ancestors().nth(3).expect("cargo builds tests in the target folder").to_owned()
 }
 
-/// Its packages and what they declare.
+/// Returns the manifests of all packages in the workspace.
 ///
 /// # Panics
 ///
-/// Cargo cannot read the workspace.
+/// Panics if cargo cannot read the workspace.
 pub fn metadata() -> &'static Metadata {
     static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
         let mut command = MetadataCommand::new();

@@ -1,7 +1,7 @@
-//! A disk that is nearly full: what was acknowledged is there when there is room again, and the engine starts.
+//! A nearly full disk: acknowledged writes survive, and the engine starts again once there is space.
 //!
-//! Each round prepares a database for each operation, fills the disk to a level, runs the operations, ends the engine
-//! without a warning, frees the disk, starts the engine and compares. `FULL_DISK_LEVELS` sets the number of levels.
+//! Each round prepares a database for each operation, fills the disk to a level, runs the operations, kills the engine,
+//! frees the disk, restarts the engine and compares. `FULL_DISK_LEVELS` sets the number of levels.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,10 +36,11 @@ const STEPS: [Step; 6] = [
     Step::SetRetention,
 ];
 
-/// Enough for every operation.
+/// Free bytes that suffice for every operation.
 const AMPLE: u64 = 24 << 20;
 
-/// Bytes that are left: by default a few around what a definition takes; on demand any number, densest near zero.
+/// Returns the levels of free bytes: by default a few around the size of a table definition; with `FULL_DISK_LEVELS` that
+/// many, densest near zero.
 fn levels() -> Vec<u64> {
     let count: Option<u32> = std::env::var("FULL_DISK_LEVELS").ok().and_then(|count| count.parse().ok());
     let Some(count) = count else { return vec![0, 8 << 10, 24 << 10, 64 << 10, AMPLE] };
@@ -67,7 +68,7 @@ fn start(folder: &Path) -> Engine {
     Engine::start_with(&options, |_| {}).unwrap()
 }
 
-/// A store of which every call is one attempt: a full disk is no reason to wait.
+/// Returns a store with few retries, because waiting does not free the disk.
 fn store(engine: &Engine, step: Step, reserve: u64, retention: Option<Retention>) -> ClickHouseStore {
     let writer = &engine.endpoint().writer;
     let retry = RetryPolicy { max_retries: 2, budget: Duration::from_secs(5), ..RetryPolicy::default() };
@@ -108,7 +109,7 @@ async fn run(engine: &Engine, step: Step, reserve: u64) -> Result<(), BridgeErro
     }
 }
 
-/// Whether the database holds what was acknowledged, and nothing that was not asked for.
+/// Checks that the database contains everything acknowledged, and nothing that was not requested.
 async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
     let store = store(engine, step, 0, None);
     store.migrate().await.unwrap_or_else(|error| panic!("{round}: {step:?}: {error}"));
@@ -126,7 +127,7 @@ async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
         (Step::Store, true) => &[STORED_BEFORE + 12],
         (Step::Store, false) => &[STORED_BEFORE + 5, STORED_BEFORE + 12],
         (Step::RollBack, true) => &[STORED_BEFORE],
-        // One that was begun is completed by whoever comes next.
+        // Recovery completes a rollback that had begun.
         (Step::RollBack, false) => &[STORED_BEFORE, STORED_BEFORE + 5],
         _ => &[STORED_BEFORE + 5],
     };
@@ -140,21 +141,21 @@ async fn check(engine: &Engine, step: Step, acknowledged: bool, round: &str) {
     if step == Step::SetRetention && acknowledged {
         assert!(store.retention_cutoff(now()).await.unwrap().is_some(), "{round}: no retention");
     }
-    // It goes on working.
+    // The store is still writable.
     let state = store.resume().await.unwrap();
     store.upsert(&[row(9, 1)], &UpsertOptions::default().begun_in(state.epoch)).await.unwrap();
     store.create_checkpoint(&name("later"), now()).await.unwrap();
 }
 
-/// Kills the supervisor, unless it has given up: an engine may not come up on a disk that is full.
+/// Kills the supervisor. Ignores that it may have exited already, because the engine could not start on the full disk.
 fn kill(pid: Option<u32>) {
     let pid = pid.expect("a running engine has a supervisor").to_string();
     let _ = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
 }
 
-/// One round; answers with the steps that were acknowledged.
-async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> Vec<Step> {
-    let round = format!("{level} bytes left, reserve {reserve}, filling: {fills_meanwhile}");
+/// Runs one round and returns the acknowledged steps.
+async fn round(disk: &Path, level: u64, reserve: u64, keep_filling: bool) -> Vec<Step> {
+    let round = format!("{level} bytes left, reserve {reserve}, filling: {keep_filling}");
     let folder = disk.join("data");
     let engine = start(&folder);
     for step in STEPS {
@@ -162,7 +163,7 @@ async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> 
     }
     let mut acknowledged = Vec::new();
     for step in STEPS {
-        let outcome = if fills_meanwhile {
+        let outcome = if keep_filling {
             while_filling(disk, level, run(&engine, step, reserve)).await
         } else {
             let _filler = Filler::leaving(disk, level);
@@ -172,7 +173,7 @@ async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> 
             acknowledged.push(step);
         }
     }
-    // The supervisor goes, too: what comes up then is read from the disk.
+    // Without the supervisor, the next engine starts from the disk alone.
     kill(engine.supervisor_pid());
     drop(engine);
     let engine = start(&folder);
@@ -184,7 +185,7 @@ async fn round(disk: &Path, level: u64, reserve: u64, fills_meanwhile: bool) -> 
     acknowledged
 }
 
-/// Runs the work while the disk fills up from `level` bytes left to none.
+/// Runs the work while another writer uses up the remaining `level` bytes.
 async fn while_filling<T>(disk: &Path, level: u64, work: impl Future<Output = T>) -> T {
     let done = AtomicBool::new(false);
     let (disk, flag) = (disk.to_owned(), &done);
@@ -219,7 +220,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn what_was_acknowledged_on_a_nearly_full_disk_is_there_and_the_engine_starts() {
+fn acknowledged_writes_survive_a_nearly_full_disk_and_the_engine_restarts() {
     on_small_disk(96, |disk| {
         block_on(async {
             let mut acknowledged = Vec::new();
@@ -227,7 +228,7 @@ fn what_was_acknowledged_on_a_nearly_full_disk_is_there_and_the_engine_starts() 
                 acknowledged.extend(round(disk, level, 0, false).await);
                 acknowledged.extend(round(disk, level, 0, true).await);
             }
-            // Nothing was shown where no operation ever passes, or none is ever refused.
+            // The test proves nothing if all operations succeed or all fail.
             let all = levels().len() * 2 * STEPS.len();
             assert!((1..all).contains(&acknowledged.len()), "{} of {all}", acknowledged.len());
         });
@@ -235,7 +236,7 @@ fn what_was_acknowledged_on_a_nearly_full_disk_is_there_and_the_engine_starts() 
 }
 
 #[test]
-fn below_the_reserve_nothing_that_defines_a_table_is_begun() {
+fn table_definitions_are_not_written_below_the_disk_reserve() {
     on_small_disk(96, |disk| {
         block_on(async {
             let acknowledged = round(disk, 4 << 20, 8 << 20, false).await;
@@ -247,9 +248,9 @@ fn below_the_reserve_nothing_that_defines_a_table_is_begun() {
     });
 }
 
-/// As engines of older versions left them.
+/// Older engine versions could leave empty definitions.
 #[test]
-fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
+fn emptied_table_definitions_are_repaired_without_losing_rows() {
     let disk = tempfile::tempdir().unwrap();
     block_on(async {
         let folder = disk.path().join("data");
@@ -266,12 +267,12 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
             [&["token_usage.sql"][..], &["source_files.sql"], &["token_usage_checkpoint_before.sql"], &[]]
         {
             let files = definitions(&folder);
-            let is_meant = |file: &&std::path::PathBuf| {
+            let is_selected = |file: &&std::path::PathBuf| {
                 emptied.is_empty() || emptied.contains(&file.file_name().unwrap().to_str().unwrap())
             };
-            let meant: Vec<_> = files.iter().filter(is_meant).collect();
-            assert!(meant.len() >= emptied.len().max(1), "{files:?}");
-            meant.iter().for_each(|file| std::fs::write(file, "").unwrap());
+            let selected: Vec<_> = files.iter().filter(is_selected).collect();
+            assert!(selected.len() >= emptied.len().max(1), "{files:?}");
+            selected.iter().for_each(|file| std::fs::write(file, "").unwrap());
 
             let engine = start(&folder);
             let after = store(&engine, Step::RollBack, 0, None);
@@ -287,7 +288,7 @@ fn tables_whose_definitions_were_emptied_are_repaired_with_all_their_rows() {
     });
 }
 
-/// All definitions of tables.
+/// Returns the files of all table definitions.
 fn definitions(folder: &Path) -> Vec<std::path::PathBuf> {
     let store = folder.join("store/store");
     let folders = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

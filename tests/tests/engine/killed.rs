@@ -1,4 +1,4 @@
-//! Runs that are killed, the program or the engine, at many points: the next run completes what they began.
+//! Runs whose program or engine is killed at many points: the next run completes the backfill.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use bridge_core::Stopwatch;
 use bridge_testkit::history::HistoryPlan;
 
-use crate::place::Place;
+use crate::test_run::TestRun;
 
-/// So many runs are killed while they run.
+/// Number of runs that are killed before they finish.
 const KILLS: u32 = 52;
-/// Killed runs on one data folder, then one that is left alone.
+/// Number of killed runs per data folder, followed by a complete run.
 const KILLS_IN_A_ROW: u32 = 4;
 const ROUNDS_MAX: u32 = 3 * KILLS / KILLS_IN_A_ROW;
 
@@ -24,32 +24,32 @@ enum Victim {
 }
 
 #[test]
-fn killed_at_any_point_and_repeated_a_run_ends_in_the_same_totals() {
-    let place = Place::of(HistoryPlan { seed: 31, projects: 3, sessions: 6, ..HistoryPlan::default() });
+fn a_run_killed_at_any_point_and_repeated_has_the_same_totals() {
+    let test_run = TestRun::of(HistoryPlan { seed: 31, projects: 3, sessions: 6, ..HistoryPlan::default() });
     let mut whole = Duration::from_millis(400);
     let mut hits = 0;
     for round in 0.. {
-        assert!(round < ROUNDS_MAX, "only {hits} runs were killed before their end");
+        assert!(round < ROUNDS_MAX, "only {hits} runs were killed before they finished");
         let data = format!("data-{round}");
         for kill in 0..KILLS_IN_A_ROW {
-            // Spread evenly from the beginning of a run to its end, in no order.
+            // Distributes the points evenly over a run, in a mixed order.
             let point = (round * KILLS_IN_A_ROW + kill) * 19 % KILLS;
             let victim = if kill % 2 == 0 { Victim::Program } else { Victim::Engine };
-            hits += u32::from(kill_after(&place, &data, whole * point / KILLS, victim));
+            hits += u32::from(kill_after(&test_run, &data, whole * point / KILLS, victim));
         }
         let watch = Stopwatch::start();
-        place.assert_exact(&place.run_into(&data).run());
+        test_run.assert_exact(&test_run.run_into(&data).run());
         whole = watch.elapsed();
-        place.wait_for_leave(&data);
+        test_run.wait_for_engine_exit(&data);
         if hits >= KILLS {
             break;
         }
     }
 }
 
-/// Says whether the victim was running and the run did not get through as if nothing had been.
-fn kill_after(place: &Place, data: &str, delay: Duration, victim: Victim) -> bool {
-    let mut run = place.run_into(data).spawn();
+/// Starts a run and kills the victim after the delay. Returns `true` if the victim was still running.
+fn kill_after(test_run: &TestRun, data: &str, delay: Duration, victim: Victim) -> bool {
+    let mut run = test_run.run_into(data).spawn();
     thread::sleep(delay);
     match victim {
         Victim::Program => {
@@ -59,9 +59,9 @@ fn kill_after(place: &Place, data: &str, delay: Duration, victim: Victim) -> boo
             running
         }
         Victim::Engine => {
-            let hit = kill_engine(&place.data(data), &mut run.child, delay);
+            let hit = kill_engine(&test_run.data(data), &mut run.child, delay);
             let finished = run.finish();
-            // It bridges the engine's restart, or says what happened.
+            // The run either survives the engine's restart or reports an error.
             if finished.code != Some(0) {
                 assert_eq!(finished.code, Some(1), "{finished:?}");
                 assert!(finished.stderr.contains("error: "), "{finished:?}");
@@ -71,7 +71,7 @@ fn kill_after(place: &Place, data: &str, delay: Duration, victim: Victim) -> boo
     }
 }
 
-/// Kills the engine; where the run did not start it yet, as soon as it did.
+/// Kills the engine, waiting until the run has started it.
 fn kill_engine(data: &Path, run: &mut Child, delay: Duration) -> bool {
     let watch = Stopwatch::start();
     while run.try_wait().unwrap().is_none() && watch.elapsed() < Duration::from_secs(30) + delay {

@@ -1,16 +1,15 @@
-//! The whole way, from transcripts to figures read back from a real ClickHouse, by the examples `backfill` and `tour`.
+//! End-to-end tests of the example programs, from transcripts to totals read back from a real ClickHouse.
 //!
-//! Each test has a data folder of its own and leaves nothing behind. The histories are generated, so their
-//! totals are known.
+//! Each test has its own data folder and removes it. The histories are generated, so their totals are known.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-#![allow(clippy::unwrap_used, reason = "clippy knows tests by their attribute and not what they are made of")]
+#![allow(clippy::unwrap_used, reason = "clippy recognizes test functions, but not their helpers")]
 
 mod failing;
 mod full_disk;
 mod killed;
 mod password;
-mod place;
 mod privacy;
 mod repeated;
 mod terminated;
+mod test_run;
 mod tour;

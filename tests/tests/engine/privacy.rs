@@ -1,14 +1,14 @@
-//! No conversation text reaches the database, its files and logs, or what the program shows.
+//! No conversation text reaches the database, its files and logs, or the program's output.
 
 use std::fs;
 use std::path::Path;
 
-use bridge_tests::{CanaryHistory, canary_history};
+use bridge_tests::{CanaryHistory, write_canary_history};
 use serde_json::json;
 
 use bridge_tests::program::backfill;
 
-/// Every canary in every file below the folder, with the file.
+/// Collects the canaries in all files of the folder, with their paths.
 fn canaries_below(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
@@ -23,9 +23,9 @@ fn canaries_below(folder: &Path, found: &mut Vec<String>) {
 }
 
 #[test]
-fn no_text_of_a_conversation_reaches_the_database() {
+fn no_conversation_text_reaches_the_database() {
     let folder = tempfile::tempdir().unwrap();
-    let history = canary_history(folder.path()).unwrap();
+    let history = write_canary_history(folder.path()).unwrap();
     let data = folder.path().join("data");
     for arguments in [&["--json"][..], &[], &["--strict", "--no-categories"]] {
         let run = backfill(arguments).arg("--data-dir").arg(&data).arg("--source").arg(&history.projects);
@@ -35,7 +35,7 @@ fn no_text_of_a_conversation_reaches_the_database() {
         if arguments == ["--json"] {
             assert_eq!(finished.json()["stored_total_tokens"], json!(CanaryHistory::TOKENS));
         }
-        // The engine's files, its logs and its parts; they are read while it may still run and after.
+        // Checks the engine's logs and data parts, while the engine may still be running.
         let mut found = Vec::new();
         canaries_below(&data, &mut found);
         assert!(found.is_empty(), "{found:?}");

@@ -1,4 +1,4 @@
-//! Programs that are asked to end (SIGTERM, as a service manager does): they end soon, and nothing is lost.
+//! Programs that receive SIGTERM or SIGINT: they exit soon and lose nothing.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -13,7 +13,7 @@ use bridge_embedded::{Engine, EngineOptions};
 use bridge_testkit::history::HistoryPlan;
 use bridge_tests::program::{backfill, example};
 
-use crate::place::Place;
+use crate::test_run::TestRun;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -25,7 +25,7 @@ fn wait_for(path: &Path) {
     }
 }
 
-/// The outcomes on record in the store of a data folder.
+/// Returns the audited operations of a data folder's store, with their outcomes.
 fn outcomes(data: &Path) -> Vec<(String, AuditOutcome)> {
     let engine = Engine::start(&EngineOptions::at(data)).unwrap();
     let endpoint = engine.endpoint();
@@ -41,12 +41,12 @@ fn outcomes(data: &Path) -> Vec<(String, AuditOutcome)> {
 }
 
 #[test]
-fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_the_next() {
-    let place = Place::of(HistoryPlan { seed: 57, projects: 5, sessions: 30, ..HistoryPlan::default() });
+fn a_terminated_backfill_reports_it_is_audited_and_completed_by_the_next_run() {
+    let test_run = TestRun::of(HistoryPlan { seed: 57, projects: 5, sessions: 30, ..HistoryPlan::default() });
     let mut terminated = 0;
     for (pause, signal, code) in [(0, "TERM", 143), (300, "TERM", 143), (500, "INT", 130)] {
-        let run = place.run_into("data").spawn();
-        wait_for(&place.data("data/endpoint.json"));
+        let run = test_run.run_into("data").spawn();
+        wait_for(&test_run.data("data/endpoint.json"));
         thread::sleep(Duration::from_millis(pause));
         run.signal(signal);
         let watch = Stopwatch::start();
@@ -57,27 +57,26 @@ fn a_backfill_that_is_terminated_says_so_leaves_its_record_and_is_completed_by_t
             assert_eq!((done.code, done.stdout.as_str()), (Some(code), ""), "{done:?}");
             assert!(done.stderr.contains("a second run completes it"), "{done:?}");
         }
-        place.wait_for_leave("data");
+        test_run.wait_for_engine_exit("data");
     }
-    assert!(terminated > 0, "every run was faster than its signal");
-    place.assert_exact(&place.run_into("data").run());
-    place.wait_for_leave("data");
-    let outcomes = outcomes(&place.data("data"));
+    assert!(terminated > 0, "every run finished before its signal");
+    test_run.assert_exact(&test_run.run_into("data").run());
+    test_run.wait_for_engine_exit("data");
+    let outcomes = outcomes(&test_run.data("data"));
     assert!(
         outcomes.contains(&("backfill_historical_data".to_owned(), AuditOutcome::Succeeded)),
         "{outcomes:?}"
     );
 }
 
-/// Also while the engine is still being started.
-/// A database that accepts a connection and never responds.
+/// The database accepts the connection but never responds.
 #[test]
 fn sigterm_ends_a_run_whose_database_is_silent() {
-    let place = Place::new(58);
+    let test_run = TestRun::new(58);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let mut run = backfill(["--json", "--url", &url]);
-    for project in place.projects() {
+    for project in test_run.projects() {
         run = run.arg("--source").arg(project);
     }
     let run = run.spawn();
@@ -90,7 +89,7 @@ fn sigterm_ends_a_run_whose_database_is_silent() {
 }
 
 #[test]
-fn a_backup_that_is_terminated_while_its_engine_starts_leaves_nothing_behind() {
+fn a_backup_terminated_during_engine_start_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
     let run = example("backup", ["export"]).arg(&backup).arg("--data-dir").arg(&data).spawn();
@@ -103,7 +102,7 @@ fn a_backup_that_is_terminated_while_its_engine_starts_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_tour_that_is_terminated_takes_its_engine_and_its_folder_with_it() {
+fn a_terminated_tour_stops_its_engine_and_removes_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let run = example("tour", [""; 0]).env("TMPDIR", folder.path()).spawn();
     let watch = Stopwatch::start();
@@ -111,7 +110,7 @@ fn a_tour_that_is_terminated_takes_its_engine_and_its_folder_with_it() {
         .iter()
         .any(|name| folder.path().join(name).join("data/endpoint.json").exists())
     {
-        assert!(watch.elapsed() < LIMIT, "its engine does not start");
+        assert!(watch.elapsed() < LIMIT, "the engine does not start");
         thread::sleep(Duration::from_millis(5));
     }
     run.signal("TERM");

@@ -1,24 +1,24 @@
-//! The walk through the whole service.
+//! The `tour` example.
 
 use bridge_testkit::reference::{Options, analyze_folder};
 use bridge_tests::program::example;
 use bridge_tests::workspace;
 
 #[test]
-fn on_the_sample_every_promise_is_kept() {
+fn the_tour_keeps_every_promise_on_the_sample() {
     let sample = analyze_folder(&workspace::root().join("examples/sample"), Options::default()).unwrap();
     let done = example("tour", [""; 0]).run();
     assert_eq!(done.code, Some(0), "{}", done.output());
     assert!(done.stdout.trim_end().ends_with("promises in 14 steps, all kept."), "{}", done.stdout);
     assert!(!done.stdout.contains('✗'), "{}", done.stdout);
     assert_eq!(sample.total, 885_591);
-    for figure in ["885,591", "2,002,996"] {
-        assert!(done.stdout.contains(figure), "{figure}: {}", done.stdout);
+    for number in ["885,591", "2,002,996"] {
+        assert!(done.stdout.contains(number), "{number}: {}", done.stdout);
     }
 }
 
 #[test]
-fn a_promise_that_is_not_kept_ends_in_an_error() {
+fn a_broken_promise_fails_the_tour() {
     let empty = tempfile::tempdir().unwrap();
     let done = example("tour", ["--source"]).arg(empty.path()).run();
     assert_eq!(done.code, Some(1), "{}", done.output());
@@ -27,7 +27,7 @@ fn a_promise_that_is_not_kept_ends_in_an_error() {
 }
 
 #[test]
-fn a_tour_that_cannot_begin_says_why() {
+fn a_missing_source_is_reported_before_the_tour() {
     let empty = tempfile::tempdir().unwrap();
     let done = example("tour", ["--source"]).arg(empty.path().join("missing")).run();
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""), "{}", done.output());

@@ -1,4 +1,4 @@
-//! Who may depend on whom.
+//! Permitted dependencies between the packages.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -9,14 +9,14 @@ use bridge_tests::workspace;
 
 fn package(name: &str) -> &'static Package {
     let mut packages = workspace::metadata().packages.iter();
-    packages.find(|package| *package.name == name).unwrap_or_else(|| panic!("there is no package {name}"))
+    packages.find(|package| *package.name == name).unwrap_or_else(|| panic!("no package {name}"))
 }
 
 fn is_published(package: &Package) -> bool {
     package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
 }
 
-/// What it depends on when it is used, not only tested; in this workspace.
+/// Returns the package's dependencies within the workspace, except development dependencies.
 fn edges(package: &Package) -> impl Iterator<Item = &Dependency> {
     package
         .dependencies
@@ -29,8 +29,8 @@ fn assert_edges(name: &str, allowed: &[&str]) {
     assert!(names.is_subset(&allowed.iter().copied().collect()), "{name} depends on {names:?}");
 }
 
-/// Everything that a package with its default features is built from, on any platform.
-fn built_from(name: &str) -> BTreeSet<String> {
+/// Returns all transitive dependencies of a package with default features, on any platform.
+fn all_dependencies(name: &str) -> BTreeSet<String> {
     let mut command = Command::new(env!("CARGO"));
     command.args([
         "tree",
@@ -52,14 +52,14 @@ fn built_from(name: &str) -> BTreeSet<String> {
     names
 }
 
-fn assert_built_without(name: &str, banned: &[&str]) {
-    let found = built_from(name);
+fn assert_no_dependency(name: &str, banned: &[&str]) {
+    let found = all_dependencies(name);
     let banned: Vec<_> = banned.iter().filter(|banned| found.contains(**banned)).collect();
-    assert!(banned.is_empty(), "{name} is built from {banned:?}");
+    assert!(banned.is_empty(), "{name} depends on {banned:?}");
 }
 
 #[test]
-fn core_stands_alone_and_the_layers_stand_on_core_only() {
+fn core_has_no_internal_dependencies_and_layers_depend_only_on_core() {
     assert_edges("bridge-core", &[]);
     for layer in ["bridge-analysis", "bridge-storage", "bridge-cache", "bridge-embedded"] {
         assert_edges(layer, &["bridge-core"]);
@@ -67,7 +67,7 @@ fn core_stands_alone_and_the_layers_stand_on_core_only() {
 }
 
 #[test]
-fn the_facade_stands_on_the_layers_and_on_the_engine_only_if_asked_to() {
+fn the_facade_depends_on_the_layers_and_optionally_on_the_engine() {
     let layers = ["bridge-core", "bridge-analysis", "bridge-storage", "bridge-cache", "bridge-embedded"];
     assert_edges("bridge", &layers);
     let facade = package("bridge");
@@ -79,7 +79,7 @@ fn the_facade_stands_on_the_layers_and_on_the_engine_only_if_asked_to() {
 }
 
 #[test]
-fn nothing_published_depends_on_what_is_not() {
+fn published_packages_depend_only_on_published_ones() {
     let packages = &workspace::metadata().packages;
     let private: BTreeSet<_> = packages
         .iter()
@@ -96,22 +96,22 @@ fn nothing_published_depends_on_what_is_not() {
 }
 
 #[test]
-fn core_and_analysis_need_no_runtime_and_no_client() {
+fn core_and_analysis_have_no_runtime_and_no_client_dependencies() {
     for name in ["bridge-core", "bridge-analysis"] {
-        assert_built_without(
+        assert_no_dependency(
             name,
             &["tokio", "async-std", "futures-executor", "clickhouse", "hyper", "moka"],
         );
     }
-    assert_built_without("bridge-cache", &["clickhouse", "hyper"]);
+    assert_no_dependency("bridge-cache", &["clickhouse", "hyper"]);
 }
 
 #[test]
-fn the_facade_by_default_brings_no_engine_no_program_and_no_tls() {
+fn the_default_facade_has_no_engine_no_cli_and_no_tls_dependencies() {
     let programs = ["clap", "indicatif", "comfy-table", "axum", "mockall", "proptest"];
     let tls =
         ["rustls", "native-tls", "openssl", "openssl-sys", "ring", "aws-lc-rs", "hyper-tls", "hyper-rustls"];
-    assert_built_without(
+    assert_no_dependency(
         "bridge",
         &[&["bridge-embedded", "bridge-testkit"], &programs[..], &tls[..]].concat(),
     );

@@ -1,15 +1,15 @@
-//! Promises of the whole that need no database.
+//! Tests of the whole workspace; only `sync_model` needs a database.
 //!
-//! - `analysis_properties`: the analyzer against the reference model, under every order and damage.
-//! - `architecture`: who may depend on whom.
+//! - `analysis_properties`: the analyzer against the reference model, in any order and with any damage.
+//! - `architecture`: permitted dependencies between the packages.
 //! - `project_rules`: rules of the source tree that no lint checks.
 //! - `public_api`: the page of the public API of the facade, and its size.
-//! - `privacy`: no text of a conversation leaves the analyzer.
-//! - `sync_model`: whatever happens to files between synchronizations, the store equals the model.
-//! - `bad_input`: what the command line says and does when it gets what it cannot use.
+//! - `privacy`: no conversation text leaves the analyzer.
+//! - `sync_model`: the store equals a model after any changes to files between synchronizations.
+//! - `bad_input`: the command line with unusable input.
 //!
-//! `cargo test -p bridge-tests` runs them; they run in parallel, in folders of their own, and leave nothing behind.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! `cargo test -p bridge-tests` runs them in parallel, each in its own temporary folder.
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod analysis_properties;
 mod architecture;

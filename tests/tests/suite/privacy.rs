@@ -1,6 +1,6 @@
-//! No text of a conversation leaves the analyzer: a history full of canaries, and none in what comes out.
+//! No conversation text leaves the analyzer: the history contains canaries, and no output may contain one.
 //!
-//! The store's side of the promise needs an engine and stands with the tests that have one.
+//! The test of the store needs an engine; see `engine/privacy.rs`.
 
 use std::fmt::Debug;
 use std::fs;
@@ -14,27 +14,27 @@ use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, RunFacts, anal
 use bridge_core::{AuditFilter, SessionId, TimeRange, Timestamp};
 use bridge_storage::InMemoryStore;
 use bridge_testkit::log::LogCollector;
-use bridge_tests::{CanaryHistory, canary_history};
+use bridge_tests::{CanaryHistory, write_canary_history};
 use serde::Serialize;
 
 use bridge_tests::program::backfill;
 
 #[track_caller]
-fn assert_silent(output: impl AsRef<[u8]>) {
+fn assert_no_canary(output: impl AsRef<[u8]>) {
     let found = CanaryHistory::canaries_in(output);
-    assert!(found.is_empty(), "these came out: {found:?}");
+    assert!(found.is_empty(), "leaked: {found:?}");
 }
 
 #[track_caller]
-fn assert_debug_silent(value: &impl Debug) {
-    assert_silent(format!("{value:?}"));
-    assert_silent(format!("{value:#?}"));
+fn assert_no_canary_in_debug(value: &impl Debug) {
+    assert_no_canary(format!("{value:?}"));
+    assert_no_canary(format!("{value:#?}"));
 }
 
 #[track_caller]
-fn assert_json_silent(value: &(impl Debug + Serialize)) {
-    assert_debug_silent(value);
-    assert_silent(serde_json::to_vec(value).unwrap());
+fn assert_no_canary_in_json(value: &(impl Debug + Serialize)) {
+    assert_no_canary_in_debug(value);
+    assert_no_canary(serde_json::to_vec(value).unwrap());
 }
 
 fn every_option() -> impl Iterator<Item = AnalyzerOptions> {
@@ -49,69 +49,69 @@ fn every_option() -> impl Iterator<Item = AnalyzerOptions> {
     })
 }
 
-fn assert_all_results_silent(history: &CanaryHistory, options: &AnalyzerOptions) {
+fn assert_no_canary_in_results(history: &CanaryHistory, options: &AnalyzerOptions) {
     let found = discover(std::slice::from_ref(&history.projects));
     let progress = AnalysisProgress::default();
     let mut analyzed = History::default();
-    analyze_files(&found.files, options, &progress, &mut analyzed, |file| assert_debug_silent(&file));
-    assert_debug_silent(&found);
-    assert_debug_silent(&progress);
-    assert_debug_silent(&analyzed);
-    analyzed.errors().iter().for_each(|error| assert_silent(format!("{error} {error:?}")));
-    analyzed.responses().for_each(|response| assert_json_silent(&response.to_usage()));
+    analyze_files(&found.files, options, &progress, &mut analyzed, |file| assert_no_canary_in_debug(&file));
+    assert_no_canary_in_debug(&found);
+    assert_no_canary_in_debug(&progress);
+    assert_no_canary_in_debug(&analyzed);
+    analyzed.errors().iter().for_each(|error| assert_no_canary(format!("{error} {error:?}")));
+    analyzed.responses().for_each(|response| assert_no_canary_in_json(&response.to_usage()));
     let facts = RunFacts {
         timestamp: Timestamp::from_millis(0).unwrap(),
         run_id: 1,
         duration: std::time::Duration::ZERO,
         memory_mib: 0.0,
     };
-    assert_json_silent(&analyzed.analyses(&facts).unwrap());
-    let figures = analyzed.summary(&TimeRange::ALL).unwrap();
-    assert_json_silent(&figures);
+    assert_no_canary_in_json(&analyzed.analyses(&facts).unwrap());
+    let summary = analyzed.summary(&TimeRange::ALL).unwrap();
+    assert_no_canary_in_json(&summary);
 
-    // All of it was read.
-    assert_eq!(figures.responses, CanaryHistory::RESPONSES);
-    assert_eq!(figures.counts.total(), CanaryHistory::TOKENS);
-    let damage = figures.receipt.damage;
+    // The whole history was read.
+    assert_eq!(summary.responses, CanaryHistory::RESPONSES);
+    assert_eq!(summary.counts.total(), CanaryHistory::TOKENS);
+    let damage = summary.receipt.damage;
     assert_eq!((damage.bad_lines, damage.bad_usage, damage.pending_lines), (CanaryHistory::BAD_LINES, 1, 1));
     assert_eq!(damage.oversize_lines, u64::from(options.line_bytes_max == CanaryHistory::LINE_BYTES_MAX));
 }
 
 #[test]
-fn no_text_stands_in_any_result_of_an_analysis() {
+fn analysis_results_contain_no_conversation_text() {
     let folder = tempfile::tempdir().unwrap();
-    let history = canary_history(folder.path()).unwrap();
-    every_option().for_each(|options| assert_all_results_silent(&history, &options));
+    let history = write_canary_history(folder.path()).unwrap();
+    every_option().for_each(|options| assert_no_canary_in_results(&history, &options));
 }
 
-/// The log of a process is one for all its tests, so this one hears the others, too: they shall say nothing either.
+/// The log is shared by all tests of the process, so this also checks the other tests' events.
 #[tokio::test]
-async fn no_text_stands_in_the_log_at_any_level_nor_in_the_audit() {
+async fn log_and_audit_contain_no_conversation_text() {
     let log = LogCollector::of_this_process();
     let folder = tempfile::tempdir().unwrap();
-    let history = canary_history(folder.path()).unwrap();
+    let history = write_canary_history(folder.path()).unwrap();
     for options in every_option() {
         let store = Arc::new(InMemoryStore::default());
         let bridge = EnhancedTokenDatabaseBridge::builder(store)
             .sources([&history.projects])
             .analyzer(options)
             .build();
-        do_everything(&bridge, &history).await;
+        run_all_operations(&bridge, &history).await;
         let audit = bridge.audit_log(&AuditFilter::default()).await.unwrap();
         assert_eq!(audit.len(), 11);
-        audit.iter().for_each(assert_json_silent);
-        assert_debug_silent(&bridge);
+        audit.iter().for_each(assert_no_canary_in_json);
+        assert_no_canary_in_debug(&bridge);
     }
     let lines = log.lines();
     assert!(
         lines.iter().filter(|line| line.contains("bridge operation completed")).count() >= 8 * 5,
         "{lines:?}"
     );
-    lines.iter().for_each(assert_silent);
+    lines.iter().for_each(assert_no_canary);
 }
 
-/// Every kind of operation, with success and without.
-async fn do_everything(bridge: &EnhancedTokenDatabaseBridge, history: &CanaryHistory) {
+/// Runs every kind of operation, successfully and with errors.
+async fn run_all_operations(bridge: &EnhancedTokenDatabaseBridge, history: &CanaryHistory) {
     let session = SessionId::new("session-1").unwrap();
     let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
@@ -135,9 +135,9 @@ async fn do_everything(bridge: &EnhancedTokenDatabaseBridge, history: &CanaryHis
 }
 
 #[test]
-fn a_canary_that_comes_out_is_found() {
+fn leaked_canaries_are_detected() {
     let folder = tempfile::tempdir().unwrap();
-    let history = canary_history(folder.path()).unwrap();
+    let history = write_canary_history(folder.path()).unwrap();
     let main = fs::read(history.projects.join("-home-user-app/session-1.jsonl")).unwrap();
     let found = CanaryHistory::canaries_in(&main);
     for name in ["prompt", "thinking", "input_key", "stdout", "nested_prompt", "summary", "inner_folder"] {
@@ -147,14 +147,14 @@ fn a_canary_that_comes_out_is_found() {
 }
 
 #[test]
-fn the_command_line_shows_no_text() {
+fn the_command_line_prints_no_conversation_text() {
     let folder = tempfile::tempdir().unwrap();
-    let history = canary_history(folder.path()).unwrap();
+    let history = write_canary_history(folder.path()).unwrap();
     for option in ["--json", "--strict"] {
         let done = backfill([option, "--dry-run", "--source"]).arg(&history.projects).run();
         assert_eq!(done.code, Some(0), "{done:?}");
         assert!(done.stdout.contains("888"), "{done:?}");
-        assert_silent(&done.stdout);
-        assert_silent(&done.stderr);
+        assert_no_canary(&done.stdout);
+        assert_no_canary(&done.stderr);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use bridge_tests::workspace;
 
-/// The files that belong to the project: those that git knows, else all outside of the target folder.
+/// Returns the project's files: those tracked by git or, without git, all outside the target folder.
 fn sources() -> Vec<PathBuf> {
     let git = Command::new("git").args(["ls-files", "-z"]).current_dir(workspace::root()).output();
     let tracked: Vec<_> = match git {
@@ -20,23 +20,23 @@ fn sources() -> Vec<PathBuf> {
         _ => files_below(workspace::root()),
     };
     let found: Vec<_> = tracked.into_iter().filter(|path| path.is_file()).collect();
-    assert!(found.len() > 50, "{} files are no workspace", found.len());
+    assert!(found.len() > 50, "only {} files found", found.len());
     found
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let wanted = entries.filter(|entry| entry.file_name() != "target" && entry.file_name() != ".git");
-    wanted
+    let sources = entries.filter(|entry| entry.file_name() != "target" && entry.file_name() != ".git");
+    sources
         .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
         .collect()
 }
 
-/// The absolute paths in a text that exist on some machine only. Examples are at home with `user` or `me`.
+/// Returns the machine-specific absolute paths in a text. Home folders of `user` and `me` are permitted as examples.
 fn machine_paths(text: &str) -> Vec<&str> {
     let after = |folder: &'static str| text.split(folder).skip(1);
     let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    // In two parts, or this file would be found.
+    // Split, so that this file does not match itself.
     let homes = after(concat!("/ho", "me/")).filter(|rest| is_name(rest));
     let real = homes.filter(|rest| {
         !["user/", "me/", "user\"", "user\\", "user}", "user-"].iter().any(|name| rest.starts_with(name))
@@ -47,7 +47,7 @@ fn machine_paths(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn no_file_names_a_path_of_one_machine() {
+fn no_file_contains_machine_specific_paths() {
     for path in sources() {
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let found = machine_paths(&text);
@@ -56,7 +56,7 @@ fn no_file_names_a_path_of_one_machine() {
 }
 
 #[test]
-fn a_path_of_one_machine_would_be_found() {
+fn machine_specific_paths_are_detected() {
     for path in
         [concat!("cd /wo", "rk/main"), concat!("/ro", "ot/.cargo"), concat!("x = \"/ho", "me/jane/a\"")]
     {
@@ -65,9 +65,9 @@ fn a_path_of_one_machine_would_be_found() {
     assert!(machine_paths("/home/user/app and /workflows/a and {folder}/rooted").is_empty());
 }
 
-/// A mirror that one machine uses would be unknown to every other.
+/// A private mirror would be unreachable on other machines.
 #[test]
-fn what_is_locked_comes_from_the_public_registries() {
+fn locked_dependencies_come_from_public_registries() {
     let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).unwrap();
     let sources: Vec<_> = lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
     assert!(!sources.is_empty());
@@ -83,9 +83,9 @@ fn what_is_locked_comes_from_the_public_registries() {
     }
 }
 
-/// The settings of a machine's cargo or npm do not belong to the project.
+/// Registry settings of cargo and npm belong to the machine, not to the project.
 #[test]
-fn no_file_configures_a_registry() {
+fn no_file_configures_a_package_registry() {
     let names = ["config.toml", ".npmrc", "credentials.toml"];
     let found: Vec<_> = names.iter().flat_map(|name| sources_named(name)).collect();
     for path in found {
@@ -103,14 +103,14 @@ fn sources_named(name: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_package_inherits_the_lints_and_the_compiler_version() {
+fn every_package_inherits_the_lints_and_the_rust_version() {
     let version = &workspace_version();
     for package in &workspace::metadata().packages {
-        // To be copied out of the workspace, it takes nothing from it.
+        // Can be copied out of the workspace, and therefore inherits nothing.
         if package.name == "embed" {
             continue;
         }
-        assert!(inherits_lints(package), "{} has lints of its own", package.name);
+        assert!(inherits_lints(package), "{} does not inherit the lints", package.name);
         assert_eq!(
             package.rust_version.as_ref().map(ToString::to_string).as_ref(),
             Some(version),
@@ -129,36 +129,39 @@ fn inherits_lints(package: &Package) -> bool {
 fn workspace_version() -> String {
     let manifest = fs::read_to_string(workspace::root().join("Cargo.toml")).unwrap();
     let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
-    let short = version.expect("the workspace says what compiler it needs").trim_matches('"');
+    let short = version.expect("the workspace has a rust-version").trim_matches('"');
     if short.matches('.').count() == 1 { format!("{short}.0") } else { short.to_owned() }
 }
 
-/// Nobody tests an older compiler here, so none is promised: the version is the one in use, or the README says it.
+/// Older compilers are not tested, so `rust-version` is the compiler in use, or a version that the README documents.
 #[test]
-fn the_compiler_that_is_asked_for_is_the_one_in_use_or_documented() {
+fn the_rust_version_is_the_compiler_in_use_or_documented() {
     let rustc = Command::new("rustc").arg("--version").output().unwrap();
     let text = String::from_utf8(rustc.stdout).unwrap();
-    let asked = workspace_version();
-    let minor = asked.trim_end_matches(".0");
+    let required = workspace_version();
+    let minor = required.trim_end_matches(".0");
     let in_use = text.split(' ').nth(1).is_some_and(|version| version.starts_with(&format!("{minor}.")));
     let readme = fs::read_to_string(workspace::root().join("README.md")).unwrap();
-    assert!(in_use || readme.contains(&format!("Rust {minor}")), "{text} is in use and {asked} asked for");
+    assert!(
+        in_use || readme.contains(&format!("Rust {minor}")),
+        "{text} is in use, but {required} is required"
+    );
 }
 
 fn pages() -> impl Iterator<Item = PathBuf> {
     sources().into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"))
 }
 
-/// The links of a page within the repository: the path of each, and the text behind it.
+/// Returns the page's links within the repository: their paths, and the text after each.
 fn links(page: &str) -> impl Iterator<Item = (&str, &str)> {
     let links = page.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     let paths = links.map(|(link, rest)| (link.split('#').next().unwrap_or(link), rest));
     paths.filter(|(path, _)| !path.contains("://"))
 }
 
-/// Pages link to code, tests and each other, the specification's page to what proves it: every link leads somewhere.
+/// The pages link to code, tests and each other.
 #[test]
-fn every_link_of_the_docs_leads_to_a_file() {
+fn every_link_in_the_docs_points_to_a_file() {
     let mut number = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
@@ -170,8 +173,8 @@ fn every_link_of_the_docs_leads_to_a_file() {
     assert!(number > 300, "{number}");
 }
 
-/// The names behind a link: `` [file](link) `one`, `other` ``.
-fn names_behind(rest: &str) -> impl Iterator<Item = &str> {
+/// Returns the names after a link: `` [file](link) `one`, `other` ``.
+fn names_after(rest: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(rest);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -183,12 +186,12 @@ fn names_behind(rest: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_name_behind_a_link_of_the_docs_stands_in_its_file() {
+fn every_name_after_a_docs_link_occurs_in_the_linked_file() {
     let mut names = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for (link, rest) in links(&text) {
-            for name in names_behind(rest) {
+            for name in names_after(rest) {
                 let file = fs::read_to_string(page.parent().unwrap().join(link)).unwrap();
                 assert!(file.contains(name), "{}: {link}: {name}", page.display());
                 names += 1;
@@ -198,9 +201,9 @@ fn every_name_behind_a_link_of_the_docs_stands_in_its_file() {
     assert!(names > 100, "{names}");
 }
 
-/// The page says which proof of a primary method runs on the engine, and each has one.
+/// The page names a test on the engine for each primary method.
 #[test]
-fn each_primary_method_has_a_proof_on_the_engine() {
+fn each_primary_method_is_tested_on_the_engine() {
     let page = fs::read_to_string(workspace::root().join("docs/specification.md")).unwrap();
     let primary =
         page.split("\n## Primary methods").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
@@ -212,14 +215,14 @@ fn each_primary_method_has_a_proof_on_the_engine() {
         "get_stored_token_summaries",
     ] {
         let row = primary.lines().find(|line| line.starts_with(&format!("| `{method}` |"))).expect(method);
-        let (_, proof) = row.split_once("**engine**: [").expect(method);
-        let file = proof.split("](").nth(1).and_then(|rest| rest.split(')').next()).expect(method);
+        let (_, test) = row.split_once("**engine**: [").expect(method);
+        let file = test.split("](").nth(1).and_then(|rest| rest.split(')').next()).expect(method);
         let on_engine = ["/tests/engine/", "/tests/observability/", "/conformance/"];
         assert!(on_engine.iter().any(|folder| file.contains(folder)), "{method}: {file}");
     }
 }
 
-/// What the specification names: classes, methods, metrics, keys of the configuration, and its sections.
+/// All names in the specification: classes, methods, metrics and configuration keys.
 const SPECIFIED: &str = "EnhancedTokenDatabaseBridge store_enhanced_analysis backfill_historical_data sync_session_tokens \
     sync_all_sessions get_stored_token_summaries EnhancedTokenAnalysis BridgeResult BackfillResult SyncResult \
     IntegrityResult RollbackResult TokenSummaryRecord BridgeError BridgeConnectionError BridgeStorageError \
@@ -234,7 +237,7 @@ const SPECIFIED: &str = "EnhancedTokenDatabaseBridge store_enhanced_analysis bac
     ttl_seconds max_entries health_check_interval metrics_export_interval";
 
 #[test]
-fn the_docs_have_every_name_of_the_specification() {
+fn the_docs_mention_every_name_in_the_specification() {
     let page = fs::read_to_string(workspace::root().join("docs/specification.md")).unwrap();
     for name in SPECIFIED.split_whitespace() {
         assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}:")), "{name}");

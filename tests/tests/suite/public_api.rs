@@ -1,4 +1,4 @@
-//! The public API of the facade, as a page that shows what a change changes.
+//! The public API of the facade as a page, so that changes show up in reviews.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-/// The type that a line without indentation opens a block of: `impl Name {`, `pub struct Name {` and the like.
+/// Returns the type whose block an unindented line opens, such as `impl Name {` or `pub struct Name {`.
 fn block(line: &str) -> Option<String> {
     let rest = line.strip_suffix('{')?.trim();
     let named =
         ["pub struct ", "pub enum ", "pub trait ", "impl "].iter().find_map(|start| rest.strip_prefix(start));
-    // What a trait's implementation has is the trait's.
+    // Items of trait implementations belong to the trait.
     let name = named.filter(|name| !name.contains(" for "))?;
     Some(name.split([':', ' ']).next()?.to_owned())
 }
 
-/// Whether the signature that ends here is whole.
-fn is_whole(signature: &str) -> bool {
+/// Returns `true` if the signature is complete.
+fn is_complete(signature: &str) -> bool {
     let ends = [";", "{", ",", "}"].iter().any(|end| signature.ends_with(end));
     ends && signature.matches('(').count() == signature.matches(')').count()
 }
 
-fn shown(signature: &str) -> String {
+fn normalize(signature: &str) -> String {
     let joined = signature.split_whitespace().collect::<Vec<_>>().join(" ");
     let joined = joined.replace("( ", "(").replace(", )", ")").replace(",)", ")");
     joined.trim_end_matches([';', '{', ',', ' ']).to_owned()
 }
 
-/// All public items of a file. The lint `unreachable_pub` makes sure that what is `pub` can be reached, and rustfmt that
-/// items stand where this looks for them.
+/// Returns all public items of a file. Relies on the lint `unreachable_pub`, so that every `pub` item is reachable, and
+/// on rustfmt for the indentation.
 fn items(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
     let (mut items, mut owner, mut is_enum) = (Vec::new(), None::<String>, false);
@@ -52,19 +52,19 @@ fn items(source: &str) -> Vec<String> {
             continue;
         }
         let mut signature = text.to_owned();
-        while !is_whole(&signature) {
+        while !is_complete(&signature) {
             let Some(more) = lines.next() else { break };
             signature = format!("{signature} {}", more.trim());
         }
         match &owner {
-            Some(owner) if is_inner => items.push(format!("{owner}: {}", shown(&signature))),
-            _ => items.push(shown(&signature)),
+            Some(owner) if is_inner => items.push(format!("{owner}: {}", normalize(&signature))),
+            _ => items.push(normalize(&signature)),
         }
     }
     items
 }
 
-/// The names at the root of the crate, by where they come from.
+/// Returns the names at the root of the crate.
 fn root_names(lib: &str) -> Vec<String> {
     let mut names = Vec::new();
     let code: Vec<_> = lib.lines().filter(|line| !line.starts_with("//")).collect();
@@ -95,7 +95,7 @@ fn public_api() -> String {
 }
 
 #[test]
-fn the_page_shows_the_public_api() {
+fn the_public_api_page_is_current() {
     let path = workspace::root().join("docs/public-api.txt");
     let api = public_api();
     if env::var_os("UPDATE_PUBLIC_API").is_some() {
@@ -112,7 +112,7 @@ fn the_page_shows_the_public_api() {
 }
 
 #[test]
-fn the_api_is_small_and_shadows_nothing() {
+fn the_public_api_is_small_and_shadows_no_crate() {
     let api = public_api();
     let handle = api.lines().filter(|line| line.starts_with("EnhancedTokenDatabaseBridge: pub ")).count();
     assert!((20..=25).contains(&handle), "{handle} methods of the handle");
@@ -123,7 +123,7 @@ fn the_api_is_small_and_shadows_nothing() {
 }
 
 #[test]
-fn a_change_of_a_signature_is_a_change_of_the_page() {
+fn the_page_contains_every_signature() {
     let source = "pub struct A {\n    pub b: u8,\n    c: u8,\n}\n\nimpl A {\n    pub fn d(\n        &self,\n        e: u8,\n    ) -> u8 {\n        0\n    }\n}\n\n\
                   pub enum F {\n    G,\n    H(u8),\n}\n";
     let expected =

@@ -1,7 +1,7 @@
-//! TLS to the database: whom the bridge believes. The engine speaks none, so a proxy does it in its place, with a
-//! certificate that the test made.
+//! TLS to the database: which certificates the bridge trusts. A proxy with a generated certificate terminates TLS,
+//! because the embedded engine does not support it.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests panic on errors")]
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// A certificate authority with its certificate in a file.
+/// A certificate authority, with its certificate in a file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -40,7 +40,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// A server's side of TLS under the name `localhost`.
+    /// Returns the server side of TLS with a certificate for `localhost`.
     fn acceptor(&self) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -55,7 +55,7 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// The port of a proxy that speaks TLS before the engine.
+    /// Starts a TLS proxy for the engine and returns its port.
     async fn proxy(&self) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -68,7 +68,7 @@ impl Authority {
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(client).await else { return };
                     let mut server = TcpStream::connect(upstream).await.unwrap();
-                    // Who hangs up does so whenever it likes.
+                    // Either side may close the connection at any time.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
@@ -89,8 +89,8 @@ fn config(url: &str, ca_file: Option<PathBuf>) -> BridgeConfig {
     config
 }
 
-/// The error with all that caused it.
-async fn refused(config: BridgeConfig) -> String {
+/// Builds a bridge that must fail, and returns the error with its causes.
+async fn build_error(config: BridgeConfig) -> String {
     let error: BuildError = config.build().await.unwrap_err();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -102,7 +102,7 @@ async fn refused(config: BridgeConfig) -> String {
 }
 
 #[tokio::test]
-async fn a_server_with_a_certificate_of_ones_own_authority_is_believed() {
+async fn a_custom_ca_is_trusted() {
     let authority = Authority::new();
     let url = format!("https://localhost:{}", authority.proxy().await);
     let bridge = config(&url, Some(authority.file())).build().await.unwrap();
@@ -112,26 +112,26 @@ async fn a_server_with_a_certificate_of_ones_own_authority_is_believed() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_believed() {
+async fn other_authorities_and_host_names_are_rejected() {
     let authority = Authority::new();
     let port = authority.proxy().await;
     let url = format!("https://localhost:{port}");
-    // Neither by the system's authorities nor by another one.
+    // Neither the system's authorities nor another one issued the certificate.
     let other = Authority::new();
     for ca_file in [None, Some(other.file())] {
-        let error = refused(config(&url, ca_file)).await;
+        let error = build_error(config(&url, ca_file)).await;
         assert!(error.contains("certificate"), "{error}");
     }
-    // Nor under another name.
-    let error = refused(config(&format!("https://127.0.0.1:{port}"), Some(authority.file()))).await;
+    // The certificate does not cover this name.
+    let error = build_error(config(&format!("https://127.0.0.1:{port}"), Some(authority.file()))).await;
     assert!(error.contains("certificate"), "{error}");
 }
 
 #[tokio::test]
-async fn a_file_without_a_certificate_is_named() {
+async fn a_ca_file_without_a_certificate_is_reported_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, "no certificate").unwrap();
-    let error = refused(config("https://localhost:1", Some(file))).await;
+    let error = build_error(config("https://localhost:1", Some(file))).await;
     assert!(error.contains("ca.pem: no certificate in PEM form is in it"), "{error}");
 }

@@ -1,10 +1,10 @@
-//! No bytes panic the analyzer, and of any bytes it says what the reference model says.
+//! The analyzer never panics on arbitrary bytes, and agrees with the reference model on them.
 
 use bridge_analysis::AnalyzerOptions;
 use proptest::prelude::*;
 
 use super::comparison::assert_agreement;
-use super::strategy::{Transcript, bytes, cases, written};
+use super::strategy::{Transcript, bytes, cases, write_corpus};
 
 fn options() -> impl Strategy<Value = AnalyzerOptions> {
     let line_bytes_max = prop_oneof![2 => 0..40_usize, 2 => 40..2000_usize, 3 => Just(64 << 20)];
@@ -21,8 +21,8 @@ proptest! {
     #![proptest_config(cases(600))]
 
     #[test]
-    fn any_bytes_are_read_as_the_reference_reads_them(content in bytes(), options in options()) {
-        let corpus = written(&[Transcript::new("agent-f.jsonl", 7, content.0)]);
+    fn arbitrary_bytes_match_the_reference(content in bytes(), options in options()) {
+        let corpus = write_corpus(&[Transcript::new("agent-f.jsonl", 7, content.0)]);
         assert_agreement(&corpus, &options);
     }
 }

@@ -1,4 +1,4 @@
-//! The analyzer's findings against the reference model's, on every figure that both give.
+//! Compares the analyzer's results with the reference model's, on every value that both compute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use bridge_testkit::reference::{self, Iteration, MessageKey, Outcome, ReferenceF
 
 use super::corpus::{Corpus, analyses};
 
-/// Analyzes the corpus both ways and compares.
+/// Asserts that the analyzer and the reference model agree on the corpus.
 pub(crate) fn assert_agreement(corpus: &Corpus, options: &AnalyzerOptions) {
     let (files, history) = corpus.read(options);
     let contents: BTreeMap<_, _> =
@@ -22,11 +22,11 @@ pub(crate) fn assert_agreement(corpus: &Corpus, options: &AnalyzerOptions) {
     assert_sessions(&history, &totals);
 }
 
-/// Without strictness damage in a line without usage may stay unseen; all other damage is seen.
+/// In lenient mode, damage in a line without usage may be missed; all other damage must be found.
 fn assert_files(history: &History, totals: &ReferenceTotals, every_line: bool) {
-    let figures = history.summary(&TimeRange::ALL).unwrap();
-    assert_eq!((figures.files, figures.bytes, figures.lines), (totals.files, totals.bytes, totals.lines));
-    let damage = figures.receipt.damage;
+    let summary = history.summary(&TimeRange::ALL).unwrap();
+    assert_eq!((summary.files, summary.bytes, summary.lines), (totals.files, totals.bytes, totals.lines));
+    let damage = summary.receipt.damage;
     assert_eq!(
         (damage.bad_usage, damage.oversize_lines, damage.pending_lines),
         (totals.bad_usage, totals.oversize, totals.pending)
@@ -38,7 +38,7 @@ fn assert_files(history: &History, totals: &ReferenceTotals, every_line: bool) {
     }
 }
 
-/// Each place of damage is the line that its number and its offset say.
+/// Asserts that each reported line number matches its offset.
 fn assert_damage_is_placed(file: &FileAnalysis, content: &ReferenceFile) {
     let damage = file.damage;
     let count = damage.bad_lines + damage.bad_usage + damage.oversize_lines + damage.pending_lines;
@@ -88,7 +88,7 @@ fn assert_responses(history: &History, totals: &ReferenceTotals) {
 }
 
 fn agrees(outcome: &Outcome, row: &ResponseUsage) -> bool {
-    // An empty or overlong name is none.
+    // Empty and overlong names are ignored.
     let model = outcome.model.as_deref().and_then(|model| ModelName::new(model).ok());
     outcome.session == row.session.as_str()
         && model == row.model
@@ -102,7 +102,7 @@ fn counts(counters: &Counters) -> TokenCounts {
     TokenCounts { input, output, cache_creation, cache_read }
 }
 
-/// Of each record without ids the first index the reference gives a snapshot of it.
+/// Returns the first snapshot index in the reference for each record without ids.
 fn first_index_of_records(totals: &ReferenceTotals) -> BTreeMap<&[u8], usize> {
     let mut first = BTreeMap::new();
     for response in &totals.by_response {
@@ -114,8 +114,8 @@ fn first_index_of_records(totals: &ReferenceTotals) -> BTreeMap<&[u8], usize> {
     first
 }
 
-/// The hash that stands for an exact key. An index within a progress record counts `data.message` there also
-/// where it is absent, which the reference does not.
+/// Returns the hash of an exact key. Snapshot indexes of a progress record may be shifted by one, because the analyzer
+/// counts an absent `data.message`.
 fn stored_key(
     key: &reference::ResponseKey,
     first_index: &BTreeMap<&[u8], usize>,
@@ -144,15 +144,15 @@ fn stored_key(
     message.iteration(origin, position as u64)
 }
 
-/// Sums are compared where the stated part of the order decides them.
+/// Compares totals only if they do not depend on the last tie-break.
 fn assert_sessions(history: &History, totals: &ReferenceTotals) {
-    let figures = history.summary(&TimeRange::ALL).unwrap();
-    assert_eq!((figures.responses, figures.counts.total()), (totals.responses, totals.total));
+    let summary = history.summary(&TimeRange::ALL).unwrap();
+    assert_eq!((summary.responses, summary.counts.total()), (totals.responses, totals.total));
     if totals.counters_are_certain() {
-        assert_eq!(figures.counts, counts(&totals.counters));
+        assert_eq!(summary.counts, counts(&totals.counters));
     }
     let analyses = analyses(history);
-    assert_eq!(analyses.len() as u64, figures.sessions);
+    assert_eq!(analyses.len() as u64, summary.sessions);
     let is_open = |session: &str| totals.open_sessions.contains(session);
     let closed = |session: &&String| !is_open(session);
     let found: BTreeSet<_> = analyses.iter().map(|analysis| analysis.session_id.to_string()).collect();

@@ -1,4 +1,4 @@
-//! Transcripts on disk, and what the analyzer says about them.
+//! Transcripts on disk, and the analyzer's results for them.
 
 use std::fs;
 
@@ -9,21 +9,21 @@ use bridge_core::{AnalysisSummary, EnhancedTokenAnalysis, ResponseUsage, TimeRan
 use bridge_testkit::reference::{Options, ReferenceFile, ReferenceTotals};
 use tempfile::TempDir;
 
-/// Files in a folder of their own.
+/// Files in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Corpus {
     _folder: TempDir,
-    /// As the analyzer takes them.
+    /// Input for the analyzer.
     pub(crate) files: Vec<SourceFile>,
-    /// As the reference model takes them.
+    /// Input for the reference model.
     pub(crate) reference: Vec<ReferenceFile>,
 }
 
-/// Everything that an analysis says, in one order.
+/// The complete result of an analysis, in a canonical order.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Findings {
+pub(crate) struct AnalysisResult {
     pub(crate) rows: Vec<ResponseUsage>,
-    pub(crate) figures: AnalysisSummary,
+    pub(crate) summary: AnalysisSummary,
     pub(crate) analyses: Vec<EnhancedTokenAnalysis>,
 }
 
@@ -47,7 +47,7 @@ impl Corpus {
         Self { files, reference, _folder: folder }
     }
 
-    /// What stands in each file beside its responses, and the history of them all.
+    /// Analyzes all files. Returns the statistics of each file and the merged history.
     pub(crate) fn read(&self, options: &AnalyzerOptions) -> (Vec<FileAnalysis>, History) {
         let (mut found, mut history) = (Vec::new(), History::default());
         analyze_files(&self.files, options, &AnalysisProgress::default(), &mut history, |file| {
@@ -63,19 +63,19 @@ impl Corpus {
         self.read(options).1
     }
 
-    /// What the reference model says.
+    /// Returns the totals by the reference model.
     pub(crate) fn totals(&self, options: &AnalyzerOptions) -> ReferenceTotals {
         let options = Options { line_bytes_max: options.line_bytes_max };
         bridge_testkit::reference::analyze(self.reference.iter().cloned(), options)
     }
 }
 
-impl Findings {
+impl AnalysisResult {
     pub(crate) fn of(history: &History) -> Self {
         let mut rows: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         rows.sort_by_key(|row| row.key);
-        let figures = history.summary(&TimeRange::ALL).unwrap();
-        Self { rows, figures, analyses: analyses(history) }
+        let summary = history.summary(&TimeRange::ALL).unwrap();
+        Self { rows, summary, analyses: analyses(history) }
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn analyses(history: &History) -> Vec<EnhancedTokenAnalysis> {
     history.analyses(&facts).unwrap()
 }
 
-/// Options under which every line is validated.
+/// Returns options that validate every line.
 pub(crate) fn strict() -> AnalyzerOptions {
     let mut options = AnalyzerOptions::default();
     options.strict = true;

@@ -1,4 +1,4 @@
-//! The analyzer gives what the reference model gives, whatever stands in the files and however it is spread.
+//! The analyzer agrees with the reference model for any content and any distribution over files.
 
 mod arbitrary_bytes;
 mod comparison;

@@ -1,4 +1,4 @@
-//! The order of files, of their arrival and of threads changes nothing.
+//! The results do not depend on the order of files or the number of threads.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, an
 use bridge_core::{ResponseKey, ResponseUsage};
 use proptest::prelude::*;
 
-use super::corpus::{Findings, strict};
-use super::strategy::{Transcript, adversarial_files, cases, corpus, history, small_plan, written};
+use super::corpus::{AnalysisResult, strict};
+use super::strategy::{Transcript, adversarial_files, cases, corpus, history, small_plan, write_corpus};
 
 fn on_threads(threads: usize) -> AnalyzerOptions {
     let mut options = strict();
@@ -20,7 +20,7 @@ fn read_into(history: &mut History, file: &SourceFile, options: &AnalyzerOptions
     analyze_files(std::slice::from_ref(file), options, &AnalysisProgress::default(), history, |_| {});
 }
 
-/// Files, and the same in another order.
+/// Generates files and a permutation of them.
 fn shuffled() -> impl Strategy<Value = (Vec<Transcript>, Vec<usize>)> {
     adversarial_files().prop_flat_map(|files| {
         let order: Vec<usize> = (0..files.len()).collect();
@@ -32,21 +32,21 @@ proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
-    fn the_order_of_files_and_of_their_arrival_changes_nothing((files, order) in shuffled()) {
-        let mut corpus = written(&files);
+    fn the_order_of_files_does_not_change_the_result((files, order) in shuffled()) {
+        let mut corpus = write_corpus(&files);
         let mut arrived = History::default();
         for index in &order {
             read_into(&mut arrived, &corpus.files[*index], &on_threads(1));
         }
-        let in_order = Findings::of(&corpus.analyze(&on_threads(1)));
-        prop_assert_eq!(&Findings::of(&arrived), &in_order);
+        let in_order = AnalysisResult::of(&corpus.analyze(&on_threads(1)));
+        prop_assert_eq!(&AnalysisResult::of(&arrived), &in_order);
         corpus.files = order.iter().map(|index| corpus.files[*index].clone()).collect();
-        prop_assert_eq!(&Findings::of(&corpus.analyze(&on_threads(1))), &in_order);
+        prop_assert_eq!(&AnalysisResult::of(&corpus.analyze(&on_threads(1))), &in_order);
     }
 
     #[test]
-    fn what_changed_joins_to_what_is_said_in_the_end(files in adversarial_files()) {
-        let corpus = written(&files);
+    fn merged_incremental_changes_equal_the_final_result(files in adversarial_files()) {
+        let corpus = write_corpus(&files);
         let mut history = History::default();
         let mut stored: BTreeMap<ResponseKey, ResponseUsage> = BTreeMap::new();
         for file in &corpus.files {
@@ -59,7 +59,7 @@ proptest! {
                 stored.insert(row.key, row);
             }
         }
-        prop_assert!(stored.into_values().eq(Findings::of(&history).rows));
+        prop_assert!(stored.into_values().eq(AnalysisResult::of(&history).rows));
         prop_assert!(history.take_changed().is_empty());
     }
 }
@@ -68,11 +68,11 @@ proptest! {
     #![proptest_config(cases(6))]
 
     #[test]
-    fn any_number_of_threads_gives_the_same(history in history(small_plan())) {
+    fn the_number_of_threads_does_not_change_the_result(history in history(small_plan())) {
         let corpus = corpus(&history);
-        let one = Findings::of(&corpus.analyze(&on_threads(1)));
+        let one = AnalysisResult::of(&corpus.analyze(&on_threads(1)));
         for threads in 2..=4 {
-            prop_assert_eq!(&Findings::of(&corpus.analyze(&on_threads(threads))), &one);
+            prop_assert_eq!(&AnalysisResult::of(&corpus.analyze(&on_threads(threads))), &one);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! On adversarial transcripts and on histories the analyzer says what the reference model says.
+//! The analyzer agrees with the reference model on adversarial transcripts and generated histories.
 
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
 use bridge_testkit::history::HistoryPlan;
@@ -6,19 +6,19 @@ use proptest::prelude::*;
 
 use super::comparison::assert_agreement;
 use super::corpus::strict;
-use super::strategy::{adversarial_files, cases, corpus, history, small_plan, written};
+use super::strategy::{adversarial_files, cases, corpus, history, small_plan, write_corpus};
 
 proptest! {
     #![proptest_config(cases(150))]
 
     #[test]
-    fn adversarial_transcripts_give_what_the_reference_gives(files in adversarial_files()) {
-        assert_agreement(&written(&files), &strict());
+    fn adversarial_transcripts_match_the_reference(files in adversarial_files()) {
+        assert_agreement(&write_corpus(&files), &strict());
     }
 
     #[test]
-    fn without_strictness_only_damage_in_lines_without_usage_goes_unseen(files in adversarial_files()) {
-        assert_agreement(&written(&files), &AnalyzerOptions::default());
+    fn lenient_mode_misses_only_damage_in_lines_without_usage(files in adversarial_files()) {
+        assert_agreement(&write_corpus(&files), &AnalyzerOptions::default());
     }
 }
 
@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn histories_give_what_the_reference_gives(history in history(small_plan()), strict in any::<bool>()) {
+    fn histories_match_the_reference(history in history(small_plan()), strict in any::<bool>()) {
         let mut options = AnalyzerOptions::default();
         options.strict = strict;
         assert_agreement(&corpus(&history), &options);

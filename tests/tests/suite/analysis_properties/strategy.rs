@@ -1,4 +1,4 @@
-//! What the properties are tried on.
+//! Proptest strategies for transcripts and histories.
 
 use std::env;
 use std::fmt;
@@ -17,11 +17,11 @@ use super::corpus::Corpus;
 
 /// Returns a configuration of this number of cases, small enough for an unoptimized build; `PROPTEST_CASES` overrides it.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
-    let asked = ProptestConfig::default();
-    if env::var_os("PROPTEST_CASES").is_some() { asked } else { ProptestConfig { cases, ..asked } }
+    let default = ProptestConfig::default();
+    if env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases, ..default } }
 }
 
-/// Bytes that are shown as text when a property fails.
+/// Bytes that failed tests print as escaped text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) Vec<u8>);
 
@@ -44,18 +44,18 @@ impl Transcript {
         Self { name: name.into(), modified_millis, content: Text(content) }
     }
 
-    /// As the reference model takes it, in this folder.
+    /// Converts the transcript to the reference model's input, in this folder.
     pub(crate) fn below(&self, folder: &str) -> ReferenceFile {
         ReferenceFile::new(format!("{folder}/{}", self.name), self.modified_millis, self.content.0.clone())
     }
 }
 
-/// The transcripts on disk.
-pub(crate) fn written(transcripts: &[Transcript]) -> Corpus {
+/// Writes the transcripts to disk.
+pub(crate) fn write_corpus(transcripts: &[Transcript]) -> Corpus {
     Corpus::write(transcripts.iter().map(|transcript| transcript.below("p")).collect())
 }
 
-/// Some transcripts of lines that try to mislead.
+/// Generates a few transcripts of adversarial lines.
 pub(crate) fn adversarial_files() -> impl Strategy<Value = Vec<Transcript>> {
     let file = (vec((adversarial_line(), line_end()), 0..25), any::<bool>(), 0_i64..1 << 40);
     vec(file, 1..5).prop_map(|files| {
@@ -66,7 +66,7 @@ pub(crate) fn adversarial_files() -> impl Strategy<Value = Vec<Transcript>> {
     })
 }
 
-/// So many lines that try to mislead.
+/// Generates up to this many adversarial lines.
 pub(crate) fn adversarial_lines(lines_max: usize) -> impl Strategy<Value = Vec<Text>> {
     vec(adversarial_line().prop_map(Text), 0..=lines_max)
 }
@@ -75,7 +75,7 @@ fn adversarial_line() -> impl Strategy<Value = Vec<u8>> {
     adversarial::strategy::line()
 }
 
-/// The lines with their ends; an `open` file lacks the last one.
+/// Joins the lines with their endings; the last line of an `open` file has none.
 fn content(lines: Vec<(Vec<u8>, &[u8])>, open: bool) -> Vec<u8> {
     let mut content: Vec<u8> = lines.into_iter().flat_map(|(line, end)| [&line[..], end].concat()).collect();
     if open && content.ends_with(b"\n") {
@@ -88,23 +88,23 @@ fn line_end() -> impl Strategy<Value = &'static [u8]> {
     prop_oneof![18 => Just(&b"\n"[..]), 1 => Just(&b"\r\n"[..]), 1 => Just(&b"\n\n \t\r\n"[..])]
 }
 
-/// A history as the client writes it.
+/// Generates histories of this plan with random seeds.
 pub(crate) fn history(plan: HistoryPlan) -> impl Strategy<Value = GeneratedHistory> {
     any::<u64>().no_shrink().prop_map(move |seed| HistoryPlan { seed, ..plan }.generate())
 }
 
-/// A small one, to be read often.
+/// Returns a plan of small histories, for many cases.
 pub(crate) fn small_plan() -> HistoryPlan {
     HistoryPlan { projects: 1, sessions: 3, responses_per_session: 5, ..HistoryPlan::default() }
 }
 
-/// The corpus of a history.
+/// Writes a history to disk.
 pub(crate) fn corpus(history: &GeneratedHistory) -> Corpus {
     Corpus::write(history.reference_files().collect())
 }
 
-/// Those lines of a small history that depend on no other line and not on their file: valid, with a time
-/// and a session of their own.
+/// Generates lines of a small history that depend on no other line and not on their file: valid ones with their own time
+/// and session.
 pub(crate) fn independent_lines() -> impl Strategy<Value = Vec<Text>> {
     let plan = HistoryPlan { damage: Damage::None, ..small_plan() };
     history(plan).prop_map(|history| {
@@ -119,7 +119,7 @@ fn is_independent(line: &[u8]) -> bool {
     has_time && record["sessionId"].is_string()
 }
 
-/// Bytes of any kind; such as JSON is made of; real lines with bytes changed.
+/// Generates arbitrary bytes, tokens of the JSON grammar, and mutated lines of histories.
 pub(crate) fn bytes() -> impl Strategy<Value = Text> {
     let pieces: Vec<&[u8]> = vec![
         b"{",

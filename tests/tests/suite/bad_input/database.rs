@@ -1,4 +1,4 @@
-//! Databases that cannot be used.
+//! Unusable databases.
 
 use std::net::TcpListener;
 
@@ -15,7 +15,7 @@ fn run_with_url(url: &str) -> Finished {
 }
 
 #[test]
-fn a_host_that_refuses_connections_is_named() {
+fn a_host_that_refuses_connections_is_reported() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -28,9 +28,9 @@ fn a_host_that_refuses_connections_is_named() {
     );
 }
 
-/// Something listens, and it is no ClickHouse.
+/// The server accepts connections but is not ClickHouse.
 #[test]
-fn a_host_that_hangs_up_is_named() {
+fn a_host_that_closes_connections_is_reported() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let host = listener.local_addr().unwrap().to_string();
     // The thread waits in `accept` until the test program ends.
@@ -41,7 +41,7 @@ fn a_host_that_hangs_up_is_named() {
 }
 
 #[test]
-fn a_url_that_is_not_usable_says_why() {
+fn unusable_urls_are_reported_with_the_reason() {
     let cases = [
         (
             format!("https://me:{PASSWORD}@db.example"),

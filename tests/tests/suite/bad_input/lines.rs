@@ -1,4 +1,4 @@
-//! Lines that cannot be counted.
+//! Damaged and oversize lines.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use bridge_tests::program::backfill;
 const LINE_BYTES: u64 = 1_000_000_000;
 
 #[test]
-fn damaged_lines_are_counted_apart_and_the_rest_is_counted() {
+fn damaged_lines_are_reported_and_the_rest_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let torn = &GOOD_LINE[..GOOD_LINE.len() - 2];
     let content = format!("{GOOD_LINE}\n{torn}\n// a comment\n\0\0\0\n\n{GOOD_LINE}{GOOD_LINE}\n{torn}");
@@ -27,7 +27,7 @@ fn damaged_lines_are_counted_apart_and_the_rest_is_counted() {
     assert!(table.stdout.contains("3 bad lines") && table.stdout.contains("1 pending lines"), "{table:?}");
 }
 
-/// A file with a line of 1 GB (a hole in its middle takes no room) between two good ones.
+/// Writes a file with a line of 1 GB between two valid ones. The line is sparse and needs no disk space.
 fn write_huge_line(path: &Path) {
     let mut file = File::create(path).unwrap();
     write!(file, "{GOOD_LINE}\n{{\"type\":\"user\",\"message\":{{\"content\":\"").unwrap();
@@ -36,7 +36,7 @@ fn write_huge_line(path: &Path) {
 }
 
 #[test]
-fn a_line_of_a_gigabyte_is_reported_and_never_held_in_memory() {
+fn a_1_gb_line_is_reported_without_buffering_it() {
     let folder = tempfile::tempdir().unwrap();
     write_huge_line(&folder.path().join("s.jsonl"));
     let done = dry_run([folder.path()]);
@@ -52,9 +52,9 @@ fn a_line_of_a_gigabyte_is_reported_and_never_held_in_memory() {
     }
 }
 
-/// Millions of values on one line, or of snapshots, cost no more than the line: none is kept for later.
+/// Values and snapshots of a line are processed one by one, not collected.
 #[test]
-fn a_line_of_millions_of_glued_values_takes_memory_for_the_line_only() {
+fn millions_of_values_on_a_line_need_memory_only_for_the_line() {
     const LINE: usize = 6_000_000;
     let snapshot = r#"{"type":"assistant","message":{"id":"msg_01","usage":{"output_tokens":1}}}"#;
     for (value, repeats) in [("{}", LINE / 2), (snapshot, LINE / snapshot.len())] {

@@ -1,7 +1,7 @@
-//! What the command line says and does when it gets what it cannot use: it names the path or the host, counts
-//! everything else, and its exit code says whether the whole job was done.
+//! The command line with unusable input: it reports the path or host, counts everything else, and returns an exit code
+//! for partial success.
 //!
-//! Only cases that need no database; an engine that refuses or dies stands with the tests that have one.
+//! These cases need no database; failures of a running engine are tested in `engine`.
 
 mod database;
 mod lines;

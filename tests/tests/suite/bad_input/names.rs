@@ -1,4 +1,4 @@
-//! Names that a terminal would act on, or that are no text.
+//! Names with terminal control characters or invalid UTF-8.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -25,7 +25,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Finished {
 }
 
 #[test]
-fn a_damaged_line_in_a_file_whose_name_is_no_text_stands_in_the_json() {
+fn non_utf8_file_names_of_damaged_lines_are_escaped_in_json() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(OsStr::from_bytes(b"\xff(bad.jsonl"));
     fs::write(path, format!("{GOOD_LINE}\n{{no\n")).unwrap();
@@ -38,7 +38,7 @@ fn a_damaged_line_in_a_file_whose_name_is_no_text_stands_in_the_json() {
 }
 
 #[test]
-fn names_of_files_models_and_projects_are_displayed_escaped() {
+fn names_of_files_models_and_projects_are_escaped_in_output() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join(HOSTILE);
     fs::create_dir(&project).unwrap();
@@ -54,7 +54,7 @@ fn names_of_files_models_and_projects_are_displayed_escaped() {
     assert_eq!(done.stdout.matches(shown).count(), 2, "model and project: {done:?}");
     assert!(done.stderr.contains(&format!("{shown}.jsonl:2")), "the damaged line: {done:?}");
     assert!(done.stderr.contains(&format!(r"{shown}\n.jsonl cannot be read")), "the link: {done:?}");
-    // A program still gets the name itself.
+    // JSON escapes keep the original name for programs.
     let done = run(folder.path(), &["--json"]);
     assert_readable(&done, 1);
     assert!(done.json()["damaged_lines"][0]["path"].as_str().unwrap().ends_with(&format!("{HOSTILE}.jsonl")));

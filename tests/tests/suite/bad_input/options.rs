@@ -1,10 +1,10 @@
-//! Options that are none, and the shape of the JSON.
+//! Invalid options, and the fields of the JSON output.
 
 use super::sources::{dry_run, sample};
 use bridge_tests::program::{Finished, backfill, example};
 
-/// The command line is refused before anything is read.
-fn assert_refused(arguments: &[&str], why: &str) -> Finished {
+/// Asserts that the command line is rejected before anything is read.
+fn assert_rejected(arguments: &[&str], why: &str) -> Finished {
     let done = backfill(["--dry-run", "--source"]).arg(sample()).args(arguments).run();
     assert_eq!((done.code, &*done.stdout), (Some(2), ""), "{arguments:?}: {done:?}");
     assert!(done.stderr.contains(why), "{arguments:?}: {done:?}");
@@ -12,28 +12,28 @@ fn assert_refused(arguments: &[&str], why: &str) -> Finished {
 }
 
 #[test]
-fn an_unknown_option_is_named() {
-    assert_refused(&["--sources", "x"], "--sources");
-    assert_refused(&["--threads", "many"], "many");
-    assert_refused(&["--url", "http://db", "--data-dir", "x"], "--data-dir");
+fn unusable_options_are_named_in_the_error() {
+    assert_rejected(&["--sources", "x"], "--sources");
+    assert_rejected(&["--threads", "many"], "many");
+    assert_rejected(&["--url", "http://db", "--data-dir", "x"], "--data-dir");
 }
 
 #[test]
-fn a_time_that_is_none_says_what_is_needed() {
+fn invalid_times_are_rejected_with_an_example() {
     for time in ["yesterday", "2026-02-30", "2026-13-01T00:00:00Z", "0123456789", "éééé", ""] {
-        let done = assert_refused(&["--since", time], "--since");
+        let done = assert_rejected(&["--since", time], "--since");
         assert!(done.stderr.contains("2026-01-31T12:00:00Z"), "{done:?}");
     }
 }
 
 #[test]
-fn dates_that_leave_no_time_are_refused() {
-    assert_refused(&["--since", "2026-02-01", "--until", "2026-01-01"], "--until");
-    assert_refused(&["--since", "2026-02-01", "--until", "2026-02-01"], "--until");
+fn empty_time_ranges_are_rejected() {
+    assert_rejected(&["--since", "2026-02-01", "--until", "2026-01-01"], "--until");
+    assert_rejected(&["--since", "2026-02-01", "--until", "2026-02-01"], "--until");
 }
 
 #[test]
-fn a_misplaced_password_is_not_shown() {
+fn misplaced_passwords_are_redacted_in_errors() {
     for secret in [
         "http://me:s3cr3t' w0rd@db",
         "http://db?password=s3cr3t-w0rd",
@@ -48,22 +48,22 @@ fn a_misplaced_password_is_not_shown() {
             &[&format!("--uri={secret}")],
             &[&format!("--password={secret}")],
         ] {
-            let done = assert_refused(arguments, "error: ");
+            let done = assert_rejected(arguments, "error: ");
             assert!(!done.output().contains("s3cr3t") && !done.output().contains("w0rd"), "{done:?}");
         }
     }
     for arguments in [["s3cr3t"], ["-ps3cr3t"], ["--password=s3cr3t"]] {
-        let done = assert_refused(&arguments, "error: ");
+        let done = assert_rejected(&arguments, "error: ");
         assert!(!done.output().contains("s3cr3t"), "{done:?}");
     }
     for option in ["--source", "--data-dir", "--password-file"] {
-        let done = assert_refused(&[option, "http://me:s3cr3t@db"], "expected a path, not a URL");
+        let done = assert_rejected(&[option, "http://me:s3cr3t@db"], "expected a path, not a URL");
         assert!(!done.output().contains("s3cr3t"), "{done:?}");
     }
 }
 
 #[test]
-fn a_misplaced_password_of_a_backup_is_not_shown() {
+fn misplaced_passwords_are_redacted_in_backup_errors() {
     for arguments in [
         &["s3cr3t"][..],
         &["export", "http://me:s3cr3t@db", "--data-dir", "x"],
@@ -78,7 +78,7 @@ fn a_misplaced_password_of_a_backup_is_not_shown() {
 }
 
 #[test]
-fn json_is_one_object_with_the_promised_figures() {
+fn json_output_is_one_object_with_the_documented_fields() {
     let done = dry_run([sample()]);
     assert_eq!((done.code, &*done.stderr), (Some(0), ""), "{done:?}");
     let json = done.json();
@@ -95,12 +95,12 @@ fn json_is_one_object_with_the_promised_figures() {
         "lines",
         "bad_lines",
     ];
-    let figures = names.map(|name| json[name].as_u64().unwrap_or_else(|| panic!("{name} in {json}")));
-    assert_eq!(figures[0], figures[1..5].iter().sum::<u64>());
-    assert!(figures[0] > 0 && figures[5] > 0);
-    assert_eq!(json["receipt"]["total"]["tokens"], figures[0]);
+    let values = names.map(|name| json[name].as_u64().unwrap_or_else(|| panic!("{name} in {json}")));
+    assert_eq!(values[0], values[1..5].iter().sum::<u64>());
+    assert!(values[0] > 0 && values[5] > 0);
+    assert_eq!(json["receipt"]["total"]["tokens"], values[0]);
     let ratio = json["accuracy_ratio"].as_f64().unwrap();
     assert!(0.0 < ratio && ratio <= 1.0);
-    // What is read back from a database has no place where nothing is stored.
+    // A dry run has no stored totals.
     assert!(json.get("stored_total_tokens").is_none());
 }

@@ -1,4 +1,4 @@
-//! The sample is shown to those who have nothing and named nothing, and never stored beside real figures.
+//! The sample is used only without transcripts and without options, and never stored together with real counts.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use bridge_tests::program::{Finished, Run, backfill};
 
 const SAMPLE_TOKENS: u64 = 885_591;
 
-fn assert_refused(run: Run, why: &[&str]) -> Finished {
+fn assert_fails(run: Run, why: &[&str]) -> Finished {
     let done = run.run();
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""), "{done:?}");
     assert!(why.iter().all(|why| done.stderr.contains(why)), "{why:?}: {done:?}");
@@ -15,29 +15,29 @@ fn assert_refused(run: Run, why: &[&str]) -> Finished {
 }
 
 #[test]
-fn the_sample_is_not_stored_into_a_database_that_was_named() {
+fn the_sample_is_never_stored_in_a_named_database() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    assert_refused(backfill(["--json", "--data-dir"]).arg(&data), &["no transcripts", "--source"]);
-    assert!(!data.exists(), "nothing is started for it");
-    // Nobody listens there: it is refused before anything is asked of the database.
-    assert_refused(backfill(["--url", "http://127.0.0.1:1/usage"]), &["no transcripts", "--source"]);
+    assert_fails(backfill(["--json", "--data-dir"]).arg(&data), &["no transcripts", "--source"]);
+    assert!(!data.exists(), "an engine was started");
+    // No server listens there: the run fails before it connects to the database.
+    assert_fails(backfill(["--url", "http://127.0.0.1:1/usage"]), &["no transcripts", "--source"]);
 }
 
 #[test]
-fn the_sample_is_marked_in_words_and_in_json() {
+fn the_sample_is_marked_in_text_and_json_output() {
     let done = backfill(["--dry-run", "--json"]).run();
     let json = done.json();
     assert_eq!((&json["sample"], &json["total_tokens"]), (&true.into(), &SAMPLE_TOKENS.into()), "{done:?}");
     let done = backfill(["--dry-run"]).run();
     assert!(done.stdout.contains("SAMPLE DATA, not your transcripts"), "{done:?}");
-    // Asked for by its path it is a folder like any other.
+    // Requested by its path, it is an ordinary folder.
     assert_eq!(dry_run([sample()]).json()["sample"], false);
 }
 
-/// What the variable names is configured: nothing else is counted in its place.
+/// A folder set in the environment is never replaced by a default one or the sample.
 #[test]
-fn a_configured_folder_that_is_missing_is_an_error_with_its_path() {
+fn a_missing_configured_folder_is_an_error_with_its_path() {
     for value in ["/missing/config", "~/config", "/missing/a:/missing/b"] {
         let run = backfill(["--dry-run", "--json"]).env("CLAUDE_CONFIG_DIR", value);
         let path = value.replace('~', run.home().to_str().unwrap());
@@ -54,7 +54,7 @@ fn a_configured_folder_that_is_missing_is_an_error_with_its_path() {
 }
 
 #[test]
-fn a_tilde_is_the_home_folder_wherever_it_stands() {
+fn a_tilde_expands_to_the_home_folder_in_options_and_variables() {
     for (arguments, variable) in [(&["--source", "~/mine"][..], None), (&[], Some("~/mine"))] {
         let run = backfill(["--dry-run", "--json"]).args(arguments);
         let project = run.home().join("mine/projects/p");
@@ -68,7 +68,7 @@ fn a_tilde_is_the_home_folder_wherever_it_stands() {
 
 #[cfg(unix)]
 #[test]
-fn a_usual_folder_whose_disk_is_not_mounted_is_an_error_with_its_path() {
+fn a_default_folder_on_an_unmounted_disk_is_an_error_with_its_path() {
     let run = backfill(["--dry-run", "--json"]);
     let projects = run.home().join(".claude/projects");
     fs::create_dir(projects.parent().unwrap()).unwrap();
@@ -79,9 +79,9 @@ fn a_usual_folder_whose_disk_is_not_mounted_is_an_error_with_its_path() {
     assert!(json["errors"][0].as_str().unwrap().contains(projects.to_str().unwrap()), "{done:?}");
 }
 
-/// As the desktop client keeps them: no transcript but its audit, which bears no times of its own.
+/// The desktop client writes audit files instead of transcripts, with other field names for times and sessions.
 #[test]
-fn the_audit_of_a_desktop_session_counts_below_the_usual_folder_and_by_its_own_path() {
+fn desktop_session_audits_are_counted_by_default_and_by_path() {
     let line = |id: u32| {
         format!(
             r#"{{"type":"assistant","session_id":"local_a","message":{{"id":"msg_{id:024}","usage":{{"input_tokens":10,"output_tokens":1}}}},"_audit_timestamp":"2026-01-31T12:00:00Z"}}"#

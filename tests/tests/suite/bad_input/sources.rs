@@ -1,4 +1,4 @@
-//! Sources that cannot be read.
+//! Unreadable sources.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,12 +10,12 @@ use bridge_tests::workspace;
 pub(super) const GOOD_LINE: &str = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":32}}}"#;
 pub(super) const GOOD_TOKENS: u64 = 42;
 
-/// The small history that comes with the project.
+/// Returns the sample history that comes with the project.
 pub(super) fn sample() -> PathBuf {
     workspace::root().join("examples/sample")
 }
 
-/// An analysis of these sources, with JSON to show for it.
+/// Runs a dry run over these sources with JSON output.
 pub(super) fn dry_run<P: AsRef<OsStr>>(sources: impl IntoIterator<Item = P>) -> Finished {
     let run = backfill(["--dry-run", "--json"]);
     sources.into_iter().fold(run, |run, source| run.arg("--source").arg(source)).run()
@@ -26,8 +26,8 @@ fn write_good(folder: &Path) {
     fs::write(folder.join("good.jsonl"), format!("{GOOD_LINE}\n")).unwrap();
 }
 
-/// The job is not done: these paths are named, as text and in the JSON, and the good file is counted.
-fn assert_named_and_the_rest_counted(done: &Finished, paths: &[&Path]) {
+/// Asserts a partial success: stderr and JSON report these paths, and the valid file is counted.
+fn assert_reported_and_rest_counted(done: &Finished, paths: &[&Path]) {
     assert_eq!(done.code, Some(1), "{done:?}");
     let json = done.json();
     let errors = json["errors"].as_array().unwrap();
@@ -44,41 +44,41 @@ fn assert_named_and_the_rest_counted(done: &Finished, paths: &[&Path]) {
 }
 
 #[test]
-fn a_source_that_is_missing_or_no_folder_is_named() {
+fn missing_sources_and_non_folders_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let [good, missing, notes] = ["good", "missing", "notes.txt"].map(|name| folder.path().join(name));
     write_good(&good);
     fs::write(&notes, GOOD_LINE).unwrap();
     let done = dry_run([&good, &missing, &notes]);
-    assert_named_and_the_rest_counted(&done, &[&missing, &notes]);
+    assert_reported_and_rest_counted(&done, &[&missing, &notes]);
 }
 
-/// The tests may run as root, who may read every file; so these cannot be opened, or not be read.
+/// Uses broken links, because tests may run as root, which ignores file permissions.
 #[cfg(unix)]
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn unreadable_files_are_reported() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     write_good(folder.path());
     let [dangling, circle] = ["dangling.jsonl", "circle.jsonl"].map(|name| folder.path().join(name));
     symlink("nowhere.jsonl", &dangling).unwrap();
     symlink("circle.jsonl", &circle).unwrap();
-    assert_named_and_the_rest_counted(&dry_run([folder.path()]), &[&dangling, &circle]);
+    assert_reported_and_rest_counted(&dry_run([folder.path()]), &[&dangling, &circle]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_whose_reading_fails_is_named() {
+fn read_errors_are_reported_with_the_path() {
     let folder = tempfile::tempdir().unwrap();
     write_good(folder.path());
     let broken = folder.path().join("broken.jsonl");
-    // A process' memory opens like a file, and its first page cannot be read.
+    // The process's memory opens like a file, but reading its first page fails.
     std::os::unix::fs::symlink("/proc/self/mem", &broken).unwrap();
-    assert_named_and_the_rest_counted(&dry_run([folder.path()]), &[&broken]);
+    assert_reported_and_rest_counted(&dry_run([folder.path()]), &[&broken]);
 }
 
 #[test]
-fn a_folder_that_is_named_like_a_transcript_is_a_folder() {
+fn folders_named_like_transcripts_are_searched() {
     let folder = tempfile::tempdir().unwrap();
     write_good(&folder.path().join("folder.jsonl"));
     let done = dry_run([folder.path()]);
@@ -87,7 +87,7 @@ fn a_folder_that_is_named_like_a_transcript_is_a_folder() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn special_files_do_not_block_the_run() {
     let folder = tempfile::tempdir().unwrap();
     write_good(folder.path());
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket.jsonl")).unwrap();
@@ -95,9 +95,9 @@ fn what_is_no_file_is_not_waited_for() {
     assert_eq!((done.code, &done.json()["total_tokens"]), (Some(0), &GOOD_TOKENS.into()), "{done:?}");
 }
 
-/// Under 400 bytes a file, for its path and its response, beside what a small history takes.
+/// At most 400 bytes per file, for its path and its response, in addition to the memory for a small history.
 #[test]
-fn a_hundred_thousand_files_take_memory_for_their_paths_only() {
+fn memory_for_100_000_files_is_limited_to_their_paths() {
     const FILES: u64 = 100_000;
     let small = tempfile::tempdir().unwrap();
     write_good(small.path());
@@ -119,7 +119,7 @@ fn a_hundred_thousand_files_take_memory_for_their_paths_only() {
 }
 
 #[test]
-fn a_folder_without_transcripts_is_named() {
+fn a_folder_without_transcripts_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let [good, empty] = ["good", "empty"].map(|name| folder.path().join(name));
     write_good(&good);

@@ -1,4 +1,4 @@
-//! Where the rows lie, for whoever writes past the store.
+//! Direct access to the database, bypassing the store's merge rule.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(crate) enum Database {
     Memory(Arc<InMemoryStore>),
     Server {
         live: Arc<ClickHouseStore>,
-        /// Encodes single rows.
+        /// Encodes rows for the import into `live`.
         scratch: Box<ClickHouseStore>,
     },
 }
@@ -31,7 +31,7 @@ impl Database {
         }
     }
 
-    /// Stores the row under this version, whatever it says.
+    /// Stores the row under this version, even if it does not match the row's content.
     pub(crate) async fn put(&self, row: &ResponseUsage, version: ResponseVersion) {
         match self {
             Self::Memory(store) => store.forge(row.clone(), version),

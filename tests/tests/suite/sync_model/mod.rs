@@ -1,12 +1,12 @@
-//! Whatever happens to files between synchronizations, the store equals the model, loses nothing it had, and the
-//! results say why totals changed.
+//! Model-based tests of synchronization: after any changes to files, the store equals the model, loses nothing, and the
+//! results explain all changes of totals.
 //!
-//! The model reads every file in full after every step and joins what it finds; it knows no cursors. Sequences are
-//! drawn from seeds: `SYNC_SEQUENCES=2000` asks for that many.
+//! The model reads every file completely after every step and merges the results, without cursors. Sequences are
+//! generated from seeds; `SYNC_SEQUENCES` sets their number.
 
-mod cut;
+mod cursor_faults;
 mod database;
-mod forgetful;
+mod pieces;
 mod step;
 mod world;
 
@@ -19,7 +19,7 @@ use database::Database;
 use step::Step;
 use world::World;
 
-/// Steps of a sequence.
+/// Steps per sequence.
 const STEPS: usize = 12;
 
 fn sequences() -> u64 {
@@ -27,17 +27,17 @@ fn sequences() -> u64 {
 }
 
 #[tokio::test]
-async fn after_any_sequence_of_changes_the_store_equals_the_model() {
+async fn the_memory_store_equals_the_model_after_any_sequence_of_changes() {
     for seed in 0..sequences() {
         run(seed, Database::Memory(Arc::default())).await;
     }
 }
 
-/// A synchronization costs milliseconds there, so there are fewer.
+/// Runs fewer sequences, because synchronizing into a database is slower.
 #[tokio::test]
-async fn after_any_sequence_of_changes_the_database_equals_the_model() {
+async fn the_database_equals_the_model_after_any_sequence_of_changes() {
     for seed in 0..sequences().div_ceil(25) {
-        // Others than those above.
+        // Seeds that the memory store's test does not use.
         let seed = u64::MAX - seed;
         run(seed, Database::server(&format!("sync_model_{seed}")).await).await;
     }

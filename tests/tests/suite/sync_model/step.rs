@@ -1,45 +1,45 @@
-//! What may happen between two synchronizations.
+//! Events between two synchronizations.
 
 use fastrand::Rng;
 
-/// One thing that happens.
+/// An event between two synchronizations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A new file.
+    /// Creates a file.
     Create,
-    /// Whole lines at the end of a file.
+    /// Appends complete lines to a file.
     Append,
-    /// A part of a line at the end of a file.
-    Tear,
-    /// The rest of a torn line.
-    Mend,
-    /// A file loses its end.
+    /// Appends part of a line to a file.
+    AppendPartial,
+    /// Appends the rest of a partial line.
+    CompleteLine,
+    /// Truncates a file.
     Truncate,
-    /// A file gets other content, under the same name.
+    /// Replaces a file's content in place.
     Rewrite,
-    /// Some bytes of a file become others; its length stays.
+    /// Changes a byte of a file, without changing its length.
     Edit,
-    /// A file gets another name, perhaps in another project.
+    /// Renames a file, possibly into another project.
     Rename,
-    /// A file is gone.
+    /// Deletes a file.
     Delete,
-    /// A copy of a file, perhaps on the other host.
+    /// Copies a file, possibly to the other host.
     Copy,
-    /// A file is removed and another one takes its name, and its inode where the system likes to.
+    /// Deletes a file and creates another one with its name, possibly with the same inode.
     Replace,
-    /// The store forgets the cursors.
+    /// The store loses the cursors.
     LoseCursors,
-    /// The store shows cursors of some time ago.
+    /// The store returns outdated cursors.
     StaleCursors,
-    /// The program begins anew.
+    /// Restarts the program.
     Restart,
-    /// A stored response is set to less by force.
+    /// Lowers a stored response by a forced update.
     Force,
-    /// An analysis without responses is stored, of a session with transcripts or without.
+    /// Stores an analysis without responses, for a session with or without transcripts.
     Sums,
-    /// A stored row is forged, is not handed out, and is taken out again.
+    /// Forges a stored row, checks that it is rejected, and removes it.
     Forge,
-    /// The program of the first revision of the counting rule gives way to the current one.
+    /// Replaces a program of revision 1 of the counting rule by the current one.
     Upgrade,
 }
 
@@ -54,10 +54,10 @@ impl Step {
             Append,
             Append,
             Append,
-            Tear,
-            Tear,
-            Mend,
-            Mend,
+            AppendPartial,
+            AppendPartial,
+            CompleteLine,
+            CompleteLine,
             Truncate,
             Rewrite,
             Edit,

@@ -1,4 +1,4 @@
-//! Two hosts with transcripts, one store, and the model of it.
+//! Two hosts with transcripts, a shared store, and a model of the store.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,8 +27,8 @@ use bridge_testkit::reference::ReferenceFile;
 use fastrand::Rng;
 use tempfile::TempDir;
 
+use super::cursor_faults::{CursorFault, CursorFaultStore};
 use super::database::Database;
-use super::forgetful::{Forgetful, Lapse};
 use super::step::Step;
 
 pub(crate) struct World {
@@ -36,24 +36,25 @@ pub(crate) struct World {
     hosts: [HostName; 2],
     bridges: Vec<EnhancedTokenDatabaseBridge>,
     database: Database,
-    store: Arc<Forgetful>,
-    /// Reads everything each time, and knows no cursors.
+    store: Arc<CursorFaultStore>,
+    /// The expected content of the store, always from complete reads without cursors.
     model: InMemoryStore,
-    /// Lines as the client writes them.
+    /// Lines in the client's format.
     lines: Vec<Vec<u8>>,
-    /// What is missing of the torn last line of a file.
-    torn: BTreeMap<PathBuf, Vec<u8>>,
-    /// Cursors of some time ago.
+    /// The rest of each partial last line.
+    partial_lines: BTreeMap<PathBuf, Vec<u8>>,
+    /// Outdated cursors.
     old_cursors: Vec<bridge_storage::SourceRecord>,
-    trusting: bool,
-    /// Until the upgrade a program of the first revision of the counting rule synchronizes.
+    /// `true` if the clock is ahead, so that unchanged files are trusted.
+    clock_is_ahead: bool,
+    /// `false` as long as a program of revision 1 of the counting rule synchronizes.
     upgraded: bool,
-    /// The cursors were lost once: then also which sessions a rewritten file had before.
-    lapsed: bool,
+    /// `true` after lost cursors, which also lose the former sessions of rewritten files.
+    cursors_were_faulty: bool,
 }
 
 impl World {
-    /// Two empty hosts before an empty store.
+    /// Creates two hosts without files and an empty store.
     pub(crate) fn new(rng: &mut Rng, database: Database) -> Self {
         let plan = HistoryPlan {
             seed: rng.u64(..),
@@ -69,15 +70,15 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             hosts: ["host-a", "host-b"].map(|name| HostName::new(name).unwrap()),
             bridges: Vec::new(),
-            store: Arc::new(Forgetful::of(database.store())),
+            store: Arc::new(CursorFaultStore::new(database.store())),
             database,
             model: InMemoryStore::default(),
             lines: lines.filter(|line| !line.is_empty()).collect(),
-            torn: BTreeMap::new(),
+            partial_lines: BTreeMap::new(),
             old_cursors: Vec::new(),
-            trusting: rng.bool(),
+            clock_is_ahead: rng.bool(),
             upgraded: rng.bool(),
-            lapsed: false,
+            cursors_were_faulty: false,
         };
         for host in 0..2 {
             fs::create_dir_all(world.root(host)).unwrap();
@@ -99,8 +100,9 @@ impl World {
     }
 
     fn restart(&mut self) {
-        // A clock that is ahead of the files' trusts what looks untouched; the other one trusts nothing so fresh.
-        let now = if self.trusting { Timestamp::MAX } else { Timestamp::from_millis(1_000).unwrap() };
+        // With a clock far ahead of the modification times, unchanged files are skipped; otherwise they are too recent
+        // to be trusted.
+        let now = if self.clock_is_ahead { Timestamp::MAX } else { Timestamp::from_millis(1_000).unwrap() };
         let bridge = |host| {
             EnhancedTokenDatabaseBridge::builder(self.store.clone())
                 .sources([self.root(host)])
@@ -147,9 +149,9 @@ impl World {
                 self.write(&path, &self.some_lines(rng));
             }
             Step::Append => self.edit_file(rng, |world, rng, content| content.extend(world.some_lines(rng))),
-            Step::Tear => self.tear(rng),
-            Step::Mend => {
-                if let Some((path, rest)) = self.torn.pop_first()
+            Step::AppendPartial => self.append_partial(rng),
+            Step::CompleteLine => {
+                if let Some((path, rest)) = self.partial_lines.pop_first()
                     && path.exists()
                 {
                     let whole = [fs::read(&path).unwrap(), rest, b"\n".to_vec()].concat();
@@ -171,7 +173,7 @@ impl World {
                 let (Some(from), to) = (self.any_file(rng), self.new_path(rng)) else { return };
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::rename(&from, &to).unwrap();
-                settle(&to, None);
+                wait_for_clock_tick(&to, None);
             }
             Step::Delete => drop(self.any_file(rng).map(|path| fs::remove_file(path).unwrap())),
             Step::Copy => {
@@ -180,8 +182,8 @@ impl World {
                     self.write(&to, &fs::read(from).unwrap());
                 }
             }
-            Step::LoseCursors => self.lapse(Lapse::Lost),
-            Step::StaleCursors => self.lapse(Lapse::Stale(self.old_cursors.clone())),
+            Step::LoseCursors => self.inject(CursorFault::Lost),
+            Step::StaleCursors => self.inject(CursorFault::Stale(self.old_cursors.clone())),
             Step::Restart => self.restart(),
             Step::Force => self.force(rng).await,
             Step::Sums => self.sums(rng).await,
@@ -197,15 +199,15 @@ impl World {
         self.write(&path, &content);
     }
 
-    fn tear(&mut self, rng: &mut Rng) {
+    fn append_partial(&mut self, rng: &mut Rng) {
         let Some(path) = self.any_file(rng) else { return };
         let line = self.line(rng);
         let (part, rest) = line.split_at(rng.usize(..=line.len()));
         self.write(&path, &[&fs::read(&path).unwrap(), part].concat());
-        self.torn.insert(path, rest.to_vec());
+        self.partial_lines.insert(path, rest.to_vec());
     }
 
-    /// Writes in place: an appended file keeps what it had, and its inode.
+    /// Writes in place and only from the first difference on, so that an appended file keeps its inode.
     fn write(&self, path: &Path, content: &[u8]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let before = fs::metadata(path).ok().map(|metadata| (metadata.ctime(), metadata.ctime_nsec()));
@@ -217,12 +219,12 @@ impl World {
         file.set_len(same as u64).unwrap();
         file.seek(SeekFrom::End(0)).unwrap();
         file.write_all(&content[same..]).unwrap();
-        settle(path, before);
+        wait_for_clock_tick(path, before);
     }
 
-    fn lapse(&mut self, lapse: Lapse) {
-        self.store.lapse(lapse);
-        self.lapsed = true;
+    fn inject(&mut self, fault: CursorFault) {
+        self.store.inject(fault);
+        self.cursors_were_faulty = true;
     }
 
     async fn force(&self, rng: &mut Rng) {
@@ -240,7 +242,7 @@ impl World {
         let _ = self.bridges[0].store_enhanced_analysis(&analysis, options).await.unwrap();
     }
 
-    /// Of a few sessions, so that analyses meet each other and responses, with times and counters that tie.
+    /// Stores session totals for few sessions, with few times and counts, so that they collide and tie.
     async fn sums(&mut self, rng: &mut Rng) {
         let rows = self.store.responses(&ResponseFilter::default()).await.unwrap();
         let known = rng.choice(rows).map(|row| row.session).filter(|_| rng.bool());
@@ -267,20 +269,20 @@ impl World {
     }
 
     /// Synchronizes one host or both, and compares.
-    pub(crate) async fn synchronize(&mut self, rng: &mut Rng, told: &str) {
+    pub(crate) async fn synchronize(&mut self, rng: &mut Rng, context: &str) {
         for host in 0..2 {
             if rng.u8(..4) > 0 {
-                self.synchronize_host(host, rng, told).await;
+                self.synchronize_host(host, rng, context).await;
             }
         }
     }
 
-    async fn synchronize_host(&mut self, host: usize, rng: &mut Rng, told: &str) {
+    async fn synchronize_host(&mut self, host: usize, rng: &mut Rng, context: &str) {
         if rng.u8(..4) == 0 {
             self.old_cursors = self.store.sources(&SourceFilter::default()).await.unwrap();
         }
         if !self.upgraded {
-            return self.synchronize_under_first_revision(host, told).await;
+            return self.synchronize_under_first_revision(host, context).await;
         }
         let before = self.session_totals().await;
         let results = match rng.u8(..5) {
@@ -297,7 +299,7 @@ impl World {
                     Err(error) => {
                         let is_unknown = matches!(error, bridge::BridgeError::UnknownSession { .. });
                         let is_stored = self.session_totals().await.contains_key("s0");
-                        assert!(is_unknown && !is_stored, "{told}: {error}");
+                        assert!(is_unknown && !is_stored, "{context}: {error}");
                         Vec::new()
                     }
                 }
@@ -311,40 +313,41 @@ impl World {
         let rows: Vec<_> = found.take_changed().into_iter().chain(markers).collect();
         self.model.upsert(&rows, &UpsertOptions::default()).await.unwrap();
         self.model.cover(&found.take_superseded(), &UpsertOptions::default()).await.unwrap();
-        self.compare(told).await;
+        self.compare(context).await;
 
         let after = self.session_totals().await;
         for result in &results {
             let total =
                 |totals: &BTreeMap<String, u64>| totals.get(result.session_id.as_str()).copied().unwrap_or(0);
-            assert!(result.adds_up(), "{told}: {result:?}");
+            assert!(result.adds_up(), "{context}: {result:?}");
             assert_eq!(
                 (result.tokens_before, result.tokens_after),
                 (total(&before), total(&after)),
-                "{told}"
+                "{context}"
             );
-            assert_ne!(result.status, SyncStatus::Failed, "{told}: {result:?}");
+            assert_ne!(result.status, SyncStatus::Failed, "{context}: {result:?}");
         }
-        // A session that nobody knows has no result, and neither have the others then.
+        // A single result may be that of `sync_session_tokens`.
         if results.len() > 1 {
             let stored =
                 |session: &String| results.iter().any(|result| result.session_id.as_str() == session);
-            assert!(after.keys().all(stored), "{told}: each stored session has a result");
-            let named = |session: &String| results.iter().any(|result| result.session_id.as_str() == session);
+            assert!(after.keys().all(stored), "{context}: each stored session has a result");
+            let reported =
+                |session: &String| results.iter().any(|result| result.session_id.as_str() == session);
             let mut changed = after.iter().filter(|(session, total)| before.get(*session) != Some(total));
-            assert!(changed.all(|(session, _)| named(session)), "{told}");
+            assert!(changed.all(|(session, _)| reported(session)), "{context}");
         }
     }
 
-    async fn compare(&self, told: &str) {
+    async fn compare(&self, context: &str) {
         let all = ResponseFilter::default();
         let (stored, expected) =
             (self.store.responses(&all).await.unwrap(), self.model.responses(&all).await.unwrap());
-        assert_eq!(stored, expected, "{told}");
+        assert_eq!(stored, expected, "{context}");
     }
 
-    /// What an older program does: it reads all files, stores rows by its own rule and says how far it read.
-    async fn synchronize_under_first_revision(&self, host: usize, told: &str) {
+    /// Synchronizes as a program of revision 1: reads all files, and stores rows of that revision and cursors.
+    async fn synchronize_under_first_revision(&self, host: usize, context: &str) {
         let files = discover(&[self.root(host)]).files;
         for file in &files {
             let content = fs::read(&file.path).unwrap();
@@ -359,7 +362,7 @@ impl World {
                 records.map(|(session, rows)| self.old_record(host, &file.path, session, rows)).collect();
             self.store.put_sources(&records).await.unwrap();
         }
-        self.compare(told).await;
+        self.compare(context).await;
     }
 
     fn old_record(&self, host: usize, path: &Path, session: SessionId, snapshots: u64) -> SourceRecord {
@@ -395,8 +398,8 @@ impl World {
         }
     }
 
-    /// Everything that stands in the files of a host.
-    /// Each session with a snapshot covers its sums, also where greater snapshots of other sessions win.
+    /// Reads all files of a host. Returns markers that cover the totals of each session with a snapshot, also if
+    /// snapshots of other sessions win.
     fn read_all(&self, host: usize) -> (History, Vec<ResponseUsage>) {
         let mut history = History::default();
         let files = discover(&[self.root(host)]).files;
@@ -413,32 +416,32 @@ impl World {
         rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect()
     }
 
-    /// A last synchronization; then what the store keeps of files is what reading them anew gives.
-    pub(crate) async fn finish(&mut self, rng: &mut Rng, told: &str) {
+    /// Synchronizes a last time, and compares the stored file statistics with those of a complete read.
+    pub(crate) async fn finish(&mut self, rng: &mut Rng, context: &str) {
         self.upgraded = true;
         for host in 0..2 {
-            self.synchronize_host(host, rng, told).await;
+            self.synchronize_host(host, rng, context).await;
             let _ = self.bridges[host]
                 .sync_all_sessions(SyncOptions::default().with_parallel_limit(1))
                 .await
                 .unwrap();
-            if self.lapsed {
+            if self.cursors_were_faulty {
                 continue;
             }
-            let anew = Arc::new(InMemoryStore::default());
-            let bridge = EnhancedTokenDatabaseBridge::builder(anew.clone())
+            let fresh = Arc::new(InMemoryStore::default());
+            let bridge = EnhancedTokenDatabaseBridge::builder(fresh.clone())
                 .sources([self.root(host)])
                 .analyzer(self.options(host))
                 .without_validation()
                 .build();
             let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(1)).await.unwrap();
             let found = statistics(&*self.store, &self.hosts[host]).await;
-            assert_eq!(found, statistics(&*anew, &self.hosts[host]).await, "{told}");
+            assert_eq!(found, statistics(&*fresh, &self.hosts[host]).await, "{context}");
         }
     }
 }
 
-/// Has a row stored with other tokens and a greater version, as somebody with a database client could.
+/// Forges a row with more tokens and a greater version, as another database client could.
 async fn forge(
     database: &Database,
     store: &dyn TokenStore,
@@ -460,18 +463,18 @@ async fn forge(
     let seen = integrity.stored(&scope).await.unwrap().remove(0);
     assert!(!seen.is_intact());
     integrity.remove(&[(row.key, seen.version)]).await.unwrap();
-    // A merge may have dropped the row that the forged one hid.
+    // Restores the original, because a background merge may have removed it in favor of the forged row.
     database.put(&row, stored.version).await;
     assert_eq!(integrity.stored(&scope).await.unwrap(), [stored]);
 }
 
-/// What is kept of files that are there, by file and session: lines, damage, snapshots and their tokens.
+/// Returns the stored statistics of existing files, by file and session: lines, damage, snapshots and their tokens.
 async fn statistics(store: &dyn TokenStore, host: &HostName) -> BTreeMap<(PathBuf, String), [u64; 6]> {
     let records = store.sources(&SourceFilter::on_host(host.clone())).await.unwrap();
-    let there = records.into_iter().filter(|record| record.path.exists());
-    let figures = there.map(|record| {
+    let existing = records.into_iter().filter(|record| record.path.exists());
+    let statistics = existing.map(|record| {
         let damage = record.damage;
-        let figures = [
+        let counts = [
             record.lines,
             damage.bad_lines,
             damage.bad_usage,
@@ -479,13 +482,14 @@ async fn statistics(store: &dyn TokenStore, host: &HostName) -> BTreeMap<(PathBu
             record.snapshots,
             record.snapshot_tokens,
         ];
-        ((record.path, record.session.to_string()), figures)
+        ((record.path, record.session.to_string()), counts)
     });
-    figures.filter(|(_, figures)| *figures != [0; 6]).collect()
+    statistics.filter(|(_, counts)| *counts != [0; 6]).collect()
 }
 
-/// Waits until the file system's clock has gone on since `before`: two changes within one of its ticks look like one.
-fn settle(path: &Path, before: Option<(i64, i64)>) {
+/// Waits until the file's change time differs from `before`, because changes within one tick of the file system's clock
+/// are indistinguishable.
+fn wait_for_clock_tick(path: &Path, before: Option<(i64, i64)>) {
     loop {
         let metadata = fs::metadata(path).unwrap();
         if before != Some((metadata.ctime(), metadata.ctime_nsec())) {

@@ -1,4 +1,4 @@
-//! A store that loses cursors, or shows old ones.
+//! A store decorator that loses cursors or returns outdated ones.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,32 +10,32 @@ use bridge_storage::{
     StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
-/// What it says of cursors, once.
+/// A fault that affects the next read of cursors.
 #[derive(Debug, Clone)]
-pub(crate) enum Lapse {
+pub(crate) enum CursorFault {
     Lost,
     Stale(Vec<SourceRecord>),
 }
 
 #[derive(Debug)]
-pub(crate) struct Forgetful {
+pub(crate) struct CursorFaultStore {
     store: Arc<dyn TokenStore>,
-    lapse: Mutex<Option<Lapse>>,
+    fault: Mutex<Option<CursorFault>>,
 }
 
-impl Forgetful {
-    pub(crate) fn of(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, lapse: Mutex::default() }
+impl CursorFaultStore {
+    pub(crate) fn new(store: Arc<dyn TokenStore>) -> Self {
+        Self { store, fault: Mutex::default() }
     }
 
-    pub(crate) fn lapse(&self, lapse: Lapse) {
-        *self.lapse.lock().unwrap() = Some(lapse);
+    pub(crate) fn inject(&self, fault: CursorFault) {
+        *self.fault.lock().unwrap() = Some(fault);
     }
 }
 
-/// The capabilities are the inner store's: none of them reads cursors.
+/// Delegates all capabilities, because none of them reads cursors.
 #[deny(clippy::missing_trait_methods)]
-impl StoreCapabilities for Forgetful {
+impl StoreCapabilities for CursorFaultStore {
     fn audit(&self) -> Option<&dyn AuditStore> {
         self.store.audit()
     }
@@ -59,7 +59,7 @@ impl StoreCapabilities for Forgetful {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl TokenStore for Forgetful {
+impl TokenStore for CursorFaultStore {
     async fn migrate(&self) -> Result<(), BridgeError> {
         self.store.migrate().await
     }
@@ -85,11 +85,11 @@ impl TokenStore for Forgetful {
     }
 
     async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
-        let lapse = self.lapse.lock().unwrap().take();
-        match lapse {
+        let fault = self.fault.lock().unwrap().take();
+        match fault {
             None => self.store.sources(filter).await,
-            Some(Lapse::Lost) => Ok(Vec::new()),
-            Some(Lapse::Stale(mut records)) => {
+            Some(CursorFault::Lost) => Ok(Vec::new()),
+            Some(CursorFault::Stale(mut records)) => {
                 records.retain(|record| filter.host.as_ref().is_none_or(|host| *host == record.host));
                 Ok(records)
             }
@@ -122,12 +122,12 @@ impl TokenStore for Forgetful {
     }
 }
 
-/// The suite as another crate uses it: a decorator keeps every promise of a store.
+/// Runs the conformance suite, as another crate would: the decorator keeps every promise of a store.
 mod promises {
-    use super::Forgetful;
+    use super::CursorFaultStore;
 
-    async fn fresh() -> Forgetful {
-        Forgetful::of(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
+    async fn fresh() -> CursorFaultStore {
+        CursorFaultStore::new(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
     bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);

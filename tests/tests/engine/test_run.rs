@@ -1,4 +1,4 @@
-//! A generated history and a data folder, gone after the test with the engine on it.
+//! A generated history and data folders, removed after the test.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use bridge_tests::program::{Finished, Run, backfill};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) struct Place {
+pub(crate) struct TestRun {
     pub(crate) history: GeneratedHistory,
     folder: TempDir,
 }
 
-impl Place {
-    /// A history of this seed; several projects of several sessions each.
+impl TestRun {
+    /// Generates a history from this seed, with several projects and sessions.
     pub(crate) fn new(seed: u64) -> Self {
         Self::of(HistoryPlan { seed, projects: 3, ..HistoryPlan::default() })
     }
@@ -31,7 +31,7 @@ impl Place {
         Self { history, folder }
     }
 
-    /// The folders of its projects, in order.
+    /// Returns the folders of the history's projects, in order.
     pub(crate) fn projects(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.path().join("projects")).unwrap();
         let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -39,17 +39,17 @@ impl Place {
         folders
     }
 
-    /// A data folder of this name.
+    /// Returns the path of a data folder.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A run over the whole history into the data folder of this name.
+    /// Prepares a run over the whole history into this data folder.
     pub(crate) fn run_into(&self, data: &str) -> Run {
         self.run_of(&[self.folder.path().join("projects")], data)
     }
 
-    /// A run over these folders.
+    /// Prepares a run over these folders into this data folder.
     pub(crate) fn run_of(&self, sources: &[PathBuf], data: &str) -> Run {
         let mut run = backfill(["--json"]).arg("--data-dir").arg(self.data(data));
         for source in sources {
@@ -58,12 +58,13 @@ impl Place {
         run
     }
 
-    /// Asserts that the run did its job and the database holds exactly the history. Answers how much was new.
+    /// Asserts that the run succeeded and that the database contains exactly the history. Returns the number of newly
+    /// stored responses.
     pub(crate) fn assert_exact(&self, finished: &Finished) -> u64 {
         assert_eq!(finished.code, Some(0), "{finished:?}");
-        let figures = finished.json();
+        let json = finished.json();
         let truth = &self.history.truth;
-        let expect = [
+        let expected = [
             ("total_tokens", truth.total()),
             ("reported_input_tokens", truth.counters.input),
             ("reported_output_tokens", truth.counters.output),
@@ -74,22 +75,22 @@ impl Place {
             ("stored_total_tokens", truth.total()),
             ("stored_responses", truth.responses),
         ];
-        for (name, value) in expect {
-            assert_eq!(figures[name], value, "{name}");
+        for (name, value) in expected {
+            assert_eq!(json[name], value, "{name}");
         }
-        number(&figures, "newly_stored_responses")
+        number(&json, "newly_stored_responses")
     }
 
-    /// Waits until the engine on the data folder has left.
-    pub(crate) fn wait_for_leave(&self, data: &str) {
-        let watch = Stopwatch::start();
+    /// Waits until the engine on this data folder has exited.
+    pub(crate) fn wait_for_engine_exit(&self, data: &str) {
+        let stopwatch = Stopwatch::start();
         while self.data(data).join("endpoint.json").exists() {
-            assert!(watch.elapsed() < LIMIT, "the engine does not leave");
+            assert!(stopwatch.elapsed() < LIMIT, "the engine does not exit");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-pub(crate) fn number(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().unwrap_or_else(|| panic!("{name}: {figures}"))
+pub(crate) fn number(json: &Value, name: &str) -> u64 {
+    json[name].as_u64().unwrap_or_else(|| panic!("{name}: {json}"))
 }

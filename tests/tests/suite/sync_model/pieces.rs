@@ -1,4 +1,4 @@
-//! A history that grows piece by piece, cut anywhere, synchronized after each piece.
+//! A history that grows in pieces, split at arbitrary bytes and synchronized after each piece.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use bridge_testkit::history::HistoryPlan;
 use fastrand::Rng;
 use serde_json::Value;
 
-/// Lets every file of `whole` grow in `pieces` pieces, cut at bytes drawn at random, below `growing`.
-async fn synchronized_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng: &mut Rng) -> StoreTotals {
+/// Copies every file of `whole` to `growing` in pieces, split at random bytes, and synchronizes after each piece.
+async fn synchronize_in_pieces(whole: &Path, growing: &Path, pieces: usize, rng: &mut Rng) -> StoreTotals {
     let store = Arc::new(InMemoryStore::default());
     let bridge = EnhancedTokenDatabaseBridge::builder(store.clone()).sources([growing]).build();
     let files: Vec<(PathBuf, Vec<u8>, Vec<usize>)> = discover(&[whole.to_owned()])
@@ -50,14 +50,14 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn a_history_cut_at_40_places_each_ends_in_its_true_totals() {
+fn a_history_synchronized_in_40_pieces_has_its_true_totals() {
     for seed in 1..4 {
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("whole");
         let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
         history.write_below(&whole).unwrap();
         let growing = folder.path().join("growing");
-        let totals = block_on(synchronized_in_pieces(&whole, &growing, 40, &mut Rng::with_seed(seed)));
+        let totals = block_on(synchronize_in_pieces(&whole, &growing, 40, &mut Rng::with_seed(seed)));
         let truth = history.truth;
         assert_eq!((totals.responses, totals.counts.total()), (truth.responses, truth.total()));
         assert_eq!(totals.counts.output, truth.counters.output);
@@ -66,18 +66,19 @@ fn a_history_cut_at_40_places_each_ends_in_its_true_totals() {
 
 #[test]
 #[ignore = "needs the masked transcripts: BRIDGE_TRANSCRIPTS (folder) and BRIDGE_EXPECTED (expected.json); minutes"]
-fn real_transcripts_cut_at_200_places_each_end_in_their_expected_totals() {
-    let given =
+fn real_transcripts_synchronized_in_200_pieces_have_their_expected_totals() {
+    let path_from_env =
         |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
-    let expected: Value = serde_json::from_slice(&fs::read(given("BRIDGE_EXPECTED")).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_slice(&fs::read(path_from_env("BRIDGE_EXPECTED")).unwrap()).unwrap();
     for case in expected.as_array().unwrap() {
         let folder = tempfile::tempdir().unwrap();
-        let whole = given("BRIDGE_TRANSCRIPTS").join(case["dir"].as_str().unwrap());
-        let totals = block_on(synchronized_in_pieces(&whole, folder.path(), 200, &mut Rng::with_seed(7)));
+        let whole = path_from_env("BRIDGE_TRANSCRIPTS").join(case["dir"].as_str().unwrap());
+        let totals = block_on(synchronize_in_pieces(&whole, folder.path(), 200, &mut Rng::with_seed(7)));
         let counts = totals.counts;
         let found = [counts.input, counts.output, counts.cache_creation, counts.cache_read, totals.responses];
         let names = ["input", "output", "cache_creation", "cache_read", "responses"];
-        let wanted = names.map(|name| case[name].as_u64().unwrap());
-        assert_eq!(found, wanted, "{}", case["dir"]);
+        let expected = names.map(|name| case[name].as_u64().unwrap());
+        assert_eq!(found, expected, "{}", case["dir"]);
     }
 }
