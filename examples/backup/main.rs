@@ -108,13 +108,13 @@ async fn execute(task: &Task, bridge: &EnhancedTokenDatabaseBridge) -> Result<()
                 options = options.with_format(BackupFormat::JsonLines);
             }
             let export = bridge.export_store(options).await?;
-            println!("exported {}", describe_transfer(&export.figures, export.bytes, export.duration));
-            println!("  {}", describe_totals(&export.figures.totals));
+            println!("exported {}", describe_transfer(&export.summary, export.bytes, export.duration));
+            println!("  {}", describe_totals(&export.summary.totals));
         }
         Task::Import { folder, store } => {
             let import = bridge.import_store(store.place(folder)?).await?;
-            println!("imported {}", describe_transfer(&import.figures, import.bytes, import.duration));
-            println!("  backup  {}", describe_totals(&import.figures.totals));
+            println!("imported {}", describe_transfer(&import.summary, import.bytes, import.duration));
+            println!("  backup  {}", describe_totals(&import.summary.totals));
             println!("  before  {}", describe_totals(&import.before));
             println!("  after   {}", describe_totals(&import.after));
             println!(

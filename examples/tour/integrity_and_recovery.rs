@@ -112,7 +112,7 @@ pub(crate) async fn roll_back(
     promises.step("Undoing a bad import", "checkpoints, rollback_bridge_integration");
     let name = CheckpointName::new("before_import")?;
     let checkpoint = bridge.checkpoints().create(&name).await?;
-    print::line("checkpoint", describe(checkpoint.figures));
+    print::line("checkpoint", describe(checkpoint.totals));
     let bad: Vec<_> = (0..40u32)
         .map(|number| analysis(&format!("bad-{number}"), 1000 + u128::from(number), 1_000_000))
         .collect::<Result<_, _>>()?;
@@ -131,7 +131,7 @@ pub(crate) async fn roll_back(
     promises.check_equal(
         "the store equals the checkpoint",
         stored_tokens(bridge).await?,
-        checkpoint.figures.tokens,
+        checkpoint.totals.tokens,
     );
     let refused = bridge.batch_store_analyses(&bad[..1], BatchOptions::default()).await;
     promises.check("nothing is stored until `resume`", !refused[0].success, "it was stored");
@@ -140,7 +140,7 @@ pub(crate) async fn roll_back(
     let _ = bridge.checkpoints().resume().await?;
     let again = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     promises.check("a backfill succeeds afterwards", again.success, again.errors.join("; "));
-    promises.check_equal("and the total is correct", stored_tokens(bridge).await?, checkpoint.figures.tokens);
+    promises.check_equal("and the total is correct", stored_tokens(bridge).await?, checkpoint.totals.tokens);
     bridge.checkpoints().drop(&name).await?;
     Ok(())
 }
@@ -153,7 +153,7 @@ pub(crate) async fn back_up(
     promises.step("A backup imported into another database", "export_store, import_store");
     let folder = environment.folder.path().join("backup");
     let export = bridge.export_store(ExportOptions::to_folder(&folder)).await?;
-    print::line("rows in Parquet", print::number(export.figures.rows()));
+    print::line("rows in Parquet", print::number(export.summary.rows()));
     print::line("bytes", print::number(export.bytes));
     let other = environment.bridge_for("this-host", &environment.transcripts(), "tour_copy")?;
     other.token_store().migrate().await?;

@@ -58,7 +58,7 @@ pub struct AuditRecord {
     /// Tokens of the written rows.
     pub tokens_written: u64,
     /// Other counts of the operation: files, sessions, lines of its receipt.
-    pub figures: BTreeMap<String, u64>,
+    pub counts: BTreeMap<String, u64>,
     /// Duration, in whole microseconds.
     pub duration: Duration,
     /// [`BridgeError::kind`](crate::BridgeError::kind) of the error; empty without one.
@@ -93,7 +93,7 @@ impl AuditRecord {
             tokens: 0,
             tokens_replaced: 0,
             tokens_written: 0,
-            figures: BTreeMap::new(),
+            counts: BTreeMap::new(),
             duration: Duration::ZERO,
             error_kind: String::new(),
             error: String::new(),

@@ -123,7 +123,7 @@ pub struct Checkpoint {
     /// Epoch of the store at that time.
     pub epoch: Epoch,
     /// Totals of the saved state.
-    pub figures: CheckpointTotals,
+    pub totals: CheckpointTotals,
 }
 
 /// A session that a rollback changes.

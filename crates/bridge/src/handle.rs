@@ -564,7 +564,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
     ///
     /// let plan = bridge.rollback_bridge_integration(&empty, RollbackMode::DryRun).await?;
-    /// let tokens = [plan.before, plan.after].map(|figures| figures.map(|figures| figures.tokens));
+    /// let tokens = [plan.before, plan.after].map(|totals| totals.map(|totals| totals.tokens));
     /// assert_eq!((tokens, plan.differing_sessions), ([Some(42), Some(0)], Some(1)));
     /// let done = bridge.rollback_bridge_integration(&empty, RollbackMode::Perform).await?;
     /// assert_eq!(done.replaced_state, Some(CheckpointName::new("before_rollback_1")?));
@@ -608,7 +608,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// // Into another store. A second time changes nothing.
     /// let import = other.import_store(BackupPlace::Folder("backup".into())).await?;
-    /// assert_eq!(import.figures, export.figures);
+    /// assert_eq!(import.summary, export.summary);
     /// # Ok(())
     /// # }
     /// ```

@@ -29,7 +29,7 @@ table_row! {
         tokens: u64 = tokens,
         tokens_replaced: u64 = tokens_replaced,
         tokens_written: u64 = tokens_written,
-        figures: BTreeMap<String, u64> = figures,
+        figures: BTreeMap<String, u64> = counts,
         duration_micros: Duration = duration,
         error_kind: String = error_kind,
         error: String = error,

@@ -1,8 +1,8 @@
-//! A dashboard's figures: one statement, one pass over the responses.
+//! The totals of a dashboard: one statement, one pass over the responses.
 //!
-//! All figures come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
+//! All of them come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
 //! it by session, project, model, host, origin and step of the trend at once. Nothing is added up from a second read,
-//! so a writer cannot come between two figures. What was read of the source files is joined to the sessions.
+//! so a writer cannot come between two of them. What was read of the source files is joined to the sessions.
 
 use std::cmp::Reverse;
 
@@ -132,7 +132,7 @@ fn statement(filter: &DashboardFilter, width: Width) -> String {
 
 /// Returns the sort key, ascending.
 fn key(page: &GroupPage) -> String {
-    let figure = match page.order {
+    let value = match page.order {
         GroupOrder::Tokens => &saturating("toUInt128(i) + o + c + r"),
         GroupOrder::Input => "i",
         GroupOrder::Output => "o",
@@ -143,8 +143,8 @@ fn key(page: &GroupPage) -> String {
         GroupOrder::Name => return "0".to_owned(),
     };
     match page.direction {
-        Direction::Ascending => figure.to_owned(),
-        Direction::Descending => format!("bitNot({figure})"),
+        Direction::Ascending => value.to_owned(),
+        Direction::Descending => format!("bitNot({value})"),
     }
 }
 
@@ -257,7 +257,7 @@ impl ClickHouseStore {
         if rows.iter().any(may_have_wrapped) {
             rows = self.kinds(filter, Width::Wide).await?;
         }
-        figures(filter, rows).map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))
+        data_of(filter, rows).map_err(|error| corrupt(OPERATION, format!("a time in token_usage is {error}")))
     }
 
     async fn kinds(&self, filter: &DashboardFilter, width: Width) -> Result<Vec<KindRow>, BridgeError> {
@@ -276,50 +276,50 @@ fn may_have_wrapped(row: &KindRow) -> bool {
     row.has_large || row.stored >= NARROW_ROWS
 }
 
-fn figures(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidValue> {
-    let mut figures = DashboardData::default();
+fn data_of(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidValue> {
+    let mut data = DashboardData::default();
     if filter.receipt == ReceiptScope::Store {
-        figures.receipt = Some(StoreReceipt::default());
+        data.receipt = Some(StoreReceipt::default());
     }
     for row in rows {
         match row.kind {
             SESSION => {
-                take_store(&mut figures, &row)?;
-                figures.sessions = list(row)?;
+                take_store(&mut data, &row)?;
+                data.sessions = list(row)?;
             }
-            PROJECT => figures.projects = list(row)?,
-            MODEL => figures.models = list(row)?,
-            HOST => figures.hosts = list(row)?,
-            ORIGIN | WEAK => take_origins(&mut figures, row)?,
-            _ => take_steps(&mut figures, filter, row)?,
+            PROJECT => data.projects = list(row)?,
+            MODEL => data.models = list(row)?,
+            HOST => data.hosts = list(row)?,
+            ORIGIN | WEAK => take_origins(&mut data, row)?,
+            _ => take_steps(&mut data, filter, row)?,
         }
     }
-    figures.origins.sort_by_key(|row| Reverse(row.sums.counts.total()));
-    Ok(figures)
+    data.origins.sort_by_key(|row| Reverse(row.sums.counts.total()));
+    Ok(data)
 }
 
 /// Responses with a weak key come by themselves, and belong to their origins like others.
-fn take_origins(figures: &mut DashboardData, row: KindRow) -> Result<(), InvalidValue> {
+fn take_origins(data: &mut DashboardData, row: KindRow) -> Result<(), InvalidValue> {
     let is_weak = row.kind == WEAK;
-    if is_weak && let Some(receipt) = &mut figures.receipt {
+    if is_weak && let Some(receipt) = &mut data.receipt {
         receipt.weak = ReceiptLine { count: row.stored, tokens: row.stored_tokens };
     }
     for group in list(row)?.rows {
         if is_weak {
-            figures.weak.add(&group.sums);
+            data.weak.add(&group.sums);
         }
-        match figures.origins.binary_search_by(|known| known.name.cmp(&group.name)) {
-            Ok(known) => figures.origins[known].sums.add(&group.sums),
-            Err(place) => figures.origins.insert(place, group),
+        match data.origins.binary_search_by(|known| known.name.cmp(&group.name)) {
+            Ok(known) => data.origins[known].sums.add(&group.sums),
+            Err(place) => data.origins.insert(place, group),
         }
     }
     Ok(())
 }
 
 /// The totals of the whole store stand on the sessions' rows.
-fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidValue> {
-    figures.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
-    if let Some(receipt) = &mut figures.receipt {
+fn take_store(data: &mut DashboardData, row: &KindRow) -> Result<(), InvalidValue> {
+    data.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
+    if let Some(receipt) = &mut data.receipt {
         let line = |count, tokens| ReceiptLine { count, tokens };
         let weak = receipt.weak;
         *receipt = StoreReceipt::new(
@@ -333,19 +333,15 @@ fn take_store(figures: &mut DashboardData, row: &KindRow) -> Result<(), InvalidV
 }
 
 /// Every admitted response lies in one step, so the steps' sums are the totals.
-fn take_steps(
-    figures: &mut DashboardData,
-    filter: &DashboardFilter,
-    row: KindRow,
-) -> Result<(), InvalidValue> {
+fn take_steps(data: &mut DashboardData, filter: &DashboardFilter, row: KindRow) -> Result<(), InvalidValue> {
     for group in &row.listed {
         let sums = sums(group)?;
-        figures.totals.add(&sums);
+        data.totals.add(&sums);
         if !filter.trend_starts.is_empty() {
-            figures.trend.push(TrendSums { start: Timestamp::from_millis(group.1)?, sums });
+            data.trend.push(TrendSums { start: Timestamp::from_millis(group.1)?, sums });
         }
     }
-    figures.trend.sort_unstable_by_key(|step| step.start);
+    data.trend.sort_unstable_by_key(|step| step.start);
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub async fn audit_records_come_back_newest_first(store: &dyn TokenStore) {
     full.forced = true;
     (full.records_stored, full.new_responses, full.tokens) = (u64::MAX, 2, 3);
     (full.tokens_replaced, full.tokens_written) = (4, u64::MAX - 1);
-    full.figures = BTreeMap::from([("files".to_owned(), 7), ("sessions".to_owned(), u64::MAX)]);
+    full.counts = BTreeMap::from([("files".to_owned(), 7), ("sessions".to_owned(), u64::MAX)]);
     full.duration = Duration::from_micros(1_234_567);
     (full.error_kind, full.error) = ("busy".to_owned(), "it's \"busy\"\\\n\u{e9}".to_owned());
     full.host = Some(host("h"));

@@ -36,11 +36,11 @@ async fn content(store: &dyn TokenStore) -> Content {
 
 async fn export(store: &dyn TokenStore, format: BackupFormat) -> (ExportSummary, Vec<TablePart>) {
     let mut export = backup(store).begin_export(format).await.unwrap();
-    let (figures, mut parts) = (export.summary().clone(), Vec::new());
+    let (summary, mut parts) = (export.summary().clone(), Vec::new());
     while let Some(part) = export.next_part().await.unwrap() {
         parts.push(part);
     }
-    (figures, parts)
+    (summary, parts)
 }
 
 async fn import(store: &dyn TokenStore, parts: &[TablePart]) {
@@ -128,8 +128,8 @@ fn joined(one: Content, other: Content) -> Content {
 
 /// An empty store exports an empty backup, which leaves an empty store empty.
 pub async fn an_empty_store_has_an_empty_backup(store: &dyn TokenStore, other: &dyn TokenStore) {
-    let (figures, parts) = export(store, backup(store).backup_format()).await;
-    assert_eq!(figures.rows(), 0);
+    let (summary, parts) = export(store, backup(store).backup_format()).await;
+    assert_eq!(summary.rows(), 0);
     import(other, &parts).await;
     assert_eq!((content(other).await, parts), (content(store).await, Vec::new()));
 }
@@ -150,8 +150,8 @@ pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore, o
     let after = SourceRecord { epoch: begun_in, ..record("after", at(6), 10) };
     store.put_sources(std::slice::from_ref(&after)).await.unwrap();
 
-    let (figures, parts) = export(store, BackupFormat::JsonLines).await;
-    assert_eq!(figures.epoch, begun_in);
+    let (summary, parts) = export(store, BackupFormat::JsonLines).await;
+    assert_eq!(summary.epoch, begun_in);
     import(other, &parts).await;
     let expected = SourceRecord { epoch: Epoch(0), ..after.clone() };
     let sources = other.sources(&SourceFilter::default()).await.unwrap();
@@ -174,10 +174,10 @@ pub async fn a_backup_of_the_server_is_whole_or_refused(store: &dyn TokenStore, 
     assert!(backup(store).restore(&unknown, epoch).await.is_err(), "there is no such backup");
     let place = ServerPlace::File(format!("conformance_{:032x}", fastrand::u128(..)));
     match backup(store).back_up(&place).await {
-        Ok(figures) => {
-            assert_eq!(figures.totals, store.totals(&ResponseFilter::default()).await.unwrap());
-            assert_eq!(backup(store).restore(&place, epoch).await.unwrap(), figures);
-            assert_eq!(backup(other).restore(&place, epoch).await.unwrap(), figures);
+        Ok(summary) => {
+            assert_eq!(summary.totals, store.totals(&ResponseFilter::default()).await.unwrap());
+            assert_eq!(backup(store).restore(&place, epoch).await.unwrap(), summary);
+            assert_eq!(backup(other).restore(&place, epoch).await.unwrap(), summary);
             assert_eq!(content(other).await, content(store).await);
         }
         Err(error) => drop(assert_kind(Err::<(), _>(error), StorageKind::Unsupported)),

@@ -69,7 +69,7 @@ pub async fn a_rollback_brings_back_the_exact_state(store: &dyn TokenStore) {
     assert_eq!(everything(store).await, before);
     let kept = checkpoints(store).list_checkpoints().await.unwrap().pop().unwrap();
     assert_eq!((&kept.name, kept.name.as_str(), kept.taken_at), (&replaced, "before_rollback_1", at(2)));
-    assert_eq!(kept.figures, CheckpointTotals { tokens: 58, responses: 3, sessions: 1 });
+    assert_eq!(kept.totals, CheckpointTotals { tokens: 58, responses: 3, sessions: 1 });
 }
 
 /// After a rollback nothing is stored and everything is read, until the store is resumed.
@@ -173,8 +173,8 @@ pub async fn checkpoints_are_listed_and_dropped(store: &dyn TokenStore) {
     put(store, &[response(1, 7), response(2, 1)]).await.unwrap();
     let c = checkpoints(store).create_checkpoint(&name("c"), at(1)).await.unwrap();
     let a = checkpoints(store).create_checkpoint(&name("a"), at(2)).await.unwrap();
-    assert_eq!(b.figures, CheckpointTotals { tokens: 5, responses: 1, sessions: 1 });
-    assert_eq!(c.figures, CheckpointTotals { tokens: 8, responses: 2, sessions: 1 });
+    assert_eq!(b.totals, CheckpointTotals { tokens: 5, responses: 1, sessions: 1 });
+    assert_eq!(c.totals, CheckpointTotals { tokens: 8, responses: 2, sessions: 1 });
     assert_eq!(checkpoints(store).list_checkpoints().await.unwrap(), [b, c.clone(), a.clone()]);
 
     checkpoints(store).drop_checkpoint(&name("b")).await.unwrap();

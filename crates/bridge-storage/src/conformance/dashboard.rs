@@ -1,4 +1,4 @@
-//! What a dashboard's figures promise.
+//! Promises of the dashboard.
 
 use bridge_core::strategy::OUTLYING_MILLIS;
 use bridge_core::{
@@ -66,12 +66,12 @@ pub async fn breakdowns_of_a_dashboard_are_sorted_and_paged(store: &dyn TokenSto
         for (offset, limit) in [(0, 10), (1, 2), (3, 5), (4, 1), (9, 9), (0, 0), (u32::MAX, u32::MAX)] {
             let sessions = GroupPage { offset, limit, ..sessions };
             let filter = DashboardFilter { sessions, ..DashboardFilter::default() };
-            let figures = store.dashboard(&filter).await.unwrap();
+            let data = store.dashboard(&filter).await.unwrap();
             let wanted: Vec<_> = expected.into_iter().skip(offset as usize).take(limit as usize).collect();
-            assert_eq!(names(&figures.sessions), wanted, "{sessions:?}");
-            assert_eq!((figures.sessions.groups, names(&figures.hosts)), (4, vec!["h"]), "{sessions:?}");
-            assert_eq!(names(&figures.projects), ["c", "a", "b", "d"], "{sessions:?}");
-            assert!(figures.receipt.is_some_and(|receipt| receipt.total.count == 5), "{sessions:?}");
+            assert_eq!(names(&data.sessions), wanted, "{sessions:?}");
+            assert_eq!((data.sessions.groups, names(&data.hosts)), (4, vec!["h"]), "{sessions:?}");
+            assert_eq!(names(&data.projects), ["c", "a", "b", "d"], "{sessions:?}");
+            assert!(data.receipt.is_some_and(|receipt| receipt.total.count == 5), "{sessions:?}");
         }
     }
 }
@@ -81,11 +81,11 @@ pub async fn steps_of_a_trend_begin_inside(store: &dyn TokenStore) {
     let row = |key, late| ResponseUsage { time: at(late), ..response(key, 1 << key) };
     put(store, &[row(0, -1), row(1, 0), row(2, 9), row(3, 10), row(4, 30), row(5, 1_000_000)]).await;
     let trend_starts = vec![at(0), at(10), at(20), at(30)];
-    let figures =
+    let data =
         store.dashboard(&DashboardFilter { trend_starts, ..DashboardFilter::default() }).await.unwrap();
-    let steps: Vec<_> = figures.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
+    let steps: Vec<_> = data.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
     assert_eq!(steps, [(at(0), 0b111), (at(10), 0b1000), (at(30), 0b11_0000)]);
-    assert_eq!((figures.totals.first_time, figures.totals.last_time), (Some(at(-1)), Some(at(1_000_000))));
+    assert_eq!((data.totals.first_time, data.totals.last_time), (Some(at(-1)), Some(at(1_000_000))));
 }
 
 /// A response may be of any time of [`Timestamp`]: no date, step, sum or filter takes it for one of another time.
@@ -104,10 +104,10 @@ pub async fn times_at_the_ends_of_types_are_kept_as_they_are(store: &dyn TokenSt
     assert_eq!((summary.first_time, summary.last_time), (Timestamp::MIN, Timestamp::MAX));
 
     let filter = DashboardFilter { trend_starts: times.to_vec(), ..DashboardFilter::default() };
-    let figures = store.dashboard(&filter).await.unwrap();
-    let steps: Vec<_> = figures.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
+    let data = store.dashboard(&filter).await.unwrap();
+    let steps: Vec<_> = data.trend.iter().map(|step| (step.start, step.sums.counts.output)).collect();
     assert_eq!(steps, (0_u32..).zip(times).map(|(key, time)| (time, 1 << key)).collect::<Vec<_>>());
-    assert_eq!((figures.totals.first_time, figures.totals.last_time), (Some(times[0]), Some(times[7])));
+    assert_eq!((data.totals.first_time, data.totals.last_time), (Some(times[0]), Some(times[7])));
 
     for (key, pair) in (0_u32..).zip(times.windows(2)) {
         let filter = ResponseFilter::in_time(TimeRange { start: Some(pair[0]), end: Some(pair[1]) });
@@ -165,14 +165,14 @@ pub async fn the_receipt_of_a_store_adds_up(store: &dyn TokenStore) {
     of_one.hosts = Some(vec![String::new()]);
     for responses in [ResponseFilter::default(), of_one, ResponseFilter::of_sessions(Vec::new())] {
         let filter = DashboardFilter { responses, ..DashboardFilter::default() };
-        let figures = store.dashboard(&filter).await.unwrap();
-        let receipt = figures.receipt.expect("it was asked for");
+        let data = store.dashboard(&filter).await.unwrap();
+        let receipt = data.receipt.expect("it was asked for");
         let lines = [receipt.read, receipt.kept, receipt.repeated, receipt.total];
         let lines = lines.map(|line| (line.count, line.tokens));
         assert_eq!(lines, [(11, 46), (2, 9), (8, 28), (5, 27)], "{filter:?}");
         assert!(receipt.adds_up());
-        assert_eq!(figures.last_sync, Some(at(9)));
-        assert!(!names(&figures.sessions).contains(&"no response"));
+        assert_eq!(data.last_sync, Some(at(9)));
+        assert!(!names(&data.sessions).contains(&"no response"));
     }
 }
 
@@ -191,19 +191,19 @@ pub async fn any_dashboard_is_what_the_model_gives(store: &dyn TokenStore) {
         }
         for _ in 0..4 {
             let filter = rows.draw(&dashboard_filter());
-            let figures = store.dashboard(&filter).await.unwrap();
-            assert_eq!(figures, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
+            let data = store.dashboard(&filter).await.unwrap();
+            assert_eq!(data, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
         }
         let all = DashboardFilter { trend_starts: vec![at(0)], ..DashboardFilter::default() };
         assert_adds_up(&store.dashboard(&all).await.unwrap());
     }
 }
 
-/// Whatever is written meanwhile, the figures of one answer agree with each other.
+/// Whatever is written meanwhile, the parts of one answer agree with each other.
 ///
-/// Each write moves responses from one session, project, model, host and day to another, so figures that were
+/// Each write moves responses from one session, project, model, host and day to another, so data that were
 /// read one after the other would disagree.
-pub async fn figures_agree_while_writers_write(store: &dyn TokenStore) {
+pub async fn one_answer_is_consistent_while_writers_write(store: &dyn TokenStore) {
     let write = async {
         for version in 1_u64..=60 {
             let name = format!("n{}", version % 7);
@@ -215,14 +215,11 @@ pub async fn figures_agree_while_writers_write(store: &dyn TokenStore) {
         let day = |day: i64| at(day * 86_400_000);
         let all = DashboardFilter { trend_starts: (0..7).map(day).collect(), ..DashboardFilter::default() };
         for _ in 0..60 {
-            let figures = store.dashboard(&all).await.unwrap();
-            assert_adds_up(&figures);
+            let data = store.dashboard(&all).await.unwrap();
+            assert_adds_up(&data);
             // An upsert is seen whole or not at all.
-            assert!(
-                figures.totals.responses % 40 == 0 && figures.totals.counts.output % 40 == 0,
-                "{figures:?}"
-            );
-            assert!(figures.sessions.groups <= 1, "{figures:?}");
+            assert!(data.totals.responses % 40 == 0 && data.totals.counts.output % 40 == 0, "{data:?}");
+            assert!(data.sessions.groups <= 1, "{data:?}");
             tokio::task::yield_now().await;
         }
     };
@@ -241,16 +238,16 @@ fn moving(key: u128, version: u64, name: &str) -> ResponseUsage {
 }
 
 /// Each breakdown, where its page lists all rows, and the trend add up to the totals; the receipt to itself.
-fn assert_adds_up(figures: &DashboardData) {
-    let lists = [&figures.sessions, &figures.projects, &figures.models, &figures.hosts];
+fn assert_adds_up(data: &DashboardData) {
+    let lists = [&data.sessions, &data.projects, &data.models, &data.hosts];
     for list in lists.into_iter().filter(|list| list.rows.len() as u64 == list.groups) {
-        assert_eq!(added(list.rows.iter().map(|row| &row.sums)), figures.totals, "{figures:?}");
+        assert_eq!(added(list.rows.iter().map(|row| &row.sums)), data.totals, "{data:?}");
     }
-    assert_eq!(added(figures.trend.iter().map(|step| &step.sums)), figures.totals, "{figures:?}");
-    let receipt = figures.receipt.expect("it was asked for");
-    assert!(receipt.adds_up(), "{figures:?}");
+    assert_eq!(added(data.trend.iter().map(|step| &step.sums)), data.totals, "{data:?}");
+    let receipt = data.receipt.expect("it was asked for");
+    assert!(receipt.adds_up(), "{data:?}");
     let total = (receipt.total.count, receipt.total.tokens);
-    assert_eq!(total, (figures.totals.responses, figures.totals.counts.total()), "{figures:?}");
+    assert_eq!(total, (data.totals.responses, data.totals.counts.total()), "{data:?}");
 }
 
 fn added<'a>(sums: impl Iterator<Item = &'a UsageSums>) -> UsageSums {

@@ -19,9 +19,9 @@ const COUNTERS: [u64; 10] =
 pub async fn sums_end_at_the_greatest_number(store: &dyn TokenStore) {
     let row = |key, output| response(key, output);
     store.upsert(&[row(1, 10), row(2, u64::MAX)], &UpsertOptions::default()).await.unwrap();
-    let figures = store.dashboard(&DashboardFilter::default()).await.unwrap();
-    assert_eq!((figures.totals.responses, figures.totals.counts.output), (2, u64::MAX));
-    assert_eq!(figures.totals.counts.total(), u64::MAX);
+    let data = store.dashboard(&DashboardFilter::default()).await.unwrap();
+    assert_eq!((data.totals.responses, data.totals.counts.output), (2, u64::MAX));
+    assert_eq!(data.totals.counts.total(), u64::MAX);
     let totals = store.totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!((totals.responses_worth_tokens, totals.counts.output), (2, u64::MAX));
     let summary = store.summaries(&SummaryFilter::default()).await.unwrap().remove(0);
@@ -32,8 +32,8 @@ pub async fn sums_end_at_the_greatest_number(store: &dyn TokenStore) {
     store.upsert(&[ResponseUsage { counts, ..row(3, 0) }], &UpsertOptions::default()).await.unwrap();
     let totals = store.totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!((totals.responses_worth_tokens, totals.counts.input), (3, 1 << 63));
-    let figures = store.dashboard(&DashboardFilter::default()).await.unwrap();
-    assert_eq!(figures.totals.responses_worth_tokens, 3);
+    let data = store.dashboard(&DashboardFilter::default()).await.unwrap();
+    assert_eq!(data.totals.responses_worth_tokens, 3);
 }
 
 /// Whatever counters rows and records of sources hold, every sum is the model's, which adds them one by one.
@@ -111,12 +111,12 @@ async fn compare(store: &dyn TokenStore, model: &InMemoryStore) {
     }
 }
 
-/// A comparison with a checkpoint and its figures end at the greatest number, too.
-pub async fn figures_of_a_checkpoint_end_at_the_greatest_number(store: &dyn TokenStore) {
+/// A comparison with a checkpoint and its totals end at the greatest number, too.
+pub async fn totals_of_a_checkpoint_end_at_the_greatest_number(store: &dyn TokenStore) {
     let name = bridge_core::CheckpointName::new("large").expect("a word");
     store.upsert(&[response(1, u64::MAX), response(2, u64::MAX)], &UpsertOptions::default()).await.unwrap();
     let checkpoint = checkpoints(store).create_checkpoint(&name, at(0)).await.unwrap();
-    assert_eq!((checkpoint.figures.tokens, checkpoint.figures.responses), (u64::MAX, 2));
+    assert_eq!((checkpoint.totals.tokens, checkpoint.totals.responses), (u64::MAX, 2));
     store
         .upsert(
             &[ResponseUsage { session: session("t"), ..response(3, u64::MAX) }],

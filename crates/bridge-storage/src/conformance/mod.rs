@@ -81,7 +81,7 @@ macro_rules! conformance_tests {
             outcomes_say_what_was_done
             superseded_keys_are_covered
             the_store_is_the_join_of_what_was_stored
-            force_lowers_a_figure_until_a_greater_snapshot_comes
+            force_lowers_a_total_until_a_greater_snapshot_comes
             writers_at_once_end_in_the_same_store
             many_rows_are_stored_in_one_call
             whatever_a_name_holds_comes_back
@@ -106,7 +106,7 @@ macro_rules! conformance_tests {
             times_at_the_ends_of_types_are_kept_as_they_are
             the_receipt_of_a_store_adds_up
             any_dashboard_is_what_the_model_gives
-            figures_agree_while_writers_write
+            one_answer_is_consistent_while_writers_write
         }
     };
     (@audit $($before:tt)*) => {
@@ -119,7 +119,7 @@ macro_rules! conformance_tests {
     };
     (@checkpoints $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
-            figures_of_a_checkpoint_end_at_the_greatest_number
+            totals_of_a_checkpoint_end_at_the_greatest_number
             a_rollback_brings_back_the_exact_state
             a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed
             what_began_before_a_rollback_is_refused_for_ever

@@ -79,7 +79,7 @@ pub async fn the_store_is_the_join_of_what_was_stored(store: &dyn TokenStore) {
 }
 
 /// Force is the one way down. The row that it replaced loses when it is read again, from another host too.
-pub async fn force_lowers_a_figure_until_a_greater_snapshot_comes(store: &dyn TokenStore) {
+pub async fn force_lowers_a_total_until_a_greater_snapshot_comes(store: &dyn TokenStore) {
     let (wrong, right) = (response(1, 900), response(1, 9));
     put(store, std::slice::from_ref(&wrong)).await;
     assert_eq!(put(store, std::slice::from_ref(&right)).await, [UNCHANGED]);

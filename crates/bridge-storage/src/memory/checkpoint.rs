@@ -38,7 +38,7 @@ impl Checkpoints {
 
     fn keep(&mut self, name: &CheckpointName, now: Timestamp, tables: Tables) -> Checkpoint {
         let checkpoint =
-            Checkpoint { name: name.clone(), taken_at: now, epoch: self.epoch, figures: tables.figures() };
+            Checkpoint { name: name.clone(), taken_at: now, epoch: self.epoch, totals: tables.totals() };
         self.kept.insert(name.clone(), (checkpoint.clone(), tables));
         checkpoint
     }
@@ -52,7 +52,7 @@ impl Checkpoints {
 type SessionState = (u64, BTreeSet<(ResponseKey, ResponseVersion)>);
 
 impl Tables {
-    fn figures(&self) -> CheckpointTotals {
+    fn totals(&self) -> CheckpointTotals {
         let totals = sum(self.counted());
         let (tokens, responses) = (totals.counts.total(), totals.responses);
         CheckpointTotals { tokens, responses, sessions: totals.sessions }
@@ -85,7 +85,7 @@ impl Tables {
             std::cmp::Reverse(difference.tokens_now.abs_diff(difference.tokens_then))
         });
         differences.truncate(DIFFERENCES_MAX);
-        CheckpointComparison { now: self.figures(), then: then.figures(), differing_sessions, differences }
+        CheckpointComparison { now: self.totals(), then: then.totals(), differing_sessions, differences }
     }
 }
 

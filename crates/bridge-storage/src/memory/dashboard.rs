@@ -1,4 +1,4 @@
-//! A dashboard's figures, in the most obvious way.
+//! The data of a dashboard, computed in the most obvious way.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -69,8 +69,8 @@ fn group_list(rows: &[&ResponseUsage], dimension: Dimension, page: &GroupPage) -
     match (page.order, page.direction) {
         (GroupOrder::Name, Direction::Ascending) => {}
         (GroupOrder::Name, Direction::Descending) => rows.reverse(),
-        (order, Direction::Ascending) => rows.sort_by_key(|row| figure(&row.sums, order)),
-        (order, Direction::Descending) => rows.sort_by_key(|row| Reverse(figure(&row.sums, order))),
+        (order, Direction::Ascending) => rows.sort_by_key(|row| value(&row.sums, order)),
+        (order, Direction::Descending) => rows.sort_by_key(|row| Reverse(value(&row.sums, order))),
     }
     let groups = rows.len() as u64;
     let rows =
@@ -78,7 +78,7 @@ fn group_list(rows: &[&ResponseUsage], dimension: Dimension, page: &GroupPage) -
     GroupList { rows, groups }
 }
 
-fn figure(sums: &UsageSums, order: GroupOrder) -> u64 {
+fn value(sums: &UsageSums, order: GroupOrder) -> u64 {
     match order {
         GroupOrder::Tokens => sums.counts.total(),
         GroupOrder::Input => sums.counts.input,

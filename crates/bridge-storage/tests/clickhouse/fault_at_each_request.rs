@@ -86,7 +86,7 @@ async fn assert_harmless(number: u64, place: usize) {
     assert_eq!(totals(&direct).await, (2, 12), "{case}: afterwards");
     let checkpoints = direct.list_checkpoints().await.unwrap();
     let two = checkpoints.iter().find(|checkpoint| checkpoint.name == name("two")).expect("it was created");
-    assert_eq!((two.figures.responses, two.figures.tokens), (2, 12), "{case}");
+    assert_eq!((two.totals.responses, two.totals.tokens), (2, 12), "{case}");
     // The store of the faulty connection goes on, too.
     let now = UpsertOptions::default().begun_in(faulty.state().await.unwrap().epoch);
     faulty.upsert(&[response(4, 1)], &now).await.unwrap();

@@ -192,7 +192,7 @@ async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
     merge_all().await;
     assert_eq!(responses(&store).await, 0);
     assert_eq!(
-        store.list_checkpoints().await.unwrap().iter().map(|kept| kept.figures.responses).collect::<Vec<_>>(),
+        store.list_checkpoints().await.unwrap().iter().map(|kept| kept.totals.responses).collect::<Vec<_>>(),
         [1, 1]
     );
 

@@ -113,18 +113,18 @@ impl DashboardBridgeAdapter {
         let mut plan = self.first_plan(&query, &window, now);
         for _ in 0..ATTEMPTS_MAX {
             let starts = window.starts(plan.as_ref());
-            let figures = self.store.dashboard(&filter(&query, starts)).await?;
-            let times = window.times(&figures.trend);
-            self.remember(window.first_plausible(&figures.trend));
-            let newest = window.newest(&figures.trend);
+            let data = self.store.dashboard(&filter(&query, starts)).await?;
+            let times = window.times(&data.trend);
+            self.remember(window.first_plausible(&data.trend));
+            let newest = window.newest(&data.trend);
             let Some(span) = span(&query.responses.time, &window, times, now) else {
-                let trend = window.without_steps(&query, &figures.trend);
-                return Ok(metrics(&query, figures, trend, newest, now));
+                let trend = window.without_steps(&query, &data.trend);
+                return Ok(metrics(&query, data, trend, newest, now));
             };
             let wanted = Plan::new(&query, span);
             if plan.is_some_and(|plan| plan.covers(&wanted)) {
-                let trend = wanted.trend(&query, &figures.trend);
-                return Ok(metrics(&query, figures, trend, newest, now));
+                let trend = wanted.trend(&query, &data.trend);
+                return Ok(metrics(&query, data, trend, newest, now));
             }
             plan = Some(Plan::roomy(&query, span));
         }
@@ -159,12 +159,12 @@ fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilt
 
 fn metrics(
     query: &DashboardQuery,
-    figures: DashboardData,
+    data: DashboardData,
     trend: DashboardTrend,
     newest: Option<Timestamp>,
     now: Timestamp,
 ) -> DashboardTokenMetrics {
-    let totals = figures.totals;
+    let totals = data.totals;
     DashboardTokenMetrics {
         range: query.responses.time,
         as_of: now,
@@ -172,14 +172,14 @@ fn metrics(
         total_tokens: totals.counts.total(),
         cache_hit_share: totals.cache_hit_share(),
         completeness: Completeness::of(&totals),
-        sessions: Breakdown::new(figures.sessions, &totals),
-        projects: Breakdown::new(figures.projects, &totals),
-        models: Breakdown::new(figures.models, &totals),
-        hosts: Breakdown::new(figures.hosts, &totals),
-        by_origin: figures.origins,
-        weak_keys: figures.weak,
+        sessions: Breakdown::new(data.sessions, &totals),
+        projects: Breakdown::new(data.projects, &totals),
+        models: Breakdown::new(data.models, &totals),
+        hosts: Breakdown::new(data.hosts, &totals),
+        by_origin: data.origins,
+        weak_keys: data.weak,
         trend,
-        freshness: Freshness::new(newest, figures.last_sync, now),
-        receipt: figures.receipt,
+        freshness: Freshness::new(newest, data.last_sync, now),
+        receipt: data.receipt,
     }
 }

@@ -47,7 +47,7 @@ impl Checkpoints {
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// let name = CheckpointName::new("before_the_import")?;
     /// let checkpoint = bridge.checkpoints().create(&name).await?;
-    /// assert_eq!(checkpoint.figures.tokens, 0);
+    /// assert_eq!(checkpoint.totals.tokens, 0);
     /// assert_eq!(bridge.checkpoints().list().await?, [checkpoint]);
     ///
     /// bridge.checkpoints().drop(&name).await?;
@@ -148,7 +148,7 @@ async fn perform(ingest: &Ingest, name: &CheckpointName) -> Result<RollbackResul
         Vec::new()
     });
     let totals = |name: &CheckpointName| {
-        kept.iter().find(|checkpoint| checkpoint.name == *name).map(|kept| kept.figures)
+        kept.iter().find(|checkpoint| checkpoint.name == *name).map(|kept| kept.totals)
     };
     let epoch = replaced.epoch_begun().unwrap_or_default();
     let state = StoreState { epoch, mode: StoreMode::Direct { checkpoint: name.clone() } };

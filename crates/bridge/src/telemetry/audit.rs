@@ -294,7 +294,7 @@ impl AuditTrail {
         let record = self.record(operation, id, |record| {
             record.outcome = AuditOutcome::Incomplete;
             record.error = format!("{untold} records were dropped while the store was away");
-            record.figures.insert("dropped_records".to_owned(), untold);
+            record.counts.insert("dropped_records".to_owned(), untold);
         });
         self.buffer().records.push_back(record);
     }

@@ -18,15 +18,15 @@ pub(crate) struct AuditSummary {
     /// Why a part of what was asked for is not done. It names no file, for paths may be a secret.
     pub(crate) incomplete: Option<String>,
     pub(crate) tokens: u64,
-    pub(crate) figures: BTreeMap<String, u64>,
+    pub(crate) counts: BTreeMap<String, u64>,
     /// There was nothing to do and nothing to tell of. It is repeated every few seconds and is not put on record.
     pub(crate) is_idle: bool,
 }
 
 impl AuditSummary {
-    pub(crate) fn of<'a>(tokens: u64, figures: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
-        let figures = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect();
-        Self { tokens, figures, ..Self::default() }
+    pub(crate) fn of<'a>(tokens: u64, counts: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        Self { tokens, counts, ..Self::default() }
     }
 
     fn missing(mut self, number: usize, what: &str) -> Self {
@@ -36,7 +36,7 @@ impl AuditSummary {
 
     fn add_history(&mut self, found: &AnalysisSummary) {
         let receipt = &found.receipt;
-        let figures = [
+        let counts = [
             ("files", found.files),
             ("bytes", found.bytes),
             ("lines", found.lines),
@@ -46,7 +46,7 @@ impl AuditSummary {
             ("counted_responses", receipt.total.count),
             ("counted_tokens", receipt.total.tokens),
         ];
-        self.figures.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+        self.counts.extend(counts.map(|(name, count)| (name.to_owned(), count)));
     }
 
     pub(crate) fn outcome(&self) -> AuditOutcome {
@@ -72,20 +72,20 @@ impl ToAuditSummary for Vec<BridgeResult> {
         let stored = self.iter().filter(|result| result.success);
         let failed = self.len() - stored.clone().count();
         let tokens = saturating_sum(stored.map(|result| result.total_tokens));
-        let figures = [("analyses", self.len() as u64), ("failed", failed as u64)];
-        AuditSummary::of(tokens, figures).missing(failed, "analyses are not stored")
+        let counts = [("analyses", self.len() as u64), ("failed", failed as u64)];
+        AuditSummary::of(tokens, counts).missing(failed, "analyses are not stored")
     }
 }
 
 impl ToAuditSummary for BackfillResult {
     fn audit_summary(&self) -> AuditSummary {
         let missing = if self.success { 0 } else { self.errors.len().max(1) };
-        let figures = [
+        let counts = [
             ("sessions", self.total_sessions),
             ("responses", self.total_responses),
             ("skipped_files", self.skipped_files.len() as u64),
         ];
-        let mut summary = AuditSummary::of(self.total_tokens_stored, figures);
+        let mut summary = AuditSummary::of(self.total_tokens_stored, counts);
         summary.add_history(&self.analysis);
         summary.missing(missing, "files or sessions are not taken in whole")
     }
@@ -94,28 +94,27 @@ impl ToAuditSummary for BackfillResult {
 impl ToAuditSummary for History {
     fn audit_summary(&self) -> AuditSummary {
         let receipt = self.receipt();
-        let figures = [
+        let counts = [
             ("bad_lines", receipt.damage.bad_lines),
             ("snapshots", receipt.all_snapshots().count),
             ("snapshot_tokens", receipt.all_snapshots().tokens),
             ("counted_responses", receipt.total.count),
             ("counted_tokens", receipt.total.tokens),
         ];
-        AuditSummary::of(receipt.total.tokens, figures)
-            .missing(self.errors().len(), "files could not be read")
+        AuditSummary::of(receipt.total.tokens, counts).missing(self.errors().len(), "files could not be read")
     }
 }
 
 impl ToAuditSummary for SyncResult {
     fn audit_summary(&self) -> AuditSummary {
-        let figures = [
+        let counts = [
             ("tokens_before", self.tokens_before),
             ("tokens_after", self.tokens_after),
             ("files", self.files_read),
             ("bytes", self.bytes_read),
         ];
         let failed = usize::from(self.status == SyncStatus::Failed);
-        AuditSummary::of(self.tokens_after, figures).missing(failed, "session is not taken in whole")
+        AuditSummary::of(self.tokens_after, counts).missing(failed, "session is not taken in whole")
     }
 }
 
@@ -123,13 +122,13 @@ impl ToAuditSummary for Vec<SyncResult> {
     fn audit_summary(&self) -> AuditSummary {
         let of = |status| self.iter().filter(|result| result.status == status).count();
         let failed = of(SyncStatus::Failed);
-        let figures = [
+        let counts = [
             ("sessions", self.len() as u64),
             ("sessions_changed", of(SyncStatus::Changed) as u64),
             ("bytes", saturating_sum(self.iter().map(|result| result.bytes_read))),
         ];
         let tokens = saturating_sum(self.iter().map(|result| result.tokens_after));
-        let summary = AuditSummary::of(tokens, figures).missing(failed, "sessions are not taken in whole");
+        let summary = AuditSummary::of(tokens, counts).missing(failed, "sessions are not taken in whole");
         AuditSummary { is_idle: self.is_empty(), ..summary }
     }
 }
@@ -144,19 +143,19 @@ impl ToAuditSummary for Arc<Vec<TokenSummaryRecord>> {
 impl ToAuditSummary for AnalysisWithSource {
     fn audit_summary(&self) -> AuditSummary {
         let is = |source| u64::from(self.source == source);
-        let figures = [
+        let counts = [
             ("from_store", is(AnalysisSource::Stored)),
             ("from_sources", is(AnalysisSource::Live)),
             ("from_cache", is(AnalysisSource::Cached)),
         ];
-        AuditSummary::of(self.analysis.calculated_total_tokens, figures)
+        AuditSummary::of(self.analysis.calculated_total_tokens, counts)
     }
 }
 
 impl ToAuditSummary for IntegrityResult {
     fn audit_summary(&self) -> AuditSummary {
         let repair = self.repair.unwrap_or_default();
-        let figures = [
+        let counts = [
             ("compared", self.compared),
             ("errors", self.erroneous().responses),
             ("stored_tokens", self.stored_tokens),
@@ -166,7 +165,7 @@ impl ToAuditSummary for IntegrityResult {
             ("removed", repair.removed),
             ("remaining", repair.remaining),
         ];
-        let summary = AuditSummary::of(self.stored_tokens, figures);
+        let summary = AuditSummary::of(self.stored_tokens, counts);
         summary.missing(usize::from(!self.passed), "verification is not passed")
     }
 }
@@ -185,7 +184,7 @@ impl ToAuditSummary for () {
 
 impl ToAuditSummary for Checkpoint {
     fn audit_summary(&self) -> AuditSummary {
-        let CheckpointTotals { tokens, responses, sessions } = self.figures;
+        let CheckpointTotals { tokens, responses, sessions } = self.totals;
         AuditSummary::of(tokens, [("responses", responses), ("sessions", sessions)])
     }
 }
@@ -198,21 +197,21 @@ impl ToAuditSummary for Vec<Checkpoint> {
 
 impl ToAuditSummary for RollbackResult {
     fn audit_summary(&self) -> AuditSummary {
-        let mut figures = vec![
+        let mut counts = vec![
             ("dry_run", u64::from(self.replaced_state.is_none())),
             ("epoch", u64::from(self.state.epoch.0)),
         ];
         if let Some(before) = self.before {
-            figures.extend([
+            counts.extend([
                 ("tokens_before", before.tokens),
                 ("responses_before", before.responses),
                 ("sessions_before", before.sessions),
             ]);
         }
         if let Some(after) = self.after {
-            figures.extend([("responses_after", after.responses), ("sessions_after", after.sessions)]);
+            counts.extend([("responses_after", after.responses), ("sessions_after", after.sessions)]);
         }
-        AuditSummary::of(self.after.map_or(0, |after| after.tokens), figures)
+        AuditSummary::of(self.after.map_or(0, |after| after.tokens), counts)
     }
 }
 

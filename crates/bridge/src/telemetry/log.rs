@@ -21,7 +21,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
                 tokens_written = record.tokens_written,
                 processing_time = record.duration.as_secs_f64(),
                 correlation_id = %record.correlation_id,
-                figures = ?record.figures,
+                counts = ?record.counts,
                 $($more = $value,)*
                 $message
             )

@@ -142,7 +142,7 @@ impl OperationGuard {
             record.outcome = outcome;
             written.set_in(record);
             record.tokens = summary.tokens;
-            record.figures = summary.figures;
+            record.counts = summary.counts;
             record.duration = duration;
             record.error = summary.incomplete.unwrap_or_default();
             if let Some(error) = error {

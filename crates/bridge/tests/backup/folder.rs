@@ -22,7 +22,7 @@ async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
         let export = ours.export_store(ExportOptions::to_folder(&backup).with_format(format)).await.unwrap();
         let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
         assert!(import.equals_backup(), "{import:?}");
-        assert_eq!((import.figures, import.bytes), (export.figures, export.bytes));
+        assert_eq!((import.summary, import.bytes), (export.summary, export.bytes));
         for table in ["token_usage", "source_files"] {
             assert_eq!(hash(&to, table).await, hash(&from, table).await, "{table}");
         }

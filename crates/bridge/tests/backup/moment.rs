@@ -24,7 +24,7 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
         exports.push((backup, export));
     }
     assert!(writing.await.unwrap().success);
-    let sizes: Vec<_> = exports.iter().map(|(_, export)| export.figures.totals.responses).collect();
+    let sizes: Vec<_> = exports.iter().map(|(_, export)| export.summary.totals.responses).collect();
     assert!(sizes.is_sorted() && sizes[0] < truth.truth.responses, "no export met the writer: {sizes:?}");
 
     let middle = exports.len() / 2;

@@ -27,7 +27,7 @@ async fn the_server_writes_a_backup_and_another_database_takes_it_in() {
     for _ in 0..2 {
         let import = theirs.import_store(BackupPlace::Server(place.clone())).await.unwrap();
         assert!(import.equals_backup(), "{import:?}");
-        assert_eq!(import.figures, export.figures);
+        assert_eq!(import.summary, export.summary);
         for table in ["token_usage", "source_files"] {
             assert_eq!(hash(&to, table).await, hash(&from, table).await, "{table}");
         }

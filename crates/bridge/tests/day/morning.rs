@@ -52,7 +52,7 @@ impl Day {
     pub(crate) async fn keeps_a_checkpoint(&self, morning: &Stored) {
         self.is_at(9);
         let checkpoint = self.bridge.checkpoints().create(&before_the_import()).await.unwrap();
-        assert_eq!((checkpoint.taken_at, checkpoint.figures), (at(9), morning.figures.state()));
+        assert_eq!((checkpoint.taken_at, checkpoint.totals), (at(9), morning.figures.state()));
         assert_eq!(self.checkpoints().await, [before_the_import()]);
     }
 

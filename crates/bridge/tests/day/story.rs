@@ -56,7 +56,7 @@ impl Day {
         assert_eq!(self.story().await, wanted);
         let rollbacks = AuditFilter::default().with_time(crate::day::within(14)).with_outcome(Succeeded);
         let rollback = &self.audit(rollbacks).await[0];
-        assert_eq!((rollback.time, rollback.figures["dry_run"], rollback.figures["epoch"]), (at(14), 0, 1));
+        assert_eq!((rollback.time, rollback.counts["dry_run"], rollback.counts["epoch"]), (at(14), 0, 1));
         assert_eq!(self.bridge.stats().audit.dropped, 0);
     }
 

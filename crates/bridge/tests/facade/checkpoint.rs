@@ -73,7 +73,7 @@ async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
 }
 
 #[tokio::test]
-async fn after_a_rollback_figures_are_those_of_the_checkpoint_and_analyses_are_direct() {
+async fn after_a_rollback_totals_are_those_of_the_checkpoint_and_analyses_are_direct() {
     let folder = tempfile::tempdir().unwrap();
     let bridge = rolled_back(folder.path()).await;
     // Not the cache's 42.

@@ -49,7 +49,7 @@ async fn the_result_says_what_was_written() {
 }
 
 #[tokio::test]
-async fn only_force_lowers_a_figure() {
+async fn only_force_lowers_a_total() {
     let (_, bridge) = in_memory();
     let store = |output, force_update| {
         let (bridge, analysis) = (bridge.clone(), analysis("s", 1, &[output]));

@@ -68,7 +68,7 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
 }
 
 #[tokio::test]
-async fn a_forced_update_is_on_record_before_it_returns_with_both_figures() {
+async fn a_forced_update_is_on_record_before_it_returns_with_both_totals() {
     let (_proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), StoreOptions::default()).await.unwrap();
@@ -130,7 +130,7 @@ async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     let ids: Vec<_> = records[..4].iter().map(|record| record.correlation_id.0).collect();
     assert_eq!(ids, [1, 2, 3, 4], "the beginning of the trouble is kept");
     assert_eq!(records[4].operation.as_str(), "audit_gap");
-    assert_eq!(records[4].figures["dropped_records"], 6);
+    assert_eq!(records[4].counts["dropped_records"], 6);
     assert_eq!(records.len(), 5);
 }
 
@@ -233,7 +233,7 @@ async fn every_operation_is_on_record_by_its_name() {
     assert_eq!(told(&records), wanted);
     let backfill = &records[0];
     assert_eq!((backfill.tokens, backfill.records_stored, backfill.new_responses), (42, 1, 1));
-    let figure = |name| backfill.figures[name];
+    let figure = |name| backfill.counts[name];
     assert_eq!((figure("snapshots"), figure("counted_responses"), figure("lines")), (2, 1, 2));
     assert_eq!(records[3].records_stored, 1, "what spawned tasks write is booked");
     assert_eq!(records[6].error_kind, "unknown_session");

@@ -23,7 +23,7 @@ pub(crate) struct TableMetadata {
     /// Whether its definition was lost and written anew: what else its comment said is not known.
     pub(crate) is_repaired: bool,
     /// Its totals, where they were counted.
-    pub(crate) figures: Option<CheckpointTotals>,
+    pub(crate) totals: Option<CheckpointTotals>,
 }
 
 const MARK: &str = "bridge";
@@ -47,9 +47,9 @@ impl TableMetadata {
                 "run" => value.clone_into(&mut metadata.run),
                 "at" => metadata.at = value.parse().unwrap_or_default(),
                 "schema" => metadata.schema = value.parse().unwrap_or_default(),
-                "tokens" => metadata.figures.get_or_insert_default().tokens = number(),
-                "responses" => metadata.figures.get_or_insert_default().responses = number(),
-                "sessions" => metadata.figures.get_or_insert_default().sessions = number(),
+                "tokens" => metadata.totals.get_or_insert_default().tokens = number(),
+                "responses" => metadata.totals.get_or_insert_default().responses = number(),
+                "sessions" => metadata.totals.get_or_insert_default().sessions = number(),
                 _ => {}
             }
         }
@@ -57,9 +57,9 @@ impl TableMetadata {
     }
 
     /// The checkpoint that a table with this metadata is.
-    pub(crate) fn checkpoint(&self, name: CheckpointName, figures: CheckpointTotals) -> Checkpoint {
+    pub(crate) fn checkpoint(&self, name: CheckpointName, totals: CheckpointTotals) -> Checkpoint {
         let taken_at = Timestamp::from_millis(self.at).unwrap_or(Timestamp::MIN);
-        Checkpoint { name, taken_at, epoch: self.epoch, figures }
+        Checkpoint { name, taken_at, epoch: self.epoch, totals }
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for TableMetadata {
         if self.is_repaired {
             write!(f, " {REPAIRED}")?;
         }
-        match self.figures {
+        match self.totals {
             Some(CheckpointTotals { tokens, responses, sessions }) => {
                 write!(f, " tokens={tokens} responses={responses} sessions={sessions}")
             }
@@ -96,7 +96,7 @@ mod tests {
             at: -5,
             schema: 2,
             is_repaired: false,
-            figures: Some(CheckpointTotals { tokens: u64::MAX, responses: 2, sessions: 3 }),
+            totals: Some(CheckpointTotals { tokens: u64::MAX, responses: 2, sessions: 3 }),
         };
         assert_eq!(TableMetadata::of_comment(&metadata.to_string()), metadata);
         assert_eq!(

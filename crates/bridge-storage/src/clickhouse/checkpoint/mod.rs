@@ -34,7 +34,7 @@ use crate::clickhouse::usage::saturating::{TOKENS, sum};
 use catalog::{DataTable, TableCatalog, of_checkpoint};
 use ddl::{Ddl, DdlOutcome};
 use metadata::TableMetadata;
-use recovery::{figures, finish_pending_rollbacks};
+use recovery::{count_totals, finish_pending_rollbacks};
 
 #[async_trait]
 impl CheckpointStore for ClickHouseStore {
@@ -83,22 +83,22 @@ async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, c
     let catalog = TableCatalog::of(tables, topology).await?;
     let mut all = Vec::new();
     for (name, metadata) in catalog.checkpoints() {
-        let figures = figures_of(tables, topology, &name, metadata).await?;
-        all.push(metadata.checkpoint(name, figures));
+        let totals = totals_of(tables, topology, &name, metadata).await?;
+        all.push(metadata.checkpoint(name, totals));
     }
     all.sort_by_key(|checkpoint| checkpoint.taken_at);
     Ok(all)
 }
 
-async fn figures_of(
+async fn totals_of(
     tables: &Tables,
     topology: &Topology,
     name: &CheckpointName,
     metadata: &TableMetadata,
 ) -> Result<CheckpointTotals, clickhouse::error::Error> {
-    match metadata.figures {
-        Some(figures) => Ok(figures),
-        None => figures(tables, &topology.local_name(&of_checkpoint(name))).await,
+    match metadata.totals {
+        Some(totals) => Ok(totals),
+        None => count_totals(tables, &topology.local_name(&of_checkpoint(name))).await,
     }
 }
 
@@ -131,13 +131,13 @@ async fn create(
         drop_all(tables, topology, &[&sources, &usage]).await?;
         return Err(rolled_back(OPERATION, "a rollback came in between".to_owned()).into());
     };
-    let figures = figures(tables, &topology.local_name(&usage)).await?;
+    let totals = count_totals(tables, &topology.local_name(&usage)).await?;
     let metadata = &TableMetadata {
         epoch,
         run,
         at: now.as_millis(),
         schema: SCHEMA,
-        figures: Some(figures),
+        totals: Some(totals),
         ..TableMetadata::default()
     };
     // It is a checkpoint when it has its name.
@@ -149,7 +149,7 @@ async fn create(
             return Err(unusable(OPERATION, name, TAKEN).into());
         }
     }
-    Ok(metadata.checkpoint(name.clone(), figures))
+    Ok(metadata.checkpoint(name.clone(), totals))
 }
 
 /// Copies the live tables, the sources first: no cursor is in them that stands for rows that are not. `None` where
@@ -222,8 +222,8 @@ impl ClickHouseStore {
         let live = &topology.local_name(DataTable::Usage.live());
         let (now, then, rows) = self
             .call(OPERATION, |tables| async move {
-                let now: CheckpointTotals = figures(&tables, live).await?;
-                let then = figures_of(&tables, topology, name, metadata).await?;
+                let now: CheckpointTotals = count_totals(&tables, live).await?;
+                let then = totals_of(&tables, topology, name, metadata).await?;
                 let rows: Vec<DifferenceRow> = tables.query(query).fetch_all().await?;
                 Ok::<_, clickhouse::error::Error>((now, then, rows))
             })

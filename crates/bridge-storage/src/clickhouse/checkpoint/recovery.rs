@@ -190,7 +190,7 @@ struct CheckpointTotalsRow {
 }
 
 /// Returns the totals of a `token_usage` of this name.
-pub(crate) async fn figures(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
+pub(crate) async fn count_totals(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
     let query = format!(
         "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \
          FROM {table} FINAL WHERE {COUNTED}",

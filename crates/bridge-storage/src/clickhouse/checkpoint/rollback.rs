@@ -78,7 +78,7 @@ async fn begin(
         run: run.clone(),
         at: now.as_millis(),
         schema: SCHEMA,
-        figures: checkpoint.figures,
+        totals: checkpoint.totals,
         ..TableMetadata::default()
     };
     let (sources, usage) = (DataTable::Sources.of_run(&run), DataTable::Usage.of_run(&run));

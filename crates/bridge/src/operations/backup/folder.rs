@@ -129,8 +129,8 @@ impl Backup {
         Ok(backup)
     }
 
-    pub(super) fn figures(&self) -> &ExportSummary {
-        &self.manifest.figures
+    pub(super) fn summary(&self) -> &ExportSummary {
+        &self.manifest.summary
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -143,7 +143,7 @@ impl Backup {
 
     pub(super) fn reader(&self, number: usize) -> PartReader {
         let entry = self.manifest.parts[number].clone();
-        let (path, epoch) = (self.folder.join(&entry.file), self.figures().epoch);
+        let (path, epoch) = (self.folder.join(&entry.file), self.summary().epoch);
         PartReader { path, format: self.manifest.format, epoch, entry }
     }
 }

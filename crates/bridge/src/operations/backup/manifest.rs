@@ -21,7 +21,9 @@ pub(super) struct Manifest {
     pub(super) schema: u32,
     created: Timestamp,
     pub(super) format: BackupFormat,
-    pub(super) figures: ExportSummary,
+    /// The name in the file is that of its first layout.
+    #[serde(rename = "figures")]
+    pub(super) summary: ExportSummary,
     pub(super) parts: Vec<PartEntry>,
 }
 
@@ -50,9 +52,9 @@ struct Layout {
 
 impl Manifest {
     pub(super) fn new(schema: u32, created: Timestamp, format: BackupFormat) -> Self {
-        let (figures, parts) = (ExportSummary::default(), Vec::new());
+        let (summary, parts) = (ExportSummary::default(), Vec::new());
         let bridge = env!("CARGO_PKG_VERSION").to_owned();
-        Self { layout: LAYOUT, bridge, schema, created, format, figures, parts }
+        Self { layout: LAYOUT, bridge, schema, created, format, summary, parts }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -96,11 +98,11 @@ impl Manifest {
         if let Some(part) = self.parts.iter().find(|part| !is_name(&part.file)) {
             return Err(format!("{:?} is no file of a backup", part.file));
         }
-        let named = |table: &str| self.figures.tables.iter().any(|known| known.table == table);
+        let named = |table: &str| self.summary.tables.iter().any(|known| known.table == table);
         if let Some(part) = self.parts.iter().find(|part| !named(&part.table)) {
             return Err(format!("{} belongs to none of its tables", part.file));
         }
-        for table in &self.figures.tables {
+        for table in &self.summary.tables {
             let parts = self.parts.iter().filter(|part| part.table == table.table);
             let rows = saturating_sum(parts.map(|part| part.rows));
             if rows != table.rows {

@@ -71,7 +71,7 @@ impl ExportOptions {
 #[must_use]
 pub struct ExportResult {
     /// Rows by table and the sums over the responses, all of one moment.
-    pub figures: ExportSummary,
+    pub summary: ExportSummary,
     /// The bytes of the files; 0 where the server wrote them.
     pub bytes: u64,
     /// The duration.
@@ -83,7 +83,7 @@ pub struct ExportResult {
 #[must_use]
 pub struct ImportResult {
     /// The content of the backup.
-    pub figures: ExportSummary,
+    pub summary: ExportSummary,
     /// The bytes of its files; 0 where the server read them.
     pub bytes: u64,
     /// The sums over the store before.
@@ -99,33 +99,33 @@ impl ImportResult {
     /// nothing that the backup does not.
     #[must_use]
     pub fn equals_backup(&self) -> bool {
-        self.after == self.figures.totals
+        self.after == self.summary.totals
     }
 }
 
 impl ToAuditSummary for ExportResult {
     fn audit_summary(&self) -> AuditSummary {
-        let totals = &self.figures.totals;
-        let figures = [
+        let totals = &self.summary.totals;
+        let counts = [
             ("bytes", self.bytes),
             ("responses", totals.responses),
             ("sessions", totals.sessions),
-            ("rows", self.figures.rows()),
+            ("rows", self.summary.rows()),
         ];
-        AuditSummary::of(totals.counts.total(), figures)
+        AuditSummary::of(totals.counts.total(), counts)
     }
 }
 
 impl ToAuditSummary for ImportResult {
     fn audit_summary(&self) -> AuditSummary {
-        let figures = [
+        let counts = [
             ("bytes", self.bytes),
-            ("rows", self.figures.rows()),
+            ("rows", self.summary.rows()),
             ("tokens_before", self.before.counts.total()),
             ("responses_before", self.before.responses),
             ("responses_after", self.after.responses),
         ];
-        AuditSummary::of(self.after.counts.total(), figures)
+        AuditSummary::of(self.after.counts.total(), counts)
     }
 }
 
@@ -133,7 +133,7 @@ impl ToAuditSummary for ImportResult {
 pub(crate) async fn export(ingest: &Ingest, options: ExportOptions) -> Result<ExportResult, BridgeError> {
     let watch = Stopwatch::start();
     let store = require(ingest.store.backup(), "export the store")?;
-    let (figures, bytes) = match options.place {
+    let (summary, bytes) = match options.place {
         BackupPlace::Server(place) => (store.back_up(&place).await?, 0),
         BackupPlace::Folder(folder) => {
             let draft = blocking(move || Draft::begin(&folder)).await?;
@@ -142,7 +142,7 @@ pub(crate) async fn export(ingest: &Ingest, options: ExportOptions) -> Result<Ex
             write(draft, manifest, store.begin_export(format).await?).await?
         }
     };
-    Ok(ExportResult { figures, bytes, duration: watch.elapsed() })
+    Ok(ExportResult { summary, bytes, duration: watch.elapsed() })
 }
 
 /// Joins a backup into the store.
@@ -151,7 +151,7 @@ pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<Import
     let store = require(ingest.store.backup(), "import a backup")?;
     let epoch = ingest.writable_epoch("import a backup").await?;
     let all = ResponseFilter::default();
-    let (figures, bytes, before) = match place {
+    let (summary, bytes, before) = match place {
         BackupPlace::Server(place) => {
             let before = ingest.store.totals(&all).await?;
             (store.restore(&place, epoch).await?, 0, before)
@@ -161,7 +161,7 @@ pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<Import
             let backup = blocking(move || Backup::open(&folder, schema)).await?;
             let before = ingest.store.totals(&all).await?;
             import_parts(store, &backup, epoch).await?;
-            (backup.figures().clone(), backup.bytes(), before)
+            (backup.summary().clone(), backup.bytes(), before)
         }
     };
     let after = ingest.store.totals(&all).await?;
@@ -170,7 +170,7 @@ pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<Import
     let tokens_written = after.counts.total().saturating_sub(before.counts.total());
     let written = WriteCounters { records: new, new, tokens_written, ..WriteCounters::default() };
     ingest.telemetry.record_write(&written);
-    Ok(ImportResult { figures, bytes, before, after, duration: watch.elapsed() })
+    Ok(ImportResult { summary, bytes, before, after, duration: watch.elapsed() })
 }
 
 async fn import_parts(store: &dyn BackupStore, backup: &Backup, epoch: Epoch) -> Result<(), BridgeError> {
@@ -188,7 +188,7 @@ async fn write(
     mut manifest: Manifest,
     mut export: Box<dyn TableExport + '_>,
 ) -> Result<(ExportSummary, u64), BridgeError> {
-    manifest.figures = export.summary().clone();
+    manifest.summary = export.summary().clone();
     let mut next = export.next_part().await?;
     while let Some(part) = next {
         let writing = blocking(move || {
@@ -200,9 +200,9 @@ async fn write(
         (draft, manifest) = written?;
         next = following?;
     }
-    let (figures, bytes) = (manifest.figures.clone(), manifest.bytes());
+    let (summary, bytes) = (manifest.summary.clone(), manifest.bytes());
     blocking(move || draft.finish(&manifest)).await?;
-    Ok((figures, bytes))
+    Ok((summary, bytes))
 }
 
 /// Runs work on files on a blocking thread.

@@ -112,8 +112,8 @@ pub(super) fn observers(panicked: Option<Panicked>) -> Assessment {
     }
 }
 
-pub(super) fn pool(figures: PoolStatus) -> Assessment {
-    let PoolStatus { in_use, waiting, size, .. } = figures;
+pub(super) fn pool(status: PoolStatus) -> Assessment {
+    let PoolStatus { in_use, waiting, size, .. } = status;
     let detail = format!("{in_use} of {size} connections are in use, {waiting} calls wait");
     if in_use < size {
         Assessment::healthy(detail)
