@@ -27,7 +27,7 @@ pub enum DifferenceKind {
     /// read again. An error.
     Outdated,
     /// The stored row is not one that the bridge wrote: its fields or its version were changed. An error,
-    /// whatever the tolerance, even if no source has the response.
+    /// under any tolerance, even if no source has the response.
     #[serde(rename = "damaged")]
     Corrupted,
     /// The store has it under a second key that no source has: its tokens are counted twice. An error.

@@ -110,7 +110,7 @@ impl AnalysisValidator {
 
     /// Checks an analysis that the bridge's own analyzer has just made of transcripts.
     ///
-    /// What a transcript states about time, session and cache split comes from a clock or gateway that may be wrong. By
+    /// The time, session and cache split of a transcript come from a clock or gateway that may be wrong. By
     /// the counting rule that is never a reason not to count, so the rules about these do not apply, nor does
     /// [`COUNTER_MAX`] to the sums of a session, which are no row.
     pub fn validate_transcripts(&self, analysis: &EnhancedTokenAnalysis) -> ValidationResult {

@@ -307,7 +307,7 @@ mod tests {
             state => panic!("{state:?}"),
         };
         breaker.record(&error(ConnectionKind::Unreachable));
-        // Asked nobody, so nothing is known.
+        // No request was made, so nothing is known.
         breaker.record(&error(ConnectionKind::PoolExhausted));
         assert_eq!(failures(&breaker), 1);
         // An answer, if not the one that was hoped for.

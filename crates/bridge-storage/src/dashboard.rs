@@ -22,8 +22,8 @@ pub struct DashboardFilter {
     /// The starts of the trend's steps, in order. A response counts in the last one at or before its time,
     /// and in the first one if it is before all of them. Without any the trend is empty.
     pub trend_starts: Vec<Timestamp>,
-    /// Whether to make the receipt. It is of the whole store, so it reads every response,
-    /// whatever else the filter admits.
+    /// The receipt is made. It is of the whole store, so it reads every response,
+    /// no matter what the filter admits.
     pub receipt: ReceiptScope,
 }
 

@@ -41,7 +41,7 @@ pub struct SummaryFilter {
     pub active: TimeRange,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
+    /// Makes [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
     pub include_metadata: bool,
 }
 

@@ -16,7 +16,7 @@ use crate::source::{SourceFilter, SourceRecord};
 /// Keeps the usage of responses, one row a response key.
 ///
 /// Writing is a join: of two versions of a row the greater stays, whatever order they arrive in and
-/// however often. So every write can be repeated, and two writers need not know of each other.
+/// however often it is repeated. So every write can be repeated, and two writers need not know of each other.
 ///
 /// A store that was rolled back ([`CheckpointStore`](crate::CheckpointStore)) refuses writes until it is resumed, and
 /// writes of operations that began before for ever: [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack).

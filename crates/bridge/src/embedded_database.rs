@@ -13,7 +13,7 @@ use bridge_storage::{
 /// The engine of a data folder, for a store of this process.
 ///
 /// Where the engine's supervisor is killed the engine goes with it, and comes back on another port with another
-/// password: by the next program that uses the folder, or by this one, when it finds nobody at the old address. No
+/// password: by the next program that uses the folder, or by this one, when the old address no longer answers. No
 /// password is sent on a connection before its other side has shown that it is the engine's supervisor.
 #[derive(Clone)]
 pub struct EmbeddedDatabase {
@@ -46,7 +46,7 @@ impl Found {
 }
 
 impl EmbeddedDatabase {
-    /// Uses the engine of a data folder, with every step told to `observer`. Blocks: see [`Engine::start_with`].
+    /// Uses the engine of a data folder, and reports every step to `observer`. Blocks: see [`Engine::start_with`].
     ///
     /// # Errors
     ///

@@ -301,7 +301,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Brings the store up to date with all transcripts, with at most [`parallel_limit`](SyncOptions::parallel_limit)
     /// files read at once. Returns a result for each session that the store or a transcript knows, by session id,
-    /// whoever stored it: a session that no file of this machine is recorded for, because another machine or an
+    /// no matter which host stored it: a session that no file of this machine is recorded for, because another machine or an
     /// embedder stored it, is unchanged.
     ///
     /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only their sessions
@@ -361,17 +361,17 @@ impl EnhancedTokenDatabaseBridge {
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
     /// #     .sources([folder.path()])
     /// #     .build();
-    /// let (tell, mut told) = mpsc::unbounded_channel();
+    /// let (sender, mut received) = mpsc::unbounded_channel();
     /// let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| {
     ///     for session in outcome.unwrap_or_default() {
     ///         let _ = tell.send((session.tokens_before, session.tokens_after));
     ///     }
     /// });
-    /// assert_eq!(told.recv().await, Some((0, 40)));
+    /// assert_eq!(received.recv().await, Some((0, 40)));
     ///
     /// // The session goes on.
     /// fs::File::options().append(true).open(&path)?.write_all(line(2, 2).as_bytes())?;
-    /// assert_eq!(told.recv().await, Some((40, 42)));
+    /// assert_eq!(received.recv().await, Some((40, 42)));
     /// syncing.stop().await;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -434,10 +434,10 @@ impl EnhancedTokenDatabaseBridge {
     /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
     /// where that fails too, as it was answered last. Says who answered and how old the answer is.
     ///
-    /// However many ask, one live analysis runs at a time, and all who ask while it runs share the next one.
+    /// One live analysis runs at a time, and all calls that arrive while it runs share the next one.
     ///
-    /// What the store's rows do not vouch for is never handed out as stored: where a row of the session was changed by
-    /// somebody else the store's answer is an error, and the sources are asked.
+    /// Rows that their version does not verify are never returned as stored: where another program changed a row of
+    /// the session the store's answer is an error, and the sources are asked.
     ///
     /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
     /// from before a rollback. All others are true at the time of asking.
@@ -769,10 +769,10 @@ impl EnhancedTokenDatabaseBridge {
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
     /// #     .sources([folder.path()])
     /// #     .build();
-    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     /// let monitor = bridge.monitor(move |observation| drop(tell.send(observation)));
     /// let health = loop {
-    ///     if let Some(Observation::Health(health)) = told.recv().await {
+    ///     if let Some(Observation::Health(health)) = received.recv().await {
     ///         break health;
     ///     }
     /// };

@@ -46,7 +46,7 @@ struct KindRow {
     kept: u64,
     kept_tokens: u64,
     last_sync: i64,
-    /// Whether any response, admitted or not, has a counter so large that narrow sums may have wrapped.
+    /// Not 0 where any response, admitted or not, has a counter so large that narrow sums may have wrapped.
     has_large: bool,
     /// Those that are listed, in their order; steps of the trend in any.
     listed: Vec<GroupTuple>,

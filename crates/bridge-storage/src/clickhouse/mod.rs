@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use crate::with_correlation_id;
 
-    /// What the database logs with a query: the setting as the server took it.
+    /// Returns the comment that the database logs with a query: the setting as the server received it.
     async fn log_comment(store: &ClickHouseStore) -> String {
         let query = "SELECT getSetting('log_comment')";
         store

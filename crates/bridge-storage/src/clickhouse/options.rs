@@ -66,7 +66,7 @@ pub struct ClickHouseOptions {
     pub(crate) topology: Topology,
     pub(crate) retention: Option<Retention>,
     pub(crate) audit_retention: Option<Retention>,
-    /// Whether to speak TLS.
+    /// Connections are encrypted by TLS.
     pub(crate) secure: bool,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) locator: Option<Arc<dyn Locate>>,

@@ -1,4 +1,4 @@
-//! What the audit promises.
+//! Promises about the audit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub async fn audit_records_come_back_newest_first(store: &dyn TokenStore) {
     assert_eq!(found, [next, full, record(4)]);
 }
 
-/// However often a record is written, it is one.
+/// A record that is written repeatedly is one record.
 pub async fn an_audit_record_that_is_written_again_stays_one(store: &dyn TokenStore) {
     let records: Vec<_> = (0..10).map(record).collect();
     audit(store).put_audit(&records[..6]).await.unwrap();

@@ -65,7 +65,7 @@ async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) {
     store.upsert(rows, &UpsertOptions::default()).await.unwrap();
 }
 
-/// What a store exports, an empty one becomes; and exported by that one, it changes nothing.
+/// An empty store that imports an export becomes the same store; its own export is the same.
 pub async fn a_backup_brings_the_same_store_back(store: &dyn TokenStore, other: &dyn TokenStore) {
     fill(store, 1).await;
     let before = content(store).await;

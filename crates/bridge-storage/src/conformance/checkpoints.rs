@@ -1,4 +1,4 @@
-//! What checkpoints and rollback promise.
+//! Promises about checkpoints and rollback.
 
 use bridge_core::{
     BridgeError, CheckpointName, CheckpointTotals, Epoch, ResponseUsage, SessionDifference, StorageKind,
@@ -82,8 +82,8 @@ pub async fn a_store_that_was_rolled_back_takes_nothing_until_it_is_resumed(stor
 
     let mode = StoreMode::Direct { checkpoint: name("good") };
     assert_eq!(checkpoints(store).state().await.unwrap(), StoreState { epoch: Epoch(1), mode });
-    let told = assert_kind(put(store, &[response(2, 5)]).await, StorageKind::RolledBack);
-    assert!(told.contains("checkpoint good") && told.contains("resumed"), "{told}");
+    let message = assert_kind(put(store, &[response(2, 5)]).await, StorageKind::RolledBack);
+    assert!(message.contains("checkpoint good") && message.contains("resumed"), "{message}");
     // Even what is there already: the caller must not believe that he may go on.
     assert_kind(put(store, &[response(1, 5)]).await, StorageKind::RolledBack);
     let record = source("a", 1, Epoch(1));
@@ -120,7 +120,7 @@ pub async fn what_began_before_a_rollback_is_refused_for_ever(store: &dyn TokenS
     assert!(stored.is_none_or(|rows| rows.is_empty()));
 }
 
-/// What was stored before and is stored again after the resumption is stored, records of sources too.
+/// Rows and records of sources that were stored before can be stored again after the resumption.
 pub async fn what_a_rollback_took_is_stored_again(store: &dyn TokenStore) {
     checkpoints(store).create_checkpoint(&name("empty"), at(1)).await.unwrap();
     let rows = [response(1, 5), response(2, 6)];
@@ -194,11 +194,11 @@ pub async fn a_name_that_cannot_be_used_changes_nothing(store: &dyn TokenStore) 
         StorageKind::Checkpoint,
     );
     assert_kind(checkpoints(store).roll_back(&name("other"), at(2)).await, StorageKind::Checkpoint);
-    let told = assert_kind(
+    let message = assert_kind(
         checkpoints(store).compare_with_checkpoint(&name("other")).await,
         StorageKind::Checkpoint,
     );
-    assert!(told.contains("other is not among the checkpoints"), "{told}");
+    assert!(message.contains("other is not among the checkpoints"), "{message}");
     assert_eq!((everything(store).await, checkpoints(store).list_checkpoints().await.unwrap()), before);
     assert_eq!(checkpoints(store).state().await.unwrap(), StoreState::first());
 }
@@ -256,22 +256,27 @@ pub async fn any_sequence_of_rollbacks_gives_what_the_model_gives(store: &dyn To
         let record = source(&format!("p{}", rows.draw(&(0..3))), rows.draw(&(0_u64..99)), epoch);
         let records = std::slice::from_ref(&record);
         let kind = rows.draw(&(0..14));
-        let (told, expected) = match kind {
-            0..3 => told(
+        let (message, expected) = match kind {
+            0..3 => outcome_of(
                 checkpoints(store).create_checkpoint(&name, now).await,
                 model.create_checkpoint(&name, now).await,
             ),
-            3..6 => told(checkpoints(store).roll_back(&name, now).await, model.roll_back(&name, now).await),
-            6 => told(checkpoints(store).drop_checkpoint(&name).await, model.drop_checkpoint(&name).await),
-            7 => told(
+            3..6 => {
+                outcome_of(checkpoints(store).roll_back(&name, now).await, model.roll_back(&name, now).await)
+            }
+            6 => outcome_of(
+                checkpoints(store).drop_checkpoint(&name).await,
+                model.drop_checkpoint(&name).await,
+            ),
+            7 => outcome_of(
                 checkpoints(store).compare_with_checkpoint(&name).await,
                 model.compare_with_checkpoint(&name).await,
             ),
-            8..10 => told(checkpoints(store).resume().await, model.resume().await),
-            10 => told(store.put_sources(records).await, model.put_sources(records).await),
-            _ => told(store.upsert(&written, &options).await, model.upsert(&written, &options).await),
+            8..10 => outcome_of(checkpoints(store).resume().await, model.resume().await),
+            10 => outcome_of(store.put_sources(records).await, model.put_sources(records).await),
+            _ => outcome_of(store.upsert(&written, &options).await, model.upsert(&written, &options).await),
         };
-        assert_eq!(told, expected, "step {step}: {kind}");
+        assert_eq!(message, expected, "step {step}: {kind}");
         let found = everything(store).await;
         let mut expected = everything(&model).await;
         expected.stored = expected.stored.filter(|_| found.stored.is_some());
@@ -290,7 +295,7 @@ pub async fn any_sequence_of_rollbacks_gives_what_the_model_gives(store: &dyn To
     assert!(model.state().await.unwrap().epoch > Epoch(1), "the sequence rolls nothing back");
 }
 
-fn told<T: std::fmt::Debug>(
+fn outcome_of<T: std::fmt::Debug>(
     store: Result<T, BridgeError>,
     model: Result<T, BridgeError>,
 ) -> (String, String) {

@@ -1,4 +1,4 @@
-//! What covering superseded keys promises.
+//! Promises about covering superseded keys.
 
 use bridge_core::{ResponseKey, ResponseUsage, RuleRevision, SupersededKey, TokenCounts};
 

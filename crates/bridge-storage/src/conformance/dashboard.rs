@@ -14,7 +14,7 @@ use crate::{
     UsageSums,
 };
 
-/// So many calls that write, each followed by dashboards of all kinds.
+/// The number of calls that write, each followed by dashboards of all kinds.
 const STEPS: usize = 25;
 
 async fn put(store: &dyn TokenStore, rows: &[ResponseUsage]) {
@@ -37,7 +37,7 @@ pub async fn an_empty_store_has_an_empty_dashboard(store: &dyn TokenStore) {
     assert_eq!(store.dashboard(&filter).await.unwrap(), DashboardData::default());
 }
 
-/// Rows are sorted and paged as asked for, by each dimension on its own; the number of all rows is told.
+/// Rows are sorted and paged as asked for, by each dimension on its own; the number of all rows is returned.
 pub async fn breakdowns_of_a_dashboard_are_sorted_and_paged(store: &dyn TokenStore) {
     let row = |key, name: &str, output, late| ResponseUsage {
         session: session(name),
@@ -148,7 +148,7 @@ fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i6
     }
 }
 
-/// What was read, and kept beyond it, less what is repeated, is the total; of the whole store, whatever the filter.
+/// Read plus kept minus repeated is the total: of the whole store, under any filter.
 pub async fn the_receipt_of_a_store_adds_up(store: &dyn TokenStore) {
     let row = |key, name: &str, output| ResponseUsage { session: session(name), ..response(key, output) };
     put(store, &[row(1, "read", 10), row(2, "read", 5), row(3, "rewritten", 7), row(4, "rewritten", 3)])
@@ -199,7 +199,7 @@ pub async fn any_dashboard_is_what_the_model_gives(store: &dyn TokenStore) {
     }
 }
 
-/// Whatever is written meanwhile, the parts of one answer agree with each other.
+/// The parts of one answer agree with each other while writers write.
 ///
 /// Each write moves responses from one session, project, model, host and day to another, so data that were
 /// read one after the other would disagree.

@@ -1,4 +1,4 @@
-//! What sums of counters promise that no transcript holds: rows of an older version or of another program.
+//! Promises about counters that no transcript holds: rows of an older version or of another program.
 
 use bridge_core::{
     ContentCategories, ContentCategory, DamageCounts, ResponseKey, ResponseUsage, TokenCounts, saturating_sum,

@@ -53,7 +53,7 @@ pub async fn exactly_the_named_versions_are_removed(store: &dyn TokenStore) {
     assert_eq!(left(store.responses(&all).await.unwrap()), [(1, 5), (2, 6), (3, 5)]);
 }
 
-/// Where nobody set a retention, no response leaves the store by its age.
+/// Without a retention no response leaves the store by its age.
 pub async fn what_has_no_retention_keeps_everything(store: &dyn TokenStore) {
     assert_eq!(integrity(store).retention_cutoff(super::at(0)).await.unwrap(), None);
 }

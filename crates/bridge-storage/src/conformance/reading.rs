@@ -1,4 +1,4 @@
-//! What reading promises.
+//! Promises about reading.
 
 use bridge_core::{ResponseUsage, TimeRange, Timestamp};
 

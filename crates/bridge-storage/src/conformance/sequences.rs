@@ -9,7 +9,7 @@ use crate::{
     TokenStore, UpsertOptions,
 };
 
-/// So many calls that write, each followed by one of each kind that reads.
+/// The number of calls that write, each followed by one of each kind that reads.
 const STEPS: usize = 40;
 
 /// After any sequence of stores, forced ones among them, every read answers as the model does.
@@ -27,7 +27,7 @@ pub async fn any_sequence_gives_what_the_model_gives(store: &dyn TokenStore) {
     compare(store, &model, &Question::default(), STEPS).await;
 }
 
-/// What a reader asks for.
+/// A query of a reader.
 #[derive(Debug, Default)]
 struct Question {
     time: TimeRange,

@@ -1,4 +1,4 @@
-//! What the records of source files promise.
+//! Promises about the records of source files.
 
 use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
 

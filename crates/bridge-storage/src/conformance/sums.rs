@@ -1,4 +1,4 @@
-//! What sums without responses, and what analyses say besides, promise.
+//! Promises about sums without responses, and about the notes of analyses.
 
 use bridge_core::{
     AnalysisId, ContentCategory, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, RuleRevision, SessionId,
@@ -131,7 +131,7 @@ pub async fn sums_that_race_with_responses_count_nothing(store: &dyn TokenStore)
     assert_eq!(totals(store).await, (12, 12));
 }
 
-/// What an analysis says besides its counters is stored with them and comes back; the newest analysis' stays.
+/// The note of an analysis is stored with its counters and comes back; that of the newest analysis stays.
 pub async fn what_an_analysis_says_comes_back(store: &dyn TokenStore) {
     let mut newest = analysis("the \\ \"newest\" 日本", 9, 160);
     newest.accuracy_ratio = 0.1 + 0.2;

@@ -1,4 +1,4 @@
-//! What storing promises.
+//! Promises about storing.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub async fn outcomes_say_what_was_done(store: &dyn TokenStore) {
     assert_eq!(output(store).await, 8);
 }
 
-/// Whatever order rows come in, however often and however divided: the greatest of each key stays, whole.
+/// In any order, repeated and divided in any way: the greatest row of each key stays, whole.
 pub async fn the_store_is_the_join_of_what_was_stored(store: &dyn TokenStore) {
     let rows = Rows::new(1).rows(60);
     let mut joined: BTreeMap<ResponseKey, ResponseUsage> = BTreeMap::new();

@@ -28,7 +28,7 @@ const ATTEMPTS_MAX: u32 = 6;
 /// # use bridge::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
 /// # use bridge::storage::{TokenStore, UpsertOptions};
 ///
-/// // In earnest a `ClickHouseStore` of the user who may only read.
+/// // In production a `ClickHouseStore` of the read-only user.
 /// let store = Arc::new(InMemoryStore::default());
 /// # for (key, time, cached) in [(1, "2026-03-28T23:30:00Z", 60), (2, "2026-03-29T21:30:00Z", 15)] {
 /// #     let mut row = ResponseUsage::new(ResponseKey(key), SessionId::new("s")?, time.parse()?);

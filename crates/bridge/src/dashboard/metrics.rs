@@ -24,7 +24,7 @@ pub struct DashboardTokenMetrics {
     pub total_tokens: u64,
     /// The share of the prompts' tokens that came from the cache; `None` without any.
     pub cache_hit_share: Option<f64>,
-    /// Whether the sums are exact, or floors.
+    /// The sums are exact, or floors.
     pub completeness: Completeness,
     /// By session.
     pub sessions: Breakdown,
@@ -35,9 +35,9 @@ pub struct DashboardTokenMetrics {
     /// By host.
     pub hosts: Breakdown,
     /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin), greatest total first:
-    /// what an advisor, a compaction or a declined attempt cost, and what stands in iterations alone.
+    /// the tokens of advisors, compactions and declined attempts, and those that stand in iterations alone.
     pub by_origin: Vec<GroupSums>,
-    /// Of the totals, what rests on weak keys: short ids of gateways, told apart by the prompts' counters.
+    /// Of the totals, what rests on weak keys: short ids of gateways, distinguished by the prompts' counters.
     pub weak_keys: UsageSums,
     /// By step of the calendar.
     pub trend: DashboardTrend,
@@ -53,10 +53,10 @@ impl ToAuditSummary for DashboardTokenMetrics {
     }
 }
 
-/// Whether sums are exact, or floors: of an unfinished response only an earlier snapshot was ever written.
+/// Completeness of sums, which are exact or floors: of an unfinished response only an earlier snapshot was ever written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Completeness {
-    /// Whether the sums are to be shown as "at least".
+    /// The sums are to be shown as "at least".
     pub at_least: bool,
     /// Responses worth tokens.
     pub responses: u64,

@@ -23,7 +23,7 @@ pub struct DashboardQuery {
     pub models: GroupPage,
     /// The hosts that are listed.
     pub hosts: GroupPage,
-    /// Whether the receipt is shown. Without it, an answer that is narrowed by time or names is faster.
+    /// The receipt, which is of the whole store. Without it, an answer that is narrowed by time or names is faster.
     pub receipt: ReceiptScope,
 }
 

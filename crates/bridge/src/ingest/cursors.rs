@@ -27,7 +27,7 @@ pub(crate) struct KnownFile {
     records: Vec<RecordedSession>,
 }
 
-/// What is recorded of a session in a file: a record without what all records of the file share. There may be hundreds
+/// The record of a session in a file: a record without what all records of the file share. There may be hundreds
 /// of thousands of files.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RecordedSession {
@@ -221,7 +221,7 @@ impl KnownFile {
         file
     }
 
-    /// How far it was read; `None` where another revision of the counting rule read it, or the store was rolled back
+    /// The position up to which it was read; `None` where another revision of the counting rule read it, or the store was rolled back
     /// since.
     pub(crate) fn cursor(&self) -> Option<FileCursor> {
         self.recorded.filter(|_| self.revision == RuleRevision::CURRENT)
@@ -375,7 +375,7 @@ pub(crate) struct FileReading<'a> {
 }
 
 impl FileReading<'_> {
-    /// What the store keeps of the file now: a record for each session that stands in it, and an empty one for
+    /// Returns the records that the store keeps of the file now: one for each session that stands in it, and an empty one for
     /// each that no longer does. What belongs to the file as a whole is booked on its home session.
     pub(crate) fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
         let continued = self.known.filter(|_| file.start != ReadPosition::default());

@@ -115,7 +115,7 @@ impl Reader {
         {
             let mut rows = result.history.take_changed();
             rows.retain(|row| self.range.contains(row.time));
-            // Nobody listens only when the backfill was dropped.
+            // The receiver is gone only when the backfill was dropped.
             // What an older revision stored stays until all that counts in its place is stored.
             let found =
                 Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };

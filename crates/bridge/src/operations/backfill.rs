@@ -25,7 +25,7 @@ pub struct BackfillOptions {
     pub end_date: Option<Timestamp>,
     /// After so many files, or 16 MiB of them, what was found in them is stored.
     pub batch_size: usize,
-    /// Is told how far the backfill is.
+    /// Receives the progress of the backfill.
     pub progress: Option<ProgressCallback>,
 }
 

@@ -16,10 +16,10 @@ pub(crate) struct LiveAnalyses {
 
 type Analysis = OnceCell<Arc<LiveAnalyses>>;
 
-/// The analysis that begins next. Whoever asks while another one runs waits for it, and shares it with all who wait:
+/// The analysis that begins next. A caller that asks while another one runs waits for it, and shares it with all who wait:
 /// an answer is never from before its question, and however many ask, one analysis runs at a time.
 ///
-/// It is kept for as long as somebody waits for it.
+/// It is kept for as long as a caller waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct SingleFlight {
     next: Mutex<Weak<Analysis>>,
@@ -27,7 +27,7 @@ pub(crate) struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// What the sources say now. One of all who wait does the work; where it fails, the next tries.
+    /// Analyzes the sources as they are now. One of all who wait does the work; where it fails, the next tries.
     pub(crate) async fn get(
         &self,
         work: impl Future<Output = Result<LiveAnalyses, BridgeError>>,

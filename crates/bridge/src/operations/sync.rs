@@ -161,7 +161,7 @@ fn placeholder_session(path: &Path) -> Option<SessionId> {
 /// Outcome of a synchronization, before it is divided into results by session.
 struct Synchronized {
     read: ReadResult,
-    /// Whether a file of the session is still there.
+    /// The sessions on record, with `true` where a file of the session still exists.
     known: BTreeMap<SessionId, bool>,
     changes: BTreeMap<SessionId, TokenChanges>,
     errors: Failures,

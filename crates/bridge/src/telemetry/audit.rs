@@ -1,6 +1,6 @@
 //! The audit: a record of every operation, kept in memory until the store has it.
 //!
-//! What stores something is on record before it returns. An insert of its own behind that of the rows would make
+//! An operation that stores something is on record before it returns. An insert of its own behind that of the rows would make
 //! storing an analysis take half as long again. So an operation is announced: a record of what it sets out to store is
 //! written beside its rows, and the record of how it ended replaces it, under the same id, from the buffer. A program
 //! that is killed leaves the announcement, which says that the operation's end is not on record.
@@ -99,7 +99,7 @@ const ERROR_CHARS_MAX: usize = 1000;
 
 /// The records that the store does not have yet.
 ///
-/// Invariant: a record leaves the buffer only when the store has it, and only at the front. So whoever is dropped
+/// Invariant: a record leaves the buffer only when the store has it, and only at the front. So a caller that is dropped
 /// while writing leaves records that are written again, under their ids, and in their order.
 #[derive(Debug)]
 pub(crate) struct AuditTrail {
@@ -113,7 +113,7 @@ pub(crate) struct AuditTrail {
     turn: tokio::sync::Mutex<()>,
     half_full: Arc<Notify>,
     is_failing: AtomicBool,
-    /// Somebody has to do something before the store takes the audit: no operation waits for that.
+    /// An administrator has to act before the store takes the audit: no operation waits for that.
     is_refused: AtomicBool,
 }
 
@@ -239,7 +239,7 @@ impl AuditTrail {
         if is_half_full && !self.is_failing.load(Ordering::Relaxed) {
             self.half_full.notify_one();
         }
-        // Outside of a runtime nobody can write in the background.
+        // Without a runtime there is no background task.
         if !buffer.has_writer
             && let Ok(runtime) = Handle::try_current()
         {
@@ -299,7 +299,7 @@ impl AuditTrail {
         self.buffer().records.push_back(record);
     }
 
-    /// Whoever reads the log hears once that the audit waits, and once that it goes on.
+    /// Logs once that the audit waits, and once that it is written again.
     fn log_change(&self, error: Option<&BridgeError>) {
         let was_failing = self.is_failing.swap(error.is_some(), Ordering::Relaxed);
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
@@ -375,7 +375,7 @@ impl Buffer {
     }
 }
 
-/// Records are being written, until whoever writes them has an answer or gives up.
+/// Records are being written, until the writer has an answer or gives up.
 struct InFlight<'a>(&'a AuditTrail);
 
 impl Drop for InFlight<'_> {
@@ -388,7 +388,7 @@ impl Drop for AuditTrail {
     fn drop(&mut self) {
         let records = self.buffer().records.len();
         if records > 0 {
-            tracing::warn!(records, "records of the audit are lost: nobody called `shutdown`");
+            tracing::warn!(records, "records of the audit are lost: `shutdown` was not called");
         }
     }
 }
@@ -422,7 +422,7 @@ impl Writer {
                 () = half_full.notified() => {}
             }
             let Some(trail) = self.0.upgrade() else { return };
-            // A failure was told, and it is tried again.
+            // A failure has been logged, and is retried.
             pause = match trail.flush().await {
                 Ok(_) => write_within,
                 Err(error) if is_refusal(&error) => {

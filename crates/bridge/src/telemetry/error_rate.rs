@@ -47,7 +47,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Returns whether the store failed. That it refuses what it must refuse, is its work. An analysis that is not valid does
-    /// not even come to it, and is missing all the same: whoever refuses it records a failure.
+    /// not even come to it, and is missing all the same: the caller that refuses it records a failure.
     pub(crate) fn of<T>(result: &Result<T, BridgeError>) -> Self {
         let is_failure = match result {
             Ok(_) => false,

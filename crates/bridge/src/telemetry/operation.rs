@@ -46,7 +46,7 @@ pub enum Operation {
     ImportStore,
     /// Reading the audit.
     AuditLog,
-    /// An embedder's own, told by `log_bridge_operation`.
+    /// An embedder's own, recorded by `log_bridge_operation`.
     Other,
 }
 

@@ -99,7 +99,7 @@ struct OperationGuard {
 
 impl OperationGuard {
     /// Returns whether the record is to be written before the call returns. So are writes and administrative
-    /// operations, unless the store is away, or was told the same when the operation was announced.
+    /// operations, unless the store is away, or has the same record since the operation was announced.
     fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
         let cause = result.as_ref().err().map(root_cause);
         let is_away = matches!(cause, Some(BridgeError::Connection { .. }));

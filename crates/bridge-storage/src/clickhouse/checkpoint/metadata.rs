@@ -20,7 +20,7 @@ pub(crate) struct TableMetadata {
     pub(crate) at: i64,
     /// The schema that it has: the number of the last migration.
     pub(crate) schema: u32,
-    /// Whether its definition was lost and written anew: what else its comment said is not known.
+    /// Its definition was lost and written anew: the rest of its comment is not known.
     pub(crate) is_repaired: bool,
     /// Its totals, where they were counted.
     pub(crate) totals: Option<CheckpointTotals>,

@@ -7,7 +7,7 @@ use bridge_core::{BridgeError, ConnectionKind, StorageKind};
 
 use super::answer::ForeignAnswer;
 
-/// So much of a server's message is kept.
+/// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
 /// Why work on tables failed: the client's error, or the tables are not as they must be.

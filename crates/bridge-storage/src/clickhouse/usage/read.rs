@@ -75,7 +75,7 @@ pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
 }
 
 /// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be known before
-/// its session can be looked at; so that this is not done for all rows, the keys that ever were of these sessions
+/// its session can be compared; so that this is not done for all rows, the keys that ever were of these sessions
 /// are looked up first. [`bind_admitted`] gives the values.
 fn admitted(filter: &ResponseFilter) -> String {
     let narrowed = match narrowing_sessions(filter) {

@@ -20,7 +20,7 @@ const BLOCK_BYTES: usize = 1 << 18;
 pub(super) struct Draft {
     target: PathBuf,
     partial: PathBuf,
-    /// Held while it is written: what nobody holds was left behind by a program that was killed.
+    /// Held while it is written: a draft without a holder was left behind by a program that was killed.
     _lock: File,
     parts: u32,
     finished: bool,
@@ -81,7 +81,7 @@ impl Draft {
         refuse_what_is_there(&self.target)?;
         fs::rename(&self.partial, &self.target).map_err(unwritable(&self.target))?;
         self.finished = true;
-        // Only now: nobody else may take the draft for a forgotten one.
+        // Only now: no other program may take the draft for a forgotten one.
         fs::remove_file(self.target.join(LOCK)).map_err(unwritable(&self.target))?;
         synced(parent_of(&self.target)).map_err(unwritable(&self.target))
     }

@@ -35,7 +35,7 @@ pub(super) fn is_of_export(name: &Path) -> bool {
     is_part || name == Path::new(MANIFEST)
 }
 
-/// Removes the drafts in this folder that nobody writes any more. One that bears no mark, that holds anything else
+/// Removes the drafts in this folder that no program writes any more. One that bears no mark, that holds anything else
 /// or whose export is alive stays; so does one that cannot be removed: the next export finds it again.
 pub(super) fn clear_away(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
@@ -77,7 +77,7 @@ fn remove_abandoned(partial: &Path) -> io::Result<bool> {
         files.push(entry.path());
     }
     files.iter().try_for_each(fs::remove_file)?;
-    // Last: until then nobody else begins in it, and killed here it is found again.
+    // Last: until then no other program begins in it, and killed here it is found again.
     fs::remove_file(&path)?;
     fs::remove_dir(partial)?;
     Ok(true)

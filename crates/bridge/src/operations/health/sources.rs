@@ -36,7 +36,7 @@ pub(super) struct PendingSince(Mutex<Option<FirstSeen>>);
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
     since: Timestamp,
-    /// What was stored then. Where it moves on, so does the wait.
+    /// The position that was stored then. Where it moves on, so does the wait.
     newest: Option<NewestSource>,
 }
 
@@ -75,7 +75,7 @@ impl Transcripts {
         self.modified.len() + self.empty_files
     }
 
-    /// How long a change has not been stored; `None` where all are. What bears a time after `now` is not looked at,
+    /// Returns for how long a change has not been stored; `None` where all are. What bears a time after `now` is ignored,
     /// neither here nor in the store: taken for the newest, it would hide every other change until then.
     pub(super) fn unread(
         &self,

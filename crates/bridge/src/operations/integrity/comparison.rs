@@ -13,7 +13,7 @@ use super::live::{LiveResponses, waits};
 /// The differences in one scope.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
-    /// Tokens count for this session only, if one is looked at.
+    /// The session whose tokens count; `None` for all.
     pub(super) session: Option<SessionId>,
     compared: u64,
     equal: u64,
@@ -29,7 +29,7 @@ pub(super) struct Comparison {
 pub(super) struct Finding {
     pub(super) difference: IntegrityDifference,
     pub(super) version: Option<ResponseVersion>,
-    /// Whether the stored row is as the bridge wrote it.
+    /// The stored row is as the bridge wrote it.
     pub(super) is_intact: bool,
     /// The key to be covered, where another one counts in its place.
     pub(super) superseded: Option<SupersededKey>,
@@ -126,7 +126,7 @@ impl Comparison {
         self.findings.push(Finding { difference, version, is_intact, superseded });
     }
 
-    /// The tokens of a row, if it is of the session that is looked at.
+    /// Returns the tokens of a row, 0 where it is of another session than the one compared.
     fn tokens(&self, row: Option<&ResponseUsage>) -> u64 {
         let own = row.filter(|row| self.session.as_ref().is_none_or(|session| *session == row.session));
         own.map_or(0, |row| row.counts.total())

@@ -90,7 +90,7 @@ impl LiveResponses {
     }
 }
 
-/// What is compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
+/// Rows that are compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
 /// in a marker's place.
 pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
     let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);

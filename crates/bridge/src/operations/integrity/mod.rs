@@ -163,7 +163,7 @@ async fn scopes(
 ) -> Result<Vec<StoredScope>, BridgeError> {
     if let Some(session) = &options.session {
         let mut keys = live.keys_of(session);
-        // Its marker is looked at whatever session somebody wrote into it.
+        // Its marker is checked whatever session was written into it.
         keys.push(ResponseKey::of_session_sums(session));
         return Ok(vec![StoredScope::Session { session: session.clone(), keys }]);
     }
@@ -183,7 +183,7 @@ fn slices(number: u64) -> Vec<StoredScope> {
     (0..number).map(|slice| StoredScope::Keys(first(slice)..=last(slice))).collect()
 }
 
-/// What a newer revision of the rule stored under other keys would be missed, and stored a second time by a repair.
+/// Rows that a newer revision of the rule stored under other keys would be missed, and stored a second time by a repair.
 fn unknown_revision(revision: RuleRevision) -> String {
     let current = RuleRevision::CURRENT;
     format!(

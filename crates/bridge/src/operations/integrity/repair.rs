@@ -21,7 +21,7 @@ pub enum Repair {
     /// Nothing is repaired.
     #[default]
     Off,
-    /// What is missing or behind is stored again by the normal join, and a damaged row that a source knows is
+    /// Rows that are missing or behind are stored again by the normal join, and a damaged row that a source knows is
     /// put back as it was; so is a marker that covers a session's sums. Nothing that the bridge stored is lost.
     Restore,
     /// Besides, what the store says more than the sources is replaced by force. That is history where a source
@@ -106,7 +106,7 @@ pub(super) async fn apply(
             _ => report.restored += 1,
         }
     }
-    // Whoever stops between these leaves rows missing that the sources hold; the next repair finds them.
+    // A stop between these leaves rows missing that the sources hold; the next repair finds them.
     if !work.remove.is_empty() {
         require(ingest.store.integrity(), "repair")?.remove(&work.remove).await?;
     }
