@@ -187,7 +187,8 @@ impl ClickHouseStore {
         match ticket.member.take_fate() {
             Fate::Written(outcomes) => Ok(outcomes),
             Fate::Waiting if !self.group_commit.is_failing() => {
-                let rows_max = GROUP_ROWS_MAX.min(self.options.insert_rows);
+                // Each row may bring a marker, and the rows of a member must not be divided between inserts.
+                let rows_max = GROUP_ROWS_MAX.min(self.options.insert_rows / 2);
                 let group = Group(self.group_commit.gather(&ticket.member, rows_max));
                 let (rows, runs) = group.rows();
                 let result = self.upsert_rows(&rows, options, runs).await;
