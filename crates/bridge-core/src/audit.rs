@@ -58,6 +58,7 @@ pub struct AuditRecord {
     /// Tokens of the written rows.
     pub tokens_written: u64,
     /// Other counts of the operation: files, sessions, lines of its receipt.
+    #[serde(alias = "figures")]
     pub counts: BTreeMap<String, u64>,
     /// Duration, in whole microseconds.
     pub duration: Duration,
