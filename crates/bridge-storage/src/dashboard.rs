@@ -1,11 +1,11 @@
-//! The query of a dashboard, and its data.
+//! A dashboard query, and its data.
 
 use bridge_core::{StoreReceipt, Timestamp, TokenCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::ResponseFilter;
 
-/// The query of a dashboard: which responses, which rows of each breakdown, and the steps of its trend.
+/// A dashboard query: which responses, which rows of each breakdown, and the steps of the trend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardFilter {
@@ -19,11 +19,10 @@ pub struct DashboardFilter {
     pub models: GroupPage,
     /// Which hosts are listed.
     pub hosts: GroupPage,
-    /// The starts of the trend's steps, in order. A response counts in the last one at or before its time,
-    /// and in the first one if it is before all of them. Without any the trend is empty.
+    /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
+    /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
-    /// The receipt is made. It is of the whole store, so it reads every response,
-    /// no matter what the filter admits.
+    /// Whether the receipt is made. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
 }
 
@@ -40,9 +39,9 @@ pub enum ReceiptScope {
 /// Which rows of a breakdown are listed, in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GroupPage {
-    /// The order of the rows; equal ones by name.
+    /// The sort key of the rows; equal ones are sorted by name.
     pub order: GroupOrder,
-    /// In which direction.
+    /// The direction of the order.
     pub direction: Direction,
     /// The number of rows to skip.
     pub offset: u32,
@@ -57,13 +56,13 @@ impl GroupPage {
         Self { order: GroupOrder::Tokens, direction: Direction::Descending, offset: 0, limit }
     }
 
-    /// Sorted by this, in this direction.
+    /// Returns the page of the rows sorted by this key in this direction.
     #[must_use]
     pub fn sorted(self, order: GroupOrder, direction: Direction) -> Self {
         Self { order, direction, ..self }
     }
 
-    /// Without the first `offset` rows.
+    /// Returns the page without the first `offset` rows.
     #[must_use]
     pub fn after(self, offset: u32) -> Self {
         Self { offset, ..self }
@@ -134,9 +133,9 @@ pub struct DashboardData {
     pub hosts: GroupList,
     /// By origin, under the names of [`Origin`](bridge_core::Origin), greatest total first.
     pub origins: Vec<GroupSums>,
-    /// Of the totals, the responses whose key is weak.
+    /// The part of the totals whose responses have a weak key.
     pub weak: UsageSums,
-    /// By step of the trend, in order, without the steps in which no response lies.
+    /// By step of the trend, in order, without the steps that contain no response.
     pub trend: Vec<TrendSums>,
     /// When a source file was stored last, whatever the filter admits.
     pub last_sync: Option<Timestamp>,
@@ -151,7 +150,7 @@ pub struct UsageSums {
     pub responses: u64,
     /// Responses worth tokens.
     pub responses_worth_tokens: u64,
-    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
+    /// Of those, the ones of which only an unfinished snapshot is stored. If there are any, the sums are floors.
     pub unfinished_responses: u64,
     /// The four counters.
     pub counts: TokenCounts,
@@ -162,8 +161,8 @@ pub struct UsageSums {
 }
 
 impl UsageSums {
-    /// The share of the prompts' tokens that came from the cache: what was read from it, of that and of what
-    /// was sent and written to it. `None` without any.
+    /// The share of the prompts' tokens that came from the cache: cache reads divided by the sum of input, cache
+    /// creation and cache reads. `None` if that is 0.
     #[must_use]
     pub fn cache_hit_share(&self) -> Option<f64> {
         let TokenCounts { input, cache_creation, cache_read, .. } = self.counts;
@@ -171,7 +170,7 @@ impl UsageSums {
         (prompts > 0).then(|| cache_read as f64 / prompts as f64)
     }
 
-    /// Adds what other responses sum to.
+    /// Adds the sums over other responses.
     pub fn add(&mut self, other: &Self) {
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         add(&mut self.responses, other.responses);
@@ -207,7 +206,7 @@ pub struct GroupSums {
 /// One step of a trend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrendSums {
-    /// The one of [`DashboardFilter::trend_starts`] that it is.
+    /// Its start, one of [`DashboardFilter::trend_starts`].
     pub start: Timestamp,
     /// The sums.
     pub sums: UsageSums,

@@ -1,7 +1,7 @@
 //! The merge of offered rows into stored ones: which row of a key is written, and under which version.
 //!
-//! [`InMemoryStore`](crate::InMemoryStore) decides in code of its own, so that the conformance suite, which compares a
-//! store with it, finds a fault here.
+//! [`InMemoryStore`](crate::InMemoryStore) has its own code for this, so that the conformance suite, which compares
+//! stores with it, can find a fault here.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::offered::Candidate;
 use crate::store::{ReplacedRow, UpsertOutcome};
 
-/// Returns the rows that count among these: of each key the greatest, of equal ones the first.
+/// Returns, for each key, the greatest of these rows; of equal ones the first.
 pub(crate) fn greatest_of_each_key<'a>(rows: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
     let mut greatest: HashMap<ResponseKey, usize, BuildHasherDefault<KeyHasher>> =
         HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
@@ -32,7 +32,7 @@ pub(crate) fn greatest_of_each_key<'a>(rows: &[Candidate<'a>]) -> Vec<Candidate<
     places.into_iter().map(|place| rows[place]).collect()
 }
 
-/// A key is a hash already: half of it will do.
+/// A key is a hash already: its two halves, combined, will do.
 #[derive(Default)]
 struct KeyHasher(u64);
 
@@ -46,7 +46,7 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u128(&mut self, key: u128) {
-        // The higher half: the lower one of keys that were not hashed may say little.
+        // Both halves: of keys that were not hashed one half may be constant.
         self.0 =
             u64::try_from(key >> 64).unwrap_or(0) ^ u64::try_from(key & u128::from(u64::MAX)).unwrap_or(0);
     }
@@ -60,15 +60,15 @@ pub(crate) struct Stored {
     pub(crate) is_covered: bool,
 }
 
-/// Returns the outcome of an upsert of `row` over `stored`, and the version to write. By force a row is written unless
-/// the caller knows that it is stored as it is: the version alone does not show it, other fields may stand beside it than
-/// it was made from.
+/// Returns the outcome of an upsert of `row` over `stored`, and the version to write. With `force` a row is always
+/// written; the caller omits it for a row that is stored exactly so. An equal version alone does not show that: someone
+/// may have changed the fields beside it.
 pub(crate) fn decide(
     row: &ResponseUsage,
     stored: Option<Stored>,
     force: bool,
 ) -> (UpsertOutcome, Option<ResponseVersion>) {
-    // The forced count belongs to the stored row that it came from; here the row is a snapshot like any other.
+    // The number of forced updates belongs to the stored row it came from; here the row is a snapshot like any other.
     let own = match row.forced {
         0 => row.version(),
         _ => ResponseUsage { forced: 0, ..row.clone() }.version(),
@@ -76,10 +76,10 @@ pub(crate) fn decide(
     match stored {
         None => (UpsertOutcome::New, Some(own)),
         Some(stored) if own > stored.version => (UpsertOutcome::Replaced(stored.row), Some(own)),
-        // By force neither: the tokens would be counted a second time.
+        // Not even by force: the tokens would be counted a second time.
         Some(stored) if stored.is_covered && row.origin != Origin::Covered => (UpsertOutcome::Covered, None),
         Some(stored) if stored.is_covered || !force => (UpsertOutcome::Unchanged, None),
-        // A version above the stored one, or the next read of the old row would win again.
+        // A version above the stored one: else the old row would win again the next time it is offered.
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }

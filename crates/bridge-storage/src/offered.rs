@@ -8,8 +8,8 @@ use crate::store::UpsertOutcome;
 
 /// Returns the markers that belong to these rows, one for each session with a response among them.
 ///
-/// An upsert writes them by itself. A caller who wants to know which sums they covered appends them to the rows and
-/// finds it in their outcomes.
+/// An upsert adds them automatically. A caller that wants to know which sums they covered appends them to the rows and
+/// reads their outcomes.
 #[must_use]
 pub fn markers(rows: &[ResponseUsage]) -> Vec<ResponseUsage> {
     first_responses(rows).into_iter().map(|place| marker(&rows[place].session)).collect()
@@ -25,7 +25,7 @@ fn first_responses(rows: &[ResponseUsage]) -> Vec<usize> {
     let mut previous = None;
     let mut places = Vec::new();
     for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.origin.is_response()) {
-        // Most rows stand beside others of their session.
+        // Most rows are next to others of their session.
         if previous.replace(&row.session) != Some(&row.session) && sessions.insert(&row.session) {
             places.push(place);
         }
@@ -33,16 +33,16 @@ fn first_responses(rows: &[ResponseUsage]) -> Vec<usize> {
     places
 }
 
-/// The rows that an upsert joins into the store, with a marker before the first response of each session.
+/// The rows that an upsert merges into the store, with a marker before the first response of each session.
 ///
-/// A marker belongs to each response that is offered, whether or not a greater version is stored, perhaps under another
-/// session: only so the store does not depend on the order in which rows arrive. Sums of a session whose responses are
-/// all counted elsewhere count nothing, for they are sums of those responses.
+/// Every session with an offered response gets a marker, even if a greater version of the response is stored, perhaps
+/// under another session: otherwise the result would depend on the order in which rows arrive. Sums of a session whose
+/// responses are all counted elsewhere do not count, because they are sums of those responses.
 pub(crate) struct Offered<'a> {
     rows: &'a [ResponseUsage],
-    /// Each with the place before which it goes. Where the caller brought it himself it is not among them.
+    /// The markers that the upsert adds, each with the place before which it goes; not those that the caller brought.
     markers: Vec<(usize, ResponseUsage)>,
-    /// The places of markers that the caller brought, by the place before which they go.
+    /// The places of the markers that the caller brought, by the place before which each goes.
     brought: HashMap<usize, usize>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Offered<'a> {
         Self { rows, markers, brought }
     }
 
-    /// The rows to join, in their order, each with its place among the caller's.
+    /// Returns the rows to merge, in order, each with its place among the caller's.
     pub(crate) fn candidates(&self) -> Vec<Candidate<'_>> {
         let mut candidates = Vec::with_capacity(self.rows.len() + self.markers.len());
         let mut markers = self.markers.iter().peekable();
@@ -84,7 +84,7 @@ impl<'a> Offered<'a> {
         candidates
     }
 
-    /// Outcomes of all rows where nothing was written: sums beside responses of their session are covered.
+    /// Returns the outcomes as if nothing were written: sums are covered if responses of their session are offered too.
     pub(crate) fn outcomes(&self) -> Vec<UpsertOutcome> {
         let keys: HashSet<ResponseKey> = self.markers.iter().map(|(_, marker)| marker.key).collect();
         let brought: HashSet<ResponseKey> =
@@ -97,7 +97,7 @@ impl<'a> Offered<'a> {
     }
 }
 
-/// A row to join, and its place among the caller's; a marker that the upsert added has none.
+/// A row to merge, and its place among the caller's; a marker that the upsert added has none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) row: &'a ResponseUsage,
@@ -105,7 +105,7 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Sets the outcome of the caller's row. A note has none of its own.
+    /// Sets the outcome of the caller's row; that of a note stays [`UpsertOutcome::Unchanged`].
     pub(crate) fn tell(&self, outcomes: &mut [UpsertOutcome], outcome: UpsertOutcome) {
         if let Some(place) = self.place.filter(|_| self.row.origin != Origin::Analysis) {
             outcomes[place] = outcome;

@@ -1,4 +1,4 @@
-//! The bridge's handle. Each method delegates: the use cases stand in [`operations`](crate::operations).
+//! The bridge's handle. Each method delegates to [`operations`](crate::operations).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,13 +49,13 @@ pub(crate) struct Parts {
     pub(crate) monitoring: Arc<Monitoring>,
     /// Default number of rows of one insert of a batch.
     pub(crate) batch_size: usize,
-    /// Maximum number of batches that are stored, or files that are synchronized, at once.
+    /// Maximum number of batches stored, or files synchronized, at once.
     pub(crate) parallel: usize,
     pub(crate) _background: Option<Background>,
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// Returns a handle whose operations bear this correlation id: that of a request that the caller serves, say.
+    /// Returns a handle whose operations carry this correlation id, for example that of a request the caller serves.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -80,18 +80,18 @@ impl EnhancedTokenDatabaseBridge {
         Self { parts: Arc::clone(&self.parts), runner }
     }
 
-    /// Returns the store that the bridge reads and writes. Calls of it count as the bridge's own in error rate, metrics and
-    /// cache, but are no operations: they are not on record.
+    /// Returns the store that the bridge reads and writes. Calls of it affect error rate, metrics and cache like the
+    /// bridge's own, but are not operations: they are not on record.
     #[must_use]
     pub fn token_store(&self) -> &Arc<dyn TokenStore> {
         &self.parts.ingest.store
     }
 
-    /// Stores an analysis: joins its responses into the store. What is there already is not written again.
+    /// Stores an analysis: merges its responses into the store. A response that is stored already is not written again.
     ///
-    /// An analysis without responses brings the session's sums: one row a session, of the newest analysis. Where
-    /// responses of the session are stored, before or after, they alone count, by force too; the result says how many
-    /// tokens they are. What an analysis says besides its counters is stored in every case, the newest one's.
+    /// An analysis without responses brings only the session's sums: one row per session, of the newest analysis. If
+    /// responses of the session are stored, before or after, only they count, even with a forced update; the result says
+    /// how many tokens they have. What the newest analysis says besides its counters is stored in every case.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -110,7 +110,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let result = bridge.store_enhanced_analysis(&analysis(900)?, StoreOptions::default()).await?;
     /// assert_eq!((result.records_stored, result.total_tokens), (1, 900));
     ///
-    /// // Less is no news, unless it is forced.
+    /// // A lesser version changes nothing, unless it is forced.
     /// let result = bridge.store_enhanced_analysis(&analysis(90)?, StoreOptions::default()).await?;
     /// assert_eq!(result.records_stored, 0);
     /// let force = StoreOptions::default().with_force_update();
@@ -123,8 +123,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Validation`] with every violation, and then nothing of it is stored;
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
+    /// [`BridgeError::Validation`] with every violation, if there is any; then nothing of the analysis is stored.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails.
     pub async fn store_enhanced_analysis(
         &self,
         analysis: &EnhancedTokenAnalysis,
@@ -134,9 +134,9 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::StoreEnhancedAnalysis, Some(&analysis.session_id), work).await
     }
 
-    /// Stores many analyses with one insert for each [`batch_size`](BatchOptions::batch_size) rows (an analysis is not divided), as many at
-    /// once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The results stand in the order of
-    /// the analyses; one that is rejected or fails does not keep back the others.
+    /// Stores many analyses with one insert for each [`batch_size`](BatchOptions::batch_size) rows (an analysis is not
+    /// split among batches), as many at once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The
+    /// results are in the order of the analyses; one that is rejected or fails does not hold up the others.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -169,16 +169,16 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Vec<BridgeResult> {
         let batch_size = options.batch_size.unwrap_or(self.parts.batch_size);
         let work = batch::store_batch(self.ingest(), analyses, batch_size, self.parts.parallel);
-        // Failures stand in the results.
+        // Failures are in the results.
         let results = self.runner.run(Operation::BatchStoreAnalyses, None, async { Ok(work.await) });
         results.await.unwrap_or_default()
     }
 
     /// Analyzes all transcripts and stores their responses.
     ///
-    /// Storing is a join, so a backfill may be repeated, killed, cancelled (drop the future) and run beside
-    /// another one: what is stored is right at every moment, and the next run completes it. With a range of
-    /// time only responses whose winning snapshot lies in it are stored.
+    /// Storing merges, so a backfill may be repeated, killed, cancelled (drop the future) and run concurrently with
+    /// another one: what is stored is right at every moment, and the next run completes it. With a time range, only
+    /// responses whose winning snapshot lies in it are stored.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -210,10 +210,10 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backfill`] where the store fails; its source says why. Files that cannot be read do not
-    /// fail the backfill: they stand in the result, which then is no success.
-    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where the store was rolled back and not resumed.
-    /// [`BridgeError::InvertedRange`] where the end date is before the start date.
+    /// [`BridgeError::Backfill`] if the store fails; its source says why. Files that cannot be read do not
+    /// fail the backfill: they are listed in the result, which then is not a success.
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) if the store was rolled back and not resumed.
+    /// [`BridgeError::InvertedRange`] if the end date is before the start date.
     pub async fn backfill_historical_data(
         &self,
         options: BackfillOptions,
@@ -222,7 +222,7 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::BackfillHistoricalData, None, work).await
     }
 
-    /// Analyzes all transcripts and stores nothing. Of the options the dates and the batch size mean nothing.
+    /// Analyzes all transcripts and stores nothing. The dates and the batch size of the options are ignored.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -246,8 +246,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backfill`] where the analysis cannot run; [`BridgeError::InvertedRange`] where the end date is
-    /// before the start date. Files that cannot be read stand in [`History::errors`].
+    /// [`BridgeError::Backfill`] if the analysis cannot run; [`BridgeError::InvertedRange`] if the end date is
+    /// before the start date. Files that cannot be read are listed in [`History::errors`].
     pub async fn analyze_historical_data(&self, options: BackfillOptions) -> Result<History, BridgeError> {
         let work = backfill::analyze(self.ingest(), options);
         self.runner.run(Operation::AnalyzeHistoricalData, None, work).await
@@ -255,9 +255,9 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Brings the store up to date with the transcripts of one session.
     ///
-    /// A session's lines may stand in any file, so every file that changed since it was read last is read on,
-    /// and what is found of other sessions is stored too; the result is about the one asked for. With
-    /// [`SyncMode::Full`] everything is read from its beginning. What the client deleted or rewrote stays stored.
+    /// A session's lines may be in any file, so in every file that changed since it was last read, what is new is read,
+    /// and what is found of other sessions is stored too; the result is about the one asked for. With [`SyncMode::Full`]
+    /// every file is read from its beginning. What the client deleted or rewrote stays stored.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -287,9 +287,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer; [`BridgeError::UnknownSession`] where neither the store nor any
-    /// source knows the session. What cannot be read stands in the result, where it is of the session or nobody knows
-    /// of which one it is.
+    /// The store cannot be reached or does not answer; [`BridgeError::UnknownSession`] if neither the store nor any
+    /// source knows the session. What cannot be read is listed in the result if it belongs to the session, or if it is
+    /// unknown to which one it belongs.
     pub async fn sync_session_tokens(
         &self,
         session: &SessionId,
@@ -301,11 +301,12 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Brings the store up to date with all transcripts, with at most [`parallel_limit`](SyncOptions::parallel_limit)
     /// files read at once. Returns a result for each session that the store or a transcript knows, by session id,
-    /// no matter which host stored it: a session that no file of this machine is recorded for, because another machine or an
-    /// embedder stored it, is unchanged.
+    /// no matter which host stored it: a session without a file on this machine, because another machine or an embedder
+    /// stored it, is unchanged.
     ///
-    /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only their sessions
-    /// have results. What could not be read and the store does not know has a failed result of its own, under its path.
+    /// With [`since`](SyncOptions::since) only the transcripts that were modified at that time or later are read, and only
+    /// their sessions have results. A file that could not be read, and that the store does not know, has a failed result
+    /// of its own, under its path.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -332,21 +333,21 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer. Files that cannot be read stand in the results.
+    /// The store cannot be reached or does not answer. Files that cannot be read are listed in the results.
     pub async fn sync_all_sessions(&self, options: SyncOptions) -> Result<Vec<SyncResult>, BridgeError> {
         let parallel = options.parallel_limit.unwrap_or(self.parts.parallel).max(1);
         let work = sync::sync_all(self.ingest(), options.since, parallel);
         self.runner.run(Operation::SyncAllSessions, None, work).await
     }
 
-    /// Brings the store up to date now, and again each `interval`, in a task of its own. Calls the observer each
-    /// time: the sessions that changed, or failed otherwise than the time before, or why it could not be done; then the
-    /// next time tries again.
+    /// Brings the store up to date now, and again every `interval`, in a task of its own. Calls the observer each time
+    /// with the sessions that changed or that failed differently than the time before, or with the error of the whole
+    /// synchronization; the next one tries again.
     ///
-    /// A panic, of the observer or of the synchronization itself, ends nothing: the first shows in the metrics and the
-    /// health check, the second is reported to the observer as an error; the next time tries again.
+    /// A panic does not end the task: one of the observer shows in the metrics and the health check, one of the
+    /// synchronization itself is reported to the observer as an error.
     ///
-    /// Where nothing changed, a synchronization inspects each file and reads none.
+    /// If nothing changed, a synchronization inspects each file and reads none.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -364,7 +365,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let (sender, mut received) = mpsc::unbounded_channel();
     /// let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| {
     ///     for session in outcome.unwrap_or_default() {
-    ///         let _ = tell.send((session.tokens_before, session.tokens_after));
+    ///         let _ = sender.send((session.tokens_before, session.tokens_after));
     ///     }
     /// });
     /// assert_eq!(received.recv().await, Some((0, 40)));
@@ -380,7 +381,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Panics
     ///
-    /// It is not called within a Tokio runtime with timers.
+    /// If it is not called within a Tokio runtime with timers.
     pub fn keep_in_sync(
         &self,
         interval: Duration,
@@ -394,10 +395,10 @@ impl EnhancedTokenDatabaseBridge {
         .spawn(interval, observer)
     }
 
-    /// Returns the stored summaries of the sessions that were active in the last days, each with its whole
-    /// totals, by session id.
+    /// Returns the stored summaries of the sessions that were active in the last days, each with the totals of its whole
+    /// life, by session id.
     ///
-    /// Answers come from the cache where it has one that is not stale.
+    /// Answers come from the cache if it has one that is not stale.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -430,17 +431,17 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
 
-    /// Returns the analysis of a session: as it is stored; where the store does not know the session, is away or takes
-    /// longer than its deadline, or was rolled back and not resumed, as a live analysis of the sources gives it; and
-    /// where that fails too, as it was answered last. Says who answered and how old the answer is.
+    /// Returns the analysis of a session: as it is stored; if the store does not know the session, is unreachable, takes
+    /// longer than its deadline, or was rolled back and not resumed, from a live analysis of the sources; and if that
+    /// fails too, as it was last answered. Says where the answer comes from and how old it is.
     ///
     /// One live analysis runs at a time, and all calls that arrive while it runs share the next one.
     ///
-    /// Rows that their version does not verify are never returned as stored: where another program changed a row of
-    /// the session the store's answer is an error, and the sources are asked.
+    /// Rows that their version does not verify are never returned as stored: if another program changed a row of
+    /// the session, the store's answer is an error, and the sources are read.
     ///
-    /// A cached answer is a last resort, so it may be older than what this program has stored since; but never is it
-    /// from before a rollback. All others are true at the time of asking.
+    /// A cached answer is a last resort, so it may be older than what this program has stored since, but it is never
+    /// from before a rollback. All other answers are current.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -470,8 +471,8 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::UnknownSession`] where store and sources answer that no response is of the session; else, and
-    /// where the cache does not know it either, the store's error.
+    /// [`BridgeError::UnknownSession`] if both store and sources answer that the session has no responses; otherwise, if
+    /// the cache does not know it either, the store's error.
     pub async fn get_analysis_with_fallback(
         &self,
         session: &SessionId,
@@ -481,17 +482,17 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Compares what is stored with a live analysis of all sources, by response key, for one session or the
-    /// whole store, and repairs what differs if that is asked for.
+    /// whole store, and repairs what differs if asked to.
     ///
-    /// The store must hold the greatest snapshot ever read. So it is an error where it says less than the
-    /// sources, lacks a response, counts one twice, says what an older revision of the counting rule made of sources that
-    /// are at hand, or holds a row that the bridge did not write (the version of
-    /// a row vouches for its fields). It is none where it says more: sources are rewritten and deleted, other
-    /// machines have theirs, and a forced update is meant; nor where it lets go what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) has
+    /// The store must hold the greatest snapshot ever read. So it is an error if it has less than the sources, lacks a
+    /// response, counts one twice, still holds what an older revision of the counting rule made of sources that are
+    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is no error
+    /// if it has more, because sources are rewritten and deleted, other machines have their own, and forced updates are
+    /// intended; nor if it lacks what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) lists
     /// all cases.
     ///
-    /// The sources are read first and the store after them, so that what another program stores in the meantime
-    /// looks like history. What a client writes in the meantime may be missing: that is what the tolerance is for.
+    /// The sources are read first and then the store, so that what another program stores in the meantime looks like
+    /// more than the sources have. What a client writes in the meantime may be missing: the tolerance allows for that.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -524,7 +525,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # Errors
     ///
     /// The store cannot be reached, does not answer or may not be written to, or the analysis cannot run. Sources
-    /// that cannot be read stand in the result; then nothing is forced and nothing removed.
+    /// that cannot be read are listed in the result; then nothing is forced and nothing removed.
     pub async fn verify_data_integrity(
         &self,
         options: IntegrityOptions,
@@ -539,14 +540,15 @@ impl EnhancedTokenDatabaseBridge {
         Checkpoints::new(Arc::clone(self.ingest()), self.runner.clone())
     }
 
-    /// Brings the store back to a checkpoint, exactly, while others read and write; or says what that would change.
+    /// Restores the exact state of a checkpoint while others read and write; or, as a dry run, says what would change.
     ///
-    /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are refused,
-    /// on all hosts, those that had begun too. [`get_analysis_with_fallback`](Self::get_analysis_with_fallback)
-    /// answers by direct analysis of the sources; summaries and dashboards read what was restored. What was replaced
-    /// becomes a checkpoint itself, so that a rollback can be rolled back.
+    /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are
+    /// refused on all hosts, including those that had already begun.
+    /// [`get_analysis_with_fallback`](Self::get_analysis_with_fallback) answers from a live analysis of the sources;
+    /// summaries and dashboards read what was restored. What was replaced becomes a checkpoint itself, so that a rollback
+    /// can be rolled back.
     ///
-    /// Killed at any moment, it is completed by the next start, or has changed nothing.
+    /// If it is killed at any moment, it has changed nothing, or the next start completes it.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -581,8 +583,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where there is none of this name; [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) where another rollback
-    /// was faster; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if there is none of this name;
+    /// [`StorageKind::RolledBack`](bridge_core::StorageKind::RolledBack) if another rollback was faster; any error of the
+    /// store.
     pub async fn rollback_bridge_integration(
         &self,
         checkpoint: &CheckpointName,
@@ -595,8 +598,8 @@ impl EnhancedTokenDatabaseBridge {
     /// Exports the whole store as it is at one moment: every response with its version, and how far every
     /// transcript was read. Writers are not held up.
     ///
-    /// Memory does not grow with the store. The folder appears when it is whole: an export that is killed leaves one
-    /// of the name `….partial`, which the next one to the same place, or to another one beside it, removes.
+    /// Memory does not grow with the store. The folder appears only when it is complete: an export that is killed leaves
+    /// one named `….partial`, which the next export to the same place, or to one next to it, removes.
     ///
     /// ```no_run
     /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
@@ -615,32 +618,32 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backup`] where something is there already, or it cannot be written, on a full disk say;
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails, or may not write to a place of
-    /// the server's: then the message names the setting. What was written so far is removed.
+    /// [`BridgeError::Backup`] if something exists at the place already, or it cannot be written, for example because the
+    /// disk is full; [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails, or the server may not
+    /// write to the place: then the message names the setting. What was written so far is removed.
     pub async fn export_store(&self, options: ExportOptions) -> Result<ExportResult, BridgeError> {
         self.runner.run(Operation::ExportStore, None, backup::export(self.ingest(), options)).await
     }
 
-    /// Joins a backup into the store. Of two versions of a response the greater stays, as with every write: into an
-    /// empty store it brings the same store back, into a filled one what is missing there, and it may be killed
-    /// and repeated. What was forced stays forced.
+    /// Merges a backup into the store. Of two versions of a response the greater stays, as with every write: an empty
+    /// store becomes the same as the exported one, a filled one gets what it lacks, and an import may be killed and
+    /// repeated. What was forced stays forced.
     ///
     /// A folder is checked as a whole before anything is stored. See [`export_store`](Self::export_store) for an example.
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Backup`] where the folder holds no backup, one that is damaged or not whole, or one of a newer
+    /// [`BridgeError::Backup`] if the folder holds no backup, one that is damaged or incomplete, or one of a newer
     /// version of the bridge: then nothing of it was stored. [`BridgeError::Connection`] or [`BridgeError::Storage`]
-    /// where the store fails: then it can be repeated.
+    /// if the store fails: then it can be repeated.
     pub async fn import_store(&self, place: BackupPlace) -> Result<ImportResult, BridgeError> {
         self.runner.run(Operation::ImportStore, None, backup::import(self.ingest(), place)).await
     }
 
-    /// Puts an operation of the embedder's own on record; the bridge records its own operations itself. Never
-    /// waits and never fails: the record is kept until the store has it.
+    /// Records an operation of the embedder in the audit; the bridge records its own operations itself. Never waits and
+    /// never fails: the record is kept in memory until the store has it, or dropped and counted if the buffer is full.
     ///
-    /// The texts of the result's errors are recorded in their number only, for the bridge cannot know what they hold.
+    /// Of the result's errors only the number is recorded, because the bridge cannot know what their texts contain.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -674,18 +677,18 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.record_own(operation, session, result);
     }
 
-    /// Returns the records of the audit that the filter admits, newest first. Those that wait are written before,
-    /// if the store takes it.
+    /// Returns the records of the audit that the filter admits, newest first. Records that are still waiting are written
+    /// first, if the store accepts them.
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the filter's time ends
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] if the filter's time ends
     /// before it starts.
     pub async fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
         self.runner.run(Operation::AuditLog, None, audit::records(self.ingest(), filter)).await
     }
 
-    /// Writes everything that is on record; call it before the program ends. The bridge can still be used.
+    /// Writes all waiting audit records; call it before the program ends. The bridge can still be used afterwards.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -703,31 +706,32 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not take what is on record.
+    /// The store cannot be reached or does not accept the records.
     pub async fn shutdown(&self) -> Result<(), BridgeError> {
         self.runner.telemetry.audit.flush().await?;
         self.export_metrics();
         Ok(())
     }
 
-    /// Returns the statistics of the bridge, since it was built.
+    /// Returns the statistics of the bridge since it was built.
     #[must_use]
     pub fn stats(&self) -> BridgeStats {
         self.parts.monitoring.stats()
     }
 
-    /// Updates the metrics that are counted elsewhere: of caches, pool and audit, and the data's
-    /// freshness. [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do it at
-    /// intervals; without them, call it when the metrics are collected.
+    /// Updates the metrics that are counted elsewhere: of caches, pool and audit, and the data's freshness.
+    /// [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do this
+    /// periodically; without them, call it when the metrics are collected.
     pub fn export_metrics(&self) {
         self.parts.monitoring.export_metrics();
     }
 
-    /// Checks whether the bridge can do its work: whether the database answers and takes writes, the transcripts can be
+    /// Checks whether the bridge can do its work: whether the database answers and accepts writes, the transcripts can be
     /// read and are stored, operations succeed, connections are free, the circuit is closed and the disks have room.
     ///
-    /// It never fails and is never late: a probe that does not come back within
-    /// [`HealthLimits::probe_timeout`](crate::HealthLimits::probe_timeout) is reported as such, and delays no other. Nothing is written.
+    /// It never fails and is never late: a probe that does not answer within
+    /// [`HealthLimits::probe_timeout`](crate::HealthLimits::probe_timeout) is reported as such, and does not delay the
+    /// others. Nothing is written.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -753,9 +757,9 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.health.run().await
     }
 
-    /// Calls the observer with the bridge's health and with its statistics: once at the start, then as often as
-    /// the bridge's [`MonitoringOptions`](crate::MonitoringOptions) say, until the answer is dropped. An observer that panics is called again the
-    /// next time; the metrics and the health check show it.
+    /// Calls the observer with the bridge's health and with its statistics: once at the start, then as often as the
+    /// bridge's [`MonitoringOptions`](crate::MonitoringOptions) say, until the returned value is dropped. An observer that
+    /// panics is called again the next time; the metrics and the health check show it.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -770,7 +774,7 @@ impl EnhancedTokenDatabaseBridge {
     /// #     .sources([folder.path()])
     /// #     .build();
     /// let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
-    /// let monitor = bridge.monitor(move |observation| drop(tell.send(observation)));
+    /// let monitor = bridge.monitor(move |observation| drop(sender.send(observation)));
     /// let health = loop {
     ///     if let Some(Observation::Health(health)) = received.recv().await {
     ///         break health;
@@ -787,9 +791,10 @@ impl EnhancedTokenDatabaseBridge {
         self.parts.monitoring.spawn(observer)
     }
 
-    /// Returns an adapter that reads the bridge's own store by its clock; its answers are operations of the bridge, with
-    /// log, metrics and audit. A program that only shows statistics takes a store with a user who may only read,
-    /// who cannot write an audit: [`DashboardBridgeAdapter::new`].
+    /// Returns an adapter that reads the bridge's own store and uses its clock; its answers are operations of the bridge,
+    /// with log, metrics and audit. Keep it: a new one has to find out again where the stored responses begin. A program
+    /// that only shows statistics can do with a read-only database user, which cannot write an audit; it uses
+    /// [`DashboardBridgeAdapter::new`].
     #[must_use]
     pub fn dashboard(&self) -> DashboardBridgeAdapter {
         DashboardBridgeAdapter::new(Arc::clone(self.token_store()))

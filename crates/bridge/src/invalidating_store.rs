@@ -7,7 +7,7 @@ use bridge_core::BridgeError;
 
 use crate::layered_store::{Layer, StoreCall};
 
-/// Makes cached summaries stale before and after each write, and forgets analyses, too, after a rollback.
+/// Makes cached summaries stale before and after each write; after a rollback, drops cached analyses too.
 #[derive(Debug)]
 pub(crate) struct Invalidating(pub(crate) Arc<BridgeCache>);
 
@@ -21,8 +21,8 @@ impl Layer for Invalidating {
         if call == StoreCall::Read {
             return work.await;
         }
-        // No summary of the old state is served once the write is visible, and none that is read during the write
-        // afterwards. A failed write may have happened.
+        // Before: once the write is visible, no summary of the old state is served. After: neither is one that was read
+        // during the write. After an error, too: the write may have happened.
         cache.invalidate();
         let result = work.await;
         match call {

@@ -1,4 +1,4 @@
-//! A store with a layer around each of its calls.
+//! A store with a layer around its calls.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use bridge_storage::{
     TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
 };
 
-/// A call of a store, as far as layers distinguish calls.
+/// A kind of store call, as far as layers distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreCall {
     Upsert,
@@ -33,7 +33,7 @@ impl StoreCall {
     /// The writes whose durations are measured.
     pub(crate) const MEASURED: [Self; 4] = [Self::Upsert, Self::PutSources, Self::Remove, Self::Cover];
 
-    /// Returns the name in metrics of a write that is measured.
+    /// Returns the name of a measured write in the metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Upsert => "upsert",
@@ -55,7 +55,7 @@ pub(crate) trait Layer: Debug + Send + Sync {
     ) -> impl Future<Output = Result<T, BridgeError>> + Send;
 }
 
-/// A store, and a layer around each of its calls. Health probes, which are no operations, go straight to the store.
+/// A store, and a layer around each of its calls. Health probes, which are not operations, bypass the layer.
 #[derive(Debug)]
 pub(crate) struct Layered<L> {
     store: Arc<dyn TokenStore>,

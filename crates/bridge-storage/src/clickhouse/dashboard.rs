@@ -1,8 +1,8 @@
-//! The totals of a dashboard: one statement, one pass over the responses.
+//! The data of a dashboard: one statement, one pass over the responses.
 //!
 //! All of them come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
 //! it by session, project, model, host, origin and step of the trend at once. Nothing is added up from a second read,
-//! so a writer cannot come between two of them. What was read of the source files is joined to the sessions.
+//! so no writer can intervene. The statistics of the source files are added to the sessions.
 
 use std::cmp::Reverse;
 
@@ -29,7 +29,7 @@ const MODEL: u8 = 3;
 const HOST: u8 = 4;
 const STEP: u8 = 5;
 const ORIGIN: u8 = 6;
-/// By origin, too, of the responses whose key is weak.
+/// By origin, too, but only the responses whose key is weak.
 const WEAK: u8 = 7;
 
 /// A row of the answer: the groups of a kind.
@@ -38,7 +38,7 @@ struct KindRow {
     kind: u8,
     /// The number of groups with responses.
     groups: u64,
-    // Totals of the whole store, on the sessions' rows.
+    // Totals of the whole store (without a receipt: of the admitted responses), in the row of the sessions.
     stored: u64,
     stored_tokens: u64,
     read_snapshots: u64,
@@ -46,16 +46,16 @@ struct KindRow {
     kept: u64,
     kept_tokens: u64,
     last_sync: i64,
-    /// Not 0 where any response, admitted or not, has a counter so large that narrow sums may have wrapped.
+    /// Whether any response that was read, admitted or not, has a counter so large that narrow sums may have wrapped.
     has_large: bool,
-    /// Those that are listed, in their order; steps of the trend in any.
+    /// The listed groups, in their order; steps of the trend in any order.
     listed: Vec<GroupTuple>,
 }
 
 /// The width of the sums over the responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
-    /// In 64 bits, which is a fifth faster. The answer says whether one may have wrapped.
+    /// In 64 bits, which is a fifth faster. The answer says whether a sum may have wrapped.
     Narrow,
     /// In 128 bits.
     Wide,
@@ -77,14 +77,14 @@ impl Width {
     }
 }
 
-/// Name or start of the step; responses, those worth tokens, unfinished ones; the four counters; first and last
+/// Name; start of the step; responses, those worth tokens, unfinished ones; the four counters; first and last
 /// time.
 type GroupTuple = (String, i64, u64, u64, u64, u64, u64, u64, u64, i64, i64);
 
-/// The statement. The inner names are short, and differ from the columns', which they would otherwise stand for.
+/// The statement. The inner aliases are short, and differ from the columns' names, which they would shadow.
 ///
-/// The groups of a kind are put in order in an array: window functions would do the same, and take the
-/// database longer to plan than it takes to read a million responses.
+/// The groups of a kind are sorted in an array: window functions would do the same, but the database takes longer to plan
+/// them than to read a million responses.
 fn statement(filter: &DashboardFilter, width: Width) -> String {
     let kinds = [
         (SESSION, &filter.sessions),
@@ -152,7 +152,7 @@ fn is_by_name_down(page: &GroupPage) -> bool {
     page.order == GroupOrder::Name && page.direction == Direction::Descending
 }
 
-/// The sums by kind and name; on sessions, those that were stored and read whatever the filter admits, too.
+/// The sums by kind and name; for sessions also what is stored and what was read, whatever the filter admits.
 fn groups(filter: &DashboardFilter, width: Width) -> String {
     format!(
         "SELECT kind, name, start, sum(n0) AS n, sum(w0) AS w, sum(u0) AS u, sum(i0) AS i, sum(o0) AS o,
@@ -220,7 +220,7 @@ fn responses(filter: &DashboardFilter, width: Width) -> String {
     )
 }
 
-/// The filter's place in the pass: the receipt needs the responses that it does not admit, too.
+/// Where the filter applies: in the `WHERE`, or as a flag on each row where the receipt needs the other responses too.
 struct Admitted {
     flag: String,
     condition: String,
@@ -271,7 +271,7 @@ impl ClickHouseStore {
     }
 }
 
-/// The proof that narrow sums are exact fails. See [`IS_LARGE`].
+/// Returns whether narrow sums may not be exact. See [`IS_LARGE`].
 fn may_have_wrapped(row: &KindRow) -> bool {
     row.has_large || row.stored >= NARROW_ROWS
 }
@@ -298,7 +298,7 @@ fn data_of(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData
     Ok(data)
 }
 
-/// Responses with a weak key come by themselves, and belong to their origins like others.
+/// Responses with a weak key are groups of their own, and are added to their origins like the others.
 fn take_origins(data: &mut DashboardData, row: KindRow) -> Result<(), InvalidValue> {
     let is_weak = row.kind == WEAK;
     if is_weak && let Some(receipt) = &mut data.receipt {
@@ -316,7 +316,7 @@ fn take_origins(data: &mut DashboardData, row: KindRow) -> Result<(), InvalidVal
     Ok(())
 }
 
-/// The totals of the whole store stand on the sessions' rows.
+/// The totals of the whole store are in the row of the sessions.
 fn take_store(data: &mut DashboardData, row: &KindRow) -> Result<(), InvalidValue> {
     data.last_sync = (row.last_sync > 0).then(|| Timestamp::from_millis(row.last_sync)).transpose()?;
     if let Some(receipt) = &mut data.receipt {

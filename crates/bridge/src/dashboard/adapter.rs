@@ -11,11 +11,11 @@ use super::trend::{Plan, Window, span};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
-/// Maximum number of plans of a trend's steps, where older responses appear between plan and read: unknown, known,
-/// and then once for each kind of coarser steps.
+/// Maximum number of reads, if older responses keep appearing between plan and read: one with the first plan, one with
+/// a plan made from an answer, then one for each coarser kind of step, and one to spare.
 const ATTEMPTS_MAX: u32 = 6;
 
-/// Reads a store for a dashboard. It writes nothing: a user who may only read is enough for its store.
+/// Reads a store for a dashboard. It writes nothing, so a read-only database user is enough for its store.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -62,39 +62,39 @@ pub struct DashboardBridgeAdapter {
     clock: Arc<dyn Clock>,
     /// Records the answers as operations.
     runner: Option<OperationRunner>,
-    /// Where the stored responses of plausible times begin, as far as seen: with it most answers need one read. It is a guess,
-    /// and every answer is checked against what it says itself.
+    /// The earliest plausible time of a response seen so far: with it most answers need only one read. It is a guess, and
+    /// each answer shows whether it was right.
     begins: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl DashboardBridgeAdapter {
-    /// An adapter that reads this store.
+    /// Returns an adapter that reads this store.
     #[must_use]
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
         Self { store, clock: Arc::new(SystemClock), runner: None, begins: Arc::default() }
     }
 
-    /// With this clock, which tells "now".
+    /// Returns the adapter with this clock for "now".
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Returns the adapter, with answers that are operations of a bridge.
+    /// Returns the adapter with its answers recorded as operations of a bridge.
     pub(crate) fn recorded_by(mut self, runner: OperationRunner) -> Self {
         self.runner = Some(runner);
         self
     }
 
-    /// Returns the statistics of a dashboard's page, all from one moment: whatever is written meanwhile, each breakdown
-    /// and the trend add up to the totals. Takes a [`DashboardQuery`] or only a
+    /// Returns the statistics for a dashboard page, all from one moment: whatever is written meanwhile, each breakdown
+    /// and the trend add up to the totals. Takes a [`DashboardQuery`] or just a
     /// [`TimeRange`](bridge_core::TimeRange).
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] where the range ends before it
-    /// starts.
+    /// The store cannot be reached or does not answer; [`BridgeError::InvertedRange`] if the range ends before it
+    /// starts; [`StorageKind::Busy`] if older responses kept appearing between the reads.
     pub async fn get_dashboard_token_metrics(
         &self,
         query: impl Into<DashboardQuery>,
@@ -132,7 +132,7 @@ impl DashboardBridgeAdapter {
         Err(BridgeError::storage(StorageKind::Busy, "read a dashboard", message))
     }
 
-    /// The steps that the answer will most probably need; `None` without a guess at where they begin.
+    /// Returns the steps that the answer will most likely need; `None` if nothing is known about where they begin.
     fn first_plan(&self, query: &DashboardQuery, window: &Window, now: Timestamp) -> Option<Plan> {
         let begins = *self.begins.lock().unwrap_or_else(PoisonError::into_inner);
         let times = begins.map(|first| (first, first));

@@ -1,4 +1,4 @@
-//! The answer to a dashboard's query.
+//! The answer to a dashboard query.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::query::DashboardQuery;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 
-/// The statistics of a dashboard's page, all from one moment: each breakdown, with the rest on its other pages, and
-/// the trend add up to the totals.
+/// The statistics for a dashboard page, all from one moment: the trend and each breakdown, including its other pages,
+/// add up to the totals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DashboardTokenMetrics {
-    /// The time that was asked for.
+    /// The time range that was asked for.
     pub range: TimeRange,
     /// When it was asked.
     pub as_of: Timestamp,
@@ -24,7 +24,7 @@ pub struct DashboardTokenMetrics {
     pub total_tokens: u64,
     /// The share of the prompts' tokens that came from the cache; `None` without any.
     pub cache_hit_share: Option<f64>,
-    /// The sums are exact, or floors.
+    /// Whether the sums are exact, or floors.
     pub completeness: Completeness,
     /// By session.
     pub sessions: Breakdown,
@@ -34,14 +34,14 @@ pub struct DashboardTokenMetrics {
     pub models: Breakdown,
     /// By host.
     pub hosts: Breakdown,
-    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin), greatest total first:
-    /// the tokens of advisors, compactions and declined attempts, and those that stand in iterations alone.
+    /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin), greatest total first:
+    /// the tokens of advisors, compactions and declined attempts, and those that are in iterations only.
     pub by_origin: Vec<GroupSums>,
-    /// Of the totals, what rests on weak keys: short ids of gateways, distinguished by the prompts' counters.
+    /// The part of the totals that has weak keys: short ids of gateways, distinguished by the prompts' counters.
     pub weak_keys: UsageSums,
-    /// By step of the calendar.
+    /// By calendar step.
     pub trend: DashboardTrend,
-    /// The age of the newest of it.
+    /// The age of the data.
     pub freshness: Freshness,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
@@ -53,7 +53,7 @@ impl ToAuditSummary for DashboardTokenMetrics {
     }
 }
 
-/// Completeness of sums, which are exact or floors: of an unfinished response only an earlier snapshot was ever written.
+/// Whether sums are exact or floors: of an unfinished response only an early snapshot was ever written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Completeness {
     /// The sums are to be shown as "at least".
@@ -62,12 +62,12 @@ pub struct Completeness {
     pub responses: u64,
     /// Of those, the unfinished ones.
     pub unfinished: u64,
-    /// 100 times their share.
+    /// The share of unfinished responses, in percent. It says nothing about the number of missing tokens.
     pub undercount_percentage: f64,
 }
 
 impl Completeness {
-    /// That of these sums.
+    /// Returns the completeness of these sums.
     #[must_use]
     pub fn of(sums: &UsageSums) -> Self {
         let (responses, unfinished) = (sums.responses_worth_tokens, sums.unfinished_responses);
@@ -80,7 +80,7 @@ impl Completeness {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Breakdown {
-    /// The rows of the page. Their name is empty where the responses name none.
+    /// The rows of the page. The name is empty for responses that name none.
     pub rows: Vec<GroupSums>,
     /// Number of rows on all pages.
     pub groups: u64,
@@ -103,13 +103,13 @@ impl Breakdown {
     }
 }
 
-/// The sums by step of the calendar, without a hole. The buckets, `before` and `after` add up to the totals.
+/// The sums by calendar step, without gaps. The buckets, `before` and `after` add up to the totals.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DashboardTrend {
     /// The steps: those that were asked for, or coarser ones where they would be too many.
     pub step: CalendarUnit,
-    /// The time zone that the steps are of.
+    /// The time zone of the steps.
     pub zone: TimeZone,
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
@@ -144,7 +144,7 @@ pub struct TrendBucket {
     pub sums: UsageSums,
 }
 
-/// The age of the newest of a dashboard.
+/// The age of a dashboard's data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
     /// The time of the newest response that was asked for; where the range has no end, of those that are at most a

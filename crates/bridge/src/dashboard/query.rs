@@ -1,9 +1,9 @@
-//! The query of a dashboard.
+//! A dashboard query.
 
 use bridge_core::{CalendarUnit, SessionId, TimeRange, TimeZone};
 use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
 
-/// A dashboard's responses, the steps and the time zone of its trend, and the rows of each breakdown.
+/// Which responses a dashboard shows, the steps and the time zone of its trend, and the rows of each breakdown.
 ///
 /// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 rows of each breakdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct DashboardQuery {
     pub responses: ResponseFilter,
     /// The time zone of the trend's steps.
     pub zone: TimeZone,
-    /// The trend's steps. Where that would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
+    /// The trend's steps. If there would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
     pub step: CalendarUnit,
     /// The sessions that are listed.
     pub sessions: GroupPage,

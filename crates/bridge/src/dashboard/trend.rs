@@ -12,13 +12,13 @@ use super::query::DashboardQuery;
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
 const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
 
-/// Maximum time that another host's clock may be ahead of this one.
+/// Maximum time by which another host's clock may be ahead of this one.
 const CLOCK_SKEW_MAX: Duration = Duration::from_hours(24);
 
-/// A trend has no more steps than this; hours of five months, days of ten years, months of all time are fewer.
+/// Maximum number of steps of a trend: the hours of five months, the days of ten years or the months of all time fit.
 pub const TREND_BUCKETS_MAX: usize = 4_000;
 
-/// The steps that a trend is asked for with: where they start, and where the last one ends.
+/// The steps that the store is asked for: where each starts, and where the last one ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     step: CalendarUnit,
@@ -26,7 +26,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The steps from the one that the first of these instants lies in to that of the last one.
+    /// Returns the steps from the one that contains the first of these instants to the one that contains the last.
     pub(super) fn new(query: &DashboardQuery, (first, last): (Timestamp, Timestamp)) -> Self {
         let mut step = query.step;
         loop {
@@ -34,15 +34,15 @@ impl Plan {
             match (bounds, step.coarser()) {
                 (Some(bounds), _) => return Self { step, bounds },
                 (None, Some(coarser)) => step = coarser,
-                // The months of all time are fewer.
+                // Cannot happen: the months of all time are fewer.
                 (None, None) => return Self { step, bounds: Vec::new() },
             }
         }
     }
 
-    /// The same, and steps before and after them, as many as a trend of these steps may have. So if the next
-    /// read has responses outside of these, too, it has so many that it needs coarser ones: that happens at most
-    /// as often as there are coarser ones, however much older responses are stored meanwhile, by a backfill say.
+    /// Returns the same steps and earlier ones, as many as a trend may have. So if the next read has still earlier
+    /// responses, its trend needs coarser steps: that happens at most once for each coarser unit, however much older the
+    /// responses are that, for example, a backfill stores meanwhile.
     pub(super) fn roomy(query: &DashboardQuery, span: (Timestamp, Timestamp)) -> Self {
         let Self { step, bounds } = Self::new(query, span);
         let (Some(first), Some(end)) = (bounds.first(), bounds.last()) else { return Self { step, bounds } };
@@ -59,7 +59,7 @@ impl Plan {
             && other.bounds.last() <= self.bounds.last()
     }
 
-    /// The trend with these sums, which lie in steps of this plan, before them or after them.
+    /// Returns the trend with these sums, each of which lies in a step of this plan, before them all or after them all.
     pub(super) fn trend(&self, query: &DashboardQuery, sums: &[TrendSums]) -> DashboardTrend {
         let mut trend = DashboardTrend { step: self.step, ..DashboardTrend::empty(query) };
         let (first, end) = (self.bounds.first().copied(), self.bounds.last().copied());
@@ -84,7 +84,7 @@ impl Plan {
     }
 }
 
-/// Returns the length of a step, or a little more.
+/// Returns the length of a step, roughly.
 fn step_length(step: CalendarUnit) -> Duration {
     Duration::from_hours(match step {
         CalendarUnit::Hour => 1,
@@ -94,8 +94,8 @@ fn step_length(step: CalendarUnit) -> Duration {
     })
 }
 
-/// The times that a trend may extend to. An end that the caller gives stays as it is; an open one extends only to
-/// plausible times, because a single response with a wrong clock would otherwise stretch the axis by centuries.
+/// The times that a trend may extend to. A bound that the caller gives is kept; an open one extends only to plausible
+/// times, because a single response with a wrong time would otherwise stretch the axis by centuries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     first: Timestamp,
@@ -105,14 +105,14 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(range: &TimeRange, now: Timestamp) -> Self {
-        // Who asks for times beyond the plausible ones means them.
+        // A caller who asks for implausible times means them.
         let floor = if range.end.is_some_and(|end| end <= FLOOR) { Timestamp::MIN } else { FLOOR };
         let ceiling = now.saturating_add(CLOCK_SKEW_MAX);
         let ceiling = range.start.is_none_or(|start| start < ceiling).then_some(ceiling);
         Self { first: range.start.unwrap_or(floor), end: range.end.or(ceiling) }
     }
 
-    /// The last instant, as instants are whole milliseconds.
+    /// The last instant, in whole milliseconds.
     fn last(&self) -> Option<Timestamp> {
         match self.end {
             Some(end) => Timestamp::from_millis(end.as_millis() - 1).ok(),
@@ -120,11 +120,12 @@ impl Window {
         }
     }
 
-    /// The starts that the store is asked to sum by: the plan's steps, and what lies before and after them. The window's
-    /// ends are starts, too, so that no step holds both outliers and responses of the window unless it is the axis' own.
+    /// The starts that the store is asked to sum by: those of the plan's steps, and of what lies before and after them.
+    /// The window's bounds are starts, too, so that outside of the plan's own steps no sum mixes outliers with responses
+    /// of the window.
     pub(super) fn starts(&self, plan: Option<&Plan>) -> Vec<Timestamp> {
         let mut starts = plan.map(|plan| plan.bounds.clone()).unwrap_or_default();
-        // A response at the last instant of all lies in the last step.
+        // A response at the last possible instant belongs to the last step.
         starts.pop_if(|end| *end == Timestamp::MAX);
         if let Some(end) = self.end.filter(|end| starts.last().is_none_or(|last| last < end)) {
             starts.push(end);
@@ -137,7 +138,7 @@ impl Window {
         starts
     }
 
-    /// The first and the last time of responses in the window.
+    /// The times of the first and the last response in the window.
     pub(super) fn times(&self, sums: &[TrendSums]) -> Option<(Timestamp, Timestamp)> {
         let last = self.last()?;
         let times = |step: &TrendSums| {
@@ -159,7 +160,7 @@ impl Window {
         started.filter_map(|step| step.sums.last_time).map(|time| time.min(last)).max()
     }
 
-    /// The trend without a step, where no response lies in the window.
+    /// Returns a trend without steps, for a window that no response lies in.
     pub(super) fn without_steps(&self, query: &DashboardQuery, sums: &[TrendSums]) -> DashboardTrend {
         let mut trend = DashboardTrend::empty(query);
         for step in sums {
@@ -171,8 +172,8 @@ impl Window {
     }
 }
 
-/// The first and the last instant of a trend: those of the range; where it is open, those of the responses in the
-/// window (and to the present, in which there may be none). `None` where there is no instant.
+/// Returns the first and the last instant of a trend: those of the range; where it is open, those of the responses in the
+/// window, at the end at least the present. `None` if there is no such instant.
 pub(super) fn span(
     range: &TimeRange,
     window: &Window,

@@ -9,15 +9,15 @@ use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, Upse
 use crate::ingest::Ingest;
 use crate::telemetry::write_counters::WriteCounters;
 
-/// Maximum number of rows of an upsert. Those that are stored are on record even where the next ones fail.
+/// Maximum number of rows per upsert. Those already stored are on record even if the next upsert fails.
 const UPSERT_ROWS_MAX: usize = 100_000;
 
-/// Rows, and what the store did with each.
+/// Rows, and the outcome of each.
 #[derive(Debug, Default)]
 pub(crate) struct StoredRows {
     pub(crate) rows: Vec<ResponseUsage>,
     pub(crate) outcomes: Vec<UpsertOutcome>,
-    /// The sums that markers covered.
+    /// The session sums that markers covered.
     pub(crate) covered: Vec<ReplacedRow>,
 }
 
@@ -28,14 +28,14 @@ impl StoredRows {
         self.covered.append(&mut other.covered);
     }
 
-    /// Returns the sessions whose sums count nothing, because responses of theirs are stored.
+    /// Returns the sessions whose sums do not count, because responses of those sessions are stored.
     fn covered_sessions(&self) -> impl Iterator<Item = &SessionId> {
         let covered = self.rows.iter().zip(&self.outcomes);
         let covered = covered.filter(|(_, outcome)| **outcome == UpsertOutcome::Covered);
         covered.map(|(row, _)| &row.session)
     }
 
-    /// Returns the part of the rows that are an analysis'.
+    /// Returns the part of the rows that belongs to one analysis.
     pub(crate) fn part(&self, range: Range<usize>) -> AnalysisPart<'_> {
         AnalysisPart {
             rows: &self.rows[range.clone()],
@@ -49,13 +49,13 @@ impl StoredRows {
 pub(crate) struct AnalysisPart<'a> {
     pub(crate) rows: &'a [ResponseUsage],
     pub(crate) outcomes: &'a [UpsertOutcome],
-    /// The sums that were covered, of any analysis.
+    /// The session sums that were covered, of all analyses.
     pub(crate) covered: &'a [ReplacedRow],
 }
 
-/// Returns an analysis' rows, with the projects' names as they may be stored, and its note.
+/// Returns the rows of an analysis, with project names as they may be stored, and its note.
 ///
-/// All are written by one insert: an analysis is there as a whole or not at all.
+/// Up to [`UPSERT_ROWS_MAX`] of them are written by one insert: such an analysis is stored as a whole or not at all.
 pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
     let mut rows = analysis.rows();
     rows.push(analysis.note());
@@ -65,7 +65,7 @@ pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<
     rows
 }
 
-/// Joins rows into the store.
+/// Merges rows into the store.
 pub(crate) async fn upsert(
     ingest: &Ingest,
     rows: Vec<ResponseUsage>,
@@ -76,7 +76,7 @@ pub(crate) async fn upsert(
     }
     let mut options = options.clone();
     if options.epoch.is_none() {
-        // All parts are of one operation: none may be stored after a rollback.
+        // All parts belong to one operation: after a rollback none of the remaining ones may be stored.
         options = options.begun_in(ingest.writable_epoch("store responses").await?);
     }
     let mut stored = StoredRows::default();
@@ -86,7 +86,7 @@ pub(crate) async fn upsert(
     Ok(stored)
 }
 
-/// The markers stand behind the rows, so that their outcomes say which sums they covered.
+/// Appends the sessions' markers to the rows, so that their outcomes say which sums they covered.
 async fn upsert_part(
     ingest: &Ingest,
     mut rows: Vec<ResponseUsage>,
@@ -108,7 +108,7 @@ async fn upsert_part(
     Ok(StoredRows { rows, outcomes, covered })
 }
 
-/// Returns the stored tokens of the sessions whose sums are covered.
+/// Returns, for each session whose sums are covered, the tokens that are stored for it.
 pub(crate) async fn covering_tokens(
     ingest: &Ingest,
     stored: &StoredRows,

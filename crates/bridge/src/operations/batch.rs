@@ -51,7 +51,7 @@ async fn store_in_batches(
     let mut running = JoinSet::new();
     let mut batch = Batch::default();
     for (place, analysis) in analyses.iter().enumerate() {
-        // Its place is taken now and its result filled in when its batch is stored.
+        // A placeholder; the result is filled in when the batch is stored.
         let rejected = ingest.validate(analysis, None).err();
         results.all.push(failed(analysis, rejected.as_ref().unwrap_or(&BridgeError::not_attempted())));
         if rejected.is_some() {
@@ -84,9 +84,9 @@ fn planned_together(analyses: &[EnhancedTokenAnalysis]) -> (WriteCounters, u64) 
 #[derive(Default)]
 struct Batch {
     rows: Vec<ResponseUsage>,
-    /// Without what analyses say besides.
+    /// The number of rows without the analyses' notes.
     counted_rows: usize,
-    /// For each analysis its place and how many of the rows are its.
+    /// For each analysis, its place and its number of rows.
     parts: Vec<(usize, usize)>,
 }
 

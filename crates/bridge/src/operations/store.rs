@@ -15,21 +15,21 @@ use crate::telemetry::write_counters::WriteCounters;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// The session that the analysis must be of.
+    /// If given, the session that the analysis must belong to.
     pub session_id: Option<SessionId>,
-    /// Replace stored rows even by lesser ones: the only way in which a total decreases.
+    /// Replace stored rows even by lesser ones: the only way a total can decrease.
     pub force_update: bool,
 }
 
 impl StoreOptions {
-    /// Returns the options of an analysis that must be of this session.
+    /// Returns the options with the requirement that the analysis belongs to this session.
     #[must_use]
     pub fn with_session(mut self, session: SessionId) -> Self {
         self.session_id = Some(session);
         self
     }
 
-    /// Returns the options that replace stored rows even by lesser ones.
+    /// Returns the options with stored rows replaced even by lesser ones.
     #[must_use]
     pub fn with_force_update(mut self) -> Self {
         self.force_update = true;
@@ -42,7 +42,7 @@ impl StoreOptions {
     }
 }
 
-/// Joins an analysis into the store.
+/// Merges an analysis into the store.
 pub(crate) async fn store(
     ingest: &Ingest,
     analysis: &EnhancedTokenAnalysis,

@@ -11,17 +11,17 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::write_counters::WriteCounters;
 
-/// A running operation, and its writes so far. It stands also where the operation fails or is dropped.
+/// A running operation, and its writes so far, which count even if the operation fails or is dropped.
 #[derive(Debug)]
 pub(crate) struct CurrentOperation {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) operation: Operation,
     pub(crate) session: Option<SessionId>,
     pub(crate) id: CorrelationId,
-    /// The record that was written while the operation runs.
+    /// The record that announced the operation while it runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
-    /// It has handled so much that it leaves a lot of freed memory behind.
+    /// It has read so much that it leaves a lot of freed memory behind.
     is_large: AtomicBool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn within<T>(operation: Arc<CurrentOperation>, work: impl Futur
     with_correlation_id(operation.id, CURRENT.scope(operation, work)).await
 }
 
-/// Returns the work as a part of the running operation, in whatever task it runs.
+/// Returns the work as a part of the running operation, whatever task it will run in.
 pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let operation = current_correlation_id().and(CURRENT.try_with(Arc::clone).ok());
     let work = async move {
@@ -80,7 +80,7 @@ pub(crate) fn record_write(written: &WriteCounters) {
     });
 }
 
-/// Number of bytes of transcripts from which on an operation leaves a lot of freed memory behind.
+/// An operation that reads at least this many bytes of transcripts leaves a lot of freed memory behind.
 const LARGE_BYTES: u64 = 32 << 20;
 
 /// Records how many bytes of transcripts the running operation has read.
@@ -93,8 +93,8 @@ pub(crate) fn record_read(bytes: u64) {
 /// The error text of a record while the operation runs.
 const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
 
-/// Puts the running operation on record before it ends, with what it sets out to write or has written. Await it beside
-/// the operation's last calls of the store, so that it takes no longer than those.
+/// Puts the running operation on record before it ends, with what it plans to write or has written. Await it
+/// concurrently with the operation's last calls of the store, so that it takes no extra time.
 pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     let Ok(current) = CURRENT.try_with(Arc::clone) else { return };
     if planned.records == 0 {

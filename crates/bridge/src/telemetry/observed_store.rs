@@ -14,7 +14,7 @@ use crate::telemetry::metrics::Instruments;
 pub(crate) struct Observed {
     pub(crate) metrics: Arc<Instruments>,
     pub(crate) error_rate: Arc<ErrorRate>,
-    /// Dropped after the store that is observed.
+    /// Outlives the observed store.
     pub(crate) _kept: Option<Kept>,
 }
 

@@ -21,7 +21,7 @@ use crate::telemetry::write_counters::WriteCounters;
 #[derive(Debug, Clone)]
 pub(crate) struct OperationRunner {
     pub(crate) telemetry: Arc<Telemetry>,
-    /// The caller's correlation id of all operations; each has one of its own where it is `None`.
+    /// The caller's correlation id for all operations; if it is `None`, each gets its own.
     pub(crate) correlation_id: Option<CorrelationId>,
 }
 
@@ -30,7 +30,7 @@ impl OperationRunner {
         self.correlation_id.unwrap_or_else(|| self.telemetry.correlation_ids.next())
     }
 
-    /// Records an operation of the embedder's own.
+    /// Records an operation of the embedder.
     pub(crate) fn record_own(
         &self,
         operation: &OperationName,
@@ -59,7 +59,7 @@ impl OperationRunner {
         session: Option<&SessionId>,
         work: impl Future<Output = Result<T, BridgeError>>,
     ) -> Result<T, BridgeError> {
-        // Boxed: these futures are large, and each layer around one would copy it on the stack.
+        // Boxed: these futures are large, and each layer around one would copy it onto the stack.
         let work = Box::pin(work);
         let id = self.next_correlation_id();
         let span = tracing::info_span!(
@@ -80,7 +80,7 @@ impl OperationRunner {
                 with_correlation_id(id, audit.flush_within(self.telemetry.flush_deadline)).await;
             }
             if current.is_large() {
-                // It takes some milliseconds. That it cannot be waited for at the end of the runtime is no matter.
+                // It takes a few milliseconds. If the runtime shuts down meanwhile, that is no problem.
                 let _ = tokio::task::spawn_blocking(give_back).await;
             }
             result
@@ -90,7 +90,7 @@ impl OperationRunner {
     }
 }
 
-/// Records how an operation ends. Dropped before its end, the operation was cancelled.
+/// Records how an operation ends. If it is dropped before its end, the operation was cancelled.
 struct OperationGuard {
     current: Arc<CurrentOperation>,
     watch: Stopwatch,
@@ -98,8 +98,8 @@ struct OperationGuard {
 }
 
 impl OperationGuard {
-    /// Returns whether the record is to be written before the call returns. So are writes and administrative
-    /// operations, unless the store is away, or has the same record since the operation was announced.
+    /// Returns whether the record is to be written before the call returns. Records of writes and of administrative
+    /// operations are, unless the store is unreachable, or the announcement already says the same.
     fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
         let cause = result.as_ref().err().map(root_cause);
         let is_away = matches!(cause, Some(BridgeError::Connection { .. }));

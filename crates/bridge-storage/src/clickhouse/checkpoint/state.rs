@@ -19,7 +19,7 @@ impl ClickHouseStore {
         let state =
             self.call("read the state", |tables| async move { state(&tables, topology).await }).await?;
         let mut known = self.known_state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of two who ask at once the slower may know less.
+        // Of two concurrent reads the slower one may be older.
         if known.as_ref().is_none_or(|known| known.epoch <= state.epoch) {
             *known = Some(state.clone());
         }
@@ -31,8 +31,8 @@ impl ClickHouseStore {
         *self.known_state.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The epoch of an operation that began in this one (`None`: right now), if it may write. Where the store takes
-    /// rows no more since it was asked last, the database refuses them.
+    /// Returns the epoch of an operation that began in this one (`None`: begins now), if it may write. If the store has
+    /// stopped accepting rows since it was last asked, the database refuses them.
     pub(crate) async fn admit(
         &self,
         operation: &'static str,
@@ -51,7 +51,7 @@ impl ClickHouseStore {
         }
     }
 
-    /// The error of a write that began in this epoch, in words where the database refused it for that.
+    /// Returns the error of a write that began in this epoch; if a fence refused it, the error says so.
     pub(crate) async fn refused(
         &self,
         operation: &'static str,
@@ -82,8 +82,8 @@ impl ClickHouseStore {
     }
 }
 
-/// The live table tells its epoch. An epoch that a rollback began is one of direct analysis until a row says that
-/// it was resumed; so a resumption that comes too late changes nothing of the next rollback.
+/// The live table's comment states its epoch. An epoch that a rollback began is in direct mode until a row says that it
+/// was resumed; so a `resume` that comes late, for an older epoch, has no effect after the next rollback.
 async fn state(tables: &Tables, topology: &Topology) -> Result<StoreState> {
     let comment: Option<String> = tables
         .query("SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = ?")

@@ -1,8 +1,9 @@
 //! Group commit: while one upsert is under way, small ones that arrive wait, and then share a look-up and an insert.
 //!
-//! A round trip and a part on disk cost the same for one row as for thousands, and the database makes them one after the
-//! other: ten callers who store one row each took ten times as long as one. Alone, a caller pays nothing for this. The
-//! requests of a group bear the correlation id of the caller that writes it.
+//! A round trip and a part on disk cost the same for one row as for thousands, and the database handles them one after
+//! another: without groups, ten callers who store one row each take ten times as long as one. A caller that arrives when
+//! nothing is under way pays nothing for this. The requests of a group carry the correlation id of the caller that
+//! writes it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,19 +13,19 @@ use bridge_core::{BridgeError, Epoch, ResponseUsage};
 use crate::clickhouse::ClickHouseStore;
 use crate::store::{UpsertOptions, UpsertOutcome};
 
-/// Upserts of more rows go alone: sharing would save them little and hold others up.
+/// Upserts of more rows are written alone: sharing would save them little and delay others.
 const SMALL_ROWS_MAX: usize = 4_096;
 
-/// The most rows that a group writes, below the rows of an insert: every upsert is in one insert, whole.
+/// The most rows in a group. With their markers they fit into one insert, so that no upsert is split.
 const GROUP_ROWS_MAX: usize = 32_768;
 
-/// Upserts that wait to be part of a group.
+/// Upserts that wait to become part of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     waiting: Mutex<Vec<Arc<Member>>>,
     /// One group is written at a time; others gather meanwhile.
     turn: tokio::sync::Mutex<()>,
-    /// The last upsert failed. Until one succeeds each goes alone, so that no caller waits for the timeouts of others.
+    /// The last upsert failed. Until one succeeds each is written alone, so that no caller waits for others' timeouts.
     is_failing: AtomicBool,
 }
 
@@ -40,11 +41,11 @@ struct Member {
 enum Fate {
     Waiting,
     Written(Vec<UpsertOutcome>),
-    /// The group failed. Each member then fails, or succeeds, by itself: an error belongs to one caller.
+    /// The group failed. Each member then retries alone, so that one caller's error does not fail the others.
     Alone,
 }
 
-/// The rows of a group, and whose they are.
+/// The run of each row of a group: for each member the end of its rows, and its run id.
 pub(crate) struct Runs(Vec<(usize, u128)>);
 
 impl Runs {
@@ -52,14 +53,15 @@ impl Runs {
         Self(vec![(usize::MAX, run_id)])
     }
 
-    /// Returns the run of the row in this place.
+    /// Returns the run id of the row at this place.
     pub(crate) fn of(&self, place: usize) -> u128 {
         let run = self.0.partition_point(|(end, _)| *end <= place);
         self.0.get(run).map_or(0, |(_, run_id)| *run_id)
     }
 }
 
-/// Leaves the group when its caller does: rows of a dropped call are not written.
+/// Leaves the queue when its caller does: rows of a call that is dropped while it waits are not written. Once another
+/// caller has gathered them into its group, they may be.
 struct Ticket<'a> {
     group: &'a GroupCommit,
     member: Arc<Member>,
@@ -86,7 +88,7 @@ impl GroupCommit {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// To be called before the turn ends, so that those that wait for it know.
+    /// Notes whether the last upsert failed. Call it before the turn ends, so that the waiting callers know.
     fn note<T>(&self, result: &Result<T, BridgeError>) {
         self.is_failing.store(result.is_err(), Ordering::Relaxed);
     }
@@ -103,7 +105,7 @@ impl GroupCommit {
         Ticket { group: self, member }
     }
 
-    /// Takes this member and those that can be written with it off the waiting ones.
+    /// Removes this member, and those that can be written with it, from the waiting ones, and returns them.
     fn gather(&self, first: &Arc<Member>, rows_max: usize) -> Vec<Arc<Member>> {
         let mut room = rows_max.saturating_sub(first.rows.len());
         let mut members = vec![Arc::clone(first)];
@@ -120,7 +122,7 @@ impl GroupCommit {
     }
 }
 
-/// Members of a group. Those whose writer fails or is dropped go alone.
+/// Members of a group; the first one writes it. If that fails or is dropped, each of the others retries alone.
 struct Group(Vec<Arc<Member>>);
 
 impl Group {
@@ -135,7 +137,7 @@ impl Group {
 
     /// Hands the members their outcomes. Returns those of the first one, which wrote them.
     fn written(mut self, mut outcomes: Vec<UpsertOutcome>) -> Vec<UpsertOutcome> {
-        // From the last to the first: what is left are the writer's.
+        // From the last to the first, so that the writer's are left.
         for member in self.0.drain(1..).rev() {
             member.settle(Fate::Written(outcomes.split_off(outcomes.len() - member.rows.len())));
         }
@@ -150,7 +152,7 @@ impl Drop for Group {
 }
 
 impl ClickHouseStore {
-    /// Upserts rows, together with those of concurrent callers where that is cheaper.
+    /// Upserts rows, together with those of concurrent callers if that is cheaper.
     pub(crate) async fn upsert_in_group(
         &self,
         rows: &[ResponseUsage],
@@ -160,7 +162,7 @@ impl ClickHouseStore {
         if options.force || rows.len() > SMALL_ROWS_MAX || group_commit.is_failing() {
             return self.upsert_alone(rows, options).await;
         }
-        // The lock is fair: it is free only where no other caller waits.
+        // The lock is fair: it is free only if no other caller waits.
         if let Ok(_turn) = group_commit.turn.try_lock() {
             return self.upsert_alone(rows, options).await;
         }

@@ -1,11 +1,11 @@
-//! Rows in the database's Native format: column by column. It takes them in without taking each row apart, in two
-//! thirds of the time that it needs for rows one behind the other.
+//! Rows in the database's `Native` format: column by column. The database need not take rows apart, and inserts them in
+//! two thirds of the time that it needs for a row format.
 
 use ::clickhouse::error::Result;
 use ::clickhouse::insert_formatted::InsertFormatted;
 use ::clickhouse::types::UInt256;
 
-/// The rows of a block: few enough for a core's cache, enough to make its overhead small.
+/// Rows per block: few enough for a core's cache, enough to make the overhead per block small.
 const BLOCK_ROWS: usize = 8192;
 
 /// A value as a column holds it.
@@ -25,7 +25,7 @@ pub(crate) trait NativeRow {
     fn put(&self, columns: &mut [Vec<u8>]);
 }
 
-/// Inserts the rows into the table of this name in the database.
+/// Inserts the rows into the table of this name.
 pub(crate) async fn insert_rows<R: NativeRow>(
     begin: impl FnOnce(&str) -> InsertFormatted,
     table: &str,
@@ -55,7 +55,7 @@ fn block<R: NativeRow>(rows: &[R], columns: &mut [Vec<u8>]) -> Vec<u8> {
     block
 }
 
-/// Seven bits a byte, the lowest first.
+/// Appends a number as the format's `VarUInt`: seven bits per byte, lowest first.
 fn put_length(mut length: usize, bytes: &mut Vec<u8>) {
     while length >= 0x80 {
         bytes.push(length.to_le_bytes()[0] | 0x80);

@@ -14,12 +14,12 @@ use crate::clickhouse::row::table_row;
 use crate::merge::Stored;
 use crate::store::ReplacedRow;
 
-/// The condition of rows that are counted; see [`Origin::is_counted`]. Behind `FINAL`, never in a `PREWHERE`: a marker
-/// has to hide the rows that it covers before it is left out itself.
+/// The condition of rows that are counted; see [`Origin::is_counted`]. Use it in the `WHERE` of a query with `FINAL`,
+/// never in a `PREWHERE`: a marker has to hide the rows that it covers before it is filtered out itself.
 pub(crate) const COUNTED: &str = "origin NOT IN ('covered', 'analysis')";
 
 table_row! {
-    /// A row that was read.
+    /// A row as it is read.
     row StoredUsage of ResponseUsage, columns USAGE_COLUMNS;
     new(key: ResponseKey = key, session_id: SessionId = session, time: Timestamp = time,)
     fields {

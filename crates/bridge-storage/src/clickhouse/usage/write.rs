@@ -31,19 +31,19 @@ const STORE: &str = "store responses";
 /// Up to this many keys are listed one by one, which the database plans faster than a table of them.
 const LISTED_MAX: usize = 32;
 
-/// More travel as one text, which the database parses at the speed of a copy (a list of numbers would be parsed one
-/// expression each).
+/// More are sent as one base64 text, which the database decodes about as fast as it copies bytes; in a list, it would
+/// parse each number as an expression.
 pub(crate) const PACKED: &str = "(SELECT arrayJoin(reinterpret(base64Decode(?), 'Array(UInt128)')))";
 
 /// Up to this many keys are found faster by one thread than by several.
 const ONE_THREAD_MAX: usize = 4;
 
-/// From this many keys on a look-up is made in two concurrent halves: the database takes a core for each.
+/// From this many keys on, a look-up is made in two concurrent halves: the database uses one core for each.
 const HALVED_MIN: usize = 20_000;
 
-/// The stored rows under the keys of candidates.
+/// What is stored under the keys of the candidates.
 struct LookUp {
-    /// Keys of sums that a marker covers.
+    /// Keys of session sums that a marker covers.
     covered: HashSet<ResponseKey>,
     stored: HashMap<ResponseKey, Stored>,
 }
@@ -80,7 +80,7 @@ impl ClickHouseStore {
         }
         let offered = Offered::new(rows);
         let mut outcomes = offered.outcomes();
-        // Before the look-up: the found rows must not be of an older epoch than the written ones.
+        // Before the look-up: the rows found must not be of an older epoch than those written.
         let epoch = self.admit(STORE, options.epoch).await?;
         for candidates in greatest_of_each_key(&offered.candidates()).chunks(self.options.insert_rows) {
             let LookUp { covered, mut stored } = self.look_up(candidates, options.force).await?;
@@ -115,13 +115,13 @@ impl ClickHouseStore {
         .await
     }
 
-    /// Returns what is stored under the candidates' keys. Most keys are new, and the column of the keys alone shows
-    /// that.
+    /// Returns what is stored under the candidates' keys. First reads only the key column and whether a row is a marker:
+    /// most keys are new, and that shows it.
     async fn look_up(&self, candidates: &[Candidate<'_>], force: bool) -> Result<LookUp, BridgeError> {
         let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
         let known = self.known_keys(&keys).await?;
-        // Nothing is greater than a marker over a session's sums, so its version need not be asked for: most sessions
-        // that go on have one.
+        // No version is greater than that of a marker over a session's sums, so it need not be read: most sessions that
+        // continue have one.
         let is_covered = |row: &ResponseUsage| {
             known.get(&row.key.0) == Some(&true) && row.key == ResponseKey::of_session_sums(&row.session)
         };
@@ -136,7 +136,7 @@ impl ClickHouseStore {
             let known = rows.filter(|row| known.contains_key(&row.key.0) && !covered.contains(&row.key));
             known.filter(|row| is_wanted(row)).map(|row| row.key).collect()
         };
-        // A note alone is no reason to ask once more: it is written, and the join decides.
+        // A note alone is no reason for a second query: it is written, and the database's merge decides.
         let is_needed = force || !to_read(&|row| row.origin != Origin::Analysis).is_empty();
         let stored = if is_needed { self.stored_rows(&to_read(&|_| true)).await? } else { HashMap::new() };
         Ok(LookUp { covered, stored })
@@ -156,7 +156,7 @@ impl ClickHouseStore {
         let found: Vec<StoredRow> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
-        // Versions that are not merged yet all come; the greatest is what is stored.
+        // Without `FINAL` all versions not merged yet are returned; the greatest is the stored one.
         let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
         for row in found {
             let (key, row) = row.into_stored()?;
@@ -167,7 +167,7 @@ impl ClickHouseStore {
         Ok(stored)
     }
 
-    /// Those of the keys that are stored, and whether a covered row is among their versions.
+    /// Returns those of the keys that are stored, and for each whether a marker is among its versions.
     async fn known_keys(&self, keys: &[ResponseKey]) -> Result<HashMap<u128, bool>, BridgeError> {
         let (first, second) = match keys.len() {
             HALVED_MIN.. => keys.split_at(keys.len() / 2),
@@ -191,7 +191,7 @@ impl ClickHouseStore {
         self.call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await }).await
     }
 
-    /// The stored rows themselves: by force only what differs is replaced.
+    /// Returns the stored rows with all their fields: a forced update replaces only what differs.
     async fn same_rows(
         &self,
         candidates: &[Candidate<'_>],
@@ -206,12 +206,12 @@ impl ClickHouseStore {
     }
 }
 
-/// Returns the outcome of a row whose key a marker covers.
+/// Returns the outcome of a row whose key is covered by a marker.
 fn outcome_over_marker(row: &ResponseUsage) -> UpsertOutcome {
     if row.origin == Origin::Covered { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered }
 }
 
-/// A row whose version does not vouch for it is not the same, whatever it says.
+/// Returns whether the stored row is this one. A row whose version does not verify it is never the same.
 fn is_same(row: &ResponseUsage, stored: &StoredResponse) -> bool {
     let same = |usage: &ResponseUsage| ResponseUsage { forced: usage.forced, ..row.clone() } == *usage;
     stored.usage.as_ref().is_some_and(same) && stored.is_intact()
