@@ -1,6 +1,6 @@
-//! The conformance suite finds a decorator that answers a method by itself in place of the store behind it.
+//! The conformance suite detects a decorator that answers a method itself instead of delegating it.
 //!
-//! That a decorator *lacks* a method is found by the compiler: no method of the traits has a default body.
+//! The compiler detects a *missing* method: no trait method has a default body.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -20,14 +20,14 @@ use bridge_storage::{
     StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
-/// Delegates every method but one.
+/// A decorator that delegates every method except one.
 #[derive(Debug, Default)]
 struct Misrouting {
     store: InMemoryStore,
     method: &'static str,
 }
 
-/// Implements a trait by delegation. Behind `=` stands the answer of the one method that is not delegated.
+/// Implements a trait by delegation. The expression after `=` is the method's answer when it is not delegated.
 macro_rules! delegate {
     ($name:ident, $methods:ident {
         $(plain fn $plain:ident() -> $plain_answer:ty = $plain_wrong:expr;)*
@@ -49,7 +49,7 @@ macro_rules! delegate {
     };
 }
 
-/// What looks the same on a healthy store wherever it comes from is misrouted to one that is not healthy.
+/// A method whose answer is the same on every healthy store is misrouted to an unhealthy one.
 fn broken<T>() -> Result<T, BridgeError> {
     Err(BridgeError::Storage {
         operation: "test",
@@ -134,7 +134,7 @@ impl StoreCapabilities for Misrouting {
     }
 }
 
-/// The first check that fails on a decorator that does not delegate this method.
+/// The first check that fails if this method is not delegated.
 fn failing_check(method: &'static str) -> Option<&'static str> {
     let failed = CHECKS.iter().flat_map(|(_, checks)| *checks).find(|(_, check)| {
         let store = Misrouting { store: InMemoryStore::default(), method };
@@ -145,9 +145,9 @@ fn failing_check(method: &'static str) -> Option<&'static str> {
 }
 
 #[track_caller]
-fn each_method_has_a_failing_check(methods: &[&'static str]) {
-    let unnoticed: Vec<_> = methods.iter().filter(|method| failing_check(method).is_none()).collect();
-    assert!(unnoticed.is_empty(), "nothing notices that these are not delegated: {unnoticed:?}");
+fn assert_each_method_is_checked(methods: &[&'static str]) {
+    let uncovered: Vec<_> = methods.iter().filter(|method| failing_check(method).is_none()).collect();
+    assert!(uncovered.is_empty(), "no check covers {uncovered:?}");
 }
 
 #[test]
@@ -156,32 +156,32 @@ fn a_decorator_that_delegates_every_method_passes() {
 }
 
 #[test]
-fn each_method_of_the_audit_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(AUDIT);
+fn every_audit_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(AUDIT);
 }
 
 #[test]
-fn each_method_of_checkpoints_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(CHECKPOINTS);
+fn every_checkpoint_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(CHECKPOINTS);
 }
 
 #[test]
-fn each_method_of_health_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(HEALTH);
+fn every_probe_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(HEALTH);
 }
 
 #[test]
-fn each_method_of_the_store_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(STORE);
+fn every_store_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(STORE);
 }
 
 #[test]
-fn each_method_of_integrity_has_a_check_that_fails_without_it() {
-    each_method_has_a_failing_check(INTEGRITY);
+fn every_integrity_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(INTEGRITY);
 }
 
 #[test]
-fn a_capability_that_a_decorator_loses_is_noticed() {
+fn a_capability_lost_by_a_decorator_is_detected() {
     let offered = ["audit", "checkpoints", "integrity", "probes"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {

@@ -1,4 +1,4 @@
-//! The store in memory keeps every promise of the trait.
+//! The conformance suite for the in-memory store.
 
 use bridge_storage::InMemoryStore;
 

@@ -1,15 +1,15 @@
 //! The facade's tests, in one binary: one embedded engine, one start.
 //!
-//! - [`facade`]: on the store in memory, and on a mock for failures that no real store can be made to show;
-//! - [`engine`]: on a real engine, for everything that only a real table can show;
-//! - [`dashboard`]: the dashboard on a real engine, read by the user who may only read, against the store in memory;
-//! - [`backup`]: backups on a real engine: into other databases, into folders that are damaged or full, by the server;
+//! - [`facade`]: on the in-memory store, and on a mock for failures that a real store cannot be made to produce;
+//! - [`engine`]: on a real engine, for behavior that needs a real table;
+//! - [`dashboard`]: the dashboard on a real engine, read by the read-only user, compared with the in-memory store;
+//! - [`backup`]: backups on a real engine: between databases, damaged, on full disks, and by the server;
 //! - [`observability`]: logs, audit and metrics;
 //! - [`config`]: the configuration's errors, and the effect of each key;
-//! - [`day`]: an operator's day, from the configuration to the evening's look at the audit.
+//! - [`day`]: an operator's day, from the configuration to the evening's review of the audit.
 //!
-//! Each test that needs the engine has a database of its own, named after it. The engine is fetched on first use;
-//! without it these tests fail. Run a part of them by its name: `cargo test -p bridge --test it facade::`.
+//! Each test that needs the engine has its own database, named after it. The engine is fetched on first use;
+//! without it these tests fail. Run one module by its name: `cargo test -p bridge --test it facade::`.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -30,14 +30,14 @@ use bridge::{BridgeBuilder, EnhancedTokenDatabaseBridge, HostName};
 use bridge_testkit::history::{GeneratedHistory, HistoryPlan};
 use tempfile::TempDir;
 
-/// A builder on this store and on a machine named `host`, with the transcripts below these folders.
+/// A builder for this store on a machine named `host`, with the transcripts below these folders.
 fn builder(store: Arc<dyn TokenStore>, sources: &[&Path]) -> BridgeBuilder {
     let mut analyzer = AnalyzerOptions::default();
     analyzer.host = Some(HostName::new("host").unwrap());
     EnhancedTokenDatabaseBridge::builder(store).sources(sources).analyzer(analyzer)
 }
 
-/// A generated history on the disk, in `projects` of a folder.
+/// A generated history, written to `projects` of a temporary folder.
 fn history(seed: u64) -> (GeneratedHistory, TempDir) {
     let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A database that is gone: callers fail at once, what is under way is bridged, and it heals by itself.
+//! The circuit breaker in an outage: new calls fail fast, calls in flight survive, and it closes by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::{options, response};
 
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// A store whose circuit opens after three failures, behind a network that fails on command.
+/// A store behind a fault-injecting proxy. Its circuit opens after three failures.
 async fn behind_proxy(retry: RetryPolicy) -> (FaultProxy, ClickHouseStore) {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
@@ -26,34 +26,34 @@ async fn behind_proxy(retry: RetryPolicy) -> (FaultProxy, ClickHouseStore) {
     (proxy, store)
 }
 
-async fn ask(store: &ClickHouseStore) -> Result<(), BridgeError> {
+async fn query_totals(store: &ClickHouseStore) -> Result<(), BridgeError> {
     store.totals(&ResponseFilter::default()).await.map(drop)
 }
 
 async fn kinds(store: &ClickHouseStore, calls: usize) -> Vec<&'static str> {
     let mut kinds = Vec::new();
     for _ in 0..calls {
-        kinds.push(ask(store).await.map_or_else(|error| error.kind(), |()| "ok"));
+        kinds.push(query_totals(store).await.map_or_else(|error| error.kind(), |()| "ok"));
     }
     kinds
 }
 
 #[tokio::test]
-async fn callers_fail_at_once_until_the_database_is_back() {
+async fn calls_fail_fast_until_the_database_recovers() {
     let (proxy, store) = behind_proxy(RetryPolicy::once()).await;
     proxy.set(Fault::Closed);
     assert_eq!(kinds(&store, 4).await, ["unreachable", "unreachable", "unreachable", "circuit_open"]);
     let cuts = proxy.cuts();
     let watch = Stopwatch::start();
     for _ in 0..100 {
-        let error = ask(&store).await.unwrap_err();
+        let error = query_totals(&store).await.unwrap_err();
         let source =
             std::error::Error::source(&error).and_then(|source| source.downcast_ref::<OpenCircuit>());
-        let pause = source.expect("it says when the database is asked again");
+        let pause = source.expect("the error states when the next probe is due");
         assert!(pause.retry_in <= PAUSE * 5 / 4 && pause.cause.contains("cannot be reached"), "{pause}");
     }
     assert!(watch.elapsed() < Duration::from_millis(100), "{:?}", watch.elapsed());
-    assert_eq!(proxy.cuts(), cuts, "nobody asks");
+    assert_eq!(proxy.cuts(), cuts, "an open circuit sends no requests");
 
     proxy.set(Fault::None);
     tokio::time::sleep(PAUSE * 5 / 4).await;
@@ -62,7 +62,7 @@ async fn callers_fail_at_once_until_the_database_is_back() {
 }
 
 #[tokio::test]
-async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
+async fn one_call_probes_while_the_others_fail_fast() {
     let (proxy, store) = behind_proxy(RetryPolicy::once()).await;
     proxy.set(Fault::Closed);
     kinds(&store, 3).await;
@@ -71,7 +71,7 @@ async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
     let store = Arc::new(store);
     let probing = {
         let store = Arc::clone(&store);
-        tokio::spawn(async move { ask(&store).await })
+        tokio::spawn(async move { query_totals(&store).await })
     };
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(matches!(store.stats().circuit, Some(CircuitState::Probing { .. })));
@@ -79,7 +79,7 @@ async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
     assert_eq!(kinds(&store, 3).await, ["circuit_open"; 3]);
     assert!(watch.elapsed() < Duration::from_millis(50), "{:?}", watch.elapsed());
 
-    // Whoever probes is cancelled: the next caller does it, and its call goes through.
+    // The probing call is cancelled: the next call probes instead and succeeds.
     probing.abort();
     assert!(probing.await.unwrap_err().is_cancelled());
     proxy.set(Fault::None);
@@ -88,7 +88,7 @@ async fn one_caller_finds_out_and_the_others_do_not_wait_for_it() {
 }
 
 #[tokio::test]
-async fn a_restart_is_bridged_for_what_is_under_way() {
+async fn calls_in_flight_survive_a_restart() {
     let (proxy, store) = behind_proxy(RetryPolicy::default()).await;
     let store = Arc::new(store);
     proxy.set(Fault::Closed);
@@ -98,13 +98,13 @@ async fn a_restart_is_bridged_for_what_is_under_way() {
             tokio::spawn(async move { store.upsert(&[response(key, 1)], &UpsertOptions::default()).await })
         })
         .collect();
-    // Between them they open the circuit, and somebody who comes then does not wait.
+    // Together they open the circuit, so a new call fails fast.
     let is_open = async {
         while !matches!(store.stats().circuit, Some(CircuitState::Open(_))) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), is_open).await.expect("it opens");
+    tokio::time::timeout(Duration::from_secs(5), is_open).await.expect("the circuit opens");
     assert_eq!(kinds(&store, 1).await, ["circuit_open"]);
     tokio::time::sleep(Duration::from_millis(700)).await;
     proxy.set(Fault::None);
@@ -114,9 +114,9 @@ async fn a_restart_is_bridged_for_what_is_under_way() {
     assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().responses, 5);
 }
 
-/// Cancelled after any time, at any await: pool and circuit are in order, and the next call goes through.
+/// Whichever await point a call is cancelled at, pool and circuit stay intact and the next call succeeds.
 #[tokio::test]
-async fn a_call_that_is_dropped_anywhere_leaves_pool_and_circuit_in_order() {
+async fn cancelled_calls_leave_pool_and_circuit_intact() {
     let (proxy, store) = behind_proxy(RetryPolicy::default()).await;
     let (rows, options) = ([response(1, 1)], UpsertOptions::default());
     for fault in [Fault::None, Fault::Silent, Fault::Closed] {
@@ -134,12 +134,12 @@ async fn a_call_that_is_dropped_anywhere_leaves_pool_and_circuit_in_order() {
 }
 
 #[tokio::test]
-async fn an_answer_to_a_health_check_closes_it() {
+async fn a_successful_health_check_closes_the_circuit() {
     let (proxy, store) = behind_proxy(RetryPolicy::once()).await;
     proxy.set(Fault::Closed);
     kinds(&store, 3).await;
     proxy.set(Fault::None);
-    // A health check asks whatever the circuit says, and its answer counts.
+    // A health check bypasses the open circuit, and its outcome counts.
     store.probe_connection().await.unwrap();
     assert_eq!(kinds(&store, 1).await, ["ok"]);
 }

@@ -1,4 +1,4 @@
-//! A database that is away, slow, or goes away in the middle: the kind of error, and that nothing is lost.
+//! A database that is unavailable, slow or lost mid-request: the error kinds, and that no data is lost.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use crate::{hasty, options, response};
 
-/// The error with all that caused it, as somebody would read it in a log.
-fn told(error: &BridgeError) -> String {
+/// The error with its chain of causes, as a log would show it.
+fn full_text(error: &BridgeError) -> String {
     let mut text = format!("{error}\n{error:?}");
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -25,14 +25,14 @@ fn told(error: &BridgeError) -> String {
 }
 
 fn assert_kind(error: &BridgeError, wanted: ConnectionKind) {
-    let text = told(error);
+    let text = full_text(error);
     assert!(matches!(error, BridgeError::Connection { kind, .. } if *kind == wanted), "{text}");
     for user in [&engine().endpoint().writer, &engine().endpoint().reader] {
-        assert!(!text.contains(&user.password), "a password is told");
+        assert!(!text.contains(&user.password), "the error contains a password");
     }
 }
 
-/// The running test's store behind a network that fails on command.
+/// The running test's store behind a fault-injecting proxy.
 async fn behind_proxy(timeout: Duration) -> (FaultProxy, ClickHouseStore) {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
@@ -43,7 +43,7 @@ async fn behind_proxy(timeout: Duration) -> (FaultProxy, ClickHouseStore) {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn a_closed_port_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -55,16 +55,16 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn the_password_is_wrong() {
+async fn a_wrong_password_is_refused() {
     let url = TestDatabase::of_this_test().writer_url();
     let wrong = url.replace(&engine().endpoint().writer.password, "hunter2");
     let error = ClickHouseStore::new(options(&wrong)).unwrap().migrate().await.unwrap_err();
     assert_kind(&error, ConnectionKind::Refused);
-    assert!(!told(&error).contains("hunter2"));
+    assert!(!full_text(&error).contains("hunter2"));
 }
 
 #[tokio::test]
-async fn the_server_is_silent() {
+async fn a_silent_server_times_out() {
     let (proxy, store) = behind_proxy(Duration::from_secs(30)).await;
     proxy.set(Fault::Silent);
     let url = TestDatabase::of_this_test().writer_url_by(proxy.host());
@@ -77,7 +77,7 @@ async fn the_server_is_silent() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_back_is_used_again() {
+async fn a_store_recovers_when_the_database_is_back() {
     let (proxy, store) = behind_proxy(Duration::from_secs(10)).await;
     proxy.set(Fault::Closed);
     let error = store.upsert(&[response(1, 1)], &UpsertOptions::default()).await.unwrap_err();
@@ -87,18 +87,18 @@ async fn a_store_that_is_back_is_used_again() {
     assert_eq!(outcomes, [UpsertOutcome::New]);
 }
 
-/// Cut anywhere, in the look-up or the insert: what was not acknowledged is stored by the next run, once.
+/// After a cut anywhere in the look-up or the insert, the next run stores unacknowledged rows exactly once.
 ///
-/// On an engine of its own: some cuts make this engine abort and be restarted.
+/// Needs its own engine because some cuts make it abort and restart.
 #[tokio::test]
-async fn a_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
+async fn a_cut_at_any_byte_loses_and_duplicates_nothing() {
     let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
     let Endpoint { url, writer, .. } = engine.endpoint();
     let upstream = url.strip_prefix("http://").unwrap();
     let proxy = FaultProxy::before(upstream).await.unwrap();
     let url = |host: &str| format!("http://{}:{}@{host}/test_cut", writer.user, writer.password);
     let no_retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
-    // Every call is to be cut: none is refused because of those before it.
+    // Every call must reach the proxy, even after failures.
     let no_circuit = CircuitPolicy { failures: 0, ..CircuitPolicy::default() };
     let cut = options(&url(proxy.host())).with_retry(no_retry).with_circuit(no_circuit);
     let cut = ClickHouseStore::new(cut).unwrap();
@@ -119,12 +119,12 @@ async fn a_cut_at_any_byte_loses_nothing_and_doubles_nothing() {
             assert_eq!(u128::from(totals.counts.output), 3 * rounds);
         }
     }
-    assert!(proxy.cuts() >= 10 && stored <= 4, "{} cuts, {stored} got through", proxy.cuts());
+    assert!(proxy.cuts() >= 10 && stored <= 4, "{} cuts, {stored} succeeded", proxy.cuts());
     assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
 #[tokio::test]
-async fn a_dropped_call_leaves_the_pool_whole() {
+async fn a_cancelled_call_returns_its_connection() {
     let (proxy, _) = behind_proxy(Duration::from_secs(10)).await;
     let url = TestDatabase::of_this_test().writer_url_by(proxy.host());
     let store = ClickHouseStore::new(options(&url).with_pool_size(1)).unwrap();

@@ -1,4 +1,4 @@
-//! A foreign answer at each request in turn, from the first migration to the return from a rollback.
+//! A foreign answer to each request in turn, from the first migration to the resume after a rollback.
 
 use bridge_core::{BridgeError, ConnectionKind, StorageKind, Timestamp};
 use bridge_storage::{
@@ -12,10 +12,10 @@ use crate::foreign_answers::{EMPTY, HTML, JSON};
 use crate::rollback::{NOW, name};
 use crate::{options, response};
 
-/// Set to anything, every answer is given at every request, which takes many minutes.
+/// If set, every answer is given to every request, which takes many minutes.
 const EXHAUSTIVE: &str = "ETB_TEST_EVERY_FAULT";
 
-/// Otherwise one request of this many gets one of the answers, in turn.
+/// Otherwise every n-th request gets one of the answers, in turn.
 const SAMPLE: u64 = 8;
 
 const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
@@ -25,7 +25,7 @@ const TOO_MANY: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nCont
 
 const ANSWERS: [&str; 7] = [HTML, EMPTY, JSON, BAD_GATEWAY, UNAVAILABLE, GATEWAY_TIMEOUT, TOO_MANY];
 
-/// Leaves the two responses of the checkpoint, in a store that takes more.
+/// Leaves the two responses of the checkpoint in a store that accepts writes.
 async fn all_calls(store: &ClickHouseStore, now: Timestamp) -> Result<(), BridgeError> {
     let options = UpsertOptions::default();
     store.migrate().await?;
@@ -53,7 +53,7 @@ fn without_retries(url: &str) -> ClickHouseOptions {
     options(url).with_retry(retry).with_circuit(circuit)
 }
 
-/// How many requests the calls make in a fresh database, where nothing fails.
+/// The number of requests of `all_calls` against a fresh database without faults.
 async fn requests_of_all_calls() -> u64 {
     let database = TestDatabase::named("fault_at_none");
     let proxy = FaultProxy::before(database.host()).await.unwrap();
@@ -71,10 +71,10 @@ async fn assert_harmless(number: u64, place: usize) {
     proxy.set(Fault::AnswerInstead(number, ANSWERS[place]));
     let faulty = ClickHouseStore::new(without_retries(&database.writer_url_by(proxy.host()))).unwrap();
     let result = all_calls(&faulty, NOW).await;
-    assert!(proxy.requests().len() as u64 > number, "{case}: there was no such request");
+    assert!(proxy.requests().len() as u64 > number, "{case}: the request was never made");
     let direct = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     match result {
-        Ok(()) => assert_eq!(totals(&direct).await, (2, 12), "{case} was taken for the database's"),
+        Ok(()) => assert_eq!(totals(&direct).await, (2, 12), "{case} was mistaken for the database's"),
         Err(error) => {
             let is_clear =
                 matches!(&error, BridgeError::Connection { kind: ConnectionKind::Unreachable, .. });
@@ -82,19 +82,20 @@ async fn assert_harmless(number: u64, place: usize) {
         }
     }
     proxy.set(Fault::None);
-    all_calls(&direct, NOW).await.unwrap_or_else(|error| panic!("{case}: afterwards {error:?}"));
-    assert_eq!(totals(&direct).await, (2, 12), "{case}: afterwards");
+    all_calls(&direct, NOW).await.unwrap_or_else(|error| panic!("{case}: retry without faults: {error:?}"));
+    assert_eq!(totals(&direct).await, (2, 12), "{case}: after the retry");
     let checkpoints = direct.list_checkpoints().await.unwrap();
-    let two = checkpoints.iter().find(|checkpoint| checkpoint.name == name("two")).expect("it was created");
+    let two =
+        checkpoints.iter().find(|checkpoint| checkpoint.name == name("two")).expect("the checkpoint exists");
     assert_eq!((two.totals.responses, two.totals.tokens), (2, 12), "{case}");
-    // The store of the faulty connection goes on, too.
+    // The store behind the proxy recovers as well.
     let now = UpsertOptions::default().begun_in(faulty.state().await.unwrap().epoch);
     faulty.upsert(&[response(4, 1)], &now).await.unwrap();
-    assert_eq!(totals(&direct).await, (3, 13), "{case}: later");
+    assert_eq!(totals(&direct).await, (3, 13), "{case}: after the recovery");
 }
 
 #[tokio::test]
-async fn a_foreign_answer_at_any_request_is_an_error_and_breaks_nothing() {
+async fn a_foreign_answer_to_any_request_is_a_harmless_error() {
     let requests = requests_of_all_calls().await;
     assert!(requests > 40, "only {requests} requests were made");
     let is_exhaustive = std::env::var_os(EXHAUSTIVE).is_some();

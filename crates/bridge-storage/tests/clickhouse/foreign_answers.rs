@@ -1,4 +1,4 @@
-//! Answers of a proxy or captive portal in the database's place: what is retried, and what is named.
+//! Answers from a proxy or captive portal in place of the database: transient ones are retried, others reported.
 
 use bridge_core::BridgeError;
 use bridge_storage::{ClickHouseOptions, ClickHouseStore, TokenStore, UpsertOptions};
@@ -22,7 +22,7 @@ async fn migrate_and_store(options: ClickHouseOptions) -> Result<(), BridgeError
 }
 
 #[tokio::test]
-async fn what_may_pass_is_retried_and_what_may_not_is_named() {
+async fn transient_answers_are_retried_and_permanent_ones_reported() {
     let database = TestDatabase::of_this_test();
     for answer in [HTML, EMPTY, JSON, UNAVAILABLE] {
         let proxy = FaultProxy::before(database.host()).await.unwrap();
@@ -39,7 +39,7 @@ async fn what_may_pass_is_retried_and_what_may_not_is_named() {
 }
 
 #[tokio::test]
-async fn a_dead_port_gives_no_connection_and_a_live_one_can_be_queried() {
+async fn acquiring_a_connection_needs_a_live_server() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);

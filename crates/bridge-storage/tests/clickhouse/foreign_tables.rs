@@ -1,4 +1,4 @@
-//! Tables of somebody else that bear the names of the bridge's.
+//! Tables of another application under the names of the bridge's tables.
 
 use bridge_storage::{ClickHouseStore, TokenStore};
 use bridge_testkit::engine::TestDatabase;
@@ -6,10 +6,10 @@ use bridge_testkit::engine::TestDatabase;
 use crate::{client, options};
 
 #[tokio::test]
-async fn a_foreign_table_is_named_and_nothing_is_changed() {
+async fn a_foreign_table_is_reported_and_nothing_is_changed() {
     let database = TestDatabase::of_this_test();
-    let anywhere = client(&database).with_database("default");
-    anywhere.query(&format!("CREATE DATABASE {}", database.name)).execute().await.unwrap();
+    let in_default = client(&database).with_database("default");
+    in_default.query(&format!("CREATE DATABASE {}", database.name)).execute().await.unwrap();
     let client = client(&database);
     client
         .query("CREATE TABLE source_files (path String, tokens UInt64) ENGINE = MergeTree ORDER BY path")
@@ -30,7 +30,7 @@ async fn a_foreign_table_is_named_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_booked_without_its_changes_is_repeated() {
+async fn a_migration_recorded_but_not_applied_is_repeated() {
     let database = TestDatabase::of_this_test();
     let store = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     store.migrate().await.unwrap();

@@ -17,24 +17,24 @@ const CALLERS: u8 = 10;
 async fn behind_proxy() -> (FaultProxy, Arc<ClickHouseStore>) {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
-    // The circuit breaker would answer in place of the database.
+    // Otherwise an open circuit would fail calls before they reach the database.
     let circuit = CircuitPolicy { failures: u32::MAX, ..CircuitPolicy::default() };
     let options = options(&database.writer_url_by(proxy.host()));
     let options = options.with_retry(RetryPolicy::once()).with_circuit(circuit);
     let store = ClickHouseStore::new(options).unwrap();
     store.migrate().await.unwrap();
-    // The first one also asks for the tables' columns and where the store stands.
+    // The first upsert also reads the tables' columns and the store's state.
     store.upsert(&[row(0)], &UpsertOptions::default()).await.unwrap();
     (proxy, Arc::new(store))
 }
 
-/// A row of a session of its own.
+/// A row in a session of the caller's own.
 fn row(caller: u8) -> ResponseUsage {
     let session = SessionId::new(format!("s{caller}")).unwrap();
     ResponseUsage { session, ..response(caller.into(), 10) }
 }
 
-/// Returns the callers whose upsert succeeded. Each stores a row of its own and one that all store.
+/// Returns the callers whose upsert succeeded. Each stores its own row and one shared by all callers.
 async fn upsert_at_once(store: &Arc<ClickHouseStore>) -> Vec<(u8, Vec<UpsertOutcome>)> {
     let mut running = JoinSet::new();
     for caller in 1..=CALLERS {
@@ -51,7 +51,7 @@ async fn upsert_at_once(store: &Arc<ClickHouseStore>) -> Vec<(u8, Vec<UpsertOutc
 }
 
 #[tokio::test]
-async fn concurrent_upserts_share_their_requests_and_keep_their_answers_and_runs() {
+async fn concurrent_upserts_share_requests_but_not_outcomes_or_runs() {
     let (proxy, store) = behind_proxy().await;
     let before = proxy.requests().len();
     let answers = upsert_at_once(&store).await;
@@ -61,30 +61,30 @@ async fn concurrent_upserts_share_their_requests_and_keep_their_answers_and_runs
     let own: Vec<_> = answers.iter().map(|(caller, outcomes)| (*caller, outcomes[0].clone())).collect();
     assert_eq!(own, (1..=CALLERS).map(|caller| (caller, UpsertOutcome::New)).collect::<Vec<_>>());
     let shared = answers.iter().filter(|(_, outcomes)| outcomes[1] == UpsertOutcome::New).count();
-    assert_eq!(shared, 1, "a row that all store is new for one of them: {answers:?}");
+    assert_eq!(shared, 1, "the shared row is new for exactly one caller: {answers:?}");
 
     let query = "SELECT toUInt64(key), toUInt64(run_id) FROM token_usage FINAL WHERE key BETWEEN 1 AND 10 ORDER BY key";
     let runs: Vec<(u64, u64)> = client(&TestDatabase::of_this_test()).query(query).fetch_all().await.unwrap();
     assert_eq!(runs, (1..=10).map(|caller| (caller, caller)).collect::<Vec<_>>());
 }
 
-/// Whatever request of the group fails, each caller is answered by what became of its own rows.
+/// Whichever request of the group fails, each caller gets the outcome of its own rows.
 #[tokio::test]
-async fn a_group_that_fails_fails_no_caller_whose_rows_are_stored() {
+async fn callers_of_a_failed_group_succeed_only_if_their_rows_do() {
     for passing in 0..6 {
         let (proxy, store) = behind_proxy().await;
         proxy.set(Fault::CutAfterRequests(passing));
-        let answered = upsert_at_once(&store);
-        let (answers, ()) = tokio::join!(answered, async {
-            // Long enough that callers meet the fault, short enough that some come after it.
+        let upserts = upsert_at_once(&store);
+        let (answers, ()) = tokio::join!(upserts, async {
+            // Long enough for some callers to hit the fault, short enough for others to miss it.
             tokio::time::sleep(std::time::Duration::from_millis(15)).await;
             proxy.set(Fault::None);
         });
         let stored: Vec<_> = store.responses(&ResponseFilter::default()).await.unwrap();
         for (caller, _) in answers {
-            assert!(stored.contains(&row(caller)), "{caller} was answered and is not stored");
+            assert!(stored.contains(&row(caller)), "caller {caller} succeeded but its row is not stored");
         }
-        // What failed can be repeated, and then everything is there once.
+        // After repeating the failed calls, every row is stored once.
         upsert_at_once(&store).await;
         let totals = store.totals(&ResponseFilter::default()).await.unwrap();
         assert_eq!(totals.responses, u64::from(CALLERS) + 2);
@@ -92,18 +92,18 @@ async fn a_group_that_fails_fails_no_caller_whose_rows_are_stored() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_the_group() {
+async fn cancelled_callers_leave_the_group() {
     let (proxy, store) = behind_proxy().await;
     proxy.set(Fault::Silent);
     let spawn = |caller: u8| {
         let store = Arc::clone(&store);
         tokio::spawn(async move { store.upsert(&[row(caller)], &UpsertOptions::default()).await })
     };
-    let (writer, gone, waiting) = (spawn(1), spawn(2), spawn(3));
-    // All three are under way: the first one holds the turn.
+    let (writer, cancelled, waiting) = (spawn(1), spawn(2), spawn(3));
+    // All three calls are in flight; the first one leads the group.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    gone.abort();
-    assert!(gone.await.unwrap_err().is_cancelled());
+    cancelled.abort();
+    assert!(cancelled.await.unwrap_err().is_cancelled());
     writer.abort();
     assert!(writer.await.unwrap_err().is_cancelled());
     proxy.set(Fault::None);

@@ -1,6 +1,6 @@
 //! The store in ClickHouse, on a real engine.
 //!
-//! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
+//! The binary starts one embedded engine; each test has its own database, named after it. The engine is fetched on
 //! first use; without it these tests fail.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
@@ -28,17 +28,17 @@ use bridge_storage::{ClickHouseOptions, ClickHouseStore, RetryPolicy, TokenStore
 use bridge_testkit::engine::TestDatabase;
 use std::time::Duration;
 
-/// An empty, migrated store of the running test.
+/// An empty, migrated store for the running test.
 async fn fresh() -> ClickHouseStore {
     migrated(options(&TestDatabase::of_this_test().writer_url())).await
 }
 
-/// Another one, in a database of its own.
+/// A second store, in a separate database.
 async fn other() -> ClickHouseStore {
     migrated(options(&second_database().writer_url())).await
 }
 
-/// An empty, migrated store of the running test, under a prefix.
+/// An empty, migrated store for the running test, with a table prefix.
 async fn fresh_with_prefix() -> ClickHouseStore {
     migrated(prefixed(&TestDatabase::of_this_test())).await
 }
@@ -66,13 +66,13 @@ fn options(url: &str) -> ClickHouseOptions {
     ClickHouseOptions::from_url(url).unwrap()
 }
 
-/// Options with which failures show soon.
+/// Options with short retry delays, so that failures surface quickly.
 fn hasty(url: &str) -> ClickHouseOptions {
     let delay = Duration::from_millis(10);
     options(url).with_retry(RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() })
 }
 
-/// The client itself, for what the store does not offer.
+/// A plain client, for operations that the store does not offer.
 fn client(database: &TestDatabase) -> clickhouse::Client {
     let writer = &bridge_testkit::engine::engine().endpoint().writer;
     clickhouse::Client::default()

@@ -1,4 +1,4 @@
-//! What merges do must never show.
+//! Background merges are invisible to readers.
 
 use bridge_core::ResponseUsage;
 use bridge_core::strategy::response_usage;
@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::{client, fresh, response};
 
-/// Rows that another writer put there without looking first: duplicates and lesser versions in parts of their own.
+/// Inserts rows without a look-up, as a naive writer would: duplicates and lesser versions in separate parts.
 async fn write_blindly(database: &TestDatabase, times: u32) {
     for _ in 0..times {
         let copy = "INSERT INTO token_usage SELECT * EXCEPT (stored_at) REPLACE (output_tokens - 1 AS output_tokens, \
@@ -21,7 +21,7 @@ async fn write_blindly(database: &TestDatabase, times: u32) {
 }
 
 #[tokio::test]
-async fn duplicates_and_merges_change_no_read() {
+async fn duplicates_and_merges_do_not_affect_reads() {
     let database = TestDatabase::of_this_test();
     let store = fresh().await;
     let model = InMemoryStore::default();
@@ -49,7 +49,7 @@ async fn duplicates_and_merges_change_no_read() {
 }
 
 #[tokio::test]
-async fn what_did_not_change_is_not_written_again() {
+async fn unchanged_rows_are_not_rewritten() {
     let database = TestDatabase::of_this_test();
     let store = fresh().await;
     let rows = [response(1, 5), response(2, 6)];
@@ -57,6 +57,6 @@ async fn what_did_not_change_is_not_written_again() {
         store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
     }
     let written: u64 = client(&database).query("SELECT count() FROM token_usage").fetch_one().await.unwrap();
-    // The rows and the marker of their session.
+    // Two rows and the marker of their session.
     assert_eq!(written, 3);
 }

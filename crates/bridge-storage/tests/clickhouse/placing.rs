@@ -1,4 +1,4 @@
-//! Where the tables stand and how long their rows stay: prefix, retention, the topology that was chosen.
+//! Placement and retention of the tables: prefix, expiry, topology.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn responses(store: &ClickHouseStore) -> u64 {
 }
 
 #[tokio::test]
-async fn a_prefix_stands_before_every_table_and_two_of_them_do_not_meet() {
+async fn a_prefix_applies_to_every_table_and_isolates_the_store() {
     let plain = migrated(|options| options).await;
     let known = names().await;
     let store = migrated(|options| options.with_table_prefix("etb_").unwrap()).await;
@@ -43,14 +43,14 @@ async fn a_prefix_stands_before_every_table_and_two_of_them_do_not_meet() {
     assert_eq!((responses(&store).await, responses(&plain).await), (1, 0));
     assert_eq!(store.summaries(&SummaryFilter::default()).await.unwrap().len(), 1);
     assert_eq!(plain.summaries(&SummaryFilter::default()).await.unwrap().len(), 0);
-    // Known already: what is there is looked up under the prefix too.
+    // A forced upsert of a known row: the look-up uses the prefix as well.
     store.upsert(&[response(1, 2)], &UpsertOptions::default().forced()).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(responses(&store).await, 1);
 }
 
 #[tokio::test]
-async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
+async fn rows_expire_by_retention_and_stay_once_it_is_removed() {
     let database = TestDatabase::of_this_test();
     let engine_of = async || {
         let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
@@ -72,7 +72,7 @@ async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
     merge().await;
     assert_eq!(responses(&store).await, 0);
 
-    // Who says nothing of it leaves it as it is.
+    // Without the option the retention stays unchanged.
     migrated(|options| options).await;
     assert!(engine_of().await.contains("TTL"));
     migrated(|options| options.with_retention(Retention::Forever)).await;
@@ -82,9 +82,9 @@ async fn rows_leave_when_their_time_is_over_and_stay_when_that_is_taken_back() {
     assert_eq!(responses(&store).await, 1);
 }
 
-/// The age is added to the time: what is past the end of a type must not wrap to the past.
+/// The TTL adds the age to the time; a sum beyond the type's range must not wrap into the past.
 #[tokio::test]
-async fn no_response_leaves_before_its_time_however_late_that_is() {
+async fn responses_with_late_times_do_not_expire_early() {
     let database = TestDatabase::of_this_test();
     let times = [0, 4_294_967_295_000, 7_416_230_400_000, Timestamp::MAX.as_millis()];
     let row =
@@ -102,7 +102,7 @@ async fn no_response_leaves_before_its_time_however_late_that_is() {
 }
 
 #[tokio::test]
-async fn old_records_of_the_audit_leave_and_those_of_responses_stay() {
+async fn audit_retention_expires_audit_records_only() {
     let database = TestDatabase::of_this_test();
     let day = Retention::For(Duration::from_hours(24));
     let store = migrated(|options| options.with_audit_retention(day)).await;
@@ -123,7 +123,7 @@ async fn old_records_of_the_audit_leave_and_those_of_responses_stay() {
 }
 
 #[tokio::test]
-async fn a_retention_that_is_in_force_is_not_set_again() {
+async fn an_unchanged_retention_is_not_reapplied() {
     let retention = Retention::For(Duration::from_hours(24 * 36_500));
     migrated(|options| options.with_retention(retention)).await;
     let changed = async || {
@@ -132,14 +132,14 @@ async fn a_retention_that_is_in_force_is_not_set_again() {
         client(&TestDatabase::of_this_test()).query(query).fetch_one::<i64>().await.unwrap()
     };
     let before = changed().await;
-    // The time is kept in seconds.
+    // ClickHouse stores the modification time in seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     migrated(|options| options.with_retention(retention)).await;
     assert_eq!(changed().await, before);
 }
 
 #[tokio::test]
-async fn tables_of_one_server_are_not_taken_for_those_of_a_cluster() {
+async fn single_server_tables_are_refused_for_a_cluster() {
     migrated(|options| options).await;
     let options = options(&TestDatabase::of_this_test().writer_url()).with_cluster("main").unwrap();
     let error = ClickHouseStore::new(options).unwrap().migrate().await.unwrap_err();
@@ -148,7 +148,7 @@ async fn tables_of_one_server_are_not_taken_for_those_of_a_cluster() {
 }
 
 #[tokio::test]
-async fn no_longer_than_this_is_waited_for_a_free_connection() {
+async fn acquiring_a_connection_times_out() {
     let timeout = Duration::from_millis(50);
     let store = migrated(|options| options.with_pool_size(1).with_acquire_timeout(timeout)).await;
     let held = store.pool().acquire_connection().await.unwrap();
@@ -159,7 +159,7 @@ async fn no_longer_than_this_is_waited_for_a_free_connection() {
 }
 
 #[tokio::test]
-async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
+async fn checkpointed_rows_do_not_expire() {
     let database = TestDatabase::of_this_test();
     let engines = async || {
         let query = "SELECT name, engine_full LIKE '% TTL %' FROM system.tables \
@@ -171,7 +171,7 @@ async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
             client(&database).query_raw(&format!("OPTIMIZE TABLE {table} FINAL")).execute().await.unwrap();
         }
     };
-    let of = |tables: [(&str, bool); 3]| tables.map(|(name, leaves)| (name.to_owned(), leaves));
+    let of = |tables: [(&str, bool); 3]| tables.map(|(name, expires)| (name.to_owned(), expires));
     let (before, during) = (name("before"), name("during"));
     let store = migrated(|options| options).await;
     // The row is from June 2025.
@@ -196,7 +196,7 @@ async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
         [1, 1]
     );
 
-    // What becomes live is kept for as long as what is live.
+    // A restored checkpoint takes on the retention of the live table.
     let replaced = store.roll_back(&during, NOW).await.unwrap();
     let tables = [
         ("token_usage", true),
@@ -212,6 +212,6 @@ async fn what_a_checkpoint_keeps_does_not_leave_by_its_age() {
     store.roll_back(&before, NOW).await.unwrap();
     merge_all().await;
     assert_eq!(responses(&store).await, 1);
-    assert!(engines().await.iter().all(|(_, leaves)| !leaves));
+    assert!(engines().await.iter().all(|(_, expires)| !expires));
     store.drop_checkpoint(&replaced).await.unwrap();
 }

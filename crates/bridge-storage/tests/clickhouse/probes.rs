@@ -1,4 +1,4 @@
-//! What looking at the database shows, and that it leaves nothing.
+//! Health probes detect problems and leave no traces.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T, BridgeError>) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_write_of_nothing_leaves_no_part_and_tells_who_may_not() {
+async fn write_probes_leave_no_parts_and_detect_missing_permission() {
     let writer = fresh().await;
     for _ in 0..3 {
         writer.probe_write().await.unwrap();
@@ -30,13 +30,13 @@ async fn a_write_of_nothing_leaves_no_part_and_tells_who_may_not() {
 }
 
 #[tokio::test]
-async fn a_write_needs_the_tables() {
+async fn a_write_probe_needs_the_tables() {
     let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
     assert_eq!(kind(store.probe_write().await), "schema");
 }
 
 #[tokio::test]
-async fn a_probe_asks_once_and_needs_no_pool() {
+async fn a_probe_makes_one_attempt_outside_the_pool() {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
     let options = options(&database.writer_url_by(proxy.host())).with_pool_size(1);
@@ -47,7 +47,7 @@ async fn a_probe_asks_once_and_needs_no_pool() {
     proxy.set(Fault::Closed);
     let cuts = proxy.cuts();
     assert_eq!(kind(store.probe_connection().await), "unreachable");
-    assert!(proxy.cuts() <= cuts + 3, "one attempt, and the connections that stood");
+    assert!(proxy.cuts() <= cuts + 3, "more cuts than one attempt and the open connections explain");
     proxy.set(Fault::Silent);
     assert_eq!(kind(store.probe_connection().await), "timed_out");
     drop(held);

@@ -1,10 +1,10 @@
-//! What every store promises.
+//! The conformance suite for the ClickHouse store.
 
 use crate::{fresh, other};
 
 bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes; backup into other);
 
-/// The same where the tables share a database with others: no statement misses the prefix.
+/// The same suite with a table prefix: no statement omits it.
 mod under_a_prefix {
     use crate::{fresh_with_prefix, other_with_prefix};
 

@@ -1,7 +1,7 @@
-//! What each of the three roles may not do.
+//! The permissions of the three roles.
 //!
-//! The embedded engine knows no roles, but its users' file takes the same grants: on an engine of its own, the
-//! two users get those of two roles in place of their own, and the engine is started again.
+//! The embedded engine does not support roles, but its users file accepts the same grants. On a dedicated engine,
+//! the grants of two roles replace those of the two users, and the engine restarts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,30 +19,30 @@ use crate::{client, fresh, hasty, options, response};
 
 const DATABASE: &str = "test_roles";
 
-/// The rights of a role, as the users' file writes them.
-fn rights(role: &str) -> String {
+/// The grants of a role in the format of the users file.
+fn grants_of(role: &str) -> String {
     let statements = role_statements(DATABASE);
     let end = format!(" TO {role}");
     let grants = statements.iter().filter_map(|statement| statement.strip_suffix(&end));
     grants.map(|grant| format!("<query>{grant}</query>")).collect()
 }
 
-/// An engine whose writer has the rights of one role and whose reader has those of another.
-struct Cast {
+/// An engine whose writer and reader have the grants of two roles.
+struct RoleEngine {
     engine: Engine,
 }
 
-impl Cast {
+impl RoleEngine {
     fn start() -> Self {
         Self { engine: Engine::start(&EngineOptions::ephemeral()).unwrap() }
     }
 
-    /// Gives the two users the rights of these roles.
-    async fn play(&self, writer: &str, reader: &str) {
+    /// Gives the two users the grants of these roles and restarts the engine.
+    async fn assign(&self, writer: &str, reader: &str) {
         let users = self.engine.data_dir().join("users.xml");
         let endpoint = self.engine.endpoint();
         for (user, role) in [(&endpoint.writer, writer), (&endpoint.reader, reader)] {
-            replace_grants(&users, &user.user, &rights(role));
+            replace_grants(&users, &user.user, &grants_of(role));
         }
         let pid = self.engine.engine_pid().unwrap().to_string();
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
@@ -53,7 +53,7 @@ impl Cast {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), back).await.expect("the engine is started again");
+        tokio::time::timeout(Duration::from_secs(60), back).await.expect("the engine restarts");
     }
 
     fn options(&self, user: &Credentials) -> ClickHouseOptions {
@@ -121,11 +121,11 @@ async fn back_up_and_restore(store: &ClickHouseStore, epoch: Epoch) {
     assert_eq!(export.next_part().await.unwrap(), None);
     store.import_part(&part, epoch).await.unwrap();
     let place = ServerPlace::File("backup".to_owned());
-    let figures = store.back_up(&place).await.unwrap();
-    assert_eq!(store.restore(&place, epoch).await.unwrap(), figures);
+    let summary = store.back_up(&place).await.unwrap();
+    assert_eq!(store.restore(&place, epoch).await.unwrap(), summary);
 }
 
-/// What nobody but the administrator may do.
+/// Statements that only the administrator may run.
 const CHANGES: [&str; 8] = [
     "ALTER TABLE token_usage DELETE WHERE 1",
     "ALTER TABLE token_usage UPDATE output_tokens = 1 WHERE 1",
@@ -137,9 +137,9 @@ const CHANGES: [&str; 8] = [
     "INSERT INTO bridge_migrations (number, checksum) VALUES (9, 9)",
 ];
 
-/// What nobody may do.
+/// Statements that no role may run.
 const ESCAPES: [&str; 6] = [
-    "CREATE USER somebody",
+    "CREATE USER intruder",
     "GRANT SELECT ON *.* TO bridge_reader",
     "CREATE DATABASE test_other",
     "SELECT * FROM file('/etc/passwd', 'LineAsString')",
@@ -148,55 +148,55 @@ const ESCAPES: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn each_role_does_its_work_and_nothing_else() {
-    let cast = Cast::start();
-    let (writer, reader) = (cast.engine.endpoint().writer.clone(), cast.engine.endpoint().reader.clone());
+async fn each_role_has_exactly_the_permissions_it_needs() {
+    let roles = RoleEngine::start();
+    let (writer, reader) = (roles.engine.endpoint().writer.clone(), roles.engine.endpoint().reader.clone());
     for statement in
         ["CREATE DATABASE test_alien", "CREATE TABLE test_alien.secrets (a UInt8) ENGINE = Memory"]
     {
-        cast.client(&writer).query_raw(statement).execute().await.unwrap();
+        roles.client(&writer).query_raw(statement).execute().await.unwrap();
     }
 
-    cast.play("bridge_administrator", "bridge_dashboard").await;
-    cast.writer().migrate().await.unwrap();
-    cast.writer().upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    roles.assign("bridge_administrator", "bridge_dashboard").await;
+    roles.writer().migrate().await.unwrap();
+    roles.writer().upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
     let (good, now) = (CheckpointName::new("good").unwrap(), Timestamp::MIN);
     for name in [&good, &CheckpointName::new("other").unwrap()] {
-        cast.writer().create_checkpoint(name, now).await.unwrap();
+        roles.writer().create_checkpoint(name, now).await.unwrap();
     }
-    cast.writer().drop_checkpoint(&CheckpointName::new("other").unwrap()).await.unwrap();
-    cast.writer().roll_back(&good, now).await.unwrap();
-    let state = cast.writer().resume().await.unwrap();
-    cast.assert_refused(&writer, &ESCAPES).await;
-    back_up_and_restore(&cast.writer(), state.epoch).await;
+    roles.writer().drop_checkpoint(&CheckpointName::new("other").unwrap()).await.unwrap();
+    roles.writer().roll_back(&good, now).await.unwrap();
+    let state = roles.writer().resume().await.unwrap();
+    roles.assert_refused(&writer, &ESCAPES).await;
+    back_up_and_restore(&roles.writer(), state.epoch).await;
 
-    read_everything(&cast.reader()).await;
-    assert_denied(cast.reader().upsert(&[response(1, 3)], &UpsertOptions::default()).await);
-    cast.assert_refused(&reader, &CHANGES).await;
-    cast.assert_refused(&reader, &ESCAPES).await;
-    cast.assert_refused(&reader, &["SELECT * FROM bridge_migrations", "SET readonly = 0"]).await;
+    read_everything(&roles.reader()).await;
+    assert_denied(roles.reader().upsert(&[response(1, 3)], &UpsertOptions::default()).await);
+    roles.assert_refused(&reader, &CHANGES).await;
+    roles.assert_refused(&reader, &ESCAPES).await;
+    roles.assert_refused(&reader, &["SELECT * FROM bridge_migrations", "SET readonly = 0"]).await;
 
-    cast.play("bridge_writer", "bridge_dashboard").await;
-    read_everything(&cast.writer()).await;
-    assert_eq!(cast.writer().state().await.unwrap(), state);
-    assert_eq!(cast.reader().state().await.unwrap(), state);
-    cast.writer().upsert(&[response(2, 0)], &UpsertOptions::default()).await.unwrap();
-    cast.writer().put_sources(&[]).await.unwrap();
-    // The schema is there: nothing is to be created. To change it, it may not.
-    cast.writer().migrate().await.unwrap();
-    let kept_for_a_day = cast.options(&writer).with_retention(Retention::For(Duration::from_hours(24)));
+    roles.assign("bridge_writer", "bridge_dashboard").await;
+    read_everything(&roles.writer()).await;
+    assert_eq!(roles.writer().state().await.unwrap(), state);
+    assert_eq!(roles.reader().state().await.unwrap(), state);
+    roles.writer().upsert(&[response(2, 0)], &UpsertOptions::default()).await.unwrap();
+    roles.writer().put_sources(&[]).await.unwrap();
+    // The schema exists, so `migrate` has nothing to do. Changing it is denied.
+    roles.writer().migrate().await.unwrap();
+    let kept_for_a_day = roles.options(&writer).with_retention(Retention::For(Duration::from_hours(24)));
     assert_denied(ClickHouseStore::new(kept_for_a_day).unwrap().migrate().await);
-    assert_denied(cast.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
-    assert_denied(cast.writer().begin_export(BackupFormat::Parquet).await.map(drop));
-    // Nor does the writer see checkpoints.
-    assert!(cast.writer().roll_back(&good, now).await.is_err());
-    cast.assert_refused(&writer, &CHANGES).await;
-    cast.assert_refused(&writer, &ESCAPES).await;
+    assert_denied(roles.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
+    assert_denied(roles.writer().begin_export(BackupFormat::Parquet).await.map(drop));
+    // The writer cannot see checkpoints either.
+    assert!(roles.writer().roll_back(&good, now).await.is_err());
+    roles.assert_refused(&writer, &CHANGES).await;
+    roles.assert_refused(&writer, &ESCAPES).await;
 }
 
-/// Every statement is one that the server understands, and every table of the schema is granted to somebody.
+/// The server parses every statement, and the writer's grants mention every table of the schema.
 #[tokio::test]
-async fn the_roles_know_every_table() {
+async fn the_roles_cover_every_table() {
     let database = TestDatabase::of_this_test();
     fresh().await;
     let statements = role_statements(&database.name);
@@ -208,13 +208,13 @@ async fn the_roles_know_every_table() {
     for table in client(&database).query(tables).fetch_all::<String>().await.unwrap() {
         let granted =
             statements.iter().any(|statement| statement.contains(&format!(".{table} TO bridge_writer")));
-        assert!(granted, "sql/roles.sql does not say what the writer may do with {table}");
+        assert!(granted, "sql/roles.sql grants the writer nothing on {table}");
     }
 }
 
-/// No cluster is here: the engine's parser takes the statements.
+/// The test has no cluster; the engine's parser checks the statements.
 #[tokio::test]
-async fn on_a_cluster_the_roles_are_on_all_servers_and_reach_the_rows() {
+async fn cluster_roles_span_all_servers_and_local_tables() {
     let database = TestDatabase::of_this_test();
     fresh().await;
     let options = options(&database.writer_url()).with_cluster("main").unwrap();
@@ -231,9 +231,9 @@ async fn on_a_cluster_the_roles_are_on_all_servers_and_reach_the_rows() {
     assert!(!statements.iter().any(|statement| statement.contains("enhanced_token_summaries_local")));
 }
 
-/// The embedded engine keeps its users in a file: roles need a server.
+/// The embedded engine keeps its users in a file, which SQL statements cannot change.
 #[tokio::test]
-async fn roles_need_a_server() {
+async fn the_embedded_engine_refuses_to_create_roles() {
     let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
     assert_denied(store.create_roles().await);
 }

@@ -1,4 +1,4 @@
-//! Rolling back while others read and write, and several at once.
+//! Rollbacks under concurrent reads and writes, and concurrent rollbacks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,14 +51,14 @@ pub(crate) fn source(path: &str, offset: u64, epoch: Epoch) -> SourceRecord {
     }
 }
 
-/// A migrated store of this database.
+/// A migrated store in this database.
 pub(crate) async fn store(database: &TestDatabase) -> ClickHouseStore {
     let store = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     store.migrate().await.unwrap();
     store
 }
 
-/// Every row and every record of a source, byte for byte, as the database has them.
+/// Every row and every source record as stored, byte for byte.
 pub(crate) async fn every_byte(database: &TestDatabase) -> Vec<String> {
     let mut all = Vec::new();
     for (table, order) in [("token_usage", "key"), ("source_files", "host, path, session_id")] {
@@ -72,8 +72,8 @@ fn is_rolled_back(error: &BridgeError) -> bool {
     matches!(error, BridgeError::Storage { kind: StorageKind::RolledBack, .. })
 }
 
-/// Stores rows, a batch at a time, each with its cursor, as if it knew nothing of rollbacks, until it is refused.
-/// Answers how many rows were acknowledged.
+/// Stores batches of rows with their cursors, unaware of rollbacks, until refused. Returns the number of
+/// acknowledged rows.
 async fn write_until_refused(store: ClickHouseStore, writer: u64) -> u64 {
     let epoch = store.state().await.unwrap().epoch;
     let mut acknowledged = 0;
@@ -101,20 +101,20 @@ async fn write_until_refused(store: ClickHouseStore, writer: u64) -> u64 {
 const KEPT: u64 = 100;
 const TAKEN: u64 = 50;
 
-/// Reads until it is told to stop. There are the kept rows alone, or with all those that the rollback takes.
+/// Reads until stopped. Each read sees the kept rows alone, or together with all rows that the rollback takes.
 async fn read_whole_states(store: ClickHouseStore, stop: Arc<AtomicBool>) -> u64 {
     let mut reads = 0;
     while !stop.load(Ordering::Relaxed) {
-        let figures = store.dashboard(&DashboardFilter::default()).await.unwrap();
+        let dashboard = store.dashboard(&DashboardFilter::default()).await.unwrap();
         let totals = store.totals(&ResponseFilter::default()).await.unwrap();
         let summaries = store.summaries(&SummaryFilter::default()).await.unwrap();
         let of_summary = (summaries[0].responses, summaries[0].total_tokens);
         for (responses, tokens) in [
-            (figures.totals.responses, figures.totals.counts.total()),
+            (dashboard.totals.responses, dashboard.totals.counts.total()),
             (totals.responses, totals.counts.total()),
             of_summary,
         ] {
-            assert!(responses == KEPT || responses >= KEPT + TAKEN, "{responses} responses are no state");
+            assert!(responses == KEPT || responses >= KEPT + TAKEN, "{responses} responses: a torn read");
             assert_eq!(tokens, KEPT + (responses - KEPT) * 1000);
         }
         reads += 1;
@@ -123,7 +123,7 @@ async fn read_whole_states(store: ClickHouseStore, stop: Arc<AtomicBool>) -> u64
 }
 
 #[tokio::test]
-async fn while_others_read_and_write_a_rollback_brings_back_every_byte() {
+async fn a_rollback_under_load_restores_every_byte() {
     let database = TestDatabase::named("rollback_while_others_work");
     let admin = store(&database).await;
     let kept: Vec<_> = (1..=u128::from(KEPT)).map(|key| response(key, 1)).collect();
@@ -149,13 +149,13 @@ async fn while_others_read_and_write_a_rollback_brings_back_every_byte() {
         for writer in writers {
             acknowledged += writer.await.unwrap();
         }
-        assert!(acknowledged > 0, "nobody wrote");
+        assert!(acknowledged > 0, "no writer stored anything");
         assert_eq!(every_byte(&database).await, expected);
         stop.store(true, Ordering::Relaxed);
         for reader in readers {
             assert!(reader.await.unwrap() > 0);
         }
-        // What was acknowledged before is not lost: it stands in what the rollback replaced, all of it.
+        // Acknowledged rows are not lost: all of them are in the checkpoint of the replaced state.
         let query =
             format!("SELECT count() FROM token_usage_checkpoint_{replaced} FINAL WHERE origin != 'covered'");
         let rows: u64 = client(&database).query_raw(&query).fetch_one().await.unwrap();
@@ -165,7 +165,7 @@ async fn while_others_read_and_write_a_rollback_brings_back_every_byte() {
 }
 
 #[tokio::test]
-async fn a_store_that_knows_nothing_of_a_rollback_is_refused_by_the_database() {
+async fn the_database_fences_stores_unaware_of_a_rollback() {
     let database = TestDatabase::of_this_test();
     let (admin, other) = (store(&database).await, store(&database).await);
     other.upsert(&[response(1, 5)], &UpsertOptions::default()).await.unwrap();
@@ -175,7 +175,7 @@ async fn a_store_that_knows_nothing_of_a_rollback_is_refused_by_the_database() {
     assert!(is_rolled_back(&error) && error.to_string().contains("checkpoint good"), "{error}");
     assert!(error.context().attempts < 2, "{error}");
 
-    // Resumed before it asked: what it decides by what it read before must not be written.
+    // Resumed before this store noticed: decisions based on its earlier reads must not be written.
     let late = store(&database).await;
     admin.resume().await.unwrap();
     admin.roll_back(&name("good"), NOW).await.unwrap();
@@ -183,12 +183,12 @@ async fn a_store_that_knows_nothing_of_a_rollback_is_refused_by_the_database() {
     let error =
         late.upsert(&[response(2, 5)], &UpsertOptions::default().begun_in(Epoch(1))).await.unwrap_err();
     assert!(error.to_string().contains("this began in epoch 1 and the store is in epoch 2"), "{error}");
-    // The next operation knows.
+    // The next operation starts in the new epoch.
     late.upsert(&[response(2, 5)], &UpsertOptions::default()).await.unwrap();
 }
 
 #[tokio::test]
-async fn of_rollbacks_at_once_each_is_whole_or_refused() {
+async fn concurrent_rollbacks_are_atomic_or_refused() {
     let database = TestDatabase::named("rollbacks_at_once");
     let admin = store(&database).await;
     let mut states = Vec::new();
@@ -201,7 +201,7 @@ async fn of_rollbacks_at_once_each_is_whole_or_refused() {
     let (mut succeeded, mut refused) = (0, 0);
     for _ in 0..8 {
         let checkpoints = ["c0", "c1", "c2"].map(name);
-        // Programs of their own that begin at the same moment.
+        // Independent stores, as in separate processes.
         let stores = [store(&database).await, store(&database).await, store(&database).await];
         let rollbacks = tokio::join!(
             stores[0].roll_back(&checkpoints[0], NOW),

@@ -1,4 +1,4 @@
-//! A rollback that is killed at any step: the next start completes it or shows that nothing happened.
+//! A rollback killed at any step: the next start completes or undoes it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bridge_testkit::proxy::{Fault, FaultProxy};
 use crate::rollback::{NOW, every_byte, name, source, store};
 use crate::{client, hasty, options, response};
 
-/// A database with a checkpoint, and more stored since.
+/// A database with a checkpoint and rows stored after it.
 struct Scene {
     database: TestDatabase,
     then: Vec<String>,
@@ -21,8 +21,8 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(name_of_it: &str) -> Self {
-        let database = TestDatabase::named(name_of_it);
+    async fn new(database_name: &str) -> Self {
+        let database = TestDatabase::named(database_name);
         let store = store(&database).await;
         store.upsert(&[response(1, 5), response(2, 6)], &UpsertOptions::default()).await.unwrap();
         store.put_sources(&[source("a", 10, Epoch(0))]).await.unwrap();
@@ -34,7 +34,7 @@ impl Scene {
         Self { database, then, now }
     }
 
-    /// The next start, of three hosts at once: whether the rollback happened. It did or did not, wholly.
+    /// Starts three hosts at once. Returns whether the rollback took place; a partial one fails the test.
     async fn start_again(&self) -> bool {
         let store = || ClickHouseStore::new(options(&self.database.writer_url())).unwrap();
         let (a, b, c) = (store(), store(), store());
@@ -57,7 +57,7 @@ impl Scene {
                       AND match(name, '^[a-z]+_[a-z]+_(rollback|claim)_')";
         assert_eq!(client(&self.database).query_raw(staged).fetch_one::<u64>().await.unwrap(), 0);
 
-        // Whatever happened, the whole of it works again, and so does what a rollback replaced.
+        // In either case rollbacks work again, including one to the replaced state.
         a.roll_back(&name("good"), NOW).await.unwrap();
         assert_eq!(every_byte(&self.database).await, self.then);
         a.roll_back(&name("before_rollback_1"), NOW).await.unwrap();
@@ -67,7 +67,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn cut_at_every_request_it_is_completed_or_undone_by_the_next_start() {
+async fn an_interrupted_rollback_is_completed_or_undone_on_restart() {
     let (mut completed, mut undone) = (0, 0);
     for kind in [Fault::CutAfterRequests, Fault::CutLastAnswerOf] {
         for requests in 1.. {
@@ -78,11 +78,11 @@ async fn cut_at_every_request_it_is_completed_or_undone_by_the_next_start() {
             let url = scene.database.writer_url_by(proxy.host());
             let cut = ClickHouseStore::new(options(&url).with_retry(no_retry)).unwrap();
             proxy.set(kind(requests));
-            let told = cut.roll_back(&name("good"), NOW).await;
+            let result = cut.roll_back(&name("good"), NOW).await;
             let happened = scene.start_again().await;
-            assert!(happened || told.is_err(), "it was acknowledged and did not happen");
-            if told.is_ok() {
-                assert!(requests > 10, "a rollback takes more than {requests} requests");
+            assert!(happened || result.is_err(), "the rollback was acknowledged but did not take place");
+            if result.is_ok() {
+                assert!(requests > 10, "a rollback cannot take only {requests} requests");
                 break;
             }
             if happened { completed += 1 } else { undone += 1 }
@@ -91,9 +91,9 @@ async fn cut_at_every_request_it_is_completed_or_undone_by_the_next_start() {
     assert!(completed > 5 && undone > 5, "{completed} completed, {undone} undone");
 }
 
-/// On an engine of its own, which dies at any moment of a rollback.
+/// Needs its own engine, which is killed at various moments of a rollback.
 #[tokio::test]
-async fn an_engine_that_is_killed_has_the_old_state_or_the_new_one() {
+async fn an_engine_killed_mid_rollback_has_the_old_or_new_state() {
     let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
     let writer = &engine.endpoint().writer;
     let host = engine.endpoint().url.strip_prefix("http://").unwrap();
@@ -119,7 +119,7 @@ async fn an_engine_that_is_killed_has_the_old_state_or_the_new_one() {
         let no_retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
         let killed = ClickHouseStore::new(options(&url).with_retry(no_retry)).unwrap();
         let good = name("good");
-        let (told, ()) = tokio::join!(killed.roll_back(&good, NOW), kill);
+        let (result, ()) = tokio::join!(killed.roll_back(&good, NOW), kill);
         let back = async {
             while engine.engine_pid().is_none_or(|new| new.to_string() == pid)
                 || store().probe_connection().await.is_err()
@@ -127,13 +127,13 @@ async fn an_engine_that_is_killed_has_the_old_state_or_the_new_one() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), back).await.expect("the engine is started again");
+        tokio::time::timeout(Duration::from_secs(60), back).await.expect("the engine restarts");
         let next = store();
         next.migrate().await.unwrap();
         let state = next.state().await.unwrap();
         let after = next.responses(&all).await.unwrap();
         if state.epoch == epoch {
-            assert!(told.is_err());
+            assert!(result.is_err());
             assert_eq!(after, before);
             assert_eq!(next.sources(&Default::default()).await.unwrap().len(), 1);
         } else {

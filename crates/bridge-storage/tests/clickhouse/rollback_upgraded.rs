@@ -1,4 +1,4 @@
-//! Rolling back to a checkpoint that an older version made, after the upgrade.
+//! Rollbacks to checkpoints of other versions.
 
 use bridge_core::{Epoch, RuleRevision, SessionId};
 use bridge_storage::{
@@ -11,7 +11,7 @@ use crate::rollback::{NOW, name, source, store};
 use crate::sums::{as_an_older_version_left_it, of_session, old_sums, sums_by_session};
 use crate::{client, response};
 
-/// Takes the checkpoint's tables back to the columns of schema 3, and its label with them.
+/// Downgrades the checkpoint's tables and its metadata to schema 3.
 async fn as_schema_3(database: &TestDatabase, checkpoint: &str) {
     let usage = format!("token_usage_checkpoint_{checkpoint}");
     let client = client(database);
@@ -24,13 +24,13 @@ async fn as_schema_3(database: &TestDatabase, checkpoint: &str) {
         .unwrap();
     let run = comment.split_whitespace().find_map(|word| word.strip_prefix("run=")).unwrap();
     let schema = comment.split_whitespace().find(|word| word.starts_with("schema=")).unwrap();
-    let label = comment.replace(schema, "schema=3");
+    let metadata = comment.replace(schema, "schema=3");
     for change in [
         format!(
             "ALTER TABLE {usage} MODIFY COLUMN origin Enum8('assistant' = 0, 'nested' = 1, 'iterations' = 2, \
              'advisor' = 3, 'summed' = 4), DROP COLUMN weak_key, DROP COLUMN rule_revision, DROP COLUMN analysis"
         ),
-        format!("ALTER TABLE {usage} MODIFY COMMENT '{label}'"),
+        format!("ALTER TABLE {usage} MODIFY COMMENT '{metadata}'"),
         format!("ALTER TABLE source_files_run_{run} DROP COLUMN rule_revision"),
     ] {
         client.query_raw(&change).with_setting("mutations_sync", "2").execute().await.unwrap();
@@ -38,7 +38,7 @@ async fn as_schema_3(database: &TestDatabase, checkpoint: &str) {
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_an_older_version_becomes_live_in_this_versions_form() {
+async fn a_checkpoint_of_an_older_version_is_upgraded_on_rollback() {
     let database = TestDatabase::of_this_test();
     let old = store(&database).await;
     let rows = [
@@ -61,7 +61,7 @@ async fn a_checkpoint_of_an_older_version_becomes_live_in_this_versions_form() {
     let compared = new.compare_with_checkpoint(&name("before")).await.unwrap();
     assert_eq!((compared.now.tokens > compared.then.tokens, compared.then.sessions), (true, 2));
 
-    // What is live by the first rollback is the base of the second.
+    // The second rollback starts from the tables that the first one made live.
     for _ in 0..2 {
         let replaced = new.roll_back(&name("before"), NOW).await.unwrap();
         assert!(new.list_checkpoints().await.unwrap().iter().any(|checkpoint| checkpoint.name == replaced));
@@ -75,7 +75,7 @@ async fn a_checkpoint_of_an_older_version_becomes_live_in_this_versions_form() {
         let sources: Vec<_> = sources.iter().map(|of| (of.path.to_str(), of.rule_revision)).collect();
         assert_eq!(sources, [(Some("kept"), RuleRevision::FIRST)]);
     }
-    // The store writes and reads as before.
+    // The store still reads and writes.
     let session = SessionId::new("t").unwrap();
     new.upsert(&[of_session("t", response(3, 7))], &UpsertOptions::default()).await.unwrap();
     let by_session = new.breakdown(Dimension::Session, &ResponseFilter::default(), None).await.unwrap();
@@ -88,9 +88,9 @@ async fn a_checkpoint_of_a_newer_version_is_refused() {
     let database = TestDatabase::of_this_test();
     let store = store(&database).await;
     store.create_checkpoint(&name("newer"), NOW).await.unwrap();
-    let label =
+    let metadata =
         "ALTER TABLE token_usage_checkpoint_newer MODIFY COMMENT 'bridge epoch=0 at=0 schema=999 run=1'";
-    client(&database).query_raw(label).execute().await.unwrap();
+    client(&database).query_raw(metadata).execute().await.unwrap();
     let error = store.roll_back(&name("newer"), NOW).await.unwrap_err();
     assert!(error.to_string().contains("newer has schema 999, of a newer version"), "{error}");
 }

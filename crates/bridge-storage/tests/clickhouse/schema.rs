@@ -7,7 +7,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::{client, fresh, options, response};
 
 #[tokio::test]
-async fn programs_that_migrate_at_once_agree() {
+async fn concurrent_migrations_agree() {
     let url = TestDatabase::of_this_test().writer_url();
     let store = || ClickHouseStore::new(options(&url)).unwrap();
     let (a, b, c) = (store(), store(), store());
@@ -37,7 +37,7 @@ async fn a_changed_schema_is_refused() {
 }
 
 #[tokio::test]
-async fn the_reader_reads_and_writes_nothing() {
+async fn the_reader_can_read_but_not_write() {
     let database = TestDatabase::of_this_test();
     let store = fresh().await;
     store.upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
@@ -45,7 +45,7 @@ async fn the_reader_reads_and_writes_nothing() {
     assert_eq!(reader.totals(&ResponseFilter::default()).await.unwrap().counts.output, 2);
     let error = reader.upsert(&[response(1, 3)], &UpsertOptions::default()).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }), "{error}");
-    // Nothing is to be migrated; where something is, it may not.
+    // Without pending migrations `migrate` succeeds; with one it is denied.
     reader.migrate().await.unwrap();
     client(&database).query_raw("DROP TABLE bridge_migrations").execute().await.unwrap();
     let error = reader.migrate().await.unwrap_err();
@@ -53,7 +53,7 @@ async fn the_reader_reads_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn tables_that_are_not_there_are_named() {
+async fn missing_tables_are_a_schema_error() {
     let store = ClickHouseStore::new(options(&TestDatabase::of_this_test().writer_url())).unwrap();
     let error = store.totals(&ResponseFilter::default()).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Schema, .. }), "{error}");

@@ -1,4 +1,4 @@
-//! Sums of sessions in a database that an older version filled, and rows that somebody forged.
+//! Session sums in a database of an older version, and forged rows.
 
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage, RuleRevision, SessionId, StorageKind};
 use bridge_storage::{
@@ -30,7 +30,7 @@ pub(crate) async fn sums_by_session(store: &ClickHouseStore) -> Vec<(String, u64
     rows
 }
 
-/// Takes the store back to what the version before left: no markers, and a ledger without the step.
+/// Downgrades the store to the previous version: no markers, and the migration not yet recorded.
 pub(crate) async fn as_an_older_version_left_it(store: &ClickHouseStore, database: &TestDatabase) {
     let rows = store.stored(&StoredScope::all()).await.unwrap();
     let is_marker = |row: &ResponseUsage| row.origin == Origin::Covered;
@@ -47,7 +47,7 @@ pub(crate) async fn as_an_older_version_left_it(store: &ClickHouseStore, databas
 }
 
 #[tokio::test]
-async fn a_migration_makes_one_row_of_a_sessions_sums_and_covers_those_beside_responses() {
+async fn a_migration_merges_session_sums_and_covers_redundant_ones() {
     let (database, store) = (TestDatabase::of_this_test(), fresh().await);
     let rows = [
         old_sums("a", "s", 1, 150),
@@ -69,20 +69,20 @@ async fn a_migration_makes_one_row_of_a_sessions_sums_and_covers_those_beside_re
         store.migrate().await.unwrap();
         assert_eq!(sums_by_session(&store).await, sums(160, 10));
     }
-    // What the bridge did not write has not become its own.
+    // The migration has not signed the forged row.
     let stored = store.stored(&StoredScope::all()).await.unwrap();
     let forged: Vec<_> = stored.iter().filter(|row| !row.is_intact()).map(|row| row.key).collect();
     assert_eq!(forged, [ResponseKey::of_analysis_1("forged")]);
-    // Responses that were stored before the migration cover sums, too.
+    // Responses stored before the migration cover sums as well.
     let mut late = old_sums("late", "v", 9, 100);
     (late.key, late.rule_revision) = (ResponseKey::of_session_sums(&late.session), RuleRevision::CURRENT);
     let outcomes = store.upsert(&[late], &UpsertOptions::default().forced()).await.unwrap();
     assert_eq!(outcomes, [bridge_storage::UpsertOutcome::Covered]);
 }
 
-/// Markers outlast responses that leave by their age, and lie in no other part than they.
+/// Markers outlive the expired responses they stand for, and share their parts.
 #[tokio::test]
-async fn sums_of_responses_that_left_by_their_age_stay_covered() {
+async fn sums_of_expired_responses_stay_covered() {
     let database = TestDatabase::of_this_test();
     let store = ClickHouseStore::new(options(&database.writer_url())).unwrap();
     store.migrate().await.unwrap();
@@ -103,7 +103,7 @@ async fn sums_of_responses_that_left_by_their_age_stay_covered() {
 }
 
 #[tokio::test]
-async fn a_forged_row_is_not_handed_out_as_a_response() {
+async fn forged_rows_are_not_returned() {
     let (database, store) = (TestDatabase::of_this_test(), fresh().await);
     store.upsert(&[response(1, 5), response(2, 6)], &UpsertOptions::default()).await.unwrap();
     let forge = "ALTER TABLE token_usage UPDATE output_tokens = 500 WHERE output_tokens = 5";

@@ -1,4 +1,4 @@
-//! The count of written rows, by which the bridge tells a lossy insert: the engine must state it.
+//! The engine must report the number of written rows, by which the bridge detects a lossy insert.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::{client, fresh};
 
-/// The answer to an insert of this text, as it comes over the wire.
+/// The raw HTTP answer to an insert of these rows.
 async fn answer_to_insert(database: &TestDatabase, rows: &str) -> String {
     let writer = &engine().endpoint().writer;
     let query = "INSERT%20INTO%20numbers%20FORMAT%20TSV";
@@ -32,7 +32,7 @@ async fn answer_to_insert(database: &TestDatabase, rows: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_engine_states_how_many_rows_an_insert_wrote() {
+async fn the_engine_reports_the_rows_an_insert_wrote() {
     let database = TestDatabase::of_this_test();
     // The migration creates the database.
     fresh().await;

@@ -1,4 +1,4 @@
-//! Backups that are not what they were, and disks that are full.
+//! Damaged backups and full disks.
 
 use std::fs;
 use std::path::Path;
@@ -9,18 +9,17 @@ use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOption
 
 use crate::backup::{bridge, fill, history};
 
-/// The import is refused as a backup that is not right, in words that name the file or what is wrong with it, and
-/// nothing of it is stored.
+/// Asserts that the import is refused with a message that contains these words, and that nothing is stored.
 async fn assert_refused(bridge: &EnhancedTokenDatabaseBridge, backup: &Path, words: &str) {
     let error = bridge.import_store(BackupPlace::Folder(backup.to_owned())).await.unwrap_err();
     assert!(matches!(error, BridgeError::Backup { .. }), "{error:?}");
-    assert!(error.to_string().contains(words), "{error} does not tell {words:?}");
+    assert!(error.to_string().contains(words), "{error} does not mention {words:?}");
     let totals = bridge.token_store().totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!(totals, StoreTotals::default(), "after: {error}");
 }
 
 #[tokio::test]
-async fn whatever_is_damaged_cut_off_or_missing_is_refused_before_anything_is_stored() {
+async fn a_damaged_backup_is_refused_before_anything_is_stored() {
     let (_, folder) = history(21);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     let (theirs, _) = bridge("to", folder.path()).await;
@@ -54,7 +53,7 @@ async fn whatever_is_damaged_cut_off_or_missing_is_refused_before_anything_is_st
 }
 
 #[tokio::test]
-async fn a_backup_of_a_newer_version_is_refused_with_words() {
+async fn a_backup_of_a_newer_version_is_refused_with_the_reason() {
     let (_, folder) = history(22);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     let (theirs, _) = bridge("to", folder.path()).await;
@@ -67,7 +66,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_words() {
     for (now, then, words) in [
         ("\"layout\": 1", "\"layout\": 2", "layout 2"),
         (&*schema, "\"schema\": 400", "schema 400"),
-        // A part that was left out of the manifest.
+        // A part that is missing from the manifest.
         (
             "\"table\": \"source_files\",\n      \"rows\": ",
             "\"table\": \"source_files\",\n      \"rows\": 1",
@@ -83,16 +82,16 @@ async fn a_backup_of_a_newer_version_is_refused_with_words() {
     assert!(theirs.import_store(BackupPlace::Folder(backup)).await.unwrap().equals_backup());
 }
 
-/// The manifest with the checksum that fits it.
+/// The manifest with its correct checksum.
 fn sealed(json: &str) -> String {
     let body = json.split_once("\"manifest\": ").unwrap().1.trim_end().strip_suffix('}').unwrap().trim_end();
     let sum = xxhash_rust::xxh3::xxh3_128(body.as_bytes());
     format!("{{\"xxh3\": \"{sum:032x}\", \"manifest\": {body}}}")
 }
 
-/// A full disk needs a file system of its own, which needs rights that a test may not have: then it is skipped.
+/// Needs the right to mount a small file system; without it the test is skipped.
 #[tokio::test]
-async fn a_full_disk_is_named_and_nothing_is_left_on_it() {
+async fn an_export_to_a_full_disk_fails_and_leaves_nothing() {
     let (_, folder) = history(23);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     fill(&ours).await;

@@ -1,4 +1,4 @@
-//! From one database into another by a folder.
+//! Export to a folder and import into another database.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::backup::{bridge, fill, hash, history, over};
 
 #[tokio::test]
-async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
+async fn an_import_into_an_empty_store_reproduces_the_export() {
     let (_, folder) = history(11);
     let projects = folder.path().join("projects");
     let (ours, from) = bridge("from", &projects).await;
@@ -29,19 +29,19 @@ async fn an_empty_store_becomes_exactly_the_one_that_was_exported() {
         let names: Vec<_> = fs::read_dir(&backup).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 4, "three tables and the manifest: {names:?}");
     }
-    // Nothing is read anew: the cursors came with the rows.
+    // No file is read again, because the cursors were imported with the rows.
     let synced = theirs.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(!synced.is_empty());
     for session in &synced {
         assert_eq!((&session.status, session.bytes_read), (&SyncStatus::Unchanged, 0), "{session:?}");
     }
-    // An audit of the export is there, of the import only where it happened.
+    // Each database audits its own operation only.
     let audit = ours.audit_log(&AuditFilter::default()).await.unwrap();
     assert_eq!(audit[0].operation.as_str(), "export_store");
 }
 
 #[tokio::test]
-async fn a_store_without_backups_says_so() {
+async fn a_store_without_backups_reports_unsupported() {
     let folder = tempfile::tempdir().unwrap();
     let memory = over(Arc::new(InMemoryStore::default()), folder.path());
     let backup = folder.path().join("backup");
@@ -50,13 +50,13 @@ async fn a_store_without_backups_says_so() {
     for error in [export, import] {
         assert!(
             matches!(error, BridgeError::Storage { kind: StorageKind::Unsupported, .. }),
-            "{error:?} is not the store's answer"
+            "unexpected {error:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn an_import_has_on_record_what_it_brought() {
+async fn an_import_audits_the_rows_it_added() {
     let (_, folder) = history(15);
     let projects = folder.path().join("projects");
     let (ours, _) = bridge("from", &projects).await;
@@ -69,13 +69,13 @@ async fn an_import_has_on_record_what_it_brought() {
     let _ = theirs.import_store(BackupPlace::Folder(backup)).await.unwrap();
     let filter = AuditFilter::default().with_operation(OperationName::new("import_store").unwrap());
     let records = theirs.audit_log(&filter).await.unwrap();
-    let brought = &rows[2..];
-    let tokens: u64 = brought.iter().map(|row| row.counts.total()).sum();
-    assert_eq!((records[0].records_stored, records[0].tokens_written), (brought.len() as u64, tokens));
+    let added = &rows[2..];
+    let tokens: u64 = added.iter().map(|row| row.counts.total()).sum();
+    assert_eq!((records[0].records_stored, records[0].tokens_written), (added.len() as u64, tokens));
 }
 
 #[tokio::test]
-async fn what_a_killed_export_left_is_cleared_away_and_nothing_else() {
+async fn an_export_removes_only_leftovers_of_killed_exports() {
     let (_, folder) = history(13);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     fill(&ours).await;
@@ -98,9 +98,9 @@ async fn what_a_killed_export_left_is_cleared_away_and_nothing_else() {
     assert!(error.to_string().contains("not overwritten"), "{error}");
 }
 
-/// A running export holds its folder; one that is dropped half-way leaves nothing.
+/// A running export locks its folder; a cancelled one removes its partial files.
 #[tokio::test]
-async fn an_export_that_is_dropped_leaves_nothing() {
+async fn a_cancelled_export_leaves_nothing() {
     let (_, folder) = history(14);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     fill(&ours).await;
@@ -109,7 +109,7 @@ async fn an_export_that_is_dropped_leaves_nothing() {
     let mut export = Box::pin(ours.export_store(options.clone()));
     let watch = bridge::Stopwatch::start();
     while !partial.join("lock").exists() {
-        assert!(watch.elapsed().as_secs() < 30, "the export does not begin");
+        assert!(watch.elapsed().as_secs() < 30, "the export does not start");
         let _ = tokio::time::timeout(std::time::Duration::from_millis(1), &mut export).await;
     }
     let error = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();
@@ -119,7 +119,7 @@ async fn an_export_that_is_dropped_leaves_nothing() {
     );
     drop(export);
     while partial.exists() {
-        assert!(watch.elapsed().as_secs() < 30, "the draft stays");
+        assert!(watch.elapsed().as_secs() < 30, "the partial export is not removed");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert!(!backup.exists());

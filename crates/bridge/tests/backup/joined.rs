@@ -1,11 +1,11 @@
-//! Into a store that holds something already.
+//! Import into a store with existing rows.
 
 use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
 use bridge::{BackupPlace, ExportOptions, ResponseUsage, SummaryQuery};
 
 use crate::backup::{bridge, fill, history, stored};
 
-/// Some rows with other figures: greater, lesser and forced ones.
+/// Some rows with changed counters: greater, lesser and forced ones.
 fn changed(rows: &[ResponseUsage], place: usize) -> (Vec<ResponseUsage>, Vec<ResponseUsage>) {
     let mut rows: Vec<_> = rows.iter().skip(place).step_by(3).cloned().collect();
     for (number, row) in rows.iter_mut().enumerate() {
@@ -22,7 +22,7 @@ async fn put(store: &dyn TokenStore, (rows, forced): &(Vec<ResponseUsage>, Vec<R
 }
 
 #[tokio::test]
-async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
+async fn an_import_keeps_the_greater_version_of_each_row() {
     let (_, folder) = history(31);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
     let (theirs, _) = bridge("to", &folder.path().join("projects")).await;
@@ -33,7 +33,7 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
     put(&**ours.token_store(), &changed(&rows, 0)).await;
     put(&**theirs.token_store(), &changed(&rows, 1)).await;
 
-    // The join by the reference: both stores, row by row with their versions, the greater of two.
+    // The expected merge: the row with the greater version for each key of both stores.
     let mut expected = std::collections::BTreeMap::new();
     for row in stored(&ours).await.into_iter().chain(stored(&theirs).await) {
         let known = expected.entry(row.key).or_insert_with(|| row.clone());
@@ -45,7 +45,7 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
     assert_ne!(stored(&theirs).await, expected);
     let backup = folder.path().join("backup");
     let _ = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap();
-    // A summary that was read before must not be served afterwards.
+    // Cached summaries must not survive the import.
     let before = theirs.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     for _ in 0..2 {
         let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
@@ -55,7 +55,7 @@ async fn newer_and_older_rows_on_both_sides_end_in_the_join() {
         assert_eq!(import.after.responses, counted.count() as u64);
     }
     assert_ne!(before, theirs.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap());
-    // An empty store joins to the same, in the other order.
+    // Importing both backups into an empty store, in the other order, yields the same rows.
     let lines = folder.path().join("lines");
     let options = ExportOptions::to_folder(&lines).with_format(bridge::storage::BackupFormat::JsonLines);
     let _ = theirs.export_store(options).await.unwrap();

@@ -14,7 +14,7 @@ use crate::backup::{bridge, fill, history, over};
 const URL: &str = "BRIDGE_TEST_EXPORT_URL";
 const FOLDER: &str = "BRIDGE_TEST_EXPORT_FOLDER";
 
-/// Not a test: what the other program runs, this binary started again.
+/// Not a test: the entry point of the child process, which runs this binary again.
 #[tokio::test]
 async fn exporting_program() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
@@ -38,7 +38,7 @@ fn exporting(url: &str, folder: &Path) -> Child {
 }
 
 #[tokio::test]
-async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeeds() {
+async fn a_killed_export_never_passes_as_whole_or_blocks_the_next() {
     let (_, folder) = history(61);
     let (ours, database) = bridge("from", &folder.path().join("projects")).await;
     fill(&ours).await;
@@ -48,7 +48,7 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
         let mut program = exporting(&database.writer_url(), folder.path());
         let watch = Stopwatch::start();
         while !partial.exists() && !backup.exists() {
-            assert!(watch.elapsed() < Duration::from_secs(30), "the export does not begin");
+            assert!(watch.elapsed() < Duration::from_secs(30), "the export does not start");
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(Duration::from_millis(delay));
@@ -63,8 +63,8 @@ async fn a_killed_export_is_never_taken_for_a_whole_one_and_the_next_one_succeed
             killed += 1;
         }
     }
-    assert!(killed > 0, "every export was faster than its end");
-    // The next one goes to another place, and removes what the killed ones left all the same.
+    assert!(killed > 0, "every export completed before it was killed");
+    // The next export also removes the leftovers of killed ones, even those of another folder.
     let other = folder.path().join("other");
     let _ = ours.export_store(ExportOptions::to_folder(&other)).await.unwrap();
     assert!(!partial.exists());

@@ -1,7 +1,7 @@
-//! Backups on a real engine: from one database into another, into folders that are damaged or full, and by the server.
+//! Backups on a real engine: between databases, damaged, on full disks, and by the server.
 //!
-//! One embedded engine for the binary, databases named after the tests. The engine is fetched on first use; without
-//! it these tests fail.
+//! The binary starts one embedded engine; databases are named after the tests. The engine is fetched on first use;
+//! without it these tests fail.
 
 mod damaged;
 mod folder;
@@ -22,7 +22,7 @@ use bridge_testkit::engine::{TestDatabase, engine};
 
 use crate::history;
 
-/// A bridge to a migrated store in a database of this test, with the transcripts below a folder.
+/// A bridge with a migrated store in its own database of this test, and with the transcripts below a folder.
 async fn bridge(role: &str, sources: &Path) -> (EnhancedTokenDatabaseBridge, TestDatabase) {
     let test = TestDatabase::of_this_test().name;
     let database = TestDatabase::named(&format!("{}_{role}", test.trim_start_matches("test_")));
@@ -33,13 +33,13 @@ async fn bridge(role: &str, sources: &Path) -> (EnhancedTokenDatabaseBridge, Tes
 }
 
 fn over(store: Arc<dyn TokenStore>, sources: &Path) -> EnhancedTokenDatabaseBridge {
-    // Files that were written a moment ago are looked at twice.
+    // Recently modified files would be read twice.
     let later = SystemClock.now().as_millis() + 3_600_000;
     let clock = ManualClock::new(Timestamp::from_millis(later).unwrap());
     crate::builder(store, &[sources]).clock(Arc::new(clock)).build()
 }
 
-/// Stores the history, and corrects some of it by force: of one session every output is halved.
+/// Stores the history, and halves every output of one session by force.
 async fn fill(bridge: &EnhancedTokenDatabaseBridge) {
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let store = bridge.token_store();
@@ -54,17 +54,17 @@ async fn fill(bridge: &EnhancedTokenDatabaseBridge) {
     assert!(rows.iter().any(|row| row.version.forced() > 0));
 }
 
-/// All rows as they are stored.
+/// All rows as stored.
 async fn stored(bridge: &EnhancedTokenDatabaseBridge) -> Vec<StoredResponse> {
     bridge.token_store().integrity().unwrap().stored(&StoredScope::all()).await.unwrap()
 }
 
-/// Rows and a hash over every column of a table, each row once.
+/// The number of distinct rows of a table, and a hash over all their columns.
 async fn hash(database: &TestDatabase, table: &str) -> (u64, u64) {
     let writer = &engine().endpoint().writer;
     let client = clickhouse::Client::default().with_url(format!("http://{}", database.host()));
     let client = client.with_user(&writer.user).with_password(&writer.password).with_database(&database.name);
-    // As text: a map's hash would depend on how it is kept.
+    // As text, because a map's hash would depend on its storage format.
     let query = format!("SELECT count(), sum(cityHash64(toString(tuple(*)))) FROM {table} FINAL");
     client.query(&query).fetch_one().await.unwrap()
 }

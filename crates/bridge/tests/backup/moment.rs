@@ -1,4 +1,4 @@
-//! A backup is of one moment, whatever writers do.
+//! A backup is a snapshot, even during writes.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use bridge::{BackfillOptions, BackupPlace, ExportOptions, SyncOptions};
 use crate::backup::{bridge, history};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_rows() {
+async fn an_export_during_writes_is_a_consistent_snapshot() {
     let (truth, folder) = history(41);
     let projects = folder.path().join("projects");
     let (ours, _) = bridge("from", &projects).await;
@@ -25,7 +25,10 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
     }
     assert!(writing.await.unwrap().success);
     let sizes: Vec<_> = exports.iter().map(|(_, export)| export.summary.totals.responses).collect();
-    assert!(sizes.is_sorted() && sizes[0] < truth.truth.responses, "no export met the writer: {sizes:?}");
+    assert!(
+        sizes.is_sorted() && sizes[0] < truth.truth.responses,
+        "no export ran during the writes: {sizes:?}"
+    );
 
     let middle = exports.len() / 2;
     for (number, (backup, export)) in exports.into_iter().enumerate() {
@@ -35,7 +38,7 @@ async fn an_export_beside_a_writer_is_consistent_and_no_cursor_is_ahead_of_its_r
         let (theirs, _) = bridge(&format!("to_{number}"), &projects).await;
         let import = theirs.import_store(BackupPlace::Folder(backup.clone())).await.unwrap();
         assert!(import.equals_backup(), "the manifest and the rows differ: {import:?}, {export:?}");
-        // Were a cursor ahead of its rows, they would never be read again.
+        // A cursor ahead of its rows would keep them from ever being read again.
         let _ = theirs.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
         let totals = theirs.token_store().totals(&ResponseFilter::default()).await.unwrap();
         assert_eq!((totals.responses, totals.counts.total()), (truth.truth.responses, truth.truth.total()));

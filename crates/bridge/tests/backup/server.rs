@@ -1,4 +1,4 @@
-//! Backups that the server itself writes.
+//! Backups written by the server itself.
 
 use bridge::storage::ServerPlace;
 use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions, StorageKind};
@@ -16,7 +16,7 @@ async fn refusal(bridge: &EnhancedTokenDatabaseBridge, place: ServerPlace, expec
 }
 
 #[tokio::test]
-async fn the_server_writes_a_backup_and_another_database_takes_it_in() {
+async fn a_server_backup_restores_into_another_database() {
     let (_, folder) = history(51);
     let projects = folder.path().join("projects");
     let (ours, from) = bridge("from", &projects).await;
@@ -32,19 +32,19 @@ async fn the_server_writes_a_backup_and_another_database_takes_it_in() {
             assert_eq!(hash(&to, table).await, hash(&from, table).await, "{table}");
         }
     }
-    let told = refusal(&ours, place, StorageKind::Other).await;
-    assert!(told.contains("already exists"), "{told}");
+    let message = refusal(&ours, place, StorageKind::Other).await;
+    assert!(message.contains("already exists"), "{message}");
 }
 
 #[tokio::test]
-async fn where_the_server_may_not_write_the_error_names_the_setting() {
+async fn a_refused_server_backup_names_the_setting() {
     let (_, folder) = history(52);
     let (ours, _) = bridge("from", &folder.path().join("projects")).await;
-    let told = refusal(&ours, file("/etc/backup"), StorageKind::Unsupported).await;
-    assert!(told.contains("backups.allowed_path"), "{told}");
+    let message = refusal(&ours, file("/etc/backup"), StorageKind::Unsupported).await;
+    assert!(message.contains("backups.allowed_path"), "{message}");
     let disk = ServerPlace::Disk { disk: "none".to_owned(), path: "x".to_owned() };
-    let told = refusal(&ours, disk, StorageKind::Unsupported).await;
-    assert!(told.contains("backups.allowed_disk"), "{told}");
-    let error = ours.import_store(BackupPlace::Server(file("of nobody"))).await.unwrap_err();
+    let message = refusal(&ours, disk, StorageKind::Unsupported).await;
+    assert!(message.contains("backups.allowed_disk"), "{message}");
+    let error = ours.import_store(BackupPlace::Server(file("nonexistent"))).await.unwrap_err();
     assert!(error.to_string().contains("not found"), "{error}");
 }

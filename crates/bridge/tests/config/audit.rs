@@ -6,7 +6,7 @@ use bridge::{AuditFilter, EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::config::{in_memory, store_one};
 
-/// How many records are in the store after a write and a read.
+/// The number of stored audit records after a write and a read.
 async fn records(keys: &[(&str, &str)]) -> usize {
     let bridge = in_memory(keys);
     store_one(&bridge).await;
@@ -26,7 +26,7 @@ async fn audit_operations() {
 async fn audit_buffer_records() {
     let dropped = async |room| {
         let bridge = in_memory(&[("audit.buffer_records", room), ("audit.write_within", "1h")]);
-        // Neither waits for anything, so that nobody writes between them.
+        // Neither call awaits anything, so the background task cannot write in between.
         read_one(&bridge).await;
         read_one(&bridge).await;
         bridge.stats().audit.dropped
@@ -40,7 +40,7 @@ async fn read_one(bridge: &EnhancedTokenDatabaseBridge) {
 }
 
 async fn is_written_soon(bridge: &EnhancedTokenDatabaseBridge) -> bool {
-    // What stores something is written at once.
+    // A read, because writes are audited at once.
     read_one(bridge).await;
     let written = async {
         while bridge.stats().audit.written == 0 {

@@ -6,8 +6,8 @@ use bridge::{EnhancedTokenDatabaseBridge, SummaryQuery};
 
 use crate::config::in_memory;
 
-/// Asks for the summaries of this many days.
-async fn ask(bridge: &EnhancedTokenDatabaseBridge, days: u32) {
+/// Requests the summaries of this many days.
+async fn query_summaries(bridge: &EnhancedTokenDatabaseBridge, days: u32) {
     bridge.get_stored_token_summaries(SummaryQuery::last_days(days)).await.unwrap();
 }
 
@@ -15,9 +15,9 @@ async fn ask(bridge: &EnhancedTokenDatabaseBridge, days: u32) {
 async fn caching_ttl_seconds() {
     let hits = async |ttl: &str, pause: Duration| {
         let bridge = in_memory(&[("caching.ttl_seconds", ttl)]);
-        ask(&bridge, 7).await;
+        query_summaries(&bridge, 7).await;
         tokio::time::sleep(pause).await;
-        ask(&bridge, 7).await;
+        query_summaries(&bridge, 7).await;
         bridge.stats().summaries.hits
     };
     assert_eq!(hits("600", Duration::ZERO).await, 1);
@@ -30,12 +30,12 @@ async fn caching_max_entries() {
     let hits = async |entries: &str| {
         let bridge = in_memory(&[("caching.max_entries", entries)]);
         for days in (1..1001).chain(1..1001) {
-            ask(&bridge, days).await;
+            query_summaries(&bridge, days).await;
         }
         bridge.stats().summaries.hits
     };
     assert_eq!(hits("100000").await, 1000);
-    // The cache makes room from time to time, so some of what is too much may still be there.
+    // The cache evicts periodically, so some excess entries may remain.
     let few = hits("1").await;
     assert!(few < 800, "{few}");
 }

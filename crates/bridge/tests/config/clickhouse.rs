@@ -8,10 +8,10 @@ use bridge::{BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Stopwatch
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-use crate::config::{on_engine, on_server, responses, store_one, told};
+use crate::config::{full_text, on_engine, on_server, responses, store_one};
 
-/// Asks the engine itself.
-async fn ask(query: &str) -> Vec<String> {
+/// Queries the engine directly.
+async fn query_engine(query: &str) -> Vec<String> {
     let writer = &engine().endpoint().writer;
     let client = clickhouse::Client::default()
         .with_url(format!("http://{}", TestDatabase::of_this_test().host()))
@@ -21,7 +21,7 @@ async fn ask(query: &str) -> Vec<String> {
 }
 
 async fn tables(database: &str) -> Vec<String> {
-    ask(&format!("SELECT name FROM system.tables WHERE database = '{database}' ORDER BY name")).await
+    query_engine(&format!("SELECT name FROM system.tables WHERE database = '{database}' ORDER BY name")).await
 }
 
 async fn refused(keys: &[(&str, &str)]) -> String {
@@ -31,21 +31,21 @@ async fn refused(keys: &[(&str, &str)]) -> String {
         matches!(&error, BuildError::Store(BridgeError::Connection { kind, .. }) if *kind == refused),
         "{error}"
     );
-    told(&error)
+    full_text(&error)
 }
 
 #[tokio::test]
 async fn clickhouse_url() {
     let bridge = on_engine(&[]).build().await.unwrap();
     store_one(&bridge).await;
-    // By the other way to build one: the same store.
+    // A second bridge uses the same store.
     let again = on_engine(&[]).build().await.unwrap();
     assert_eq!(responses(&again).await, 1);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    let unreachable = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = on_server(&nobody, &[("clickhouse.retry_attempts", "0")]).build().await.unwrap_err();
-    assert!(error.to_string().contains(&nobody["http://".len()..]), "{error}");
+    let error = on_server(&unreachable, &[("clickhouse.retry_attempts", "0")]).build().await.unwrap_err();
+    assert!(error.to_string().contains(&unreachable["http://".len()..]), "{error}");
 }
 
 #[tokio::test]
@@ -69,11 +69,11 @@ async fn clickhouse_table_prefix() {
 async fn clickhouse_user() {
     let reader = &engine().endpoint().reader;
     let keys = [("clickhouse.user", &*reader.user), ("clickhouse.password", &reader.password)];
-    // Who may only read cannot make tables, and has a bridge to those that are there.
+    // A read-only user cannot create tables, but can use existing ones.
     assert!(on_engine(&keys).build().await.is_err());
     on_engine(&[]).build().await.unwrap();
     assert_eq!(responses(&on_engine(&keys).build().await.unwrap()).await, 0);
-    // The engine tells strangers that there is nothing.
+    // The engine rejects unknown users.
     assert!(on_engine(&[("clickhouse.user", "stranger")]).build().await.is_err());
 }
 
@@ -97,15 +97,15 @@ async fn clickhouse_password_file() {
         config.with_env(|name| (name == "ETB_CLICKHOUSE_PASSWORD_FILE").then(|| path.to_owned())).unwrap();
     config.build().await.unwrap();
     std::fs::write(&file, "hunter2").unwrap();
-    let error = told(&config.build().await.unwrap_err());
+    let error = full_text(&config.build().await.unwrap_err());
     assert!(error.contains("rejects the user or password") && !error.contains("hunter2"), "{error}");
 }
 
-/// With the feature `tls` the top-level test `tls` speaks it; here is what is said where it cannot be spoken.
+/// The top-level test `tls` covers successful connections; this one covers the error messages.
 #[tokio::test]
 async fn clickhouse_tls_ca_file() {
     let keys = [("clickhouse.tls_ca_file", "missing/ca.pem"), ("clickhouse.retry_attempts", "0")];
-    let error = told(&on_server("https://localhost:1", &keys).build().await.unwrap_err());
+    let error = full_text(&on_server("https://localhost:1", &keys).build().await.unwrap_err());
     let wanted = if cfg!(feature = "tls") { "missing/ca.pem" } else { "build with the feature `tls`" };
     assert!(error.contains(wanted), "{error}");
 }
@@ -115,15 +115,14 @@ async fn clickhouse_cluster() {
     on_engine(&[]).build().await.unwrap();
     let error = on_engine(&[("clickhouse.cluster", "main")]).build().await.unwrap_err().to_string();
     assert!(error.contains("made without a cluster, and one is asked for"), "{error}");
-    // Where there is nothing yet the statements go to the cluster, which this engine has not.
+    // With an empty database the statements go to the cluster, which this engine does not have.
     let keys = [("clickhouse.cluster", "main"), ("clickhouse.database", "test_nothing_yet")];
     let error = on_engine(&keys).build().await.unwrap_err().to_string();
     assert!(error.starts_with("migrate: "), "{error}");
     assert!(tables("test_nothing_yet").await.is_empty());
 }
 
-/// Whether rows of the table stay for 400 days, set by this value, kept by the default, and taken away by
-/// `off`.
+/// Asserts that `400d` sets the table's retention, the default keeps it, and `off` removes it.
 async fn retention_takes_effect(key: &str, table: &str) {
     let database = TestDatabase::of_this_test().name;
     let has_ttl = async |keys: &[(&str, &str)]| {
@@ -131,7 +130,7 @@ async fn retention_takes_effect(key: &str, table: &str) {
         let query = format!(
             "SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = '{table}'"
         );
-        ask(&query).await[0].contains("TTL time + toIntervalSecond(34560000)")
+        query_engine(&query).await[0].contains("TTL time + toIntervalSecond(34560000)")
     };
     assert!(has_ttl(&[(key, "400d")]).await);
     assert!(has_ttl(&[]).await);
@@ -148,7 +147,7 @@ async fn clickhouse_audit_retention() {
     retention_takes_effect("clickhouse.audit_retention", "bridge_audit").await;
 }
 
-/// A bridge behind a network that fails on command.
+/// A bridge behind a fault-injecting proxy.
 async fn behind_proxy(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
     let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
     let bridge = on_server(&format!("http://{}", proxy.host()), keys).build().await.unwrap();
@@ -162,7 +161,7 @@ fn kind(error: &BridgeError) -> ConnectionKind {
     }
 }
 
-/// What a second call ends in while a first one holds a connection and gets no answer.
+/// The error of a second call while the first one holds a connection and waits for an answer, and the time until it.
 async fn second_call(keys: &[(&str, &str)]) -> (ConnectionKind, Duration) {
     let mut all = vec![("clickhouse.retry_attempts", "0"), ("clickhouse.operation_timeout", "2s")];
     all.extend(keys);
@@ -192,7 +191,7 @@ async fn clickhouse_connection_timeout() {
     let (kind, waited) = second_call(&[one, ("clickhouse.connection_timeout", "300ms")]).await;
     assert_eq!(kind, ConnectionKind::PoolExhausted);
     assert!((300..1500).contains(&waited.as_millis()), "{waited:?}");
-    // The first call ends after its two seconds, and the second has its turn.
+    // The first call times out after two seconds and releases the connection to the second.
     let (kind, waited) = second_call(&[one, ("clickhouse.connection_timeout", "10s")]).await;
     assert_eq!(kind, ConnectionKind::TimedOut);
     assert!(waited.as_millis() > 1900, "{waited:?}");
@@ -209,7 +208,7 @@ async fn clickhouse_operation_timeout() {
     assert!((1000..5000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 }
 
-/// What is told of attempts when nobody listens.
+/// The error message of a call to a closed port, which states the attempts.
 async fn attempts(keys: &[(&str, &str)]) -> String {
     let (proxy, bridge) = behind_proxy(keys).await;
     proxy.set(Fault::Closed);
@@ -230,8 +229,8 @@ async fn clickhouse_retry_budget() {
     assert!(!short.contains("attempts"), "{short}");
 }
 
-/// What so many calls in a row end in when nobody listens.
-async fn kinds_when_away(keys: &[(&str, &str)], calls: usize, wait: Duration) -> Vec<&'static str> {
+/// The error kinds of consecutive calls to a closed port.
+async fn kinds_when_unreachable(keys: &[(&str, &str)], calls: usize, wait: Duration) -> Vec<&'static str> {
     let mut all = vec![("clickhouse.retry_attempts", "0")];
     all.extend(keys);
     let (proxy, bridge) = behind_proxy(&all).await;
@@ -246,9 +245,9 @@ async fn kinds_when_away(keys: &[(&str, &str)], calls: usize, wait: Duration) ->
 
 #[tokio::test]
 async fn clickhouse_circuit_failures() {
-    let two = kinds_when_away(&[("clickhouse.circuit_failures", "2")], 3, Duration::ZERO).await;
+    let two = kinds_when_unreachable(&[("clickhouse.circuit_failures", "2")], 3, Duration::ZERO).await;
     assert_eq!(two, ["unreachable", "unreachable", "circuit_open"]);
-    let never = kinds_when_away(&[("clickhouse.circuit_failures", "0")], 9, Duration::ZERO).await;
+    let never = kinds_when_unreachable(&[("clickhouse.circuit_failures", "0")], 9, Duration::ZERO).await;
     assert_eq!(never, ["unreachable"; 9]);
 }
 
@@ -256,9 +255,9 @@ async fn clickhouse_circuit_failures() {
 async fn clickhouse_circuit_open_for() {
     let wait = Duration::from_millis(100);
     let one = ("clickhouse.circuit_failures", "1");
-    let short = kinds_when_away(&[one, ("clickhouse.circuit_open_for", "50ms")], 2, wait).await;
+    let short = kinds_when_unreachable(&[one, ("clickhouse.circuit_open_for", "50ms")], 2, wait).await;
     assert_eq!(short, ["unreachable", "unreachable"]);
-    let long = kinds_when_away(&[one, ("clickhouse.circuit_open_for", "10s")], 2, wait).await;
+    let long = kinds_when_unreachable(&[one, ("clickhouse.circuit_open_for", "10s")], 2, wait).await;
     assert_eq!(long, ["unreachable", "circuit_open"]);
 }
 
@@ -267,8 +266,8 @@ async fn clickhouse_circuit_open_for_max() {
     let wait = Duration::from_millis(150);
     let one = [("clickhouse.circuit_failures", "1"), ("clickhouse.circuit_open_for", "100ms")];
     let bounded = [one[0], one[1], ("clickhouse.circuit_open_for_max", "100ms")];
-    assert_eq!(kinds_when_away(&bounded, 4, wait).await, ["unreachable"; 4]);
-    assert!(kinds_when_away(&one, 4, wait).await.contains(&"circuit_open"));
+    assert_eq!(kinds_when_unreachable(&bounded, 4, wait).await, ["unreachable"; 4]);
+    assert!(kinds_when_unreachable(&one, 4, wait).await.contains(&"circuit_open"));
 }
 
 #[tokio::test]
@@ -276,7 +275,7 @@ async fn clickhouse_disk_reserve_mb() {
     let name = bridge::CheckpointName::new("before").unwrap();
     let bridge = on_engine(&[]).build().await.unwrap();
     bridge.checkpoints().create(&name).await.unwrap();
-    // More than any disk of a test machine has.
+    // More than any test machine's disk.
     let reserved = on_engine(&[("clickhouse.disk_reserve_mb", "1048576")]).build().await.unwrap();
     let other = bridge::CheckpointName::new("after").unwrap();
     for refused in [

@@ -1,10 +1,10 @@
-//! The example and the tests have every key.
+//! The example and the tests cover every key.
 
 use std::path::Path;
 
 use bridge::config::BridgeConfig;
 
-/// The files with the tests of the keys' effects.
+/// The files with the tests of each key's effect.
 const EFFECTS: [&str; 7] = [
     include_str!("audit.rs"),
     include_str!("caching.rs"),
@@ -21,7 +21,7 @@ fn every_key_has_a_test_of_its_effect() {
         let name = key.name().replace('.', "_");
         let tests = [format!("#[test]\nfn {name}()"), format!("]\nasync fn {name}()")];
         let is_there = EFFECTS.iter().any(|file| tests.iter().any(|test| file.contains(test)));
-        assert!(is_there, "no test shows that {} has an effect", key.name());
+        assert!(is_there, "no test covers the effect of {}", key.name());
     }
 }
 
@@ -31,7 +31,7 @@ fn example() -> String {
 }
 
 #[test]
-fn the_example_is_the_default() {
+fn the_example_equals_the_defaults() {
     let example = BridgeConfig::from_yaml_str(&example()).unwrap();
     let (example, default) = (example, BridgeConfig::default());
     assert_eq!(example.clickhouse, default.clickhouse);
@@ -44,7 +44,7 @@ fn the_example_is_the_default() {
 }
 
 #[test]
-fn the_example_has_every_key_with_its_default_and_no_other() {
+fn the_example_lists_exactly_the_keys_with_their_defaults() {
     let example = example();
     let mut section = "";
     let mut found = Vec::new();
@@ -60,9 +60,9 @@ fn the_example_has_every_key_with_its_default_and_no_other() {
     assert_eq!(found, documented);
 }
 
-/// The part of the specification, to the letter.
+/// The example from the specification, verbatim.
 #[test]
-fn the_specifications_file_is_read_and_is_the_default() {
+fn the_specification_example_parses_to_the_defaults() {
     let config = BridgeConfig::from_yaml_str(
         "# bridge_config.yaml
 enhanced_token_bridge:

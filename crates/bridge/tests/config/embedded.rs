@@ -10,7 +10,7 @@ use std::time::Duration;
 use bridge::Stopwatch;
 use bridge_embedded::{Engine, EngineOptions};
 
-use crate::config::{given, responses, store_one, told};
+use crate::config::{full_text, given, responses, store_one};
 
 #[tokio::test]
 async fn embedded_data_dir() {
@@ -34,7 +34,7 @@ async fn embedded_cache_dir() {
     let data = folder.path().join("data");
     let keys =
         [("embedded.data_dir", data.to_str().unwrap()), ("embedded.cache_dir", file.to_str().unwrap())];
-    let error = told(&given(&keys).build().await.unwrap_err());
+    let error = full_text(&given(&keys).build().await.unwrap_err());
     assert!(error.contains("no_folder"), "{error}");
 }
 
@@ -43,7 +43,7 @@ async fn embedded_memory_mb() {
     let folder = tempfile::tempdir().unwrap();
     let keys = [("embedded.data_dir", folder.path().to_str().unwrap()), ("embedded.memory_mb", "1500")];
     let _bridge = given(&keys).build().await.unwrap();
-    // Another user of the same engine.
+    // A second user of the same engine.
     let engine = Engine::start(&EngineOptions::at(folder.path())).unwrap();
     let endpoint = engine.endpoint();
     let client = clickhouse::Client::default()
@@ -55,7 +55,7 @@ async fn embedded_memory_mb() {
     assert_eq!(limit, (1500_u64 << 20).to_string());
 }
 
-/// Kills the engine's supervisor, and binds its port as soon as that is free.
+/// Kills the engine's supervisor and takes over its port.
 fn take_the_port(folder: &Path) -> TcpListener {
     let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let (port, pids) = (file("http_port"), file("pids"));
@@ -71,10 +71,10 @@ fn take_the_port(folder: &Path) -> TcpListener {
     }
 }
 
-/// Answers everything with something until it is told to stop, and gives back what it heard.
+/// Answers every request with a constant until stopped, and returns the bytes received.
 fn impersonate(listener: &TcpListener, stop: &AtomicBool) -> Vec<u8> {
     listener.set_nonblocking(true).unwrap();
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         if let Ok((mut stream, _)) = listener.accept() {
             stream.set_nonblocking(false).unwrap();
@@ -82,7 +82,7 @@ fn impersonate(listener: &TcpListener, stop: &AtomicBool) -> Vec<u8> {
             let mut bytes = [0; 4096];
             for _ in 0..3 {
                 let count = stream.read(&mut bytes).unwrap_or(0);
-                heard.extend_from_slice(&bytes[..count]);
+                received.extend_from_slice(&bytes[..count]);
                 let _ = std::io::Write::write_all(
                     &mut stream,
                     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1\n",
@@ -91,11 +91,11 @@ fn impersonate(listener: &TcpListener, stop: &AtomicBool) -> Vec<u8> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    heard
+    received
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_bridge_finds_an_engine_that_comes_back_elsewhere_and_tells_nobody_its_password() {
+async fn a_bridge_follows_a_moved_engine_and_leaks_no_password() {
     let folder = tempfile::tempdir().unwrap();
     let config = given(&[("embedded.data_dir", folder.path().to_str().unwrap())]);
     let bridge = config.build().await.unwrap();
@@ -105,21 +105,21 @@ async fn a_running_bridge_finds_an_engine_that_comes_back_elsewhere_and_tells_no
         let before = ports();
         let impostor = take_the_port(folder.path());
         let stop = AtomicBool::new(false);
-        let heard = std::thread::scope(|scope| {
-            let hearing = scope.spawn(|| impersonate(&impostor, &stop));
-            let asked = tokio::task::block_in_place(|| {
+        let received = std::thread::scope(|scope| {
+            let impersonation = scope.spawn(|| impersonate(&impostor, &stop));
+            let stored = tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current()
                     .block_on(tokio::time::timeout(Duration::from_mins(1), responses(&bridge)))
             });
             stop.store(true, Ordering::Relaxed);
-            assert_eq!(asked.unwrap(), 1);
-            hearing.join().unwrap()
+            assert_eq!(stored.unwrap(), 1);
+            impersonation.join().unwrap()
         });
-        assert_ne!(ports(), before, "the impostor has the port");
-        let heard = String::from_utf8_lossy(&heard);
-        assert!(heard.contains("/bridge/proof") && !heard.contains("ClickHouse"), "{heard}");
+        assert_ne!(ports(), before, "the engine reclaimed the impostor's port");
+        let received = String::from_utf8_lossy(&received);
+        assert!(received.contains("/bridge/proof") && !received.contains("ClickHouse"), "{received}");
     }
-    // Also where another program has started it again.
+    // Another program may restart the engine as well.
     drop(take_the_port(folder.path()));
     let other = Engine::start(&EngineOptions::at(folder.path())).unwrap();
     assert_eq!(responses(&bridge).await, 1);

@@ -1,10 +1,10 @@
-//! What is said of a configuration that cannot be used.
+//! Errors of an invalid configuration.
 
 use std::error::Error;
 
 use bridge::config::{BridgeConfig, ConfigError, ConfigOrigin};
 
-use crate::config::{given, told};
+use crate::config::{full_text, given};
 
 fn refused(text: &str) -> ConfigError {
     BridgeConfig::from_yaml_str(text).unwrap_err()
@@ -15,7 +15,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn file_line_column_key_and_allowed_values_are_named() {
+fn errors_state_file_line_column_key_and_allowed_values() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge_config.yaml");
     std::fs::write(&file, "enhanced_token_bridge:\n  clickhouse:\n    connection_timeout: 30 parsecs\n")
@@ -28,14 +28,14 @@ fn file_line_column_key_and_allowed_values_are_named() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+fn an_unreadable_file_is_reported_with_the_cause() {
     let error = BridgeConfig::from_yaml_file("missing/bridge_config.yaml").unwrap_err();
     assert_eq!(error.to_string(), "missing/bridge_config.yaml: cannot be read");
     assert!(error.source().is_some());
 }
 
 #[test]
-fn a_file_that_is_far_too_long_is_not_read() {
+fn an_oversize_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bridge_config.yaml");
     std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
@@ -44,7 +44,7 @@ fn a_file_that_is_far_too_long_is_not_read() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_what_may_have_been_meant() {
+fn an_unknown_key_is_reported_with_a_suggestion() {
     let of = |key: &str| message(&format!("enhanced_token_bridge:\n  processing:\n    {key}: 5"));
     assert!(of("batchsize").starts_with(
         "line 3, column 5: enhanced_token_bridge.processing.batchsize: is no key (did you mean batch_size?); allowed are "
@@ -61,7 +61,7 @@ fn an_unknown_key_is_named_with_what_may_have_been_meant() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let error = refused(
         "enhanced_token_bridge:\n  caching: {ttl_seconds: -1, x: 1}\n  processing: {strict: yes}\ny: 1",
     );
@@ -79,7 +79,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn what_has_another_shape_is_refused() {
+fn malformed_values_are_refused() {
     let of = |text: &str| message(&format!("enhanced_token_bridge:\n{text}"));
     assert!(
         of("  caching: 5")
@@ -100,7 +100,7 @@ fn what_has_another_shape_is_refused() {
 }
 
 #[test]
-fn what_says_nothing_is_the_default() {
+fn an_empty_document_yields_the_defaults() {
     for text in
         ["", "# only words\n", "---\n", "~", "enhanced_token_bridge:\n", "enhanced_token_bridge: {caching: }"]
     {
@@ -109,9 +109,9 @@ fn what_says_nothing_is_the_default() {
     }
 }
 
-/// Deep nesting, long keys, control characters, huge numbers: an error or nothing, no panic, no overflow.
+/// Deep nesting, long keys, control characters and huge numbers cause an error, but no panic or stack overflow.
 #[test]
-fn hostile_text_is_an_error_and_nothing_worse() {
+fn hostile_input_is_a_short_error() {
     let deep = format!("enhanced_token_bridge: {}", "[".repeat(100_000));
     let wide = format!("enhanced_token_bridge:\n  {}: 1", "k".repeat(100_000));
     let texts =
@@ -122,7 +122,7 @@ fn hostile_text_is_an_error_and_nothing_worse() {
 }
 
 #[test]
-fn no_secret_is_told() {
+fn secrets_never_appear_in_errors_or_debug_output() {
     const CANARY: &str = "s3cret-canary";
     let mut texts = Vec::new();
     for key in BridgeConfig::keys().iter().filter(|key| key.is_secret()) {
@@ -149,13 +149,13 @@ fn no_secret_is_told() {
 }
 
 async fn not_built(keys: &[(&str, &str)]) -> String {
-    told(&given(keys).build().await.unwrap_err())
+    full_text(&given(keys).build().await.unwrap_err())
 }
 
 const URL: (&str, &str) = ("clickhouse.url", "http://db:8123");
 
 #[tokio::test]
-async fn keys_that_do_not_go_together_are_named() {
+async fn conflicting_keys_are_reported() {
     assert!(not_built(&[]).await.contains("clickhouse.url: is needed, or embedded.data_dir"));
     for (keys, wanted) in [
         (&[URL, ("embedded.data_dir", "d")][..], "embedded.data_dir: does not go with clickhouse.url"),
@@ -188,7 +188,7 @@ async fn keys_that_do_not_go_together_are_named() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_read_are_named() {
+async fn unreadable_secret_files_are_reported() {
     let error = not_built(&[URL, ("clickhouse.password_file", "missing/pw")]).await;
     assert!(error.contains("read the password file") && error.contains("missing/pw"), "{error}");
     let keyed = ("sources.project_names", "keyed_hash");
@@ -197,7 +197,7 @@ async fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn a_password_in_the_wrong_place_is_not_quoted() {
+fn a_misplaced_password_is_not_quoted() {
     let url = "http://me:s3cr3t@db";
     for text in [
         format!("enhanced_token_bridge: {url}"),

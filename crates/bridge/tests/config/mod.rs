@@ -1,8 +1,8 @@
-//! The configuration: what it says when it is wrong, and that every key has its effect.
+//! The configuration: its errors, and the effect of every key.
 //!
-//! The effect of a key is shown by the test named after it, `clickhouse_url` for `clickhouse.url`, in the file of
-//! its section. `documented` fails when there is a key without such a test. What concerns the store is shown on
-//! a real engine: one for the binary, a database for each test.
+//! The effect of a key is tested by the test named after it, `clickhouse_url` for `clickhouse.url`, in the file of
+//! its section. `documented` fails if a key has no such test. Keys of the store are tested on a real engine: one for
+//! the binary, one database for each test.
 
 mod audit;
 mod caching;
@@ -25,7 +25,7 @@ use bridge::{EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::fixtures::analysis;
 
-/// The YAML that gives these keys.
+/// The YAML document with these keys.
 fn yaml(keys: &[(&str, &str)]) -> String {
     let mut sections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, value) in keys {
@@ -41,13 +41,13 @@ fn given(keys: &[(&str, &str)]) -> BridgeConfig {
     BridgeConfig::from_yaml_str(&yaml(keys)).unwrap()
 }
 
-/// A database of the engine for the running test, and these keys, which go before.
+/// A configuration for the running test's database on the engine. `keys` override its values.
 fn on_engine(keys: &[(&str, &str)]) -> BridgeConfig {
     let url = format!("http://{}", TestDatabase::of_this_test().host());
     on_server(&url, keys)
 }
 
-/// As `on_engine`, by way of another address.
+/// Like `on_engine`, with another server address.
 fn on_server(url: &str, keys: &[(&str, &str)]) -> BridgeConfig {
     let database = TestDatabase::of_this_test().name;
     let writer = &engine().endpoint().writer;
@@ -66,13 +66,13 @@ fn on_server(url: &str, keys: &[(&str, &str)]) -> BridgeConfig {
     given(&all)
 }
 
-/// A bridge to a store in memory.
+/// A bridge with an in-memory store.
 fn in_memory(keys: &[(&str, &str)]) -> EnhancedTokenDatabaseBridge {
     given(keys).builder_with(Arc::new(InMemoryStore::default())).unwrap().build()
 }
 
-/// The error with all that caused it.
-fn told(error: &BuildError) -> String {
+/// The error with its chain of causes.
+fn full_text(error: &BuildError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -91,13 +91,13 @@ async fn responses(bridge: &EnhancedTokenDatabaseBridge) -> u64 {
     bridge.token_store().totals(&ResponseFilter::default()).await.unwrap().responses
 }
 
-/// The names that the stored responses have.
+/// The names of this dimension among the stored responses.
 async fn names(bridge: &EnhancedTokenDatabaseBridge, dimension: Dimension) -> Vec<String> {
     let rows = bridge.token_store().breakdown(dimension, &ResponseFilter::default(), None).await.unwrap();
     rows.into_iter().map(|row| row.name).collect()
 }
 
-/// A transcript with a response of 42 tokens, and these lines behind it.
+/// Writes a transcript with a response of 42 tokens, followed by these lines.
 fn transcript(path: &Path, more: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","cwd":"/home/user/secret-plan","timestamp":"2026-01-31T12:00:00Z","message":{"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","content":[{"type":"text","text":"some words"}],"usage":{"input_tokens":10,"output_tokens":32}}}"#;

@@ -16,7 +16,7 @@ fn state(status: &HealthStatus, probe: Probe) -> HealthState {
     status.probe(probe).unwrap().state
 }
 
-/// A bridge that has asked the store of what is stored in vain.
+/// A bridge after a successful and a failed read.
 async fn after_a_failure(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
     let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
     let mut all = vec![("clickhouse.retry_attempts", "0"), ("caching.ttl_seconds", "0")];
@@ -28,8 +28,8 @@ async fn after_a_failure(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDat
     (proxy, bridge)
 }
 
-/// How often health and figures were told within half a second.
-async fn told(keys: &[(&str, &str)]) -> (u32, u32) {
+/// The number of health and stats observations within half a second.
+async fn observations(keys: &[(&str, &str)]) -> (u32, u32) {
     let bridge = in_memory(keys);
     let counts = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
     let seen = Arc::clone(&counts);
@@ -46,27 +46,27 @@ async fn told(keys: &[(&str, &str)]) -> (u32, u32) {
     let now = || (counts.0.load(Ordering::SeqCst), counts.1.load(Ordering::SeqCst));
     let at_end = now();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(now(), at_end, "it goes on when nobody listens");
+    assert_eq!(now(), at_end, "a dropped monitor still reports");
     at_end
 }
 
 #[tokio::test]
 async fn monitoring_health_check_interval() {
-    let (health, figures) = told(&[("monitoring.health_check_interval", "20ms")]).await;
-    assert!(health > 5 && figures == 1, "{health} {figures}");
+    let (health, stats) = observations(&[("monitoring.health_check_interval", "20ms")]).await;
+    assert!(health > 5 && stats == 1, "{health} {stats}");
 }
 
 #[tokio::test]
 async fn monitoring_metrics_export_interval() {
-    let (health, figures) = told(&[("monitoring.metrics_export_interval", "20ms")]).await;
-    assert!(figures > 5 && health == 1, "{health} {figures}");
+    let (health, stats) = observations(&[("monitoring.metrics_export_interval", "20ms")]).await;
+    assert!(stats > 5 && health == 1, "{health} {stats}");
 }
 
-/// How often the bridge has set the metric that each of its tasks sets.
+/// The number of updates of one metric for each periodic task.
 #[derive(Debug, Default)]
 struct Sets {
     health: Arc<SetCount>,
-    figures: Arc<SetCount>,
+    stats: Arc<SetCount>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Recorder for Sets {
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
         match key.name() {
             "bridge_health_state" => Gauge::from_arc(Arc::clone(&self.health)),
-            "bridge_audit_buffered_records" => Gauge::from_arc(Arc::clone(&self.figures)),
+            "bridge_audit_buffered_records" => Gauge::from_arc(Arc::clone(&self.stats)),
             _ => Gauge::noop(),
         }
     }
@@ -107,19 +107,19 @@ impl Recorder for Sets {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_intervals_act_by_themselves_from_the_moment_the_bridge_is_built_until_it_is_dropped() {
+async fn periodic_tasks_run_from_build_until_drop() {
     let sets = Arc::new(Sets::default());
-    let now = || [&sets.health, &sets.figures].map(|count| count.0.load(Ordering::SeqCst));
+    let now = || [&sets.health, &sets.stats].map(|count| count.0.load(Ordering::SeqCst));
     let keys = [("monitoring.health_check_interval", "2m"), ("monitoring.metrics_export_interval", "20s")];
     let builder = given(&keys).builder_with(Arc::new(InMemoryStore::default())).unwrap().sources(["none"]);
     let bridge = metrics::with_local_recorder(&sets, || builder.build());
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(now(), [0, 0], "the first time is after an interval");
+    assert_eq!(now(), [0, 0], "the first run is after an interval");
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert_eq!(now(), [5, 30]);
     drop(bridge);
     tokio::time::sleep(Duration::from_mins(10)).await;
-    assert_eq!(now(), [5, 30], "it goes on without a bridge");
+    assert_eq!(now(), [5, 30], "the tasks still run without a bridge");
 }
 
 #[tokio::test]

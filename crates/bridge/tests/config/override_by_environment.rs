@@ -1,10 +1,10 @@
-//! Environment variables.
+//! Overrides by environment variables.
 
 use bridge::config::BridgeConfig;
 
 use crate::config::{given, yaml};
 
-/// A value other than the default for every key.
+/// A non-default value for every key.
 const VALUES: &[(&str, &str)] = &[
     ("clickhouse.url", "http://db:8123"),
     ("clickhouse.database", "usage"),
@@ -61,7 +61,7 @@ fn sections(config: &BridgeConfig) -> String {
 }
 
 #[test]
-fn a_variable_sets_what_the_key_sets() {
+fn a_variable_sets_the_same_option_as_its_key() {
     assert_eq!(VALUES.len(), BridgeConfig::keys().len());
     for ((name, value), key) in VALUES.iter().zip(BridgeConfig::keys()) {
         assert_eq!(*name, key.name());
@@ -76,7 +76,7 @@ fn a_variable_sets_what_the_key_sets() {
 }
 
 #[test]
-fn a_variable_goes_before_the_file_and_a_blank_one_does_not() {
+fn a_variable_overrides_the_file_unless_blank() {
     let file = given(&[("caching.ttl_seconds", "5")]);
     let with = |value: &'static str| {
         file.clone().with_env(|name| (name == "ETB_CACHING_TTL_SECONDS").then(|| value.to_owned())).unwrap()
@@ -86,7 +86,7 @@ fn a_variable_goes_before_the_file_and_a_blank_one_does_not() {
 }
 
 #[test]
-fn a_variable_puts_aside_what_it_excludes() {
+fn a_variable_clears_conflicting_keys() {
     let file = given(&[("embedded.data_dir", "data"), ("clickhouse.password", "pw")]);
     let config = file
         .with_env(|name| match name {
@@ -100,7 +100,7 @@ fn a_variable_puts_aside_what_it_excludes() {
 }
 
 #[test]
-fn a_wrong_value_is_told_with_the_variable() {
+fn an_invalid_value_is_reported_with_its_variable() {
     let error = BridgeConfig::default()
         .with_env(|name| name.ends_with("SIZE").then(|| "many".to_owned()))
         .unwrap_err();
@@ -113,7 +113,7 @@ fn a_wrong_value_is_told_with_the_variable() {
 }
 
 #[test]
-fn the_yaml_of_these_tests_is_what_it_seems() {
+fn the_yaml_helper_writes_the_expected_document() {
     let text = yaml(&[("caching.ttl_seconds", "5"), ("sources.paths", "[a]")]);
     assert_eq!(
         text,

@@ -39,8 +39,8 @@ async fn processing_batch_size() {
     assert_eq!(inserts("1000").await, [10]);
 }
 
-/// Nothing answers, so every batch holds a connection until its time is over: if there are more batches at
-/// once than connections, some get none. They are large, or they would be written as one group.
+/// The silent proxy makes every batch hold a connection until its timeout, so more concurrent batches than
+/// connections leave some without one. The batches are too large to be written as one group.
 #[tokio::test]
 async fn processing_parallel_limit() {
     let without_connection = async |limit: &str| {
@@ -72,7 +72,7 @@ fn processing_max_memory_mb() {
         let keys = [("processing.max_memory_mb", memory), ("processing.threads", "16")];
         given(&keys).analyzer_options().unwrap().threads
     };
-    // Lines of up to 64 MB.
+    // For lines of up to 64 MB.
     assert_eq!(["64", "200", "10000"].map(threads), [1, 3, 16]);
 }
 
@@ -95,7 +95,7 @@ async fn processing_validation() {
     assert_eq!((stored("true").await, stored("false").await), (false, true));
 }
 
-/// The figures of one transcript with these lines behind its response.
+/// The analysis of a transcript with one response, followed by these lines.
 async fn analyzed(keys: &[(&str, &str)], more: &str) -> bridge::AnalysisSummary {
     let folder = tempfile::tempdir().unwrap();
     transcript(&folder.path().join("s.jsonl"), more);

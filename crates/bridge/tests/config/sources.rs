@@ -10,7 +10,7 @@ use crate::config::{analysis, in_memory, names, transcript};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
-/// A bridge to a store in memory that has been filled from a folder with one transcript.
+/// A bridge with an in-memory store, filled from a folder with one transcript.
 async fn filled(keys: &[(&str, &str)]) -> (TempDir, EnhancedTokenDatabaseBridge) {
     let folder = tempfile::tempdir().unwrap();
     transcript(&folder.path().join("projects/-home-user-secret-plan/s.jsonl"), "");
@@ -21,7 +21,7 @@ async fn filled(keys: &[(&str, &str)]) -> (TempDir, EnhancedTokenDatabaseBridge)
     (folder, bridge)
 }
 
-/// Every path that is recorded, in one text.
+/// The path and project of the only source record.
 async fn recorded(bridge: &EnhancedTokenDatabaseBridge) -> String {
     let records = bridge.token_store().sources(&SourceFilter::default()).await.unwrap();
     assert_eq!(records.len(), 1);
@@ -68,9 +68,9 @@ async fn sources_project_names() {
     assert!(!recorded(&bridge).await.contains("plan"));
 }
 
-/// What is recorded of a file is found again: of a file that goes on only what is new is read.
+/// The record of a file is found again, so only the new part of a growing file is read.
 #[tokio::test]
-async fn names_that_are_not_full_do_not_hide_cursors() {
+async fn shortened_project_names_do_not_hide_cursors() {
     for mode in ["full", "last_component"] {
         let (folder, bridge) = filled(&[("sources.project_names", mode)]).await;
         let more = concat!(
@@ -84,19 +84,19 @@ async fn names_that_are_not_full_do_not_hide_cursors() {
     }
 }
 
-/// An embedder's analyses are held to it too, and those of this analyzer are not hashed twice.
+/// An embedder's analyses are anonymized too, and hashed names are not hashed twice.
 #[tokio::test]
-async fn an_analysis_that_is_handed_over_shows_no_more() {
+async fn project_names_apply_to_embedder_analyses() {
     let keyed = [("sources.project_names", "keyed_hash"), ("sources.project_key", KEY)];
     let bridge = in_memory(&keyed);
-    let mut handed = analysis("s", 1, &[5]);
-    handed.responses[0].project = Some("/home/user/secret-plan".parse().unwrap());
-    let stored = bridge.store_enhanced_analysis(&handed, StoreOptions::default()).await.unwrap();
+    let mut provided = analysis("s", 1, &[5]);
+    provided.responses[0].project = Some("/home/user/secret-plan".parse().unwrap());
+    let stored = bridge.store_enhanced_analysis(&provided, StoreOptions::default()).await.unwrap();
     assert!(stored.success);
     let (_folder, filled) = filled(&keyed).await;
     assert_eq!(project(&bridge).await, project(&filled).await);
-    handed.responses[0].project = Some(project(&bridge).await.parse().unwrap());
-    bridge.batch_store_analyses(&[handed], BatchOptions::default()).await;
+    provided.responses[0].project = Some(project(&bridge).await.parse().unwrap());
+    bridge.batch_store_analyses(&[provided], BatchOptions::default()).await;
     assert_eq!(project(&bridge).await, project(&filled).await);
 }
 

@@ -1,6 +1,6 @@
-//! The dashboard on a real engine, read by the user who may only read, against the store in memory.
+//! The dashboard on a real engine, read by the read-only user and compared with the in-memory store.
 //!
-//! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
+//! The binary starts one embedded engine; each test has its own database, named after it. The engine is fetched on
 //! first use; without it these tests fail.
 
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn store(url: &str) -> Arc<ClickHouseStore> {
     Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap())
 }
 
-/// The running test's store by the writer, migrated, and a dashboard by the reader.
+/// The running test's migrated store for the writer, and a dashboard for the reader.
 async fn fresh() -> (Arc<ClickHouseStore>, DashboardBridgeAdapter) {
     let database = TestDatabase::of_this_test();
     let writer = store(&database.writer_url());
@@ -53,7 +53,7 @@ fn adapter(store: Arc<dyn TokenStore>) -> DashboardBridgeAdapter {
     DashboardBridgeAdapter::new(store).with_clock(Arc::new(ManualClock::new(now())))
 }
 
-/// An instant of the last fifteen years, often one near which some zone changes its clocks; sometimes an outlier.
+/// An instant of the last fifteen years, often near a clock change of some zone; sometimes an outlier.
 fn instant() -> impl Strategy<Value = Timestamp> {
     let changes =
         ["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2018-11-04T03:00:00Z", "2011-12-30T10:00:00Z"]
@@ -82,7 +82,7 @@ fn query() -> impl Strategy<Value = DashboardQuery> {
 }
 
 #[tokio::test]
-async fn any_page_is_the_models() {
+async fn every_page_matches_the_reference_model() {
     let (writer, dashboard) = fresh().await;
     let model = Arc::new(InMemoryStore::default());
     let of_model = adapter(model.clone());
@@ -139,7 +139,7 @@ fn assert_adds_up(page: &DashboardTokenMetrics) {
     assert!(page.receipt.is_none_or(|receipt| receipt.adds_up()), "{page:?}");
 }
 
-/// Version after version, 200 responses move to another session, project, model, host and day at once.
+/// With each version, 200 responses move to another session, project, model, host and day at once.
 async fn move_about(store: &dyn TokenStore, versions: std::ops::Range<u64>, first_key: u128) {
     for version in versions {
         let name = format!("n{}", version % 9);
@@ -158,9 +158,9 @@ async fn move_about(store: &dyn TokenStore, versions: std::ops::Range<u64>, firs
     }
 }
 
-/// Readers beside writers: in every answer the breakdowns, the trend and the receipt agree with the totals.
+/// Breakdowns, trend and receipt of every page agree with its totals.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_agrees_with_itself_while_writers_write() {
+async fn pages_are_consistent_under_concurrent_writes() {
     let (writer, dashboard) = fresh().await;
     let writers = [1, 1_000].map(|first_key| {
         let writer = Arc::clone(&writer);
@@ -173,11 +173,11 @@ async fn every_answer_agrees_with_itself_while_writers_write() {
         let query = DashboardQuery::default().by(CalendarUnit::Hour, "Asia/Kathmandu".parse().unwrap());
         let page = tokio::select! {
             page = dashboard.get_dashboard_token_metrics(query) => page.unwrap(),
-            () = &mut deadline => panic!("the writers do not end"),
+            () = &mut deadline => panic!("the writers do not finish"),
         };
         assert_adds_up(&page);
         assert_eq!(page.receipt.unwrap().total.tokens, page.total_tokens);
-        // An upsert is seen whole, or not at all.
+        // An upsert is visible as a whole or not at all.
         assert_eq!((page.totals.responses % 200, page.total_tokens % 200), (0, 0));
         assert!(page.hosts.groups <= 2, "{page:?}");
         seen.insert(page.total_tokens);
@@ -185,13 +185,13 @@ async fn every_answer_agrees_with_itself_while_writers_write() {
     for writer in writers {
         writer.await.unwrap();
     }
-    assert!(seen.len() > 5, "the answers were of {} moments", seen.len());
+    assert!(seen.len() > 5, "the pages saw only {} states", seen.len());
     let page = dashboard.get_dashboard_token_metrics(TimeRange::ALL).await.unwrap();
     assert_eq!((page.totals.responses, page.total_tokens), (400, 400 * 59));
 }
 
 #[tokio::test]
-async fn the_dashboards_user_cannot_write() {
+async fn the_dashboard_user_cannot_write() {
     let (writer, dashboard) = fresh().await;
     move_about(&*writer, 1..2, 1).await;
     let page = dashboard.get_dashboard_token_metrics(TimeRange::ALL).await.unwrap();
@@ -206,9 +206,9 @@ async fn the_dashboards_user_cannot_write() {
     reader.put_sources(&[]).await.unwrap();
 }
 
-/// A long list of names makes a long statement.
+/// The long list of names makes a long statement.
 #[tokio::test]
-async fn a_page_of_many_sessions_and_hours_is_read() {
+async fn a_page_of_many_sessions_and_hours_loads() {
     let (writer, dashboard) = fresh().await;
     move_about(&*writer, 1..2, 1).await;
     let start = Timestamp::from_millis(now().as_millis() - 3_900 * 3_600_000).unwrap();

@@ -1,30 +1,30 @@
-//! What several steps look at.
+//! Checks shared by several steps.
 
 use bridge::storage::ResponseFilter;
 use bridge::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
 
 use crate::day::Day;
-use crate::day::figures::Figures;
+use crate::day::figures::SessionTotals;
 
-/// The store at a moment.
+/// A snapshot of the store.
 pub(crate) struct Stored {
-    pub(crate) figures: Figures,
+    pub(crate) totals: SessionTotals,
     /// Every row.
     pub(crate) rows: Vec<ResponseUsage>,
 }
 
 impl Day {
-    /// What is stored now.
+    /// The current content of the store.
     pub(crate) async fn stored(&self) -> Stored {
-        let figures = Figures::stored(&self.bridge).await;
-        Stored { figures, rows: self.rows().await }
+        let totals = SessionTotals::stored(&self.bridge).await;
+        Stored { totals, rows: self.rows().await }
     }
 
     pub(crate) async fn rows(&self) -> Vec<ResponseUsage> {
         self.bridge.token_store().responses(&ResponseFilter::default()).await.unwrap()
     }
 
-    /// Nothing is wrong but this, if anything.
+    /// Asserts the overall health and its only reason, if any.
     pub(crate) async fn assert_health(&self, overall: HealthState, reason: Option<&str>) {
         let status = self.bridge.health_check().await;
         let reasons = status.reasons();
@@ -33,9 +33,9 @@ impl Day {
         assert!(reason.is_none_or(|reason| reasons[0].starts_with(reason)), "{reasons:?}");
     }
 
-    /// Each of the operator's sessions is analyzed live, exactly as it stands in the transcripts now.
+    /// Asserts that each of the operator's sessions is analyzed live and matches the current transcripts.
     pub(crate) async fn assert_live_analyses(&self) {
-        let expected = self.transcripts.figures();
+        let expected = self.transcripts.totals();
         for name in self.transcripts.own_sessions() {
             let session = SessionId::new(name).unwrap();
             let answer = self.bridge.get_analysis_with_fallback(&session).await.unwrap();
@@ -48,8 +48,8 @@ impl Day {
     }
 }
 
-/// What a probe found.
-pub(crate) fn found(status: &HealthStatus, probe: Probe) -> (HealthState, &str) {
+/// The state and detail of a probe.
+pub(crate) fn probe_result(status: &HealthStatus, probe: Probe) -> (HealthState, &str) {
     let result = status.probe(probe).unwrap();
     (result.state, &result.detail)
 }

@@ -1,4 +1,4 @@
-//! Figures by session: as they must be, and as they are stored.
+//! Totals by session: expected and stored.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use bridge_testkit::Counters;
 use bridge_testkit::history::HistoryTruth;
 use bridge_testkit::reference::ReferenceTotals;
 
-/// Days that hold everything that was ever counted.
+/// A period that covers every response.
 const ALL_DAYS: u32 = 3650;
-/// A dry run lists so many sessions.
+/// The maximum number of sessions that a dry run lists.
 const LISTED_MAX: usize = 100;
 
-/// Every session's figures.
+/// The totals of every session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Figures(BTreeMap<String, Session>);
+pub(crate) struct SessionTotals(BTreeMap<String, Session>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Session {
@@ -32,7 +32,7 @@ impl Session {
     }
 }
 
-impl Figures {
+impl SessionTotals {
     pub(crate) fn of(reference: &ReferenceTotals) -> Self {
         assert!(reference.open_sessions.is_empty() && reference.counters_are_certain());
         let sessions = reference.sessions.iter();
@@ -44,7 +44,7 @@ impl Figures {
         Self(sessions.map(|(name, sums)| (name.clone(), session(sums.responses, &sums.counters))).collect())
     }
 
-    /// As they are stored: by the summaries, with which the dashboard and the store's sums must agree.
+    /// The stored totals, read from the summaries. The dashboard and the store's totals must agree with them.
     pub(crate) async fn stored(bridge: &EnhancedTokenDatabaseBridge) -> Self {
         let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(ALL_DAYS)).await.unwrap();
         let of_summary = summaries.iter().map(|summary| {
@@ -52,17 +52,17 @@ impl Figures {
             assert_eq!(session.tokens(), summary.total_tokens);
             (summary.session_id.to_string(), session)
         });
-        let figures = Self(of_summary.collect());
+        let totals = Self(of_summary.collect());
         let shown = bridge.dashboard().get_dashboard_token_metrics(TimeRange::ALL).await.unwrap();
         let summed = bridge.token_store().totals(&ResponseFilter::default()).await.unwrap();
-        let (state, counts) = (figures.state(), figures.counts());
+        let (state, counts) = (totals.state(), totals.counts());
         assert_eq!((shown.total_tokens, shown.totals.responses), (state.tokens, state.responses));
         assert_eq!((shown.totals.counts, summed.counts), (counts, counts));
         assert_eq!((summed.responses, summed.sessions), (state.responses, state.sessions));
-        figures
+        totals
     }
 
-    /// One more response of a session.
+    /// Adds one response to a session.
     pub(crate) fn add(&mut self, session: &str, counts: TokenCounts) {
         let session = self.0.entry(session.to_owned()).or_default();
         session.responses += 1;
@@ -77,7 +77,7 @@ impl Figures {
         TokenCounts::checked_sum(self.0.values().map(|session| session.counts)).unwrap()
     }
 
-    /// All sessions together.
+    /// The sums over all sessions.
     pub(crate) fn state(&self) -> CheckpointTotals {
         CheckpointTotals {
             tokens: self.counts().checked_total().unwrap(),
@@ -86,8 +86,8 @@ impl Figures {
         }
     }
 
-    /// The sessions that are others in an earlier state, greatest difference first, as a dry run tells them: how
-    /// many, and the first of them.
+    /// The sessions that differ from an earlier state, as a dry run lists them: their number, and the first of them
+    /// with the greatest difference first.
     pub(crate) fn differences_to(&self, then: &Self) -> (u64, Vec<SessionDifference>) {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(then.0.keys()).collect();
         let differing = names.into_iter().filter(|name| self.session(name) != then.session(name));
@@ -98,7 +98,7 @@ impl Figures {
                 tokens_then: then.session(name).tokens(),
             })
             .collect();
-        // Equal ones stay in the order of their names.
+        // The stable sort keeps equal differences in name order.
         differences.sort_by_key(|one| std::cmp::Reverse(one.tokens_now.abs_diff(one.tokens_then)));
         let number = differences.len() as u64;
         differences.truncate(LISTED_MAX);

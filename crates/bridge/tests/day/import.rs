@@ -1,4 +1,4 @@
-//! Ten: an import brings what is wrong, and the operator finds out what, when and how much.
+//! Ten o'clock: a bad import, and the operator's investigation of it.
 
 use bridge::{
     AnalysisId, AuditFilter, AuditOutcome, AuditRecord, BridgeError, CorrelationId, EnhancedTokenAnalysis,
@@ -6,34 +6,34 @@ use bridge::{
 };
 
 use crate::day::checks::Stored;
-use crate::day::figures::Figures;
+use crate::day::figures::SessionTotals;
 use crate::day::{Day, at, within};
 
-/// The import's own id of what it does.
+/// The correlation id of the import.
 const TOOL: CorrelationId = CorrelationId(0x0070_0001);
-/// That of the program that analyses for itself.
+/// The correlation id of the embedder that stores its own analyses.
 const EMBEDDER: CorrelationId = CorrelationId(0x00e3_bedd);
-/// So many analyses that program stores.
+/// The number of analyses that the embedder stores.
 const ANALYSES: usize = 40;
 
-/// What came in.
+/// The effect of the import.
 pub(crate) struct Import {
-    /// What is stored now.
-    pub(crate) figures: Figures,
-    /// Of that, what stands in transcripts.
-    from_transcripts: Figures,
-    /// Analyses that were taken, and their tokens.
-    taken: (u64, u64),
-    /// Analyses that were not valid.
+    /// The stored totals.
+    pub(crate) totals: SessionTotals,
+    /// The part of the totals that is in transcripts.
+    from_transcripts: SessionTotals,
+    /// The number of accepted analyses, and their tokens.
+    accepted: (u64, u64),
+    /// The number of invalid analyses.
     refused: usize,
     /// Tokens and responses that the transcripts added.
     added: (u64, u64),
 }
 
 impl Day {
-    /// Another tool's transcripts are put beside the operator's and synchronized; a faulty embedder stores sums of
-    /// sessions that are counted already, every third of them wrong in itself.
-    pub(crate) async fn imports_what_is_wrong(&self, morning: &Stored) -> Import {
+    /// Another tool's transcripts are added to the operator's and synchronized; a faulty embedder stores sums of
+    /// sessions that are already counted, every third of them inconsistent.
+    pub(crate) async fn imports_bad_data(&self, morning: &Stored) -> Import {
         self.is_at(10);
         self.transcripts.import(at(10));
         let results = self
@@ -42,60 +42,60 @@ impl Day {
             .sync_all_sessions(SyncOptions::default().with_parallel_limit(4))
             .await
             .unwrap();
-        let from_transcripts = self.transcripts.figures();
+        let from_transcripts = self.transcripts.totals();
         for result in &results {
             let name = result.session_id.as_str();
-            let (before, after) = (morning.figures.session(name), from_transcripts.session(name));
+            let (before, after) = (morning.totals.session(name), from_transcripts.session(name));
             assert_eq!((result.tokens_before, result.tokens_after), (before.tokens(), after.tokens()));
             assert_eq!(result.status == SyncStatus::Changed, before != after, "{result:?}");
             assert!(result.adds_up() && result.errors.is_empty(), "{result:?}");
         }
-        assert_eq!(Figures::stored(&self.bridge).await, from_transcripts);
+        assert_eq!(SessionTotals::stored(&self.bridge).await, from_transcripts);
 
-        let (now, then) = (from_transcripts.state(), morning.figures.state());
+        let (now, then) = (from_transcripts.state(), morning.totals.state());
         let mut import = Import {
-            figures: from_transcripts.clone(),
+            totals: from_transcripts.clone(),
             from_transcripts,
-            taken: (0, 0),
+            accepted: (0, 0),
             refused: 0,
             added: (now.tokens - then.tokens, now.responses - then.responses),
         };
-        self.stores_wrong_analyses(&mut import).await;
-        assert_eq!(Figures::stored(&self.bridge).await, import.figures);
+        self.stores_bad_analyses(&mut import).await;
+        assert_eq!(SessionTotals::stored(&self.bridge).await, import.totals);
         import
     }
 
-    async fn stores_wrong_analyses(&self, import: &mut Import) {
+    async fn stores_bad_analyses(&self, import: &mut Import) {
         let embedder = self.bridge.with_correlation_id(EMBEDDER);
         for number in 0..ANALYSES {
-            // Beside the operator's own responses sums would count nothing.
+            // Sums of a session with responses would not count.
             let session = &format!("imported-{number}");
             let mut analysis = sums_of(session, number as u64);
-            let is_wrong_in_itself = number % 3 == 0;
-            analysis.calculated_total_tokens += u64::from(is_wrong_in_itself);
+            let is_inconsistent = number % 3 == 0;
+            analysis.calculated_total_tokens += u64::from(is_inconsistent);
             let stored = embedder.store_enhanced_analysis(&analysis, StoreOptions::default()).await;
-            if is_wrong_in_itself {
+            if is_inconsistent {
                 let error = stored.unwrap_err();
                 assert!(matches!(error, BridgeError::Validation { .. }), "{error}");
                 import.refused += 1;
             } else {
                 let stored = stored.unwrap();
                 assert_eq!((stored.records_stored, stored.new_responses), (1, 1));
-                import.figures.add(session, analysis.reported());
-                import.taken.0 += 1;
-                import.taken.1 += analysis.calculated_total_tokens;
+                import.totals.add(session, analysis.reported());
+                import.accepted.0 += 1;
+                import.accepted.1 += analysis.calculated_total_tokens;
             }
         }
     }
 
-    /// More operations fail than the configuration allows. All else is well.
-    pub(crate) async fn hears_of_it_by_the_health(&self, import: &Import) {
+    /// The error rate exceeds the configured maximum; everything else is healthy.
+    pub(crate) async fn sees_degraded_health(&self, import: &Import) {
         let reason = format!("error rate degraded: {} of ", import.refused);
         self.assert_health(HealthState::Degraded, Some(&reason)).await;
     }
 
-    /// What failed leads to the embedder, what wrote most to the tool: who, when, how much.
-    pub(crate) async fn finds_it_in_the_audit(&self, import: &Import) {
+    /// The failed records point to the embedder, and the heaviest write to the tool, with its time and amount.
+    pub(crate) async fn traces_it_in_the_audit(&self, import: &Import) {
         let hour = AuditFilter::default().with_time(within(10)).with_limit(1000);
         let failed = self.audit(hour.clone().with_outcome(AuditOutcome::Failed)).await;
         assert_eq!(failed.len(), import.refused);
@@ -106,7 +106,7 @@ impl Day {
 
         let embedder = self.audit(hour.clone().with_correlation_id(EMBEDDER)).await;
         assert_eq!(embedder.len(), ANALYSES);
-        assert_eq!(added_by(&embedder), (import.taken.1, import.taken.0));
+        assert_eq!(added_by(&embedder), (import.accepted.1, import.accepted.0));
 
         let hour = self.audit(hour).await;
         let heaviest = hour.iter().max_by_key(|record| record.tokens_written).unwrap();
@@ -116,19 +116,19 @@ impl Day {
         assert_eq!(added_by(std::slice::from_ref(heaviest)), import.added);
     }
 
-    /// Nothing is missing or changed: what the embedder stored is all that no transcript tells of.
-    pub(crate) async fn proves_that_nothing_is_damaged(&self, import: &Import) {
+    /// Nothing is missing or changed; the embedder's rows are the only ones without a transcript.
+    pub(crate) async fn verifies_that_nothing_is_damaged(&self, import: &Import) {
         let exact = IntegrityOptions::default().with_tolerance(0.0);
         let result = self.bridge.verify_data_integrity(exact).await.unwrap();
         assert!(result.passed, "{:?}", result.differences);
-        let (stored, live) = (import.figures.state(), import.from_transcripts.state());
+        let (stored, live) = (import.totals.state(), import.from_transcripts.state());
         assert_eq!((result.stored_tokens, result.live_tokens), (stored.tokens, live.tokens));
         assert_eq!((result.compared, result.equal), (stored.responses, live.responses));
         let only_stored = result.only_stored();
-        assert_eq!((only_stored.responses, only_stored.stored_tokens), import.taken);
+        assert_eq!((only_stored.responses, only_stored.stored_tokens), import.accepted);
     }
 
-    /// The records, oldest first.
+    /// The audit records, oldest first.
     pub(crate) async fn audit(&self, filter: AuditFilter) -> Vec<AuditRecord> {
         let mut records = self.bridge.audit_log(&filter).await.unwrap();
         records.reverse();
@@ -136,13 +136,13 @@ impl Day {
     }
 }
 
-/// The tokens and the responses that operations added.
+/// The tokens and responses that operations added.
 fn added_by(records: &[AuditRecord]) -> (u64, u64) {
     let tokens = records.iter().map(|record| record.tokens_written - record.tokens_replaced).sum();
     (tokens, records.iter().map(|record| record.new_responses).sum())
 }
 
-/// An analysis that knows sums only.
+/// An analysis with sums only.
 fn sums_of(session: &str, number: u64) -> EnhancedTokenAnalysis {
     let (id, session) = (AnalysisId::new(format!("faulty-{number}")), SessionId::new(session));
     let counts = TokenCounts {

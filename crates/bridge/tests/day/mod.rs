@@ -1,8 +1,8 @@
-//! An operator's day, from the configuration to the evening's look at the audit, on a real engine.
+//! An operator's day, from the configuration to the evening's review of the audit, on a real engine.
 //!
-//! A bad import doubles what was counted, the database goes away while it is looked into, and a rollback and an
-//! ingestion make everything right again. Each figure is compared with that of the reference analyzer, which reads the
-//! same transcripts and shares no code with the bridge.
+//! A bad import doubles the counts, the database fails during the investigation, and a rollback and a new ingestion
+//! repair everything. All totals are compared with those of the reference analyzer, which reads the same transcripts
+//! and shares no code with the bridge.
 
 mod checks;
 mod figures;
@@ -22,36 +22,36 @@ use bridge::{CheckpointName, EnhancedTokenDatabaseBridge, ManualClock, TimeRange
 use server::Server;
 use transcripts::Transcripts;
 
-/// Nothing that a step waits for takes longer.
+/// The maximum time that a step waits for anything.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_day() {
     let day = Day::configured().await;
     let morning = day.backfills_the_history().await;
-    day.keeps_a_checkpoint(&morning).await;
+    day.creates_a_checkpoint(&morning).await;
 
-    let import = day.imports_what_is_wrong(&morning).await;
-    day.hears_of_it_by_the_health(&import).await;
-    day.finds_it_in_the_audit(&import).await;
-    day.proves_that_nothing_is_damaged(&import).await;
+    let import = day.imports_bad_data(&morning).await;
+    day.sees_degraded_health(&import).await;
+    day.traces_it_in_the_audit(&import).await;
+    day.verifies_that_nothing_is_damaged(&import).await;
 
     let failures = day.loses_the_database().await;
-    day.is_told_of_it_and_answered_all_the_same().await;
-    day.has_the_database_back(failures, &import).await;
+    day.sees_the_outage_and_gets_live_analyses().await;
+    day.recovers_with_the_database(failures, &import).await;
 
-    day.asks_what_a_rollback_would_change(&morning, &import).await;
+    day.previews_the_rollback(&morning, &import).await;
     day.rolls_back(&morning, &import).await;
     day.analyses_directly(&morning).await;
     day.resumes(&morning).await;
 
     day.cleans_up_and_ingests_again(&morning).await;
-    day.is_well_in_the_evening().await;
-    day.reads_what_happened(failures).await;
+    day.is_healthy_in_the_evening().await;
+    day.reviews_the_audit(failures).await;
     day.ends().await;
 }
 
-/// What the operator has before him.
+/// The operator's environment.
 struct Day {
     clock: Arc<ManualClock>,
     server: Server,
@@ -60,7 +60,7 @@ struct Day {
 }
 
 impl Day {
-    /// It is so late; what follows happens at this time.
+    /// Sets the clock to this hour.
     fn is_at(&self, hour: i64) {
         self.clock.set(at(hour));
     }
@@ -72,12 +72,12 @@ fn at(hour: i64) -> Timestamp {
     Timestamp::from_millis(MIDNIGHT + hour * 3_600_000).unwrap()
 }
 
-/// The hour that begins then.
+/// The hour that starts then.
 fn within(hour: i64) -> TimeRange {
     TimeRange { start: Some(at(hour)), end: Some(at(hour + 1)) }
 }
 
-/// The checkpoint of the day.
+/// The day's checkpoint.
 fn before_the_import() -> CheckpointName {
     CheckpointName::new("before_the_import").unwrap()
 }

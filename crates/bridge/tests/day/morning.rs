@@ -1,4 +1,4 @@
-//! Seven to nine: configuration, migration, backfill, checkpoint.
+//! Seven to nine o'clock: configuration, migration, backfill, checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use bridge::{
 use bridge_testkit::reference::ReferenceTotals;
 
 use crate::day::checks::Stored;
-use crate::day::figures::Figures;
+use crate::day::figures::SessionTotals;
 use crate::day::server::Server;
 use crate::day::transcripts::Transcripts;
 use crate::day::{Day, at, before_the_import};
 
 impl Day {
-    /// At seven the tables are made by the one call, and the service is started. It differs from that call's bridge in
-    /// what a test needs: it tells the time of this day, and is quick to put changes on record.
+    /// At seven, `build` creates the tables, and the service starts. Unlike the bridge of that call, the service uses
+    /// the test's clock and writes audit records quickly.
     pub(crate) async fn configured() -> Self {
         let (server, transcripts) = (Server::started().await, Transcripts::of_the_morning());
         let config = server.configuration(transcripts.folder());
         let deployed = config.build().await.unwrap();
         assert_eq!(deployed.token_store().state().await.unwrap().mode, StoreMode::Stored);
-        assert_eq!(Figures::stored(&deployed).await, Figures::default());
+        assert_eq!(SessionTotals::stored(&deployed).await, SessionTotals::default());
         deployed.shutdown().await.unwrap();
 
         let clock = Arc::new(ManualClock::new(at(7)));
@@ -43,16 +43,16 @@ impl Day {
         assert_backfilled(&result, &reference);
         assert_eq!(result.new_responses, reference.responses);
         let stored = self.stored().await;
-        assert_eq!(stored.figures, Figures::of(&reference));
+        assert_eq!(stored.totals, SessionTotals::of(&reference));
         self.assert_health(HealthState::Healthy, None).await;
         stored
     }
 
     /// At nine.
-    pub(crate) async fn keeps_a_checkpoint(&self, morning: &Stored) {
+    pub(crate) async fn creates_a_checkpoint(&self, morning: &Stored) {
         self.is_at(9);
         let checkpoint = self.bridge.checkpoints().create(&before_the_import()).await.unwrap();
-        assert_eq!((checkpoint.taken_at, checkpoint.totals), (at(9), morning.figures.state()));
+        assert_eq!((checkpoint.taken_at, checkpoint.totals), (at(9), morning.totals.state()));
         assert_eq!(self.checkpoints().await, [before_the_import()]);
     }
 
@@ -62,14 +62,14 @@ impl Day {
     }
 }
 
-/// The result and its receipt say what the reference says.
+/// Asserts that the result and its receipt match the reference.
 pub(crate) fn assert_backfilled(result: &BackfillResult, reference: &ReferenceTotals) {
     assert!(result.success, "{:?}", result.errors);
     assert_eq!(
         (result.total_files_processed, result.total_tokens_stored),
         (reference.files, reference.total)
     );
-    let expected = Figures::of(reference).state();
+    let expected = SessionTotals::of(reference).state();
     assert_eq!((result.total_sessions, result.total_responses), (expected.sessions, expected.responses));
     let receipt = &result.analysis.receipt;
     assert!(receipt.adds_up(), "{receipt:?}");

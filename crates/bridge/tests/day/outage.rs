@@ -1,4 +1,4 @@
-//! Eleven to twelve: the database is gone and comes back.
+//! Eleven to twelve o'clock: the database fails and recovers.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use bridge::storage::CircuitState;
 use bridge::{AuditFilter, AuditOutcome, BackfillOptions, BridgeError, HealthState, Probe, SyncOptions};
 use tokio::time::timeout;
 
-use crate::day::checks::found;
-use crate::day::figures::Figures;
+use crate::day::checks::probe_result;
+use crate::day::figures::SessionTotals;
 use crate::day::import::Import;
 use crate::day::{DEADLINE, Day, at, within};
 
 impl Day {
-    /// At eleven, while the sessions go on. Answers with the number of synchronizations that failed until the database
-    /// was left alone; a backfill failed then, too.
+    /// At eleven, while the sessions continue. Returns the number of synchronizations that failed until the circuit
+    /// opened. A backfill fails then as well.
     pub(crate) async fn loses_the_database(&self) -> usize {
         self.is_at(11);
         self.bridge.shutdown().await.unwrap();
         self.server.goes_away();
         self.transcripts.grow(2, at(11));
         let (failures, last) = timeout(DEADLINE, self.synchronizes_until_refused()).await.unwrap();
-        // Nobody was asked, and the caller knows what to do.
+        // The call made no attempt, and its error advises the caller.
         assert_eq!(last.context().attempts, 0);
         assert!(last.is_retryable(), "{last}");
         assert!(last.to_string().contains("the circuit breaker is open"), "{last}");
@@ -32,7 +32,7 @@ impl Day {
         failures
     }
 
-    /// How often a synchronization failed, and how it did last.
+    /// The number of failed synchronizations, and the last error.
     async fn synchronizes_until_refused(&self) -> (usize, BridgeError) {
         let mut failures = 0;
         loop {
@@ -49,22 +49,22 @@ impl Day {
         }
     }
 
-    /// The health says that the database is gone and what to do; sessions are analyzed live.
-    pub(crate) async fn is_told_of_it_and_answered_all_the_same(&self) {
+    /// The health check reports the outage with advice; sessions are analyzed live.
+    pub(crate) async fn sees_the_outage_and_gets_live_analyses(&self) {
         let status = self.bridge.health_check().await;
         assert_eq!(status.overall, HealthState::Unhealthy);
-        let (connectivity, why) = found(&status, Probe::Connectivity);
+        let (connectivity, why) = probe_result(&status, Probe::Connectivity);
         assert_eq!(connectivity, HealthState::Unhealthy);
         assert!(why.contains("check that the database runs"), "{why}");
-        // It is being asked again at times.
-        assert!(found(&status, Probe::Circuit).0 >= HealthState::Degraded, "{:?}", status.reasons());
-        assert_eq!(found(&status, Probe::ErrorRate).0, HealthState::Degraded);
-        assert_eq!(found(&status, Probe::Sources).0, HealthState::Healthy);
+        // The circuit may be probing the database.
+        assert!(probe_result(&status, Probe::Circuit).0 >= HealthState::Degraded, "{:?}", status.reasons());
+        assert_eq!(probe_result(&status, Probe::ErrorRate).0, HealthState::Degraded);
+        assert_eq!(probe_result(&status, Probe::Sources).0, HealthState::Healthy);
         self.assert_live_analyses().await;
     }
 
-    /// Nobody does anything but wait: what is on record is written, which closes the circuit.
-    pub(crate) async fn has_the_database_back(&self, failures: usize, import: &Import) {
+    /// Without any call, the background task writes the audit, which closes the circuit.
+    pub(crate) async fn recovers_with_the_database(&self, failures: usize, import: &Import) {
         let kept = self.bridge.stats().audit;
         assert_eq!((kept.buffered, kept.dropped), (failures as u64 + 1, 0));
         self.server.comes_back();
@@ -73,7 +73,7 @@ impl Day {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(DEADLINE, written).await.expect("the audit is written by itself");
+        timeout(DEADLINE, written).await.expect("the background task writes the audit");
         let circuit = self.bridge.token_store().stats().circuit;
         assert_eq!(circuit, Some(CircuitState::Closed { failures: 0 }));
 
@@ -83,9 +83,9 @@ impl Day {
             assert_eq!((record.time, record.outcome), (at(11), AuditOutcome::Failed));
             assert!(matches!(&*record.error_kind, "unreachable" | "circuit_open"), "{record:?}");
         }
-        assert_eq!(Figures::stored(&self.bridge).await, import.figures);
+        assert_eq!(SessionTotals::stored(&self.bridge).await, import.totals);
 
-        // An hour later the failures are past. That the sessions went on has not been stored, and it is said.
+        // An hour later the error rate has recovered, but the continued sessions are not stored yet.
         self.is_at(12);
         let reason = "freshness degraded: a transcript has changed and was not stored for 1 h 0 min";
         self.assert_health(HealthState::Degraded, Some(reason)).await;

@@ -1,4 +1,4 @@
-//! The database, the network before it, and the configuration that leads there.
+//! The database, the network in front of it, and the configuration of the connection.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::day::DEADLINE;
 
-/// An engine of its own, for one that loses its network may be restarted.
+/// A dedicated engine, because losing its network may make it restart.
 pub(crate) struct Server {
     engine: Engine,
     network: FaultProxy,
@@ -26,7 +26,7 @@ impl Server {
         Self { engine, network, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Writes `bridge_config.yaml` and the password's file, and reads them as a program does.
+    /// Writes `bridge_config.yaml` and the password file, and loads the configuration.
     pub(crate) fn configuration(&self, transcripts: &Path) -> BridgeConfig {
         let Endpoint { writer, .. } = self.engine.endpoint();
         let (config, password) =

@@ -1,4 +1,4 @@
-//! Five: all is well, and the audit tells what happened.
+//! Five o'clock: everything is healthy, and the audit lists the day's operations.
 
 use bridge::{AuditFilter, AuditOutcome, HealthState, IntegrityOptions, TimeRange};
 
@@ -6,12 +6,12 @@ use crate::day::checks::hour_of;
 use crate::day::rollback::before_rollback;
 use crate::day::{Day, at, before_the_import};
 
-/// At this hour such an operation ended so, so often.
-type Told = (i64, String, AuditOutcome, usize);
+/// The hour, operation, outcome and number of audit records.
+type AuditEntry = (i64, String, AuditOutcome, usize);
 
 impl Day {
-    /// At five nothing differs, nothing is unwell, and the checkpoints are no longer needed.
-    pub(crate) async fn is_well_in_the_evening(&self) {
+    /// At five, store and transcripts agree, every probe is healthy, and the checkpoints are dropped.
+    pub(crate) async fn is_healthy_in_the_evening(&self) {
         self.is_at(17);
         let exact = IntegrityOptions::default().with_tolerance(0.0);
         let result = self.bridge.verify_data_integrity(exact).await.unwrap();
@@ -29,8 +29,8 @@ impl Day {
         assert_eq!(self.rows().await, rows);
     }
 
-    /// Every operation that changed something or failed, in order.
-    pub(crate) async fn reads_what_happened(&self, failed_syncs: usize) {
+    /// The audit lists every operation that changed something or failed, in order.
+    pub(crate) async fn reviews_the_audit(&self, failed_syncs: usize) {
         use AuditOutcome::{Failed, Succeeded};
         let wanted = [
             (8, "backfill_historical_data", Succeeded, 1),
@@ -60,22 +60,23 @@ impl Day {
         assert_eq!(self.bridge.stats().audit.dropped, 0);
     }
 
-    /// The day's audit; what happened several times in an hour is told once, where it began.
-    async fn story(&self) -> Vec<Told> {
-        let mut story: Vec<Told> = Vec::new();
+    /// The day's audit. Equal operations of an hour are merged into their first entry.
+    async fn story(&self) -> Vec<AuditEntry> {
+        let mut story: Vec<AuditEntry> = Vec::new();
         let day = AuditFilter::default().with_time(TimeRange { start: Some(at(0)), end: Some(at(24)) });
         for record in self.audit(day.with_limit(1000)).await {
             let (hour, name) = (hour_of(record.time), record.operation.as_str());
-            let is_told = |told: &&mut Told| (told.0, &*told.1, told.2) == (hour, name, record.outcome);
-            match story.iter_mut().find(is_told) {
-                Some(told) => told.3 += 1,
+            let is_same =
+                |entry: &&mut AuditEntry| (entry.0, &*entry.1, entry.2) == (hour, name, record.outcome);
+            match story.iter_mut().find(is_same) {
+                Some(entry) => entry.3 += 1,
                 None => story.push((hour, name.to_owned(), record.outcome, 1)),
             }
         }
         story
     }
 
-    /// Nothing stays behind.
+    /// Everything shuts down cleanly.
     pub(crate) async fn ends(self) {
         self.bridge.shutdown().await.unwrap();
         drop(self.bridge);

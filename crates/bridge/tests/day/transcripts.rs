@@ -1,4 +1,4 @@
-//! The transcripts on the disk: those of the operator, which grow over the day, and those of a bad import.
+//! The transcripts on disk: the operator's, which grow over the day, and those of a bad import.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,25 +10,25 @@ use bridge_testkit::history::{Damage, GeneratedFile, GeneratedHistory, HistoryPl
 use bridge_testkit::reference;
 use tempfile::TempDir;
 
-use crate::day::figures::Figures;
+use crate::day::figures::SessionTotals;
 
-/// Where a bad import puts what it brings.
+/// The folder of the bad import.
 const IMPORTED: &str = "exported-by-the-other-tool";
-/// A growing file is written in so many parts, each of which may end in the middle of a line.
+/// The number of parts in which a growing file is written. A part may end in the middle of a line.
 const PARTS: usize = 3;
 
 pub(crate) struct Transcripts {
     folder: TempDir,
-    /// What is there in the evening.
+    /// The operator's complete history, as of the evening.
     history: GeneratedHistory,
 }
 
 impl Transcripts {
-    /// The operator's, with the first part of those that still grow.
+    /// The operator's transcripts, with only the first part of growing ones.
     pub(crate) fn of_the_morning() -> Self {
         let plan = HistoryPlan { projects: 3, sessions: 3, ..HistoryPlan::default() };
-        // Of a session that was resumed without a word which responses are whose is open: none of those here, so that
-        // every figure of every session can be compared.
+        // The responses of an implicitly resumed session cannot be attributed with certainty. The history has no such
+        // session, so all totals of every session can be compared.
         let histories = (1..).map(|seed| HistoryPlan { seed, ..plan }.generate());
         let is_certain = |history: &GeneratedHistory| history.truth.open_sessions.is_empty();
         let history = histories.into_iter().find(is_certain).unwrap();
@@ -47,7 +47,7 @@ impl Transcripts {
         self.folder.path()
     }
 
-    /// The sessions go on: the next part, which is the second or the third.
+    /// The sessions continue with the next part, which is the second or the third.
     pub(crate) fn grow(&self, part: usize, now: Timestamp) {
         for (path, file) in self.growing() {
             let ends = |parts: usize| file.content.len() * parts / PARTS;
@@ -57,8 +57,8 @@ impl Transcripts {
         }
     }
 
-    /// Every transcript again, with message ids that another tool made up: what they say counts twice. With them come
-    /// those of a colleague, some two hundred, whose clock goes wrong: many bear times that are still to come.
+    /// Copies every transcript with message ids made up by another tool, so their tokens count twice. Adds about two
+    /// hundred transcripts of a colleague whose clock is wrong, many with future times.
     pub(crate) fn import(&self, now: Timestamp) {
         for file in &self.history.files {
             let content = fs::read(self.folder().join(&file.relative_path)).unwrap();
@@ -83,21 +83,21 @@ impl Transcripts {
         fs::remove_dir_all(self.folder().join(IMPORTED)).unwrap();
     }
 
-    /// What the reference analyzer reads in the files as they are now. The client's journals are no transcripts.
+    /// The reference analysis of the current files. The client's journals are not transcripts.
     pub(crate) fn reference(&self) -> reference::ReferenceTotals {
         let mut files = reference::read_folder(self.folder()).unwrap();
         files.retain(|file| !file.path.ends_with("journal.jsonl"));
         reference::analyze(files, reference::Options::default())
     }
 
-    /// The same by session.
-    pub(crate) fn figures(&self) -> Figures {
-        Figures::of(&self.reference())
+    /// The reference totals by session.
+    pub(crate) fn totals(&self) -> SessionTotals {
+        SessionTotals::of(&self.reference())
     }
 
-    /// What the operator's own transcripts hold in the evening, as it was noted when they were generated.
-    pub(crate) fn truth(&self) -> Figures {
-        Figures::of_truth(&self.history.truth)
+    /// The generator's totals of the operator's own transcripts, as of the evening.
+    pub(crate) fn truth(&self) -> SessionTotals {
+        SessionTotals::of_truth(&self.history.truth)
     }
 
     /// The operator's own sessions.

@@ -1,4 +1,4 @@
-//! An analysis while the database is up, slow, away, and back again.
+//! Analyses while the database is up, slow, unavailable and recovered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use bridge::{
 use bridge_embedded::{Endpoint, Engine, EngineOptions, Shutdown};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
-/// On an engine of its own: some cuts make this engine abort and be restarted.
+/// Needs its own engine because some cuts make it abort and restart.
 #[tokio::test]
-async fn each_state_of_the_database_has_its_answer() {
+async fn analyses_survive_slow_and_unavailable_databases() {
     let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
     let Endpoint { url, writer, .. } = engine.endpoint();
     let upstream = url.strip_prefix("http://").unwrap();
@@ -48,15 +48,15 @@ async fn each_state_of_the_database_has_its_answer() {
     let (answered, fallback_reasons) = source(&hasty).await;
     assert_eq!(answered, AnalysisSource::Live);
     assert!(fallback_reasons[0].contains("does not answer in time"), "{fallback_reasons:?}");
-    // Away.
+    // Unavailable.
     proxy.set(Fault::Closed);
     let (answered, fallback_reasons) = source(&patient).await;
     assert_eq!(answered, AnalysisSource::Live);
     assert!(fallback_reasons[0].contains("cannot be reached"), "{fallback_reasons:?}");
-    // Back.
-    back(&proxy, &direct, &patient).await;
+    // Recovered.
+    recover(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
-    // Away, and the sources with it.
+    // The database and the sources are unavailable.
     proxy.set(Fault::CutAnswer);
     folder.close().unwrap();
     let (answered, fallback_reasons) = source(&patient).await;
@@ -69,18 +69,22 @@ async fn each_state_of_the_database_has_its_answer() {
             error,
             BridgeError::Connection { kind: ConnectionKind::Unreachable | ConnectionKind::CircuitOpen, .. }
         ),
-        "the store's error says most: {error}"
+        "not the store's error: {error}"
     );
-    // Back, without the sources.
-    back(&proxy, &direct, &patient).await;
+    // Recovered, but without the sources.
+    recover(&proxy, &direct, &patient).await;
     assert_eq!(source(&patient).await.0, AnalysisSource::Stored);
     assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }
 
-/// Lets everything pass, and waits for the engine should it be restarting.
-async fn back(proxy: &FaultProxy, direct: &EnhancedTokenDatabaseBridge, away: &EnhancedTokenDatabaseBridge) {
+/// Removes the fault and waits until the engine accepts connections again.
+async fn recover(
+    proxy: &FaultProxy,
+    direct: &EnhancedTokenDatabaseBridge,
+    bridge: &EnhancedTokenDatabaseBridge,
+) {
     proxy.set(Fault::None);
     direct.token_store().probes().unwrap().probe_connection().await.unwrap();
-    // The circuit closes by itself, and sooner by a health check.
-    away.health_check().await.probe(Probe::Connectivity).unwrap();
+    // A health check closes the circuit without waiting for its next probe.
+    bridge.health_check().await.probe(Probe::Connectivity).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A row that somebody changed is not handed out as stored, and what an analysis says stands in the view.
+//! Forged rows are never returned as stored, and the view shows the fields of an analysis.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::engine::table::Table;
 
 #[tokio::test]
-async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
+async fn a_forged_row_is_neither_returned_nor_re_signed() {
     let database = TestDatabase::of_this_test();
     let (_, folder) = crate::engine::history(41);
     let store = Arc::new(crate::engine::store(&database.writer_url()));
@@ -25,19 +25,19 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
     let before = bridge.get_analysis_with_fallback(&session).await.unwrap().analysis;
     table.update(&row, "output_tokens = output_tokens + 1000").await;
 
-    // The sources say what is right.
+    // The sources provide the correct analysis.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!(answer.source, AnalysisSource::Live);
     assert!(answer.fallback_reasons[0].contains("does not vouch"), "{:?}", answer.fallback_reasons);
     assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
-    // Stored again, even by force, it puts the row right and signs nothing that was forged.
+    // Storing it again, even by force, repairs the row and does not sign forged values.
     let force = StoreOptions::default().with_force_update();
     let _ = bridge.store_enhanced_analysis(&answer.analysis, force).await.unwrap();
     let rows = store.stored(&StoredScope::all()).await.unwrap();
     assert!(rows.iter().all(StoredResponse::is_intact));
     assert_eq!(bridge.get_analysis_with_fallback(&session).await.unwrap().source, AnalysisSource::Stored);
 
-    // Without sources, and with nothing cached, it is an error that says so.
+    // Without sources and with an empty cache it is an error.
     table.update(&row, "output_tokens = output_tokens + 1000").await;
     let empty = tempfile::tempdir().unwrap();
     let elsewhere = crate::engine::bridge(store, empty.path()).build();
@@ -46,7 +46,7 @@ async fn a_forged_row_is_neither_handed_out_nor_signed_anew() {
 }
 
 #[tokio::test]
-async fn a_forged_analysis_is_not_handed_out() {
+async fn a_forged_analysis_is_not_returned() {
     let database = TestDatabase::of_this_test();
     let store = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
@@ -65,7 +65,7 @@ async fn a_forged_analysis_is_not_handed_out() {
         FROM enhanced_token_summaries";
     assert_eq!(table.text(view).await, "the id 3 0.75 1750000000000 1");
     table.run("ALTER TABLE token_usage UPDATE analysis = replaceAll(analysis, '0.75', '0.99') WHERE 1").await;
-    // Who was answered before has that answer; nobody else has any.
+    // The bridge that has the analysis cached still returns it; another one has no answer.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!((answer.source, answer.analysis), (AnalysisSource::Cached, analysis));
     let elsewhere = crate::engine::bridge(store, empty.path()).build();

@@ -1,4 +1,4 @@
-//! The health of a bridge: all well, and each probe made to fail.
+//! Health checks: a healthy bridge, and the failure of each probe.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use HealthState::{Degraded, Healthy, Unhealthy};
 
-/// Limits under which a well store is well wherever the tests run.
+/// Limits under which a healthy store passes on every test machine.
 fn limits() -> HealthLimits {
     HealthLimits::default().with_disk_free_min(0.0)
 }
@@ -29,7 +29,7 @@ fn options(url: &str) -> ClickHouseOptions {
     ClickHouseOptions::from_url(url).unwrap().with_retry(RetryPolicy::once()).with_circuit(circuit)
 }
 
-/// A bridge behind a network that fails on command, its tables made, its transcripts stored.
+/// A bridge behind a fault-injecting proxy, migrated, with its transcripts stored.
 async fn behind_proxy(sources: &Path, limits: HealthLimits) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
     let database = TestDatabase::of_this_test();
     let proxy = FaultProxy::before(database.host()).await.unwrap();
@@ -44,29 +44,29 @@ fn state(status: &HealthStatus, probe: Probe) -> HealthState {
     status.probe(probe).unwrap().state
 }
 
-fn assert_unwell(status: &HealthStatus, probe: Probe, state: HealthState, word: &str) {
+fn assert_probe(status: &HealthStatus, probe: Probe, state: HealthState, word: &str) {
     let result = status.probe(probe).unwrap();
     assert!(result.state == state && result.detail.contains(word), "{result}");
     assert!(status.overall >= state && status.reasons().iter().any(|reason| reason.contains(word)));
 }
 
 #[tokio::test]
-async fn all_is_well() {
+async fn a_healthy_bridge_passes_every_probe() {
     let (_, folder) = crate::engine::history(51);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let status = bridge.health_check().await;
     assert_eq!((status.overall, status.reasons()), (Healthy, Vec::new()));
-    let looked_at: Vec<_> = status.probes.iter().map(|result| result.probe).collect();
+    let probes: Vec<_> = status.probes.iter().map(|result| result.probe).collect();
     use Probe::{Circuit, Connectivity, Disk, ErrorRate, Freshness, Mode, Observers, Pool, Sources, Write};
     let expected = [Connectivity, Write, Mode, Sources, Freshness, ErrorRate, Pool, Circuit, Disk, Observers];
-    assert_eq!(looked_at, expected);
+    assert_eq!(probes, expected);
     let json = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<HealthStatus>(&json).unwrap(), status);
     assert!(json.contains(r#""probe":"error_rate","state":"healthy""#), "{json}");
 }
 
 #[tokio::test]
-async fn the_database_is_gone_and_back() {
+async fn probes_report_an_outage_and_the_recovery() {
     let (_, folder) = crate::engine::history(52);
     let (proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     proxy.set(Fault::Closed);
@@ -74,13 +74,13 @@ async fn the_database_is_gone_and_back() {
         let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap_err();
     }
     let status = bridge.health_check().await;
-    assert_unwell(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
-    assert_unwell(&status, Probe::Circuit, Unhealthy, "next probe in");
-    assert_unwell(&status, Probe::ErrorRate, Degraded, "storage operations failed in 10 min");
-    assert_unwell(&status, Probe::Disk, Unhealthy, "cannot be reached");
+    assert_probe(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
+    assert_probe(&status, Probe::Circuit, Unhealthy, "next probe in");
+    assert_probe(&status, Probe::ErrorRate, Degraded, "storage operations failed in 10 min");
+    assert_probe(&status, Probe::Disk, Unhealthy, "cannot be reached");
     assert_eq!(state(&status, Probe::Sources), Healthy);
     assert!(status.duration < Duration::from_secs(5), "{:?}", status.duration);
-    // Back: the check itself closes the circuit, long before its pause is over.
+    // After the recovery the health check itself closes the circuit, long before the next probe is due.
     proxy.set(Fault::None);
     let status = bridge.health_check().await;
     assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Circuit)), (Healthy, Healthy));
@@ -88,36 +88,36 @@ async fn the_database_is_gone_and_back() {
 }
 
 #[tokio::test]
-async fn a_probe_that_hangs_holds_up_no_other() {
+async fn a_hanging_probe_delays_no_other() {
     let (_, folder) = crate::engine::history(53);
     let probe_timeout = Duration::from_millis(300);
     let (proxy, bridge) = behind_proxy(folder.path(), limits().with_probe_timeout(probe_timeout)).await;
     proxy.set(Fault::Silent);
     let status = bridge.health_check().await;
     for probe in [Probe::Connectivity, Probe::Write, Probe::Freshness, Probe::Disk] {
-        assert_unwell(&status, probe, Unhealthy, "no answer within 300ms");
+        assert_probe(&status, probe, Unhealthy, "no answer within 300ms");
     }
     let sources = status.probe(Probe::Sources).unwrap();
     assert!(sources.state == Healthy && sources.duration < probe_timeout, "{sources:?}");
     assert!(
         status.duration < 2 * probe_timeout,
-        "at once, and not one after the other: {:?}",
+        "the probes did not run concurrently: {:?}",
         status.duration
     );
 }
 
 #[tokio::test]
-async fn somebody_who_may_only_read() {
+async fn a_read_only_user_degrades_the_write_probe() {
     let (_, folder) = crate::engine::history(54);
     let (_proxy, _bridge) = behind_proxy(folder.path(), limits()).await;
     let reader = ClickHouseStore::new(options(&TestDatabase::of_this_test().reader_url())).unwrap();
     let status = builder(reader, folder.path(), limits()).build().health_check().await;
-    assert_unwell(&status, Probe::Write, Degraded, "may read and not write");
+    assert_probe(&status, Probe::Write, Degraded, "may read and not write");
     assert_eq!(state(&status, Probe::Connectivity), Healthy);
     assert_eq!((status.overall, state(&status, Probe::Freshness)), (Degraded, Healthy));
 }
 
-/// A transcript that is there and cannot be read, whoever reads it.
+/// Creates a transcript that no user can read.
 fn broken_below(folder: &Path) -> std::path::PathBuf {
     let broken = folder.join("projects/broken.jsonl");
     std::os::unix::fs::symlink("/nonexistent/broken.jsonl", &broken).unwrap();
@@ -125,20 +125,20 @@ fn broken_below(folder: &Path) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn transcripts_that_cannot_be_read() {
+async fn unreadable_transcripts_degrade_the_sources_probe() {
     let (_, folder) = crate::engine::history(55);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
     let status = bridge.health_check().await;
-    assert_unwell(&status, Probe::Sources, Degraded, &broken.display().to_string());
+    assert_probe(&status, Probe::Sources, Degraded, &broken.display().to_string());
     assert_eq!(state(&status, Probe::Connectivity), Healthy);
     drop(folder);
     let status = bridge.health_check().await;
-    assert_unwell(&status, Probe::Sources, Unhealthy, "check that sources.paths are right");
+    assert_probe(&status, Probe::Sources, Unhealthy, "check that sources.paths are right");
 }
 
 #[tokio::test]
-async fn what_changed_long_ago_is_not_stored() {
+async fn unstored_changes_degrade_freshness() {
     let (_, folder) = crate::engine::history(56);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     // An empty file has nothing to store.
@@ -156,26 +156,26 @@ async fn what_changed_long_ago_is_not_stored() {
     clock.set(after(14));
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
     clock.set(after(16));
-    assert_unwell(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
+    assert_probe(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 
 #[tokio::test]
-async fn what_the_last_run_left_out_is_not_fresh() {
+async fn sources_skipped_by_the_last_sync_degrade_freshness() {
     let (_, folder) = crate::engine::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let status = bridge.health_check().await;
-    assert_unwell(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
+    assert_probe(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
     std::fs::remove_file(&broken).unwrap();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
 }
 
 #[tokio::test]
-async fn all_connections_are_in_use() {
+async fn an_exhausted_pool_degrades_the_pool_probe() {
     let (_, folder) = crate::engine::history(57);
     let database = TestDatabase::of_this_test();
     let store = ClickHouseStore::new(options(&database.writer_url()).with_pool_size(2)).unwrap();
@@ -184,14 +184,14 @@ async fn all_connections_are_in_use() {
         (store.pool().acquire_connection().await.unwrap(), store.pool().acquire_connection().await.unwrap());
     let bridge = builder(store, folder.path(), limits()).build();
     let status = bridge.health_check().await;
-    assert_unwell(&status, Probe::Pool, Degraded, "2 of 2 connections are in use");
+    assert_probe(&status, Probe::Pool, Degraded, "2 of 2 connections are in use");
     assert_eq!((state(&status, Probe::Connectivity), state(&status, Probe::Write)), (Healthy, Healthy));
     drop(held);
     assert_eq!(state(&bridge.health_check().await, Probe::Pool), Healthy);
 }
 
 #[tokio::test]
-async fn the_disk_has_less_room_than_it_should() {
+async fn low_disk_space_degrades_the_disk_probe() {
     let (_, folder) = crate::engine::history(58);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits().with_disk_free_min(1.0)).await;
     let status = bridge.health_check().await;

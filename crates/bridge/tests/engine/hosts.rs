@@ -1,4 +1,4 @@
-//! Two machines with copies of the same history write to one store.
+//! Two hosts with copies of the same history write to one store.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::engine::{history, store};
 
 #[tokio::test]
-async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
+async fn concurrent_syncs_of_copies_store_each_response_once() {
     let database = TestDatabase::of_this_test();
     let (truth, folder) = history(71);
     let (_, copy) = history(71);
@@ -37,10 +37,10 @@ async fn two_hosts_that_synchronize_copies_at_once_store_each_response_once() {
     let keys: std::collections::BTreeSet<_> = rows.iter().map(|row| row.key).collect();
     assert_eq!(keys.len() as u64, truth.truth.responses);
     assert_eq!(rows.len(), keys.len());
-    let session = SessionId::new("of nobody").unwrap();
+    let session = SessionId::new("unknown").unwrap();
     let error = a.sync_session_tokens(&session, SyncMode::Incremental).await.unwrap_err();
     assert_eq!(error.kind(), "unknown_session");
-    // Each of them gives a result for each session that the store knows.
+    // Each host's sync returns a result for every stored session.
     let names = |results: Vec<bridge::SyncResult>| -> Vec<_> {
         results.into_iter().map(|result| result.session_id.to_string()).collect()
     };

@@ -1,4 +1,4 @@
-//! The store is kept in sync while transcripts grow and the database comes and goes.
+//! Continuous synchronization while transcripts grow and the database fails and recovers.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,7 +20,7 @@ fn append(path: &Path, text: &str) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
+async fn an_unreadable_source_is_reported_once_under_its_own_path() {
     let database = bridge_testkit::engine::TestDatabase::of_this_test();
     let folder = tempfile::tempdir().unwrap();
     let projects = folder.path().join("projects");
@@ -36,20 +36,20 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
         SyncStatus::Changed
     );
 
-    // A share that is not there does not make its sessions gone.
+    // A missing network share does not mark its sessions as gone.
     fs::rename(&projects, folder.path().join("away")).unwrap();
     let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
-    let told: Vec<_> = results.iter().map(|result| (result.session_id.as_str(), result.status)).collect();
+    let reported: Vec<_> = results.iter().map(|result| (result.session_id.as_str(), result.status)).collect();
     let place = projects.to_str().unwrap();
-    assert_eq!(told, [(place, SyncStatus::Failed), ("s", SyncStatus::Unchanged)]);
-    // Asked for one session nobody knows what of it may stand there.
+    assert_eq!(reported, [(place, SyncStatus::Failed), ("s", SyncStatus::Unchanged)]);
+    // A sync of a single session fails, because the missing share may hold parts of it.
     let result =
         bridge.sync_session_tokens(&SessionId::new("s").unwrap(), SyncMode::Incremental).await.unwrap();
     assert_eq!((result.status, result.tokens_after, result.errors.len()), (SyncStatus::Failed, 40, 1));
 
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| drop(tell.send(outcome)));
-    let mut next = async || timeout(DEADLINE, told.recv()).await.unwrap().unwrap().unwrap();
+    let (sender, mut outcomes) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(20), move |outcome| drop(sender.send(outcome)));
+    let mut next = async || timeout(DEADLINE, outcomes.recv()).await.unwrap().unwrap().unwrap();
     assert_eq!(next().await.len(), 1);
     for _ in 0..3 {
         assert!(next().await.is_empty());
@@ -66,13 +66,13 @@ async fn what_cannot_be_read_is_told_once_and_of_no_wrong_session() {
     timeout(DEADLINE, syncing.stop()).await.unwrap();
     let filter = AuditFilter::default().with_operation(OperationName::new("sync_all_sessions").unwrap());
     let audited = bridge.audit_log(&filter).await.unwrap();
-    // The first, that of the missing folder, what was told of it again, and the last.
+    // The first sync, the two reports of the missing folder, and the last sync.
     assert_eq!(audited.len(), 4);
 }
 
-/// On an engine of its own: some cuts make this engine abort and be restarted.
+/// Needs its own engine because some cuts make it abort and restart.
 #[tokio::test]
-async fn the_store_catches_up_when_the_database_is_back() {
+async fn sync_catches_up_when_the_database_recovers() {
     let engine = Engine::start(&EngineOptions::ephemeral()).unwrap();
     let Endpoint { url, writer, .. } = engine.endpoint();
     let proxy = FaultProxy::before(url.strip_prefix("http://").unwrap()).await.unwrap();
@@ -83,18 +83,18 @@ async fn the_store_catches_up_when_the_database_is_back() {
     let bridge = crate::engine::bridge(Arc::new(crate::engine::hasty_store(&url)), folder.path()).build();
     bridge.token_store().migrate().await.unwrap();
 
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let syncing = bridge.keep_in_sync(Duration::from_millis(50), move |outcome| drop(tell.send(outcome)));
+    let (sender, mut outcomes) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(50), move |outcome| drop(sender.send(outcome)));
     let mut next = async |wanted: fn(&Result<Vec<_>, _>) -> bool| {
-        let told = async {
+        let next = async {
             loop {
-                let outcome = told.recv().await.unwrap();
+                let outcome = outcomes.recv().await.unwrap();
                 if wanted(&outcome) {
                     return outcome;
                 }
             }
         };
-        timeout(DEADLINE, told).await.expect("an outcome of this kind comes")
+        timeout(DEADLINE, next).await.expect("the expected outcome arrives")
     };
     let changed = |outcome: &Result<Vec<_>, _>| outcome.as_ref().is_ok_and(|sessions| !sessions.is_empty());
 
@@ -113,7 +113,9 @@ async fn the_store_catches_up_when_the_database_is_back() {
 
     timeout(DEADLINE, syncing.stop()).await.unwrap();
     append(&transcript, &line("s", 3, 100));
-    timeout(DEADLINE, async { while told.recv().await.is_some() {} }).await.expect("the observer is gone");
+    timeout(DEADLINE, async { while outcomes.recv().await.is_some() {} })
+        .await
+        .expect("the observer is dropped");
     assert_eq!(bridge.token_store().totals(&Default::default()).await.unwrap().counts.output, 42);
     assert_eq!(engine.close(Duration::from_secs(30)), Shutdown::Stopped);
 }

@@ -1,6 +1,6 @@
-//! The facade on a real engine: what only a real table can show.
+//! The facade on a real engine, for behavior that needs a real table.
 //!
-//! One embedded engine for the binary, one database for each test, named after it. The engine is fetched on
+//! The binary starts one embedded engine; each test has its own database, named after it. The engine is fetched on
 //! first use; without it these tests fail.
 
 mod fallback;
@@ -28,7 +28,7 @@ fn store(url: &str) -> ClickHouseStore {
     ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap()
 }
 
-/// A store with failures that show soon.
+/// A store with short retry delays, so that failures surface quickly.
 fn hasty_store(url: &str) -> ClickHouseStore {
     let delay = Duration::from_millis(10);
     let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };

@@ -1,5 +1,5 @@
-//! From the first revision of the counting rule to the current one: what the store holds of sources that are at hand is
-//! what a fresh store would hold, and what is gone stays.
+//! The upgrade from the first revision of the counting rule: rows of available sources become those of a fresh store,
+//! and rows of lost sources stay.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -19,7 +19,7 @@ use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::first_revision;
 use bridge_testkit::reference::ReferenceFile;
 
-/// A gateway's session: one id for every turn, two lines a turn, the second one with an advisor.
+/// A gateway's session: the same id in every turn, two lines per turn, the second one with an advisor.
 fn gateway(session: &str, turns: std::ops::Range<u64>) -> String {
     let line = |turn: u64, output: u64, advisor: &str| {
         format!(
@@ -31,7 +31,7 @@ fn gateway(session: &str, turns: std::ops::Range<u64>) -> String {
     turns.map(|turn| format!("{}\n{}\n", line(turn, 5, ""), line(turn, 50 + turn, advisor))).collect()
 }
 
-/// Transcripts of which the first revision made something else.
+/// Transcripts that the first revision counted differently.
 struct Sources {
     folder: tempfile::TempDir,
     files: Vec<PathBuf>,
@@ -55,7 +55,7 @@ impl Sources {
         self.folder.path()
     }
 
-    /// Deletes every second file, among them one of the gateways'.
+    /// Deletes every second file, including one of a gateway.
     fn lose_half(&mut self) {
         self.files.sort();
         let (gone, left) = self.files.drain(..).enumerate().partition::<Vec<_>, _>(|(place, path)| {
@@ -66,7 +66,7 @@ impl Sources {
         self.files = left.into_iter().map(|(_, path)| path).collect();
     }
 
-    /// The rows of the first revision, joined.
+    /// The merged rows of the first revision.
     fn of_first_revision(&self) -> HashMap<ResponseKey, ResponseUsage> {
         let mut joined: HashMap<ResponseKey, ResponseUsage> = HashMap::new();
         for row in self.files.iter().flat_map(|path| first_revision::rows(&read(path), &host())) {
@@ -86,7 +86,7 @@ fn read(path: &Path) -> ReferenceFile {
     ReferenceFile::new(path, modified.as_millis(), fs::read(path).unwrap())
 }
 
-/// Leaves the store as a program of the first revision does: its rows, and a cursor at the end of each file.
+/// Fills the store like a program of the first revision: with its rows, and a cursor at the end of each file.
 async fn ingest_under_first_revision(store: &dyn TokenStore, sources: &Sources) {
     let rows: Vec<_> = sources.of_first_revision().into_values().collect();
     store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
@@ -132,7 +132,7 @@ fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u
         last_time: Some(modified),
         analysis_version: bridge_core::ANALYSIS_VERSION.to_owned(),
         rule_revision: RuleRevision::FIRST,
-        // Long after every file's last change, so that the cursor is trusted.
+        // Long after every file's last change, so the cursor is trusted.
         read_at: Timestamp::MAX,
         epoch: Epoch::default(),
     }
@@ -144,15 +144,15 @@ async fn responses(store: &dyn TokenStore) -> BTreeMap<ResponseKey, ResponseUsag
     rows.into_iter().filter(|row| row.origin != Origin::Covered).map(|row| (row.key, row)).collect()
 }
 
-/// Snapshots and their tokens, by file and session, of files that are there.
+/// The number of snapshots and their tokens by file and session, for existing files.
 async fn statistics(store: &dyn TokenStore) -> BTreeMap<(PathBuf, SessionId), (u64, u64)> {
     let records = store.sources(&SourceFilter::default()).await.unwrap();
     let there = records.into_iter().filter(|record| record.path.exists() && record.snapshots > 0);
     there.map(|record| ((record.path, record.session), (record.snapshots, record.snapshot_tokens))).collect()
 }
 
-/// What a store of the first revision must hold after the change: a fresh store's rows, and of the old ones those
-/// whose snapshot is in no source any more.
+/// The expected content after the upgrade: the rows of a fresh store, and the old rows whose snapshot is no longer in
+/// any source. Also returns the number of the latter.
 async fn expected(
     sources: &Sources,
     before: &HashMap<ResponseKey, ResponseUsage>,
@@ -161,9 +161,10 @@ async fn expected(
     let bridge = crate::engine::bridge(fresh.clone(), sources.path()).build();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let mut rows = responses(&*fresh).await;
-    let at_hand = sources.of_first_revision();
+    let available = sources.of_first_revision();
     let weight = |row: &ResponseUsage| (row.finished, row.counts.output, row.counts.total());
-    let is_gone = |row: &ResponseUsage| at_hand.get(&row.key).is_none_or(|known| weight(known) < weight(row));
+    let is_gone =
+        |row: &ResponseUsage| available.get(&row.key).is_none_or(|known| weight(known) < weight(row));
     let mut kept = 0;
     for row in before.values().filter(|row| is_gone(row)) {
         rows.entry(row.key).or_insert_with(|| {
@@ -188,9 +189,9 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
     let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(results.iter().all(bridge::SyncResult::adds_up), "{results:#?}");
     let by_rule: u64 = results.iter().map(|result| result.changes.rule_revision.responses).sum();
-    assert!(by_rule > 0, "the cause of the change is named");
+    assert!(by_rule > 0, "no change is attributed to the revision");
     let (rows, kept) = expected(&sources, &before).await;
-    assert!(kept > 0, "something is gone");
+    assert!(kept > 0, "no row lost its source");
     assert_eq!(responses(&*store).await, rows);
 
     let found = bridge.verify_data_integrity(exact).await.unwrap();
@@ -203,14 +204,18 @@ async fn upgrade(store: Arc<dyn TokenStore>, seed: u64) {
         .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
         .await
         .unwrap();
-    assert_eq!(statistics(&*store).await, statistics(&*fresh).await, "no session lingers that moved");
+    assert_eq!(
+        statistics(&*store).await,
+        statistics(&*fresh).await,
+        "a moved session left statistics behind"
+    );
 
     let again = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_revision_becomes_a_fresh_one_and_what_is_gone() {
+async fn a_first_revision_store_is_upgraded_and_keeps_history() {
     for seed in 40..44 {
         upgrade(Arc::new(InMemoryStore::default()), seed).await;
         let database = TestDatabase::named(&format!("first_revision_{seed}"));
@@ -221,7 +226,7 @@ async fn a_store_of_the_first_revision_becomes_a_fresh_one_and_what_is_gone() {
 }
 
 #[tokio::test]
-async fn a_repair_does_what_a_synchronization_would() {
+async fn a_repair_upgrades_the_revision_like_a_sync() {
     let database = TestDatabase::of_this_test();
     let store: Arc<dyn TokenStore> = Arc::new(crate::engine::store(&database.writer_url()));
     store.migrate().await.unwrap();
@@ -237,7 +242,7 @@ async fn a_repair_does_what_a_synchronization_would() {
 }
 
 #[tokio::test]
-async fn another_version_of_the_program_reads_nothing_again_and_a_newer_revision_is_left_alone() {
+async fn new_versions_reread_nothing_and_newer_revisions_are_kept() {
     let store = Arc::new(InMemoryStore::default());
     let sources = Sources::new(46);
     let bridge = crate::engine::bridge(store.clone(), sources.path()).build();

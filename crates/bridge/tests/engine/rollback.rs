@@ -1,4 +1,4 @@
-//! A rollback while a backfill runs, and the ingestion after it.
+//! A rollback during a backfill, and the ingestion after it.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use bridge_testkit::engine::TestDatabase;
 
 use crate::engine::{bridge, history, store};
 
-/// The backfill's batches that were stored are taken back, and it stores none after; the next one stores them all.
+/// The rollback removes the stored batches and fences the rest of the backfill; the next backfill stores everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_stores_everything() {
+async fn a_rollback_stops_a_running_backfill_and_the_next_completes() {
     let database = TestDatabase::named("rollback_of_a_backfill");
     let (history, folder) = history(21);
     let admin = Arc::new(store(&database.writer_url()));
@@ -20,7 +20,7 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     let admin_bridge = bridge(admin.clone(), folder.path()).build();
     admin_bridge.checkpoints().create(&empty).await.unwrap();
 
-    // The other host is stopped in the middle, by the rollback: from its first batch on it waits for that.
+    // The other host's backfill pauses after its first batch until the rollback is done.
     let (reached, wait) = std::sync::mpsc::channel::<()>();
     let (go, gone) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new((reached, Some(gone)));
@@ -51,7 +51,7 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     assert_eq!(result.total_tokens_stored, history.truth.total());
     assert_eq!(result.new_responses, result.total_responses);
 
-    // And as a store that nobody ever rolled back has it.
+    // The result equals that of a store without any rollback.
     let fresh = TestDatabase::named("rollback_of_no_backfill");
     let untouched = Arc::new(store(&fresh.writer_url()));
     untouched.migrate().await.unwrap();
@@ -65,7 +65,7 @@ async fn a_backfill_that_a_rollback_interrupts_is_refused_and_the_next_one_store
     let mut summaries = Vec::new();
     for store in [&admin, &untouched] {
         let mut read = store.summaries(&SummaryFilter::default().with_metadata(true)).await.unwrap();
-        // When it was read is all that differs.
+        // Only the time of the last sync differs.
         read.iter_mut()
             .filter_map(|summary| summary.metadata.as_mut())
             .for_each(|metadata| metadata.last_sync = None);

@@ -1,4 +1,4 @@
-//! The counting rule on small transcripts, after public reports of counters that went wrong: from analysis and read back
+//! The counting rule on small transcripts modeled on public reports of wrong counters: as analyzed and as read back
 //! from the database.
 
 use std::fs;
@@ -10,18 +10,19 @@ use bridge::{BackfillOptions, BackfillResult, DashboardQuery, Origin, Receipt, T
 use bridge_testkit::engine::TestDatabase;
 use serde_json::Value;
 
-/// Transcripts and what the rule makes of them.
+/// Transcripts and their totals by the rule.
 struct Case {
     name: &'static str,
     files: Vec<String>,
     responses: u64,
     /// Input, output, cache creation, cache read.
     counts: [u64; 4],
-    /// Of the receipt: assistant lines, from iterations, raised, and advisor, compaction, declined and other together.
+    /// Lines of the receipt: assistant lines, from iterations, raised, and the sum of advisor, compaction, declined and
+    /// other.
     receipt: [u64; 4],
-    /// Responses by origin, but those of assistant lines.
+    /// Responses by origin, except those of assistant lines.
     apart: Vec<(Origin, u64)>,
-    /// Responses and tokens that rest on weak keys.
+    /// Responses with weak keys, and their tokens.
     weak: (u64, u64),
 }
 
@@ -39,7 +40,7 @@ impl Default for Case {
     }
 }
 
-/// A finished line of session `s`.
+/// A line of a finished response in session `s`.
 fn line(id: &str, usage: &str) -> String {
     stopped(id, "\"end_turn\"", usage)
 }
@@ -90,7 +91,7 @@ fn cases_of_iterations() -> Vec<Case> {
             ..Case::default()
         },
         Case {
-            name: "of several fallbacks the last one answered",
+            name: "several fallbacks, the last of which answered",
             files: vec![line(LONG, &usage([0; 4], &iterations(&thrice)))],
             responses: 3,
             counts: [6, 60, 0, 0],
@@ -117,7 +118,7 @@ fn cases_of_iterations() -> Vec<Case> {
             ..Case::default()
         },
         Case {
-            name: "a top level that reports too few, counter by counter",
+            name: "a top level that underreports some counters",
             files: vec![line(
                 LONG,
                 &usage([50, 1, 0, 0], &iterations(&[entry(MESSAGE, [5, 5, 0, 7]), entry("", [5, 5, 0, 7])])),
@@ -127,7 +128,7 @@ fn cases_of_iterations() -> Vec<Case> {
             ..Case::default()
         },
         Case {
-            name: "an unknown type that the top level holds",
+            name: "an unknown type that the top level includes",
             files: vec![line(LONG, &usage([12, 5, 0, 0], &iterations(&unknown)))],
             counts: [12, 5, 0, 0],
             receipt: [17, 0, 0, 0],
@@ -156,7 +157,7 @@ fn cases_of_keys_and_files() -> Vec<Case> {
     };
     vec![
         Case {
-            name: "a gateway that answers everything with one short id, a resumed session among it",
+            name: "a gateway that reuses one short id, with a resumed session",
             files: vec![turns(1), turns(3)],
             responses: 6,
             counts: [2100, 54, 0, 300],
@@ -179,7 +180,7 @@ fn cases_of_keys_and_files() -> Vec<Case> {
             ..Case::default()
         },
         Case {
-            name: "a cache split alone",
+            name: "a cache split without a total",
             files: vec![line(
                 LONG,
                 r#"{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":400}}"#,
@@ -189,7 +190,7 @@ fn cases_of_keys_and_files() -> Vec<Case> {
             ..Case::default()
         },
         Case {
-            name: "a session under its other spelling",
+            name: "the other spelling of the session id",
             files: vec![line(LONG, &usage([1, 0, 0, 0], "")).replace("sessionId", "session_id")],
             counts: [1, 0, 0, 0],
             receipt: [1, 0, 0, 0],
@@ -199,7 +200,7 @@ fn cases_of_keys_and_files() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn every_case_counts_by_the_rule_and_comes_back_from_the_database() {
+async fn every_case_is_counted_by_the_rule_and_read_back() {
     let cases = cases_of_iterations().into_iter().chain(cases_of_keys_and_files());
     for (number, case) in cases.enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -263,33 +264,33 @@ async fn rows(store: &dyn TokenStore) -> Vec<(String, StoreTotals)> {
 async fn check_dashboard(name: &str, expected: &[(String, u64)], weak: (u64, u64), store: &dyn TokenStore) {
     let mut filter = bridge::storage::DashboardFilter::default();
     filter.receipt = DashboardQuery::default().receipt;
-    let figures = store.dashboard(&filter).await.unwrap();
+    let dashboard = store.dashboard(&filter).await.unwrap();
     let mut shown: Vec<_> =
-        figures.origins.iter().map(|row| (row.name.clone(), row.sums.responses)).collect();
+        dashboard.origins.iter().map(|row| (row.name.clone(), row.sums.responses)).collect();
     shown.sort();
     assert_eq!(shown, expected, "{name}");
-    assert_eq!((figures.weak.responses, figures.weak.counts.total()), weak, "{name}");
-    let receipt = figures.receipt.expect("it is asked for");
+    assert_eq!((dashboard.weak.responses, dashboard.weak.counts.total()), weak, "{name}");
+    let receipt = dashboard.receipt.expect("the query includes the receipt");
     assert_eq!((receipt.weak.count, receipt.weak.tokens), weak, "{name}");
 }
 
-/// A file that is no UTF-8 at all is reported in words, once.
+/// A file in another encoding is reported once, with the encoding's name.
 #[tokio::test]
-async fn a_file_in_utf_16_is_reported() {
+async fn a_utf_16_file_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     let text = line(LONG, &usage([1, 2, 3, 4], "")).repeat(3);
     let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(folder.path().join("windows.jsonl"), [b"\xff\xfe", &bytes[..]].concat()).unwrap();
     let (found, _) = backfill(folder.path(), "rule_case_utf_16").await;
     assert_eq!((found.analysis.responses, found.analysis.receipt.damage.bad_lines), (0, 3));
-    let told: Vec<_> = found.analysis.damaged_lines.iter().map(ToString::to_string).collect();
-    assert_eq!(told.iter().filter(|line| line.contains("UTF-16")).count(), 1, "{told:?}");
+    let reported: Vec<_> = found.analysis.damaged_lines.iter().map(ToString::to_string).collect();
+    assert_eq!(reported.iter().filter(|line| line.contains("UTF-16")).count(), 1, "{reported:?}");
 }
 
-/// Also for transcripts that are not of the project's making.
+/// Runs on transcripts from outside of the project.
 #[tokio::test]
 #[ignore = "needs transcripts and their totals: BRIDGE_TRANSCRIPTS (folder) and BRIDGE_EXPECTED (expected.json)"]
-async fn every_folder_comes_back_from_the_database_with_its_expected_figures() {
+async fn every_given_folder_is_read_back_with_its_expected_totals() {
     let given = |name: &str| std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set"));
     let expected: Value = serde_json::from_slice(&fs::read(given("BRIDGE_EXPECTED")).unwrap()).unwrap();
     for (number, case) in expected.as_array().unwrap().iter().enumerate() {
@@ -305,8 +306,8 @@ async fn every_folder_comes_back_from_the_database_with_its_expected_figures() {
             ("cache_read", counts.cache_read),
             ("total", counts.total()),
         ];
-        for (figure, value) in shown {
-            assert_eq!(case[figure].as_u64(), Some(value), "{figure} of {folder:?}");
+        for (name, value) in shown {
+            assert_eq!(case[name].as_u64(), Some(value), "{name} of {folder:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is only in the store: history, unless it was damaged.
+//! Rows without a source: kept as history unless they are damaged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use bridge_testkit::engine::TestDatabase;
 use crate::engine::table::Table;
 
 #[tokio::test]
-async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
+async fn damage_without_a_source_is_removed_only_by_a_purge() {
     let database = TestDatabase::of_this_test();
     let (history, folder) = crate::engine::history(21);
     let store = Arc::new(crate::engine::store(&database.writer_url()));
@@ -46,14 +46,14 @@ async fn damage_is_found_without_a_source_and_removed_only_by_a_purge() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_retention_is_not_missing() {
+async fn expired_responses_are_not_missing() {
     let database = TestDatabase::of_this_test();
     let (history, folder) = crate::engine::history(22);
     let day = Retention::For(Duration::from_hours(24));
     let options = ClickHouseOptions::from_url(&database.writer_url()).unwrap().with_retention(day);
     let store = Arc::new(ClickHouseStore::new(options).unwrap());
     store.migrate().await.unwrap();
-    // The history is of the first months of 2026.
+    // The history is from the first months of 2026.
     let bridge = crate::engine::bridge(store.clone(), folder.path()).build();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let client = clickhouse::Client::default().with_url(format!("http://{}", database.host()));

@@ -1,11 +1,11 @@
-//! The table behind the store's back.
+//! Direct access to the table, bypassing the store.
 
 use bridge::ResponseKey;
 use bridge_testkit::engine::{TestDatabase, engine};
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 
-/// `token_usage` as somebody with a database client sees it.
+/// `token_usage` through a plain database client.
 pub(crate) struct Table(Client);
 
 /// A row to tamper with.
@@ -33,7 +33,7 @@ impl Table {
         Self(client.with_user(&writer.user).with_password(&writer.password).with_database(&database.name))
     }
 
-    /// Two finished rows of different sessions, models and figures.
+    /// Two finished rows with different sessions and output counters.
     pub(crate) async fn subjects(&self) -> [Subject; 2] {
         let columns = "SELECT key, session_id, output_tokens FROM token_usage FINAL";
         let plain =
@@ -48,7 +48,7 @@ impl Table {
         [first, other]
     }
 
-    /// The one text that a query gives.
+    /// The single text value that a query returns.
     pub(crate) async fn text(&self, query: &str) -> String {
         self.0.query(query).fetch_one().await.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
@@ -66,14 +66,14 @@ impl Table {
         self.run(&format!("ALTER TABLE token_usage DELETE WHERE {} AND {condition}", row.condition())).await;
     }
 
-    /// Stores the row again with other columns.
+    /// Inserts a changed copy of the row.
     pub(crate) async fn copy(&self, row: &Subject, change: &str) {
         self.copy_where(&row.condition(), change).await;
     }
 
-    /// Stores the rows again with other columns.
+    /// Inserts changed copies of the rows.
     pub(crate) async fn copy_where(&self, condition: &str, change: &str) {
-        // In a query of its own, or a changed column would be meant in the condition.
+        // In a subquery, because the condition would otherwise refer to the changed columns.
         let rows = format!("(SELECT * FROM token_usage FINAL WHERE {condition})");
         self.run(&format!("INSERT INTO token_usage SELECT * REPLACE ({change}) FROM {rows}")).await;
     }

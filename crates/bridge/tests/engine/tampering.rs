@@ -1,4 +1,4 @@
-//! Every kind of tampering is found, and repaired so that nothing of it is left.
+//! Every kind of tampering is detected and repaired without a trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use crate::engine::table::{Subject, Table};
 
 const MISSING: DifferenceKind = DifferenceKind::Missing;
-const DAMAGED: DifferenceKind = DifferenceKind::Corrupted;
-const DOUBLED: DifferenceKind = DifferenceKind::Duplicated;
+const CORRUPTED: DifferenceKind = DifferenceKind::Corrupted;
+const DUPLICATED: DifferenceKind = DifferenceKind::Duplicated;
 const UNCOVERED: DifferenceKind = DifferenceKind::Uncovered;
 const AHEAD: DifferenceKind = DifferenceKind::Ahead;
 
@@ -27,27 +27,27 @@ const AHEAD: DifferenceKind = DifferenceKind::Ahead;
 const GREATEST: &str =
     "toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935')";
 
-/// What is done to the table.
+/// A change of the table.
 enum Act {
-    /// Columns of the row are changed.
+    /// Changes columns of the row.
     Update(&'static str),
-    /// The row is stored again with other columns.
+    /// Inserts a changed copy of the row.
     Copy(&'static str),
-    /// The row is stored again with other columns, and removed as it was.
+    /// Replaces the row with a changed copy.
     Exchange(&'static str),
-    /// The output counters of two rows change places.
+    /// Swaps the output counters of two rows.
     Swap,
-    /// A statement, in which `SESSION` stands for the row's session.
+    /// Runs a statement in which `SESSION` stands for the row's session.
     Statement(&'static str),
-    /// The row is stored by the bridge itself, with more output tokens.
+    /// Stores the row through the bridge, with more output tokens.
     Store,
 }
 
-/// How many differences of a kind are expected.
+/// The expected differences.
 enum Found {
-    /// Exactly these.
+    /// These numbers by kind.
     Exactly(&'static [(DifferenceKind, u64)]),
-    /// All responses of the row's session, and no other.
+    /// All responses of the row's session and no others.
     Session(DifferenceKind),
     /// All responses.
     All(DifferenceKind),
@@ -57,12 +57,12 @@ struct Tampering {
     name: &'static str,
     act: Act,
     found: Found,
-    /// The least repair that leaves nothing of it.
+    /// The least invasive repair that undoes the change.
     repair: Repair,
 }
 
 fn update(name: &'static str, change: &'static str) -> Tampering {
-    let found = Found::Exactly(&[(DAMAGED, 1)]);
+    let found = Found::Exactly(&[(CORRUPTED, 1)]);
     Tampering { name, act: Act::Update(change), found, repair: Repair::Restore }
 }
 
@@ -73,65 +73,65 @@ fn copy(name: &'static str, change: &'static str) -> Tampering {
 fn all() -> Vec<Tampering> {
     let restore = Repair::Restore;
     vec![
-        update("a counter up", "output_tokens = output_tokens + 100000"),
-        update("a counter down", "output_tokens = output_tokens - 1"),
-        update("a counter emptied", "cache_read_tokens = 0"),
-        update("counters of a row exchanged", "input_tokens = output_tokens, output_tokens = input_tokens"),
+        update("a counter increased", "output_tokens = output_tokens + 100000"),
+        update("a counter decreased", "output_tokens = output_tokens - 1"),
+        update("a counter zeroed", "cache_read_tokens = 0"),
+        update("counters of a row swapped", "input_tokens = output_tokens, output_tokens = input_tokens"),
         update(
-            "all counters 0",
+            "all counters zeroed",
             "input_tokens = 0, output_tokens = 0, cache_creation_tokens = 0, cache_read_tokens = 0",
         ),
         update(
-            "the split of the cache changed",
+            "the cache split changed",
             "cache_creation_5m_tokens = cache_creation_1h_tokens, cache_creation_1h_tokens = cache_creation_5m_tokens + 1",
         ),
         update("moved to another session", "session_id = 'another'"),
-        update("the session emptied", "session_id = ''"),
+        update("an empty session id", "session_id = ''"),
         update("another project", "project = 'another'"),
         update("another model", "model = 'another'"),
         update("the host renamed", "host = 'another'"),
         update("another agent", "agent = 'another'"),
         update("another service tier", "service_tier = 'another'"),
         update("a day later", "time = time + INTERVAL 1 DAY"),
-        update("a time that no response can have", "time = toDateTime64('1960-01-01 00:00:00', 3, 'UTC')"),
-        update("no longer finished", "finished = NOT finished"),
-        update("on a side chain", "sidechain = NOT sidechain"),
-        update("nested", "nested = NOT nested"),
-        update("a fork", "forked = NOT forked"),
+        update("an impossible time", "time = toDateTime64('1960-01-01 00:00:00', 3, 'UTC')"),
+        update("the finished flag flipped", "finished = NOT finished"),
+        update("the sidechain flag flipped", "sidechain = NOT sidechain"),
+        update("the nested flag flipped", "nested = NOT nested"),
+        update("the fork flag flipped", "forked = NOT forked"),
         update("another origin", "origin = 'summed'"),
-        copy("doubled with a greater version", "version + 1 AS version"),
+        copy("duplicated with a greater version", "version + 1 AS version"),
         copy(
-            "doubled with more tokens and a greater version",
+            "duplicated with more tokens and a greater version",
             "version + 1 AS version, output_tokens + 5 AS output_tokens",
         ),
         copy(
-            "doubled with less tokens and the greatest version",
+            "duplicated with fewer tokens and the greatest version",
             "toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935') AS version, 0 AS output_tokens",
         ),
-        copy("doubled with the same version and more tokens", "output_tokens + 5 AS output_tokens"),
+        copy("duplicated with the same version and more tokens", "output_tokens + 5 AS output_tokens"),
         Tampering { act: Act::Exchange("version - 1 AS version"), ..update("the version lowered", "") },
-        Tampering { act: Act::Exchange("toUInt256(0) AS version"), ..update("the version taken away", "") },
+        Tampering { act: Act::Exchange("toUInt256(0) AS version"), ..update("the version zeroed", "") },
         Tampering {
             act: Act::Swap,
-            found: Found::Exactly(&[(DAMAGED, 2)]),
-            ..update("counters of two rows exchanged", "")
+            found: Found::Exactly(&[(CORRUPTED, 2)]),
+            ..update("counters of two rows swapped", "")
         },
         Tampering {
             name: "another key",
             act: Act::Exchange("key + 1 AS key"),
-            found: Found::Exactly(&[(MISSING, 1), (DOUBLED, 1)]),
+            found: Found::Exactly(&[(MISSING, 1), (DUPLICATED, 1)]),
             repair: Repair::Purge,
         },
         Tampering {
             name: "a second key",
             act: Act::Copy("key + 1 AS key"),
-            found: Found::Exactly(&[(DOUBLED, 1)]),
+            found: Found::Exactly(&[(DUPLICATED, 1)]),
             repair: Repair::Purge,
         },
         Tampering {
-            name: "a response that never was",
+            name: "a fabricated response",
             act: Act::Copy("key + 1 AS key, output_tokens + 7 AS output_tokens"),
-            found: Found::Exactly(&[(DAMAGED, 1)]),
+            found: Found::Exactly(&[(CORRUPTED, 1)]),
             repair: Repair::Purge,
         },
         Tampering {
@@ -150,7 +150,7 @@ fn all() -> Vec<Tampering> {
             act: Act::Statement(
                 "ALTER TABLE token_usage UPDATE session_id = 'another' WHERE session_id = 'SESSION'",
             ),
-            found: Found::Session(DAMAGED),
+            found: Found::Session(CORRUPTED),
             repair: restore,
         },
         Tampering {
@@ -170,7 +170,7 @@ fn all() -> Vec<Tampering> {
             repair: restore,
         },
         Tampering {
-            name: "a marker that is worth tokens",
+            name: "a marker with tokens",
             act: Act::Statement(
                 "ALTER TABLE token_usage UPDATE origin = 'summed', output_tokens = 7 WHERE session_id = 'SESSION' AND origin = 'covered'",
             ),
@@ -184,9 +184,9 @@ fn all() -> Vec<Tampering> {
              CAST('covered', toTypeName(origin)) AS origin, 0 AS input_tokens, 0 AS output_tokens",
         ),
         Tampering {
-            name: "every counter doubled",
+            name: "every input counter doubled",
             act: Act::Statement("ALTER TABLE token_usage UPDATE input_tokens = 2 * input_tokens + 1 WHERE 1"),
-            found: Found::All(DAMAGED),
+            found: Found::All(CORRUPTED),
             repair: restore,
         },
         Tampering {
@@ -195,7 +195,7 @@ fn all() -> Vec<Tampering> {
             found: Found::All(MISSING),
             repair: restore,
         },
-        // The last: it leaves the mark of force behind.
+        // Must be last, because its repair marks the row as forced.
         Tampering {
             name: "a greater snapshot that no source holds",
             act: Act::Store,
@@ -227,7 +227,7 @@ impl Scene {
                 table.delete(row, "1").await;
             }
             Act::Exchange(change) => {
-                // Under another key for a moment, or the version to be removed could not be told.
+                // Takes a detour over another key, because the version to be removed would be ambiguous.
                 table.copy(row, &format!("{change}, toUInt128(1) AS key")).await;
                 table.delete(row, "1").await;
                 table.copy_where("key = 1", &format!("toUInt128('{}') AS key", row.key().0)).await;
@@ -265,7 +265,7 @@ impl Scene {
 
     fn expected(&self, found: &Found) -> BTreeMap<DifferenceKind, u64> {
         let rows = self.pristine.iter().filter_map(|row| row.usage.as_ref());
-        // Markers are damaged with the responses; with them they are not missed.
+        // Damaged markers are reported like responses; missing ones are not.
         let is_missed = |kind: &DifferenceKind| *kind == MISSING;
         let wanted = |row: &&ResponseUsage, kind| row.origin.is_counted() || !is_missed(kind);
         match found {
@@ -319,7 +319,7 @@ fn kinds(result: &IntegrityResult) -> BTreeMap<DifferenceKind, u64> {
 }
 
 #[tokio::test]
-async fn every_kind_of_tampering_is_found_and_repaired() {
+async fn every_kind_of_tampering_is_detected_and_repaired() {
     let scene = scene(11).await;
     scene.assert_whole("nothing", false).await;
     for Tampering { name, act, found, repair } in all() {
@@ -330,7 +330,7 @@ async fn every_kind_of_tampering_is_found_and_repaired() {
         assert_eq!(result.passed, !is_error, "{name}");
         assert!(is_error || repair == Repair::Force, "{name}");
         assert!(result.repair.is_none());
-        // The session that it was done to tells it too.
+        // Verifying only the affected session detects it too.
         let of_session = scene.verify(Some(scene.session()), Repair::Off).await;
         assert!(
             !of_session.tallies.is_empty() && of_session.passed == result.passed,
@@ -351,25 +351,25 @@ async fn every_kind_of_tampering_is_found_and_repaired() {
 }
 
 #[tokio::test]
-async fn a_session_is_repaired_alone() {
+async fn a_repair_can_be_limited_to_one_session() {
     let scene = scene(12).await;
     let [row, other] = &scene.subjects;
     for subject in [row, other] {
         scene.table.update(subject, "session_id = 'another'").await;
     }
     let result = scene.verify(Some(scene.session()), Repair::Restore).await;
-    assert_eq!((kinds(&result), result.moved), (BTreeMap::from([(DAMAGED, 1)]), 1));
+    assert_eq!((kinds(&result), result.moved), (BTreeMap::from([(CORRUPTED, 1)]), 1));
     assert!(result.stored_tokens < result.live_tokens);
     let of_session = scene.verify(Some(scene.session()), Repair::Off).await;
     assert!(of_session.passed && of_session.stored_tokens == of_session.live_tokens);
-    assert_eq!(kinds(&scene.verify(None, Repair::Off).await), BTreeMap::from([(DAMAGED, 1)]));
+    assert_eq!(kinds(&scene.verify(None, Repair::Off).await), BTreeMap::from([(CORRUPTED, 1)]));
     let other = SessionId::new(&other.session_id).unwrap();
     assert!(scene.verify(Some(other), Repair::Restore).await.repair.unwrap().remaining == 0);
     scene.assert_whole("both repaired", false).await;
 }
 
 #[tokio::test]
-async fn after_a_repair_a_later_snapshot_wins_as_ever() {
+async fn a_later_snapshot_still_wins_after_a_repair() {
     let scene = scene(13).await;
     scene.table.copy(&scene.subjects[0], &format!("{GREATEST} AS version, 1 AS output_tokens")).await;
     assert_eq!(scene.verify(None, Repair::Restore).await.repair.unwrap().remaining, 0);

@@ -1,4 +1,4 @@
-//! The historical backfill on generated histories, whose totals are known.
+//! The historical backfill on generated histories with known totals.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ fn setup(seed: u64) -> Setup {
     Setup { history, folder, store, bridge }
 }
 
-/// The client's journals are no transcripts.
+/// The history's transcripts. The client's journals are not transcripts.
 fn transcripts(history: &GeneratedHistory) -> impl Iterator<Item = &GeneratedFile> {
     history.files.iter().filter(|file| !file.relative_path.ends_with("journal.jsonl"))
 }
@@ -40,7 +40,7 @@ fn batches_of(batch_size: usize) -> BackfillOptions {
 }
 
 #[tokio::test]
-async fn everything_is_stored_whatever_the_batch_size_and_nothing_twice() {
+async fn every_batch_size_stores_everything_exactly_once() {
     for batch_size in [1, 3, 100] {
         let Setup { history, store, bridge, folder: _folder } = setup(5);
         let first = bridge.backfill_historical_data(batches_of(batch_size)).await.unwrap();
@@ -66,7 +66,7 @@ async fn everything_is_stored_whatever_the_batch_size_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn dates_limit_what_is_stored_and_the_parts_make_the_whole() {
+async fn date_ranges_partition_the_history() {
     let Setup { history, store, bridge, folder: _folder } = setup(6);
     let cut = Timestamp::from_millis(HistoryPlan::default().first_millis + 40 * 3_600_000).unwrap();
     let early = BackfillOptions::default().with_end_date(cut);
@@ -81,11 +81,11 @@ async fn dates_limit_what_is_stored_and_the_parts_make_the_whole() {
 }
 
 #[tokio::test]
-async fn progress_only_grows_and_ends_with_everything() {
+async fn progress_is_monotonic_and_ends_complete() {
     let Setup { history, bridge, folder: _folder, .. } = setup(7);
     let seen: Arc<Mutex<Vec<BackfillProgress>>> = Arc::default();
-    let told = Arc::clone(&seen);
-    let options = batches_of(2).with_progress(move |progress| told.lock().unwrap().push(*progress));
+    let observed = Arc::clone(&seen);
+    let options = batches_of(2).with_progress(move |progress| observed.lock().unwrap().push(*progress));
     let _ = bridge.backfill_historical_data(options).await.unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].bytes <= pair[1].bytes && pair[0].rows <= pair[1].rows));
@@ -96,7 +96,7 @@ async fn progress_only_grows_and_ends_with_everything() {
     assert_eq!((last.files, last.files_total, last.bytes, last.bytes_total), (files, files, bytes, bytes));
 }
 
-/// Polls the future so often, then drops it. Says whether it was ready before.
+/// Polls the future up to this often, then drops it. Returns whether it completed.
 async fn poll_and_drop(future: impl Future, polls: usize) -> bool {
     let mut future = Box::pin(future);
     for _ in 0..polls {
@@ -112,7 +112,7 @@ async fn poll_and_drop(future: impl Future, polls: usize) -> bool {
 }
 
 #[tokio::test]
-async fn dropped_at_any_await_it_is_completed_by_the_next_run() {
+async fn a_backfill_cancelled_anywhere_is_completed_by_the_next() {
     let mut dropped = 0;
     for polls in 0..40 {
         let Setup { history, store, bridge, folder: _folder } = setup(8);
@@ -132,7 +132,7 @@ async fn dropped_at_any_await_it_is_completed_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_is_named_and_the_others_are_stored() {
+async fn an_unreadable_file_is_reported_and_the_others_are_stored() {
     let Setup { history, folder, store, bridge } = setup(9);
     let broken = folder.path().join("projects/broken.jsonl");
     std::os::unix::fs::symlink(&broken, &broken).unwrap();
@@ -144,7 +144,7 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_stored() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
+async fn a_failing_store_stops_the_backfill_with_its_cause() {
     let Setup { folder, .. } = setup(10);
     let mut store = MockTokenStore::new();
     store.expect_upsert().times(1).returning(|rows, _| Ok(rows.iter().map(|_| UpsertOutcome::New).collect()));
@@ -161,9 +161,9 @@ async fn a_store_that_fails_half_way_stops_the_backfill_with_its_reason() {
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("the reason"));
 }
 
-/// The validator refuses such times and ids of an embedder; what a transcript states is counted whatever it is.
+/// The validator refuses such times and ids from an embedder, but those of a transcript are counted.
 #[tokio::test]
-async fn a_transcript_of_an_unset_clock_and_a_blank_session_is_counted() {
+async fn implausible_times_and_blank_sessions_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let line = |id: &str, session: &str, time: &str, tokens: u64| {
         format!(

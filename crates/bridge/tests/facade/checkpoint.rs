@@ -37,17 +37,17 @@ fn is_rolled_back(error: &BridgeError) -> bool {
     matches!(error, BridgeError::Storage { kind: StorageKind::RolledBack, .. })
 }
 
-fn away() -> BridgeError {
+fn unavailable() -> BridgeError {
     BridgeError::Storage {
         operation: "list checkpoints",
         kind: StorageKind::Busy,
-        message: "away".to_owned(),
+        message: "unavailable".to_owned(),
         context: Box::default(),
         source: None,
     }
 }
 
-/// A bridge whose store was rolled back to `good`, with 5 tokens, after 37 more were stored.
+/// A bridge whose store held 42 tokens and was rolled back to `good`, with 5 tokens.
 async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
     let (store, _) = in_memory();
     let bridge = bridge(store.clone(), &[folder]);
@@ -60,7 +60,7 @@ async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
     assert_eq!(tokens(&bridge).await, 42);
 
     let plan = bridge.rollback_bridge_integration(&name("good"), RollbackMode::DryRun).await.unwrap();
-    let tokens_of = [plan.before, plan.after].map(|figures| figures.unwrap().tokens);
+    let tokens_of = [plan.before, plan.after].map(|totals| totals.unwrap().tokens);
     assert_eq!((tokens_of, plan.replaced_state), ([42, 5], None));
     assert_eq!(plan.differences[0].session.as_str(), "s");
     assert_eq!((tokens(&bridge).await, plan.state.mode), (42, StoreMode::Stored));
@@ -73,10 +73,10 @@ async fn rolled_back(folder: &Path) -> EnhancedTokenDatabaseBridge {
 }
 
 #[tokio::test]
-async fn after_a_rollback_totals_are_those_of_the_checkpoint_and_analyses_are_direct() {
+async fn a_rollback_restores_totals_and_makes_analyses_live() {
     let folder = tempfile::tempdir().unwrap();
     let bridge = rolled_back(folder.path()).await;
-    // Not the cache's 42.
+    // Not 42 from the cache.
     assert_eq!(tokens(&bridge).await, 5);
     assert_eq!(
         bridge.token_store().state().await.unwrap().mode,
@@ -92,8 +92,8 @@ async fn after_a_rollback_totals_are_those_of_the_checkpoint_and_analyses_are_di
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Stored, 5));
 }
 
-/// The session's analysis was answered, and cached, before the rollback; and nobody can answer after it.
-async fn last_resort(
+/// The error of a query after the rollback, when the analysis is cached from before it and no source is left.
+async fn error_after_rollback(
     roll_back: impl AsyncFnOnce(Arc<InMemoryStore>, &EnhancedTokenDatabaseBridge),
 ) -> BridgeError {
     let folder = tempfile::tempdir().unwrap();
@@ -113,22 +113,22 @@ async fn last_resort(
 }
 
 #[tokio::test]
-async fn what_was_rolled_back_is_no_last_resort() {
-    let error = last_resort(async |_, bridge| {
+async fn cached_analyses_are_not_served_after_a_rollback() {
+    let error = error_after_rollback(async |_, bridge| {
         let _ = bridge.rollback_bridge_integration(&name("empty"), RollbackMode::Perform).await.unwrap();
     });
     assert!(is_rolled_back(&error.await));
-    let by_another_host = last_resort(async |store, _| {
+    let by_another_host = error_after_rollback(async |store, _| {
         store.roll_back(&name("empty"), now()).await.unwrap();
     });
     assert!(is_rolled_back(&by_another_host.await));
 }
 
 #[tokio::test]
-async fn a_rollback_that_was_made_is_no_error_where_its_figures_cannot_be_read() {
+async fn a_rollback_succeeds_even_if_its_totals_are_unreadable() {
     let mut store = MockTokenStore::new();
     store.expect_roll_back().returning(|_, _| Ok(CheckpointName::before_rollback(Epoch(3))));
-    store.expect_list_checkpoints().returning(|| Err(away()));
+    store.expect_list_checkpoints().returning(|| Err(unavailable()));
     store.expect_put_audit().returning(|_| Ok(()));
     let bridge = bridge(Arc::new(store), &[]);
     let done = bridge.rollback_bridge_integration(&name("good"), RollbackMode::Perform).await.unwrap();
@@ -137,7 +137,7 @@ async fn a_rollback_that_was_made_is_no_error_where_its_figures_cannot_be_read()
 }
 
 #[tokio::test]
-async fn nothing_is_stored_by_any_way_until_it_is_resumed() {
+async fn nothing_is_stored_until_resume() {
     let folder = tempfile::tempdir().unwrap();
     let bridge = rolled_back(folder.path()).await;
     let session = SessionId::new("s").unwrap();
@@ -157,11 +157,11 @@ async fn nothing_is_stored_by_any_way_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn after_the_resumption_everything_is_read_and_stored_again() {
+async fn after_resume_everything_is_read_and_stored_again() {
     let folder = tempfile::tempdir().unwrap();
     let bridge = rolled_back(folder.path()).await;
     bridge.checkpoints().resume().await.unwrap();
-    // Nothing in the file has changed; its cursor says that all of it was stored.
+    // The file is unchanged, and its cursor from before the rollback marks it as stored.
     let result = &bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap()[0];
     assert_eq!((result.status, result.tokens_after, result.files_read), (SyncStatus::Changed, 42, 1));
     assert_eq!(tokens(&bridge).await, 42);
@@ -175,9 +175,9 @@ async fn after_the_resumption_everything_is_read_and_stored_again() {
     assert_eq!((metadata.lines, metadata.accuracy_ratio), (2, Some(1.0)));
 }
 
-/// A processor that was fed half a file before the rollback does not record the whole as stored after it.
+/// A processor that was fed half a file before the rollback must not record the whole file as stored.
 #[tokio::test]
-async fn a_file_that_was_fed_in_part_is_fed_again_from_its_beginning() {
+async fn a_rollback_restarts_partly_fed_files() {
     let (_, bridge) = in_memory();
     bridge.checkpoints().create(&name("empty")).await.unwrap();
     let processor = JsonlProcessorBridge::new(bridge.clone());

@@ -1,4 +1,4 @@
-//! The dashboard on the store in memory, against a slow reading, and on a mock.
+//! The dashboard on the in-memory store, against a naive computation, and on a mock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,19 +49,19 @@ async fn an_empty_store_has_an_empty_page() {
     assert_eq!((metrics.total_tokens, metrics.cache_hit_share), (0, None));
     assert_eq!((metrics.freshness, metrics.trend.buckets.len()), (Freshness::default(), 0));
     assert!(!metrics.completeness.at_least && metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
-    // A chart of a week has its days even so.
+    // A chart of a week still has its days.
     let week = TimeRange::last_calendar_days(now(), 7, &TimeZone::UTC);
     assert_eq!(outputs(&ask(&holding(&[]).await, week).await.trend.buckets), [0; 7]);
 }
 
 #[tokio::test]
-async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
+async fn a_trend_has_no_gaps_and_extends_to_the_present() {
     let rows = [timed("s", 1, 5, "2026-02-25T10:00:00Z"), timed("s", 2, 7, "2026-02-27T23:59:59.999Z")];
     let dashboard = holding(&rows).await;
     let all = ask(&dashboard, TimeRange::ALL).await;
     assert_eq!(outputs(&all.trend.buckets), [5, 0, 7, 0, 0]);
     assert_eq!(all.trend.buckets[4].local_start, "2026-03-01T00:00:00+00:00");
-    // In Tokyo the last one is on the next day, and the store's first hour is one of the day before.
+    // In Tokyo the last response is on the next day.
     let tokyo: TimeZone = "Asia/Tokyo".parse().unwrap();
     let all = ask(&dashboard, DashboardQuery::default().by(CalendarUnit::Day, tokyo)).await;
     assert_eq!(outputs(&all.trend.buckets), [5, 0, 0, 7, 0]);
@@ -71,16 +71,16 @@ async fn a_trend_has_no_holes_and_goes_on_to_the_present() {
 }
 
 #[tokio::test]
-async fn a_trend_of_too_many_steps_is_coarser() {
+async fn a_trend_with_too_many_steps_is_coarsened() {
     let rows = [timed("s", 1, 5, "1970-01-01T00:00:00Z"), timed("s", 2, 7, "2026-02-27T10:00:00Z")];
     let dashboard = holding(&rows).await;
-    // Who asks from 1970 on gets it.
+    // An explicit start in 1970 is respected.
     let mut hours = DashboardQuery::default().by(CalendarUnit::Hour, TimeZone::UTC);
     hours.responses.time.start = Some(Timestamp::MIN);
     let all = ask(&dashboard, hours.clone()).await;
     assert_eq!((all.trend.step, outputs(&all.trend.buckets).iter().sum()), (CalendarUnit::Week, 12_u64));
     assert!(all.trend.buckets.len() <= TREND_BUCKETS_MAX);
-    // What it was before has no say in a narrower question.
+    // The earlier coarsening does not affect narrower queries.
     let mut narrow = hours;
     narrow.responses.time = TimeRange::ALL;
     narrow.responses.projects = Some(vec!["none".to_owned()]);
@@ -91,7 +91,7 @@ async fn a_trend_of_too_many_steps_is_coarser() {
     assert_eq!((trend.step, trend.buckets.len()), (CalendarUnit::Hour, 24));
 }
 
-/// Buckets, `before` and `after` are the totals.
+/// Asserts that the buckets, `before` and `after` sum up to the totals.
 fn assert_trend_adds_up(page: &DashboardTokenMetrics) {
     let mut sums = page.trend.before;
     page.trend.buckets.iter().for_each(|bucket| sums.add(&bucket.sums));
@@ -104,7 +104,7 @@ fn beyond(page: &DashboardTokenMetrics) -> [(u64, u64); 2] {
 }
 
 #[tokio::test]
-async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
+async fn implausible_times_are_counted_outside_the_axis() {
     let rows = [
         timed("s", 1, 1, "1970-01-01T00:00:00Z"),
         timed("s", 2, 2, "2019-12-31T23:59:59.999Z"),
@@ -118,13 +118,13 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
         assert_eq!((page.trend.step, outputs(&page.trend.buckets).iter().sum::<u64>()), (step, 4));
         assert_eq!(beyond(&page), [(2, 3), (2, 24)]);
         assert_trend_adds_up(&page);
-        // Nor do they make a stale store look fresh.
+        // They do not make a stale store look fresh either.
         assert_eq!(page.freshness.newest_response, Some(at("2026-02-27T10:00:00Z")));
     }
     let days = ask(&dashboard, TimeRange::ALL).await.trend.buckets;
     assert_eq!(outputs(&days), [4, 0, 0]);
 
-    // With one end open, the other is as it was asked for.
+    // With one open end, the other end is as requested.
     let from = TimeRange { start: Some(at("2026-02-01T00:00:00Z")), end: None };
     let page = ask(&dashboard, from).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (29, [(0, 0), (2, 24)]));
@@ -140,7 +140,7 @@ async fn responses_of_wrong_clocks_bend_no_axis_and_are_counted_beside_it() {
 }
 
 #[tokio::test]
-async fn a_store_of_wrong_clocks_alone_has_no_axis_and_all_its_tokens() {
+async fn implausible_times_alone_yield_totals_without_an_axis() {
     let rows = [timed("s", 1, 1, "1999-01-01T00:00:00Z"), timed("s", 2, 2, "2205-01-05T00:00:00Z")];
     let page = ask(&holding(&rows).await, TimeRange::ALL).await;
     assert_eq!((page.trend.buckets.len(), beyond(&page)), (0, [(1, 1), (1, 2)]));
@@ -148,7 +148,7 @@ async fn a_store_of_wrong_clocks_alone_has_no_axis_and_all_its_tokens() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_a_day_ahead_is_plausible() {
+async fn times_up_to_a_day_ahead_are_plausible() {
     let ahead = Timestamp::from_millis(now().as_millis() + 86_400_000 - 1).unwrap();
     for (millis, is_plausible) in [(0, true), (1, false)] {
         let time = Timestamp::from_millis(ahead.as_millis() + millis).unwrap();
@@ -167,7 +167,7 @@ async fn a_clock_that_is_a_day_ahead_is_plausible() {
 }
 
 #[tokio::test]
-async fn pages_say_what_is_on_the_others() {
+async fn a_page_totals_the_groups_on_other_pages() {
     let rows: Vec<_> = (0_u64..10)
         .map(|n| ResponseUsage { finished: n % 2 == 0, ..response(&format!("s{n}"), u128::from(n), 10 * n) })
         .collect();
@@ -177,7 +177,7 @@ async fn pages_say_what_is_on_the_others() {
     let names: Vec<_> = metrics.sessions.rows.iter().map(|row| &*row.name).collect();
     assert_eq!((names, metrics.sessions.groups), (vec!["s2", "s3", "s4"], 10));
     assert_eq!((metrics.sessions.other_responses, metrics.sessions.other_tokens), (7, 450 - 90));
-    // Of the ten one is worth nothing, and of the others five are unfinished.
+    // One of the ten responses has no tokens, and five of the others are unfinished.
     let completeness = metrics.completeness;
     assert_eq!((completeness.at_least, completeness.responses, completeness.unfinished), (true, 9, 5));
     assert!((completeness.undercount_percentage - 500.0 / 9.0).abs() < 1e-9);
@@ -186,7 +186,7 @@ async fn pages_say_what_is_on_the_others() {
     assert_eq!(serde_json::from_str::<DashboardTokenMetrics>(&json).unwrap(), metrics);
 }
 
-/// A store whose dashboard begins where `first` says, for each read.
+/// A store whose first response time is `first` of the number of reads so far.
 fn beginning_at(
     first: impl Fn(u32) -> Timestamp + Send + Sync + 'static,
 ) -> (Arc<AtomicU32>, MockTokenStore) {
@@ -194,18 +194,18 @@ fn beginning_at(
     let counted = Arc::clone(&reads);
     let mut store = MockTokenStore::new();
     store.expect_dashboard().returning(move |_| {
-        let mut figures = DashboardData::default();
-        figures.totals.first_time = Some(first(counted.fetch_add(1, Ordering::Relaxed)));
-        figures.totals.last_time = Some(now());
-        let start = figures.totals.first_time.unwrap();
-        figures.trend = vec![TrendSums { start, sums: figures.totals }];
-        Ok(figures)
+        let mut data = DashboardData::default();
+        data.totals.first_time = Some(first(counted.fetch_add(1, Ordering::Relaxed)));
+        data.totals.last_time = Some(now());
+        let start = data.totals.first_time.unwrap();
+        data.trend = vec![TrendSums { start, sums: data.totals }];
+        Ok(data)
     });
     (reads, store)
 }
 
 #[tokio::test]
-async fn a_page_takes_one_read_once_it_is_known_where_the_store_begins() {
+async fn a_page_takes_one_read_once_the_start_is_known() {
     let (reads, store) = beginning_at(|_| at("2026-02-27T10:00:00Z"));
     let dashboard = adapter(Arc::new(store));
     for expected in [2, 3, 4] {
@@ -216,16 +216,16 @@ async fn a_page_takes_one_read_once_it_is_known_where_the_store_begins() {
     assert_eq!(reads.load(Ordering::Relaxed), 5);
 }
 
-/// As while a backfill runs.
+/// This happens during a backfill.
 #[tokio::test]
-async fn a_store_that_goes_further_back_at_each_read_is_shown() {
+async fn a_store_growing_into_the_past_is_shown() {
     let (reads, store) = beginning_at(|read| at(&format!("{}-01-01T00:00:00Z", 2025 - read)));
     let trend = ask(&adapter(Arc::new(store)), TimeRange::ALL).await.trend;
     assert_eq!((trend.buckets[0].start, reads.load(Ordering::Relaxed)), (at("2024-01-01T00:00:00Z"), 2));
 }
 
 #[tokio::test]
-async fn a_trend_that_does_not_hold_all_is_never_shown() {
+async fn an_incomplete_trend_is_never_shown() {
     let moves = |read| if read % 2 == 0 { at("2026-02-27T10:00:00Z") } else { at("2020-01-01T00:00:00Z") };
     let (_, store) = beginning_at(moves);
     let query = DashboardQuery::default().by(CalendarUnit::Hour, TimeZone::UTC);
@@ -233,7 +233,7 @@ async fn a_trend_that_does_not_hold_all_is_never_shown() {
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Busy, .. }), "{error}");
 }
 
-/// The label of the local clock at an instant, cut to what is the same throughout a step.
+/// The local time at an instant, truncated to the step.
 fn label(step: CalendarUnit, zone: &TimeZone, time: Timestamp) -> String {
     let local = zone.local(time);
     match step {
@@ -244,7 +244,7 @@ fn label(step: CalendarUnit, zone: &TimeZone, time: Timestamp) -> String {
 }
 
 proptest! {
-    /// Each bucket holds the responses of its local hour, day or month; none is left out, there is no hole.
+    /// Each bucket holds the responses of its local hour, day or month, without omissions or gaps.
     #[test]
     fn buckets_hold_the_responses_of_their_label(
         rows in prop::collection::vec((response_usage(), 0_i64..400 * 24 * 60), 0..30),
@@ -258,7 +258,7 @@ proptest! {
             let time = Timestamp::from_millis(now().as_millis() - minutes * 60_000).unwrap();
             ResponseUsage { key: bridge::ResponseKey(key), time, ..row }
         }).collect();
-        // Half a year, so that hours stay hours.
+        // Half a year, so that hours are not coarsened.
         let start = Timestamp::from_millis(now().as_millis() - 150 * 86_400_000).unwrap();
         let range = TimeRange { start: Some(start), end: Some(now()) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

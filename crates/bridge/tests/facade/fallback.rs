@@ -1,4 +1,4 @@
-//! Who answers with an analysis, and how old it is.
+//! The source and the age of an analysis.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
 }
 
-fn away() -> BridgeError {
+fn unavailable() -> BridgeError {
     BridgeError::Connection {
         operation: "read responses",
         host: "db:8123".to_owned(),
@@ -32,16 +32,20 @@ fn away() -> BridgeError {
     }
 }
 
-/// A database that is away while the switch is on, before an empty store.
-fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStore>) {
+/// A store that fails while the switch is on, and the in-memory store behind it.
+fn switched(is_unavailable: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStore>) {
     let real = Arc::new(InMemoryStore::default());
     let mut mock = MockTokenStore::new();
     mock.expect_put_audit().returning(|_| Ok(()));
     mock.expect_state().returning(|| Ok(StoreState::first()));
     mock.expect_stats().returning(StoreStats::default);
-    let (store, switch) = (Arc::clone(&real), Arc::clone(is_away));
+    let (store, switch) = (Arc::clone(&real), Arc::clone(is_unavailable));
     mock.expect_responses().returning(move |filter: &ResponseFilter| {
-        if switch.load(Ordering::Relaxed) { Err(away()) } else { now_or_never(store.responses(filter)) }
+        if switch.load(Ordering::Relaxed) {
+            Err(unavailable())
+        } else {
+            now_or_never(store.responses(filter))
+        }
     });
     let store = Arc::clone(&real);
     mock.expect_summaries().returning(move |filter: &SummaryFilter| now_or_never(store.summaries(filter)));
@@ -52,27 +56,27 @@ fn switched(is_away: &Arc<AtomicBool>) -> (Arc<InMemoryStore>, Arc<dyn TokenStor
     (real, Arc::new(mock))
 }
 
-/// The store in memory never waits.
+/// Completes a future of the in-memory store, which never waits.
 pub(crate) fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("the store in memory waits"),
+        std::task::Poll::Pending => panic!("the in-memory store waits"),
     }
 }
 
 struct Setup {
     clock: Arc<ManualClock>,
-    is_away: Arc<AtomicBool>,
+    is_unavailable: Arc<AtomicBool>,
     bridge: EnhancedTokenDatabaseBridge,
     _real: Arc<InMemoryStore>,
 }
 
 fn setup(source: &Path) -> Setup {
-    let (clock, is_away) = (Arc::new(ManualClock::new(now())), Arc::new(AtomicBool::new(false)));
-    let (real, store) = switched(&is_away);
+    let (clock, is_unavailable) = (Arc::new(ManualClock::new(now())), Arc::new(AtomicBool::new(false)));
+    let (real, store) = switched(&is_unavailable);
     let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([source]).clock(clock.clone()).build();
-    Setup { clock, is_away, bridge, _real: real }
+    Setup { clock, is_unavailable, bridge, _real: real }
 }
 
 impl Setup {
@@ -93,21 +97,21 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn the_cache_answers_when_nobody_else_can_and_says_how_old_it_is() {
+async fn the_cache_is_the_last_resort_and_reports_its_age() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path());
     setup.store(1, 42).await;
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Stored, 42, Duration::ZERO));
-    setup.is_away.store(true, Ordering::Relaxed);
+    setup.is_unavailable.store(true, Ordering::Relaxed);
     setup.pass(3);
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 42, Duration::from_mins(3)));
-    // What this program has stored since makes it older and not useless.
+    // Later writes of this program make the cached analysis outdated but not unusable.
     setup.store(2, 8).await;
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 42, Duration::from_mins(3)));
-    setup.is_away.store(false, Ordering::Relaxed);
-    // As old as the analysis that was stored.
+    setup.is_unavailable.store(false, Ordering::Relaxed);
+    // The age is that of the stored analysis.
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Stored, 50, Duration::from_mins(3)));
-    setup.is_away.store(true, Ordering::Relaxed);
+    setup.is_unavailable.store(true, Ordering::Relaxed);
     assert_eq!(setup.ask().await.unwrap(), (AnalysisSource::Cached, 50, Duration::from_mins(3)));
     setup.pass(3 + 10);
     let error = setup.ask().await.unwrap_err();
@@ -117,14 +121,14 @@ async fn the_cache_answers_when_nobody_else_can_and_says_how_old_it_is() {
 }
 
 #[tokio::test]
-async fn the_sources_answer_before_the_cache_does() {
+async fn sources_take_precedence_over_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":7}}}"#;
     std::fs::write(folder.path().join("s.jsonl"), line).unwrap();
     let setup = setup(folder.path());
     setup.store(1, 42).await;
     assert_eq!(setup.ask().await.unwrap().0, AnalysisSource::Stored);
-    setup.is_away.store(true, Ordering::Relaxed);
+    setup.is_unavailable.store(true, Ordering::Relaxed);
     let answer = setup.bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
     assert_eq!((answer.source, answer.analysis.calculated_total_tokens), (AnalysisSource::Live, 7));
     assert_eq!(answer.fallback_reasons, ["read responses: the database cannot be reached at db:8123"]);
@@ -132,15 +136,15 @@ async fn the_sources_answer_before_the_cache_does() {
 }
 
 #[test]
-fn sources_that_are_not_read_in_time_are_passed_over() {
+fn slow_sources_are_skipped_at_the_deadline() {
     let folder = tempfile::tempdir().unwrap();
-    let is_away = Arc::new(AtomicBool::new(false));
-    let (real, store) = switched(&is_away);
+    let is_unavailable = Arc::new(AtomicBool::new(false));
+    let (real, store) = switched(&is_unavailable);
     let bridge = EnhancedTokenDatabaseBridge::builder(store)
         .sources([folder.path()])
         .live_deadline(Duration::from_millis(20))
         .build();
-    // The one thread that may wait for files waits for something else.
+    // The only blocking thread is occupied.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -149,7 +153,7 @@ fn sources_that_are_not_read_in_time_are_passed_over() {
         real.upsert(&analysis("s", 1, &[42]).rows(), &UpsertOptions::default()).await.unwrap();
         let stored = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
         assert_eq!(stored.source, AnalysisSource::Stored);
-        is_away.store(true, Ordering::Relaxed);
+        is_unavailable.store(true, Ordering::Relaxed);
         let answer = bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
         assert_eq!((answer.source, answer.fallback_reasons.len()), (AnalysisSource::Cached, 2));
         let path = folder.path().display();
@@ -159,19 +163,19 @@ fn sources_that_are_not_read_in_time_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_knows_is_an_error_and_not_an_outage() {
+async fn unknown_sessions_and_outages_are_different_errors() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(folder.path());
     let error = setup.ask().await.unwrap_err();
     assert!(matches!(error, BridgeError::UnknownSession { .. }), "{error}");
     assert!(error.to_string().starts_with("session s is known neither to the store"), "{error}");
-    setup.is_away.store(true, Ordering::Relaxed);
+    setup.is_unavailable.store(true, Ordering::Relaxed);
     let error = setup.ask().await.unwrap_err();
-    assert!(matches!(error, BridgeError::Connection { .. }), "it may be stored: {error}");
+    assert!(matches!(error, BridgeError::Connection { .. }), "not the outage: {error}");
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_be_read_may_have_known_the_session() {
+async fn an_unreadable_source_qualifies_the_unknown_session_error() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(&folder.path().join("missing"));
     let error = setup.ask().await.unwrap_err();
@@ -209,7 +213,7 @@ async fn stored() -> Stored {
 }
 
 #[tokio::test]
-async fn the_stored_analysis_is_the_live_one() {
+async fn stored_and_live_analyses_agree() {
     let Stored { bridge, empty, _folder, .. } = stored().await;
     let sessions = bridge.token_store().summaries(&SummaryFilter::default()).await.unwrap();
     assert!(sessions.len() > 3);
@@ -225,13 +229,13 @@ async fn the_stored_analysis_is_the_live_one() {
         assert_eq!(stored.content_categories, live.content_categories);
         assert_eq!(stored.files_processed, live.files_processed, "{name}");
         assert_eq!(stored.analysis_version, live.analysis_version);
-        // Of copies the store books the snapshots where they stand, a live analysis where their response counts.
+        // The store assigns copied snapshots to their own session, a live analysis to that of the counted response.
         assert!(stored.accuracy_ratio > 0.0 && stored.accuracy_ratio <= 1.0, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_stored_ratio_says_how_much_is_repeated() {
+async fn the_accuracy_ratio_reflects_repeated_snapshots() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":7}}}"#;
     std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n")).unwrap();
@@ -244,7 +248,7 @@ async fn the_stored_ratio_says_how_much_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_stored_answer_is_as_old_as_the_last_reading_of_its_files() {
+async fn a_stored_analysis_ages_from_the_last_read_of_its_files() {
     let Stored { history, bridge, clock, _folder, .. } = stored().await;
     let later = now().as_millis() + 90_000;
     clock.set(bridge::Timestamp::from_millis(later).unwrap());
@@ -252,7 +256,7 @@ async fn a_stored_answer_is_as_old_as_the_last_reading_of_its_files() {
         history.truth.sessions.keys().find(|name| !history.truth.open_sessions.contains(*name)).unwrap();
     let answer = bridge.get_analysis_with_fallback(&session(name)).await.unwrap();
     assert_eq!((answer.age, answer.analysis.timestamp), (Duration::from_secs(90), now()));
-    // Storing what was answered changes nothing.
+    // Storing the returned analysis changes nothing.
     let result = bridge.store_enhanced_analysis(&answer.analysis, StoreOptions::default()).await.unwrap();
     assert_eq!(result.records_stored, 0);
 }

@@ -1,4 +1,4 @@
-//! The store against the sources, where the store is as the bridge wrote it.
+//! Integrity checks of an untampered store against the sources.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::facade::bridge;
 
-/// A line of this hour of a day.
+/// A line with a timestamp at this hour.
 fn line(session: &str, message: u64, output: u64, hour: u32) -> String {
     line_at(session, message, output, &format!("2026-02-01T{hour}:00:00Z"))
 }
@@ -25,7 +25,7 @@ struct Setup {
     bridge: EnhancedTokenDatabaseBridge,
 }
 
-/// A store that is up to date with two sessions: `s` with responses of 40 and 2 tokens, `t` with one of 100.
+/// An up-to-date store with two sessions: `s` with responses of 40 and 2 tokens, `t` with one of 100.
 async fn setup() -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(InMemoryStore::default());
@@ -79,7 +79,7 @@ impl Setup {
     }
 }
 
-/// The only kind of difference, with its responses and its tokens in the store and in the sources.
+/// The only kind of difference, with its responses, stored tokens and live tokens.
 fn only(result: &IntegrityResult) -> (DifferenceKind, u64, u64, u64) {
     assert_eq!(result.tallies.len(), 1, "{result:?}");
     let (kind, tally) = result.tallies.iter().next().unwrap();
@@ -87,7 +87,7 @@ fn only(result: &IntegrityResult) -> (DifferenceKind, u64, u64, u64) {
 }
 
 #[tokio::test]
-async fn a_store_that_is_up_to_date_passes_whatever_the_history() {
+async fn an_up_to_date_store_passes_for_any_history() {
     for seed in 40..44 {
         let history = HistoryPlan { seed, ..HistoryPlan::default() }.generate();
         let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ async fn a_store_that_is_up_to_date_passes_whatever_the_history() {
 }
 
 #[tokio::test]
-async fn what_a_source_says_more_is_an_error_until_it_is_stored() {
+async fn newer_source_data_is_an_error_until_stored() {
     let setup = setup().await;
     setup.write("s", &[line("s", 1, 40, 12), line("s", 2, 3, 14), line("s", 4, 7, 15)]);
     let result = setup.verify(Repair::Off).await;
@@ -132,14 +132,14 @@ async fn errors_within_the_tolerance_pass() {
         let (bridge, options) = (setup.bridge.clone(), IntegrityOptions::default().with_tolerance(tolerance));
         async move { bridge.verify_data_integrity(options).await.unwrap() }
     };
-    // All of the response is booked at another version, and 1 of 143 tokens differs.
+    // The response has another version, but only 1 of 143 tokens differs.
     let result = verify(0.01).await;
     assert_eq!((result.passed, result.erroneous().differing_tokens), (true, 1), "{result:?}");
     assert!(!verify(0.005).await.passed && !verify(0.0).await.passed && !verify(f64::NAN).await.passed);
 }
 
 #[tokio::test]
-async fn what_the_store_says_more_is_history_and_replaced_only_by_force() {
+async fn greater_stored_values_pass_and_only_force_replaces_them() {
     let setup = setup().await;
     setup.write("s", &[line("s", 1, 39, 12), line("s", 2, 2, 13)]);
     let result = setup.verify(Repair::Restore).await;
@@ -148,7 +148,7 @@ async fn what_the_store_says_more_is_history_and_replaced_only_by_force() {
     assert_eq!((result.repair.unwrap(), setup.total().await), (RepairReport::default(), 142));
     assert_eq!((setup.repair(Repair::Force).await.forced, setup.total().await), (1, 141));
     assert!(setup.verify(Repair::Off).await.tallies.is_empty());
-    // The greater snapshot that is read again stays replaced; one that is greater still does not.
+    // Reading the replaced snapshot again does not restore it; an even greater one is stored.
     setup.write("s", &[line("s", 1, 40, 12), line("s", 2, 2, 13)]);
     setup.backfill().await;
     assert_eq!(setup.total().await, 141);
@@ -160,7 +160,7 @@ async fn what_the_store_says_more_is_history_and_replaced_only_by_force() {
 }
 
 #[tokio::test]
-async fn a_forced_correction_is_no_error_and_no_repair_undoes_it() {
+async fn forced_corrections_pass_and_survive_every_repair() {
     let setup = setup().await;
     let mut corrected = setup.row(100).await;
     corrected.counts.output = 60;
@@ -173,7 +173,7 @@ async fn a_forced_correction_is_no_error_and_no_repair_undoes_it() {
 }
 
 #[tokio::test]
-async fn what_only_the_store_has_is_history_and_no_repair_removes_it() {
+async fn rows_without_a_source_pass_and_survive_every_repair() {
     let setup = setup().await;
     setup.remove("t");
     for repair in [Repair::Off, Repair::Restore, Repair::Force, Repair::Purge] {
@@ -184,9 +184,9 @@ async fn what_only_the_store_has_is_history_and_no_repair_removes_it() {
 }
 
 #[tokio::test]
-async fn a_response_that_moved_to_another_session_is_told_for_both() {
+async fn a_moved_response_is_reported_for_both_sessions() {
     let setup = setup().await;
-    // An earlier copy of it names another session: by the last tie-break it counts there.
+    // An earlier copy names another session, where the last tie-break makes it count.
     setup.write("u", &[line("u", 3, 100, 11)]);
     for name in ["t", "u"] {
         let result = setup.verify_session(name).await;
@@ -199,7 +199,7 @@ async fn a_response_that_moved_to_another_session_is_told_for_both() {
     }
     setup.backfill().await;
     assert!(setup.verify_session("t").await.compared == 0 && setup.verify_session("u").await.passed);
-    // The copy is gone: the store remembers it, which is right.
+    // The store remembers the deleted copy, which is correct.
     setup.remove("u");
     for name in ["t", "u"] {
         let result = setup.verify_session(name).await;
@@ -212,7 +212,7 @@ async fn a_response_that_moved_to_another_session_is_told_for_both() {
 }
 
 #[tokio::test]
-async fn a_response_under_a_second_key_is_an_error_that_only_a_purge_removes() {
+async fn a_duplicated_response_is_removed_only_by_a_purge() {
     let setup = setup().await;
     let second = ResponseUsage { key: ResponseKey(7), ..setup.row(40).await };
     setup.put(second, &UpsertOptions::default()).await;
@@ -224,7 +224,7 @@ async fn a_response_under_a_second_key_is_an_error_that_only_a_purge_removes() {
 }
 
 #[tokio::test]
-async fn with_a_source_that_cannot_be_read_nothing_is_forced_and_nothing_removed() {
+async fn an_unreadable_source_blocks_force_and_purge() {
     let setup = setup().await;
     let mut more = setup.row(40).await;
     more.counts.output = 90;
@@ -245,7 +245,7 @@ async fn with_a_source_that_cannot_be_read_nothing_is_forced_and_nothing_removed
 }
 
 #[tokio::test]
-async fn sources_that_are_not_there_prove_nothing() {
+async fn missing_sources_are_no_evidence_for_a_purge() {
     let setup = setup().await;
     setup.put(ResponseUsage { key: ResponseKey(7), ..setup.row(2).await }, &UpsertOptions::default()).await;
     setup.remove("s");

@@ -1,6 +1,6 @@
-//! The JSON of the public types that serde writes: `golden.json` holds an example of each, by its name.
+//! The JSON format of the serializable public types: `golden.json` holds an example of each, by type name.
 //!
-//! After a change that is meant, `BLESS=1` writes the file anew.
+//! After an intended change, `BLESS=1` rewrites the file.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -30,7 +30,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade/golden.jso
 struct Examples(BTreeMap<&'static str, Value>);
 
 impl Examples {
-    /// Adds an example that comes back from its JSON, as text and as a value.
+    /// Adds an example after checking that it round-trips through JSON, as text and as a value.
     fn add<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &'static str, example: T) {
         let json = serde_json::to_value(&example).unwrap();
         assert_eq!(serde_json::from_value::<T>(json.clone()).unwrap(), example);
@@ -39,7 +39,7 @@ impl Examples {
         self.0.insert(name, json);
     }
 
-    /// Adds the example that a type has by itself.
+    /// Adds a type's default value as its example.
     fn add_default<T: Default + Serialize + DeserializeOwned + PartialEq + Debug>(
         &mut self,
         name: &'static str,
@@ -138,7 +138,7 @@ fn examples() -> BTreeMap<&'static str, Value> {
 }
 
 #[test]
-fn public_types_have_their_golden_json() {
+fn public_types_match_their_golden_json() {
     let examples = examples();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(PATH, serde_json::to_string_pretty(&examples).unwrap() + "\n").unwrap();
@@ -148,12 +148,12 @@ fn public_types_have_their_golden_json() {
     for (name, value) in &examples {
         assert_eq!(Some(value), golden.get(*name), "{name}");
     }
-    assert_eq!(examples.len(), golden.len(), "an example of no type");
+    assert_eq!(examples.len(), golden.len(), "golden.json has an example of an unknown type");
 }
 
-/// Keys are snake_case everywhere, and the names of variants are.
+/// Keys and variant names are snake_case everywhere.
 #[test]
-fn json_has_one_casing() {
+fn json_is_snake_case_throughout() {
     for (name, value) in &examples() {
         if name.starts_with("Vec") {
             check_variants(name, value);

@@ -1,11 +1,11 @@
-//! Reading summaries back.
+//! Reading stored summaries.
 
 use bridge::{SessionId, StoreOptions, SummaryQuery};
 
 use crate::facade::{analysis, in_memory};
 
 #[tokio::test]
-async fn answers_come_from_the_cache_until_something_is_stored() {
+async fn summaries_are_cached_until_something_is_stored() {
     let (_, bridge) = in_memory();
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, &[5]), StoreOptions::default()).await.unwrap();
     for _ in 0..3 {
@@ -19,7 +19,7 @@ async fn answers_come_from_the_cache_until_something_is_stored() {
 }
 
 #[tokio::test]
-async fn sessions_active_in_the_last_days_come_whole() {
+async fn recently_active_sessions_are_returned_whole() {
     let (_, bridge) = in_memory();
     let day = std::time::Duration::from_hours(24);
     let mut old = analysis("s", 1, &[5, 6]);

@@ -1,4 +1,4 @@
-//! The facade on the store in memory, and on a mock for failures that no real store can be made to show.
+//! The facade on the in-memory store, and on a mock for failures that a real store cannot be made to produce.
 
 mod backfill;
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! A panic in the embedder's code ends no work unseen.
+//! Panics in the embedder's code are contained and reported.
 
 use std::fs;
 use std::path::Path;
@@ -29,19 +29,20 @@ async fn observers_state(bridge: &EnhancedTokenDatabaseBridge) -> HealthState {
 }
 
 #[tokio::test]
-async fn a_panicking_observer_does_not_end_the_syncing() {
+async fn a_panicking_observer_does_not_stop_the_sync() {
     let folder = tempfile::tempdir().unwrap();
     write_transcript(folder.path(), "a");
     let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
     assert_eq!(observers_state(&bridge).await, HealthState::Healthy);
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::unbounded_channel();
     let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| {
         if let Some(session) = outcome.unwrap().first() {
-            tell.send(session.tokens_after).unwrap();
-            panic!("the embedder's own fault");
+            sender.send(session.tokens_after).unwrap();
+            panic!("an embedder's panic");
         }
     });
-    let mut next = async || tokio::time::timeout(DEADLINE, told.recv()).await.expect("it goes on").unwrap();
+    let mut next =
+        async || tokio::time::timeout(DEADLINE, received.recv()).await.expect("the sync continues").unwrap();
     assert_eq!(next().await, 21);
     write_transcript(folder.path(), "b");
     assert_eq!(next().await, 21);
@@ -49,25 +50,26 @@ async fn a_panicking_observer_does_not_end_the_syncing() {
     let health = bridge.health_check().await;
     let probe = health.probe(Probe::Observers).unwrap();
     assert_eq!(probe.state, HealthState::Degraded);
-    assert!(probe.detail.contains("2 times") && !probe.detail.contains("own fault"), "{probe}");
+    assert!(probe.detail.contains("2 times") && !probe.detail.contains("embedder's panic"), "{probe}");
 }
 
-/// What gives the operations their correlation ids is the embedder's, too.
+/// The generator of correlation ids is the embedder's code, too.
 #[tokio::test]
-async fn a_synchronization_that_panics_is_an_error_and_the_next_one_follows() {
+async fn a_panicking_sync_is_an_error_and_the_next_one_runs() {
     let rounds = AtomicU32::new(0);
     let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
         .sources([tempfile::tempdir().unwrap().path()])
         .correlation_ids(move || {
-            assert!(rounds.fetch_add(1, Ordering::SeqCst) > 0, "the embedder's own fault");
+            assert!(rounds.fetch_add(1, Ordering::SeqCst) > 0, "an embedder's panic");
             CorrelationId(1)
         })
         .build();
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| drop(tell.send(outcome)));
-    let mut next = async || tokio::time::timeout(DEADLINE, told.recv()).await.expect("it goes on").unwrap();
+    let (sender, mut received) = mpsc::unbounded_channel();
+    let syncing = bridge.keep_in_sync(Duration::from_millis(5), move |outcome| drop(sender.send(outcome)));
+    let mut next =
+        async || tokio::time::timeout(DEADLINE, received.recv()).await.expect("the sync continues").unwrap();
     let error = next().await.unwrap_err().to_string();
-    assert!(error.contains("panicked") && !error.contains("own fault"), "{error}");
+    assert!(error.contains("panicked") && !error.contains("embedder's panic"), "{error}");
     assert!(next().await.is_ok());
     syncing.stop().await;
     let health = bridge.health_check().await;
@@ -75,7 +77,7 @@ async fn a_synchronization_that_panics_is_an_error_and_the_next_one_follows() {
 }
 
 #[tokio::test]
-async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes() {
+async fn a_panicking_progress_callback_does_not_stop_the_backfill() {
     let folder = tempfile::tempdir().unwrap();
     write_transcript(folder.path(), "a");
     let bridge = bridge(Arc::new(InMemoryStore::default()), &[folder.path()]);
@@ -83,7 +85,7 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
     let counted = Arc::clone(&calls);
     let progress = move |_: &BackfillProgress| {
         counted.fetch_add(1, Ordering::SeqCst);
-        panic!("the embedder's own fault");
+        panic!("an embedder's panic");
     };
     let options = BackfillOptions::default().with_progress(progress);
     let result = bridge.backfill_historical_data(options.clone()).await.unwrap();
@@ -95,7 +97,7 @@ async fn a_panicking_progress_callback_is_called_once_and_the_backfill_completes
 }
 
 #[tokio::test]
-async fn a_panicking_observer_does_not_end_the_monitoring() {
+async fn a_panicking_observer_does_not_stop_the_monitor() {
     let interval = Duration::from_millis(5);
     let monitoring = MonitoringOptions::default()
         .with_health_check_interval(interval)
@@ -104,18 +106,18 @@ async fn a_panicking_observer_does_not_end_the_monitoring() {
         .sources(["none"])
         .monitoring(monitoring)
         .build();
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::unbounded_channel();
     let monitor = bridge.monitor(move |observation| {
-        let _ = tell.send(matches!(observation, Observation::Health(_)));
-        panic!("the embedder's own fault");
+        let _ = sender.send(matches!(observation, Observation::Health(_)));
+        panic!("an embedder's panic");
     });
     let both = async {
         let mut seen = [0, 0];
         while seen.iter().any(|times| *times < 3) {
-            seen[usize::from(told.recv().await.unwrap())] += 1;
+            seen[usize::from(received.recv().await.unwrap())] += 1;
         }
     };
-    tokio::time::timeout(DEADLINE, both).await.expect("both go on");
+    tokio::time::timeout(DEADLINE, both).await.expect("both reports continue");
     drop(monitor);
     assert_eq!(observers_state(&bridge).await, HealthState::Degraded);
 }

@@ -1,4 +1,4 @@
-//! Batches of an embedder that reads transcripts itself.
+//! Batches from an embedder that reads transcripts itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn batch(path: &str, offset: usize, content: &[u8]) -> BatchProcessingResult {
     BatchProcessingResult::new(path, offset as u64, content.to_vec()).with_modified(now())
 }
 
-/// Hands the file over in pieces cut anywhere, some of them again.
+/// Feeds the file in arbitrarily cut pieces, some of which overlap.
 async fn feed(processor: &JsonlProcessorBridge, path: &str, file: &GeneratedFile, rng: &mut Rng) {
     let content = &file.content;
     let mut offset = 0;
@@ -30,10 +30,10 @@ async fn feed(processor: &JsonlProcessorBridge, path: &str, file: &GeneratedFile
     }
 }
 
-/// What is kept of files beside the cursor: lines, damage and snapshots. A torn last line is not in it yet.
+/// The statistics of files: lines, damage and snapshots. An incomplete last line is excluded.
 async fn statistics(store: &dyn TokenStore) -> Vec<(PathBuf, SessionId, u64, u64, u64, u64)> {
     let records = store.sources(&SourceFilter::default()).await.unwrap();
-    let told = records.into_iter().filter(|record| record.snapshots > 0 || record.lines > 0).map(|record| {
+    let read = records.into_iter().filter(|record| record.snapshots > 0 || record.lines > 0).map(|record| {
         let lines = record.lines - record.damage.pending_lines;
         (
             record.path,
@@ -44,11 +44,11 @@ async fn statistics(store: &dyn TokenStore) -> Vec<(PathBuf, SessionId, u64, u64
             record.snapshot_tokens,
         )
     });
-    told.filter(|(_, _, lines, bad, snapshots, _)| lines + bad + snapshots > 0).collect()
+    read.filter(|(_, _, lines, bad, snapshots, _)| lines + bad + snapshots > 0).collect()
 }
 
 #[tokio::test]
-async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
+async fn batches_cut_anywhere_store_the_same_as_a_sync() {
     for seed in 0..6 {
         let history = HistoryPlan { seed, sessions: 2, ..HistoryPlan::default() }.generate();
         let folder = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
         assert_eq!(fed.responses(&all).await.unwrap(), synchronized.responses(&all).await.unwrap(), "{seed}");
         assert_eq!(statistics(&*fed).await, statistics(&*synchronized).await, "{seed}");
 
-        // A synchronization afterwards finds nothing to add.
+        // A later sync finds nothing to add.
         let _ = bridge(fed.clone(), &[folder.path()])
             .sync_all_sessions(SyncOptions::default().with_parallel_limit(2))
             .await
@@ -81,7 +81,7 @@ async fn however_files_are_cut_the_store_is_as_a_synchronization_leaves_it() {
 }
 
 #[tokio::test]
-async fn missing_bytes_are_told_and_nothing_is_counted_over_the_gap() {
+async fn a_gap_is_an_error_and_nothing_is_counted_across_it() {
     let (store, bridge) = in_memory();
     let processor = JsonlProcessorBridge::new(bridge);
     let line = br#"{"type":"assistant","message":{"id":"m","usage":{"output_tokens":42}}}"#;
@@ -96,7 +96,7 @@ async fn missing_bytes_are_told_and_nothing_is_counted_over_the_gap() {
 }
 
 #[tokio::test]
-async fn a_line_over_the_limit_is_dropped_as_it_comes() {
+async fn an_oversize_line_is_dropped_as_it_streams_in() {
     let store = Arc::new(InMemoryStore::default());
     let mut analyzer = bridge::analysis::AnalyzerOptions::default();
     analyzer.line_bytes_max = 1_000;

@@ -30,7 +30,7 @@ fn disk_full() -> BridgeError {
 }
 
 #[tokio::test]
-async fn the_result_says_what_was_written() {
+async fn the_result_counts_the_rows_written() {
     let (_, bridge) = in_memory();
     let first =
         bridge.store_enhanced_analysis(&analysis("s", 1, &[5, 6]), StoreOptions::default()).await.unwrap();
@@ -66,7 +66,7 @@ async fn only_force_lowers_a_total() {
 }
 
 #[tokio::test]
-async fn an_analysis_with_sums_only_is_one_response() {
+async fn an_analysis_of_sums_only_is_one_response() {
     let (_, bridge) = in_memory();
     let mut sums = analysis("s", 1, &[40, 2]);
     sums.responses.clear();
@@ -80,7 +80,7 @@ async fn an_analysis_with_sums_only_is_one_response() {
 }
 
 #[tokio::test]
-async fn a_rejected_analysis_tells_every_violation_and_stores_nothing() {
+async fn a_rejected_analysis_lists_all_violations_and_stores_nothing() {
     let (_, bridge) = in_memory();
     let mut wrong = analysis("s", 1, &[5]);
     wrong.calculated_total_tokens += 1;
@@ -94,7 +94,7 @@ async fn a_rejected_analysis_tells_every_violation_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn in_a_batch_a_rejected_analysis_keeps_back_no_other() {
+async fn a_rejected_analysis_does_not_block_its_batch() {
     let (_, bridge) = in_memory();
     let mut wrong = analysis("b", 10, &[5]);
     wrong.accuracy_ratio = f64::NAN;
@@ -104,15 +104,15 @@ async fn in_a_batch_a_rejected_analysis_keeps_back_no_other() {
             BatchOptions::default().with_batch_size(2),
         )
         .await;
-    let told: Vec<_> = results.iter().map(|result| (result.success, result.records_stored)).collect();
-    assert_eq!(told, [(true, 2), (false, 0), (true, 1)]);
+    let outcomes: Vec<_> = results.iter().map(|result| (result.success, result.records_stored)).collect();
+    assert_eq!(outcomes, [(true, 2), (false, 0), (true, 1)]);
     assert!(results[1].errors[0].contains("accuracy_ratio"), "{:?}", results[1].errors);
     assert_eq!(output(&bridge).await, 7);
 }
 
-/// Who looks at the health hears of it, and not only who called.
+/// Rejections are visible in the health check, and not only to the caller.
 #[tokio::test]
-async fn what_is_rejected_shows_in_the_error_rate() {
+async fn rejections_count_toward_the_error_rate() {
     let (_, bridge) = in_memory();
     let mut wrong = analysis("b", 10, &[5]);
     wrong.accuracy_ratio = f64::NAN;
@@ -130,7 +130,7 @@ async fn what_is_rejected_shows_in_the_error_rate() {
 }
 
 #[tokio::test]
-async fn what_is_valid_can_be_said() {
+async fn validator_options_take_effect() {
     let mut options = ValidatorOptions::default();
     options.earliest = now();
     let strict = |options| {
@@ -150,7 +150,7 @@ async fn what_is_valid_can_be_said() {
 }
 
 #[tokio::test]
-async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fails_only_its_own() {
+async fn batches_are_inserted_in_chunks_that_fail_independently() {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
     let mut store = MockTokenStore::new();
@@ -173,8 +173,8 @@ async fn a_batch_is_one_insert_for_each_batch_size_rows_and_a_failed_insert_fail
     assert!(results[3].errors[0].contains("disk is full"), "{:?}", results[3].errors);
 }
 
-/// What one operation of this name has on record: rows, tokens.
-async fn recorded(bridge: &EnhancedTokenDatabaseBridge, operation: &str) -> (u64, u64) {
+/// The rows and tokens in the only audit record of this operation.
+async fn audited(bridge: &EnhancedTokenDatabaseBridge, operation: &str) -> (u64, u64) {
     let filter = AuditFilter::default().with_operation(OperationName::new(operation).unwrap());
     let records = bridge.audit_log(&filter).await.unwrap();
     assert_eq!(records.len(), 1);
@@ -182,7 +182,7 @@ async fn recorded(bridge: &EnhancedTokenDatabaseBridge, operation: &str) -> (u64
 }
 
 #[tokio::test]
-async fn what_is_stored_before_the_store_fails_is_on_record() {
+async fn rows_stored_before_a_failure_are_audited() {
     let real = Arc::new(InMemoryStore::default());
     let (mut store, audit) = (MockTokenStore::new(), Arc::clone(&real));
     let mut calls = 0;
@@ -197,11 +197,11 @@ async fn what_is_stored_before_the_store_fails_is_on_record() {
     let analysis = analysis("s", 1, &vec![1; 100_001]);
     let error = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("disk is full"), "{error}");
-    assert_eq!(recorded(&bridge, "store_enhanced_analysis").await, (100_000, 100_000));
+    assert_eq!(audited(&bridge, "store_enhanced_analysis").await, (100_000, 100_000));
 }
 
 #[tokio::test]
-async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
+async fn every_store_failure_counts_toward_the_error_rate() {
     let mut store = MockTokenStore::new();
     store.expect_list_checkpoints().returning(|| Err(disk_full()));
     store.expect_state().returning(|| Ok(StoreState::first()));
@@ -217,9 +217,9 @@ async fn every_operation_that_the_store_fails_shows_in_the_error_rate() {
     assert!(status.probe(Probe::ErrorRate).unwrap().detail.starts_with("1 of 1 storage operations failed"));
 }
 
-/// A counter at the end of 64 bits is refused with its figure, and no total wraps.
+/// A counter beyond the maximum is refused with its value. Even without validation no total wraps.
 #[tokio::test]
-async fn counters_beyond_the_maximum_are_refused_and_without_a_validator_no_sum_wraps() {
+async fn oversize_counters_are_refused_and_totals_never_wrap() {
     let (store, strict) = in_memory();
     let fine = analysis("s", 1, &[10]);
     let _ = strict.store_enhanced_analysis(&fine, StoreOptions::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Analyses without responses: what the specification's own model is.
+//! Analyses without responses, as in the specification's data model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use bridge_testkit::fixtures::line;
 
 use crate::facade::{analysis, bridge, in_memory, now};
 
-/// An analysis of the session's sums, so many milliseconds before now.
+/// An analysis with only the session's sums, this many milliseconds old.
 fn sums(id: &str, session: &str, age_millis: i64, output: u64) -> EnhancedTokenAnalysis {
     let time = Timestamp::from_millis(now().as_millis() - age_millis).unwrap();
     let (id, session) = (AnalysisId::new(id).unwrap(), SessionId::new(session).unwrap());
@@ -31,7 +31,7 @@ async fn output(store: &InMemoryStore) -> u64 {
     store.totals(&ResponseFilter::default()).await.unwrap().counts.output
 }
 
-/// A folder with one session of one response, worth 10 tokens.
+/// A folder with one session of one response with 10 tokens.
 fn transcript() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("s.jsonl"), line("s", 1, 10)).unwrap();
@@ -39,7 +39,7 @@ fn transcript() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_session_analyzed_twice_counts_once_and_the_newest_wins() {
+async fn the_newest_session_sums_win_and_count_once() {
     let (store, bridge) = in_memory();
     let (older, newer) = (sums("a", "s", 2, 150), sums("b", "s", 1, 160));
     let result = bridge.store_enhanced_analysis(&older, StoreOptions::default()).await.unwrap();
@@ -51,13 +51,13 @@ async fn a_session_analyzed_twice_counts_once_and_the_newest_wins() {
     let results = bridge.batch_store_analyses(&[older, newer], BatchOptions::default()).await;
     assert!(results.iter().all(|result| result.success && result.records_stored == 0));
     assert_eq!(output(&store).await, 160);
-    // A forced one says what it replaces.
+    // A forced update reports the replaced tokens.
     let result = bridge.store_enhanced_analysis(&sums("c", "s", 9, 5), force()).await.unwrap();
     assert_eq!((result.replaced_tokens, output(&store).await), (160, 5));
 }
 
 #[tokio::test]
-async fn sums_over_a_backfilled_session_count_nothing_by_force_neither() {
+async fn sums_of_a_backfilled_session_never_count_even_by_force() {
     let (store, folder) = (Arc::new(InMemoryStore::default()), transcript());
     let bridge = bridge(store.clone(), &[folder.path()]);
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
@@ -77,7 +77,7 @@ async fn sums_over_a_backfilled_session_count_nothing_by_force_neither() {
 }
 
 #[tokio::test]
-async fn a_synchronization_covers_sums_and_says_so() {
+async fn a_sync_covers_sums_and_reports_it() {
     let (store, folder) = (Arc::new(InMemoryStore::default()), transcript());
     let bridge = bridge(store.clone(), &[folder.path()]);
     let _ = bridge.store_enhanced_analysis(&sums("a", "s", 0, 99), StoreOptions::default()).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_synchronization_covers_sums_and_says_so() {
     assert_eq!((result.tokens_before, result.tokens_after), (99, 10));
     assert_eq!((result.changes.covered_sums.tokens, result.changes.new_responses.tokens), (-99, 10));
     assert_eq!((result.status, result.adds_up()), (SyncStatus::Changed, true));
-    // Responses that an embedder stores say the same in the result.
+    // The result for an embedder's responses reports the covered sums as well.
     let _ = bridge.store_enhanced_analysis(&sums("b", "t", 0, 50), StoreOptions::default()).await.unwrap();
     let result =
         bridge.store_enhanced_analysis(&analysis("t", 1, &[3]), StoreOptions::default()).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_synchronization_covers_sums_and_says_so() {
 }
 
 #[tokio::test]
-async fn everything_that_an_analysis_says_comes_back() {
+async fn every_field_of_an_analysis_is_read_back() {
     let (_, bridge) = in_memory();
     let mut of_sums = sums("the id", "s", 5, 150);
     of_sums.accuracy_ratio = 0.75;
@@ -110,7 +110,7 @@ async fn everything_that_an_analysis_says_comes_back() {
         let answer = bridge.get_analysis_with_fallback(&analysis.session_id).await.unwrap();
         assert_eq!((answer.source, answer.age), (AnalysisSource::Stored, Duration::from_millis(5)));
         assert_eq!(answer.analysis, analysis);
-        // Stored again it is the same.
+        // Storing it again changes nothing.
         let result = bridge.store_enhanced_analysis(&answer.analysis, StoreOptions::default()).await.unwrap();
         assert_eq!(result.records_stored, 0);
         let query = SummaryQuery::default().with_sessions([analysis.session_id.clone()]).with_metadata();
@@ -120,9 +120,9 @@ async fn everything_that_an_analysis_says_comes_back() {
     }
 }
 
-/// Without its marker a session's sums would count beside its responses: the proof says so, and puts it back.
+/// Without its marker a session's sums would count in addition to its responses.
 #[tokio::test]
-async fn a_marker_that_somebody_removed_is_missed_and_put_back() {
+async fn a_removed_marker_is_detected_and_restored() {
     let (store, folder) = (Arc::new(InMemoryStore::default()), transcript());
     let bridge = bridge(store.clone(), &[folder.path()]);
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();

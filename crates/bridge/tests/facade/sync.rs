@@ -1,4 +1,4 @@
-//! Synchronizing: who gets a result, and what is refused.
+//! Synchronization: results by session, and refusals.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,7 +18,7 @@ fn session(name: &str) -> SessionId {
     SessionId::new(name).unwrap()
 }
 
-/// Long enough ago that every file is settled.
+/// Long enough ago that no file counts as recently modified.
 fn today() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_860_800)
 }
@@ -35,12 +35,12 @@ fn with_sources(folder: &Path) -> (Arc<InMemoryStore>, EnhancedTokenDatabaseBrid
     (store.clone(), bridge(store, &[folder]))
 }
 
-fn told(results: &[SyncResult]) -> Vec<(&str, SyncStatus, u64)> {
+fn outcomes(results: &[SyncResult]) -> Vec<(&str, SyncStatus, u64)> {
     results.iter().map(|result| (result.session_id.as_str(), result.status, result.tokens_after)).collect()
 }
 
 #[tokio::test]
-async fn each_session_that_the_store_knows_has_a_result() {
+async fn every_stored_session_has_a_result() {
     let folder = tempfile::tempdir().unwrap();
     transcript(folder.path(), "transcript", 42, Duration::ZERO);
     let (store, bridge) = with_sources(folder.path());
@@ -59,21 +59,21 @@ async fn each_session_that_the_store_knows_has_a_result() {
 }
 
 #[tokio::test]
-async fn what_only_a_part_of_the_history_was_stored_of_has_a_result() {
+async fn partly_backfilled_sessions_have_a_result() {
     let folder = tempfile::tempdir().unwrap();
     transcript(folder.path(), "s", 42, Duration::from_hours(1));
     let (store, bridge) = with_sources(folder.path());
-    // Limited by dates, it records no files.
+    // A backfill limited by dates records no files.
     let part = BackfillOptions::default().with_start_date(Timestamp::MIN);
     let _ = bridge.backfill_historical_data(part).await.unwrap();
     assert!(store.sources(&SourceFilter::default()).await.unwrap().is_empty());
     fs::remove_file(folder.path().join("s.jsonl")).unwrap();
     let results = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
-    assert_eq!(told(&results), [("s", SyncStatus::Unchanged, 42)]);
+    assert_eq!(outcomes(&results), [("s", SyncStatus::Unchanged, 42)]);
 }
 
 #[tokio::test]
-async fn with_since_only_sessions_of_later_files_are_processed() {
+async fn since_limits_a_sync_to_recently_modified_files() {
     let folder = tempfile::tempdir().unwrap();
     let (_, bridge) = with_sources(folder.path());
     transcript(folder.path(), "gone", 1, Duration::from_hours(50));
@@ -92,9 +92,9 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
         .sync_all_sessions(SyncOptions::default().with_since(since).with_parallel_limit(5))
         .await
         .unwrap();
-    assert_eq!(told(&results), [("known", SyncStatus::Unchanged, 3), ("new", SyncStatus::Changed, 4)]);
+    assert_eq!(outcomes(&results), [("known", SyncStatus::Unchanged, 3), ("new", SyncStatus::Changed, 4)]);
     let all = bridge.sync_all_sessions(SyncOptions::default()).await.unwrap();
-    let names: Vec<_> = told(&all).into_iter().map(|(name, status, _)| (name, status)).collect();
+    let names: Vec<_> = outcomes(&all).into_iter().map(|(name, status, _)| (name, status)).collect();
     use SyncStatus::{SourceGone, Unchanged};
     let expected = [
         ("gone", SourceGone),
@@ -107,31 +107,31 @@ async fn with_since_only_sessions_of_later_files_are_processed() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_knows_is_an_error() {
+async fn an_unknown_session_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     transcript(folder.path(), "s", 42, Duration::ZERO);
     let (_, bridge) = with_sources(folder.path());
     for mode in [SyncMode::Incremental, SyncMode::Full] {
-        let error = bridge.sync_session_tokens(&session("nobody"), mode).await.unwrap_err();
+        let error = bridge.sync_session_tokens(&session("unknown"), mode).await.unwrap_err();
         assert!(
-            matches!(&error, BridgeError::UnknownSession { session, .. } if session.as_str() == "nobody"),
+            matches!(&error, BridgeError::UnknownSession { session, .. } if session.as_str() == "unknown"),
             "{error}"
         );
     }
-    // What was found of others on the way is stored.
+    // Other sessions found by these calls are stored.
     let result = bridge.sync_session_tokens(&session("s"), SyncMode::Incremental).await.unwrap();
     assert_eq!((result.status, result.tokens_after), (SyncStatus::Unchanged, 42));
 }
 
 #[tokio::test]
-async fn a_session_that_the_store_or_a_file_without_responses_knows_is_unchanged() {
+async fn known_sessions_without_new_responses_are_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("begun.jsonl"), "{\"type\":\"user\",\"sessionId\":\"begun\"}\n").unwrap();
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     let (_, bridge) = with_sources(folder.path());
     let _ =
         bridge.store_enhanced_analysis(&analysis("stored", 1, &[5]), StoreOptions::default()).await.unwrap();
-    // The first time the files are read, the second time they are known.
+    // The first round reads the files, the second one knows them already.
     for _ in 0..2 {
         for (name, tokens) in [("begun", 0), ("empty", 0), ("stored", 5)] {
             let result = bridge.sync_session_tokens(&session(name), SyncMode::Incremental).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_session_that_the_store_or_a_file_without_responses_knows_is_unchanged
 }
 
 #[tokio::test]
-async fn inverted_dates_are_an_error_that_names_both() {
+async fn an_inverted_date_range_is_an_error_with_both_dates() {
     let (_, bridge) = in_memory();
     let (start, end) = (now(), now().saturating_sub(Duration::from_hours(24)));
     let range = TimeRange { start: Some(start), end: Some(end) };

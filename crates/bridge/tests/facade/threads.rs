@@ -1,5 +1,4 @@
-//! What is handed out can be shared between threads, and every call can be awaited in a task of its own. It is the
-//! compiler that tests this.
+//! Public types are `Send` and `Sync`, and every future is `Send`, as checked by the compiler.
 
 use std::error::Error;
 
@@ -19,7 +18,7 @@ fn shared<T: Send + Sync + 'static>() {}
 fn sent<T: Send>(_: T) {}
 
 #[test]
-fn types_are_shared_between_threads() {
+fn public_types_are_send_and_sync() {
     shared::<EnhancedTokenDatabaseBridge>();
     shared::<BridgeBuilder>();
     shared::<DashboardBridgeAdapter>();
@@ -40,7 +39,7 @@ fn types_are_shared_between_threads() {
 }
 
 #[test]
-fn calls_are_awaited_in_tasks_of_their_own() {
+fn futures_are_send() {
     let _never_run = |bridge: &EnhancedTokenDatabaseBridge, analysis: &EnhancedTokenAnalysis| {
         let (session, name) = (SessionId::new("s").unwrap(), CheckpointName::new("c").unwrap());
         sent(bridge.store_enhanced_analysis(analysis, StoreOptions::default()));

@@ -1,4 +1,4 @@
-//! Every operation is on record, whatever the database does meanwhile.
+//! Every operation is audited, even during an outage of the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use bridge_testkit::proxy::Fault;
 
 use crate::observability::{analysis, behind_proxy, bridge, forced};
 
-/// What is in the store, oldest first.
+/// The stored audit records, oldest first.
 async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
     let mut records =
         store.audit().unwrap().audit_records(&AuditFilter::default().with_limit(u32::MAX)).await.unwrap();
@@ -22,7 +22,7 @@ async fn written(store: &dyn TokenStore) -> Vec<AuditRecord> {
     records
 }
 
-fn told(records: &[AuditRecord]) -> Vec<(u128, &str, AuditOutcome)> {
+fn entries(records: &[AuditRecord]) -> Vec<(u128, &str, AuditOutcome)> {
     records
         .iter()
         .map(|record| (record.correlation_id.0, record.operation.as_str(), record.outcome))
@@ -34,7 +34,7 @@ async fn store(bridge: &EnhancedTokenDatabaseBridge, key: u128) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order() {
+async fn operations_in_an_outage_are_audited_once_and_in_order() {
     let (proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     assert!(store(&bridge, 1).await);
@@ -46,12 +46,12 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     assert!(bridge.audit_log(&AuditFilter::default()).await.is_err());
     assert_eq!((bridge.stats().audit.buffered, bridge.stats().audit.dropped), (29, 0));
 
-    // The database takes the records, and the answer is lost: they are written again and stay single.
+    // The database stores the records but its answer is lost; writing them again makes no duplicates.
     proxy.set(Fault::CutAnswer);
     assert!(bridge.shutdown().await.is_err());
     proxy.set(Fault::None);
     assert!(store(&bridge, 30).await);
-    // What waited went with the announcement of the last one, whose end is still to be written.
+    // The buffered records were written with the last operation's announcement; its final record is still pending.
     let before = bridge.stats().audit.written;
     bridge.shutdown().await.unwrap();
     assert_eq!(bridge.stats().audit.written, before + 1);
@@ -59,21 +59,21 @@ async fn what_was_done_while_the_database_was_gone_is_written_once_and_in_order(
     let operation = "store_enhanced_analysis";
     let mut wanted = vec![(1, operation, AuditOutcome::Succeeded)];
     wanted.extend((2..30).map(|id| (id, operation, AuditOutcome::Failed)));
-    // The look at the audit that failed had an id, too; it is not on record.
+    // Id 30 belongs to the failed `audit_log` call, which is not audited.
     wanted.push((31, operation, AuditOutcome::Succeeded));
-    assert_eq!(told(&records), wanted);
+    assert_eq!(entries(&records), wanted);
     assert!(
         records[1..29].iter().all(|record| record.error_kind == "unreachable" && !record.error.is_empty())
     );
 }
 
 #[tokio::test]
-async fn a_forced_update_is_on_record_before_it_returns_with_both_totals() {
+async fn forced_updates_audit_both_totals_before_returning() {
     let (_proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 900), StoreOptions::default()).await.unwrap();
     let announced = written(&*database).await;
-    assert_eq!(told(&announced), [(1, "store_enhanced_analysis", AuditOutcome::Incomplete)]);
+    assert_eq!(entries(&announced), [(1, "store_enhanced_analysis", AuditOutcome::Incomplete)]);
     assert_eq!((announced[0].records_stored, announced[0].tokens_written), (1, 900));
     let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 90), forced()).await.unwrap();
     let records = written(&*database).await;
@@ -87,10 +87,10 @@ async fn a_forced_update_is_on_record_before_it_returns_with_both_totals() {
 }
 
 #[tokio::test]
-async fn what_turns_out_other_than_announced_is_corrected_before_the_call_returns() {
+async fn a_wrong_announcement_is_corrected_before_the_call_returns() {
     let (_proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
-    // New, the same again, and a later snapshot.
+    // A new response, the same again, and a later snapshot.
     for (output, stored, before) in [(5, 1, 0), (5, 0, 0), (9, 1, 5)] {
         let _ =
             bridge.store_enhanced_analysis(&analysis("s", 1, output), StoreOptions::default()).await.unwrap();
@@ -103,19 +103,19 @@ async fn what_turns_out_other_than_announced_is_corrected_before_the_call_return
 }
 
 #[tokio::test]
-async fn an_audit_that_the_store_refuses_holds_up_no_operation() {
+async fn a_refused_audit_delays_no_operation() {
     let attempts = Arc::new(AtomicU32::new(0));
     let store = Arc::new(refusing(Arc::clone(&attempts)));
     let bridge = bridge(store, "none".as_ref()).build();
     for _ in 0..5 {
         let _ = bridge.batch_store_analyses(&[analysis("s", 1, 1)], BatchOptions::default()).await;
     }
-    assert_eq!(attempts.load(Ordering::Relaxed), 1, "nobody waits for a store that refuses the audit");
+    assert_eq!(attempts.load(Ordering::Relaxed), 1, "an operation retried the refused audit");
     assert_eq!(bridge.stats().audit.buffered, 5);
 }
 
 #[tokio::test]
-async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
+async fn dropped_records_are_counted_and_the_gap_is_audited() {
     let (proxy, database) = behind_proxy(|options| options).await;
     let audit = AuditOptions::default().with_buffer_records_max(4).with_write_within(Duration::from_hours(1));
     let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
@@ -128,14 +128,14 @@ async fn what_finds_no_room_is_counted_and_the_gap_is_on_record() {
     bridge.shutdown().await.unwrap();
     let records = written(&*database).await;
     let ids: Vec<_> = records[..4].iter().map(|record| record.correlation_id.0).collect();
-    assert_eq!(ids, [1, 2, 3, 4], "the beginning of the trouble is kept");
+    assert_eq!(ids, [1, 2, 3, 4], "the oldest records are not kept");
     assert_eq!(records[4].operation.as_str(), "audit_gap");
     assert_eq!(records[4].counts["dropped_records"], 6);
     assert_eq!(records.len(), 5);
 }
 
 #[tokio::test]
-async fn an_operation_that_nobody_waits_for_any_more_is_on_record() {
+async fn a_cancelled_operation_is_audited() {
     let (proxy, database) = behind_proxy(|options| options).await;
     let bridge = bridge(database.clone(), "none".as_ref()).build();
     proxy.set(Fault::Silent);
@@ -143,21 +143,26 @@ async fn an_operation_that_nobody_waits_for_any_more_is_on_record() {
     assert!(tokio::time::timeout(soon, store(&bridge, 1)).await.is_err());
     proxy.set(Fault::None);
     bridge.shutdown().await.unwrap();
-    assert_eq!(told(&written(&*database).await), [(1, "store_enhanced_analysis", AuditOutcome::Cancelled)]);
+    assert_eq!(
+        entries(&written(&*database).await),
+        [(1, "store_enhanced_analysis", AuditOutcome::Cancelled)]
+    );
 }
 
-/// Waits for the background, which nobody else does.
+/// Waits for the background task.
 async fn until_written(bridge: &EnhancedTokenDatabaseBridge, records: u64) {
     let written = async {
         while bridge.stats().audit.written < records {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), written).await.expect("it is written by itself");
+    tokio::time::timeout(Duration::from_secs(20), written)
+        .await
+        .expect("the background task writes the records");
 }
 
 #[tokio::test]
-async fn records_are_written_by_themselves_in_time_or_when_the_buffer_is_half_full() {
+async fn records_are_flushed_in_time_or_at_a_half_full_buffer() {
     let soon = AuditOptions::default().with_write_within(Duration::ZERO);
     let half_full =
         AuditOptions::default().with_write_within(Duration::from_hours(1)).with_buffer_records_max(4);
@@ -173,7 +178,7 @@ async fn records_are_written_by_themselves_in_time_or_when_the_buffer_is_half_fu
 }
 
 #[tokio::test]
-async fn the_background_goes_on_when_the_database_is_back() {
+async fn the_background_writer_resumes_after_an_outage() {
     let (proxy, database) = behind_proxy(|options| options).await;
     let audit = AuditOptions::default().with_write_within(Duration::from_millis(5));
     let bridge = bridge(database.clone(), "none".as_ref()).audit(audit).build();
@@ -185,8 +190,8 @@ async fn the_background_goes_on_when_the_database_is_back() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), tried).await.expect("it tries");
-    // The announcement of the operation may be on its way when its final record comes: both bear one id.
+    tokio::time::timeout(Duration::from_secs(20), tried).await.expect("the background task retries");
+    // The operation's announcement may still be in flight when its final record is buffered; both have the same id.
     assert!((1..=2).contains(&bridge.stats().audit.buffered));
     proxy.set(Fault::None);
     until_written(&bridge, 1).await;
@@ -194,7 +199,7 @@ async fn the_background_goes_on_when_the_database_is_back() {
 }
 
 #[tokio::test]
-async fn every_operation_is_on_record_by_its_name() {
+async fn every_operation_is_audited_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
     std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n{line}\n")).unwrap();
@@ -206,7 +211,7 @@ async fn every_operation_is_on_record_by_its_name() {
     let _ = bridge.batch_store_analyses(&[analysis("t", 5, 1)], BatchOptions::default()).await;
     let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     let _ = bridge.get_analysis_with_fallback(&session).await.unwrap();
-    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("unknown").unwrap()).await.unwrap_err();
     let _ = bridge.verify_data_integrity(IntegrityOptions::default()).await.unwrap();
     let _ = bridge.analyze_historical_data(BackfillOptions::default()).await.unwrap();
     let _ = bridge.dashboard().get_dashboard_token_metrics(bridge::TimeRange::ALL).await.unwrap();
@@ -230,15 +235,15 @@ async fn every_operation_is_on_record_by_its_name() {
         (11, "store_enhanced_analysis", Succeeded),
         (12, "mine", Failed),
     ];
-    assert_eq!(told(&records), wanted);
+    assert_eq!(entries(&records), wanted);
     let backfill = &records[0];
     assert_eq!((backfill.tokens, backfill.records_stored, backfill.new_responses), (42, 1, 1));
-    let figure = |name| backfill.counts[name];
-    assert_eq!((figure("snapshots"), figure("counted_responses"), figure("lines")), (2, 1, 2));
-    assert_eq!(records[3].records_stored, 1, "what spawned tasks write is booked");
+    let count = |name| backfill.counts[name];
+    assert_eq!((count("snapshots"), count("counted_responses"), count("lines")), (2, 1, 2));
+    assert_eq!(records[3].records_stored, 1, "rows written by spawned tasks are not attributed");
     assert_eq!(records[6].error_kind, "unknown_session");
 
-    let failed = AuditFilter::default().with_outcome(Failed).with_session(SessionId::new("nobody").unwrap());
+    let failed = AuditFilter::default().with_outcome(Failed).with_session(SessionId::new("unknown").unwrap());
     assert_eq!(bridge.audit_log(&failed).await.unwrap(), [records[6].clone()]);
     let ninth = AuditFilter::default().with_correlation_id(CorrelationId(9));
     assert_eq!(bridge.audit_log(&ninth).await.unwrap(), [records[8].clone()]);
@@ -249,12 +254,12 @@ async fn store_result(bridge: &EnhancedTokenDatabaseBridge) -> BridgeResult {
 }
 
 #[tokio::test]
-async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
+async fn auditing_changes_only_skips_reads_unless_they_fail() {
     let store = Arc::new(InMemoryStore::default());
     let audit = AuditOptions::default().with_operations(AuditedOperations::Changes);
     let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
     let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
-    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("unknown").unwrap()).await.unwrap_err();
     let _ = store_result(&bridge).await;
     bridge.shutdown().await.unwrap();
     let records = store.audit_records(&AuditFilter::default()).await.unwrap();
@@ -263,40 +268,40 @@ async fn reads_are_left_out_where_only_changes_are_wanted_unless_they_fail() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_where_nothing_is_recorded() {
+async fn a_disabled_audit_keeps_nothing() {
     let store = Arc::new(InMemoryStore::default());
     let audit = AuditOptions::default().with_operations(AuditedOperations::Nothing);
     let bridge = bridge(store.clone(), "none".as_ref()).audit(audit).build();
     let result = store_result(&bridge).await;
     bridge.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &result);
-    let _ = bridge.get_analysis_with_fallback(&SessionId::new("nobody").unwrap()).await.unwrap_err();
+    let _ = bridge.get_analysis_with_fallback(&SessionId::new("unknown").unwrap()).await.unwrap_err();
     bridge.shutdown().await.unwrap();
     assert_eq!(written(&*store).await, []);
 }
 
 #[tokio::test]
-async fn a_synchronization_with_nothing_to_do_leaves_no_record() {
+async fn a_sync_without_changes_leaves_no_audit_record() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
     std::fs::write(folder.path().join("s.jsonl"), format!("{line}\n")).unwrap();
     let store = Arc::new(InMemoryStore::default());
     let bridge = bridge(store.clone(), folder.path()).build();
-    let (tell, mut told_of) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut changed_sessions) = tokio::sync::mpsc::unbounded_channel();
     let syncing = bridge.keep_in_sync(Duration::from_millis(1), move |outcome| {
-        let _ = tell.send(outcome.unwrap().len());
+        let _ = sender.send(outcome.unwrap().len());
     });
     let mut sessions = Vec::new();
     while sessions.len() < 10 {
-        let next = tokio::time::timeout(Duration::from_secs(20), told_of.recv()).await;
-        sessions.push(next.expect("it synchronizes again").unwrap());
+        let next = tokio::time::timeout(Duration::from_secs(20), changed_sessions.recv()).await;
+        sessions.push(next.expect("the next sync runs").unwrap());
     }
     syncing.stop().await;
     bridge.shutdown().await.unwrap();
     assert_eq!(sessions.iter().sum::<usize>(), 1);
-    assert_eq!(told(&written(&*store).await), [(1, "sync_all_sessions", AuditOutcome::Succeeded)]);
+    assert_eq!(entries(&written(&*store).await), [(1, "sync_all_sessions", AuditOutcome::Succeeded)]);
 }
 
-/// What stores and refuses the audit, and counts how often it was asked.
+/// A store that accepts rows but refuses audit records, and counts the attempts.
 fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
     let mut store = MockTokenStore::new();
     store.expect_stats().returning(Default::default);
@@ -316,13 +321,13 @@ fn refusing(attempts: Arc<AtomicU32>) -> MockTokenStore {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_refuses_the_audit_is_asked_less_and_less_often() {
+async fn audit_retries_back_off_while_the_store_refuses_records() {
     let attempts = Arc::new(AtomicU32::new(0));
     let audit = AuditOptions::default().with_write_within(Duration::from_secs(1));
     let bridge = bridge(Arc::new(refusing(attempts.clone())), "none".as_ref()).audit(audit).build();
     let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
     tokio::time::sleep(Duration::from_mins(60)).await;
-    // After 1, 2, 4, … 256 seconds, and then every five minutes.
+    // After 1, 2, 4, …, 256 seconds, then every five minutes.
     assert_eq!(attempts.load(Ordering::Relaxed), 19);
     assert_eq!(bridge.stats().audit.buffered, 1);
 }
@@ -341,15 +346,15 @@ fn result() -> BridgeResult {
     }
 }
 
-/// Records come without end while one is written.
+/// Every write of a record causes another record.
 #[tokio::test(start_paused = true)]
-async fn an_operation_does_not_wait_for_the_records_of_later_ones() {
+async fn an_operation_does_not_wait_for_later_audit_records() {
     let others = Arc::new(std::sync::OnceLock::<EnhancedTokenDatabaseBridge>::new());
     let mut store = MockTokenStore::new();
     store.expect_stats().returning(Default::default);
     let (writers, written) = (Arc::clone(&others), AtomicU32::new(0));
     store.expect_put_audit().returning(move |_| {
-        assert!(written.fetch_add(1, Ordering::Relaxed) < 100, "it writes for others without end");
+        assert!(written.fetch_add(1, Ordering::Relaxed) < 100, "the flush never ends");
         let bridge = writers.get().unwrap();
         let operation = OperationName::new("another").unwrap();
         bridge.log_bridge_operation(&operation, None, &result());

@@ -1,4 +1,4 @@
-//! One id connects the error, the log, the audit and the database's log of queries.
+//! One id links the error, the log, the audit and the database's query log.
 
 use bridge::storage::ResponseFilter;
 use bridge::{
@@ -9,7 +9,7 @@ use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use crate::observability::{analysis, behind_proxy, bridge};
 
-/// The comments that the requests since then give the database for its log of queries.
+/// The query log comments of the requests since then.
 fn comments(proxy: &FaultProxy, since: usize) -> Vec<String> {
     let parameters = |request: &String| request.split(['?', '&', ' ']).map(str::to_owned).collect::<Vec<_>>();
     let comment = |request: &String| {
@@ -22,7 +22,7 @@ fn comments(proxy: &FaultProxy, since: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_id_is_the_same_in_error_log_audit_and_database() {
+async fn one_correlation_id_links_error_log_audit_and_query_log() {
     let (proxy, database) = behind_proxy(|options| options.with_pool_size(2)).await;
     let log = LogCollector::of_this_process();
     let bridge = bridge(database.clone(), "none".as_ref()).build();
@@ -47,21 +47,21 @@ async fn an_id_is_the_same_in_error_log_audit_and_database() {
     assert_eq!(audit.len(), 2);
     assert!(audit[0].error.contains("cannot be reached"), "{}", audit[0].error);
     let lines = log.lines();
-    let told = |level: &str, words: &[&str]| {
+    let logged = |level: &str, words: &[&str]| {
         let id = format!("correlation_id={id}");
         lines.iter().any(|line| {
             line.starts_with(level) && line.contains(&id) && words.iter().all(|word| line.contains(word))
         })
     };
     let fields = ["operation=store_enhanced_analysis", "session_id=s", "tokens_stored=2", "processing_time="];
-    assert!(told("INFO", &fields), "{lines:#?}");
-    assert!(told("ERROR", &["kind=unreachable", "advice=check that the database runs"]), "{lines:#?}");
+    assert!(logged("INFO", &fields), "{lines:#?}");
+    assert!(logged("ERROR", &["kind=unreachable", "advice=check that the database runs"]), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("database") && line.contains("operation=store responses")));
 }
 
-/// Tasks that an operation spawns are parts of it.
+/// Tasks spawned by an operation belong to it.
 #[tokio::test]
-async fn whatever_an_operation_does_bears_its_id() {
+async fn all_work_of_an_operation_carries_its_id() {
     let (proxy, database) = behind_proxy(|options| options).await;
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
@@ -82,7 +82,7 @@ async fn whatever_an_operation_does_bears_its_id() {
     let sent = comments(&proxy, begin);
     assert!(sent.len() > 20 && sent.iter().all(|comment| *comment == id.to_string()), "{sent:?}");
 
-    // Two operations at once have an id each.
+    // Concurrent operations have different ids.
     let begin = proxy.requests().len();
     let (a, b) = (CorrelationId(10), CorrelationId(11));
     let by = [bridge.with_correlation_id(a), bridge.with_correlation_id(b)];
@@ -93,11 +93,11 @@ async fn whatever_an_operation_does_bears_its_id() {
     );
     assert!(one.is_ok() && two.is_ok());
     let sent = comments(&proxy, begin);
-    // One of them may have put both on record, by one insert.
+    // One of them may have written both audit records in one insert.
     let of = |id: CorrelationId| sent.iter().filter(|comment| **comment == id.to_string()).count();
     assert!(of(a) >= 2 && of(b) >= 2 && of(a) + of(b) == sent.len(), "{sent:?}");
 
-    // Outside of an operation nothing is said.
+    // Outside of operations nothing is logged.
     let begin = proxy.requests().len();
     database.totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!(comments(&proxy, begin), [""]);

@@ -1,4 +1,4 @@
-//! A program that ends by a signal right after a call has returned: what it stored is on record.
+//! A process killed right after a call returned has audited the rows it stored.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -19,7 +19,7 @@ const URL: &str = "BRIDGE_TEST_KILLED_URL";
 const FOLDER: &str = "BRIDGE_TEST_KILLED_FOLDER";
 const LAST: &str = "BRIDGE_TEST_KILLED_LAST";
 
-/// The operations of the program, in their order, each with the tokens that it stores.
+/// The operations of the child process in order, each with the tokens that it stores.
 const OPERATIONS: [(&str, u64); 5] = [
     ("store_enhanced_analysis", 10),
     ("batch_store_analyses", 20),
@@ -32,7 +32,7 @@ fn store_at(url: &str) -> Arc<dyn TokenStore> {
     Arc::new(ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap()).unwrap())
 }
 
-/// Not a test: what the other program runs, this binary started again. It ends by a signal.
+/// Not a test: the entry point of the child process, which runs this binary again and ends by a signal.
 #[tokio::test]
 async fn storing_program() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
@@ -41,7 +41,7 @@ async fn storing_program() {
     for (operation, tokens) in OPERATIONS {
         run(&bridge, folder, operation, tokens).await;
         if std::env::var(LAST).unwrap() == operation {
-            // Past the capture of the test harness, to whoever waits.
+            // Bypasses the output capture of the test harness; `run_until` waits for it.
             writeln!(std::io::stdout(), "\nreturned {operation}").unwrap();
             std::future::pending::<()>().await;
         }
@@ -86,7 +86,7 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
     }
 }
 
-/// Starts the program and waits until this operation has returned.
+/// Starts the child process and waits until this operation has returned.
 fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
     let mut program = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "observability::killed::storing_program"])
@@ -99,25 +99,25 @@ fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
         .unwrap();
     let lines = BufReader::new(program.stdout.take().unwrap()).lines().map_while(Result::ok);
     let returned = format!("returned {operation}");
-    assert!(lines.into_iter().any(|line| line == returned), "the program ended before {operation}");
+    assert!(lines.into_iter().any(|line| line == returned), "the child process ended before {operation}");
     program
 }
 
-/// Sends the signal and waits for the end.
+/// Sends the signal and waits for the process to exit.
 fn end(mut program: Child, signal: &str) {
     Command::new("kill").args([signal, &program.id().to_string()]).status().unwrap();
     program.wait().unwrap();
 }
 
-async fn assert_all_is_on_record(store: &dyn TokenStore, operations: usize) {
+async fn assert_audited(store: &dyn TokenStore, operations: usize) {
     let mut records = store.audit().unwrap().audit_records(&AuditFilter::default()).await.unwrap();
     records.reverse();
     let written = |record: &AuditRecord| (record.operation.to_string(), record.tokens_written);
     let expected = OPERATIONS[..operations].iter().map(|(name, tokens)| ((*name).to_owned(), *tokens));
     assert_eq!(records.iter().map(written).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    let on_record: u64 = records.iter().map(|record| record.tokens_written).sum();
+    let audited: u64 = records.iter().map(|record| record.tokens_written).sum();
     let stored = store.totals(&ResponseFilter::default()).await.unwrap().counts.total();
-    assert_eq!(on_record, stored);
+    assert_eq!(audited, stored);
     let ends = |record: &AuditRecord| {
         record.outcome == AuditOutcome::Succeeded || record.error.contains("end is not")
     };
@@ -125,14 +125,14 @@ async fn assert_all_is_on_record(store: &dyn TokenStore, operations: usize) {
 }
 
 #[tokio::test]
-async fn what_was_stored_is_on_record_when_the_program_is_killed_right_after_the_call() {
+async fn stored_rows_are_audited_even_if_the_process_is_killed() {
     for signal in ["-KILL", "-TERM"] {
         for (place, (operation, _)) in OPERATIONS.iter().enumerate() {
             let database = TestDatabase::named(&format!("killed{signal}_{operation}"));
             let (store, folder) = (store_at(&database.writer_url()), tempfile::tempdir().unwrap());
             store.migrate().await.unwrap();
             end(run_until(operation, &database.writer_url(), folder.path()), signal);
-            assert_all_is_on_record(&*store, place + 1).await;
+            assert_audited(&*store, place + 1).await;
         }
     }
 }

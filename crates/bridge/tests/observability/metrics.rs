@@ -1,4 +1,4 @@
-//! Each metric is documented, described and moves.
+//! Each metric is documented, described and updated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ use bridge_testkit::proxy::Fault;
 use crate::observability::recorder::Escaped;
 use crate::observability::{analysis, behind_proxy, bridge, forced};
 
-/// The rows of the page as it should be.
+/// The expected rows of the metrics page.
 fn documented() -> Vec<String> {
     let row = |metric: &bridge::Metric| {
         let kind = match metric.kind {
@@ -32,17 +32,17 @@ fn documented() -> Vec<String> {
 }
 
 #[test]
-fn the_page_and_the_code_agree() {
+fn the_metrics_page_matches_the_code() {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `bridge_")).collect();
     assert_eq!(rows, documented(), "the rows should be\n{}", documented().join("\n"));
     for operation in Operation::ALL {
-        assert!(page.contains(&format!("`{operation}`")), "{operation} is no documented label");
+        assert!(page.contains(&format!("`{operation}`")), "{operation} is not documented");
     }
 }
 
 #[test]
-fn names_follow_the_conventions_and_every_metric_is_described() {
+fn metric_names_follow_conventions_and_have_descriptions() {
     for metric in METRICS {
         assert!(metric.name.starts_with("bridge_"), "{}", metric.name);
         assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
@@ -61,8 +61,8 @@ fn names_follow_the_conventions_and_every_metric_is_described() {
     assert_eq!(*described, wanted);
 }
 
-/// Which metrics have a series whose value is another now.
-fn moved(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTreeSet<String> {
+/// The metrics with a changed series.
+fn updated(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTreeSet<String> {
     let is_same =
         |series: &String, value: &f64| before.get(series).is_some_and(|was| was.to_bits() == value.to_bits());
     let changed = after.iter().filter(|(series, value)| !is_same(series, value));
@@ -70,7 +70,7 @@ fn moved(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTree
 }
 
 #[tokio::test]
-async fn each_metric_moves() {
+async fn every_metric_is_updated() {
     let retry = RetryPolicy { max_retries: 1, min_delay: Duration::from_millis(1), ..RetryPolicy::default() };
     let circuit = CircuitPolicy::default();
     let (proxy, store) =
@@ -84,7 +84,7 @@ async fn each_metric_moves() {
     let before = shown.all();
     assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
 
-    let progress = |_: &bridge::BackfillProgress| panic!("an observer's own fault");
+    let progress = |_: &bridge::BackfillProgress| panic!("an observer's panic");
     let options = BackfillOptions::default().with_progress(progress);
     let _ = bridge.backfill_historical_data(options).await.unwrap();
     assert_eq!(shown.value("bridge_observer_panics_total{observer=progress}"), 1.0);
@@ -105,12 +105,12 @@ async fn each_metric_moves() {
     let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 7), StoreOptions::default()).await.unwrap();
     let _ = bridge.store_enhanced_analysis(&analysis("s", 9, 5), forced()).await.unwrap();
     assert_eq!(shown.value("bridge_forced_rows_total"), 1.0);
-    assert_eq!(shown.value("bridge_tokens_stored_total"), 49.0, "it does not shrink");
+    assert_eq!(shown.value("bridge_tokens_stored_total"), 49.0, "the counter decreased");
     for _ in 0..2 {
         let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     }
 
-    // The network is silent: one call has the connection, the next waits for it.
+    // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);
     let waiting: Vec<_> = (0..2)
         .map(|_| {
@@ -132,7 +132,7 @@ async fn each_metric_moves() {
     };
     tokio::time::timeout(Duration::from_secs(20), stuck).await.unwrap();
     assert_eq!(shown.value("bridge_pool_connections{state=in_use}"), 1.0);
-    let mut all_moved = moved(&before, &shown.all());
+    let mut all_updated = updated(&before, &shown.all());
     proxy.set(Fault::None);
     for task in waiting {
         let _: IntegrityResult = task.await.unwrap().unwrap();
@@ -157,8 +157,8 @@ async fn each_metric_moves() {
     assert_eq!(shown.value("bridge_audit_buffered_records"), 2.0);
     assert!(shown.value("bridge_audit_dropped_total") >= 2.0);
 
-    all_moved.append(&mut moved(&before, &shown.all()));
-    let still: Vec<_> = METRICS.iter().filter(|metric| !all_moved.contains(metric.name)).collect();
+    all_updated.append(&mut updated(&before, &shown.all()));
+    let still: Vec<_> = METRICS.iter().filter(|metric| !all_updated.contains(metric.name)).collect();
     assert!(still.is_empty(), "{still:?}");
     assert_labels_are_bounded(&shown);
     proxy.set(Fault::None);
@@ -166,7 +166,7 @@ async fn each_metric_moves() {
     bridge.shutdown().await.unwrap();
 }
 
-/// The specification's six metrics say the same as what went through the facade.
+/// Asserts that the specification's six metrics agree with the recorded ones.
 fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Escaped) {
     let metrics = bridge.stats().metrics;
     let sum = |name: &str| {
@@ -184,7 +184,7 @@ fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Escaped) {
     assert_eq!(metrics.data_freshness_gauge, Some(Duration::ZERO));
 }
 
-/// Every series is of a documented metric and bears its labels, with words of the code as values.
+/// Asserts that every series belongs to a documented metric and has its labels, with identifiers as values.
 fn assert_labels_are_bounded(shown: &Escaped) {
     for series in shown.all().keys() {
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
@@ -198,7 +198,7 @@ fn assert_labels_are_bounded(shown: &Escaped) {
 }
 
 #[tokio::test]
-async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
+async fn bridges_in_one_process_can_share_a_recorder_or_not() {
     let (own, shared) = (Arc::new(Escaped::default()), Arc::new(Escaped::default()));
     let store = || Arc::new(InMemoryStore::default());
     let recorders = [&own, &shared, &shared];
@@ -218,6 +218,6 @@ async fn bridges_of_one_process_have_recorders_of_their_own_or_share_one() {
     assert_eq!(shared.value("bridge_tokens_stored_total"), 20.0);
     assert_eq!(own.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 1.0);
     assert_eq!(shared.value("bridge_cache_requests_total{cache=summaries,answer=hit}"), 2.0);
-    // What stores is written twice: when it is announced, and when it has ended.
+    // Writing operations are audited twice: when announced, and when finished.
     assert_eq!(shared.value("bridge_audit_written_total"), 10.0);
 }

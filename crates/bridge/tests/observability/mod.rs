@@ -1,4 +1,4 @@
-//! What an operator sees of the bridge: logs, audit and metrics, on a real engine where it matters.
+//! Logs, audit and metrics, on a real engine where it matters.
 
 mod audit;
 mod correlation;
@@ -17,7 +17,7 @@ use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::fixtures::{self, now};
 use bridge_testkit::proxy::FaultProxy;
 
-/// A bridge whose correlation ids are 1, 2, 3 …, and whose audit is written only when it is asked for.
+/// A bridge with correlation ids 1, 2, 3 …, whose audit is written only on demand.
 fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
     let ids = std::sync::atomic::AtomicU64::new(1);
     let next = move || CorrelationId(ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
@@ -27,7 +27,7 @@ fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
         .correlation_ids(next)
 }
 
-/// The running test's store, behind a network that fails on command. Failures show soon.
+/// The running test's store behind a fault-injecting proxy, with short retry delays.
 async fn behind_proxy(
     change: impl Fn(ClickHouseOptions) -> ClickHouseOptions,
 ) -> (FaultProxy, Arc<dyn TokenStore>) {
@@ -35,7 +35,7 @@ async fn behind_proxy(
     let proxy = FaultProxy::before(database.host()).await.unwrap();
     let delay = Duration::from_millis(1);
     let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };
-    // So that every call is tried, whatever became of the one before.
+    // Every call must be attempted, even after failures.
     let no_circuit = CircuitPolicy { failures: 0, ..CircuitPolicy::default() };
     let options = ClickHouseOptions::from_url(&database.writer_url_by(proxy.host()))
         .unwrap()

@@ -1,4 +1,4 @@
-//! A recorder that shows what was told it.
+//! A metrics recorder whose values tests can read.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ pub(crate) struct Escaped {
     pub(crate) described: Mutex<BTreeMap<String, (Option<Unit>, String)>>,
 }
 
-/// How many values a histogram took.
+/// The number of values recorded in a histogram.
 #[derive(Debug, Default)]
 struct Values(AtomicU64);
 
@@ -36,7 +36,7 @@ fn handle<T: Default>(of: &Mutex<BTreeMap<String, Arc<T>>>, key: &Key) -> Arc<T>
 }
 
 impl Escaped {
-    /// All series with their values: of a histogram how many it took.
+    /// All series with their values; for a histogram, the number of recorded values.
     pub(crate) fn all(&self) -> BTreeMap<String, f64> {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
         let mut all = BTreeMap::new();
