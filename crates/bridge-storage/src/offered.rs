@@ -72,13 +72,13 @@ impl<'a> Offered<'a> {
         let moved: HashSet<usize> = self.brought.values().copied().collect();
         for (place, row) in self.rows.iter().enumerate() {
             if let Some((_, marker)) = markers.next_if(|(before, _)| *before == place) {
-                candidates.push(Candidate { row: marker, place: None });
+                candidates.push(Candidate { row: marker, place: None, belongs_to: place });
             }
             if let Some(own) = self.brought.get(&place) {
-                candidates.push(Candidate { row: &self.rows[*own], place: Some(*own) });
+                candidates.push(Candidate { row: &self.rows[*own], place: Some(*own), belongs_to: *own });
             }
             if !moved.contains(&place) {
-                candidates.push(Candidate { row, place: Some(place) });
+                candidates.push(Candidate { row, place: Some(place), belongs_to: place });
             }
         }
         candidates
@@ -101,7 +101,9 @@ impl<'a> Offered<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) row: &'a ResponseUsage,
-    pub(crate) place: Option<usize>,
+    place: Option<usize>,
+    /// The place of the caller's row for which it is written.
+    pub(crate) belongs_to: usize,
 }
 
 impl Candidate<'_> {

@@ -11,6 +11,7 @@ use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 
+use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
 use crate::ingest::Ingest;
 use crate::invalidating_store::Invalidating;
@@ -260,10 +261,20 @@ impl BridgeBuilder {
             live_deadline: self.live_deadline,
             next_analysis: SingleFlight::default(),
         };
+        let dashboard =
+            DashboardBridgeAdapter::new(Arc::clone(&ingest.store)).with_clock(Arc::clone(&ingest.clock));
         let background = self.watches_itself.then(|| Background::start(&monitoring));
         let Limits { batch_size, parallel } = self.limits;
-        let parts =
-            Parts { ingest, cache, fallback, monitoring, batch_size, parallel, _background: background };
+        let parts = Parts {
+            ingest,
+            cache,
+            fallback,
+            monitoring,
+            dashboard,
+            batch_size,
+            parallel,
+            _background: background,
+        };
         let runner = OperationRunner { telemetry, correlation_id: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }

@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) cache: Arc<BridgeCache>,
     pub(crate) fallback: Fallback,
     pub(crate) monitoring: Arc<Monitoring>,
+    /// Kept, because it learns where the stored responses begin.
+    pub(crate) dashboard: DashboardBridgeAdapter,
     /// Default number of rows of one insert of a batch.
     pub(crate) batch_size: usize,
     /// Maximum number of batches stored, or files synchronized, at once.
@@ -792,14 +794,11 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Returns an adapter that reads the bridge's own store and uses its clock; its answers are operations of the bridge,
-    /// with log, metrics and audit. Keep it: a new one has to find out again where the stored responses begin. A program
-    /// that only shows statistics can do with a read-only database user, which cannot write an audit; it uses
-    /// [`DashboardBridgeAdapter::new`].
+    /// with log, metrics and audit. A program that only shows statistics can do with a read-only database user, which cannot
+    /// write an audit; it uses [`DashboardBridgeAdapter::new`].
     #[must_use]
     pub fn dashboard(&self) -> DashboardBridgeAdapter {
-        DashboardBridgeAdapter::new(Arc::clone(self.token_store()))
-            .with_clock(Arc::clone(&self.parts.ingest.clock))
-            .recorded_by(self.runner.clone())
+        self.parts.dashboard.clone().recorded_by(self.runner.clone())
     }
 
     pub(crate) fn ingest(&self) -> &Arc<Ingest> {

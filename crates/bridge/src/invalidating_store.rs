@@ -23,12 +23,47 @@ impl Layer for Invalidating {
         }
         // Before: once the write is visible, no summary of the old state is served. After: neither is one that was read
         // during the write. After an error, too: the write may have happened.
+        // And after the caller went away in the middle of it, for the same reason.
         cache.invalidate();
-        let result = work.await;
-        match call {
-            StoreCall::RollBack => cache.forget(),
-            _ => cache.invalidate(),
+        let _after = AfterWrite { cache, call };
+        work.await
+    }
+}
+
+struct AfterWrite<'a> {
+    cache: &'a BridgeCache,
+    call: StoreCall,
+}
+
+impl Drop for AfterWrite<'_> {
+    fn drop(&mut self) {
+        match self.call {
+            StoreCall::RollBack => self.cache.forget(),
+            _ => self.cache.invalidate(),
         }
-        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bridge_cache::{CacheOptions, SummaryQuery};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cancelled_write_makes_summaries_stale_that_were_read_during_it() {
+        let cache = Arc::new(BridgeCache::new(CacheOptions::default()));
+        let layer = Invalidating(Arc::clone(&cache));
+        let endless = std::future::pending::<Result<(), BridgeError>>();
+        let mut write = Box::pin(layer.around(StoreCall::Upsert, endless));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut write).await.is_err());
+
+        let key = cache.key(SummaryQuery::last_days(7));
+        cache.put(key.clone(), Vec::new()).await;
+        assert!(cache.get(&key).await.is_some());
+        drop(write);
+        assert!(cache.get(&cache.key(SummaryQuery::last_days(7))).await.is_none());
     }
 }

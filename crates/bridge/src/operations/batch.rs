@@ -111,7 +111,7 @@ impl Batch {
                 return Ok(Default::default());
             }
             let stored = upsert(&ingest, self.rows, &StoreOptions::default().upsert()).await?;
-            let covering = covering_tokens(&ingest, &stored).await?;
+            let covering = covering_tokens(&ingest, &stored).await;
             Ok((stored, covering))
         };
         StoredBatch { stored: stored.await, parts: self.parts, watch }

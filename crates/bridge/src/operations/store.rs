@@ -55,7 +55,7 @@ pub(crate) async fn store(
     let planned = WriteCounters::planned(analysis.responses.len() as u64, tokens, options.force_update);
     let (stored, ()) = tokio::join!(upsert(ingest, rows, &upsert_options), announce(planned, tokens));
     let stored = stored?;
-    let covering = covering_tokens(ingest, &stored).await?;
+    let covering = covering_tokens(ingest, &stored).await;
     Ok(result_of(analysis, &stored.part(0..stored.rows.len()), &covering, &watch))
 }
 

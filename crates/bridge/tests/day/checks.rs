@@ -4,7 +4,7 @@ use bridge::storage::ResponseFilter;
 use bridge::{AnalysisSource, HealthState, HealthStatus, Probe, ResponseUsage, SessionId, Timestamp};
 
 use crate::day::Day;
-use crate::day::figures::SessionTotals;
+use crate::day::session_totals::SessionTotals;
 
 /// A snapshot of the store.
 pub(crate) struct Stored {

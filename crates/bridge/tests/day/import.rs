@@ -6,7 +6,7 @@ use bridge::{
 };
 
 use crate::day::checks::Stored;
-use crate::day::figures::SessionTotals;
+use crate::day::session_totals::SessionTotals;
 use crate::day::{Day, at, within};
 
 /// The correlation id of the import.

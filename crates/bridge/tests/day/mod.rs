@@ -5,12 +5,12 @@
 //! and shares no code with the bridge.
 
 mod checks;
-mod figures;
 mod import;
 mod morning;
 mod outage;
 mod rollback;
 mod server;
+mod session_totals;
 mod story;
 mod transcripts;
 

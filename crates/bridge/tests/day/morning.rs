@@ -10,8 +10,8 @@ use bridge::{
 use bridge_testkit::reference::ReferenceTotals;
 
 use crate::day::checks::Stored;
-use crate::day::figures::SessionTotals;
 use crate::day::server::Server;
+use crate::day::session_totals::SessionTotals;
 use crate::day::transcripts::Transcripts;
 use crate::day::{Day, at, before_the_import};
 

@@ -7,8 +7,8 @@ use bridge::{AuditFilter, AuditOutcome, BackfillOptions, BridgeError, HealthStat
 use tokio::time::timeout;
 
 use crate::day::checks::probe_result;
-use crate::day::figures::SessionTotals;
 use crate::day::import::Import;
+use crate::day::session_totals::SessionTotals;
 use crate::day::{DEADLINE, Day, at, within};
 
 impl Day {

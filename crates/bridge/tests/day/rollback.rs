@@ -7,9 +7,9 @@ use bridge::{
 };
 
 use crate::day::checks::{Stored, probe_result};
-use crate::day::figures::SessionTotals;
 use crate::day::import::Import;
 use crate::day::morning::assert_backfilled;
+use crate::day::session_totals::SessionTotals;
 use crate::day::{Day, at, before_the_import};
 
 /// The checkpoint of the state that the rollback replaces.

@@ -10,7 +10,7 @@ use bridge_testkit::history::{Damage, GeneratedFile, GeneratedHistory, HistoryPl
 use bridge_testkit::reference;
 use tempfile::TempDir;
 
-use crate::day::figures::SessionTotals;
+use crate::day::session_totals::SessionTotals;
 
 /// The folder of the bad import.
 const IMPORTED: &str = "exported-by-the-other-tool";

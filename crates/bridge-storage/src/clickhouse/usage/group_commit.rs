@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bridge_core::{BridgeError, Epoch, ResponseUsage};
 
+use super::write::STORE;
 use crate::clickhouse::ClickHouseStore;
 use crate::store::{UpsertOptions, UpsertOutcome};
 
@@ -90,7 +91,8 @@ impl GroupCommit {
 
     /// Notes whether the last upsert failed. Call it before the turn ends, so that the waiting callers know.
     fn note<T>(&self, result: &Result<T, BridgeError>) {
-        self.is_failing.store(result.is_err(), Ordering::Relaxed);
+        let is_failing = matches!(result, Err(BridgeError::Connection { .. }));
+        self.is_failing.store(is_failing, Ordering::Relaxed);
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
@@ -184,6 +186,9 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
+        // The epoch of this call, not of the moment at which its group is written: a rollback may lie between.
+        let epoch = self.admit(STORE, options.epoch).await?;
+        let options = &options.clone().begun_in(epoch);
         let ticket = self.group_commit.enter(rows, options);
         let turn = self.group_commit.turn.lock().await;
         match ticket.member.take_fate() {

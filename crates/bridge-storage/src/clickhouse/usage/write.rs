@@ -26,7 +26,7 @@ struct Keys {
     is_few: bool,
 }
 
-const STORE: &str = "store responses";
+pub(super) const STORE: &str = "store responses";
 
 /// Up to this many keys are listed one by one, which the database plans faster than a table of them.
 const LISTED_MAX: usize = 32;
@@ -95,7 +95,7 @@ impl ClickHouseStore {
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
                 candidate.tell(&mut outcomes, outcome);
-                let run_id = runs.of(candidate.place.unwrap_or(0));
+                let run_id = runs.of(candidate.belongs_to);
                 writes.extend(version.map(|version| UsageRow { record: row, version, run_id, epoch }));
             }
             if let Err(error) = self.insert_usage(&writes).await {
