@@ -39,10 +39,12 @@ impl BridgeConfig {
             return self.embedded_builder().await;
         }
         let options = self.server_options()?;
-        self.builder_with(Arc::new(ClickHouseStore::new(options)?)).map_err(BuildError::from)
+        let builder = self.builder_with(Arc::new(ClickHouseStore::new(options)?))?;
+        Ok(builder.audit(self.audit_options()))
     }
 
-    /// Returns a builder with all settings of the configuration, on a store of one's own.
+    /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
+    /// the folder of `audit.spool_dir`, which then belongs to this store.
     ///
     /// # Errors
     ///
@@ -179,6 +181,6 @@ impl BridgeConfig {
             Err(died) => std::panic::resume_unwind(died.into_panic()),
         };
         let store = ClickHouseStore::new(self.store_options(database.store_options()?)?)?;
-        Ok(self.builder_with(Arc::new(store))?.keep(database))
+        Ok(self.builder_with(Arc::new(store))?.audit(self.audit_options()).keep(database))
     }
 }
