@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bridge_analysis::platform::return_freed_memory;
 use bridge_core::{
     AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
 };
@@ -14,7 +15,6 @@ use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::current::{CurrentOperation, within};
 use crate::telemetry::log;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::process_memory::give_back;
 
 /// Runs operations and records them.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl OperationRunner {
             }
             if current.is_large() {
                 // It takes a few milliseconds. If the runtime shuts down meanwhile, that is no problem.
-                let _ = tokio::task::spawn_blocking(give_back).await;
+                let _ = tokio::task::spawn_blocking(return_freed_memory).await;
             }
             result
         }

@@ -1,8 +1,10 @@
 //! Private files of a spool. They hold ids of sessions.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use bridge_analysis::platform::open_private;
 
 /// Extension of the files with records. Not `jsonl`: transcripts have it.
 const RECORDS: &str = "records";
@@ -12,24 +14,9 @@ const LOCK: &str = "lock";
 /// Attempts to lock a new file before anyone else does.
 const CREATE_ATTEMPTS: u32 = 20;
 
-/// Creates a folder if it is missing.
-pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 /// Creates a file that must not exist, for appending.
 pub(super) fn create_records_file(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().append(true).create_new(true)).open(path)
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
+    open_private(File::options().append(true).create_new(true), path)
 }
 
 /// The path of a file with records, below which the number sorts.
@@ -95,7 +82,7 @@ impl OwnerLock {
     /// Returns the lock of this owner, `None` if the owner lives.
     pub(super) fn take(folder: &Path, owner: &str) -> io::Result<Option<Self>> {
         let path = folder.join(format!("{owner}.{LOCK}"));
-        let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path)?;
+        let file = open_private(File::options().create(true).truncate(false).write(true), &path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { path, file })),
             Err(TryLockError::WouldBlock) => Ok(None),

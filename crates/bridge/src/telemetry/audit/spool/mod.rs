@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bridge_analysis::platform::create_private_folder;
 use bridge_core::AuditRecord;
 
-use files::{Entry, OwnerLock, create_private_folder, entries, records_path};
+use files::{Entry, OwnerLock, entries, records_path};
 pub(super) use segment::Batch;
 use segment::{OpenSegment, SEGMENT_BYTES, Segment, count_lines};
 
