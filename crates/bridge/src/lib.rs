@@ -144,9 +144,9 @@ pub use telemetry::operation::Operation;
 pub use telemetry::stats::BridgeStats;
 
 #[doc(hidden)]
-pub use dashboard::TREND_BUCKETS_MAX;
+pub use bridge_analysis::platform::peak_memory_mib;
 #[doc(hidden)]
-pub use telemetry::process_memory::peak_memory_mib;
+pub use dashboard::TREND_BUCKETS_MAX;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]
