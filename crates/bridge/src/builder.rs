@@ -173,8 +173,32 @@ impl BridgeBuilder {
         self
     }
 
-    /// Gives operations their correlation ids; random ones if not given.
-    pub fn correlation_ids(mut self, source: impl Fn() -> CorrelationId + Send + Sync + 'static) -> Self {
+    /// Gives operations their correlation ids. The source is called in the task that runs the operation, when it begins;
+    /// where it returns `None` or an id of zeros, and without a source, the id is random. A handle that was given an id
+    /// ([`with_correlation_id`](EnhancedTokenDatabaseBridge::with_correlation_id)) does not call it.
+    ///
+    /// With the trace id of the current span as the source, operations stand in log and audit under the id of the trace
+    /// that they are a part of:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::CorrelationId;
+    /// use opentelemetry::trace::TraceContextExt;
+    ///
+    /// # let store = Arc::new(InMemoryStore::default());
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(store)
+    ///     .correlation_ids(|| {
+    ///         // With `tracing-opentelemetry`: `tracing::Span::current().context()`.
+    ///         let trace = opentelemetry::Context::current().span().span_context().trace_id();
+    ///         CorrelationId(u128::from_be_bytes(trace.to_bytes()))
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn correlation_ids<I: Into<Option<CorrelationId>>>(
+        mut self,
+        source: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
         self.correlation_ids = CorrelationIds::new(source);
         self
     }
@@ -275,7 +299,7 @@ impl BridgeBuilder {
             parallel,
             _background: background,
         };
-        let runner = OperationRunner { telemetry, correlation_id: None };
+        let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }
