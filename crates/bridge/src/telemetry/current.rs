@@ -3,11 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-<<<<<<< HEAD
-use bridge_core::{AuditOutcome, AuditRecord, BridgeError, CorrelationId, SessionId};
-=======
-use bridge_core::{Actor, AuditOutcome, AuditRecord, CorrelationId, SessionId};
->>>>>>> main
+use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, CorrelationId, SessionId};
 use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 

@@ -107,13 +107,8 @@ impl OperationGuard {
         }
     }
 
-<<<<<<< HEAD
     fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) -> Place {
-        let CurrentOperation { telemetry, operation, session, id, announced, .. } = &*self.current;
-=======
-    fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) {
         let CurrentOperation { telemetry, operation, session, caller, announced, .. } = &*self.current;
->>>>>>> main
         let (duration, written) = (self.watch.elapsed(), self.current.written());
         telemetry.metrics.operation_ended(*operation, outcome, duration);
         if let Some(error) = error {
