@@ -1,4 +1,4 @@
-//! The walk over folders: each is visited once, and those that cannot be visited are reported.
+//! Walks over folders: visits each once, and reports those that cannot be visited.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirEntry, Metadata};
@@ -12,7 +12,7 @@ use crate::error::SourceError;
 use crate::read::pseudo::PseudoFileSystems;
 use crate::source::{Discovery, SourceFile};
 
-/// The maximum of folder entries that are visited: ten times those of the largest known history, and an end where a link
+/// Maximum number of folder entries visited: ten times those of the largest known history. It ends the walk if a link
 /// leads to the root of a large machine.
 pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
 
@@ -24,7 +24,7 @@ struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     path: PathBuf,
-    /// The root's number.
+    /// The root's index.
     root: usize,
 }
 
@@ -34,8 +34,8 @@ struct FoundFile {
     by_link: bool,
 }
 
-/// The state of a walk. Links are followed only when everything else was visited, and in the order of their paths:
-/// so what is found, and under which path, does not depend on the order in which a folder lists its entries.
+/// The state of a walk. Links are followed only after everything else was visited, and in the order of their paths,
+/// so that the result does not depend on the order in which a folder lists its entries.
 pub(crate) struct Walk<'a> {
     roots: &'a [PathBuf],
     entries_left: u64,
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
         while let Some(folder) = self.folders.pop() {
             match self.visit_folder(&folder) {
                 Ok(()) => {}
-                // A folder that went away while its parent was read was never there.
+                // A folder that disappears while its parent is read is treated as if it had never existed.
                 Err(error) if error.kind() == ErrorKind::NotFound && !self.is_root(&folder) => {}
                 Err(error) => self.fail(&folder.path, error),
             }
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
                 self.folders.clear();
                 self.links.clear();
                 return Err(io::Error::other(
-                    "there is more below the roots than is searched; name smaller ones",
+                    "there are too many entries below the roots; name smaller ones",
                 ));
             }
             self.entries_left -= 1;
@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
             Ok(kind) if kind.is_dir() => self.folders.push(place()),
             Ok(kind) if kind.is_symlink() => drop(self.links.insert(place())),
             Ok(kind) if kind.is_file() && is_transcript(&entry.path()) => {
-                // As a folder: one that went away was never there.
+                // As with folders: one that disappears is treated as if it had never existed.
                 if let Ok(metadata) = entry.metadata() {
                     self.take(place(), &metadata, false);
                 }
@@ -190,17 +190,17 @@ impl<'a> Walk<'a> {
 }
 
 fn made_up() -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, "it is on a pseudo file system, which holds no transcripts")
+    io::Error::new(ErrorKind::Unsupported, "on a pseudo file system, which holds no transcripts")
 }
 
-/// Explains a missing root that may have been meant as a list, separated as `PATH` is.
+/// Explains a missing root that may have been meant as a list separated like `PATH`.
 fn explained(root: &Path, error: io::Error) -> io::Error {
     let separator = if cfg!(windows) { b';' } else { b':' };
     if error.kind() != ErrorKind::NotFound || !root.as_os_str().as_encoded_bytes().contains(&separator) {
         return error;
     }
     let hint = format!(
-        "{error} (it is one path: give several each for itself, or in CLAUDE_CONFIG_DIR with a comma between, not {:?})",
+        "{error} (this is one path: give several paths separately, or comma-separated in CLAUDE_CONFIG_DIR, not with {:?})",
         char::from(separator)
     );
     io::Error::new(ErrorKind::NotFound, hint)
@@ -239,7 +239,7 @@ mod tests {
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    /// Followed along every path there are more than 40! of them.
+    /// Followed along every path, there would be more than 40! visits.
     #[cfg(unix)]
     #[test]
     fn a_farm_of_folders_that_link_to_each_other_is_visited_once() {
@@ -292,24 +292,24 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_would_not_end_ends_with_an_error() {
+    fn an_endless_walk_ends_with_an_error() {
         let root = tempfile::tempdir().unwrap();
         (0..30).for_each(|number| write(&root.path().join(format!("{number}/s.jsonl"))));
         let found = Walk::new(&[root.path().to_owned()], 40).run();
         assert!(found.files.len() < 30);
-        assert!(found.errors.len() == 1 && found.errors[0].to_string().contains("more below the roots"));
+        assert!(found.errors.len() == 1 && found.errors[0].to_string().contains("too many entries below"));
     }
 
     #[test]
-    fn a_list_of_folders_in_place_of_one_is_explained() {
+    fn a_list_of_folders_instead_of_one_is_explained() {
         let list = std::env::join_paths(["/missing/a", "/missing/b"]).unwrap();
         let found = walk(Path::new(&list));
         let error = found.errors[0].to_string();
-        assert!(error.contains("/missing/b") && error.contains("with a comma between"), "{error}");
+        assert!(error.contains("/missing/b") && error.contains("comma-separated"), "{error}");
     }
 
     #[test]
-    fn of_a_desktop_session_only_what_the_client_wrote_is_taken() {
+    fn only_the_clients_files_of_a_desktop_session_are_taken() {
         let data = tempfile::tempdir().unwrap();
         let session = data.path().join("Claude/local-agent-mode-sessions/org/account/local_1");
         for name in
@@ -319,7 +319,7 @@ mod tests {
         }
         let found = walk(data.path());
         assert_eq!(names(&found), ["s", "audit"]);
-        // The folders of accounts are no projects.
+        // The folders of accounts are not projects.
         let projects: Vec<_> = found.files.iter().map(|file| file.project_folder.as_deref()).collect();
         assert_eq!(projects, [Some("-p"), None]);
         assert_eq!(names(&walk(&session)), ["s", "audit"]);
