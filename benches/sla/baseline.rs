@@ -23,7 +23,7 @@ async fn insert(job: &Job, operations: usize, rows: usize) -> Outcome<Measuremen
     // Creates the tables exactly as the bridge does.
     operations::store(job).await?;
     let bare = Arc::new(BareClient::new(&job.endpoint, &job.database()).await?);
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     let mut running = JoinSet::new();
     for caller in 0..job.concurrency {
         let bare = Arc::clone(&bare);
@@ -49,7 +49,7 @@ async fn insert(job: &Job, operations: usize, rows: usize) -> Outcome<Measuremen
 pub(crate) async fn fill(job: &Job, rows: usize, batch: usize) -> Outcome<Measurement> {
     operations::store(job).await?;
     let bare = BareClient::new(&job.endpoint, &job.database()).await?;
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     for first in (0..rows).step_by(batch) {
         let responses = operations::responses(first as u128, batch.min(rows - first));
         let stopwatch = Stopwatch::start();
@@ -64,7 +64,7 @@ pub(crate) async fn sums(job: &Job, responses: usize) -> Outcome<Measurement> {
     let client = job.client(&job.endpoint.reader);
     let query = "SELECT sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens) \
                  FROM token_usage FINAL";
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     for _ in 0..job.rounds(30) {
         let stopwatch = Stopwatch::start();
         let tokens: u64 = client.query(query).fetch_one().await?;

@@ -32,7 +32,7 @@ pub(crate) async fn measure(job: &Job, name: &str) -> Outcome<Measurement> {
 async fn fill(job: &Job, responses: usize) -> Outcome<Measurement> {
     let store = operations::store(job).await?;
     let options = UpsertOptions::default();
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     for first in (0..responses).step_by(BATCH) {
         let rows = operations::responses(first as u128, BATCH.min(responses - first));
         let stopwatch = Stopwatch::start();
@@ -58,7 +58,7 @@ pub(crate) fn tokens(responses: usize) -> u64 {
 async fn read(job: &Job, responses: usize) -> Outcome<Measurement> {
     // Connects as the read-only user.
     let dashboard = DashboardBridgeAdapter::new(operations::store_as(job, &job.endpoint.reader)?);
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     let expected = tokens(responses);
     for _ in 0..job.rounds(30) {
         let stopwatch = Stopwatch::start();

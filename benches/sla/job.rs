@@ -32,9 +32,11 @@ pub(crate) struct Measurement {
     /// Duration of each operation.
     pub(crate) times: Vec<Duration>,
     pub(crate) concurrency: usize,
-    /// Peak memory of the process.
-    pub(crate) peak_mib: f64,
-    /// Peak memory before the first operation.
+    /// Peak of the memory that the process has allocated.
+    pub(crate) allocated_mib: f64,
+    /// Peak memory of the process, including the mapped pages of its executable.
+    pub(crate) process_mib: f64,
+    /// Resident memory before the bridge was built; only set by the memory measurement.
     pub(crate) before_mib: f64,
     /// Maximum resident memory under normal load; only set by the memory measurement.
     pub(crate) resident_mib: f64,
@@ -91,6 +93,7 @@ impl Job {
 /// Runs a measurement; called in the child process.
 pub(crate) fn run_child() -> Outcome<()> {
     let job: Job = serde_json::from_str(&std::env::var("BRIDGE_SLA_JOB")?)?;
+    let allocated = memory::AllocatedPeak::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut measured = runtime.block_on(async {
         match job.name.as_str() {
@@ -108,7 +111,8 @@ pub(crate) fn run_child() -> Outcome<()> {
         }
     })?;
     measured.concurrency = job.concurrency;
-    measured.peak_mib = bridge::peak_memory_mib();
+    measured.allocated_mib = allocated.stop();
+    measured.process_mib = bridge::peak_memory_mib();
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())
 }

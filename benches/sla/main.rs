@@ -2,7 +2,7 @@
 //! process's memory, the concurrency, and a baseline from the same run.
 //!
 //! `cargo bench -p bridge-benches --bench sla`. Starts its own embedded engine. Each row is measured in a separate
-//! process, so that its peak memory (`VmHWM`) includes nothing else; the engine runs in another one. `BRIDGE_HISTORY`
+//! process, so that its peak memory includes nothing else; the engine runs in another one. `BRIDGE_HISTORY`
 //! names a history for the backfill.
 //!
 //! Fails if a target of the specification (99th percentile, memory, error rate) is missed. The ratios to the baselines

@@ -1,6 +1,9 @@
-//! Measures the memory of a program that embeds the bridge, under normal load.
+//! Measures the memory of a program that embeds the bridge: its peak during an operation, and under normal load.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bridge::TimeRange;
 use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions};
@@ -63,10 +66,50 @@ async fn work(job: &Job, bridge: &EnhancedTokenDatabaseBridge) -> Outcome<f64> {
     Ok(peak)
 }
 
-/// Returns the process's current resident memory.
+/// Returns the process's current resident memory, including the mapped pages of its executable.
 fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = resident.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    status_mib("VmRSS:")
+}
+
+/// Returns a field of the process's status that is in kB.
+fn status_mib(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = value.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
+}
+
+/// Samples the memory that the process has allocated: heap and stacks, without the mapped pages of its executable.
+///
+/// Those pages belong to the system's page cache, and their number is the size of the program that embeds the bridge.
+/// The kernel keeps a peak only of both together, so this thread samples.
+pub(crate) struct AllocatedPeak {
+    is_done: Arc<AtomicBool>,
+    sampler: JoinHandle<f64>,
+}
+
+impl AllocatedPeak {
+    pub(crate) fn start() -> Self {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let sampler = std::thread::spawn(move || {
+            let mut peak_mib = 0.0_f64;
+            loop {
+                // Read before the sample: one more is taken after the work is done.
+                let is_last = done.load(Ordering::Acquire);
+                peak_mib = peak_mib.max(status_mib("RssAnon:"));
+                if is_last {
+                    return peak_mib;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        Self { is_done, sampler }
+    }
+
+    /// Stops sampling and returns the peak in MiB.
+    pub(crate) fn stop(self) -> f64 {
+        self.is_done.store(true, Ordering::Release);
+        self.sampler.join().expect("the sampler does not panic")
+    }
 }

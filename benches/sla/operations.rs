@@ -73,7 +73,7 @@ async fn run_concurrently<F>(
 where
     F: Future<Output = Result<Duration, String>> + Send,
 {
-    let mut measured = Measurement { before_mib: bridge::peak_memory_mib(), ..Measurement::default() };
+    let mut measured = Measurement::default();
     let mut running = JoinSet::new();
     for caller in 0..job.concurrency {
         let (operation, rounds) = (operation.clone(), job.rounds(operations / job.concurrency));

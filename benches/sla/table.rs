@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::job::Measurement;
 
 pub(crate) const HEADER: &str = "\
-| operation | concurrency | p50 | p99 | target | memory | memory limit | baseline, same run |
+| operation | concurrency | p50 | p99 | target | memory allocated, of the process | memory limit | baseline, same run |
 |---|---|---|---|---|---|---|---|";
 
 /// The specification's limits for the memory under normal load and for the error rate.
@@ -39,7 +39,7 @@ impl Row {
 
     /// Describes the targets of the specification that were missed.
     pub(crate) fn missed(&self, measured: &Measurement) -> Vec<String> {
-        let (p99, peak) = (quantile(&measured.times, 99), measured.peak_mib);
+        let (p99, peak) = (quantile(&measured.times, 99), measured.allocated_mib);
         let operation = format!("{}, concurrency {}", self.name, measured.concurrency);
         let slow = (p99 >= self.target)
             .then(|| format!("{operation}: p99 {}, target {}", format_time(p99), format_time(self.target)));
@@ -70,12 +70,12 @@ impl Row {
             ": "
         });
         format!(
-            "| {name} | {} | {} | {} | {target} | {:.1} MiB, +{:.1} | {} MiB | {baseline} |",
+            "| {name} | {} | {} | {} | {target} | {:.1} of {:.1} MiB | {} MiB | {baseline} |",
             measured.concurrency,
             format_time(p50),
             format_time(p99),
-            measured.peak_mib,
-            measured.peak_mib - measured.before_mib,
+            measured.allocated_mib,
+            measured.process_mib,
             self.memory_mib,
         )
     }

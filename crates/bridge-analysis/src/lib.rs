@@ -40,6 +40,8 @@ mod error;
 pub mod incremental;
 mod json;
 mod options;
+#[doc(hidden)]
+pub mod platform;
 mod position;
 mod privacy;
 mod progress;

@@ -16,7 +16,8 @@ pub struct InvalidValue {
 
 impl InvalidValue {
     /// Returns the error of a kind of value that must follow this rule ("have 1 to 512 bytes").
-    pub(crate) const fn new(what: &'static str, rule: &'static str) -> Self {
+    #[must_use]
+    pub const fn new(what: &'static str, rule: &'static str) -> Self {
         Self { what, rule }
     }
 

@@ -31,7 +31,8 @@
 //!
 //! [`ClickHouseOptions`] hold its address and the store's timeouts, [retries](RetryPolicy) and [circuit
 //! breaker](CircuitPolicy). [`TokenStore::migrate`] creates the tables, one numbered migration after another, and
-//! refuses those of a newer version. [`role_statements`] are the SQL for the three roles that work with them.
+//! refuses those of a newer version. [`Schema`] is the same as SQL text, with the three roles that work with the tables,
+//! for administrators who create tables themselves; [`ClickHouseStore::pending_schema`] is what a database lacks.
 //!
 //! # A custom store
 //!
@@ -83,8 +84,8 @@ pub use capabilities::{
 };
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseLimits, ClickHouseOptions, ClickHouseStore,
-    GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
-    table_definition,
+    GuardConnection, Locate, LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema,
+    SchemaMigration, table_definition,
 };
 #[doc(hidden)]
 pub use correlation::{current_correlation_id, with_correlation_id};

@@ -24,7 +24,9 @@ pub fn advice(error: &BridgeError) -> &'static str {
             StorageKind::DiskFull => {
                 "free space on the database's disk; nothing that was acknowledged is lost"
             }
-            StorageKind::PermissionDenied => "grant the user the role of the operation (see the roles' SQL)",
+            StorageKind::PermissionDenied => {
+                "grant the user the role of the operation; `cargo run --example schema -- --roles` prints tables and roles as SQL"
+            }
             StorageKind::Schema => "run the version of the bridge that wrote the tables, or a newer one",
             StorageKind::Corrupt => "run verify_data_integrity with repair",
             StorageKind::RolledBack => "read the reason in the audit trail, then resume and ingest again",

@@ -144,11 +144,11 @@ pub use telemetry::operation::Operation;
 pub use telemetry::stats::BridgeStats;
 
 #[doc(hidden)]
+pub use bridge_analysis::platform::peak_memory_mib;
+#[doc(hidden)]
 pub use dashboard::TREND_BUCKETS_MAX;
 #[doc(hidden)]
 pub use telemetry::metrics::{METRICS, Metric, MetricKind};
-#[doc(hidden)]
-pub use telemetry::process_memory::peak_memory_mib;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::claude::layout::{DESKTOP, PROJECTS};
+use crate::platform::application_data;
 
 /// The folders (or single transcripts) to search, and whether the user named them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,12 @@ impl SourceRoots {
         let candidates = [
             config.as_ref().map(|config| config.join("claude").join(PROJECTS)),
             home.as_ref().map(|home| home.join(".claude").join(PROJECTS)),
-            application_data(&variable, home.as_deref(), config.as_deref()).map(|data| data.join(DESKTOP)),
+            application_data(
+                set(&variable, "APPDATA").map(PathBuf::from),
+                home.as_deref(),
+                config.as_deref(),
+            )
+            .map(|data| data.join(DESKTOP)),
         ];
         let folders = candidates.into_iter().flatten().filter(|folder| !is_absent(folder));
         Self { folders: folders.collect(), configured: false }
@@ -66,21 +72,6 @@ fn set(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<OsStr
 
 fn home(variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     set(variable, "HOME").or_else(|| set(variable, "USERPROFILE")).map(PathBuf::from)
-}
-
-fn application_data(
-    variable: &impl Fn(&str) -> Option<OsString>,
-    home: Option<&Path>,
-    config: Option<&Path>,
-) -> Option<PathBuf> {
-    if cfg!(windows) {
-        let roaming = || Some(home?.join("AppData").join("Roaming"));
-        set(variable, "APPDATA").map(PathBuf::from).or_else(roaming)
-    } else if cfg!(target_os = "macos") {
-        Some(home?.join("Library").join("Application Support"))
-    } else {
-        config.map(Path::to_owned)
-    }
 }
 
 /// Expands a leading `~`, because no shell does so in a configuration or after a comma.

@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use bridge_core::Timestamp;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
+use crate::platform::{change_time_nanos, open_regular, state_hash};
 use crate::position::ReadPosition;
-use crate::read::regular_file::open_regular;
 use crate::source::SourceFile;
 
 /// The state of a file when its reading began.
@@ -83,9 +83,9 @@ pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
     }
     let mut source = open_regular(&file.path)?;
     let metadata = source.metadata()?;
-    let (size, identity) = (metadata.len(), identity(&metadata));
+    let (size, identity) = (metadata.len(), state_hash(&metadata));
     let modified = modified(&metadata);
-    let changed_nanos = changed_nanos(&metadata, modified);
+    let changed_nanos = change_time_nanos(&metadata);
     let state =
         FileState { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
     let change = match known {
@@ -100,8 +100,8 @@ fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
     let modified = modified(metadata);
     // The size is part of the identity, too, but a read ends at the recorded one.
     known.state.size == metadata.len()
-        && known.state.identity == identity(metadata)
-        && is_past_clock_granularity(known.read_at, modified, changed_nanos(metadata, modified))
+        && known.state.identity == state_hash(metadata)
+        && is_past_clock_granularity(known.read_at, modified, change_time_nanos(metadata))
 }
 
 fn modified(metadata: &Metadata) -> Timestamp {
@@ -163,41 +163,6 @@ fn read_at(source: &mut File, offset: u64, buffer: &mut [u8]) -> io::Result<()> 
         filled += read;
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let numbers = [
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime().cast_unsigned(),
-        metadata.mtime_nsec().cast_unsigned(),
-        metadata.ctime().cast_unsigned(),
-        metadata.ctime_nsec().cast_unsigned(),
-    ];
-    xxh3_64(&numbers.map(u64::to_le_bytes).concat())
-}
-
-/// Returns a hash of the times: without inode and time of change a file that was rewritten with its times restored
-/// cannot be recognized.
-#[cfg(not(unix))]
-fn identity(metadata: &Metadata) -> u64 {
-    let modified = metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system);
-    xxh3_64(&[metadata.len(), modified.as_millis().cast_unsigned()].map(u64::to_le_bytes).concat())
-}
-
-#[cfg(unix)]
-fn changed_nanos(metadata: &Metadata, _modified: Timestamp) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let seconds = u64::try_from(metadata.ctime()).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec().cast_unsigned())
-}
-
-#[cfg(not(unix))]
-fn changed_nanos(_metadata: &Metadata, modified: Timestamp) -> u64 {
-    modified.as_millis().cast_unsigned().saturating_mul(1_000_000)
 }
 
 /// Returns whether a file was read so long after its changes that another change would be noticed.

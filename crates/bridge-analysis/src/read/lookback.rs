@@ -10,9 +10,9 @@ use std::path::Path;
 use bridge_core::Timestamp;
 
 use crate::claude;
+use crate::platform::open_regular;
 use crate::position::KnownTime;
 use crate::read::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
-use crate::read::regular_file::open_regular;
 
 /// The first window, in bytes. Each next one is twice as large, up to the maximum.
 const WINDOW_BYTES: u64 = 64 << 10;

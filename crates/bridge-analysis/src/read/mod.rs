@@ -8,7 +8,5 @@ mod lookback;
 pub(crate) mod part;
 pub(crate) mod partial_file;
 pub(crate) mod plan;
-mod pseudo;
-mod regular_file;
 pub(crate) mod scan;
 mod walk;

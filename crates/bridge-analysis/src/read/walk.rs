@@ -9,16 +9,12 @@ use bridge_core::Timestamp;
 
 use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
 use crate::error::SourceError;
-use crate::read::pseudo::PseudoFileSystems;
+use crate::platform::{FileIdentity, PATH_LIST_SEPARATOR, PseudoFileSystems};
 use crate::source::{Discovery, SourceFile};
 
 /// Maximum number of folder entries visited: ten times those of the largest known history. It ends the walk if a link
 /// leads to the root of a large machine.
 pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
-
-/// The identity of a file or folder, equal for all its paths.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
 
 /// A path below a root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +26,7 @@ struct Place {
 
 struct FoundFile {
     file: SourceFile,
-    identity: Identity,
+    identity: FileIdentity,
     by_link: bool,
 }
 
@@ -40,7 +36,7 @@ pub(crate) struct Walk<'a> {
     roots: &'a [PathBuf],
     entries_left: u64,
     pseudo: PseudoFileSystems,
-    visited: HashSet<Identity>,
+    visited: HashSet<FileIdentity>,
     folders: Vec<Place>,
     links: BTreeSet<Place>,
     files: Vec<FoundFile>,
@@ -129,7 +125,7 @@ impl<'a> Walk<'a> {
 
     fn visit_folder(&mut self, folder: &Place) -> io::Result<()> {
         let metadata = folder.path.metadata()?;
-        if self.pseudo.hold(&metadata) || !self.visited.insert(identity(&folder.path, &metadata)) {
+        if self.pseudo.hold(&metadata) || !self.visited.insert(FileIdentity::of(&folder.path, &metadata)) {
             return Ok(());
         }
         let is_session = is_desktop_session(&folder.path);
@@ -169,7 +165,7 @@ impl<'a> Walk<'a> {
     }
 
     fn take(&mut self, place: Place, metadata: &Metadata, by_link: bool) {
-        let identity = identity(&place.path, metadata);
+        let identity = FileIdentity::of(&place.path, metadata);
         let file = SourceFile {
             size: metadata.len(),
             modified: metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system),
@@ -195,26 +191,15 @@ fn made_up() -> io::Error {
 
 /// Explains a missing root that may have been meant as a list separated like `PATH`.
 fn explained(root: &Path, error: io::Error) -> io::Error {
-    let separator = if cfg!(windows) { b';' } else { b':' };
-    if error.kind() != ErrorKind::NotFound || !root.as_os_str().as_encoded_bytes().contains(&separator) {
+    let is_list = root.as_os_str().as_encoded_bytes().contains(&(PATH_LIST_SEPARATOR as u8));
+    if error.kind() != ErrorKind::NotFound || !is_list {
         return error;
     }
     let hint = format!(
         "{error} (this is one path: give several paths separately, or comma-separated in CLAUDE_CONFIG_DIR, not with {:?})",
-        char::from(separator)
+        PATH_LIST_SEPARATOR
     );
     io::Error::new(ErrorKind::NotFound, hint)
-}
-
-#[cfg(unix)]
-fn identity(_: &Path, metadata: &Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    Identity((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path, _: &Metadata) -> Identity {
-    Identity(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
 }
 
 #[cfg(test)]

@@ -36,12 +36,17 @@ impl StoredRows {
     }
 
     /// Returns the part of the rows that belongs to one analysis.
-    pub(crate) fn part(&self, range: Range<usize>) -> AnalysisPart<'_> {
-        AnalysisPart {
-            rows: &self.rows[range.clone()],
-            outcomes: &self.outcomes[range],
-            covered: &self.covered,
-        }
+    ///
+    /// The covered sums of a session belong to the first part with responses of that session, and to no other, so that
+    /// the parts add up to what was replaced.
+    pub(crate) fn take_part(&mut self, range: Range<usize>) -> AnalysisPart<'_> {
+        let (rows, outcomes) = (&self.rows[range.clone()], &self.outcomes[range]);
+        let covers = |sums: &mut ReplacedRow| {
+            rows.iter().any(|row| row.origin.is_response() && row.session == sums.session)
+        };
+        let covered = self.covered.extract_if(.., covers).map(|sums| sums.tokens);
+        let covered_tokens = covered.fold(0, u64::saturating_add);
+        AnalysisPart { rows, outcomes, covered_tokens }
     }
 }
 
@@ -49,8 +54,8 @@ impl StoredRows {
 pub(crate) struct AnalysisPart<'a> {
     pub(crate) rows: &'a [ResponseUsage],
     pub(crate) outcomes: &'a [UpsertOutcome],
-    /// The session sums that were covered, of all analyses.
-    pub(crate) covered: &'a [ReplacedRow],
+    /// The tokens of the session sums that its responses covered.
+    pub(crate) covered_tokens: u64,
 }
 
 /// Returns the rows of an analysis, with project names in their stored form, and its note.

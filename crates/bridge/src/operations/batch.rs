@@ -127,13 +127,13 @@ struct Results<'a> {
 impl Results<'_> {
     /// Fills in the results of a batch. Those of a batch whose task died stay "not attempted".
     fn fill_in(&mut self, stored: Option<Result<StoredBatch, JoinError>>) {
-        let Some(Ok(StoredBatch { parts, stored, watch })) = stored else { return };
+        let Some(Ok(StoredBatch { parts, mut stored, watch })) = stored else { return };
         let mut start = 0;
         for (place, rows) in parts {
             let analysis = &self.analyses[place];
-            self.all[place] = match &stored {
+            self.all[place] = match &mut stored {
                 Ok((stored, covering)) => {
-                    result_of(analysis, &stored.part(start..start + rows), covering, &watch)
+                    result_of(analysis, &stored.take_part(start..start + rows), covering, &watch)
                 }
                 Err(error) => failed(analysis, error),
             };

@@ -18,7 +18,7 @@ use crate::operations::backfill::{BackfillOptions, analyze};
 use crate::operations::single_flight::{LiveAnalyses, SingleFlight};
 use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::log::with_cause;
-use crate::telemetry::process_memory::peak_memory_mib;
+use bridge_analysis::platform::peak_memory_mib;
 
 const READ_STORED: &str = "read the stored analysis";
 

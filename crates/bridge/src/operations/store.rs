@@ -54,9 +54,10 @@ pub(crate) async fn store(
     let tokens = analysis.calculated_total_tokens;
     let planned = WriteCounters::planned(analysis.responses.len() as u64, tokens, options.force_update);
     let (stored, ()) = tokio::join!(upsert(ingest, rows, &upsert_options), announce(planned, tokens));
-    let stored = stored?;
+    let mut stored = stored?;
     let covering = covering_tokens(ingest, &stored).await;
-    Ok(result_of(analysis, &stored.part(0..stored.rows.len()), &covering, &watch))
+    let all = 0..stored.rows.len();
+    Ok(result_of(analysis, &stored.take_part(all), &covering, &watch))
 }
 
 /// Returns the result of a stored analysis.
@@ -67,15 +68,13 @@ pub(crate) fn result_of(
     watch: &Stopwatch,
 ) -> BridgeResult {
     let written = WriteCounters::of_upsert(part.rows, part.outcomes, false);
-    let sums = part.covered.iter().filter(|sums| sums.session == analysis.session_id);
-    let sums: u64 = sums.map(|sums| sums.tokens).sum();
     let is_covered = part.outcomes.contains(&UpsertOutcome::Covered);
     BridgeResult {
         success: true,
         records_stored: written.records,
         new_responses: written.new,
         total_tokens: analysis.calculated_total_tokens,
-        replaced_tokens: written.tokens_replaced.saturating_add(sums),
+        replaced_tokens: written.tokens_replaced.saturating_add(part.covered_tokens),
         covered_by_tokens: covering.get(&analysis.session_id).copied().filter(|_| is_covered),
         processing_time: watch.elapsed(),
         errors: Vec::new(),

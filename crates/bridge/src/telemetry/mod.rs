@@ -12,7 +12,6 @@ pub(crate) mod observed_store;
 pub(crate) mod observer;
 pub(crate) mod operation;
 pub(crate) mod panics;
-pub(crate) mod process_memory;
 pub(crate) mod run;
 pub(crate) mod stats;
 pub(crate) mod write_counters;

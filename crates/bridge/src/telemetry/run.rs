@@ -14,8 +14,8 @@ use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::current::{CurrentOperation, within};
 use crate::telemetry::log;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::process_memory::give_back;
 use crate::telemetry::write_counters::WriteCounters;
+use bridge_analysis::platform::return_freed_memory;
 
 /// Runs operations and records them.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl OperationRunner {
             }
             if current.is_large() {
                 // It takes a few milliseconds, and a shutdown of the runtime meanwhile is harmless.
-                let _ = tokio::task::spawn_blocking(give_back).await;
+                let _ = tokio::task::spawn_blocking(return_freed_memory).await;
             }
             result
         }

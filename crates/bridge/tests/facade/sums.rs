@@ -93,6 +93,16 @@ async fn a_sync_covers_sums_and_reports_it() {
 }
 
 #[tokio::test]
+async fn covered_sums_are_reported_once_by_a_batch() {
+    let (_, bridge) = in_memory();
+    let _ = bridge.store_enhanced_analysis(&sums("a", "s", 0, 50), StoreOptions::default()).await.unwrap();
+    let analyses = [sums("b", "s", 1, 60), analysis("s", 1, &[3]), analysis("s", 2, &[4])];
+    let results = bridge.batch_store_analyses(&analyses, BatchOptions::default()).await;
+    let replaced: Vec<_> = results.iter().map(|result| result.replaced_tokens).collect();
+    assert_eq!(replaced, [0, 50, 0]);
+}
+
+#[tokio::test]
 async fn every_field_of_an_analysis_is_read_back() {
     let (_, bridge) = in_memory();
     let mut of_sums = sums("the id", "s", 5, 150);

@@ -17,6 +17,24 @@ pub(crate) enum TableError {
     Bridge(BridgeError),
 }
 
+/// The codes of a statement that the user may not run.
+const DENIED: [u32; 3] = [164, 291, 497];
+
+impl TableError {
+    /// Returns whether the user lacks the right to what failed.
+    pub(crate) fn is_denied(&self) -> bool {
+        match self {
+            Self::Client(Error::BadResponse(text)) => {
+                server_code(text).is_some_and(|code| DENIED.contains(&code))
+            }
+            Self::Client(_) => false,
+            Self::Bridge(error) => {
+                matches!(error, BridgeError::Storage { kind: StorageKind::PermissionDenied, .. })
+            }
+        }
+    }
+}
+
 impl From<Error> for TableError {
     fn from(error: Error) -> Self {
         Self::Client(error)
@@ -62,7 +80,7 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
         Some(243) => StorageKind::DiskFull,
         // 373: a session's last call is just ending. 741: a table was exchanged between two resolutions of its name.
         Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
-        Some(164 | 291 | 497) => StorageKind::PermissionDenied,
+        Some(code) if DENIED.contains(&code) => StorageKind::PermissionDenied,
         Some(469) => StorageKind::RolledBack,
         Some(318) => StorageKind::Unsupported,
         Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,

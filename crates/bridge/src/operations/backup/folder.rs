@@ -1,10 +1,11 @@
 //! The folder of a backup: written so that it is either complete or absent, and read only if it is complete.
 
 use std::error::Error;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bridge_analysis::platform::{create_private_folder, open_private, sync_folder};
 use bridge_core::{BridgeError, Epoch};
 use bridge_storage::{BackupFormat, ExportSummary, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -43,8 +44,8 @@ impl Draft {
     fn claim(target: &Path, partial: &Path) -> Result<File, BridgeError> {
         let path = partial.join(LOCK);
         loop {
-            private_folder(partial).map_err(unwritable(partial))?;
-            let opened = private_file(OpenOptions::new().create(true).truncate(false), &path);
+            create_private_folder(partial).map_err(unwritable(partial))?;
+            let opened = open_private(File::options().write(true).create(true).truncate(false), &path);
             let mut lock = match opened {
                 // Removed as abandoned since it was created.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -77,19 +78,19 @@ impl Draft {
     pub(super) fn finish(mut self, manifest: &Manifest) -> Result<(), BridgeError> {
         let json = manifest.to_json().map_err(io::Error::from).map_err(unwritable(&self.target))?;
         self.write(MANIFEST, &json)?;
-        synced(&self.partial).map_err(unwritable(&self.partial))?;
+        sync_folder(&self.partial).map_err(unwritable(&self.partial))?;
         refuse_what_is_there(&self.target)?;
         fs::rename(&self.partial, &self.target).map_err(unwritable(&self.target))?;
         self.finished = true;
         // Only now, so that no other program takes the draft for an abandoned one.
         fs::remove_file(self.target.join(LOCK)).map_err(unwritable(&self.target))?;
-        synced(parent_of(&self.target)).map_err(unwritable(&self.target))
+        sync_folder(parent_of(&self.target)).map_err(unwritable(&self.target))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BridgeError> {
         let path = self.partial.join(name);
-        let mut file =
-            private_file(OpenOptions::new().create_new(true), &path).map_err(unwritable(&self.target))?;
+        let mut file = open_private(File::options().write(true).create_new(true), &path)
+            .map_err(unwritable(&self.target))?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(unwritable(&self.target))
     }
 }
@@ -223,32 +224,6 @@ fn clear(partial: &Path) -> Result<(), BridgeError> {
             _ => return Err(unusable(&path, "it was not left behind by an export and is not removed")),
         }
     }
-    Ok(())
-}
-
-/// Only the owner may read the names of projects and paths.
-fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn private_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.write(true).open(path)
-}
-
-/// Makes the names in a folder durable.
-#[cfg(unix)]
-fn synced(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn synced(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use bridge_analysis::platform::FileIdentity;
 use bridge_storage::BackupFormat;
 
 use super::manifest::MANIFEST;
@@ -91,16 +92,9 @@ fn is_marked(lock: &mut File) -> io::Result<bool> {
 
 /// Returns whether the locked file is still the one at its path. Another export may have removed it as abandoned before
 /// it was locked.
-#[cfg(unix)]
 pub(super) fn is_there(lock: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let identity = |metadata: fs::Metadata| FileIdentity::of(path, &metadata);
     lock.metadata().ok().map(identity) == path.metadata().ok().map(identity)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_there(_: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]

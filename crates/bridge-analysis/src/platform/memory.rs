@@ -1,6 +1,6 @@
 //! Memory of the process: its peak, and the return of freed memory to the system.
 
-/// Returns the peak memory of the process, in MiB; 0 if the system does not report it.
+/// Returns the peak of the resident memory of the process in MiB, or 0 on systems other than Linux.
 #[must_use]
 pub fn peak_memory_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -17,7 +17,7 @@ pub fn peak_memory_mib() -> f64 {
 /// between runs would hold them all the time. Fewer arenas (`M_ARENA_MAX`) are not an option, because that is a setting
 /// of the whole process, which belongs to the embedder. Other allocators return memory by themselves.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn give_back() {
+pub fn return_freed_memory() {
     #[expect(
         unsafe_code,
         reason = "a foreign function; it takes no pointer, and any thread may call it at any time"
@@ -30,4 +30,4 @@ pub(crate) fn give_back() {
 
 /// Other allocators return memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn give_back() {}
+pub fn return_freed_memory() {}
