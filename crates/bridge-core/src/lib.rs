@@ -30,6 +30,7 @@
 //! Architecture invariant: no conversation text fits into any type of this crate. Texts are
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
+mod actor;
 mod analysis;
 mod analysis_source;
 mod analysis_summary;
@@ -65,6 +66,7 @@ mod time_zone;
 mod validate;
 mod version;
 
+pub use actor::Actor;
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use analysis_source::{AnalysisSource, AnalysisWithSource};
 pub use analysis_summary::AnalysisSummary;

@@ -173,8 +173,31 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the source of the operations' correlation ids; random if not given.
-    pub fn correlation_ids(mut self, source: impl Fn() -> CorrelationId + Send + Sync + 'static) -> Self {
+    /// Sets the source of the operations' correlation ids. It is called in the task that runs the operation, when it
+    /// begins. Without a source, or if it returns `None` or an id of zeros, the id is random. A handle with an id of its
+    /// own ([`with_correlation_id`](EnhancedTokenDatabaseBridge::with_correlation_id)) does not call it.
+    ///
+    /// With the trace id of the current span as the source, log and audit list operations under the id of their trace:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::CorrelationId;
+    /// use opentelemetry::trace::TraceContextExt;
+    ///
+    /// # let store = Arc::new(InMemoryStore::default());
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(store)
+    ///     .correlation_ids(|| {
+    ///         // With `tracing-opentelemetry`: `tracing::Span::current().context()`.
+    ///         let trace = opentelemetry::Context::current().span().span_context().trace_id();
+    ///         CorrelationId(u128::from_be_bytes(trace.to_bytes()))
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn correlation_ids<I: Into<Option<CorrelationId>>>(
+        mut self,
+        source: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
         self.correlation_ids = CorrelationIds::new(source);
         self
     }
@@ -275,7 +298,7 @@ impl BridgeBuilder {
             parallel,
             _background: background,
         };
-        let runner = OperationRunner { telemetry, correlation_id: None };
+        let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bridge_analysis::History;
 use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
-    AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult, CheckpointName,
-    CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName, RollbackResult,
-    SessionId, SyncResult, TokenSummaryRecord,
+    Actor, AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult,
+    CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
+    RollbackResult, SessionId, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
 
@@ -79,6 +79,32 @@ impl EnhancedTokenDatabaseBridge {
     #[must_use]
     pub fn with_correlation_id(&self, id: CorrelationId) -> Self {
         let runner = OperationRunner { correlation_id: Some(id), ..self.runner.clone() };
+        Self { parts: Arc::clone(&self.parts), runner }
+    }
+
+    /// Returns a handle whose operations this actor asked for, which stands in log and audit: the user of a request that
+    /// the caller serves, or the job that runs. Without one, operations have no actor.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{SummaryQuery, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::{Actor, AuditFilter};
+    ///
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let alice = Actor::new("alice@example.com")?;
+    /// let _ = bridge.with_actor(alice.clone()).get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
+    ///
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_actor(alice.clone())).await?;
+    /// assert_eq!((audit.len(), &audit[0].actor), (1, &Some(alice)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_actor(&self, actor: Actor) -> Self {
+        let runner = OperationRunner { actor: Some(actor), ..self.runner.clone() };
         Self { parts: Arc::clone(&self.parts), runner }
     }
 

@@ -99,10 +99,10 @@ pub use bridge_storage as storage;
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId, AuditOutcome,
-    AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint, CheckpointName,
-    CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts, DifferenceKind,
-    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
+    DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
     IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
     OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
     ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId,
@@ -139,7 +139,7 @@ pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;
 pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use telemetry::metrics::{BridgeMetrics, DurationStats};
+pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
 pub use telemetry::operation::Operation;
 pub use telemetry::stats::BridgeStats;
 
@@ -147,8 +147,6 @@ pub use telemetry::stats::BridgeStats;
 pub use bridge_analysis::platform::peak_memory_mib;
 #[doc(hidden)]
 pub use dashboard::TREND_BUCKETS_MAX;
-#[doc(hidden)]
-pub use telemetry::metrics::{METRICS, Metric, MetricKind};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId, Epoch,
-    HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion, RuleRevision,
-    ServiceTier, SessionId, Timestamp,
+    Actor, AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId,
+    Epoch, HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion,
+    RuleRevision, ServiceTier, SessionId, Timestamp,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -266,7 +266,7 @@ macro_rules! names {
     )+ };
 }
 
-names!(AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
+names!(Actor, AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
 
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";

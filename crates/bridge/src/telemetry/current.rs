@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bridge_core::{AuditOutcome, AuditRecord, CorrelationId, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, CorrelationId, SessionId};
 use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
@@ -11,13 +11,20 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::write_counters::WriteCounters;
 
+/// The request that an operation serves.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: CorrelationId,
+    pub(crate) actor: Option<Actor>,
+}
+
 /// A running operation, and its writes so far, which count even if the operation fails or is dropped.
 #[derive(Debug)]
 pub(crate) struct CurrentOperation {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) operation: Operation,
     pub(crate) session: Option<SessionId>,
-    pub(crate) id: CorrelationId,
+    pub(crate) caller: Caller,
     /// The record that announced the operation while it runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
@@ -30,13 +37,13 @@ impl CurrentOperation {
         telemetry: &Arc<Telemetry>,
         operation: Operation,
         session: Option<&SessionId>,
-        id: CorrelationId,
+        caller: Caller,
     ) -> Self {
         Self {
             telemetry: Arc::clone(telemetry),
             operation,
             session: session.cloned(),
-            id,
+            caller,
             announced: OnceLock::new(),
             written: Mutex::default(),
             is_large: AtomicBool::new(operation.moves_the_store()),
@@ -58,7 +65,7 @@ tokio::task_local! {
 
 /// Runs work as part of the operation.
 pub(crate) async fn within<T>(operation: Arc<CurrentOperation>, work: impl Future<Output = T>) -> T {
-    with_correlation_id(operation.id, CURRENT.scope(operation, work)).await
+    with_correlation_id(operation.caller.id, CURRENT.scope(operation, work)).await
 }
 
 /// Returns the work as part of the running operation, whatever task it will run in.
@@ -102,7 +109,8 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
         return;
     }
     let audit = &current.telemetry.audit;
-    let record = audit.record(current.operation.audit_name(), current.id, |record| {
+    let record = audit.record(current.operation.audit_name(), current.caller.id, |record| {
+        record.actor.clone_from(&current.caller.actor);
         record.session.clone_from(&current.session);
         (record.outcome, record.tokens) = (AuditOutcome::Incomplete, tokens);
         UNDER_WAY.clone_into(&mut record.error);

@@ -1,6 +1,6 @@
 //! The log event of an operation.
 
-use bridge_core::{AuditOutcome, AuditRecord, BridgeError, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, SessionId};
 
 use crate::telemetry::operation::Operation;
 
@@ -12,6 +12,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
         ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {
             tracing::$level!(
                 operation = record.operation.as_str(),
+                actor = record.actor.as_ref().map(Actor::as_str),
                 session_id = record.session.as_ref().map(SessionId::as_str),
                 tokens_stored = record.tokens,
                 records_stored = record.records_stored,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use bridge_core::OperationName;
+use bridge_core::{Actor, CorrelationId, OperationName, SessionId};
+use tracing::Span;
 
 /// An operation of the bridge: the bounded set of names in logs, audit and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +78,7 @@ impl Operation {
 
     /// Returns its name: that of the method.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::StoreEnhancedAnalysis => "store_enhanced_analysis",
             Self::BatchStoreAnalyses => "batch_store_analyses",
@@ -106,6 +107,27 @@ impl Operation {
     #[must_use]
     pub fn audit_name(self) -> OperationName {
         OperationName::new(self.name()).expect("a constant is a name")
+    }
+
+    /// Returns the span of a call, which has the operation's name. The name of a span is a constant of its call site, so
+    /// each operation has one.
+    pub(crate) fn span(self, session: Option<&SessionId>, id: CorrelationId, actor: Option<&Actor>) -> Span {
+        macro_rules! span_of {
+            ($($operation:ident),+ $(,)?) => {
+                match self {
+                    $(Self::$operation => tracing::info_span!(
+                        Operation::$operation.name(),
+                        operation = self.name(),
+                        session_id = session.map(SessionId::as_str),
+                        correlation_id = %id,
+                        actor = actor.map(Actor::as_str),
+                    ),)+
+                }
+            };
+        }
+        span_of! {
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, GetDashboardTokenMetrics, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+        }
     }
 
     /// Returns whether it only reads.

@@ -15,7 +15,7 @@ pub enum MetricKind {
 }
 
 /// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Metric {
     /// Its name, by the conventions of Prometheus.
@@ -28,19 +28,45 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Its meaning.
     pub meaning: &'static str,
+    /// Recommended upper bounds of a histogram's buckets, ascending, in its unit; none for other kinds. The recorder
+    /// decides on buckets, so an embedder passes these to it.
+    pub buckets: &'static [f64],
 }
 
+/// Durations of operations: from a cached read to the backfill of years.
+const OPERATION_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+];
+/// Durations of single writes, up to the default retry budget.
+const WRITE_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 macro_rules! metrics {
-    ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*] $meaning:literal)*) => {
+    ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*]
+        $(in $buckets:ident)? $meaning:literal)*) => {
         $(pub(crate) const $constant: Metric = Metric {
             name: $name,
             kind: MetricKind::$kind,
             unit: Unit::$unit,
             labels: &[$($label),*],
             meaning: $meaning,
+            // Without a list of its own, the default that stands behind it.
+            buckets: ([$($buckets,)? &[]] as [&[f64]; _])[0],
         };)*
 
-        /// All metrics of the bridge.
+        /// All metrics of the bridge, with the buckets that a Prometheus recorder is given for its histograms:
+        ///
+        /// ```
+        /// use bridge::METRICS;
+        /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+        ///
+        /// let mut recorder = PrometheusBuilder::new();
+        /// for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
+        ///     recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
+        /// }
+        /// # recorder.build_recorder();
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         pub const METRICS: &[Metric] = &[$($constant),*];
     };
 }
@@ -48,11 +74,11 @@ macro_rules! metrics {
 metrics! {
     OPERATIONS Counter "bridge_operations_total" Count ["operation", "outcome"]
         "Operations that ended"
-    OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"]
+    OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"] in OPERATION_SECONDS
         "Duration of operations"
     ERRORS Counter "bridge_errors_total" Count ["kind"]
         "Operations that ended in an error, by its kind"
-    STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"]
+    STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"] in WRITE_SECONDS
         "Duration of writes until they are durable, retries included"
     TOKENS_STORED Counter "bridge_tokens_stored_total" Count []
         "Tokens by which the stored total grew: those of new responses, and what later snapshots added"
