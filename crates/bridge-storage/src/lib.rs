@@ -75,6 +75,8 @@ mod source;
 mod stats;
 mod store;
 
+#[doc(no_inline)]
+pub use ::clickhouse as clickhouse_rs;
 pub use breaker::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
@@ -82,9 +84,10 @@ pub use capabilities::{
     TablePart, TableRows, require,
 };
 pub use clickhouse::{
-    BridgeConnectionPool, ChallengeConnection, ClickHouseLimits, ClickHouseOptions, ClickHouseStore,
-    GuardConnection, Locate, LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema,
-    SchemaMigration, table_definition,
+    AccessToken, AccessTokens, BridgeConnectionPool, ChallengeConnection, ClickHouseLimits,
+    ClickHouseOptions, ClickHouseStore, GuardConnection, GuardedConnector, GuardedStream, Locate,
+    LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema, SchemaMigration,
+    table_definition,
 };
 #[doc(hidden)]
 pub use correlation::{current_correlation_id, with_correlation_id};
