@@ -56,6 +56,7 @@
 //! that answers a method by itself, in place of the store behind it, fails a check of the suite; except for
 //! [`migrate`](TokenStore::migrate) and the health probes, whose answers on a healthy store look the same wherever they
 //! come from.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod breaker;
 mod capabilities;
