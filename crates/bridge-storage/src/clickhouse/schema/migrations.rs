@@ -28,6 +28,7 @@ migrations![
     "0004_rule_revisions",
     "0005_analyses",
     "0007_saturating_summaries",
+    "0008_audit_actor",
 ];
 
 /// The number of the last migration.
