@@ -65,6 +65,7 @@
 //!
 //! Architecture invariant: the engine's library is never loaded into the program that uses this crate, and
 //! no password appears on a command line, in a log or in an error.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
 mod config;

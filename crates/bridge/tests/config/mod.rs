@@ -30,7 +30,7 @@ fn yaml(keys: &[(&str, &str)]) -> String {
     let mut sections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, value) in keys {
         let (section, key) = name.split_once('.').unwrap();
-        let value = if value.starts_with('[') { (*value).to_owned() } else { format!("{value:?}") };
+        let value = if value.starts_with(['[', '{']) { (*value).to_owned() } else { format!("{value:?}") };
         sections.entry(section).or_default().push(format!("    {key}: {value}\n"));
     }
     let sections = sections.iter().map(|(name, keys)| format!("  {name}:\n{}", keys.concat()));
