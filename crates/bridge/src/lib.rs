@@ -75,6 +75,7 @@
 //! [`stats`]: EnhancedTokenDatabaseBridge::stats
 //! [`audit_log`]: EnhancedTokenDatabaseBridge::audit_log
 //! [`shutdown`]: EnhancedTokenDatabaseBridge::shutdown
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
 mod builder;
