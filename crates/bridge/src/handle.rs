@@ -636,7 +636,7 @@ impl EnhancedTokenDatabaseBridge {
     /// one named `….partial`, which the next export to the same place, or to one next to it, removes.
     ///
     /// ```no_run
-    /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, backup::{BackupPlace, ExportOptions}};
     /// # async fn example(
     /// #     bridge: EnhancedTokenDatabaseBridge,
     /// #     other: EnhancedTokenDatabaseBridge,

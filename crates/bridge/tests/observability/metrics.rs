@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
-    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, METRICS,
-    MetricKind, Operation, Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
+    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Operation,
+    Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
+    metrics::{METRICS, MetricKind},
 };
 use bridge_testkit::fixtures::line;
 use bridge_testkit::proxy::Fault;
@@ -19,7 +20,7 @@ use crate::observability::{analysis, behind_proxy, bridge, forced, on_demand};
 
 /// The expected rows of the metrics page.
 fn documented() -> Vec<String> {
-    let row = |metric: &bridge::Metric| {
+    let row = |metric: &bridge::metrics::Metric| {
         let kind = match metric.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",

@@ -57,7 +57,7 @@ macro_rules! metrics {
         /// All metrics of the bridge, with the buckets that a Prometheus recorder is given for its histograms:
         ///
         /// ```
-        /// use bridge::METRICS;
+        /// use bridge::metrics::METRICS;
         /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
         ///
         /// let mut recorder = PrometheusBuilder::new();
