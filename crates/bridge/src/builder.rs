@@ -282,7 +282,7 @@ impl BridgeBuilder {
             AuditTrail::new(Arc::clone(&store), Arc::clone(&clock), host.clone(), project_names, self.audit);
         let telemetry = Arc::new(Telemetry {
             clock: Arc::clone(&clock),
-            audit: Arc::new(audit),
+            audit,
             metrics,
             error_rate,
             panics: Panics::default(),

@@ -3,14 +3,14 @@
 mod access;
 mod audit;
 mod backup;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod connection;
 mod dashboard;
 mod extras;
 mod options;
 mod probes;
 mod row;
-mod schema;
+pub(crate) mod schema;
 mod sources;
 mod usage;
 
@@ -326,32 +326,5 @@ impl StoreCapabilities for ClickHouseStore {
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         Some(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bridge_core::CorrelationId;
-    use bridge_testkit::engine::TestDatabase;
-
-    use super::*;
-    use crate::with_correlation_id;
-
-    /// Returns the comment that the database logs with a query: the setting as the server received it.
-    async fn log_comment(store: &ClickHouseStore) -> String {
-        let query = "SELECT getSetting('log_comment')";
-        store
-            .call("test", |tables| async move { tables.server().query(query).fetch_one().await })
-            .await
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_database_knows_which_operation_a_query_belongs_to() {
-        let options = ClickHouseOptions::from_url(&TestDatabase::of_this_test().writer_url()).unwrap();
-        let store = ClickHouseStore::new(options).unwrap();
-        let id = CorrelationId(0xabc);
-        assert_eq!(with_correlation_id(id, log_comment(&store)).await, id.to_string());
-        assert_eq!(log_comment(&store).await, "", "the connection forgets the operation");
     }
 }

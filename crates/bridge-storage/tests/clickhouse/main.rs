@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod circuit;
+mod cluster;
+mod correlation;
 mod failures;
 mod fault_at_each_request;
 mod foreign_answers;

@@ -36,7 +36,7 @@ impl BridgeConfig {
     pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
         self.check()?;
         let store = self.store().await?;
-        self.builder_with(Arc::new(store)).map_err(BuildError::from)
+        Ok(self.builder_with(Arc::new(store))?.audit(self.audit_options()))
     }
 
     /// Returns the store of the configuration, with its [pool](ClickHouseStore::pool), its
@@ -73,7 +73,8 @@ impl BridgeConfig {
         Ok(ClickHouseStore::new(options)?)
     }
 
-    /// Returns a builder with all settings of the configuration, on a store of one's own.
+    /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
+    /// the folder of `audit.spool_dir`, which then belongs to this store.
     ///
     /// # Errors
     ///

@@ -205,6 +205,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
     key!("audit.write_within", audit.write_within, Time),
+    key!("audit.spool_dir", audit.spool_dir, Optional(FilePath)),
+    key!("audit.spool_mb", audit.spool_bytes_max, mebibytes(0..=1 << 20).zero_is("none")),
 ];
 
 /// Returns the key of this name.

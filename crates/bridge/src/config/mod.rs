@@ -50,6 +50,7 @@ mod form;
 mod key;
 mod secret;
 mod sections;
+mod spool;
 mod suggestion;
 mod yaml;
 

@@ -57,6 +57,8 @@ fn on_server(url: &str, keys: &[(&str, &str)]) -> BridgeConfig {
         ("clickhouse.database", &database),
         ("clickhouse.user", &writer.user),
         ("clickhouse.password", &writer.password),
+        // Else the tests would leave files in the user's folder of state.
+        ("audit.spool_mb", if keys.iter().any(|(given, _)| *given == "audit.spool_dir") { "1" } else { "0" }),
     ] {
         let is_given = keys.iter().any(|(given, _)| given.starts_with(name));
         if !is_given {

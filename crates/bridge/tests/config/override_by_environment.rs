@@ -57,6 +57,8 @@ const VALUES: &[(&str, &str)] = &[
     ("audit.operations", "changes"),
     ("audit.buffer_records", "10001"),
     ("audit.write_within", "6s"),
+    ("audit.spool_dir", "spools"),
+    ("audit.spool_mb", "65"),
 ];
 
 fn sections(config: &BridgeConfig) -> String {
