@@ -53,8 +53,16 @@
 //!
 //! # Features
 //!
-//! None is on by default. `config`: `bridge_config.yaml`, overridden by environment variables. `embedded`: the embedded
-//! ClickHouse engine. `tls`: `https://` URLs.
+//! | feature | what it adds | crates |
+//! |---|---|---|
+//! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
+//! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
+//! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
+//! | `embedded` | the embedded ClickHouse engine | 1 |
+//! | `tls` | `https://` URLs | 15 |
+//!
+//! The tree has 86 crates without any feature, and 151 by default; `benches/feature-costs` in the repository counts them.
+//! `config`, `embedded` and `tls` turn on `clickhouse`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
