@@ -89,6 +89,8 @@ mod layered_store;
 mod operations;
 mod processor;
 mod telemetry;
+#[cfg(feature = "axum")]
+pub mod web;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;

@@ -28,7 +28,7 @@ fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
 }
 
 /// The running test's store behind a fault-injecting proxy, with short retry delays.
-async fn behind_proxy(
+pub(crate) async fn behind_proxy(
     change: impl Fn(ClickHouseOptions) -> ClickHouseOptions,
 ) -> (FaultProxy, Arc<dyn TokenStore>) {
     let database = TestDatabase::of_this_test();
