@@ -50,7 +50,7 @@ pub struct AuditRecord {
     pub outcome: AuditOutcome,
     /// True if rows of a lower version replaced rows of a greater one (force update).
     pub forced: bool,
-    /// Number of rows written, for a failed operation before it failed.
+    /// Number of rows written; for a failed operation, before it failed.
     pub records_stored: u64,
     /// Number of those rows that are responses new to the store.
     pub new_responses: u64,
@@ -115,7 +115,7 @@ impl AuditRecord {
 pub enum AuditOutcome {
     /// Everything asked for was done.
     Succeeded,
-    /// The operation ended with a part not done, which the result names; or it was recorded while it ran and its end
+    /// The operation ended with a part not done, which the result names. Or it was recorded while it ran and its end
     /// is not recorded, because the process was killed, which the error says.
     Incomplete,
     /// The operation ended in an error.

@@ -1,6 +1,6 @@
 //! The error of conversions from text or numbers.
 
-/// A text or number is not a value of the type asked for.
+/// A text or number is not a valid value of the requested type.
 ///
 /// ```
 /// use bridge_core::SessionId;

@@ -164,7 +164,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Stores many analyses with one insert for each [`batch_size`](BatchOptions::batch_size) rows (an analysis is not
     /// split among batches), as many at once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The
-    /// results are in the order of the analyses; one that is rejected or fails does not hold up the others.
+    /// results are in the order of the analyses. One that is rejected or fails does not affect the others.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -459,9 +459,9 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
 
-    /// Returns the analysis of a session: as it is stored; if the store does not know the session, is unreachable, takes
-    /// longer than its deadline, or was rolled back and not resumed, from a live analysis of the sources; and if that
-    /// fails too, as it was last answered. Says where the answer comes from and how old it is.
+    /// Returns the analysis of a session from the store. If the store does not know the session, is unreachable, takes
+    /// longer than its deadline, or was rolled back and not resumed, it comes from a live analysis of the sources. If
+    /// that fails too, the last answer is returned from the cache. States the source of the answer and its age.
     ///
     /// One live analysis runs at a time, and all calls that arrive while it runs share the next one.
     ///
@@ -514,7 +514,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store must hold the greatest snapshot ever read. So it is an error if it has less than the sources, lacks a
     /// response, counts one twice, still holds what an older revision of the counting rule made of sources that are
-    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is no error
+    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is not an error
     /// if it has more, because sources are rewritten and deleted, other machines have their own, and forced updates are
     /// intended; nor if it lacks what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) lists
     /// all cases.
@@ -568,7 +568,7 @@ impl EnhancedTokenDatabaseBridge {
         Checkpoints::new(Arc::clone(self.ingest()), self.runner.clone())
     }
 
-    /// Restores the exact state of a checkpoint while others read and write; or, as a dry run, says what would change.
+    /// Restores the exact state of a checkpoint while others read and write. As a dry run, only returns what would change.
     ///
     /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are
     /// refused on all hosts, including those that had already begun.
@@ -623,8 +623,8 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::RollbackBridgeIntegration, None, work).await
     }
 
-    /// Exports the whole store as it is at one moment: every response with its version, and how far every
-    /// transcript was read. Writers are not held up.
+    /// Exports the whole store as of one moment: every response with its version, and how far every
+    /// transcript was read. Writers are not blocked.
     ///
     /// Memory does not grow with the store. The folder appears only when it is complete: an export that is killed leaves
     /// one named `….partial`, which the next export to the same place, or to one next to it, removes.

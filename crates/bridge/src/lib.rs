@@ -34,18 +34,18 @@
 //!
 //! | | |
 //! |---|---|
-//! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; of an embedder that reads them itself: [`JsonlProcessorBridge`] |
+//! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; for an embedder that reads them itself: [`JsonlProcessorBridge`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
 //! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; before the program ends: [`shutdown`] |
 //!
-//! Every write can be repeated, interrupted and run beside another one. Dropping the future of an operation cancels it,
-//! and what it stored is right. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
+//! Every write can be repeated, interrupted and run concurrently with others. Dropping the future of an operation cancels
+//! it, and what it stored remains correct. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
 //!
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
-//! can do. Files that cannot be read and analyses that are not valid stand in the results and fail nothing else.
+//! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
 //! All types that signatures name are at the root. The layers are there for embedders that need one of them:
 //! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
@@ -121,7 +121,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    Freshness, TrendBucket,
+    DataAge, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;

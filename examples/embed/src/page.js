@@ -12,7 +12,7 @@ let chosen = "All";
 function show(m) {
   const { tokens, responses, unfinished_responses } = m.totals;
   at("total").textContent = (m.at_least ? "at least " : "") + number(tokens.total) + " tokens";
-  const age = m.freshness.last_sync_age_seconds;
+  const age = m.data_age.last_sync_age_seconds;
   at("note").textContent = `${number(responses)} responses in ${number(m.sessions.groups)} sessions` +
     (age == null ? "" : `, transcripts last read ${Math.round(age)} s ago`) +
     (unfinished_responses === "0" ? "" : `; ${number(unfinished_responses)} responses are unfinished`);

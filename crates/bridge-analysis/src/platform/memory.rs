@@ -13,9 +13,9 @@ pub fn peak_memory_mib() -> f64 {
 /// Returns freed memory to the system.
 ///
 /// A run over a whole history allocates on many threads, and glibc keeps what each of them freed in an arena of its
-/// own, for the next one that may come: 20 MiB after one backfill, 40 after another. A service that rests for hours
-/// between runs would hold them all the time. Fewer arenas (`M_ARENA_MAX`) are no way: that is a setting of the whole
-/// process, which belongs to the embedder. Other allocators give memory back by themselves.
+/// own for reuse: 20 MiB after one backfill, 40 after another. A service that is idle for hours
+/// between runs would hold them all the time. Fewer arenas (`M_ARENA_MAX`) are not an option, because that is a setting
+/// of the whole process, which belongs to the embedder. Other allocators return memory by themselves.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn return_freed_memory() {
     #[expect(
@@ -28,6 +28,6 @@ pub fn return_freed_memory() {
     }
 }
 
-/// Other allocators give memory back by themselves.
+/// Other allocators return memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn return_freed_memory() {}

@@ -1,4 +1,4 @@
-//! From files to lines: finding them, seeing what changed, cutting them into parts and reading those.
+//! From files to lines: finds files, detects changes, cuts files into parts and reads those.
 
 pub(crate) mod collector;
 pub(crate) mod discover;

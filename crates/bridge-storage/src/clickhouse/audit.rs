@@ -1,4 +1,4 @@
-//! The audit's table.
+//! The table of the audit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ table_row! {
         host: Option<HostName> = host,
         version: String = version,
     }
-    beside {}
+    extra {}
 }
 
 /// The conditions of a filter, with a `?` for each value.

@@ -17,15 +17,15 @@ use crate::ingest::read::Batch;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchProcessingResult {
-    /// The transcript. Its name is the session of lines that name none, its folder their project.
+    /// The transcript. Its name is the session, and its folder the project, of lines that name none.
     pub path: PathBuf,
-    /// Offset of the content in the file, in bytes. 0 begins the file anew, also where it was read before.
+    /// Offset of the content in the file, in bytes. 0 starts the file over, even if it was read before.
     pub offset: u64,
-    /// The bytes as they stand in the file. They may end anywhere.
+    /// The bytes of the file. They may end anywhere.
     pub content: Vec<u8>,
     /// The file ends here for now: a last line without a newline counts if it is valid.
     pub ends_file: bool,
-    /// When the file was modified last: the time of responses that have no other.
+    /// When the file was last modified: the time of responses that have no other.
     pub modified: Timestamp,
 }
 
@@ -36,7 +36,7 @@ impl BatchProcessingResult {
         Self { path: path.into(), offset, content, ends_file: false, modified: Timestamp::MIN }
     }
 
-    /// Returns the batch with the time at which the file was modified last.
+    /// Returns the batch with the time at which the file was last modified.
     #[must_use]
     pub fn with_modified(mut self, modified: Timestamp) -> Self {
         self.modified = modified;
@@ -52,7 +52,7 @@ impl BatchProcessingResult {
 }
 
 impl fmt::Debug for BatchProcessingResult {
-    /// Omits the content, which is a conversation.
+    /// Omits the content, which is conversation text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessingResult")
             .field("path", &self.path)
@@ -63,13 +63,13 @@ impl fmt::Debug for BatchProcessingResult {
     }
 }
 
-/// The part of a file that came in.
+/// The part of a file that has arrived.
 #[derive(Default)]
 pub(crate) struct FeedState {
     position: ReadPosition,
-    /// The content from there on: the last line, as far as it came.
+    /// The content from there on: the part of the last line that has arrived.
     tail: Vec<u8>,
-    /// The last line is over the limit: the rest of it is dropped.
+    /// The last line exceeds the limit, so the rest of it is dropped.
     skips_line: bool,
     records: Vec<SourceRecord>,
     /// The epoch in which all of it was stored.
@@ -82,10 +82,10 @@ impl fmt::Debug for FeedState {
     }
 }
 
-/// The changes of a state by a batch. The state itself stays until all is stored, and is not copied.
+/// The changes that a batch makes to a state. The state itself stays unchanged until all is stored, and is not copied.
 #[derive(Debug)]
 pub(crate) struct Advance {
-    /// The batch begins the file anew.
+    /// The batch starts the file over.
     begins: Option<Epoch>,
     position: ReadPosition,
     records: Vec<SourceRecord>,
@@ -109,7 +109,7 @@ impl FeedState {
         epoch: Epoch,
         batch: &BatchProcessingResult,
     ) -> Result<(Batch, Advance), BridgeError> {
-        // After a rollback the file is handed in again.
+        // After a rollback, the file must be passed again.
         if batch.offset == 0 || self.epoch != epoch {
             let (found, advance) = Self { epoch, ..Self::default() }.continue_with(ingest, batch)?;
             return Ok((found, Advance { begins: Some(epoch), ..advance }));
@@ -135,7 +135,7 @@ impl FeedState {
             skips_line = end.is_none();
             let (dropped, rest) = new.split_at(end.unwrap_or(new.len()));
             position.offset += dropped.len() as u64;
-            // A line over the limit names no time.
+            // A line over the limit has no time.
             position.time.before = position.offset;
             new = rest;
         }
@@ -167,7 +167,7 @@ impl FeedState {
             let tail = if whole.is_some() { open.to_vec() } else { [&self.tail, open].concat() };
             sources.clone_from(&records);
             if !tail.is_empty() {
-                // It counts if it is valid, and is read again when it goes on.
+                // It counts if it is valid, and is read again when it continues.
                 sources = analyze(position, &tail, sources)?.1;
             }
         }
@@ -177,8 +177,7 @@ impl FeedState {
         Ok((Batch { rows, superseded, sources, sessions }, advance))
     }
 
-    /// Returns the records of the file after its records so far. A later synchronization takes it for changed and reads
-    /// it once.
+    /// Returns the new records of the file. A later synchronization treats it as changed and reads it once.
     fn records_after(
         &self,
         known: Vec<SourceRecord>,
@@ -204,7 +203,7 @@ impl FeedState {
         .records(analysis)
     }
 
-    /// Goes on behind a batch that is stored.
+    /// Advances past a batch that is stored.
     pub(crate) fn advance(&mut self, advance: Advance, content: &[u8]) {
         if let Some(epoch) = advance.begins {
             *self = Self { epoch, ..Self::default() };

@@ -28,7 +28,7 @@ pub(crate) struct CurrentOperation {
     /// The record that announced the operation while it runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
-    /// It has read so much that it leaves a lot of freed memory behind.
+    /// It has read so much that a lot of freed memory remains allocated.
     is_large: AtomicBool,
 }
 
@@ -63,12 +63,12 @@ tokio::task_local! {
     static CURRENT: Arc<CurrentOperation>;
 }
 
-/// Runs work as a part of the operation.
+/// Runs work as part of the operation.
 pub(crate) async fn within<T>(operation: Arc<CurrentOperation>, work: impl Future<Output = T>) -> T {
     with_correlation_id(operation.caller.id, CURRENT.scope(operation, work)).await
 }
 
-/// Returns the work as a part of the running operation, whatever task it will run in.
+/// Returns the work as part of the running operation, whatever task it will run in.
 pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let operation = current_correlation_id().and(CURRENT.try_with(Arc::clone).ok());
     let work = async move {
@@ -80,14 +80,14 @@ pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F
     work.instrument(Span::current())
 }
 
-/// Adds a write to the running operation; outside of an operation it does nothing.
+/// Adds a write to the running operation. Does nothing outside of an operation.
 pub(crate) fn record_write(written: &WriteCounters) {
     let _ = CURRENT.try_with(|current| {
         current.written.lock().unwrap_or_else(PoisonError::into_inner).add(written);
     });
 }
 
-/// An operation that reads at least this many bytes of transcripts leaves a lot of freed memory behind.
+/// After reading this many bytes of transcripts, an operation leaves a lot of freed memory allocated.
 const LARGE_BYTES: u64 = 32 << 20;
 
 /// Records how many bytes of transcripts the running operation has read.
@@ -98,9 +98,10 @@ pub(crate) fn record_read(bytes: u64) {
 }
 
 /// The error text of a record while the operation runs.
-const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
+const UNDER_WAY: &str =
+    "recorded while the operation was running, with what it was about to store; its outcome is unknown";
 
-/// Puts the running operation on record before it ends, with what it plans to write or has written. Await it
+/// Records the running operation before it ends, with what it plans to write or has written. Await it
 /// concurrently with the operation's last calls of the store, so that it takes no extra time.
 pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     let Ok(current) = CURRENT.try_with(Arc::clone) else { return };
@@ -120,7 +121,7 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     }
 }
 
-/// Puts the running operation on record with its writes so far.
+/// Records the running operation with its writes so far.
 pub(crate) async fn announce_written() {
     let written = CURRENT.try_with(|current| current.written()).unwrap_or_default();
     announce(written, written.tokens_written).await;

@@ -23,7 +23,7 @@ pub enum Operation {
     SyncAllSessions,
     /// Reading summaries.
     GetStoredTokenSummaries,
-    /// Reading an analysis from the store, else from the sources, else from the cache.
+    /// Reading an analysis from the store, or else from the sources, or else from the cache.
     GetAnalysisWithFallback,
     /// Comparing the store with its sources, and repairing it.
     VerifyDataIntegrity,
@@ -31,15 +31,15 @@ pub enum Operation {
     OnContentBatchProcessed,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
-    /// Keeping the store's state under a name.
+    /// Creating a checkpoint.
     CreateCheckpoint,
-    /// Reading what states are kept.
+    /// Listing checkpoints.
     ListCheckpoints,
-    /// Forgetting a state.
+    /// Dropping a checkpoint.
     DropCheckpoint,
-    /// Bringing the store back to a state, or saying what that would change.
+    /// Rolling back to a checkpoint, or a dry run of it.
     RollbackBridgeIntegration,
-    /// Letting the store take what is stored again.
+    /// Resuming writes after a rollback.
     Resume,
     /// Exporting the whole store.
     ExportStore,
@@ -76,7 +76,7 @@ impl Operation {
         Self::Other,
     ];
 
-    /// Its name: that of the method.
+    /// Returns its name: that of the method.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -103,7 +103,7 @@ impl Operation {
         }
     }
 
-    /// Its name in the audit.
+    /// Returns its name in the audit.
     #[must_use]
     pub fn audit_name(self) -> OperationName {
         OperationName::new(self.name()).expect("a constant is a name")

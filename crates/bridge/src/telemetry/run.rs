@@ -47,7 +47,7 @@ impl OperationRunner {
             (record.tokens, record.duration) = (result.total_tokens, result.processing_time);
             if !result.success {
                 record.outcome = AuditOutcome::Failed;
-                record.error = format!("{} errors stand in the result", result.errors.len());
+                record.error = format!("{} errors are in the result", result.errors.len());
             }
         });
         metrics.operation_ended(Operation::Other, record.outcome, record.duration);
@@ -79,7 +79,7 @@ impl OperationRunner {
                 with_correlation_id(id, audit.flush_within(self.telemetry.flush_deadline)).await;
             }
             if current.is_large() {
-                // It takes a few milliseconds. If the runtime shuts down meanwhile, that is no problem.
+                // It takes a few milliseconds, and a shutdown of the runtime meanwhile is harmless.
                 let _ = tokio::task::spawn_blocking(return_freed_memory).await;
             }
             result

@@ -14,7 +14,7 @@ use bridge_core::{
 use bridge_storage::{GroupSums, UsageSums};
 use serde::{Serialize, Serializer};
 
-use crate::dashboard::{Breakdown, DashboardTokenMetrics, DashboardTrend, Freshness, TrendBucket};
+use crate::dashboard::{Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, TrendBucket};
 
 /// A number of 64 bits.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ pub(super) struct Totals {
     /// An unfinished response makes the sums floors.
     at_least: bool,
     cache_hit_share: Option<f64>,
-    freshness: FreshnessAnswer,
+    data_age: DataAgeAnswer,
 }
 
 impl From<&DashboardTokenMetrics> for Totals {
@@ -101,27 +101,27 @@ impl From<&DashboardTokenMetrics> for Totals {
             totals: metrics.totals.into(),
             at_least: metrics.completeness.at_least,
             cache_hit_share: metrics.cache_hit_share,
-            freshness: metrics.freshness.into(),
+            data_age: metrics.data_age.into(),
         }
     }
 }
 
 #[derive(Serialize)]
-struct FreshnessAnswer {
+struct DataAgeAnswer {
     newest_response: Option<Timestamp>,
     newest_response_age_seconds: Option<f64>,
     last_sync: Option<Timestamp>,
     last_sync_age_seconds: Option<f64>,
 }
 
-impl From<Freshness> for FreshnessAnswer {
-    fn from(freshness: Freshness) -> Self {
+impl From<DataAge> for DataAgeAnswer {
+    fn from(age: DataAge) -> Self {
         let seconds = |age: Option<Duration>| age.map(|age| age.as_secs_f64());
         Self {
-            newest_response: freshness.newest_response,
-            newest_response_age_seconds: seconds(freshness.newest_response_age),
-            last_sync: freshness.last_sync,
-            last_sync_age_seconds: seconds(freshness.last_sync_age),
+            newest_response: age.newest_response,
+            newest_response_age_seconds: seconds(age.newest_response_age),
+            last_sync: age.last_sync,
+            last_sync_age_seconds: seconds(age.last_sync_age),
         }
     }
 }

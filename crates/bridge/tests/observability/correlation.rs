@@ -59,7 +59,10 @@ async fn one_correlation_id_links_error_log_audit_and_query_log() {
     };
     let fields = ["operation=store_enhanced_analysis", "session_id=s", "tokens_stored=2", "processing_time="];
     assert!(logged("INFO", &fields), "{lines:#?}");
-    assert!(logged("ERROR", &["kind=unreachable", "advice=check that the database runs"]), "{lines:#?}");
+    assert!(
+        logged("ERROR", &["kind=unreachable", "advice=check that the database is running"]),
+        "{lines:#?}"
+    );
     assert!(lines.iter().any(|line| line.contains("database") && line.contains("operation=store responses")));
 }
 

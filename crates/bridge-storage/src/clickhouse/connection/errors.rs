@@ -1,4 +1,4 @@
-//! From the client's errors to the bridge's.
+//! Maps the client's errors to the bridge's.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::answer::ForeignAnswer;
 /// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Why work on tables failed: the client's error, or the tables are not as they must be.
+/// Why work on tables failed: the client's error, or tables that are not as they must be.
 #[derive(Debug)]
 pub(crate) enum TableError {
     Client(Error),
@@ -47,7 +47,7 @@ impl From<BridgeError> for TableError {
     }
 }
 
-/// The bridge's error for one of the client.
+/// Returns the bridge's error for one of the client.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
     if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
         return BridgeError::Connection {
@@ -78,7 +78,7 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        // 373: a session's last call is just ending. 741: a table was exchanged between two looks at its name.
+        // 373: a session's last call is just ending. 741: a table was exchanged between two resolutions of its name.
         Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
         Some(code) if DENIED.contains(&code) => StorageKind::PermissionDenied,
         Some(469) => StorageKind::RolledBack,
@@ -92,7 +92,7 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
-/// The error for a call that took longer than `limit`.
+/// Returns the error for a call that took longer than `limit`.
 pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) -> BridgeError {
     let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
     BridgeError::Connection {
@@ -104,13 +104,13 @@ pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) ->
     }
 }
 
-/// The error for a row that cannot be what the bridge wrote.
+/// Returns the error for a row that the bridge cannot have written.
 pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
     let (kind, context) = (StorageKind::Corrupt, Box::default());
     BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
-/// The number in `Code: N.`.
+/// Returns the number in `Code: N.`.
 pub(crate) fn server_code(text: &str) -> Option<u32> {
     let digits = text.split("Code: ").nth(1)?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

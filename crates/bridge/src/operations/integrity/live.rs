@@ -14,9 +14,9 @@ use bridge_storage::{StoredResponse, StoredScope};
 #[derive(Debug)]
 pub(super) struct LiveResponses {
     history: History,
-    /// The versions of all rows worth tokens: what a row says, without its key.
+    /// The versions of all rows worth tokens: the content of a row, without its key.
     versions: OnceLock<HashSet<ResponseVersion>>,
-    /// What is older is not kept by the store.
+    /// The store does not keep older rows.
     retention_cutoff: Option<Timestamp>,
     /// The keys of older revisions of the rule.
     superseded: HashMap<ResponseKey, SupersededKey>,
@@ -28,14 +28,14 @@ impl LiveResponses {
         Self { history, versions: OnceLock::new(), retention_cutoff, superseded }
     }
 
-    /// The key, where an older revision of the rule made the stored row of it from what is at hand.
+    /// The key, if an older revision of the rule made its stored row from available sources.
     pub(super) fn supersede(&self, row: &ResponseUsage, version: ResponseVersion) -> Option<SupersededKey> {
         let key = self.superseded.get(&row.key)?;
         let is_older = row.rule_revision < RuleRevision::CURRENT;
         (is_older && key.supersedes(version, &row.session, row.time)).then_some(*key)
     }
 
-    /// Returns the kind of difference that this row's absence in the store is.
+    /// Returns the kind of difference if this row is absent from the store.
     pub(super) fn absence(&self, row: &ResponseUsage) -> DifferenceKind {
         let is_kept = self.retention_cutoff.is_none_or(|since| row.time > since);
         if is_kept { DifferenceKind::Missing } else { DifferenceKind::Expired }
@@ -50,7 +50,7 @@ impl LiveResponses {
         self.history.responses().len() as u64
     }
 
-    /// Returns whether they can be taken for everything that the sources hold: a folder that is not mounted holds nothing.
+    /// Returns whether they are complete: a folder that is not mounted looks empty.
     pub(super) fn are_complete(&self) -> bool {
         self.history.errors().is_empty() && self.responses() > 0
     }
@@ -60,7 +60,7 @@ impl LiveResponses {
         own.map(|response| response.key).collect()
     }
 
-    /// The rows of the scope, and those of which the store has something in it.
+    /// Returns the rows of the scope, and those that the store has in it.
     pub(super) fn rows(
         &self,
         scope: &StoredScope,
@@ -80,7 +80,7 @@ impl LiveResponses {
         responses.map(|response| (response.key, response.to_usage())).collect()
     }
 
-    /// Returns whether some response, under whatever key, says exactly this.
+    /// Returns whether some response has exactly this content, whatever its key.
     pub(super) fn say(&self, row: &ResponseUsage) -> bool {
         let versions = self.versions.get_or_init(|| {
             let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());
@@ -90,8 +90,8 @@ impl LiveResponses {
     }
 }
 
-/// Rows that are compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
-/// in a marker's place.
+/// Returns whether a row is compared with the markers instead of the sources: sums, and damaged rows that no source
+/// knows, which may be in a marker's place.
 pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
     let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);
     live.is_none() && (is_sum || !stored.is_intact())

@@ -95,9 +95,9 @@ metrics! {
     READ_BYTES Counter "bridge_read_bytes_total" Bytes []
         "Bytes of transcripts read"
     READ_LINES Counter "bridge_read_lines_total" Count []
-        "Lines of transcripts read, blank ones left out"
+        "Lines of transcripts read, except blank ones"
     DAMAGED_LINES Counter "bridge_damaged_lines_total" Count ["kind"]
-        "Lines that are not counted, or not all of them"
+        "Lines that are not counted, or only in part"
     CACHE_REQUESTS Counter "bridge_cache_requests_total" Count ["cache", "answer"]
         "Requests to the caches"
     STORE_RETRIES Counter "bridge_store_retries_total" Count []
@@ -105,7 +105,7 @@ metrics! {
     POOL_CONNECTIONS Gauge "bridge_pool_connections" Count ["state"]
         "Connections of the pool"
     POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
-        "Calls that wait for a connection"
+        "Calls waiting for a connection"
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
         "1 while the circuit breaker is open, else 0"
     HEALTH Gauge "bridge_health_state" Count []
@@ -113,9 +113,9 @@ metrics! {
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
         "Panics of the embedder's observers, which are caught"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
-        "Records of the audit that wait for the store"
+        "Records of the audit waiting for the store"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
         "Records of the audit written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
-        "Records of the audit that the full buffer dropped"
+        "Records of the audit dropped because the buffer was full"
 }
