@@ -52,8 +52,8 @@
 //!
 //! # Features
 //!
-//! None is on by default. `config`: `bridge_config.yaml`, overridden by environment variables. `embedded`: the embedded
-//! ClickHouse engine. `tls`: `https://` URLs.
+//! None is on by default. `axum`: a router that serves the bridge over HTTP (`web`). `config`: `bridge_config.yaml`,
+//! overridden by environment variables. `embedded`: the embedded ClickHouse engine. `tls`: `https://` URLs.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens

@@ -78,10 +78,10 @@ pub(super) async fn audit(
     parameters.finish()?;
     let work = async {
         // One more than the page shows whether there is another.
-        let rows = filter.limit as usize;
-        let mut records = caller.bridge.audit_log(&filter.with_limit(rows as u32 + 1)).await?;
-        let has_more = records.len() > rows;
-        records.truncate(rows);
+        let limit = filter.limit;
+        let mut records = caller.bridge.audit_log(&filter.with_limit(limit + 1)).await?;
+        let has_more = records.len() > limit as usize;
+        records.truncate(limit as usize);
         let next = records.last().filter(|_| has_more).map(|last| Cursor::after(last).to_string());
         Ok(AuditPage::new(records, next))
     };

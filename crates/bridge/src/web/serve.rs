@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use bridge_analysis::platform::REUSES_ADDRESS;
 use bridge_core::Stopwatch;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -39,8 +40,8 @@ const GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// Delay before accepting again after an error, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Listens on the first usable address that the name (`localhost:8080`, `[::]:80`) resolves to, with room for a burst of
-/// connections that wait to be accepted.
+/// Listens on the first usable address that the name (`localhost:8080`, `[::]:80`) resolves to, with a longer queue of
+/// connections that wait to be accepted than Tokio's: when [`serve`] is full, new ones wait there.
 ///
 /// # Errors
 ///
@@ -59,8 +60,7 @@ pub async fn listen(address: &str) -> io::Result<TcpListener> {
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Allows a restart while connections of the previous run are in TIME_WAIT.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
+    socket.set_reuseaddr(REUSES_ADDRESS)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -70,7 +70,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 /// At most 512 connections are open at once. When there are more, the oldest that has been idle for three seconds is closed,
 /// so that slow clients do not keep others out; without an idle one, further connections wait. A request's head may have
 /// 16 KiB and take ten seconds, and a connection ends after two minutes. A service that wants other limits, HTTP/2 or TLS
-/// uses [`axum::serve`] or hyper, or a proxy in front.
+/// uses `axum::serve` or hyper, or a proxy in front.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let mut connections = Connections::default();
     let (close, closing) = watch::channel(());

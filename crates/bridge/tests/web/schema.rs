@@ -44,6 +44,25 @@ fn examples_of_the_page_are_valid() {
     assert!(examples >= 10, "{examples} examples");
 }
 
+/// The page lists every type of problem with its status, and has every resource of the router.
+#[test]
+fn the_page_is_complete() {
+    let page = document("http-api.md");
+    let source =
+        |file: &str| fs::read_to_string(format!("{}/src/web/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let code = source("mod.rs");
+    let routes: Vec<_> = code.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(routes.len() > 10, "{routes:?}");
+    for route in routes.iter().filter(|route| !route.contains("{*")) {
+        assert!(page.contains(&format!("GET {route}")), "{route} is not on the page");
+    }
+    let schema: Value = serde_json::from_str(&document("http-api.schema.json")).unwrap();
+    for definition in page.split("[`").skip(1).filter_map(|rest| rest.split_once("`](http-api.schema.json)"))
+    {
+        assert!(schema["$defs"].get(definition.0).is_some(), "no definition {}", definition.0);
+    }
+}
+
 #[test]
 fn a_number_of_64_bits_that_is_no_string_is_not_valid() {
     let count = |value| {
