@@ -14,8 +14,9 @@ use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::routing::get;
 use bridge::config::BridgeConfig;
+use bridge::metrics::METRICS;
 use bridge::web::{self, AllowedHosts, WebOptions};
-use bridge::{EnhancedTokenDatabaseBridge, METRICS, SyncTask};
+use bridge::{EnhancedTokenDatabaseBridge, SyncTask};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
