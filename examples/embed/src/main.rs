@@ -44,14 +44,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
         started = start() => started?,
     };
     web::serve(service.listener, service.router, shutdown).await;
-    stop(&service.bridge, service.sync_task).await;
+    // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
+    // synchronization.
+    if let Err(incomplete) = service.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
+        tracing::warn!(%incomplete, "the shutdown is incomplete");
+    }
     Ok(())
 }
 
 /// The running service.
 struct RunningService {
     bridge: EnhancedTokenDatabaseBridge,
-    sync_task: SyncTask,
+    /// Ends with the bridge's shutdown.
+    _sync_task: SyncTask,
     listener: TcpListener,
     router: Router,
 }
@@ -69,7 +74,7 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     let router = page().merge(web::router(bridge.clone(), options));
     let router = web::protect(router, AllowedHosts::of_listener(bound).with_names(arguments));
     println!("http://{bound}");
-    Ok(RunningService { bridge, sync_task, listener, router })
+    Ok(RunningService { bridge, _sync_task: sync_task, listener, router })
 }
 
 /// Installs a recorder whose histograms have the recommended buckets.
@@ -89,20 +94,6 @@ fn page() -> Router {
         .route("/", file("text/html; charset=utf-8", include_str!("page.html")))
         .route("/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
-}
-
-/// Stops the synchronization and writes the audit. Does not wait long for an unavailable database: the store is consistent,
-/// and the next start resumes the synchronization.
-async fn stop(bridge: &EnhancedTokenDatabaseBridge, sync_task: SyncTask) {
-    let cleanup = async {
-        sync_task.stop().await;
-        bridge.shutdown().await
-    };
-    match tokio::time::timeout(SHUTDOWN_TIMEOUT, cleanup).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the audit is incomplete"),
-        Err(_) => tracing::warn!("the database did not respond in time; the audit may be incomplete"),
-    }
 }
 
 /// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.
