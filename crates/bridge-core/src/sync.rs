@@ -42,6 +42,9 @@ pub enum SyncStatus {
     Unchanged,
     /// None of its files exists any more; its stored rows stay.
     SourceGone,
+    /// It was pushed or read from a stream, and no file of it exists: there is nothing to read again, and its stored
+    /// rows stay.
+    Streamed,
     /// One of its files could not be read, or it is not valid: see the errors.
     Failed,
 }

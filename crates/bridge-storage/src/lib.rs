@@ -97,6 +97,8 @@ pub use mock::MockTokenStore;
 pub use offered::markers;
 pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 pub use retry::RetryPolicy;
-pub use source::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
+pub use source::{
+    STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,
+};
 pub use stats::{PoolStatus, StoreStats};
 pub use store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};

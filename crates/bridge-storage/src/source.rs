@@ -1,6 +1,6 @@
 //! Records of source files: cursors and statistics.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bridge_core::{
     ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionId, Timestamp,
@@ -13,7 +13,7 @@ use bridge_core::{
 pub struct SourceRecord {
     /// The machine that the file lies on.
     pub host: HostName,
-    /// The file.
+    /// The file, or the name of a [stream](Self::is_stream).
     pub path: PathBuf,
     /// The session.
     pub session: SessionId,
@@ -105,6 +105,13 @@ impl SourceRecord {
         }
     }
 
+    /// Returns whether the record is about a stream: entries that a program pushed, or that were read from elsewhere than
+    /// a file. A stream cannot be read again.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        is_stream(&self.path)
+    }
+
     /// Sorts records of one (host, path, session): the newer revision of the rule wins, then the later epoch, then the
     /// later change of the file, then the larger offset. The last two are the file's own, so two readers with different
     /// clocks agree.
@@ -130,12 +137,49 @@ const EPOCH_MAX: u32 = (1 << EPOCH_BITS) - 1;
 const REVISION_SHIFT: u32 = EPOCH_SHIFT + EPOCH_BITS;
 const _: () = assert!(REVISION_SHIFT + u8::BITS == u128::BITS);
 
+/// What the names of streams begin with, so that no path of a file is taken for one.
+pub const STREAM_PREFIXES: [&str; 2] = ["push:", "stream:"];
+
+/// Returns whether a source of this name is a stream, and no file.
+#[must_use]
+pub fn is_stream(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    STREAM_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+}
+
+/// The sources that are meant, by what they are recorded under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourcePaths {
+    /// Files and streams.
+    #[default]
+    All,
+    /// The file or stream of this name.
+    Only(PathBuf),
+    /// All streams ([`is_stream`]).
+    Streams,
+}
+
+impl SourcePaths {
+    /// Returns whether the source of this name is meant.
+    #[must_use]
+    pub fn admit(&self, path: &Path) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(only) => only == path,
+            Self::Streams => is_stream(path),
+        }
+    }
+}
+
 /// Which records of source files are meant. All conditions hold together; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceFilter {
     /// Only files on this machine.
     pub host: Option<HostName>,
+    /// Only these files or streams.
+    pub paths: SourcePaths,
     /// Only records of these sessions.
     pub sessions: Option<Vec<SessionId>>,
     /// Only some of the records: there may be hundreds of thousands.
@@ -156,6 +200,13 @@ impl SourceFilter {
     #[must_use]
     pub fn on_host(host: HostName) -> Self {
         Self { host: Some(host), ..Self::default() }
+    }
+
+    /// Narrows to these files or streams.
+    #[must_use]
+    pub fn of_paths(mut self, paths: SourcePaths) -> Self {
+        self.paths = paths;
+        self
     }
 
     /// Narrows to a page of the records.

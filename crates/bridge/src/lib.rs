@@ -35,6 +35,7 @@
 //! | | |
 //! |---|---|
 //! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; of an embedder that reads them itself: [`JsonlProcessorBridge`] |
+//! | from elsewhere than files | entries of a session: [`append`]; any asynchronous reader: [`read_stream`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
@@ -59,6 +60,8 @@
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
 //! [`sync_all_sessions`]: EnhancedTokenDatabaseBridge::sync_all_sessions
 //! [`keep_in_sync`]: EnhancedTokenDatabaseBridge::keep_in_sync
+//! [`append`]: EnhancedTokenDatabaseBridge::append
+//! [`read_stream`]: EnhancedTokenDatabaseBridge::read_stream
 //! [`store_enhanced_analysis`]: EnhancedTokenDatabaseBridge::store_enhanced_analysis
 //! [`batch_store_analyses`]: EnhancedTokenDatabaseBridge::batch_store_analyses
 //! [`get_stored_token_summaries`]: EnhancedTokenDatabaseBridge::get_stored_token_summaries
@@ -82,6 +85,7 @@ pub mod config;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;
+mod entries;
 mod handle;
 mod ingest;
 mod invalidating_store;
@@ -104,9 +108,9 @@ pub use bridge_core::{
     CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts, DifferenceKind,
     EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
     IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
-    OperationName, Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
+    OperationName, Origin, PositionUnit, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
     ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId,
-    Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
+    Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState, StreamPosition, StreamResult, SummaryMetadata, SyncResult, SyncStatus,
     SystemClock, TimeRange, TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord,
     ValidationResult, ValidatorOptions, Violation,
 };
@@ -123,6 +127,7 @@ pub use dashboard::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
+pub use entries::{InvalidEntries, SessionEntries};
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
 pub use ingest::plan::SyncMode;
@@ -134,6 +139,7 @@ pub use operations::checkpoints::{Checkpoints, RollbackMode};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
+pub use operations::read_stream::TranscriptStream;
 pub use operations::store::StoreOptions;
 pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;

@@ -10,6 +10,7 @@ mod lookup;
 mod observers;
 mod processor;
 mod store;
+mod streams;
 mod sums;
 mod sync;
 mod threads;

@@ -20,12 +20,24 @@ pub(super) struct LiveResponses {
     retention_cutoff: Option<Timestamp>,
     /// The keys of older revisions of the rule.
     superseded: HashMap<ResponseKey, SupersededKey>,
+    /// Sessions that were pushed or read from streams, too: these cannot be read again.
+    streamed: HashSet<SessionId>,
 }
 
 impl LiveResponses {
-    pub(super) fn new(history: History, retention_cutoff: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        history: History,
+        retention_cutoff: Option<Timestamp>,
+        streamed: HashSet<SessionId>,
+    ) -> Self {
         let superseded = history.superseded().map(|key| (key.key, key)).collect();
-        Self { history, versions: OnceLock::new(), retention_cutoff, superseded }
+        Self { history, versions: OnceLock::new(), retention_cutoff, superseded, streamed }
+    }
+
+    /// Returns the kind of difference where the store holds more of a response than the files. Of a session that was
+    /// streamed that cannot be told from what the stream said.
+    pub(super) fn surplus(&self, row: &ResponseUsage, kind: DifferenceKind) -> DifferenceKind {
+        if self.streamed.contains(&row.session) { DifferenceKind::Unverifiable } else { kind }
     }
 
     /// The key, where an older revision of the rule made the stored row of it from what is at hand.
