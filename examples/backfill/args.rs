@@ -24,7 +24,7 @@ pub(crate) struct Args {
     pub(crate) source: Vec<PathBuf>,
 
     /// Where the embedded ClickHouse keeps its data [default: the user's data folder]
-    #[arg(long, value_name = "DIR", value_parser = usage_error::path_parser())]
+    #[arg(long, value_name = "DIR", conflicts_with = "url", value_parser = usage_error::path_parser())]
     pub(crate) data_dir: Option<PathBuf>,
 
     #[command(flatten)]

@@ -15,7 +15,7 @@ const PASSWORD: &str = "ETB_CLICKHOUSE_PASSWORD";
 pub(crate) struct Server {
     /// ClickHouse server to use instead: http://USER@HOST:8123/DATABASE. A password in the URL is visible in the process
     /// list; pass it with --password-file or in ETB_CLICKHOUSE_PASSWORD
-    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 
     /// File that contains the password for --url

@@ -65,7 +65,7 @@ enum Task {
 #[derive(Args)]
 struct Store {
     /// Use the embedded ClickHouse with its data in this folder
-    #[arg(long, value_name = "DIR", required_unless_present = "url", value_parser = usage_error::path_parser())]
+    #[arg(long, value_name = "DIR", required_unless_present = "url", conflicts_with = "url", value_parser = usage_error::path_parser())]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     clickhouse: Server,

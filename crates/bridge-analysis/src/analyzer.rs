@@ -20,13 +20,14 @@ use crate::read::scan::{PartMemory, read_lines, read_part};
 use crate::report::FileAnalysis;
 use crate::source::SourceFile;
 
-/// Reads the files into the history, each to its end, on several threads, and hands each file's report to `take` as it is finished, one at a time and in no particular order. A file that
-/// fails half-way is handed over with what was read of it, and the error is in the history.
+/// Reads the files into the history, each to its end, on several threads. Hands each file's report to `take` when the
+/// file is finished, one at a time and in no particular order. The report of a file that fails half-way covers what was
+/// read of it, and the error is in the history.
 ///
-/// Where the analysis is cancelled, responses of files that are not finished may be in the history.
+/// If the analysis is cancelled, responses of unfinished files may be in the history.
 ///
-/// Memory: for each thread a block, or the longest line (up to the limit) where that is longer, and up to
-/// 4096 snapshots; for each response in the history under 100 bytes; nothing for bytes, lines or files.
+/// Memory: for each thread, a block or the longest line (up to the limit), whichever is larger, and up to
+/// 4096 snapshots; for each response in the history, under 100 bytes; nothing per byte, line or file.
 pub fn analyze_files(
     files: &[SourceFile],
     options: &AnalyzerOptions,
@@ -65,14 +66,14 @@ pub fn analyze_reads(
     });
 }
 
-/// Analyzes lines of a file that the caller has read: `content` stands in the file at `from`, where a line
-/// begins. `from` holds everything that a reader must know of the lines before, and every line is parsed, so
-/// that the file is opened only for the times before `from`, where these are not known. Lines that name no session
-/// belong to `session`, or to the one that the file is named after.
+/// Analyzes lines of a file that the caller has read. `content` is what the file contains from `from` on, where a line
+/// begins. `from` holds everything that a reader must know about the lines before, and every line is parsed. So
+/// the file is opened only if a time before `from` is needed and unknown. Lines without a session belong to `session`, or
+/// to the one that the file is named after.
 ///
 /// # Errors
 ///
-/// Times had to be searched for, and the file cannot be read.
+/// A time had to be searched for, and the file cannot be read.
 pub fn analyze_content(
     file: &SourceFile,
     session: Option<&SessionId>,
@@ -101,7 +102,7 @@ pub fn analyze_content(
     result.map(|()| analysis).map_err(|error| SourceError::new(&file.path, error))
 }
 
-/// Returns the number of threads: no more than there are parts.
+/// Returns the number of threads, at most the number of parts.
 fn thread_count(options: &AnalyzerOptions, reads: &[FileRead]) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = if options.threads == 0 { cores() } else { options.threads };

@@ -1,4 +1,4 @@
-//! Reading on from where an earlier reading stopped, for a facade that keeps cursors. No stable part of the API.
+//! Resumes where an earlier read stopped, for a facade that keeps cursors. Not a stable part of the API.
 
 pub use crate::analyzer::{analyze_content, analyze_reads};
 pub use crate::position::{FileRead, KnownTime, ReadPosition};

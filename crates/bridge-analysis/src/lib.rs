@@ -1,6 +1,6 @@
 //! Counts the tokens of AI coding transcripts (JSONL) exactly.
 //!
-//! A response of the API stands in a transcript once for each content block, again where a session was
+//! A transcript repeats an API response for each content block, again after a session was
 //! resumed, forked or compacted, and again nested in `progress` records. This crate finds every snapshot of
 //! every response, keeps the one that counts, and shows with a [`Receipt`](bridge_core::Receipt) how the total follows
 //! from the lines.
@@ -27,7 +27,7 @@
 //!
 //! `read` finds files and cuts them into lines, `json` reads fields out of a line, `claude` knows the format of one agent
 //! and makes snapshots of them, and `count` keeps of each response the snapshot that counts. Another agent's format is
-//! a folder beside `claude`.
+//! a sibling of `claude`.
 //!
 //! Synchronous, on threads. Files are read in blocks, never mapped: transcripts are appended to and
 //! truncated while they are read. No text but identifiers and names leaves the buffers.
@@ -40,6 +40,8 @@ mod error;
 pub mod incremental;
 mod json;
 mod options;
+#[doc(hidden)]
+pub mod platform;
 mod position;
 mod privacy;
 mod progress;

@@ -9,11 +9,11 @@ use crate::read::lines::BLOCK_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AnalyzerOptions {
-    /// The machine of the transcripts; stored with every response. A bridge takes its own where none is given.
+    /// The machine of the transcripts, stored with every response. A bridge uses its own host if none is given.
     pub host: Option<HostName>,
     /// The form in which projects' names are stored.
     pub project_names: ProjectNames,
-    /// Threads that read; 0 means one for each core.
+    /// Number of reading threads; 0 means one for each core.
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
     pub line_bytes_max: usize,
@@ -22,15 +22,15 @@ pub struct AnalyzerOptions {
     /// Files are cut into parts of this size, in bytes, which different threads read, so that no thread waits for
     /// a large file. The result does not depend on it.
     pub part_bytes: u64,
-    /// Validates every line in full; otherwise lines that hold no usage get a cheap check.
+    /// Validates every line in full. Otherwise lines without usage get a cheap check.
     pub strict: bool,
     /// Estimates content categories, for which every line is parsed.
     pub categories: bool,
 }
 
 impl Default for AnalyzerOptions {
-    /// No host, whole project names, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, no
-    /// strictness, no categories.
+    /// No host, full project names, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, not
+    /// strict, no categories.
     fn default() -> Self {
         Self {
             host: None,

@@ -1,10 +1,10 @@
-//! Positions in a file: up to where it was read, and which part of it is to be read.
+//! Positions in a file: how far it was read, and which part of it to read.
 
 use bridge_core::Timestamp;
 
 use crate::source::SourceFile;
 
-/// The position up to which a file was read, with everything that must be known to read on from there.
+/// The position up to which a file was read, with everything needed to continue from there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadPosition {
     /// The offset of the first byte that is not accounted for: the end of the file, or the start of a
@@ -12,12 +12,12 @@ pub struct ReadPosition {
     pub offset: u64,
     /// Newlines before it.
     pub newlines: u64,
-    /// The time of records before it, as far as it is known.
+    /// The time of records before it, if known.
     pub time: KnownTime,
 }
 
-/// The known times in the first part of a file: `time` is the last readable one of a record that begins before
-/// `before`; nothing is known of the lines between there and a later place.
+/// What is known about times in the first part of a file: `time` is the last readable one of a record that begins before
+/// `before`. Nothing is known about lines after that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KnownTime {
     /// An offset at which a line begins.
@@ -26,19 +26,19 @@ pub struct KnownTime {
     pub time: Option<Timestamp>,
 }
 
-/// The part of a file that is to be read.
+/// The part of a file to read.
 #[derive(Debug, Clone)]
 pub struct FileRead {
     /// The file.
     pub file: SourceFile,
     /// Where reading begins; everything before was read.
     pub from: ReadPosition,
-    /// Where the file ends for this reading, in bytes; bytes that are appended meanwhile are left for the next.
+    /// Where the file ends for this read, in bytes. Bytes that are appended meanwhile are left for the next.
     pub until: u64,
 }
 
 impl FileRead {
-    /// Returns the whole file, to wherever its end is by then.
+    /// Returns the whole file, up to its end when it is read.
     #[must_use]
     pub fn whole(file: SourceFile) -> Self {
         Self { file, from: ReadPosition::default(), until: u64::MAX }

@@ -8,8 +8,8 @@ use siphasher::sip::SipHasher24;
 
 /// The form in which projects' names, which are paths, are stored and shown.
 ///
-/// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and where
-/// an embedder hands rows over. Rows that are stored already stay as they are.
+/// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and when
+/// an embedder passes rows. Rows that are already stored do not change.
 ///
 /// ```
 /// use bridge_analysis::{ProjectKey, ProjectNames};
@@ -40,18 +40,18 @@ pub enum ProjectNames {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProjectKey([u8; 16]);
 
-/// The text is no [`ProjectKey`]. It is not quoted: it may be one but for a typing error.
+/// The text is not a [`ProjectKey`]. It is not quoted, because it may be one with a typo.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a project key has 32 hexadecimal digits")]
 pub struct InvalidProjectKey;
 
 impl ProjectKey {
-    /// Takes 32 hexadecimal digits, as `openssl rand -hex 16` makes them. A password would not do: it could be
-    /// found by trying.
+    /// Parses 32 hexadecimal digits, as `openssl rand -hex 16` prints them. A password would not do, because it could
+    /// be guessed.
     ///
     /// # Errors
     ///
-    /// It is something else.
+    /// The text is not 32 hexadecimal digits.
     pub fn from_hex(text: &str) -> Result<Self, InvalidProjectKey> {
         if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(InvalidProjectKey);
@@ -71,7 +71,7 @@ const HASHED: &str = "project-";
 const HASH_DIGITS: usize = 16;
 
 impl ProjectNames {
-    /// Returns the name that is shown and stored. A name that was shortened or hashed already stays the same.
+    /// Returns the name to display and store. A name that was already shortened or hashed stays the same.
     #[must_use]
     pub fn shown(&self, name: &ProjectName) -> ProjectName {
         let shown = match self {
@@ -83,8 +83,8 @@ impl ProjectNames {
         ProjectName::new(shown).unwrap_or_else(|_| name.clone())
     }
 
-    /// Returns the path that a transcript is recorded under. The client names the folder of a transcript after the project,
-    /// so where names are not shown in full the folder is replaced by a hash; the file's name stays.
+    /// Returns the path under which a transcript is recorded. The client names the folder of a transcript after the project,
+    /// so if names are not shown in full, the folder is replaced by a hash. The file's name stays.
     #[must_use]
     pub fn recorded_path(&self, path: &Path) -> PathBuf {
         // Without a key the hash hides little from those who know the folders; it still shows nothing by itself.
@@ -110,7 +110,7 @@ fn is_hashed(name: &str) -> bool {
         .is_some_and(|digits| digits.len() == HASH_DIGITS && digits.bytes().all(is_digit))
 }
 
-/// By either system's separators; of a path that has no component all of it.
+/// By either system's separators. If a path has no component, all of it.
 fn last_component(path: &str) -> &str {
     let last = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next();
     last.filter(|last| !last.is_empty()).unwrap_or(path)

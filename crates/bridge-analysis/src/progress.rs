@@ -24,13 +24,13 @@ impl AnalysisProgress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of tokens counted, repeats and copies taken once.
+    /// Returns the number of tokens counted, without repeats and copies.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.tokens.load(Ordering::Relaxed)
     }
 
-    /// Asks the analysis to stop soon; files that are not finished are left out.
+    /// Asks the analysis to stop soon. Unfinished files are left out.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }

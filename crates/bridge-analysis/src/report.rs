@@ -13,7 +13,7 @@ use crate::source::SourceFile;
 pub struct FileAnalysis {
     /// The file.
     pub file: SourceFile,
-    /// `true` where it was read to its end.
+    /// True if it was read to its end.
     pub complete: bool,
     /// Bytes read.
     pub bytes: u64,
@@ -26,18 +26,18 @@ pub struct FileAnalysis {
     /// The sessions in the file.
     pub sessions: BTreeMap<SessionId, SessionInFile>,
     /// The session to which the lines, the damage and the categories are attributed: the one with the most
-    /// snapshots (of several the first by name), or the file's stem where there are none.
+    /// snapshots (the first by name if there are several), or the file's stem if there are none.
     pub home_session: SessionId,
-    /// Estimated tokens by category; empty where they were not asked for.
+    /// Estimated tokens by category; empty unless requested.
     pub content_categories: ContentCategories,
-    /// Where reading began: the report covers the lines behind.
+    /// Where reading began; the report covers the lines from there.
     pub start: ReadPosition,
-    /// Where reading goes on when the file has grown.
+    /// Where reading continues when the file has grown.
     pub end: ReadPosition,
 }
 
 impl FileAnalysis {
-    /// The maximum of damaged places kept for each file; the counts are complete.
+    /// Maximum number of damaged places kept for each file; the counts are complete.
     pub const DAMAGE_PLACES_MAX: usize = 100;
 }
 
@@ -68,8 +68,8 @@ pub struct SessionInFile {
 }
 
 impl SessionInFile {
-    /// Joins a later part of the file.
-    pub fn join(&mut self, next: Self) {
+    /// Adds a later part of the file.
+    pub fn merge(&mut self, next: Self) {
         self.snapshots += next.snapshots;
         self.snapshot_tokens = self.snapshot_tokens.saturating_add(next.snapshot_tokens);
         self.first_time = self.first_time.min(next.first_time);

@@ -1,4 +1,4 @@
-//! Transcript files, as they were found.
+//! Transcript files, as discovered.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ pub struct SourceFile {
     pub size: u64,
     /// When it was last modified.
     pub modified: Timestamp,
-    /// The folder of its project: the one below `projects`, else the first below the root.
+    /// The folder of its project: the one below `projects`, or else the first below the root.
     pub project_folder: Option<String>,
 }
 
 impl SourceFile {
-    /// Creates a file of which only this is known. Its project follows from its path, as if it had been discovered.
+    /// Creates a file from these facts. Its project follows from its path, as if it had been discovered.
     #[must_use]
     pub fn of_path(path: &Path, size: u64, modified: Timestamp) -> Self {
         let root = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
         Self { path: path.to_owned(), size, modified, project_folder: layout::project_folder(root, path) }
     }
 
-    /// Returns the file's name without `.jsonl`: its session, where the lines name none.
+    /// Returns the file's name without `.jsonl`, which is its session if the lines name none.
     #[must_use]
     pub fn stem(&self) -> String {
         let stem = self.path.file_stem().unwrap_or(OsStr::new("unnamed"));
@@ -46,7 +46,7 @@ impl SourceFile {
 /// The transcripts below some folders.
 #[derive(Debug, Default)]
 pub struct Discovery {
-    /// The transcripts, each once, by path.
+    /// The transcripts, each once, sorted by path.
     pub files: Vec<SourceFile>,
     /// Files and folders that could not be visited.
     pub errors: Vec<SourceError>,

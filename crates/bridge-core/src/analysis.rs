@@ -12,7 +12,7 @@ use crate::{
 /// Version of the analyzer, for information; a [`RuleRevision`](crate::RuleRevision) decides what is read again.
 pub const ANALYSIS_VERSION: &str = concat!("etb-", env!("CARGO_PKG_VERSION"));
 
-/// Enhanced token analysis of one session: the specification's fields, and the responses they are the
+/// Enhanced token analysis of one session: the specification's fields, and the responses that they are the
 /// sums of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnhancedTokenAnalysis {
@@ -55,7 +55,7 @@ pub struct EnhancedTokenAnalysis {
     /// The version of the analyzer, [`ANALYSIS_VERSION`].
     pub analysis_version: String,
 
-    /// The responses that the counters above are the sums of. Empty when an embedder knows sums only;
+    /// The responses whose sums the counters above are. Empty if an embedder knows only the sums;
     /// then the analysis is stored as the one row of the session's sums.
     #[serde(default)]
     pub responses: Vec<ResponseUsage>,
@@ -139,7 +139,7 @@ impl EnhancedTokenAnalysis {
         }
     }
 
-    /// Returns the row of these facts, which is stored beside [`rows`](Self::rows): one a session, the newest wins.
+    /// Returns the row of these facts, which is stored along with [`rows`](Self::rows): one per session, the newest wins.
     #[must_use]
     pub fn note(&self) -> ResponseUsage {
         let key = ResponseKey::of_session_analysis(&self.session_id);

@@ -26,11 +26,11 @@ pub struct AnalysisWithSource {
     pub analysis: EnhancedTokenAnalysis,
     /// Source of the analysis.
     pub source: AnalysisSource,
-    /// The time since its sources were read: none for a live analysis; for a stored one the time since a file of
-    /// the session was read last or, where that is later, since the analysis that was stored (0 where the store knows of
-    /// neither); for a cached one its age then and the time since.
+    /// The time since its sources were read. Zero for a live analysis. For a stored one, the time since a file of
+    /// the session was last read or, if that is later, since the stored analysis was made (0 if the store knows
+    /// neither). For a cached one, its age when it was cached plus the time since.
     pub age: Duration,
-    /// Reasons why preferred sources did not answer, and unreadable source files; one clause each.
+    /// Reasons why preferred sources did not answer, and unreadable source files, one clause each.
     #[serde(rename = "passed_over")]
     pub fallback_reasons: Vec<String>,
 }

@@ -20,16 +20,16 @@ pub struct AnalysisSummary {
     pub sessions: u64,
     /// Responses.
     pub responses: u64,
-    /// Of those, responses worth tokens of which only unfinished snapshots exist: with any, the total is a floor.
+    /// Of those, responses worth tokens with only unfinished snapshots. If there are any, the total is a floor.
     pub unfinished_responses: u64,
     /// The four counters.
     pub counts: TokenCounts,
-    /// The whole total divided by the tokens of all snapshots; 1 where nothing is counted.
+    /// The whole total divided by the tokens of all snapshots; 1 if nothing is counted.
     pub accuracy_ratio: f64,
     /// Responses outside the range of time.
     pub outside_range: ReceiptLine,
     /// Derivation of the whole total from the lines.
     pub receipt: Receipt,
-    /// The first damaged lines by path; the receipt has their number.
+    /// The first damaged lines by path. The receipt has their number.
     pub damaged_lines: Vec<DamagedLine>,
 }

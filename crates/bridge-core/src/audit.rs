@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::hex::hex_id;
-use crate::{CorrelationId, HostName, OperationName, SessionId, TimeRange, Timestamp};
+use crate::{Actor, CorrelationId, HostName, OperationName, SessionId, TimeRange, Timestamp};
 
 /// Identifies an audit record, so that a record written twice is stored once.
 ///
@@ -41,13 +41,16 @@ pub struct AuditRecord {
     pub correlation_id: CorrelationId,
     /// Name of the operation.
     pub operation: OperationName,
+    /// Who asked for it, if the embedder said so.
+    #[serde(default)]
+    pub actor: Option<Actor>,
     /// The session that it was about, if any.
     pub session: Option<SessionId>,
     /// Outcome.
     pub outcome: AuditOutcome,
     /// True if rows of a lower version replaced rows of a greater one (force update).
     pub forced: bool,
-    /// Number of rows written, for a failed operation before it failed.
+    /// Number of rows written; for a failed operation, before it failed.
     pub records_stored: u64,
     /// Number of those rows that are responses new to the store.
     pub new_responses: u64,
@@ -86,6 +89,7 @@ impl AuditRecord {
             time,
             correlation_id,
             operation,
+            actor: None,
             session: None,
             outcome: AuditOutcome::Succeeded,
             forced: false,
@@ -111,7 +115,7 @@ impl AuditRecord {
 pub enum AuditOutcome {
     /// Everything asked for was done.
     Succeeded,
-    /// The operation ended with a part not done, which the result names; or it was recorded while it ran and its end
+    /// The operation ended with a part not done, which the result names. Or it was recorded while it ran and its end
     /// is not recorded, because the process was killed, which the error says.
     Incomplete,
     /// The operation ended in an error.
@@ -150,12 +154,16 @@ pub struct AuditFilter {
     pub time: TimeRange,
     /// Name of the operation.
     pub operation: Option<OperationName>,
+    /// Who asked for the operation.
+    pub actor: Option<Actor>,
     /// Session that the operation was about.
     pub session: Option<SessionId>,
     /// Outcome of the operation.
     pub outcome: Option<AuditOutcome>,
     /// Correlation id of the operation.
     pub correlation_id: Option<CorrelationId>,
+    /// The last record of the page before: only records that are listed after it.
+    pub after: Option<(Timestamp, AuditId)>,
     /// Maximum number of records; the newest are taken.
     pub limit: u32,
 }
@@ -166,9 +174,11 @@ impl Default for AuditFilter {
         Self {
             time: TimeRange::ALL,
             operation: None,
+            actor: None,
             session: None,
             outcome: None,
             correlation_id: None,
+            after: None,
             limit: 100,
         }
     }
@@ -186,6 +196,13 @@ impl AuditFilter {
     #[must_use]
     pub fn with_operation(mut self, operation: OperationName) -> Self {
         self.operation = Some(operation);
+        self
+    }
+
+    /// Selects operations that this actor asked for.
+    #[must_use]
+    pub fn with_actor(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
         self
     }
 
@@ -210,6 +227,14 @@ impl AuditFilter {
         self
     }
 
+    /// Selects the records that are listed after this one, the last of the page before. Records come newest first, by
+    /// time, then id.
+    #[must_use]
+    pub fn listed_after(mut self, last: &AuditRecord) -> Self {
+        self.after = Some((last.time, last.id));
+        self
+    }
+
     /// Limits the number of records; the newest are taken.
     #[must_use]
     pub fn with_limit(mut self, records: u32) -> Self {
@@ -225,6 +250,8 @@ impl AuditFilter {
         }
         self.time.contains(record.time)
             && same(self.operation.as_ref(), Some(&record.operation))
+            && same(self.actor.as_ref(), record.actor.as_ref())
+            && self.after.is_none_or(|last| (record.time, record.id) < last)
             && same(self.session.as_ref(), record.session.as_ref())
             && same(self.outcome.as_ref(), Some(&record.outcome))
             && same(self.correlation_id.as_ref(), Some(&record.correlation_id))

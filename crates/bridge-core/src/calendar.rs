@@ -9,10 +9,10 @@ const HOUR_MILLIS: i64 = 3_600_000;
 
 /// A step of the calendar. In a time zone each instant lies in exactly one hour, day, week and month.
 ///
-/// - An hour is what the local clock shows as one: where the clocks are changed within it, it ends there.
-///   An hour that comes twice is two.
-/// - A day reaches from the first instant of its date to that of the next one: 23, 24 or 25 hours, or others.
-///   A date that a zone skipped is no day.
+/// - An hour is what the local clock shows as one. It ends early if the clocks change within it.
+///   An hour that occurs twice is two.
+/// - A day lasts from the first instant of its date to that of the next one: usually 23, 24 or 25 hours.
+///   A date that a zone skipped is not a day.
 /// - A week begins on Monday, a month on the 1st.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,7 +54,7 @@ impl CalendarUnit {
     }
 
     /// Returns the bounds of the steps from the one that `first` lies in to the one that `last` lies in: the start of
-    /// each, and the end of the last one. `None` where there are more than `steps_max`.
+    /// each, and the end of the last one. `None` if there are more than `steps_max`.
     ///
     /// ```
     /// use bridge_core::{CalendarUnit, TimeZone};

@@ -41,7 +41,7 @@ impl ContentCategory {
         Self::Thinking,
     ];
 
-    /// Returns the name, as it is stored and shown.
+    /// Returns the stored and displayed name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -156,7 +156,7 @@ pub struct CheckpointComparison {
 pub struct RollbackResult {
     /// The checkpoint.
     pub checkpoint: CheckpointName,
-    /// Totals before the rollback. `None` if they could not be counted; the rollback was made nevertheless.
+    /// Totals before the rollback. `None` if they could not be counted, which does not stop the rollback.
     pub before: Option<CheckpointTotals>,
     /// Totals after the rollback, those of the checkpoint. `None` as for `before`.
     pub after: Option<CheckpointTotals>,

@@ -45,8 +45,8 @@ impl TokenCounts {
 
     /// Returns the sum of the four counters, at most `u64::MAX`.
     ///
-    /// The analyzer admits counters up to 10^9 only, so that sums over any real history are far below
-    /// the limit; the validator refuses what is beyond it.
+    /// The analyzer accepts counters up to 10^9 only, so sums over any real history are far below
+    /// the limit. The validator rejects anything beyond it.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.checked_total().unwrap_or(u64::MAX)

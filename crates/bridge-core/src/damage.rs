@@ -10,7 +10,7 @@ use crate::Escaped;
 /// A line of a file that is not counted, or only in part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedLine {
-    /// The file. As JSON, bytes that are not UTF-8 stand as `\xff`.
+    /// The file. In JSON, bytes that are not UTF-8 are written as `\xff`.
     #[serde(serialize_with = "crate::escaped::serialize_path")]
     pub path: PathBuf,
     /// The line's number, from 1; blank lines count here.
@@ -34,7 +34,7 @@ pub enum DamageKind {
     Oversize,
     /// The last line, without a newline and not valid yet.
     Pending,
-    /// First line of a UTF-16 file, of which no line can be read: all are bad lines.
+    /// The first line of a UTF-16 file. None of its lines can be read; all are bad lines.
     Utf16,
 }
 
@@ -48,10 +48,10 @@ impl fmt::Display for DamageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadLine => "no valid JSON, skipped",
-            Self::BadUsage => "a counter that is no count, skipped",
+            Self::BadUsage => "a counter that is not a count, skipped",
             Self::Oversize => "longer than the limit, skipped",
-            Self::Pending => "the last line, not complete yet",
-            Self::Utf16 => "the file is UTF-16 and not UTF-8, all of its lines are skipped",
+            Self::Pending => "the last line, incomplete so far",
+            Self::Utf16 => "the file is UTF-16, not UTF-8; all of its lines are skipped",
         })
     }
 }

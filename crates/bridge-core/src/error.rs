@@ -37,7 +37,7 @@ pub enum BridgeError {
         /// The client's error.
         source: Option<Cause>,
     },
-    /// The database was reached and did not do what was asked.
+    /// The database was reached but did not do what was asked.
     #[error("{operation}: {kind}: {}{context}", Escaped::text(message))]
     Storage {
         /// The operation that failed.
@@ -63,7 +63,7 @@ pub enum BridgeError {
     },
     /// Neither the store nor any readable source knows the session.
     #[error(
-        "session {} is known neither to the store nor to any source that can be read",
+        "session {} is known neither to the store nor to any readable source",
         Escaped::text(session.as_str())
     )]
     UnknownSession {
@@ -116,7 +116,7 @@ pub enum BridgeError {
         /// The failure.
         source: Option<Cause>,
     },
-    /// A backup cannot be written, or is not complete and unchanged; then nothing of it was imported.
+    /// A backup cannot be written, or is incomplete or modified, in which case none of it was imported.
     #[error("the backup at {}: {}", Escaped::path(path), Escaped::text(message))]
     Backup {
         /// The folder, or the file in it that is wrong.
@@ -160,20 +160,20 @@ pub enum PositionUnit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionKind {
-    /// No answer from the address, or the connection broke.
+    /// No answer from the address, or a broken connection.
     #[error("the database cannot be reached")]
     Unreachable,
     /// No answer in time.
     #[error("the database does not answer in time")]
     TimedOut,
-    /// User or password are wrong.
+    /// Wrong user or password.
     #[error("the database rejects the user or password")]
     Refused,
     /// The URL cannot be parsed.
-    #[error("the database's URL is not usable")]
+    #[error("the database's URL is invalid")]
     InvalidUrl,
-    /// A connection setting is not usable: a name, a certificate, a file that cannot be read.
-    #[error("the connection's settings are not usable")]
+    /// A connection setting is invalid: a name, a certificate, a file that cannot be read.
+    #[error("the connection settings are invalid")]
     Misconfigured,
     /// No connection of the pool became free in time.
     #[error("no connection became free in time")]
@@ -196,13 +196,13 @@ pub enum StorageKind {
     /// The user lacks a permission.
     #[error("the database user lacks a permission")]
     PermissionDenied,
-    /// The schema is not the one this version writes.
-    #[error("the database's schema does not fit")]
+    /// The schema is not the one that this version writes.
+    #[error("the database's schema does not match")]
     Schema,
-    /// The stored data cannot be what the bridge wrote.
-    #[error("stored data is not readable")]
+    /// The stored data cannot have been written by the bridge.
+    #[error("stored data is unreadable")]
     Corrupt,
-    /// The store was rolled back to a checkpoint: operations of an older epoch may not write any more, and nothing is
+    /// The store was rolled back to a checkpoint: operations of an older epoch may no longer write, and nothing is
     /// stored until the store is resumed.
     #[error("the store was rolled back")]
     RolledBack,
@@ -221,7 +221,7 @@ pub enum StorageKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorContext {
-    /// Number of attempts; 0 where a retry is of no use.
+    /// Number of attempts; 0 if a retry is useless.
     pub attempts: u32,
     /// Time from the first attempt to the last.
     pub elapsed: Duration,
@@ -328,7 +328,7 @@ impl BridgeError {
         Self::Panicked { task, context: Box::default() }
     }
 
-    /// Returns the error with its cause, where its kind has one.
+    /// Returns the error with its cause, if its kind has one.
     #[must_use]
     pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
         if let Self::Connection { source, .. }
@@ -364,7 +364,7 @@ impl BridgeError {
 }
 
 impl BridgeError {
-    /// Returns whether a retry of the same operation may succeed. A backfill is as retryable as what stopped it.
+    /// Returns whether a retry of the same operation may succeed. A backfill is as retryable as its cause.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {

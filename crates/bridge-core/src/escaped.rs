@@ -9,8 +9,8 @@ use serde::{Serializer, ser::SerializeSeq};
 /// Displays untrusted text (names of files, models and projects, messages of servers) safely: nothing in it moves a
 /// cursor, starts a line, reverses the writing direction or hides.
 ///
-/// Control characters and invisible formatting characters are escaped, bytes that are not UTF-8 stand as `\xff`.
-/// Everything else, backslashes included, is displayed as it is.
+/// Control characters and invisible formatting characters are escaped. Bytes that are not UTF-8 become `\xff`.
+/// Everything else, backslashes included, is displayed unchanged.
 ///
 /// ```
 /// use bridge_core::Escaped;
@@ -58,7 +58,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Serializes a path as text; of one that is not UTF-8, which has none, as it is displayed.
+/// Serializes a path as text; one that is not UTF-8 in its displayed form.
 pub(crate) fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&readable(path))
 }

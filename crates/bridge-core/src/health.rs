@@ -42,8 +42,8 @@ pub enum Probe {
     Mode,
     /// The transcripts can be read.
     Sources,
-    /// The transcripts are stored, judged by their modification times.
-    Freshness,
+    /// The time that a changed transcript has been waiting to be stored, by its modification time.
+    SyncLag,
     /// Share of failing storage operations, invalid analyses included.
     ErrorRate,
     /// The pool has free connections.
@@ -63,7 +63,7 @@ impl fmt::Display for Probe {
             Self::Write => "write",
             Self::Mode => "mode",
             Self::Sources => "sources",
-            Self::Freshness => "freshness",
+            Self::SyncLag => "sync lag",
             Self::ErrorRate => "error rate",
             Self::Pool => "pool",
             Self::Circuit => "circuit",

@@ -6,17 +6,14 @@
 /// Maximum length of an identifier or a name, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 512;
 
-fn has_valid_length(text: &str) -> bool {
+pub(crate) fn has_valid_length(text: &str) -> bool {
     (1..=TEXT_BYTES_MAX).contains(&text.len())
 }
 
 /// Defines a type of text that shares its bytes among clones, with all conversions.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $is_valid:path) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(std::sync::Arc<str>);
+        $crate::id::shared_text!($(#[$doc])* $name);
 
         impl $name {
             #[doc = concat!("Returns the text as a ", $what, ".")]
@@ -31,7 +28,22 @@ macro_rules! text_type {
                 }
                 Ok(Self(text.into()))
             }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        text_type!($(#[$doc])* $name, $what, "have 1 to 512 bytes", has_valid_length);
+    };
+}
 
+/// Defines a type of text with all conversions but its constructor `new`, which checks the text.
+macro_rules! shared_text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
             /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -79,12 +91,9 @@ macro_rules! text_type {
             }
         }
     };
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
-        text_type!($(#[$doc])* $name, $what, "have 1 to 512 bytes", has_valid_length);
-    };
 }
 
-pub(crate) use text_type;
+pub(crate) use {shared_text, text_type};
 
 text_type!(
     /// A session: one conversation with a coding assistant, with all its files and subagents.

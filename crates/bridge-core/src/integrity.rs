@@ -11,7 +11,7 @@ use crate::{ResponseKey, ResponseUsage, SessionId, TokenCounts, saturating_sum};
 /// Difference between a stored response and a live analysis of all sources.
 ///
 /// The store must hold the greatest snapshot ever read, and its sources may be rewritten or deleted. So a
-/// store that says *less* is wrong, and one that says *more* is not, as long as the row is one that the
+/// store that says *less* is wrong, and one that says *more* is right, as long as the row is one that the
 /// bridge wrote: the version of a row verifies its fields
 /// ([`ResponseVersion::verifies`](crate::ResponseVersion::verifies)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,19 +34,19 @@ pub enum DifferenceKind {
     #[serde(rename = "doubled")]
     Duplicated,
     /// Responses of a session are stored without the marker that its sums count nothing: sums that an analysis brings
-    /// are or would be counted beside them. An error.
+    /// are or would be counted in addition. An error.
     Uncovered,
-    /// The store holds a greater snapshot than the sources, which were rewritten since. History, no error.
+    /// The store holds a greater snapshot than the sources, which were rewritten since. History, not an error.
     Ahead,
-    /// The stored row was put there by a forced update and is less than what the sources say. Meant so, no error.
+    /// The stored row was put there by a forced update and is less than what the sources say. Intended, not an error.
     Corrected,
-    /// No source holds it any more (or another machine's does). History, no error. The stored row says which revision
+    /// No source holds it any longer (or only another machine's does). History, not an error. The stored row says which revision
     /// of the counting rule made it.
     OnlyStored,
     /// The session was pushed or read from a stream, which cannot be read again, and the store holds more of it than the
-    /// files do: neither proved nor refuted, and never repaired away. No error.
+    /// files do. It is neither proved nor refuted, and no repair changes it. Not an error.
     Unverifiable,
-    /// The sources hold it, and the store lets rows of its age go. Meant so, no error.
+    /// The sources hold it, and its age exceeds the store's retention. Intended, not an error.
     Expired,
 }
 
@@ -66,7 +66,7 @@ impl DifferenceKind {
         Self::Expired,
     ];
 
-    /// Returns whether a store with this difference is not what it must be.
+    /// Returns whether a store with this difference is wrong.
     #[must_use]
     pub fn is_error(self) -> bool {
         matches!(
@@ -80,7 +80,7 @@ impl DifferenceKind {
         )
     }
 
-    /// Returns the name, as it is shown.
+    /// Returns the displayed name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -133,14 +133,14 @@ impl IntegrityDifference {
         Self { key, kind, stored, live, repaired: None }
     }
 
-    /// Returns whether store and sources book the response on different sessions.
+    /// Returns whether store and sources attribute the response to different sessions.
     #[must_use]
     pub fn is_moved(&self) -> bool {
         matches!((&self.stored, &self.live), (Some(stored), Some(live)) if stored.session != live.session)
     }
 
-    /// Returns the tokens that differ: counter by counter where only the counters do, else all of the response, for
-    /// then they are booked in the wrong place.
+    /// Returns the tokens that differ: counter by counter if only the counters do, otherwise all of the response,
+    /// because then they are attributed to the wrong place.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         let (Some(stored), Some(live)) = (&self.stored, &self.live) else {
@@ -199,7 +199,7 @@ pub enum RepairAction {
     Forced,
     /// The row was removed.
     Removed,
-    /// A marker covers the row: what it said counts under other keys now.
+    /// A marker covers the row, whose tokens now count under other keys.
     Covered,
 }
 
@@ -207,7 +207,7 @@ pub enum RepairAction {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RepairReport {
-    /// Responses stored again by the normal join.
+    /// Responses stored again by the normal merge.
     pub restored: u64,
     /// Responses replaced by force.
     pub forced: u64,
@@ -215,7 +215,7 @@ pub struct RepairReport {
     pub removed: u64,
     /// Rows of older revisions of the counting rule that were covered.
     pub covered: u64,
-    /// Errors that are still there, by a comparison after the repair.
+    /// Errors that remain, according to a comparison after the repair.
     pub remaining: u64,
 }
 
@@ -227,20 +227,20 @@ pub struct IntegrityResult {
     /// The verified session; `None` for the whole store.
     pub session_id: Option<SessionId>,
     /// True if the store, as found, is correct: no row is corrupted, and the share of tokens that
-    /// differ by an error is within the tolerance (0 admits no error at all, not of a response worth nothing either).
-    /// Where a source could not be read nothing is proved, and nothing passes.
+    /// differ by an error is within the tolerance (0 admits no error, not even in a response worth nothing).
+    /// If a source could not be read, nothing is proved and the check does not pass.
     pub passed: bool,
     /// The tolerance asked for.
     pub tolerance: f64,
-    /// Responses that store or sources know.
+    /// Responses known to the store or the sources.
     pub compared: u64,
-    /// Of those, responses of which both say the same.
+    /// Of those, responses that are equal in both.
     pub equal: u64,
-    /// The other ones by kind, counted in full. A kind that was not met is not there.
+    /// The others by kind, counted in full. Kinds without responses are left out.
     pub tallies: BTreeMap<DifferenceKind, IntegrityTally>,
-    /// The differences themselves: of each kind the first so many by key, as the options limit it.
+    /// The differences themselves: the first of each kind by key, up to the limit in the options.
     pub differences: Vec<IntegrityDifference>,
-    /// Of all differences, responses that store and sources book on different sessions.
+    /// Of all differences, responses that store and sources attribute to different sessions.
     pub moved: u64,
     /// Tokens in the store (of the session, if one was verified).
     pub stored_tokens: u64,
@@ -248,15 +248,15 @@ pub struct IntegrityResult {
     pub live_tokens: u64,
     /// Totals of the repair, if one was asked for.
     pub repair: Option<RepairReport>,
-    /// Sources that could not be read: what they hold may stand under `only_stored` or `ahead`. And what a repair
-    /// did not store because it is not valid.
+    /// Sources that could not be read, whose responses may be listed under `only_stored` or `ahead`, and analyses
+    /// that a repair did not store because they are invalid.
     pub errors: Vec<String>,
     /// Duration of the verification.
     pub duration: Duration,
 }
 
 impl IntegrityResult {
-    /// Returns a result of nothing compared yet.
+    /// Returns a result before anything was compared.
     pub fn new(session_id: Option<SessionId>, tolerance: f64) -> Self {
         Self {
             session_id,
@@ -287,20 +287,19 @@ impl IntegrityResult {
         self.of_kind(DifferenceKind::Missing)
     }
 
-    /// Returns the responses that only the store has, and rightly so.
+    /// Returns the responses that only the store has, legitimately.
     #[must_use]
     pub fn only_stored(&self) -> IntegrityTally {
         self.of_kind(DifferenceKind::OnlyStored)
     }
 
-    /// Returns the responses of pushed or streamed sessions that nothing can be compared with.
+    /// Returns the responses of pushed or streamed sessions that cannot be compared with a source.
     #[must_use]
     pub fn unverifiable(&self) -> IntegrityTally {
         self.of_kind(DifferenceKind::Unverifiable)
     }
 
-    /// Returns the responses of which the store says something else than the sources, or something that the bridge
-    /// did not write.
+    /// Returns the responses whose stored row differs from the sources, or was not written by the bridge.
     #[must_use]
     pub fn differing(&self) -> IntegrityTally {
         use DifferenceKind::{Ahead, Behind, Corrected, Corrupted, Duplicated, Outdated, Uncovered};
@@ -321,7 +320,7 @@ impl IntegrityResult {
         if whole == 0 { 0.0 } else { differing as f64 / whole as f64 }
     }
 
-    /// Returns whether what was found so far passes; see [`passed`](Self::passed).
+    /// Returns whether the findings so far pass; see [`passed`](Self::passed).
     #[must_use]
     pub fn passes(&self) -> bool {
         let none_corrupted = self.of_kind(DifferenceKind::Corrupted).responses == 0;

@@ -1,6 +1,6 @@
 //! The error of conversions from text or numbers.
 
-/// A text or number is not a value of the type asked for.
+/// A text or number is not a valid value of the requested type.
 ///
 /// ```
 /// use bridge_core::SessionId;
@@ -16,7 +16,8 @@ pub struct InvalidValue {
 
 impl InvalidValue {
     /// Returns the error of a kind of value that must follow this rule ("have 1 to 512 bytes").
-    pub(crate) const fn new(what: &'static str, rule: &'static str) -> Self {
+    #[must_use]
+    pub const fn new(what: &'static str, rule: &'static str) -> Self {
         Self { what, rule }
     }
 

@@ -7,7 +7,7 @@ use crate::{Origin, SessionId, TokenCounts};
 
 /// Identifies one API response across all files, copies and hosts.
 ///
-/// 128 bits, derived from the record alone and never from the place it was read: this makes the stored result
+/// 128 bits, derived from the record alone and never from where it was read. This makes the stored result
 /// independent of reading order. The derivation is part of the stored format and never changes.
 ///
 /// Text and JSON form: 32 hexadecimal digits.
@@ -35,7 +35,7 @@ impl ResponseKey {
         }
     }
 
-    /// Returns the key of a snapshot without a `message.id`, from the `uuid` beside the message.
+    /// Returns the key of a snapshot without a `message.id`, from the record's `uuid`.
     #[must_use]
     pub fn of_uuid(uuid: impl AsRef<[u8]>) -> Self {
         Self::hash(b'u', &[uuid.as_ref()])
@@ -94,7 +94,7 @@ impl ResponseKey {
         Self::hash(b's', &[analysis.as_ref()])
     }
 
-    /// Hashes the parts with their lengths, so that different lists of parts never give the same bytes.
+    /// Hashes the parts with their lengths, so that different lists of parts never yield the same bytes.
     fn hash(kind: u8, parts: &[&[u8]]) -> Self {
         // Ids are short, and hashing one contiguous buffer is five times as fast as streaming the parts.
         let mut buffer = [0; BUFFER_BYTES];

@@ -2,9 +2,9 @@
 //! the order that decides which of its snapshots counts, analyses, results, errors and the validator.
 //!
 //! The crate does no I/O and knows no async runtime and no database client. Everything above it
-//! (analysis, storage, cache, facade) speaks in these types.
+//! (analysis, storage, cache, facade) uses these types.
 //!
-//! # The join
+//! # The merge
 //!
 //! One API response is one [`ResponseUsage`], identified by its [`ResponseKey`]. Of two versions of it
 //! the one with the greater [`ResponseVersion`] counts. That is a maximum under a total order, so the
@@ -23,13 +23,14 @@
 //! last.finished = true;
 //!
 //! assert!(last.version() > partial.version());
-//! assert_eq!(partial.join(last.clone()), last);
+//! assert_eq!(partial.merge(last.clone()), last);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Architecture invariant: no conversation text fits into any type of this crate. Texts are
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 
+mod actor;
 mod analysis;
 mod analysis_source;
 mod analysis_summary;
@@ -66,6 +67,7 @@ mod time_zone;
 mod validate;
 mod version;
 
+pub use actor::Actor;
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use analysis_source::{AnalysisSource, AnalysisWithSource};
 pub use analysis_summary::AnalysisSummary;

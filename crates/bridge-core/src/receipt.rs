@@ -30,8 +30,8 @@ impl std::ops::AddAssign for ReceiptLine {
 /// `assistant_lines + nested + from_iterations + raised + advisor + compaction + declined + other` = all snapshots;
 /// all snapshots `- repeats_within_files - copies_across_files` = `total`.
 ///
-/// In `from_iterations` and `raised` stand only the tokens that the iterations add; their snapshots are counted where
-/// they stand, with the tokens of the top level, as an adding counter sees them. Their counts are for information.
+/// `from_iterations` and `raised` hold only the tokens that the iterations add. Their snapshots are counted where
+/// they occur, with the tokens of the top level, as a counter that adds lines sees them. Their counts are for information.
 ///
 /// Apart from the sum, `weak_snapshots` and `weak_responses` are the parts of all snapshots and of the total whose
 /// identity rests on a weak key.
@@ -42,7 +42,7 @@ pub struct Receipt {
     pub assistant_lines: ReceiptLine,
     /// The usages nested in `progress` lines.
     pub nested: ReceiptLine,
-    /// Tokens that stand only in the iterations of a usage.
+    /// Tokens found only in the iterations of a usage.
     pub from_iterations: ReceiptLine,
     /// Tokens by which iterations raise the counters of a usage that reports too few.
     pub raised: ReceiptLine,
@@ -62,7 +62,7 @@ pub struct Receipt {
     pub total: ReceiptLine,
     /// Snapshots whose key is weak: a short `message.id` without a request id.
     pub weak_snapshots: ReceiptLine,
-    /// Of the total, the responses whose key is weak.
+    /// The part of the total whose keys are weak.
     pub weak_responses: ReceiptLine,
     /// Damage, apart from the sum.
     pub damage: DamageCounts,
@@ -118,12 +118,12 @@ impl Receipt {
 ///
 /// `read + kept - repeated` = `total`.
 ///
-/// The tokens that were read are known for each session, not for each response, so `kept` is what a session has beyond
-/// that, summed over the sessions: a floor, where a session has lost some sources and repeats others.
+/// The tokens read are known per session, not per response. So `kept` is what a session has beyond
+/// that, summed over the sessions. It is a floor if a session has lost some sources and repeats others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoreReceipt {
-    /// All snapshots that the records of the source files stand for.
+    /// All snapshots covered by the records of the source files.
     pub read: ReceiptLine,
     /// Responses that no recorded source explains: the source was rewritten, or they came without a file.
     pub kept: ReceiptLine,
@@ -131,7 +131,7 @@ pub struct StoreReceipt {
     pub repeated: ReceiptLine,
     /// Stored responses and their tokens.
     pub total: ReceiptLine,
-    /// Of the total, the responses whose key is weak.
+    /// The part of the total whose keys are weak.
     #[serde(default)]
     pub weak: ReceiptLine,
 }

@@ -28,27 +28,27 @@ pub enum Origin {
     Declined,
     /// An iteration of a type that this version does not know, a response of its own.
     Other,
-    /// No response: the marker under which all versions of a key count nothing, because its tokens are counted under
+    /// Not a response: the marker under which all versions of a key count nothing, because its tokens are counted under
     /// other keys.
     Covered,
-    /// No response: what a session's newest analysis says besides its counters.
+    /// Not a response: what a session's newest analysis says besides its counters.
     Analysis,
 }
 
 impl Origin {
-    /// Returns whether rows of this origin are counted: totals, lists and counts of responses know no others.
+    /// Returns whether rows of this origin are counted. Totals, lists and counts of responses include no others.
     #[must_use]
     pub fn is_counted(self) -> bool {
         !matches!(self, Self::Covered | Self::Analysis)
     }
 
-    /// Returns whether rows of this origin are responses, which alone count where a session has any.
+    /// Returns whether rows of this origin are responses. If a session has any, only they count.
     #[must_use]
     pub fn is_response(self) -> bool {
         self.is_counted() && self != Self::Summed
     }
 
-    /// Returns the name, as it is stored and shown.
+    /// Returns the stored and displayed name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ const MARKER_TIME: Timestamp = Timestamp::from_constant(4_102_444_800_000);
 /// The first revision with markers. A later one writes the same.
 const MARKER_REVISION: RuleRevision = RuleRevision(2);
 
-/// The usage of one API response: the snapshot that counts. One row of the store.
+/// The usage of one API response, from the snapshot that counts. One row of the store.
 ///
 /// All fields come from one snapshot; fields of two are never mixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub struct ResponseUsage {
     pub cache_creation_1h: u64,
     /// True for the response's last snapshot (with a `stop_reason`); otherwise the counters are a lower bound.
     pub finished: bool,
-    /// True for a weak key, made of a short `message.id` and the counters for want of a better identity.
+    /// True for a weak key, made of a short `message.id` and the counters for lack of a better identity.
     pub weak_key: bool,
     /// True if the record is on a side chain (a subagent's branch).
     pub sidechain: bool,
@@ -166,10 +166,10 @@ impl ResponseUsage {
         Self { origin: Origin::Covered, rule_revision: MARKER_REVISION, ..marker }
     }
 
-    /// Returns the one of two versions of a response that counts: the greater by [`version`](Self::version).
+    /// Returns the version of a response that counts: the one with the greater [`version`](Self::version).
     #[must_use]
-    pub fn join(self, other: Self) -> Self {
-        debug_assert_eq!(self.key, other.key, "only versions of one response are joined");
+    pub fn merge(self, other: Self) -> Self {
+        debug_assert_eq!(self.key, other.key, "only versions of one response are merged");
         if other.version() > self.version() { other } else { self }
     }
 }

@@ -11,20 +11,20 @@ use crate::{AnalysisSummary, SessionId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct BridgeResult {
-    /// True if everything in the analysis is stored. Sums that are covered by responses are no failure: what
-    /// counts is stored; see [`covered_by_tokens`](Self::covered_by_tokens).
+    /// True if everything in the analysis is stored. Sums that are covered by responses are not a failure, because
+    /// what counts is stored. See [`covered_by_tokens`](Self::covered_by_tokens).
     pub success: bool,
-    /// Rows written: responses that were new or had a lesser version. 0 means that all was there.
+    /// Rows written: responses that were new or had a lesser version. 0 means that everything was stored already.
     pub records_stored: u64,
     /// Of those, responses that were not in the store before.
     pub new_responses: u64,
     /// The analysis' total tokens.
     pub total_tokens: u64,
     /// Tokens of the replaced rows: lesser snapshots, the sums of an earlier analysis, or
-    /// sums that count no more beside the session's first responses.
+    /// sums that no longer count because the session's first responses arrived.
     pub replaced_tokens: u64,
-    /// The stored tokens of the session where the analysis brought sums only and responses of the session are stored:
-    /// they alone count, also against a force-update, and the sums were not stored.
+    /// The stored tokens of the session, if the analysis has only sums and responses of the session are stored.
+    /// Then only the responses count, even against a force update, and the sums were not stored.
     pub covered_by_tokens: Option<u64>,
     /// Duration of the operation.
     pub processing_time: Duration,
@@ -42,11 +42,11 @@ pub struct BackfillResult {
     pub success: bool,
     /// Files that were read to their end.
     pub total_files_processed: u64,
-    /// Tokens of all responses that are now stored by this run or were there already.
+    /// Tokens of all responses that this run stored or that were stored already.
     pub total_tokens_stored: u64,
     /// Sessions that those responses belong to.
     pub total_sessions: u64,
-    /// Responses that are now stored by this run or were there already.
+    /// Responses that this run stored or that were stored already.
     pub total_responses: u64,
     /// Of those, responses that were not in the store before.
     pub new_responses: u64,

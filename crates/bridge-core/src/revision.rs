@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct RuleRevision(pub u8);
 
 impl RuleRevision {
-    /// No revision: what bears it says nothing.
+    /// No revision: for records that say nothing.
     pub const NONE: Self = Self(0);
-    /// The first revision. Stores from before revisions were recorded hold rows of it.
+    /// The first revision. Stores that predate the recording of revisions hold its rows.
     pub const FIRST: Self = Self(1);
     /// The revision that this version of the bridge counts by.
     pub const CURRENT: Self = Self(2);

@@ -7,7 +7,7 @@ use crate::{
     SessionId, Timestamp, TokenCounts,
 };
 
-/// Counts as the analyzer admits them, mostly small so that ties happen.
+/// Counts that the analyzer accepts, mostly small so that ties happen.
 pub fn token_counts() -> impl Strategy<Value = TokenCounts> {
     let counter = || prop_oneof![4 => 0_u64..4, 1 => 0..=1_000_000_000_u64];
     (counter(), counter(), counter(), counter()).prop_map(|(input, output, cache_creation, cache_read)| {
@@ -39,8 +39,8 @@ const ORIGINS: [Origin; 7] = [
     Origin::Other,
 ];
 
-/// Responses out of few keys, sessions, times and names, so that versions of one response meet and tie;
-/// sometimes of a time that no clock should show.
+/// Responses with few keys, sessions, times and names, so that versions of one response meet and tie.
+/// Some have a time that no clock should show.
 pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
     let name = |count: u8| (0..count).prop_map(|n| format!("n{n}"));
     let usual =

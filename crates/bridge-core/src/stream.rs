@@ -1,4 +1,4 @@
-//! Results of reading sources that are no files.
+//! Results of reading sources without files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,39 +8,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DamageCounts, DamagedLine, SessionId, TokenChanges};
 
-/// The position up to which a stream is stored: where the next entries belong.
+/// The position up to which a stream is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StreamPosition {
-    /// Bytes, without a last line that is still incomplete.
+    /// Offset in bytes. An incomplete last line is after it.
     pub bytes: u64,
-    /// Lines that end before. Of pushed entries this is their number.
+    /// Lines that end before the offset; for pushed entries, their number.
     pub lines: u64,
 }
 
 impl StreamPosition {
-    /// Returns the position behind this many bytes and lines.
+    /// Returns the position after this many bytes and lines.
     #[must_use]
     pub fn new(bytes: u64, lines: u64) -> Self {
         Self { bytes, lines }
     }
 }
 
-/// Result of storing entries that were pushed, or a stream that was read.
+/// Result of storing pushed entries or a stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[must_use]
 #[non_exhaustive]
 pub struct StreamResult {
-    /// True if everything is stored, up to [`position`](Self::position).
+    /// True if everything up to [`position`](Self::position) is stored.
     pub success: bool,
-    /// The name that the stream is recorded under.
+    /// The name under which the stream is recorded.
     #[serde(serialize_with = "crate::escaped::serialize_path")]
     pub source: PathBuf,
-    /// Position up to which it is stored now. The next entries are expected there.
+    /// Position up to which the stream is stored. The next entries are expected there.
     pub position: StreamPosition,
-    /// Lines that were read, without blank ones.
+    /// Lines read, not counting blank ones.
     pub lines_read: u64,
-    /// Lines that were stored before, and passed over.
+    /// Lines skipped because they were already stored.
     pub lines_known: u64,
     /// Rows written: responses that were new or had a lesser version.
     pub records_stored: u64,
@@ -48,8 +48,7 @@ pub struct StreamResult {
     pub new_responses: u64,
     /// Changes of the sessions' totals.
     pub changes: BTreeMap<SessionId, TokenChanges>,
-    /// Damage in the lines that were read. A pending line is the last one, still incomplete: it is not stored, and
-    /// expected again.
+    /// Damage in the lines read. A pending line is an incomplete last one: it is not stored, and is expected again.
     pub damage: DamageCounts,
     /// The first damaged lines.
     pub damaged_lines: Vec<DamagedLine>,

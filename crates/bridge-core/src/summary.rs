@@ -48,7 +48,7 @@ pub struct SummaryMetadata {
     pub content_categories: ContentCategories,
     /// The total divided by the sum over all snapshots that were read; `None` if no source is recorded.
     pub accuracy_ratio: Option<f64>,
-    /// The analyzer that read the sources last.
+    /// The analyzer that last read the sources.
     pub analysis_version: String,
     /// Time at which a source was last stored.
     pub last_sync: Option<Timestamp>,

@@ -1,14 +1,14 @@
-//! Keys that the current revision of the counting rule no longer gives.
+//! Keys that the current revision of the counting rule no longer uses.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Origin, ResponseKey, ResponseUsage, ResponseVersion, SessionId, Timestamp, TokenCounts};
 
-/// A key under which revision 1 of the counting rule stored a snapshot that the current revision counts under another
-/// key, with the weight that revision 1 gave it.
+/// A key under which revision 1 of the counting rule stored a snapshot that the current revision counts under a
+/// different key, with the weight that revision 1 gave it.
 ///
-/// Rows that revision 1 made under the key from snapshots of at most this weight are counted under other keys now. A
-/// row of more weight was made of a snapshot whose source is gone.
+/// Rows that revision 1 made under the key from snapshots of at most this weight are now counted under other keys. A
+/// row of greater weight comes from a snapshot whose source is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupersededKey {
     /// The key of revision 1.
@@ -28,7 +28,7 @@ impl SupersededKey {
 
     /// Returns the greater of two weights of one key.
     #[must_use]
-    pub fn join(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         if other.weight() > self.weight() { other } else { self }
     }
 
@@ -40,7 +40,7 @@ impl SupersededKey {
         (ResponseUsage { forced: version.forced(), ..marker }, version)
     }
 
-    /// Returns whether a row of revision 1 of this version was made of a snapshot of at most this weight.
+    /// Returns whether a row of revision 1 with this version was made from a snapshot of at most this weight.
     #[must_use]
     pub fn supersedes(&self, version: ResponseVersion, session: &SessionId, time: Timestamp) -> bool {
         self.marker(session.clone(), time).1 > version
@@ -73,7 +73,7 @@ mod tests {
         let (marker, version) = superseded.marker(session.clone(), Timestamp::MIN);
         assert!(version.verifies(&marker));
         let greater = SupersededKey::new(ResponseKey(1), true, counts(6));
-        assert_eq!(superseded.join(greater), greater);
-        assert_eq!(greater.join(superseded), greater);
+        assert_eq!(superseded.merge(greater), greater);
+        assert_eq!(greater.merge(superseded), greater);
     }
 }

@@ -23,7 +23,7 @@ pub struct SyncResult {
     pub changes: TokenChanges,
     /// Files with lines of the session that were read.
     pub files_read: u64,
-    /// Bytes of those files that were read: what is new in them.
+    /// New bytes read from those files.
     pub bytes_read: u64,
     /// Duration of the whole synchronization.
     pub duration: Duration,
@@ -40,12 +40,11 @@ pub enum SyncStatus {
     Changed,
     /// Nothing changed.
     Unchanged,
-    /// None of its files exists any more; its stored rows stay.
+    /// None of its files exists any longer; its stored rows stay.
     SourceGone,
-    /// It was pushed or read from a stream, and no file of it exists: there is nothing to read again, and its stored
-    /// rows stay.
+    /// It was pushed or read from a stream, and has no file: nothing can be read again, and its stored rows stay.
     Streamed,
-    /// One of its files could not be read, or it is not valid: see the errors.
+    /// One of its files could not be read, or it is invalid; see the errors.
     Failed,
 }
 
@@ -55,15 +54,15 @@ pub enum SyncStatus {
 pub struct TokenChanges {
     /// Responses that were not stored before.
     pub new_responses: TokenChange,
-    /// Responses of which a greater snapshot came.
+    /// Responses replaced by a greater snapshot.
     pub later_snapshots: TokenChange,
-    /// Responses that were another session's until a greater copy named this one.
+    /// Responses that belonged to another session until a greater copy named this one.
     pub from_other_sessions: TokenChange,
-    /// Responses that were this session's until a greater copy named another one.
+    /// Responses that belonged to this session until a greater copy named another one.
     pub to_other_sessions: TokenChange,
-    /// Sums that an analysis without responses brought, and that count no more beside the session's first responses.
+    /// Sums from an analysis without responses, which no longer count because the session's first responses arrived.
     pub covered_sums: TokenChange,
-    /// Responses that an older revision of the counting rule had stored, and a newer one counts anew or under
+    /// Responses stored by an older revision of the counting rule that a newer one counts differently or under
     /// another key.
     #[serde(default)]
     pub rule_revision: TokenChange,
@@ -87,10 +86,10 @@ impl TokenChange {
 }
 
 impl TokenChanges {
-    /// Returns the difference of the totals, at most what 64 bits hold.
+    /// Returns the difference of the totals, saturating at 64 bits.
     #[must_use]
     pub fn tokens(&self) -> i64 {
-        // In the wider type the order of the causes cannot show.
+        // In the wider type, the order of the causes does not matter.
         let sum: i128 = self.causes().iter().map(|cause| i128::from(cause.tokens)).sum();
         i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
     }

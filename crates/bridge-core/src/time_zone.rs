@@ -37,7 +37,7 @@ impl TimeZone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// Returns the local time with its offset, in RFC 3339, as charts show it.
+    /// Returns the local time with its offset, in RFC 3339, for charts.
     #[must_use]
     pub fn local(&self, time: Timestamp) -> String {
         let offset = self.0.to_offset(instant(time));
@@ -105,7 +105,7 @@ impl FromStr for TimeZone {
     fn from_str(name: &str) -> Result<Self, InvalidValue> {
         static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
         let zone = ZONES.get(name).map_err(|_| INVALID)?;
-        // `Etc/Unknown` is a name without a zone.
+        // `Etc/Unknown` is a name that denotes no zone.
         if zone.is_unknown() { Err(INVALID) } else { Ok(Self(zone)) }
     }
 }

@@ -11,14 +11,14 @@ use crate::{Clock, EnhancedTokenAnalysis, SystemClock, Timestamp, TokenCounts};
 /// Maximum counter that the validator accepts, 10^14 tokens.
 ///
 /// The version of a row keeps 47 bits for the output and 49 for the sum of the four counters: 10^14 and 4 x 10^14 are
-/// the greatest round numbers that fit, so that an accepted row always ranks by what it says. It is 100,000 times what
-/// the analyzer admits for one counter of a transcript, and 90,000 such rows fit a sum of 64 bits.
+/// the greatest round numbers that fit, so that an accepted row always ranks by its counters. It is 100,000 times what
+/// the analyzer accepts for one counter of a transcript, and 90,000 such rows fit in a 64-bit sum.
 pub const COUNTER_MAX: u64 = 100_000_000_000_000;
 
 /// One rule that an analysis breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The field, by the specification's name; of a response with its place, `responses[3].time`.
+    /// The field, by the specification's name. That of a response includes its index: `responses[3].time`.
     pub field: String,
     /// The rule's name, stable for programs.
     pub rule: &'static str,
@@ -26,7 +26,7 @@ pub struct Violation {
     pub message: String,
 }
 
-/// All violations of one analysis, sorted by field. Empty means valid.
+/// All violations of an analysis, sorted by field. Empty if it is valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct ValidationResult {
@@ -56,11 +56,11 @@ impl fmt::Display for ValidationResult {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ValidatorOptions {
-    /// Maximum time of an analysis ahead of the clock (clocks differ). The times of responses are whatever a
-    /// machine's clock said.
+    /// How far an analysis may lie ahead of the clock (clocks differ). The times of responses are not limited:
+    /// they are whatever a machine's clock said.
     pub future_tolerance: Duration,
-    /// The earliest time that is accepted, of an analysis and of its responses. By default 1970-01-02: a time on the
-    /// day before is a clock that was never set.
+    /// The earliest accepted time of an analysis and of its responses. By default 1970-01-02, because a time on the
+    /// day before comes from a clock that was never set.
     pub earliest: Timestamp,
 }
 
@@ -73,10 +73,10 @@ impl Default for ValidatorOptions {
 /// 1970-01-02T00:00:00Z.
 const SECOND_DAY: Timestamp = Timestamp::from_constant(86_400_000);
 
-/// Validator for enhanced token analyses. Reports every violation, not the first.
+/// Validator for enhanced token analyses. Reports every violation, not only the first.
 ///
 /// The rules are the specification's: the total is the sum of its components and of the responses', the
-/// accuracy ratio lies in 0 to 2, the times lie in range, required fields are there, numbers are numbers. Besides, no
+/// accuracy ratio is 0 to 2, the times are in range, required fields are present, numbers are finite. In addition, no
 /// counter exceeds [`COUNTER_MAX`], no id is blank, and the parts of a cache split do not exceed their total.
 #[derive(Debug, Clone)]
 pub struct AnalysisValidator {
@@ -108,11 +108,11 @@ impl AnalysisValidator {
         sorted(violations)
     }
 
-    /// Checks an analysis that the bridge's own analyzer has just made of transcripts.
+    /// Checks an analysis that the bridge's own analyzer has just made from transcripts.
     ///
     /// The time, session and cache split of a transcript come from a clock or gateway that may be wrong. By
-    /// the counting rule that is never a reason not to count, so the rules about these do not apply, nor does
-    /// [`COUNTER_MAX`] to the sums of a session, which are no row.
+    /// the counting rule, that is never a reason not to count. So the rules about these do not apply, nor does
+    /// [`COUNTER_MAX`] to the sums of a session, which are not a row.
     pub fn validate_transcripts(&self, analysis: &EnhancedTokenAnalysis) -> ValidationResult {
         let mut violations = check_form(analysis);
         check_responses(analysis, &mut violations);
@@ -142,7 +142,7 @@ impl AnalysisValidator {
     }
 }
 
-/// The fields that the derive's rules look at; the sums need two fields and stand below.
+/// The fields that the derived rules check. The rules about sums need two fields and are below.
 #[derive(Validate)]
 #[validate(schema(function = "check_total", skip_on_field_errors = false))]
 struct AnalysisForm<'a> {

@@ -15,7 +15,7 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 ///
 /// | bits | content | greater means |
 /// |---|---|---|
-/// | 1 | 1 | revision 2 or later (in revision 1 it is `finished`, and nothing stands above the output's 52 bits) |
+/// | 1 | 1 | revision 2 or later (in revision 1 it is `finished`, and nothing is above the output's 52 bits) |
 /// | 8 | revision of the counting rule | newer |
 /// | 1 | covered | see [`Origin::Covered`] |
 /// | 1 | finished | has a `stop_reason` and is worth tokens |
@@ -31,9 +31,9 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 /// A row of revision 1 keeps the version that it was stored under. Its output would have to exceed 2^44 tokens to
 /// reach the bits of a newer revision.
 ///
-/// With the hash inside, equal versions are equal rows: the order in which rows arrive never shows.
-/// The `forced` bits stand above it, so that a forced row beats the row it replaced and every copy of that
-/// one, another host's too, and still loses to a snapshot that is greater by the rule.
+/// With the hash inside, equal versions are equal rows, so the order in which rows arrive does not matter.
+/// The `forced` bits are above the hash, so that a forced row beats the row it replaced and every copy of it,
+/// even from another host, and still loses to a snapshot that is greater by the rule.
 ///
 /// As text, in JSON too, it is 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ const TOTAL_BITS_1: u32 = 54;
 const TIME_BITS: u32 = 48;
 const FORCED_BITS: u32 = 35;
 const HASH_BITS: u32 = 64;
-/// Room for the hashed fields of most rows.
+/// Enough bytes for the hashed fields of most rows.
 const REST_BYTES: usize = 320;
 const FORCED_MAX: u128 = (1 << FORCED_BITS) - 1;
 
@@ -63,7 +63,7 @@ impl ResponseVersion {
         (self.high, self.low)
     }
 
-    /// Returns the version of these higher and lower bits.
+    /// Returns the version with these higher and lower bits.
     #[must_use]
     pub fn from_parts(high: u128, low: u128) -> Self {
         Self { high, low }
@@ -95,7 +95,7 @@ impl ResponseVersion {
         u32::try_from(self.low >> HASH_BITS & FORCED_MAX).unwrap_or(u32::MAX)
     }
 
-    /// Returns the version under which `row` replaces by force the row of this version: of the same rank, so that
+    /// Returns the version under which `row` replaces by force the row of this version. It has the same rank, so that
     /// a row that is greater by the rule still wins.
     #[must_use]
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
@@ -104,10 +104,10 @@ impl ResponseVersion {
         Self { low: rank | forced | u128::from(full_hash(row)), ..self }
     }
 
-    /// Returns whether a row that is stored under this version is as the bridge wrote it: a version is made from the
-    /// fields of its row, so fields or a version that were changed later do not fit each other. Of a forced
-    /// row the rank is the replaced row's and proves nothing, of a covered one it is that of what it covers; their
-    /// hash is taken over all fields instead.
+    /// Returns whether a row that is stored under this version is unchanged since the bridge wrote it. A version is
+    /// computed from the fields of its row, so a later change of either makes them disagree. The rank of a forced row
+    /// is that of the replaced row, and the rank of a covered row is that of the row it covers: neither proves
+    /// anything, so their hash covers all fields instead.
     #[must_use]
     pub fn verifies(self, row: &ResponseUsage) -> bool {
         let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
@@ -121,8 +121,8 @@ impl ResponseVersion {
     }
 
     /// Returns the version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
-    /// key from snapshots of at most this weight, copies with another time, session or host included. What revision 1
-    /// stored from a greater snapshot, whose source is not at hand, stays greater.
+    /// key from snapshots of at most this weight, including copies with another time, session or host. A row that
+    /// revision 1 stored from a greater snapshot, whose source is unavailable, stays greater.
     #[must_use]
     pub fn covering_revision_1(finished: bool, counts: &TokenCounts, covered: &ResponseUsage) -> Self {
         let ties = (1 << RANKED_TIE_BITS) - 1;
@@ -146,8 +146,8 @@ fn weight_1(finished: bool, output: u64, total: u64) -> u128 {
         | clamp(total, TOTAL_BITS_1)
 }
 
-/// The part of a [`ResponseVersion`] that the counting rule ranks by, without the hash: cheap to take and
-/// to compare, before a row is made. A greater rank is a greater version; between equal ranks the version decides.
+/// The part of a [`ResponseVersion`] that the counting rule ranks by, without the hash. It is cheap to compute and
+/// compare before there is a row. A greater rank is a greater version; between equal ranks the version decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseRank {
     /// The revision of the rule that made the snapshot's row.
@@ -159,11 +159,11 @@ pub struct ResponseRank {
     pub output: u64,
     /// The sum of its four counters.
     pub total: u64,
-    /// It stands neither on a side chain nor nested in another record.
+    /// It is neither on a side chain nor nested in another record.
     pub main: bool,
     /// It was not copied by a fork.
     pub original: bool,
-    /// Its time: the earlier one is greater.
+    /// Its time; the earlier one ranks higher.
     pub time: Reverse<Timestamp>,
 }
 
@@ -205,8 +205,7 @@ impl ResponseUsage {
     }
 }
 
-/// Returns the rank as a number: 128 bits from `finished` down into the time, and the time's last bits, which do
-/// not fit there.
+/// Returns the rank as a number: 128 bits from `finished` down to the time's first bits, and the time's remaining bits.
 fn ranked(row: &ResponseUsage) -> (u128, u128) {
     if row.is_ranked_by_analysis() {
         // 10 bits, then the time's 48 and the total's 49.
@@ -244,7 +243,7 @@ fn earliness(time: Timestamp) -> u128 {
     late & ((1 << TIME_BITS) - 1)
 }
 
-/// Returns a hash of every field that the ranked ones leave open, the host included.
+/// Returns a hash of every field that the rank does not determine, including the host.
 fn rest_hash(row: &ResponseUsage) -> u64 {
     let mut bytes = Vec::with_capacity(REST_BYTES);
     let numbers = [
@@ -287,7 +286,7 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// Returns the flags that the rank leaves open: since revision 2 also `finished` of a row worth no tokens.
+/// Returns the flags that the rank does not determine: since revision 2 also `finished` of a row worth no tokens.
 fn flags(row: &ResponseUsage) -> u64 {
     let flags = u64::from(row.sidechain) | u64::from(row.nested) << 1;
     if row.rule_revision == RuleRevision::FIRST {
@@ -296,7 +295,7 @@ fn flags(row: &ResponseUsage) -> u64 {
     flags | u64::from(row.finished) << 2 | u64::from(row.weak_key) << 3
 }
 
-/// Returns a hash of every field: the rank of a forced row is another row's, and that of sums leaves most fields open.
+/// Returns a hash of every field, because the rank of a forced row is another row's, and that of sums determines few fields.
 fn full_hash(row: &ResponseUsage) -> u64 {
     let ranked = [
         rest_hash(row),
@@ -304,12 +303,12 @@ fn full_hash(row: &ResponseUsage) -> u64 {
         u64::from(row.finished) | u64::from(row.forked) << 1 | revision_of_hash(row) << 2,
     ];
     let mut bytes = ranked.map(u64::to_le_bytes).concat();
-    // Rows without a note hash as they did before there were any.
+    // Rows without a note keep the hash from before notes existed.
     bytes.extend_from_slice(row.note.as_ref().map_or("", |note| note.as_str()).as_bytes());
     xxh3_64(&bytes)
 }
 
-/// Zero in revision 1, whose hashes did not know of revisions.
+/// Zero in revision 1, whose hashes did not include the revision.
 fn revision_of_hash(row: &ResponseUsage) -> u64 {
     u64::from(row.rule_revision.0.saturating_sub(RuleRevision::FIRST.0))
 }
@@ -321,7 +320,7 @@ impl fmt::Display for ResponseVersion {
 }
 
 impl From<(u128, u128)> for ResponseVersion {
-    /// Returns the version of these higher and lower bits.
+    /// Returns the version with these higher and lower bits.
     fn from((high, low): (u128, u128)) -> Self {
         Self { high, low }
     }

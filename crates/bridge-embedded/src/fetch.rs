@@ -99,7 +99,7 @@ fn lock_fetching(
     Ok(file)
 }
 
-/// Fetches into a folder beside `folder` and renames it when complete. Returns the library's size.
+/// Fetches into a folder next to `folder` and renames it when complete. Returns the library's size.
 fn fetch_into(
     folder: &Path,
     options: &EngineOptions,

@@ -57,13 +57,13 @@
 //! The engine is `clickhouse local`, which trusts its user with the whole machine; the reader and the writer are not
 //! that user. None of their statements reads a file, writes outside of `store/` and `backups/`, runs a program or
 //! connects to another server: the table functions, engines and backups that would are not granted, the settings
-//! that name files and addresses cannot be set, and a user-defined function stands before the engine's `file()`. Behind
+//! that name files and addresses cannot be set, and a user-defined function shadows the engine's `file()`. Behind
 //! that the kernel confines the engine's process (Landlock, Linux 5.19 and later; connections from Linux 6.7 on) to
 //! those two folders and the files it needs, so `endpoint.json` is out of its reach. On an older kernel the grants
-//! stand alone, and `engine.log` says so.
+//! apply alone, and `engine.log` says so.
 //!
 //! Architecture invariant: the engine's library is never loaded into the program that uses this crate, and
-//! no password stands on a command line, in a log or in an error.
+//! no password appears on a command line, in a log or in an error.
 
 mod access;
 mod config;

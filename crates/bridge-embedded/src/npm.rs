@@ -83,7 +83,7 @@ fn watch(
     }
 }
 
-/// Returns the number of bytes that npm has unpacked, into a folder with a random name beside the final one.
+/// Returns the number of bytes that npm has unpacked, into a folder with a random name next to the final one.
 fn unpacked_bytes(folder: &Path) -> u64 {
     let scope = ENGINE_PACKAGE.split('/').next().unwrap_or_default();
     let packages = fs::read_dir(folder.join("node_modules").join(scope)).into_iter().flatten().flatten();

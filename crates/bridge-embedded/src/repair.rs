@@ -1,6 +1,6 @@
 //! Repairs definitions that a full disk has truncated, before the engine starts: it cannot start with one.
 //!
-//! The engine keeps the definition of each table and database in a file and, beside it, a symbolic link to the folder
+//! The engine keeps the definition of each table and database in a file and, next to it, a symbolic link to the folder
 //! with the rows. A truncated definition is rewritten from the link and from the program's knowledge of its tables, so
 //! every row is kept. The launcher prevents such files now (`launcher/files.rs`); older versions left them.
 

@@ -10,7 +10,7 @@
 //!
 //! Only signs of a database that is down count as failures: it cannot be reached, or does not answer in time.
 //! A refusal or an error that it reports is an answer. The probe is a ping and not the caller's own work, which
-//! may be long: so the breaker closes as soon as the database is back.
+//! may be long, so the breaker closes as soon as the database is back.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,16 +22,16 @@ use tokio::time::Instant;
 /// When the circuit breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitPolicy {
-    /// The number of failures in a row that opens it; 0 turns it off.
+    /// The number of consecutive failures that opens it; 0 turns it off.
     pub failures: u32,
     /// The first pause; it doubles with each probe that fails. Up to a quarter more is added at random.
     pub open_for: Duration,
-    /// The longest pause, without what chance adds.
+    /// The longest pause, without the random addition.
     pub open_for_max: Duration,
 }
 
 impl Default for CircuitPolicy {
-    /// After five failures, for a second at first and half a minute at most.
+    /// Opens after five failures, for a second at first and half a minute at most.
     fn default() -> Self {
         Self { failures: 5, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(30) }
     }
@@ -55,7 +55,7 @@ pub enum CircuitState {
     },
 }
 
-/// The circuit breaker is open. The source of a call's error while it is.
+/// The circuit breaker is open: the source of the error that a call returns meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCircuit {
     /// The time until the next probe.
@@ -95,7 +95,7 @@ pub(crate) enum Admission<'a> {
     Probe(Probe<'a>),
 }
 
-/// The right to probe. Dropped without a result it goes to the next caller.
+/// The right to probe. If it is dropped without a result, the next caller gets it.
 #[derive(Debug)]
 pub(crate) struct Probe<'a>(&'a CircuitBreaker);
 
@@ -157,7 +157,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Returns the time until the next probe; zero where the breaker is not open.
+    /// Returns the time until the next probe; zero if the breaker is not open.
     pub(crate) fn pause(&self) -> Duration {
         match &*self.lock() {
             State::Open { until, .. } => until.saturating_duration_since(Instant::now()),
@@ -184,13 +184,13 @@ impl CircuitBreaker {
 fn is_away(error: &BridgeError) -> bool {
     let BridgeError::Connection { kind, source, .. } = error else { return false };
     let is_answer = source.as_ref().is_some_and(|source| {
-        // The server's own limit of time: it is there.
+        // The server's own time limit, so the server is up.
         matches!(source.downcast_ref(), Some(clickhouse::error::Error::BadResponse(_)))
     });
     matches!(kind, ConnectionKind::Unreachable | ConnectionKind::TimedOut) && !is_answer
 }
 
-/// Returns whether the error came up before the database was asked.
+/// Returns whether the error occurred before the database was asked.
 fn is_inconclusive(error: &BridgeError) -> bool {
     let BridgeError::Connection { kind, .. } = error else { return false };
     matches!(
@@ -202,7 +202,7 @@ fn is_inconclusive(error: &BridgeError) -> bool {
     )
 }
 
-/// The transitions. Time and chance come from outside.
+/// The transitions. Time and randomness are passed in.
 impl State {
     /// Returns whether the call is the probe.
     fn admit(&mut self, now: Instant) -> Result<bool, OpenCircuit> {
@@ -230,7 +230,7 @@ impl State {
         }
     }
 
-    /// The probe failed. Where an answer has closed the circuit meanwhile it counts like any call.
+    /// The probe failed. If an answer has closed the circuit meanwhile, it counts like any call.
     fn fail_probe(&mut self, now: Instant, policy: &CircuitPolicy, jitter: f32, cause: Arc<str>) {
         let Self::Probing { opened, .. } = self else { return self.fail(now, policy, jitter, cause) };
         let opened = *opened;
@@ -249,7 +249,7 @@ impl State {
     }
 }
 
-/// The pause after so many probes that failed.
+/// Returns the pause after this number of failed probes.
 fn pause(policy: &CircuitPolicy, failed_probes: u32, jitter: f32) -> Duration {
     let pause = policy.open_for.saturating_mul(2_u32.saturating_pow(failed_probes));
     let pause = pause.min(policy.open_for_max.max(policy.open_for));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_opens_refuses_probes_once_and_closes() {
+    async fn opens_refuses_probes_once_and_closes() {
         let breaker = CircuitBreaker::new(CircuitPolicy::default());
         open(&breaker);
         let refused = breaker.admit().unwrap_err();
@@ -282,25 +282,25 @@ mod tests {
         assert!(refused.cause.contains("cannot be reached at db:8123"), "{refused}");
         tokio::time::sleep(refused.retry_in).await;
         let Ok(Admission::Probe(probe)) = breaker.admit() else { panic!("the pause is over") };
-        assert!(breaker.admit().is_err(), "one probes, and nobody else");
+        assert!(breaker.admit().is_err(), "only one caller probes");
         breaker.record_probe(probe, &Ok(()));
         assert_eq!(breaker.state(), CircuitState::Closed { failures: 0 });
         assert!(matches!(breaker.admit(), Ok(Admission::Pass)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_dropped_is_the_next_callers() {
+    async fn a_dropped_probe_passes_to_the_next_caller() {
         let breaker = CircuitBreaker::new(CircuitPolicy::default());
         open(&breaker);
         tokio::time::sleep(breaker.pause()).await;
         drop(breaker.admit().unwrap());
-        let Ok(Admission::Probe(probe)) = breaker.admit() else { panic!("nobody probes") };
+        let Ok(Admission::Probe(probe)) = breaker.admit() else { panic!("no caller probes") };
         breaker.record_probe(probe, &error(ConnectionKind::TimedOut));
         assert!(breaker.pause() >= Duration::from_secs(2), "each pause is longer");
     }
 
     #[test]
-    fn only_a_database_that_is_away_opens_it() {
+    fn only_an_unreachable_database_opens_it() {
         let breaker = CircuitBreaker::new(CircuitPolicy { failures: 2, ..CircuitPolicy::default() });
         let failures = |breaker: &CircuitBreaker| match breaker.state() {
             CircuitState::Closed { failures } => failures,
@@ -310,7 +310,7 @@ mod tests {
         // No request was made, so nothing is known.
         breaker.record(&error(ConnectionKind::PoolExhausted));
         assert_eq!(failures(&breaker), 1);
-        // An answer, if not the one that was hoped for.
+        // An answer, though not the desired one.
         breaker.record(&error(ConnectionKind::Refused));
         assert_eq!(failures(&breaker), 0);
         let slow = clickhouse::error::Error::BadResponse("Code: 159. TIMEOUT_EXCEEDED".to_owned());
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_turned_off() {
+    fn can_be_turned_off() {
         let breaker = CircuitBreaker::new(CircuitPolicy { failures: 0, ..CircuitPolicy::default() });
         for _ in 0..100 {
             breaker.record(&error(ConnectionKind::Unreachable));
@@ -361,15 +361,15 @@ mod tests {
     }
 
     proptest! {
-        /// Against a model that keeps the whole history and looks it through.
+        /// Compares with a model that keeps the whole history and searches it.
         #[test]
-        fn it_does_what_its_history_says(events in prop::collection::vec(event(), 0..60), failures in 1_u32..4) {
+        fn behaves_like_the_model(events in prop::collection::vec(event(), 0..60), failures in 1_u32..4) {
             let policy = CircuitPolicy { failures, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(4) };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             let _guard = runtime.enter();
             let start = Instant::now();
             let (mut state, mut now, cause) = (State::Closed { failures: 0 }, start, Arc::<str>::from("x"));
-            // The model: failures in a row, failed probes in a row, when the pause ends, whether somebody probes.
+            // The model: failures in a row, failed probes in a row, when the pause ends, whether a caller probes.
             let (mut row, mut probes, mut until, mut probing) = (0, 0, None::<Instant>, false);
             for event in events {
                 match event {

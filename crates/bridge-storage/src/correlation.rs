@@ -1,4 +1,4 @@
-//! Which operation a call of the store belongs to.
+//! The operation that a call of the store belongs to.
 
 use bridge_core::CorrelationId;
 
@@ -9,7 +9,7 @@ tokio::task_local! {
 /// Runs the work as a part of an operation: every query that a store makes meanwhile carries the id as its
 /// `log_comment`, so that the database's `system.query_log` shows it.
 ///
-/// A task that the work spawns is not a part of it unless it is given the scope anew.
+/// A task that the work spawns is not a part of it unless it enters the scope again.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -22,7 +22,7 @@ pub struct DashboardFilter {
     /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
     /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
-    /// Whether the receipt is made. It covers the whole store, so every response is read, whatever the filter admits.
+    /// Whether to compute the receipt. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
 }
 
@@ -137,7 +137,7 @@ pub struct DashboardData {
     pub weak: UsageSums,
     /// By step of the trend, in order, without the steps that contain no response.
     pub trend: Vec<TrendSums>,
-    /// When a source file was stored last, whatever the filter admits.
+    /// When a source file was last stored, whatever the filter admits.
     pub last_sync: Option<Timestamp>,
     /// The receipt of the whole store, if it was asked for.
     pub receipt: Option<StoreReceipt>,
@@ -150,7 +150,7 @@ pub struct UsageSums {
     pub responses: u64,
     /// Responses worth tokens.
     pub responses_worth_tokens: u64,
-    /// Of those, the ones of which only an unfinished snapshot is stored. If there are any, the sums are floors.
+    /// Of those, the ones with only an unfinished snapshot. If there are any, the sums are floors.
     pub unfinished_responses: u64,
     /// The four counters.
     pub counts: TokenCounts,
@@ -197,7 +197,7 @@ pub struct GroupList {
 /// One row of a breakdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSums {
-    /// The session, project, model, host or origin; empty where the responses name none.
+    /// The session, project, model, host or origin; empty if the responses name none.
     pub name: String,
     /// The sums.
     pub sums: UsageSums,

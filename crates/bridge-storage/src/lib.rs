@@ -1,6 +1,6 @@
 //! Stores token usage exactly once, behind the [`TokenStore`] trait.
 //!
-//! Storing is a join: of two versions of a response's row the greater stays, whatever order they arrive in
+//! Storing merges: of two versions of a response's row the greater stays, whatever order they arrive in
 //! and however often. [`ClickHouseStore`] keeps them in ClickHouse, [`InMemoryStore`] is the reference model.
 //!
 //! ```
@@ -31,12 +31,13 @@
 //!
 //! [`ClickHouseOptions`] hold its address and the store's timeouts, [retries](RetryPolicy) and [circuit
 //! breaker](CircuitPolicy). [`TokenStore::migrate`] creates the tables, one numbered migration after another, and
-//! refuses those of a newer version. [`role_statements`] are the SQL for the three roles that work with them.
+//! refuses those of a newer version. [`Schema`] is the same as SQL text, with the three roles that work with the tables,
+//! for administrators who create tables themselves; [`ClickHouseStore::pending_schema`] is what a database lacks.
 //!
-//! # A store of one's own
+//! # A custom store
 //!
-//! Implement [`TokenStore`], and name in [`StoreCapabilities`] what the store offers besides: [`AuditStore`],
-//! [`BackupStore`], [`CheckpointStore`], [`HealthProbes`], [`IntegrityStore`]. The feature `conformance` holds it to the
+//! Implement [`TokenStore`], and return from [`StoreCapabilities`] what else the store offers: [`AuditStore`],
+//! [`BackupStore`], [`CheckpointStore`], [`HealthProbes`], [`IntegrityStore`]. The feature `conformance` checks the
 //! promises of all stores: one line makes a test of each, for the capabilities that it lists.
 //!
 //! ```
@@ -52,7 +53,7 @@
 //! ```
 //!
 //! No method of the traits has a default body, so the compiler names a method that a decorator forgets. A decorator
-//! that answers a method by itself, in place of the store behind it, fails a check of the suite; except for
+//! that answers a method itself, instead of the store behind it, fails a check of the suite. Exceptions are
 //! [`migrate`](TokenStore::migrate) and the health probes, whose answers on a healthy store look the same wherever they
 //! come from.
 
@@ -63,11 +64,12 @@ mod clickhouse;
 pub mod conformance;
 mod correlation;
 mod dashboard;
+mod markers;
 mod memory;
 mod merge;
 #[cfg(feature = "mock")]
 mod mock;
-mod offered;
+
 mod query;
 mod retry;
 mod source;
@@ -82,8 +84,8 @@ pub use capabilities::{
 };
 pub use clickhouse::{
     BridgeConnectionPool, ChallengeConnection, ClickHouseLimits, ClickHouseOptions, ClickHouseStore,
-    GuardConnection, Locate, LocateFuture, Location, PooledConnection, Retention, role_statements,
-    table_definition,
+    GuardConnection, Locate, LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema,
+    SchemaMigration, table_definition,
 };
 #[doc(hidden)]
 pub use correlation::{current_correlation_id, with_correlation_id};
@@ -91,10 +93,10 @@ pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
+pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
-pub use offered::markers;
 pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 pub use retry::RetryPolicy;
 pub use source::{

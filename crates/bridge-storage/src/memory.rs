@@ -28,8 +28,8 @@ use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, Summary
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
-/// Keeps everything in memory and does it in the most obvious way. It is what other stores are compared
-/// with, and good for tests and for programs that only need sums.
+/// Keeps everything in memory, in the most obvious way. Other stores are compared with it, and it suits tests
+/// and programs that only need sums.
 #[derive(Debug, Default)]
 pub struct InMemoryStore {
     content: Mutex<Content>,
@@ -48,7 +48,7 @@ struct Tables {
     sources: BTreeMap<(HostName, PathBuf, SessionId), SourceRecord>,
 }
 
-/// A row with its stored version, which for a forced row is not the one its fields would give.
+/// A row with its stored version, which for a forced row does not follow from its fields.
 #[derive(Debug, Clone)]
 struct Versioned {
     row: ResponseUsage,
@@ -209,7 +209,7 @@ impl StoreCapabilities for InMemoryStore {
         Some(self)
     }
 
-    /// A store that is gone with its program needs no backups.
+    /// A store that ends with its program needs no backups.
     fn backup(&self) -> Option<&dyn BackupStore> {
         None
     }
@@ -238,9 +238,9 @@ fn replaced(row: &ResponseUsage) -> ReplacedRow {
 }
 
 impl Tables {
-    /// Decides by itself and not as the product does, so that a comparison finds a fault in either.
+    /// Decides with its own code and not the product's, so that a comparison finds a fault in either.
     fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
-        // A row that was forced elsewhere is a snapshot like any other here.
+        // A row that was forced elsewhere is an ordinary snapshot here.
         let row = ResponseUsage { forced: 0, ..row.clone() };
         let own = row.version();
         let Some(stored) = self.usage.get(&row.key) else {
@@ -270,7 +270,7 @@ impl Tables {
         self.usage.insert(row.key, Versioned { row, version });
     }
 
-    /// Puts a marker in the place of what an older revision stored under the key.
+    /// Replaces what an older revision stored under the key with a marker.
     fn cover(&mut self, key: &SupersededKey) -> Option<ReplacedRow> {
         let stored = self.usage.get_mut(&key.key)?;
         let (session, time) = (stored.row.session.clone(), stored.row.time);
@@ -284,7 +284,7 @@ impl Tables {
         Some(replaced)
     }
 
-    /// The row, if it is as the bridge wrote it.
+    /// Returns the row, if it is unchanged since the bridge wrote it.
     fn vouched<'a>(&self, row: &'a ResponseUsage) -> Result<&'a ResponseUsage, BridgeError> {
         if self.usage.get(&row.key).is_some_and(|stored| stored.version.verifies(row)) {
             return Ok(row);
@@ -292,7 +292,7 @@ impl Tables {
         Err(BridgeError::Storage {
             operation: "read responses",
             kind: StorageKind::Corrupt,
-            message: format!("response {}: its version does not vouch for what it says", row.key),
+            message: format!("response {}: its version does not verify its fields", row.key),
             context: Box::default(),
             source: None,
         })
@@ -348,7 +348,7 @@ impl Tables {
     }
 }
 
-/// The stored analysis, where it is not older than the last reading of the session's sources.
+/// Returns the stored analysis, if it is not older than the last read of the session's sources.
 fn newest_facts(metadata: &SummaryMetadata) -> Option<&AnalysisFacts> {
     metadata.analysis.as_ref().filter(|facts| Some(facts.timestamp) >= metadata.last_sync)
 }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use bridge_core::{Origin, ResponseKey, ResponseUsage, ResponseVersion};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::offered::Candidate;
+use crate::markers::Candidate;
 use crate::store::{ReplacedRow, UpsertOutcome};
 
 /// Returns, for each key, the greatest of these rows; of equal ones the first.
@@ -32,7 +32,7 @@ pub(crate) fn greatest_of_each_key<'a>(rows: &[Candidate<'a>]) -> Vec<Candidate<
     places.into_iter().map(|place| rows[place]).collect()
 }
 
-/// A key is a hash already: its two halves, combined, will do.
+/// A key is a hash already, so combining its two halves suffices.
 #[derive(Default)]
 struct KeyHasher(u64);
 
@@ -46,7 +46,7 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u128(&mut self, key: u128) {
-        // Both halves: of keys that were not hashed one half may be constant.
+        // Both halves, because one half of keys that were not hashed may be constant.
         self.0 =
             u64::try_from(key >> 64).unwrap_or(0) ^ u64::try_from(key & u128::from(u64::MAX)).unwrap_or(0);
     }
@@ -62,7 +62,7 @@ pub(crate) struct Stored {
 
 /// Returns the outcome of an upsert of `row` over `stored`, and the version to write. With `force` a row is always
 /// written; the caller omits it for a row that is stored exactly so. An equal version alone does not show that: someone
-/// may have changed the fields beside it.
+/// may have changed the other fields.
 pub(crate) fn decide(
     row: &ResponseUsage,
     stored: Option<Stored>,
@@ -79,7 +79,7 @@ pub(crate) fn decide(
         // Not even by force: the tokens would be counted a second time.
         Some(stored) if stored.is_covered && row.origin != Origin::Covered => (UpsertOutcome::Covered, None),
         Some(stored) if stored.is_covered || !force => (UpsertOutcome::Unchanged, None),
-        // A version above the stored one: else the old row would win again the next time it is offered.
+        // A version above the stored one, or else the old row would win again the next time it is offered.
         Some(stored) => (UpsertOutcome::Replaced(stored.row), Some(stored.version.replaced_by(row))),
     }
 }

@@ -1,4 +1,4 @@
-//! A mock of the store, for failures that no real one can be made to show.
+//! A mock of the store, for failures that cannot be provoked in a real one.
 
 use async_trait::async_trait;
 use bridge_core::{

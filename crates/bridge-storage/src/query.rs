@@ -3,11 +3,11 @@
 use bridge_core::{SessionId, TimeRange, TokenCounts};
 use serde::{Deserialize, Serialize};
 
-/// A filter of responses. All conditions hold together; the default admits all.
+/// A filter of responses. All conditions must hold; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseFilter {
-    /// Only responses of this time.
+    /// Only responses in this time range.
     pub time: TimeRange,
     /// Only responses of these sessions.
     pub sessions: Option<Vec<SessionId>>,
@@ -20,46 +20,46 @@ pub struct ResponseFilter {
 }
 
 impl ResponseFilter {
-    /// All responses of this time.
+    /// Returns a filter for all responses in this time range.
     #[must_use]
     pub fn in_time(time: TimeRange) -> Self {
         Self { time, ..Self::default() }
     }
 
-    /// All responses of these sessions.
+    /// Returns a filter for all responses of these sessions.
     #[must_use]
     pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
         Self { sessions: Some(sessions), ..Self::default() }
     }
 }
 
-/// A filter of sessions. A session is summed whole, whichever of its responses lie in the time.
+/// A filter of sessions. All responses of a session are summed, whichever of them are in the time range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SummaryFilter {
-    /// Only sessions with a response in this time.
+    /// Only sessions with a response in this time range.
     pub active: TimeRange,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Makes [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
+    /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
     pub include_metadata: bool,
 }
 
 impl SummaryFilter {
-    /// Sessions active in this time.
+    /// Returns a filter for the sessions active in this time range.
     #[must_use]
     pub fn active_in(active: TimeRange) -> Self {
         Self { active, ..Self::default() }
     }
 
-    /// Narrows to these sessions.
+    /// Returns the filter narrowed to these sessions.
     #[must_use]
     pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
         self.sessions = Some(sessions);
         self
     }
 
-    /// With metadata or without.
+    /// Returns the filter with or without metadata.
     #[must_use]
     pub fn with_metadata(mut self, include: bool) -> Self {
         self.include_metadata = include;
@@ -79,7 +79,7 @@ pub enum Dimension {
     Host,
     /// By session.
     Session,
-    /// By the place where the counters stand, under the names of [`Origin`](bridge_core::Origin).
+    /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin).
     Origin,
     /// By day, UTC.
     Day,
@@ -92,7 +92,7 @@ pub struct StoreTotals {
     pub responses: u64,
     /// Responses worth tokens.
     pub responses_worth_tokens: u64,
-    /// Of those, the ones of which only an unfinished snapshot is stored. Above 0 the sums are floors.
+    /// Of those, the ones with only an unfinished snapshot. If there are any, the sums are floors.
     pub unfinished_responses: u64,
     /// Sessions.
     pub sessions: u64,
@@ -103,7 +103,7 @@ pub struct StoreTotals {
 /// One row of a breakdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakdownRow {
-    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty where the responses name none.
+    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty if the responses name none.
     pub name: String,
     /// The sums. `sessions` counts those with a response in this row.
     pub totals: StoreTotals,

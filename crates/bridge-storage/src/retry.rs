@@ -1,8 +1,8 @@
 //! Retries of failed operations.
 //!
-//! An operation that finds the [circuit breaker](crate::breaker) open fails at once. One that is under way already goes
-//! on within its policy: it waits for the next probe and then for its own delay, so that waiting operations do not all
-//! come at once. So a restart of some seconds is bridged for what had begun, and nothing else waits for it.
+//! An operation that finds the [circuit breaker](crate::breaker) open fails at once. One that is already under way
+//! continues within its policy: it waits for the next probe and then for its own delay, so that waiting operations do
+//! not all retry at once. So operations under way survive a restart of some seconds, and no others wait for it.
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,18 +13,18 @@ use tokio::time::Instant;
 
 use crate::clickhouse::ForeignAnswer;
 
-/// When and how often an operation is retried. Only transient errors are.
+/// When and how often an operation is retried after a transient error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// Attempts after the first.
     pub max_retries: usize,
     /// The factor by which the delay grows from attempt to attempt; less than 1 counts as 1.
     pub backoff_factor: f32,
-    /// The first delay; up to half of it is left away at random, as of all.
+    /// The first delay. As with all delays, up to half of it is randomly subtracted.
     pub min_delay: Duration,
     /// The longest delay.
     pub max_delay: Duration,
-    /// After this time no further attempt begins.
+    /// The time after which no further attempt begins.
     pub budget: Duration,
 }
 
@@ -43,13 +43,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// For what must not be repeated, or is asked for again anyway: one attempt.
+    /// One attempt, for work that must not be repeated, or is repeated anyway.
     #[must_use]
     pub fn once() -> Self {
         Self { max_retries: 0, ..Self::default() }
     }
 
-    /// The delays before the retries, without what chance takes away.
+    /// Returns the delays before the retries, without randomness.
     fn delays(&self) -> impl Iterator<Item = Duration> {
         let (factor, longest) = (self.backoff_factor.max(1.0), self.max_delay);
         // Too long for a `Duration` is too long for `max_delay`.
@@ -61,16 +61,16 @@ impl RetryPolicy {
     }
 }
 
-/// Between half of the delay and all of it; `chance` is between 0 and 1.
+/// Returns between half of the delay and all of it; `chance` is between 0 and 1.
 fn jittered(delay: Duration, chance: f32) -> Duration {
     let half = delay / 2;
     half + half.mul_f32(chance)
 }
 
-/// Runs the operation until it succeeds, fails for good, or the policy is used up. `pause` returns the
+/// Runs the operation until it succeeds, fails permanently, or exhausts the policy. `pause` returns the
 /// time until the circuit breaker's next probe; `retries` counts the attempts after the first.
 ///
-/// The last attempt begins within the policy's budget, so all ends one attempt's limit after it.
+/// The last attempt begins within the policy's budget, so everything ends at most one attempt's limit after it.
 pub(crate) async fn execute_with_retry<T, F>(
     policy: &RetryPolicy,
     retries: &AtomicU64,
@@ -94,10 +94,10 @@ where
         attempts += u32::from(!is_refused);
         let may_pass = if is_refused { cause.is_some() } else { error.is_retryable() };
         let wait = delays.next().map(|delay| pause() + jittered(delay, fastrand::f32()));
-        // Longer than the budget ends the retries.
+        // A wait longer than the budget ends the retries.
         let wait = wait.map(|wait| wait.max(retry_after(&error)));
         let wait = wait.filter(|wait| may_pass && start.elapsed().saturating_add(*wait) < policy.budget);
-        // Why it failed says more than that it was not tried again.
+        // The cause of the failure says more than the end of the retries.
         let error = if is_refused { cause.take().unwrap_or(error) } else { error };
         let Some(wait) = wait else {
             return Err(error.with_history(attempts, start.elapsed()));
@@ -134,7 +134,7 @@ mod tests {
         BridgeError::Connection { operation: "test", host, kind, context, source: None }
     }
 
-    /// Runs an operation that ends in these errors, one after the other, and then succeeds.
+    /// Runs an operation that returns these errors in turn and then succeeds.
     async fn run(
         policy: RetryPolicy,
         pause: Duration,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_tried_again_and_nothing_else() {
+    async fn only_transient_errors_are_retried() {
         assert_eq!(calls(StorageKind::Busy, 2).await, (3, true));
         assert_eq!(calls(StorageKind::Busy, 9).await, (4, false));
         assert_eq!(calls(StorageKind::DiskFull, 1).await, (1, false));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wait_that_an_answer_asks_for_is_kept_and_beyond_the_budget_ends_the_retries() {
+    async fn retries_honor_the_requested_wait_unless_it_exceeds_the_budget() {
         let wait = Duration::from_secs(20);
         let (calls, result, took) =
             run(RetryPolicy::default(), Duration::ZERO, vec![asks_to_wait(wait)]).await;
@@ -250,7 +250,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             let errors = (0..30).map(|_| storage(StorageKind::Busy)).collect();
             let (calls, _, took) = runtime.block_on(run(policy, Duration::from_millis(pause), errors));
-            // The timer rounds up to whole milliseconds. Where nobody waited the only attempt began at once.
+            // The timer rounds up to whole milliseconds. Without a wait, the only attempt began at once.
             prop_assert!(took < policy.budget + Duration::from_millis(1) || calls == 1, "{took:?}");
             prop_assert!(calls <= retries + 1);
         }

@@ -13,19 +13,19 @@ use bridge_core::{
 pub struct SourceRecord {
     /// The machine that the file lies on.
     pub host: HostName,
-    /// The file, or the name of a [stream](Self::is_stream).
+    /// The path of the file, or the name of the [stream](Self::is_stream).
     pub path: PathBuf,
     /// The session.
     pub session: SessionId,
-    /// The reading position; the same in all records of a file.
+    /// The read position, the same in all records of a file.
     pub cursor: SourceCursor,
     /// The project of the session, if the file names one.
     pub project: Option<ProjectName>,
-    /// Lines of the file; on the file's home session only, so that they add up over sessions.
+    /// Lines of the file, on the file's home session only, so that they add up over sessions.
     pub lines: u64,
-    /// Damage of the file; on the file's home session only.
+    /// Damage of the file, on the file's home session only.
     pub damage: DamageCounts,
-    /// Estimated tokens by category; on the file's home session only.
+    /// Estimated tokens by category, on the file's home session only.
     pub content_categories: ContentCategories,
     /// Snapshots of this session in the file.
     pub snapshots: u64,
@@ -37,31 +37,31 @@ pub struct SourceRecord {
     pub last_time: Option<Timestamp>,
     /// The program that read it, for information.
     pub analysis_version: String,
-    /// The revision of the counting rule by which it was read. The cursor of an older one says nothing; of
-    /// [`RuleRevision::NONE`] it never does.
+    /// The revision of the counting rule by which it was read. The cursor of an older one is void; that of
+    /// [`RuleRevision::NONE`] always is.
     pub rule_revision: RuleRevision,
     /// When it was read.
     pub read_at: Timestamp,
-    /// The epoch in which what was read of it was stored. A later rollback may have taken that back, so a cursor of
-    /// another epoch than the store's says nothing.
+    /// The epoch in which its rows were stored. A later rollback may have taken them back, so a cursor of
+    /// another epoch than the store's is void.
     pub epoch: Epoch,
 }
 
-/// The reading position in a file, and the file's state then. A lost or stale cursor costs a re-read and never a
+/// The read position in a file, and the file's state then. A lost or stale cursor costs a re-read and never a
 /// wrong total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceCursor {
     /// The file's size when it was read, in bytes.
     pub size: u64,
-    /// The file's time of modification when it was read.
+    /// The file's modification time when it was read.
     pub modified: Timestamp,
-    /// When the file's entry on its disk had changed last, in nanoseconds since 1970.
+    /// When the file's inode last changed, in nanoseconds since 1970.
     pub changed_nanos: u64,
-    /// Identifies the state of the file's entry on its disk (device, inode, size, times to the nanosecond).
+    /// Identifies the state of the file's inode (device, number, size, times to the nanosecond).
     pub identity: u64,
     /// Identifies the content up to `size`.
     pub fingerprint: u128,
-    /// The number of bytes read and accounted for: up to the last line that may yet grow.
+    /// The number of bytes read and accounted for, up to a last line that may still grow.
     pub offset: u64,
     /// The number of lines, blank ones included, that end before `offset`.
     pub line: u64,
@@ -105,8 +105,8 @@ impl SourceRecord {
         }
     }
 
-    /// Returns whether the record is about a stream: entries that a program pushed, or that were read from elsewhere than
-    /// a file. A stream cannot be read again.
+    /// Returns whether the source is a stream, which was pushed or came from a reader. Unlike a file, it cannot be read
+    /// again.
     #[must_use]
     pub fn is_stream(&self) -> bool {
         is_stream(&self.path)
@@ -137,31 +137,31 @@ const EPOCH_MAX: u32 = (1 << EPOCH_BITS) - 1;
 const REVISION_SHIFT: u32 = EPOCH_SHIFT + EPOCH_BITS;
 const _: () = assert!(REVISION_SHIFT + u8::BITS == u128::BITS);
 
-/// What the names of streams begin with, so that no path of a file is taken for one.
+/// Prefixes of the names of streams. No path of a file begins with one.
 pub const STREAM_PREFIXES: [&str; 2] = ["push:", "stream:"];
 
-/// Returns whether a source of this name is a stream, and no file.
+/// Returns whether a source of this name is a stream, not a file.
 #[must_use]
 pub fn is_stream(path: &Path) -> bool {
     let name = path.as_os_str().as_encoded_bytes();
     STREAM_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
-/// The sources that are meant, by what they are recorded under.
+/// A filter of sources by path or name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourcePaths {
-    /// Files and streams.
+    /// All files and streams.
     #[default]
     All,
-    /// The file or stream of this name.
+    /// Only the file or stream with this path or name.
     Only(PathBuf),
     /// All streams ([`is_stream`]).
     Streams,
 }
 
 impl SourcePaths {
-    /// Returns whether the source of this name is meant.
+    /// Returns whether the filter admits this path or name.
     #[must_use]
     pub fn admit(&self, path: &Path) -> bool {
         match self {
@@ -172,7 +172,7 @@ impl SourcePaths {
     }
 }
 
-/// Which records of source files are meant. All conditions hold together; the default admits all.
+/// A filter of records of source files. All conditions must hold; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceFilter {
@@ -182,41 +182,41 @@ pub struct SourceFilter {
     pub paths: SourcePaths,
     /// Only records of these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Only some of the records: there may be hundreds of thousands.
+    /// Only one page of the records, of which there may be hundreds of thousands.
     pub page: Option<SourcePage>,
 }
 
-/// The first records, by path and session, that come after a certain one. Pages are of one host's records.
+/// The first records, by path and session, after a certain one. Pages are of one host's records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePage {
-    /// The path and session of the last record of the page before; `None` for the first page.
+    /// The path and session of the last record of the previous page; `None` for the first page.
     pub after: Option<(PathBuf, SessionId)>,
-    /// The maximum number of records; where there are fewer, it is the last page.
+    /// The maximum number of records. A page with fewer is the last one.
     pub records_max: usize,
 }
 
 impl SourceFilter {
-    /// Files on this machine.
+    /// Returns a filter for the files on this machine.
     #[must_use]
     pub fn on_host(host: HostName) -> Self {
         Self { host: Some(host), ..Self::default() }
     }
 
-    /// Narrows to these files or streams.
+    /// Returns the filter narrowed to these files or streams.
     #[must_use]
     pub fn of_paths(mut self, paths: SourcePaths) -> Self {
         self.paths = paths;
         self
     }
 
-    /// Narrows to a page of the records.
+    /// Returns the filter narrowed to a page of the records.
     #[must_use]
     pub fn page(mut self, page: SourcePage) -> Self {
         self.page = Some(page);
         self
     }
 
-    /// Narrows to these sessions.
+    /// Returns the filter narrowed to these sessions.
     #[must_use]
     pub fn of_sessions(mut self, sessions: Vec<SessionId>) -> Self {
         self.sessions = Some(sessions);

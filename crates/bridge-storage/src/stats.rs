@@ -1,18 +1,18 @@
-//! Statistics that a store keeps of itself.
+//! A store's own statistics.
 
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::CircuitState;
 
-/// A store's own statistics at a moment, which an operator watches beside the operations.
+/// A store's own statistics at one moment, for operators.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Attempts after the first, of all calls so far.
     pub retries: u64,
-    /// The pool's connections; `None` where there is no pool.
+    /// The pool's connections; `None` if there is no pool.
     pub pool: Option<PoolStatus>,
-    /// The state of the circuit breaker; `None` where there is none.
+    /// The state of the circuit breaker; `None` if there is none.
     pub circuit: Option<CircuitState>,
 }
 
@@ -23,8 +23,8 @@ pub struct PoolStatus {
     pub in_use: usize,
     /// Connections that are open and free.
     pub idle: usize,
-    /// Calls that wait for one.
+    /// Calls waiting for one.
     pub waiting: usize,
-    /// Connections at most.
+    /// Maximum number of connections.
     pub size: usize,
 }

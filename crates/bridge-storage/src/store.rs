@@ -95,7 +95,7 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
 #[non_exhaustive]
 pub struct UpsertOptions {
     /// Replace stored rows even by lesser ones ([`ResponseVersion::replaced_by`](bridge_core::ResponseVersion::replaced_by)).
-    /// A stored row that is equal already stays as it is.
+    /// A stored row that is already equal is not written again.
     pub force: bool,
     /// Identifies the run that writes, for the audit. 0 if there is none.
     pub run_id: u128,
@@ -142,7 +142,7 @@ pub enum UpsertOutcome {
     Covered,
 }
 
-/// What totals need of a row that was replaced.
+/// The part of a replaced row that totals need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacedRow {
     /// The session that it belonged to.

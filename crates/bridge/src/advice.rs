@@ -8,15 +8,15 @@ pub fn advice(error: &BridgeError) -> &'static str {
     match error {
         BridgeError::Connection { kind, .. } => match kind {
             ConnectionKind::Unreachable => {
-                "check that the database runs and that host, port and firewall fit"
+                "check that the database is running, and check host, port and firewall"
             }
             ConnectionKind::TimedOut => "check the database's load, or raise clickhouse.operation_timeout",
             ConnectionKind::Refused => "check clickhouse.user and its password or password file",
-            ConnectionKind::InvalidUrl => "give clickhouse.url as http://HOST:PORT or https://HOST:PORT",
+            ConnectionKind::InvalidUrl => "set clickhouse.url to http://HOST:PORT or https://HOST:PORT",
             ConnectionKind::PoolExhausted => {
                 "raise clickhouse.connection_pool_size, or run fewer operations at once"
             }
-            ConnectionKind::CircuitOpen => "bring the database back; the circuit breaker closes by itself",
+            ConnectionKind::CircuitOpen => "restore the database; the circuit breaker closes by itself",
             _ => "correct the setting that the cause names",
         },
         BridgeError::Storage { kind, .. } => match kind {
@@ -24,7 +24,9 @@ pub fn advice(error: &BridgeError) -> &'static str {
             StorageKind::DiskFull => {
                 "free space on the database's disk; nothing that was acknowledged is lost"
             }
-            StorageKind::PermissionDenied => "grant the user the role of the operation (see the roles' SQL)",
+            StorageKind::PermissionDenied => {
+                "grant the user the role of the operation; `cargo run --example schema -- --roles` prints tables and roles as SQL"
+            }
             StorageKind::Schema => "run the version of the bridge that wrote the tables, or a newer one",
             StorageKind::Corrupt => "run verify_data_integrity with repair",
             StorageKind::RolledBack => "read the reason in the audit trail, then resume and ingest again",
@@ -35,8 +37,8 @@ pub fn advice(error: &BridgeError) -> &'static str {
         BridgeError::Validation { .. } => "correct the analysis; nothing of it was stored",
         BridgeError::UnknownSession { .. } => "check the session id, the sources and the store",
         BridgeError::InvertedRange { .. } => "swap the start and the end",
-        BridgeError::OutOfOrder { .. } => "pass the lines from the expected offset on",
-        BridgeError::Source { .. } => "check that the file is there and may be read",
+        BridgeError::OutOfOrder { .. } => "pass the lines from the expected offset",
+        BridgeError::Source { .. } => "check that the file exists and is readable",
         BridgeError::Backup { .. } => "use a complete backup, and an empty folder with enough space",
         BridgeError::Backfill { .. } => "see the cause, then run it again: it continues where it stopped",
         BridgeError::NotAttempted { .. } => "see the error that ended the batch, then store the rest again",

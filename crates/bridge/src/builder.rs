@@ -46,7 +46,7 @@ impl Default for Limits {
     }
 }
 
-/// This machine. What was read of its transcripts is recorded under its name, and two machines may have the same
+/// Returns the name of this machine. Its transcripts are recorded under it, because two machines may have the same
 /// paths.
 pub(crate) fn own_host() -> HostName {
     let name = HostName::new(gethostname::gethostname().to_string_lossy());
@@ -54,7 +54,7 @@ pub(crate) fn own_host() -> HostName {
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// Begins to build a bridge to this store.
+    /// Returns a builder of a bridge to this store.
     pub fn builder(store: Arc<dyn TokenStore>) -> BridgeBuilder {
         BridgeBuilder {
             store,
@@ -97,15 +97,15 @@ pub struct BridgeBuilder {
     live_deadline: Duration,
 }
 
-/// Default deadline of the store where another answer is possible.
+/// Default deadline of the store if another answer is possible.
 const STORE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Default deadline of the live analysis that stands in for the store. A network folder may hang forever.
+/// Default deadline of the live analysis that replaces the store. A network folder may hang forever.
 const LIVE_DEADLINE: Duration = Duration::from_mins(5);
 
 impl BridgeBuilder {
     /// Sets the folders (or single files) with the transcripts; a leading `~/` is the home folder. Without any, the
-    /// client's usual places are searched. One that is not there is an error of everything that reads it.
+    /// client's usual places are searched. A missing one is an error of everything that reads it.
     pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
         self
@@ -129,7 +129,7 @@ impl BridgeBuilder {
         self
     }
 
-    /// The limits of the cache of summaries.
+    /// Sets the limits of the cache of summaries.
     pub fn cache(mut self, options: CacheOptions) -> Self {
         self.cache = options;
         self
@@ -158,11 +158,11 @@ impl BridgeBuilder {
         self
     }
 
-    /// Has the bridge check its health and bring its metrics up to date at the intervals of
-    /// [`monitoring`](Self::monitoring), in tasks of its own: the first time after an interval, and until the last
-    /// handle of the bridge is dropped. A bridge that is built from a configuration does so. Results show in the
-    /// metrics, and a changed state of health in the log; [`monitor`](EnhancedTokenDatabaseBridge::monitor) hands them
-    /// to an observer. Needs to be built within a Tokio runtime.
+    /// Makes the bridge check its health and update its metrics at the intervals of
+    /// [`monitoring`](Self::monitoring), in tasks of its own, from the first interval until the last
+    /// handle of the bridge is dropped. A bridge built from a configuration does so. Results appear in the
+    /// metrics, and changes of health in the log. [`monitor`](EnhancedTokenDatabaseBridge::monitor) passes them
+    /// to an observer. The bridge must be built within a Tokio runtime.
     pub fn watch_itself(mut self) -> Self {
         self.watches_itself = true;
         self
@@ -174,19 +174,42 @@ impl BridgeBuilder {
         self
     }
 
-    /// Gives operations their correlation ids; random ones if not given.
-    pub fn correlation_ids(mut self, source: impl Fn() -> CorrelationId + Send + Sync + 'static) -> Self {
+    /// Sets the source of the operations' correlation ids. It is called in the task that runs the operation, when it
+    /// begins. Without a source, or if it returns `None` or an id of zeros, the id is random. A handle with an id of its
+    /// own ([`with_correlation_id`](EnhancedTokenDatabaseBridge::with_correlation_id)) does not call it.
+    ///
+    /// With the trace id of the current span as the source, log and audit list operations under the id of their trace:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::CorrelationId;
+    /// use opentelemetry::trace::TraceContextExt;
+    ///
+    /// # let store = Arc::new(InMemoryStore::default());
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(store)
+    ///     .correlation_ids(|| {
+    ///         // With `tracing-opentelemetry`: `tracing::Span::current().context()`.
+    ///         let trace = opentelemetry::Context::current().span().span_context().trace_id();
+    ///         CorrelationId(u128::from_be_bytes(trace.to_bytes()))
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn correlation_ids<I: Into<Option<CorrelationId>>>(
+        mut self,
+        source: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
         self.correlation_ids = CorrelationIds::new(source);
         self
     }
 
-    /// Drops this when the last handle of the bridge is dropped: the engine that the store needs, say.
+    /// Keeps a value, such as the engine that the store needs, until the last handle of the bridge is dropped.
     pub fn keep(mut self, needed: impl Any + Send + Sync) -> Self {
         self.kept = Some(Arc::new(needed));
         self
     }
 
-    /// The clock that tells "now".
+    /// Sets the clock; that of the system if not given.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -199,17 +222,17 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the time that [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
+    /// Sets how long [`get_analysis_with_fallback`](EnhancedTokenDatabaseBridge::get_analysis_with_fallback) reads the
     /// sources before it answers from the cache; 5 minutes if not given.
     pub fn live_deadline(mut self, deadline: Duration) -> Self {
         self.live_deadline = deadline;
         self
     }
 
-    /// Returns the bridge. Where the analyzer's options name no host, it is this machine.
+    /// Returns the bridge. If the analyzer's options name no host, it is this machine.
     ///
-    /// Its metrics are registered with the recorder that is current: that of the process, or one of the bridge's own
-    /// within `metrics::with_local_recorder`.
+    /// Its metrics are registered with the current recorder: that of the process or, within
+    /// `metrics::with_local_recorder`, the local one.
     #[must_use]
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
         let host = self.analyzer.host.get_or_insert_with(own_host).clone();
@@ -277,7 +300,7 @@ impl BridgeBuilder {
             parallel,
             _background: background,
         };
-        let runner = OperationRunner { telemetry, correlation_id: None };
+        let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }

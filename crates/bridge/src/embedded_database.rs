@@ -12,9 +12,9 @@ use bridge_storage::{
 
 /// The engine of a data folder, for a store of this process.
 ///
-/// Where the engine's supervisor is killed the engine goes with it, and comes back on another port with another
-/// password: by the next program that uses the folder, or by this one, when the old address no longer answers. No
-/// password is sent on a connection before its other side has shown that it is the engine's supervisor.
+/// If the engine's supervisor is killed, the engine dies with it, and comes back on another port with another
+/// password: started by the next program that uses the folder, or by this one when the old address no longer answers.
+/// No password is sent on a connection before its other side has proven that it is the engine's supervisor.
 #[derive(Clone)]
 pub struct EmbeddedDatabase {
     shared: Arc<Shared>,
@@ -22,7 +22,7 @@ pub struct EmbeddedDatabase {
 
 struct Shared {
     found: Mutex<Found>,
-    /// Held by who looks for the engine: the others wait, and join what was found.
+    /// Held by the caller that looks for the engine. The others wait and use what was found.
     looking: Mutex<()>,
 }
 
@@ -50,28 +50,28 @@ impl EmbeddedDatabase {
     ///
     /// # Errors
     ///
-    /// As [`Engine::start_with`].
+    /// Those of [`Engine::start_with`].
     pub fn start_with(
         options: &EngineOptions,
         observer: impl FnMut(EngineEvent),
     ) -> Result<Self, EngineError> {
-        // Of the bridge's tables everything is known but their rows, so a cut definition is no loss.
+        // Everything but the rows of the bridge's tables can be derived, so a truncated definition is no loss.
         let options = options.clone().table_definitions(bridge_storage::table_definition);
         let found = Mutex::new(Found::new(Engine::start_with(&options, observer)?));
         Ok(Self { shared: Arc::new(Shared { found, looking: Mutex::default() }) })
     }
 
-    /// Returns the options of a store on this database. As long as the store lives the engine is in use.
+    /// Returns the options of a store on this database. The engine is in use as long as the store lives.
     ///
     /// # Errors
     ///
-    /// The engine's address is no URL.
+    /// The engine's address is not a URL.
     pub fn store_options(&self) -> Result<ClickHouseOptions, BridgeError> {
         let database = self.engine().endpoint().database.clone();
         Ok(ClickHouseOptions::located(Arc::new(self.clone()))?.with_database(&database))
     }
 
-    /// Returns the engine that was found last.
+    /// Returns the last known engine.
     #[must_use]
     pub fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.shared.found().engine)
@@ -92,7 +92,7 @@ impl Shared {
     /// Joins the engine, or starts it again.
     fn look(&self) -> Result<(), EngineError> {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not under the lock of `found`: others ask for the address meanwhile, and fail by themselves.
+        // Not under the lock of `found`: others ask for the address meanwhile, and fail on their own.
         let before = Arc::clone(&self.found().engine);
         let engine = before.rejoin()?;
         let mut found = self.found();
@@ -111,7 +111,7 @@ impl Locate for EmbeddedDatabase {
     fn locate(&self) -> LocateFuture<'_> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            // It goes on, and is of use to the next call, when this future is dropped.
+            // It continues when this future is dropped, and serves the next call.
             match tokio::task::spawn_blocking(move || shared.look()).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(not_found(error.into())),
@@ -126,7 +126,7 @@ fn not_found(source: Box<dyn std::error::Error + Send + Sync>) -> BridgeError {
         .with_source(source)
 }
 
-/// Lets only the engine's supervisor pass.
+/// Accepts only the engine's supervisor.
 struct SupervisorGuard(ProofKey);
 
 impl GuardConnection for SupervisorGuard {

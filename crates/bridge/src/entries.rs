@@ -1,4 +1,4 @@
-//! Entries of a session that a program pushes.
+//! Pushed entries of a session.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-/// Entries of one session in their order: the JSON records that a client writes into its transcript, one for each line.
+/// Entries of one session, in order: the JSON records that a client writes to its transcript, one per line.
 ///
-/// They are a part of a stream, which is named after the session, and after the [subpath](Self::with_subpath) where it is
-/// a subagent's. Its entries have numbers, from 0. With the number of the [first](Self::with_first) one, entries that are
-/// stored already are passed over by their number. Without it they belong behind what is stored, unless they begin with
-/// the last push or with the whole stream once more, as after a failed call.
+/// They are part of a stream, named after the session and, for a subagent, the [subpath](Self::with_subpath). The entries
+/// of a stream are numbered from 0. If the number of the [first](Self::with_first) one is given, entries with the numbers
+/// of stored ones are skipped. Otherwise the entries follow the stored ones, except for a beginning that repeats the last
+/// push or the whole stream, as after a failed call.
 ///
 /// ```
 /// use bridge::SessionEntries;
@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionEntries {
-    /// Each entry is a line that is not blank; the last one has no newline where it is incomplete.
+    /// One line per entry, none of them blank. An incomplete last one has no newline.
     pub(crate) lines: Vec<u8>,
     pub(crate) first: Option<u64>,
     pub(crate) subpath: Option<String>,
@@ -34,13 +34,13 @@ pub struct SessionEntries {
     pub(crate) received: Option<Timestamp>,
 }
 
-/// What was to be entries is none. The text is not quoted, because it is a conversation.
+/// The input is not a list of entries. The error does not quote it, because it is conversation text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidEntries {
-    /// Line and column of a text, from 1; the number of a value, from 0.
     place: InvalidPlace,
 }
 
+/// The place of the error: line and column from 1, or the number of the value from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InvalidPlace {
     Text { line: usize, column: usize },
@@ -51,9 +51,9 @@ impl fmt::Display for InvalidEntries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
             InvalidPlace::Text { line, column } => {
-                write!(f, "the text is not a JSON array of entries, from line {line}, column {column} on")
+                write!(f, "the text is not a JSON array: invalid at line {line}, column {column}")
             }
-            InvalidPlace::Value(number) => write!(f, "entry {number} cannot be written as JSON"),
+            InvalidPlace::Value(number) => write!(f, "entry {number} cannot be serialized as JSON"),
         }
     }
 }
@@ -65,8 +65,8 @@ impl SessionEntries {
         Self { lines, first: None, subpath: None, project_key: None, host: None, received: None }
     }
 
-    /// Returns the entries of a text with one on each line. Blank lines are no entries. A line that is not valid JSON is
-    /// counted as damaged, as in a file; a last one without a newline is taken for incomplete, and not stored.
+    /// Returns the entries of a text with one entry per line. Blank lines are ignored. A line of invalid JSON is counted
+    /// as damaged, as in a file. An invalid last line without a newline is considered incomplete and is not stored.
     #[must_use]
     pub fn from_ndjson(text: impl AsRef<[u8]>) -> Self {
         let text = text.as_ref();
@@ -86,7 +86,7 @@ impl SessionEntries {
         Self::of_lines(lines)
     }
 
-    /// Returns the entries of a JSON array, byte for byte, except for line breaks.
+    /// Returns the entries of a JSON array, with their bytes unchanged except for line breaks.
     ///
     /// # Errors
     ///
@@ -103,12 +103,12 @@ impl SessionEntries {
 
     /// Returns entries that are values in memory, for instance `serde_json::Value`.
     ///
-    /// A record with neither a message id nor a `uuid` is identified by its bytes. Of one that stands in a file as well,
-    /// push those bytes: written again it would be another response. Clients write ids.
+    /// A record with neither a message id nor a `uuid` is identified by its bytes, so serialized again it is another
+    /// response than in a transcript. Prefer the other constructors if the same records are also read from files.
     ///
     /// # Errors
     ///
-    /// A value cannot be written as JSON.
+    /// A value cannot be serialized as JSON.
     pub fn from_values<T: Serialize>(entries: impl IntoIterator<Item = T>) -> Result<Self, InvalidEntries> {
         let mut lines = Vec::new();
         for (number, entry) in entries.into_iter().enumerate() {
@@ -119,38 +119,37 @@ impl SessionEntries {
         Ok(Self::of_lines(lines))
     }
 
-    /// Returns the entries as those from this number on, counted from 0 in their stream.
+    /// Returns the entries with the number of the first one in the stream, from 0.
     #[must_use]
     pub fn with_first(mut self, number: u64) -> Self {
         self.first = Some(number);
         self
     }
 
-    /// Returns the entries as those of another transcript of the session: a subagent's, for instance
-    /// `subagents/agent-7`.
+    /// Returns the entries of another transcript of the session: a subagent's, for instance `subagents/agent-7`.
     #[must_use]
     pub fn with_subpath(mut self, subpath: impl Into<String>) -> Self {
         self.subpath = Some(subpath.into());
         self
     }
 
-    /// Returns the entries with the client's name of the folder that holds the project's transcripts: the project is the
-    /// folder that is named so, or this where entries name none.
+    /// Returns the entries with the client's name for the folder of the project's transcripts, for instance `-home-me-app`.
+    /// The project is then `/home/me/app`, also for entries from its subfolders.
     #[must_use]
     pub fn with_project_key(mut self, key: impl Into<String>) -> Self {
         self.project_key = Some(key.into());
         self
     }
 
-    /// Returns the entries as those of a session on this host; else it is the bridge's.
+    /// Returns the entries with the host of the session. The default is the bridge's host.
     #[must_use]
     pub fn with_host(mut self, host: HostName) -> Self {
         self.host = Some(host);
         self
     }
 
-    /// Returns the entries with the time of responses that have no other, and no entry before them has; else it is the
-    /// time of the call.
+    /// Returns the entries with the time for responses without a time, if no entry before them has one either. The default
+    /// is the time of the call.
     #[must_use]
     pub fn with_received(mut self, time: Timestamp) -> Self {
         self.received = Some(time);
@@ -163,21 +162,21 @@ impl SessionEntries {
         self.entries().count()
     }
 
-    /// Returns whether there are none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Returns the lines, without an incomplete last one.
+    /// Returns the complete lines.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &[u8]> {
         let lines = self.lines.split_inclusive(|byte| *byte == b'\n');
         lines.filter_map(|line| line.strip_suffix(b"\n"))
     }
 
-    /// Returns the name that the entries of this session are recorded under.
+    /// Returns the name under which the entries of this session are recorded.
     pub(crate) fn recorded_name(&self, session: &SessionId) -> String {
-        // A slash in a session's name would make it look like a subpath.
+        // A slash in the session id would look like a subpath.
         let session = session.as_str().replace('%', "%25").replace('/', "%2F");
         match &self.subpath {
             Some(subpath) => format!("push:{session}/{subpath}"),
@@ -187,7 +186,7 @@ impl SessionEntries {
 }
 
 impl fmt::Debug for SessionEntries {
-    /// Omits the entries, which are a conversation.
+    /// Omits the entries, which are conversation text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionEntries")
             .field("bytes", &self.lines.len())
@@ -197,7 +196,7 @@ impl fmt::Debug for SessionEntries {
     }
 }
 
-/// Returns the line without the white space of JSON around it.
+/// Returns the line without surrounding JSON whitespace.
 fn trimmed(line: &[u8]) -> &[u8] {
     let inside = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     match (line.iter().position(inside), line.iter().rposition(inside)) {
@@ -206,13 +205,13 @@ fn trimmed(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns whether nothing of the line is missing. There may be several values on it.
+/// Returns whether the line is complete. It may contain several values.
 fn is_complete(line: &[u8]) -> bool {
     let Ok(line) = std::str::from_utf8(line) else { return false };
     serde_json::Deserializer::from_str(line).into_iter::<IgnoredAny>().all(|value| value.is_ok())
 }
 
-/// Outside of strings, where JSON has none, line breaks are white space.
+/// Appends an entry on one line. Strings in JSON contain no raw line breaks, so all of them are whitespace.
 fn push_line(lines: &mut Vec<u8>, entry: &[u8]) {
     let start = lines.len();
     lines.extend_from_slice(entry);
@@ -250,7 +249,7 @@ mod tests {
         let error = SessionEntries::from_json_array(text).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the text is not a JSON array of entries, from line 1, column 21 on"
+            "the text is not a JSON array: invalid at line 1, column 21"
         );
         let whole = SessionEntries::from_json_array(br#""secret""#).unwrap_err();
         assert!(!format!("{whole} {whole:?}").contains("secret"));

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bridge_analysis::History;
 use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
-    AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult, CheckpointName,
-    CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName, RollbackResult,
-    SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
+    Actor, AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult,
+    CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
+    RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
 use tokio::io::AsyncRead;
@@ -87,6 +87,32 @@ impl EnhancedTokenDatabaseBridge {
         Self { parts: Arc::clone(&self.parts), runner }
     }
 
+    /// Returns a handle whose operations this actor asked for, which stands in log and audit: the user of a request that
+    /// the caller serves, or the job that runs. Without one, operations have no actor.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{SummaryQuery, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// use bridge::{Actor, AuditFilter};
+    ///
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let alice = Actor::new("alice@example.com")?;
+    /// let _ = bridge.with_actor(alice.clone()).get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
+    ///
+    /// let audit = bridge.audit_log(&AuditFilter::default().with_actor(alice.clone())).await?;
+    /// assert_eq!((audit.len(), &audit[0].actor), (1, &Some(alice)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_actor(&self, actor: Actor) -> Self {
+        let runner = OperationRunner { actor: Some(actor), ..self.runner.clone() };
+        Self { parts: Arc::clone(&self.parts), runner }
+    }
+
     /// Returns the store that the bridge reads and writes. Calls of it affect error rate, metrics and cache like the
     /// bridge's own, but are not operations: they are not on record.
     #[must_use]
@@ -143,7 +169,7 @@ impl EnhancedTokenDatabaseBridge {
 
     /// Stores many analyses with one insert for each [`batch_size`](BatchOptions::batch_size) rows (an analysis is not
     /// split among batches), as many at once as the bridge's [limit](crate::BridgeBuilder::parallel_limit) allows. The
-    /// results are in the order of the analyses; one that is rejected or fails does not hold up the others.
+    /// results are in the order of the analyses. One that is rejected or fails does not affect the others.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -181,15 +207,15 @@ impl EnhancedTokenDatabaseBridge {
         results.await.unwrap_or_default()
     }
 
-    /// Stores entries of a session that a program has at hand: of CI, of containers, of any run whose disk is gone
-    /// afterwards. They are counted as if they stood in a file, and may stand in one, too: however often and along which
-    /// way a response arrives, it counts once. The shape is that of the `append` of the Agent SDK's session store. Every
-    /// line is validated in full, as with [`strict`](crate::AnalyzerOptions::strict).
+    /// Stores pushed entries of a session, for instance from CI, containers or other runs whose disk does not outlive them.
+    /// The signature fits `append` of the Agent SDK's session store. Entries are counted like the lines of a file, and may
+    /// also be in one: a response counts once, however often and by whichever way it arrives. Every line is validated in
+    /// full, as with [`strict`](crate::AnalyzerOptions::strict).
     ///
-    /// Only what is new is read. A call that failed can be repeated, in another process as well. Where the entries have
-    /// numbers ([`SessionEntries::with_first`]), a missing one is an error; see [`SessionEntries`] for how they are placed
-    /// where they have none. Two programs may push to one stream: no response is lost or counted twice, but
-    /// the numbers of lines that the source's record holds are those of the one that is further.
+    /// Only new entries are read. A failed call can be repeated, even by another process. If the entries are numbered
+    /// ([`SessionEntries::with_first`]), a gap is an error; see [`SessionEntries`] for entries without numbers. Two programs
+    /// may push to the same stream: no response is lost or counted twice, but the line counts of the recorded source are
+    /// those of one of them.
     ///
     /// Memory: the entries, and the rows of 4 MiB of them.
     ///
@@ -211,7 +237,7 @@ impl EnhancedTokenDatabaseBridge {
     /// let result = bridge.append(&session, entries.clone()).await?;
     /// assert_eq!((result.lines_read, result.tokens(), result.position.lines), (1, 40, 1));
     ///
-    /// // The answer was lost, and the call is repeated.
+    /// // The response was lost, so the call is repeated.
     /// let result = bridge.append(&session, entries).await?;
     /// assert_eq!((result.lines_known, result.lines_read, result.tokens()), (1, 0, 0));
     ///
@@ -224,9 +250,9 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::OutOfOrder`] where entries before these are missing; it says which is expected.
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails. Sessions that are not valid stand in
-    /// the result's errors.
+    /// [`BridgeError::OutOfOrder`] with the expected number if entries before these are missing.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails. Invalid sessions are listed in the
+    /// result's errors.
     pub async fn append(
         &self,
         session: &SessionId,
@@ -236,14 +262,14 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::Append, Some(session), work).await
     }
 
-    /// Stores a transcript that a reader delivers: an object of an object store, a pipe, the body of a response. It is
-    /// counted as a file is, with any damage in it, and a last line without a newline counts if it is valid.
+    /// Stores a transcript from an asynchronous reader: an object in an object store, a pipe, the body of a response. It is
+    /// counted like a file, damage included; a last line without a newline counts if it is valid.
     ///
-    /// A reader that begins at [`stored_stream_position`](Self::stored_stream_position) delivers only what is new. One
-    /// that begins at 0 is read as a whole, and replaces what was recorded of the stream. Reading that failed can be
-    /// repeated from either.
+    /// A reader that begins at [`stored_stream_position`](Self::stored_stream_position) provides only what is new. One
+    /// that begins at 0 is read as a whole and replaces the record of the stream. After a failure, reading can be repeated
+    /// from either position.
     ///
-    /// Memory: two pieces of 4 MiB and their rows, or a line where that is longer, up to the analyzer's limit.
+    /// Memory: two pieces of 4 MiB and their rows, or one line if it is longer, up to the analyzer's limit.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -270,10 +296,10 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// [`BridgeError::OutOfOrder`] where the reader begins behind what is stored.
-    /// [`BridgeError::Source`] where it fails; what it delivered before is stored.
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails. Sessions that are not valid stand in
-    /// the result's errors.
+    /// [`BridgeError::OutOfOrder`] if the reader begins after the stored position.
+    /// [`BridgeError::Source`] if the reader fails; what it provided before is stored.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails. Invalid sessions are listed in the
+    /// result's errors.
     pub async fn read_stream(
         &self,
         stream: &TranscriptStream,
@@ -283,12 +309,12 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::ReadStream, None, work).await
     }
 
-    /// Returns the position up to which a stream is stored, where its reader may begin; `None` where nothing of it is
-    /// stored, or all of it is to be read again. For an example see [`read_stream`](Self::read_stream).
+    /// Returns the position up to which a stream is stored, where a reader may begin; `None` if nothing of it is stored or
+    /// all of it must be read again. For an example see [`read_stream`](Self::read_stream).
     ///
     /// # Errors
     ///
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails.
     pub async fn stored_stream_position(
         &self,
         stream: &TranscriptStream,
@@ -553,9 +579,9 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
 
-    /// Returns the analysis of a session: as it is stored; if the store does not know the session, is unreachable, takes
-    /// longer than its deadline, or was rolled back and not resumed, from a live analysis of the sources; and if that
-    /// fails too, as it was last answered. Says where the answer comes from and how old it is.
+    /// Returns the analysis of a session from the store. If the store does not know the session, is unreachable, takes
+    /// longer than its deadline, or was rolled back and not resumed, it comes from a live analysis of the sources. If
+    /// that fails too, the last answer is returned from the cache. States the source of the answer and its age.
     ///
     /// One live analysis runs at a time, and all calls that arrive while it runs share the next one.
     ///
@@ -608,7 +634,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// The store must hold the greatest snapshot ever read. So it is an error if it has less than the sources, lacks a
     /// response, counts one twice, still holds what an older revision of the counting rule made of sources that are
-    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is no error
+    /// available, or holds a row that the bridge did not write (the version of a row verifies its fields). It is not an error
     /// if it has more, because sources are rewritten and deleted, other machines have their own, and forced updates are
     /// intended; nor if it lacks what is older than its retention. [`DifferenceKind`](bridge_core::DifferenceKind) lists
     /// all cases.
@@ -662,7 +688,7 @@ impl EnhancedTokenDatabaseBridge {
         Checkpoints::new(Arc::clone(self.ingest()), self.runner.clone())
     }
 
-    /// Restores the exact state of a checkpoint while others read and write; or, as a dry run, says what would change.
+    /// Restores the exact state of a checkpoint while others read and write. As a dry run, only returns what would change.
     ///
     /// Afterwards nothing is stored until [`resume`](Checkpoints::resume): storing, backfill and synchronization are
     /// refused on all hosts, including those that had already begun.
@@ -717,8 +743,8 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::RollbackBridgeIntegration, None, work).await
     }
 
-    /// Exports the whole store as it is at one moment: every response with its version, and how far every
-    /// transcript was read. Writers are not held up.
+    /// Exports the whole store as of one moment: every response with its version, and how far every
+    /// transcript was read. Writers are not blocked.
     ///
     /// Memory does not grow with the store. The folder appears only when it is complete: an export that is killed leaves
     /// one named `….partial`, which the next export to the same place, or to one next to it, removes.

@@ -1,4 +1,4 @@
-//! Invalidates the cache at each write of a store.
+//! Invalidates the cache on each write of a store.
 
 use std::sync::Arc;
 
@@ -18,12 +18,11 @@ impl Layer for Invalidating {
         work: impl Future<Output = Result<T, BridgeError>> + Send,
     ) -> Result<T, BridgeError> {
         let Self(cache) = self;
-        if call == StoreCall::Read {
+        if call == StoreCall::KeepsRows {
             return work.await;
         }
-        // Before: once the write is visible, no summary of the old state is served. After: neither is one that was read
-        // during the write. After an error, too: the write may have happened.
-        // And after the caller went away in the middle of it, for the same reason.
+        // Before: once the write is visible, no summary of the old state is served. After: nor is one that was read during
+        // the write. Also after an error or a cancellation, because the write may have happened.
         cache.invalidate();
         let _after = AfterWrite { cache, call };
         work.await
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_cancelled_write_makes_summaries_stale_that_were_read_during_it() {
+    async fn a_cancelled_write_invalidates_summaries_read_during_it() {
         let cache = Arc::new(BridgeCache::new(CacheOptions::default()));
         let layer = Invalidating(Arc::clone(&cache));
         let endless = std::future::pending::<Result<(), BridgeError>>();

@@ -23,10 +23,10 @@ pub(crate) enum StoreCall {
     Remove,
     Cover,
     /// Any other call that may change rows.
-    Write,
+    OtherWrite,
     RollBack,
-    /// Any call that leaves the rows as they are.
-    Read,
+    /// Any call that changes no rows of `token_usage`: reads, and whatever concerns the audit or checkpoints.
+    KeepsRows,
 }
 
 impl StoreCall {
@@ -40,7 +40,7 @@ impl StoreCall {
             Self::PutSources => "put_sources",
             Self::Remove => "remove",
             Self::Cover => "cover",
-            Self::Write | Self::RollBack | Self::Read => "other",
+            Self::OtherWrite | Self::RollBack | Self::KeepsRows => "other",
         }
     }
 }
@@ -95,7 +95,7 @@ impl<L: Layer> StoreCapabilities for Layered<L> {
 #[deny(clippy::missing_trait_methods)]
 impl<L: Layer> TokenStore for Layered<L> {
     async fn migrate(&self) -> Result<(), BridgeError> {
-        self.layer.around(StoreCall::Write, self.store.migrate()).await
+        self.layer.around(StoreCall::OtherWrite, self.store.migrate()).await
     }
 
     async fn upsert(
@@ -119,11 +119,11 @@ impl<L: Layer> TokenStore for Layered<L> {
     }
 
     async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.sources(filter)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.sources(filter)).await
     }
 
     async fn totals(&self, filter: &ResponseFilter) -> Result<StoreTotals, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.totals(filter)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.totals(filter)).await
     }
 
     async fn breakdown(
@@ -132,19 +132,19 @@ impl<L: Layer> TokenStore for Layered<L> {
         filter: &ResponseFilter,
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.breakdown(dimension, filter, limit)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.breakdown(dimension, filter, limit)).await
     }
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.summaries(filter)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.summaries(filter)).await
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.dashboard(filter)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.dashboard(filter)).await
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
-        self.layer.around(StoreCall::Read, self.store.responses(filter)).await
+        self.layer.around(StoreCall::KeepsRows, self.store.responses(filter)).await
     }
 }
 
@@ -153,12 +153,12 @@ impl<L: Layer> TokenStore for Layered<L> {
 impl<L: Layer> AuditStore for Layered<L> {
     async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError> {
         let store = require(self.store.audit(), "write the audit")?;
-        self.layer.around(StoreCall::Read, store.put_audit(records)).await
+        self.layer.around(StoreCall::KeepsRows, store.put_audit(records)).await
     }
 
     async fn audit_records(&self, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
         let store = require(self.store.audit(), "read the audit")?;
-        self.layer.around(StoreCall::Read, store.audit_records(filter)).await
+        self.layer.around(StoreCall::KeepsRows, store.audit_records(filter)).await
     }
 }
 
@@ -167,7 +167,7 @@ impl<L: Layer> AuditStore for Layered<L> {
 impl<L: Layer> CheckpointStore for Layered<L> {
     async fn state(&self) -> Result<StoreState, BridgeError> {
         let store = require(self.store.checkpoints(), "read the state")?;
-        self.layer.around(StoreCall::Read, store.state()).await
+        self.layer.around(StoreCall::KeepsRows, store.state()).await
     }
 
     async fn create_checkpoint(
@@ -176,17 +176,17 @@ impl<L: Layer> CheckpointStore for Layered<L> {
         now: Timestamp,
     ) -> Result<Checkpoint, BridgeError> {
         let store = require(self.store.checkpoints(), "create a checkpoint")?;
-        self.layer.around(StoreCall::Read, store.create_checkpoint(name, now)).await
+        self.layer.around(StoreCall::KeepsRows, store.create_checkpoint(name, now)).await
     }
 
     async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError> {
         let store = require(self.store.checkpoints(), "list checkpoints")?;
-        self.layer.around(StoreCall::Read, store.list_checkpoints()).await
+        self.layer.around(StoreCall::KeepsRows, store.list_checkpoints()).await
     }
 
     async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError> {
         let store = require(self.store.checkpoints(), "drop a checkpoint")?;
-        self.layer.around(StoreCall::Read, store.drop_checkpoint(name)).await
+        self.layer.around(StoreCall::KeepsRows, store.drop_checkpoint(name)).await
     }
 
     async fn compare_with_checkpoint(
@@ -194,7 +194,7 @@ impl<L: Layer> CheckpointStore for Layered<L> {
         name: &CheckpointName,
     ) -> Result<CheckpointComparison, BridgeError> {
         let store = require(self.store.checkpoints(), "compare with a checkpoint")?;
-        self.layer.around(StoreCall::Read, store.compare_with_checkpoint(name)).await
+        self.layer.around(StoreCall::KeepsRows, store.compare_with_checkpoint(name)).await
     }
 
     async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
@@ -204,7 +204,7 @@ impl<L: Layer> CheckpointStore for Layered<L> {
 
     async fn resume(&self) -> Result<StoreState, BridgeError> {
         let store = require(self.store.checkpoints(), "resume")?;
-        self.layer.around(StoreCall::Write, store.resume()).await
+        self.layer.around(StoreCall::OtherWrite, store.resume()).await
     }
 }
 
@@ -221,22 +221,22 @@ impl<L: Layer> BackupStore for Layered<L> {
 
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError> {
         let store = require(self.store.backup(), "export")?;
-        self.layer.around(StoreCall::Read, store.begin_export(format)).await
+        self.layer.around(StoreCall::KeepsRows, store.begin_export(format)).await
     }
 
     async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError> {
         let store = require(self.store.backup(), "import")?;
-        self.layer.around(StoreCall::Write, store.import_part(part, begun_in)).await
+        self.layer.around(StoreCall::OtherWrite, store.import_part(part, begun_in)).await
     }
 
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError> {
         let store = require(self.store.backup(), "back up")?;
-        self.layer.around(StoreCall::Read, store.back_up(place)).await
+        self.layer.around(StoreCall::KeepsRows, store.back_up(place)).await
     }
 
     async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError> {
         let store = require(self.store.backup(), "restore")?;
-        self.layer.around(StoreCall::Write, store.restore(place, begun_in)).await
+        self.layer.around(StoreCall::OtherWrite, store.restore(place, begun_in)).await
     }
 }
 
@@ -245,7 +245,7 @@ impl<L: Layer> BackupStore for Layered<L> {
 impl<L: Layer> IntegrityStore for Layered<L> {
     async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError> {
         let store = require(self.store.integrity(), "read stored rows")?;
-        self.layer.around(StoreCall::Read, store.stored(scope)).await
+        self.layer.around(StoreCall::KeepsRows, store.stored(scope)).await
     }
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
@@ -255,6 +255,6 @@ impl<L: Layer> IntegrityStore for Layered<L> {
 
     async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
         let store = require(self.store.integrity(), "read the retention")?;
-        self.layer.around(StoreCall::Read, store.retention_cutoff(now)).await
+        self.layer.around(StoreCall::KeepsRows, store.retention_cutoff(now)).await
     }
 }

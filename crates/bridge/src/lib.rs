@@ -34,19 +34,19 @@
 //!
 //! | | |
 //! |---|---|
-//! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; of an embedder that reads them itself: [`JsonlProcessorBridge`] |
-//! | from elsewhere than files | entries of a session: [`append`]; any asynchronous reader: [`read_stream`] |
+//! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; for an embedder that reads them itself: [`JsonlProcessorBridge`] |
+//! | without files | entries of a session: [`append`]; an asynchronous reader: [`read_stream`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
 //! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; before the program ends: [`shutdown`] |
 //!
-//! Every write can be repeated, interrupted and run beside another one. Dropping the future of an operation cancels it,
-//! and what it stored is right. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
+//! Every write can be repeated, interrupted and run concurrently with others. Dropping the future of an operation cancels
+//! it, and what it stored remains correct. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
 //!
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
-//! can do. Files that cannot be read and analyses that are not valid stand in the results and fail nothing else.
+//! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
 //! All types that signatures name are at the root. The layers are there for embedders that need one of them:
 //! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
@@ -103,10 +103,10 @@ pub use bridge_storage as storage;
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId, AuditOutcome,
-    AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint, CheckpointName,
-    CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts, DifferenceKind,
-    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
+    DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
     IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
     OperationName, Origin, PositionUnit, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
     ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId,
@@ -123,7 +123,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    Freshness, TrendBucket,
+    DataAge, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -145,16 +145,14 @@ pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;
 pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use telemetry::metrics::{BridgeMetrics, DurationStats};
+pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
 pub use telemetry::operation::Operation;
 pub use telemetry::stats::BridgeStats;
 
 #[doc(hidden)]
+pub use bridge_analysis::platform::peak_memory_mib;
+#[doc(hidden)]
 pub use dashboard::TREND_BUCKETS_MAX;
-#[doc(hidden)]
-pub use telemetry::metrics::{METRICS, Metric, MetricKind};
-#[doc(hidden)]
-pub use telemetry::process_memory::peak_memory_mib;
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -15,10 +15,10 @@ use crate::ingest::write::Writer;
 use crate::telemetry::current::announce_written;
 use crate::telemetry::operation::Operation;
 
-/// Integration bridge for programs that read transcripts themselves. Whatever batches a file is cut into, the store
-/// ends as a synchronization of the file would leave it.
+/// Integration bridge for programs that read transcripts themselves. However a file is cut into batches, the store
+/// ends up as after a synchronization of the file.
 ///
-/// Holds for each file that is being read its position and its last line, as far as it is there.
+/// Holds, for each file being read, its position and the part of its last line that has arrived.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -54,16 +54,16 @@ impl JsonlProcessorBridge {
         Self { bridge, files: Mutex::default() }
     }
 
-    /// Counts what was read and stores it. The result tells of the responses of this batch; its session is the
-    /// one that all of them belong to, if it is one.
+    /// Counts what was read and stores it. The result is about the responses of this batch. Its session is the
+    /// one that all of them belong to, if there is one.
     ///
-    /// Bytes that came before are passed over. A batch that fails can be handed in again.
+    /// Bytes that arrived before are skipped. A failed batch can be passed again.
     ///
     /// # Errors
     ///
-    /// [`BridgeError::OutOfOrder`] where bytes before the batch are missing; it says which.
-    /// [`BridgeError::Validation`] stands in the result's errors, for the sessions that are not valid.
-    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] where the store fails.
+    /// [`BridgeError::OutOfOrder`], with the offsets, if bytes before the batch are missing.
+    /// For invalid sessions, the result's errors include [`BridgeError::Validation`].
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails.
     pub async fn on_content_batch_processed(
         &self,
         batch: BatchProcessingResult,
@@ -104,7 +104,7 @@ impl JsonlProcessorBridge {
         })
     }
 
-    /// Forgets a file, for instance one that will not be read further.
+    /// Drops the state of a file, for example one that will not be read any further.
     pub async fn forget(&self, path: &Path) {
         self.files.lock().await.remove(path);
     }

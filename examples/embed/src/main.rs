@@ -23,9 +23,9 @@ use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
 use bridge::{
     BridgeError, CalendarUnit, Clock, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge,
-    Escaped, HealthState, SyncTask, SystemClock, TimeRange, TimeZone,
+    Escaped, HealthState, METRICS, SyncTask, SystemClock, TimeRange, TimeZone,
 };
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
 use crate::guard::Guard;
@@ -83,7 +83,7 @@ struct RunningService {
 async fn start() -> Result<RunningService, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = install_recorder()?;
     let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?.with_process_env()?;
     let bridge = config.build().await?;
     let sync_task = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
@@ -94,6 +94,15 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     let router = router(service, listener.local_addr()?, arguments.collect());
     println!("http://{}", listener.local_addr()?);
     Ok(RunningService { bridge, sync_task, listener, router })
+}
+
+/// Installs a recorder whose histograms have the recommended buckets.
+fn install_recorder() -> Result<PrometheusHandle, BuildError> {
+    let mut recorder = PrometheusBuilder::new();
+    for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
+        recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
+    }
+    recorder.install_recorder()
 }
 
 fn router(service: Service, address: SocketAddr, names: Vec<String>) -> Router {

@@ -12,7 +12,7 @@ const sum = c => c.input + c.output + c.cache_creation + c.cache_read;
 
 function show(m) {
   at("total").textContent = (m.completeness.at_least ? "at least " : "") + number(m.total_tokens) + " tokens";
-  const age = m.freshness.last_sync_age;
+  const age = m.data_age.last_sync_age;
   at("note").textContent = `${number(m.totals.responses)} responses in ${number(m.sessions.groups)} sessions` +
     (age ? `, transcripts last read ${number(age.secs)} s ago` : "") +
     (m.completeness.unfinished ? `; ${number(m.completeness.unfinished)} responses are unfinished` : "");

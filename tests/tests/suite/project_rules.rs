@@ -148,6 +148,26 @@ fn the_rust_version_is_the_compiler_in_use_or_documented() {
     );
 }
 
+/// A port to another system begins and ends in one module. The embedded engine exists for Linux and macOS only.
+#[test]
+fn code_that_depends_on_the_operating_system_is_in_the_platform_module() {
+    let crates = workspace::root().join("crates");
+    let libraries = ["bridge", "bridge-analysis", "bridge-cache", "bridge-core", "bridge-storage"];
+    let mut files = 0;
+    for path in libraries.iter().flat_map(|name| files_below(&crates.join(name).join("src"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        let product = text.split("#[cfg(test)]").next().and_then(|text| text.split("#[cfg(all(test").next());
+        let marks = ["std::os::", "libc::", "cfg(unix", "cfg(not(unix", "windows)", "target_os", "\"/proc/"];
+        let found = marks.into_iter().find(|mark| product.unwrap().contains(mark));
+        if path.starts_with(crates.join("bridge-analysis/src/platform")) {
+            files += usize::from(found.is_some());
+        } else {
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+    assert!(files > 3, "only {files} files of the platform module depend on the system");
+}
+
 fn pages() -> impl Iterator<Item = PathBuf> {
     sources().into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"))
 }

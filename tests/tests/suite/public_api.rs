@@ -115,10 +115,10 @@ fn the_public_api_page_is_current() {
 fn the_public_api_is_small_and_shadows_no_crate() {
     let api = public_api();
     let handle = api.lines().filter(|line| line.starts_with("EnhancedTokenDatabaseBridge: pub ")).count();
-    assert!((20..=25).contains(&handle), "{handle} methods of the handle");
+    assert!((20..=30).contains(&handle), "{handle} methods of the handle");
     let root: Vec<_> = api.lines().filter_map(|line| line.strip_prefix("use ")).collect();
     let shown = root.iter().filter(|name| !name.ends_with("(hidden)")).count();
-    assert!((100..=140).contains(&shown), "{shown} names at the root");
+    assert!((100..=160).contains(&shown), "{shown} names at the root");
     assert!(!root.iter().any(|name| ["core", "std", "alloc"].contains(name)));
 }
 

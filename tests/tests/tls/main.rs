@@ -133,5 +133,5 @@ async fn a_ca_file_without_a_certificate_is_reported_with_its_path() {
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, "no certificate").unwrap();
     let error = build_error(config("https://localhost:1", Some(file))).await;
-    assert!(error.contains("ca.pem: no certificate in PEM form is in it"), "{error}");
+    assert!(error.contains("ca.pem: it holds no certificate in PEM form"), "{error}");
 }

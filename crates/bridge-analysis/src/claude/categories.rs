@@ -7,7 +7,7 @@ use crate::claude::fields::RecordFields;
 use crate::count::categories::CategoryCounter;
 use crate::json::{Raw, is_true, object_fields, string_bytes};
 
-/// Adds the texts of one record. `subagent`: it stands in a subagent's file.
+/// Adds the texts of one record. `subagent`: the record is in a subagent's file.
 pub(crate) fn add_texts(
     counter: &mut CategoryCounter,
     record: &RecordFields<'_>,
@@ -87,7 +87,7 @@ mod tests {
                 let fields = read_object(record, &mut decoder).expect("an object");
                 add_texts(&mut counter, &fields, &decoder.blocks, false);
             }
-            file.join(counter);
+            file.merge(counter);
         }
         file.estimate()
     }

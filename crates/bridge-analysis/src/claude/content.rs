@@ -8,7 +8,7 @@ use crate::json::{Raw, object_fields, string, string_bytes};
 /// A block of a message's content: what it is and how much of it, without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Block {
-    /// A text, so many bytes long.
+    /// A text with its length in bytes.
     Text { bytes: u64, reminder: bool },
     /// Thinking of the model.
     Thinking { bytes: u64 },
@@ -50,7 +50,7 @@ impl<'a> BlockFields<'a> {
         *field = Some(value);
     }
 
-    /// Returns the block; `None` where its type is none that is counted.
+    /// Returns the block; `None` if its type is not counted.
     pub(crate) fn block(self) -> Option<Block> {
         Some(match &*string_bytes(self.kind?)? {
             b"text" => Block::Text { bytes: bytes(self.text), reminder: self.text.is_some_and(is_reminder) },
@@ -67,12 +67,12 @@ impl<'a> BlockFields<'a> {
     }
 }
 
-/// Returns whether the client wrote a text, not a person.
+/// Returns whether a text was written by the client and not by a person.
 pub(crate) fn is_reminder(text: Raw<'_>) -> bool {
     text.starts_with("\"<system-reminder>")
 }
 
-/// Returns the length of a raw JSON value, 0 where there is none.
+/// Returns the length of a raw JSON value, 0 if there is none.
 pub(crate) fn bytes(value: Option<Raw<'_>>) -> u64 {
     value.map_or(0, |value| value.len() as u64)
 }

@@ -6,15 +6,15 @@ use crate::claude::fields::UsageFields;
 use crate::count::snapshot::Counted;
 use crate::json::{Raw, object_fields};
 
-/// A counter above this is no count: the greatest real snapshot sums to 801,500.
+/// A counter above this is not a count: the greatest real snapshot sums to 801,500.
 const COUNTER_MAX: u64 = 1_000_000_000;
 
-/// A counter is there and no integer from 0 to 10^9.
+/// A counter is present and is not an integer from 0 to 10^9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadUsage;
 
 impl Counted {
-    /// Raises each counter to the other one where that is greater. The split goes with the counter that it splits.
+    /// Raises each counter to the other one if that is greater. The split belongs to the counter that it splits.
     pub(crate) fn raised_to(self, other: &Self) -> Self {
         let (a, b) = (self.counts, other.counts);
         let is_split_raised = b.cache_creation > a.cache_creation;
@@ -31,7 +31,7 @@ impl Counted {
 
     pub(crate) fn checked_add(self, other: Self) -> Result<Self, BadUsage> {
         let counts = self.counts.checked_add(other.counts).map_err(|_| BadUsage)?;
-        // Neither split is above its counter, so that these sums fit where that one did.
+        // Neither split exceeds its counter, so these sums fit if that one did.
         let (a, b) = (self.cache_split, other.cache_split);
         Ok(Self { counts, cache_split: (a.0 + b.0, a.1 + b.1) })
     }
@@ -50,7 +50,7 @@ pub(crate) fn read_counters(fields: &UsageFields<'_>) -> Result<Counted, BadUsag
     };
     let Some([short, long]) = split else { return Ok(Counted { counts, cache_split: (0, 0) }) };
     if fields.cache_creation.is_none_or(|count| count == "null") {
-        // The split is the count, and held to what a count is held to.
+        // The split is the count, and subject to the same limits.
         let cache_split = (read_counter(short)?, read_counter(long)?);
         counts.cache_creation = cache_split.0 + cache_split.1;
         if counts.cache_creation > COUNTER_MAX {
@@ -58,7 +58,7 @@ pub(crate) fn read_counters(fields: &UsageFields<'_>) -> Result<Counted, BadUsag
         }
         return Ok(Counted { counts, cache_split });
     }
-    // Beside the counter the split decides over nothing: what is unreadable in it is 0, and no part exceeds the whole.
+    // Next to a counter, the split decides nothing: an unreadable part is 0, and no part exceeds the whole.
     let short = read_counter(short).unwrap_or(0).min(counts.cache_creation);
     let long = read_counter(long).unwrap_or(0).min(counts.cache_creation - short);
     Ok(Counted { counts, cache_split: (short, long) })

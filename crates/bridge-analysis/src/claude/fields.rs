@@ -1,6 +1,6 @@
-//! The fields of a record that are read, taken out in one walk over its text.
+//! Extracts the fields of a record in one walk over its text.
 //!
-//! Their keys stand here and nowhere else; [`record`](super::record) and [`usage`](super::usage) interpret them.
+//! Their keys are spelled here and nowhere else. [`record`](super::record) and [`usage`](super::usage) interpret them.
 
 use crate::claude::content::{Block, BlockFields};
 use crate::json::{Decode, Raw, Reader, Unsure};
@@ -15,7 +15,7 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) request_id: Option<Raw<'a>>,
     pub(crate) uuid: Option<Raw<'a>>,
     pub(crate) session: Option<Raw<'a>>,
-    /// The other spelling, which counts where the first names no session.
+    /// The other spelling, which counts if the first names no session.
     pub(crate) session_id: Option<Raw<'a>>,
     pub(crate) sidechain: Option<Raw<'a>>,
     pub(crate) cwd: Option<Raw<'a>>,
@@ -24,9 +24,9 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) meta: Option<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
     pub(crate) attachment: Option<Raw<'a>>,
-    /// Where `data` is an object.
+    /// Present if `data` is an object.
     pub(crate) data: Option<DataFields<'a>>,
-    /// Where `message` is an object.
+    /// Present if `message` is an object.
     pub(crate) message: Option<MessageFields<'a>>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct MessageFields<'a> {
     pub(crate) usage: Option<UsageValue<'a>>,
 }
 
-/// A usage: an object, or what stands in its place.
+/// A usage: an object, or the value in its place.
 #[derive(Debug)]
 pub(crate) enum UsageValue<'a> {
     Object(UsageFields<'a>),
@@ -69,11 +69,11 @@ pub(crate) struct UsageFields<'a> {
     pub(crate) model: Option<Raw<'a>>,
 }
 
-/// Decodes a record, and the blocks of its message's content where they are asked for.
+/// Decodes a record, and the blocks of its message's content if they are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct RecordDecoder {
     pub(crate) reads_blocks: bool,
-    /// Of the record that was decoded last.
+    /// The blocks of the record that was decoded last.
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -114,7 +114,7 @@ impl RecordDecoder {
         reader: &mut R,
         message: &mut Option<MessageFields<'a>>,
     ) -> Result<(), Unsure> {
-        // Of two messages in one record the last counts: of the first nothing is left.
+        // Of two messages in one record the last counts, so nothing of the first may remain.
         *message = None;
         self.blocks.clear();
         if reader.peek() != b'{' {

@@ -17,8 +17,8 @@ pub(crate) struct Apart<'a> {
     pub(crate) counted: Counted,
 }
 
-/// The iterations of one usage, all of them readable. They are walked twice and never kept: a hostile line may hold
-/// millions.
+/// The iterations of one usage, all of them readable. They are walked twice and never kept, because a hostile line may
+/// hold millions.
 #[derive(Debug)]
 pub(crate) struct Iterations<'a> {
     list: Raw<'a>,
@@ -30,11 +30,11 @@ pub(crate) struct Iterations<'a> {
 #[derive(Debug, Default)]
 struct Sums {
     messages: Option<Counted>,
-    /// The last one and its place, and how many there are.
+    /// The last one and its place, and their number.
     fallback: Option<(u64, Counted)>,
     fallbacks: u64,
     unknown: Option<Counted>,
-    /// Entries that are responses of their own whatever stands beside them.
+    /// Entries that are always responses of their own.
     always_apart: u64,
 }
 
@@ -135,7 +135,7 @@ impl<'a> Iterations<'a> {
         });
     }
 
-    /// Returns the origin of an entry; `None` where it belongs to the top level.
+    /// Returns the origin of an entry; `None` if it belongs to the top level.
     fn origin(&self, kind: &Kind, position: u64) -> Option<Origin> {
         match (kind, self.sums.fallback) {
             (Kind::Advisor, _) => Some(Origin::Advisor),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_fallback_answered_all_other_attempts_were_declined() {
+    fn other_attempts_are_declined_if_a_fallback_answered() {
         let list = r#"[{"output_tokens":1},null,{"type":"fallback_message","output_tokens":2},
             {"type":"message","output_tokens":3},{"type":"fallback_message","output_tokens":4}]"#;
         assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_apart_where_the_top_level_leaves_it_out() {
+    fn an_unknown_type_is_a_separate_response_if_the_top_level_leaves_it_out() {
         let list = r#"[{"type":"message","output_tokens":5},{"type":"new","output_tokens":7}]"#;
         assert_eq!(apart(output(12), list), []);
         assert_eq!(apart(output(11), list), [(Origin::Other, 1, 7)]);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn compaction_and_advice_are_always_apart() {
+    fn compaction_and_advice_are_always_separate_responses() {
         let list = r#"[{"type":"compaction","output_tokens":1},{"type":"advisor_message"},{"type":null}]"#;
         assert_eq!(apart(output(9), list), [(Origin::Compaction, 0, 1), (Origin::Advisor, 1, 0)]);
     }

@@ -10,10 +10,10 @@ pub(crate) const PROJECTS: &str = "projects";
 /// in `.claude` and the audit belong to the client, the others are the user's work.
 const DESKTOP_SESSIONS: &str = "local-agent-mode-sessions";
 
-/// Where the desktop and Cowork clients keep theirs, below the user's folder of application data.
+/// The folder of the desktop and Cowork clients, below the user's application data.
 pub(crate) const DESKTOP: &str = "Claude/local-agent-mode-sessions";
 
-/// Files of the client that end in `.jsonl` and are no transcripts.
+/// Files of the client that end in `.jsonl` but are not transcripts.
 const NO_TRANSCRIPTS: [&str; 2] = ["journal.jsonl", "history.jsonl"];
 
 /// Returns whether a file of this name is a transcript.
@@ -38,7 +38,7 @@ pub(crate) fn is_of_desktop_client(name: &OsStr) -> bool {
     matches!(name.as_encoded_bytes(), b".claude" | b"audit.jsonl")
 }
 
-/// Returns the component behind the last `projects`, else the first below the root.
+/// Returns the component after the last `projects`, or else the first below the root.
 pub(crate) fn project_folder(root: &Path, path: &Path) -> Option<String> {
     let parent = path.parent()?;
     let names: Vec<_> = parent.components().map(Component::as_os_str).collect();

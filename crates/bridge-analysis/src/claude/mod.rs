@@ -1,7 +1,7 @@
 //! Claude's format: where its clients keep transcripts, and what their lines say.
 //!
-//! Everything that only Claude's transcripts have stands here. What the reading needs of a format is a [`LineReader`], the
-//! names in [`layout`] and the folders in [`roots`]; another agent's format is a folder beside this one.
+//! Everything specific to Claude's transcripts is here. Of a format, the reading code needs a [`LineReader`], the
+//! names in [`layout`] and the folders in [`roots`]. The format of another agent is a sibling of this folder.
 
 mod categories;
 mod content;
@@ -34,13 +34,13 @@ pub(crate) struct LineReader {
 }
 
 impl LineReader {
-    /// Prepares to read a file. `subagent`: it holds only a subagent's lines.
+    /// Prepares to read a file. `subagent`: the file holds only a subagent's lines.
     pub(crate) fn begin_file(&mut self, subagent: bool, categories: bool) {
         self.subagent = subagent;
         self.decoder.reads_blocks = categories;
     }
 
-    /// Reads all snapshots of a line, and estimates the categories of its texts where they are asked for.
+    /// Reads all snapshots of a line, and estimates the categories of its texts if they are asked for.
     pub(crate) fn read(&mut self, line: &str, sink: &mut impl SnapshotSink) -> Result<(), InvalidJson> {
         let subagent = self.subagent;
         read_line(without_carriage_return(line), &mut self.decoder, |decoder, record| {
@@ -56,8 +56,8 @@ fn without_carriage_return(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// Returns whether a key `usage` may stand in the line: as it is, or with letters escaped. Each of its letters has
-/// an escape `\u006x` or `\u007x` and no other one.
+/// Returns whether the line may hold a key `usage`, written plainly or with escaped letters. Each of its letters has
+/// exactly one escape, `\u006x` or `\u007x`.
 pub(crate) fn may_hold_usage(line: &[u8]) -> bool {
     static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\""));
     static ESCAPE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\\u00"));

@@ -1,4 +1,4 @@
-//! From one record of a transcript to its response snapshots, by the counting rule.
+//! Turns one record of a transcript into its response snapshots, by the counting rule.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSin
     }
 }
 
-/// Returns the raw name of a record's session: `session_id` counts where `sessionId` names none.
+/// Returns the raw name of a record's session: `session_id` counts if `sessionId` names none.
 pub(crate) fn session_name<'a>(first: Option<Raw<'a>>, second: Option<Raw<'a>>) -> Option<Raw<'a>> {
     match (first, second) {
         (first, None) => first,
@@ -44,7 +44,7 @@ pub(crate) fn session_name<'a>(first: Option<Raw<'a>>, second: Option<Raw<'a>>) 
     }
 }
 
-/// Returns the value where it is a string.
+/// Returns the value if it is a string.
 fn text(value: Option<Raw<'_>>) -> Option<Raw<'_>> {
     value.filter(|value| value.starts_with('"'))
 }
@@ -164,7 +164,7 @@ impl<'a> Identity<'a> {
         name(record.uuid).map_or(Self::Record(text.as_bytes(), nested.unwrap_or(0)), Self::Uuid)
     }
 
-    /// Returns the id that gateways use again and again, where no request id stands beside it.
+    /// Returns an id that gateways reuse, if there is no request id to tell its uses apart.
     fn weak_id(&self) -> Option<&[u8]> {
         match self {
             Self::Message { id, request } if request.is_empty() && !ResponseKey::is_unique_message_id(id) => {
@@ -174,7 +174,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// Returns the key, unless it is weak: then the one that revision 1 gave.
+    /// Returns the key or, if it is weak, the one that revision 1 gave.
     fn key_1(&self) -> ResponseKey {
         match self {
             Self::Message { id, request } => ResponseKey::of_message(id, request),

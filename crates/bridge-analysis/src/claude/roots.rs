@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::claude::layout::{DESKTOP, PROJECTS};
+use crate::platform::application_data;
 
 /// The folders (or single transcripts) to search, and whether the user named them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct SourceRoots {
 }
 
 impl SourceRoots {
-    /// Takes the roots that an argument or a configuration names. A leading `~/` stands for the home folder. One that
-    /// is not there is for [`discover`](crate::discover) to report, so none is left out.
+    /// Returns the roots that an argument or a configuration names. A leading `~/` is the home folder. Missing roots
+    /// are kept, so that [`discover`](crate::discover) reports them.
     #[must_use]
     pub fn named(
         roots: impl IntoIterator<Item = impl AsRef<Path>>,
@@ -27,8 +28,8 @@ impl SourceRoots {
     }
 
     /// Returns the roots that the environment gives: each folder of `CLAUDE_CONFIG_DIR` (comma separated; a
-    /// configuration folder or its `projects`), which count as named; else those of `$XDG_CONFIG_HOME/claude/projects`,
-    /// `~/.claude/projects` and the desktop clients' folder that are there, or are links whose target is missing.
+    /// configuration folder or its `projects`), which count as named. Without it, those of `$XDG_CONFIG_HOME/claude/projects`,
+    /// `~/.claude/projects` and the desktop clients' folder that exist, or are links whose target is missing.
     #[must_use]
     pub fn usual(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let home = home(&variable);
@@ -41,7 +42,12 @@ impl SourceRoots {
         let candidates = [
             config.as_ref().map(|config| config.join("claude").join(PROJECTS)),
             home.as_ref().map(|home| home.join(".claude").join(PROJECTS)),
-            application_data(&variable, home.as_deref(), config.as_deref()).map(|data| data.join(DESKTOP)),
+            application_data(
+                set(&variable, "APPDATA").map(PathBuf::from),
+                home.as_deref(),
+                config.as_deref(),
+            )
+            .map(|data| data.join(DESKTOP)),
         ];
         let folders = candidates.into_iter().flatten().filter(|folder| !is_absent(folder));
         Self { folders: folders.collect(), configured: false }
@@ -53,7 +59,7 @@ impl SourceRoots {
         &self.folders
     }
 
-    /// Returns whether the user named them, so that finding nothing there is no reason to look elsewhere.
+    /// Returns whether the user named them. If so, finding nothing there is no reason to look elsewhere.
     #[must_use]
     pub fn are_configured(&self) -> bool {
         self.configured
@@ -68,22 +74,7 @@ fn home(variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     set(variable, "HOME").or_else(|| set(variable, "USERPROFILE")).map(PathBuf::from)
 }
 
-fn application_data(
-    variable: &impl Fn(&str) -> Option<OsString>,
-    home: Option<&Path>,
-    config: Option<&Path>,
-) -> Option<PathBuf> {
-    if cfg!(windows) {
-        let roaming = || Some(home?.join("AppData").join("Roaming"));
-        set(variable, "APPDATA").map(PathBuf::from).or_else(roaming)
-    } else if cfg!(target_os = "macos") {
-        Some(home?.join("Library").join("Application Support"))
-    } else {
-        config.map(Path::to_owned)
-    }
-}
-
-/// Expands a leading `~`, as no shell does in a configuration or behind a comma.
+/// Expands a leading `~`, because no shell does so in a configuration or after a comma.
 fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => home.to_owned(),
@@ -97,19 +88,19 @@ fn comma_separated(list: &OsStr) -> impl Iterator<Item = PathBuf> {
         Some(text) => {
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(PathBuf::from).collect()
         }
-        // A name that is not UTF-8 cannot be taken apart on every system, so it is one folder.
+        // A name that is not UTF-8 cannot be split on every system, so it is one folder.
         None => vec![PathBuf::from(list)],
     };
     parts.into_iter()
 }
 
-/// Returns the folder's `projects`; the folder itself where it is that, or has none.
+/// Returns the folder's `projects`, or the folder itself if it is that or has none.
 fn projects_of(folder: PathBuf) -> PathBuf {
     let projects = folder.join(PROJECTS);
     if folder.file_name() == Some(OsStr::new(PROJECTS)) || is_absent(&projects) { folder } else { projects }
 }
 
-/// Returns whether nothing is at this path. A link whose target is missing (a disk that is not mounted) is something, at any
+/// Returns whether nothing exists at this path. A link whose target is missing (a disk that is not mounted) exists, at any
 /// level of the path.
 fn is_absent(path: &Path) -> bool {
     for ancestor in path.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
@@ -118,7 +109,7 @@ fn is_absent(path: &Path) -> bool {
                 return ancestor != path && !(metadata.is_symlink() && is_missing(ancestor.metadata()));
             }
             Err(error) if is_nothing_there(error.kind()) => {}
-            // An entry that may not be examined may be there.
+            // An entry that may not be examined may exist.
             Err(_) => return false,
         }
     }

@@ -1,4 +1,4 @@
-//! Keys of revision 1 of the counting rule, where the current revision gives another one or none.
+//! Keys of revision 1 of the counting rule that the current revision does not use.
 
 use bridge_core::{Origin, ResponseKey, SupersededKey, TokenCounts};
 
@@ -7,10 +7,10 @@ use crate::claude::fields::{UsageDecoder, UsageFields};
 use crate::json::{array_items, read_object, string_bytes};
 
 /// Calls `visit` with the keys under which revision 1 stored the snapshot with this key and usage, and its advisors'
-/// iterations. Nothing where it called the usage bad.
+/// iterations. There are none if revision 1 called the usage bad.
 ///
-/// It took the top level, or where that is all 0 the sum over all iterations but the advisors'; a cache split did not
-/// count.
+/// Revision 1 used the top level or, if that is all 0, the sum over all iterations but the advisors'. A cache split did
+/// not count.
 pub(crate) fn visit_superseded(
     key: ResponseKey,
     finished: bool,
@@ -29,7 +29,7 @@ pub(crate) fn visit_superseded(
     });
 }
 
-/// Sums up the iterations but the advisors'. An error where one is bad, an advisor's included.
+/// Sums up the iterations except the advisors'. Fails if one is bad, even an advisor's.
 fn sum_of_iterations(usage: &UsageFields<'_>) -> Result<Option<TokenCounts>, BadUsage> {
     let mut sum = Ok(None);
     visit_iterations(usage, |_, fields| {

@@ -10,7 +10,7 @@ use crate::count::snapshot::Counted;
 pub(crate) struct Usage<'a> {
     /// The response's own counters.
     pub(crate) counted: Counted,
-    /// `true` where the counters stand in the iterations alone.
+    /// True if only the iterations hold the counters.
     pub(crate) from_iterations: bool,
     /// The tokens by which the iterations raise the top level.
     pub(crate) raised: u64,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_split_counts_where_it_stands_alone() {
+    fn a_cache_split_counts_without_its_counter() {
         let split = r#""cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":7}"#;
         let counted = |text: &str| {
             read(text).map(|usage| (usage.counted.counts.cache_creation, usage.counted.cache_split))

@@ -6,7 +6,7 @@ use crate::count::candidate::Candidate;
 use crate::count::context::PartContexts;
 use crate::count::snapshot::Snapshot;
 
-/// The snapshots of a file by where they stand: the terms of the receipt that are added.
+/// The snapshots of a file by where they were found: the terms of the receipt that are added.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SnapshotSums {
     pub(crate) assistant_lines: ReceiptLine,
@@ -52,8 +52,8 @@ pub(crate) struct Batch {
     pub(crate) sums: SnapshotSums,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) superseded: Vec<SupersededKey>,
-    /// [`Candidate::context`] is a place in here. Stays from batch to batch of a part.
+    /// [`Candidate::context`] is an index into it. Shared by all batches of a part.
     pub(crate) contexts: PartContexts,
-    /// The places of these contexts in the history, as far as they are there.
+    /// The places of these contexts in the history, if they are in it.
     pub(crate) placed: Vec<u32>,
 }

@@ -40,7 +40,7 @@ impl Candidate {
         }
     }
 
-    /// Returns the part of the rank that alone decides over the tokens of the winner.
+    /// Returns the part of the rank that alone decides the tokens of the winner.
     pub(crate) fn token_rank(&self) -> TokenRank {
         TokenRank {
             finished: self.finished && !self.counts.is_zero(),
@@ -76,7 +76,7 @@ impl Candidate {
     }
 }
 
-/// The part of a snapshot's rank that stands before everything that is not about tokens.
+/// The part of a snapshot's rank that precedes everything that is not about tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TokenRank {
     pub(crate) finished: bool,

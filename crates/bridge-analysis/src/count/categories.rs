@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Estimated tokens are bytes of the raw JSON value divided by this.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Stands for the id of a tool's call.
+/// A hash of the id of a tool's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CallId(u128);
 
@@ -24,7 +24,7 @@ pub(crate) struct CategoryCounter {
     bytes: [u64; ContentCategory::ALL.len()],
     /// Calls of tools: their results are added to the same category.
     calls: HashMap<CallId, ContentCategory>,
-    /// Results whose calls are not in this part: they stand in an earlier one, or nowhere.
+    /// Results whose calls are not in this part, but in an earlier one or nowhere.
     open: Vec<(CallId, u64)>,
 }
 
@@ -51,9 +51,9 @@ impl CategoryCounter {
         }
     }
 
-    /// Joins the next part of the file to all parts before it. A result of a call that is in none of them is
-    /// booked as one of a built-in tool, so that calls of those need not be kept from part to part.
-    pub(crate) fn join(&mut self, next: Self) {
+    /// Adds the next part of the file to all parts before it. A result whose call is in none of them is
+    /// attributed to a built-in tool, so that calls of those need not be kept from part to part.
+    pub(crate) fn merge(&mut self, next: Self) {
         for (sum, bytes) in self.bytes.iter_mut().zip(next.bytes) {
             *sum += bytes;
         }
@@ -70,7 +70,7 @@ impl CategoryCounter {
         }
     }
 
-    /// Returns the estimate, without categories of which nothing was met.
+    /// Returns the estimate, without empty categories.
     pub(crate) fn estimate(&self) -> ContentCategories {
         ContentCategory::ALL
             .into_iter()

@@ -23,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) service_tier: Option<ServiceTier>,
 }
 
-/// The names that a file gives where the record gives none.
+/// The names that a file supplies if the record has none.
 #[derive(Debug, Clone)]
 pub(crate) struct FileNames {
     /// The session of records that name no readable one.
@@ -49,17 +49,17 @@ impl FileNames {
     }
 }
 
-/// A session id is taken as it is or not at all: with replaced characters it would be another one's.
+/// A session id is taken unchanged or not at all: with replaced characters it would be another session's.
 pub(crate) fn session(value: Raw<'_>) -> Option<SessionId> {
     SessionId::new(std::str::from_utf8(&string_bytes(value)?).ok()?).ok()
 }
 
-/// The contexts met in a part of a file, found by the raw names. Neighboring snapshots mostly name the
+/// The contexts in a part of a file, found by the raw names. Neighboring snapshots usually have the
 /// same, so the last is compared first.
 #[derive(Debug, Default)]
 pub(crate) struct PartContexts {
     index: HashTable<u32>,
-    /// Behind each other the raw names of all contexts, and where those of each end.
+    /// The concatenated raw names of all contexts, and where those of each end.
     names: Vec<u8>,
     ends: Vec<usize>,
     contexts: Vec<Context>,
@@ -67,7 +67,7 @@ pub(crate) struct PartContexts {
 }
 
 impl PartContexts {
-    /// Forgets everything and keeps the memory.
+    /// Clears everything but keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.index.clear();
         self.names.clear();
@@ -76,7 +76,7 @@ impl PartContexts {
         self.last = 0;
     }
 
-    /// In the order in which they were met.
+    /// In the order in which they were found.
     pub(crate) fn all(&self) -> &[Context] {
         &self.contexts
     }
@@ -146,7 +146,7 @@ impl Contexts {
         &self.all[place as usize]
     }
 
-    /// Returns the place of this context, where it is put when it is new.
+    /// Returns the place of this context, and adds it if it is new.
     pub(crate) fn place(&mut self, context: &Context) -> u32 {
         if let Some(place) = self.index.get(context) {
             return *place;
@@ -166,7 +166,7 @@ impl Contexts {
     }
 }
 
-/// Returns the same name with the text that is known already, so that each text is kept once.
+/// Returns the name with the text that is known already, so that each text is kept once.
 fn shared<T: Clone + Eq + Hash>(known: &mut HashSet<T>, name: &T) -> T {
     if let Some(known) = known.get(name) {
         return known.clone();

@@ -16,23 +16,23 @@ use crate::count::table::ResponseTable;
 use crate::error::SourceError;
 use crate::report::{DamagePlace, FileAnalysis};
 
-/// Files joined into one analysis. The result does not depend on the order in which they come.
+/// Files merged into one analysis. The result does not depend on their order.
 #[derive(Debug, Default)]
 pub struct History {
     responses: ResponseTable,
     contexts: Contexts,
     /// The terms that are added, and the damage.
     receipt: Receipt,
-    /// The number of files begun; the number of one distinguishes it from all others.
+    /// The number of files begun. Each file's number is unique.
     files_begun: u32,
     sources: BTreeMap<SessionId, SessionSources>,
-    /// The keys of snapshots as revision 1 of the rule gave them, where the current one does not.
+    /// The keys that revision 1 of the rule gave to snapshots, if the current one does not.
     superseded: HashMap<ResponseKey, SupersededKey>,
     files: u64,
     bytes: u64,
     lines: u64,
     errors: Vec<SourceError>,
-    /// The first by path, at most [`History::DAMAGED_LINES_MAX`], whatever order the files come in.
+    /// The first by path, at most [`History::DAMAGED_LINES_MAX`], whatever the order of the files.
     damaged: BTreeSet<DamagedLine>,
 }
 
@@ -52,7 +52,7 @@ pub struct RunFacts {
     pub run_id: u128,
     /// The duration of the run.
     pub duration: Duration,
-    /// The most memory that the process has used, in MiB; 0 if unknown.
+    /// Peak memory of the process, in MiB; 0 if unknown.
     pub memory_mib: f64,
 }
 
@@ -68,7 +68,7 @@ impl History {
         file
     }
 
-    /// Merges snapshots of a file, and leaves the batch empty.
+    /// Merges snapshots of a file and leaves the batch empty.
     pub(crate) fn merge(&mut self, file: u32, batch: &mut Batch) {
         let sums = std::mem::take(&mut batch.sums);
         self.receipt.assistant_lines += sums.assistant_lines;
@@ -82,7 +82,7 @@ impl History {
         self.receipt.weak_snapshots += sums.weak;
         for key in batch.superseded.drain(..) {
             let known = self.superseded.entry(key.key).or_insert(key);
-            *known = known.join(key);
+            *known = known.merge(key);
         }
         let unplaced = &batch.contexts.all()[batch.placed.len()..];
         batch.placed.extend(unplaced.iter().map(|context| self.contexts.place(context)));
@@ -140,7 +140,7 @@ impl History {
         self.responses.changed()
     }
 
-    /// Takes the rows that changed since the last call: those that a store has to be sent.
+    /// Takes the rows that changed since the last call and have to be sent to the store.
     pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
         self.responses.take_changed(&self.contexts)
     }
@@ -183,7 +183,7 @@ impl History {
         receipt
     }
 
-    /// Returns the totals of the responses in this range of time, and of all that was read.
+    /// Returns the totals of the responses in this time range, and of everything that was read.
     ///
     /// # Errors
     ///
@@ -258,7 +258,7 @@ impl History {
     }
 }
 
-/// Returns an id that is unique for the run and the session, and of bounded length whatever the session's.
+/// Returns an id that is unique for the run and the session, with a length that does not depend on the session's.
 fn analysis_id(run_id: u128, session: &SessionId) -> AnalysisId {
     let place = ResponseKey::of_uuid(session.as_str());
     AnalysisId::new(format!("{run_id:032x}-{place}")).expect("65 characters are an id")

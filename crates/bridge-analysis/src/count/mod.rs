@@ -1,4 +1,4 @@
-//! From snapshots to totals: what is the same for every agent's format.
+//! From snapshots to totals: everything that does not depend on an agent's format.
 
 pub(crate) mod batch;
 pub(crate) mod candidate;

@@ -2,11 +2,11 @@
 
 use bridge_core::ProjectName;
 
-/// Returns the project's path, or the name of its folder where no path is known.
+/// Returns the project's path, or the name of its folder if no path is known.
 ///
 /// The client keeps a project's transcripts in a folder named after the path it was started in, every
 /// character but letters and digits replaced by `-`. The records' `cwd` follows the session into
-/// subfolders; so the project is the ancestor of `cwd` (or itself) that the folder is named after.
+/// subfolders. So the project is the ancestor of `cwd` (or `cwd` itself) that the folder is named after.
 pub(crate) fn project_path(folder: Option<&str>, cwd: Option<&str>) -> Option<ProjectName> {
     let name = match (folder, cwd) {
         (Some(folder), Some(cwd)) => ancestors(cwd).find(|path| is_folder_of(folder, path)).unwrap_or(cwd),
@@ -18,7 +18,7 @@ pub(crate) fn project_path(folder: Option<&str>, cwd: Option<&str>) -> Option<Pr
     ProjectName::new(name).ok().or_else(|| ProjectName::new(folder?).ok())
 }
 
-/// Returns the path and all above it, by either system's separators.
+/// Returns the path and its ancestors, by either system's separators.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| path.rfind(['/', '\\']).map(|end| &path[..end]))
         .filter(|path| !path.is_empty())

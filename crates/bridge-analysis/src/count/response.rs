@@ -8,15 +8,15 @@ use bridge_core::{
 use crate::count::candidate::Candidate;
 use crate::count::context::Context;
 
-/// A response of a [`History`](crate::History): the snapshot that counts, its names not copied.
+/// A response of a [`History`](crate::History): the snapshot that counts, with borrowed names.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Response<'a> {
-    /// Which response this is.
+    /// Key of the response.
     pub key: ResponseKey,
     /// The session that the response belongs to.
     pub session: &'a SessionId,
-    /// When it was recorded, UTC.
+    /// Time of the record, UTC.
     pub time: Timestamp,
     /// The model that answered, if the record names one.
     pub model: Option<&'a ModelName>,
@@ -30,9 +30,9 @@ pub struct Response<'a> {
     pub service_tier: Option<&'a ServiceTier>,
     /// The four counters.
     pub counts: TokenCounts,
-    /// `true` where the snapshot is the response's last; otherwise its counters are a floor.
+    /// True if the snapshot is the response's last; otherwise its counters are a floor.
     pub finished: bool,
-    /// Where the counters stand.
+    /// Where the counters were found.
     pub origin: Origin,
     /// The tokens of all its snapshots together.
     pub snapshot_tokens: u64,
@@ -60,7 +60,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Returns the whole row, as a store takes it.
+    /// Returns the row for the store.
     #[must_use]
     pub fn to_usage(&self) -> ResponseUsage {
         self.winner.usage(self.context)

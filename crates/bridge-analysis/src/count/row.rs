@@ -30,12 +30,12 @@ impl RowFlags {
     const NESTED: u64 = 1 << 50;
     const FORKED: u64 = 1 << 51;
     const ORIGIN: u32 = 52;
-    /// A number does not fit its 32 bits: all of them are kept apart.
+    /// A number does not fit its 32 bits, so all of them are kept separately.
     const WIDE: u64 = 1 << 55;
     /// Several files hold snapshots of it.
     pub(crate) const SHARED: u64 = 1 << 56;
     const WEAK: u64 = 1 << 58;
-    /// It changed since the changes were last taken.
+    /// It has changed since the changes were last taken.
     pub(crate) const CHANGED: u64 = 1 << 57;
     /// The flags that stay when another snapshot wins.
     const OF_RESPONSE: u64 = Self::SHARED | Self::CHANGED;
@@ -52,11 +52,11 @@ const ORIGINS: [Origin; 7] = [
 ];
 const TIME: u64 = (1 << 48) - 1;
 
-/// Numbers of a row that do not fit it.
+/// Numbers of a row that are too large for it.
 pub(crate) type WideCounts = (TokenCounts, (u64, u64));
 
 impl Row {
-    /// Creates the row of a response's first snapshot, and returns its numbers where they do not fit.
+    /// Creates the row of a response's first snapshot, and returns its numbers if they do not fit.
     pub(crate) fn new(candidate: &Candidate, owner: u32) -> (Self, Option<WideCounts>) {
         let mut row = Self {
             key: candidate.key,
@@ -119,7 +119,7 @@ impl Row {
         self.has(RowFlags::WIDE)
     }
 
-    /// Returns the winning snapshot. `wide`: its numbers, where the row [is wide](Self::is_wide).
+    /// Returns the winning snapshot. `wide`: its numbers, if the row [is wide](Self::is_wide).
     pub(crate) fn winner(&self, wide: Option<&WideCounts>) -> Candidate {
         let [input, output, cache_creation, cache_read] = self.counts.map(u64::from);
         let small = || {

@@ -5,12 +5,12 @@ use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
 use crate::count::categories::CategoryCounter;
 use crate::json::Raw;
 
-/// A response snapshot, as it stands in a record.
+/// A snapshot of a response, as a record has it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Snapshot<'a> {
     pub(crate) key: ResponseKey,
     pub(crate) time: Timestamp,
-    /// Names that it mostly shares with its neighbors.
+    /// Names that it usually shares with its neighbors.
     pub(crate) named: RawNames<'a>,
     pub(crate) counted: Counted,
     /// Of the tokens, those by which iterations raise the top level.
@@ -23,7 +23,7 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) origin: Origin,
 }
 
-/// The names that a snapshot gives, as raw JSON values: none of them needs be a string.
+/// The names in a snapshot, as raw JSON values, which need not be strings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RawNames<'a> {
     pub(crate) session: Option<Raw<'a>>,
@@ -37,7 +37,7 @@ pub(crate) struct RawNames<'a> {
 pub(crate) trait SnapshotSink {
     /// Takes a snapshot that counts.
     fn snapshot(&mut self, snapshot: &Snapshot<'_>);
-    /// Takes a key that revision 1 of the rule gave, and this one does not.
+    /// Takes a key that revision 1 of the rule gave and the current one does not.
     fn superseded(&mut self, key: SupersededKey);
     /// Notes a snapshot with an unreadable counter.
     fn bad_usage(&mut self);
@@ -45,7 +45,7 @@ pub(crate) trait SnapshotSink {
     fn time_before(&mut self) -> Timestamp;
     /// Notes the readable time of a record.
     fn record_time(&mut self, time: Timestamp);
-    /// Returns the counter of texts by category, where it is asked for.
+    /// Returns the counter of texts by category, if it is asked for.
     fn categories(&mut self) -> Option<&mut CategoryCounter>;
 }
 

@@ -1,4 +1,4 @@
-//! The responses of a history: of each the winning snapshot, and the sums that the receipt needs of the rest.
+//! The responses of a history: the winning snapshot of each, and the sums over the others for the receipt.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use crate::count::candidate::{Candidate, TokenRank};
 use crate::count::context::Contexts;
 use crate::count::row::{Row, RowFlags, WideCounts};
 
-/// Responses by key, each joined over its snapshots. 64 bytes a response, 5 to 10 of index, and 4 until the
+/// Responses by key, each merged from its snapshots. 64 bytes a response, 5 to 10 of index, and 4 until the
 /// change is taken.
 ///
 /// Repeats within a file and copies across files are distinguished without a table for each file: nearly every
-/// response stands in one file, which its row names. Only for those that a second file holds too, each file's
-/// own rank is kept, until the file is read.
+/// response is in one file only, which its row names. Only for those that a second file holds too is each file's
+/// own rank kept, until the file is read.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseTable {
     index: HashTable<u32>,
@@ -23,21 +23,21 @@ pub(crate) struct ResponseTable {
     wide: HashMap<u32, WideCounts>,
     /// Places of rows that changed since they were taken last.
     changed: Vec<u32>,
-    /// For each file that is being read the best snapshots it holds of shared responses, by place.
+    /// For each file being read, its best snapshots of shared responses, by place.
     reading: HashMap<u32, HashMap<u32, TokenRank>>,
     /// The winners.
     total: ReceiptLine,
-    /// The sum over files of their own winners: what remains when repeats within files are taken off.
+    /// The sum over files of their own winners: what remains after repeats within files are subtracted.
     file_winners: ReceiptLine,
 }
 
 impl ResponseTable {
-    /// Begins a file whose snapshots will be offered.
+    /// Begins a file.
     pub(crate) fn begin_file(&mut self, file: u32) {
         self.reading.insert(file, HashMap::new());
     }
 
-    /// Ends a file of which all snapshots were offered.
+    /// Ends a file after all of its snapshots were offered.
     pub(crate) fn end_file(&mut self, file: u32) {
         self.reading.remove(&file);
     }
@@ -79,7 +79,7 @@ impl ResponseTable {
         weak
     }
 
-    /// Returns the winning snapshots with the tokens of all snapshots, in the order in which the responses were met.
+    /// Returns the winning snapshots with the tokens of all snapshots, in the order in which the responses were found.
     pub(crate) fn winners(&self) -> impl ExactSizeIterator<Item = (Candidate, u64)> {
         self.rows.iter().enumerate().map(|(place, row)| {
             let place = u32::try_from(place).unwrap_or(u32::MAX);
@@ -172,7 +172,7 @@ impl ResponseTable {
     }
 }
 
-/// Returns whether a snapshot is greater than the one that has won so far, by the order of the counting rule.
+/// Returns whether a snapshot beats the current winner, by the order of the counting rule.
 fn wins(candidate: &Candidate, winner: &Candidate, contexts: &Contexts) -> bool {
     let (rank, known) = (candidate.rank(), winner.rank());
     if rank != known || candidate == winner {
@@ -187,7 +187,7 @@ fn replace(line: &mut ReceiptLine, before: u64, now: u64) {
     line.tokens = line.tokens.saturating_sub(before).saturating_add(now);
 }
 
-/// The key is a hash already; half of it is enough for the table.
+/// The key is a hash already, and half of it is enough for the table.
 fn slot(key: ResponseKey) -> u64 {
     (key.0 >> 64) as u64
 }

@@ -1,16 +1,16 @@
-//! Reading the times of records: RFC 3339, as the counting rule has it.
+//! Parses the times of records: RFC 3339, as the counting rule defines.
 
 use bridge_core::Timestamp;
 
 use crate::json::{Raw, string_bytes};
 
-/// Returns the time that a raw JSON value stands for; `None` where it is no RFC 3339 time from 1970 to 2299.
+/// Returns the time that a raw JSON value contains; `None` if it is not an RFC 3339 time from 1970 to 2299.
 pub(crate) fn read_time(value: Raw<'_>) -> Option<Timestamp> {
     rfc3339(&string_bytes(value)?)
 }
 
-/// A date, `T`, a time, a fraction or none (cut off below a millisecond), `Z` or an offset. Written by hand
-/// because every line with usage has one, and a reader of all forms of times takes ten times as long.
+/// A date, `T`, a time, an optional fraction (truncated to milliseconds), `Z` or an offset. Written by hand
+/// because every line with usage has one, and a general parser takes ten times as long.
 fn rfc3339(text: &[u8]) -> Option<Timestamp> {
     let (date_time, rest) = text.split_first_chunk::<19>()?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', i1, i2, b':', s1, s2] =
@@ -26,7 +26,7 @@ fn rfc3339(text: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let (millis, zone) = fraction_millis(rest)?;
-    // A leap second is the last one of its minute, as POSIX time has it.
+    // A leap second is the last one of its minute, as in POSIX time.
     let seconds_of_day = hour * 3600 + minute * 60 + second.min(59);
     let seconds = days_since_1970(year, month, day) * 86_400 + seconds_of_day - offset_seconds(zone)?;
     Timestamp::from_millis(seconds * 1000 + millis).ok()
@@ -38,7 +38,7 @@ fn two(tens: u8, ones: u8) -> Option<i64> {
     both.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
 }
 
-/// Reads the milliseconds of a fraction, if there is one, and returns the text behind it.
+/// Reads the milliseconds of a fraction, if there is one, and returns the text after it.
 fn fraction_millis(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -70,7 +70,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days by the civil calendar, counted from March so that the leap day comes last in its year.
+/// Days of the civil calendar, counted from March so that the leap day is the last of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -85,13 +85,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_reads_what_times_are_written_as(millis in 0..=Timestamp::MAX.as_millis()) {
+        fn formatted_times_parse_to_themselves(millis in 0..=Timestamp::MAX.as_millis()) {
             let time = Timestamp::from_millis(millis).unwrap();
             prop_assert_eq!(rfc3339(time.to_string().as_bytes()), Some(time));
         }
 
         #[test]
-        fn it_agrees_with_the_full_reader(
+        fn agrees_with_the_full_parser(
             text in "(19|20|23)[0-9]{2}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?(Z|z|[+-](0[0-9]|1[0-9]|2[0-3]):[0-5][0-9])",
         ) {
             prop_assert_eq!(rfc3339(text.as_bytes()), text.parse().ok());

@@ -1,13 +1,13 @@
 //! The fast reader: one walk over JSON text, at the speed of its strings.
 //!
-//! It is sound, not complete: what it passes over is valid JSON, and what it hands out is what a full
-//! parser would hand out. Where it meets something rare (an escape in a key, a tab, deep nesting) or
-//! something wrong it returns [`Unsure`], and the full reader takes over. It reads UTF-8 that was checked before.
+//! It is sound but not complete: what it skips is valid JSON, and what it returns is what a full
+//! parser would return. On something rare (an escape in a key, a tab, deep nesting) or invalid
+//! it returns [`Unsure`], and the full reader takes over. Its input was checked to be UTF-8.
 
 use crate::json::reader::{Raw, Reader, Unsure};
 use crate::json::string::{next_special, string_end};
 
-/// Values are nested no deeper than this, or the walk is unsure.
+/// Maximum nesting depth; beyond it, the walk is unsure.
 const DEPTH_MAX: u32 = 64;
 
 /// A place in JSON text.
@@ -28,7 +28,7 @@ impl<'a> FastReader<'a> {
         self.at == self.text.len()
     }
 
-    /// Passes over spaces; other white space does not occur in what clients write.
+    /// Skips spaces. Clients write no other white space.
     pub(crate) fn skip_space(&mut self) {
         while self.peek() == b' ' {
             self.at += 1;
@@ -55,7 +55,7 @@ impl<'a> FastReader<'a> {
         self.items(|reader| reader.skip_value(depth)).map(drop)
     }
 
-    /// Unlike [`Self::members`] it lets keys hold escapes: they are not asked for.
+    /// Unlike [`Self::members`], allows escapes in keys, because nobody reads these.
     fn skip_object(&mut self, depth: u32) -> Result<(), Unsure> {
         self.expect(b'{')?;
         self.skip_space();

@@ -1,7 +1,7 @@
 //! The full reader: all of JSON's grammar, by `serde_json`.
 //!
 //! Values are kept raw until they are asked for, because by the counting rule nothing but the grammar may fail outside
-//! the fields that are read: no lone surrogate, no huge number, no deep nesting. Skipping a raw value is iterative, so
+//! the fields that are read: not a lone surrogate, a huge number or deep nesting. Skipping a raw value is iterative, so
 //! nesting costs no stack.
 
 use std::fmt;
@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use crate::json::InvalidJson;
 use crate::json::reader::{Raw, Reader, Unsure};
 
-/// White space by JSON's grammar.
+/// White space in JSON's grammar.
 const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// Calls `visit` with the raw text of each value of the line: usually one, several where records are glued together.
+/// Calls `visit` with the raw text of each value of the line: usually one, several if records are glued together.
 pub(crate) fn values<'a>(line: &'a str, mut visit: impl FnMut(Raw<'a>)) -> Result<(), InvalidJson> {
     let line = line.trim_matches(WHITESPACE);
     // A line counts whole or not at all, so it is proven valid before anything of it is visited. Where there is more
@@ -48,7 +48,7 @@ fn split_value(text: &str) -> Result<(&str, &str), InvalidJson> {
     Ok((value.get(), text[end..].trim_start_matches(WHITESPACE)))
 }
 
-/// A reader of one value, which is proven valid; unsure only where it is not of the kind that is asked for.
+/// A reader of one value, which is proven valid. Unsure only if the value is not of the requested kind.
 #[derive(Debug)]
 pub(crate) struct FullReader<'a>(Raw<'a>);
 
@@ -100,7 +100,7 @@ impl<'de, F: FnMut(&mut FullReader<'de>, &[u8]) -> Result<(), Unsure>> Visitor<'
     }
 }
 
-/// Decodes a string. Works on bytes, because a string may hold what is no UTF-8.
+/// Decodes a string. Works on bytes, because a string may hold invalid UTF-8.
 struct DecodedString<'k>(&'k mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for DecodedString<'_> {
@@ -146,7 +146,7 @@ impl<'de, F: FnMut(&mut FullReader<'de>) -> Result<(), Unsure>> Visitor<'de> for
     }
 }
 
-/// Decodes a string. A lone surrogate becomes the three bytes that UTF-8 would have for it.
+/// Decodes a string. A lone surrogate becomes the three bytes that UTF-8 would use for it.
 pub(crate) fn decoded(string: Raw<'_>) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     Deserializer::from_str(string).deserialize_bytes(DecodedString(&mut bytes)).ok()?;

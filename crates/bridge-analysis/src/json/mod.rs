@@ -1,6 +1,6 @@
-//! JSON text: single fields of it are read, all of it is checked.
+//! JSON text: all of it is validated, single fields are read.
 //!
-//! Nearly every line is read by the [fast reader](fast). What it is unsure of is read by the [full one](full).
+//! Nearly every line is read by the [fast reader](fast). If it is unsure, the [full one](full) reads the line.
 
 mod fast;
 mod full;
@@ -13,12 +13,12 @@ use fast::FastReader;
 use full::FullReader;
 pub(crate) use reader::{Decode, Raw, Reader, Unsure};
 
-/// The text is no JSON.
+/// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidJson;
 
-/// Calls `visit` with each object of the line: usually one, several where records are glued together. A line counts
-/// whole or not at all, so it is proven valid before anything of it is visited.
+/// Calls `visit` with each object of the line: usually one, several if records are glued together. A line counts
+/// entirely or not at all, so it is proven valid before any object is visited.
 pub(crate) fn read_line<'a, D: Decode<'a>>(
     line: &'a str,
     decoder: &mut D,
@@ -36,7 +36,7 @@ pub(crate) fn read_line<'a, D: Decode<'a>>(
     })
 }
 
-/// Reads an object that is proven valid; `None` where the value is another one.
+/// Reads an object that is proven valid; `None` if the value is not an object.
 pub(crate) fn read_object<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Object> {
     if !value.starts_with('{') {
         return None;
@@ -48,7 +48,7 @@ pub(crate) fn read_object<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) ->
     }
 }
 
-/// Reads a text that holds one object and nothing else, and is proven valid by that.
+/// Reads a text that holds one object and nothing else, which proves it valid.
 #[inline]
 fn read_fast<'a, D: Decode<'a>>(
     text: &'a str,
@@ -66,8 +66,8 @@ fn read_full<'a, D: Decode<'a>>(value: Raw<'a>, decoder: &mut D) -> Option<D::Ob
     decoder.decode(&mut FullReader::new(value), &mut object).ok().map(|()| object)
 }
 
-/// Returns the raw values of these keys, where `value` is a valid JSON object; `None` where it is another value. Of
-/// duplicate keys the last counts.
+/// Returns the raw values of these keys of a valid JSON object; `None` if `value` is not an object. Of
+/// duplicate keys, the last counts.
 pub(crate) fn object_fields<'a, const N: usize>(
     value: Raw<'a>,
     keys: [&str; N],
@@ -100,7 +100,7 @@ impl<'a, const N: usize> Decode<'a> for Keys<'_, N> {
     }
 }
 
-/// Calls `visit` with each item of a valid JSON array; says whether the value is one.
+/// Calls `visit` with each item of a valid JSON array. Returns whether the value is one.
 pub(crate) fn array_items<'a>(value: Raw<'a>, mut visit: impl FnMut(Raw<'a>)) -> bool {
     if !value.starts_with('[') {
         return false;
@@ -120,8 +120,8 @@ fn visit_items<'a, R: Reader<'a>>(array: &mut R, visit: &mut impl FnMut(Raw<'a>)
     array.items(|item| item.value().map(&mut *visit)).map(drop)
 }
 
-/// Returns the decoded bytes of a string; `None` where the value is another one. A lone surrogate becomes the
-/// three bytes that UTF-8 would have for it, so that different strings stay different.
+/// Returns the decoded bytes of a string; `None` if the value is not a string. A lone surrogate becomes the
+/// three bytes that UTF-8 would use for it, so that different strings stay different.
 pub(crate) fn string_bytes(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
@@ -130,7 +130,7 @@ pub(crate) fn string_bytes(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
     full::decoded(value).map(Cow::Owned)
 }
 
-/// Returns the decoded text of a string, lone surrogates replaced; `None` where the value is another one.
+/// Returns the decoded text of a string, lone surrogates replaced; `None` if the value is not a string.
 pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
     Some(match string_bytes(value)? {
         Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
@@ -138,7 +138,7 @@ pub(crate) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Returns whether the value is there and not `null`.
+/// Returns whether the value is present and not `null`.
 pub(crate) fn is_present(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|value| value != "null")
 }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_may_hold_anything_that_the_grammar_admits() {
+    fn unread_values_may_hold_anything_in_the_grammar() {
         let deep = format!("{{\"x\":{}{},\"a\":7}}", "[".repeat(100_000), "]".repeat(100_000));
         for text in [
             &deep,

@@ -1,8 +1,8 @@
-//! The end of a JSON string, and the proof that it is one.
+//! Finds the end of a JSON string, and validates it.
 //!
-//! Nearly all bytes of a transcript stand in strings, so this is what a walk over it costs. Most strings
+//! Nearly all bytes of a transcript are in strings, so this dominates the cost of a walk. Most strings
 //! are short and end in the first bytes that are compared. Long ones are texts with an escape on every line:
-//! there 64 bytes are compared together without a branch for each escape, after simdjson.
+//! there, 64 bytes are compared together without a branch for each escape, as simdjson does.
 
 use wide::u8x16;
 
@@ -10,12 +10,12 @@ use crate::json::reader::Unsure;
 
 /// Bytes of one vector.
 const LANES: usize = 16;
-/// Bytes in which a short string is expected to end.
+/// Bytes within which a short string is expected to end.
 const SHORT: usize = 2 * LANES;
-/// Bytes of a long string that are compared together: a bit of a mask for each.
+/// Bytes of a long string that are compared together, each a bit of a mask.
 const BLOCK: usize = 64;
 
-/// Returns the place behind the closing quote of the string whose inside begins at `start`.
+/// Returns the place after the closing quote of the string whose content begins at `start`.
 #[inline]
 pub(crate) fn string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     if let Some(short) = bytes.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
@@ -49,7 +49,7 @@ fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
         let masks = Masks::of(block);
         let escaped = carry.escaped(masks.backslashes);
         let closing = masks.quotes & !escaped;
-        // Bytes behind the string do not belong to it. Without a quote all of the block is inside.
+        // Bytes after the string do not belong to it. Without a quote, the whole block is inside.
         let inside = closing.wrapping_sub(1) & !closing;
         if masks.has_control && has_control(&block[..inside.trailing_ones() as usize]) {
             return Err(Unsure);
@@ -64,7 +64,7 @@ fn long_string_end(bytes: &[u8], start: usize) -> Result<usize, Unsure> {
     last_string_end(bytes, next)
 }
 
-/// Finds the end of the rest of a string that has less than a block before it; `at` is not escaped.
+/// Finds the end of a string of which less than a block is left; `at` is not escaped.
 fn last_string_end(bytes: &[u8], mut at: usize) -> Result<usize, Unsure> {
     loop {
         match *bytes.get(at).ok_or(Unsure)? {
@@ -79,7 +79,7 @@ fn last_string_end(bytes: &[u8], mut at: usize) -> Result<usize, Unsure> {
     }
 }
 
-/// Checks the escapes whose letters stand at the set bits.
+/// Checks the escapes whose letters are at the set bits.
 #[inline]
 fn check_escapes(bytes: &[u8], start: usize, mut letters: u64) -> Result<(), Unsure> {
     while letters != 0 {
@@ -89,7 +89,7 @@ fn check_escapes(bytes: &[u8], start: usize, mut letters: u64) -> Result<(), Uns
     Ok(())
 }
 
-/// Checks the escape whose letter stands here.
+/// Checks the escape whose letter is here.
 fn check_escape(bytes: &[u8], letter: usize) -> Result<(), Unsure> {
     match bytes.get(letter) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
@@ -101,11 +101,11 @@ fn check_escape(bytes: &[u8], letter: usize) -> Result<(), Unsure> {
     }
 }
 
-/// Masks of the bytes of a block by their meaning.
+/// Masks of the bytes of a block, by their meaning.
 struct Masks {
     quotes: u64,
     backslashes: u64,
-    /// Letters that stand behind nearly every backslash.
+    /// Letters that follow nearly every backslash.
     usual_escapes: u64,
     has_control: bool,
 }
@@ -133,14 +133,14 @@ impl Masks {
     }
 }
 
-/// The state between two blocks: `is_escaped` where the byte behind the last one is.
+/// The state between two blocks: `is_escaped` if the byte after the last one is.
 #[derive(Default)]
 struct Carry {
     is_escaped: bool,
 }
 
 impl Carry {
-    /// Returns the bytes that a backslash before them escapes: those behind an odd number of backslashes. A run of
+    /// Returns the bytes that a backslash escapes: those after an odd number of backslashes. A run of
     /// backslashes is added to its own start, so that the carry shows where it ends.
     #[inline]
     fn escaped(&mut self, backslashes: u64) -> u64 {
@@ -209,7 +209,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Byte by byte is slow and obvious; what stands behind the string must not matter.
+        /// Byte by byte is slow and obvious. What follows the string must not matter.
         #[test]
         fn a_string_ends_where_it_ends_byte_by_byte(
             pieces in prop::collection::vec("[a-zé]{1,40}|\\\\\\\\|\\\\\"|\\\\n|\\\\u00[0-9a-g]{2}|\\\\x|\"|\t|[ -~]", 0..60),

@@ -1,4 +1,4 @@
-//! Collecting the findings of the threads.
+//! Collects the results of the threads.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,7 +12,7 @@ use crate::read::partial_file::PartialFile;
 use crate::read::plan::Part;
 use crate::report::FileAnalysis;
 
-/// The history that is being read, and the files that are not finished.
+/// The history being read, and the unfinished files.
 pub(crate) struct Collector<'a, T> {
     history: &'a mut History,
     progress: &'a AnalysisProgress,
@@ -20,7 +20,7 @@ pub(crate) struct Collector<'a, T> {
     take: T,
 }
 
-/// A file of which not all parts are read.
+/// A file whose parts are not all read.
 struct Unfinished {
     /// Its number in the history.
     number: u32,
@@ -43,7 +43,7 @@ impl<'a, T: FnMut(&mut History, FileAnalysis)> Collector<'a, T> {
         self.progress.set_tokens(self.history.tokens());
     }
 
-    /// Joins the report of a part; all its snapshots were merged.
+    /// Adds the report of a part whose snapshots were all merged.
     pub(crate) fn join(&mut self, part: &Part<'_>, report: PartReport, result: io::Result<()>) {
         let unfinished = self.unfinished(part);
         if let Err(error) = result

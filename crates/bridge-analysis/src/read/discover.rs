@@ -7,10 +7,10 @@ use crate::source::Discovery;
 
 /// Finds all transcripts below these roots, at any depth; a root may be a transcript itself.
 ///
-/// Links are followed, and each folder and file is visited once by its identity, under its own path where that lies
-/// below a root: neither circles nor many links to many folders cost more than what is there. Pseudo file systems
-/// (`/proc`) are not searched, and no more than some millions of entries are. What is left out for that, a root that
-/// is not there and a link whose target is missing stand in the errors.
+/// Links are followed. Each folder and file is visited once by its identity, under its own path if that lies
+/// below a root, so neither cycles nor many links to many folders cost more than what exists. Pseudo file systems
+/// (`/proc`) are not searched, and neither are more than some millions of entries. The errors list what is left out for
+/// that, roots that do not exist, and links whose target is missing.
 #[must_use]
 pub fn discover(roots: &[PathBuf]) -> Discovery {
     Walk::new(roots, ENTRIES_MAX).run()

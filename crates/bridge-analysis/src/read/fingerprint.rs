@@ -5,23 +5,23 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use bridge_core::Timestamp;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
+use crate::platform::{change_time_nanos, open_regular, state_hash};
 use crate::position::ReadPosition;
-use crate::read::regular_file::open_regular;
 use crate::source::SourceFile;
 
 /// The state of a file when its reading began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileState {
-    /// Its size, in bytes. Nothing behind was read.
+    /// Its size, in bytes. Nothing beyond was read.
     pub size: u64,
-    /// When it was modified last.
+    /// When it was last modified.
     pub modified: Timestamp,
-    /// When its entry on the disk changed last, in nanoseconds since 1970: later than that of every state the file
-    /// had before, also where the time of modification is set back. The latter where there is no such time.
+    /// When its inode last changed, in nanoseconds since 1970. Later than in every previous state of the file,
+    /// even if the modification time is set back. The modification time on systems without it.
     pub changed_nanos: u64,
-    /// Identifies the state of its entry on the disk: device, inode, size, and both times to the nanosecond.
+    /// Identifies the state of its inode: device, number, size, and both times to the nanosecond.
     pub identity: u64,
     /// Identifies its content up to `size`: all of a small file, samples of a large one.
     pub fingerprint: u128,
@@ -39,7 +39,7 @@ pub struct FileCursor {
 }
 
 impl FileCursor {
-    /// Returns whether the file was read so long after its last change that another one would show.
+    /// Returns whether the file was read so long after its last change that another change would be noticed.
     #[must_use]
     pub fn is_past_clock_granularity(&self) -> bool {
         is_past_clock_granularity(self.read_at, self.state.modified, self.state.changed_nanos)
@@ -51,15 +51,15 @@ impl FileCursor {
 pub enum FileChange {
     /// Nothing.
     Unchanged,
-    /// It was appended to: what was read stands there still.
+    /// It was appended to: what was read is still there.
     Appended,
-    /// It was truncated, rewritten or replaced: all of it is to be read.
+    /// It was truncated, rewritten or replaced: all of it must be read.
     Rewritten,
 }
 
 /// Files up to this size are identified by all their bytes.
 const WHOLE_BYTES_MAX: u64 = 256 << 10;
-/// In larger ones a sample stands at each multiple of this offset, and one before the end.
+/// In larger ones a sample is taken at each multiple of this offset, and one before the end.
 const SAMPLE_DISTANCE: u64 = 256 << 10;
 const SAMPLE_BYTES: u64 = 4 << 10;
 
@@ -69,8 +69,8 @@ const CLOCK_GRANULARITY_MAX: Duration = Duration::from_secs(2);
 
 /// Inspects a file before it is read: its state, and its change since `known`.
 ///
-/// An edit in place that changes no length, in a part of a large file that is not sampled, passes for nothing
-/// if the file is appended to before it is inspected again. Nothing else does.
+/// The only change that goes unnoticed is an in-place edit that keeps the length, in a part of a large file that is not
+/// sampled, if the file is appended to before it is inspected again.
 ///
 /// # Errors
 ///
@@ -83,9 +83,9 @@ pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
     }
     let mut source = open_regular(&file.path)?;
     let metadata = source.metadata()?;
-    let (size, identity) = (metadata.len(), identity(&metadata));
+    let (size, identity) = (metadata.len(), state_hash(&metadata));
     let modified = modified(&metadata);
-    let changed_nanos = changed_nanos(&metadata, modified);
+    let changed_nanos = change_time_nanos(&metadata);
     let state =
         FileState { size, modified, changed_nanos, identity, fingerprint: fingerprint(&mut source, size)? };
     let change = match known {
@@ -98,17 +98,17 @@ pub fn inspect(file: &SourceFile, known: Option<&FileCursor>) -> io::Result<(Fil
 /// Returns whether the file is unchanged.
 fn is_untouched(metadata: &Metadata, known: &FileCursor) -> bool {
     let modified = modified(metadata);
-    // The size is in the identity, too, but a reading ends at the recorded one.
+    // The size is part of the identity, too, but a read ends at the recorded one.
     known.state.size == metadata.len()
-        && known.state.identity == identity(metadata)
-        && is_past_clock_granularity(known.read_at, modified, changed_nanos(metadata, modified))
+        && known.state.identity == state_hash(metadata)
+        && is_past_clock_granularity(known.read_at, modified, change_time_nanos(metadata))
 }
 
 fn modified(metadata: &Metadata) -> Timestamp {
     metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system)
 }
 
-/// Returns whether the lines that were read still stand there, and more behind them.
+/// Returns whether the lines that were read are still there, followed by more.
 fn is_continued(source: &mut File, size: u64, known: &FileCursor) -> io::Result<bool> {
     let FileCursor { state, position, .. } = known;
     if size <= state.size || fingerprint(source, state.size)? != state.fingerprint {
@@ -142,7 +142,7 @@ fn hash(source: &mut File, offset: u64, bytes: u64, hasher: &mut Xxh3) -> io::Re
     source.seek(SeekFrom::Start(offset))?;
     let mut source = source.take(bytes);
     loop {
-        // A file that became shorter meanwhile has another fingerprint then, too.
+        // A file that became shorter meanwhile has another fingerprint, too.
         let read = source.read(&mut buffer)?;
         if read == 0 {
             return Ok(());
@@ -151,7 +151,7 @@ fn hash(source: &mut File, offset: u64, bytes: u64, hasher: &mut Xxh3) -> io::Re
     }
 }
 
-/// Fills the buffer as far as the file goes.
+/// Fills the buffer until the end of the file.
 fn read_at(source: &mut File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
     source.seek(SeekFrom::Start(offset))?;
     let mut filled = 0;
@@ -165,42 +165,7 @@ fn read_at(source: &mut File, offset: u64, buffer: &mut [u8]) -> io::Result<()> 
     Ok(())
 }
 
-#[cfg(unix)]
-fn identity(metadata: &Metadata) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let numbers = [
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime().cast_unsigned(),
-        metadata.mtime_nsec().cast_unsigned(),
-        metadata.ctime().cast_unsigned(),
-        metadata.ctime_nsec().cast_unsigned(),
-    ];
-    xxh3_64(&numbers.map(u64::to_le_bytes).concat())
-}
-
-/// Returns a hash of the times: without inode and time of change a file that was rewritten with its times restored
-/// cannot be recognized.
-#[cfg(not(unix))]
-fn identity(metadata: &Metadata) -> u64 {
-    let modified = metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system);
-    xxh3_64(&[metadata.len(), modified.as_millis().cast_unsigned()].map(u64::to_le_bytes).concat())
-}
-
-#[cfg(unix)]
-fn changed_nanos(metadata: &Metadata, _modified: Timestamp) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let seconds = u64::try_from(metadata.ctime()).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec().cast_unsigned())
-}
-
-#[cfg(not(unix))]
-fn changed_nanos(_metadata: &Metadata, modified: Timestamp) -> u64 {
-    modified.as_millis().cast_unsigned().saturating_mul(1_000_000)
-}
-
-/// Returns whether a file was read so long after its changes that another one would show.
+/// Returns whether a file was read so long after its changes that another change would be noticed.
 fn is_past_clock_granularity(read_at: Timestamp, modified: Timestamp, changed_nanos: u64) -> bool {
     let changed =
         i64::try_from(changed_nanos / 1_000_000).ok().and_then(|ms| Timestamp::from_millis(ms).ok());
@@ -226,7 +191,7 @@ mod tests {
         FileCursor { state, position, read_at }
     }
 
-    /// Long after the file was written, as its clock goes.
+    /// Long after the file was written, by its clock.
     fn later() -> Timestamp {
         Timestamp::MAX
     }
@@ -240,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_to_a_file_is_seen() {
+    fn changes_of_a_file_are_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.jsonl");
         for size in [0, 10, 5_000, 300_000, 900_000] {
@@ -262,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn another_file_in_the_place_is_seen_whatever_times_it_shows() {
+    fn a_replaced_file_is_detected_whatever_its_times() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("f.jsonl"), folder.path().join("g.jsonl"));
         fs::write(&path, lines(100)).unwrap();
@@ -284,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_that_goes_on_is_read_again() {
+    fn a_continued_last_line_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.jsonl");
         fs::write(&path, "{}\n{}").unwrap();

@@ -1,8 +1,8 @@
-//! Lines out of a stream, in a reused buffer of bounded size.
+//! Reads lines from a stream, in a reused buffer of bounded size.
 
 use std::io::{self, Read};
 
-/// Limits of the memory that a file takes.
+/// Limits of the memory used for a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// The size of a read, in bytes.
@@ -11,13 +11,13 @@ pub(crate) struct Limits {
     pub(crate) line_bytes_max: usize,
 }
 
-/// Nothing at the start of a file, and damage everywhere else.
+/// The byte order mark: ignored at the start of a file, damage everywhere else.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Larger blocks fall out of the L2 cache, smaller ones cost more calls.
 pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 
-/// A buffer that grew for a long line stays as it is up to so many blocks, because long lines come often.
+/// A buffer that grew for a long line is kept up to this number of blocks, because long lines are frequent.
 const KEPT_BLOCKS: usize = 8;
 
 /// A line of a file, without its newline.
@@ -31,26 +31,26 @@ pub(crate) enum Line<'a> {
     Oversize,
 }
 
-/// The lines that begin in a range of a file, wherever they end. Holds one block, or one line where that is
+/// The lines that begin in a range of a file, wherever they end. Holds one block, or one line if that is
 /// longer, up to the limit.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     source: R,
-    /// `buffer[start..end]` is read and not yet handed out; no newline stands in `buffer[start..searched]`.
+    /// `buffer[start..end]` is read and not yet returned; `buffer[start..searched]` has no newline.
     buffer: Vec<u8>,
     start: usize,
     searched: usize,
     end: usize,
     limits: Limits,
-    /// The offset up to which lines were handed out, in bytes.
+    /// The offset up to which lines were returned, in bytes.
     offset: u64,
-    /// Lines that begin here or behind belong to another part.
+    /// Lines that begin here or later belong to another part.
     until: u64,
     at_end: bool,
 }
 
 impl<R: Read> Lines<R> {
-    /// Creates a reader of the lines of a source that stands at `offset`, where a line begins.
+    /// Creates a reader of the lines of a source that is positioned at `offset`, where a line begins.
     pub(crate) fn new(source: R, buffer: Vec<u8>, limits: Limits, offset: u64, until: u64) -> Self {
         let mut buffer = buffer;
         if buffer.len() < limits.block_bytes.max(1) {
@@ -59,7 +59,7 @@ impl<R: Read> Lines<R> {
         Self { source, buffer, start: 0, searched: 0, end: 0, limits, offset, until, at_end: false }
     }
 
-    /// Passes over what is left of a line that began before; the source stands anywhere in it.
+    /// Skips the rest of a line that began before; the source is anywhere in it.
     pub(crate) fn skip_rest_of_line(&mut self) -> io::Result<()> {
         self.skip_line()
     }
@@ -69,7 +69,7 @@ impl<R: Read> Lines<R> {
         self.offset
     }
 
-    /// Returns the buffer, to be used again.
+    /// Returns the buffer for reuse.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
@@ -114,7 +114,7 @@ impl<R: Read> Lines<R> {
         self.offset += bytes as u64;
     }
 
-    /// Reads more behind what is there; grows the buffer only for a line that fills it.
+    /// Appends more to the buffer, and grows it only for a line that fills it.
     fn fill(&mut self) -> io::Result<()> {
         let block = self.limits.block_bytes.max(1);
         self.buffer.copy_within(self.start..self.end, 0);
@@ -131,7 +131,7 @@ impl<R: Read> Lines<R> {
         self.read()
     }
 
-    /// Reads a block, and not much of another part.
+    /// Reads a block, and little of another part.
     fn read(&mut self) -> io::Result<()> {
         let read_to = self.offset + (self.end - self.start) as u64;
         let own = usize::try_from(self.until.saturating_sub(read_to)).unwrap_or(usize::MAX);
@@ -152,8 +152,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Passes over the rest of a line without keeping it; at most to the end of the range, where another
-    /// line cannot begin before this one ends.
+    /// Skips the rest of a line without keeping it, at most to the end of the range, because no other
+    /// line begins before this one ends.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Hands out the bytes in pieces of the given sizes, in turn.
+    /// Returns the bytes in pieces of the given sizes, in turn.
     struct Pieces<'a>(&'a [u8], Vec<usize>, usize);
 
     impl Read for Pieces<'_> {

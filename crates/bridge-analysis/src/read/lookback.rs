@@ -1,7 +1,7 @@
-//! The time of a record that has no readable one: the nearest earlier one in its file.
+//! Finds the time for a record without a readable one: the nearest earlier one in its file.
 //!
-//! It may stand in any line, also in those that are not parsed otherwise. Such records are rare, so the file
-//! is read back from them: window by window, each line in full, until a time is found.
+//! It may be in any line, even in one that is not parsed otherwise. Such records are rare, so the file
+//! is searched backward from them, window by window, each line in full, until a time is found.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
@@ -10,11 +10,11 @@ use std::path::Path;
 use bridge_core::Timestamp;
 
 use crate::claude;
+use crate::platform::open_regular;
 use crate::position::KnownTime;
 use crate::read::lines::{BYTE_ORDER_MARK, Limits, Line, Lines};
-use crate::read::regular_file::open_regular;
 
-/// The first window, in bytes; each next one is twice as large, up to the greatest.
+/// The first window, in bytes. Each next one is twice as large, up to the maximum.
 const WINDOW_BYTES: u64 = 64 << 10;
 const WINDOW_BYTES_MAX: u64 = 16 << 20;
 
@@ -40,7 +40,7 @@ pub(crate) fn time_before(
 
 /// Returns the last readable time of a record in the lines that begin in the range.
 fn last_time(path: &Path, limits: Limits, from: u64, until: u64) -> io::Result<Option<Timestamp>> {
-    // A file without any times asks again at every response, mostly about a few lines.
+    // A file without any times asks at every response, usually about a few lines.
     let range_bytes = usize::try_from(until - from).unwrap_or(usize::MAX);
     let block_bytes = range_bytes.saturating_add(1).min(limits.block_bytes);
     let mut lines = open(path, Vec::new(), Limits { block_bytes, ..limits }, (from, until), u64::MAX)?;

@@ -1,4 +1,4 @@
-//! From files to lines: finding them, seeing what changed, cutting them into parts and reading those.
+//! From files to lines: finds files, detects changes, cuts files into parts and reads those.
 
 pub(crate) mod collector;
 pub(crate) mod discover;
@@ -8,7 +8,5 @@ mod lookback;
 pub(crate) mod part;
 pub(crate) mod partial_file;
 pub(crate) mod plan;
-mod pseudo;
-mod regular_file;
 pub(crate) mod scan;
 mod walk;

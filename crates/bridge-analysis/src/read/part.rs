@@ -1,4 +1,4 @@
-//! A part of a transcript, the lines that begin in a range of it: the task before it is read, the report after.
+//! A part of a transcript (the lines that begin in a range of it): the task, and the report after reading.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,16 +13,16 @@ use crate::read::lines::Limits;
 use crate::report::{DamagePlace, SessionInFile};
 use crate::source::SourceFile;
 
-/// A file that is to be read, and from where.
+/// A file to read, and from where.
 #[derive(Debug)]
 pub(crate) struct FileTask<'a> {
     pub(crate) file: &'a SourceFile,
     pub(crate) names: FileNames,
-    /// Where reading begins, and what is known of the lines before.
+    /// Where reading begins, and what is known about the lines before.
     pub(crate) from: ReadPosition,
-    /// The file is read up to here, in bytes.
+    /// The offset up to which the file is read, in bytes.
     pub(crate) until: u64,
-    /// Times that had to be looked for, by the offset before which they stand, so that no part looks further
+    /// Times that had to be searched for, by the offset before which they are, so that no part searches further
     /// back than the one before it.
     looked_back: Mutex<BTreeMap<u64, Option<Timestamp>>>,
 }
@@ -52,19 +52,19 @@ impl<'a> FileTask<'a> {
     }
 }
 
-/// The report of a part of a file; its snapshots go to the history.
+/// The report of a part of a file. Its snapshots go to the history.
 #[derive(Debug, Default)]
 pub(crate) struct PartReport {
     /// Lines that are not blank.
     pub(crate) lines: u64,
     /// Line ends.
     pub(crate) newlines: u64,
-    /// Behind the last line read; of a pending line its start.
+    /// The offset after the last line read, or the start of a pending line.
     pub(crate) end: u64,
-    /// Behind the last line read.
+    /// The offset after the last byte read.
     pub(crate) read_to: u64,
     pub(crate) damage: DamageCounts,
-    /// The lines' numbers count from the part's first, which is 1.
+    /// Line numbers count from the part's first, which is 1.
     pub(crate) damage_places: Vec<DamagePlace>,
     /// In the order of their first snapshots.
     pub(crate) sessions: Vec<(SessionId, SessionInFile)>,
@@ -76,7 +76,7 @@ pub(crate) struct PartReport {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PartOptions {
     pub(crate) limits: Limits,
-    /// `true` where lines that hold no usage are parsed too.
+    /// True if lines without usage are parsed too.
     pub(crate) every_line: bool,
     pub(crate) categories: bool,
 }

@@ -9,10 +9,10 @@ use crate::position::ReadPosition;
 use crate::read::part::{FileTask, PartReport};
 use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
 
-/// A file of which some parts are read. They are joined in their order, whichever is read first.
+/// A file of which some parts are read. They are merged in order, whichever is read first.
 #[derive(Debug)]
 pub(crate) struct PartialFile {
-    /// Parts before this one are joined.
+    /// Parts before this one are merged.
     next: usize,
     /// Parts that are read before an earlier one.
     waiting: BTreeMap<usize, PartReport>,
@@ -26,7 +26,7 @@ pub(crate) struct PartialFile {
 }
 
 impl PartialFile {
-    /// Creates a file of which everything before this position is read.
+    /// Creates a file that was read up to this position.
     pub(crate) fn new(from: ReadPosition) -> Self {
         Self {
             next: 0,
@@ -41,17 +41,17 @@ impl PartialFile {
         }
     }
 
-    /// Takes a part's report, and returns the number of parts that are joined now.
+    /// Adds a part's report, and returns the number of parts merged so far.
     pub(crate) fn take(&mut self, part: usize, report: PartReport) -> usize {
         self.waiting.insert(part, report);
         while let Some(report) = self.waiting.remove(&self.next) {
-            self.join(report);
+            self.merge(report);
             self.next += 1;
         }
         self.next
     }
 
-    fn join(&mut self, report: PartReport) {
+    fn merge(&mut self, report: PartReport) {
         let room = FileAnalysis::DAMAGE_PLACES_MAX - self.damage_places.len();
         let numbered = |place: DamagePlace| DamagePlace { line: self.end.newlines + place.line, ..place };
         self.damage_places.extend(report.damage_places.into_iter().take(room).map(numbered));
@@ -60,15 +60,15 @@ impl PartialFile {
         self.damage += report.damage;
         for (session, part) in report.sessions {
             match self.sessions.get_mut(&session) {
-                Some(known) => known.join(part),
+                Some(known) => known.merge(part),
                 None => drop(self.sessions.insert(session, part)),
             }
         }
         if let Some(categories) = report.categories {
-            self.categories.get_or_insert_default().join(categories);
+            self.categories.get_or_insert_default().merge(categories);
         }
         self.end.newlines += report.newlines;
-        // Parts that begin in a pending line have nothing to say.
+        // Parts that begin in a pending line contribute nothing.
         let is_pending = self.damage.pending_lines > 0;
         let was_pending = is_pending && report.damage.pending_lines == 0;
         self.end.offset = match (was_pending, is_pending) {
@@ -79,7 +79,7 @@ impl PartialFile {
         self.end.time = report.known_time.unwrap_or(self.end.time);
     }
 
-    /// Returns the report of the file, when all parts are joined.
+    /// Returns the report of the file, when all parts are merged.
     pub(crate) fn finish(self, task: &FileTask<'_>, complete: bool) -> FileAnalysis {
         let most = |a: &(&SessionId, &SessionInFile), b: &(&SessionId, &SessionInFile)| {
             a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0))

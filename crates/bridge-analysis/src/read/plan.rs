@@ -1,4 +1,4 @@
-//! Cutting files into parts.
+//! Cuts files into parts.
 
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use crate::read::part::FileTask;
 #[derive(Debug, Clone)]
 pub(crate) struct Part<'a> {
     pub(crate) task: Arc<FileTask<'a>>,
-    /// The file's number among those that are read.
+    /// The file's index among those to read.
     pub(crate) file: usize,
-    /// The part's number in its file.
+    /// The part's index in its file.
     pub(crate) index: usize,
     pub(crate) from: u64,
-    /// The end of the last part is that of the file, wherever it is by then.
+    /// The end of the last part is that of the file when it is read.
     pub(crate) until: u64,
     pub(crate) is_last: bool,
 }
 
-/// The parts of all files, in their order, each handed out once.
+/// The parts of all files, in order, each returned once.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     reads: &'a [FileRead],
     options: &'a AnalyzerOptions,
     next_file: usize,
-    /// The part after the one that was handed out last, if it was not its file's last.
+    /// The part after the last one returned, if that was not its file's last.
     next: Option<Part<'a>>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Plan<'a> {
         Some(Part { task, file, index: 0, from, until, is_last })
     }
 
-    /// A rest of less than half a part is not worth one of its own.
+    /// A remainder of less than half a part does not become one of its own.
     fn end_of_part(&self, task: &FileTask<'_>, from: u64) -> (u64, bool) {
         let bytes = self.options.part_bytes.max(1);
         let rest = task.until.min(task.file.size).saturating_sub(from);

@@ -1,4 +1,4 @@
-//! Reading a part of a transcript.
+//! Reads a part of a transcript.
 
 use std::io::{self, Read};
 
@@ -17,10 +17,10 @@ use crate::read::lookback::{open, time_before};
 use crate::read::part::{FileTask, PartOptions, PartReport};
 use crate::report::{DamagePlace, FileAnalysis, SessionInFile};
 
-/// The number of snapshots that are handed over at once.
+/// The number of snapshots handed over at once.
 const CANDIDATES_MAX: usize = 4096;
 
-/// The memory of a thread that reads parts, used again for each.
+/// The memory of a reading thread, reused for each part.
 #[derive(Debug, Default)]
 pub(crate) struct PartMemory {
     buffer: Vec<u8>,
@@ -41,7 +41,7 @@ struct ContextTotals {
 /// Report progress at least this often.
 const PROGRESS_BYTES: u64 = 4 << 20;
 
-/// Reads the lines of a file that begin in a range of it. `hand_over` is called with the snapshots from time
+/// Reads the lines of a file that begin in a range of it. Calls `hand_over` with the snapshots from time
 /// to time, and once at the end.
 pub(crate) fn read_part(
     task: &FileTask<'_>,
@@ -58,7 +58,7 @@ pub(crate) fn read_part(
     }
 }
 
-/// Reads lines of a file, the first of which begins at `from` or is the first behind it.
+/// Reads lines of a file, beginning with the first at or after `from`.
 pub(crate) fn read_lines<R: Read>(
     task: &FileTask<'_>,
     from: u64,
@@ -104,10 +104,10 @@ struct PartScan<'a> {
     report: PartReport,
     part_start: u64,
     line_start: u64,
-    /// The last readable time of the records that stand before on the same line.
+    /// The last readable time of earlier records on the same line.
     line_time: Option<Timestamp>,
     failure: Option<io::Error>,
-    /// Takes the batch whenever it is full, also in the middle of a line: one line may hold a million snapshots.
+    /// Takes the batch whenever it is full, even in the middle of a line, because one line may hold a million snapshots.
     hand_over: &'a mut dyn FnMut(&mut Batch),
 }
 
@@ -166,7 +166,7 @@ impl PartScan<'_> {
             if self.line_start == 0 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text };
         let Some(edges) = edges(text) else { return false };
         self.report.lines += 1;
-        // By default damage in a line without usage is looked for at its edges only.
+        // By default, a line without usage is checked for damage at its edges only.
         if !self.options.every_line && complete && edges == (b'{', b'}') && !may_hold_usage(text) {
             return false;
         }
@@ -302,12 +302,12 @@ impl SnapshotSink for PartScan<'_> {
     }
 }
 
-/// Returns whether this is UTF-16 text that begins as a transcript does, with its byte order mark or without.
+/// Returns whether this is UTF-16 text that begins like a transcript, with or without a byte order mark.
 fn is_utf16(first_line: &[u8]) -> bool {
     [&b"\xff\xfe"[..], b"\xfe\xff", b"{\0", b"\0{"].iter().any(|start| first_line.starts_with(start))
 }
 
-/// Returns the first and the last byte that is no white space; `None` for a blank line.
+/// Returns the first and the last byte that is not white space; `None` for a blank line.
 #[inline]
 fn edges(line: &[u8]) -> Option<(u8, u8)> {
     let inside = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
@@ -351,7 +351,7 @@ mod tests {
 
     /// The position holds everything that the next reading of the file has to know.
     #[test]
-    fn a_file_read_in_two_goes_is_the_same_as_in_one() {
+    fn a_file_read_in_two_steps_is_the_same_as_in_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.jsonl");
         for (seed, cut_line) in (0..60).zip((0..20).cycle()) {

@@ -1,4 +1,4 @@
-//! The walk over folders: each is visited once, and those that cannot be visited are reported.
+//! Walks over folders: visits each once, and reports those that cannot be visited.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirEntry, Metadata};
@@ -9,38 +9,34 @@ use bridge_core::Timestamp;
 
 use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
 use crate::error::SourceError;
-use crate::read::pseudo::PseudoFileSystems;
+use crate::platform::{FileIdentity, PATH_LIST_SEPARATOR, PseudoFileSystems};
 use crate::source::{Discovery, SourceFile};
 
-/// The maximum of folder entries that are visited: ten times those of the largest known history, and an end where a link
+/// Maximum number of folder entries visited: ten times those of the largest known history. It ends the walk if a link
 /// leads to the root of a large machine.
 pub(crate) const ENTRIES_MAX: u64 = 5_000_000;
-
-/// The identity of a file or folder, equal for all its paths.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
 
 /// A path below a root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     path: PathBuf,
-    /// The root's number.
+    /// The root's index.
     root: usize,
 }
 
 struct FoundFile {
     file: SourceFile,
-    identity: Identity,
+    identity: FileIdentity,
     by_link: bool,
 }
 
-/// The state of a walk. Links are followed only when everything else was visited, and in the order of their paths:
-/// so what is found, and under which path, does not depend on the order in which a folder lists its entries.
+/// The state of a walk. Links are followed only after everything else was visited, and in the order of their paths,
+/// so that the result does not depend on the order in which a folder lists its entries.
 pub(crate) struct Walk<'a> {
     roots: &'a [PathBuf],
     entries_left: u64,
     pseudo: PseudoFileSystems,
-    visited: HashSet<Identity>,
+    visited: HashSet<FileIdentity>,
     folders: Vec<Place>,
     links: BTreeSet<Place>,
     files: Vec<FoundFile>,
@@ -120,7 +116,7 @@ impl<'a> Walk<'a> {
         while let Some(folder) = self.folders.pop() {
             match self.visit_folder(&folder) {
                 Ok(()) => {}
-                // A folder that went away while its parent was read was never there.
+                // A folder that disappears while its parent is read is treated as if it had never existed.
                 Err(error) if error.kind() == ErrorKind::NotFound && !self.is_root(&folder) => {}
                 Err(error) => self.fail(&folder.path, error),
             }
@@ -129,7 +125,7 @@ impl<'a> Walk<'a> {
 
     fn visit_folder(&mut self, folder: &Place) -> io::Result<()> {
         let metadata = folder.path.metadata()?;
-        if self.pseudo.hold(&metadata) || !self.visited.insert(identity(&folder.path, &metadata)) {
+        if self.pseudo.hold(&metadata) || !self.visited.insert(FileIdentity::of(&folder.path, &metadata)) {
             return Ok(());
         }
         let is_session = is_desktop_session(&folder.path);
@@ -139,7 +135,7 @@ impl<'a> Walk<'a> {
                 self.folders.clear();
                 self.links.clear();
                 return Err(io::Error::other(
-                    "there is more below the roots than is searched; name smaller ones",
+                    "there are too many entries below the roots; name smaller ones",
                 ));
             }
             self.entries_left -= 1;
@@ -159,7 +155,7 @@ impl<'a> Walk<'a> {
             Ok(kind) if kind.is_dir() => self.folders.push(place()),
             Ok(kind) if kind.is_symlink() => drop(self.links.insert(place())),
             Ok(kind) if kind.is_file() && is_transcript(&entry.path()) => {
-                // As a folder: one that went away was never there.
+                // As with folders: one that disappears is treated as if it had never existed.
                 if let Ok(metadata) = entry.metadata() {
                     self.take(place(), &metadata, false);
                 }
@@ -169,7 +165,7 @@ impl<'a> Walk<'a> {
     }
 
     fn take(&mut self, place: Place, metadata: &Metadata, by_link: bool) {
-        let identity = identity(&place.path, metadata);
+        let identity = FileIdentity::of(&place.path, metadata);
         let file = SourceFile {
             size: metadata.len(),
             modified: metadata.modified().map_or(Timestamp::MIN, Timestamp::from_system),
@@ -190,31 +186,20 @@ impl<'a> Walk<'a> {
 }
 
 fn made_up() -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, "it is on a pseudo file system, which holds no transcripts")
+    io::Error::new(ErrorKind::Unsupported, "on a pseudo file system, which holds no transcripts")
 }
 
-/// Explains a missing root that may have been meant as a list, separated as `PATH` is.
+/// Explains a missing root that may have been meant as a list separated like `PATH`.
 fn explained(root: &Path, error: io::Error) -> io::Error {
-    let separator = if cfg!(windows) { b';' } else { b':' };
-    if error.kind() != ErrorKind::NotFound || !root.as_os_str().as_encoded_bytes().contains(&separator) {
+    let is_list = root.as_os_str().as_encoded_bytes().contains(&(PATH_LIST_SEPARATOR as u8));
+    if error.kind() != ErrorKind::NotFound || !is_list {
         return error;
     }
     let hint = format!(
-        "{error} (it is one path: give several each for itself, or in CLAUDE_CONFIG_DIR with a comma between, not {:?})",
-        char::from(separator)
+        "{error} (this is one path: give several paths separately, or comma-separated in CLAUDE_CONFIG_DIR, not with {:?})",
+        PATH_LIST_SEPARATOR
     );
     io::Error::new(ErrorKind::NotFound, hint)
-}
-
-#[cfg(unix)]
-fn identity(_: &Path, metadata: &Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    Identity((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path, _: &Metadata) -> Identity {
-    Identity(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
 }
 
 #[cfg(test)]
@@ -239,7 +224,7 @@ mod tests {
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    /// Followed along every path there are more than 40! of them.
+    /// Followed along every path, there would be more than 40! visits.
     #[cfg(unix)]
     #[test]
     fn a_farm_of_folders_that_link_to_each_other_is_visited_once() {
@@ -292,24 +277,24 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_would_not_end_ends_with_an_error() {
+    fn an_endless_walk_ends_with_an_error() {
         let root = tempfile::tempdir().unwrap();
         (0..30).for_each(|number| write(&root.path().join(format!("{number}/s.jsonl"))));
         let found = Walk::new(&[root.path().to_owned()], 40).run();
         assert!(found.files.len() < 30);
-        assert!(found.errors.len() == 1 && found.errors[0].to_string().contains("more below the roots"));
+        assert!(found.errors.len() == 1 && found.errors[0].to_string().contains("too many entries below"));
     }
 
     #[test]
-    fn a_list_of_folders_in_place_of_one_is_explained() {
+    fn a_list_of_folders_instead_of_one_is_explained() {
         let list = std::env::join_paths(["/missing/a", "/missing/b"]).unwrap();
         let found = walk(Path::new(&list));
         let error = found.errors[0].to_string();
-        assert!(error.contains("/missing/b") && error.contains("with a comma between"), "{error}");
+        assert!(error.contains("/missing/b") && error.contains("comma-separated"), "{error}");
     }
 
     #[test]
-    fn of_a_desktop_session_only_what_the_client_wrote_is_taken() {
+    fn only_the_clients_files_of_a_desktop_session_are_taken() {
         let data = tempfile::tempdir().unwrap();
         let session = data.path().join("Claude/local-agent-mode-sessions/org/account/local_1");
         for name in
@@ -319,7 +304,7 @@ mod tests {
         }
         let found = walk(data.path());
         assert_eq!(names(&found), ["s", "audit"]);
-        // The folders of accounts are no projects.
+        // The folders of accounts are not projects.
         let projects: Vec<_> = found.files.iter().map(|file| file.project_folder.as_deref()).collect();
         assert_eq!(projects, [Some("-p"), None]);
         assert_eq!(names(&walk(&session)), ["s", "audit"]);

@@ -1,5 +1,5 @@
 //! Properties of the domain types that the code of one type does not show.
 
 mod calendar;
-mod join;
+mod merge;
 mod text;

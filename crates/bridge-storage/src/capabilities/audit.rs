@@ -8,7 +8,7 @@ use bridge_core::{AuditFilter, AuditRecord, BridgeError};
 /// Keeps the records of operations.
 #[async_trait]
 pub trait AuditStore: Send + Sync + fmt::Debug {
-    /// Writes the records. When it returns they are durable. One that is written again stays one.
+    /// Writes the records. When it returns, they are durable. Writing a record again does not duplicate it.
     async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
 
     /// Returns the records that the filter admits, newest first: by time, then id.

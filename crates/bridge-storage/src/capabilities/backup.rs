@@ -8,62 +8,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::query::StoreTotals;
 
-/// The tables of a backup, in the order in which they are imported: a record of a source file says that the rows
-/// it stands for are stored.
+/// The tables of a backup, in the order in which they are imported. Rows precede the records of source files, which
+/// state that the rows read from the file are stored.
 pub(crate) const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
 /// Exports the whole store and imports it again.
 ///
-/// An import is a join, as every write is: versions travel with their rows, and of two versions of a row the greater
-/// stays. So it may be repeated, in any order, into an empty store or a filled one.
+/// An import merges, like every write: versions travel with their rows, and of two versions of a row the greater
+/// stays. So it may be repeated, in any order, into an empty or a filled store.
 #[async_trait]
 pub trait BackupStore: Send + Sync + fmt::Debug {
-    /// Returns the number of the schema that rows are exported in. Those of a greater one are refused.
+    /// Returns the number of the schema of exported rows. Rows of a greater one are refused.
     fn schema(&self) -> u32;
 
     /// Returns the format that suits this store best.
     fn backup_format(&self) -> BackupFormat;
 
-    /// Begins an export of all tables as they are at one moment, whatever writers do afterwards.
+    /// Begins an export of all tables as of one moment, whatever writers do afterwards.
     ///
     /// # Errors
     ///
     /// The store does not know the format, or fails.
     async fn begin_export(&self, format: BackupFormat) -> Result<Box<dyn TableExport + '_>, BridgeError>;
 
-    /// Joins the rows of a part into the store, for an operation that began in this epoch. When it returns they are
-    /// durable. They belong to that epoch from then on; a cursor that said nothing where it came from says nothing here.
+    /// Merges the rows of a part into the store, for an operation that began in this epoch. When it returns, they are
+    /// durable. From then on they belong to that epoch. A cursor that was void in its old store is void here, too.
     ///
     /// # Errors
     ///
-    /// The store does not know the format or the table, or the data are not what they should be, or the store fails, or
-    /// it was rolled back.
+    /// The store does not know the format or the table, the data is invalid, the store fails, or it was rolled back.
     async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
 
-    /// Has the server itself write a backup, without the rows travelling here. Answers with what is in it.
+    /// Has the server itself write a backup, without transferring the rows. Returns what it contains.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Unsupported`](bridge_core::StorageKind::Unsupported) where the server may not write there; the
-    /// message says which setting would allow it.
+    /// [`StorageKind::Unsupported`](bridge_core::StorageKind::Unsupported) if the server may not write there. The
+    /// message names the setting that would allow it.
     async fn back_up(&self, place: &ServerPlace) -> Result<ExportSummary, BridgeError>;
 
-    /// Joins a backup of [`back_up`](Self::back_up) into the store, for an operation that began in this epoch. Answers
-    /// with what was in it.
+    /// Merges a backup made by [`back_up`](Self::back_up) into the store, for an operation that began in this epoch.
+    /// Returns what it contained.
     ///
     /// # Errors
     ///
-    /// As [`back_up`](Self::back_up), and where no such backup is there, or the store was rolled back.
+    /// Those of [`back_up`](Self::back_up). It also fails if there is no such backup, or the store was rolled back.
     async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError>;
 }
 
-/// All tables of one moment, part by part.
+/// All tables as of one moment, part by part.
 #[async_trait]
 pub trait TableExport: Send + fmt::Debug {
-    /// Returns what the tables hold, over all parts.
+    /// Returns the content of the tables, over all parts.
     fn summary(&self) -> &ExportSummary;
 
-    /// Returns the next part; `None` behind the last.
+    /// Returns the next part; `None` after the last.
     ///
     /// # Errors
     ///
@@ -74,7 +73,7 @@ pub trait TableExport: Send + fmt::Debug {
 /// The content of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportSummary {
-    /// The epoch of the store. Cursors of another one said nothing in it.
+    /// The epoch of the store. Cursors of other epochs were void in it.
     pub epoch: Epoch,
     /// Rows by table, in the order in which they are imported.
     pub tables: Vec<TableRows>,
@@ -93,7 +92,7 @@ impl ExportSummary {
 /// The rows of one table in an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRows {
-    /// The table, by the name that the schema gives it.
+    /// The table, by its name in the schema.
     pub table: String,
     /// Its rows, each once.
     pub rows: u64,
@@ -102,11 +101,11 @@ pub struct TableRows {
 /// Some rows of a table, encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TablePart {
-    /// The table, by the name that the schema gives it.
+    /// The table, by its name in the schema.
     pub table: String,
     /// Their encoding.
     pub format: BackupFormat,
-    /// The epoch of the store that they come from.
+    /// The epoch of their store.
     pub epoch: Epoch,
     /// The number of rows.
     pub rows: u64,
@@ -125,14 +124,14 @@ impl fmt::Debug for TablePart {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BackupFormat {
-    /// Columns, compressed. Numbers of 128 and 256 bits are bytes, lowest first.
+    /// Columns, compressed. Numbers of 128 and 256 bits are little-endian bytes.
     Parquet,
-    /// One JSON object a line, by column. It takes about five times the space.
+    /// One JSON object per line. It takes about five times the space.
     JsonLines,
 }
 
 impl BackupFormat {
-    /// Returns about how many rows a part of a table has: some 20 MiB, of which an export holds two at once.
+    /// Returns the approximate number of rows in a part of a table: some 20 MiB, of which an export holds two at once.
     #[must_use]
     pub fn part_rows(self) -> u64 {
         match self {

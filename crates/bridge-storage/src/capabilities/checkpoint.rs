@@ -11,22 +11,22 @@ use bridge_core::{
 /// The maximum number of sessions that a comparison names.
 pub(crate) const DIFFERENCES_MAX: usize = 100;
 
-/// Keeps states of a store and brings them back, exactly.
+/// Saves states of a store and restores them exactly.
 ///
-/// A rollback begins a new [`Epoch`]. Whatever began to write in an older one is refused from then on, cursors
-/// too, so what is stored is the checkpoint's state and nothing else until [`resume`](Self::resume); and from then
-/// on what was stored in the new epoch is added.
+/// A rollback begins a new [`Epoch`]. Writes of operations that began in an older one, cursors included, are refused
+/// from then on. So the store holds the checkpoint's state and nothing else until [`resume`](Self::resume), and
+/// afterwards only what is added in the new epoch.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// Returns the store's epoch and mode.
     async fn state(&self) -> Result<StoreState, BridgeError>;
 
-    /// Keeps the present state under this name. Writers need not stop; what they write meanwhile is in it or not,
-    /// and no cursor is in it that stands for rows that are not.
+    /// Saves the present state under this name. Writers need not stop: what they write meanwhile may or may not be in it,
+    /// but it has no cursor of rows that it lacks.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where the name is taken, or is one that rollbacks give.
+    /// [`StorageKind::Checkpoint`] if the name is taken, or reserved for rollbacks.
     async fn create_checkpoint(
         &self,
         name: &CheckpointName,
@@ -36,38 +36,38 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// Returns all checkpoints, by time and name.
     async fn list_checkpoints(&self) -> Result<Vec<Checkpoint>, BridgeError>;
 
-    /// Forgets a checkpoint.
+    /// Drops a checkpoint.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name.
+    /// [`StorageKind::Checkpoint`] if there is none of this name.
     async fn drop_checkpoint(&self, name: &CheckpointName) -> Result<(), BridgeError>;
 
-    /// Returns what a rollback to this checkpoint would change. It names no more than 100 of the sessions.
+    /// Returns what a rollback to this checkpoint would change. It names at most 100 of the sessions.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name.
+    /// [`StorageKind::Checkpoint`] if there is none of this name.
     async fn compare_with_checkpoint(
         &self,
         name: &CheckpointName,
     ) -> Result<CheckpointComparison, BridgeError>;
 
-    /// Brings the checkpoint's state back, and begins a new epoch in [`StoreMode::Direct`]. What was there becomes a
-    /// checkpoint itself, whose name is the answer. Stopped anywhere, it is completed by the next
-    /// [`migrate`](crate::TokenStore::migrate), or has changed nothing.
+    /// Restores the checkpoint's state, and begins a new epoch in [`StoreMode::Direct`]. The replaced state becomes a
+    /// checkpoint itself, whose name is returned. An interrupted rollback has either changed nothing or is completed by
+    /// the next [`migrate`](crate::TokenStore::migrate).
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`] where there is none of this name; [`StorageKind::RolledBack`] where another
+    /// [`StorageKind::Checkpoint`] if there is none of this name; [`StorageKind::RolledBack`] if another
     /// rollback was faster.
     async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
-    /// Takes what is stored again. Where nothing was rolled back it changes nothing.
+    /// Accepts writes again. If nothing was rolled back, it changes nothing.
     async fn resume(&self) -> Result<StoreState, BridgeError>;
 }
 
-/// The refusal of an operation that began in this epoch (`None`: right now), if it is to be refused.
+/// Returns the refusal of an operation that began in this epoch (`None`: right now), if it is to be refused.
 pub(crate) fn refusal(
     operation: &'static str,
     state: &StoreState,
@@ -75,10 +75,10 @@ pub(crate) fn refusal(
 ) -> Option<BridgeError> {
     let message = match &state.mode {
         StoreMode::Direct { checkpoint } => {
-            format!("it stands at checkpoint {checkpoint} and takes nothing until it is resumed")
+            format!("at checkpoint {checkpoint}; nothing is stored until it is resumed")
         }
         StoreMode::Stored if begun_in.is_some_and(|begun| begun < state.epoch) => {
-            format!("this began in epoch {} and the store is in epoch {}", begun_in?, state.epoch)
+            format!("the operation began in epoch {}, and the store is in epoch {}", begun_in?, state.epoch)
         }
         StoreMode::Stored => return None,
     };
@@ -90,7 +90,7 @@ pub(crate) fn rolled_back(operation: &'static str, message: String) -> BridgeErr
     BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
-/// The error for a name that cannot be used.
+/// Returns the error for a name that cannot be used.
 pub(crate) fn unusable(operation: &'static str, name: &CheckpointName, why: &str) -> BridgeError {
     let (kind, context) = (StorageKind::Checkpoint, Box::default());
     BridgeError::Storage { operation, kind, message: format!("{name} {why}"), context, source: None }
@@ -98,4 +98,4 @@ pub(crate) fn unusable(operation: &'static str, name: &CheckpointName, why: &str
 
 pub(crate) const UNKNOWN: &str = "is not among the checkpoints";
 pub(crate) const TAKEN: &str = "is taken";
-pub(crate) const RESERVED: &str = "is a name that rollbacks give";
+pub(crate) const RESERVED: &str = "is reserved for rollbacks";

@@ -19,9 +19,9 @@ pub use probes::{DiskSpace, HealthProbes, NewestSource};
 use crate::stats::StoreStats;
 use crate::store::TokenStore;
 
-/// Names the capabilities that a store has besides [`TokenStore`]; `None` stands for one that it lacks.
+/// Names the capabilities that a store has besides [`TokenStore`]; `None` for each that it lacks.
 ///
-/// A decorator returns the inner store's capability where it has nothing to add, and itself where it does:
+/// A decorator returns the inner store's capability if it has nothing to add, and itself if it does:
 /// `self.inner.checkpoints().map(|_| self as &dyn CheckpointStore)`.
 pub trait StoreCapabilities {
     /// Returns the store's audit.
@@ -36,15 +36,15 @@ pub trait StoreCapabilities {
     /// Returns the store's health probes and statistics.
     fn probes(&self) -> Option<&dyn HealthProbes>;
 
-    /// Returns the access to single stored versions that proofs of integrity need.
+    /// Returns the access to single stored versions that integrity checks need.
     fn integrity(&self) -> Option<&dyn IntegrityStore>;
 }
 
-/// Returns the capability, or the error of an operation that needs it where the store lacks it.
+/// Returns the capability, or an error if the store lacks it.
 ///
 /// # Errors
 ///
-/// [`StorageKind::Unsupported`] where it is `None`.
+/// [`StorageKind::Unsupported`] if it is `None`.
 pub fn require<'a, C: ?Sized>(
     capability: Option<&'a C>,
     operation: &'static str,
@@ -52,7 +52,7 @@ pub fn require<'a, C: ?Sized>(
     capability.ok_or_else(|| BridgeError::Storage {
         operation,
         kind: StorageKind::Unsupported,
-        message: "this store cannot do it".to_owned(),
+        message: "this store does not support it".to_owned(),
         context: Box::default(),
         source: None,
     })

@@ -12,14 +12,14 @@ use crate::stats::StoreStats;
 /// breaker, so that it reports the present state at once. The caller sets the deadline.
 #[async_trait]
 pub trait HealthProbes: Send + Sync + fmt::Debug {
-    /// Returns an error where the database does not answer. If it does, an open circuit breaker closes.
+    /// Returns an error if the database does not answer. If it does, an open circuit breaker closes.
     async fn probe_connection(&self) -> Result<(), BridgeError>;
 
-    /// Returns an error where this store's user may not write, found out by a write of no rows.
+    /// Returns an error if this store's user may not write, tested by a write of no rows.
     async fn probe_write(&self) -> Result<(), BridgeError>;
 
-    /// The newest state of a source file on this machine that is recorded, of those that were modified until then: a
-    /// file that bears a time in the future says nothing of the others. `None` where none is.
+    /// Returns the newest recorded state of a source file on this machine, among those that were modified until then,
+    /// because a file with a time in the future says nothing about the others. `None` if there is none.
     async fn newest_source(
         &self,
         host: &HostName,
@@ -29,16 +29,16 @@ pub trait HealthProbes: Send + Sync + fmt::Debug {
     /// Returns the store's own statistics, without a call to the database.
     fn stats(&self) -> StoreStats;
 
-    /// Returns the database's disks; none where it has none.
+    /// Returns the database's disks; none if it has none.
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
 }
 
 /// The newest of the recorded states of source files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestSource {
-    /// The latest time of modification that a file had when it was read.
+    /// The latest modification time of a file when it was read.
     pub modified: Timestamp,
-    /// When a file was read last.
+    /// When a file was last read.
     pub read_at: Timestamp,
 }
 
@@ -47,9 +47,9 @@ pub struct NewestSource {
 pub struct DiskSpace {
     /// Its name in the database.
     pub name: String,
-    /// Bytes that can be written yet.
+    /// Free bytes.
     pub free: u64,
-    /// Bytes in all.
+    /// Total bytes.
     pub total: u64,
     /// Bytes below which the store defines no tables: no checkpoints, rollbacks and migrations.
     pub reserve: u64,

@@ -1,12 +1,12 @@
-//! The audit's table.
+//! The table of the audit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditId, AuditOutcome, AuditRecord, BridgeError, CorrelationId, HostName, OperationName,
-    SessionId, Timestamp,
+    Actor, AuditFilter, AuditId, AuditOutcome, AuditRecord, BridgeError, CorrelationId, HostName,
+    OperationName, SessionId, Timestamp,
 };
 
 use super::ClickHouseStore;
@@ -21,6 +21,7 @@ table_row! {
     new(id: AuditId = id, time: Timestamp = time, correlation_id: CorrelationId = correlation_id,
         operation: OperationName = operation,)
     fields {
+        actor: Option<Actor> = actor,
         session_id: Option<SessionId> = session,
         outcome: AuditOutcome = outcome,
         forced: bool = forced,
@@ -36,16 +37,20 @@ table_row! {
         host: Option<HostName> = host,
         version: String = version,
     }
-    beside {}
+    extra {}
 }
 
 /// The conditions of a filter, with a `?` for each value.
 fn conditions(filter: &AuditFilter) -> Vec<&'static str> {
     let mut conditions = time_conditions(&filter.time);
     conditions.extend(filter.operation.as_ref().map(|_| "operation = ?"));
+    conditions.extend(filter.actor.as_ref().map(|_| "actor = ?"));
     conditions.extend(filter.session.as_ref().map(|_| "session_id = ?"));
     conditions.extend(filter.outcome.map(|_| "outcome = ?"));
     conditions.extend(filter.correlation_id.map(|_| "correlation_id = ?"));
+    conditions.extend(
+        filter.after.map(|_| "(time, id) < (fromUnixTimestamp64Milli(toInt64(?), 'UTC'), toUInt128(?))"),
+    );
     conditions
 }
 
@@ -82,11 +87,17 @@ impl AuditStore for ClickHouseStore {
                 let query = ends.fold(tables.query(query), |query, end| query.bind(end.as_millis()));
                 let texts = [
                     filter.operation.as_ref().map(ToString::to_string),
+                    filter.actor.as_ref().map(ToString::to_string),
                     filter.session.as_ref().map(ToString::to_string),
                     filter.outcome.map(|outcome| outcome.to_string()),
                     filter.correlation_id.map(|id| id.to_string()),
                 ];
-                texts.into_iter().flatten().fold(query, |query, text| query.bind(text)).fetch_all().await
+                let query = texts.into_iter().flatten().fold(query, |query, text| query.bind(text));
+                let query = match filter.after {
+                    Some((time, id)) => query.bind(time.as_millis()).bind(id.0.to_string()),
+                    None => query,
+                };
+                query.fetch_all().await
             })
             .await?;
         let record = |row: AuditRow| {

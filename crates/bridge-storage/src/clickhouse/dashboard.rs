@@ -1,8 +1,8 @@
 //! The data of a dashboard: one statement, one pass over the responses.
 //!
-//! All of them come from one scan of `token_usage`, which ClickHouse reads as of one moment: `GROUPING SETS` sums
-//! it by session, project, model, host, origin and step of the trend at once. Nothing is added up from a second read,
-//! so no writer can intervene. The statistics of the source files are added to the sessions.
+//! All of it comes from one scan of `token_usage`, which ClickHouse reads as of one moment. `GROUPING SETS` sums the
+//! rows by session, project, model, host, origin and step of the trend at once. There is no second read that a writer
+//! could precede. The statistics of the source files are added to the sessions.
 
 use std::cmp::Reverse;
 
@@ -81,7 +81,10 @@ impl Width {
 /// time.
 type GroupTuple = (String, i64, u64, u64, u64, u64, u64, u64, u64, i64, i64);
 
-/// The statement. The inner aliases are short, and differ from the columns' names, which they would shadow.
+/// Returns the statement.
+///
+/// An alias shadows a column of the same name, and an aggregate must not contain another one. So each level has names of
+/// its own: `row_…` for a response, `set_…` for a group of the one pass, and plain names for a group of a kind.
 ///
 /// The groups of a kind are sorted in an array: window functions would do the same, but the database takes longer to plan
 /// them than to read a million responses.
@@ -111,20 +114,21 @@ fn statement(filter: &DashboardFilter, width: Width) -> String {
             has_large, arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9, group.10,
                 group.11, group.12), arraySlice({in_order}, {first}, {number})) AS listed
         FROM (
-            SELECT kind, countIf(n > 0) AS groups, sum(all_n) AS stored, {stored_tokens} AS stored_tokens,
-                {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
+            SELECT kind, countIf(responses > 0) AS groups, sum(all_responses) AS stored,
+                {stored_tokens} AS stored_tokens, {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
                 {kept} AS kept, {kept_tokens} AS kept_tokens, max(synced) AS last_sync,
-                toBool(max(large)) AS has_large,
-                groupArrayIf(({key}, name, start, n, w, u, i, o, c, r, f, l), n > 0) AS groups_of_kind
+                toBool(max(any_large)) AS has_large,
+                groupArrayIf(({key}, name, start, responses, worth_tokens, unfinished, input, output, cache_creation,
+                    cache_read, first_time, last_time), responses > 0) AS groups_of_kind
             FROM ({groups})
             GROUP BY kind)",
         first = of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
         number = of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
-        stored_tokens = sum("all_t"),
-        read_snapshots = sum("read_n"),
-        read_tokens = sum("read_t"),
-        kept = sum("if(all_n > read_n, toUInt64(all_n - read_n), 0)"),
-        kept_tokens = sum("if(all_t > read_t, toUInt64(all_t - read_t), 0)"),
+        stored_tokens = sum("all_tokens"),
+        read_snapshots = sum("source_snapshots"),
+        read_tokens = sum("source_tokens"),
+        kept = sum("if(all_responses > source_snapshots, toUInt64(all_responses - source_snapshots), 0)"),
+        kept_tokens = sum("if(all_tokens > source_tokens, toUInt64(all_tokens - source_tokens), 0)"),
         key = of_kind(key, "toUInt64(0)"),
         groups = groups(filter, width),
     )
@@ -133,13 +137,13 @@ fn statement(filter: &DashboardFilter, width: Width) -> String {
 /// Returns the sort key, ascending.
 fn key(page: &GroupPage) -> String {
     let value = match page.order {
-        GroupOrder::Tokens => &saturating("toUInt128(i) + o + c + r"),
-        GroupOrder::Input => "i",
-        GroupOrder::Output => "o",
-        GroupOrder::CacheCreation => "c",
-        GroupOrder::CacheRead => "r",
-        GroupOrder::Responses => "n",
-        GroupOrder::LastTime => "toUInt64(l)",
+        GroupOrder::Tokens => &saturating("toUInt128(input) + output + cache_creation + cache_read"),
+        GroupOrder::Input => "input",
+        GroupOrder::Output => "output",
+        GroupOrder::CacheCreation => "cache_creation",
+        GroupOrder::CacheRead => "cache_read",
+        GroupOrder::Responses => "responses",
+        GroupOrder::LastTime => "toUInt64(last_time)",
         GroupOrder::Name => return "0".to_owned(),
     };
     match page.direction {
@@ -152,12 +156,17 @@ fn is_by_name_down(page: &GroupPage) -> bool {
     page.order == GroupOrder::Name && page.direction == Direction::Descending
 }
 
-/// The sums by kind and name; for sessions also what is stored and what was read, whatever the filter admits.
+/// Returns the query of the sums by kind and name; for sessions also of what is stored and what was read, whatever the
+/// filter admits.
 fn groups(filter: &DashboardFilter, width: Width) -> String {
     format!(
-        "SELECT kind, name, start, sum(n0) AS n, sum(w0) AS w, sum(u0) AS u, sum(i0) AS i, sum(o0) AS o,
-            sum(c0) AS c, sum(r0) AS r, min(f0) AS f, max(l0) AS l, sum(all_n0) AS all_n, sum(all_t0) AS all_t,
-            sum(read_n0) AS read_n, sum(read_t0) AS read_t, max(synced0) AS synced, max(large0) AS large
+        "SELECT kind, name, start, sum(set_responses) AS responses, sum(set_worth_tokens) AS worth_tokens,
+            sum(set_unfinished) AS unfinished, sum(set_input) AS input, sum(set_output) AS output,
+            sum(set_cache_creation) AS cache_creation, sum(set_cache_read) AS cache_read,
+            min(set_first_time) AS first_time, max(set_last_time) AS last_time,
+            sum(set_all_responses) AS all_responses, sum(set_all_tokens) AS all_tokens,
+            sum(set_source_snapshots) AS source_snapshots, sum(set_source_tokens) AS source_tokens,
+            max(set_synced) AS synced, max(set_large) AS any_large
         FROM (
             {responses}
             UNION ALL
@@ -171,7 +180,7 @@ fn groups(filter: &DashboardFilter, width: Width) -> String {
     )
 }
 
-/// The one pass over the responses.
+/// Returns the one pass over the responses.
 fn responses(filter: &DashboardFilter, width: Width) -> String {
     let admitted = Admitted::new(filter);
     let value = |value: &str, otherwise: &str| admitted.value(value, otherwise);
@@ -187,40 +196,47 @@ fn responses(filter: &DashboardFilter, width: Width) -> String {
             multiIf(kind = {SESSION}, session_id, kind = {PROJECT}, toString(project),
                 kind = {MODEL}, toString(model), kind = {HOST}, toString(host),
                 kind IN ({ORIGIN}, {WEAK}), toString(origin), '') AS name,
-            b AS start, sum(n) AS n0, sum(w) AS w0, sum(u) AS u0, {i0} AS i0, {o0} AS o0, {c0} AS c0,
-            {r0} AS r0, min(f) AS f0, max(l) AS l0, {all_n} AS all_n0, {all_t} AS all_t0,
-            0 AS read_n0, 0 AS read_t0, toInt64(0) AS synced0, max(g) AS large0
+            row_step AS start, sum(row_responses) AS set_responses, sum(row_worth_tokens) AS set_worth_tokens,
+            sum(row_unfinished) AS set_unfinished, {set_input} AS set_input, {set_output} AS set_output,
+            {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
+            min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
+            {all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
+            0 AS set_source_snapshots, 0 AS set_source_tokens, toInt64(0) AS set_synced, max(row_is_large) AS set_large
         FROM (
-            SELECT session_id, project, model, host, origin, weak_key, {admits} AS a, {step} AS b, {n} AS n, {w} AS w, {u} AS u,
-                {i} AS i, {o} AS o, {c} AS c, {r} AS r, {t} AS t, {f} AS f, {l} AS l,
-                {IS_LARGE} AS g
+            SELECT session_id, project, model, host, origin, weak_key, {admits} AS is_admitted, {step} AS row_step,
+                {responses} AS row_responses, {worth_tokens} AS row_worth_tokens, {unfinished} AS row_unfinished,
+                {input} AS row_input, {output} AS row_output, {cache_creation} AS row_cache_creation,
+                {cache_read} AS row_cache_read, {tokens} AS row_tokens, {first_time} AS row_first_time,
+                {last_time} AS row_last_time, {IS_LARGE} AS row_is_large
             FROM token_usage FINAL WHERE {condition})
-        GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (origin, weak_key), (b))",
+        GROUP BY GROUPING SETS ((session_id), (project), (model), (host), (origin, weak_key), (row_step))",
         admits = admitted.flag,
         condition = admitted.condition,
-        all_n = if admitted.is_flagged() { "count()" } else { "sum(n)" },
-        all_t = match width {
-            Width::Narrow if !admitted.is_flagged() => "sum(i) + sum(o) + sum(c) + sum(r)".to_owned(),
-            _ => width.sum("t"),
+        all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },
+        all_tokens = match width {
+            Width::Narrow if !admitted.is_flagged() => {
+                "sum(row_input) + sum(row_output) + sum(row_cache_creation) + sum(row_cache_read)".to_owned()
+            }
+            _ => width.sum("row_tokens"),
         },
-        i0 = width.sum("i"),
-        o0 = width.sum("o"),
-        c0 = width.sum("c"),
-        r0 = width.sum("r"),
-        t = width.tokens(),
-        n = value("1", "0"),
-        w = value(WORTH_TOKENS, "0"),
-        u = value(&format!("{WORTH_TOKENS} AND NOT finished"), "0"),
-        i = value("input_tokens", "0"),
-        o = value("output_tokens", "0"),
-        c = value("cache_creation_tokens", "0"),
-        r = value("cache_read_tokens", "0"),
-        f = value("toUnixTimestamp64Milli(time)", NEVER),
-        l = value("toUnixTimestamp64Milli(time)", "toInt64(0)"),
+        set_input = width.sum("row_input"),
+        set_output = width.sum("row_output"),
+        set_cache_creation = width.sum("row_cache_creation"),
+        set_cache_read = width.sum("row_cache_read"),
+        tokens = width.tokens(),
+        responses = value("1", "0"),
+        worth_tokens = value(WORTH_TOKENS, "0"),
+        unfinished = value(&format!("{WORTH_TOKENS} AND NOT finished"), "0"),
+        input = value("input_tokens", "0"),
+        output = value("output_tokens", "0"),
+        cache_creation = value("cache_creation_tokens", "0"),
+        cache_read = value("cache_read_tokens", "0"),
+        first_time = value("toUnixTimestamp64Milli(time)", NEVER),
+        last_time = value("toUnixTimestamp64Milli(time)", "toInt64(0)"),
     )
 }
 
-/// Where the filter applies: in the `WHERE`, or as a flag on each row where the receipt needs the other responses too.
+/// Where the filter applies: in the `WHERE`, or as a flag on each row if the receipt needs the other responses too.
 struct Admitted {
     flag: String,
     condition: String,
@@ -244,7 +260,7 @@ impl Admitted {
     }
 
     fn value(&self, value: &str, otherwise: &str) -> String {
-        if self.is_flagged() { format!("if(a, {value}, {otherwise})") } else { value.to_owned() }
+        if self.is_flagged() { format!("if(is_admitted, {value}, {otherwise})") } else { value.to_owned() }
     }
 }
 

@@ -26,8 +26,9 @@ pub use connection::locate::{ChallengeConnection, GuardConnection, Locate, Locat
 pub use connection::pool::{BridgeConnectionPool, PooledConnection};
 pub use options::{ClickHouseLimits, ClickHouseOptions};
 pub use schema::definition::table_definition;
+pub use schema::pending::PendingSchema;
 pub use schema::retention::Retention;
-pub use schema::roles::role_statements;
+pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
@@ -76,6 +77,12 @@ impl ClickHouseStore {
             group_commit: GroupCommit::default(),
             retries: AtomicU64::new(0),
         })
+    }
+
+    /// Returns the options that the store was made with. [`ClickHouseOptions::schema`] has its schema as SQL.
+    #[must_use]
+    pub fn options(&self) -> &ClickHouseOptions {
+        &self.options
     }
 
     /// The pool of connections.

@@ -207,11 +207,8 @@ impl ClickHouseOptions {
     ///
     /// [`ConnectionKind::Misconfigured`] where it is no such word.
     pub fn with_table_prefix(mut self, prefix: &str) -> Result<Self, BridgeError> {
-        let Some(prefix) = TablePrefix::new(prefix) else {
-            let why = format!("the table prefix {prefix:?} is not made of up to 64 letters, digits and `_`");
-            return Err(self.misconfigured("read the options", why.into()));
-        };
-        self.table_prefix = prefix;
+        let prefix = TablePrefix::new(prefix);
+        self.table_prefix = prefix.map_err(|error| self.misconfigured("read the options", error.into()))?;
         Ok(self)
     }
 
@@ -222,12 +219,8 @@ impl ClickHouseOptions {
     ///
     /// [`ConnectionKind::Misconfigured`] where it is no name of a cluster.
     pub fn with_cluster(mut self, cluster: &str) -> Result<Self, BridgeError> {
-        let Some(topology) = Topology::cluster(cluster) else {
-            let why =
-                format!("the cluster's name {cluster:?} is not made of letters, digits, `_`, `-` and `.`");
-            return Err(self.misconfigured("read the options", why.into()));
-        };
-        self.topology = topology;
+        let topology = Topology::cluster(cluster);
+        self.topology = topology.map_err(|error| self.misconfigured("read the options", error.into()))?;
         Ok(self)
     }
 
@@ -374,7 +367,7 @@ mod tests {
             "ftp://me:pa@secret?x@db",
         ] {
             let error = ClickHouseOptions::from_url(url).unwrap_err().to_string();
-            assert!(error.contains("not usable") && !error.contains("secret"), "{error}");
+            assert!(error.contains("URL is invalid") && !error.contains("secret"), "{error}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::schema::tables::Tables;
 use crate::capabilities::{DiskSpace, HealthProbes, NewestSource};
 use crate::stats::StoreStats;
 
-/// A write of nothing: it needs the right to write and tables that take rows, and leaves no part behind.
+/// An insert of no rows: it needs the right to write and tables that accept rows, and leaves no part behind.
 const EMPTY_WRITES: [&str; 2] = [
     "INSERT INTO token_usage (key) SELECT key FROM token_usage WHERE 0",
     "INSERT INTO source_files (host) SELECT host FROM source_files WHERE 0",
@@ -34,7 +34,7 @@ struct DiskRow {
 }
 
 impl ClickHouseStore {
-    /// One attempt on a connection of its own. An answer closes the circuit; a failure is for the caller to judge.
+    /// Makes one attempt on a connection of its own. An answer closes the circuit; the caller interprets a failure.
     async fn look<T, F>(
         &self,
         operation: &'static str,
@@ -78,13 +78,13 @@ impl HealthProbes for ClickHouseStore {
                      toInt64(max(toUnixTimestamp64Milli(read_at))) AS newest_read FROM source_files \
                      WHERE host = ? AND toUnixTimestamp64Milli(modified) <= ?";
         let row: NewestRow = self
-            .look("look for the newest source", |tables| async move {
+            .look("find the newest source", |tables| async move {
                 tables.query(query).bind(host.as_str()).bind(until.as_millis()).fetch_one().await
             })
             .await?;
         let time = |millis| {
             Timestamp::from_millis(millis)
-                .map_err(|error| corrupt("look for the newest source", error.to_string()))
+                .map_err(|error| corrupt("find the newest source", error.to_string()))
         };
         if row.records == 0 {
             return Ok(None);
@@ -101,11 +101,11 @@ impl HealthProbes for ClickHouseStore {
     }
 
     async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError> {
-        // Unlimited ones, object storage say, tell the greatest number there is.
+        // Unlimited ones, such as object storage, report the maximum.
         let query = "SELECT name, unreserved_space AS free, total_space AS total FROM system.disks \
                      WHERE total_space < 1000000000000000000 ORDER BY name";
         let rows: Vec<DiskRow> = self
-            .look("look at the disks", |tables| async move { tables.server().query(query).fetch_all().await })
+            .look("read the disks", |tables| async move { tables.server().query(query).fetch_all().await })
             .await?;
         let reserve = self.options.limits.disk_reserve;
         Ok(rows

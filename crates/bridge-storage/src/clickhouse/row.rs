@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId, Epoch,
-    HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion, RuleRevision,
-    ServiceTier, SessionId, Timestamp,
+    Actor, AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId,
+    Epoch, HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion,
+    RuleRevision, ServiceTier, SessionId, Timestamp,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::usage::native::NativeValue;
 
-/// A field of a record, as a column holds it.
+/// The form of a record's field in a column.
 pub(crate) trait ColumnValue: Sized {
     /// The form in which the client reads and writes it.
     type Stored;
@@ -32,7 +32,7 @@ pub(crate) trait ColumnValue: Sized {
 
 /// Defines the row of a table: each column with its type and the field of the record that it holds.
 ///
-/// `new` lists the columns that the record's constructor takes, `beside` those that no field holds. A row that is
+/// `new` lists the columns that the record's constructor takes, `extra` those that no field holds. A row that is
 /// `written natively` has a second type, which is written column by column.
 macro_rules! table_row {
     (
@@ -41,7 +41,7 @@ macro_rules! table_row {
         new($first:ident: $first_type:ty = $first_field:ident,
             $($key:ident: $key_type:ty = $key_field:ident,)*)
         fields { $($column:ident: $type:ty = $($field:ident).+,)+ }
-        beside { $($extra:ident: $extra_type:ty,)* }
+        extra { $($extra:ident: $extra_type:ty,)* }
         $(written natively as $written:ident)?
     ) => {
         /// The columns of the row, as a list.
@@ -52,7 +52,7 @@ macro_rules! table_row {
 
         $(#[$doc])*
         #[derive(Debug, ::clickhouse::Row, serde::Serialize, serde::Deserialize)]
-        #[allow(dead_code, reason = "some columns say nothing to a reader")]
+        #[allow(dead_code, reason = "readers do not use every column")]
         pub(crate) struct $row {
             $first: <$first_type as $crate::clickhouse::row::ColumnValue>::Stored,
             $($key: <$key_type as $crate::clickhouse::row::ColumnValue>::Stored,)*
@@ -61,7 +61,7 @@ macro_rules! table_row {
         }
 
         impl $row {
-            /// Returns the record of this row, or the first column that is not readable and why.
+            /// Returns the record of this row, or the first unreadable column and the reason.
             fn into_record(self) -> Result<$record, String> {
                 fn load<T: $crate::clickhouse::row::ColumnValue>(
                     column: &str,
@@ -101,7 +101,7 @@ macro_rules! written {
         }
     };
     ($written:ident $row:ident $record:ident [$($column:ident: $type:ty = $($field:ident).+,)+] [$($extra:ident: $extra_type:ty,)*]) => {
-        /// The row as it is written, without what the database adds.
+        /// The written row, without what the database adds.
         #[derive(Debug)]
         pub(crate) struct $written<'a> {
             pub(crate) record: &'a $record,
@@ -129,7 +129,7 @@ pub(crate) use {table_row, written};
 
 type Unreadable = Box<dyn Error + Send + Sync>;
 
-/// Values in one form: how it is made of the value, and the value of it.
+/// Conversions of values to and from one form.
 macro_rules! values {
     ($($(#[$doc:meta])* $type:ty: $stored:ty { $value:ident => $store:expr, $from:ident => $load:expr $(,)? })+) => { $(
         impl ColumnValue for $type {
@@ -194,7 +194,7 @@ values! {
     }
 }
 
-/// Numbers with a type of their own.
+/// Numbers with their own types.
 macro_rules! numbers {
     ($($type:ident: $number:ty),+) => { $(
         impl ColumnValue for $type {
@@ -221,7 +221,7 @@ macro_rules! numbers {
 
 numbers!(ResponseKey: u128, AuditId: u128, RuleRevision: u8, Epoch: u32);
 
-/// Names. One that is left out is stored as an empty text.
+/// Names. An absent one is stored as an empty text.
 macro_rules! names {
     ($($type:ident),+) => { $(
         impl ColumnValue for $type {
@@ -266,7 +266,7 @@ macro_rules! names {
     )+ };
 }
 
-names!(AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
+names!(Actor, AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
 
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";
@@ -320,7 +320,7 @@ origins! {
 }
 
 impl NativeValue for Origin {
-    // The database makes it the `Enum8` of these numbers.
+    // The database converts it to the `Enum8` with these numbers.
     const TYPE: &'static str = i8::TYPE;
 
     fn put(&self, column: &mut Vec<u8>) {
@@ -336,7 +336,7 @@ impl NativeValue for Option<AnalysisNote> {
     }
 }
 
-/// Returns a path as it is stored. One that is not UTF-8 gets a mark, so that two of them stay two.
+/// Returns the stored form of a path. One that is not UTF-8 gets a mark, so that different paths stay different.
 pub(crate) fn stored_path(path: &Path) -> String {
     match path.to_str() {
         Some(path) => path.to_owned(),
@@ -344,7 +344,7 @@ pub(crate) fn stored_path(path: &Path) -> String {
     }
 }
 
-/// Returns the categories that this version knows; a newer one may have written others.
+/// Returns the categories that this version knows. A newer one may have written others.
 pub(crate) fn known_categories(stored: HashMap<String, u64>) -> ContentCategories {
     let known = |(name, tokens): (String, u64)| Some((ContentCategory::from_name(&name)?, tokens));
     stored.into_iter().filter_map(known).collect()

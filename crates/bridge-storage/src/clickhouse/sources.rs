@@ -1,4 +1,4 @@
-//! The table `source_files`: how far each file was read, and what was found.
+//! The table `source_files`: how far each file was read, and what was found in it.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ table_row! {
         read_at: Timestamp = read_at,
         epoch: Epoch = epoch,
     }
-    beside { version: u128, }
+    extra { version: u128, }
 }
 
 impl ClickHouseStore {

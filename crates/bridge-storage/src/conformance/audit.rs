@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{AuditFilter, AuditId, AuditOutcome, AuditRecord, CorrelationId, OperationName, TimeRange};
+use bridge_core::{
+    Actor, AuditFilter, AuditId, AuditOutcome, AuditRecord, CorrelationId, OperationName, TimeRange,
+};
 
 use super::{at, audit, host, session};
 use crate::TokenStore;
+
+fn actor(name: &str) -> Actor {
+    Actor::new(name).expect("a short name")
+}
 
 fn operation(name: &str) -> OperationName {
     OperationName::new(name).expect("a short name")
@@ -21,6 +27,7 @@ pub(super) fn record(number: u32) -> AuditRecord {
     let mut record =
         AuditRecord::new(id, time, CorrelationId(u128::from(number)), operation(&format!("o{kind}")));
     record.session = (kind > 0).then(|| session(&format!("s{kind}")));
+    record.actor = [None, Some("a1"), Some("a2")][number as usize % 3].map(actor);
     record.outcome = AuditOutcome::ALL[kind as usize];
     record
 }
@@ -35,6 +42,7 @@ pub async fn audit_records_come_back_newest_first(store: &dyn TokenStore) {
     full.duration = Duration::from_micros(1_234_567);
     (full.error_kind, full.error) = ("busy".to_owned(), "it's \"busy\"\\\n\u{e9}".to_owned());
     full.host = Some(host("h"));
+    full.actor = Some(actor("it's \"me\"\\\u{e9}\n"));
     full.version = "1.2.3".to_owned();
     let mut next = record(6);
     (next.time, next.id) = (full.time, AuditId::new(full.time, 6, 0));
@@ -65,6 +73,25 @@ pub async fn an_audit_record_that_is_written_anew_is_replaced(store: &dyn TokenS
     assert_eq!(audit(store).audit_records(&AuditFilter::default()).await.unwrap(), [ended, record(4)]);
 }
 
+/// Pages, each after the last record of the one before, are the whole list, also where records have the same time.
+pub async fn audit_pages_add_up_to_the_list(store: &dyn TokenStore) {
+    let mut records: Vec<_> = (0..20).map(record).collect();
+    for record in &mut records[4..16] {
+        record.time = at(4_000);
+    }
+    audit(store).put_audit(&records).await.unwrap();
+    let whole = audit(store).audit_records(&AuditFilter::default()).await.unwrap();
+    assert_eq!(whole.len(), records.len());
+    let (mut listed, mut filter) = (Vec::new(), AuditFilter::default().with_limit(3));
+    loop {
+        let page = audit(store).audit_records(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter = filter.listed_after(last);
+        listed.extend(page);
+    }
+    assert_eq!(listed, whole);
+}
+
 /// Each condition, and the limit, admits what [`AuditFilter::admits`] does.
 pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
     let records: Vec<_> = (0..40).map(record).collect();
@@ -78,6 +105,11 @@ pub async fn audit_filters_admit_what_they_name(store: &dyn TokenStore) {
         all.clone().with_session(session("s3")),
         all.clone().with_outcome(AuditOutcome::Failed),
         all.clone().with_correlation_id(CorrelationId(17)),
+        all.clone().with_actor(actor("a2")),
+        all.clone().with_actor(actor("a1")).with_operation(operation("o2")),
+        all.clone().listed_after(&records[17]),
+        all.clone().listed_after(&records[17]).with_actor(actor("a1")).with_time(middle).with_limit(2),
+        all.clone().listed_after(&records[0]),
         all.clone().with_limit(5).with_time(middle),
         all.clone().with_time(middle).with_operation(operation("o1")).with_session(session("s1")),
         all.clone().with_operation(operation("o1")).with_session(session("s2")),

@@ -114,6 +114,7 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { $($before)*
             audit_records_come_back_newest_first
             an_audit_record_that_is_written_again_stays_one
+            audit_pages_add_up_to_the_list
             audit_filters_admit_what_they_name
             an_audit_record_that_is_written_anew_is_replaced
         }

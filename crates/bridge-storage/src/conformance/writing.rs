@@ -67,7 +67,7 @@ pub async fn the_store_is_the_join_of_what_was_stored(store: &dyn TokenStore) {
     for row in &rows {
         let row = row.clone();
         let known = joined.remove(&row.key);
-        joined.insert(row.key, known.map_or(row.clone(), |known| known.join(row)));
+        joined.insert(row.key, known.map_or(row.clone(), |known| known.merge(row)));
     }
     let joined: Vec<ResponseUsage> = joined.into_values().collect();
     for part in rows.chunks(13).rev() {

@@ -13,12 +13,12 @@ use crate::capabilities::{
     CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable,
 };
 
-/// The kept states, and where the store stands.
+/// The saved states, and the state of the store.
 #[derive(Debug, Default)]
 pub(super) struct Checkpoints {
     kept: BTreeMap<CheckpointName, (Checkpoint, Tables)>,
     epoch: Epoch,
-    /// The checkpoint that the store was rolled back to and not resumed since.
+    /// The checkpoint that the store was rolled back to, until it is resumed.
     direct: Option<CheckpointName>,
 }
 
@@ -31,7 +31,7 @@ impl Checkpoints {
         StoreState { epoch: self.epoch, mode }
     }
 
-    /// Refuses an operation that began in this epoch, where it must be.
+    /// Refuses an operation that began in this epoch, if it must.
     pub(super) fn admit(&self, operation: &'static str, begun_in: Option<Epoch>) -> Result<(), BridgeError> {
         refusal(operation, &self.state(), begun_in).map_or(Ok(()), Err)
     }

@@ -65,7 +65,7 @@ fn group_list(rows: &[&ResponseUsage], dimension: Dimension, page: &GroupPage) -
         groups.entry(name_of(row, dimension).into_owned()).or_default().add(&sums_of(row));
     }
     let mut rows: Vec<GroupSums> = groups.into_iter().map(|(name, sums)| GroupSums { name, sums }).collect();
-    // They stand by name, and the sort is stable.
+    // They are sorted by name, and the sort is stable.
     match (page.order, page.direction) {
         (GroupOrder::Name, Direction::Ascending) => {}
         (GroupOrder::Name, Direction::Descending) => rows.reverse(),

@@ -8,7 +8,7 @@ use crate::capabilities::{IntegrityStore, StoredResponse, StoredScope};
 
 impl InMemoryStore {
     /// Stores a row under any version, even one that does not verify it, as a program with access to a database could.
-    /// For tests of what the bridge makes of it.
+    /// For tests of the bridge's reaction.
     #[doc(hidden)]
     pub fn forge(&self, row: ResponseUsage, version: ResponseVersion) {
         self.content().tables.insert(row, version);

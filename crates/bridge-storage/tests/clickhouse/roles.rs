@@ -10,8 +10,7 @@ use bridge_core::{BridgeError, CheckpointName, Epoch, StorageKind, Timestamp};
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use bridge_storage::{
     BackupFormat, BackupStore, CheckpointStore, ClickHouseOptions, ClickHouseStore, DashboardFilter,
-    HealthProbes, ResponseFilter, Retention, ServerPlace, SummaryFilter, TokenStore, UpsertOptions,
-    role_statements,
+    HealthProbes, ResponseFilter, Retention, Schema, ServerPlace, SummaryFilter, TokenStore, UpsertOptions,
 };
 use bridge_testkit::engine::TestDatabase;
 
@@ -21,7 +20,7 @@ const DATABASE: &str = "test_roles";
 
 /// The grants of a role in the format of the users file.
 fn grants_of(role: &str) -> String {
-    let statements = role_statements(DATABASE);
+    let statements = Schema::new(DATABASE).role_statements();
     let end = format!(" TO {role}");
     let grants = statements.iter().filter_map(|statement| statement.strip_suffix(&end));
     grants.map(|grant| format!("<query>{grant}</query>")).collect()
@@ -174,18 +173,23 @@ async fn each_role_has_exactly_the_permissions_it_needs() {
     assert_denied(roles.reader().upsert(&[response(1, 3)], &UpsertOptions::default()).await);
     roles.assert_refused(&reader, &CHANGES).await;
     roles.assert_refused(&reader, &ESCAPES).await;
-    roles.assert_refused(&reader, &["SELECT * FROM bridge_migrations", "SET readonly = 0"]).await;
+    roles.assert_refused(&reader, &["SELECT * FROM bridge_audit", "SET readonly = 0"]).await;
 
     roles.assign("bridge_writer", "bridge_dashboard").await;
     read_everything(&roles.writer()).await;
     assert_eq!(roles.writer().state().await.unwrap(), state);
     assert_eq!(roles.reader().state().await.unwrap(), state);
+    // Whoever only reads can start a bridge, too: nothing is missing.
+    roles.reader().migrate().await.unwrap();
+    assert!(roles.reader().pending_schema().await.unwrap().is_empty());
     roles.writer().upsert(&[response(2, 0)], &UpsertOptions::default()).await.unwrap();
     roles.writer().put_sources(&[]).await.unwrap();
     // The schema exists, so `migrate` has nothing to do. Changing it is denied.
     roles.writer().migrate().await.unwrap();
     let kept_for_a_day = roles.options(&writer).with_retention(Retention::For(Duration::from_hours(24)));
-    assert_denied(ClickHouseStore::new(kept_for_a_day).unwrap().migrate().await);
+    let error = ClickHouseStore::new(kept_for_a_day).unwrap().migrate().await.unwrap_err().to_string();
+    let missing = "ALTER TABLE token_usage MODIFY TTL time + toIntervalSecond(86400);";
+    assert!(error.contains("permission") && error.contains(missing), "{error}");
     assert_denied(roles.writer().create_checkpoint(&CheckpointName::new("new").unwrap(), now).await);
     assert_denied(roles.writer().begin_export(BackupFormat::Parquet).await.map(drop));
     // The writer cannot see checkpoints either.
@@ -194,12 +198,37 @@ async fn each_role_has_exactly_the_permissions_it_needs() {
     roles.assert_refused(&writer, &ESCAPES).await;
 }
 
+/// Without a schema and without the right to create one, a start fails with the SQL that is missing; with that SQL, run by
+/// an administrator, it succeeds.
+#[tokio::test]
+async fn the_error_of_a_missing_schema_is_the_sql_that_creates_it() {
+    let roles = RoleEngine::start();
+    let endpoint = roles.engine.endpoint().clone();
+    roles.assign("bridge_administrator", "bridge_dashboard").await;
+    let error = roles.reader().migrate().await.unwrap_err();
+    assert_eq!(error.kind(), "permission_denied");
+    let text = error.to_string();
+    let (_, sql) = text.split_once("have an administrator run: ").unwrap();
+    let statements: Vec<_> = sql.split("; ").map(|statement| statement.trim_end_matches(';')).collect();
+    let [create_database, use_database, rest @ ..] = &statements[..] else { panic!("{statements:?}") };
+    assert_eq!(*use_database, format!("USE `{DATABASE}`"));
+    let server = roles.client(&endpoint.writer);
+    server.query_raw(create_database).execute().await.unwrap();
+    for statement in rest {
+        roles.run(&endpoint.writer, statement).await.unwrap();
+    }
+    roles.reader().migrate().await.unwrap();
+    assert!(roles.writer().pending_schema().await.unwrap().is_empty());
+    roles.writer().upsert(&[response(1, 2)], &UpsertOptions::default()).await.unwrap();
+    read_everything(&roles.reader()).await;
+}
+
 /// The server parses every statement, and the writer's grants mention every table of the schema.
 #[tokio::test]
 async fn the_roles_cover_every_table() {
     let database = TestDatabase::of_this_test();
     fresh().await;
-    let statements = role_statements(&database.name);
+    let statements = Schema::new(&database.name).role_statements();
     assert_eq!(statements.iter().filter(|statement| statement.starts_with("CREATE ROLE")).count(), 3);
     for statement in &statements {
         client(&database).query_raw(&format!("EXPLAIN AST {statement}")).execute().await.unwrap();
@@ -219,7 +248,7 @@ async fn cluster_roles_span_all_servers_and_local_tables() {
     fresh().await;
     let options = options(&database.writer_url()).with_cluster("main").unwrap();
     let options = options.with_table_prefix("etb_").unwrap();
-    let statements = ClickHouseStore::new(options).unwrap().role_statements();
+    let statements = options.schema().role_statements();
     for statement in &statements {
         assert!(statement.contains(" ON CLUSTER `main`"), "{statement}");
         client(&database).query_raw(&format!("EXPLAIN AST {statement}")).execute().await.unwrap();

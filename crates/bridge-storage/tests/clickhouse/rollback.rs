@@ -182,7 +182,10 @@ async fn the_database_fences_stores_unaware_of_a_rollback() {
     admin.resume().await.unwrap();
     let error =
         late.upsert(&[response(2, 5)], &UpsertOptions::default().begun_in(Epoch(1))).await.unwrap_err();
-    assert!(error.to_string().contains("this began in epoch 1 and the store is in epoch 2"), "{error}");
+    assert!(
+        error.to_string().contains("the operation began in epoch 1, and the store is in epoch 2"),
+        "{error}"
+    );
     // The next operation starts in the new epoch.
     late.upsert(&[response(2, 5)], &UpsertOptions::default()).await.unwrap();
 }

@@ -110,5 +110,5 @@ async fn forged_rows_are_not_returned() {
     client(&database).query_raw(forge).with_setting("mutations_sync", "2").execute().await.unwrap();
     let error = store.responses(&ResponseFilter::default()).await.unwrap_err();
     assert!(matches!(error, BridgeError::Storage { kind: StorageKind::Corrupt, .. }), "{error}");
-    assert!(error.to_string().contains("does not vouch"), "{error}");
+    assert!(error.to_string().contains("does not verify"), "{error}");
 }

@@ -32,14 +32,45 @@ impl BridgeConfig {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), but for those of the store.
+    /// As [`store`](Self::store) and [`builder_with`](Self::builder_with).
     pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
         self.check()?;
-        if self.embedded.data_dir.is_some() {
-            return self.embedded_builder().await;
-        }
-        let options = self.server_options()?;
-        self.builder_with(Arc::new(ClickHouseStore::new(options)?)).map_err(BuildError::from)
+        let store = self.store().await?;
+        self.builder_with(Arc::new(store)).map_err(BuildError::from)
+    }
+
+    /// Returns the store of the configuration, with its [pool](ClickHouseStore::pool), its
+    /// [options](ClickHouseStore::options) and its [schema](ClickHouseStore::pending_schema). It is not connected yet;
+    /// an embedded engine is started, and runs as long as the store.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::config::BridgeConfig;
+    ///
+    /// let config = BridgeConfig::from_yaml_file("bridge_config.yaml")?;
+    /// let store = Arc::new(config.store().await?);
+    /// let pending = store.pending_schema().await?;
+    /// if !pending.is_empty() {
+    ///     return Err(format!("an administrator has to run: {}", pending.statements.join("; ")).into());
+    /// }
+    /// let bridge = config.builder_with(store.clone())?.build();
+    /// println!("{} connections", store.pool().status().size);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Keys that are missing or do not go together; a file that cannot be read; an engine that cannot be had.
+    pub async fn store(&self) -> Result<ClickHouseStore, BuildError> {
+        self.check()?;
+        let options = match self.embedded.data_dir {
+            Some(_) => self.embedded_options().await?,
+            None => self.store_options()?,
+        };
+        Ok(ClickHouseStore::new(options)?)
     }
 
     /// Returns a builder with all settings of the configuration, on a store of one's own.
@@ -110,8 +141,14 @@ impl BridgeConfig {
         })
     }
 
-    /// Options of a server.
-    fn server_options(&self) -> Result<ClickHouseOptions, BuildError> {
+    /// Returns the options of the store on a server: [`ClickHouseOptions::schema`] has its tables and its roles as SQL.
+    ///
+    /// # Errors
+    ///
+    /// Keys that are missing or do not go together, and those of an embedded engine, whose address is known when it has
+    /// [started](Self::store); a file that cannot be read.
+    pub fn store_options(&self) -> Result<ClickHouseOptions, BuildError> {
+        self.check()?;
         let config = &self.clickhouse;
         let Some(url) = &config.url else {
             let needed = "is needed, or embedded.data_dir: where is the store?";
@@ -128,11 +165,11 @@ impl BridgeConfig {
         if let Some(cluster) = &config.cluster {
             options = options.with_cluster(cluster)?;
         }
-        self.store_options(options)
+        self.with_tables(options)
     }
 
     /// Adds the options of a server and of the embedded engine alike.
-    fn store_options(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
+    fn with_tables(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
         let config = &self.clickhouse;
         let mut limits = config.limits;
         limits.acquire_timeout = limits.connect_timeout;
@@ -151,13 +188,13 @@ impl BridgeConfig {
     }
 
     #[cfg(not(feature = "embedded"))]
-    async fn embedded_builder(&self) -> Result<BridgeBuilder, BuildError> {
+    async fn embedded_options(&self) -> Result<ClickHouseOptions, BuildError> {
         let missing = "needs a bridge that is built with the feature `embedded`";
         Err(ConfigError::new(vec![self.problem("embedded.data_dir", missing.to_owned())]).into())
     }
 
     #[cfg(feature = "embedded")]
-    async fn embedded_builder(&self) -> Result<BridgeBuilder, BuildError> {
+    async fn embedded_options(&self) -> Result<ClickHouseOptions, BuildError> {
         use bridge_embedded::EngineOptions;
 
         use crate::EmbeddedDatabase;
@@ -178,7 +215,6 @@ impl BridgeConfig {
             Ok(database) => database?,
             Err(died) => std::panic::resume_unwind(died.into_panic()),
         };
-        let store = ClickHouseStore::new(self.store_options(database.store_options()?)?)?;
-        Ok(self.builder_with(Arc::new(store))?.keep(database))
+        self.with_tables(database.store_options()?)
     }
 }

@@ -170,7 +170,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.health_check_interval", monitoring.health_check_interval, Time),
     key!("monitoring.metrics_export_interval", monitoring.metrics_export_interval, Time),
     key!("monitoring.probe_timeout", monitoring.limits.probe_timeout, Time),
-    key!("monitoring.freshness_max_age", monitoring.limits.freshness_max_age, Time),
+    key!("monitoring.sync_lag_max", monitoring.limits.sync_lag_max, Time),
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
-use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, Freshness};
+use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge};
 use super::query::DashboardQuery;
 use super::trend::{Plan, Window, span};
 use crate::telemetry::operation::Operation;
@@ -128,7 +128,7 @@ impl DashboardBridgeAdapter {
             }
             plan = Some(Plan::roomy(&query, span));
         }
-        let message = "the stored responses were of another span of time at each of the reads";
+        let message = "the time span of the stored responses changed at each read";
         Err(BridgeError::storage(StorageKind::Busy, "read a dashboard", message))
     }
 
@@ -179,7 +179,7 @@ fn metrics(
         by_origin: data.origins,
         weak_keys: data.weak,
         trend,
-        freshness: Freshness::new(newest, data.last_sync, now),
+        data_age: DataAge::new(newest, data.last_sync, now),
         receipt: data.receipt,
     }
 }

@@ -42,7 +42,7 @@ pub struct DashboardTokenMetrics {
     /// By calendar step.
     pub trend: DashboardTrend,
     /// The age of the data.
-    pub freshness: Freshness,
+    pub data_age: DataAge,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
 }
@@ -107,7 +107,7 @@ impl Breakdown {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DashboardTrend {
-    /// The steps: those that were asked for, or coarser ones where they would be too many.
+    /// The steps: those that were asked for, or coarser ones if there would be too many.
     pub step: CalendarUnit,
     /// The time zone of the steps.
     pub zone: TimeZone,
@@ -146,19 +146,19 @@ pub struct TrendBucket {
 
 /// The age of a dashboard's data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Freshness {
-    /// The time of the newest response that was asked for; where the range has no end, of those that are at most a
-    /// day ahead of now.
+pub struct DataAge {
+    /// The time of the newest response that was asked for. If the range has no end, responses more than a day ahead of
+    /// now are ignored.
     pub newest_response: Option<Timestamp>,
     /// Its age.
     pub newest_response_age: Option<Duration>,
-    /// When a source file was stored last, any of the whole store.
+    /// When any source file of the store was last stored.
     pub last_sync: Option<Timestamp>,
     /// Its age.
     pub last_sync_age: Option<Duration>,
 }
 
-impl Freshness {
+impl DataAge {
     pub(super) fn new(
         newest_response: Option<Timestamp>,
         last_sync: Option<Timestamp>,

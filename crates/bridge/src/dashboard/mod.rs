@@ -1,4 +1,4 @@
-//! The dashboard's side of the bridge.
+//! Dashboard queries.
 
 mod adapter;
 mod metrics;
@@ -6,6 +6,6 @@ mod query;
 mod trend;
 
 pub use adapter::DashboardBridgeAdapter;
-pub use metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, Freshness, TrendBucket};
+pub use metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, TrendBucket};
 pub use query::DashboardQuery;
 pub use trend::TREND_BUCKETS_MAX;

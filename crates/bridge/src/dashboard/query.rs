@@ -28,76 +28,76 @@ pub struct DashboardQuery {
 }
 
 impl DashboardQuery {
-    /// Everything in this time.
+    /// Returns a query for everything in this time range.
     #[must_use]
     pub fn new(range: TimeRange) -> Self {
         Self { responses: ResponseFilter::in_time(range), ..Self::default() }
     }
 
-    /// With a trend by these steps of this time zone.
+    /// Returns the query with a trend by these steps of this time zone.
     #[must_use]
     pub fn by(mut self, step: CalendarUnit, zone: TimeZone) -> Self {
         (self.step, self.zone) = (step, zone);
         self
     }
 
-    /// Only these sessions.
+    /// Returns the query for only these sessions.
     #[must_use]
     pub fn of_sessions(mut self, sessions: impl IntoIterator<Item = SessionId>) -> Self {
         self.responses.sessions = Some(sessions.into_iter().collect());
         self
     }
 
-    /// Only these projects, as the breakdown names them: empty for responses that name none.
+    /// Returns the query for only these projects, as the breakdown names them: empty for responses that name none.
     #[must_use]
     pub fn of_projects(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.responses.projects = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Only these models, as the breakdown names them.
+    /// Returns the query for only these models, as the breakdown names them.
     #[must_use]
     pub fn of_models(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.responses.models = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Only these hosts, as the breakdown names them.
+    /// Returns the query for only these hosts, as the breakdown names them.
     #[must_use]
     pub fn of_hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.responses.hosts = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// With these rows of the sessions.
+    /// Returns the query with these rows of the sessions.
     #[must_use]
     pub fn list_sessions(mut self, page: GroupPage) -> Self {
         self.sessions = page;
         self
     }
 
-    /// With these rows of the projects.
+    /// Returns the query with these rows of the projects.
     #[must_use]
     pub fn list_projects(mut self, page: GroupPage) -> Self {
         self.projects = page;
         self
     }
 
-    /// With these rows of the models.
+    /// Returns the query with these rows of the models.
     #[must_use]
     pub fn list_models(mut self, page: GroupPage) -> Self {
         self.models = page;
         self
     }
 
-    /// With these rows of the hosts.
+    /// Returns the query with these rows of the hosts.
     #[must_use]
     pub fn list_hosts(mut self, page: GroupPage) -> Self {
         self.hosts = page;
         self
     }
 
-    /// Without the receipt.
+    /// Returns the query without the receipt.
     #[must_use]
     pub fn without_receipt(mut self) -> Self {
         self.receipt = ReceiptScope::Omitted;

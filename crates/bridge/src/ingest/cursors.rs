@@ -17,7 +17,7 @@ use crate::ingest::Ingest;
 /// The records of a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownFile {
-    /// Its cursor, of whichever revision of the counting rule; `None` where the store was rolled back since.
+    /// Its cursor, whatever revision of the counting rule wrote it; `None` if the store was rolled back since.
     recorded: Option<FileCursor>,
     /// The revision of the counting rule that read it.
     revision: RuleRevision,
@@ -67,23 +67,23 @@ pub(crate) struct KnownFiles {
     files: HashMap<PathBuf, KnownFile>,
     project_names: ProjectNames,
     epoch: Epoch,
-    /// The machine that they lie on, where there are any.
+    /// The machine that they are on, if there are any.
     host: Option<HostName>,
-    /// Few names stand in many records.
+    /// Shares the texts of names, because few names occur in many records.
     projects: HashSet<ProjectName>,
 }
 
-/// Number of records that are read from the store at once.
+/// Number of records read from the store at once.
 const RECORDS_PER_PAGE: usize = 5000;
 
-/// Reads the records of this host's files, and the epoch in which an operation begins that stores what is read on.
+/// Reads the records of this host's files, and the epoch of the operation that will store what is read.
 ///
-/// Both are asked for at once: where a rollback comes between, the cursors are of another epoch and count for nothing,
-/// or the writes are refused.
+/// Both are read concurrently: if a rollback intervenes, either the cursors are of another epoch and void, or the
+/// writes are refused.
 pub(crate) async fn known_files(ingest: &Ingest, operation: &'static str) -> Result<KnownFiles, BridgeError> {
     let (epoch, first) = tokio::try_join!(ingest.writable_epoch(operation), recorded_sources(ingest, None))?;
     let mut known = KnownFiles::new(ingest.analyzer.project_names.clone(), epoch);
-    // Page by page: as records they are many times what is kept of them.
+    // Page by page, because the records are many times larger than what is kept of them.
     let mut page = first;
     loop {
         let last = page.last().filter(|_| page.len() == RECORDS_PER_PAGE);
@@ -103,12 +103,12 @@ async fn recorded_sources(
 }
 
 impl KnownFiles {
-    /// Of no file yet.
+    /// Returns the records of no file.
     pub(crate) fn new(project_names: ProjectNames, epoch: Epoch) -> Self {
         Self { project_names, epoch, ..Self::default() }
     }
 
-    /// Takes records, of a file as many as there are, in any order.
+    /// Adds records, any number per file, in any order.
     pub(crate) fn add(&mut self, records: Vec<SourceRecord>) {
         for record in records {
             let mut session = RecordedSession::from(&record);
@@ -135,17 +135,17 @@ impl KnownFiles {
         self.files.get(path)
     }
 
-    /// The path that the file at this path is recorded under.
+    /// Returns the path under which the file at this path is recorded.
     pub(crate) fn recorded_path(&self, path: &Path) -> PathBuf {
         self.project_names.recorded_path(path)
     }
 
-    /// The epoch in which the store is asked.
+    /// The epoch of the store.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// The records of the file that is recorded under this path, emptied.
+    /// Returns empty records for the file that is recorded under this path.
     pub(crate) fn emptied(&self, path: &Path) -> Vec<SourceRecord> {
         match (self.recorded(path), &self.host) {
             (Some(known), Some(host)) => known.emptied(host, path, self.epoch),
@@ -153,14 +153,14 @@ impl KnownFiles {
         }
     }
 
-    /// All of them, by the path that they are recorded under.
+    /// Returns all of them, by the path under which they are recorded.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PathBuf, &KnownFile)> {
         self.files.iter()
     }
 
-    /// The paths under which files are recorded that are neither among these nor anywhere else. A stream was never a
-    /// file, so it is not gone. Of what is in a folder that cannot be read nobody knows. Where a path is not recorded in full, who looks among fewer files
-    /// than before takes the others for gone.
+    /// Returns the recorded paths of files that are neither among these nor anywhere else. A stream is never gone, because
+    /// it was never a file. Nothing is known about files in an unreadable folder. If paths are not recorded in full, files
+    /// outside of the searched folders count as gone.
     pub(crate) fn gone<'a>(
         &self,
         there: impl Iterator<Item = &'a Path>,
@@ -170,7 +170,7 @@ impl KnownFiles {
         let hash = |path: &Path| xxh3_128(path.as_os_str().as_encoded_bytes());
         let there: HashSet<u128> = there.map(|path| hash(&self.project_names.recorded_path(path))).collect();
         let unreadable: Vec<&Path> = unreadable.collect();
-        // A path that is not recorded in full does not show below which folder it is.
+        // A path that is not recorded in full does not show its folder.
         let is_below_all = self.project_names != ProjectNames::Full;
         let missing = |path: &&PathBuf| {
             let may_be_there = unreadable.iter().any(|folder| is_below_all || path.starts_with(folder));
@@ -221,19 +221,19 @@ impl KnownFile {
         file
     }
 
-    /// The position up to which it was read; `None` where another revision of the counting rule read it, or the store was rolled back
-    /// since.
+    /// Returns the position up to which it was read; `None` if another revision of the counting rule read it, or the
+    /// store was rolled back since.
     pub(crate) fn cursor(&self) -> Option<FileCursor> {
         self.recorded.filter(|_| self.revision == RuleRevision::CURRENT)
     }
 
-    /// Its size and fingerprint when it was read, by whichever revision; `None` where the store was rolled back since.
+    /// Returns its size and fingerprint when it was read, whatever the revision; `None` if the store was rolled back since.
     pub(crate) fn content(&self) -> Option<(u64, u128)> {
         let recorded = self.recorded.filter(|_| self.revision > RuleRevision::NONE)?;
         Some((recorded.state.size, recorded.state.fingerprint))
     }
 
-    /// The revision that read it, where this version does not know it.
+    /// Returns the revision that read it, if this version does not know it.
     pub(crate) fn newer_revision(&self) -> Option<RuleRevision> {
         (self.revision > RuleRevision::CURRENT).then_some(self.revision)
     }
@@ -243,20 +243,20 @@ impl KnownFile {
         self.records.iter()
     }
 
-    /// All records of a file are written at once; should they differ, the latest's cursor counts.
+    /// All records of a file are written at once. If they differ, the cursor of the latest counts.
     fn add(&mut self, record: &SourceRecord, session: RecordedSession, epoch: Epoch) {
         if self.records.is_empty() || record.version() >= self.version {
             self.version = record.version();
             self.revision = record.rule_revision;
-            // What was stored in another epoch may have been taken back.
+            // What was stored in another epoch may have been rolled back.
             self.recorded = (record.epoch == epoch).then(|| file_cursor(record));
         }
-        // Most files have one session: no room is made for more before they come.
+        // Most files have one session, so no space is reserved for more.
         self.records.reserve_exact(1);
         self.records.push(session);
     }
 
-    /// Returns whether these records, of a reading of the same file, say what is known and will be trusted.
+    /// Returns whether these records, from a read of the same file, state what is known and will be trusted.
     pub(crate) fn says_the_same_as(&self, records: &[SourceRecord]) -> bool {
         let cursor = self.cursor().filter(FileCursor::is_past_clock_granularity);
         records.len() == self.records.len()
@@ -269,12 +269,12 @@ impl KnownFile {
             })
     }
 
-    /// The sessions that were found in it.
+    /// Returns the sessions that were found in it.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
         self.records.iter().filter(|record| record.snapshots > 0).map(|record| &record.session)
     }
 
-    /// The records of the file at this path with nothing in them: its content stands in another file now.
+    /// Returns empty records of the file at this path, whose content is in another file now.
     fn emptied(&self, host: &HostName, path: &Path, epoch: Epoch) -> Vec<SourceRecord> {
         let Some(cursor) = self.recorded else { return Vec::new() };
         let emptied = |known: &RecordedSession| SourceRecord {
@@ -324,7 +324,7 @@ impl KnownFile {
     }
 }
 
-/// Statistics of a file from its beginning on.
+/// Statistics of a file from its beginning.
 #[derive(Debug, Default)]
 struct Statistics {
     lines: u64,
@@ -343,13 +343,13 @@ impl Statistics {
         );
         for (session, part) in &file.sessions {
             match self.sessions.get_mut(session) {
-                Some(known) => known.join(part.clone()),
+                Some(known) => known.merge(part.clone()),
                 None => drop(self.sessions.insert(session.clone(), part.clone())),
             }
         }
     }
 
-    /// The session that the file's lines are booked on: the one with the most snapshots, else `fallback`.
+    /// Returns the session to which the file's lines are attributed: the one with the most snapshots, or else `fallback`.
     fn home(&self, fallback: &SessionId) -> SessionId {
         let most = self.sessions.iter().max_by(|a, b| a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0)));
         most.map_or_else(|| fallback.clone(), |(session, _)| session.clone())
@@ -363,7 +363,7 @@ fn add_categories(sum: &mut ContentCategories, more: impl Iterator<Item = (Conte
     }
 }
 
-/// A reading of a file, for its records.
+/// A read of a file, for its records.
 #[derive(Debug)]
 pub(crate) struct FileReading<'a> {
     pub(crate) state: FileState,
@@ -376,8 +376,8 @@ pub(crate) struct FileReading<'a> {
 }
 
 impl FileReading<'_> {
-    /// Returns the records that the store keeps of the file now: one for each session that stands in it, and an empty one for
-    /// each that no longer does. What belongs to the file as a whole is booked on its home session.
+    /// Returns the new records of the file: one for each session in it, and an empty one for
+    /// each that is no longer in it. What belongs to the file as a whole is attributed to its home session.
     pub(crate) fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
         let continued = self.known.filter(|_| file.start != ReadPosition::default());
         let mut statistics = continued.map(KnownFile::statistics).unwrap_or_default();

@@ -18,15 +18,15 @@ use crate::ingest::read::Batch;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchProcessingResult {
-    /// The transcript. Its name is the session of lines that name none, its folder their project.
+    /// The transcript. Its name is the session, and its folder the project, of lines that name none.
     pub path: PathBuf,
-    /// Offset of the content in the file, in bytes. 0 begins the file anew, also where it was read before.
+    /// Offset of the content in the file, in bytes. 0 starts the file over, even if it was read before.
     pub offset: u64,
-    /// The bytes as they stand in the file. They may end anywhere.
+    /// The bytes of the file. They may end anywhere.
     pub content: Vec<u8>,
     /// The file ends here for now: a last line without a newline counts if it is valid.
     pub ends_file: bool,
-    /// When the file was modified last: the time of responses that have no other.
+    /// When the file was last modified: the time of responses that have no other.
     pub modified: Timestamp,
 }
 
@@ -37,7 +37,7 @@ impl BatchProcessingResult {
         Self { path: path.into(), offset, content, ends_file: false, modified: Timestamp::MIN }
     }
 
-    /// Returns the batch with the time at which the file was modified last.
+    /// Returns the batch with the time at which the file was last modified.
     #[must_use]
     pub fn with_modified(mut self, modified: Timestamp) -> Self {
         self.modified = modified;
@@ -53,7 +53,7 @@ impl BatchProcessingResult {
 }
 
 impl fmt::Debug for BatchProcessingResult {
-    /// Omits the content, which is a conversation.
+    /// Omits the content, which is conversation text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchProcessingResult")
             .field("path", &self.path)
@@ -64,19 +64,19 @@ impl fmt::Debug for BatchProcessingResult {
     }
 }
 
-/// The source that pieces belong to: the names that its lines fall back to, and what it is recorded under.
+/// The source of the pieces: the default names of its lines, and the name that it is recorded under.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedSource<'a> {
-    /// Its name gives the session and the project of lines that name none; its time of modification is the time of
-    /// responses that have no other.
+    /// Its name is the session, and its folder the project, of lines that name none. Its time of modification is the time
+    /// of responses that have no other.
     pub(crate) file: SourceFile,
-    /// The session of lines that name none, where it is not the file's name.
+    /// The session of lines that name none, if it is not the file's name.
     pub(crate) session: Option<SessionId>,
-    /// The path or name that it is recorded under.
+    /// The path or name under which it is recorded.
     pub(crate) recorded: PathBuf,
     pub(crate) host: HostName,
     pub(crate) analyzer: Cow<'a, AnalyzerOptions>,
-    /// What is recorded of its state; the size is that of the pieces.
+    /// The recorded state, except for the size, which is that of the pieces.
     pub(crate) state: FileState,
 }
 
@@ -104,17 +104,17 @@ impl<'a> FeedSource<'a> {
 pub(crate) struct Piece<'a> {
     pub(crate) offset: u64,
     pub(crate) content: &'a [u8],
-    /// The source ends behind it for now.
+    /// The source ends after it for now.
     pub(crate) is_last: bool,
 }
 
-/// The part of a source that came in.
+/// The part of a source that has arrived.
 #[derive(Default)]
 pub(crate) struct FeedState {
     position: ReadPosition,
-    /// The content from there on: the last line, as far as it came.
+    /// The content from there on: the part of the last line that has arrived.
     tail: Vec<u8>,
-    /// The last line is over the limit: the rest of it is dropped.
+    /// The last line exceeds the limit, so the rest of it is dropped.
     skips_line: bool,
     records: Vec<SourceRecord>,
     /// The epoch in which all of it was stored.
@@ -127,10 +127,10 @@ impl fmt::Debug for FeedState {
     }
 }
 
-/// The changes of a state by a piece. The state itself stays until all is stored, and is not copied.
+/// The changes that a piece makes to a state. The state itself stays unchanged until all is stored, and is not copied.
 #[derive(Debug)]
 pub(crate) struct Advance {
-    /// The piece begins the source anew.
+    /// The piece starts the source over.
     begins: Option<Epoch>,
     position: ReadPosition,
     records: Vec<SourceRecord>,
@@ -159,12 +159,12 @@ impl LinesRead {
 }
 
 impl FeedState {
-    /// Returns the state of a source that is read on from this position.
+    /// Returns the state of a source whose reading continues at this position.
     pub(crate) fn resumed(position: ReadPosition, records: Vec<SourceRecord>, epoch: Epoch) -> Self {
         Self { position, records, epoch, ..Self::default() }
     }
 
-    /// Returns the state within a line that is over the limit: the rest of it is dropped.
+    /// Returns the state inside of a line that exceeds the limit, so the rest of it is dropped.
     pub(crate) fn within_oversize_line(mut self) -> Self {
         self.skips_line = true;
         self
@@ -184,7 +184,7 @@ impl FeedState {
     ) -> Result<(Batch, Advance), BridgeError> {
         let source = FeedSource::of_batch(ingest, batch);
         let piece = Piece { offset: batch.offset, content: &batch.content, is_last: batch.ends_file };
-        // After a rollback the file is handed in again.
+        // After a rollback, the file must be passed again.
         if batch.offset == 0 || self.epoch != epoch {
             let (found, advance) = Self { epoch, ..Self::default() }.continue_with(ingest, &source, piece)?;
             return Ok((found, Advance { begins: Some(epoch), ..advance }));
@@ -213,7 +213,7 @@ impl FeedState {
             skips_line = end.is_none();
             let (dropped, rest) = new.split_at(end.unwrap_or(new.len()));
             position.offset += dropped.len() as u64;
-            // A line over the limit names no time.
+            // A line over the limit has no time.
             position.time.before = position.offset;
             new = rest;
         }
@@ -245,7 +245,7 @@ impl FeedState {
             let tail = if whole.is_some() { open.to_vec() } else { [&self.tail, open].concat() };
             sources.clone_from(&records);
             if !tail.is_empty() {
-                // It counts if it is valid, and is read again when it goes on.
+                // It counts if it is valid, and is read again when it continues.
                 sources = analyze(position, &tail, sources)?.1;
             }
         }
@@ -255,8 +255,7 @@ impl FeedState {
         Ok((Batch { rows, superseded, sources, sessions }, advance))
     }
 
-    /// Returns the records of the source after its records so far. A later synchronization takes a file for changed and
-    /// reads it once.
+    /// Returns the new records of the source. A later synchronization treats a file as changed and reads it once.
     fn records_after(
         &self,
         known: Vec<SourceRecord>,
@@ -275,7 +274,7 @@ impl FeedState {
         .records(analysis)
     }
 
-    /// Goes on behind a piece that is stored.
+    /// Advances past a piece that is stored.
     pub(crate) fn advance(&mut self, advance: Advance, content: &[u8]) {
         if let Some(epoch) = advance.begins {
             *self = Self { epoch, ..Self::default() };
@@ -290,7 +289,7 @@ impl FeedState {
 }
 
 impl FeedSource<'_> {
-    /// Counts lines that stand at this position.
+    /// Counts the lines at this position.
     fn analyze(
         &self,
         position: ReadPosition,
@@ -302,7 +301,7 @@ impl FeedSource<'_> {
             .map_err(|error| BridgeError::unreadable(&self.recorded, error))
     }
 
-    /// Counts lines that are recorded already, for their rows alone.
+    /// Counts lines that are already recorded, only for their rows.
     pub(crate) fn analyze_again(
         &self,
         position: ReadPosition,

@@ -32,7 +32,7 @@ pub(crate) struct Ingest {
     pub(crate) store: Arc<dyn TokenStore>,
     /// Folders and files with transcripts; none for the client's usual places.
     pub(crate) sources: Vec<PathBuf>,
-    /// The host that the transcripts lie on. Two hosts may have the same paths.
+    /// The host of the transcripts. Two hosts may have the same paths.
     pub(crate) host: HostName,
     pub(crate) analyzer: AnalyzerOptions,
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,7 +51,7 @@ pub(crate) struct Ingest {
 pub(crate) struct SkippedSources {
     /// Number of sources that could not be read.
     pub(crate) unread: usize,
-    /// Number of sessions that were rejected as not valid.
+    /// Number of sessions that were rejected as invalid.
     pub(crate) refused: usize,
     /// Name of the first of them.
     pub(crate) first: String,
@@ -74,8 +74,8 @@ impl Ingest {
         tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
     }
 
-    /// Returns the number of threads that read, at most `limit`. By default it is the number of cores: more threads read
-    /// nothing faster.
+    /// Returns the number of reading threads, at most `limit`. By default it is the number of cores, because more threads
+    /// are not faster.
     pub(crate) fn reading_threads(&self, limit: Option<usize>) -> usize {
         let threads = match self.analyzer.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -84,13 +84,13 @@ impl Ingest {
         threads.min(limit.unwrap_or(usize::MAX)).max(1)
     }
 
-    /// Returns the epoch in which an operation begins that will store; fails where nothing may be stored.
+    /// Returns the epoch in which a storing operation begins; fails if nothing may be stored.
     pub(crate) async fn writable_epoch(&self, operation: &'static str) -> Result<Epoch, BridgeError> {
         let state = self.store.state().await?;
         refuse_rolled_back(operation, &state).map(|()| state.epoch)
     }
 
-    /// Validates an analysis, of this session where one is given.
+    /// Validates an analysis, which must be of this session if one is given.
     pub(crate) fn validate(
         &self,
         analysis: &EnhancedTokenAnalysis,
@@ -104,7 +104,7 @@ impl Ingest {
             result.violations.push(Violation {
                 field: "session_id".to_owned(),
                 rule: "session",
-                message: format!("{} is not the session asked for, {session}", analysis.session_id),
+                message: format!("{} is not the requested session, {session}", analysis.session_id),
             });
         }
         if result.is_valid() {
@@ -120,14 +120,14 @@ impl Ingest {
     }
 }
 
-/// Fails where the store was rolled back.
+/// Fails if the store was rolled back.
 pub(crate) fn refuse_rolled_back(operation: &'static str, state: &StoreState) -> Result<(), BridgeError> {
     let StoreMode::Direct { checkpoint } = &state.mode else { return Ok(()) };
-    let message = format!("it stands at checkpoint {checkpoint} and takes nothing until it is resumed");
+    let message = format!("at checkpoint {checkpoint}; nothing is stored until it is resumed");
     Err(BridgeError::storage(StorageKind::RolledBack, operation, message))
 }
 
-/// The task of the analysis panicked, or the runtime shuts down.
+/// Returns the error of an analysis whose task panicked, or whose runtime shut down.
 pub(crate) fn analysis_died(error: JoinError) -> BridgeError {
     BridgeError::backfill("the analysis did not finish").with_source(error)
 }

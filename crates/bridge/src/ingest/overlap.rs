@@ -1,57 +1,57 @@
-//! Where pushed entries belong in their stream, and which of them are stored already.
+//! Finds the place of pushed entries in their stream, and which of them are already stored.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A hash of entries in their order: of the first ones of a stream, or of some that follow.
+/// A hash of a sequence of entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Chain(pub(crate) u64);
 
 impl Chain {
-    /// Returns the chain with one more entry.
+    /// Returns the hash of the sequence followed by this entry.
     pub(crate) fn then(self, entry: &[u8]) -> Self {
         Self(xxh3_64_with_seed(entry, self.0))
     }
 }
 
-/// The entries of a stream that are stored.
+/// The stored entries of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct StoredEntries {
     /// Their number.
     pub(crate) number: u64,
     /// Their chain.
     pub(crate) chain: Chain,
-    /// The chain before the push that stored the last of them.
+    /// The chain before the last push.
     pub(crate) before_last_push: Chain,
 }
 
-/// Where the entries of a push belong.
+/// The place of a push in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placement {
-    /// How many of them, from the first on, stand in the stream already.
+    /// Number of leading entries that are already stored.
     pub(crate) known: usize,
-    /// What is known of these.
+    /// The relation between these and the stored ones.
     pub(crate) overlap: Overlap,
-    /// The chain of what stands before the entries that count as this push.
+    /// The chain before the push, for recognizing its repetition.
     pub(crate) before: Chain,
 }
 
-/// What is known of the entries of a push that are stored already.
+/// The relation between the leading entries of a push and the stored entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
-    /// They are the same.
+    /// They are equal.
     Same,
-    /// They have the numbers of stored ones, and may be others.
+    /// They have the same numbers, but may differ.
     Unproved,
-    /// The stream is another one than before: nothing of it is stored.
+    /// They differ from the beginning of the stream on: it is another stream.
     Replaced,
 }
 
-/// The entries before the push are missing: this many are stored.
+/// Entries before the push are missing. Holds the number of stored entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap(pub(crate) u64);
 
-/// Finds where entries belong: at `first`, where the caller knows their number in the stream; else behind what is
-/// stored, unless they begin with what was stored last, or with all that is.
+/// Places entries in a stream. `first` is the number of the first one, if the caller knows it. Otherwise they follow the
+/// stored entries, except for a beginning that repeats the last push or the whole stream.
 pub(crate) fn place<'e>(
     entries: impl Iterator<Item = &'e [u8]>,
     first: Option<u64>,
@@ -108,13 +108,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_pushed_before_is_found(
+        fn repeated_entries_are_recognized(
             number in 1..20_usize, cut in 0..20_usize, more in 0..5_usize, from in 0..20_usize
         ) {
             let entries: Vec<Vec<u8>> = (0..number + more).map(|n| n.to_string().into_bytes()).collect();
             let (cut, from) = (cut.min(number - 1), from.min(number));
             let before = stored(&entries[..number], cut);
-            // The last push again, and all of the stream again, each with more behind.
+            // The last push and the whole stream again, each followed by more.
             for start in [cut, 0] {
                 let found = placed(&entries[start..], None, before).unwrap();
                 prop_assert_eq!((found.known, found.overlap), (number - start, Overlap::Same));
@@ -122,7 +122,7 @@ mod tests {
             // By number.
             let found = placed(&entries[from..], Some(from as u64), before).unwrap();
             prop_assert_eq!(found.known, number - from);
-            // New entries belong behind.
+            // New entries follow.
             if more > 0 {
                 let found = placed(&entries[number..], None, before).unwrap();
                 prop_assert_eq!(found, Placement { known: 0, overlap: Overlap::Same, before: before.chain });
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn another_stream_under_the_same_name_is_seen() {
+    fn another_stream_under_the_same_name_is_recognized() {
         let entries = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
         let before = stored(&entries(&["a", "b"]), 1);
         let overlap = |names: &[&str], first| placed(&entries(names), first, before).unwrap().overlap;

@@ -1,4 +1,4 @@
-//! Reads transcripts and writes what they say, both at the same time.
+//! Reads transcripts and writes their responses, both at the same time.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::telemetry::current::record_read;
 use crate::telemetry::log::with_cause;
 
 /// Default number of files after which their rows are stored. Each batch costs the database a look-up and two inserts,
-/// so many small files are a few large batches; large ones end a batch by their rows.
+/// so many small files make a few large batches. Large ones end a batch by their number of rows.
 pub(crate) const FILES_PER_BATCH: usize = 5000;
 /// Interval of the progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Stops the reading when the pipeline's future is dropped.
+/// Stops the reader when the pipeline's future is dropped.
 struct CancelOnDrop(Arc<AnalysisProgress>);
 
 impl Drop for CancelOnDrop {
@@ -31,12 +31,12 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Makes a plan, and returns its reader.
+/// Makes a plan and returns its reader.
 pub(crate) async fn reader(
     ingest: &Ingest,
     plan: impl FnOnce() -> ReadPlan + Send + 'static,
 ) -> Result<Reader, BridgeError> {
-    // Before the files are compared, which may take longer than a change is not trusted.
+    // Before the files are compared, which may take longer than the period in which a change is not trusted.
     let read_at = ingest.clock.now();
     let plan = tokio::task::spawn_blocking(plan).await.map_err(analysis_died)?;
     Ok(Reader {
@@ -49,7 +49,7 @@ pub(crate) async fn reader(
     })
 }
 
-/// Reads everything. Where there is a writer it writes what is found while the rest is read.
+/// Reads everything. If there is a writer, it writes what was found while the rest is read.
 pub(crate) async fn run(
     ingest: &Ingest,
     reader: Reader,
@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::EnhancedTokenDatabaseBridge;
 
-    /// Otherwise a file that changed just before it was compared would be trusted, where comparing the others takes
-    /// longer than a change is not trusted.
+    /// Otherwise a file that changed just before it was compared would be trusted if comparing the others takes
+    /// longer than the period in which a change is not trusted.
     #[tokio::test]
     async fn files_count_as_read_when_their_comparison_begins() {
         let clock = Arc::new(ManualClock::new(Timestamp::MIN));

@@ -11,18 +11,18 @@ use bridge_storage::{SourceRecord, is_stream};
 
 use crate::ingest::cursors::{KnownFile, KnownFiles};
 
-/// The part of the transcripts that is read.
+/// The part of the transcripts to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SyncMode {
-    /// New content only: files are read on from where they were read last.
+    /// New content only: each file is read from where the last read ended.
     #[default]
     Incremental,
     /// Everything, from the beginning of each file.
     Full,
 }
 
-/// Returns the error of a source that a newer version has read. What this version made of it would count beside what is
-/// stored. Nothing is lost: the cursor stays.
+/// Returns the error of a source that a newer version has read. What this version would read from it would count in
+/// addition to what is stored. Nothing is lost: the cursor stays.
 pub(crate) fn unknown_revision(revision: RuleRevision) -> io::Error {
     let message = format!(
         "it was read by revision {revision} of the counting rule, which this version does not know \
@@ -35,8 +35,8 @@ pub(crate) fn unknown_revision(revision: RuleRevision) -> io::Error {
 /// A file's state, and its change since it was recorded.
 type Comparison = io::Result<(FileState, FileChange)>;
 
-/// Compares the files with their records. Also where all files are read again: of one that is unchanged the fingerprint
-/// is recorded, and need not be made of its content once more.
+/// Compares the files with their records. Done even if all files are read again, because the recorded fingerprint of
+/// an unchanged file need not be computed again.
 fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<Comparison> {
     let compare = |file: &SourceFile| {
         let cursor = known.at(&file.path).and_then(KnownFile::cursor);
@@ -59,7 +59,7 @@ fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<
     })
 }
 
-/// Fewer files are compared sooner than a thread is started.
+/// For fewer files, another thread is not worth its start.
 const FILES_PER_THREAD_MIN: usize = 256;
 
 /// What is left of a session's sources.
@@ -67,38 +67,38 @@ const FILES_PER_THREAD_MIN: usize = 256;
 pub(crate) enum SourceLeft {
     /// All its files are gone.
     Nothing,
-    /// It was pushed, or read from a stream: there is nothing to read again.
+    /// It was pushed or read from a stream, which cannot be read again.
     Stream,
-    /// A file is there.
+    /// A file exists.
     File,
 }
 
-/// The files to be read.
+/// The files to read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadPlan {
     pub(super) reads: Vec<FileRead>,
-    /// Of each file that is read, in their order; none where nothing is recorded.
+    /// The records of each file to read, in the same order; none if nothing is recorded.
     pub(super) states: Vec<FileState>,
     pub(super) known: KnownFiles,
     pub(super) errors: Vec<SourceError>,
-    /// Records of files whose content was found in another place.
+    /// Records of files whose content was found at another path.
     pub(super) moved: Vec<SourceRecord>,
-    /// Known files that are there no more, by the path that they are recorded under.
+    /// Known files that no longer exist, by their recorded path.
     gone: BTreeSet<PathBuf>,
-    /// The files that were modified late enough, by the path that they are recorded under; `None` for all.
+    /// The files that were modified late enough, by their recorded path; `None` for all.
     admitted: Option<HashSet<PathBuf>>,
     /// Their paths by size and fingerprint.
     gone_content: HashMap<(u64, u128), PathBuf>,
 }
 
 impl ReadPlan {
-    /// All files from their beginning, with no word about them to the store.
+    /// Returns a plan of all files from their beginning, without records for the store.
     pub(crate) fn unrecorded(found: Discovery) -> Self {
         let reads = found.files.into_iter().map(FileRead::whole).collect();
         Self { reads, errors: found.errors, ..Self::default() }
     }
 
-    /// Compares every file that was modified at `since` or later with its record, on so many threads.
+    /// Compares every file that was modified at `since` or later with its record, on this number of threads.
     pub(crate) fn recorded(
         found: Discovery,
         known: KnownFiles,
@@ -144,14 +144,14 @@ impl ReadPlan {
         }
     }
 
-    /// A new file with the content of one that is gone is that one: what is recorded of it counts no more.
+    /// A new file with the content of one that is gone is a renamed file, whose old records no longer count.
     fn note_move(&mut self, state: &FileState) {
         if let Some(path) = self.gone_content.get(&(state.size, state.fingerprint)) {
             self.moved.extend(self.known.emptied(path));
         }
     }
 
-    /// The paths of the files that are gone, by their content; of several with the same the first.
+    /// Returns the paths of the files that are gone, by their content; the first of several with the same.
     fn content_of_gone(&self) -> HashMap<(u64, u128), PathBuf> {
         let mut content = HashMap::new();
         for path in &self.gone {
@@ -163,27 +163,27 @@ impl ReadPlan {
         content
     }
 
-    /// Returns the number of files to be read.
+    /// Returns the number of files to read.
     pub(crate) fn files(&self) -> u64 {
         self.reads.len() as u64
     }
 
-    /// Returns the number of bytes to be read.
+    /// Returns the number of bytes to read.
     pub(crate) fn bytes(&self) -> u64 {
         self.reads.iter().map(FileRead::bytes).sum()
     }
 
-    /// Returns whether the plan is about all files and not only those that were modified late enough.
+    /// Returns whether the plan covers all files and not only those that were modified late enough.
     pub(crate) fn is_about_all(&self) -> bool {
         self.admitted.is_none()
     }
 
-    /// Returns whether a file is recorded that holds, or held, anything of the session.
+    /// Returns whether any recorded file holds, or held, lines of the session.
     pub(crate) fn has_record_of(&self, session: &SessionId) -> bool {
         self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
     }
 
-    /// The sessions in the recorded sources that the plan is about, and what is left of these.
+    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources.
     pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, SourceLeft> {
         let mut sessions = BTreeMap::new();
         let is_admitted =
@@ -202,7 +202,7 @@ impl ReadPlan {
         sessions
     }
 
-    /// The sessions that the store knows to stand in a file.
+    /// The sessions that the store knows to be in a file.
     pub(crate) fn sessions_in(&self, path: &Path) -> impl Iterator<Item = &SessionId> {
         self.known.at(path).into_iter().flat_map(KnownFile::sessions)
     }
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_several_threads_compare_stay_in_their_order() {
+    fn concurrent_comparison_keeps_the_order_of_files() {
         let folder = tempfile::tempdir().unwrap();
         let sizes: Vec<u64> = (0..3 * FILES_PER_THREAD_MIN as u64 + 7).collect();
         let files: Vec<SourceFile> = sizes

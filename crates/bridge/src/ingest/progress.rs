@@ -11,8 +11,8 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::ProgressGauge;
 use crate::telemetry::observer::Observer;
 
-/// Called with the progress of a backfill, some ten times a second. After a panic it is not called again; the backfill
-/// goes on.
+/// Called with the progress of a backfill, about ten times a second. After a panic it is not called again, and the
+/// backfill continues.
 pub type ProgressCallback = Arc<dyn Fn(&BackfillProgress) + Send + Sync>;
 
 /// The phase of a backfill.
@@ -60,7 +60,7 @@ pub(crate) struct ProgressReporter<'a> {
 }
 
 impl<'a> ProgressReporter<'a> {
-    /// Returns a reporter of reading by this plan, which reports to nothing yet.
+    /// Returns a reporter of the progress of this plan, without a callback.
     pub(crate) fn new(telemetry: &'a Telemetry, plan: &ReadPlan, watch: Stopwatch) -> Self {
         let state = BackfillProgress {
             phase: BackfillPhase::Reading,
@@ -108,7 +108,7 @@ impl<'a> ProgressReporter<'a> {
         self.state.files = self.analysis.files();
         self.state.tokens = self.analysis.tokens();
         self.state.elapsed = self.watch.elapsed();
-        // After a panic it is not called again: it would panic at each report.
+        // Not called again after a panic, because it would panic at each report.
         if !self.telemetry.notify(Observer::Progress, || callback(&self.state)) {
             self.callback = None;
         }

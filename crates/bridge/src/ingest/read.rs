@@ -16,15 +16,15 @@ use crate::ingest::plan::ReadPlan;
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) rows: Vec<ResponseUsage>,
-    /// Keys under which older revisions of the rule stored what counts under the rows' keys.
+    /// Keys under which older revisions of the rule stored what now counts under the rows' keys.
     pub(crate) superseded: Vec<SupersededKey>,
     pub(crate) sources: Vec<SourceRecord>,
-    /// Sessions with a snapshot in what was read, also where greater ones of other sessions won: their sums are covered,
-    /// however the reading is divided.
+    /// Sessions with a snapshot in what was read, even if greater ones of other sessions won. Their sums are covered,
+    /// however the files are divided into batches.
     pub(crate) sessions: BTreeSet<SessionId>,
 }
 
-/// A session's share of the files that were read.
+/// A session's part of the files that were read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SessionRead {
     pub(crate) files: u64,
@@ -44,13 +44,13 @@ pub(crate) struct SourcesRead {
 pub(crate) struct ReadResult {
     pub(crate) history: History,
     pub(crate) sessions: BTreeMap<SessionId, SessionRead>,
-    /// The sessions of files that were read and hold no response.
+    /// The sessions of files without responses.
     pub(crate) without_responses: BTreeSet<SessionId>,
     pub(crate) sources: SourcesRead,
     pub(crate) plan: ReadPlan,
 }
 
-/// The reading half.
+/// The reading half of the pipeline.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) plan: ReadPlan,
@@ -62,7 +62,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads everything, and sends batches where there is a channel.
+    /// Reads everything, and sends batches if there is a channel.
     pub(crate) fn run(
         mut self,
         progress: &AnalysisProgress,
@@ -72,8 +72,8 @@ impl Reader {
         self.plan.errors.drain(..).for_each(|error| result.history.add_error(error));
         let reads = std::mem::take(&mut self.plan.reads);
         let states = std::mem::take(&mut self.plan.states);
-        // A winner may yet move out of the range, so a limited backfill stores when all is read; and what it stores does
-        // not stand for whole files, so it records none.
+        // A winner may still move out of the range, so a limited backfill stores when all is read. What it stores is not
+        // all of a file, so it records none.
         let storing_at_once = storing.filter(|_| self.range.is_all());
         let mut batch = Pending { sources: std::mem::take(&mut self.plan.moved), sessions: BTreeSet::new() };
         let mut states = states.chunks(self.batch_size.max(1));
@@ -116,7 +116,7 @@ impl Reader {
             let mut rows = result.history.take_changed();
             rows.retain(|row| self.range.contains(row.time));
             // The receiver is gone only when the backfill was dropped.
-            // What an older revision stored stays until all that counts in its place is stored.
+            // What an older revision stored stays until everything that replaces it is stored.
             let found =
                 Batch { rows, superseded: Vec::new(), sources: Vec::new(), sessions: BTreeSet::new() };
             let _ = storing.blocking_send(found);
@@ -125,7 +125,7 @@ impl Reader {
         result
     }
 
-    /// Returns the file's records; none where the store has them already.
+    /// Returns the file's records; none if the store has them already.
     fn records(&self, file: &FileAnalysis, state: Option<&FileState>) -> Vec<SourceRecord> {
         let Some(state) = state.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
@@ -144,7 +144,7 @@ struct Pending {
 }
 
 impl Pending {
-    /// Sends the rows that changed, and everything that stands for them. All rows of a finished file were merged before
+    /// Sends the rows that changed, with the records of their files. All rows of a finished file were merged before
     /// the file was handed over, so its records never overtake its rows.
     fn send(&mut self, history: &mut History, storing: &mpsc::Sender<Batch>, progress: &AnalysisProgress) {
         let found = Batch {
@@ -153,15 +153,15 @@ impl Pending {
             sources: std::mem::take(&mut self.sources),
             sessions: std::mem::take(&mut self.sessions),
         };
-        // The receiver is gone where the operation failed or was dropped: there is nothing to read on for.
+        // The receiver is gone if the operation failed or was dropped, so there is nothing left to read for.
         if storing.blocking_send(found).is_err() {
             progress.cancel();
         }
     }
 }
 
-/// Rows that end a batch before its last file is read. Each takes some 400 bytes until it is stored, and how densely
-/// they stand in a file cannot be known from its size.
+/// The number of rows that ends a batch before its last file is read. Each takes some 400 bytes until it is stored, and
+/// a file's size does not tell its number of rows.
 const BATCH_ROWS: usize = 16_384;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Streams: sources that are no files. Each piece is stored before the next is counted, so that a stream takes no more
-//! memory than a piece and its rows, however long it is.
+//! Streams: sources without files. Each piece is stored before the next one is counted, so a stream of any length takes no
+//! more memory than a piece and its rows.
 
 use std::array;
 use std::collections::hash_map::RandomState;
@@ -23,19 +23,19 @@ use crate::ingest::write::Writer;
 use crate::ingest::{Ingest, analysis_died};
 use crate::telemetry::current::announce_written;
 
-/// Maximum size of a piece of whole lines, in bytes: each costs the database a look-up and two inserts.
+/// Maximum size of a piece, in bytes. Each piece costs the database a look-up and two inserts.
 pub(crate) const PIECE_BYTES: usize = 4 << 20;
 
-/// Maximum number of damaged lines that a result lists.
+/// Maximum number of damaged lines listed in a result.
 const DAMAGED_LINES_MAX: usize = 100;
 
-/// The recorded identity of a stream that ends, for now, within a line over the limit: the rest of it is dropped.
+/// The recorded identity of a stream that currently ends inside of a line over the limit, the rest of which is dropped.
 pub(crate) const WITHIN_OVERSIZE_LINE: u64 = 1;
 
-/// Number of streams that a process stores at once.
+/// Maximum number of streams that a process stores at once.
 const TURNS: usize = 64;
 
-/// Turns of streams: one stream is stored by one operation at a time.
+/// Locks that let one operation at a time store a stream.
 #[derive(Debug)]
 pub(crate) struct StreamTurns {
     turns: [Mutex<()>; TURNS],
@@ -49,25 +49,25 @@ impl Default for StreamTurns {
 }
 
 impl StreamTurns {
-    /// Waits until nothing else stores this stream. A few others may have to wait with it.
+    /// Waits until no other operation stores this stream, or one of the few that share its lock.
     pub(crate) async fn of(&self, recorded: &Path) -> MutexGuard<'_, ()> {
         let turn = self.hasher.hash_one(recorded) % TURNS as u64;
         self.turns[usize::try_from(turn).unwrap_or_default()].lock().await
     }
 }
 
-/// A stream as the store knows it.
+/// What the store knows about a stream.
 #[derive(Debug, Default)]
 pub(crate) struct KnownStream {
     pub(crate) epoch: Epoch,
     pub(crate) records: Vec<SourceRecord>,
-    /// Its cursor; `None` where nothing of it counts: it is new, an older revision of the counting rule read it, or the
-    /// store was rolled back since.
+    /// Its cursor; `None` if it is new, was read under an older revision of the counting rule, or the store was rolled
+    /// back since.
     pub(crate) cursor: Option<SourceCursor>,
 }
 
 impl KnownStream {
-    /// Reads what is recorded, and the epoch in which an operation begins.
+    /// Reads the records, and the epoch in which the operation begins.
     pub(crate) async fn read(
         ingest: &Ingest,
         operation: &'static str,
@@ -80,7 +80,7 @@ impl KnownStream {
         Self::of(epoch, records, recorded)
     }
 
-    /// Returns the stream of these records, which is recorded under this name.
+    /// Returns the stream with these records and this name.
     pub(crate) fn of(
         epoch: Epoch,
         records: Vec<SourceRecord>,
@@ -98,7 +98,7 @@ impl KnownStream {
     }
 }
 
-/// Reads what is recorded of a stream.
+/// Reads the records of a stream.
 pub(crate) async fn stream_records(
     ingest: &Ingest,
     host: &HostName,
@@ -108,7 +108,7 @@ pub(crate) async fn stream_records(
     ingest.store.sources(&filter).await
 }
 
-/// The cursor of the newest record: all of a stream are written at once.
+/// Returns the cursor of the newest record.
 fn newest(records: &[SourceRecord]) -> Option<SourceCursor> {
     records.iter().max_by_key(|record| record.version()).map(|record| record.cursor)
 }
@@ -117,20 +117,20 @@ pub(crate) fn position(cursor: &SourceCursor) -> StreamPosition {
     StreamPosition::new(cursor.offset, cursor.line)
 }
 
-/// The position of a cursor, with all that a reader must know of the lines before.
+/// Returns the position of a cursor, with what a reader must know about the lines before.
 pub(crate) fn read_position(cursor: &SourceCursor) -> ReadPosition {
     let mut position = ReadPosition { offset: cursor.offset, newlines: cursor.line, ..Default::default() };
     (position.time.before, position.time.time) = (cursor.carried_before, cursor.carried_time);
     position
 }
 
-/// The recorded state of a stream of which nothing is known yet. It bears no time of modification: the newest one of
-/// all files shows up to when they are stored.
+/// Returns the recorded state of a new stream. It has no time of modification, because the newest such time in the store
+/// says which changes of files are stored.
 pub(crate) fn unknown_state() -> FileState {
     FileState { size: 0, modified: Timestamp::MIN, changed_nanos: 0, identity: 0, fingerprint: 0 }
 }
 
-/// A stream that is being stored.
+/// An operation that stores a stream.
 pub(crate) struct StreamFeed<'a> {
     ingest: &'a Arc<Ingest>,
     pub(crate) source: FeedSource<'static>,
@@ -152,18 +152,18 @@ impl<'a> StreamFeed<'a> {
         Self { ingest, source, state, writer: Writer::new(ingest, known.epoch), result }
     }
 
-    /// Returns where the next byte belongs.
+    /// Returns the offset of the next byte.
     pub(crate) fn end(&self) -> u64 {
         self.state.end()
     }
 
-    /// Notes lines that are stored already.
+    /// Counts lines that are already stored.
     pub(crate) fn pass_over(&mut self, lines: u64) {
         self.result.lines_known += lines;
     }
 
-    /// Stores a piece that begins at this offset. Returns whether the next may follow: not where a session is not valid,
-    /// for then the stream is recorded up to the piece before.
+    /// Stores a piece that begins at this offset. Returns whether the next piece may follow. If a session is invalid, it
+    /// may not: the cursor stays before this piece.
     pub(crate) async fn take(&mut self, offset: u64, content: Vec<u8>, is_last: bool) -> Result<bool, BridgeError> {
         let state = std::mem::take(&mut self.state);
         let (counting, span) = (Arc::clone(self.ingest), Span::current());
@@ -190,7 +190,7 @@ impl<'a> StreamFeed<'a> {
         Ok(true)
     }
 
-    /// Merges the rows of lines that are recorded already.
+    /// Merges the rows of lines that are already recorded.
     pub(crate) async fn merge_again(
         &mut self,
         position: ReadPosition,
@@ -216,12 +216,12 @@ impl<'a> StreamFeed<'a> {
         self.result.damaged_lines.extend(listed);
     }
 
-    /// Waits until the cursors of what was stored are.
+    /// Waits until the cursors of the stored pieces are stored.
     pub(crate) async fn stop(&mut self) -> Result<(), BridgeError> {
         self.writer.finish_cursors().await
     }
 
-    /// Waits until everything is stored and on record.
+    /// Waits until everything is stored and recorded, and returns the result.
     pub(crate) async fn finish(mut self) -> Result<StreamResult, BridgeError> {
         let (written, ()) = tokio::join!(self.writer.finish_cursors(), announce_written());
         written?;

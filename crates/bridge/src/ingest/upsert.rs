@@ -9,7 +9,7 @@ use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, Upse
 use crate::ingest::Ingest;
 use crate::telemetry::write_counters::WriteCounters;
 
-/// Maximum number of rows per upsert. Those already stored are on record even if the next upsert fails.
+/// Maximum number of rows per upsert. Rows already stored are recorded in the audit even if the next upsert fails.
 const UPSERT_ROWS_MAX: usize = 100_000;
 
 /// Rows, and the outcome of each.
@@ -58,7 +58,7 @@ pub(crate) struct AnalysisPart<'a> {
     pub(crate) covered_tokens: u64,
 }
 
-/// Returns the rows of an analysis, with project names as they may be stored, and its note.
+/// Returns the rows of an analysis, with project names in their stored form, and its note.
 ///
 /// Up to [`UPSERT_ROWS_MAX`] of them are written by one insert: such an analysis is stored as a whole or not at all.
 pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
@@ -81,7 +81,7 @@ pub(crate) async fn upsert(
     }
     let mut options = options.clone();
     if options.epoch.is_none() {
-        // All parts belong to one operation: after a rollback none of the remaining ones may be stored.
+        // All parts belong to one operation, so after a rollback none of the remaining ones may be stored.
         options = options.begun_in(ingest.writable_epoch("store responses").await?);
     }
     let mut stored = StoredRows::default();
@@ -113,8 +113,8 @@ async fn upsert_part(
     Ok(StoredRows { rows, outcomes, covered })
 }
 
-/// Returns, for each session whose sums are covered, the tokens that are stored for it; none where they cannot be read,
-/// because the rows are stored all the same.
+/// Returns the stored tokens of each session whose sums are covered; none if they cannot be read, because the rows are
+/// stored nevertheless.
 pub(crate) async fn covering_tokens(ingest: &Ingest, stored: &StoredRows) -> BTreeMap<SessionId, u64> {
     let mut tokens: BTreeMap<SessionId, u64> =
         stored.covered_sessions().map(|session| (session.clone(), 0)).collect();
@@ -125,7 +125,7 @@ pub(crate) async fn covering_tokens(ingest: &Ingest, stored: &StoredRows) -> BTr
     let rows = match ingest.store.breakdown(Dimension::Session, &filter, None).await {
         Ok(rows) => rows,
         Err(error) => {
-            tracing::warn!(%error, "the tokens that cover the sums cannot be read");
+            tracing::warn!(%error, "cannot read the tokens that cover the sums");
             return BTreeMap::new();
         }
     };

@@ -25,15 +25,15 @@ pub(crate) struct Writer<'a> {
     options: UpsertOptions,
     /// Number of rows sent to the store.
     pub(crate) rows: u64,
-    /// Number of those that were not stored before.
+    /// Number of rows that were not stored before.
     pub(crate) new: u64,
-    /// Number of those that replaced a lesser version.
+    /// Number of rows that replaced a lesser version.
     pub(crate) replaced: u64,
     /// Tokens of the replaced versions.
     pub(crate) tokens_replaced: u64,
     /// The changes of each session's total.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
-    /// Sessions that are not valid, with the reason; nothing of them is stored.
+    /// Invalid sessions, with the reason; nothing of them is stored.
     pub(crate) rejected: BTreeMap<SessionId, String>,
     /// The write of the last batch's cursors, while the next batch is written.
     cursors: JoinSet<Result<(), BridgeError>>,
@@ -61,7 +61,7 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Writes the rows. The cursors that stand for them are written when
+    /// Writes the rows. Their cursors are written when
     /// [`finish_cursors`](Self::finish_cursors) returns.
     pub(crate) async fn write(&mut self, batch: Batch) -> Result<(), BridgeError> {
         let rejected_before = self.rejected.len();
@@ -77,14 +77,14 @@ impl<'a> Writer<'a> {
             });
             covered.into_iter().for_each(|sums| self.record_covered(sums));
         }
-        // Where some of it is not stored, it is not certain that all is that counts in the place of older rows: they
-        // stay, and the files are read again.
+        // If some of it is not stored, the replacements of older rows may be incomplete, so these stay and the files
+        // are read again.
         let is_whole = self.rejected.len() == rejected_before;
         if !is_whole && !batch.superseded.is_empty() {
             return Ok(());
         }
         self.cover(&batch.superseded).await?;
-        // Only now: a record says that the rows it stands for are stored.
+        // Only now, because a record states that the rows of its file are stored.
         let sources = self.without_rejected(batch.sources);
         if !sources.is_empty() {
             self.finish_cursors().await?;
@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Covers keys whose rows are superseded by rows stored before.
+    /// Covers keys whose rows are superseded by rows that are now stored.
     pub(crate) async fn cover(&mut self, keys: &[SupersededKey]) -> Result<(), BridgeError> {
         if keys.is_empty() {
             return Ok(());
@@ -156,7 +156,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Returns the rows of the sessions that are valid.
+    /// Returns the rows of the valid sessions.
     fn admit(&mut self, rows: Vec<ResponseUsage>) -> Vec<ResponseUsage> {
         let Some(validator) = &self.ingest.validator else { return rows };
         let mut sessions: BTreeMap<SessionId, Vec<ResponseUsage>> = BTreeMap::new();
@@ -185,7 +185,7 @@ impl<'a> Writer<'a> {
         admitted
     }
 
-    /// Returns the records of files without a rejected session: the others are read again once it is valid.
+    /// Returns the records of files without a rejected session. The others are read again once it is valid.
     fn without_rejected(&self, mut sources: Vec<SourceRecord>) -> Vec<SourceRecord> {
         let is_rejected = |record: &&SourceRecord| self.rejected.contains_key(&record.session);
         let files: HashSet<PathBuf> =
@@ -196,7 +196,7 @@ impl<'a> Writer<'a> {
 
     /// Returns an error text for each rejected session.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = String> {
-        let text = |(session, reason)| format!("the analysis of session {session} is not valid: {reason}");
+        let text = |(session, reason)| format!("the analysis of session {session} is invalid: {reason}");
         self.rejected.iter().map(text)
     }
 }

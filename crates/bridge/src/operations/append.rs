@@ -1,4 +1,4 @@
-//! Stores entries of a session that a program pushes.
+//! Stores pushed entries of a session.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::ingest::overlap::{Chain, Gap, Overlap, Placement, StoredEntries, plac
 use crate::ingest::stream::{KnownStream, PIECE_BYTES, StreamFeed, read_position, unknown_state};
 use crate::ingest::{Ingest, analysis_died};
 
-/// Stores what is new among the entries.
+/// Stores the entries that are new.
 pub(crate) async fn append(
     ingest: &Arc<Ingest>,
     session: &SessionId,
@@ -39,14 +39,14 @@ pub(crate) async fn append(
     Ok(result)
 }
 
-/// The stream that the entries belong to.
+/// Returns the stream of the entries.
 fn source(ingest: &Ingest, session: &SessionId, entries: &SessionEntries) -> FeedSource<'static> {
     let mut analyzer = ingest.analyzer.clone();
     let host = entries.host.clone().unwrap_or_else(|| ingest.host.clone());
     analyzer.host = Some(host.clone());
     FeedSource {
         file: SourceFile {
-            // Only its name counts: a subagent's transcript is known by it.
+            // Only its name matters, which identifies a subagent's transcript.
             path: entries.subpath.as_deref().map_or_else(PathBuf::new, PathBuf::from),
             size: 0,
             modified: entries.received.unwrap_or_else(|| ingest.clock.now()),
@@ -60,7 +60,7 @@ fn source(ingest: &Ingest, session: &SessionId, entries: &SessionEntries) -> Fee
     }
 }
 
-/// The cursor of a stream of entries holds the chain of all of them, and as its identity the chain before the last push.
+/// Returns the stored entries. The cursor's fingerprint is their chain, its identity the chain before the last push.
 fn stored_entries(cursor: &SourceCursor) -> StoredEntries {
     StoredEntries {
         number: cursor.line,
@@ -69,14 +69,15 @@ fn stored_entries(cursor: &SourceCursor) -> StoredEntries {
     }
 }
 
-/// A push that is being stored.
+/// An operation that stores a push.
 struct Push<'a> {
     feed: StreamFeed<'a>,
-    /// The chain up to which everything is stored.
+    /// The chain of the stored entries.
     chain: Chain,
-    /// Where the stored entries end.
+    /// The end of the stored entries.
     end: ReadPosition,
-    first: u64,
+    /// Their number.
+    stored: u64,
 }
 
 impl<'a> Push<'a> {
@@ -89,24 +90,24 @@ impl<'a> Push<'a> {
         let cursor = known.cursor;
         let generation = cursor.map_or(0, |cursor| cursor.changed_nanos);
         let is_replaced = placement.overlap == Overlap::Replaced;
-        // A stream that is another one than before replaces its records, also where it is shorter.
+        // Another stream replaces the records, even if it is shorter.
         let changed_nanos = if is_replaced { generation.saturating_add(1) } else { generation };
         source.state = FileState { changed_nanos, identity: placement.before.0, ..source.state };
         let continued = cursor.filter(|_| !is_replaced);
         let end = continued.as_ref().map(read_position).unwrap_or_default();
         let stored = continued.as_ref().map(stored_entries).unwrap_or_default();
         let state = FeedState::resumed(end, std::mem::take(&mut known.records), known.epoch);
-        let first = stored.number;
-        Self { feed: StreamFeed::new(ingest, source, state, &known), chain: stored.chain, end, first }
+        let feed = StreamFeed::new(ingest, source, state, &known);
+        Self { feed, chain: stored.chain, end, stored: stored.number }
     }
 
     async fn store(&mut self, entries: SessionEntries, placement: Placement) -> Result<(), BridgeError> {
         let line_bytes_max = self.feed.source.analyzer.line_bytes_max;
-        let first = entries.first.unwrap_or(self.first);
+        let first = entries.first.unwrap_or(self.stored);
         let mut lines = entries.lines;
         let pending = lines.len() - lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         if pending > line_bytes_max {
-            // It is dropped whole, and nothing of it is expected again.
+            // It is dropped as a whole, and is not expected again.
             lines.push(b'\n');
         }
         let known_bytes = line_starts(&lines).nth(placement.known).unwrap_or(lines.len());
@@ -131,10 +132,9 @@ impl<'a> Push<'a> {
         Ok(())
     }
 
-    /// Nothing proves that these entries are the stored ones with their numbers: their rows are merged all the same, so
-    /// that none is lost.
+    /// Merges the rows of entries that may differ from the stored ones with the same numbers, so that none is lost.
     async fn merge_again(&mut self, lines: Vec<u8>, first: u64) -> Result<(), BridgeError> {
-        // In the middle the time before is unknown. A response without a time gets a late one, which loses to the stored.
+        // Times before the middle are unknown. A response without a time gets a late one, which ranks below the stored one.
         let mut middle = ReadPosition { offset: self.end.offset, newlines: first, ..Default::default() };
         middle.time.before = middle.offset;
         let position = if first == 0 { ReadPosition::default() } else { middle };
@@ -153,7 +153,7 @@ fn line_starts(lines: &[u8]) -> impl Iterator<Item = usize> {
     [0].into_iter().chain(behind)
 }
 
-/// Returns the end of the first piece: whole lines, at least one.
+/// Returns the end of the first piece, which is at least one whole line.
 fn piece_end(lines: &[u8]) -> usize {
     let newline = |byte: &u8| *byte == b'\n';
     let Some(piece) = lines.get(..PIECE_BYTES) else { return lines.len() };

@@ -5,7 +5,7 @@ use bridge_storage::require;
 
 use crate::ingest::Ingest;
 
-/// Returns the records that the filter admits, after those that wait are written.
+/// Returns the records that the filter admits, after writing those that wait.
 pub(crate) async fn records(ingest: &Ingest, filter: &AuditFilter) -> Result<Vec<AuditRecord>, BridgeError> {
     filter.time.validated()?;
     let telemetry = &ingest.telemetry;

@@ -23,7 +23,7 @@ pub struct BackfillOptions {
     pub start_date: Option<Timestamp>,
     /// Only responses before this time.
     pub end_date: Option<Timestamp>,
-    /// After so many files, or 16 MiB of them, what was found in them is stored.
+    /// Number of files, or 16 MiB of them, after which their rows are stored.
     pub batch_size: usize,
     /// Receives the progress of the backfill.
     pub progress: Option<ProgressCallback>,
@@ -156,7 +156,7 @@ pub(crate) async fn analyze(ingest: &Ingest, options: BackfillOptions) -> Result
     Ok(read.history)
 }
 
-/// That nothing may be stored is no failure of the backfill.
+/// A refusal to store is not a failure of the backfill.
 fn not_begun(error: BridgeError) -> BridgeError {
     match error {
         BridgeError::Storage { kind: StorageKind::RolledBack, .. } => error,

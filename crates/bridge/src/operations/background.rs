@@ -1,4 +1,4 @@
-//! Monitoring without an observer: a bridge's own health checks and exports of metrics.
+//! Monitoring without an observer: a bridge's own health checks and metric exports.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use crate::operations::monitor::Monitoring;
 use crate::operations::survive::survive;
 
-/// Tasks that end with the bridge: they hold it only while they are at work.
+/// Tasks that end with the bridge: they hold it only while they are working.
 #[derive(Debug)]
-pub(crate) struct Background(#[expect(dead_code, reason = "dropped it ends its tasks")] JoinSet<()>);
+pub(crate) struct Background(#[expect(dead_code, reason = "dropping it ends its tasks")] JoinSet<()>);
 
 impl Background {
-    /// Starts the checks of health and the export of metrics, if there is a runtime.
+    /// Starts the health checks and the export of metrics, if there is a runtime.
     pub(crate) fn start(monitoring: &Arc<Monitoring>) -> Self {
         let mut tasks = JoinSet::new();
         let Ok(runtime) = Handle::try_current() else {
-            tracing::warn!("no monitoring by itself: the bridge is built outside of a Tokio runtime");
+            tracing::warn!("the bridge does not monitor itself: it was built outside of a Tokio runtime");
             return Self(tasks);
         };
         let options = monitoring.options;
@@ -30,7 +30,7 @@ impl Background {
     }
 }
 
-/// Returns ticks of which the first is after an interval: a program that ends sooner is spared the checks.
+/// Returns ticks, the first after one interval, so that a program that ends sooner is spared the checks.
 fn ticks(interval: Duration) -> Interval {
     let interval = interval.max(Duration::from_millis(1));
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
@@ -59,7 +59,7 @@ async fn check_health(monitoring: Weak<Monitoring>, interval: Duration) {
     }
 }
 
-/// Logs a state that is another than the one before. The details may name files: they are not in the log.
+/// Logs a changed state. The details may name files, so they are not logged.
 fn log_change(last: HealthState, health: &HealthStatus) {
     let unwell: Vec<String> = health
         .probes

@@ -16,7 +16,7 @@ use crate::telemetry::write_counters::WriteCounters;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchOptions {
-    /// Number of rows of one insert; the bridge's [`batch_size`](crate::BridgeBuilder::batch_size) where it is `None`.
+    /// Number of rows of one insert; the bridge's [`batch_size`](crate::BridgeBuilder::batch_size) if it is `None`.
     pub batch_size: Option<usize>,
 }
 
@@ -80,7 +80,7 @@ fn planned_together(analyses: &[EnhancedTokenAnalysis]) -> (WriteCounters, u64) 
     (WriteCounters::planned(rows, tokens, false), tokens)
 }
 
-/// Analyses that are stored by one insert.
+/// Analyses stored by one insert.
 #[derive(Default)]
 struct Batch {
     rows: Vec<ResponseUsage>,
@@ -110,7 +110,7 @@ impl Batch {
             if self.rows.is_empty() {
                 return Ok(Default::default());
             }
-            let stored = upsert(&ingest, self.rows, &StoreOptions::default().upsert()).await?;
+            let stored = upsert(&ingest, self.rows, &StoreOptions::default().upsert_options()).await?;
             let covering = covering_tokens(&ingest, &stored).await;
             Ok((stored, covering))
         };
@@ -118,7 +118,7 @@ impl Batch {
     }
 }
 
-/// The results as far as they are known.
+/// The results known so far.
 struct Results<'a> {
     analyses: &'a [EnhancedTokenAnalysis],
     all: Vec<BridgeResult>,

@@ -15,10 +15,10 @@ use crate::telemetry::run::OperationRunner;
 /// Mode of a rollback.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RollbackMode {
-    /// It happens.
+    /// Performs the rollback.
     #[default]
     Perform,
-    /// It only says what it would change.
+    /// Only returns what the rollback would change.
     DryRun,
 }
 
@@ -34,8 +34,8 @@ impl Checkpoints {
         Self { ingest, runner }
     }
 
-    /// Keeps the present state of the store under this name, to roll back to. Takes some milliseconds and no room on
-    /// the database's disk until what is stored changes; others may read and write meanwhile.
+    /// Saves the present state of the store under this name, to roll back to. Takes some milliseconds, and no space on
+    /// the database's disk until what is stored changes. Others may read and write meanwhile.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -59,7 +59,7 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where the name is taken, or is one that rollbacks give; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if the name is taken or reserved for rollbacks; any error of the store.
     pub async fn create(&self, name: &CheckpointName) -> Result<Checkpoint, BridgeError> {
         let now = self.ingest.clock.now();
         let work = async {
@@ -70,7 +70,7 @@ impl Checkpoints {
         self.runner.run(Operation::CreateCheckpoint, None, work).await
     }
 
-    /// All checkpoints, by time and name, with what they hold; see [`create`](Self::create).
+    /// Returns all checkpoints with their totals, by time and name; see [`create`](Self::create).
     ///
     /// # Errors
     ///
@@ -81,12 +81,12 @@ impl Checkpoints {
         self.runner.run(Operation::ListCheckpoints, None, work).await
     }
 
-    /// Forgets a checkpoint; see [`create`](Self::create). One that a rollback made of what it
-    /// replaced (`before_rollback_…`) stays until it is dropped, too.
+    /// Drops a checkpoint; see [`create`](Self::create). One that a rollback made of the state that it
+    /// replaced (`before_rollback_…`) also stays until it is dropped.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) where there is none of this name; any error of the store.
+    /// [`StorageKind::Checkpoint`](bridge_core::StorageKind::Checkpoint) if there is none of this name; any error of the store.
     pub async fn drop(&self, name: &CheckpointName) -> Result<(), BridgeError> {
         let work = async {
             require(self.ingest.store.checkpoints(), "drop a checkpoint")?.drop_checkpoint(name).await
@@ -94,7 +94,7 @@ impl Checkpoints {
         self.runner.run(Operation::DropCheckpoint, None, work).await
     }
 
-    /// Ends direct analysis: the store takes what is stored again. Where nothing was rolled back it changes nothing.
+    /// Ends direct mode: the store accepts writes again. If nothing was rolled back, it changes nothing.
     /// The next backfill or synchronization reads all transcripts from their beginning.
     ///
     /// See [`rollback_bridge_integration`](crate::EnhancedTokenDatabaseBridge::rollback_bridge_integration).
@@ -142,9 +142,9 @@ async fn perform(ingest: &Ingest, name: &CheckpointName) -> Result<RollbackResul
     let store = require(ingest.store.checkpoints(), "roll back")?;
     let replaced = store.roll_back(name, ingest.clock.now()).await?;
     let duration = watch.elapsed();
-    // It has happened, whatever comes of the counting.
+    // The rollback has happened, whether or not the counting succeeds.
     let kept = store.list_checkpoints().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "rolled back, but what was replaced cannot be counted");
+        tracing::warn!(%error, "rolled back, but the replaced state cannot be counted");
         Vec::new()
     });
     let totals = |name: &CheckpointName| {
@@ -167,7 +167,7 @@ async fn perform(ingest: &Ingest, name: &CheckpointName) -> Result<RollbackResul
         checkpoint = %name,
         tokens_before = result.before.map(|totals| totals.tokens),
         tokens_after = result.after.map(|totals| totals.tokens),
-        "the store was rolled back and takes nothing until it is resumed"
+        "the store was rolled back; nothing is stored until it is resumed"
     );
     Ok(result)
 }

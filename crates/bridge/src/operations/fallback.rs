@@ -1,4 +1,4 @@
-//! The analysis of a session from the store, else from the sources, else from the cache.
+//! The analysis of a session from the store, or else from the sources, or else from the cache.
 
 use std::io;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::operations::backfill::{BackfillOptions, analyze};
 use crate::operations::single_flight::{LiveAnalyses, SingleFlight};
 use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::log::with_cause;
-use crate::telemetry::process_memory::peak_memory_mib;
+use bridge_analysis::platform::peak_memory_mib;
 
 const READ_STORED: &str = "read the stored analysis";
 
-/// The sources of an analysis beside the store, and their deadlines.
+/// The sources of an analysis other than the store, and their deadlines.
 #[derive(Debug)]
 pub(crate) struct Fallback {
     pub(crate) ingest: Arc<Ingest>,
@@ -44,7 +44,7 @@ impl Fallback {
         let mut fallback_reasons = vec![failure.as_ref().map_or_else(unknown, ToString::to_string)];
         let answer = match self.live_in_time(session).await {
             Ok(LiveAnswer { answer: None, unread }) if failure.is_none() && unread.is_empty() => {
-                // Store and sources have answered: the cache has nothing to stand in for.
+                // Store and sources have answered, so the cache is not needed.
                 return Err(BridgeError::unknown_session(session.clone()));
             }
             Ok(LiveAnswer { answer, unread }) => {
@@ -164,8 +164,8 @@ struct LiveAnswer {
     unread: Vec<String>,
 }
 
-/// The analysis that stored responses are the rows of: with what the newest stored analysis says besides, or, where the
-/// sources were read since, with what that reading says.
+/// Returns the analysis of the stored responses. Everything but the counters comes from the newest stored analysis or,
+/// if the sources were read since, from that read.
 fn stored_analysis(
     session: &SessionId,
     responses: Vec<ResponseUsage>,
@@ -182,7 +182,7 @@ fn stored_analysis(
     let only_sums = responses.iter().all(|row| row.origin == Origin::Summed);
     let mut analysis = EnhancedTokenAnalysis::from_responses(id, session.clone(), timestamp, responses)?;
     if only_sums {
-        // As it was stored: stored again it is the same row.
+        // Unchanged, so that it is the same row when it is stored again.
         analysis.responses.clear();
     }
     if let Some(facts) = newest {
@@ -190,7 +190,7 @@ fn stored_analysis(
     }
     analysis.processing_duration = watch.elapsed();
     analysis.memory_usage_mb = peak_memory_mib();
-    // What outlived its source is in the total and not in the snapshots of the files that are left.
+    // Responses that outlived their source are in the total but not in the snapshots of the remaining files.
     analysis.accuracy_ratio = metadata.accuracy_ratio.unwrap_or(1.0).min(1.0);
     analysis.files_processed = summary.map_or(0, |summary| summary.files);
     analysis.content_categories = metadata.content_categories;
@@ -202,7 +202,7 @@ fn stored_analysis(
 
 /// A damaged note is not returned as stored.
 fn damaged_note(session: &SessionId) -> BridgeError {
-    let message = format!("the analysis of session {session}: its version does not vouch for what it says");
+    let message = format!("the analysis of session {session}: its version does not verify its fields");
     BridgeError::storage(StorageKind::Corrupt, READ_STORED, message)
 }
 

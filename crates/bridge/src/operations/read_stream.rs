@@ -20,7 +20,7 @@ use crate::ingest::stream::{
     stream_records, unknown_state,
 };
 
-/// A transcript that is no file: an object of an object store, a pipe, a response's body.
+/// A transcript without a file: an object in an object store, a pipe, the body of a response.
 ///
 /// ```
 /// use bridge::TranscriptStream;
@@ -41,8 +41,8 @@ pub struct TranscriptStream {
 }
 
 impl TranscriptStream {
-    /// Returns a stream of this name, for instance an object's URL without its query, from its beginning. As with a file,
-    /// the name's last part is the session of lines that name none, and a part behind `projects` their project.
+    /// Returns a stream with this name, for instance an object's URL without credentials. As with a path, the last component
+    /// is the session, and the component after `projects` the project, of lines that name none.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -62,15 +62,15 @@ impl TranscriptStream {
         &self.name
     }
 
-    /// Returns the stream as one whose reader begins at this offset, in bytes.
+    /// Returns the stream with the offset at which the reader begins, in bytes. The default is 0.
     #[must_use]
     pub fn starting_at(mut self, offset: u64) -> Self {
         self.offset = offset;
         self
     }
 
-    /// Returns the stream with what identifies its content, for instance an object's entity tag: of a stream that was
-    /// read to its end with the same one nothing is read.
+    /// Returns the stream with an identifier of its content, such as an object's entity tag. If the stream was read to its
+    /// end with the same one, nothing is read.
     #[must_use]
     pub fn with_etag(mut self, etag: impl Into<String>) -> Self {
         self.etag = Some(etag.into());
@@ -84,22 +84,22 @@ impl TranscriptStream {
         self
     }
 
-    /// Returns the stream with the client's name of the folder that holds the project's transcripts.
+    /// Returns the stream with the client's name for the folder of the project's transcripts.
     #[must_use]
     pub fn with_project_key(mut self, key: impl Into<String>) -> Self {
         self.project_key = Some(key.into());
         self
     }
 
-    /// Returns the stream as a transcript of this host; else it is the bridge's.
+    /// Returns the stream with the host of the transcript. The default is the bridge's host.
     #[must_use]
     pub fn with_host(mut self, host: HostName) -> Self {
         self.host = Some(host);
         self
     }
 
-    /// Returns the stream with the time at which it was modified last: the time of responses that have no other. Else it
-    /// is the time of the call.
+    /// Returns the stream with the time at which it was last modified: the time of responses that have no other. The
+    /// default is the time of the call.
     #[must_use]
     pub fn with_modified(mut self, modified: Timestamp) -> Self {
         self.modified = Some(modified);
@@ -135,7 +135,7 @@ impl TranscriptStream {
     }
 }
 
-/// Returns the position up to which the stream is stored; `None` where nothing of it is recorded.
+/// Returns the position up to which the stream is stored.
 pub(crate) async fn stored_position(
     ingest: &Ingest,
     stream: &TranscriptStream,
@@ -147,7 +147,7 @@ pub(crate) async fn stored_position(
     Ok(known.cursor.as_ref().map(position))
 }
 
-/// Stores what is new in the stream.
+/// Stores the new part of the stream.
 pub(crate) async fn read_stream(
     ingest: &Arc<Ingest>,
     stream: &TranscriptStream,
@@ -163,7 +163,7 @@ pub(crate) async fn read_stream(
         let unit = PositionUnit::Byte;
         return Err(BridgeError::out_of_order(&source.recorded, unit, end.offset, stream.offset));
     }
-    // Of two readings the later one counts, however long the stream was.
+    // The record of a later reading replaces that of an earlier one, even if the stream was longer then.
     let changed_nanos = u64::try_from(ingest.clock.now().as_millis()).unwrap_or_default() * 1_000_000;
     let recorded = known.cursor.map(|cursor| cursor.changed_nanos + u64::from(continued.is_none()));
     source.state = FileState { changed_nanos: changed_nanos.max(recorded.unwrap_or(0)), ..source.state };
@@ -192,7 +192,7 @@ async fn read(
         let mut content = Vec::new();
         let piece = PIECE_BYTES as u64;
         let read = reader.take(piece).read_to_end(&mut content).await;
-        // What came before a failure is stored, so that the next attempt goes on behind it.
+        // What arrived before a failure is stored, so the next attempt can continue after it.
         let is_last = read.as_ref().is_ok_and(|bytes| (*bytes as u64) < piece);
         let bytes = content.len() as u64;
         if is_last {

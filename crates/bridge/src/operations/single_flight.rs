@@ -1,4 +1,4 @@
-//! One direct analysis of the sources, for all who ask for one meanwhile.
+//! One live analysis of the sources, shared by all callers that ask for one meanwhile.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,10 +16,10 @@ pub(crate) struct LiveAnalyses {
 
 type Analysis = OnceCell<Arc<LiveAnalyses>>;
 
-/// The analysis that begins next. A caller that asks while another one runs waits for it, and shares it with all who wait:
-/// an answer is never from before its question, and however many ask, one analysis runs at a time.
+/// The analysis that begins next. A caller that asks while another one runs waits for the next, and shares it with all
+/// other waiting callers. So an answer is never older than its request, and only one analysis runs at a time.
 ///
-/// It is kept for as long as a caller waits for it.
+/// It is kept as long as a caller waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct SingleFlight {
     next: Mutex<Weak<Analysis>>,
@@ -27,7 +27,7 @@ pub(crate) struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Analyzes the sources as they are now. One of all who wait does the work; where it fails, the next tries.
+    /// Analyzes the present sources. One of the waiting callers does the work; if it fails, the next one tries.
     pub(crate) async fn get(
         &self,
         work: impl Future<Output = Result<LiveAnalyses, BridgeError>>,
@@ -50,7 +50,7 @@ impl SingleFlight {
         })
     }
 
-    /// Who asks from now on waits for another one.
+    /// Later callers wait for another analysis.
     fn begin(&self, analysis: &Arc<Analysis>) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if std::ptr::eq(next.as_ptr(), Arc::as_ptr(analysis)) {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_wait_share_one_that_begins_after_they_asked() {
+    async fn waiting_callers_share_an_analysis_that_begins_after_their_calls() {
         let (next, began) = (SingleFlight::default(), AtomicU64::new(0));
         let ask = async |after: u64| {
             tokio::time::sleep(Duration::from_secs(after)).await;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_one_fails_or_is_given_up_the_next_tries() {
+    async fn after_a_failure_or_cancellation_the_next_caller_tries() {
         let next = SingleFlight::default();
         let failure =
             || BridgeError::Backfill { message: "no".to_owned(), context: Box::default(), source: None };

@@ -36,7 +36,7 @@ impl StoreOptions {
         self
     }
 
-    pub(crate) fn upsert(&self) -> UpsertOptions {
+    pub(crate) fn upsert_options(&self) -> UpsertOptions {
         let options = UpsertOptions::default().with_run_id(fastrand::u128(1..));
         if self.force_update { options.forced() } else { options }
     }
@@ -50,7 +50,7 @@ pub(crate) async fn store(
 ) -> Result<BridgeResult, BridgeError> {
     let watch = Stopwatch::start();
     ingest.validate(analysis, options.session_id.as_ref())?;
-    let (rows, upsert_options) = (rows_of(ingest, analysis), options.upsert());
+    let (rows, upsert_options) = (rows_of(ingest, analysis), options.upsert_options());
     let tokens = analysis.calculated_total_tokens;
     let planned = WriteCounters::planned(analysis.responses.len() as u64, tokens, options.force_update);
     let (stored, ()) = tokio::join!(upsert(ingest, rows, &upsert_options), announce(planned, tokens));

@@ -8,7 +8,7 @@ use bridge_storage::SummaryFilter;
 
 use crate::ingest::Ingest;
 
-/// Returns summaries from the cache where they are not stale, else from the store.
+/// Returns summaries from the cache if they are not stale, or else from the store.
 pub(crate) async fn summaries(
     ingest: &Ingest,
     cache: &BridgeCache,

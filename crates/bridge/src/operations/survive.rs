@@ -2,8 +2,8 @@
 
 use tokio::task::JoinSet;
 
-/// Runs the work in a task of its own that ends with the caller. Returns `None` where the work panicked, which is
-/// logged without the panic's message: whatever repeats the work goes on.
+/// Runs the work in a task of its own that ends with the caller. Returns `None` if the work panicked, which is
+/// logged without the panic's message. The caller can then continue to repeat the work.
 pub(crate) async fn survive<T: Send + 'static>(
     what: &'static str,
     work: impl Future<Output = T> + Send + 'static,
@@ -12,7 +12,7 @@ pub(crate) async fn survive<T: Send + 'static>(
     task.spawn(work);
     let ended = task.join_next().await?;
     if ended.is_err() {
-        tracing::error!(what, "it panicked; the next one follows");
+        tracing::error!(what, "panicked; it will run again");
     }
     ended.ok()
 }

@@ -22,10 +22,10 @@ use crate::telemetry::current::announce_written;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncOptions {
-    /// Only transcripts that were modified at this time or later; all where it is `None`.
+    /// Only transcripts that were modified at this time or later; all if it is `None`.
     pub since: Option<Timestamp>,
     /// Maximum number of files that are read at once; the bridge's
-    /// [`parallel_limit`](crate::BridgeBuilder::parallel_limit) where it is `None`.
+    /// [`parallel_limit`](crate::BridgeBuilder::parallel_limit) if it is `None`.
     pub parallel_limit: Option<usize>,
 }
 
@@ -73,8 +73,8 @@ pub(crate) async fn sync_all(
     Ok(sessions.into_iter().map(|session| counted(ingest, synchronized.result(session, &totals))).collect())
 }
 
-/// Brings the store up to date with all transcripts, and returns only the sessions that changed, or failed otherwise
-/// than before: the stored tokens of the others are not even read. `reported` are the failures of the last time.
+/// Brings the store up to date with all transcripts, and returns only the sessions that changed, or failed differently
+/// than before. The stored tokens of the others are not even read. `reported` are the failures of the last time.
 pub(crate) async fn sync_changed(
     ingest: &Ingest,
     reported: &mut Failures,
@@ -149,8 +149,8 @@ impl PendingCursors<'_> {
 /// Errors by session.
 pub(crate) type Failures = BTreeMap<SessionId, Vec<String>>;
 
-/// Returns the name of a transcript that the store does not know in place of its session, which most often has that
-/// name. Of all else that cannot be read it is the path.
+/// Returns a name for an unreadable source whose session is unknown: for a transcript its file name, which usually is the
+/// session id; otherwise its path.
 fn placeholder_session(path: &Path) -> Option<SessionId> {
     let is_transcript = path.extension().is_some_and(|extension| extension == "jsonl");
     let stem = path.file_stem().filter(|_| is_transcript);
@@ -161,11 +161,11 @@ fn placeholder_session(path: &Path) -> Option<SessionId> {
 /// Outcome of a synchronization, before it is divided into results by session.
 struct Synchronized {
     read: ReadResult,
-    /// The sessions on record, and what is left of their sources.
+    /// The recorded sessions, and what is left of their sources.
     known: BTreeMap<SessionId, SourceLeft>,
     changes: BTreeMap<SessionId, TokenChanges>,
     errors: Failures,
-    /// Errors of sources whose session is not known.
+    /// Errors of sources whose session is unknown.
     unattributed: Vec<String>,
     watch: Stopwatch,
 }
@@ -192,7 +192,7 @@ impl Synchronized {
         Self { read, known, changes, errors, unattributed, watch }
     }
 
-    /// Attaches the errors without a session to this one, which may stand in what could not be read.
+    /// Attaches the errors without a session to this one, which may be in the unreadable sources.
     fn attach_unattributed(&mut self, session: &SessionId) {
         if !self.unattributed.is_empty() {
             let errors = self.errors.entry(session.clone()).or_default();
@@ -202,7 +202,7 @@ impl Synchronized {
         }
     }
 
-    /// Returns whether a source knows the session, or may.
+    /// Returns whether a source knows, or may know, the session.
     fn knows(&self, session: &SessionId) -> bool {
         self.read.sessions.contains_key(session)
             || self.read.without_responses.contains(session)
@@ -221,7 +221,7 @@ impl Synchronized {
             .cloned()
             .collect();
         if self.read.plan.is_about_all() {
-            // A name that is no session id is not the bridge's: the proof of integrity reports it.
+            // A name that is not a session id is not the bridge's. The integrity check reports it.
             sessions.extend(totals.keys().filter_map(|name| SessionId::new(name).ok()));
         }
         sessions.sort_unstable();

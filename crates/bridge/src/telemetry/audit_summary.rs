@@ -15,11 +15,11 @@ use bridge_core::{
 pub(crate) struct AuditSummary {
     /// The session of the result.
     pub(crate) session: Option<SessionId>,
-    /// Why a part of what was asked for is not done. It names no file, for paths may be a secret.
+    /// Why a part of the request is not done. It names no file, because paths may be secret.
     pub(crate) incomplete: Option<String>,
     pub(crate) tokens: u64,
     pub(crate) counts: BTreeMap<String, u64>,
-    /// There was nothing to do and nothing to tell of. It is repeated every few seconds and is not put on record.
+    /// There was nothing to do and nothing to report. Repeated every few seconds, so it is not recorded.
     pub(crate) is_idle: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) trait ToAuditSummary {
 impl ToAuditSummary for BridgeResult {
     fn audit_summary(&self) -> AuditSummary {
         let missing = if self.success { 0 } else { self.errors.len().max(1) };
-        let summary = AuditSummary::of(self.total_tokens, []).missing(missing, "errors stand in the result");
+        let summary = AuditSummary::of(self.total_tokens, []).missing(missing, "errors are in the result");
         AuditSummary { session: self.session_id.clone(), ..summary }
     }
 }
@@ -101,7 +101,7 @@ impl ToAuditSummary for BackfillResult {
         ];
         let mut summary = AuditSummary::of(self.total_tokens_stored, counts);
         summary.add_history(&self.analysis);
-        summary.missing(missing, "files or sessions are not taken in whole")
+        summary.missing(missing, "files or sessions are incomplete")
     }
 }
 
@@ -128,7 +128,7 @@ impl ToAuditSummary for SyncResult {
             ("bytes", self.bytes_read),
         ];
         let failed = usize::from(self.status == SyncStatus::Failed);
-        AuditSummary::of(self.tokens_after, counts).missing(failed, "session is not taken in whole")
+        AuditSummary::of(self.tokens_after, counts).missing(failed, "session is incomplete")
     }
 }
 
@@ -142,7 +142,7 @@ impl ToAuditSummary for Vec<SyncResult> {
             ("bytes", saturating_sum(self.iter().map(|result| result.bytes_read))),
         ];
         let tokens = saturating_sum(self.iter().map(|result| result.tokens_after));
-        let summary = AuditSummary::of(tokens, counts).missing(failed, "sessions are not taken in whole");
+        let summary = AuditSummary::of(tokens, counts).missing(failed, "sessions are incomplete");
         AuditSummary { is_idle: self.is_empty(), ..summary }
     }
 }
@@ -180,7 +180,7 @@ impl ToAuditSummary for IntegrityResult {
             ("remaining", repair.remaining),
         ];
         let summary = AuditSummary::of(self.stored_tokens, counts);
-        summary.missing(usize::from(!self.passed), "verification is not passed")
+        summary.missing(usize::from(!self.passed), "verification failed")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bridge_core::{AuditOutcome, AuditRecord, CorrelationId, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, CorrelationId, SessionId};
 use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
@@ -11,17 +11,24 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::write_counters::WriteCounters;
 
+/// The request that an operation serves.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: CorrelationId,
+    pub(crate) actor: Option<Actor>,
+}
+
 /// A running operation, and its writes so far, which count even if the operation fails or is dropped.
 #[derive(Debug)]
 pub(crate) struct CurrentOperation {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) operation: Operation,
     pub(crate) session: Option<SessionId>,
-    pub(crate) id: CorrelationId,
+    pub(crate) caller: Caller,
     /// The record that announced the operation while it runs.
     pub(crate) announced: OnceLock<AuditRecord>,
     written: Mutex<WriteCounters>,
-    /// It has read so much that it leaves a lot of freed memory behind.
+    /// It has read so much that a lot of freed memory remains allocated.
     is_large: AtomicBool,
 }
 
@@ -30,13 +37,13 @@ impl CurrentOperation {
         telemetry: &Arc<Telemetry>,
         operation: Operation,
         session: Option<&SessionId>,
-        id: CorrelationId,
+        caller: Caller,
     ) -> Self {
         Self {
             telemetry: Arc::clone(telemetry),
             operation,
             session: session.cloned(),
-            id,
+            caller,
             announced: OnceLock::new(),
             written: Mutex::default(),
             is_large: AtomicBool::new(operation.moves_the_store()),
@@ -56,12 +63,12 @@ tokio::task_local! {
     static CURRENT: Arc<CurrentOperation>;
 }
 
-/// Runs work as a part of the operation.
+/// Runs work as part of the operation.
 pub(crate) async fn within<T>(operation: Arc<CurrentOperation>, work: impl Future<Output = T>) -> T {
-    with_correlation_id(operation.id, CURRENT.scope(operation, work)).await
+    with_correlation_id(operation.caller.id, CURRENT.scope(operation, work)).await
 }
 
-/// Returns the work as a part of the running operation, whatever task it will run in.
+/// Returns the work as part of the running operation, whatever task it will run in.
 pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let operation = current_correlation_id().and(CURRENT.try_with(Arc::clone).ok());
     let work = async move {
@@ -73,14 +80,14 @@ pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F
     work.instrument(Span::current())
 }
 
-/// Adds a write to the running operation; outside of an operation it does nothing.
+/// Adds a write to the running operation. Does nothing outside of an operation.
 pub(crate) fn record_write(written: &WriteCounters) {
     let _ = CURRENT.try_with(|current| {
         current.written.lock().unwrap_or_else(PoisonError::into_inner).add(written);
     });
 }
 
-/// An operation that reads at least this many bytes of transcripts leaves a lot of freed memory behind.
+/// After reading this many bytes of transcripts, an operation leaves a lot of freed memory allocated.
 const LARGE_BYTES: u64 = 32 << 20;
 
 /// Records how many bytes of transcripts the running operation has read.
@@ -91,9 +98,10 @@ pub(crate) fn record_read(bytes: u64) {
 }
 
 /// The error text of a record while the operation runs.
-const UNDER_WAY: &str = "put on record while it ran, with what it set out to store: its end is not on record";
+const UNDER_WAY: &str =
+    "recorded while the operation was running, with what it was about to store; its outcome is unknown";
 
-/// Puts the running operation on record before it ends, with what it plans to write or has written. Await it
+/// Records the running operation before it ends, with what it plans to write or has written. Await it
 /// concurrently with the operation's last calls of the store, so that it takes no extra time.
 pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     let Ok(current) = CURRENT.try_with(Arc::clone) else { return };
@@ -101,7 +109,8 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
         return;
     }
     let audit = &current.telemetry.audit;
-    let record = audit.record(current.operation.audit_name(), current.id, |record| {
+    let record = audit.record(current.operation.audit_name(), current.caller.id, |record| {
+        record.actor.clone_from(&current.caller.actor);
         record.session.clone_from(&current.session);
         (record.outcome, record.tokens) = (AuditOutcome::Incomplete, tokens);
         UNDER_WAY.clone_into(&mut record.error);
@@ -112,7 +121,7 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     }
 }
 
-/// Puts the running operation on record with its writes so far.
+/// Records the running operation with its writes so far.
 pub(crate) async fn announce_written() {
     let written = CURRENT.try_with(|current| current.written()).unwrap_or_default();
     announce(written, written.tokens_written).await;

@@ -1,4 +1,4 @@
-//! Error rate of storage operations: calls of the store, and analyses that are rejected as not valid.
+//! Error rate of storage operations: calls of the store, and analyses that are rejected as invalid.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bridge_core::{BridgeError, Clock, StorageKind};
 
-/// The window moves in so many steps.
+/// The number of steps in which the window moves.
 const STEPS: u64 = 60;
 
-/// Counts outcomes over a sliding window. Holds as many counters as the window has steps.
+/// Counts outcomes over a sliding window, with one counter per step.
 #[derive(Debug)]
 pub(crate) struct ErrorRate {
     clock: Arc<dyn Clock>,
@@ -46,8 +46,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Returns whether the store failed. That it refuses what it must refuse, is its work. An analysis that is not valid does
-    /// not even come to it, and is missing all the same: the caller that refuses it records a failure.
+    /// Returns whether the store failed. A justified refusal is not a failure. An invalid analysis does
+    /// not reach the store, so the caller that rejects it records the failure.
     pub(crate) fn of<T>(result: &Result<T, BridgeError>) -> Self {
         let is_failure = match result {
             Ok(_) => false,
@@ -70,7 +70,7 @@ impl ErrorRate {
 
     pub(crate) fn record(&self, outcome: Outcome) {
         self.with_steps(|steps, now| {
-            // A clock that is set back counts on where it was.
+            // If the clock is set back, counting continues in the last step.
             if steps.back().is_none_or(|last| last.number < now) {
                 steps.push_back(Step { number: now, counts: Outcomes::default() });
             }
@@ -91,7 +91,7 @@ impl ErrorRate {
         })
     }
 
-    /// Lets go what is older than the window.
+    /// Drops what is older than the window.
     fn with_steps<T>(&self, work: impl FnOnce(&mut VecDeque<Step>, u128) -> T) -> T {
         let now = u128::from(self.clock.now().as_millis().unsigned_abs()) / self.step.as_millis();
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,9 +113,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list of all that was ever recorded.
+        /// Compares with a list of everything ever recorded.
         #[test]
-        fn the_window_holds_what_happened_in_it(events in prop::collection::vec((0_i64..20_000, any::<bool>()), 0..80)) {
+        fn the_window_counts_what_happened_in_it(events in prop::collection::vec((0_i64..20_000, any::<bool>()), 0..80)) {
             let clock = Arc::new(ManualClock::new(at(0)));
             let rate = ErrorRate::new(Duration::from_mins(1), clock.clone());
             let (mut now, mut all) = (0, Vec::new());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn it_survives_a_clock_that_is_set_back() {
+    fn survives_a_clock_that_is_set_back() {
         let clock = Arc::new(ManualClock::new(at(500_000)));
         let rate = ErrorRate::new(Duration::from_mins(1), clock.clone());
         rate.record(Outcome::Failure);

@@ -1,6 +1,6 @@
 //! The log event of an operation.
 
-use bridge_core::{AuditOutcome, AuditRecord, BridgeError, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, SessionId};
 
 use crate::telemetry::operation::Operation;
 
@@ -12,6 +12,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
         ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {
             tracing::$level!(
                 operation = record.operation.as_str(),
+                actor = record.actor.as_ref().map(Actor::as_str),
                 session_id = record.session.as_ref().map(SessionId::as_str),
                 tokens_stored = record.tokens,
                 records_stored = record.records_stored,
@@ -48,7 +49,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
         }
         (AuditOutcome::Cancelled, _) => event!(info, "bridge operation cancelled"),
         (AuditOutcome::Incomplete, _) => {
-            event!(warn, "bridge operation completed in part", error = record.error.as_str());
+            event!(warn, "bridge operation partially completed", error = record.error.as_str());
         }
         _ if record.records_stored == 0 && (operation.reads() || operation.refreshes()) => {
             event!(debug, "bridge operation completed");
@@ -57,7 +58,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
     }
 }
 
-/// Nothing is wrong with the bridge or its store: what it was given was.
+/// Returns whether the input was wrong, and not the bridge or its store.
 fn is_callers_fault(error: &BridgeError) -> bool {
     matches!(
         error,
@@ -68,7 +69,7 @@ fn is_callers_fault(error: &BridgeError) -> bool {
     )
 }
 
-/// The error and what it comes from, as a clause.
+/// Returns the error and its causes, as one clause.
 pub(crate) fn with_cause(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),

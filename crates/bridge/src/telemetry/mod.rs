@@ -1,5 +1,5 @@
-//! Audit, log, metrics and error rate of the bridge's operations. Knows nothing of transcripts and of the operations'
-//! work.
+//! Audit, log, metrics and error rate of the bridge's operations. Knows nothing about transcripts or what the
+//! operations do.
 
 pub(crate) mod audit;
 pub(crate) mod audit_summary;
@@ -12,7 +12,6 @@ pub(crate) mod observed_store;
 pub(crate) mod observer;
 pub(crate) mod operation;
 pub(crate) mod panics;
-pub(crate) mod process_memory;
 pub(crate) mod run;
 pub(crate) mod stats;
 pub(crate) mod write_counters;
@@ -45,17 +44,17 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Calls the observer, and returns whether it returned. A panic in it ends neither the work nor the task that it is
-    /// called by: it is counted, logged without its message, which may hold anything, and shown by the health check.
+    /// Calls the observer, and returns whether it returned. A panic in it ends neither the work nor the calling task. It is
+    /// counted, logged without its message, which may contain anything, and shown by the health check.
     ///
-    /// In a program that is built with `panic = "abort"` a panic ends the program, as everywhere.
+    /// In a program built with `panic = "abort"`, a panic ends the program, as everywhere.
     pub(crate) fn notify(&self, observer: Observer, call: impl FnOnce()) -> bool {
-        // The observer's own state is the embedder's affair; of the bridge's it holds nothing.
+        // The observer's own state is the embedder's concern. It holds none of the bridge's.
         let returned = catch_unwind(AssertUnwindSafe(call)).is_ok();
         if !returned {
             self.metrics.observer_panicked(observer);
             self.panics.note(observer, self.clock.now());
-            tracing::error!(observer = observer.name(), "an observer panicked; the work goes on");
+            tracing::error!(observer = observer.name(), "an observer panicked; the work continues");
         }
         returned
     }

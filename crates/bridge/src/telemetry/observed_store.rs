@@ -18,7 +18,7 @@ pub(crate) struct Observed {
     pub(crate) _kept: Option<Kept>,
 }
 
-/// A value that a store needs as long as it lives: the embedded engine, for instance.
+/// A value that a store needs as long as it lives, such as the embedded engine.
 pub(crate) type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Layer for Observed {

@@ -1,15 +1,15 @@
-//! Code of the embedder's that the bridge calls while it works.
+//! The embedder's callbacks.
 
 use std::fmt;
 
-/// The callback that is called.
+/// A callback of the embedder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Observer {
     /// Of [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync).
     Sync,
     /// Of [`monitor`](crate::EnhancedTokenDatabaseBridge::monitor).
     Monitor,
-    /// Of a backfill's or an analysis' progress.
+    /// For the progress of a backfill or an analysis.
     Progress,
 }
 

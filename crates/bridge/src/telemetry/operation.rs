@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use bridge_core::OperationName;
+use bridge_core::{Actor, CorrelationId, OperationName, SessionId};
+use tracing::Span;
 
 /// An operation of the bridge: the bounded set of names in logs, audit and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +23,7 @@ pub enum Operation {
     SyncAllSessions,
     /// Reading summaries.
     GetStoredTokenSummaries,
-    /// Reading an analysis from the store, else from the sources, else from the cache.
+    /// Reading an analysis from the store, or else from the sources, or else from the cache.
     GetAnalysisWithFallback,
     /// Comparing the store with its sources, and repairing it.
     VerifyDataIntegrity,
@@ -34,15 +35,15 @@ pub enum Operation {
     ReadStream,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
-    /// Keeping the store's state under a name.
+    /// Creating a checkpoint.
     CreateCheckpoint,
-    /// Reading what states are kept.
+    /// Listing checkpoints.
     ListCheckpoints,
-    /// Forgetting a state.
+    /// Dropping a checkpoint.
     DropCheckpoint,
-    /// Bringing the store back to a state, or saying what that would change.
+    /// Rolling back to a checkpoint, or a dry run of it.
     RollbackBridgeIntegration,
-    /// Letting the store take what is stored again.
+    /// Resuming writes after a rollback.
     Resume,
     /// Exporting the whole store.
     ExportStore,
@@ -81,9 +82,9 @@ impl Operation {
         Self::Other,
     ];
 
-    /// Its name: that of the method.
+    /// Returns its name: that of the method.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::StoreEnhancedAnalysis => "store_enhanced_analysis",
             Self::BatchStoreAnalyses => "batch_store_analyses",
@@ -110,10 +111,31 @@ impl Operation {
         }
     }
 
-    /// Its name in the audit.
+    /// Returns its name in the audit.
     #[must_use]
     pub fn audit_name(self) -> OperationName {
         OperationName::new(self.name()).expect("a constant is a name")
+    }
+
+    /// Returns the span of a call, which has the operation's name. The name of a span is a constant of its call site, so
+    /// each operation has one.
+    pub(crate) fn span(self, session: Option<&SessionId>, id: CorrelationId, actor: Option<&Actor>) -> Span {
+        macro_rules! span_of {
+            ($($operation:ident),+ $(,)?) => {
+                match self {
+                    $(Self::$operation => tracing::info_span!(
+                        Operation::$operation.name(),
+                        operation = self.name(),
+                        session_id = session.map(SessionId::as_str),
+                        correlation_id = %id,
+                        actor = actor.map(Actor::as_str),
+                    ),)+
+                }
+            };
+        }
+        span_of! {
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, GetDashboardTokenMetrics, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+        }
     }
 
     /// Returns whether it only reads.

@@ -1,4 +1,4 @@
-//! Panics in observers, and in rounds of the syncing.
+//! Panics in observers, and in synchronizations of `keep_in_sync`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Panics {
         *known = Some(Panicked { number, last: observer, last_at: now });
     }
 
-    /// Returns the statistics, where the last panic was not longer ago than this.
+    /// Returns the statistics, if the last panic was not longer ago than this.
     pub(crate) fn within(&self, window: Duration, now: Timestamp) -> Option<Panicked> {
         let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.filter(|known| now.saturating_since(known.last_at) <= window)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bridge_core::{
-    AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
+    Actor, AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
 };
 use bridge_storage::with_correlation_id;
 use tracing::Instrument;
@@ -11,11 +11,11 @@ use tracing::Instrument;
 use crate::telemetry::Telemetry;
 use crate::telemetry::audit::root_cause;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
-use crate::telemetry::current::{CurrentOperation, within};
+use crate::telemetry::current::{Caller, CurrentOperation, within};
 use crate::telemetry::log;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::process_memory::give_back;
 use crate::telemetry::write_counters::WriteCounters;
+use bridge_analysis::platform::return_freed_memory;
 
 /// Runs operations and records them.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(crate) struct OperationRunner {
     pub(crate) telemetry: Arc<Telemetry>,
     /// The caller's correlation id for all operations; if it is `None`, each gets its own.
     pub(crate) correlation_id: Option<CorrelationId>,
+    /// Who asks for the operations.
+    pub(crate) actor: Option<Actor>,
 }
 
 impl OperationRunner {
@@ -39,12 +41,13 @@ impl OperationRunner {
     ) {
         let Telemetry { audit, metrics, .. } = &*self.telemetry;
         let record = audit.record(operation.clone(), self.next_correlation_id(), |record| {
+            record.actor.clone_from(&self.actor);
             record.session = session.cloned().or_else(|| result.session_id.clone());
             (record.records_stored, record.new_responses) = (result.records_stored, result.new_responses);
             (record.tokens, record.duration) = (result.total_tokens, result.processing_time);
             if !result.success {
                 record.outcome = AuditOutcome::Failed;
-                record.error = format!("{} errors stand in the result", result.errors.len());
+                record.error = format!("{} errors are in the result", result.errors.len());
             }
         });
         metrics.operation_ended(Operation::Other, record.outcome, record.duration);
@@ -62,13 +65,9 @@ impl OperationRunner {
         // Boxed: these futures are large, and each layer around one would copy it onto the stack.
         let work = Box::pin(work);
         let id = self.next_correlation_id();
-        let span = tracing::info_span!(
-            "bridge",
-            operation = operation.name(),
-            session_id = session.map(SessionId::as_str),
-            correlation_id = %id,
-        );
-        let current = Arc::new(CurrentOperation::new(&self.telemetry, operation, session, id));
+        let span = operation.span(session, id, self.actor.as_ref());
+        let caller = Caller { id, actor: self.actor.clone() };
+        let current = Arc::new(CurrentOperation::new(&self.telemetry, operation, session, caller));
         let guard = OperationGuard { current: Arc::clone(&current), watch: Stopwatch::start(), ended: false };
         async move {
             let result = within(Arc::clone(&current), work).await;
@@ -80,8 +79,8 @@ impl OperationRunner {
                 with_correlation_id(id, audit.flush_within(self.telemetry.flush_deadline)).await;
             }
             if current.is_large() {
-                // It takes a few milliseconds. If the runtime shuts down meanwhile, that is no problem.
-                let _ = tokio::task::spawn_blocking(give_back).await;
+                // It takes a few milliseconds, and a shutdown of the runtime meanwhile is harmless.
+                let _ = tokio::task::spawn_blocking(return_freed_memory).await;
             }
             result
         }
@@ -125,7 +124,7 @@ impl OperationGuard {
     }
 
     fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) {
-        let CurrentOperation { telemetry, operation, session, id, announced, .. } = &*self.current;
+        let CurrentOperation { telemetry, operation, session, caller, announced, .. } = &*self.current;
         let (duration, written) = (self.watch.elapsed(), self.current.written());
         telemetry.metrics.operation_ended(*operation, outcome, duration);
         if let Some(error) = error {
@@ -134,7 +133,8 @@ impl OperationGuard {
             telemetry.metrics.refreshed(telemetry.clock.now());
         }
         let audit = &telemetry.audit;
-        let record = audit.record(operation.audit_name(), *id, |record| {
+        let record = audit.record(operation.audit_name(), caller.id, |record| {
+            record.actor.clone_from(&caller.actor);
             if let Some(announced) = announced.get() {
                 (record.id, record.time) = (announced.id, announced.time);
             }

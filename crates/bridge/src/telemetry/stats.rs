@@ -12,13 +12,13 @@ use crate::telemetry::metrics::readings::BridgeMetrics;
 pub struct BridgeStats {
     /// The specification's metrics.
     pub metrics: BridgeMetrics,
-    /// Of the cache of summaries.
+    /// The cache of summaries.
     pub summaries: CacheStats,
-    /// Of the cache of analyses, the last resort of
+    /// The cache of analyses, the last resort of
     /// [`get_analysis_with_fallback`](crate::EnhancedTokenDatabaseBridge::get_analysis_with_fallback).
     pub analyses: CacheStats,
-    /// Of the audit.
+    /// The audit.
     pub audit: AuditStats,
-    /// Of the store.
+    /// The store.
     pub store: StoreStats,
 }

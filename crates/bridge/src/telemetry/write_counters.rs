@@ -3,7 +3,7 @@
 use bridge_core::{AuditRecord, ResponseUsage};
 use bridge_storage::{ReplacedRow, UpsertOutcome};
 
-/// Rows that an operation wrote, and what they are worth.
+/// Rows that an operation wrote, and their tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct WriteCounters {
     pub(crate) records: u64,
@@ -14,7 +14,7 @@ pub(crate) struct WriteCounters {
 }
 
 impl WriteCounters {
-    /// Returns the counters of a write of rows of which none is stored yet, as is usual.
+    /// Returns the counters of a write of rows, assuming that none is stored yet, as is usual.
     pub(crate) fn planned(rows: u64, tokens: u64, forced: bool) -> Self {
         Self { records: rows, new: rows, tokens_replaced: 0, tokens_written: tokens, forced }
     }
@@ -45,7 +45,7 @@ impl WriteCounters {
             if let UpsertOutcome::Replaced(old) = outcome {
                 add(&mut written.tokens_replaced, old.tokens);
             }
-            // A marker is not counted as a record; but what it covered is replaced.
+            // A marker is not counted as a record, but what it covered is replaced.
             let is_written = matches!(outcome, UpsertOutcome::New | UpsertOutcome::Replaced(_));
             if is_written && row.origin.is_counted() {
                 written.records += 1;

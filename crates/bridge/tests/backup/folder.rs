@@ -84,7 +84,7 @@ async fn an_export_removes_only_leftovers_of_killed_exports() {
     fs::write(partial.join("lock"), "").unwrap();
     fs::write(partial.join("token_usage-00000.parquet"), "half a part").unwrap();
     let error = ours.import_store(BackupPlace::Folder(partial.clone())).await.unwrap_err();
-    assert!(error.to_string().contains("not a whole one"), "{error}");
+    assert!(error.to_string().contains("or an incomplete one"), "{error}");
 
     fs::write(partial.join("thesis.tex"), "dear reader").unwrap();
     let error = ours.export_store(ExportOptions::to_folder(&backup)).await.unwrap_err();

@@ -20,6 +20,41 @@ async fn query_engine(query: &str) -> Vec<String> {
     client.query(query).fetch_all::<String>().await.unwrap()
 }
 
+/// A user without any right but to read.
+#[tokio::test]
+async fn a_user_who_may_only_read() {
+    store_one(&on_engine(&[]).build().await.unwrap()).await;
+    let reader = &engine().endpoint().reader;
+    let keys = [
+        ("clickhouse.user", reader.user.as_str()),
+        ("clickhouse.password", reader.password.as_str()),
+        ("audit.operations", "nothing"),
+    ];
+    let bridge = on_engine(&keys).build().await.unwrap();
+    assert_eq!(responses(&bridge).await, 1);
+    let summaries = bridge.get_stored_token_summaries(bridge::SummaryQuery::last_days(3650)).await.unwrap();
+    assert_eq!(summaries.len(), 1);
+
+    // Of tables that are missing the error holds the statements.
+    let prefixed = [&keys[..], &[("clickhouse.table_prefix", "other_")]].concat();
+    let error = full_text(&on_engine(&prefixed).build().await.unwrap_err());
+    assert!(error.contains("CREATE TABLE IF NOT EXISTS other_token_usage ("), "{error}");
+}
+
+/// From the configuration one gets the store with all that is its own.
+#[tokio::test]
+async fn the_store_of_a_configuration() {
+    let config = on_engine(&[("clickhouse.connection_pool_size", "3"), ("clickhouse.table_prefix", "etb_")]);
+    let schema = config.store_options().unwrap().schema();
+    assert!(schema.role_statements().iter().any(|sql| sql.contains(".etb_token_usage TO bridge_writer")));
+    let store = std::sync::Arc::new(config.store().await.unwrap());
+    assert_eq!((store.pool().status().size, store.options().schema()), (3, schema));
+    assert!(!store.pending_schema().await.unwrap().is_empty());
+    let bridge = config.builder_with(store.clone()).unwrap().build();
+    bridge.token_store().migrate().await.unwrap();
+    assert!(store.pending_schema().await.unwrap().is_empty());
+}
+
 async fn tables(database: &str) -> Vec<String> {
     query_engine(&format!("SELECT name FROM system.tables WHERE database = '{database}' ORDER BY name")).await
 }

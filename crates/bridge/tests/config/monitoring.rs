@@ -133,7 +133,7 @@ async fn monitoring_probe_timeout() {
 }
 
 #[tokio::test]
-async fn monitoring_freshness_max_age() {
+async fn monitoring_sync_lag_max() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("s.jsonl");
     transcript(&file, "");
@@ -141,12 +141,12 @@ async fn monitoring_freshness_max_age() {
     let hour_ago = written.metadata().unwrap().modified().unwrap() - Duration::from_hours(1);
     written.set_modified(hour_ago).unwrap();
     let paths = format!("[{}]", folder.path().display());
-    let freshness = async |age| {
-        let bridge = in_memory(&[("sources.paths", &paths), ("monitoring.freshness_max_age", age)]);
-        state(&bridge.health_check().await, Probe::Freshness)
+    let sync_lag = async |age| {
+        let bridge = in_memory(&[("sources.paths", &paths), ("monitoring.sync_lag_max", age)]);
+        state(&bridge.health_check().await, Probe::SyncLag)
     };
-    assert_eq!(freshness("30m").await, HealthState::Degraded);
-    assert_eq!(freshness("2h").await, HealthState::Healthy);
+    assert_eq!(sync_lag("30m").await, HealthState::Degraded);
+    assert_eq!(sync_lag("2h").await, HealthState::Healthy);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ const VALUES: &[(&str, &str)] = &[
     ("monitoring.health_check_interval", "61s"),
     ("monitoring.metrics_export_interval", "31s"),
     ("monitoring.probe_timeout", "6s"),
-    ("monitoring.freshness_max_age", "16m"),
+    ("monitoring.sync_lag_max", "16m"),
     ("monitoring.error_rate_max", "0.2%"),
     ("monitoring.error_rate_window", "11m"),
     ("monitoring.disk_free_min", "11%"),

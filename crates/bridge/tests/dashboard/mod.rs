@@ -196,7 +196,7 @@ async fn the_dashboard_user_cannot_write() {
     move_about(&*writer, 1..2, 1).await;
     let page = dashboard.get_dashboard_token_metrics(TimeRange::ALL).await.unwrap();
     assert_eq!(
-        (page.total_tokens, page.freshness.newest_response_age),
+        (page.total_tokens, page.data_age.newest_response_age),
         (200, Some(Duration::from_secs(3_600)))
     );
     let reader = store(&TestDatabase::of_this_test().reader_url());

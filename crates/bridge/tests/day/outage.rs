@@ -24,7 +24,7 @@ impl Day {
         assert_eq!(last.context().attempts, 0);
         assert!(last.is_retryable(), "{last}");
         assert!(last.to_string().contains("the circuit breaker is open"), "{last}");
-        assert_eq!(bridge::advice(&last), "bring the database back; the circuit breaker closes by itself");
+        assert_eq!(bridge::advice(&last), "restore the database; the circuit breaker closes by itself");
 
         let backfill = self.bridge.backfill_historical_data(BackfillOptions::default());
         let error = timeout(DEADLINE, backfill).await.unwrap().unwrap_err();
@@ -55,7 +55,7 @@ impl Day {
         assert_eq!(status.overall, HealthState::Unhealthy);
         let (connectivity, why) = probe_result(&status, Probe::Connectivity);
         assert_eq!(connectivity, HealthState::Unhealthy);
-        assert!(why.contains("check that the database runs"), "{why}");
+        assert!(why.contains("check that the database is running"), "{why}");
         // The circuit may be probing the database.
         assert!(probe_result(&status, Probe::Circuit).0 >= HealthState::Degraded, "{:?}", status.reasons());
         assert_eq!(probe_result(&status, Probe::ErrorRate).0, HealthState::Degraded);
@@ -87,7 +87,7 @@ impl Day {
 
         // An hour later the error rate has recovered, but the continued sessions are not stored yet.
         self.is_at(12);
-        let reason = "freshness degraded: a transcript has changed and was not stored for 1 h 0 min";
+        let reason = "sync lag degraded: a changed transcript has been waiting to be stored for 1 h 0 min";
         self.assert_health(HealthState::Degraded, Some(reason)).await;
     }
 }

@@ -52,7 +52,7 @@ enhanced_token_bridge:
   processing:
     strict: true
   monitoring:
-    freshness_max_age: 30m
+    sync_lag_max: 30m
     error_rate_max: 5%
     error_rate_window: 10m
     disk_free_min: 0%

@@ -28,7 +28,7 @@ async fn a_forged_row_is_neither_returned_nor_re_signed() {
     // The sources provide the correct analysis.
     let answer = bridge.get_analysis_with_fallback(&session).await.unwrap();
     assert_eq!(answer.source, AnalysisSource::Live);
-    assert!(answer.fallback_reasons[0].contains("does not vouch"), "{:?}", answer.fallback_reasons);
+    assert!(answer.fallback_reasons[0].contains("does not verify"), "{:?}", answer.fallback_reasons);
     assert_eq!(answer.analysis.calculated_total_tokens, before.calculated_total_tokens);
     // Storing it again, even by force, repairs the row and does not sign forged values.
     let force = StoreOptions::default().with_force_update();

@@ -57,8 +57,8 @@ async fn a_healthy_bridge_passes_every_probe() {
     let status = bridge.health_check().await;
     assert_eq!((status.overall, status.reasons()), (Healthy, Vec::new()));
     let probes: Vec<_> = status.probes.iter().map(|result| result.probe).collect();
-    use Probe::{Circuit, Connectivity, Disk, ErrorRate, Freshness, Mode, Observers, Pool, Sources, Write};
-    let expected = [Connectivity, Write, Mode, Sources, Freshness, ErrorRate, Pool, Circuit, Disk, Observers];
+    use Probe::{Circuit, Connectivity, Disk, ErrorRate, Mode, Observers, Pool, Sources, SyncLag, Write};
+    let expected = [Connectivity, Write, Mode, Sources, SyncLag, ErrorRate, Pool, Circuit, Disk, Observers];
     assert_eq!(probes, expected);
     let json = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<HealthStatus>(&json).unwrap(), status);
@@ -74,7 +74,7 @@ async fn probes_report_an_outage_and_the_recovery() {
         let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap_err();
     }
     let status = bridge.health_check().await;
-    assert_probe(&status, Probe::Connectivity, Unhealthy, "check that the database runs");
+    assert_probe(&status, Probe::Connectivity, Unhealthy, "check that the database is running");
     assert_probe(&status, Probe::Circuit, Unhealthy, "next probe in");
     assert_probe(&status, Probe::ErrorRate, Degraded, "storage operations failed in 10 min");
     assert_probe(&status, Probe::Disk, Unhealthy, "cannot be reached");
@@ -94,7 +94,7 @@ async fn a_hanging_probe_delays_no_other() {
     let (proxy, bridge) = behind_proxy(folder.path(), limits().with_probe_timeout(probe_timeout)).await;
     proxy.set(Fault::Silent);
     let status = bridge.health_check().await;
-    for probe in [Probe::Connectivity, Probe::Write, Probe::Freshness, Probe::Disk] {
+    for probe in [Probe::Connectivity, Probe::Write, Probe::SyncLag, Probe::Disk] {
         assert_probe(&status, probe, Unhealthy, "no answer within 300ms");
     }
     let sources = status.probe(Probe::Sources).unwrap();
@@ -112,9 +112,9 @@ async fn a_read_only_user_degrades_the_write_probe() {
     let (_proxy, _bridge) = behind_proxy(folder.path(), limits()).await;
     let reader = ClickHouseStore::new(options(&TestDatabase::of_this_test().reader_url())).unwrap();
     let status = builder(reader, folder.path(), limits()).build().health_check().await;
-    assert_probe(&status, Probe::Write, Degraded, "may read and not write");
+    assert_probe(&status, Probe::Write, Degraded, "may read but not write");
     assert_eq!(state(&status, Probe::Connectivity), Healthy);
-    assert_eq!((status.overall, state(&status, Probe::Freshness)), (Degraded, Healthy));
+    assert_eq!((status.overall, state(&status, Probe::SyncLag)), (Degraded, Healthy));
 }
 
 /// Creates a transcript that no user can read.
@@ -134,16 +134,16 @@ async fn unreadable_transcripts_degrade_the_sources_probe() {
     assert_eq!(state(&status, Probe::Connectivity), Healthy);
     drop(folder);
     let status = bridge.health_check().await;
-    assert_probe(&status, Probe::Sources, Unhealthy, "check that sources.paths are right");
+    assert_probe(&status, Probe::Sources, Unhealthy, "check that sources.paths exist");
 }
 
 #[tokio::test]
-async fn unstored_changes_degrade_freshness() {
+async fn unstored_changes_degrade_sync_lag() {
     let (_, folder) = crate::engine::history(56);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     // An empty file has nothing to store.
     std::fs::write(folder.path().join("projects/empty.jsonl"), "").unwrap();
-    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+    assert_eq!(state(&bridge.health_check().await, Probe::SyncLag), Healthy);
 
     let file = folder.path().join("projects/new.jsonl");
     let line = r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":42}}}"#;
@@ -154,24 +154,24 @@ async fn unstored_changes_degrade_freshness() {
     let bridge = builder(store, folder.path(), limits()).clock(clock.clone()).build();
     let after = |minutes: i64| Timestamp::from_millis(written.as_millis() + minutes * 60_000).unwrap();
     clock.set(after(14));
-    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+    assert_eq!(state(&bridge.health_check().await, Probe::SyncLag), Healthy);
     clock.set(after(16));
-    assert_probe(&bridge.health_check().await, Probe::Freshness, Degraded, "not stored for 16 min");
+    assert_probe(&bridge.health_check().await, Probe::SyncLag, Degraded, "waiting to be stored for 16 min");
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
-    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+    assert_eq!(state(&bridge.health_check().await, Probe::SyncLag), Healthy);
 }
 
 #[tokio::test]
-async fn sources_skipped_by_the_last_sync_degrade_freshness() {
+async fn sources_skipped_by_the_last_sync_degrade_sync_lag() {
     let (_, folder) = crate::engine::history(57);
     let (_proxy, bridge) = behind_proxy(folder.path(), limits()).await;
     let broken = broken_below(folder.path());
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let status = bridge.health_check().await;
-    assert_probe(&status, Probe::Freshness, Degraded, "left out 1 sources that could not be read");
+    assert_probe(&status, Probe::SyncLag, Degraded, "skipped 1 unreadable sources");
     std::fs::remove_file(&broken).unwrap();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
-    assert_eq!(state(&bridge.health_check().await, Probe::Freshness), Healthy);
+    assert_eq!(state(&bridge.health_check().await, Probe::SyncLag), Healthy);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Sources {
         let mut joined: HashMap<ResponseKey, ResponseUsage> = HashMap::new();
         for row in self.files.iter().flat_map(|path| first_revision::rows(&read(path), &host())) {
             let known = joined.remove(&row.key);
-            joined.insert(row.key, known.map_or(row.clone(), |known| known.join(row)));
+            joined.insert(row.key, known.map_or(row.clone(), |known| known.merge(row)));
         }
         joined
     }

@@ -9,7 +9,7 @@ use bridge::storage::{
     UpsertOptions,
 };
 use bridge::{
-    BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Freshness,
+    BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DataAge,
     ManualClock, ResponseUsage, StorageKind, TREND_BUCKETS_MAX, TimeRange, TimeZone, Timestamp, TrendBucket,
 };
 use bridge_core::strategy::response_usage;
@@ -47,7 +47,7 @@ fn outputs(buckets: &[TrendBucket]) -> Vec<u64> {
 async fn an_empty_store_has_an_empty_page() {
     let metrics = ask(&holding(&[]).await, TimeRange::ALL).await;
     assert_eq!((metrics.total_tokens, metrics.cache_hit_share), (0, None));
-    assert_eq!((metrics.freshness, metrics.trend.buckets.len()), (Freshness::default(), 0));
+    assert_eq!((metrics.data_age, metrics.trend.buckets.len()), (DataAge::default(), 0));
     assert!(!metrics.completeness.at_least && metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
     // A chart of a week still has its days.
     let week = TimeRange::last_calendar_days(now(), 7, &TimeZone::UTC);
@@ -119,7 +119,7 @@ async fn implausible_times_are_counted_outside_the_axis() {
         assert_eq!(beyond(&page), [(2, 3), (2, 24)]);
         assert_trend_adds_up(&page);
         // They do not make a stale store look fresh either.
-        assert_eq!(page.freshness.newest_response, Some(at("2026-02-27T10:00:00Z")));
+        assert_eq!(page.data_age.newest_response, Some(at("2026-02-27T10:00:00Z")));
     }
     let days = ask(&dashboard, TimeRange::ALL).await.trend.buckets;
     assert_eq!(outputs(&days), [4, 0, 0]);

@@ -179,7 +179,7 @@ async fn an_unreadable_source_qualifies_the_unknown_session_error() {
     let folder = tempfile::tempdir().unwrap();
     let setup = setup(&folder.path().join("missing"));
     let error = setup.ask().await.unwrap_err();
-    assert!(error.to_string().contains("any source that can be read"), "{error}");
+    assert!(error.to_string().contains("any readable source"), "{error}");
     setup.store(1, 42).await;
     let answer = setup.bridge.get_analysis_with_fallback(&session("s")).await.unwrap();
     assert_eq!(answer.source, AnalysisSource::Stored);

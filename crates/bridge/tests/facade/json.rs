@@ -12,9 +12,9 @@ use bridge::storage::{
 };
 use bridge::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
-    Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DifferenceKind,
-    Freshness, HealthState, HealthStatus, IntegrityDifference, IntegrityResult, OperationName, Origin, Probe,
-    RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
+    Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DataAge,
+    DifferenceKind, HealthState, HealthStatus, IntegrityDifference, IntegrityResult, OperationName, Origin,
+    Probe, RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
     StreamResult, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone, Timestamp,
 };
 use bridge_core::{CheckpointComparison, DamageKind};
@@ -55,7 +55,7 @@ fn defaults(examples: &mut Examples) {
     examples.add_default::<CheckpointComparison>("CheckpointComparison");
     examples.add_default::<Completeness>("Completeness");
     examples.add_default::<ExportSummary>("ExportSummary");
-    examples.add_default::<Freshness>("Freshness");
+    examples.add_default::<DataAge>("DataAge");
     examples.add_default::<GroupList>("GroupList");
     examples.add_default::<RepairReport>("RepairReport");
     examples.add_default::<CheckpointTotals>("CheckpointTotals");

@@ -1,9 +1,13 @@
 //! One id links the error, the log, the audit and the database's query log.
 
-use bridge::storage::ResponseFilter;
+use std::sync::Arc;
+
+use bridge::storage::{InMemoryStore, ResponseFilter};
 use bridge::{
-    AuditFilter, BackfillOptions, BatchOptions, CorrelationId, SessionId, StoreOptions, SyncOptions,
+    Actor, AuditFilter, BackfillOptions, BatchOptions, CorrelationId, SessionId, StoreOptions, SyncOptions,
+    TimeRange, Timestamp,
 };
+use bridge_testkit::fixtures::now;
 use bridge_testkit::log::LogCollector;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
@@ -55,7 +59,10 @@ async fn one_correlation_id_links_error_log_audit_and_query_log() {
     };
     let fields = ["operation=store_enhanced_analysis", "session_id=s", "tokens_stored=2", "processing_time="];
     assert!(logged("INFO", &fields), "{lines:#?}");
-    assert!(logged("ERROR", &["kind=unreachable", "advice=check that the database runs"]), "{lines:#?}");
+    assert!(
+        logged("ERROR", &["kind=unreachable", "advice=check that the database is running"]),
+        "{lines:#?}"
+    );
     assert!(lines.iter().any(|line| line.contains("database") && line.contains("operation=store responses")));
 }
 
@@ -101,4 +108,79 @@ async fn all_work_of_an_operation_carries_its_id() {
     let begin = proxy.requests().len();
     database.totals(&ResponseFilter::default()).await.unwrap();
     assert_eq!(comments(&proxy, begin), [""]);
+}
+
+/// The source knows the trace of the task that runs the operation; outside of a trace the id is random.
+#[tokio::test]
+async fn the_current_trace_is_the_correlation_id() {
+    use opentelemetry::Context;
+    use opentelemetry::trace::{
+        FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
+    };
+
+    let current = || {
+        let trace = Context::current().span().span_context().trace_id();
+        CorrelationId(u128::from_be_bytes(trace.to_bytes()))
+    };
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &["none".as_ref()])
+        .correlation_ids(current)
+        .build();
+    let trace = CorrelationId(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
+    let remote = SpanContext::new(
+        TraceId::from(trace.0),
+        SpanId::from(7),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    let context = Context::new().with_remote_span_context(remote);
+    for mode in ["traced", "alone", "alone"] {
+        let analysis = analysis(mode, 1, 2);
+        let store = bridge.store_enhanced_analysis(&analysis, StoreOptions::default());
+        let _ = match mode {
+            "traced" => store.with_context(context.clone()).await.unwrap(),
+            _ => store.await.unwrap(),
+        };
+    }
+    let own = CorrelationId(5);
+    let _ = bridge
+        .with_correlation_id(own)
+        .store_enhanced_analysis(&analysis("own", 1, 2), StoreOptions::default())
+        .with_context(context)
+        .await
+        .unwrap();
+
+    let audit = bridge.audit_log(&AuditFilter::default()).await.unwrap();
+    let ids: Vec<_> = audit.iter().rev().map(|record| record.correlation_id).collect();
+    assert!(ids.len() == 4 && ids[0] == trace && ids[3] == own, "{ids:?}");
+    assert!(ids[1] != ids[2] && ids[1..3].iter().all(|id| *id != trace && id.0 != 0), "{ids:?}");
+}
+
+/// The span of an operation bears its name, and the log says who asked.
+#[tokio::test]
+async fn the_actor_stands_in_log_and_audit() {
+    let log = LogCollector::of_this_process();
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &["none".as_ref()]).build();
+    let eve = Actor::new("eve\nINFO forged").unwrap();
+    let id = CorrelationId(0xac70_4000_0000_0000_0000_0000_0000_0001);
+    let inverted = TimeRange { start: Some(now()), end: Some(Timestamp::MIN) };
+    let asked = bridge.with_actor(eve.clone()).with_correlation_id(id);
+    let _ = asked.store_enhanced_analysis(&analysis("s", 1, 2), StoreOptions::default()).await.unwrap();
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 2, 2), StoreOptions::default()).await.unwrap();
+    let error = asked.dashboard().get_dashboard_token_metrics(inverted).await.unwrap_err();
+    assert_eq!(error.kind(), "inverted_range");
+
+    let hers = bridge.audit_log(&AuditFilter::default().with_actor(eve.clone())).await.unwrap();
+    assert_eq!(hers.len(), 2);
+    assert!(hers.iter().all(|record| record.correlation_id == id && record.actor == Some(eve.clone())));
+    assert_eq!(bridge.audit_log(&AuditFilter::default()).await.unwrap().len(), 3);
+    let lines = log.lines();
+    let logged: Vec<_> = lines.iter().filter(|line| line.contains(&id.to_string())).collect();
+    // A span and an event for each.
+    assert_eq!(logged.len(), 4, "{lines:#?}");
+    assert!(logged.iter().all(|line| line.contains(r"actor=eve\nINFO forged")), "{logged:#?}");
+    for operation in ["store_enhanced_analysis", "get_dashboard_token_metrics"] {
+        let span = format!("INFO bridge::telemetry::operation {operation} ");
+        assert!(logged.iter().any(|line| line.starts_with(&span)), "{logged:#?}");
+    }
 }

@@ -61,6 +61,21 @@ fn metric_names_follow_conventions_and_have_descriptions() {
     assert_eq!(*described, wanted);
 }
 
+/// A histogram has buckets that the page lists; nothing else has any.
+#[test]
+fn buckets_are_ascending_and_documented() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
+    for metric in METRICS {
+        assert_eq!(metric.kind == MetricKind::Histogram, !metric.buckets.is_empty(), "{}", metric.name);
+        assert!(metric.buckets.is_sorted_by(|a, b| a < b), "{}: {:?}", metric.name, metric.buckets);
+        if !metric.buckets.is_empty() {
+            let bounds: Vec<_> = metric.buckets.iter().map(ToString::to_string).collect();
+            let row = format!("| `{}` | {} |", metric.name.trim_start_matches("bridge_"), bounds.join(", "));
+            assert!(page.contains(&row), "the page lacks\n{row}");
+        }
+    }
+}
+
 /// The metrics with a changed series.
 fn updated(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BTreeSet<String> {
     let is_same =

@@ -53,7 +53,7 @@ proptest! {
             read_into(&mut history, file, &strict());
             for row in history.take_changed() {
                 let row = match stored.remove(&row.key) {
-                    Some(known) => known.join(row),
+                    Some(known) => known.merge(row),
                     None => row,
                 };
                 stored.insert(row.key, row);

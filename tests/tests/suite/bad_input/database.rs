@@ -60,6 +60,6 @@ fn unusable_urls_are_reported_with_the_reason() {
         let done = run_with_url(&url);
         assert_eq!(done.code, Some(1), "{url}: {done:?}");
         let error = done.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
-        assert!(error.contains("not usable") && error.contains(why), "{url}: {done:?}");
+        assert!(error.contains("URL is invalid") && error.contains(why), "{url}: {done:?}");
     }
 }

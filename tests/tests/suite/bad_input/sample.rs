@@ -49,7 +49,7 @@ fn a_missing_configured_folder_is_an_error_with_its_path() {
             "{done:?}"
         );
         assert!(json["errors"][0].as_str().unwrap().starts_with(&path), "{done:?}");
-        assert_eq!(done.stderr.contains("with a comma between"), value.contains(':'), "{done:?}");
+        assert_eq!(done.stderr.contains("comma-separated"), value.contains(':'), "{done:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Copies of tables that belong to a session.
+//! Copies of tables in a session of the database.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::clickhouse::usage::rows::COUNTED;
 use crate::clickhouse::usage::saturating::{COUNTERS, WORTH_TOKENS, sum};
 use crate::query::StoreTotals;
 
-/// The server drops what belongs to a session that was not used for so long.
+/// The server drops a session's tables after it was idle for this long.
 const SESSION: Duration = Duration::from_mins(5);
 
-/// Temporary tables of a session of their own. Those of the live tables share their files: they are made in
-/// milliseconds, whatever the size.
+/// Temporary tables in a session of their own. They share the files of the live tables, so they are created in
+/// milliseconds, whatever their size.
 ///
-/// Architecture invariant: no backup needs a cleanup. The session of a killed program is not used any more, and the
-/// server ends its session and drops the tables.
+/// Architecture invariant: no backup needs a cleanup. The session of a killed program is no longer used, so the
+/// server ends it and drops the tables.
 #[derive(Debug)]
 pub(crate) struct Copies<'a> {
     pub(crate) store: &'a ClickHouseStore,
     session: String,
-    /// The epoch of the store that they are of.
+    /// The epoch of their store.
     epoch: Epoch,
     slices: Vec<Slices>,
 }
@@ -54,7 +54,7 @@ impl<'a> Copies<'a> {
         Self { store, session, epoch: Epoch::default(), slices: Vec::new() }
     }
 
-    /// Copies of the live tables: sources before rows, so that no cursor is ahead of the rows that it stands for.
+    /// Copies the live tables: sources before rows, so that no cursor is ahead of its rows.
     pub(crate) async fn of_live_tables(store: &'a ClickHouseStore) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
         copies.epoch = store.read_state().await?.epoch;
@@ -67,13 +67,13 @@ impl<'a> Copies<'a> {
             copies.run(&format!("ALTER TABLE {copy} ATTACH PARTITION ALL FROM {table}")).await?;
         }
         if store.read_state().await?.epoch != copies.epoch {
-            let message = "it was rolled back while it was copied; begin again".to_owned();
+            let message = "it was rolled back during the copy; begin again".to_owned();
             return Err(failure("begin a backup", StorageKind::RolledBack, message));
         }
         Ok(copies)
     }
 
-    /// The engine of a live table, without what would let rows go. Its sorting key is the copy's, too.
+    /// Returns the engine of a live table, without its retention. The copy has the same sorting key.
     async fn engine_of(&mut self, table: &'static str) -> Result<String, BridgeError> {
         let Engine { engine_full, sorting_key } = self
             .store
@@ -93,7 +93,7 @@ impl<'a> Copies<'a> {
         Ok(engine_full[..end.unwrap_or(engine_full.len())].to_owned())
     }
 
-    /// Puts down the epoch in a table of its own, for a backup that has no manifest.
+    /// Records the epoch in a table of its own, for a backup that has no manifest.
     pub(crate) async fn write_epoch(&self) -> Result<(), BridgeError> {
         let (table, epoch) = (of(EPOCH), self.epoch);
         self.run(&format!(
@@ -103,7 +103,7 @@ impl<'a> Copies<'a> {
         self.run(&format!("INSERT INTO {table} VALUES ({epoch})")).await
     }
 
-    /// Attaches what was restored into the session.
+    /// Attaches the tables that were restored into the session.
     pub(crate) async fn attach_restored(&mut self) -> Result<(), BridgeError> {
         self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
         for table in BACKUP_TABLES.into_iter().rev() {
@@ -112,7 +112,7 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
-    /// Returns what the tables hold, and the slices to read them by.
+    /// Returns the content of the tables, and the slices to read.
     pub(crate) async fn plan(&self, slice_rows: u64) -> Result<(ExportSummary, Vec<Slice>), BridgeError> {
         let (epoch, totals) = (self.epoch, self.totals().await?);
         let mut summary = ExportSummary { epoch, totals, ..ExportSummary::default() };
@@ -147,13 +147,13 @@ impl<'a> Copies<'a> {
         })
     }
 
-    /// The rows of a slice in this format, each once.
+    /// Returns the rows of a slice in this format, each once.
     pub(crate) async fn read(&self, slice: &Slice, format: &'static str) -> Result<Vec<u8>, BridgeError> {
         let query = &slice.reading();
         let bytes = self.store.call("read a backup's rows", |tables| async move {
             let query = self
                 .in_session(tables.query_raw(query))
-                // The whole answer or an error: a part that was cut off must not be taken for one.
+                // The whole answer or an error: a truncated part must not pass for a whole one.
                 .with_setting("wait_end_of_query", "1")
                 .with_setting("output_format_parquet_compression_method", "zstd")
                 .with_setting("date_time_output_format", "iso");
@@ -162,7 +162,7 @@ impl<'a> Copies<'a> {
         Ok(bytes.await?.into())
     }
 
-    /// Joins the rows of a slice into the live table, by the names of their columns.
+    /// Merges the rows of a slice into the live table, by the names of their columns.
     pub(crate) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
         let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
@@ -221,10 +221,10 @@ impl<'a> Copies<'a> {
     }
 }
 
-/// Beside the tables of a backup that the server writes: one row with the store's epoch.
+/// A further table in a backup that the server writes: one row with the store's epoch.
 pub(crate) const EPOCH: &str = "epoch";
 
-/// The name of a table's copy. No live table is called so, whatever its prefix.
+/// Returns the name of a table's copy. No live table has such a name, whatever its prefix.
 pub(crate) fn of(table: &str) -> String {
     format!("backup_{table}")
 }

@@ -104,7 +104,7 @@ impl ClickHouseStore {
     }
 }
 
-/// Copies of the tables of one moment, exported slice by slice.
+/// Copies of the tables as of one moment, exported slice by slice.
 #[derive(Debug)]
 struct Export<'a> {
     copies: Copies<'a>,
@@ -130,7 +130,7 @@ impl TableExport for Export<'_> {
     }
 }
 
-/// The format as the database names it.
+/// Returns the database's name for the format.
 fn format_name(format: BackupFormat) -> &'static str {
     match format {
         BackupFormat::Parquet => "Parquet",
@@ -138,7 +138,7 @@ fn format_name(format: BackupFormat) -> &'static str {
     }
 }
 
-/// The table of this name; what else a manifest may name must not get into a statement.
+/// Returns the table of this name. Anything else that a manifest may name must not get into a statement.
 fn known_table(name: &str) -> Result<&'static str, BridgeError> {
     BACKUP_TABLES.into_iter().find(|table| *table == name).ok_or_else(|| BridgeError::Storage {
         operation: IMPORT,

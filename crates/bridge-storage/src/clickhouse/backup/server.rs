@@ -20,7 +20,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 #[derive(Row, Deserialize)]
 struct Begun {
     id: String,
-    #[allow(dead_code, reason = "the answer's second column: the work has just begun")]
+    #[allow(dead_code, reason = "the answer's second column, which says that the work has begun")]
     status: i8,
 }
 
@@ -31,7 +31,7 @@ struct Status {
 }
 
 impl<'a> Copies<'a> {
-    /// Has the server write the copies there.
+    /// Has the server write the copies to this place.
     pub(crate) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
         self.write_epoch().await?;
         self.complete("back up", &format!("BACKUP {} TO {}", tables(), sql(place))).await
@@ -48,7 +48,7 @@ impl<'a> Copies<'a> {
         Ok(copies)
     }
 
-    /// Begins it and waits for its end; each look keeps the session alive.
+    /// Begins the work and waits for its end. Each query keeps the session alive.
     async fn complete(&self, operation: &'static str, statement: &str) -> Result<(), BridgeError> {
         let host = &self.store.options.host;
         let begun: Begun = self.fetch_one(&format!("{statement} ASYNC")).await?;

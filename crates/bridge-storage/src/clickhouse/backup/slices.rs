@@ -1,8 +1,8 @@
-//! Cutting a table into slices of about equal size, so that memory does not grow with it.
+//! Cuts a table into slices of about equal size, so that memory does not grow with it.
 
 use super::copies::of;
 
-/// The slices of a table: cut by its sorting key, so that all versions of a row lie in one slice.
+/// The slices of a table, cut by its sorting key, so that all versions of a row are in one slice.
 #[derive(Debug)]
 pub(crate) struct Slices {
     pub(crate) table: &'static str,
@@ -19,12 +19,12 @@ pub(crate) struct Slice {
 }
 
 impl Slices {
-    /// Returns the number of bits that make enough slices for this many rows.
+    /// Returns the number of key bits that yield enough slices for this many rows.
     pub(crate) fn bits(rows: u64, slice_rows: u64) -> u32 {
         rows.div_ceil(slice_rows).max(1).next_power_of_two().trailing_zeros()
     }
 
-    /// A query for the slices that hold rows, and how many.
+    /// Returns a query for the slices that hold rows, with their numbers of rows.
     pub(crate) fn counting(&self, bits: u32) -> String {
         let number = match (bits, self.is_by_key()) {
             (0, _) => "toUInt64(0)".to_owned(),
@@ -48,7 +48,7 @@ impl Slices {
         Slice { table: self.table, rows, sorting_key: self.sorting_key.clone(), condition }
     }
 
-    /// Keys are hashes: ranges of them are equally full, and the database finds one without reading the others.
+    /// Keys are hashes, so ranges of them are equally full, and the database finds one without reading the others.
     fn is_by_key(&self) -> bool {
         self.sorting_key == "key"
     }
@@ -59,7 +59,7 @@ impl Slices {
 }
 
 impl Slice {
-    /// A query for its rows, each once, in their order.
+    /// Returns a query for its rows, each once, in order.
     pub(crate) fn reading(&self) -> String {
         let Self { table, condition, sorting_key, .. } = self;
         format!("SELECT * FROM {} FINAL WHERE {condition} ORDER BY {sorting_key}", of(table))

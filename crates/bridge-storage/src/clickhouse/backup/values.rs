@@ -11,18 +11,18 @@ pub(crate) struct Column {
     r#type: String,
 }
 
-/// The names of columns, as a list.
+/// Returns the names of columns, as a list.
 pub(crate) fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Columns as the database's function `input` takes them.
+/// Returns the columns in the form of the database's function `input`.
 pub(crate) fn structure(columns: &[Column]) -> String {
     let columns: Vec<_> = columns.iter().map(|column| format!("{} {}", column.name, column.r#type)).collect();
     columns.join(", ").replace('\\', "\\\\").replace('\'', "\\'")
 }
 
-/// From the epoch of one store to that of another.
+/// The epochs of the exporting and the importing store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values {
     pub(crate) exported: Epoch,
@@ -30,14 +30,14 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// The expressions for these columns, in their order.
+    /// Returns the expressions for these columns, in order.
     pub(crate) fn of(self, table: &str, columns: &[Column]) -> String {
         columns.iter().map(|column| self.value(table, &column.name)).collect::<Vec<_>>().join(", ")
     }
 
     fn value(self, table: &str, column: &str) -> String {
         let Self { exported, begun_in } = self;
-        // Rows that a rollback took back may still have a cursor. It stays void: as one of no revision, of a file
+        // Rows that a rollback took back may still have a cursor. It stays void: with no revision, of a file
         // as old as can be.
         let or = |otherwise: &str| format!("if(epoch = {exported}, {column}, {otherwise})");
         match (table, column) {

@@ -15,9 +15,9 @@ use crate::clickhouse::schema::topology::Topology;
 /// The two tables that a state of the store consists of, and their names in it:
 ///
 /// - `token_usage`, `source_files`: what is live.
-/// - `…_run_RUN`: a copy in the making; and the `source_files` of the checkpoint whose metadata names the run.
-/// - `token_usage_checkpoint_NAME`: a checkpoint. It gets this name when it is whole.
-/// - `token_usage_claim_EPOCH`: there is a rollback that begins this epoch. It is empty; its metadata names the run.
+/// - `…_run_RUN`: an unfinished copy, or the `source_files` of the checkpoint whose metadata names the run.
+/// - `token_usage_checkpoint_NAME`: a checkpoint. It gets this name when it is complete.
+/// - `token_usage_claim_EPOCH`: the claim of the rollback that begins this epoch. It is empty; its metadata names the run.
 /// - `…_rollback_EPOCH_TURN`: what a rollback is about to make live, and, after the exchange, what it replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DataTable {
@@ -33,7 +33,7 @@ impl DataTable {
         }
     }
 
-    /// The table that goes with this one.
+    /// Returns the table that belongs to this one.
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Sources => Self::Usage,
@@ -132,7 +132,7 @@ struct Found {
     is_old: bool,
 }
 
-/// Renames that come in between one look after the other.
+/// The maximum number of reads of the catalog that concurrent renames may spoil.
 const LOOKS_MAX: u32 = 20;
 
 const FILE_IS_GONE: u32 = 107;
@@ -145,7 +145,7 @@ pub(crate) struct TableCatalog {
 }
 
 impl TableCatalog {
-    /// Looks at them. Where a table is renamed meanwhile the database may fail to find it: then it looks again.
+    /// Reads the catalog. If a table is renamed meanwhile, the database may fail to find it; then the read is repeated.
     pub(crate) async fn of(tables: &Tables, topology: &Topology) -> Result<Self> {
         for _ in 0..LOOKS_MAX {
             match Self::look(tables, topology).await {
@@ -187,7 +187,8 @@ impl TableCatalog {
         self.tables.get(table).map(|found| found.metadata.clone()).unwrap_or_default()
     }
 
-    /// The tables whose definition was lost and written anew: the live ones first, because that of others follows it.
+    /// Returns the tables whose definition was lost and recreated: the live ones first, because the metadata of the others
+    /// depends on theirs.
     pub(crate) fn repaired(&self) -> Vec<&str> {
         let repaired = self.tables.iter().filter(|(_, found)| found.metadata.is_repaired);
         let mut names: Vec<&str> = repaired.map(|(name, _)| name.as_str()).collect();
@@ -195,7 +196,7 @@ impl TableCatalog {
         names
     }
 
-    /// The metadata of the claim or the checkpoint that names this run.
+    /// Returns the metadata of the claim or the checkpoint that names this run.
     pub(crate) fn metadata_of_run(&self, run: &str) -> Option<&TableMetadata> {
         let claims = self.branch(DataTable::Usage, CLAIM).map(|(_, metadata, _)| metadata);
         claims
@@ -203,18 +204,18 @@ impl TableCatalog {
             .find(|metadata| metadata.run == run)
     }
 
-    /// The runs of copied sources that no claim and no checkpoint names.
+    /// Returns the runs of copied sources that no claim and no checkpoint names.
     pub(crate) fn unclaimed_source_runs(&self) -> Vec<&str> {
         let runs = self.branch(DataTable::Sources, RUN).map(|(run, ..)| run);
         runs.filter(|run| self.metadata_of_run(run).is_none()).collect()
     }
 
-    /// The checkpoint and its metadata.
+    /// Returns the checkpoint and its metadata.
     pub(crate) fn checkpoint(&self, name: &CheckpointName) -> Option<&TableMetadata> {
         self.tables.get(&of_checkpoint(name)).map(|found| &found.metadata)
     }
 
-    /// All checkpoints with their metadata, by name.
+    /// Returns all checkpoints with their metadata, by name.
     pub(crate) fn checkpoints(&self) -> impl Iterator<Item = (CheckpointName, &TableMetadata)> {
         self.all_checkpoints()
             .filter_map(|(name, metadata)| Some((CheckpointName::new(name).ok()?, metadata)))
@@ -224,7 +225,7 @@ impl TableCatalog {
         self.branch(DataTable::Usage, CHECKPOINT).map(|(name, metadata, _)| (name, metadata))
     }
 
-    /// The tables of one branch, by what distinguishes their names.
+    /// Returns the tables of one branch, by what distinguishes their names.
     fn branch(
         &self,
         base: DataTable,
@@ -235,7 +236,7 @@ impl TableCatalog {
         })
     }
 
-    /// The epoch that the earliest rollback begins that is under way.
+    /// Returns the epoch of the earliest rollback under way.
     pub(crate) fn first_rollback(&self) -> Option<Epoch> {
         let claimed =
             self.branch(DataTable::Usage, CLAIM).filter_map(|(epoch, ..)| epoch.parse().ok().map(Epoch));
@@ -243,7 +244,7 @@ impl TableCatalog {
         claimed.chain(renamed.iter().flatten().map(|staged| staged.epoch)).min()
     }
 
-    /// The table of this rollback: the first renamed one, else the copy that its claim names.
+    /// Returns the table of this rollback: the first renamed one, or else the copy that its claim names.
     pub(crate) fn staged(&self, base: DataTable, epoch: Epoch) -> Option<StagedTable> {
         let renamed = self.renamed(base).into_iter().filter(|staged| staged.epoch == epoch);
         renamed.min_by_key(|staged| staged.attempt).or_else(|| {
@@ -274,7 +275,7 @@ impl TableCatalog {
         of_it.map(|staged| staged.attempt).max().unwrap_or_default()
     }
 
-    /// Returns copies that were begun a while ago and became no checkpoint.
+    /// Returns copies that were begun a while ago and never became a checkpoint.
     pub(crate) fn abandoned(&self) -> Vec<String> {
         let claims = self.branch(DataTable::Usage, CLAIM).map(|(_, metadata, _)| metadata);
         let used: Vec<&str> = self

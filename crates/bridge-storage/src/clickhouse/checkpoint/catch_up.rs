@@ -22,11 +22,11 @@ pub(crate) struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Makes the changes that later migrations made to the live table, where the copy lacks them, and brings the sums
-    /// of sessions into this version's form. The columns decide, not the metadata: a rollback that an older version
+    /// Applies to the copy the changes of later migrations that it lacks, and converts the sums
+    /// of sessions to this version's form. The columns decide, not the metadata: a rollback that an older version
     /// began may have been completed, and labeled, by this one.
     ///
-    /// It is done before the copy becomes live, so that no reader counts by a state that is half upgraded.
+    /// This happens before the copy becomes live, so that no reader sees a half upgraded state.
     pub(crate) async fn catch_up(
         &self,
         operation: &'static str,
@@ -38,7 +38,7 @@ impl Copy<'_> {
         if changes.is_empty() {
             return Ok(());
         }
-        // The rows of one shard do not say what the other shards hold of a session.
+        // The rows of one shard do not show what the other shards hold of a session.
         if let Topology::Cluster(_) = topology {
             let why =
                 format!("has schema {}, and on a cluster only schema {SCHEMA} can become live", self.schema);

@@ -7,25 +7,25 @@ use crate::clickhouse::connection::errors::server_code;
 use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
 
-/// A statement on a table that holds rows. Tables bear the names of the schema, which get prefix and place here.
+/// A statement on a table that holds rows. Tables have the names of the schema, to which it adds prefix and location.
 pub(crate) enum Ddl<'a> {
-    /// Makes a table with the rows of another, which it shares with it on the disk.
+    /// Creates a table with the rows of another, sharing its files on disk.
     Clone { table: &'a str, of: &'a str },
-    /// Makes an empty table with the columns of another.
+    /// Creates an empty table with the columns of another.
     Empty { table: &'a str, like: &'a str },
-    /// Marks a table, and has it refuse rows of operations that began in an epoch before the metadata's.
+    /// Sets a table's metadata, and has the table refuse rows of operations that began before the metadata's epoch.
     Fence { table: &'a str, metadata: &'a TableMetadata },
-    /// Marks a table.
+    /// Sets a table's metadata.
     Mark { table: &'a str, metadata: &'a TableMetadata },
-    /// Has a table let rows go at this age, given as the database does; or, where it does as yet, keep them.
+    /// Sets or removes a table's retention, in the database's own form.
     Age { table: &'a str, age: Option<&'a str> },
-    /// Makes an empty table. Of several who try one succeeds.
+    /// Creates an empty table. Of several concurrent attempts, one succeeds.
     Claim { table: &'a str, metadata: &'a TableMetadata },
-    /// Gives a table another name. Of several who try one succeeds.
+    /// Renames a table. Of several concurrent attempts, one succeeds.
     Rename { table: &'a str, to: &'a str },
-    /// Lets two tables change names, at once for everybody.
+    /// Exchanges the names of two tables, atomically.
     Exchange { table: &'a str, with: &'a str },
-    /// Drops a table, if it is there.
+    /// Drops a table if it exists.
     Drop { table: &'a str },
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Ddl<'a> {
 #[must_use]
 pub(crate) enum DdlOutcome {
     Applied,
-    /// A table that it needs is not there, or one is in its way.
+    /// A table that it needs is missing, or one is in its way.
     Conflict,
 }
 
@@ -49,7 +49,7 @@ impl Ddl<'_> {
             Self::Empty { table, like } => {
                 format!("CREATE TABLE {}{everywhere} AS {}", local(table), local(like))
             }
-            // One statement, so that no table bears the metadata of an epoch without refusing the rows of older ones.
+            // One statement, so that no table has the metadata of an epoch without refusing the rows of older ones.
             // The database enforces it: a writer that began before a rollback cannot know of it.
             Self::Fence { table, metadata } => format!(
                 "ALTER TABLE {}{everywhere} DROP CONSTRAINT IF EXISTS fence, \
@@ -90,9 +90,9 @@ impl Ddl<'_> {
     fn is_conflict(&self, error: &Error) -> bool {
         let Error::BadResponse(text) = error else { return false };
         match (server_code(text), self) {
-            // The table keeps its rows already. Of the other changes it would say that they are wrong.
+            // The table has no retention. For the other changes, this error would be a fault.
             (Some(36), Self::Age { age: None, .. }) => true,
-            // It is there already, is not there, (of one to be cloned) has no definition, or is being renamed.
+            // The table exists already, does not exist, has no definition (when it is to be cloned), or is being renamed.
             (code, _) => matches!(code, Some(57 | 60 | 107 | 218 | 390 | 517 | 741)),
         }
     }

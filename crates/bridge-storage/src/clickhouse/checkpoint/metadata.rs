@@ -4,25 +4,25 @@ use std::fmt;
 
 use bridge_core::{Checkpoint, CheckpointName, CheckpointTotals, Epoch, Timestamp};
 
-/// The comment of a `token_usage` or `source_files`, live, kept or about to be live.
+/// The comment of a `token_usage` or `source_files`, whether live, saved or about to become live.
 ///
-/// A comment is part of a table, so it goes where the table goes: a program that sees the table under a name knows what
+/// A comment is part of a table and moves with it. So a program that sees the table under some name knows what
 /// happened to it, whatever statement was the last before a crash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TableMetadata {
-    /// The rollback that the table became live by; of a kept table the epoch that it was kept in.
+    /// The rollback by which the table became live; for a saved table, the epoch in which it was saved.
     pub(crate) epoch: Epoch,
     /// The checkpoint that it was restored from.
     pub(crate) from: Option<CheckpointName>,
-    /// The attempt that made it. The `source_files` of a checkpoint is the one of its run.
+    /// The attempt that created it. The `source_files` of a checkpoint is the one of its run.
     pub(crate) run: String,
-    /// When it was kept or restored, in milliseconds since 1970.
+    /// When it was saved or restored, in milliseconds since 1970.
     pub(crate) at: i64,
-    /// The schema that it has: the number of the last migration.
+    /// Its schema: the number of the last migration.
     pub(crate) schema: u32,
-    /// Its definition was lost and written anew: the rest of its comment is not known.
+    /// Its definition was lost and recreated, so the rest of its comment is unknown.
     pub(crate) is_repaired: bool,
-    /// Its totals, where they were counted.
+    /// Its totals, if they were counted.
     pub(crate) totals: Option<CheckpointTotals>,
 }
 
@@ -31,7 +31,7 @@ const MARK: &str = "bridge";
 const REPAIRED: &str = "repaired";
 
 impl TableMetadata {
-    /// Reads a comment. A table without the bridge's is as the schema made it.
+    /// Parses a comment. A table without the bridge's comment is unchanged since the schema created it.
     pub(crate) fn of_comment(comment: &str) -> Self {
         let mut metadata = Self::default();
         let mut words = comment.split_whitespace();
@@ -56,14 +56,14 @@ impl TableMetadata {
         metadata
     }
 
-    /// The checkpoint that a table with this metadata is.
+    /// Returns the checkpoint that a table with this metadata represents.
     pub(crate) fn checkpoint(&self, name: CheckpointName, totals: CheckpointTotals) -> Checkpoint {
         let taken_at = Timestamp::from_millis(self.at).unwrap_or(Timestamp::MIN);
         Checkpoint { name, taken_at, epoch: self.epoch, totals }
     }
 }
 
-/// Words and numbers only, so that it can stand in a literal as it is.
+/// Words and numbers only, so that it needs no escaping in a literal.
 impl fmt::Display for TableMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{MARK} epoch={} at={} schema={}", self.epoch, self.at, self.schema)?;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_comes_back_from_its_comment() {
+    fn metadata_round_trips_through_its_comment() {
         let metadata = TableMetadata {
             epoch: Epoch(7),
             from: CheckpointName::new("good").ok(),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_comment_of_somebody_else_says_nothing() {
+    fn foreign_comments_are_ignored() {
         for comment in ["", "the team's table, epoch=9", "bridges epoch=9"] {
             assert_eq!(TableMetadata::of_comment(comment), TableMetadata::default());
         }

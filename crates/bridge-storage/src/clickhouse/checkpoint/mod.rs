@@ -1,4 +1,4 @@
-//! Checkpoints: copies of the tables that share their rows with them on the disk.
+//! Checkpoints: copies of the tables that share their files on disk.
 
 pub(crate) mod catalog;
 mod catch_up;
@@ -78,7 +78,7 @@ impl CheckpointStore for ClickHouseStore {
     }
 }
 
-/// Counts the states that rollbacks replaced: a rollback does not take the time for it.
+/// Counts the states that rollbacks replaced. A rollback itself does not take the time to.
 async fn list(tables: &Tables, topology: &Topology) -> Result<Vec<Checkpoint>, clickhouse::error::Error> {
     let catalog = TableCatalog::of(tables, topology).await?;
     let mut all = Vec::new();
@@ -129,7 +129,7 @@ async fn create(
     let copied = copy_live(tables, topology, &sources, &usage).await?;
     let Some(TableMetadata { epoch, .. }) = copied else {
         drop_all(tables, topology, &[&sources, &usage]).await?;
-        return Err(rolled_back(OPERATION, "a rollback came in between".to_owned()).into());
+        return Err(rolled_back(OPERATION, "a rollback intervened".to_owned()).into());
     };
     let totals = count_totals(tables, &topology.local_name(&usage)).await?;
     let metadata = &TableMetadata {
@@ -140,7 +140,7 @@ async fn create(
         totals: Some(totals),
         ..TableMetadata::default()
     };
-    // It is a checkpoint when it has its name.
+    // The name makes it a checkpoint.
     for change in
         [Ddl::Mark { table: &usage, metadata }, Ddl::Rename { table: &usage, to: &of_checkpoint(name) }]
     {
@@ -152,8 +152,8 @@ async fn create(
     Ok(metadata.checkpoint(name.clone(), totals))
 }
 
-/// Copies the live tables, the sources first: no cursor is in them that stands for rows that are not. `None` where
-/// a rollback came in between. Of a state that was kept nothing leaves by its age.
+/// Copies the live tables, the sources first, so that no copied cursor refers to rows that are not copied. `None` if
+/// a rollback intervened. Retention does not apply to a saved state.
 async fn copy_live(
     tables: &Tables,
     topology: &Topology,
@@ -175,7 +175,7 @@ async fn copy_live(
     Ok(Some(usage).filter(|usage| usage.epoch == sources.epoch))
 }
 
-/// The checkpoint goes first, so that no program sees one without sources.
+/// The checkpoint is dropped first, so that no program sees one without sources.
 async fn remove(tables: &Tables, topology: &Topology, name: &CheckpointName) -> Result<(), TableError> {
     let catalog = finish_pending_rollbacks(tables, topology).await?;
     let Some(metadata) = catalog.checkpoint(name) else {
@@ -239,7 +239,7 @@ impl ClickHouseStore {
     }
 }
 
-/// Sessions whose rows are not the same, by key and version.
+/// The sessions whose rows differ, by key and version.
 fn comparison(checkpoint: &str) -> String {
     let state = |table: &str, tokens: &str, then: &str| {
         format!(

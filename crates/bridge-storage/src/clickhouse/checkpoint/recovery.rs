@@ -1,13 +1,13 @@
 //! Finishes interrupted rollbacks.
 //!
-//! A rollback is begun when its claim is there: a table that bears the epoch in its name, so that of several
+//! A rollback has begun when its claim exists: a table with the epoch in its name, so that of several
 //! rollbacks to one epoch one succeeds, and whose metadata names the run whose copies are to become live.
 //!
-//! `EXCHANGE TABLES` is atomic and cannot simply be repeated: a second one takes the first back. So each is sent
-//! under a name of the copy that belongs to one program alone. A program that wants to complete a rollback
-//! renames the copy first, under the number of a new attempt; of several one succeeds, and an exchange that another
-//! sent under the old name fails, however late it arrives. Then, and only then, the metadata is read: it says whether the exchange was
-//! made already. Every step can be the last before a crash.
+//! `EXCHANGE TABLES` is atomic but cannot simply be repeated, because a second one undoes the first. So each uses
+//! a name of the copy that belongs to one program alone. A program that wants to complete a rollback first
+//! renames the copy to the number of a new attempt. Of several programs one succeeds, and an exchange that another
+//! sent with the old name fails, however late it arrives. Only then is the metadata read, which says whether the
+//! exchange was already made. Every step can be the last before a crash.
 
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ use crate::clickhouse::usage::saturating::{TOKENS, sum};
 
 const OPERATION: &str = "roll back";
 
-/// A rollback has fewer steps than this; more are only made by many programs that overtake each other.
+/// A rollback has fewer steps than this. More are only needed if many programs overtake each other.
 const STEPS_MAX: u32 = 200;
 
-/// Between two looks at what another program does.
+/// The time between two checks of what another program does.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Completes every rollback that was begun, drops the losing ones, and returns the catalog afterwards.
@@ -55,7 +55,7 @@ pub(crate) async fn finish_pending_rollbacks(
             tokio::time::sleep(PAUSE).await;
         }
     }
-    let message = "a rollback that was begun cannot be completed".to_owned();
+    let message = "an unfinished rollback cannot be completed".to_owned();
     let (kind, context) = (StorageKind::Busy, Box::default());
     Err(TableError::Bridge(BridgeError::Storage {
         operation: OPERATION,
@@ -66,8 +66,8 @@ pub(crate) async fn finish_pending_rollbacks(
     }))
 }
 
-/// A rollback that was begun. A catalog may miss a table that is renamed meanwhile, so that one is not seen decides
-/// nothing but to look again.
+/// A rollback that was begun. A catalog may miss a table that is renamed meanwhile. So a missing table only means that
+/// the catalog is read again.
 struct Rollback<'a> {
     tables: &'a Tables,
     topology: &'a Topology,
@@ -79,18 +79,18 @@ struct Rollback<'a> {
 }
 
 impl<'a> Rollback<'a> {
-    /// The earliest one.
+    /// Returns the earliest one.
     fn first(tables: &'a Tables, topology: &'a Topology, catalog: &'a TableCatalog) -> Option<Self> {
         let epoch = catalog.first_rollback()?;
         let [sources, usage] = [DataTable::Sources, DataTable::Usage].map(|base| catalog.staged(base, epoch));
         Some(Self { tables, topology, catalog, epoch, sources, usage })
     }
 
-    /// Does what comes next: exchange both tables, keep what they replaced, give the claim back.
+    /// Takes the next step: exchange both tables, save what they replaced, drop the claim.
     async fn step(&self) -> Result<DdlOutcome> {
         match (&self.sources, &self.usage) {
             // Sources before rows: a crash in between leaves old cursors over new rows, which costs a re-read. The other
-            // way round cursors would stand for rows that the rollback has taken back.
+            // way round, there would be cursors of rows that the rollback took back.
             (Some(sources), _) if !sources.is_replaced() => self.exchange(DataTable::Sources, sources).await,
             (_, Some(usage)) if !usage.is_replaced() && self.is_over(DataTable::Sources) => {
                 self.exchange(DataTable::Usage, usage).await
@@ -107,7 +107,7 @@ impl<'a> Rollback<'a> {
                 let to = of_checkpoint(&self.replaced());
                 self.execute(Ddl::Rename { table: &usage.name, to: &to }).await
             }
-            // The claim goes last: as long as it is there, the next program goes on with this rollback.
+            // The claim is dropped last: as long as it exists, the next program continues this rollback.
             (None, None) if self.is_over(DataTable::Sources) && self.is_over(DataTable::Usage) => {
                 self.execute(Ddl::Drop { table: &of_claim(self.epoch) }).await
             }
@@ -120,7 +120,7 @@ impl<'a> Rollback<'a> {
         self.catalog.live(base).epoch >= self.epoch
     }
 
-    /// Exchanges the table, or drops it where another rollback was faster.
+    /// Exchanges the table, or drops it if another rollback was faster.
     async fn exchange(&self, base: DataTable, staged: &StagedTable) -> Result<DdlOutcome> {
         let attempt = self.catalog.last_attempt(base, self.epoch) + 1;
         let own = base.of_rollback(self.epoch, attempt);
@@ -128,31 +128,31 @@ impl<'a> Rollback<'a> {
         if taken == DdlOutcome::Conflict {
             return Ok(taken);
         }
-        // No other program can exchange it under its old name now; but one may have done so before.
+        // No other program can exchange it under its old name now, but one may have done so before.
         let catalog = TableCatalog::of(self.tables, self.topology).await?;
-        // The renamed table is what was live: the exchange was made under the old name.
+        // The renamed table is the one that was live: the exchange was made under the old name.
         if catalog.metadata(&own).epoch < self.epoch {
             return Ok(DdlOutcome::Applied);
         }
         if catalog.live(base).epoch < self.epoch {
             return self.execute(Ddl::Exchange { table: base.live(), with: &own }).await;
         }
-        // Another rollback to this epoch was faster: the copy is of no use.
+        // Another rollback to this epoch was faster, so the copy is useless.
         self.execute(Ddl::Drop { table: &own }).await
     }
 
-    /// The checkpoint that what was replaced becomes.
+    /// Returns the checkpoint of the replaced state.
     fn replaced(&self) -> CheckpointName {
         CheckpointName::before_rollback(self.epoch)
     }
 
-    /// The run of that checkpoint.
+    /// Returns the run of that checkpoint.
     fn run(&self) -> String {
         format!("before_{}", self.epoch)
     }
 
-    /// Done again even where it seems done: an alteration that another's renaming spoils may stand in the
-    /// database's memory alone.
+    /// Repeated even if it seems done: an alteration that another program's renaming spoils may be in the
+    /// database's memory only.
     async fn mark(&self, usage: &StagedTable) -> Result<DdlOutcome> {
         if age_of_rows(self.tables, self.topology, &usage.name).await?.is_some() {
             let kept = self.execute(Ddl::Age { table: &usage.name, age: None }).await?;

@@ -1,8 +1,8 @@
-//! Restores the metadata of tables whose definition was lost and written anew (see [`table_definition`]).
+//! Restores the metadata of tables whose definition was lost and recreated (see [`table_definition`]).
 //!
-//! The rows are all there; what the comment said of them is not. It is derived from what is left: the metadata of the
-//! other live table, the epochs of the rows, the claim or the checkpoint that names the run of a copy. A cursor that
-//! is not known any more costs a re-read and never a wrong total.
+//! All rows are there, but their table's comment is not. It is derived from what is left: the metadata of the
+//! other live table, the epochs of the rows, the claim or the checkpoint that names the run of a copy. A lost cursor
+//! costs a re-read and never a wrong total.
 //!
 //! [`table_definition`]: crate::clickhouse::schema::definition::table_definition
 
@@ -17,7 +17,7 @@ use crate::clickhouse::schema::SCHEMA;
 use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
 
-/// Gives each repaired table the metadata that it must have had, or drops it where it belongs to nothing.
+/// Gives each repaired table the metadata that it must have had, or drops it if it belongs to nothing.
 pub(crate) async fn restore_metadata(
     tables: &Tables,
     topology: &Topology,
@@ -29,20 +29,20 @@ pub(crate) async fn restore_metadata(
             TableRole::Run(run) => catalog.metadata_of_run(run).cloned(),
             TableRole::Checkpoint => Some(checkpoint_metadata(tables, topology, catalog, name).await?),
             TableRole::Rollback(base, epoch) => Some(rollback_metadata(catalog, base, epoch)),
-            // A rollback whose claim is lost has not begun, or is seen by the tables that it has renamed.
+            // A rollback whose claim is lost has not begun, or is recognized by the tables that it has renamed.
             TableRole::Claim | TableRole::Unknown => None,
         };
         let change = match &change {
             Some(metadata) => Ddl::Fence { table: name, metadata },
             None => Ddl::Drop { table: name },
         };
-        // On a conflict another program was faster, and has done the same.
+        // A conflict means that another program was faster and did the same.
         let (DdlOutcome::Applied | DdlOutcome::Conflict) = change.execute(tables, topology).await?;
     }
     Ok(())
 }
 
-/// Both live tables became live by the same rollback, unless one is under way, which counts their epochs itself.
+/// Both live tables became live by the same rollback, unless one is under way, which determines their epochs itself.
 async fn live_metadata(
     tables: &Tables,
     topology: &Topology,
@@ -60,7 +60,7 @@ async fn live_metadata(
     Ok(TableMetadata { epoch, run: new_run(), schema: SCHEMA, ..TableMetadata::default() })
 }
 
-/// A checkpoint whose run is not known any more gets the only sources that belong to no other, else empty ones.
+/// A checkpoint whose run is lost gets the only sources that belong to no other, or else empty ones.
 async fn checkpoint_metadata(
     tables: &Tables,
     topology: &Topology,
@@ -83,7 +83,7 @@ async fn checkpoint_metadata(
     Ok(TableMetadata { epoch, run, at, schema: SCHEMA, ..TableMetadata::default() })
 }
 
-/// Before the exchange it is what is to become live in this epoch, behind it what was live before.
+/// Before the exchange, it is what is to become live in this epoch; afterwards, what was live before.
 fn rollback_metadata(catalog: &TableCatalog, base: DataTable, epoch: Epoch) -> TableMetadata {
     let live = catalog.live(base);
     let is_replaced = live.epoch >= epoch;

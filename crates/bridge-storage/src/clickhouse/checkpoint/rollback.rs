@@ -1,4 +1,4 @@
-//! Rolling back: the checkpoint's state becomes the live one, in one exchange a table.
+//! Rolls back: the checkpoint's state becomes the live one, by one exchange per table.
 
 use bridge_core::{BridgeError, CheckpointName, Epoch, Timestamp};
 
@@ -54,7 +54,7 @@ impl ClickHouseStore {
     }
 }
 
-/// Copies the checkpoint and takes the next epoch for it. Up to the last step nothing has changed for anybody.
+/// Copies the checkpoint and claims the next epoch for it. Until the last step, nothing has changed for anyone.
 async fn begin(
     tables: &Tables,
     topology: &Topology,
@@ -66,7 +66,7 @@ async fn begin(
         return Err(unusable(OPERATION, name, UNKNOWN).into());
     };
     if checkpoint.schema > SCHEMA {
-        let why = format!("has schema {}, of a newer version; this one knows {SCHEMA}", checkpoint.schema);
+        let why = format!("has schema {}, from a newer version; this one knows {SCHEMA}", checkpoint.schema);
         return Err(unusable(OPERATION, name, &why).into());
     }
     room::check(tables, OPERATION).await?;
@@ -87,7 +87,7 @@ async fn begin(
         make_copy(tables, topology, &copied, of, &metadata).await
     };
     let (of_sources, of_usage) = (DataTable::Sources.of_run(&checkpoint.run), of_checkpoint(name));
-    // Both come to their end: a statement that is dropped goes on in the database.
+    // Both run to completion, because a dropped statement continues in the database.
     let (of_sources, of_usage) = tokio::join!(
         copy(DataTable::Sources, &sources, &of_sources),
         copy(DataTable::Usage, &usage, &of_usage)
@@ -104,7 +104,7 @@ async fn begin(
     Ok(Begun { run, epoch })
 }
 
-/// Makes the copy of one table, in this version's form and fenced off from rows of older epochs.
+/// Copies one table, in this version's form and fenced off from rows of older epochs.
 async fn make_copy(
     tables: &Tables,
     topology: &Topology,
@@ -118,7 +118,7 @@ async fn make_copy(
     }
     copy.catch_up(OPERATION, tables, topology, metadata.epoch).await?;
     let mut changes = vec![Ddl::Fence { table, metadata }];
-    // The retention is not part of a checkpoint's state: the live table's stays.
+    // The retention is not part of a checkpoint's state, so the live table's is kept.
     let (age, of_copied) =
         tokio::try_join!(age_of_rows(tables, topology, copy.base.live()), age_of_rows(tables, topology, of))?;
     if age != of_copied {

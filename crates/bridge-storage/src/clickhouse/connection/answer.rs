@@ -26,7 +26,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Reads the expectations from the head of a request; `None` where the bytes are not the start of one.
+    /// Reads the expectations from the head of a request; `None` if the bytes are not the start of one.
     pub(crate) fn of_request(bytes: &[u8]) -> Option<Self> {
         if !bytes.starts_with(b"POST ") && !bytes.starts_with(b"GET ") {
             return None;
@@ -47,7 +47,7 @@ impl Expected {
     }
 }
 
-/// The head of an answer that was found to be ClickHouse's.
+/// The head of an answer that is ClickHouse's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -55,7 +55,7 @@ pub(crate) struct Head {
     pub(crate) length: usize,
 }
 
-/// Judges the head of an answer. `None` where it is not complete yet.
+/// Judges the head of an answer. `None` while it is incomplete.
 ///
 /// # Errors
 ///
@@ -86,9 +86,9 @@ pub(crate) fn judge(bytes: &[u8], expected: &Expected) -> Result<Option<Head>, F
     }
 }
 
-/// Why an answer is not taken for ClickHouse's; `None` where it is.
+/// Returns why an answer is not ClickHouse's; `None` if it is.
 fn doubt(status: u16, headers: &[Header<'_>], expected: &Expected) -> Option<Doubt> {
-    // Every exception bears its code. One raised before the query began has no query id.
+    // Every exception has its code. One raised before the query began has no query id.
     if text(headers, "x-clickhouse-exception-code").is_some() {
         return None;
     }
@@ -140,13 +140,13 @@ impl ForeignAnswer {
         Self { status, doubt, content_type: None, retry_after: None }
     }
 
-    /// A refusal that asks to wait this long.
+    /// A refusal that asks the client to wait this long.
     #[cfg(test)]
     pub(crate) fn asking_to_wait(wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..Self::new(429, Doubt::NotClickHouse) }
     }
 
-    /// The foreign answer that an error was caused by.
+    /// Returns the foreign answer that caused an error.
     pub(crate) fn in_causes_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -163,7 +163,7 @@ impl ForeignAnswer {
         None
     }
 
-    /// A client error repeats itself until a setting is changed; the rest may pass.
+    /// A client error recurs until a setting is changed; the others may pass.
     pub(crate) fn connection_kind(&self) -> ConnectionKind {
         match self.status {
             408 => ConnectionKind::TimedOut,
@@ -183,10 +183,10 @@ impl fmt::Display for ForeignAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.doubt {
             Doubt::NotHttp => {
-                return f.write_str("the answer is not HTTP: another kind of server listens there");
+                return f.write_str("the answer is not HTTP: another kind of server listens at the address");
             }
             Doubt::AnotherQuery => {
-                return f.write_str("the answer is to another query: a proxy mixes answers up");
+                return f.write_str("the answer is to another query: a proxy mixes up answers");
             }
             Doubt::Rows { sent, written } => {
                 return write!(f, "rows sent: {sent}; rows that the database confirms as written: {written}");
@@ -198,10 +198,10 @@ impl fmt::Display for ForeignAnswer {
             write!(f, " ({})", content_type.escape_debug())?;
         }
         f.write_str(match self.status {
-            401 | 403 => "; a proxy before the database demands a permission",
-            407 => "; a proxy demands credentials",
+            401 | 403 => "; a proxy in front of the database requires a permission",
+            407 => "; a proxy requires credentials",
             413 => "; a proxy limits the size of requests",
-            _ => "; a proxy or another server gave it",
+            _ => "; it comes from a proxy or another server",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! From the client's errors to the bridge's.
+//! Maps the client's errors to the bridge's.
 
 use std::time::Duration;
 
@@ -10,11 +10,29 @@ use super::answer::ForeignAnswer;
 /// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Why work on tables failed: the client's error, or the tables are not as they must be.
+/// Why work on tables failed: the client's error, or tables that are not as they must be.
 #[derive(Debug)]
 pub(crate) enum TableError {
     Client(Error),
     Bridge(BridgeError),
+}
+
+/// The codes of a statement that the user may not run.
+const DENIED: [u32; 3] = [164, 291, 497];
+
+impl TableError {
+    /// Returns whether the user lacks the right to what failed.
+    pub(crate) fn is_denied(&self) -> bool {
+        match self {
+            Self::Client(Error::BadResponse(text)) => {
+                server_code(text).is_some_and(|code| DENIED.contains(&code))
+            }
+            Self::Client(_) => false,
+            Self::Bridge(error) => {
+                matches!(error, BridgeError::Storage { kind: StorageKind::PermissionDenied, .. })
+            }
+        }
+    }
 }
 
 impl From<Error> for TableError {
@@ -29,7 +47,7 @@ impl From<BridgeError> for TableError {
     }
 }
 
-/// The bridge's error for one of the client.
+/// Returns the bridge's error for one of the client.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
     if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
         return BridgeError::Connection {
@@ -60,9 +78,9 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
         Some(243) => StorageKind::DiskFull,
-        // 373: a session's last call is just ending. 741: a table was exchanged between two looks at its name.
+        // 373: a session's last call is just ending. 741: a table was exchanged between two resolutions of its name.
         Some(202 | 236 | 241 | 242 | 252 | 319 | 373 | 394 | 741) => StorageKind::Busy,
-        Some(164 | 291 | 497) => StorageKind::PermissionDenied,
+        Some(code) if DENIED.contains(&code) => StorageKind::PermissionDenied,
         Some(469) => StorageKind::RolledBack,
         Some(318) => StorageKind::Unsupported,
         Some(36) if message.contains("not allowed for backups") => StorageKind::Unsupported,
@@ -74,7 +92,7 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
     BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
-/// The error for a call that took longer than `limit`.
+/// Returns the error for a call that took longer than `limit`.
 pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) -> BridgeError {
     let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
     BridgeError::Connection {
@@ -86,13 +104,13 @@ pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) ->
     }
 }
 
-/// The error for a row that cannot be what the bridge wrote.
+/// Returns the error for a row that the bridge cannot have written.
 pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
     let (kind, context) = (StorageKind::Corrupt, Box::default());
     BridgeError::Storage { operation, kind, message, context, source: None }
 }
 
-/// The number in `Code: N.`.
+/// Returns the number in `Code: N.`.
 pub(crate) fn server_code(text: &str) -> Option<u32> {
     let digits = text.split("Code: ").nth(1)?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

@@ -1,7 +1,7 @@
-//! A connection that passes nothing on but ClickHouse's own answers.
+//! A connection that passes on only ClickHouse's own answers.
 //!
 //! It works on the bytes below the HTTP client, so no request can miss it. The head of each answer is held back
-//! until it is judged; a foreign one ends the connection with the reason, and its body is never read.
+//! until it is judged. A foreign one ends the connection with the reason, and its body is never read.
 
 use std::io;
 use std::pin::Pin;
@@ -14,15 +14,15 @@ use tower_service::Service;
 
 use super::answer::{Expected, judge};
 
-/// A head that is longer is not ClickHouse's.
+/// A longer head is not ClickHouse's.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// The client reads the body of an error whole. ClickHouse's are a few kilobytes long.
+/// The client reads the whole body of an error. ClickHouse's are a few kilobytes long.
 const ERROR_BYTES_MAX: usize = 1 << 20;
 
 const READ_BYTES: usize = 8 << 10;
 
-/// Makes connections by another connector and guards them.
+/// Wraps another connector and guards its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct GuardedConnector<C>(pub(crate) C);
 
@@ -61,7 +61,7 @@ enum Phase {
     Head,
     /// The head was judged: the body follows.
     Body,
-    /// The same of an error, of which so many bytes are left to be read.
+    /// The body of an error follows, of which this many bytes may be read.
     ErrorBody(usize),
 }
 
@@ -79,11 +79,11 @@ impl<S> GuardedStream<S> {
         }
     }
 
-    /// Judges what is held of a head. Afterwards the phase is another one unless more must be read.
+    /// Judges the buffered part of a head. Leaves the phase unchanged only if more must be read.
     fn judge_held(&mut self) -> io::Result<()> {
         match judge(&self.held, &self.expected).map_err(io::Error::other)? {
             None if self.held.len() > HEAD_BYTES_MAX => {
-                Err(io::Error::other("the head of the answer does not end"))
+                Err(io::Error::other("the head of the answer is too long"))
             }
             None => Ok(()),
             // The final answer follows an informational one.
@@ -104,7 +104,7 @@ impl<S> GuardedStream<S> {
 }
 
 impl<S: Read + Unpin> GuardedStream<S> {
-    /// Reads on until the head is judged. `false` where the stream ends before.
+    /// Reads until the head is judged. Returns `false` if the stream ends before.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         while self.phase == Phase::Head {
             let mut bytes = [0; READ_BYTES];
@@ -134,7 +134,7 @@ impl<S: Read + Unpin> Read for GuardedStream<S> {
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
         if guarded.phase == Phase::Head && !ready!(guarded.poll_head(context))? {
-            // The client finds that the answer is cut short.
+            // The client notices that the answer is truncated.
             guarded.pass_held(&mut buffer);
             return Poll::Ready(Ok(()));
         }
@@ -144,9 +144,7 @@ impl<S: Read + Unpin> Read for GuardedStream<S> {
         }
         if let Phase::ErrorBody(left) = guarded.phase {
             if left == 0 {
-                return Poll::Ready(Err(io::Error::other(
-                    "the error that the database reports does not end",
-                )));
+                return Poll::Ready(Err(io::Error::other("the error that the database reports is too long")));
             }
             let before = buffer.remaining();
             let mut bytes = [0; READ_BYTES];

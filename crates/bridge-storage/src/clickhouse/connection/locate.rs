@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use bridge_core::BridgeError;
 
-/// Says where a database is that may come back at another address with another password: the embedded engine, say.
+/// Locates a database that may come back at another address with another password, such as the embedded engine.
 pub trait Locate: fmt::Debug + Send + Sync {
-    /// Returns the address that was found last.
+    /// Returns the last known address.
     fn current(&self) -> Arc<Location>;
 
-    /// Finds the database again, having started it if it does not run. Called when it could not be reached at
-    /// [`current`](Self::current), which is the answer of all later calls then.
+    /// Finds the database again, after starting it if it is not running. Called when it could not be reached at
+    /// [`current`](Self::current), which returns the new address from then on.
     fn locate(&self) -> LocateFuture<'_>;
 }
 
@@ -39,13 +39,13 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Makes the other side of a new connection show that it is the database.
+/// Makes the other side of a new connection prove that it is the database.
 pub trait GuardConnection: Send + Sync {
     /// Returns a challenge for one connection.
     ///
     /// # Errors
     ///
-    /// No challenge can be made.
+    /// No challenge can be created.
     fn challenge(&self) -> io::Result<Box<dyn ChallengeConnection>>;
 }
 
@@ -54,7 +54,7 @@ pub trait ChallengeConnection: Send + Sync {
     /// Returns the first bytes of the connection.
     fn request(&self) -> Vec<u8>;
 
-    /// Decides about what was received: `None` while more must come. A connection that passes is at the start of a
+    /// Judges what was received; `None` while more must come. A connection that passes is at the start of a
     /// request.
     fn verify(&self, received: &[u8]) -> Option<bool>;
 }

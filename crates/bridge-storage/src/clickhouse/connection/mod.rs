@@ -1,4 +1,4 @@
-//! Connections to the database: pool, transport, and which answers are taken for the database's own.
+//! Connections to the database: the pool, the transport, and the check that answers are the database's own.
 
 pub(crate) mod answer;
 pub(crate) mod errors;

@@ -1,4 +1,4 @@
-//! Connections whose other side must show that it is the database before anything else is sent.
+//! Connections whose other side must prove that it is the database before anything else is sent.
 
 use std::error::Error;
 use std::io;
@@ -15,12 +15,12 @@ use tower_service::Service;
 
 use super::locate::GuardConnection;
 
-/// Connects and checks. It stands below HTTP, so no request can go round it.
+/// Connects and checks. It works below HTTP, so no request can bypass it.
 #[derive(Clone)]
 pub(crate) struct ProvenConnector {
     inner: HttpConnector,
     guard: Arc<dyn GuardConnection>,
-    /// For the check.
+    /// The time limit of the check.
     limit: Duration,
 }
 
@@ -71,7 +71,7 @@ async fn check(stream: &mut TcpStream, guard: &dyn GuardConnection) -> io::Resul
         match challenge.verify(&received) {
             Some(true) => return Ok(()),
             Some(false) => {
-                let why = "who answers at this address is not the database";
+                let why = "the server at this address is not the database";
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
             }
             None => {}

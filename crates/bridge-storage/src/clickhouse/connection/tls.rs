@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::clickhouse::options::ClickHouseOptions;
 
-/// Whom to trust, and the sessions to resume.
+/// The trusted certificates, and the sessions to resume.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsSettings(Arc<ClientConfig>);
 
@@ -40,7 +40,7 @@ fn builder() -> io::Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVeri
     builder.with_safe_default_protocol_versions().map_err(io::Error::other)
 }
 
-/// The certificates of the file and no others: who brings a CA does not mean the whole world's beside it.
+/// Returns the certificates of the file and no others: a private CA replaces the public ones.
 fn roots(file: &Path) -> io::Result<RootCertStore> {
     let unusable = |why: &dyn std::fmt::Display| io::Error::other(format!("{}: {why}", file.display()));
     let mut roots = RootCertStore::empty();
@@ -48,5 +48,5 @@ fn roots(file: &Path) -> io::Result<RootCertStore> {
         let certificate = certificate.map_err(|error| unusable(&error))?;
         roots.add(certificate).map_err(|error| unusable(&error))?;
     }
-    if roots.is_empty() { Err(unusable(&"no certificate in PEM form is in it")) } else { Ok(roots) }
+    if roots.is_empty() { Err(unusable(&"it holds no certificate in PEM form")) } else { Ok(roots) }
 }

@@ -1,6 +1,6 @@
 //! The definitions of the bridge's tables as the schema makes them, for tables that lost theirs.
 
-use super::statements;
+use super::migrations::statements;
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::checkpoint::metadata::TableMetadata;
 

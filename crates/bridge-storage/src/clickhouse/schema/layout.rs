@@ -80,6 +80,11 @@ impl Layout {
         Ok(Self { engines: engines.into_iter().collect(), columns })
     }
 
+    /// Returns whether there is no table at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.engines.is_empty()
+    }
+
     /// Describes what is missing of the object that the statement makes.
     pub(crate) fn missing(&self, statement: &str, tables: &Tables) -> Option<String> {
         let made = Made::by(statement);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::clickhouse::error::Result;
 use bridge_core::Timestamp;
 
+use super::script::Schema;
 use super::tables::Tables;
 use super::topology::Topology;
 use crate::clickhouse::connection::errors::TableError;
@@ -42,23 +43,31 @@ impl Retention {
 /// Makes this table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
 pub(crate) async fn apply(
     tables: &Tables,
-    topology: &Topology,
+    schema: &Schema,
     table: &str,
     retention: Retention,
 ) -> std::result::Result<(), TableError> {
-    let name = topology.local_name(table);
-    let definition = engine_of(tables, &name).await?;
-    let current = age_in(&definition);
-    let wanted = retention.seconds().map(age);
-    let change = match (&wanted, current) {
-        (None, None) => return Ok(()),
-        (Some(wanted), Some(current)) if wanted == current => return Ok(()),
-        (Some(wanted), _) => format!("MODIFY TTL {wanted}"),
-        (None, Some(_)) => "REMOVE TTL".to_owned(),
-    };
+    let engine = engine_of(tables, &schema.topology, table).await?;
+    let Some(statement) = change(schema, table, engine.as_deref(), retention) else { return Ok(()) };
     crate::clickhouse::schema::room::check(tables, "set the retention").await?;
-    let statement = format!("ALTER TABLE {name}{} {change}", topology.on_cluster());
     Ok(tables.query_raw(&statement).execute().await?)
+}
+
+/// Returns the statement that makes a table of this engine keep its rows so long; `None` where it does.
+pub(crate) fn change(
+    schema: &Schema,
+    table: &str,
+    engine: Option<&str>,
+    retention: Retention,
+) -> Option<String> {
+    let current = engine.and_then(age_in);
+    let wanted = retention.seconds().map(age);
+    if wanted.as_deref() == current {
+        return None;
+    }
+    let change = wanted.map_or("REMOVE TTL".to_owned(), |wanted| format!("MODIFY TTL {wanted}"));
+    let (name, everywhere) = (schema.topology.local_name(table), schema.topology.on_cluster());
+    Some(schema.prefix.sql(&format!("ALTER TABLE {name}{everywhere} {change}")).into_owned())
 }
 
 /// The age at which rows leave a table of this engine.
@@ -74,8 +83,12 @@ pub(crate) async fn retention_cutoff(
     table: &str,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
-    let engine = engine_of(tables, &topology.local_name(table)).await?;
-    let seconds = age_in(&engine).and_then(seconds_in).and_then(|seconds| i64::try_from(seconds).ok());
+    let engine = engine_of(tables, topology, table).await?;
+    let seconds = engine
+        .as_deref()
+        .and_then(age_in)
+        .and_then(seconds_in)
+        .and_then(|seconds| i64::try_from(seconds).ok());
     Ok(seconds.map(|seconds| {
         Timestamp::from_millis(now.as_millis().saturating_sub(seconds.saturating_mul(1000)))
             .unwrap_or(Timestamp::MIN)
@@ -85,9 +98,7 @@ pub(crate) async fn retention_cutoff(
 /// The age at which rows leave the table of this name, as the database gives it. Not a part of the catalog: for this
 /// the database reads the table's definition from its disk.
 pub(crate) async fn age_of_rows(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
-    let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
-    let name = topology.local_name(table);
-    let engine = tables.query(query).bind(tables.name(&name)).fetch_optional::<String>().await?;
+    let engine = engine_of(tables, topology, table).await?;
     Ok(engine.as_deref().and_then(age_in).map(str::to_owned))
 }
 
@@ -100,9 +111,11 @@ fn seconds_in(age: &str) -> Option<u64> {
     age.strip_prefix("time + toIntervalSecond(")?.strip_suffix(')')?.parse().ok()
 }
 
-async fn engine_of(tables: &Tables, name: &str) -> Result<String> {
+/// The engine of the table with the rows, as its definition states it.
+pub(crate) async fn engine_of(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
     let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
-    tables.query(query).bind(tables.name(name)).fetch_one().await
+    let name = tables.name(&topology.local_name(table));
+    tables.query(query).bind(name).fetch_optional().await
 }
 
 #[cfg(test)]

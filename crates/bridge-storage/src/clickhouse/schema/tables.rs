@@ -8,6 +8,7 @@ use ::clickhouse::insert::Insert;
 use ::clickhouse::insert_formatted::InsertFormatted;
 use ::clickhouse::query::Query;
 use ::clickhouse::{Client, Row};
+use bridge_core::InvalidValue;
 
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::connection::answer::{QUERY_ID, ROWS_HEADER};
@@ -38,10 +39,13 @@ pub(crate) struct TablePrefix(String);
 
 impl TablePrefix {
     /// Letters, digits and underlines, with no digit first; or nothing.
-    pub(crate) fn new(text: &str) -> Option<Self> {
+    pub(crate) fn new(text: &str) -> std::result::Result<Self, InvalidValue> {
         let is_word =
             text.bytes().all(is_word_byte) && !text.starts_with(|first: char| first.is_ascii_digit());
-        (is_word && text.len() <= 64).then(|| Self(text.to_owned()))
+        if is_word && text.len() <= 64 {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidValue::new("table prefix", "have up to 64 letters, digits and `_`, with no digit first"))
     }
 
     /// The table's name in the database.
@@ -221,11 +225,11 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_word() {
-        assert!(["", "a", "_", "etb_2"].iter().all(|text| TablePrefix::new(text).is_some()));
+        assert!(["", "a", "_", "etb_2"].iter().all(|text| TablePrefix::new(text).is_ok()));
         assert!(
             ["2a", "a b", "a`", "a.b", "ä", &"a".repeat(65)]
                 .iter()
-                .all(|text| TablePrefix::new(text).is_none())
+                .all(|text| TablePrefix::new(text).is_err())
         );
     }
 }

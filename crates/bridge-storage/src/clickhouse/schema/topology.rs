@@ -1,5 +1,7 @@
 //! The topology of the tables: one server, or a cluster.
 
+use bridge_core::InvalidValue;
+
 /// One server, or a cluster with Keeper, whose tables are spread over its shards.
 ///
 /// On a cluster each table is two: `…_local`, replicated, with the rows of a shard, and over it, under the plain
@@ -24,11 +26,13 @@ pub(crate) const SHARDING: [(&str, &str); 5] = [
 const REPLICATED_SETTING: &str = "replicated_deduplication_window = 0";
 
 impl Topology {
-    /// `None` where the name is not made of letters, digits, `_`, `-` and `.`.
-    pub(crate) fn cluster(name: &str) -> Option<Self> {
+    /// The tables of the cluster of this name.
+    pub(crate) fn cluster(name: &str) -> Result<Self, InvalidValue> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        (!name.is_empty() && name.len() <= 128 && name.chars().all(is_plain))
-            .then(|| Self::Cluster(name.to_owned()))
+        if !name.is_empty() && name.len() <= 128 && name.chars().all(is_plain) {
+            return Ok(Self::Cluster(name.to_owned()));
+        }
+        Err(InvalidValue::new("cluster", "have 1 to 128 letters, digits, `_`, `-` and `.`"))
     }
 
     /// The settings that queries over shards need: an insert is acknowledged when the shards have it, and a

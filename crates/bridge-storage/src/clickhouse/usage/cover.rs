@@ -1,4 +1,4 @@
-//! Covering keys that the current revision of the counting rule gives no more.
+//! Covers keys that the current revision of the counting rule no longer uses.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::store::{ReplacedRow, UpsertOptions};
 
 const COVER: &str = "cover superseded keys";
 
-/// The row under a key, newer revisions included: where one stands there, no older one counts.
+/// The row under a key, newer revisions included: if there is one, no older one counts.
 #[derive(Debug, Row, Deserialize)]
 struct OlderRow {
     key: u128,
@@ -72,7 +72,7 @@ impl ClickHouseStore {
         Ok(replaced)
     }
 
-    /// Of the keys those under which a row of an older revision counts.
+    /// Returns those of the keys under which a row of an older revision counts.
     async fn older_rows(
         &self,
         keys: &[SupersededKey],
@@ -86,7 +86,7 @@ impl ClickHouseStore {
         let found: Vec<OlderRow> = self
             .call(COVER, |tables| async move { tables.query(query).bind(packed).fetch_all().await })
             .await?;
-        // Versions that are not merged yet all come; the greatest is what is stored.
+        // Versions that are not merged yet are all returned; the greatest is the stored one.
         let mut stored: HashMap<ResponseKey, OlderRow> = HashMap::new();
         for row in found {
             let known = stored.get(&ResponseKey(row.key)).map(|known| response_version(known.version));

@@ -14,13 +14,13 @@ use super::write::STORE;
 use crate::clickhouse::ClickHouseStore;
 use crate::store::{UpsertOptions, UpsertOutcome};
 
-/// Upserts of more rows are written alone: sharing would save them little and delay others.
+/// Upserts of more rows are written alone, because sharing would save them little and delay others.
 const SMALL_ROWS_MAX: usize = 4_096;
 
 /// The most rows in a group. With their markers they fit into one insert, so that no upsert is split.
 const GROUP_ROWS_MAX: usize = 32_768;
 
-/// Upserts that wait to become part of a group.
+/// Upserts waiting to become part of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     waiting: Mutex<Vec<Arc<Member>>>,
@@ -46,10 +46,10 @@ enum Fate {
     Alone,
 }
 
-/// The run of each row of a group: for each member the end of its rows, and its run id.
-pub(crate) struct Runs(Vec<(usize, u128)>);
+/// The run id of each row of a group: for each member, the end of its rows and its run id.
+pub(crate) struct RunIds(Vec<(usize, u128)>);
 
-impl Runs {
+impl RunIds {
     pub(crate) fn one(run_id: u128) -> Self {
         Self(vec![(usize::MAX, run_id)])
     }
@@ -128,13 +128,13 @@ impl GroupCommit {
 struct Group(Vec<Arc<Member>>);
 
 impl Group {
-    fn rows(&self) -> (Vec<ResponseUsage>, Runs) {
+    fn rows(&self) -> (Vec<ResponseUsage>, RunIds) {
         let (mut rows, mut runs) = (Vec::new(), Vec::with_capacity(self.0.len()));
         for member in &self.0 {
             rows.extend_from_slice(&member.rows);
             runs.push((rows.len(), member.run_id));
         }
-        (rows, Runs(runs))
+        (rows, RunIds(runs))
     }
 
     /// Hands the members their outcomes. Returns those of the first one, which wrote them.
@@ -176,7 +176,7 @@ impl ClickHouseStore {
         rows: &[ResponseUsage],
         options: &UpsertOptions,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
-        let result = self.upsert_rows(rows, options, Runs::one(options.run_id)).await;
+        let result = self.upsert_rows(rows, options, RunIds::one(options.run_id)).await;
         self.group_commit.note(&result);
         result
     }

@@ -1,4 +1,4 @@
-//! Rows as they are stored, and removing those that the bridge did not write.
+//! Reads stored rows with their versions, and removes those that the bridge did not write.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ impl IntegrityStore for ClickHouseStore {
 
     async fn remove(&self, versions: &[(ResponseKey, ResponseVersion)]) -> Result<(), BridgeError> {
         if !versions.is_empty() {
-            // No fence keeps out what deletes, so the state is not taken from memory.
+            // No fence stops a deletion, so the cached state is not enough.
             self.read_state().await?;
             self.admit("remove rows", None).await?;
         }
@@ -57,7 +57,7 @@ impl IntegrityStore for ClickHouseStore {
             let table = format!("{}{}", topology.local_name("token_usage"), topology.on_cluster());
             let statement = &format!("DELETE FROM {table} WHERE (key, version) IN ({rows})");
             self.call("remove rows", |tables| async move {
-                // Until it is done everywhere: what is stored next must not be mistaken for what is removed.
+                // Waits until it is done everywhere: what is stored next must not be mistaken for what is removed.
                 let query = tables.query_raw(statement).with_setting("lightweight_deletes_sync", "2");
                 query.execute().await
             })

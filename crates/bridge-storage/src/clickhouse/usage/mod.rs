@@ -1,4 +1,4 @@
-//! The table `token_usage`: one row a response key.
+//! The table `token_usage`: one row per response key.
 
 mod cover;
 pub(crate) mod group_commit;

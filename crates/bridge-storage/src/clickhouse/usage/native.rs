@@ -1,5 +1,5 @@
-//! Rows in the database's `Native` format: column by column. The database need not take rows apart, and inserts them in
-//! two thirds of the time that it needs for a row format.
+//! Rows in the database's `Native` format, column by column. The database need not split rows, and inserts them in
+//! two thirds of the time of a row format.
 
 use ::clickhouse::error::Result;
 use ::clickhouse::insert_formatted::InsertFormatted;
@@ -8,7 +8,7 @@ use ::clickhouse::types::UInt256;
 /// Rows per block: few enough for a core's cache, enough to make the overhead per block small.
 const BLOCK_ROWS: usize = 8192;
 
-/// A value as a column holds it.
+/// A value of a column.
 pub(crate) trait NativeValue {
     /// The database's name for the type.
     const TYPE: &'static str;
@@ -21,7 +21,7 @@ pub(crate) trait NativeRow {
     /// The columns' names and types.
     const COLUMNS: &'static [(&'static str, &'static str)];
 
-    /// Puts each value into its column.
+    /// Appends each value to its column.
     fn put(&self, columns: &mut [Vec<u8>]);
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn insert_rows<R: NativeRow>(
     insert.end().await
 }
 
-/// A block of rows: how many columns and rows, and each column's name, type and values.
+/// A block of rows: the numbers of columns and rows, and each column's name, type and values.
 fn block<R: NativeRow>(rows: &[R], columns: &mut [Vec<u8>]) -> Vec<u8> {
     columns.iter_mut().for_each(Vec::clear);
     rows.iter().for_each(|row| row.put(columns));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_seven_bits_a_byte() {
+    fn lengths_have_seven_bits_per_byte() {
         let lengths = [0, 127, 128, 300, 1 << 21].map(|length| {
             let mut bytes = Vec::new();
             put_length(length, &mut bytes);

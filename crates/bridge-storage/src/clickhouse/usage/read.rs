@@ -1,4 +1,4 @@
-//! Reading: exact, with `FINAL`, each answer from one moment.
+//! Reads rows and sums: exact, with `FINAL`, each answer as of one moment.
 
 use ::clickhouse::Row;
 use ::clickhouse::query::Query;
@@ -42,8 +42,8 @@ impl From<TotalsRow> for BreakdownRow {
     }
 }
 
-/// The sums over `token_usage`, by the expression `name`. The inner names differ from the columns', which
-/// the sums would otherwise stand for.
+/// Returns the query of the sums over `token_usage`, by the expression `name`. The inner names differ from the
+/// columns', which the sums would otherwise shadow.
 fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
     let [i, o, c, r] = COUNTERS.map(sum);
     format!(
@@ -58,12 +58,12 @@ fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
     )
 }
 
-/// The conditions of a filter, with a `?` for each value that [`bind`] gives.
+/// Returns the conditions of a filter, with a `?` for each value that [`bind`] binds.
 pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
     let mut conditions = time_conditions(&filter.time);
     let mut names = |names: Option<usize>, condition| match names {
         None => {}
-        // An empty list is no SQL, and admits nothing.
+        // An empty list is not valid SQL, and admits nothing.
         Some(0) => conditions.push("false"),
         Some(_) => conditions.push(condition),
     };
@@ -74,9 +74,9 @@ pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
     conditions
 }
 
-/// Behind `FROM token_usage FINAL`, the rows that a filter admits. Which version of a row counts must be known before
-/// its session can be compared; so that this is not done for all rows, the keys that ever were of these sessions
-/// are looked up first. [`bind_admitted`] gives the values.
+/// Returns the clauses after `FROM token_usage FINAL` for the rows that a filter admits. `FINAL` must determine the
+/// version that counts before its session can be compared. To avoid this for all rows, the keys that ever belonged to
+/// these sessions are looked up first. [`bind_admitted`] binds the values.
 fn admitted(filter: &ResponseFilter) -> String {
     let narrowed = match narrowing_sessions(filter) {
         Some(_) => "PREWHERE key IN (SELECT key FROM token_usage WHERE session_id IN ?) ",
@@ -109,7 +109,7 @@ pub(crate) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
     conditions
 }
 
-/// Gives the values for the [`conditions`], in their order.
+/// Binds the values of the [`conditions`], in their order.
 pub(crate) fn bind(query: Query, filter: &ResponseFilter) -> Query {
     fn names<'a>(query: Query, names: impl Iterator<Item = &'a str>) -> Query {
         let names: Vec<_> = names.collect();

@@ -19,7 +19,7 @@ use crate::store::ReplacedRow;
 pub(crate) const COUNTED: &str = "origin NOT IN ('covered', 'analysis')";
 
 table_row! {
-    /// A row as it is read.
+    /// A row that was read.
     row StoredUsage of ResponseUsage, columns USAGE_COLUMNS;
     new(key: ResponseKey = key, session_id: SessionId = session, time: Timestamp = time,)
     fields {
@@ -43,11 +43,11 @@ table_row! {
         rule_revision: RuleRevision = rule_revision,
         analysis: Option<AnalysisNote> = note,
     }
-    beside { version: ResponseVersion, run_id: u128, epoch: Epoch, }
+    extra { version: ResponseVersion, run_id: u128, epoch: Epoch, }
     written natively as UsageRow
 }
 
-/// The row under a key, as far as a look-up reads it.
+/// The part of a stored row that a look-up reads.
 #[derive(Debug, Row, Deserialize)]
 pub(crate) struct StoredRow {
     key: u128,
@@ -75,20 +75,20 @@ pub(crate) fn response_version(version: UInt256) -> ResponseVersion {
 }
 
 impl StoredUsage {
-    /// Returns the row as it is stored, readable or not.
+    /// Returns the stored row, readable or not.
     pub(crate) fn into_stored(self) -> StoredResponse {
         let (key, version) = (ResponseKey(self.key), response_version(self.version));
         StoredResponse { key, version, usage: self.into_response().ok() }
     }
 
-    /// Returns the response that the row was written for, if it is as the bridge wrote it.
+    /// Returns the response that the row was written for, if the row is unchanged since the bridge wrote it.
     pub(crate) fn into_verified_response(self) -> Result<ResponseUsage, BridgeError> {
         let (key, version) = (self.key, response_version(self.version));
         let wrong = |why: String| corrupt("read responses", format!("response {}: {why}", ResponseKey(key)));
         let response = self.into_response().map_err(wrong)?;
         match version.verifies(&response) {
             true => Ok(response),
-            false => Err(wrong("its version does not vouch for what it says".to_owned())),
+            false => Err(wrong("its version does not verify its fields".to_owned())),
         }
     }
 

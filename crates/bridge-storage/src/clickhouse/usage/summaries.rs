@@ -66,7 +66,7 @@ impl SummaryRow {
             content_categories: known_categories(self.content_categories),
             accuracy_ratio: self.accuracy_ratio,
             analysis_version: self.analysis_version,
-            // Of a session without source files the join gives the beginning of time.
+            // For a session without source files, the join returns the Unix epoch.
             last_sync: if self.last_sync == 0 { None } else { Some(time(self.last_sync)?) },
             analysis: match self.analyzed_at {
                 Some(millis) => AnalysisNote::from_stored(self.analysis).facts(time(millis)?),

@@ -1,4 +1,4 @@
-//! Writing: look up what is stored, write what is greater.
+//! Writes rows: looks up what is stored, and writes what is greater.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,14 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bridge_core::{BridgeError, Origin, ResponseKey, ResponseUsage};
 
-use super::group_commit::Runs;
+use super::group_commit::RunIds;
 use super::native;
 use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::saturating::{TOKENS, saturating};
 use crate::capabilities::StoredResponse;
 use crate::clickhouse::ClickHouseStore;
+use crate::markers::{Candidate, RowsWithMarkers};
 use crate::merge::{Stored, decide, greatest_of_each_key};
-use crate::offered::{Candidate, Offered};
 use crate::store::{UpsertOptions, UpsertOutcome};
 
 const LOOK_UP: &str = "look up responses";
@@ -73,28 +73,28 @@ impl ClickHouseStore {
         &self,
         rows: &[ResponseUsage],
         options: &UpsertOptions,
-        runs: Runs,
+        runs: RunIds,
     ) -> Result<Vec<UpsertOutcome>, BridgeError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let offered = Offered::new(rows);
+        let offered = RowsWithMarkers::new(rows);
         let mut outcomes = offered.outcomes();
         // Before the look-up: the rows found must not be of an older epoch than those written.
         let epoch = self.admit(STORE, options.epoch).await?;
         for candidates in greatest_of_each_key(&offered.candidates()).chunks(self.options.insert_rows) {
             let LookUp { covered, mut stored } = self.look_up(candidates, options.force).await?;
-            let same = if options.force { self.same_rows(candidates).await? } else { HashMap::new() };
+            let same = if options.force { self.rows_to_compare(candidates).await? } else { HashMap::new() };
             let mut writes = Vec::new();
             for candidate in candidates {
                 let row = candidate.row;
                 if covered.contains(&row.key) {
-                    candidate.tell(&mut outcomes, outcome_over_marker(row));
+                    candidate.set_outcome(&mut outcomes, outcome_over_marker(row));
                     continue;
                 }
                 let force = options.force && !same.get(&row.key).is_some_and(|stored| is_same(row, stored));
                 let (outcome, version) = decide(row, stored.remove(&row.key), force);
-                candidate.tell(&mut outcomes, outcome);
+                candidate.set_outcome(&mut outcomes, outcome);
                 let run_id = runs.of(candidate.belongs_to);
                 writes.extend(version.map(|version| UsageRow { record: row, version, run_id, epoch }));
             }
@@ -191,8 +191,8 @@ impl ClickHouseStore {
         self.call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await }).await
     }
 
-    /// Returns the stored rows with all their fields: a forced update replaces only what differs.
-    async fn same_rows(
+    /// Returns the stored rows with all their fields, because a forced update replaces only what differs.
+    async fn rows_to_compare(
         &self,
         candidates: &[Candidate<'_>],
     ) -> Result<HashMap<ResponseKey, StoredResponse>, BridgeError> {
@@ -211,7 +211,7 @@ fn outcome_over_marker(row: &ResponseUsage) -> UpsertOutcome {
     if row.origin == Origin::Covered { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered }
 }
 
-/// Returns whether the stored row is this one. A row whose version does not verify it is never the same.
+/// Returns whether the stored row equals this one. A row whose version does not verify it never does.
 fn is_same(row: &ResponseUsage, stored: &StoredResponse) -> bool {
     let same = |usage: &ResponseUsage| ResponseUsage { forced: usage.forced, ..row.clone() } == *usage;
     stored.usage.as_ref().is_some_and(same) && stored.is_intact()

@@ -172,7 +172,7 @@ fn an_unknown_type_is_a_response_where_the_top_level_leaves_it_out() {
 }
 
 #[test]
-fn a_cache_split_counts_where_it_stands_alone() {
+fn a_cache_split_counts_without_its_counter() {
     let split = r#""cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":7}"#;
     for (usage, tokens) in [
         (format!("{{{split}}}"), 12),

@@ -1,10 +1,11 @@
-//! The folder of a backup: written so that it is either whole or not there, and read only when it is whole.
+//! The folder of a backup: written so that it is either complete or absent, and read only if it is complete.
 
 use std::error::Error;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bridge_analysis::platform::{create_private_folder, open_private, sync_folder};
 use bridge_core::{BridgeError, Epoch};
 use bridge_storage::{BackupFormat, ExportSummary, TablePart};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -12,15 +13,15 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::leftover::{self, LOCK, PARTIAL, clear_away, is_of_export};
 use super::manifest::{MANIFEST, Manifest, PartEntry, checksum, shown};
 
-/// Files are read in blocks of this size to be checked.
+/// The size of the blocks in which files are checked.
 const BLOCK_BYTES: usize = 1 << 18;
 
-/// A backup that is being written, under a name that says so. Dropped unfinished it is removed.
+/// A backup that is being written, under a name that says so. Removed if it is dropped unfinished.
 #[derive(Debug)]
 pub(super) struct Draft {
     target: PathBuf,
     partial: PathBuf,
-    /// Held while it is written: a draft without a holder was left behind by a program that was killed.
+    /// Locked while it is written: an unlocked draft was left behind by a killed program.
     _lock: File,
     parts: u32,
     finished: bool,
@@ -30,7 +31,7 @@ impl Draft {
     pub(super) fn begin(target: &Path) -> Result<Self, BridgeError> {
         refuse_what_is_there(target)?;
         let mut name =
-            target.file_name().ok_or_else(|| unusable(target, "the path names no folder"))?.to_owned();
+            target.file_name().ok_or_else(|| unusable(target, "the path does not name a folder"))?.to_owned();
         name.push(PARTIAL);
         let partial = target.with_file_name(name);
         let lock = Self::claim(target, &partial)?;
@@ -39,14 +40,14 @@ impl Draft {
         Ok(Self { target: target.to_owned(), partial, _lock: lock, parts: 0, finished: false })
     }
 
-    /// Makes the folder and locks it.
+    /// Creates the folder and locks it.
     fn claim(target: &Path, partial: &Path) -> Result<File, BridgeError> {
         let path = partial.join(LOCK);
         loop {
-            private_folder(partial).map_err(unwritable(partial))?;
-            let opened = private_file(OpenOptions::new().create(true).truncate(false), &path);
+            create_private_folder(partial).map_err(unwritable(partial))?;
+            let opened = open_private(File::options().write(true).create(true).truncate(false), &path);
             let mut lock = match opened {
-                // Removed as abandoned since it was made.
+                // Removed as abandoned since it was created.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 opened => opened.map_err(unwritable(partial))?,
             };
@@ -73,23 +74,23 @@ impl Draft {
         })
     }
 
-    /// Writes the manifest and gives the folder its name.
+    /// Writes the manifest and renames the folder to its final name.
     pub(super) fn finish(mut self, manifest: &Manifest) -> Result<(), BridgeError> {
         let json = manifest.to_json().map_err(io::Error::from).map_err(unwritable(&self.target))?;
         self.write(MANIFEST, &json)?;
-        synced(&self.partial).map_err(unwritable(&self.partial))?;
+        sync_folder(&self.partial).map_err(unwritable(&self.partial))?;
         refuse_what_is_there(&self.target)?;
         fs::rename(&self.partial, &self.target).map_err(unwritable(&self.target))?;
         self.finished = true;
-        // Only now: no other program may take the draft for a forgotten one.
+        // Only now, so that no other program takes the draft for an abandoned one.
         fs::remove_file(self.target.join(LOCK)).map_err(unwritable(&self.target))?;
-        synced(parent_of(&self.target)).map_err(unwritable(&self.target))
+        sync_folder(parent_of(&self.target)).map_err(unwritable(&self.target))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BridgeError> {
         let path = self.partial.join(name);
-        let mut file =
-            private_file(OpenOptions::new().create_new(true), &path).map_err(unwritable(&self.target))?;
+        let mut file = open_private(File::options().write(true).create_new(true), &path)
+            .map_err(unwritable(&self.target))?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(unwritable(&self.target))
     }
 }
@@ -97,13 +98,13 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.finished {
-            // What cannot be removed the next export finds again.
+            // The next export finds what cannot be removed.
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
 }
 
-/// A backup whose files are all there and as they were written.
+/// A backup whose files are all present and unchanged.
 #[derive(Debug)]
 pub(super) struct Backup {
     folder: PathBuf,
@@ -117,7 +118,10 @@ impl Backup {
         let json = match fs::read(&path) {
             Ok(json) => json,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(unusable(folder, "there is no manifest: it is no backup, or not a whole one"));
+                return Err(unusable(
+                    folder,
+                    "there is no manifest: it is not a backup, or an incomplete one",
+                ));
             }
             Err(error) => return Err(unreadable(&path)(error)),
         };
@@ -158,7 +162,7 @@ pub(super) struct PartReader {
 }
 
 impl PartReader {
-    /// The part. Checked again: between the check of the whole and now the file may have changed.
+    /// Returns the part. Checks it again, because the file may have changed since the whole backup was checked.
     pub(super) fn read(self) -> Result<TablePart, BridgeError> {
         let data = fs::read(&self.path).map_err(unreadable(&self.path))?;
         self.compare(data.len() as u64, &checksum(&data))?;
@@ -184,11 +188,11 @@ impl PartReader {
 
     fn compare(&self, bytes: u64, checksum: &str) -> Result<(), BridgeError> {
         if bytes != self.entry.bytes {
-            let why = format!("it has {bytes} bytes and should have {}", self.entry.bytes);
+            let why = format!("it has {bytes} bytes instead of {}", self.entry.bytes);
             return Err(unusable(&self.path, &why));
         }
         if checksum != self.entry.xxh3 {
-            return Err(unusable(&self.path, "it is damaged: its checksum does not fit"));
+            return Err(unusable(&self.path, "it is damaged: its checksum does not match"));
         }
         Ok(())
     }
@@ -198,7 +202,7 @@ fn refuse_what_is_there(target: &Path) -> Result<(), BridgeError> {
     match fs::read_dir(target) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(unusable(target, "something is there already, and is not overwritten")),
+            Some(_) => Err(unusable(target, "something exists there already and is not overwritten")),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unwritable(target)(error)),
@@ -209,7 +213,7 @@ fn parent_of(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes what an export to the same place left behind when it was killed, and nothing else.
+/// Removes what a killed export to the same place left behind, and nothing else.
 fn clear(partial: &Path) -> Result<(), BridgeError> {
     for entry in fs::read_dir(partial).map_err(unwritable(partial))? {
         let path = entry.map_err(unwritable(partial))?.path();
@@ -217,35 +221,9 @@ fn clear(partial: &Path) -> Result<(), BridgeError> {
         match name {
             LOCK => {}
             _ if is_of_export(Path::new(name)) => fs::remove_file(&path).map_err(unwritable(&path))?,
-            _ => return Err(unusable(&path, "it was not left behind by an export, and is not removed")),
+            _ => return Err(unusable(&path, "it was not left behind by an export and is not removed")),
         }
     }
-    Ok(())
-}
-
-/// The names of projects and paths are for the owner only.
-fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn private_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.write(true).open(path)
-}
-
-/// Makes the names in a folder durable.
-#[cfg(unix)]
-fn synced(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn synced(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,9 +1,10 @@
-//! Drafts that killed exports left behind.
+//! Drafts left behind by killed exports.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use bridge_analysis::platform::FileIdentity;
 use bridge_storage::BackupFormat;
 
 use super::manifest::MANIFEST;
@@ -12,10 +13,10 @@ use super::manifest::MANIFEST;
 pub(super) const LOCK: &str = "lock";
 /// The suffix of a draft's folder.
 pub(super) const PARTIAL: &str = ".partial";
-/// The content of the lock file. A folder without it is no draft of an export.
+/// The content of the lock file. A folder without it is not the draft of an export.
 const MARK: &str = "an unfinished backup of the Enhanced Token Bridge\n";
 
-/// Locks a draft for its export and marks it; says whether another one has it.
+/// Locks a draft for its export and marks it. Returns whether another export has it.
 pub(super) fn claim(lock: &mut File) -> Result<bool, io::Error> {
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(false),
@@ -35,26 +36,26 @@ pub(super) fn is_of_export(name: &Path) -> bool {
     is_part || name == Path::new(MANIFEST)
 }
 
-/// Removes the drafts in this folder that no program writes any more. One that bears no mark, that holds anything else
-/// or whose export is alive stays; so does one that cannot be removed: the next export finds it again.
+/// Removes the drafts in this folder that no program writes any longer. One without the mark, with anything else in it,
+/// or of a running export stays. So does one that cannot be removed, until the next export.
 pub(super) fn clear_away(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let is_partial = entry.file_name().as_encoded_bytes().ends_with(PARTIAL.as_bytes());
-        // Not a link, wherever it leads.
+        // Links are not followed.
         if is_partial && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             match remove_abandoned(&entry.path()) {
                 Ok(true) => {
                     tracing::info!(folder = %bridge_core::Escaped::path(&entry.path()), "removed an unfinished backup")
                 }
                 Ok(false) => {}
-                Err(error) => tracing::debug!(%error, "an unfinished backup stays"),
+                Err(error) => tracing::debug!(%error, "an unfinished backup is kept"),
             }
         }
     }
 }
 
-/// Says whether the draft was one, abandoned, and is gone.
+/// Removes a draft if it is abandoned. Returns whether it did.
 fn remove_abandoned(partial: &Path) -> io::Result<bool> {
     let path = partial.join(LOCK);
     if !path.symlink_metadata()?.is_file() {
@@ -77,7 +78,7 @@ fn remove_abandoned(partial: &Path) -> io::Result<bool> {
         files.push(entry.path());
     }
     files.iter().try_for_each(fs::remove_file)?;
-    // Last: until then no other program begins in it, and killed here it is found again.
+    // Last, so that no other program begins in it before, and a killed removal is found again.
     fs::remove_file(&path)?;
     fs::remove_dir(partial)?;
     Ok(true)
@@ -89,18 +90,11 @@ fn is_marked(lock: &mut File) -> io::Result<bool> {
     Ok(text == MARK.as_bytes())
 }
 
-/// Returns whether the locked file is still the one at its path: another export may have removed it as abandoned between its
-/// opening and its locking.
-#[cfg(unix)]
+/// Returns whether the locked file is still the one at its path. Another export may have removed it as abandoned before
+/// it was locked.
 pub(super) fn is_there(lock: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let identity = |metadata: fs::Metadata| FileIdentity::of(path, &metadata);
     lock.metadata().ok().map(identity) == path.metadata().ok().map(identity)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_there(_: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]
@@ -116,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_marked_draft_that_nobody_writes_is_removed() {
+    fn only_marked_and_unlocked_drafts_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let abandoned = draft(folder.path(), "a.partial", MARK, &["token_usage-00000.parquet", MANIFEST]);
         let unmarked = draft(folder.path(), "b.partial", "", &["mine.parquet"]);

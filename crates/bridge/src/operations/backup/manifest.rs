@@ -17,7 +17,7 @@ pub(super) struct Manifest {
     layout: u32,
     /// The bridge that wrote it.
     bridge: String,
-    /// The schema that its rows have the columns of.
+    /// The schema of its rows.
     pub(super) schema: u32,
     created: Timestamp,
     pub(super) format: BackupFormat,
@@ -38,7 +38,7 @@ pub(super) struct PartEntry {
     pub(super) xxh3: String,
 }
 
-/// A manifest as it lies in its file: it is not believed unless its own checksum fits.
+/// A manifest in its file, which is trusted only if its own checksum matches.
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     xxh3: String,
@@ -67,13 +67,13 @@ impl Manifest {
         serde_json::to_vec_pretty(&sealed)
     }
 
-    /// Reads a manifest for a store of this schema. The error is a clause on the backup.
+    /// Reads a manifest for a store of this schema. The error is a clause about the backup.
     pub(super) fn from_json(json: &[u8], schema: u32) -> Result<Self, String> {
         let damaged = |why: serde_json::Error| format!("the manifest is damaged: {why}");
         let sealed: Sealed = serde_json::from_slice(json).map_err(damaged)?;
         let text = sealed.manifest.get();
         if checksum(text.as_bytes()) != sealed.xxh3 {
-            return Err("the manifest is damaged: its checksum does not fit".to_owned());
+            return Err("the manifest is damaged: its checksum does not match".to_owned());
         }
         let Layout { layout } = serde_json::from_str(text).map_err(damaged)?;
         if layout > LAYOUT {
@@ -92,11 +92,11 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Returns whether its files hold as many rows of each table as it says, and lie beside it.
+    /// Checks that its files are in its folder, and hold as many rows of each table as it states.
     fn check_rows(&self) -> Result<(), String> {
         let is_name = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if let Some(part) = self.parts.iter().find(|part| !is_name(&part.file)) {
-            return Err(format!("{:?} is no file of a backup", part.file));
+            return Err(format!("{:?} is not a file of a backup", part.file));
         }
         let named = |table: &str| self.summary.tables.iter().any(|known| known.table == table);
         if let Some(part) = self.parts.iter().find(|part| !named(&part.table)) {
@@ -113,7 +113,7 @@ impl Manifest {
     }
 }
 
-/// The checksum of some bytes as a manifest states it.
+/// Returns the checksum of bytes in the form of the manifest.
 pub(super) fn checksum(bytes: &[u8]) -> String {
     shown(xxh3_128(bytes))
 }

@@ -22,10 +22,10 @@ use crate::telemetry::write_counters::WriteCounters;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackupPlace {
-    /// A folder of this machine, with a manifest and files that many other tools read. It fits every store.
+    /// A folder on this machine, with a manifest and files that many other tools read. Works with every store.
     Folder(PathBuf),
-    /// A place that the database server itself writes to and reads from: no row travels over the network. It fits
-    /// the tables of the same server, or of one that sees the same place.
+    /// A place that the database server itself writes to and reads from, without sending rows over the network. Works
+    /// with the tables of the same server, or of one with access to the same place.
     Server(ServerPlace),
 }
 
@@ -40,25 +40,25 @@ pub struct ExportOptions {
 }
 
 impl ExportOptions {
-    /// To this place.
+    /// Returns the options of an export to this place.
     #[must_use]
     pub fn to(place: BackupPlace) -> Self {
         Self { place, format: None }
     }
 
-    /// Into a folder, which must not be there yet, or be empty.
+    /// Returns the options of an export into a folder, which must not exist yet, or be empty.
     #[must_use]
     pub fn to_folder(folder: impl Into<PathBuf>) -> Self {
         Self::to(BackupPlace::Folder(folder.into()))
     }
 
-    /// By the server itself.
+    /// Returns the options of an export by the server itself.
     #[must_use]
     pub fn on_server(place: ServerPlace) -> Self {
         Self::to(BackupPlace::Server(place))
     }
 
-    /// In this format.
+    /// Returns the options with this format.
     #[must_use]
     pub fn with_format(mut self, format: BackupFormat) -> Self {
         self.format = Some(format);
@@ -70,9 +70,9 @@ impl ExportOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ExportResult {
-    /// Rows by table and the sums over the responses, all of one moment.
+    /// Rows by table and the sums over the responses, all as of one moment.
     pub summary: ExportSummary,
-    /// The bytes of the files; 0 where the server wrote them.
+    /// The bytes of the files; 0 if the server wrote them.
     pub bytes: u64,
     /// The duration.
     pub duration: Duration,
@@ -84,7 +84,7 @@ pub struct ExportResult {
 pub struct ImportResult {
     /// The content of the backup.
     pub summary: ExportSummary,
-    /// The bytes of its files; 0 where the server read them.
+    /// The bytes of its files; 0 if the server read them.
     pub bytes: u64,
     /// The sums over the store before.
     pub before: StoreTotals,
@@ -95,8 +95,8 @@ pub struct ImportResult {
 }
 
 impl ImportResult {
-    /// Returns whether the store's sums are now those of the backup: so it is where the store was empty, and where it held
-    /// nothing that the backup does not.
+    /// Returns whether the store's sums are now those of the backup, as they are if the store was empty or held
+    /// nothing that the backup lacks.
     #[must_use]
     pub fn equals_backup(&self) -> bool {
         self.after == self.summary.totals
@@ -145,7 +145,7 @@ pub(crate) async fn export(ingest: &Ingest, options: ExportOptions) -> Result<Ex
     Ok(ExportResult { summary, bytes, duration: watch.elapsed() })
 }
 
-/// Joins a backup into the store.
+/// Merges a backup into the store.
 pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<ImportResult, BridgeError> {
     let watch = Stopwatch::start();
     let store = require(ingest.store.backup(), "import a backup")?;
@@ -165,7 +165,7 @@ pub(crate) async fn import(ingest: &Ingest, place: BackupPlace) -> Result<Import
         }
     };
     let after = ingest.store.totals(&all).await?;
-    // What others stored meanwhile is in the difference, too.
+    // The difference includes what others stored meanwhile.
     let new = after.responses.saturating_sub(before.responses);
     let tokens_written = after.counts.total().saturating_sub(before.counts.total());
     let written = WriteCounters { records: new, new, tokens_written, ..WriteCounters::default() };
@@ -182,7 +182,7 @@ async fn import_parts(store: &dyn BackupStore, backup: &Backup, epoch: Epoch) ->
     Ok(())
 }
 
-/// Writes all parts, and the manifest behind them.
+/// Writes all parts, and then the manifest.
 async fn write(
     mut draft: Draft,
     mut manifest: Manifest,
@@ -195,7 +195,7 @@ async fn write(
             manifest.parts.push(draft.add(&part)?);
             Ok((draft, manifest))
         });
-        // The store works on the next part while the disk takes this one.
+        // The store prepares the next part while the disk writes this one.
         let (written, following) = tokio::join!(writing, export.next_part());
         (draft, manifest) = written?;
         next = following?;
@@ -209,7 +209,7 @@ async fn write(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BridgeError> + Send + 'static,
 ) -> Result<T, BridgeError> {
-    // It is never aborted, so it can only have panicked.
+    // The task is never aborted, so it can only have panicked.
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))

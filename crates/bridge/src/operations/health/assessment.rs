@@ -1,4 +1,4 @@
-//! From facts to health, in words that an operator can act on. Plain functions of the facts and the limits.
+//! Assesses health and tells operators what to do. Pure functions of the facts and the limits.
 
 use std::time::Duration;
 
@@ -39,50 +39,48 @@ impl Assessment {
 pub(super) fn sources(transcripts: &Transcripts) -> Assessment {
     let files = transcripts.files();
     if transcripts.roots == 0 {
-        return Assessment::degraded("no folder with transcripts is there; set sources.paths".to_owned());
+        return Assessment::degraded("no folder with transcripts was found; set sources.paths".to_owned());
     }
     let Some(first) = transcripts.errors.first() else {
-        return Assessment::healthy(format!("{files} transcripts can be read"));
+        return Assessment::healthy(format!("{files} transcripts are readable"));
     };
     let more = match transcripts.errors.len() - 1 {
         0 => String::new(),
         more => format!(" and {more} others"),
     };
-    let detail = format!(
-        "{first}{more}, {files} transcripts are there; check that sources.paths are right and may be read"
-    );
+    let detail =
+        format!("{first}{more}; {files} transcripts found; check that sources.paths exist and are readable");
     if files == 0 { Assessment::unhealthy(detail) } else { Assessment::degraded(detail) }
 }
 
-/// `unread` is how long a change has not been stored; `None`: all are.
-pub(super) fn freshness(
+/// `unread` is how long a change has been waiting to be stored; `None` if all are stored.
+pub(super) fn sync_lag(
     unread: Option<Duration>,
     left_out: Option<SkippedSources>,
     newest: Option<NewestSource>,
     limits: &HealthLimits,
 ) -> Assessment {
     let read_at = newest.map_or_else(
-        || "nothing of this machine was stored yet".to_owned(),
-        |newest| format!("transcripts were stored last at {}", newest.read_at),
+        || "nothing from this machine has been stored yet".to_owned(),
+        |newest| format!("last stored at {}", newest.read_at),
     );
-    let is_old = unread.is_some_and(|unread| unread > limits.freshness_max_age);
+    let is_old = unread.is_some_and(|unread| unread > limits.sync_lag_max);
     if let Some(SkippedSources { unread, refused, first }) = left_out.filter(|_| !is_old) {
         return Assessment::degraded(format!(
-            "the last run left out {unread} sources that could not be read and {refused} sessions that are not valid, \
-             {first} among them; {read_at}; it is tried again at the next run"
+            "the last run skipped {unread} unreadable sources and {refused} invalid sessions, \
+             including {first}; {read_at}; the next run retries them"
         ));
     }
     match unread {
-        None => Assessment::healthy(format!("all is stored; {read_at}")),
-        Some(unread) if unread <= limits.freshness_max_age => Assessment::healthy(format!(
-            "what changed in the last {} is not stored yet; {read_at}",
-            span(unread)
-        )),
+        None => Assessment::healthy(format!("everything is stored; {read_at}")),
+        Some(unread) if unread <= limits.sync_lag_max => {
+            Assessment::healthy(format!("changes of the last {} are not stored yet; {read_at}", span(unread)))
+        }
         Some(unread) => Assessment::degraded(format!(
-            "a transcript has changed and was not stored for {}, longer than {}; {read_at}; run a synchronization, or \
-             look why it does not",
+            "a changed transcript has been waiting to be stored for {}, longer than {}; {read_at}; run a synchronization, or \
+             find out why it does not run",
             span(unread),
-            span(limits.freshness_max_age)
+            span(limits.sync_lag_max)
         )),
     }
 }
@@ -90,13 +88,13 @@ pub(super) fn freshness(
 pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Assessment {
     let Outcomes { operations, failures } = outcomes;
     let detail = format!(
-        "{failures} of {operations} storage operations failed in {}, {} where {} are allowed",
+        "{failures} of {operations} storage operations failed in {}: {}, with a limit of {}",
         span(limits.error_rate_window),
         percent(outcomes.rate()),
         percent(limits.error_rate_max)
     );
     if outcomes.rate() > limits.error_rate_max {
-        Assessment::degraded(format!("{detail}; look the errors up in the audit or the log"))
+        Assessment::degraded(format!("{detail}; look up the errors in the audit or the log"))
     } else {
         Assessment::healthy(detail)
     }
@@ -106,15 +104,15 @@ pub(super) fn observers(panicked: Option<Panicked>) -> Assessment {
     match panicked {
         None => Assessment::healthy("no observer has panicked"),
         Some(Panicked { number, last, last_at }) => Assessment::degraded(format!(
-            "observers have panicked {number} times, the last one, of {last}, at {last_at}; correct the program that the \
-             bridge is embedded in"
+            "observers panicked {number} times, most recently {last} at {last_at}; fix the program that embeds the \
+             bridge"
         )),
     }
 }
 
 pub(super) fn pool(status: PoolStatus) -> Assessment {
     let PoolStatus { in_use, waiting, size, .. } = status;
-    let detail = format!("{in_use} of {size} connections are in use, {waiting} calls wait");
+    let detail = format!("{in_use} of {size} connections are in use, {waiting} calls are waiting");
     if in_use < size {
         Assessment::healthy(detail)
     } else {
@@ -126,7 +124,7 @@ pub(super) fn pool(status: PoolStatus) -> Assessment {
 
 pub(super) fn mode(mode: &StoreMode) -> Assessment {
     match mode {
-        StoreMode::Stored => Assessment::healthy("what is analyzed is stored"),
+        StoreMode::Stored => Assessment::healthy("the store accepts writes"),
         StoreMode::Direct { checkpoint } => Assessment::degraded(format!(
             "rolled back to checkpoint {checkpoint}; nothing is stored until it is resumed"
         )),
@@ -137,19 +135,19 @@ pub(super) fn circuit(state: &CircuitState) -> Assessment {
     match state {
         CircuitState::Closed { failures: 0 } => Assessment::healthy("closed"),
         CircuitState::Closed { failures } => {
-            Assessment::healthy(format!("closed; the database was not reached {failures} times in a row"))
+            Assessment::healthy(format!("closed; the last {failures} attempts did not reach the database"))
         }
         CircuitState::Open(pause) => Assessment::unhealthy(format!(
-            "open: {pause}; bring the database back, the circuit closes by itself"
+            "open: {pause}; restore the database, and the circuit closes by itself"
         )),
-        CircuitState::Probing { cause } => Assessment::degraded(format!(
-            "the database is being asked whether it is back; the last answer was: {cause}"
-        )),
-        _ => Assessment::degraded("in a state that this version does not know".to_owned()),
+        CircuitState::Probing { cause } => {
+            Assessment::degraded(format!("probing whether the database is back; last error: {cause}"))
+        }
+        _ => Assessment::degraded("unknown state".to_owned()),
     }
 }
 
-/// A disk is reported before its reserve is reached: below it no table can be defined.
+/// Reports a disk before its reserve is reached, because below it no table can be created.
 fn reserve(disk: &DiskSpace) -> Option<Assessment> {
     let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let free = format!("{} of the database's disk {} are free", mebibytes(disk.free), disk.name);
@@ -161,18 +159,18 @@ fn reserve(disk: &DiskSpace) -> Option<Assessment> {
     }
     (disk.free < disk.reserve.saturating_mul(RESERVES_NEAR)).then(|| {
         Assessment::degraded(format!(
-            "{free}, which nears the reserve of {reserve} for definitions of tables; free space"
+            "{free}, close to the reserve of {reserve} for table definitions; free space"
         ))
     })
 }
 
-/// Within so many times the reserve it is near.
+/// Below this multiple of the reserve, a disk is degraded.
 const RESERVES_NEAR: u64 = 4;
 
-/// The fullest disk counts.
+/// Assesses the fullest disk.
 pub(super) fn disks(disks: &[DiskSpace], limits: &HealthLimits) -> Assessment {
     let fullest = disks.iter().min_by(|a, b| a.free_share().total_cmp(&b.free_share()));
-    let Some(disk) = fullest else { return Assessment::healthy("the store needs no disk") };
+    let Some(disk) = fullest else { return Assessment::healthy("the store uses no disk") };
     let share = disk.free_share();
     if let Some(assessment) = reserve(disk) {
         return assessment;
@@ -198,7 +196,7 @@ fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
-/// A time as it is said: two units at most.
+/// Formats a time with at most two units.
 fn span(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis()),
@@ -215,7 +213,7 @@ mod tests {
     use HealthState::{Degraded, Healthy, Unhealthy};
 
     #[test]
-    fn the_fullest_disk_counts_and_nearly_nothing_is_worse_than_little() {
+    fn the_fullest_disk_counts_and_nearly_full_is_unhealthy() {
         let limits = HealthLimits::default();
         let state = |free: &[u64]| {
             let disk = |(place, free): (usize, &u64)| DiskSpace {
@@ -251,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_is_used_up_degrades() {
+    fn an_exhausted_pool_degrades() {
         let state = |in_use, waiting| pool(PoolStatus { in_use, idle: 0, waiting, size: 2 }).state;
         assert_eq!(
             [state(0, 0), state(1, 0), state(2, 0), state(2, 5)],
@@ -260,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn times_are_said_shortly() {
-        let said = |seconds| span(Duration::from_secs(seconds));
-        assert_eq!([said(0), said(59), said(3599)], ["0 ms", "59 s", "59 min"]);
-        assert_eq!([said(3600), said(90_000)], ["1 h 0 min", "1 d 1 h"]);
+    fn times_have_at_most_two_units() {
+        let text = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([text(0), text(59), text(3599)], ["0 ms", "59 s", "59 min"]);
+        assert_eq!([text(3600), text(90_000)], ["1 h 0 min", "1 d 1 h"]);
     }
 }

@@ -1,22 +1,21 @@
-//! The limits of what is healthy.
+//! The limits of health.
 
 use std::time::Duration;
 
-/// Limits of what is healthy.
+/// Limits within which a bridge is healthy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct HealthLimits {
     /// A probe that takes longer has failed.
     pub probe_timeout: Duration,
-    /// Time after which changes of transcripts are stored.
-    pub freshness_max_age: Duration,
-    /// Share of storage operations that may fail, from 0 to 1. An analysis that is rejected as not valid is one of
-    /// them.
+    /// Maximum time that a changed transcript may wait to be stored.
+    pub sync_lag_max: Duration,
+    /// Share of storage operations that may fail, from 0 to 1. An analysis that is rejected as invalid is a failure.
     pub error_rate_max: f64,
-    /// Time over which they are counted.
+    /// Time window over which they are counted.
     pub error_rate_window: Duration,
-    /// Share of each of the database's disks that is free, from 0 to 1. Below it the disk is degraded, below a tenth of
-    /// it unhealthy.
+    /// Minimum free share of each of the database's disks, from 0 to 1. Below it, the disk is degraded; below a tenth of
+    /// it, unhealthy.
     pub disk_free_min: f64,
 }
 
@@ -25,7 +24,7 @@ impl Default for HealthLimits {
     fn default() -> Self {
         Self {
             probe_timeout: Duration::from_secs(5),
-            freshness_max_age: Duration::from_mins(15),
+            sync_lag_max: Duration::from_mins(15),
             error_rate_max: 0.001,
             error_rate_window: Duration::from_mins(10),
             disk_free_min: 0.1,
@@ -41,10 +40,10 @@ impl HealthLimits {
         self
     }
 
-    /// Returns the limits with this time after which changes are stored.
+    /// Returns the limits with this maximum time that changes may wait to be stored.
     #[must_use]
-    pub fn with_freshness_max_age(mut self, age: Duration) -> Self {
-        self.freshness_max_age = age;
+    pub fn with_sync_lag_max(mut self, age: Duration) -> Self {
+        self.sync_lag_max = age;
         self
     }
 

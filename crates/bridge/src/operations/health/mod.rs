@@ -18,12 +18,12 @@ pub use limits::HealthLimits;
 use sources::{PendingSince, Transcripts};
 
 /// A store without probes is healthy as long as its operations succeed.
-const NO_PROBES: &str = "the store has no probe";
+const NO_PROBES: &str = "the store has no probes";
 
 /// Health checks of a store and its sources.
 #[derive(Debug)]
 pub(crate) struct HealthChecks {
-    /// The store itself: probes are no operations, and count neither in metrics nor in the error rate.
+    /// The store without layers: probes are not operations, and count neither in metrics nor in the error rate.
     store: Arc<dyn TokenStore>,
     /// Dropped after the store.
     _kept: Option<Kept>,
@@ -56,22 +56,22 @@ impl HealthChecks {
         let (store, telemetry) = (&self.store, &self.ingest.telemetry);
         let transcripts = OnceCell::new();
         let pool = store.stats().pool;
-        let (connectivity, write, mode, sources, freshness, disk) = tokio::join!(
+        let (connectivity, write, mode, sources, sync_lag, disk) = tokio::join!(
             self.probe(Probe::Connectivity, self.connectivity()),
             self.probe(Probe::Write, self.write()),
             self.probe(Probe::Mode, self.store_mode()),
             self.probe(Probe::Sources, self.sources_readable(&transcripts)),
-            self.probe(Probe::Freshness, self.freshness(&transcripts)),
+            self.probe(Probe::SyncLag, self.sync_lag(&transcripts)),
             self.probe(Probe::Disk, self.disk()),
         );
         let at_once = |probe, assessment: Assessment| {
             ProbeResult::new(probe, assessment.state, assessment.detail, Duration::ZERO)
         };
-        let mut probes = vec![connectivity, write, mode, sources, freshness];
+        let mut probes = vec![connectivity, write, mode, sources, sync_lag];
         let outcomes = telemetry.error_rate.outcomes();
         probes.push(at_once(Probe::ErrorRate, assessment::error_rate(outcomes, &self.limits)));
         probes.extend(pool.map(|pool| at_once(Probe::Pool, assessment::pool(pool))));
-        // After the others: where the database answered them, the circuit is closed again.
+        // After the others: if the database answered them, the circuit is closed again.
         let circuit = store.stats().circuit;
         probes.extend(circuit.map(|circuit| at_once(Probe::Circuit, assessment::circuit(&circuit))));
         probes.push(disk);
@@ -104,9 +104,9 @@ impl HealthChecks {
         let Some(probes) = self.store.probes() else { return Assessment::healthy(NO_PROBES) };
         match probes.probe_write().await {
             Ok(()) => Assessment::healthy("the user may write"),
-            // Reading needs no more.
+            // Enough for reading.
             Err(error @ BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => {
-                let may_not = "the user may read and not write: enough for a dashboard";
+                let may_not = "the user may read but not write: enough for a dashboard";
                 Assessment::degraded(format!("{may_not}; for more, {}", crate::advice(&error)))
             }
             Err(error) => Assessment::failed(&error),
@@ -124,7 +124,7 @@ impl HealthChecks {
         assessment::sources(&*self.transcripts(transcripts).await)
     }
 
-    async fn freshness(&self, transcripts: &OnceCell<Arc<Transcripts>>) -> Assessment {
+    async fn sync_lag(&self, transcripts: &OnceCell<Arc<Transcripts>>) -> Assessment {
         let now = self.ingest.clock.now();
         let newest = async {
             match self.store.probes() {
@@ -138,7 +138,7 @@ impl HealthChecks {
             Err(error) => return Assessment::failed(&error),
         };
         let pending = transcripts.unread(newest, now, &self.pending);
-        assessment::freshness(pending, self.ingest.skipped(), newest, &self.limits)
+        assessment::sync_lag(pending, self.ingest.skipped(), newest, &self.limits)
     }
 
     async fn disk(&self) -> Assessment {
@@ -146,7 +146,7 @@ impl HealthChecks {
         match probes.disks().await {
             Ok(disks) => assessment::disks(&disks, &self.limits),
             Err(BridgeError::Storage { kind: StorageKind::PermissionDenied, .. }) => Assessment::degraded(
-                "the user may not look at the disks; grant it SELECT on system.disks, as the roles' SQL does"
+                "the user may not read the disks; grant it SELECT on system.disks, as the SQL of the roles does"
                     .to_owned(),
             ),
             Err(error) => Assessment::failed(&error),

@@ -13,35 +13,35 @@ use bridge_storage::NewestSource;
 use crate::ingest::Ingest;
 use crate::telemetry::log::with_cause;
 
-/// Maximum number of errors that are kept.
+/// Maximum number of errors kept.
 const ERRORS_MAX: usize = 100;
 
-/// The result of a scan of the transcripts. It is short, however many there are.
+/// The result of a scan of the transcripts. Small, however many there are.
 #[derive(Debug, Default)]
 pub(super) struct Transcripts {
     /// Number of folders scanned.
     pub(super) roots: usize,
-    /// Errors of what cannot be read.
+    /// Errors of unreadable sources.
     pub(super) errors: Vec<String>,
     /// When each was modified, earliest first. Empty files have nothing to store.
     modified: Vec<Timestamp>,
     empty_files: usize,
 }
 
-/// When an earlier check saw first that something is not stored yet: a file that is written all the time tells only
-/// of its last change.
+/// When an earlier check first saw that something is not stored yet. A file that is written all the time only shows its
+/// last change.
 #[derive(Debug, Default)]
 pub(super) struct PendingSince(Mutex<Option<FirstSeen>>);
 
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
     since: Timestamp,
-    /// The position that was stored then. Where it moves on, so does the wait.
+    /// The position that was stored then. When it advances, the wait starts over.
     newest: Option<NewestSource>,
 }
 
 impl Transcripts {
-    /// Scans all transcripts. A scan that hangs (on a network folder, say) holds one thread, and the next waits for it.
+    /// Scans all transcripts. A scan that hangs (for example on a network folder) holds one thread, and the next waits for it.
     pub(super) async fn scan(ingest: &Ingest, turn: &Arc<tokio::sync::Mutex<()>>) -> Arc<Self> {
         let turn = Arc::clone(turn).lock_owned().await;
         let roots = ingest.source_roots();
@@ -51,7 +51,7 @@ impl Transcripts {
         });
         let died = |error: tokio::task::JoinError| Self {
             roots: 1,
-            errors: vec![format!("the look at the transcripts ended: {error}")],
+            errors: vec![format!("the scan of the transcripts failed: {error}")],
             ..Self::default()
         };
         Arc::new(scanning.await.unwrap_or_else(died))
@@ -75,8 +75,8 @@ impl Transcripts {
         self.modified.len() + self.empty_files
     }
 
-    /// Returns for how long a change has not been stored; `None` where all are. What bears a time after `now` is ignored,
-    /// neither here nor in the store: taken for the newest, it would hide every other change until then.
+    /// Returns how long a change has been waiting to be stored; `None` if all are stored. Files with a time after `now` are
+    /// ignored, here and in the store, because as the newest they would hide every other change until then.
     pub(super) fn unread(
         &self,
         newest: Option<NewestSource>,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_written_all_the_time_does_not_look_fresh() {
+    fn a_constantly_written_file_does_not_hide_the_lag() {
         let earlier = PendingSince::default();
         let unread = |minute, newest| minutes(files(&[minute]).unread(newest, at(minute), &earlier));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Rows of the store beside rows of the sources.
+//! Compares rows of the store with rows of the sources.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,14 +24,14 @@ pub(super) struct Comparison {
     pub(super) newest_revision: RuleRevision,
 }
 
-/// A difference with the version that is stored.
+/// A difference with the stored version.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) difference: IntegrityDifference,
     pub(super) version: Option<ResponseVersion>,
-    /// The stored row is as the bridge wrote it.
+    /// The stored row is unchanged since the bridge wrote it.
     pub(super) is_intact: bool,
-    /// The key to be covered, where another one counts in its place.
+    /// The key to cover, if another one counts in its place.
     pub(super) superseded: Option<SupersededKey>,
 }
 
@@ -78,7 +78,7 @@ impl Comparison {
         if is_no_response && !is_repeated && row.is_none() && stored.is_intact() {
             return;
         }
-        // A read with FINAL gives a key once; twice means that the table is not the bridge's own any more.
+        // A read with FINAL returns a key once. Twice means that the table is no longer the bridge's own.
         let usage = stored.usage.as_ref();
         self.newest_revision =
             self.newest_revision.max(usage.map_or(RuleRevision::NONE, |row| row.rule_revision));
@@ -126,7 +126,7 @@ impl Comparison {
         self.findings.push(Finding { difference, version, is_intact, superseded });
     }
 
-    /// Returns the tokens of a row, 0 where it is of another session than the one compared.
+    /// Returns the tokens of a row, 0 if it belongs to another session than the compared one.
     fn tokens(&self, row: Option<&ResponseUsage>) -> u64 {
         let own = row.filter(|row| self.session.as_ref().is_none_or(|session| *session == row.session));
         own.map_or(0, |row| row.counts.total())
@@ -137,13 +137,13 @@ impl Comparison {
         self.findings.iter().filter(|finding| finding.difference.kind.is_error()).count() as u64
     }
 
-    /// Returns whether a repair did anything.
+    /// Returns whether the repair changed anything.
     pub(super) fn is_repaired(&self) -> bool {
         self.findings.iter().any(|finding| finding.difference.repaired.is_some())
     }
 
-    /// Adds everything to the result, with at most so many differences of each kind in its list.
-    pub(super) fn tell(&self, result: &mut IntegrityResult, listed_max: usize) {
+    /// Adds everything to the result, with at most this number of differences of each kind in its list.
+    pub(super) fn write_to(&self, result: &mut IntegrityResult, listed_max: usize) {
         result.compared += self.compared;
         result.equal += self.equal;
         result.stored_tokens = result.stored_tokens.saturating_add(self.stored_tokens);
@@ -199,7 +199,7 @@ fn difference(
     if usage.rule_revision < row.rule_revision {
         return Some(DifferenceKind::Outdated);
     }
-    // As the join would decide.
+    // As the merge would decide.
     Some(match (row.version() > stored.version, usage.forced) {
         (true, _) => DifferenceKind::Behind,
         (false, 0) => live.surplus(usage, DifferenceKind::Ahead),

@@ -14,13 +14,13 @@ use bridge_storage::{StoredResponse, StoredScope};
 #[derive(Debug)]
 pub(super) struct LiveResponses {
     history: History,
-    /// The versions of all rows worth tokens: what a row says, without its key.
+    /// The versions of all rows worth tokens: the content of a row, without its key.
     versions: OnceLock<HashSet<ResponseVersion>>,
-    /// What is older is not kept by the store.
+    /// The store does not keep older rows.
     retention_cutoff: Option<Timestamp>,
     /// The keys of older revisions of the rule.
     superseded: HashMap<ResponseKey, SupersededKey>,
-    /// Sessions that were pushed or read from streams, too: these cannot be read again.
+    /// Sessions that were also pushed or read from streams, which cannot be read again.
     streamed: HashSet<SessionId>,
 }
 
@@ -34,20 +34,19 @@ impl LiveResponses {
         Self { history, versions: OnceLock::new(), retention_cutoff, superseded, streamed }
     }
 
-    /// Returns the kind of difference where the store holds more of a response than the files. Of a session that was
-    /// streamed that cannot be told from what the stream said.
+    /// Returns the kind of difference of a row of which the files hold less: `kind`, unless a stream may have held it.
     pub(super) fn surplus(&self, row: &ResponseUsage, kind: DifferenceKind) -> DifferenceKind {
         if self.streamed.contains(&row.session) { DifferenceKind::Unverifiable } else { kind }
     }
 
-    /// The key, where an older revision of the rule made the stored row of it from what is at hand.
+    /// The key, if an older revision of the rule made its stored row from available sources.
     pub(super) fn supersede(&self, row: &ResponseUsage, version: ResponseVersion) -> Option<SupersededKey> {
         let key = self.superseded.get(&row.key)?;
         let is_older = row.rule_revision < RuleRevision::CURRENT;
         (is_older && key.supersedes(version, &row.session, row.time)).then_some(*key)
     }
 
-    /// Returns the kind of difference that this row's absence in the store is.
+    /// Returns the kind of difference if this row is absent from the store.
     pub(super) fn absence(&self, row: &ResponseUsage) -> DifferenceKind {
         let is_kept = self.retention_cutoff.is_none_or(|since| row.time > since);
         if is_kept { DifferenceKind::Missing } else { DifferenceKind::Expired }
@@ -62,7 +61,7 @@ impl LiveResponses {
         self.history.responses().len() as u64
     }
 
-    /// Returns whether they can be taken for everything that the sources hold: a folder that is not mounted holds nothing.
+    /// Returns whether they are complete: a folder that is not mounted looks empty.
     pub(super) fn are_complete(&self) -> bool {
         self.history.errors().is_empty() && self.responses() > 0
     }
@@ -72,7 +71,7 @@ impl LiveResponses {
         own.map(|response| response.key).collect()
     }
 
-    /// The rows of the scope, and those of which the store has something in it.
+    /// Returns the rows of the scope, and those that the store has in it.
     pub(super) fn rows(
         &self,
         scope: &StoredScope,
@@ -92,7 +91,7 @@ impl LiveResponses {
         responses.map(|response| (response.key, response.to_usage())).collect()
     }
 
-    /// Returns whether some response, under whatever key, says exactly this.
+    /// Returns whether some response has exactly this content, whatever its key.
     pub(super) fn say(&self, row: &ResponseUsage) -> bool {
         let versions = self.versions.get_or_init(|| {
             let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());
@@ -102,8 +101,8 @@ impl LiveResponses {
     }
 }
 
-/// Rows that are compared with the markers instead of the sources: sums, and damaged rows that no source knows, which may lie
-/// in a marker's place.
+/// Returns whether a row is compared with the markers instead of the sources: sums, and damaged rows that no source
+/// knows, which may be in a marker's place.
 pub(super) fn waits(stored: &StoredResponse, live: Option<&ResponseUsage>) -> bool {
     let is_sum = stored.usage.as_ref().is_some_and(|usage| usage.origin == Origin::Summed);
     live.is_none() && (is_sum || !stored.is_intact())

@@ -8,19 +8,19 @@ use bridge_storage::StoredResponse;
 use super::comparison::Comparison;
 use super::live::{LiveResponses, waits};
 
-/// The sums and their markers that were read. Both lie under keys of their own, in other scopes than the responses.
+/// The sums and their markers that were read. Both have keys of their own, in other scopes than the responses.
 #[derive(Debug, Default)]
 pub(super) struct Markers {
     /// Sessions with an intact response.
     sessions: BTreeSet<SessionId>,
     /// Keys with an intact marker.
     covered: BTreeSet<ResponseKey>,
-    /// Rows that wait until all sessions are known.
+    /// Rows waiting until all sessions are known.
     waiting: BTreeMap<ResponseKey, StoredResponse>,
 }
 
 impl Markers {
-    /// Notes what stands in these rows, beside those of the sources.
+    /// Records the content of these rows, together with those of the sources.
     pub(super) fn note(&mut self, rows: &[StoredResponse], live: &BTreeMap<ResponseKey, ResponseUsage>) {
         for stored in rows {
             if waits(stored, live.get(&stored.key)) {
@@ -38,8 +38,7 @@ impl Markers {
         }
     }
 
-    /// Compares them, when all scopes were read: a marker that is not there, also where something else stands in its
-    /// place.
+    /// Compares them after all scopes were read: finds missing markers, including those replaced by something else.
     pub(super) fn compare(&self, session: Option<&SessionId>, live: &LiveResponses) -> Comparison {
         let mut comparison = Comparison::of_session(session);
         let mut waiting = self.waiting.clone();

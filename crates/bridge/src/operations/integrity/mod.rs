@@ -1,4 +1,4 @@
-//! Proof of integrity: the store against a live analysis of all sources, response by response.
+//! Integrity check: compares the store with a live analysis of all sources, response by response.
 
 mod comparison;
 mod live;
@@ -20,13 +20,13 @@ use markers::Markers;
 pub use repair::Repair;
 use repair::apply;
 
-/// Options of a proof of integrity.
+/// Options of an integrity check.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct IntegrityOptions {
-    /// Only this session; else the whole store.
+    /// Only this session; `None` for the whole store.
     pub session: Option<SessionId>,
-    /// The share of tokens that may differ, 0 to 1; what is no such number counts as 0.
+    /// The share of tokens that may differ, 0 to 1. Any other value counts as 0.
     pub tolerance: f64,
     /// The level of repair.
     pub repair: Repair,
@@ -35,7 +35,7 @@ pub struct IntegrityOptions {
 }
 
 impl Default for IntegrityOptions {
-    /// The whole store within one hundredth, nothing repaired, a hundred differences of each kind listed.
+    /// The whole store, a tolerance of one hundredth, no repair, a hundred listed differences of each kind.
     fn default() -> Self {
         Self { session: None, tolerance: 0.01, repair: Repair::Off, listed_max: 100 }
     }
@@ -71,7 +71,7 @@ impl IntegrityOptions {
     }
 }
 
-/// Number of responses that are compared at a time.
+/// Number of responses compared at a time.
 const SLICE_RESPONSES: u64 = 100_000;
 
 /// Compares the store with its sources, and repairs it.
@@ -80,13 +80,13 @@ pub(crate) async fn verify(
     options: &IntegrityOptions,
 ) -> Result<IntegrityResult, BridgeError> {
     let watch = Stopwatch::start();
-    // A synchronization beside a repair would store what is being compared.
+    // A concurrent synchronization would store what is being compared.
     let _turn = match options.repair {
         Repair::Off => None,
         _ => Some(ingest.sync_turn.lock().await),
     };
     let history = analyze(ingest, BackfillOptions::default()).await?;
-    // Asked for after the reading: what leaves meanwhile has left.
+    // Read after the sources, so that rows that expire meanwhile count as expired.
     let rows = require(ingest.store.integrity(), "verify")?;
     let retention_cutoff = rows.retention_cutoff(ingest.clock.now()).await?;
     let live = LiveResponses::new(history, retention_cutoff, streamed_sessions(ingest).await?);
@@ -105,10 +105,10 @@ pub(crate) async fn verify(
         if repair != Repair::Off && is_known {
             apply(ingest, repair, &mut comparison, &mut result).await?;
         }
-        comparison.tell(&mut result, options.listed_max);
+        comparison.write_to(&mut result, options.listed_max);
         if let Some(report) = &mut result.repair {
             report.remaining += match comparison.is_repaired() {
-                // What the repair put back has its markers now.
+                // Rows that the repair restored have their markers now.
                 true => compare(ingest, scope, &live, &mut markers).await?.errors(),
                 false => comparison.errors(),
             };
@@ -119,7 +119,7 @@ pub(crate) async fn verify(
     if repair != Repair::Off && comparison.errors() > 0 {
         apply(ingest, repair, &mut comparison, &mut result).await?;
     }
-    comparison.tell(&mut result, options.listed_max);
+    comparison.write_to(&mut result, options.listed_max);
     if let Some(report) = &mut result.repair {
         report.remaining += match comparison.is_repaired() {
             true => marker_errors(ingest, &scopes, session, &live).await?,
@@ -131,14 +131,14 @@ pub(crate) async fn verify(
     Ok(result)
 }
 
-/// Returns the sessions that were pushed or read from streams, on whatever host.
+/// Returns the sessions that were pushed or read from streams, on any host.
 async fn streamed_sessions(ingest: &Ingest) -> Result<HashSet<SessionId>, BridgeError> {
     let streams = SourceFilter::default().of_paths(SourcePaths::Streams);
     let records = ingest.store.sources(&streams).await?;
     Ok(records.into_iter().filter(|record| record.snapshots > 0).map(|record| record.session).collect())
 }
 
-/// The sessions that are uncovered still, by another reading.
+/// Returns the sessions that are still uncovered, by reading them again.
 async fn marker_errors(
     ingest: &Ingest,
     scopes: &[StoredScope],
@@ -164,7 +164,7 @@ async fn compare(
     Ok(Comparison::new(scope, stored, rows, live))
 }
 
-/// Returns the scopes that are compared one at a time.
+/// Returns the scopes, which are compared one at a time.
 async fn scopes(
     ingest: &Ingest,
     options: &IntegrityOptions,
@@ -180,7 +180,7 @@ async fn scopes(
     Ok(slices(stored.max(live.responses()).div_ceil(SLICE_RESPONSES)))
 }
 
-/// All keys in so many ranges. Keys are hashes, so the ranges hold about equally many.
+/// Returns all keys in this number of ranges. Keys are hashes, so the ranges are about equally full.
 fn slices(number: u64) -> Vec<StoredScope> {
     let number = u128::from(number.max(1));
     let width = u128::MAX / number;
@@ -192,11 +192,11 @@ fn slices(number: u64) -> Vec<StoredScope> {
     (0..number).map(|slice| StoredScope::Keys(first(slice)..=last(slice))).collect()
 }
 
-/// Rows that a newer revision of the rule stored under other keys would be missed, and stored a second time by a repair.
+/// Refuses rows of a newer revision of the rule: those under other keys would be missed, and stored twice by a repair.
 fn unknown_revision(revision: RuleRevision) -> String {
     let current = RuleRevision::CURRENT;
     format!(
-        "the store holds rows of revision {revision} of the counting rule, and this version knows {current}: nothing is proved or repaired"
+        "the store holds rows of revision {revision} of the counting rule, and this version knows only {current}: nothing is checked or repaired"
     )
 }
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tolerance_admits_nothing() {
+    fn an_invalid_tolerance_counts_as_zero() {
         assert_eq!([f64::NAN, -0.1, 1.1, 0.5].map(sound_tolerance), [0.0, 0.0, 0.0, 0.5]);
     }
 }

@@ -21,19 +21,19 @@ pub enum Repair {
     /// Nothing is repaired.
     #[default]
     Off,
-    /// Rows that are missing or behind are stored again by the normal join, and a damaged row that a source knows is
-    /// put back as it was; so is a marker that covers a session's sums. Nothing that the bridge stored is lost.
+    /// Rows that are missing or outdated are stored again by the normal merge. A damaged row that a source knows is
+    /// restored, and so is a marker that covers a session's sums. Nothing that the bridge stored is lost.
     Restore,
-    /// Besides, what the store says more than the sources is replaced by force. That is history where a source
-    /// was rewritten; it stays replaced also when the greater snapshot is read again. Forced corrections stay.
+    /// In addition, rows that exceed the sources are replaced by force. If a source was rewritten, this erases history,
+    /// even if the greater snapshot is read again. Forced corrections stay.
     Force,
-    /// Besides, rows are removed that no source can explain: damaged ones that no source knows, and those that
-    /// count a response a second time. What a deleted source said before it was damaged is lost with them.
+    /// In addition, rows that no source can explain are removed: damaged ones that no source knows, and those that
+    /// count a response a second time. The undamaged content of a deleted source's rows is lost with them.
     Purge,
 }
 
 impl Repair {
-    /// Sources that could not be read may hold what the store says: then only what loses nothing is done.
+    /// Unreadable sources may hold what the store has, so in that case only lossless repairs are made.
     pub(super) fn permitted_by(self, live: &LiveResponses) -> Self {
         if live.are_complete() { self } else { self.min(Self::Restore) }
     }
@@ -46,7 +46,7 @@ impl Repair {
                 (RepairAction::Restored, Self::Restore)
             }
             DifferenceKind::Outdated if is_known => (RepairAction::Restored, Self::Restore),
-            // What counts in its place may be other sessions': only the whole store shows that all of it is stored.
+            // Its replacements may belong to other sessions, so only a check of the whole store shows that all are stored.
             DifferenceKind::Outdated if is_whole => (RepairAction::Covered, Self::Restore),
             DifferenceKind::Corrupted if is_known => (RepairAction::Restored, Self::Restore),
             DifferenceKind::Ahead => (RepairAction::Forced, Self::Force),
@@ -62,7 +62,7 @@ impl Repair {
 struct Work {
     join: Vec<ResponseUsage>,
     force: Vec<ResponseUsage>,
-    /// Written as they are: no analysis holds them.
+    /// Written unchanged, because no analysis holds them.
     markers: Vec<ResponseUsage>,
     remove: Vec<(ResponseKey, ResponseVersion)>,
     cover: Vec<SupersededKey>,
@@ -77,15 +77,15 @@ impl Work {
             _ if difference.kind == DifferenceKind::Uncovered => self.markers.extend(difference.live.clone()),
             _ => self.join.extend(difference.live.clone()),
         }
-        // A damaged row may bear a version that beats its response's own, or that very one. Force would leave its
-        // rank behind, and a later snapshot could lose to it; without it the join puts the row back as it was.
+        // A damaged row may have a version greater than, or equal to, its response's own. Force would keep its rank, and a
+        // later snapshot could lose to it. Without force, the merge restores the row.
         let is_damaged = difference.kind == DifferenceKind::Corrupted || !is_intact;
         let is_in_the_way = is_damaged || action == RepairAction::Removed;
         self.remove.extend(version.filter(|_| is_in_the_way).map(|version| (difference.key, version)));
     }
 }
 
-/// Makes the store what it must be, as far as this repair does.
+/// Repairs the store, within this level of repair.
 pub(super) async fn apply(
     ingest: &Ingest,
     repair: Repair,
@@ -106,7 +106,7 @@ pub(super) async fn apply(
             _ => report.restored += 1,
         }
     }
-    // A stop between these leaves rows missing that the sources hold; the next repair finds them.
+    // An interruption between these leaves out rows that the sources hold. The next repair finds them.
     if !work.remove.is_empty() {
         require(ingest.store.integrity(), "repair")?.remove(&work.remove).await?;
     }

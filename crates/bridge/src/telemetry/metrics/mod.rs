@@ -1,4 +1,4 @@
-//! The bridge's metrics: every handle is registered when the bridge is built, and moved where the thing happens.
+//! The bridge's metrics: every handle is registered when the bridge is built, and updated where the event happens.
 
 mod names;
 mod progress;
@@ -31,7 +31,7 @@ use register::{Follower, counter, gauge, histogram};
 const STATUSES: [&str; 5] = ["changed", "unchanged", "source_gone", "streamed", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
-/// The handles of a bridge's metrics, and what the bridge reads of them itself.
+/// The handles of a bridge's metrics, and the values that the bridge reads back.
 pub(crate) struct Instruments {
     readings: Readings,
     operations: [(Histogram, [Counter; AuditOutcome::ALL.len()]); Operation::ALL.len()],
@@ -78,7 +78,7 @@ impl fmt::Debug for Instruments {
 }
 
 impl Instruments {
-    /// Registers all metrics with the recorder that is current.
+    /// Registers all metrics with the current recorder.
     pub(crate) fn new() -> Self {
         register::describe();
         let cache = |cache| {
@@ -141,12 +141,12 @@ impl Instruments {
         }
     }
 
-    /// The store has what the sources say.
+    /// Records that the store is up to date with the sources.
     pub(crate) fn refreshed(&self, now: Timestamp) {
         self.refreshed_at.fetch_max(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// Records a call of the store, if it is a write that is measured.
+    /// Records a call of the store, if it is a measured write.
     pub(crate) fn stored(&self, call: StoreCall, took: Duration) {
         if let Some(place) = StoreCall::MEASURED.iter().position(|measured| *measured == call) {
             self.storage_operation_duration[place].record(took);
@@ -184,7 +184,7 @@ impl Instruments {
         self.damaged_lines.iter().zip(kinds).for_each(|(counter, lines)| counter.increment(lines));
     }
 
-    /// Tells what a health check found.
+    /// Records the result of a health check.
     pub(crate) fn checked(&self, state: HealthState) {
         self.health.set(match state {
             HealthState::Healthy => 0.0,
@@ -197,12 +197,12 @@ impl Instruments {
         self.observer_panics[observer as usize].increment(1);
     }
 
-    /// The specification's metrics, as they stand.
+    /// Returns the present values of the specification's metrics.
     pub(crate) fn read_back(&self, now: Timestamp) -> BridgeMetrics {
         self.readings.read(self.backfill_progress_gauge.get(), self.freshness(now))
     }
 
-    /// The time since the store was brought up to date; `None` before the first time.
+    /// Returns the time since the store was brought up to date; `None` before the first time.
     fn freshness(&self, now: Timestamp) -> Option<Duration> {
         let refreshed_at = Timestamp::from_millis(self.refreshed_at.load(Ordering::Relaxed)).ok()?;
         Some(now.saturating_since(refreshed_at))
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handle_stands_at_the_place_of_its_name() {
+    fn handles_are_in_the_order_of_their_names() {
         assert!(Operation::ALL.iter().enumerate().all(|(place, operation)| *operation as usize == place));
         assert!(AuditOutcome::ALL.iter().enumerate().all(|(place, outcome)| *outcome as usize == place));
         assert!(Observer::ALL.iter().enumerate().all(|(place, observer)| *observer as usize == place));

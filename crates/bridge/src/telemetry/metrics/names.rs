@@ -15,7 +15,7 @@ pub enum MetricKind {
 }
 
 /// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Metric {
     /// Its name, by the conventions of Prometheus.
@@ -28,19 +28,45 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Its meaning.
     pub meaning: &'static str,
+    /// Recommended upper bounds of a histogram's buckets, ascending, in its unit; none for other kinds. The recorder
+    /// decides on buckets, so an embedder passes these to it.
+    pub buckets: &'static [f64],
 }
 
+/// Durations of operations: from a cached read to the backfill of years.
+const OPERATION_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+];
+/// Durations of single writes, up to the default retry budget.
+const WRITE_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 macro_rules! metrics {
-    ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*] $meaning:literal)*) => {
+    ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*]
+        $(in $buckets:ident)? $meaning:literal)*) => {
         $(pub(crate) const $constant: Metric = Metric {
             name: $name,
             kind: MetricKind::$kind,
             unit: Unit::$unit,
             labels: &[$($label),*],
             meaning: $meaning,
+            // Without a list of its own, the default that stands behind it.
+            buckets: ([$($buckets,)? &[]] as [&[f64]; _])[0],
         };)*
 
-        /// All metrics of the bridge.
+        /// All metrics of the bridge, with the buckets that a Prometheus recorder is given for its histograms:
+        ///
+        /// ```
+        /// use bridge::METRICS;
+        /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+        ///
+        /// let mut recorder = PrometheusBuilder::new();
+        /// for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
+        ///     recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
+        /// }
+        /// # recorder.build_recorder();
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         pub const METRICS: &[Metric] = &[$($constant),*];
     };
 }
@@ -48,11 +74,11 @@ macro_rules! metrics {
 metrics! {
     OPERATIONS Counter "bridge_operations_total" Count ["operation", "outcome"]
         "Operations that ended"
-    OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"]
+    OPERATION_DURATION Histogram "bridge_operation_duration_seconds" Seconds ["operation"] in OPERATION_SECONDS
         "Duration of operations"
     ERRORS Counter "bridge_errors_total" Count ["kind"]
         "Operations that ended in an error, by its kind"
-    STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"]
+    STORAGE_DURATION Histogram "bridge_storage_operation_duration_seconds" Seconds ["call"] in WRITE_SECONDS
         "Duration of writes until they are durable, retries included"
     TOKENS_STORED Counter "bridge_tokens_stored_total" Count []
         "Tokens by which the stored total grew: those of new responses, and what later snapshots added"
@@ -69,9 +95,9 @@ metrics! {
     READ_BYTES Counter "bridge_read_bytes_total" Bytes []
         "Bytes of transcripts read"
     READ_LINES Counter "bridge_read_lines_total" Count []
-        "Lines of transcripts read, blank ones left out"
+        "Lines of transcripts read, except blank ones"
     DAMAGED_LINES Counter "bridge_damaged_lines_total" Count ["kind"]
-        "Lines that are not counted, or not all of them"
+        "Lines that are not counted, or only in part"
     CACHE_REQUESTS Counter "bridge_cache_requests_total" Count ["cache", "answer"]
         "Requests to the caches"
     STORE_RETRIES Counter "bridge_store_retries_total" Count []
@@ -79,7 +105,7 @@ metrics! {
     POOL_CONNECTIONS Gauge "bridge_pool_connections" Count ["state"]
         "Connections of the pool"
     POOL_WAITING Gauge "bridge_pool_waiting_calls" Count []
-        "Calls that wait for a connection"
+        "Calls waiting for a connection"
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
         "1 while the circuit breaker is open, else 0"
     HEALTH Gauge "bridge_health_state" Count []
@@ -87,9 +113,9 @@ metrics! {
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
         "Panics of the embedder's observers, which are caught"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
-        "Records of the audit that wait for the store"
+        "Records of the audit waiting for the store"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
         "Records of the audit written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
-        "Records of the audit that the full buffer dropped"
+        "Records of the audit dropped because the buffer was full"
 }

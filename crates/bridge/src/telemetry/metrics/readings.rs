@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The six metrics of the specification's `BridgeMetrics`, as they stand at a moment: those of one bridge, since it was
+/// The present values of the six metrics of the specification's `BridgeMetrics`, for one bridge since it was
 /// built. The same values go through the `metrics` facade, under the names in `docs/metrics.md`.
 ///
 /// ```
@@ -38,7 +38,7 @@ pub struct BridgeMetrics {
     pub error_rate_counter: u64,
     /// Tokens by which the stored total grew.
     pub tokens_stored_total: u64,
-    /// Sessions that a synchronization has processed, each as often as it was.
+    /// Sessions processed by synchronizations, counted each time.
     pub sessions_synchronized: u64,
     /// The time since the last backfill or synchronization that succeeded; `None` before the first.
     pub data_freshness_gauge: Option<Duration>,
@@ -57,7 +57,7 @@ pub struct DurationStats {
 }
 
 impl DurationStats {
-    /// Returns the mean; zero where there is no duration.
+    /// Returns the mean; zero if there is no duration.
     #[must_use]
     pub fn mean(&self) -> Duration {
         self.total.div_f64(self.count.max(1) as f64)
@@ -70,7 +70,7 @@ impl DurationStats {
     }
 }
 
-/// The values of the bridge's own metrics: a recorder cannot be read.
+/// The values of the bridge's own metrics, because a recorder cannot be read.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     storage: Mutex<DurationStats>,

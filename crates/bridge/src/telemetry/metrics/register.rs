@@ -1,4 +1,4 @@
-//! Registers metrics with the recorder that is current.
+//! Registers metrics with the current recorder.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,7 @@ fn key(metric: &Metric, values: &[&'static str]) -> Key {
     Key::from_parts(metric.name, labels)
 }
 
-/// A counter of something that is counted elsewhere. It adds what is new, so that several bridges can share it.
+/// A counter of something that is counted elsewhere. It adds differences, so that several bridges can share it.
 pub(crate) struct Follower {
     counter: Counter,
     seen: AtomicU64,

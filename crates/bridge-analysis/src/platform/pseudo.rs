@@ -1,4 +1,4 @@
-//! File systems that the kernel makes up: they hold no transcripts, and reading them may never end.
+//! Pseudo file systems of the kernel: they hold no transcripts, and reading them may never end.
 
 #[cfg(target_os = "linux")]
 use std::collections::HashSet;
@@ -30,7 +30,7 @@ const KINDS: [&str; 14] = [
 ];
 
 impl PseudoFileSystems {
-    /// Returns those that are mounted now; none where the system does not list its mounts.
+    /// Returns those that are mounted now; none if the system does not list its mounts.
     #[cfg(target_os = "linux")]
     pub(crate) fn mounted() -> Self {
         Self::listed(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())

@@ -38,15 +38,15 @@ fn first_responses(rows: &[ResponseUsage]) -> Vec<usize> {
 /// Every session with an offered response gets a marker, even if a greater version of the response is stored, perhaps
 /// under another session: otherwise the result would depend on the order in which rows arrive. Sums of a session whose
 /// responses are all counted elsewhere do not count, because they are sums of those responses.
-pub(crate) struct Offered<'a> {
+pub(crate) struct RowsWithMarkers<'a> {
     rows: &'a [ResponseUsage],
-    /// The markers that the upsert adds, each with the place before which it goes; not those that the caller brought.
+    /// The markers that the upsert adds, each with the place before which it is inserted; not those of the caller.
     markers: Vec<(usize, ResponseUsage)>,
-    /// The places of the markers that the caller brought, by the place before which each goes.
+    /// The places of the caller's own markers, by the place before which each is inserted.
     brought: HashMap<usize, usize>,
 }
 
-impl<'a> Offered<'a> {
+impl<'a> RowsWithMarkers<'a> {
     pub(crate) fn new(rows: &'a [ResponseUsage]) -> Self {
         let of_caller: HashMap<ResponseKey, usize> = rows
             .iter()
@@ -108,7 +108,7 @@ pub(crate) struct Candidate<'a> {
 
 impl Candidate<'_> {
     /// Sets the outcome of the caller's row; that of a note stays [`UpsertOutcome::Unchanged`].
-    pub(crate) fn tell(&self, outcomes: &mut [UpsertOutcome], outcome: UpsertOutcome) {
+    pub(crate) fn set_outcome(&self, outcomes: &mut [UpsertOutcome], outcome: UpsertOutcome) {
         if let Some(place) = self.place.filter(|_| self.row.origin != Origin::Analysis) {
             outcomes[place] = outcome;
         }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn keys(rows: &[ResponseUsage]) -> Vec<(ResponseKey, Option<usize>)> {
-        let offered = Offered::new(rows);
+        let offered = RowsWithMarkers::new(rows);
         offered.candidates().iter().map(|candidate| (candidate.row.key, candidate.place)).collect()
     }
 
@@ -150,7 +150,7 @@ mod tests {
             (key(3), Some(3)),
         ];
         assert_eq!(keys(&rows), expected);
-        // The caller's own goes there instead.
+        // The caller's own marker takes that place.
         rows.extend(markers(&rows));
         let expected = [
             (key(9), Some(0)),

@@ -1,4 +1,4 @@
-//! The join of response versions is a maximum under a total order that sorts as the counting rule says.
+//! The merge of response versions is a maximum under a total order that sorts as the counting rule says.
 
 use std::cmp::Reverse;
 
@@ -13,8 +13,8 @@ fn versions_of_one_response() -> impl Strategy<Value = Vec<ResponseUsage>> {
     })
 }
 
-fn joined(rows: impl IntoIterator<Item = ResponseUsage>) -> Option<ResponseUsage> {
-    rows.into_iter().reduce(ResponseUsage::join)
+fn merged(rows: impl IntoIterator<Item = ResponseUsage>) -> Option<ResponseUsage> {
+    rows.into_iter().reduce(ResponseUsage::merge)
 }
 
 /// The rule's order without the hash, written down once more as a tuple.
@@ -27,17 +27,17 @@ fn by_the_rule(row: &ResponseUsage) -> impl Ord + use<> {
 proptest! {
     #[test]
     fn order_repetition_and_grouping_do_not_matter(rows in versions_of_one_response(), cut in 0_usize..6, seed in any::<usize>()) {
-        let whole = joined(rows.clone());
+        let whole = merged(rows.clone());
         let mut shuffled = rows.clone();
         shuffled.extend(rows.iter().cloned());
         let length = shuffled.len();
         for index in 0..length {
             shuffled.swap(index, seed.wrapping_mul(index + 1) % length);
         }
-        prop_assert_eq!(&joined(shuffled), &whole);
+        prop_assert_eq!(&merged(shuffled), &whole);
         let (left, right) = rows.split_at(cut.min(rows.len()));
-        let halves = joined(left.to_vec()).into_iter().chain(joined(right.to_vec()));
-        prop_assert_eq!(&joined(halves), &whole);
+        let halves = merged(left.to_vec()).into_iter().chain(merged(right.to_vec()));
+        prop_assert_eq!(&merged(halves), &whole);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Memory of the process: its peak, and the return of freed memory to the system.
 
-/// The most memory that the process has held so far, in MiB; 0 where the system does not tell.
+/// Returns the peak of the resident memory of the process in MiB, or 0 on systems other than Linux.
 #[must_use]
 pub fn peak_memory_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -10,14 +10,14 @@ pub fn peak_memory_mib() -> f64 {
     kib.map_or(0.0, |kib| f64::from(kib) / 1024.0)
 }
 
-/// Gives the memory that was freed back to the system.
+/// Returns freed memory to the system.
 ///
 /// A run over a whole history allocates on many threads, and glibc keeps what each of them freed in an arena of its
-/// own, for the next one that may come: 20 MiB after one backfill, 40 after another. A service that rests for hours
-/// between runs would hold them all the time. Fewer arenas (`M_ARENA_MAX`) are no way: that is a setting of the whole
-/// process, which belongs to the embedder. Other allocators give memory back by themselves.
+/// own for reuse: 20 MiB after one backfill, 40 after another. A service that is idle for hours
+/// between runs would hold them all the time. Fewer arenas (`M_ARENA_MAX`) are not an option, because that is a setting
+/// of the whole process, which belongs to the embedder. Other allocators return memory by themselves.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn give_back() {
+pub fn return_freed_memory() {
     #[expect(
         unsafe_code,
         reason = "a foreign function; it takes no pointer, and any thread may call it at any time"
@@ -28,6 +28,6 @@ pub(crate) fn give_back() {
     }
 }
 
-/// Other allocators give memory back by themselves.
+/// Other allocators return memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn give_back() {}
+pub fn return_freed_memory() {}
