@@ -70,7 +70,6 @@ impl SessionEntries {
     #[must_use]
     pub fn from_ndjson(text: impl AsRef<[u8]>) -> Self {
         let text = text.as_ref();
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut lines = Vec::with_capacity(text.len() + 1);
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let is_terminated = line.ends_with(b"\n");
@@ -229,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_form_gives_one_line_for_each_entry() {
-        let text = SessionEntries::from_ndjson("\u{feff}{\"a\":1}\r\n\n \t\n  {\"b\":2}");
+        let text = SessionEntries::from_ndjson("{\"a\":1}\r\n\n \t\n  {\"b\":2}");
         assert_eq!(lines(&text), ["{\"a\":1}", "{\"b\":2}"]);
         let array = SessionEntries::from_json_array(b"[{\n\"a\": 12345678901234567890123},\n 7 ]").unwrap();
         assert_eq!(lines(&array), ["{ \"a\": 12345678901234567890123}", "7"]);
@@ -247,10 +246,7 @@ mod tests {
     fn neither_errors_nor_debug_output_quote_an_entry() {
         let text = br#"["secret", {"a": tru}]"#;
         let error = SessionEntries::from_json_array(text).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the text is not a JSON array: invalid at line 1, column 21"
-        );
+        assert_eq!(error.to_string(), "the text is not a JSON array: invalid at line 1, column 21");
         let whole = SessionEntries::from_json_array(br#""secret""#).unwrap_err();
         assert!(!format!("{whole} {whole:?}").contains("secret"));
         assert!(!format!("{:?}", SessionEntries::from_ndjson("\"secret\"\n")).contains("secret"));

@@ -108,11 +108,11 @@ pub use bridge_core::{
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
     DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
     IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
-    OperationName, Origin, PositionUnit, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction, RepairReport,
-    ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId,
-    Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState, StreamPosition, StreamResult, SummaryMetadata, SyncResult, SyncStatus,
-    SystemClock, TimeRange, TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord,
-    ValidationResult, ValidatorOptions, Violation,
+    OperationName, Origin, PositionUnit, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction,
+    RepairReport, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision,
+    SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
+    StreamPosition, StreamResult, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone,
+    Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     BackupFormat, CircuitState, Direction, ExportSummary, GroupOrder, GroupPage, GroupSums, PoolStatus,

@@ -97,7 +97,7 @@ impl ClickHouseStore {
                 query = match &filter.paths {
                     SourcePaths::All => query,
                     SourcePaths::Only(path) => query.bind(stored_path(path)),
-                    SourcePaths::Streams => query.bind(STREAM_PREFIXES),
+                    SourcePaths::Streams => query.bind(&STREAM_PREFIXES[..]),
                 };
                 if let Some(sessions) = &filter.sessions {
                     query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());

@@ -3,7 +3,10 @@
 use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
 
 use super::{at, host, project, response, session};
-use crate::{SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
+use crate::{
+    SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, SummaryFilter, TokenStore,
+    UpsertOptions,
+};
 
 pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
     let mut damage = DamageCounts::default();

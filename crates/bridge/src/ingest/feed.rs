@@ -302,11 +302,7 @@ impl FeedSource<'_> {
     }
 
     /// Counts lines that are already recorded, only for their rows.
-    pub(crate) fn analyze_again(
-        &self,
-        position: ReadPosition,
-        content: &[u8],
-    ) -> Result<Batch, BridgeError> {
+    pub(crate) fn analyze_again(&self, position: ReadPosition, content: &[u8]) -> Result<Batch, BridgeError> {
         let mut history = History::default();
         let analysis = self.analyze(position, content, &mut history)?;
         let found = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);

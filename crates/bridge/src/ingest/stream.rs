@@ -8,9 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge_analysis::incremental::{FileState, ReadPosition};
-use bridge_core::{
-    BridgeError, DamagedLine, Epoch, HostName, StreamPosition, StreamResult, Timestamp,
-};
+use bridge_core::{BridgeError, DamagedLine, Epoch, HostName, StreamPosition, StreamResult, Timestamp};
 use bridge_storage::{SourceCursor, SourceFilter, SourcePaths, SourceRecord};
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::Span;
@@ -81,11 +79,7 @@ impl KnownStream {
     }
 
     /// Returns the stream with these records and this name.
-    pub(crate) fn of(
-        epoch: Epoch,
-        records: Vec<SourceRecord>,
-        recorded: &Path,
-    ) -> Result<Self, BridgeError> {
+    pub(crate) fn of(epoch: Epoch, records: Vec<SourceRecord>, recorded: &Path) -> Result<Self, BridgeError> {
         let known = KnownFile::of_records(&records, epoch);
         if let Some(revision) = known.newer_revision() {
             return Err(BridgeError::unreadable(recorded, unknown_revision(revision)));
@@ -164,7 +158,12 @@ impl<'a> StreamFeed<'a> {
 
     /// Stores a piece that begins at this offset. Returns whether the next piece may follow. If a session is invalid, it
     /// may not: the cursor stays before this piece.
-    pub(crate) async fn take(&mut self, offset: u64, content: Vec<u8>, is_last: bool) -> Result<bool, BridgeError> {
+    pub(crate) async fn take(
+        &mut self,
+        offset: u64,
+        content: Vec<u8>,
+        is_last: bool,
+    ) -> Result<bool, BridgeError> {
         let state = std::mem::take(&mut self.state);
         let (counting, span) = (Arc::clone(self.ingest), Span::current());
         let source = self.source.clone();

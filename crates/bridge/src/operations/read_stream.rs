@@ -16,8 +16,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::ingest::Ingest;
 use crate::ingest::feed::{FeedSource, FeedState};
 use crate::ingest::stream::{
-    KnownStream, PIECE_BYTES, StreamFeed, WITHIN_OVERSIZE_LINE, position, read_position,
-    stream_records, unknown_state,
+    KnownStream, PIECE_BYTES, StreamFeed, WITHIN_OVERSIZE_LINE, position, read_position, stream_records,
+    unknown_state,
 };
 
 /// A transcript without a file: an object in an object store, a pipe, the body of a response.

@@ -119,7 +119,13 @@ fn enums(examples: &mut Examples) {
         .add("Vec<RepairAction>", vec![RepairAction::Restored, RepairAction::Forced, RepairAction::Removed]);
     let checkpoint = CheckpointName::new("good").unwrap();
     examples.add("Vec<StoreMode>", vec![StoreMode::Stored, StoreMode::Direct { checkpoint }]);
-    let statuses = [SyncStatus::Changed, SyncStatus::Unchanged, SyncStatus::SourceGone, SyncStatus::Failed, SyncStatus::Streamed];
+    let statuses = [
+        SyncStatus::Changed,
+        SyncStatus::Unchanged,
+        SyncStatus::SourceGone,
+        SyncStatus::Failed,
+        SyncStatus::Streamed,
+    ];
     examples.add("Vec<SyncStatus>", statuses.to_vec());
     let replaced = ReplacedRow {
         session: SessionId::new("s").unwrap(),

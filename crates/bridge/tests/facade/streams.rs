@@ -373,7 +373,8 @@ async fn other_entries_under_known_numbers_are_not_lost() {
     let (store, bridge) = in_memory();
     let s = session("s");
     let text = |ids: &[u64]| ids.iter().map(|id| line(*id, 1)).collect::<String>();
-    let push = |ids: &[u64], first| bridge.append(&s, SessionEntries::from_ndjson(text(ids)).with_first(first));
+    let push =
+        |ids: &[u64], first| bridge.append(&s, SessionEntries::from_ndjson(text(ids)).with_first(first));
     let _ = push(&[1, 2, 3], 0).await.unwrap();
     // Nothing shows that these are others: their rows are merged, and the record stays.
     let result = push(&[4], 1).await.unwrap();
