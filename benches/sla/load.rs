@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bridge::storage::{ResponseFilter, TokenStore};
+use bridge::storage::ResponseFilter;
 use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncMode};
 use bridge::{EnhancedTokenAnalysis, SessionId, SyncStatus};
 use tempfile::TempDir;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::Outcome;
 use crate::job::{Job, Measurement};
-use crate::operations::{analysis, append, store};
+use crate::operations::{analysis, append, builder};
 
 /// Number of callers that store single analyses, store batches, and synchronize; one more runs backfills.
 const STORING: usize = 10;
@@ -40,11 +40,8 @@ impl OperationCounters {
 
 /// Counts failures while all operations run concurrently. Everything that was acknowledged must be stored.
 pub(crate) async fn load(job: &Job) -> Outcome<Measurement> {
-    let store = store(job).await?;
     let folder = Arc::new(tempfile::tempdir()?);
-    let bridge = EnhancedTokenDatabaseBridge::builder(store.clone())
-        .sources([job.history.as_path(), folder.path()])
-        .build();
+    let bridge = builder(job).await?.sources([job.history.as_path(), folder.path()]).build();
     let counters = Arc::new(OperationCounters::default());
     let mut callers = JoinSet::new();
     for caller in 0..STORING {
@@ -65,7 +62,7 @@ pub(crate) async fn load(job: &Job) -> Outcome<Measurement> {
     let failures = counters.failures.load(Ordering::Relaxed);
     let written = (job.rounds(STORES) * STORING + job.rounds(BATCHES) * BATCHING * 1_000) as u64;
     let session = ResponseFilter::of_sessions(sessions_of_callers(job));
-    let stored = store.totals(&session).await?.responses;
+    let stored = bridge.token_store().totals(&session).await?.responses;
     if failures == 0 && stored != written {
         return Err(format!("only {stored} of {written} acknowledged responses are stored").into());
     }

@@ -10,7 +10,7 @@ use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, Sto
 
 use crate::Outcome;
 use crate::job::{Job, Measurement};
-use crate::operations::{analysis, store};
+use crate::operations::{analysis, builder};
 
 /// Stages after which the resident memory is measured.
 const STAGES: [&str; 4] = ["backfill", "second backfill", "verification", "day's work"];
@@ -18,7 +18,7 @@ const STAGES: [&str; 4] = ["backfill", "second backfill", "verification", "day's
 /// Backfills twice, verifies, and then repeatedly stores, synchronizes and queries the dashboard.
 pub(crate) async fn normal_load(job: &Job) -> Outcome<Measurement> {
     let before_mib = resident_mib();
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([&job.history]).build();
+    let bridge = builder(job).await?.sources([&job.history]).build();
     let (mut resident, mut stages) = (0.0_f64, Vec::new());
     for stage in STAGES {
         let peak = match stage {

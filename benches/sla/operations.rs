@@ -11,7 +11,7 @@ use bridge::{
     AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
     SyncOptions, SyncStatus, TimeRange, Timestamp, TokenCounts,
 };
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{AuditOptions, BackfillOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
 use bridge_core::Stopwatch;
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use tokio::task::JoinSet;
@@ -37,6 +37,13 @@ pub(crate) fn store_as(job: &Job, user: &Credentials) -> Outcome<Arc<ClickHouseS
         .with_database(&job.database())
         .with_user(&user.user, &user.password);
     Ok(Arc::new(ClickHouseStore::new(options)?))
+}
+
+/// Returns a builder on the job's store. As in a configured bridge, the audit has a spool.
+pub(crate) async fn builder(job: &Job) -> Outcome<BridgeBuilder> {
+    let spool = tempfile::tempdir()?;
+    let audit = AuditOptions::default().with_spool_dir(spool.path());
+    Ok(EnhancedTokenDatabaseBridge::builder(store(job).await?).audit(audit).keep(spool))
 }
 
 /// Generates responses with unique keys, distributed over sessions and days.
@@ -92,7 +99,7 @@ where
 }
 
 pub(crate) async fn single(job: &Job) -> Outcome<Measurement> {
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).build();
+    let bridge = builder(job).await?.build();
     run_concurrently(job, SINGLES, move |caller, round| {
         let bridge = bridge.clone();
         async move {
@@ -108,7 +115,7 @@ pub(crate) async fn single(job: &Job) -> Outcome<Measurement> {
 }
 
 pub(crate) async fn batch(job: &Job) -> Outcome<Measurement> {
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).build();
+    let bridge = builder(job).await?.build();
     run_concurrently(job, BATCHES, move |caller, round| {
         let bridge = bridge.clone();
         async move {
@@ -135,7 +142,7 @@ pub(crate) async fn sync(job: &Job) -> Outcome<Measurement> {
         let mut file = File::create(folder.path().join(format!("big-{caller}.jsonl")))?;
         (0..lines).try_for_each(|_| file.write_all(filler.as_bytes()))?;
     }
-    let bridge = EnhancedTokenDatabaseBridge::builder(store(job).await?).sources([folder.path()]).build();
+    let bridge = builder(job).await?.sources([folder.path()]).build();
     let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await?;
     run_concurrently(job, SYNCS, move |caller, round| {
         let (bridge, folder) = (bridge.clone(), Arc::clone(&folder));
@@ -172,8 +179,7 @@ pub(crate) async fn backfill(job: &Job) -> Outcome<Measurement> {
     let mut measured = Measurement::default();
     for round in 0..job.rounds(5) {
         let job = Job { name: format!("backfill{round}"), ..job.clone() };
-        let store = store(&job).await?;
-        let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&job.history]).build();
+        let bridge = builder(&job).await?.sources([&job.history]).build();
         let stopwatch = Stopwatch::start();
         let result = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         measured.times.push(stopwatch.elapsed());
@@ -194,8 +200,7 @@ pub(crate) async fn cold(job: &Job) -> Outcome<Measurement> {
         let stopwatch = Stopwatch::start();
         let engine = tokio::task::spawn_blocking(|| Engine::start(&EngineOptions::ephemeral())).await??;
         let job = Job { endpoint: engine.endpoint().clone(), ..job.clone() };
-        let store = store(&job).await?;
-        let bridge = EnhancedTokenDatabaseBridge::builder(store).sources([&job.history]).build();
+        let bridge = builder(&job).await?.sources([&job.history]).build();
         let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
         measured.times.push(stopwatch.elapsed());
     }

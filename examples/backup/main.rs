@@ -18,7 +18,10 @@ use std::time::Duration;
 
 use bridge::embedded::{EngineEvent, EngineOptions};
 use bridge::storage::{BackupFormat, ClickHouseStore, ExportSummary, ServerPlace, StoreTotals, TokenStore};
-use bridge::{BackupPlace, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped, ExportOptions};
+use bridge::{
+    EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped,
+    backup::{BackupPlace, ExportOptions},
+};
 use bridge_examples::interruption::{Signals, blocking};
 use bridge_examples::{failure, interruption};
 use clap::{Args, Parser, Subcommand};

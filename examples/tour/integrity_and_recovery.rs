@@ -4,9 +4,11 @@ use std::error::Error;
 
 use bridge::storage::{ResponseFilter, StoredResponse, StoredScope, UpsertOptions, require};
 use bridge::{
-    AnalysisId, AuditFilter, BackfillOptions, BackupPlace, BatchOptions, CheckpointName, CheckpointTotals,
-    DifferenceKind, EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, IntegrityOptions,
-    Repair, ResponseKey, ResponseUsage, RollbackMode, SessionId, StoreOptions, Timestamp,
+    AnalysisId, AuditFilter, BackfillOptions, BatchOptions, CheckpointName, CheckpointTotals,
+    EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, IntegrityOptions, Repair, ResponseKey, ResponseUsage,
+    RollbackMode, SessionId, StoreOptions, Timestamp,
+    backup::{BackupPlace, ExportOptions},
+    integrity::DifferenceKind,
 };
 
 use crate::environment::TourEnvironment;

@@ -31,6 +31,7 @@
 //!
 //! Synchronous, on threads. Files are read in blocks, never mapped: transcripts are appended to and
 //! truncated while they are read. No text but identifiers and names leaves the buffers.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod analyzer;
 mod claude;

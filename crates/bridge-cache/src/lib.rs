@@ -20,6 +20,7 @@
 //! # });
 //! # Ok::<(), std::io::Error>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod analyses;
 mod cache;

@@ -29,6 +29,7 @@
 //!
 //! Architecture invariant: no conversation text fits into any type of this crate. Texts are
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod actor;
 mod analysis;

@@ -46,6 +46,7 @@
 //! | `engine.log` | log of the engine and its supervisor |
 //! | `endpoint.json`, `http_port`, `pids` | while an engine runs: passwords, port, process ids |
 //! | `relay.access`, `engine.sock` | while an engine runs: users of the relay, and the engine's socket |
+//! | `audit-spool/` | not the engine's: records of the audit that a bridge has not written yet |
 //! | `config.xml`, `users.xml` | written at every start; they contain only hashes of the passwords |
 //! | `users.lock`, `start.lock` | locked by programs that use the engine, and by the one that starts it |
 //! | `engine.lock`, `serving.lock` | locked while an engine runs, and while it is meant to run |
@@ -64,6 +65,7 @@
 //!
 //! Architecture invariant: the engine's library is never loaded into the program that uses this crate, and
 //! no password appears on a command line, in a log or in an error.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
 mod config;

@@ -56,6 +56,7 @@
 //! that answers a method itself, instead of the store behind it, fails a check of the suite. Exceptions are
 //! [`migrate`](TokenStore::migrate) and the health probes, whose answers on a healthy store look the same wherever they
 //! come from.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod breaker;
 mod capabilities;
@@ -76,6 +77,8 @@ mod source;
 mod stats;
 mod store;
 
+#[doc(no_inline)]
+pub use ::clickhouse as clickhouse_rs;
 pub use breaker::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
@@ -83,9 +86,10 @@ pub use capabilities::{
     TablePart, TableRows, require,
 };
 pub use clickhouse::{
-    BridgeConnectionPool, ChallengeConnection, ClickHouseLimits, ClickHouseOptions, ClickHouseStore,
-    GuardConnection, Locate, LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema,
-    SchemaMigration, table_definition,
+    AccessToken, AccessTokens, BridgeConnectionPool, ChallengeConnection, ClickHouseLimits,
+    ClickHouseOptions, ClickHouseStore, GuardConnection, GuardedConnector, GuardedStream, Locate,
+    LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema, SchemaMigration,
+    table_definition,
 };
 #[doc(hidden)]
 pub use correlation::{current_correlation_id, with_correlation_id};

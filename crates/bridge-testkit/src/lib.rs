@@ -8,13 +8,16 @@
 //! - `engine` (feature): one embedded ClickHouse for each test binary, one database for each test.
 //! - `log` (feature): a `tracing` subscriber that records every event.
 //! - [`small_disk`]: a disk of a few megabytes for tests of a full disk.
-//! - `proxy` (feature): a TCP proxy that injects network faults.
+//! - `proxy`, `gateway` (feature `proxy`): a TCP proxy that injects network faults, and an HTTP gateway that demands a
+//!   header.
 
 pub mod adversarial;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod first_revision;
 pub mod fixtures;
+#[cfg(feature = "proxy")]
+pub mod gateway;
 pub mod history;
 #[cfg(feature = "log")]
 pub mod log;

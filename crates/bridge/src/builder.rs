@@ -63,6 +63,7 @@ impl EnhancedTokenDatabaseBridge {
             validation: true,
             validator: ValidatorOptions::default(),
             cache: CacheOptions::default(),
+            shared_cache: None,
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
@@ -86,6 +87,7 @@ pub struct BridgeBuilder {
     validation: bool,
     validator: ValidatorOptions,
     cache: CacheOptions,
+    shared_cache: Option<Arc<BridgeCache>>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
@@ -129,10 +131,36 @@ impl BridgeBuilder {
         self
     }
 
-    /// Sets the limits of the cache of summaries.
+    /// Sets the limits of the cache of summaries and analyses.
     pub fn cache(mut self, options: CacheOptions) -> Self {
         self.cache = options;
+        self.shared_cache = None;
         self
+    }
+
+    /// Uses this cache in place of one of the bridge's own. Bridges to the same store may share one: what one of them
+    /// writes makes the others' cached summaries stale.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::cache::BridgeCache;
+    /// use bridge::storage::InMemoryStore;
+    /// use bridge::{CacheOptions, EnhancedTokenDatabaseBridge, TokenStore};
+    ///
+    /// let store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
+    /// let cache = Arc::new(BridgeCache::new(CacheOptions::default().with_max_entries(100)));
+    /// let bridge = || EnhancedTokenDatabaseBridge::builder(store.clone()).shared_cache(cache.clone()).build();
+    /// let (writer, reader) = (bridge(), bridge());
+    /// ```
+    pub fn shared_cache(mut self, cache: Arc<BridgeCache>) -> Self {
+        self.shared_cache = Some(cache);
+        self
+    }
+
+    /// Caches nothing: every read asks the store, and no analysis is kept for times at which nothing answers.
+    pub fn without_cache(self) -> Self {
+        self.cache(CacheOptions::default().with_ttl(Duration::ZERO))
     }
 
     /// Sets the number of rows of one insert of [`batch_store_analyses`](EnhancedTokenDatabaseBridge::batch_store_analyses); 1000
@@ -237,7 +265,9 @@ impl BridgeBuilder {
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
         let host = self.analyzer.host.get_or_insert_with(own_host).clone();
         let clock = self.clock;
-        let cache = Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock)));
+        let cache = self
+            .shared_cache
+            .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
         let metrics = Arc::new(Instruments::new());
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
@@ -253,7 +283,7 @@ impl BridgeBuilder {
             AuditTrail::new(Arc::clone(&store), Arc::clone(&clock), host.clone(), project_names, self.audit);
         let telemetry = Arc::new(Telemetry {
             clock: Arc::clone(&clock),
-            audit: Arc::new(audit),
+            audit,
             metrics,
             error_rate,
             panics: Panics::default(),

@@ -750,7 +750,7 @@ impl EnhancedTokenDatabaseBridge {
     /// one named `….partial`, which the next export to the same place, or to one next to it, removes.
     ///
     /// ```no_run
-    /// # use bridge::{BackupPlace, EnhancedTokenDatabaseBridge, ExportOptions};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, backup::{BackupPlace, ExportOptions}};
     /// # async fn example(
     /// #     bridge: EnhancedTokenDatabaseBridge,
     /// #     other: EnhancedTokenDatabaseBridge,
@@ -789,7 +789,8 @@ impl EnhancedTokenDatabaseBridge {
     }
 
     /// Records an operation of the embedder in the audit; the bridge records its own operations itself. Never waits and
-    /// never fails: the record is kept in memory until the store has it, or dropped and counted if the buffer is full.
+    /// never fails: the record is kept in the audit's spool or in memory until the store has it, or dropped and counted if
+    /// there is no room.
     ///
     /// Of the result's errors only the number is recorded, because the bridge cannot know what their texts contain.
     ///

@@ -48,7 +48,8 @@
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
 //! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
-//! All types that signatures name are at the root. The layers are there for embedders that need one of them:
+//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results and [`metrics`]. The
+//! layers are available to embedders that need one of them:
 //! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
 //!
 //! # Features
@@ -77,6 +78,7 @@
 //! [`stats`]: EnhancedTokenDatabaseBridge::stats
 //! [`audit_log`]: EnhancedTokenDatabaseBridge::audit_log
 //! [`shutdown`]: EnhancedTokenDatabaseBridge::shutdown
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
 mod builder;
@@ -106,17 +108,16 @@ pub use bridge_core::{
     Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
     AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
-    DifferenceKind, EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
-    IntegrityDifference, IntegrityResult, IntegrityTally, InvalidValue, ManualClock, ModelName,
-    OperationName, Origin, PositionUnit, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, RepairAction,
-    RepairReport, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult, RuleRevision,
-    SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
-    StreamPosition, StreamResult, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone,
-    Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
+    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
+    ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
+    RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
+    StreamResult, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
+    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
-    BackupFormat, CircuitState, Direction, ExportSummary, GroupOrder, GroupPage, GroupSums, PoolStatus,
-    ReceiptScope, ResponseFilter, ServerPlace, StoreStats, StoreTotals, TokenStore, UsageSums,
+    CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
+    StoreStats, StoreTotals, TokenStore, UsageSums,
 };
 
 pub use advice::advice;
@@ -127,13 +128,12 @@ pub use dashboard::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use entries::{InvalidEntries, SessionEntries};
+pub use entries::SessionEntries;
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
 pub use ingest::plan::SyncMode;
 pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
 pub use operations::backfill::BackfillOptions;
-pub use operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 pub use operations::batch::BatchOptions;
 pub use operations::checkpoints::{Checkpoints, RollbackMode};
 pub use operations::health::HealthLimits;
@@ -145,9 +145,32 @@ pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;
 pub use processor::JsonlProcessorBridge;
 pub use telemetry::audit::{AuditOptions, AuditStats, AuditedOperations};
-pub use telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
 pub use telemetry::operation::Operation;
 pub use telemetry::stats::BridgeStats;
+
+/// Export and import of the whole store.
+pub mod backup {
+    pub use bridge_storage::{BackupFormat, ExportSummary, ServerPlace};
+
+    pub use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
+}
+
+/// The details of an integrity check's result.
+pub mod integrity {
+    pub use bridge_core::{DifferenceKind, IntegrityDifference, IntegrityTally, RepairAction, RepairReport};
+}
+
+/// The metrics of a bridge: their values, and the names under which the `metrics` facade knows them.
+pub mod metrics {
+    pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
+}
+
+/// The details of sources without files.
+pub mod stream {
+    pub use bridge_core::{PositionUnit, StreamPosition};
+
+    pub use crate::entries::InvalidEntries;
+}
 
 #[doc(hidden)]
 pub use bridge_analysis::platform::peak_memory_mib;

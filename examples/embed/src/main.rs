@@ -23,7 +23,7 @@ use axum::{Router, middleware};
 use bridge::config::BridgeConfig;
 use bridge::{
     BridgeError, CalendarUnit, Clock, DashboardBridgeAdapter, DashboardQuery, EnhancedTokenDatabaseBridge,
-    Escaped, HealthState, METRICS, SyncTask, SystemClock, TimeRange, TimeZone,
+    Escaped, HealthState, SyncTask, SystemClock, TimeRange, TimeZone, metrics::METRICS,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;

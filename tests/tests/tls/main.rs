@@ -86,6 +86,8 @@ fn config(url: &str, ca_file: Option<PathBuf>) -> BridgeConfig {
     config.clickhouse.password = Some(bridge::config::Secret::new(&writer.password));
     config.clickhouse.tls_ca_file = ca_file;
     config.clickhouse.limits.retry.max_retries = 0;
+    // Without files in the user's folder of state.
+    config.audit.spool_bytes_max = 0;
     config
 }
 

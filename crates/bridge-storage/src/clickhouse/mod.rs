@@ -1,14 +1,16 @@
 //! The store in ClickHouse, over HTTP with the official client.
 
+mod access;
 mod audit;
 mod backup;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod connection;
 mod dashboard;
+mod extras;
 mod options;
 mod probes;
 mod row;
-mod schema;
+pub(crate) mod schema;
 mod sources;
 mod usage;
 
@@ -21,7 +23,9 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub use access::{AccessToken, AccessTokens};
 pub(crate) use connection::ForeignAnswer;
+pub use connection::guard::{GuardedConnector, GuardedStream};
 pub use connection::locate::{ChallengeConnection, GuardConnection, Locate, LocateFuture, Location};
 pub use connection::pool::{BridgeConnectionPool, PooledConnection};
 pub use options::{ClickHouseLimits, ClickHouseOptions};
@@ -63,8 +67,9 @@ impl ClickHouseStore {
     ///
     /// # Errors
     ///
-    /// The pool cannot be made, or no certificate to trust is found.
+    /// The pool cannot be made, or no certificate to trust is found; options that a client of one's own decides itself.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
+        options.check()?;
         let pool = BridgeConnectionPool::new(&options)?;
         let breaker = CircuitBreaker::new(options.limits.circuit);
         let audit_pool = BridgeConnectionPool::new(&options.clone().with_pool_size(1))?;
@@ -77,6 +82,25 @@ impl ClickHouseStore {
             group_commit: GroupCommit::default(),
             retries: AtomicU64::new(0),
         })
+    }
+
+    /// A store by an embedder's own client: [`ClickHouseOptions::from_client`], with the default of all other options.
+    ///
+    /// ```
+    /// use bridge_storage::ClickHouseStore;
+    /// use bridge_storage::clickhouse_rs::Client;
+    ///
+    /// let client = Client::default().with_url("http://127.0.0.1:8123").with_database("usage");
+    /// let store = ClickHouseStore::from_client(client)?;
+    /// assert_eq!(store.options().database(), "usage");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The pool cannot be made.
+    pub fn from_client(client: ::clickhouse::Client) -> Result<Self, BridgeError> {
+        Self::new(ClickHouseOptions::from_client(client))
     }
 
     /// Returns the options that the store was made with. [`ClickHouseOptions::schema`] has its schema as SQL.
@@ -146,7 +170,14 @@ impl ClickHouseStore {
         let pause = || self.breaker.pause();
         let work = execute_with_retry(retry, &self.retries, pause, || async {
             self.pass_breaker(operation).await?;
-            let result = self.attempt(pool, operation, &work).await;
+            let token = pool.access_token();
+            let result = match self.attempt(pool, operation, &work).await {
+                // What was refused was not begun, except for work of several requests: that is not repeated.
+                Err(error) if retry.max_retries > 0 && pool.renews(token, &error).await => {
+                    self.attempt(pool, operation, &work).await
+                }
+                result => result,
+            };
             self.breaker.record(&result);
             result
         });
@@ -293,32 +324,5 @@ impl StoreCapabilities for ClickHouseStore {
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         Some(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bridge_core::CorrelationId;
-    use bridge_testkit::engine::TestDatabase;
-
-    use super::*;
-    use crate::with_correlation_id;
-
-    /// Returns the comment that the database logs with a query: the setting as the server received it.
-    async fn log_comment(store: &ClickHouseStore) -> String {
-        let query = "SELECT getSetting('log_comment')";
-        store
-            .call("test", |tables| async move { tables.server().query(query).fetch_one().await })
-            .await
-            .unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_database_knows_which_operation_a_query_belongs_to() {
-        let options = ClickHouseOptions::from_url(&TestDatabase::of_this_test().writer_url()).unwrap();
-        let store = ClickHouseStore::new(options).unwrap();
-        let id = CorrelationId(0xabc);
-        assert_eq!(with_correlation_id(id, log_comment(&store)).await, id.to_string());
-        assert_eq!(log_comment(&store).await, "", "the connection forgets the operation");
     }
 }

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::clickhouse::Client;
 use bridge_core::{BridgeError, ConnectionKind};
 use url::Url;
 
+use super::access::{AccessToken, AccessTokens, Credentials, TokenFile};
 use super::connection::locate::Locate;
+use super::extras::{check_header, check_setting};
 use super::schema::retention::Retention;
 use super::schema::tables::TablePrefix;
 use super::schema::topology::Topology;
@@ -58,8 +61,11 @@ pub struct ClickHouseOptions {
     pub(crate) endpoint: String,
     pub(crate) host: String,
     pub(crate) database: String,
-    pub(crate) user: String,
-    pub(crate) password: String,
+    pub(crate) credentials: Credentials,
+    /// The embedder's own client, in place of one for the endpoint.
+    pub(crate) client: Option<Client>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
     pub(crate) limits: ClickHouseLimits,
     pub(crate) insert_rows: usize,
     pub(crate) table_prefix: TablePrefix,
@@ -122,22 +128,69 @@ impl ClickHouseOptions {
             decoded.map_or_else(String::new, |(_, value)| value.into_owned())
         };
         let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
-        Ok(Self {
-            endpoint: format!("{scheme}://{host}"),
-            host,
-            database: or(decoded(parsed.path().trim_matches('/')), Self::DATABASE),
+        let credentials = Credentials::User {
             user: or(decoded(parsed.username()), Self::USER),
             password: decoded(parsed.password().unwrap_or_default()),
+        };
+        let database = or(decoded(parsed.path().trim_matches('/')), Self::DATABASE);
+        Ok(Self { endpoint: format!("{scheme}://{host}"), secure, ..Self::of(host, database, credentials) })
+    }
+
+    /// Takes an embedder's own client, with its connector, address, credentials, compression, headers and settings, and
+    /// its database (`bridge` where it has none). The store adds what it needs itself.
+    ///
+    /// The store's own connections refuse answers that are not the database's (of a proxy, say), before anything is taken
+    /// for stored; a client's do where its connector is a [`GuardedConnector`](crate::GuardedConnector). Errors name the
+    /// host that [`with_host_name`](Self::with_host_name) gives.
+    ///
+    /// ```
+    /// use bridge_storage::clickhouse_rs::Client;
+    /// use bridge_storage::{ClickHouseOptions, ClickHouseStore, GuardedConnector};
+    /// use hyper_util::client::legacy::{Client as HyperClient, connect::HttpConnector};
+    /// use hyper_util::rt::TokioExecutor;
+    ///
+    /// let mut connector = HttpConnector::new();
+    /// connector.set_nodelay(true);
+    /// let http = HyperClient::builder(TokioExecutor::new()).build(GuardedConnector::new(connector));
+    /// let client = Client::with_http_client(http).with_url("http://db.example:8123").with_database("usage");
+    /// let options = ClickHouseOptions::from_client(client).with_host_name("db.example").with_table_prefix("etb_")?;
+    /// let store = ClickHouseStore::new(options)?;
+    /// assert_eq!(store.options().database(), "usage");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn from_client(client: Client) -> Self {
+        let host = "the address of the given client".to_owned();
+        let database = client.database().unwrap_or(Self::DATABASE).to_owned();
+        Self { client: Some(client), ..Self::of(host, database, Credentials::OfClient) }
+    }
+
+    fn of(host: String, database: String, credentials: Credentials) -> Self {
+        Self {
+            endpoint: String::new(),
+            host,
+            database,
+            credentials,
+            client: None,
+            headers: Vec::new(),
+            settings: Vec::new(),
             limits: ClickHouseLimits::default(),
             insert_rows: 100_000,
             table_prefix: TablePrefix::default(),
             topology: Topology::OneServer,
             retention: None,
             audit_retention: None,
-            secure,
+            secure: false,
             ca_file: None,
             locator: None,
-        })
+        }
+    }
+
+    /// With this name of the database's host in errors and reports.
+    #[must_use]
+    pub fn with_host_name(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
     }
 
     /// Takes the address, user and password from a locator, and asks it again whenever the database cannot be reached
@@ -162,22 +215,87 @@ impl ClickHouseOptions {
     /// With this user and password.
     #[must_use]
     pub fn with_user(mut self, user: &str, password: &str) -> Self {
-        user.clone_into(&mut self.user);
-        password.clone_into(&mut self.password);
+        self.credentials = Credentials::User { user: user.to_owned(), password: password.to_owned() };
         self
     }
 
     /// With this password for the user.
     #[must_use]
-    pub fn with_password(mut self, password: &str) -> Self {
-        password.clone_into(&mut self.password);
-        self
+    pub fn with_password(self, password: &str) -> Self {
+        let user = match &self.credentials {
+            Credentials::User { user, .. } => user.clone(),
+            _ => Self::USER.to_owned(),
+        };
+        self.with_user(&user, password)
     }
 
     /// Returns whether a non-empty password was given.
     #[must_use]
     pub fn has_password(&self) -> bool {
-        !self.password.is_empty()
+        matches!(&self.credentials, Credentials::User { password, .. } if !password.is_empty())
+    }
+
+    /// With this access token in place of user and password.
+    #[must_use]
+    pub fn with_access_token(mut self, token: AccessToken) -> Self {
+        self.credentials = Credentials::Token(token);
+        self
+    }
+
+    /// With the access token that the file holds, in place of user and password. It is read now, and again whenever the
+    /// token is refused: another program may renew it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
+    pub fn with_access_token_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
+        let tokens = TokenFile::read(file.as_ref())
+            .map_err(|why| self.misconfigured("read the access token's file", why.into()))?;
+        Ok(self.with_access_tokens(Arc::new(tokens)))
+    }
+
+    /// With access tokens that this supplies, in place of user and password. It is asked for a new one whenever the
+    /// database, or a gateway before it, refuses the current one.
+    #[must_use]
+    pub fn with_access_tokens(mut self, tokens: Arc<dyn AccessTokens>) -> Self {
+        self.credentials = Credentials::Tokens(tokens);
+        self
+    }
+
+    /// With this HTTP header in every request: for a gateway before the database, say. No form of output shows its value.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where it is no valid header, or one that the client sets itself.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
+        check_header(name, value).map_err(|error| self.misconfigured("read the options", error.into()))?;
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
+    /// Returns whether [`with_header`](Self::with_header) takes this header.
+    #[must_use]
+    pub fn allows_header(name: &str, value: &str) -> bool {
+        check_header(name, value).is_ok()
+    }
+
+    /// Returns whether [`with_setting`](Self::with_setting) takes a setting of this name.
+    #[must_use]
+    pub fn allows_setting(name: &str) -> bool {
+        check_setting(name).is_ok()
+    }
+
+    /// With this setting of ClickHouse for every query: `max_memory_usage`, say, or a workload. What the bridge sets for
+    /// a single query takes precedence.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionKind::Misconfigured`] where it is no name of a setting, or one that the bridge sets itself or relies
+    /// on: `async_insert`, for instance, because an insert that returned is durable.
+    pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
+        check_setting(name).map_err(|error| self.misconfigured("read the options", error.into()))?;
+        self.settings.push((name.to_owned(), value.to_owned()));
+        Ok(self)
     }
 
     /// With the password that the file holds; a line end behind it is not part of it.
@@ -185,7 +303,7 @@ impl ClickHouseOptions {
     /// # Errors
     ///
     /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
-    pub fn with_password_file(mut self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
+    pub fn with_password_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
         let file = file.as_ref();
         let unusable = |why: &dyn fmt::Display| {
             self.misconfigured("read the password file", format!("{}: {why}", file.display()).into())
@@ -196,8 +314,7 @@ impl ClickHouseOptions {
         if password.is_empty() {
             return Err(unusable(&"it is empty"));
         }
-        password.clone_into(&mut self.password);
-        Ok(self)
+        Ok(self.with_password(password))
     }
 
     /// With this before the names of all tables, so that they can stand in a database with others: letters,
@@ -316,6 +433,16 @@ impl ClickHouseOptions {
         &self.database
     }
 
+    /// Refuses what a client of one's own decides itself.
+    pub(crate) fn check(&self) -> Result<(), BridgeError> {
+        let is_free = matches!(self.credentials, Credentials::OfClient) && self.ca_file.is_none();
+        if self.client.is_none() || is_free {
+            return Ok(());
+        }
+        let why = "the given client has its own credentials and certificates";
+        Err(self.misconfigured("read the options", why.into()))
+    }
+
     /// The error for a setting that cannot be used.
     pub(crate) fn misconfigured(
         &self,
@@ -333,7 +460,7 @@ impl fmt::Debug for ClickHouseOptions {
             .field("host", &self.host)
             .field("database", &self.database)
             .field("table_prefix", &self.table_prefix)
-            .field("user", &self.user)
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }
@@ -346,7 +473,8 @@ mod tests {
     fn the_parts_of_the_url_are_read_and_the_password_is_not_shown() {
         let options = ClickHouseOptions::from_url("http://me:s%40cret@db.local:9000/usage").unwrap();
         assert_eq!((options.host(), &*options.database), ("db.local:9000", "usage"));
-        assert_eq!((&*options.user, &*options.password), ("me", "s@cret"));
+        let Credentials::User { user, password } = &options.credentials else { panic!("{options:?}") };
+        assert_eq!((&**user, &**password), ("me", "s@cret"));
         assert!(!format!("{options:?}").contains("cret"));
         assert_eq!(ClickHouseOptions::from_url("http://db").unwrap().host(), "db:8123");
     }
@@ -380,6 +508,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_bridge_relies_on_cannot_be_overridden() {
+        let options = || ClickHouseOptions::from_url("http://db").unwrap();
+        let options =
+            options().with_header("X-Team", "s3cret").unwrap().with_setting("max_threads", "2").unwrap();
+        assert!(!format!("{options:?}").contains("s3cret"));
+        for name in ["Authorization", "X-ClickHouse-User", "x-bridge-rows", "no header", ""] {
+            assert!(options.clone().with_header(name, "a").is_err(), "{name}");
+        }
+        assert!(options.clone().with_header("x-a", "two\nlines").is_err());
+        for name in ["async_insert", "query_id", "a b", ""] {
+            assert!(options.clone().with_setting(name, "1").is_err(), "{name}");
+        }
+        let own = ClickHouseOptions::from_client(Client::default()).with_user("me", "s3cret");
+        assert!(own.check().is_err());
+    }
+
+    #[test]
     fn names_that_would_be_sql_are_refused() {
         let options = || ClickHouseOptions::from_url("http://db").unwrap();
         assert!(options().with_table_prefix("a; DROP").is_err());
@@ -397,7 +542,7 @@ mod tests {
         assert!(read().is_err());
         std::fs::write(&file, "s3cret \r\n").unwrap();
         let options = read().unwrap();
-        assert_eq!(options.password, "s3cret ");
+        assert!(matches!(&options.credentials, Credentials::User { password, .. } if password == "s3cret "));
         assert!(!format!("{options:?}").contains("s3cret"));
     }
 }

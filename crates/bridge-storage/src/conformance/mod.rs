@@ -18,6 +18,7 @@
 mod audit;
 mod backup;
 mod checkpoints;
+mod cluster;
 mod cover;
 mod dashboard;
 mod extremes;
@@ -47,6 +48,7 @@ use crate::{
 pub use audit::*;
 pub use backup::*;
 pub use checkpoints::*;
+pub use cluster::cluster_statements;
 pub use cover::*;
 pub use dashboard::*;
 pub use extremes::*;

@@ -6,12 +6,15 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod circuit;
+mod cluster;
+mod correlation;
 mod failures;
 mod fault_at_each_request;
 mod foreign_answers;
 mod foreign_tables;
 mod group_commit;
 mod merges;
+mod own_client;
 mod placing;
 mod probes;
 mod promises;

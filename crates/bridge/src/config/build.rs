@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
 use bridge_core::HostName;
-use bridge_storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
@@ -36,7 +36,7 @@ impl BridgeConfig {
     pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
         self.check()?;
         let store = self.store().await?;
-        self.builder_with(Arc::new(store)).map_err(BuildError::from)
+        Ok(self.builder_with(Arc::new(store))?.audit(self.audit_options()))
     }
 
     /// Returns the store of the configuration, with its [pool](ClickHouseStore::pool), its
@@ -73,7 +73,8 @@ impl BridgeConfig {
         Ok(ClickHouseStore::new(options)?)
     }
 
-    /// Returns a builder with all settings of the configuration, on a store of one's own.
+    /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
+    /// the folder of `audit.spool_dir`, which then belongs to this store.
     ///
     /// # Errors
     ///
@@ -130,8 +131,11 @@ impl BridgeConfig {
             (None, Some(file)) => ("sources.project_key_file", self.read("sources.project_key_file", file)?),
             (None, None) => ("sources.project_names", String::new()),
         };
-        ProjectKey::from_hex(text.trim_end())
-            .map_err(|error| ConfigError::new(vec![self.problem(name, error.to_string())]))
+        ProjectKey::from_hex(text.trim_end()).map_err(|error| self.invalid(name, &error))
+    }
+
+    fn invalid(&self, key: &str, why: &dyn std::error::Error) -> ConfigError {
+        ConfigError::new(vec![self.problem(key, why.to_string())])
     }
 
     fn read(&self, key: &str, file: &Path) -> Result<String, ConfigError> {
@@ -159,6 +163,17 @@ impl BridgeConfig {
         if let Some(file) = &config.password_file {
             options = options.with_password_file(file)?;
         }
+        if let Some(token) = &config.access_token {
+            let token = AccessToken::new(token.expose());
+            let token = token.map_err(|error| self.invalid("clickhouse.access_token", &error))?;
+            options = options.with_access_token(token);
+        }
+        if let Some(file) = &config.access_token_file {
+            options = options.with_access_token_file(file)?;
+        }
+        for (name, value) in &config.headers {
+            options = options.with_header(name, value.expose())?;
+        }
         if let Some(file) = &config.tls_ca_file {
             options = options.with_ca_file(file);
         }
@@ -177,6 +192,9 @@ impl BridgeConfig {
             .with_database(&config.database)
             .with_table_prefix(&config.table_prefix)?
             .with_limits(limits);
+        let settings = &mut config.settings.iter();
+        let options =
+            settings.try_fold(options, |options, (name, value)| options.with_setting(name, value))?;
         let options = match config.retention {
             Some(retention) => options.with_retention(retention),
             None => options,

@@ -6,10 +6,13 @@ use super::sections::ProjectNameMode;
 use super::{BridgeConfig, ROOT};
 
 /// Keys of a server, which the embedded engine has no use for.
-const OF_A_SERVER: [&str; 5] = [
+const OF_A_SERVER: [&str; 8] = [
     "clickhouse.user",
     "clickhouse.password",
     "clickhouse.password_file",
+    "clickhouse.access_token",
+    "clickhouse.access_token_file",
+    "clickhouse.headers",
     "clickhouse.tls_ca_file",
     "clickhouse.cluster",
 ];
@@ -27,6 +30,10 @@ impl BridgeConfig {
         let is_embedded = self.embedded.data_dir.is_some();
         for key in OF_A_SERVER.into_iter().filter(|key| is_embedded && self.given.contains_key(key)) {
             report(key, "has no meaning with embedded.data_dir: it is of a server".to_owned());
+        }
+        let has_token = self.clickhouse.access_token.is_some() || self.clickhouse.access_token_file.is_some();
+        if has_token && self.given.contains_key("clickhouse.user") {
+            report("clickhouse.user", "has no meaning with an access token, which names the user".to_owned());
         }
         let is_secure = self.clickhouse.url.as_ref().is_some_and(|url| url.starts_with("https://"));
         if self.clickhouse.tls_ca_file.is_some() && !is_embedded && !is_secure {

@@ -11,7 +11,8 @@ use super::suggestion::nearest;
 
 impl BridgeConfig {
     /// Overrides every key whose [variable](ConfigKey::variable) the look-up knows: `ETB_` and the key's name in
-    /// capitals, its dots as underlines. A blank value counts as none. Several paths are separated as in `PATH`.
+    /// capitals, its dots as underlines. A blank value counts as none. Several paths are separated as in `PATH`;
+    /// names with values are written `a=b,c=d`.
     ///
     /// Of keys that exclude each other (`clickhouse.url` and `embedded.data_dir`, a password and its file) a
     /// variable overrides both.
@@ -99,10 +100,19 @@ impl BridgeConfig {
 }
 
 fn raw_value(key: &ConfigKey, value: String) -> RawValue {
-    if key.default_text() != "[]" {
-        return RawValue::Text(value);
+    let texts = || std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect();
+    match key.default_text().as_str() {
+        "[]" => RawValue::List(texts()),
+        "{}" => {
+            let pair = |text: &str| {
+                let (name, value) = text.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            };
+            let pairs: Option<Vec<_>> = value.split(',').map(pair).collect();
+            pairs.map_or_else(|| RawValue::Text(value), RawValue::Pairs)
+        }
+        _ => RawValue::Text(value),
     }
-    RawValue::List(std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Forms of values: what is read from a text, and how a value is written.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub(super) enum RawValue {
     Nothing,
     Text(String),
     List(Vec<String>),
+    Pairs(Vec<(String, String)>),
 }
 
 impl RawValue {
@@ -291,6 +293,36 @@ impl Form<Vec<PathBuf>> for Sources {
     fn write(&self, value: &Vec<PathBuf>) -> String {
         let paths: Vec<_> = value.iter().map(|path| path.display().to_string()).collect();
         format!("[{}]", paths.join(", "))
+    }
+}
+
+/// Names, each with a text: a mapping in YAML, `a=b,c=d` in a variable. No name stands twice.
+pub(super) struct Pairs {
+    pub(super) allowed: &'static str,
+    pub(super) is_allowed: fn(&str, &str) -> bool,
+}
+
+impl<T: From<String>> Form<BTreeMap<String, T>> for Pairs {
+    fn allowed(&self) -> String {
+        self.allowed.to_owned()
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<BTreeMap<String, T>, InvalidValue> {
+        let pairs = match raw {
+            RawValue::Pairs(pairs) if pairs.iter().all(|(name, value)| (self.is_allowed)(name, value)) => {
+                pairs
+            }
+            _ => return Err(InvalidValue),
+        };
+        let map: BTreeMap<_, _> =
+            pairs.iter().map(|(name, value)| (name.clone(), T::from(value.clone()))).collect();
+        if map.len() == pairs.len() { Ok(map) } else { Err(InvalidValue) }
+    }
+
+    /// The values are not shown: some are secret, and what is shown is the default, which has none.
+    fn write(&self, value: &BTreeMap<String, T>) -> String {
+        let names: Vec<_> = value.keys().map(String::as_str).collect();
+        format!("{{{}}}", names.join(", "))
     }
 }
 

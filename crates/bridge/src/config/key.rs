@@ -1,9 +1,11 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Percent, RawValue, Seconds, Sources,
-    Text, Time, is_address, is_word, mebibytes, number,
+    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, RawValue, Seconds,
+    Sources, Text, Time, is_address, is_word, mebibytes, number,
 };
+use bridge_storage::ClickHouseOptions;
+
 use super::sections::ProjectNameMode;
 use super::{BridgeConfig, ROOT};
 use crate::AuditedOperations;
@@ -58,6 +60,11 @@ impl ConfigKey {
         format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "_").to_ascii_uppercase())
     }
 
+    /// Returns whether its value is a mapping of names to texts.
+    pub(super) fn is_mapping(&self) -> bool {
+        self.default_text() == "{}"
+    }
+
     /// Returns its name with the root's.
     pub(super) fn whole_name(&self) -> String {
         format!("{ROOT}.{}", self.name)
@@ -73,9 +80,14 @@ impl ConfigKey {
 pub(super) const VARIABLE_PREFIX: &str = "ETB_";
 
 /// Keys of which only one may be given.
-pub(super) const EXCLUSIVE: [(&str, &str); 3] = [
+pub(super) const EXCLUSIVE: [(&str, &str); 8] = [
     ("clickhouse.url", "embedded.data_dir"),
     ("clickhouse.password", "clickhouse.password_file"),
+    ("clickhouse.password", "clickhouse.access_token"),
+    ("clickhouse.password", "clickhouse.access_token_file"),
+    ("clickhouse.password_file", "clickhouse.access_token"),
+    ("clickhouse.password_file", "clickhouse.access_token_file"),
+    ("clickhouse.access_token", "clickhouse.access_token_file"),
     ("sources.project_key", "sources.project_key_file"),
 ];
 
@@ -110,6 +122,18 @@ const CLUSTER: Text =
     Text { allowed: "a name of letters, digits, `_`, `-` and `.`", is_allowed: |text| is_word(text, "_-.") };
 const NAME: Text = Text { allowed: "a name", is_allowed: |_| true };
 const PASSWORD: Text = Text { allowed: "a text", is_allowed: |_| true };
+const ACCESS_TOKEN: Text = Text {
+    allowed: "a bearer token, without the word `Bearer`",
+    is_allowed: |text| bridge_storage::AccessToken::new(text).is_ok(),
+};
+const HEADERS: Pairs = Pairs {
+    allowed: "names of HTTP headers, each with its value, but those that the client sets itself",
+    is_allowed: |name, value| ClickHouseOptions::allows_header(name, value),
+};
+const SETTINGS: Pairs = Pairs {
+    allowed: "names of ClickHouse settings, each with its value, but those that the bridge sets itself or relies on",
+    is_allowed: |name, _| ClickHouseOptions::allows_setting(name),
+};
 const HOST_NAME: Text = Text { allowed: "a name of up to 512 bytes", is_allowed: |text| text.len() <= 512 };
 const PROJECT_KEY: Text = Text {
     allowed: "32 hexadecimal digits, as `openssl rand -hex 16` makes them",
@@ -136,6 +160,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("clickhouse.user", clickhouse.user, NAME),
     key!("clickhouse.password", clickhouse.password, Optional(PASSWORD)).secret(),
     key!("clickhouse.password_file", clickhouse.password_file, Optional(FilePath)),
+    key!("clickhouse.access_token", clickhouse.access_token, Optional(ACCESS_TOKEN)).secret(),
+    key!("clickhouse.access_token_file", clickhouse.access_token_file, Optional(FilePath)),
+    key!("clickhouse.headers", clickhouse.headers, HEADERS).secret(),
+    key!("clickhouse.settings", clickhouse.settings, SETTINGS),
     key!("clickhouse.tls_ca_file", clickhouse.tls_ca_file, Optional(FilePath)),
     key!("clickhouse.cluster", clickhouse.cluster, Optional(CLUSTER)),
     key!("clickhouse.retention", clickhouse.retention, Keeping),
@@ -177,6 +205,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
     key!("audit.write_within", audit.write_within, Time),
+    key!("audit.spool_dir", audit.spool_dir, Optional(FilePath)),
+    key!("audit.spool_mb", audit.spool_bytes_max, mebibytes(0..=1 << 20).zero_is("none")),
 ];
 
 /// Returns the key of this name.

@@ -50,6 +50,7 @@ mod form;
 mod key;
 mod secret;
 mod sections;
+mod spool;
 mod suggestion;
 mod yaml;
 
@@ -163,7 +164,7 @@ fn not_allowed(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> ConfigP
         // A URL with a password, in the place of another key.
         RawValue::Text(text) if form::may_hold_a_password(text) => "the value".to_owned(),
         RawValue::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
-        RawValue::List(_) | RawValue::Nothing => "this".to_owned(),
+        RawValue::List(_) | RawValue::Pairs(_) | RawValue::Nothing => "this".to_owned(),
     };
     let message = format!("{shown} is not allowed; allowed is {}", key.allowed());
     ConfigProblem { origin, key: key.whole_name(), message }

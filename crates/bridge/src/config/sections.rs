@@ -1,6 +1,7 @@
 //! The sections of the configuration. The defaults are those of the options that the settings go to; only defaults that
 //! stand nowhere else stand here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bridge_analysis::AnalyzerOptions;
@@ -25,6 +26,14 @@ pub struct ClickHouseConfig {
     pub password: Option<Secret>,
     /// A file with the user's password.
     pub password_file: Option<PathBuf>,
+    /// An access token, in place of user and password.
+    pub access_token: Option<Secret>,
+    /// A file with an access token, which is read again when the token is refused.
+    pub access_token_file: Option<PathBuf>,
+    /// HTTP headers of every request.
+    pub headers: BTreeMap<String, Secret>,
+    /// Settings of ClickHouse for every query.
+    pub settings: BTreeMap<String, String>,
     /// The certificates that are trusted, in place of the system's.
     pub tls_ca_file: Option<PathBuf>,
     /// The cluster that the tables are spread over.
@@ -47,6 +56,10 @@ impl Default for ClickHouseConfig {
             user: ClickHouseOptions::USER.to_owned(),
             password: None,
             password_file: None,
+            access_token: None,
+            access_token_file: None,
+            headers: BTreeMap::new(),
+            settings: BTreeMap::new(),
             tls_ca_file: None,
             cluster: None,
             retention: None,

@@ -127,6 +127,13 @@ impl<'t> Reader<'t> {
                     return Ok(());
                 }
             },
+            Event::MappingStart(..) if key.is_mapping() => match self.pairs()? {
+                Some(pairs) => RawValue::Pairs(pairs),
+                None => {
+                    self.report(span.start, &key.whole_name(), "must be names with one text each".to_owned());
+                    return Ok(());
+                }
+            },
             event => {
                 let message = match event {
                     Event::Alias(_) => "must be given, not referred to by an alias",
@@ -139,6 +146,31 @@ impl<'t> Reader<'t> {
         let origin = self.origin(span.start);
         self.content.entries.push(Entry { key, origin, raw });
         Ok(())
+    }
+
+    /// Reads the names and texts of a mapping that has begun; `None` where something else is among them.
+    fn pairs(&mut self) -> Result<Option<Vec<(String, String)>>, ConfigProblem> {
+        let mut pairs = Some(Vec::new());
+        loop {
+            let name = match self.next()?.0 {
+                Event::MappingEnd => return Ok(pairs),
+                event => self.text(&event)?,
+            };
+            let event = self.next()?.0;
+            let pair = name.zip(self.text(&event)?);
+            pairs = pairs.zip(pair).map(|(mut pairs, pair)| {
+                pairs.push(pair);
+                pairs
+            });
+        }
+    }
+
+    /// Returns the text of a scalar; reads over anything else.
+    fn text(&mut self, event: &Event<'_>) -> Result<Option<String>, ConfigProblem> {
+        match event {
+            Event::Scalar(text, ..) => Ok(Some(text.to_string())),
+            other => self.skip_rest(other).map(|()| None),
+        }
     }
 
     /// Reads the texts of a sequence that has begun; `None` where something else is among them.

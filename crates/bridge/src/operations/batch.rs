@@ -38,7 +38,7 @@ pub(crate) async fn store_batch(
 ) -> Vec<BridgeResult> {
     let (planned, tokens) = planned_together(analyses);
     let stored = store_in_batches(ingest, analyses, batch_size, parallel);
-    tokio::join!(stored, announce(planned, tokens)).0
+    tokio::join!(announce(planned, tokens), stored).1
 }
 
 async fn store_in_batches(

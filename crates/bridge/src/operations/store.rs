@@ -53,7 +53,8 @@ pub(crate) async fn store(
     let (rows, upsert_options) = (rows_of(ingest, analysis), options.upsert_options());
     let tokens = analysis.calculated_total_tokens;
     let planned = WriteCounters::planned(analysis.responses.len() as u64, tokens, options.force_update);
-    let (stored, ()) = tokio::join!(upsert(ingest, rows, &upsert_options), announce(planned, tokens));
+    // The announcement first: it is in the spool before the rows are on their way.
+    let ((), stored) = tokio::join!(announce(planned, tokens), upsert(ingest, rows, &upsert_options));
     let mut stored = stored?;
     let covering = covering_tokens(ingest, &stored).await;
     let all = 0..stored.rows.len();

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bridge_core::{Actor, AuditOutcome, AuditRecord, CorrelationId, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, CorrelationId, SessionId};
 use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
 use crate::telemetry::Telemetry;
+use crate::telemetry::audit::{Place, root_cause};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::write_counters::WriteCounters;
 
@@ -52,6 +53,22 @@ impl CurrentOperation {
 
     pub(crate) fn written(&self) -> WriteCounters {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the record of the ended operation is to be written before the call returns. Records of forced
+    /// updates and of administrative operations are, unless the store is unreachable. Those of other writes are if they
+    /// wait in memory, and the announcement does not say the same.
+    pub(crate) fn needs_flush<T>(&self, place: Place, result: &Result<T, BridgeError>) -> bool {
+        let cause = result.as_ref().err().map(root_cause);
+        let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
+        let written = self.written();
+        let is_due = match self.announced.get() {
+            _ if self.operation.is_administrative() || written.forced => true,
+            _ if place == Place::Spool || self.telemetry.audit.is_refused() => false,
+            Some(announced) => result.is_err() || WriteCounters::of_record(announced) != written,
+            None => written.records > 0,
+        };
+        is_due && !is_away
     }
 
     pub(crate) fn is_large(&self) -> bool {
@@ -101,8 +118,9 @@ pub(crate) fn record_read(bytes: u64) {
 const UNDER_WAY: &str =
     "recorded while the operation was running, with what it was about to store; its outcome is unknown";
 
-/// Records the running operation before it ends, with what it plans to write or has written. Await it
-/// concurrently with the operation's last calls of the store, so that it takes no extra time.
+/// Records the running operation before it ends, with what it plans to write or has written: in the spool at the first
+/// poll, and without one in the store. Await it concurrently with the operation's last calls of the store, so that it
+/// takes no extra time.
 pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
     let Ok(current) = CURRENT.try_with(Arc::clone) else { return };
     if planned.records == 0 {
@@ -116,7 +134,8 @@ pub(crate) async fn announce(planned: WriteCounters, tokens: u64) {
         UNDER_WAY.clone_into(&mut record.error);
         planned.set_in(record);
     });
-    if audit.announce(current.operation, &record) && current.announced.set(record).is_ok() {
+    let place = audit.announce(current.operation, &record);
+    if place != Place::Nowhere && current.announced.set(record).is_ok() && place == Place::Memory {
         audit.flush_within(current.telemetry.flush_deadline).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bridge_analysis::platform::return_freed_memory;
 use bridge_core::{
     Actor, AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
 };
@@ -9,13 +10,11 @@ use bridge_storage::with_correlation_id;
 use tracing::Instrument;
 
 use crate::telemetry::Telemetry;
-use crate::telemetry::audit::root_cause;
+use crate::telemetry::audit::Place;
 use crate::telemetry::audit_summary::{AuditSummary, ToAuditSummary};
 use crate::telemetry::current::{Caller, CurrentOperation, within};
 use crate::telemetry::log;
 use crate::telemetry::operation::Operation;
-use crate::telemetry::write_counters::WriteCounters;
-use bridge_analysis::platform::return_freed_memory;
 
 /// Runs operations and records them.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ impl OperationRunner {
         });
         metrics.operation_ended(Operation::Other, record.outcome, record.duration);
         log::log_operation(&record, Operation::Other, None);
-        audit.keep_own(record);
+        audit.keep_own(&record);
     }
 
     /// Runs the work as this operation.
@@ -72,9 +71,8 @@ impl OperationRunner {
         async move {
             let result = within(Arc::clone(&current), work).await;
             let result = result.map_err(|error| error.with_correlation(id, session));
-            let needs_flush = guard.needs_flush(&result);
-            guard.end(&result);
-            if needs_flush {
+            let place = guard.end(&result);
+            if current.needs_flush(place, &result) {
                 let audit = &self.telemetry.audit;
                 with_correlation_id(id, audit.flush_within(self.telemetry.flush_deadline)).await;
             }
@@ -97,33 +95,19 @@ struct OperationGuard {
 }
 
 impl OperationGuard {
-    /// Returns whether the record is to be written before the call returns. Records of writes and of administrative
-    /// operations are, unless the store is unreachable, or the announcement already says the same.
-    fn needs_flush<T>(&self, result: &Result<T, BridgeError>) -> bool {
-        let cause = result.as_ref().err().map(root_cause);
-        let is_away = matches!(cause, Some(BridgeError::Connection { .. }));
-        let written = self.current.written();
-        let is_due = match self.current.announced.get() {
-            _ if self.current.operation.is_administrative() || written.forced => true,
-            _ if self.current.telemetry.audit.is_refused() => false,
-            Some(announced) => result.is_err() || WriteCounters::of_record(announced) != written,
-            None => written.records > 0,
-        };
-        is_due && !is_away
-    }
-
-    fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) {
+    /// Returns where the record is.
+    fn end<T: ToAuditSummary>(mut self, result: &Result<T, BridgeError>) -> Place {
         self.ended = true;
         match result {
             Ok(value) => {
                 let summary = value.audit_summary();
-                self.record(summary.outcome(), summary, None);
+                self.record(summary.outcome(), summary, None)
             }
             Err(error) => self.record(AuditOutcome::Failed, AuditSummary::default(), Some(error)),
         }
     }
 
-    fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) {
+    fn record(&self, outcome: AuditOutcome, summary: AuditSummary, error: Option<&BridgeError>) -> Place {
         let CurrentOperation { telemetry, operation, session, caller, announced, .. } = &*self.current;
         let (duration, written) = (self.watch.elapsed(), self.current.written());
         telemetry.metrics.operation_ended(*operation, outcome, duration);
@@ -150,9 +134,7 @@ impl OperationGuard {
             }
         });
         log::log_operation(&record, *operation, error);
-        if !summary.is_idle {
-            audit.keep(*operation, record);
-        }
+        if summary.is_idle { Place::Nowhere } else { audit.keep(*operation, &record) }
     }
 }
 

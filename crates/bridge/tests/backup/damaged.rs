@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bridge::storage::{ResponseFilter, StoreTotals};
-use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions};
+use bridge::{
+    BridgeError, EnhancedTokenDatabaseBridge,
+    backup::{BackupPlace, ExportOptions},
+};
 
 use crate::backup::{bridge, fill, history};
 

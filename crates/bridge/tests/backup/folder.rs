@@ -4,7 +4,8 @@ use std::fs;
 
 use bridge::storage::{BackupFormat, InMemoryStore, ResponseFilter, UpsertOptions};
 use bridge::{
-    AuditFilter, BackupPlace, BridgeError, ExportOptions, OperationName, StorageKind, SyncOptions, SyncStatus,
+    AuditFilter, BridgeError, OperationName, StorageKind, SyncOptions, SyncStatus,
+    backup::{BackupPlace, ExportOptions},
 };
 use std::sync::Arc;
 

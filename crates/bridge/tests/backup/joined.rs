@@ -1,7 +1,10 @@
 //! Import into a store with existing rows.
 
 use bridge::storage::{ResponseFilter, TokenStore, UpsertOptions};
-use bridge::{BackupPlace, ExportOptions, ResponseUsage, SummaryQuery};
+use bridge::{
+    ResponseUsage, SummaryQuery,
+    backup::{BackupPlace, ExportOptions},
+};
 
 use crate::backup::{bridge, fill, history, stored};
 

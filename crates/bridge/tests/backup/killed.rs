@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::{BackupPlace, ExportOptions, Stopwatch};
+use bridge::{
+    Stopwatch,
+    backup::{BackupPlace, ExportOptions},
+};
 
 use crate::backup::{bridge, fill, history, over};
 

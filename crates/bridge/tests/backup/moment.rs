@@ -3,7 +3,10 @@
 use std::fs;
 
 use bridge::storage::ResponseFilter;
-use bridge::{BackfillOptions, BackupPlace, ExportOptions, SyncOptions};
+use bridge::{
+    BackfillOptions, SyncOptions,
+    backup::{BackupPlace, ExportOptions},
+};
 
 use crate::backup::{bridge, history};
 

@@ -1,7 +1,10 @@
 //! Backups written by the server itself.
 
 use bridge::storage::ServerPlace;
-use bridge::{BackupPlace, BridgeError, EnhancedTokenDatabaseBridge, ExportOptions, StorageKind};
+use bridge::{
+    BridgeError, EnhancedTokenDatabaseBridge, StorageKind,
+    backup::{BackupPlace, ExportOptions},
+};
 
 use crate::backup::{bridge, fill, hash, history};
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bridge::config::BuildError;
+use bridge::config::{BridgeConfig, BuildError};
 use bridge::storage::ResponseFilter;
 use bridge::{BridgeError, ConnectionKind, EnhancedTokenDatabaseBridge, Stopwatch};
 use bridge_testkit::engine::{TestDatabase, engine};
+use bridge_testkit::gateway::Gateway;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use crate::config::{full_text, on_engine, on_server, responses, store_one};
@@ -137,6 +138,74 @@ async fn clickhouse_password_file() {
 }
 
 /// The top-level test `tls` covers successful connections; this one covers the error messages.
+/// A gateway before the engine that demands this header.
+async fn gateway(header: &str) -> Gateway {
+    let writer = &engine().endpoint().writer;
+    Gateway::before(TestDatabase::of_this_test().host(), &writer.user, &writer.password, header)
+        .await
+        .unwrap()
+}
+
+/// The configuration for the engine behind the gateway, without user and password.
+fn behind(gateway: &Gateway, more: &str) -> BridgeConfig {
+    let (host, database) = (gateway.host(), TestDatabase::of_this_test().name);
+    let text = format!(
+        "enhanced_token_bridge: {{clickhouse: {{url: \"http://{host}\", database: {database}, {more}}}}}"
+    );
+    BridgeConfig::from_yaml_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn clickhouse_access_token() {
+    let gateway = gateway("authorization: Bearer a.b.c").await;
+    let config = behind(&gateway, "access_token: a.b.c");
+    assert!(!format!("{config:?}").contains("a.b.c"));
+    store_one(&config.build().await.unwrap()).await;
+    let both = behind(&gateway, "access_token: a.b.c, password: d").build().await.unwrap_err();
+    assert!(both.to_string().contains("clickhouse.access_token"), "{both}");
+    assert!(!full_text(&both).contains("a.b.c"));
+}
+
+#[tokio::test]
+async fn clickhouse_access_token_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "first\n").unwrap();
+    let gateway = gateway("authorization: Bearer first").await;
+    let bridge = behind(&gateway, &format!("access_token_file: {}", file.display())).build().await.unwrap();
+    std::fs::write(&file, "second\n").unwrap();
+    gateway.demand("authorization: Bearer second");
+    store_one(&bridge).await;
+}
+
+#[tokio::test]
+async fn clickhouse_headers() {
+    let gateway = gateway("x-team: s3cret").await;
+    let config = behind(&gateway, "headers: {X-Team: s3cret}");
+    assert!(!format!("{config:?}").contains("s3cret"));
+    store_one(&config.build().await.unwrap()).await;
+    let variable = |name: &str| (name == "ETB_CLICKHOUSE_HEADERS").then(|| "X-Team=s3cret,X-B=2".to_owned());
+    let by_variable = behind(&gateway, "").with_env(variable).unwrap();
+    assert_eq!(by_variable.clickhouse.headers.len(), 2);
+    store_one(&by_variable.build().await.unwrap()).await;
+    let refused = |headers: &str| {
+        let text = format!("enhanced_token_bridge: {{clickhouse: {{headers: {headers}}}}}");
+        BridgeConfig::from_yaml_str(&text).unwrap_err().to_string()
+    };
+    for headers in ["{Authorization: s3cret}", "{X-A: {b: s3cret}}", "[s3cret]", "s3cret"] {
+        let error = refused(headers);
+        assert!(error.contains("clickhouse.headers") && !error.contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn clickhouse_settings() {
+    let gateway = gateway("x-team: a").await;
+    let config = behind(&gateway, "headers: {X-Team: a}, settings: {max_block_size: 65000}");
+    store_one(&config.build().await.unwrap()).await;
+    assert!(gateway.heads().iter().all(|head| head.contains("max_block_size=65000")));
+}
+
 #[tokio::test]
 async fn clickhouse_tls_ca_file() {
     let keys = [("clickhouse.tls_ca_file", "missing/ca.pem"), ("clickhouse.retry_attempts", "0")];

@@ -18,6 +18,7 @@ async fn embedded_data_dir() {
     let config = given(&[("embedded.data_dir", folder.path().to_str().unwrap())]);
     let bridge = config.build().await.unwrap();
     store_one(&bridge).await;
+    assert!(bridge.stats().audit.spool_bytes > 0 && folder.path().join("audit-spool").exists());
     // The engine lives as long as the last handle.
     let handle = bridge.clone();
     drop(bridge);

@@ -132,6 +132,7 @@ fn secrets_never_appear_in_errors_or_debug_output() {
             format!("http://me:{CANARY}@db"),
             format!("[{CANARY}]"),
             format!("{{a: {CANARY}}}"),
+            format!("{{a: [{CANARY}]}}"),
         ] {
             let text = format!("enhanced_token_bridge:\n  {section}:\n    {name}: {value}\n");
             texts.push(match BridgeConfig::from_yaml_str(&text) {
@@ -142,7 +143,7 @@ fn secrets_never_appear_in_errors_or_debug_output() {
         let set = |name: &str| (name == key.variable()).then(|| CANARY.to_owned());
         texts.push(format!("{:?}", BridgeConfig::default().with_env(set)));
     }
-    assert_eq!(texts.len(), 15);
+    assert_eq!(texts.len(), 30);
     for text in texts {
         assert!(!text.contains(CANARY), "{text}");
     }

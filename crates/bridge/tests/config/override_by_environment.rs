@@ -12,6 +12,10 @@ const VALUES: &[(&str, &str)] = &[
     ("clickhouse.user", "me"),
     ("clickhouse.password", "pw"),
     ("clickhouse.password_file", "pw.txt"),
+    ("clickhouse.access_token", "a.b.c"),
+    ("clickhouse.access_token_file", "token.txt"),
+    ("clickhouse.headers", "{X-A: b, X-C: d}"),
+    ("clickhouse.settings", "{max_threads: 3, max_memory_usage: 4}"),
     ("clickhouse.tls_ca_file", "ca.pem"),
     ("clickhouse.cluster", "main"),
     ("clickhouse.retention", "400d"),
@@ -53,6 +57,8 @@ const VALUES: &[(&str, &str)] = &[
     ("audit.operations", "changes"),
     ("audit.buffer_records", "10001"),
     ("audit.write_within", "6s"),
+    ("audit.spool_dir", "spools"),
+    ("audit.spool_mb", "65"),
 ];
 
 fn sections(config: &BridgeConfig) -> String {
@@ -68,7 +74,11 @@ fn a_variable_sets_the_same_option_as_its_key() {
         let by_file = given(&[(name, value)]);
         assert_ne!(sections(&by_file), sections(&BridgeConfig::default()), "{name}");
         let separated = std::env::join_paths(["a", "b"]).unwrap().into_string().unwrap();
-        let value = if value.starts_with('[') { &separated } else { *value };
+        let value = match value.as_bytes()[0] {
+            b'[' => separated,
+            b'{' => value.trim_matches(['{', '}']).replace(": ", "="),
+            _ => (*value).to_owned(),
+        };
         let look_up = |variable: &str| (variable == key.variable()).then(|| value.to_owned());
         let by_variable = BridgeConfig::default().with_env(look_up).unwrap();
         assert_eq!(sections(&by_file), sections(&by_variable), "{name}");

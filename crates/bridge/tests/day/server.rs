@@ -56,11 +56,14 @@ enhanced_token_bridge:
     error_rate_max: 5%
     error_rate_window: 10m
     disk_free_min: 0%
+  audit:
+    spool_dir: "{spool}"
 "#,
             host = self.network.host(),
             user = writer.user,
             password = password.display(),
             transcripts = transcripts.display(),
+            spool = self.folder.path().join("audit").display(),
         );
         fs::write(&config, yaml).unwrap();
         BridgeConfig::from_yaml_file(&config).unwrap()

@@ -12,8 +12,8 @@ use bridge::storage::{
     InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, TokenStore, UpsertOptions,
 };
 use bridge::{
-    DifferenceKind, Epoch, HostName, IntegrityOptions, Origin, Repair, ResponseKey, ResponseUsage,
-    RuleRevision, SessionId, SyncOptions, SyncStatus, Timestamp,
+    Epoch, HostName, IntegrityOptions, Origin, Repair, ResponseKey, ResponseUsage, RuleRevision, SessionId,
+    SyncOptions, SyncStatus, Timestamp, integrity::DifferenceKind,
 };
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::first_revision;

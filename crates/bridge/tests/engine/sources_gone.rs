@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, Retention, TokenStore};
-use bridge::{BackfillOptions, DifferenceKind, IntegrityOptions, Repair};
+use bridge::{BackfillOptions, IntegrityOptions, Repair, integrity::DifferenceKind};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::engine::table::Table;

@@ -8,8 +8,8 @@ use bridge::storage::{
     UpsertOutcome,
 };
 use bridge::{
-    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
-    ResponseUsage, SessionId, TokenCounts,
+    BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair, ResponseUsage,
+    SessionId, TokenCounts, integrity::DifferenceKind,
 };
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::history::GeneratedHistory;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bridge::storage::{InMemoryStore, ResponseFilter, TokenStore, UpsertOptions};
 use bridge::{
-    BackfillOptions, DifferenceKind, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair,
-    RepairReport, ResponseKey, ResponseUsage, SessionId, Timestamp,
+    BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Repair, ResponseKey,
+    ResponseUsage, SessionId, Timestamp,
+    integrity::{DifferenceKind, RepairReport},
 };
 use bridge_testkit::fixtures::line_at;
 use bridge_testkit::history::HistoryPlan;

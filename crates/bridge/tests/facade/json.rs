@@ -13,9 +13,10 @@ use bridge::storage::{
 use bridge::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
     Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DataAge,
-    DifferenceKind, HealthState, HealthStatus, IntegrityDifference, IntegrityResult, OperationName, Origin,
-    Probe, RepairAction, RepairReport, ResponseVersion, SessionId, StoreMode, StoreReceipt, StoreState,
-    StreamResult, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone, Timestamp,
+    HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion, SessionId,
+    StoreMode, StoreReceipt, StoreState, StreamResult, SummaryMetadata, SyncResult, SyncStatus, TimeRange,
+    TimeZone, Timestamp,
+    integrity::{DifferenceKind, IntegrityDifference, RepairAction, RepairReport},
 };
 use bridge_core::{CheckpointComparison, DamageKind};
 use serde::Serialize;
@@ -76,7 +77,7 @@ fn structs(examples: &mut Examples) {
     assert_eq!(serde_json::to_value(version).unwrap(), version.to_string());
     let mut integrity = IntegrityResult::new(None, 0.01);
     let difference = IntegrityDifference::new(row.key, DifferenceKind::Missing, None, Some(row));
-    integrity.tallies.insert(DifferenceKind::Missing, bridge::IntegrityTally::default());
+    integrity.tallies.insert(DifferenceKind::Missing, bridge::integrity::IntegrityTally::default());
     integrity.differences.push(difference);
     examples.add("IntegrityResult", integrity);
     examples.add(

@@ -1,6 +1,7 @@
 //! The facade on the in-memory store, and on a mock for failures that a real store cannot be made to produce.
 
 mod backfill;
+mod caching;
 mod checkpoint;
 mod dashboard;
 mod fallback;

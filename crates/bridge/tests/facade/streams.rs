@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{InMemoryStore, ResponseFilter, SourceFilter, SourcePaths, SourceRecord, TokenStore};
+use bridge::stream::PositionUnit;
 use bridge::{
-    BridgeError, EnhancedTokenDatabaseBridge, HostName, IntegrityOptions, PositionUnit, ProjectNames, Repair,
+    BridgeError, EnhancedTokenDatabaseBridge, HostName, IntegrityOptions, ProjectNames, Repair,
     ResponseUsage, RollbackMode, SessionEntries, SessionId, StreamResult, SyncMode, SyncOptions, SyncStatus,
     Timestamp, TranscriptStream,
 };

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bridge::storage::{InMemoryStore, IntegrityStore, ResponseFilter, StoredScope, TokenStore};
 use bridge::{
-    AnalysisId, AnalysisSource, BackfillOptions, BatchOptions, ContentCategory, DifferenceKind,
-    EnhancedTokenAnalysis, IntegrityOptions, Repair, ResponseKey, SessionId, StoreOptions, SummaryQuery,
-    SyncOptions, SyncStatus, Timestamp,
+    AnalysisId, AnalysisSource, BackfillOptions, BatchOptions, ContentCategory, EnhancedTokenAnalysis,
+    IntegrityOptions, Repair, ResponseKey, SessionId, StoreOptions, SummaryQuery, SyncOptions, SyncStatus,
+    Timestamp, integrity::DifferenceKind,
 };
 use bridge_testkit::fixtures::line;
 

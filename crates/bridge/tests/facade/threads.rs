@@ -6,11 +6,12 @@ use bridge::storage::{
     CheckpointStore, ClickHouseOptions, ClickHouseStore, InMemoryStore, MockTokenStore, TokenStore,
 };
 use bridge::{
-    AuditFilter, BackfillOptions, BackfillResult, BackupPlace, BatchOptions, BridgeBuilder, BridgeError,
-    BridgeResult, CheckpointName, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics,
-    EnhancedTokenAnalysis, EnhancedTokenDatabaseBridge, ExportOptions, HealthStatus, IntegrityOptions,
-    IntegrityResult, JsonlProcessorBridge, Monitor, RollbackMode, RollbackResult, SessionId, StoreOptions,
-    SummaryQuery, SyncMode, SyncOptions, SyncTask, TimeRange, TokenSummaryRecord,
+    AuditFilter, BackfillOptions, BackfillResult, BatchOptions, BridgeBuilder, BridgeError, BridgeResult,
+    CheckpointName, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, EnhancedTokenAnalysis,
+    EnhancedTokenDatabaseBridge, HealthStatus, IntegrityOptions, IntegrityResult, JsonlProcessorBridge,
+    Monitor, RollbackMode, RollbackResult, SessionId, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
+    SyncTask, TimeRange, TokenSummaryRecord,
+    backup::{BackupPlace, ExportOptions},
 };
 
 fn shared<T: Send + Sync + 'static>() {}

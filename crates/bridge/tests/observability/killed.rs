@@ -1,11 +1,13 @@
-//! A process killed right after a call returned has audited the rows it stored.
+//! A process that is killed has audited the rows it stored, in the database or in the spool.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, ResponseFilter, TokenStore};
+use bridge::storage::{
+    AuditStore, ClickHouseOptions, ClickHouseStore, InMemoryStore, MockTokenStore, ResponseFilter, TokenStore,
+};
 use bridge::{
     AuditFilter, AuditOutcome, AuditRecord, BatchOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge,
     JsonlProcessorBridge, SessionId, StoreOptions, SyncMode, SyncOptions,
@@ -13,11 +15,12 @@ use bridge::{
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::fixtures::line;
 
-use crate::observability::{analysis, bridge};
+use crate::observability::{analysis, bridge, on_demand};
 
 const URL: &str = "BRIDGE_TEST_KILLED_URL";
 const FOLDER: &str = "BRIDGE_TEST_KILLED_FOLDER";
 const LAST: &str = "BRIDGE_TEST_KILLED_LAST";
+const SPOOL: &str = "BRIDGE_TEST_KILLED_SPOOL";
 
 /// The operations of the child process in order, each with the tokens that it stores.
 const OPERATIONS: [(&str, u64); 5] = [
@@ -37,7 +40,11 @@ fn store_at(url: &str) -> Arc<dyn TokenStore> {
 async fn storing_program() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
     let folder = Path::new(&folder);
-    let bridge = bridge(store_at(&url), folder).build();
+    let audit = match std::env::var_os(SPOOL) {
+        Some(spool) => on_demand().with_spool_dir(spool),
+        None => on_demand(),
+    };
+    let bridge = bridge(store_at(&url), folder).audit(audit).build();
     for (operation, tokens) in OPERATIONS {
         run(&bridge, folder, operation, tokens).await;
         if std::env::var(LAST).unwrap() == operation {
@@ -86,20 +93,24 @@ async fn run(bridge: &EnhancedTokenDatabaseBridge, folder: &Path, operation: &st
     }
 }
 
+/// This test binary as a program that runs one of the entry points.
+fn program(entry: &str) -> Command {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", &format!("observability::killed::{entry}")]);
+    program
+}
+
 /// Starts the child process and waits until this operation has returned.
 fn run_until(operation: &str, url: &str, folder: &Path) -> Child {
-    let mut program = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "observability::killed::storing_program"])
-        .env(URL, url)
-        .env(FOLDER, folder)
-        .env(LAST, operation)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut program = program("storing_program");
+    started(program.env(URL, url).env(FOLDER, folder).env(LAST, operation), &format!("returned {operation}"))
+}
+
+/// Starts the child process and waits for a line of its output.
+fn started(program: &mut Command, wanted: &str) -> Child {
+    let mut program = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(program.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let returned = format!("returned {operation}");
-    assert!(lines.into_iter().any(|line| line == returned), "the child process ended before {operation}");
+    assert!(lines.into_iter().any(|line| line == wanted), "the child process ended before {wanted}");
     program
 }
 
@@ -135,4 +146,62 @@ async fn stored_rows_are_audited_even_if_the_process_is_killed() {
             assert_audited(&*store, place + 1).await;
         }
     }
+}
+
+/// A bridge with the spool of a child process.
+fn next_bridge(store: Arc<dyn TokenStore>, spool: &Path) -> EnhancedTokenDatabaseBridge {
+    bridge(store, "none".as_ref()).audit(on_demand().with_spool_dir(spool)).build()
+}
+
+#[tokio::test]
+async fn what_a_killed_process_spooled_is_written_by_the_next() {
+    let database = TestDatabase::of_this_test();
+    let (store, folder) = (store_at(&database.writer_url()), tempfile::tempdir().unwrap());
+    let (transcripts, spool) = (folder.path().join("transcripts"), folder.path().join("spool"));
+    std::fs::create_dir(&transcripts).unwrap();
+    store.migrate().await.unwrap();
+    let (last, _) = OPERATIONS[OPERATIONS.len() - 1];
+    let mut program = program("storing_program");
+    program.env(URL, database.writer_url()).env(FOLDER, &transcripts).env(LAST, last).env(SPOOL, &spool);
+    let running = started(&mut program, &format!("returned {last}"));
+
+    // The spool of the living process is its own.
+    next_bridge(Arc::clone(&store), &spool).shutdown().await.unwrap();
+    let records = store.audit().unwrap().audit_records(&AuditFilter::default()).await.unwrap();
+    assert_eq!(records, []);
+
+    end(running, "-KILL");
+    next_bridge(Arc::clone(&store), &spool).shutdown().await.unwrap();
+    assert_audited(&*store, OPERATIONS.len()).await;
+}
+
+/// Not a test: the entry point of a child process that is killed while its rows are on their way to the store.
+#[tokio::test]
+async fn interrupted_program() {
+    let Some(spool) = std::env::var_os(SPOOL) else { return };
+    if std::env::var_os(URL).is_some() {
+        return;
+    }
+    let mut store = MockTokenStore::new();
+    store.expect_upsert().returning(|_, _| {
+        writeln!(std::io::stdout(), "\nstoring").unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    let bridge = next_bridge(Arc::new(store), spool.as_ref());
+    let _ = bridge.store_enhanced_analysis(&analysis("s", 1, 5), StoreOptions::default()).await;
+}
+
+#[tokio::test]
+async fn an_operation_that_is_killed_before_its_end_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    end(started(program("interrupted_program").env(SPOOL, folder.path()), "storing"), "-KILL");
+    let store = Arc::new(InMemoryStore::default());
+    next_bridge(store.clone(), folder.path()).shutdown().await.unwrap();
+    let records = store.audit_records(&AuditFilter::default()).await.unwrap();
+    let of = |record: &AuditRecord| (record.operation.to_string(), record.outcome, record.tokens_written);
+    let wanted = ("store_enhanced_analysis".to_owned(), AuditOutcome::Incomplete, 5);
+    assert_eq!(records.iter().map(of).collect::<Vec<_>>(), [wanted]);
+    assert!(records[0].error.contains("outcome is unknown"), "{records:?}");
 }

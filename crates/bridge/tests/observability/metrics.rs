@@ -2,23 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
-    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, METRICS,
-    MetricKind, Operation, Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
+    AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Operation,
+    Repair, SessionId, StoreOptions, SummaryQuery, SyncOptions,
+    metrics::{METRICS, MetricKind},
 };
 use bridge_testkit::fixtures::line;
 use bridge_testkit::proxy::Fault;
 
 use crate::observability::recorder::Escaped;
-use crate::observability::{analysis, behind_proxy, bridge, forced};
+use crate::observability::{analysis, behind_proxy, bridge, forced, on_demand};
 
 /// The expected rows of the metrics page.
 fn documented() -> Vec<String> {
-    let row = |metric: &bridge::Metric| {
+    let row = |metric: &bridge::metrics::Metric| {
         let kind = match metric.kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
@@ -46,7 +48,8 @@ fn metric_names_follow_conventions_and_have_descriptions() {
     for metric in METRICS {
         assert!(metric.name.starts_with("bridge_"), "{}", metric.name);
         assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
-        let named_unit = ["_seconds", "_bytes_total", "_ratio"].iter().any(|end| metric.name.ends_with(end));
+        let named_unit =
+            ["_seconds", "_bytes", "_bytes_total", "_ratio"].iter().any(|end| metric.name.ends_with(end));
         assert_eq!(metric.unit == metrics::Unit::Count, !named_unit, "{}", metric.name);
     }
     let shown = Arc::new(Escaped::default());
@@ -172,6 +175,11 @@ async fn every_metric_is_updated() {
     assert_eq!(shown.value("bridge_audit_buffered_records"), 2.0);
     assert!(shown.value("bridge_audit_dropped_total") >= 2.0);
 
+    let spooling = metrics::with_local_recorder(&shown, || spooling(&folder.path().join("spool")));
+    let _ = spooling.get_stored_token_summaries(SummaryQuery::last_days(7)).await.unwrap();
+    spooling.export_metrics();
+    assert_eq!(shown.value("bridge_audit_spool_bytes"), spooling.stats().audit.spool_bytes as f64);
+
     all_updated.append(&mut updated(&before, &shown.all()));
     let still: Vec<_> = METRICS.iter().filter(|metric| !all_updated.contains(metric.name)).collect();
     assert!(still.is_empty(), "{still:?}");
@@ -179,6 +187,12 @@ async fn every_metric_is_updated() {
     proxy.set(Fault::None);
     let _ = bridge.health_check().await;
     bridge.shutdown().await.unwrap();
+}
+
+/// A bridge whose audit has a spool.
+fn spooling(spool: &Path) -> EnhancedTokenDatabaseBridge {
+    let store = Arc::new(InMemoryStore::default());
+    bridge(store, "none".as_ref()).audit(on_demand().with_spool_dir(spool)).build()
 }
 
 /// Asserts that the specification's six metrics agree with the recorded ones.

@@ -6,6 +6,7 @@ mod killed;
 mod metrics;
 mod recorder;
 mod requests;
+mod spool;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +24,13 @@ fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
     let next = move || CorrelationId(ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
     crate::builder(store, &[sources])
         .clock(Arc::new(ManualClock::new(now())))
-        .audit(AuditOptions::default().with_write_within(Duration::from_hours(1)))
+        .audit(on_demand())
         .correlation_ids(next)
+}
+
+/// Options of an audit that is written only on demand.
+fn on_demand() -> AuditOptions {
+    AuditOptions::default().with_write_within(Duration::from_hours(1))
 }
 
 /// The running test's store behind a fault-injecting proxy, with short retry delays.

@@ -2,7 +2,7 @@
 
 pub(crate) mod catalog;
 mod catch_up;
-mod ddl;
+pub(crate) mod ddl;
 pub(crate) mod metadata;
 pub(crate) mod recovery;
 mod repair;

@@ -163,6 +163,11 @@ impl ForeignAnswer {
         None
     }
 
+    /// Returns whether it demands other credentials.
+    pub(crate) fn demands_credentials(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
     /// A client error recurs until a setting is changed; the others may pass.
     pub(crate) fn connection_kind(&self) -> ConnectionKind {
         match self.status {

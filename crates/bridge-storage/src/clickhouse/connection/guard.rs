@@ -22,9 +22,18 @@ const ERROR_BYTES_MAX: usize = 1 << 20;
 
 const READ_BYTES: usize = 8 << 10;
 
-/// Wraps another connector and guards its connections.
+/// Makes connections by another connector, and ends those on which something else than ClickHouse answers: a proxy's
+/// page is never taken for a stored row. For clients of one's own; see
+/// [`ClickHouseOptions::from_client`](crate::ClickHouseOptions::from_client).
 #[derive(Debug, Clone)]
-pub(crate) struct GuardedConnector<C>(pub(crate) C);
+pub struct GuardedConnector<C>(C);
+
+impl<C> GuardedConnector<C> {
+    /// Guards the connections of this connector.
+    pub fn new(connector: C) -> Self {
+        Self(connector)
+    }
+}
 
 impl<C> Service<Uri> for GuardedConnector<C>
 where
@@ -45,9 +54,9 @@ where
     }
 }
 
-/// A guarded connection.
+/// A connection of a [`GuardedConnector`].
 #[derive(Debug)]
-pub(crate) struct GuardedStream<S> {
+pub struct GuardedStream<S> {
     stream: S,
     phase: Phase,
     expected: Expected,

@@ -2,7 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod errors;
-mod guard;
+pub(crate) mod guard;
 pub(crate) mod locate;
 pub(crate) mod pool;
 mod proven;

@@ -8,9 +8,11 @@ use ::clickhouse::{Client, Compression};
 use bridge_core::{BridgeError, ConnectionKind};
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 
+use super::answer::ForeignAnswer;
 use super::errors::{bridge_error, timed_out};
 use super::locate::Location;
 use super::transport::Transport;
+use crate::clickhouse::access::{AccessToken, Credentials};
 use crate::clickhouse::options::ClickHouseOptions;
 use crate::stats::PoolStatus;
 
@@ -53,7 +55,11 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 impl BridgeConnectionPool {
     /// A pool for these options. Connects when it must.
     pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
-        let connector = Connector { options: options.clone(), transport: Transport::new(options)? };
+        let connector = Connector {
+            options: options.clone(),
+            transport: Transport::new(options)?,
+            renewing: tokio::sync::Mutex::default(),
+        };
         let pool = Pool::builder(connector)
             .max_size(options.limits.pool_size)
             .wait_timeout(Some(options.limits.acquire_timeout))
@@ -109,12 +115,23 @@ impl BridgeConnectionPool {
     /// again.
     pub(crate) async fn ping_dedicated(&self) -> Result<(), BridgeError> {
         let connector = self.pool.manager();
-        match ping(connector.connect().server(), &connector.options).await {
-            Err(error) if connector.find_again(&error).await => {
+        let connection = connector.connect();
+        match ping(connection.server(), &connector.options).await {
+            Err(error) if connector.find_again(connection.token, &error).await => {
                 ping(connector.connect().server(), &connector.options).await
             }
             answer => answer,
         }
+    }
+
+    /// Returns the access token that connections are made with at the moment.
+    pub(crate) fn access_token(&self) -> Option<AccessToken> {
+        self.pool.manager().options.credentials.token()
+    }
+
+    /// Returns whether there is another access token than this one, with which the call failed.
+    pub(crate) async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+        self.pool.manager().renews(used, error).await
     }
 
     /// Returns how many connections are in use, idle and waited for at the moment.
@@ -136,6 +153,8 @@ impl BridgeConnectionPool {
 pub(crate) struct Connector {
     options: ClickHouseOptions,
     transport: Transport,
+    /// Held by who renews the access token: the others wait, and use the new one.
+    renewing: tokio::sync::Mutex<()>,
 }
 
 /// One connection.
@@ -148,6 +167,8 @@ pub(crate) struct Connection {
     failed: AtomicBool,
     /// The location that it leads to, where the database has a locator.
     location: Option<Arc<Location>>,
+    /// The access token that it shows.
+    token: Option<AccessToken>,
 }
 
 /// The client's own `Debug` is not relied on to keep the password back.
@@ -172,14 +193,15 @@ impl Connection {
 impl Connector {
     /// It connects when it is used.
     fn connect(&self) -> Connection {
-        let location = self.location();
-        let server = client(&self.transport, &self.options, location.as_deref());
+        let (location, token) = (self.location(), self.options.credentials.token());
+        let server = client(&self.transport, &self.options, location.as_deref(), token.as_ref());
         let database = ClientWithoutSecrets(server.clone().with_database(&self.options.database));
         Connection {
             server: ClientWithoutSecrets(server),
             database,
             failed: AtomicBool::new(false),
             location,
+            token,
         }
     }
 
@@ -187,16 +209,37 @@ impl Connector {
         self.options.locator.as_ref().map(|locator| locator.current())
     }
 
-    /// Returns whether the connection leads to a location that the database has left.
+    /// Returns whether the connection leads to a location that the database has left, or shows an old access token.
     fn is_outdated(&self, connection: &Connection) -> bool {
+        if connection.token != self.options.credentials.token() {
+            return true;
+        }
         match (&connection.location, self.location()) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),
             _ => false,
         }
     }
 
-    /// Has the locator find the database after this error. False where there is none, or it cannot.
-    async fn find_again(&self, error: &BridgeError) -> bool {
+    /// Gets an access token in place of the one that was used, after this error. False where there is no other.
+    async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+        let Credentials::Tokens(tokens) = &self.options.credentials else { return false };
+        if !is_refusal(error) {
+            return false;
+        }
+        let _renewing = self.renewing.lock().await;
+        if used.is_some_and(|used| used != tokens.current()) {
+            return true;
+        }
+        let renewed = tokens.renew().await;
+        renewed.inspect_err(|error| tracing::warn!(%error, "the access token is not renewed")).is_ok()
+    }
+
+    /// Has the locator find the database, or the access token renewed, after this error. False where there is neither, or
+    /// it cannot be done.
+    async fn find_again(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
+        if self.renews(used, error).await {
+            return true;
+        }
         let Some(locator) = &self.options.locator else { return false };
         if !matches!(error, BridgeError::Connection { .. }) {
             return false;
@@ -226,7 +269,7 @@ impl Manager for Connector {
             return Ok(());
         }
         if let Err(error) = ping(connection.server(), &self.options).await {
-            if !self.find_again(&error).await {
+            if !self.find_again(connection.token.clone(), &error).await {
                 return Err(RecycleError::Backend(error));
             }
             *connection = self.connect();
@@ -236,6 +279,17 @@ impl Manager for Connector {
         connection.database().clear_cached_metadata().await;
         connection.failed.store(false, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Returns whether the database, or a gateway before it, refuses the credentials.
+fn is_refusal(error: &BridgeError) -> bool {
+    match error {
+        BridgeError::Connection { kind: ConnectionKind::Refused, .. } => true,
+        BridgeError::Connection { .. } => {
+            ForeignAnswer::in_causes_of(error).is_some_and(ForeignAnswer::demands_credentials)
+        }
+        _ => false,
     }
 }
 
@@ -249,21 +303,43 @@ pub(crate) async fn ping(client: &Client, options: &ClickHouseOptions) -> Result
     }
 }
 
-fn client(transport: &Transport, options: &ClickHouseOptions, location: Option<&Location>) -> Client {
-    let (url, user, password) = match location {
-        Some(location) => (&location.url, &location.user, &location.password),
-        None => (&options.endpoint, &options.user, &options.password),
+fn client(
+    transport: &Transport,
+    options: &ClickHouseOptions,
+    location: Option<&Location>,
+    token: Option<&AccessToken>,
+) -> Client {
+    let client = match &options.client {
+        // The store's database may not exist yet; this one does, on every server.
+        Some(own) => own.clone().with_database("system"),
+        None => identified(transport, options, location, token).with_compression(Compression::Lz4),
     };
-    let client = transport
-        .client(options.limits.connect_timeout, location.and_then(|location| location.guard.as_ref()))
-        .with_url(url)
-        .with_user(user)
-        .with_password(password)
-        .with_compression(Compression::Lz4)
+    let client = options.headers.iter().fold(client, |client, (name, value)| client.with_header(name, value));
+    let own = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let topology = options.topology.settings().iter().copied();
+    let client = own.chain(topology).fold(client, |client, (name, value)| client.with_setting(name, value));
+    client
         .with_setting("max_query_size", "67108864")
         // Makes way for a rollback, and for nothing else of ours.
         .with_setting("priority", "2")
-        .with_setting("max_execution_time", options.limits.operation_timeout.as_secs().max(1).to_string());
-    let settings = options.topology.settings().iter();
-    settings.fold(client, |client, (name, value)| client.with_setting(*name, *value))
+        .with_setting("max_execution_time", options.limits.operation_timeout.as_secs().max(1).to_string())
+}
+
+/// A client with the database's address and the credentials for it.
+fn identified(
+    transport: &Transport,
+    options: &ClickHouseOptions,
+    location: Option<&Location>,
+    token: Option<&AccessToken>,
+) -> Client {
+    let guard = location.and_then(|location| location.guard.as_ref());
+    let client = transport.client(options.limits.connect_timeout, guard);
+    let client = client.with_url(location.map_or(&options.endpoint, |location| &location.url));
+    match (location, token, &options.credentials) {
+        (Some(Location { user, password, .. }), ..) | (None, None, Credentials::User { user, password }) => {
+            client.with_user(user).with_password(password)
+        }
+        (None, Some(token), _) => client.with_access_token(token.expose()),
+        (None, None, _) => client,
+    }
 }

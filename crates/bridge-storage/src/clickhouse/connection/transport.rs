@@ -47,13 +47,13 @@ impl Transport {
         match (self, guard) {
             (Self::Plain, Some(guard)) => {
                 let connector = ProvenConnector::new(connector, Arc::clone(guard), connect_timeout);
-                Client::with_http_client(builder.build(GuardedConnector(connector)))
+                Client::with_http_client(builder.build(GuardedConnector::new(connector)))
             }
-            (Self::Plain, None) => Client::with_http_client(builder.build(GuardedConnector(connector))),
+            (Self::Plain, None) => Client::with_http_client(builder.build(GuardedConnector::new(connector))),
             #[cfg(feature = "tls")]
             // The certificate is the proof.
             (Self::Tls(settings), _) => {
-                Client::with_http_client(builder.build(GuardedConnector(settings.connector(connector))))
+                Client::with_http_client(builder.build(GuardedConnector::new(settings.connector(connector))))
             }
         }
     }

@@ -67,6 +67,7 @@ struct StoreMetrics {
 
 struct AuditMetrics {
     buffered: Gauge,
+    spool_bytes: Gauge,
     written: Follower,
     dropped: Follower,
 }
@@ -122,6 +123,7 @@ impl Instruments {
             },
             audit: AuditMetrics {
                 buffered: gauge(&name::AUDIT_BUFFERED, &[]),
+                spool_bytes: gauge(&name::AUDIT_SPOOL, &[]),
                 written: Follower::new(counter(&name::AUDIT_WRITTEN, &[])),
                 dropped: Follower::new(counter(&name::AUDIT_DROPPED, &[])),
             },
@@ -228,6 +230,7 @@ impl Instruments {
             self.store.circuit_open.set(if is_closed { 0.0 } else { 1.0 });
         }
         self.audit.buffered.set(stats.audit.buffered as f64);
+        self.audit.spool_bytes.set(stats.audit.spool_bytes as f64);
         self.audit.written.follow(stats.audit.written);
         self.audit.dropped.follow(stats.audit.dropped);
     }

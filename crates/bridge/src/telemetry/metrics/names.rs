@@ -57,7 +57,7 @@ macro_rules! metrics {
         /// All metrics of the bridge, with the buckets that a Prometheus recorder is given for its histograms:
         ///
         /// ```
-        /// use bridge::METRICS;
+        /// use bridge::metrics::METRICS;
         /// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
         ///
         /// let mut recorder = PrometheusBuilder::new();
@@ -113,9 +113,11 @@ metrics! {
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
         "Panics of the embedder's observers, which are caught"
     AUDIT_BUFFERED Gauge "bridge_audit_buffered_records" Count []
-        "Records of the audit waiting for the store"
+        "Records of the audit waiting for the store, in the spool or in memory"
+    AUDIT_SPOOL Gauge "bridge_audit_spool_bytes" Bytes []
+        "Size of the audit's spool"
     AUDIT_WRITTEN Counter "bridge_audit_written_total" Count []
         "Records of the audit written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
-        "Records of the audit dropped because the buffer was full"
+        "Records of the audit dropped because there was no room"
 }

@@ -1,0 +1,159 @@
+//! Access tokens: what a store shows the database, or a gateway before it, in place of a user and a password.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bridge_core::{BridgeError, ConnectionKind, InvalidValue};
+
+use super::connection::locate::LocateFuture;
+
+/// A bearer token, a JWT for instance. No form of output shows it.
+///
+/// ```
+/// use bridge_storage::AccessToken;
+///
+/// let token = AccessToken::new("eyJhbGciOi")?;
+/// assert!(!format!("{token:?}").contains("eyJ"));
+/// assert!(AccessToken::new("two words").is_err());
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(Arc<str>);
+
+impl AccessToken {
+    /// Takes the token without the word `Bearer`.
+    ///
+    /// # Errors
+    ///
+    /// It is empty, or has bytes that cannot stand in a header.
+    pub fn new(text: &str) -> Result<Self, InvalidValue> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Self(text.into()));
+        }
+        Err(InvalidValue::new("access token", "have visible ASCII characters only"))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(…)")
+    }
+}
+
+/// Supplies access tokens that expire.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use bridge_storage::{AccessToken, AccessTokens, LocateFuture};
+///
+/// /// Exchanges the workload's identity for a token.
+/// #[derive(Debug)]
+/// struct FromIssuer {
+///     current: Mutex<AccessToken>,
+/// }
+///
+/// # async fn ask_issuer() -> Result<AccessToken, bridge_core::BridgeError> { unimplemented!() }
+/// impl AccessTokens for FromIssuer {
+///     fn current(&self) -> AccessToken {
+///         self.current.lock().unwrap().clone()
+///     }
+///
+///     fn renew(&self) -> LocateFuture<'_> {
+///         Box::pin(async {
+///             let token = ask_issuer().await?;
+///             *self.current.lock().unwrap() = token;
+///             Ok(())
+///         })
+///     }
+/// }
+/// ```
+pub trait AccessTokens: fmt::Debug + Send + Sync {
+    /// Returns the token to use. Asked before each use of a connection, so it only returns what is at hand; a program
+    /// that renews its token ahead of time returns the new one from then on.
+    fn current(&self) -> AccessToken;
+
+    /// Gets a token in place of [`current`](Self::current), which was refused. Called by one task at a time; the refused
+    /// call is repeated with the new token.
+    fn renew(&self) -> LocateFuture<'_>;
+}
+
+/// Who the store is to the database.
+#[derive(Clone)]
+pub(crate) enum Credentials {
+    User {
+        user: String,
+        password: String,
+    },
+    Token(AccessToken),
+    Tokens(Arc<dyn AccessTokens>),
+    /// Those of the embedder's own client.
+    OfClient,
+}
+
+impl Credentials {
+    pub(crate) fn token(&self) -> Option<AccessToken> {
+        match self {
+            Self::Token(token) => Some(token.clone()),
+            Self::Tokens(tokens) => Some(tokens.current()),
+            Self::User { .. } | Self::OfClient => None,
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { user, .. } => f.debug_struct("User").field("user", user).finish_non_exhaustive(),
+            Self::Token(token) => token.fmt(f),
+            Self::Tokens(tokens) => tokens.fmt(f),
+            Self::OfClient => f.write_str("OfClient"),
+        }
+    }
+}
+
+/// The token in a file, which some other program keeps up to date: read again when the token is refused.
+pub(crate) struct TokenFile {
+    file: PathBuf,
+    current: Mutex<AccessToken>,
+}
+
+impl TokenFile {
+    pub(crate) fn read(file: &Path) -> Result<Self, String> {
+        Ok(Self { current: Mutex::new(token_in(file)?), file: file.to_owned() })
+    }
+}
+
+impl fmt::Debug for TokenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFile").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl AccessTokens for TokenFile {
+    fn current(&self) -> AccessToken {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn renew(&self) -> LocateFuture<'_> {
+        Box::pin(async {
+            let token = token_in(&self.file).map_err(|why| {
+                let kind = ConnectionKind::Misconfigured;
+                BridgeError::connection(kind, "renew the access token", "the database").with_source(why)
+            })?;
+            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = token;
+            Ok(())
+        })
+    }
+}
+
+fn token_in(file: &Path) -> Result<AccessToken, String> {
+    let named = |why: &dyn fmt::Display| format!("{}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    AccessToken::new(text.trim_end()).map_err(|error| named(&error))
+}
