@@ -9,11 +9,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Flushes the audit, also after an interruption: its record says how far the operation got.
 pub(crate) async fn flush_before_exit(bridge: &EnhancedTokenDatabaseBridge) {
-    match tokio::time::timeout(FLUSH_TIMEOUT, bridge.shutdown()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            eprintln!("warning: the audit is incomplete: {}", Escaped::text(&error.to_string()));
-        }
-        Err(_) => eprintln!("warning: the audit is incomplete: the database did not respond in time"),
+    if let Err(incomplete) = bridge.shutdown().within(FLUSH_TIMEOUT).await {
+        eprintln!("warning: {}", Escaped::text(&incomplete.to_string()));
     }
 }

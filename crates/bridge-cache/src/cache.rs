@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bridge_core::{
-    Clock, EnhancedTokenAnalysis, Epoch, SessionId, SystemClock, Timestamp, TokenSummaryRecord,
-};
-use moka::future::Cache;
+use bridge_core::{Clock, EnhancedTokenAnalysis, Epoch, SessionId, SystemClock, TokenSummaryRecord};
 
 use crate::CacheStats;
-use crate::analyses::Analyses;
+use crate::entries::{Analyses, Summaries};
 use crate::stats::Counters;
+
+/// Maximum number of responses (some 300 bytes each) in all cached analyses together.
+pub const ANALYSES_RESPONSES_MAX: u64 = 100_000;
 
 /// Limits of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +43,6 @@ impl CacheOptions {
     pub fn with_max_entries(mut self, entries: u64) -> Self {
         self.max_entries = entries;
         self
-    }
-
-    pub(crate) fn capacity(&self) -> u64 {
-        if self.ttl.is_zero() { 0 } else { self.max_entries }
     }
 }
 
@@ -111,12 +107,6 @@ impl CacheKey {
     }
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
-    summaries: Arc<Vec<TokenSummaryRecord>>,
-    inserted_at: Timestamp,
-}
-
 /// In-memory cache of token summaries and of the last analysis of each session.
 ///
 /// Summaries that a write of this process has made stale are never served: their keys carry a [`CacheGeneration`] taken
@@ -127,9 +117,8 @@ struct Entry {
 /// entries alive.
 #[derive(Debug)]
 pub struct BridgeCache {
-    summaries: Cache<CacheKey, Entry>,
+    summaries: Summaries,
     analyses: Analyses,
-    ttl: Duration,
     clock: Arc<dyn Clock>,
     generation: AtomicU64,
     epoch: Mutex<Option<Epoch>>,
@@ -148,9 +137,8 @@ impl BridgeCache {
     #[must_use]
     pub fn with_clock(options: CacheOptions, clock: Arc<dyn Clock>) -> Self {
         Self {
-            summaries: Cache::builder().max_capacity(options.capacity()).time_to_live(options.ttl).build(),
+            summaries: Summaries::new(&options),
             analyses: Analyses::new(&options),
-            ttl: options.ttl,
             clock,
             generation: AtomicU64::new(0),
             epoch: Mutex::default(),
@@ -171,10 +159,7 @@ impl BridgeCache {
 
     /// Returns the cached summaries unless they are stale.
     pub async fn get(&self, key: &CacheKey) -> Option<Arc<Vec<TokenSummaryRecord>>> {
-        let now = self.clock.now();
-        let entry = self.summaries.get(key).await;
-        let alive = entry.filter(|entry| now.saturating_since(entry.inserted_at) < self.ttl);
-        self.summary_counters.count(alive.map(|entry| entry.summaries))
+        self.summary_counters.count(self.summaries.get(key, self.clock.now()).await)
     }
 
     /// Inserts and returns summaries read from the store.
@@ -184,10 +169,7 @@ impl BridgeCache {
         summaries: Vec<TokenSummaryRecord>,
     ) -> Arc<Vec<TokenSummaryRecord>> {
         let summaries = Arc::new(summaries);
-        if !self.ttl.is_zero() {
-            let entry = Entry { summaries: Arc::clone(&summaries), inserted_at: self.clock.now() };
-            self.summaries.insert(key, entry).await;
-        }
+        self.summaries.insert(key, Arc::clone(&summaries), self.clock.now()).await;
         summaries
     }
 
@@ -205,7 +187,7 @@ impl BridgeCache {
     /// is served once the write is visible; after, so that none read during the write is.
     pub fn invalidate(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.summaries.invalidate_all();
+        self.summaries.clear();
     }
 
     /// Makes summaries and analyses read so far stale. Call after a rollback: rolled-back data must not be served even

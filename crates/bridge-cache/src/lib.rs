@@ -1,7 +1,9 @@
 //! In-memory cache of token summaries and of the last analysis of each session, on `moka`, limited in time and
-//! number of entries.
+//! number of entries. Without the feature `moka`, which is on by default, nothing is cached.
 //!
 //! ```
+//! # #[cfg(feature = "moka")]
+//! # fn main() -> Result<(), std::io::Error> {
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
 //! use bridge_cache::{BridgeCache, CacheOptions, SummaryQuery};
@@ -18,14 +20,20 @@
 //! cache.put(key.clone(), Vec::new()).await;
 //! assert!(cache.get(&cache.key(key.query().clone())).await.is_none());
 //! # });
-//! # Ok::<(), std::io::Error>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "moka"))]
+//! # fn main() {}
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod analyses;
 mod cache;
+#[cfg(feature = "moka")]
+mod entries;
+#[cfg(not(feature = "moka"))]
+#[path = "no_entries.rs"]
+mod entries;
 mod stats;
 
-pub use analyses::ANALYSES_RESPONSES_MAX;
-pub use cache::{BridgeCache, CacheGeneration, CacheKey, CacheOptions, SummaryQuery};
+pub use cache::{ANALYSES_RESPONSES_MAX, BridgeCache, CacheGeneration, CacheKey, CacheOptions, SummaryQuery};
 pub use stats::CacheStats;

@@ -145,11 +145,13 @@ impl Engine {
     /// Releases the engine and waits up to `wait` for the engine to exit, which it does not while others use it.
     /// Dropping the handle does the same without the wait.
     #[must_use]
-    pub fn close(self, wait: Duration) -> Shutdown {
+    pub fn close(&self, wait: Duration) -> Shutdown {
         let deadline = Deadline::after(wait);
         let _ = self.users.unlock();
         loop {
             if self.engine_lock.try_lock().is_ok() {
+                // It was only a probe: the next engine needs the lock.
+                let _ = self.engine_lock.unlock();
                 return Shutdown::Stopped;
             }
             if !deadline.pause() {

@@ -12,12 +12,13 @@
 //! A refusal or an error that it reports is an answer. The probe is a ping and not the caller's own work, which
 //! may be long, so the breaker closes as soon as the database is back.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
 use tokio::time::Instant;
+
+use crate::circuit::{CircuitState, OpenCircuit};
 
 /// When the circuit breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,42 +37,6 @@ impl Default for CircuitPolicy {
         Self { failures: 5, open_for: Duration::from_secs(1), open_for_max: Duration::from_secs(30) }
     }
 }
-
-/// The state of the circuit breaker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CircuitState {
-    /// Calls pass.
-    Closed {
-        /// Failures since the last answer.
-        failures: u32,
-    },
-    /// Calls fail at once, until one of them may probe.
-    Open(OpenCircuit),
-    /// One call probes. The others fail at once.
-    Probing {
-        /// The error that opened it.
-        cause: Arc<str>,
-    },
-}
-
-/// The circuit breaker is open: the source of the error that a call returns meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenCircuit {
-    /// The time until the next probe.
-    pub retry_in: Duration,
-    /// The error that opened it.
-    pub cause: Arc<str>,
-}
-
-impl fmt::Display for OpenCircuit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.retry_in.as_secs_f64();
-        write!(f, "next probe in {seconds:.1} s; opened by: {}", self.cause)
-    }
-}
-
-impl std::error::Error for OpenCircuit {}
 
 /// The circuit breaker that all calls of a store share.
 #[derive(Debug)]

@@ -58,8 +58,11 @@
 //! come from.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "clickhouse")]
 mod breaker;
 mod capabilities;
+mod circuit;
+#[cfg(feature = "clickhouse")]
 mod clickhouse;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -67,28 +70,33 @@ mod correlation;
 mod dashboard;
 mod markers;
 mod memory;
+#[cfg(feature = "clickhouse")]
 mod merge;
 #[cfg(feature = "mock")]
 mod mock;
-
+#[cfg(feature = "clickhouse")]
+mod offered;
 mod query;
+#[cfg(feature = "clickhouse")]
 mod retry;
 mod source;
 mod stats;
 mod store;
 
+#[cfg(feature = "clickhouse")]
 #[doc(no_inline)]
 pub use ::clickhouse as clickhouse_rs;
-pub use breaker::{CircuitPolicy, CircuitState, OpenCircuit};
 pub use capabilities::{
-    AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope, TableExport,
-    TablePart, TableRows, require,
+    AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
+    HealthProbes, IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
+    TableExport, TablePart, TableRows, require,
 };
+pub use circuit::{CircuitState, OpenCircuit};
+#[cfg(feature = "clickhouse")]
 pub use clickhouse::{
-    AccessToken, AccessTokens, BridgeConnectionPool, ChallengeConnection, ClickHouseLimits,
+    AccessToken, AccessTokens, BridgeConnectionPool, ChallengeConnection, CircuitPolicy, ClickHouseLimits,
     ClickHouseOptions, ClickHouseStore, GuardConnection, GuardedConnector, GuardedStream, Locate,
-    LocateFuture, Location, PendingSchema, PooledConnection, Retention, Schema, SchemaMigration,
+    LocateFuture, Location, PendingSchema, PooledConnection, Retention, RetryPolicy, Schema, SchemaMigration,
     table_definition,
 };
 #[doc(hidden)]
@@ -102,7 +110,6 @@ pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
 pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
-pub use retry::RetryPolicy;
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,
 };

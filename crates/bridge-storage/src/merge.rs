@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use bridge_core::{Origin, ResponseKey, ResponseUsage, ResponseVersion};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::markers::Candidate;
+use crate::offered::Candidate;
 use crate::store::{ReplacedRow, UpsertOutcome};
 
 /// Returns, for each key, the greatest of these rows; of equal ones the first.

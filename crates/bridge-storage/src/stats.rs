@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::CircuitState;
+use crate::circuit::CircuitState;
 
 /// A store's own statistics at one moment, for operators.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,9 @@ pub fn advice(error: &BridgeError) -> &'static str {
                 "check that the database is running, and check host, port and firewall"
             }
             ConnectionKind::TimedOut => "check the database's load, or raise clickhouse.operation_timeout",
-            ConnectionKind::Refused => "check clickhouse.user and its password or password file",
+            ConnectionKind::Refused => {
+                "check clickhouse.user and its password, or the access token, and the files that hold them"
+            }
             ConnectionKind::InvalidUrl => "set clickhouse.url to http://HOST:PORT or https://HOST:PORT",
             ConnectionKind::PoolExhausted => {
                 "raise clickhouse.connection_pool_size, or run fewer operations at once"

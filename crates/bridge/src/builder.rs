@@ -10,6 +10,7 @@ use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock, ValidatorOptions};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
@@ -20,7 +21,9 @@ use crate::layered_store::Layered;
 use crate::operations::background::Background;
 use crate::operations::fallback::Fallback;
 use crate::operations::health::HealthChecks;
+use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::{Monitoring, MonitoringOptions};
+use crate::operations::shutdown::StoreEngine;
 use crate::operations::single_flight::SingleFlight;
 use crate::telemetry::Telemetry;
 use crate::telemetry::audit::{AuditOptions, AuditTrail};
@@ -71,6 +74,8 @@ impl EnhancedTokenDatabaseBridge {
             audit: AuditOptions::default(),
             correlation_ids: CorrelationIds::default(),
             kept: None,
+            engine: None,
+            cancellation: CancellationToken::new(),
             store_deadline: STORE_DEADLINE,
             live_deadline: LIVE_DEADLINE,
         }
@@ -95,6 +100,8 @@ pub struct BridgeBuilder {
     audit: AuditOptions,
     correlation_ids: CorrelationIds,
     kept: Option<Kept>,
+    engine: Option<StoreEngine>,
+    cancellation: CancellationToken,
     store_deadline: Duration,
     live_deadline: Duration,
 }
@@ -231,6 +238,49 @@ impl BridgeBuilder {
         self
     }
 
+    /// Ends the bridge's background tasks when this token is cancelled: [`keep_in_sync`], after the synchronization that
+    /// is running, each [`monitor`], and the bridge's own health checks. What else there is to do at the end does
+    /// [`shutdown`](EnhancedTokenDatabaseBridge::shutdown).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{num::NonZeroUsize, sync::Arc};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, observer_stream, storage::InMemoryStore};
+    /// # use tokio_stream::StreamExt;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// let service = CancellationToken::new();
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    ///     .cancellation(service.child_token())
+    ///     .build();
+    /// # let (observer, mut observations) = observer_stream(NonZeroUsize::MIN);
+    /// let monitor = bridge.monitor(observer);
+    /// service.cancel();
+    /// // The stream of the observations ends with the monitor.
+    /// while observations.next().await.is_some() {}
+    /// # drop(monitor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`keep_in_sync`]: EnhancedTokenDatabaseBridge::keep_in_sync
+    /// [`monitor`]: EnhancedTokenDatabaseBridge::monitor
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.cancellation = token;
+        self
+    }
+
+    /// Has [`shutdown`](EnhancedTokenDatabaseBridge::shutdown) close this engine, on which the store runs. A bridge that is
+    /// built from a configuration with `embedded.data_dir` does so.
+    #[cfg(feature = "embedded")]
+    pub fn close_engine(mut self, database: crate::EmbeddedDatabase) -> Self {
+        let close = move |wait| database.close(wait) == bridge_embedded::Shutdown::Stopped;
+        self.engine = Some(StoreEngine::new(close));
+        self
+    }
+
     /// Keeps a value, such as the engine that the store needs, until the last handle of the bridge is dropped.
     pub fn keep(mut self, needed: impl Any + Send + Sync) -> Self {
         self.kept = Some(Arc::new(needed));
@@ -318,7 +368,8 @@ impl BridgeBuilder {
         };
         let dashboard =
             DashboardBridgeAdapter::new(Arc::clone(&ingest.store)).with_clock(Arc::clone(&ingest.clock));
-        let background = self.watches_itself.then(|| Background::start(&monitoring));
+        let lifetime = Lifetime::new(self.cancellation);
+        let background = self.watches_itself.then(|| Background::start(&monitoring, &lifetime));
         let Limits { batch_size, parallel } = self.limits;
         let parts = Parts {
             ingest,
@@ -329,6 +380,8 @@ impl BridgeBuilder {
             batch_size,
             parallel,
             _background: background,
+            lifetime,
+            engine: self.engine,
         };
         let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bridge_core::{BridgeError, ConnectionKind};
-use bridge_embedded::{Challenge, Engine, EngineError, EngineEvent, EngineOptions, ProofKey};
+use bridge_embedded::{Challenge, Engine, EngineError, EngineEvent, EngineOptions, ProofKey, Shutdown};
 use bridge_storage::{
     ChallengeConnection, ClickHouseOptions, GuardConnection, Locate, LocateFuture, Location,
 };
@@ -69,6 +70,13 @@ impl EmbeddedDatabase {
     pub fn store_options(&self) -> Result<ClickHouseOptions, BridgeError> {
         let database = self.engine().endpoint().database.clone();
         Ok(ClickHouseOptions::located(Arc::new(self.clone()))?.with_database(&database))
+    }
+
+    /// Releases the engine and waits up to `wait` for it to exit, which it does not while others use it. The next call of
+    /// a store on this database joins it again, or starts it. Blocks.
+    #[must_use]
+    pub fn close(&self, wait: Duration) -> Shutdown {
+        self.engine().close(wait)
     }
 
     /// Returns the last known engine.

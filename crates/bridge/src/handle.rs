@@ -24,8 +24,10 @@ use crate::operations::batch::BatchOptions;
 use crate::operations::checkpoints::{Checkpoints, RollbackMode};
 use crate::operations::fallback::Fallback;
 use crate::operations::integrity::IntegrityOptions;
+use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::{Monitor, Monitoring, Observation};
 use crate::operations::read_stream::TranscriptStream;
+use crate::operations::shutdown::{ShutdownRequest, StoreEngine};
 use crate::operations::store::StoreOptions;
 use crate::operations::sync::SyncOptions;
 use crate::operations::watch::{SyncTask, Synchronizer};
@@ -59,6 +61,9 @@ pub(crate) struct Parts {
     /// Maximum number of batches stored, or files synchronized, at once.
     pub(crate) parallel: usize,
     pub(crate) _background: Option<Background>,
+    pub(crate) lifetime: Lifetime,
+    /// The engine that `shutdown` closes.
+    pub(crate) engine: Option<StoreEngine>,
 }
 
 impl EnhancedTokenDatabaseBridge {
@@ -495,7 +500,8 @@ impl EnhancedTokenDatabaseBridge {
     /// A panic does not end the task: one of the observer shows in the metrics and the health check, one of the
     /// synchronization itself is reported to the observer as an error.
     ///
-    /// If nothing changed, a synchronization inspects each file and reads none.
+    /// If nothing changed, a synchronization inspects each file and reads none. For a stream of the changes in place of a
+    /// callback see [`observer_stream`](crate::observer_stream()).
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -540,7 +546,7 @@ impl EnhancedTokenDatabaseBridge {
             runner: self.runner.clone(),
             parallel: self.parts.parallel,
         }
-        .spawn(interval, observer)
+        .spawn(self.parts.lifetime.join(), interval, observer)
     }
 
     /// Returns the stored summaries of the sessions that were active in the last days, each with the totals of its whole
@@ -837,16 +843,23 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::AuditLog, None, audit::records(self.ingest(), filter)).await
     }
 
-    /// Writes all waiting audit records; call it before the program ends. The bridge can still be used afterwards.
+    /// Shuts the bridge down, within 30 seconds or the deadline that is [given](ShutdownRequest::within): ends
+    /// [`keep_in_sync`](Self::keep_in_sync), each [`monitor`](Self::monitor) and the bridge's own health checks after what
+    /// they are doing, writes all waiting audit records, exports the metrics, and closes the embedded engine if a
+    /// configuration started it. Await it before the program ends.
+    ///
+    /// Operations can be called afterwards, and start the engine again; tasks that have ended do not come back.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{SummaryQuery, BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use bridge::{SummaryQuery, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// bridge.get_stored_token_summaries(SummaryQuery::last_days(7)).await?;
-    /// bridge.shutdown().await?;
+    /// if let Err(incomplete) = bridge.shutdown().within(Duration::from_secs(10)).await {
+    ///     eprintln!("warning: {incomplete}");
+    /// }
     /// assert_eq!((bridge.stats().audit.written, bridge.stats().audit.buffered), (1, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -855,11 +868,10 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// # Errors
     ///
-    /// The store cannot be reached or does not accept the records.
-    pub async fn shutdown(&self) -> Result<(), BridgeError> {
-        self.runner.telemetry.audit.flush().await?;
-        self.export_metrics();
-        Ok(())
+    /// [`IncompleteShutdown`](crate::IncompleteShutdown) states what could not be done, for example because the store
+    /// cannot be reached. Everything else was done.
+    pub fn shutdown(&self) -> ShutdownRequest<'_> {
+        ShutdownRequest::new(self)
     }
 
     /// Returns the statistics of the bridge since it was built.
@@ -937,7 +949,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn monitor(&self, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
-        self.parts.monitoring.spawn(observer)
+        self.parts.monitoring.spawn(&self.parts.lifetime, observer)
     }
 
     /// Returns an adapter that reads the bridge's own store and uses its clock; its answers are operations of the bridge,

@@ -40,7 +40,7 @@
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
-//! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; before the program ends: [`shutdown`] |
+//! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; as streams: [`observer_stream`](observer_stream()); before the program ends: [`shutdown`] |
 //!
 //! Every write can be repeated, interrupted and run concurrently with others. Dropping the future of an operation cancels
 //! it, and what it stored remains correct. Files are read on blocking threads; the runtime is the embedder's, Tokio with timers.
@@ -54,8 +54,16 @@
 //!
 //! # Features
 //!
-//! None is on by default. `config`: `bridge_config.yaml`, overridden by environment variables. `embedded`: the embedded
-//! ClickHouse engine. `tls`: `https://` URLs.
+//! | feature | what it adds | crates |
+//! |---|---|---|
+//! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
+//! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
+//! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
+//! | `embedded` | the embedded ClickHouse engine | 1 |
+//! | `tls` | `https://` URLs | 15 |
+//!
+//! The tree has 86 crates without any feature, and 151 by default; `benches/feature-costs` in the repository counts them.
+//! `config`, `embedded` and `tls` turn on `clickhouse`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
@@ -92,6 +100,7 @@ mod handle;
 mod ingest;
 mod invalidating_store;
 mod layered_store;
+mod observer_stream;
 mod operations;
 mod processor;
 mod telemetry;
@@ -133,6 +142,7 @@ pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
 pub use ingest::plan::SyncMode;
 pub use ingest::progress::{BackfillPhase, BackfillProgress, ProgressCallback};
+pub use observer_stream::{ObserverStream, StreamItem, observer_stream};
 pub use operations::backfill::BackfillOptions;
 pub use operations::batch::BatchOptions;
 pub use operations::checkpoints::{Checkpoints, RollbackMode};
@@ -140,6 +150,7 @@ pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
 pub use operations::read_stream::TranscriptStream;
+pub use operations::shutdown::{IncompleteShutdown, ShutdownRequest};
 pub use operations::store::StoreOptions;
 pub use operations::sync::SyncOptions;
 pub use operations::watch::SyncTask;

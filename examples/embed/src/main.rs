@@ -75,7 +75,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
 /// The running service.
 struct RunningService {
     bridge: EnhancedTokenDatabaseBridge,
-    sync_task: SyncTask,
+    /// Ends with the bridge's shutdown.
+    _sync_task: SyncTask,
     listener: tokio::net::TcpListener,
     router: Router,
 }
@@ -93,7 +94,7 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     let service = Service { bridge: bridge.clone(), dashboard, metrics, cache };
     let router = router(service, listener.local_addr()?, arguments.collect());
     println!("http://{}", listener.local_addr()?);
-    Ok(RunningService { bridge, sync_task, listener, router })
+    Ok(RunningService { bridge, _sync_task: sync_task, listener, router })
 }
 
 /// Installs a recorder whose histograms have the recommended buckets.
@@ -123,14 +124,8 @@ impl RunningService {
     /// consistent, and the next start resumes the synchronization.
     async fn serve_until(self, shutdown: impl Future<Output = ()>) {
         server::serve(self.listener, self.router, shutdown).await;
-        let cleanup = async {
-            self.sync_task.stop().await;
-            self.bridge.shutdown().await
-        };
-        match tokio::time::timeout(SHUTDOWN_TIMEOUT, cleanup).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the audit is incomplete"),
-            Err(_) => tracing::warn!("the database did not respond in time; the audit may be incomplete"),
+        if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
+            tracing::warn!(%incomplete, "the shutdown is incomplete");
         }
     }
 }

@@ -29,8 +29,8 @@ fn assert_edges(name: &str, allowed: &[&str]) {
     assert!(names.is_subset(&allowed.iter().copied().collect()), "{name} depends on {names:?}");
 }
 
-/// Returns all transitive dependencies of a package with default features, on any platform.
-fn all_dependencies(name: &str) -> BTreeSet<String> {
+/// Returns all transitive dependencies of a package with these arguments of features, on any platform.
+fn all_dependencies(name: &str, features: &[&str]) -> BTreeSet<String> {
     let mut command = Command::new(env!("CARGO"));
     command.args([
         "tree",
@@ -43,7 +43,8 @@ fn all_dependencies(name: &str) -> BTreeSet<String> {
         "--format",
         "{lib}|{p}",
     ]);
-    let output = command.args(["--package", name]).current_dir(workspace::root()).output().unwrap();
+    let output =
+        command.args(["--package", name]).args(features).current_dir(workspace::root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let package = |line: &str| Some(line.split('|').nth(1)?.split(' ').next()?.to_owned());
@@ -53,7 +54,11 @@ fn all_dependencies(name: &str) -> BTreeSet<String> {
 }
 
 fn assert_no_dependency(name: &str, banned: &[&str]) {
-    let found = all_dependencies(name);
+    assert_no_dependency_with(name, &[], banned);
+}
+
+fn assert_no_dependency_with(name: &str, features: &[&str], banned: &[&str]) {
+    let found = all_dependencies(name, features);
     let banned: Vec<_> = banned.iter().filter(|banned| found.contains(**banned)).collect();
     assert!(banned.is_empty(), "{name} depends on {banned:?}");
 }
@@ -74,8 +79,8 @@ fn the_facade_depends_on_the_layers_and_optionally_on_the_engine() {
     assert_eq!(edges(facade).count(), layers.len());
     let optional: Vec<_> = edges(facade).filter(|edge| edge.optional).map(|edge| &*edge.name).collect();
     assert_eq!(optional, ["bridge-embedded"]);
-    assert_eq!(facade.features["embedded"], ["dep:bridge-embedded"]);
-    assert!(facade.features.get("default").is_none_or(Vec::is_empty));
+    assert_eq!(facade.features["embedded"], ["clickhouse", "dep:bridge-embedded"]);
+    assert_eq!(facade.features["default"], ["cache", "clickhouse"]);
 }
 
 #[test]
@@ -104,6 +109,17 @@ fn core_and_analysis_have_no_runtime_and_no_client_dependencies() {
         );
     }
     assert_no_dependency("bridge-cache", &["clickhouse", "hyper"]);
+}
+
+/// Who brings a store, and caches elsewhere, compiles neither the client nor the cache.
+#[test]
+fn without_features_the_facade_has_no_client_and_no_cache() {
+    let banned = ["clickhouse", "deadpool", "hyper", "hyper-util", "httparse", "lz4_flex", "moka"];
+    assert_no_dependency_with("bridge", &["--no-default-features"], &banned);
+    let found = all_dependencies("bridge", &[]);
+    assert!(["clickhouse", "hyper", "moka"].iter().all(|name| found.contains(*name)), "{found:?}");
+    let without_cache = ["--no-default-features", "--features", "config,embedded,tls"];
+    assert_no_dependency_with("bridge", &without_cache, &["moka"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::query::StoreTotals;
 
 /// The tables of a backup, in the order in which they are imported. Rows precede the records of source files, which
 /// state that the rows read from the file are stored.
-pub(crate) const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
+pub const BACKUP_TABLES: [&str; 3] = ["token_usage", "source_files", "bridge_audit"];
 
 /// Exports the whole store and imports it again.
 ///

@@ -9,8 +9,9 @@ mod probes;
 use bridge_core::{BridgeError, StorageKind, StoreState};
 
 pub use audit::AuditStore;
-pub(crate) use backup::BACKUP_TABLES;
-pub use backup::{BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows};
+pub use backup::{
+    BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
+};
 pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};

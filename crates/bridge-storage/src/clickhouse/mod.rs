@@ -23,6 +23,8 @@ use bridge_core::{
 };
 use tracing::Instrument;
 
+pub use crate::breaker::CircuitPolicy;
+pub use crate::retry::RetryPolicy;
 pub use access::{AccessToken, AccessTokens};
 pub(crate) use connection::ForeignAnswer;
 pub use connection::guard::{GuardedConnector, GuardedStream};
@@ -40,7 +42,7 @@ use crate::capabilities::{
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
-use crate::retry::{RetryPolicy, execute_with_retry};
+use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use connection::errors::{TableError, bridge_error, timed_out};

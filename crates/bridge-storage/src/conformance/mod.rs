@@ -18,6 +18,7 @@
 mod audit;
 mod backup;
 mod checkpoints;
+#[cfg(feature = "clickhouse")]
 mod cluster;
 mod cover;
 mod dashboard;
@@ -48,6 +49,7 @@ use crate::{
 pub use audit::*;
 pub use backup::*;
 pub use checkpoints::*;
+#[cfg(feature = "clickhouse")]
 pub use cluster::cluster_statements;
 pub use cover::*;
 pub use dashboard::*;

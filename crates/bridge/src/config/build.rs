@@ -35,6 +35,13 @@ impl BridgeConfig {
     /// As [`store`](Self::store) and [`builder_with`](Self::builder_with).
     pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
         self.check()?;
+        #[cfg(feature = "embedded")]
+        if self.embedded.data_dir.is_some() {
+            let database = self.embedded_database().await?;
+            let store = ClickHouseStore::new(self.with_tables(database.store_options()?)?)?;
+            let builder = self.builder_with(Arc::new(store))?;
+            return Ok(builder.audit(self.audit_options()).close_engine(database));
+        }
         let store = self.store().await?;
         Ok(self.builder_with(Arc::new(store))?.audit(self.audit_options()))
     }
@@ -213,6 +220,11 @@ impl BridgeConfig {
 
     #[cfg(feature = "embedded")]
     async fn embedded_options(&self) -> Result<ClickHouseOptions, BuildError> {
+        self.with_tables(self.embedded_database().await?.store_options()?)
+    }
+
+    #[cfg(feature = "embedded")]
+    async fn embedded_database(&self) -> Result<crate::EmbeddedDatabase, BuildError> {
         use bridge_embedded::EngineOptions;
 
         use crate::EmbeddedDatabase;
@@ -229,10 +241,9 @@ impl BridgeConfig {
         let starting = tokio::task::spawn_blocking(move || {
             EmbeddedDatabase::start_with(&options, |event| tracing::info!(%event, "embedded engine"))
         });
-        let database = match starting.await {
-            Ok(database) => database?,
+        match starting.await {
+            Ok(database) => Ok(database?),
             Err(died) => std::panic::resume_unwind(died.into_panic()),
-        };
-        self.with_tables(database.store_options()?)
+        }
     }
 }

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::Monitoring;
 use crate::operations::survive::survive;
 
@@ -17,15 +18,17 @@ pub(crate) struct Background(#[expect(dead_code, reason = "dropping it ends its 
 
 impl Background {
     /// Starts the health checks and the export of metrics, if there is a runtime.
-    pub(crate) fn start(monitoring: &Arc<Monitoring>) -> Self {
+    pub(crate) fn start(monitoring: &Arc<Monitoring>, lifetime: &Lifetime) -> Self {
         let mut tasks = JoinSet::new();
         let Ok(runtime) = Handle::try_current() else {
             tracing::warn!("the bridge does not monitor itself: it was built outside of a Tokio runtime");
             return Self(tasks);
         };
         let options = monitoring.options;
-        tasks.spawn_on(export_metrics(Arc::downgrade(monitoring), options.metrics_export_interval), &runtime);
-        tasks.spawn_on(check_health(Arc::downgrade(monitoring), options.health_check_interval), &runtime);
+        let exporting = export_metrics(Arc::downgrade(monitoring), options.metrics_export_interval);
+        let checking = check_health(Arc::downgrade(monitoring), options.health_check_interval);
+        tasks.spawn_on(lifetime.join().run(exporting), &runtime);
+        tasks.spawn_on(lifetime.join().run(checking), &runtime);
         Self(tasks)
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::ingest::Ingest;
 use crate::operations::health::{HealthChecks, HealthLimits};
+use crate::operations::lifetime::Lifetime;
 use crate::operations::survive::survive;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::stats::BridgeStats;
@@ -102,11 +103,15 @@ impl Monitoring {
     }
 
     /// Calls the observer now and at intervals. Two tasks, so that a slow health check does not delay the statistics.
-    pub(crate) fn spawn(self: &Arc<Self>, observer: impl Fn(Observation) + Send + Sync + 'static) -> Monitor {
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        lifetime: &Lifetime,
+        observer: impl Fn(Observation) + Send + Sync + 'static,
+    ) -> Monitor {
         let observer = Arc::new(observer);
         let mut tasks = JoinSet::new();
-        tasks.spawn(observe_health(Arc::clone(self), Arc::clone(&observer)));
-        tasks.spawn(observe_stats(Arc::clone(self), observer));
+        tasks.spawn(lifetime.join().run(observe_health(Arc::clone(self), Arc::clone(&observer))));
+        tasks.spawn(lifetime.join().run(observe_stats(Arc::clone(self), observer)));
         Monitor(tasks)
     }
 

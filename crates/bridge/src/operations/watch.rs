@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::ingest::Ingest;
+use crate::operations::lifetime::Membership;
 use crate::operations::survive::survive;
 use crate::operations::sync::{Failures, sync_changed};
 use crate::telemetry::error_rate::Outcome;
@@ -16,7 +17,7 @@ use crate::telemetry::observer::Observer;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
-/// Synchronizes until it is stopped or dropped.
+/// Synchronizes until it is stopped or dropped, or the bridge is shut down.
 #[derive(Debug)]
 #[must_use = "dropped it ends after the running synchronization"]
 pub struct SyncTask {
@@ -50,6 +51,7 @@ impl Synchronizer {
     /// Synchronizes now and at each interval, in a task of its own.
     pub(crate) fn spawn(
         self,
+        membership: Membership,
         interval: Duration,
         mut observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
     ) -> SyncTask {
@@ -63,6 +65,7 @@ impl Synchronizer {
                 tokio::select! {
                     biased;
                     _ = &mut stopped => return,
+                    () = membership.cancelled() => return,
                     _ = ticks.tick() => {}
                 }
                 let outcome = self.synchronize(&mut failures).await;

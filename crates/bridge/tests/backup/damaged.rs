@@ -75,7 +75,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_the_reason() {
             "\"table\": \"source_files\",\n      \"rows\": 1",
             "rows of source_files",
         ),
-        ("\"file\": \"token_usage-", "\"file\": \"../token_usage-", "no file of a backup"),
+        ("\"file\": \"token_usage-", "\"file\": \"../token_usage-", "not a file of a backup"),
     ] {
         assert!(written.contains(now), "{now} in {written}");
         fs::write(&path, sealed(&written.replacen(now, then, 1))).unwrap();

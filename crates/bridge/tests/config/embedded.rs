@@ -28,6 +28,24 @@ async fn embedded_data_dir() {
 }
 
 #[tokio::test]
+async fn a_shutdown_closes_the_engine_and_the_next_call_starts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(&[("embedded.data_dir", folder.path().to_str().unwrap())]);
+    let bridge = config.build().await.unwrap();
+    store_one(&bridge).await;
+    let engine = || std::fs::read_to_string(folder.path().join("pids")).unwrap_or_default();
+    let running = engine();
+    let watch = Stopwatch::start();
+    while let Err(incomplete) = bridge.shutdown().await {
+        // A loaded machine needs longer.
+        assert!(incomplete.running_engine && incomplete.unwritten_records == 0, "{incomplete}");
+        assert!(watch.elapsed() < Duration::from_mins(2), "{incomplete}");
+    }
+    assert_ne!(engine(), running);
+    assert_eq!(responses(&bridge).await, 1);
+}
+
+#[tokio::test]
 async fn embedded_cache_dir() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("no_folder");

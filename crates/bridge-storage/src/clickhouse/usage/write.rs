@@ -13,8 +13,8 @@ use super::rows::{StoredRow, StoredUsage, USAGE_COLUMNS, UsageRow};
 use super::saturating::{TOKENS, saturating};
 use crate::capabilities::StoredResponse;
 use crate::clickhouse::ClickHouseStore;
-use crate::markers::{Candidate, RowsWithMarkers};
 use crate::merge::{Stored, decide, greatest_of_each_key};
+use crate::offered::{Candidate, RowsWithMarkers};
 use crate::store::{UpsertOptions, UpsertOutcome};
 
 const LOOK_UP: &str = "look up responses";

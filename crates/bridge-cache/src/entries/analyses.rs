@@ -8,10 +8,9 @@ use bridge_core::{EnhancedTokenAnalysis, SessionId, Timestamp};
 use moka::future::Cache;
 use moka::ops::compute::Op;
 
+use super::capacity;
+use crate::cache::ANALYSES_RESPONSES_MAX;
 use crate::{CacheGeneration, CacheOptions};
-
-/// Maximum number of responses (some 300 bytes each) in all cached analyses together.
-pub const ANALYSES_RESPONSES_MAX: u64 = 100_000;
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -37,7 +36,7 @@ impl Analyses {
             let responses = entry.analysis.responses.len() as u64;
             u32::try_from(responses.max(min_weight)).unwrap_or(u32::MAX)
         };
-        let capacity = if options.capacity() == 0 { 0 } else { ANALYSES_RESPONSES_MAX };
+        let capacity = if options.max_entries == 0 { 0 } else { capacity(options, ANALYSES_RESPONSES_MAX) };
         let entries =
             Cache::builder().weigher(weight).max_capacity(capacity).time_to_live(options.ttl).build();
         Self { entries, ttl: options.ttl, oldest_generation: AtomicU64::new(0) }
