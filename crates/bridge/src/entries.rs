@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 /// push or the whole stream, as after a failed call.
 ///
 /// ```
-/// use bridge::SessionEntries;
+/// use bridge::stream::SessionEntries;
 ///
 /// let entries = SessionEntries::from_ndjson("{\"type\":\"user\"}\n{\"type\":\"assistant\"}\n");
 /// assert_eq!(entries.len(), 2);

@@ -228,7 +228,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, SessionEntries, SessionId, storage::InMemoryStore};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, SessionId, storage::InMemoryStore, stream::SessionEntries};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// let session = SessionId::new("8f14e45f")?;
     /// let entry = |id: &str, output| {
@@ -280,7 +280,7 @@ impl EnhancedTokenDatabaseBridge {
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     /// # runtime.block_on(async {
     /// # use std::sync::Arc;
-    /// # use bridge::{EnhancedTokenDatabaseBridge, TranscriptStream, storage::InMemoryStore};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore, stream::TranscriptStream};
     /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
     /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
     /// let object = line(1, 40) + &line(2, 2);

@@ -121,8 +121,8 @@ pub use bridge_core::{
     IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
     ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
     RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
-    StreamResult, SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
-    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
+    SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp, TokenChanges,
+    TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
@@ -137,7 +137,6 @@ pub use dashboard::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
-pub use entries::SessionEntries;
 pub use handle::EnhancedTokenDatabaseBridge;
 pub use ingest::feed::BatchProcessingResult;
 pub use ingest::plan::SyncMode;
@@ -149,7 +148,6 @@ pub use operations::checkpoints::{Checkpoints, RollbackMode};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
-pub use operations::read_stream::TranscriptStream;
 pub use operations::shutdown::{IncompleteShutdown, ShutdownRequest};
 pub use operations::store::StoreOptions;
 pub use operations::sync::SyncOptions;
@@ -176,11 +174,12 @@ pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
 }
 
-/// The details of sources without files.
+/// Sources without files: pushed entries and asynchronous readers.
 pub mod stream {
-    pub use bridge_core::{PositionUnit, StreamPosition};
+    pub use bridge_core::{PositionUnit, StreamPosition, StreamResult};
 
-    pub use crate::entries::InvalidEntries;
+    pub use crate::entries::{InvalidEntries, SessionEntries};
+    pub use crate::operations::read_stream::TranscriptStream;
 }
 
 #[doc(hidden)]

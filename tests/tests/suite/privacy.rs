@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use std::fs;
 use std::sync::Arc;
 
+use bridge::stream::{SessionEntries, TranscriptStream};
 use bridge::{
     BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
-    JsonlProcessorBridge, Repair, SessionEntries, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
-    TranscriptStream,
+    JsonlProcessorBridge, Repair, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
 };
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, RunFacts, analyze_files, discover};
 use bridge_core::{AuditFilter, SessionId, TimeRange, Timestamp};

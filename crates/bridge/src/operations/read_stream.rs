@@ -23,7 +23,7 @@ use crate::ingest::stream::{
 /// A transcript without a file: an object in an object store, a pipe, the body of a response.
 ///
 /// ```
-/// use bridge::TranscriptStream;
+/// use bridge::stream::TranscriptStream;
 ///
 /// let object = TranscriptStream::new("s3://transcripts/projects/-home-me-app/8f14e45f.jsonl").with_etag("33a64df5");
 /// assert_eq!(object.name(), "s3://transcripts/projects/-home-me-app/8f14e45f.jsonl");

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use bridge::storage::{ResponseFilter, TokenStore};
-use bridge::{
-    EnhancedTokenDatabaseBridge, IntegrityOptions, SessionEntries, SessionId, SyncOptions, SyncStatus,
-    TranscriptStream,
-};
+use bridge::stream::{SessionEntries, TranscriptStream};
+use bridge::{EnhancedTokenDatabaseBridge, IntegrityOptions, SessionId, SyncOptions, SyncStatus};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::engine::{bridge, history, store};

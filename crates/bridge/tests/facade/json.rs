@@ -14,9 +14,10 @@ use bridge::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
     Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DataAge,
     HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion, SessionId,
-    StoreMode, StoreReceipt, StoreState, StreamResult, SummaryMetadata, SyncResult, SyncStatus, TimeRange,
-    TimeZone, Timestamp,
+    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone,
+    Timestamp,
     integrity::{DifferenceKind, IntegrityDifference, RepairAction, RepairReport},
+    stream::StreamResult,
 };
 use bridge_core::{CheckpointComparison, DamageKind};
 use serde::Serialize;

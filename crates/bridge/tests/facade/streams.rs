@@ -9,11 +9,10 @@ use std::task::{Context, Poll};
 
 use bridge::analysis::AnalyzerOptions;
 use bridge::storage::{InMemoryStore, ResponseFilter, SourceFilter, SourcePaths, SourceRecord, TokenStore};
-use bridge::stream::PositionUnit;
+use bridge::stream::{PositionUnit, SessionEntries, StreamResult, TranscriptStream};
 use bridge::{
     BridgeError, EnhancedTokenDatabaseBridge, HostName, IntegrityOptions, ProjectNames, Repair,
-    ResponseUsage, RollbackMode, SessionEntries, SessionId, StreamResult, SyncMode, SyncOptions, SyncStatus,
-    Timestamp, TranscriptStream,
+    ResponseUsage, RollbackMode, SessionId, SyncMode, SyncOptions, SyncStatus, Timestamp,
 };
 use bridge_testkit::adversarial;
 use bridge_testkit::history::{GeneratedFile, HistoryPlan};
