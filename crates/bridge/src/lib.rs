@@ -58,6 +58,7 @@
 //! |---|---|---|
 //! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
 //! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
+//! | `axum` | a router that serves the bridge over HTTP (`web`) | 8 |
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
@@ -104,6 +105,8 @@ mod observer_stream;
 mod operations;
 mod processor;
 mod telemetry;
+#[cfg(feature = "axum")]
+pub mod web;
 
 pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;

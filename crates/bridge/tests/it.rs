@@ -6,6 +6,7 @@
 //! - [`backup`]: backups on a real engine: between databases, damaged, on full disks, and by the server;
 //! - [`observability`]: logs, audit and metrics;
 //! - [`config`]: the configuration's errors, and the effect of each key;
+//! - [`web`]: the HTTP router;
 //! - [`day`]: an operator's day, from the configuration to the evening's review of the audit.
 //!
 //! Each test that needs the engine has its own database, named after it. The engine is fetched on first use;
@@ -20,6 +21,7 @@ mod day;
 mod engine;
 mod facade;
 mod observability;
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -16,6 +16,8 @@ use serde_json::Value;
 const POLLS_MAX: u32 = 500;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+const DASHBOARD: &str = "/api/v1/dashboard?zone=Europe/Berlin&step=month";
+
 struct Service {
     process: Child,
     address: String,
@@ -43,9 +45,10 @@ impl Service {
     }
 
     fn tokens(&self) -> u64 {
-        let (status, body) = self.get("/tokens?zone=Europe/Berlin&step=month");
+        let (status, body) = self.get(DASHBOARD);
         assert_eq!(status, 200, "{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["total_tokens"].as_u64().unwrap()
+        let dashboard: Value = serde_json::from_str(&body).unwrap();
+        dashboard["totals"]["tokens"]["total"].as_str().unwrap().parse().unwrap()
     }
 
     fn wait_for(&self, tokens: u64) {
@@ -116,7 +119,7 @@ fn prepare_folder() -> (tempfile::TempDir, PathBuf) {
 fn unknown_hosts_are_rejected_and_every_response_has_security_headers() {
     let (folder, _) = prepare_folder();
     let service = Service::start(folder.path());
-    for path in ["/", "/tokens", "/health", "/metrics", "/missing"] {
+    for path in ["/", "/api/v1/dashboard", "/health/ready", "/metrics", "/missing"] {
         let (status, head, body) = request(&service.address, path, "evil.example:8080");
         assert!(status == 421 && !body.contains("40"), "{path}: {head} {body}");
         for (status, head) in [(status, head), {
@@ -159,12 +162,12 @@ fn slow_clients_do_not_block_500_concurrent_requests() {
     let clients: Vec<_> = (0..500)
         .map(|_| {
             let address = service.address.clone();
-            thread::spawn(move || request(&address, "/tokens?zone=Europe/Berlin&step=month", "localhost"))
+            thread::spawn(move || request(&address, DASHBOARD, "localhost"))
         })
         .collect();
     for client in clients {
         let (status, _, body) = client.join().unwrap();
-        assert!(status == 200 && body.contains("\"total_tokens\":40"), "{status}: {body}");
+        assert!(status == 200 && body.contains(r#""totals":{"tokens":{"total":"40""#), "{status}: {body}");
     }
     let (_, metrics) = service.get("/metrics");
     let queries =
@@ -213,12 +216,12 @@ fn serves_the_transcripts_total_and_keeps_it_across_restarts() {
     service.wait_for(40);
     let (status, page) = service.get("/");
     assert!(status == 200 && page.contains("<title>Tokens"), "{status}: {page}");
-    assert_eq!(service.get("/tokens?zone=Europe/Atlantis").0, 400);
+    assert_eq!(service.get("/api/v1/dashboard?zone=Europe/Atlantis").0, 400);
 
     // The session continues while the service runs.
     File::options().append(true).open(&transcript).unwrap().write_all(line(2, 2).as_bytes()).unwrap();
     service.wait_for(42);
-    let (status, health) = service.get("/health");
+    let (status, health) = service.get("/api/v1/health");
     assert!(status == 200 && health.contains(r#""overall":"healthy""#), "{status}: {health}");
     let (_, metrics) = service.get("/metrics");
     assert!(metrics.lines().any(|line| line == "bridge_tokens_stored_total 42"), "{metrics}");

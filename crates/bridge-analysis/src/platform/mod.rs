@@ -1,4 +1,4 @@
-//! The differences between operating systems: file identity, opening, permissions, durability, folders, memory.
+//! The differences between operating systems: file identity, opening, permissions, durability, folders, memory, sockets.
 //!
 //! All code that depends on the operating system is here, so that a port begins and ends in this module. Not part of
 //! the public API: the facade uses it too.
@@ -9,10 +9,12 @@ mod memory;
 mod open;
 mod private;
 mod pseudo;
+mod sockets;
 
 pub use identity::FileIdentity;
 pub use memory::{peak_memory_mib, return_freed_memory};
 pub use private::{create_private_folder, open_private, sync_folder};
+pub use sockets::REUSES_ADDRESS;
 
 pub(crate) use folders::{PATH_LIST_SEPARATOR, application_data};
 pub(crate) use identity::{change_time_nanos, state_hash};

@@ -34,7 +34,7 @@ fn on_demand() -> AuditOptions {
 }
 
 /// The running test's store behind a fault-injecting proxy, with short retry delays.
-async fn behind_proxy(
+pub(crate) async fn behind_proxy(
     change: impl Fn(ClickHouseOptions) -> ClickHouseOptions,
 ) -> (FaultProxy, Arc<dyn TokenStore>) {
     let database = TestDatabase::of_this_test();

@@ -82,6 +82,15 @@ impl HealthChecks {
         status
     }
 
+    /// Returns whether the database answers: a single question, which the caller bounds.
+    #[cfg(feature = "axum")]
+    pub(crate) async fn database_answers(&self) -> bool {
+        match self.store.probes() {
+            Some(probes) => probes.probe_connection().await.is_ok(),
+            None => true,
+        }
+    }
+
     async fn probe(&self, probe: Probe, work: impl Future<Output = Assessment>) -> ProbeResult {
         let (watch, limit) = (Stopwatch::start(), self.limits.probe_timeout);
         let assessment = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {

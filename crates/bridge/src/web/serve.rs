@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use bridge::Stopwatch;
+use bridge_analysis::platform::REUSES_ADDRESS;
+use bridge_core::Stopwatch;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -39,8 +40,13 @@ const GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// Delay before accepting again after an error, such as too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Listens on the first usable address that the name resolves to.
-pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
+/// Listens on the first usable address that the name (`localhost:8080`, `[::]:80`) resolves to, with a longer queue of
+/// connections that wait to be accepted than Tokio's: when [`serve`] is full, new ones wait there.
+///
+/// # Errors
+///
+/// The name resolves to no address, or no address can be bound.
+pub async fn listen(address: &str) -> io::Result<TcpListener> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host name resolves to no address");
     for address in tokio::net::lookup_host(address).await? {
         match listen_at(address) {
@@ -54,14 +60,18 @@ pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Allows a restart while connections of the previous run are in TIME_WAIT.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
+    socket.set_reuseaddr(REUSES_ADDRESS)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` completes, then lets active requests finish within the grace period.
-pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+/// Serves until `shutdown` completes, then closes idle connections and lets active requests finish within two seconds.
+///
+/// At most 512 connections are open at once. When there are more, the oldest that has been idle for three seconds is closed,
+/// so that slow clients do not keep others out; without an idle one, further connections wait. A request's head may have
+/// 16 KiB and take ten seconds, and a connection ends after two minutes. A service that wants other limits, HTTP/2 or TLS
+/// uses `axum::serve` or hyper, or a proxy in front.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let mut connections = Connections::default();
     let (close, closing) = watch::channel(());
     tokio::pin!(shutdown);
@@ -180,27 +190,4 @@ async fn serve_connection(
         _ = closing.changed() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
-}
-
-/// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.
-pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-    }
-    #[cfg(not(unix))]
-    Ok(async {
-        // If no handler can be installed, no signal will ever arrive.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }

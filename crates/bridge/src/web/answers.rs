@@ -1,0 +1,445 @@
+//! The JSON of answers, as `docs/http-api.schema.json` describes it.
+//!
+//! A number of 64 bits is a decimal string: JavaScript and many other readers make a float of a JSON number, which is exact
+//! to 2^53 only.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bridge_core::{
+    Actor, AuditId, AuditOutcome, AuditRecord, CalendarUnit, ContentCategory, CorrelationId, HealthState,
+    HealthStatus, HostName, ModelName, OperationName, Probe, ProjectName, ReceiptLine, SessionId,
+    StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts, TokenSummaryRecord,
+};
+use bridge_storage::{GroupSums, UsageSums};
+use serde::{Serialize, Serializer};
+
+use crate::dashboard::{Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, TrendBucket};
+
+/// A number of 64 bits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(u64);
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Tokens {
+    total: Count,
+    input: Count,
+    output: Count,
+    cache_creation: Count,
+    cache_read: Count,
+}
+
+impl From<TokenCounts> for Tokens {
+    fn from(counts: TokenCounts) -> Self {
+        Self {
+            total: Count(counts.total()),
+            input: Count(counts.input),
+            output: Count(counts.output),
+            cache_creation: Count(counts.cache_creation),
+            cache_read: Count(counts.cache_read),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Sums {
+    tokens: Tokens,
+    responses: Count,
+    responses_worth_tokens: Count,
+    unfinished_responses: Count,
+    first_time: Option<Timestamp>,
+    last_time: Option<Timestamp>,
+}
+
+impl From<UsageSums> for Sums {
+    fn from(sums: UsageSums) -> Self {
+        Self {
+            tokens: sums.counts.into(),
+            responses: Count(sums.responses),
+            responses_worth_tokens: Count(sums.responses_worth_tokens),
+            unfinished_responses: Count(sums.unfinished_responses),
+            first_time: sums.first_time,
+            last_time: sums.last_time,
+        }
+    }
+}
+
+/// What all answers of a dashboard query begin with.
+#[derive(Serialize)]
+pub(super) struct Moment {
+    range: TimeRange,
+    as_of: Timestamp,
+}
+
+impl Moment {
+    fn of(metrics: &DashboardTokenMetrics) -> Self {
+        Self { range: metrics.range, as_of: metrics.as_of }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Totals {
+    #[serde(flatten)]
+    moment: Moment,
+    totals: Sums,
+    /// An unfinished response makes the sums floors.
+    at_least: bool,
+    cache_hit_share: Option<f64>,
+    data_age: DataAgeAnswer,
+}
+
+impl From<&DashboardTokenMetrics> for Totals {
+    fn from(metrics: &DashboardTokenMetrics) -> Self {
+        Self {
+            moment: Moment::of(metrics),
+            totals: metrics.totals.into(),
+            at_least: metrics.completeness.at_least,
+            cache_hit_share: metrics.cache_hit_share,
+            data_age: metrics.data_age.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DataAgeAnswer {
+    newest_response: Option<Timestamp>,
+    newest_response_age_seconds: Option<f64>,
+    last_sync: Option<Timestamp>,
+    last_sync_age_seconds: Option<f64>,
+}
+
+impl From<DataAge> for DataAgeAnswer {
+    fn from(age: DataAge) -> Self {
+        let seconds = |age: Option<Duration>| age.map(|age| age.as_secs_f64());
+        Self {
+            newest_response: age.newest_response,
+            newest_response_age_seconds: seconds(age.newest_response_age),
+            last_sync: age.last_sync,
+            last_sync_age_seconds: seconds(age.last_sync_age),
+        }
+    }
+}
+
+/// A row of a breakdown.
+#[derive(Serialize)]
+struct Group {
+    name: String,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+impl From<GroupSums> for Group {
+    fn from(group: GroupSums) -> Self {
+        Self { name: group.name, sums: group.sums.into() }
+    }
+}
+
+/// A page of a breakdown.
+#[derive(Serialize)]
+pub(super) struct Groups {
+    rows: Vec<Group>,
+    /// Rows on all pages.
+    groups: Count,
+    other_responses: Count,
+    other_tokens: Count,
+    /// The offset of the next page, if there is one.
+    next_offset: Option<u32>,
+}
+
+impl Groups {
+    /// Returns the answer of a page that begins at this offset.
+    pub(super) fn new(page: Breakdown, offset: u32) -> Self {
+        let next = u32::try_from(page.rows.len()).ok().and_then(|rows| offset.checked_add(rows));
+        let has_more = |next: &u32| !page.rows.is_empty() && u64::from(*next) < page.groups;
+        Self {
+            next_offset: next.filter(has_more),
+            groups: Count(page.groups),
+            other_responses: Count(page.other_responses),
+            other_tokens: Count(page.other_tokens),
+            rows: page.rows.into_iter().map(Group::from).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct GroupsAnswer {
+    #[serde(flatten)]
+    moment: Moment,
+    #[serde(flatten)]
+    groups: Groups,
+}
+
+impl GroupsAnswer {
+    pub(super) fn new(
+        metrics: DashboardTokenMetrics,
+        offset: u32,
+        page: impl FnOnce(DashboardTokenMetrics) -> Breakdown,
+    ) -> Self {
+        Self { moment: Moment::of(&metrics), groups: Groups::new(page(metrics), offset) }
+    }
+}
+
+#[derive(Serialize)]
+struct Trend {
+    step: CalendarUnit,
+    zone: TimeZone,
+    buckets: Vec<Bucket>,
+    before: Sums,
+    after: Sums,
+}
+
+#[derive(Serialize)]
+struct Bucket {
+    start: Timestamp,
+    end: Timestamp,
+    local_start: String,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+impl From<TrendBucket> for Bucket {
+    fn from(bucket: TrendBucket) -> Self {
+        let TrendBucket { start, end, local_start, sums } = bucket;
+        Self { start, end, local_start, sums: sums.into() }
+    }
+}
+
+impl From<DashboardTrend> for Trend {
+    fn from(trend: DashboardTrend) -> Self {
+        Self {
+            step: trend.step,
+            zone: trend.zone,
+            buckets: trend.buckets.into_iter().map(Bucket::from).collect(),
+            before: trend.before.into(),
+            after: trend.after.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct TrendAnswer {
+    #[serde(flatten)]
+    moment: Moment,
+    #[serde(flatten)]
+    trend: Trend,
+}
+
+impl From<DashboardTokenMetrics> for TrendAnswer {
+    fn from(metrics: DashboardTokenMetrics) -> Self {
+        Self { moment: Moment::of(&metrics), trend: metrics.trend.into() }
+    }
+}
+
+/// Everything that a page shows, of one moment.
+#[derive(Serialize)]
+pub(super) struct Dashboard {
+    #[serde(flatten)]
+    totals: Totals,
+    trend: Trend,
+    sessions: Groups,
+    projects: Groups,
+    models: Groups,
+    hosts: Groups,
+}
+
+impl From<DashboardTokenMetrics> for Dashboard {
+    fn from(metrics: DashboardTokenMetrics) -> Self {
+        Self {
+            totals: (&metrics).into(),
+            trend: metrics.trend.into(),
+            sessions: Groups::new(metrics.sessions, 0),
+            projects: Groups::new(metrics.projects, 0),
+            models: Groups::new(metrics.models, 0),
+            hosts: Groups::new(metrics.hosts, 0),
+        }
+    }
+}
+
+/// The summary of a session.
+#[derive(Serialize)]
+pub(super) struct Session {
+    session_id: SessionId,
+    projects: Vec<ProjectName>,
+    models: Vec<ModelName>,
+    hosts: Vec<HostName>,
+    first_time: Timestamp,
+    last_time: Timestamp,
+    tokens: Tokens,
+    responses: Count,
+    responses_worth_tokens: Count,
+    finished_responses: Count,
+    files: Count,
+    lines: Count,
+    bad_lines: Count,
+    content_categories: BTreeMap<ContentCategory, Count>,
+    accuracy_ratio: Option<f64>,
+    last_sync: Option<Timestamp>,
+}
+
+impl From<TokenSummaryRecord> for Session {
+    fn from(summary: TokenSummaryRecord) -> Self {
+        let metadata = summary.metadata.unwrap_or_default();
+        let categories = metadata.content_categories.iter();
+        Self {
+            session_id: summary.session_id,
+            projects: summary.projects,
+            models: summary.models,
+            hosts: summary.hosts,
+            first_time: summary.first_time,
+            last_time: summary.last_time,
+            tokens: summary.counts.into(),
+            responses: Count(summary.responses),
+            responses_worth_tokens: Count(summary.responses_worth_tokens),
+            finished_responses: Count(summary.finished_responses),
+            files: Count(summary.files),
+            lines: Count(metadata.lines),
+            bad_lines: Count(metadata.bad_lines),
+            content_categories: categories.map(|(category, tokens)| (*category, Count(*tokens))).collect(),
+            accuracy_ratio: metadata.accuracy_ratio,
+            last_sync: metadata.last_sync,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line {
+    count: Count,
+    tokens: Count,
+}
+
+impl From<ReceiptLine> for Line {
+    fn from(line: ReceiptLine) -> Self {
+        Self { count: Count(line.count), tokens: Count(line.tokens) }
+    }
+}
+
+/// The receipt of the whole store: `read + kept - repeated` = `total`.
+#[derive(Serialize)]
+pub(super) struct ReceiptAnswer {
+    as_of: Timestamp,
+    read: Line,
+    kept: Line,
+    repeated: Line,
+    total: Line,
+    weak: Line,
+}
+
+impl ReceiptAnswer {
+    pub(super) fn new(as_of: Timestamp, receipt: StoreReceipt) -> Self {
+        let StoreReceipt { read, kept, repeated, total, weak, .. } = receipt;
+        Self {
+            as_of,
+            read: read.into(),
+            kept: kept.into(),
+            repeated: repeated.into(),
+            total: total.into(),
+            weak: weak.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct AuditPage {
+    records: Vec<AuditEntry>,
+    /// The parameter `after` of the next page, if there is one.
+    next: Option<String>,
+}
+
+impl AuditPage {
+    pub(super) fn new(records: Vec<AuditRecord>, next: Option<String>) -> Self {
+        Self { records: records.into_iter().map(AuditEntry::from).collect(), next }
+    }
+}
+
+#[derive(Serialize)]
+struct AuditEntry {
+    id: AuditId,
+    time: Timestamp,
+    correlation_id: CorrelationId,
+    operation: OperationName,
+    actor: Option<Actor>,
+    session: Option<SessionId>,
+    outcome: AuditOutcome,
+    forced: bool,
+    records_stored: Count,
+    new_responses: Count,
+    tokens: Count,
+    tokens_replaced: Count,
+    tokens_written: Count,
+    counts: BTreeMap<String, Count>,
+    duration_seconds: f64,
+    error_kind: String,
+    error: String,
+    host: Option<HostName>,
+    version: String,
+}
+
+impl From<AuditRecord> for AuditEntry {
+    fn from(record: AuditRecord) -> Self {
+        Self {
+            id: record.id,
+            time: record.time,
+            correlation_id: record.correlation_id,
+            operation: record.operation,
+            actor: record.actor,
+            session: record.session,
+            outcome: record.outcome,
+            forced: record.forced,
+            records_stored: Count(record.records_stored),
+            new_responses: Count(record.new_responses),
+            tokens: Count(record.tokens),
+            tokens_replaced: Count(record.tokens_replaced),
+            tokens_written: Count(record.tokens_written),
+            counts: record.counts.into_iter().map(|(name, count)| (name, Count(count))).collect(),
+            duration_seconds: record.duration.as_secs_f64(),
+            error_kind: record.error_kind,
+            error: record.error,
+            host: record.host,
+            version: record.version,
+        }
+    }
+}
+
+/// The states of a health check, without its texts, which name paths and hosts.
+#[derive(Serialize)]
+pub(super) struct Health {
+    overall: HealthState,
+    checked_at: Timestamp,
+    duration_seconds: f64,
+    probes: Vec<ProbeAnswer>,
+}
+
+#[derive(Serialize)]
+struct ProbeAnswer {
+    probe: Probe,
+    state: HealthState,
+    duration_seconds: f64,
+}
+
+impl From<HealthStatus> for Health {
+    fn from(health: HealthStatus) -> Self {
+        let probes = health.probes.into_iter().map(|found| ProbeAnswer {
+            probe: found.probe,
+            state: found.state,
+            duration_seconds: found.duration.as_secs_f64(),
+        });
+        Self {
+            overall: health.overall,
+            checked_at: health.checked_at,
+            duration_seconds: health.duration.as_secs_f64(),
+            probes: probes.collect(),
+        }
+    }
+}
+
+/// The answer of the two probes of an orchestrator.
+#[derive(Serialize)]
+pub(super) struct Status {
+    pub(super) status: &'static str,
+}

@@ -1,0 +1,104 @@
+//! Who asks, under which id, and what every response carries.
+
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bridge_core::{Actor, CorrelationId};
+
+use super::Web;
+use super::problem::{Problem, ProblemKind};
+use crate::handle::EnhancedTokenDatabaseBridge;
+
+/// Maximum length of path and query.
+const TARGET_BYTES_MAX: usize = 8 << 10;
+/// Maximum length that a request's body may announce. No resource reads one.
+const BODY_BYTES_MAX: u64 = 16 << 10;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// The bridge for one request: its operations carry the request's correlation id and actor.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) bridge: EnhancedTokenDatabaseBridge,
+    pub(super) actor: Option<Actor>,
+}
+
+/// Middleware that says who asks, and finishes the response.
+pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let id = trace_id(&parts.headers).unwrap_or_else(|| web.bridge.runner().next_correlation_id());
+    let actor = (web.options.actor)(&parts);
+    // Within a nested router the path lacks its first part.
+    let target = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let instance = target.path().to_owned();
+    let response =
+        match oversize(&parts.headers, target.path_and_query().map_or(0, |target| target.as_str().len())) {
+            Some(problem) => problem.into_response(),
+            None => {
+                let bridge = web.bridge.with_correlation_id(id);
+                let bridge = actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()));
+                parts.extensions.insert(Caller { bridge, actor });
+                next.run(Request::from_parts(parts, body)).await
+            }
+        };
+    finish(response, &instance, Some(id))
+}
+
+/// Returns the id of the trace that the request belongs to. More than one header is none.
+fn trace_id(headers: &HeaderMap) -> Option<CorrelationId> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    CorrelationId::from_traceparent(value.to_str().ok()?)
+}
+
+fn oversize(headers: &HeaderMap, target_bytes: usize) -> Option<Problem> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .map_or(0, |length| length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(u64::MAX));
+    if target_bytes > TARGET_BYTES_MAX {
+        let limit = format!("path and query may have {TARGET_BYTES_MAX} bytes");
+        return Some(Problem::new(ProblemKind::TargetTooLong, limit));
+    }
+    (announced > BODY_BYTES_MAX).then(|| {
+        let limit = format!("a body may have {BODY_BYTES_MAX} bytes, and none is needed");
+        Problem::new(ProblemKind::BodyTooLarge, limit)
+    })
+}
+
+/// Renders the problem of a response, and adds the headers that it lacks.
+pub(super) fn finish(mut response: Response, instance: &str, id: Option<CorrelationId>) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.render(instance, id);
+    }
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    if let Some(id) = id {
+        let id = HeaderValue::from_str(&id.to_string()).expect("hexadecimal digits are a header's value");
+        headers.insert(CORRELATION_ID, id);
+    }
+    response
+}

@@ -1,0 +1,192 @@
+//! A router that serves the bridge over HTTP, for an axum service that embeds it.
+//!
+//! [`router`] is a plain [`axum::Router`]: merge it with the routes of the service, nest it below a path, put layers around
+//! it. `docs/http-api.md` describes its resources, and `docs/http-api.schema.json` their JSON.
+//!
+//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks:
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! use std::sync::Arc;
+//!
+//! use axum::extract::Request;
+//! use axum::http::StatusCode;
+//! use axum::middleware::{self, Next};
+//! use axum::response::{IntoResponse, Response};
+//! use bridge::storage::InMemoryStore;
+//! use bridge::web::{self, AllowedHosts, WebOptions};
+//! use bridge::{Actor, EnhancedTokenDatabaseBridge};
+//!
+//! /// Admits who presents a known token, and tells the router who that is.
+//! async fn authenticate(mut request: Request, next: Next) -> Response {
+//!     let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+//!     let user = (token == Some("Bearer secret")).then(|| Actor::new("alice@example.com"));
+//!     let Some(Ok(actor)) = user else { return StatusCode::UNAUTHORIZED.into_response() };
+//!     request.extensions_mut().insert(actor);
+//!     next.run(request).await
+//! }
+//!
+//! let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+//! let listener = web::listen("127.0.0.1:0").await?;
+//! let api = web::router(bridge, WebOptions::default()).layer(middleware::from_fn(authenticate));
+//! let app = web::protect(api, AllowedHosts::of_listener(listener.local_addr()?));
+//!
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let service = tokio::spawn(web::serve(listener, app, async { drop(stopped.await) }));
+//! // On SIGTERM:
+//! drop(stop);
+//! service.await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A request is one operation of the bridge. Its correlation id, in the header `x-correlation-id` of the response, is the
+//! trace id of the header `traceparent`, else it is made as for any operation. A moment's identical requests of one actor
+//! share one operation.
+
+mod answers;
+mod audit;
+mod context;
+mod figures;
+mod health;
+mod hosts;
+mod options;
+mod parameters;
+mod problem;
+mod response_cache;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::error_handling::HandleErrorLayer;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use bridge_core::Timestamp;
+use serde::Serialize;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
+
+pub use hosts::{AllowedHosts, protect};
+pub use options::WebOptions;
+pub use serve::{listen, serve};
+
+use crate::handle::EnhancedTokenDatabaseBridge;
+use context::Caller;
+use parameters::Parameters;
+use problem::{Problem, ProblemKind};
+use response_cache::ResponseCache;
+
+/// A body of JSON that can be sent more than once.
+#[derive(Debug, Clone)]
+struct Json {
+    status: StatusCode,
+    body: Bytes,
+}
+
+impl IntoResponse for Json {
+    fn into_response(self) -> Response {
+        (self.status, [(CONTENT_TYPE, "application/json")], self.body).into_response()
+    }
+}
+
+fn encode(status: StatusCode, value: &impl Serialize) -> Result<Json, Problem> {
+    let body = serde_json::to_vec(value);
+    let body = body.map_err(|error| Problem::new(ProblemKind::Internal, error.to_string()))?;
+    Ok(Json { status, body: body.into() })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    encode(status, value).map(IntoResponse::into_response)
+}
+
+/// The state of the router.
+#[derive(Debug)]
+struct Web {
+    bridge: EnhancedTokenDatabaseBridge,
+    options: WebOptions,
+    answers: ResponseCache<String, Result<Json, Problem>>,
+    /// Apart from the answers, whose queries it must not wait for.
+    readiness: ResponseCache<(), bool>,
+}
+
+impl Web {
+    fn now(&self) -> Timestamp {
+        self.bridge.ingest().clock.now()
+    }
+
+    /// Returns what identifies an answer. Actors share none, so that each is on record.
+    fn key(&self, resource: &str, caller: &Caller, parameters: &Parameters) -> String {
+        format!("{resource} {} {:?}", parameters.canonical(), caller.actor)
+    }
+
+    /// Returns the answer of this key if it is of this moment, else that of the work.
+    async fn answer<T: Serialize>(
+        &self,
+        key: String,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<Response, Problem> {
+        let work = async { encode(StatusCode::OK, &work.await?) };
+        // Boxed: the futures of operations are large.
+        self.answers.get(key, Box::pin(work)).await.map(IntoResponse::into_response)
+    }
+}
+
+/// Returns a router that serves the bridge:
+///
+/// | | |
+/// |---|---|
+/// | `/health/live` | the process serves requests |
+/// | `/health/ready` | the database answers, found out within [`ready_timeout`](WebOptions::ready_timeout) |
+/// | `/metrics` | what [`with_metrics`](WebOptions::with_metrics) renders |
+/// | `/api/v1/totals`, `trend`, `breakdown`, `dashboard`, `receipt` | sums over the stored responses |
+/// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and the summary of one |
+/// | `/api/v1/audit` | pages of the audit |
+/// | `/api/v1/health` | the states of the health check's probes |
+///
+/// Errors are problem details (RFC 9457). The router has no fallback, so that it can be merged with any other.
+pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Router {
+    let limits = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(async |error| Problem::of_limit(&error)))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(options.requests_max))
+        .layer(TimeoutLayer::new(options.request_timeout));
+    let web = Arc::new(Web {
+        bridge,
+        answers: ResponseCache::new(options.answer_ttl, options.queries_max),
+        readiness: ResponseCache::new(options.answer_ttl, 1),
+        options,
+    });
+    let not_found = || any(async || Problem::new(ProblemKind::NotFound, "the paths are in docs/http-api.md"));
+    let api = Router::new()
+        .route("/api/v1/totals", get(figures::totals))
+        .route("/api/v1/trend", get(figures::trend))
+        .route("/api/v1/breakdown", get(figures::breakdown))
+        .route("/api/v1/dashboard", get(figures::dashboard))
+        .route("/api/v1/receipt", get(figures::receipt))
+        .route("/api/v1/sessions", get(figures::sessions))
+        .route("/api/v1/sessions/{id}", get(figures::session))
+        .route("/api/v1/audit", get(audit::audit))
+        .route("/api/v1/health", get(health::health))
+        .route("/api/v1/{*rest}", not_found())
+        .layer(limits);
+    // Without a limit of their number: an orchestrator's probes are answered under load, too.
+    let probes = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics));
+    api.merge(probes)
+        .method_not_allowed_fallback(async || {
+            Problem::new(ProblemKind::MethodNotAllowed, "the resources are only read")
+        })
+        .with_state(Arc::clone(&web))
+        .layer(from_fn_with_state(web, context::with_context))
+}

@@ -1,0 +1,111 @@
+//! Options of the router.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use bridge_core::Actor;
+
+type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
+
+/// Options of [`router`](super::router).
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct WebOptions {
+    /// Maximum duration of a request; then it is answered with 503, and its operation is cancelled.
+    pub request_timeout: Duration,
+    /// Maximum duration of `/health/ready`.
+    pub ready_timeout: Duration,
+    /// Maximum number of requests of `/api` at once; further ones are answered with 503.
+    pub requests_max: usize,
+    /// Maximum number of queries of the database at once. Requests beyond that wait.
+    pub queries_max: usize,
+    /// How long an answer is shared with further requests of the same actor for the same.
+    pub answer_ttl: Duration,
+    pub(super) render_metrics: Option<RenderMetrics>,
+    pub(super) actor: ActorOf,
+}
+
+impl Default for WebOptions {
+    /// 15 s for a request and 0.8 s for readiness, 512 requests, 4 queries, answers of one second; no metrics; the actor
+    /// is the request's extension of this type.
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(15),
+            ready_timeout: Duration::from_millis(800),
+            requests_max: 512,
+            queries_max: 4,
+            answer_ttl: Duration::from_secs(1),
+            render_metrics: None,
+            actor: Arc::new(|parts| parts.extensions.get::<Actor>().cloned()),
+        }
+    }
+}
+
+impl WebOptions {
+    /// Returns the options with `GET /metrics`, which this renders in the text format of Prometheus, for example
+    /// `move || handle.render()` of a `PrometheusHandle`. The bridge's metrics are brought up to date before.
+    #[must_use]
+    pub fn with_metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.render_metrics = Some(Arc::new(render));
+        self
+    }
+
+    /// Returns the options with this source of the actor, who stands in log and audit. By default it is the [`Actor`]
+    /// that a middleware in front of the router put into the request's extensions.
+    #[must_use]
+    pub fn with_actor(mut self, actor: impl Fn(&Parts) -> Option<Actor> + Send + Sync + 'static) -> Self {
+        self.actor = Arc::new(actor);
+        self
+    }
+
+    /// Returns the options with this maximum duration of a request.
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Returns the options with this maximum duration of `/health/ready`.
+    #[must_use]
+    pub fn with_ready_timeout(mut self, timeout: Duration) -> Self {
+        self.ready_timeout = timeout;
+        self
+    }
+
+    /// Returns the options with this maximum number of requests of `/api` at once.
+    #[must_use]
+    pub fn with_requests_max(mut self, requests: usize) -> Self {
+        self.requests_max = requests.max(1);
+        self
+    }
+
+    /// Returns the options with this maximum number of queries at once.
+    #[must_use]
+    pub fn with_queries_max(mut self, queries: usize) -> Self {
+        self.queries_max = queries.max(1);
+        self
+    }
+
+    /// Returns the options with answers that are shared for this long; zero shares only what is asked at the same time.
+    #[must_use]
+    pub fn with_answer_ttl(mut self, ttl: Duration) -> Self {
+        self.answer_ttl = ttl;
+        self
+    }
+}
+
+impl fmt::Debug for WebOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebOptions")
+            .field("request_timeout", &self.request_timeout)
+            .field("ready_timeout", &self.ready_timeout)
+            .field("requests_max", &self.requests_max)
+            .field("queries_max", &self.queries_max)
+            .field("answer_ttl", &self.answer_ttl)
+            .field("has_metrics", &self.render_metrics.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+//! The query parameters of a request.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use bridge_core::{Escaped, InvalidValue};
+
+use super::problem::{InvalidParameter, Problem};
+
+/// Maximum length of the name of an unknown parameter in an error.
+const NAME_CHARS_MAX: usize = 64;
+
+/// The parameters of a request. Each is taken once; [`finish`](Self::finish) reports all that are wrong, and those that
+/// nobody took.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    values: BTreeMap<String, String>,
+    invalid: Vec<InvalidParameter>,
+}
+
+impl Parameters {
+    pub(super) fn parse(query: Option<&str>) -> Self {
+        let mut parameters = Self { values: BTreeMap::new(), invalid: Vec::new() };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if parameters.values.contains_key(&*name) {
+                parameters.reject(&name, "is given more than once");
+            } else {
+                parameters.values.insert(name.into_owned(), value.into_owned());
+            }
+        }
+        parameters
+    }
+
+    /// Returns a text that is the same for the same parameters, in whatever order they were given.
+    pub(super) fn canonical(&self) -> String {
+        format!("{:?}", self.values)
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.values.remove(name)
+    }
+
+    /// Returns the value of a type whose errors do not repeat what was given.
+    pub(super) fn value<T: FromStr<Err = InvalidValue>>(&mut self, name: &str) -> Option<T> {
+        let value = self.text(name)?.parse();
+        value.map_err(|error: InvalidValue| self.reject(name, &error.to_string())).ok()
+    }
+
+    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.text(name)?.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.reject(name, &format!("must be a number from {} to {}", range.start(), range.end()));
+        }
+        number
+    }
+
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, chosen)| *chosen);
+        if chosen.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.reject(name, &format!("must be one of {}", words.join(", ")));
+        }
+        chosen
+    }
+
+    pub(super) fn reject(&mut self, name: &str, detail: &str) {
+        let name: String = Escaped::text(name).to_string().chars().take(NAME_CHARS_MAX).collect();
+        self.invalid.push(InvalidParameter { parameter: name, detail: detail.to_owned() });
+    }
+
+    /// Ends the taking: an error unless every parameter is known and valid.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.values).into_keys() {
+            self.reject(&name, "is not a parameter of this resource");
+        }
+        if self.invalid.is_empty() { Ok(()) } else { Err(Problem::of_parameters(self.invalid)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bridge_core::TimeZone;
+
+    #[test]
+    fn the_order_of_parameters_does_not_matter() {
+        let (a, b) = (Parameters::parse(Some("a=1&b=%202")), Parameters::parse(Some("b=+2&a=1")));
+        assert_eq!(a.canonical(), b.canonical());
+        assert_ne!(a.canonical(), Parameters::parse(Some("a=1&b=2")).canonical());
+    }
+
+    #[test]
+    fn every_wrong_parameter_is_reported_by_name_without_its_value() {
+        let mut parameters = Parameters::parse(Some("zone=EVIL&limit=EVIL&by=EVIL&a%1b=EVIL&a=1&a=2"));
+        assert_eq!(parameters.value::<TimeZone>("zone"), None);
+        assert_eq!(parameters.number("limit", 1..=10), None);
+        assert_eq!(parameters.choice("by", &[("one", 1), ("two", 2)]), None);
+        let problem = format!("{:?}", parameters.finish().unwrap_err());
+        for part in [
+            "zone: time zone must be a name of the IANA database",
+            "limit: must be a number from 1 to 10",
+            "by: must be one of one, two",
+            "a: is given more than once",
+            "a: is not a parameter of this resource",
+        ] {
+            assert!(problem.contains(part), "{part} in {problem}");
+        }
+        assert!(!problem.contains("EVIL") && !problem.contains('\u{1b}'), "{problem}");
+    }
+}
