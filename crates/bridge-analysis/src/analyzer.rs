@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bridge_core::SessionId;
+
 use crate::count::batch::Batch;
 use crate::count::history::History;
 use crate::error::SourceError;
@@ -66,20 +68,25 @@ pub fn analyze_reads(
 
 /// Analyzes lines of a file that the caller has read. `content` is what the file contains from `from` on, where a line
 /// begins. `from` holds everything that a reader must know about the lines before, and every line is parsed. So
-/// the file is opened only if a time before `from` is needed and unknown.
+/// the file is opened only if a time before `from` is needed and unknown. Lines without a session belong to `session`, or
+/// to the one that the file is named after.
 ///
 /// # Errors
 ///
 /// A time had to be searched for, and the file cannot be read.
 pub fn analyze_content(
     file: &SourceFile,
+    session: Option<&SessionId>,
     from: ReadPosition,
     content: &[u8],
     options: &AnalyzerOptions,
     history: &mut History,
 ) -> Result<FileAnalysis, SourceError> {
     let read = FileRead { file: file.clone(), from, until: u64::MAX };
-    let task = FileTask::new(&read, options);
+    let mut task = FileTask::new(&read, options);
+    if let Some(session) = session {
+        task.names.stem = session.clone();
+    }
     let part_options = PartOptions { every_line: true, ..PartOptions::of(options) };
     let lines = Lines::new(content, Vec::new(), part_options.limits, from.offset, u64::MAX);
     let number = history.begin_file();

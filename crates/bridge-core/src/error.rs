@@ -82,15 +82,17 @@ pub enum BridgeError {
         /// The failed operation.
         context: Box<ErrorContext>,
     },
-    /// Lines of a file do not continue where the previous ones ended.
-    #[error("{}: lines start at byte {offset}, expected at byte {expected}", Escaped::path(path))]
+    /// Lines of a file or stream do not continue where the previous ones ended.
+    #[error("{}: lines start at {unit} {offset}, expected at {unit} {expected}", Escaped::path(path))]
     OutOfOrder {
-        /// The file.
+        /// The file, or the name of the stream.
         path: PathBuf,
         /// Offset at which the next lines should start.
         expected: u64,
         /// Offset at which they start.
         offset: u64,
+        /// Unit of the offsets.
+        unit: PositionUnit,
         /// The failed operation.
         context: Box<ErrorContext>,
     },
@@ -140,6 +142,18 @@ pub enum BridgeError {
         /// The failed operation.
         context: Box<ErrorContext>,
     },
+}
+
+/// The unit of the offsets of a [`BridgeError::OutOfOrder`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionUnit {
+    /// Bytes of a file or stream.
+    #[error("byte")]
+    Byte,
+    /// Entries of a session, counted from 0.
+    #[error("entry")]
+    Entry,
 }
 
 /// The reason for a [`BridgeError::Connection`].
@@ -280,8 +294,8 @@ impl BridgeError {
 
     /// Returns an [`OutOfOrder`](Self::OutOfOrder) error.
     #[must_use]
-    pub fn out_of_order(path: impl Into<PathBuf>, expected: u64, offset: u64) -> Self {
-        Self::OutOfOrder { path: path.into(), expected, offset, context: Box::default() }
+    pub fn out_of_order(path: impl Into<PathBuf>, unit: PositionUnit, expected: u64, offset: u64) -> Self {
+        Self::OutOfOrder { path: path.into(), expected, offset, unit, context: Box::default() }
     }
 
     /// Returns a [`Source`](Self::Source) error: the file or folder cannot be read.

@@ -77,6 +77,14 @@ macro_rules! shared_text {
             }
         }
 
+        impl TryFrom<&str> for $name {
+            type Error = crate::InvalidValue;
+
+            fn try_from(text: &str) -> Result<Self, crate::InvalidValue> {
+                Self::new(text)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = crate::InvalidValue;
 
@@ -138,6 +146,15 @@ mod tests {
         assert!(SessionId::new("x".repeat(TEXT_BYTES_MAX)).is_ok());
         let error = ModelName::new("x".repeat(TEXT_BYTES_MAX + 1)).unwrap_err();
         assert_eq!(error.to_string(), "model name must have 1 to 512 bytes");
+    }
+
+    #[test]
+    fn text_converts_into_every_id_and_back() {
+        let id: SessionId = "a".try_into().unwrap();
+        assert_eq!(SessionId::try_from("a".to_owned()).unwrap(), id);
+        assert_eq!("a".parse::<SessionId>().unwrap(), id);
+        assert_eq!((id.as_ref(), id.to_string(), String::from(id.clone())), ("a", "a".into(), "a".into()));
+        assert!(ModelName::try_from("").is_err());
     }
 
     #[test]

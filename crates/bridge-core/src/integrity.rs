@@ -43,13 +43,16 @@ pub enum DifferenceKind {
     /// No source holds it any longer (or only another machine's does). History, not an error. The stored row says which revision
     /// of the counting rule made it.
     OnlyStored,
+    /// The session was pushed or read from a stream, which cannot be read again, and the store holds more of it than the
+    /// files do. It is neither proved nor refuted, and no repair changes it. Not an error.
+    Unverifiable,
     /// The sources hold it, and its age exceeds the store's retention. Intended, not an error.
     Expired,
 }
 
 impl DifferenceKind {
     /// All kinds, errors first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Missing,
         Self::Behind,
         Self::Outdated,
@@ -59,6 +62,7 @@ impl DifferenceKind {
         Self::Ahead,
         Self::Corrected,
         Self::OnlyStored,
+        Self::Unverifiable,
         Self::Expired,
     ];
 
@@ -89,6 +93,7 @@ impl DifferenceKind {
             Self::Ahead => "ahead",
             Self::Corrected => "corrected",
             Self::OnlyStored => "only_stored",
+            Self::Unverifiable => "unverifiable",
             Self::Expired => "expired",
         }
     }
@@ -286,6 +291,12 @@ impl IntegrityResult {
     #[must_use]
     pub fn only_stored(&self) -> IntegrityTally {
         self.of_kind(DifferenceKind::OnlyStored)
+    }
+
+    /// Returns the responses of pushed or streamed sessions that cannot be compared with a source.
+    #[must_use]
+    pub fn unverifiable(&self) -> IntegrityTally {
+        self.of_kind(DifferenceKind::Unverifiable)
     }
 
     /// Returns the responses whose stored row differs from the sources, or was not written by the bridge.

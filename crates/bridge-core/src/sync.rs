@@ -42,6 +42,8 @@ pub enum SyncStatus {
     Unchanged,
     /// None of its files exists any longer; its stored rows stay.
     SourceGone,
+    /// It was pushed or read from a stream, and has no file: nothing can be read again, and its stored rows stay.
+    Streamed,
     /// One of its files could not be read, or it is invalid; see the errors.
     Failed,
 }

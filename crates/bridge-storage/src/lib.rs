@@ -110,6 +110,8 @@ pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
 pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
-pub use source::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
+pub use source::{
+    STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,
+};
 pub use stats::{PoolStatus, StoreStats};
 pub use store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};

@@ -136,6 +136,7 @@ impl TokenStore for InMemoryStore {
     async fn sources(&self, filter: &SourceFilter) -> Result<Vec<SourceRecord>, BridgeError> {
         let admitted = |record: &&SourceRecord| {
             filter.host.as_ref().is_none_or(|host| *host == record.host)
+                && filter.paths.admit(&record.path)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
                 && filter
                     .page

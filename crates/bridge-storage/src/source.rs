@@ -1,6 +1,6 @@
 //! Records of source files: cursors and statistics.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bridge_core::{
     ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionId, Timestamp,
@@ -13,7 +13,7 @@ use bridge_core::{
 pub struct SourceRecord {
     /// The machine that the file lies on.
     pub host: HostName,
-    /// The file.
+    /// The path of the file, or the name of the [stream](Self::is_stream).
     pub path: PathBuf,
     /// The session.
     pub session: SessionId,
@@ -105,6 +105,13 @@ impl SourceRecord {
         }
     }
 
+    /// Returns whether the source is a stream, which was pushed or came from a reader. Unlike a file, it cannot be read
+    /// again.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        is_stream(&self.path)
+    }
+
     /// Sorts records of one (host, path, session): the newer revision of the rule wins, then the later epoch, then the
     /// later change of the file, then the larger offset. The last two are the file's own, so two readers with different
     /// clocks agree.
@@ -130,12 +137,49 @@ const EPOCH_MAX: u32 = (1 << EPOCH_BITS) - 1;
 const REVISION_SHIFT: u32 = EPOCH_SHIFT + EPOCH_BITS;
 const _: () = assert!(REVISION_SHIFT + u8::BITS == u128::BITS);
 
+/// Prefixes of the names of streams. No path of a file begins with one.
+pub const STREAM_PREFIXES: [&str; 2] = ["push:", "stream:"];
+
+/// Returns whether a source of this name is a stream, not a file.
+#[must_use]
+pub fn is_stream(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    STREAM_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+}
+
+/// A filter of sources by path or name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourcePaths {
+    /// All files and streams.
+    #[default]
+    All,
+    /// Only the file or stream with this path or name.
+    Only(PathBuf),
+    /// All streams ([`is_stream`]).
+    Streams,
+}
+
+impl SourcePaths {
+    /// Returns whether the filter admits this path or name.
+    #[must_use]
+    pub fn admit(&self, path: &Path) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(only) => only == path,
+            Self::Streams => is_stream(path),
+        }
+    }
+}
+
 /// A filter of records of source files. All conditions must hold; the default admits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceFilter {
     /// Only files on this machine.
     pub host: Option<HostName>,
+    /// Only these files or streams.
+    pub paths: SourcePaths,
     /// Only records of these sessions.
     pub sessions: Option<Vec<SessionId>>,
     /// Only one page of the records, of which there may be hundreds of thousands.
@@ -156,6 +200,13 @@ impl SourceFilter {
     #[must_use]
     pub fn on_host(host: HostName) -> Self {
         Self { host: Some(host), ..Self::default() }
+    }
+
+    /// Returns the filter narrowed to these files or streams.
+    #[must_use]
+    pub fn of_paths(mut self, paths: SourcePaths) -> Self {
+        self.paths = paths;
+        self
     }
 
     /// Returns the filter narrowed to a page of the records.

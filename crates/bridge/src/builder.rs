@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
 use crate::ingest::Ingest;
+use crate::ingest::stream::StreamTurns;
 use crate::invalidating_store::Invalidating;
 use crate::layered_store::Layered;
 use crate::operations::background::Background;
@@ -349,6 +350,7 @@ impl BridgeBuilder {
             validator,
             telemetry: Arc::clone(&telemetry),
             sync_turn: Mutex::new(()),
+            stream_turns: StreamTurns::default(),
             skipped: std::sync::Mutex::default(),
         });
         let monitoring = Arc::new(Monitoring {

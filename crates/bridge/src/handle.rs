@@ -8,11 +8,13 @@ use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
     Actor, AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult,
     CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
-    RollbackResult, SessionId, SyncResult, TokenSummaryRecord,
+    RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
+use tokio::io::AsyncRead;
 
 use crate::dashboard::DashboardBridgeAdapter;
+use crate::entries::SessionEntries;
 use crate::ingest::Ingest;
 use crate::ingest::plan::SyncMode;
 use crate::operations::backfill::BackfillOptions;
@@ -24,11 +26,14 @@ use crate::operations::fallback::Fallback;
 use crate::operations::integrity::IntegrityOptions;
 use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::{Monitor, Monitoring, Observation};
+use crate::operations::read_stream::TranscriptStream;
 use crate::operations::shutdown::{ShutdownRequest, StoreEngine};
 use crate::operations::store::StoreOptions;
 use crate::operations::sync::SyncOptions;
 use crate::operations::watch::{SyncTask, Synchronizer};
-use crate::operations::{audit, backfill, backup, batch, checkpoints, integrity, store, summaries, sync};
+use crate::operations::{
+    append, audit, backfill, backup, batch, checkpoints, integrity, read_stream, store, summaries, sync,
+};
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 use crate::telemetry::stats::BridgeStats;
@@ -205,6 +210,121 @@ impl EnhancedTokenDatabaseBridge {
         // Failures are in the results.
         let results = self.runner.run(Operation::BatchStoreAnalyses, None, async { Ok(work.await) });
         results.await.unwrap_or_default()
+    }
+
+    /// Stores pushed entries of a session, for instance from CI, containers or other runs whose disk does not outlive them.
+    /// The signature fits `append` of the Agent SDK's session store. Entries are counted like the lines of a file, and may
+    /// also be in one: a response counts once, however often and by whichever way it arrives. Every line is validated in
+    /// full, as with [`strict`](crate::AnalyzerOptions::strict).
+    ///
+    /// Only new entries are read. A failed call can be repeated, even by another process. If the entries are numbered
+    /// ([`SessionEntries::with_first`]), a gap is an error; see [`SessionEntries`] for entries without numbers. Two programs
+    /// may push to the same stream: no response is lost or counted twice, but the line counts of the recorded source are
+    /// those of one of them.
+    ///
+    /// Memory: the entries, and the rows of 4 MiB of them.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, SessionId, storage::InMemoryStore, stream::SessionEntries};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let session = SessionId::new("8f14e45f")?;
+    /// let entry = |id: &str, output| {
+    ///     serde_json::json!({
+    ///         "type": "assistant",
+    ///         "timestamp": "2026-01-31T12:00:00Z",
+    ///         "message": {"id": id, "stop_reason": "end_turn", "usage": {"output_tokens": output}},
+    ///     })
+    /// };
+    /// let entries = SessionEntries::from_values([entry("msg_01ABCDEFGHIJKLMNOPQRSTUV", 40)])?;
+    /// let result = bridge.append(&session, entries.clone()).await?;
+    /// assert_eq!((result.lines_read, result.tokens(), result.position.lines), (1, 40, 1));
+    ///
+    /// // The response was lost, so the call is repeated.
+    /// let result = bridge.append(&session, entries).await?;
+    /// assert_eq!((result.lines_known, result.lines_read, result.tokens()), (1, 0, 0));
+    ///
+    /// let next = SessionEntries::from_values([entry("msg_01BBCDEFGHIJKLMNOPQRSTUV", 2)])?.with_first(1);
+    /// assert_eq!(bridge.append(&session, next).await?.tokens(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::OutOfOrder`] with the expected number if entries before these are missing.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails. Invalid sessions are listed in the
+    /// result's errors.
+    pub async fn append(
+        &self,
+        session: &SessionId,
+        entries: SessionEntries,
+    ) -> Result<StreamResult, BridgeError> {
+        let work = append::append(self.ingest(), session, entries);
+        self.runner.run(Operation::Append, Some(session), work).await
+    }
+
+    /// Stores a transcript from an asynchronous reader: an object in an object store, a pipe, the body of a response. It is
+    /// counted like a file, damage included; a last line without a newline counts if it is valid.
+    ///
+    /// A reader that begins at [`stored_stream_position`](Self::stored_stream_position) provides only what is new. One
+    /// that begins at 0 is read as a whole and replaces the record of the stream. After a failure, reading can be repeated
+    /// from either position.
+    ///
+    /// Memory: two pieces of 4 MiB and their rows, or one line if it is longer, up to the analyzer's limit.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore, stream::TranscriptStream};
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// # let line = |id, output| format!(r#"{{"type":"assistant","sessionId":"s","message":{{"id":"msg_0{id}ABCDEFGHIJKLMNOPQRST","usage":{{"output_tokens":{output}}}}}}}"#) + "\n";
+    /// let object = line(1, 40) + &line(2, 2);
+    /// let stream = TranscriptStream::new("s3://transcripts/s.jsonl");
+    /// let result = bridge.read_stream(&stream, object.as_bytes()).await?;
+    /// assert_eq!((result.lines_read, result.tokens()), (2, 42));
+    ///
+    /// // It has grown.
+    /// let object = object + &line(3, 8);
+    /// let stored = bridge.stored_stream_position(&stream).await?.unwrap_or_default();
+    /// let new = &object.as_bytes()[usize::try_from(stored.bytes)?..];
+    /// let result = bridge.read_stream(&stream.starting_at(stored.bytes), new).await?;
+    /// assert_eq!((result.lines_read, result.tokens()), (1, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::OutOfOrder`] if the reader begins after the stored position.
+    /// [`BridgeError::Source`] if the reader fails; what it provided before is stored.
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails. Invalid sessions are listed in the
+    /// result's errors.
+    pub async fn read_stream(
+        &self,
+        stream: &TranscriptStream,
+        reader: impl AsyncRead + Unpin + Send,
+    ) -> Result<StreamResult, BridgeError> {
+        let work = read_stream::read_stream(self.ingest(), stream, reader);
+        self.runner.run(Operation::ReadStream, None, work).await
+    }
+
+    /// Returns the position up to which a stream is stored, where a reader may begin; `None` if nothing of it is stored or
+    /// all of it must be read again. For an example see [`read_stream`](Self::read_stream).
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError::Connection`] or [`BridgeError::Storage`] if the store fails.
+    pub async fn stored_stream_position(
+        &self,
+        stream: &TranscriptStream,
+    ) -> Result<Option<StreamPosition>, BridgeError> {
+        read_stream::stored_position(self.ingest(), stream).await
     }
 
     /// Analyzes all transcripts and stores their responses.

@@ -35,6 +35,7 @@
 //! | | |
 //! |---|---|
 //! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; for an embedder that reads them itself: [`JsonlProcessorBridge`] |
+//! | without files | entries of a session: [`append`]; an asynchronous reader: [`read_stream`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
 //! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
 //! | prove and repair | [`verify_data_integrity`] |
@@ -69,6 +70,8 @@
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
 //! [`sync_all_sessions`]: EnhancedTokenDatabaseBridge::sync_all_sessions
 //! [`keep_in_sync`]: EnhancedTokenDatabaseBridge::keep_in_sync
+//! [`append`]: EnhancedTokenDatabaseBridge::append
+//! [`read_stream`]: EnhancedTokenDatabaseBridge::read_stream
 //! [`store_enhanced_analysis`]: EnhancedTokenDatabaseBridge::store_enhanced_analysis
 //! [`batch_store_analyses`]: EnhancedTokenDatabaseBridge::batch_store_analyses
 //! [`get_stored_token_summaries`]: EnhancedTokenDatabaseBridge::get_stored_token_summaries
@@ -93,6 +96,7 @@ pub mod config;
 mod dashboard;
 #[cfg(feature = "embedded")]
 mod embedded_database;
+mod entries;
 mod handle;
 mod ingest;
 mod invalidating_store;
@@ -171,6 +175,14 @@ pub mod integrity {
 /// The metrics of a bridge: their values, and the names under which the `metrics` facade knows them.
 pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
+}
+
+/// Sources without files: pushed entries and asynchronous readers.
+pub mod stream {
+    pub use bridge_core::{PositionUnit, StreamPosition, StreamResult};
+
+    pub use crate::entries::{InvalidEntries, SessionEntries};
+    pub use crate::operations::read_stream::TranscriptStream;
 }
 
 #[doc(hidden)]

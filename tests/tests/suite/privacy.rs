@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::sync::Arc;
 
+use bridge::stream::{SessionEntries, TranscriptStream};
 use bridge::{
     BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
     JsonlProcessorBridge, Repair, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
@@ -98,7 +99,7 @@ async fn log_and_audit_contain_no_conversation_text() {
             .build();
         run_all_operations(&bridge, &history).await;
         let audit = bridge.audit_log(&AuditFilter::default()).await.unwrap();
-        assert_eq!(audit.len(), 11);
+        assert_eq!(audit.len(), 15);
         audit.iter().for_each(assert_no_canary_in_json);
         assert_no_canary_in_debug(&bridge);
     }
@@ -132,6 +133,17 @@ async fn run_all_operations(bridge: &EnhancedTokenDatabaseBridge, history: &Cana
     let processor = JsonlProcessorBridge::new(bridge.clone());
     let _ = processor.on_content_batch_processed(batch(7)).await.unwrap_err();
     let _ = processor.on_content_batch_processed(batch(0)).await.unwrap();
+    let entries = SessionEntries::from_ndjson(&content).with_project_key("-home-user-app");
+    assert_no_canary_in_debug(&entries);
+    assert_no_canary_in_json(&bridge.append(&session, entries.clone()).await.unwrap());
+    let error = bridge.append(&session, entries.with_first(999)).await.unwrap_err();
+    assert_no_canary(format!("{error} {error:?}"));
+    let error = SessionEntries::from_json_array(&content).unwrap_err();
+    assert_no_canary(format!("{error} {error:?}"));
+    let stream = TranscriptStream::new("s3://transcripts/projects/-home-user-app/session-1.jsonl");
+    assert_no_canary_in_json(&bridge.read_stream(&stream, content.as_slice()).await.unwrap());
+    let error = bridge.read_stream(&stream.starting_at(1 << 40), content.as_slice()).await.unwrap_err();
+    assert_no_canary(format!("{error} {error:?}"));
 }
 
 #[test]

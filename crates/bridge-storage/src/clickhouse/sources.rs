@@ -9,7 +9,7 @@ use bridge_core::{
 use super::ClickHouseStore;
 use super::connection::errors::corrupt;
 use super::row::{stored_path, table_row};
-use crate::source::{SourceFilter, SourceRecord};
+use crate::source::{STREAM_PREFIXES, SourceFilter, SourcePaths, SourceRecord};
 
 const STORE: &str = "store sources";
 
@@ -72,6 +72,11 @@ impl ClickHouseStore {
         }
         let mut conditions = Vec::new();
         conditions.extend(filter.host.as_ref().map(|_| "host = ?"));
+        conditions.extend(match filter.paths {
+            SourcePaths::All => None,
+            SourcePaths::Only(_) => Some("path = ?"),
+            SourcePaths::Streams => Some("arrayExists(prefix -> startsWith(path, prefix), ?)"),
+        });
         conditions.extend(filter.sessions.as_ref().map(|_| "session_id IN ?"));
         let after = filter.page.as_ref().and_then(|page| page.after.as_ref());
         // The first condition finds the place in the table's order, the second one is exact.
@@ -89,6 +94,11 @@ impl ClickHouseStore {
                 if let Some(host) = &filter.host {
                     query = query.bind(host.as_str());
                 }
+                query = match &filter.paths {
+                    SourcePaths::All => query,
+                    SourcePaths::Only(path) => query.bind(stored_path(path)),
+                    SourcePaths::Streams => query.bind(&STREAM_PREFIXES[..]),
+                };
                 if let Some(sessions) = &filter.sessions {
                     query = query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>());
                 }

@@ -97,6 +97,7 @@ macro_rules! conformance_tests {
             filters_without_sessions_admit_nothing
             the_latest_record_of_a_source_stays
             records_of_sources_come_back
+            streams_are_told_from_files
             summaries_join_responses_and_sources
             sums_of_a_session_are_one_row_of_the_newest_analysis
             responses_alone_count_whichever_came_first

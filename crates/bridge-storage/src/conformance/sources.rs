@@ -3,7 +3,10 @@
 use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
 
 use super::{at, host, project, response, session};
-use crate::{SourceCursor, SourceFilter, SourcePage, SourceRecord, SummaryFilter, TokenStore, UpsertOptions};
+use crate::{
+    SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, SummaryFilter, TokenStore,
+    UpsertOptions,
+};
 
 pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceRecord {
     let mut damage = DamageCounts::default();
@@ -58,6 +61,10 @@ pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
     let narrow = SourceFilter::on_host(host("h")).of_sessions(vec![session("t")]);
     assert_eq!(read(narrow).await, records[2..3]);
     assert!(read(SourceFilter::default().of_sessions(Vec::new())).await.is_empty());
+    let only = |path: &str| SourceFilter::default().of_paths(SourcePaths::Only(path.into()));
+    assert_eq!(read(only("b")).await, records[1..3]);
+    assert_eq!(read(only("a'b\\ 日本")).await, records[3..]);
+    assert!(read(only("c")).await.is_empty());
     // Page by page, also within the records of one file, it is the same.
     for records_max in 1..=4 {
         let (mut paged, mut after) = (Vec::new(), None);
@@ -75,6 +82,17 @@ pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
         }
         assert_eq!(paged, records[..3], "{records_max}");
     }
+}
+
+/// Streams are found among files, whichever machine they came from.
+pub async fn streams_are_told_from_files(store: &dyn TokenStore) {
+    let stream = |name: &str, on: &str| SourceRecord { host: host(on), ..record(name, at(5), 10) };
+    let records =
+        [stream("push", "h"), stream("push:s", "h"), stream("pushed:s", "h"), stream("stream:s3://b/k", "i")];
+    store.put_sources(&records).await.unwrap();
+    let streams = store.sources(&SourceFilter::default().of_paths(SourcePaths::Streams)).await.unwrap();
+    assert_eq!(streams, [records[1].clone(), records[3].clone()]);
+    assert!(streams.iter().all(SourceRecord::is_stream));
 }
 
 fn of_revision(revision: u8, record: SourceRecord) -> SourceRecord {

@@ -92,5 +92,5 @@ async fn a_checkpoint_of_a_newer_version_is_refused() {
         "ALTER TABLE token_usage_checkpoint_newer MODIFY COMMENT 'bridge epoch=0 at=0 schema=999 run=1'";
     client(&database).query_raw(metadata).execute().await.unwrap();
     let error = store.roll_back(&name("newer"), NOW).await.unwrap_err();
-    assert!(error.to_string().contains("newer has schema 999, of a newer version"), "{error}");
+    assert!(error.to_string().contains("newer has schema 999, from a newer version"), "{error}");
 }

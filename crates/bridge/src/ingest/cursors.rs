@@ -9,7 +9,7 @@ use bridge_core::{
     ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
     ProjectName, RuleRevision, SessionId, Timestamp,
 };
-use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord};
+use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord, is_stream};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ingest::Ingest;
@@ -158,9 +158,9 @@ impl KnownFiles {
         self.files.iter()
     }
 
-    /// Returns the recorded paths of files that are neither among these nor anywhere else. Nothing is known about files
-    /// in an unreadable folder. If paths are not recorded in full, files outside of the searched folders count as
-    /// gone.
+    /// Returns the recorded paths of files that are neither among these nor anywhere else. A stream is never gone, because
+    /// it was never a file. Nothing is known about files in an unreadable folder. If paths are not recorded in full, files
+    /// outside of the searched folders count as gone.
     pub(crate) fn gone<'a>(
         &self,
         there: impl Iterator<Item = &'a Path>,
@@ -174,7 +174,7 @@ impl KnownFiles {
         let is_below_all = self.project_names != ProjectNames::Full;
         let missing = |path: &&PathBuf| {
             let may_be_there = unreadable.iter().any(|folder| is_below_all || path.starts_with(folder));
-            !may_be_there && !there.contains(&hash(path)) && !path.exists()
+            !may_be_there && !is_stream(path) && !there.contains(&hash(path)) && !path.exists()
         };
         self.files.keys().filter(missing).cloned().collect()
     }
@@ -369,7 +369,8 @@ pub(crate) struct FileReading<'a> {
     pub(crate) state: FileState,
     pub(crate) known: Option<&'a KnownFile>,
     pub(crate) host: &'a HostName,
-    pub(crate) project_names: &'a ProjectNames,
+    /// The path or name that it is recorded under.
+    pub(crate) recorded: &'a Path,
     pub(crate) read_at: Timestamp,
     pub(crate) epoch: Epoch,
 }
@@ -398,7 +399,7 @@ impl FileReading<'_> {
         let is_home = session == home;
         SourceRecord {
             host: self.host.clone(),
-            path: self.project_names.recorded_path(&file.file.path),
+            path: self.recorded.to_owned(),
             session: session.clone(),
             cursor: source_cursor(&self.state, &file.end),
             project: part.and_then(|part| part.project.clone()),

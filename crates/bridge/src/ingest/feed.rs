@@ -1,12 +1,13 @@
-//! Counts a file that arrives in batches of bytes, cut anywhere.
+//! Counts a source that arrives in pieces of bytes, cut anywhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
 use bridge_analysis::incremental::{FileState, ReadPosition, analyze_content};
-use bridge_analysis::{FileAnalysis, History, SourceFile};
-use bridge_core::{BridgeError, Epoch, Timestamp};
+use bridge_analysis::{AnalyzerOptions, DamagePlace, FileAnalysis, History, SourceFile};
+use bridge_core::{BridgeError, DamageCounts, Epoch, HostName, PositionUnit, SessionId, Timestamp};
 use bridge_storage::SourceRecord;
 
 use crate::ingest::Ingest;
@@ -63,7 +64,51 @@ impl fmt::Debug for BatchProcessingResult {
     }
 }
 
-/// The part of a file that has arrived.
+/// The source of the pieces: the default names of its lines, and the name that it is recorded under.
+#[derive(Debug, Clone)]
+pub(crate) struct FeedSource<'a> {
+    /// Its name is the session, and its folder the project, of lines that name none. Its time of modification is the time
+    /// of responses that have no other.
+    pub(crate) file: SourceFile,
+    /// The session of lines that name none, if it is not the file's name.
+    pub(crate) session: Option<SessionId>,
+    /// The path or name under which it is recorded.
+    pub(crate) recorded: PathBuf,
+    pub(crate) host: HostName,
+    pub(crate) analyzer: Cow<'a, AnalyzerOptions>,
+    /// The recorded state, except for the size, which is that of the pieces.
+    pub(crate) state: FileState,
+}
+
+impl<'a> FeedSource<'a> {
+    fn of_batch(ingest: &'a Ingest, batch: &BatchProcessingResult) -> Self {
+        Self {
+            file: SourceFile::of_path(&batch.path, 0, batch.modified),
+            session: None,
+            recorded: ingest.analyzer.project_names.recorded_path(&batch.path),
+            host: ingest.host.clone(),
+            analyzer: Cow::Borrowed(&ingest.analyzer),
+            state: FileState {
+                size: 0,
+                modified: batch.modified,
+                changed_nanos: 0,
+                identity: 0,
+                fingerprint: 0,
+            },
+        }
+    }
+}
+
+/// A piece of a source.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub(crate) offset: u64,
+    pub(crate) content: &'a [u8],
+    /// The source ends after it for now.
+    pub(crate) is_last: bool,
+}
+
+/// The part of a source that has arrived.
 #[derive(Default)]
 pub(crate) struct FeedState {
     position: ReadPosition,
@@ -82,23 +127,51 @@ impl fmt::Debug for FeedState {
     }
 }
 
-/// The changes that a batch makes to a state. The state itself stays unchanged until all is stored, and is not copied.
+/// The changes that a piece makes to a state. The state itself stays unchanged until all is stored, and is not copied.
 #[derive(Debug)]
 pub(crate) struct Advance {
-    /// The batch starts the file over.
+    /// The piece starts the source over.
     begins: Option<Epoch>,
     position: ReadPosition,
     records: Vec<SourceRecord>,
-    skips_line: bool,
+    pub(crate) skips_line: bool,
     /// The tail is in the position now.
     ends_lines: bool,
-    /// From there on the batch's content goes into the tail.
+    /// From there on the piece's content goes into the tail.
     tail_from: usize,
+    pub(crate) read: LinesRead,
+}
+
+/// The lines that were read of a piece.
+#[derive(Debug, Default)]
+pub(crate) struct LinesRead {
+    pub(crate) lines: u64,
+    pub(crate) damage: DamageCounts,
+    pub(crate) places: Vec<DamagePlace>,
+}
+
+impl LinesRead {
+    fn add(&mut self, analysis: &FileAnalysis) {
+        self.lines += analysis.lines;
+        self.damage += analysis.damage;
+        self.places.extend_from_slice(&analysis.damage_places);
+    }
 }
 
 impl FeedState {
+    /// Returns the state of a source whose reading continues at this position.
+    pub(crate) fn resumed(position: ReadPosition, records: Vec<SourceRecord>, epoch: Epoch) -> Self {
+        Self { position, records, epoch, ..Self::default() }
+    }
+
+    /// Returns the state inside of a line that exceeds the limit, so the rest of it is dropped.
+    pub(crate) fn within_oversize_line(mut self) -> Self {
+        self.skips_line = true;
+        self
+    }
+
     /// Returns where the next byte belongs.
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.position.offset + self.tail.len() as u64
     }
 
@@ -109,25 +182,30 @@ impl FeedState {
         epoch: Epoch,
         batch: &BatchProcessingResult,
     ) -> Result<(Batch, Advance), BridgeError> {
+        let source = FeedSource::of_batch(ingest, batch);
+        let piece = Piece { offset: batch.offset, content: &batch.content, is_last: batch.ends_file };
         // After a rollback, the file must be passed again.
         if batch.offset == 0 || self.epoch != epoch {
-            let (found, advance) = Self { epoch, ..Self::default() }.continue_with(ingest, batch)?;
+            let (found, advance) = Self { epoch, ..Self::default() }.continue_with(ingest, &source, piece)?;
             return Ok((found, Advance { begins: Some(epoch), ..advance }));
         }
-        self.continue_with(ingest, batch)
+        self.continue_with(ingest, &source, piece)
     }
 
-    fn continue_with(
+    /// Counts a piece that continues the source.
+    pub(crate) fn continue_with(
         &self,
         ingest: &Ingest,
-        batch: &BatchProcessingResult,
+        source: &FeedSource<'_>,
+        piece: Piece<'_>,
     ) -> Result<(Batch, Advance), BridgeError> {
         let expected = self.end();
-        if batch.offset > expected {
-            return Err(BridgeError::out_of_order(&batch.path, expected, batch.offset));
+        if piece.offset > expected {
+            let unit = PositionUnit::Byte;
+            return Err(BridgeError::out_of_order(&source.file.path, unit, expected, piece.offset));
         }
-        let known = usize::try_from(expected - batch.offset).unwrap_or(usize::MAX).min(batch.content.len());
-        let mut new = &batch.content[known..];
+        let known = usize::try_from(expected - piece.offset).unwrap_or(usize::MAX).min(piece.content.len());
+        let mut new = &piece.content[known..];
         let (mut position, mut records, mut skips_line) =
             (self.position, self.records.clone(), self.skips_line);
         if skips_line && !new.is_empty() {
@@ -142,19 +220,19 @@ impl FeedState {
         // No line ends in the tail, so it is not searched again until one does.
         let mut whole = new.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
         let open = whole.map_or(self.tail.len() + new.len(), |whole| new.len() - whole);
-        if open > ingest.analyzer.line_bytes_max {
+        if open > source.analyzer.line_bytes_max {
             whole = Some(new.len());
             skips_line = true;
         }
         let (lines, open) = new.split_at(whole.unwrap_or(0));
         let (mut history, mut sources, mut sessions) = (History::default(), Vec::new(), BTreeSet::new());
+        let mut read = LinesRead::default();
         let mut analyze = |position: ReadPosition, content: &[u8], known: Vec<SourceRecord>| {
-            let file = SourceFile::of_path(&batch.path, position.offset, batch.modified);
-            let analysis = analyze_content(&file, position, content, &ingest.analyzer, &mut history)
-                .map_err(|error| BridgeError::unreadable(&batch.path, error))?;
-            let read = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
-            sessions.extend(read.map(|(session, _)| session.clone()));
-            let records = self.records_after(known, ingest, batch, &analysis);
+            let analysis = source.analyze(position, content, &mut history)?;
+            let found = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
+            sessions.extend(found.map(|(session, _)| session.clone()));
+            read.add(&analysis);
+            let records = self.records_after(known, ingest, source, &analysis);
             Ok::<_, BridgeError>((analysis, records))
         };
         if whole.is_some() {
@@ -163,7 +241,7 @@ impl FeedState {
             (position, records) = (analysis.end, after);
             sources.clone_from(&records);
         }
-        if batch.ends_file {
+        if piece.is_last {
             let tail = if whole.is_some() { open.to_vec() } else { [&self.tail, open].concat() };
             sources.clone_from(&records);
             if !tail.is_empty() {
@@ -171,39 +249,32 @@ impl FeedState {
                 sources = analyze(position, &tail, sources)?.1;
             }
         }
-        let (ends_lines, tail_from) = (whole.is_some(), batch.content.len() - open.len());
-        let advance = Advance { begins: None, position, records, skips_line, ends_lines, tail_from };
+        let (ends_lines, tail_from) = (whole.is_some(), piece.content.len() - open.len());
+        let advance = Advance { begins: None, position, records, skips_line, ends_lines, tail_from, read };
         let (rows, superseded) = (history.take_changed(), history.take_superseded());
         Ok((Batch { rows, superseded, sources, sessions }, advance))
     }
 
-    /// Returns the new records of the file. A later synchronization treats it as changed and reads it once.
+    /// Returns the new records of the source. A later synchronization treats a file as changed and reads it once.
     fn records_after(
         &self,
         known: Vec<SourceRecord>,
         ingest: &Ingest,
-        batch: &BatchProcessingResult,
+        source: &FeedSource<'_>,
         analysis: &FileAnalysis,
     ) -> Vec<SourceRecord> {
-        let state = FileState {
-            size: analysis.end.offset,
-            modified: batch.modified,
-            changed_nanos: 0,
-            identity: 0,
-            fingerprint: 0,
-        };
         FileReading {
-            state,
+            state: FileState { size: analysis.end.offset, ..source.state },
             known: Some(&KnownFile::of_records(&known, self.epoch)),
-            host: &ingest.host,
-            project_names: &ingest.analyzer.project_names,
+            host: &source.host,
+            recorded: &source.recorded,
             read_at: ingest.clock.now(),
             epoch: self.epoch,
         }
         .records(analysis)
     }
 
-    /// Advances past a batch that is stored.
+    /// Advances past a piece that is stored.
     pub(crate) fn advance(&mut self, advance: Advance, content: &[u8]) {
         if let Some(epoch) = advance.begins {
             *self = Self { epoch, ..Self::default() };
@@ -214,5 +285,29 @@ impl FeedState {
         self.tail.extend_from_slice(&content[advance.tail_from..]);
         (self.position, self.records, self.skips_line) =
             (advance.position, advance.records, advance.skips_line);
+    }
+}
+
+impl FeedSource<'_> {
+    /// Counts the lines at this position.
+    fn analyze(
+        &self,
+        position: ReadPosition,
+        content: &[u8],
+        history: &mut History,
+    ) -> Result<FileAnalysis, BridgeError> {
+        let file = SourceFile { size: position.offset, ..self.file.clone() };
+        analyze_content(&file, self.session.as_ref(), position, content, &self.analyzer, history)
+            .map_err(|error| BridgeError::unreadable(&self.recorded, error))
+    }
+
+    /// Counts lines that are already recorded, only for their rows.
+    pub(crate) fn analyze_again(&self, position: ReadPosition, content: &[u8]) -> Result<Batch, BridgeError> {
+        let mut history = History::default();
+        let analysis = self.analyze(position, content, &mut history)?;
+        let found = analysis.sessions.iter().filter(|(_, part)| part.snapshots > 0);
+        let sessions = found.map(|(session, _)| session.clone()).collect();
+        let (rows, superseded) = (history.take_changed(), history.take_superseded());
+        Ok(Batch { rows, superseded, sources: Vec::new(), sessions })
     }
 }

@@ -2,10 +2,12 @@
 
 pub(crate) mod cursors;
 pub(crate) mod feed;
+pub(crate) mod overlap;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod read;
+pub(crate) mod stream;
 pub(crate) mod upsert;
 pub(crate) mod write;
 
@@ -20,6 +22,7 @@ use bridge_core::{
 use bridge_storage::TokenStore;
 use tokio::task::JoinError;
 
+use crate::ingest::stream::StreamTurns;
 use crate::telemetry::Telemetry;
 use crate::telemetry::error_rate::Outcome;
 
@@ -37,6 +40,8 @@ pub(crate) struct Ingest {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: tokio::sync::Mutex<()>,
+    /// Held, for each stream, while it is stored.
+    pub(crate) stream_turns: StreamTurns,
     /// Sources that the last backfill or synchronization skipped.
     pub(crate) skipped: Mutex<Option<SkippedSources>>,
 }

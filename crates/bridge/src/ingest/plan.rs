@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bridge_analysis::incremental::{FileChange, FileRead, FileState, inspect};
 use bridge_analysis::{Discovery, SourceError, SourceFile};
 use bridge_core::{RuleRevision, SessionId, Timestamp};
-use bridge_storage::SourceRecord;
+use bridge_storage::{SourceRecord, is_stream};
 
 use crate::ingest::cursors::{KnownFile, KnownFiles};
 
@@ -19,6 +19,17 @@ pub enum SyncMode {
     Incremental,
     /// Everything, from the beginning of each file.
     Full,
+}
+
+/// Returns the error of a source that a newer version has read. What this version would read from it would count in
+/// addition to what is stored. Nothing is lost: the cursor stays.
+pub(crate) fn unknown_revision(revision: RuleRevision) -> io::Error {
+    let message = format!(
+        "it was read by revision {revision} of the counting rule, which this version does not know \
+         (it counts by revision {}); only a newer version can read on",
+        RuleRevision::CURRENT
+    );
+    io::Error::other(message)
 }
 
 /// A file's state, and its change since it was recorded.
@@ -50,6 +61,17 @@ fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<
 
 /// For fewer files, another thread is not worth its start.
 const FILES_PER_THREAD_MIN: usize = 256;
+
+/// What is left of a session's sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SourceLeft {
+    /// All its files are gone.
+    Nothing,
+    /// It was pushed or read from a stream, which cannot be read again.
+    Stream,
+    /// A file exists.
+    File,
+}
 
 /// The files to read.
 #[derive(Debug, Default)]
@@ -102,13 +124,7 @@ impl ReadPlan {
     fn add(&mut self, file: SourceFile, comparison: Comparison, mode: SyncMode) {
         let known = self.known.at(&file.path);
         if let Some(revision) = known.and_then(KnownFile::newer_revision) {
-            // What this version would read from it would count in addition to what is stored. Nothing is lost: the cursor stays.
-            let message = format!(
-                "it was read by revision {revision} of the counting rule, which this version does not know \
-                 (it counts by revision {}); only a newer version can read on",
-                RuleRevision::CURRENT
-            );
-            return self.errors.push(SourceError::new(&file.path, io::Error::other(message)));
+            return self.errors.push(SourceError::new(&file.path, unknown_revision(revision)));
         }
         let cursor = known.and_then(KnownFile::cursor);
         match comparison {
@@ -167,14 +183,20 @@ impl ReadPlan {
         self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
     }
 
-    /// Returns the sessions in the recorded files that the plan covers, and whether a file of theirs still exists.
-    pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, bool> {
+    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources.
+    pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, SourceLeft> {
         let mut sessions = BTreeMap::new();
         let is_admitted =
             |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
         for (path, known) in self.known.iter().filter(|(path, _)| is_admitted(path)) {
+            let left = match () {
+                () if is_stream(path) => SourceLeft::Stream,
+                () if self.gone.contains(path) => SourceLeft::Nothing,
+                () => SourceLeft::File,
+            };
             for session in known.sessions() {
-                *sessions.entry(session.clone()).or_default() |= !self.gone.contains(path);
+                let most = sessions.entry(session.clone()).or_insert(left);
+                *most = left.max(*most);
             }
         }
         sessions

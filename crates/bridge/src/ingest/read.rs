@@ -129,9 +129,9 @@ impl Reader {
     fn records(&self, file: &FileAnalysis, state: Option<&FileState>) -> Vec<SourceRecord> {
         let Some(state) = state.filter(|_| file.complete) else { return Vec::new() };
         let known = self.plan.known.at(&file.file.path);
-        let (host, project_names) = (&self.host, &self.analyzer.project_names);
-        let (read_at, epoch) = (self.read_at, self.plan.known.epoch());
-        let records = FileReading { state: *state, known, host, project_names, read_at, epoch }.records(file);
+        let recorded = &self.plan.known.recorded_path(&file.file.path);
+        let (host, read_at, epoch) = (&self.host, self.read_at, self.plan.known.epoch());
+        let records = FileReading { state: *state, known, host, recorded, read_at, epoch }.records(file);
         if known.is_some_and(|known| known.says_the_same_as(&records)) { Vec::new() } else { records }
     }
 }

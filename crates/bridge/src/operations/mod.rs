@@ -1,5 +1,6 @@
 //! The use cases of the facade.
 
+pub(crate) mod append;
 pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod background;
@@ -11,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod integrity;
 pub(crate) mod lifetime;
 pub(crate) mod monitor;
+pub(crate) mod read_stream;
 pub(crate) mod shutdown;
 pub(crate) mod single_flight;
 pub(crate) mod store;

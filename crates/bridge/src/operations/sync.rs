@@ -12,7 +12,7 @@ use tokio::sync::MutexGuard;
 use crate::ingest::Ingest;
 use crate::ingest::cursors::known_files;
 use crate::ingest::pipeline;
-use crate::ingest::plan::{ReadPlan, SyncMode};
+use crate::ingest::plan::{ReadPlan, SourceLeft, SyncMode};
 use crate::ingest::progress::ProgressReporter;
 use crate::ingest::read::ReadResult;
 use crate::ingest::write::Writer;
@@ -161,8 +161,8 @@ fn placeholder_session(path: &Path) -> Option<SessionId> {
 /// Outcome of a synchronization, before it is divided into results by session.
 struct Synchronized {
     read: ReadResult,
-    /// The recorded sessions, with `true` if a file of the session still exists.
-    known: BTreeMap<SessionId, bool>,
+    /// The recorded sessions, and what is left of their sources.
+    known: BTreeMap<SessionId, SourceLeft>,
     changes: BTreeMap<SessionId, TokenChanges>,
     errors: Failures,
     /// Errors of sources whose session is unknown.
@@ -248,12 +248,13 @@ impl Synchronized {
         let errors = self.errors.remove(&session).unwrap_or_default();
         let read = self.read.sessions.get(&session).copied().unwrap_or_default();
         let tokens_after = totals.get(session.as_str()).copied().unwrap_or_default();
-        let is_gone = read.files == 0 && self.known.get(&session) == Some(&false);
-        let status = match (errors.is_empty(), changes.is_empty()) {
-            (false, _) => SyncStatus::Failed,
-            (true, false) => SyncStatus::Changed,
-            (true, true) if is_gone => SyncStatus::SourceGone,
-            (true, true) => SyncStatus::Unchanged,
+        let left = self.known.get(&session).filter(|_| read.files == 0);
+        let status = match (errors.is_empty(), changes.is_empty(), left) {
+            (false, _, _) => SyncStatus::Failed,
+            (true, false, _) => SyncStatus::Changed,
+            (true, true, Some(SourceLeft::Nothing)) => SyncStatus::SourceGone,
+            (true, true, Some(SourceLeft::Stream)) => SyncStatus::Streamed,
+            (true, true, _) => SyncStatus::Unchanged,
         };
         let mut result = SyncResult::unchanged(session);
         result.status = status;

@@ -7,7 +7,7 @@ use bridge_analysis::History;
 use bridge_core::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditOutcome, AuditRecord, BackfillResult,
     BridgeResult, Checkpoint, CheckpointTotals, IntegrityResult, RollbackResult, SessionId, StoreState,
-    SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
+    StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
 /// The summary of a result.
@@ -64,6 +64,20 @@ impl ToAuditSummary for BridgeResult {
         let missing = if self.success { 0 } else { self.errors.len().max(1) };
         let summary = AuditSummary::of(self.total_tokens, []).missing(missing, "errors are in the result");
         AuditSummary { session: self.session_id.clone(), ..summary }
+    }
+}
+
+impl ToAuditSummary for StreamResult {
+    fn audit_summary(&self) -> AuditSummary {
+        let missing = if self.success { 0 } else { self.errors.len().max(1) };
+        let counts = [
+            ("lines", self.lines_read),
+            ("known_lines", self.lines_known),
+            ("bad_lines", self.damage.bad_lines),
+            ("sessions_changed", self.changes.len() as u64),
+        ];
+        AuditSummary::of(u64::try_from(self.tokens()).unwrap_or_default(), counts)
+            .missing(missing, "sessions are not taken in whole")
     }
 }
 

@@ -29,6 +29,10 @@ pub enum Operation {
     VerifyDataIntegrity,
     /// Storing what an embedder read.
     OnContentBatchProcessed,
+    /// Storing entries of a session that a program pushed.
+    Append,
+    /// Storing a stream.
+    ReadStream,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
     /// Creating a checkpoint.
@@ -53,7 +57,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -64,6 +68,8 @@ impl Operation {
         Self::GetAnalysisWithFallback,
         Self::VerifyDataIntegrity,
         Self::OnContentBatchProcessed,
+        Self::Append,
+        Self::ReadStream,
         Self::GetDashboardTokenMetrics,
         Self::CreateCheckpoint,
         Self::ListCheckpoints,
@@ -90,6 +96,8 @@ impl Operation {
             Self::GetAnalysisWithFallback => "get_analysis_with_fallback",
             Self::VerifyDataIntegrity => "verify_data_integrity",
             Self::OnContentBatchProcessed => "on_content_batch_processed",
+            Self::Append => "append",
+            Self::ReadStream => "read_stream",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
             Self::CreateCheckpoint => "create_checkpoint",
             Self::ListCheckpoints => "list_checkpoints",
@@ -126,7 +134,7 @@ impl Operation {
             };
         }
         span_of! {
-            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, GetDashboardTokenMetrics, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
         }
     }
 

@@ -12,6 +12,7 @@ mod revision;
 mod rollback;
 mod rule_cases;
 mod sources_gone;
+mod streams;
 mod table;
 mod tampering;
 

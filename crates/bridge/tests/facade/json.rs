@@ -17,6 +17,7 @@ use bridge::{
     StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone,
     Timestamp,
     integrity::{DifferenceKind, IntegrityDifference, RepairAction, RepairReport},
+    stream::StreamResult,
 };
 use bridge_core::{CheckpointComparison, DamageKind};
 use serde::Serialize;
@@ -62,6 +63,7 @@ fn defaults(examples: &mut Examples) {
     examples.add_default::<CheckpointTotals>("CheckpointTotals");
     examples.add_default::<StoreReceipt>("StoreReceipt");
     examples.add_default::<StoreTotals>("StoreTotals");
+    examples.add_default::<StreamResult>("StreamResult");
     examples.add_default::<SummaryMetadata>("SummaryMetadata");
     examples.add_default::<TimeRange>("TimeRange");
     examples.add_default::<UsageSums>("UsageSums");
@@ -119,7 +121,13 @@ fn enums(examples: &mut Examples) {
         .add("Vec<RepairAction>", vec![RepairAction::Restored, RepairAction::Forced, RepairAction::Removed]);
     let checkpoint = CheckpointName::new("good").unwrap();
     examples.add("Vec<StoreMode>", vec![StoreMode::Stored, StoreMode::Direct { checkpoint }]);
-    let statuses = [SyncStatus::Changed, SyncStatus::Unchanged, SyncStatus::SourceGone, SyncStatus::Failed];
+    let statuses = [
+        SyncStatus::Changed,
+        SyncStatus::Unchanged,
+        SyncStatus::SourceGone,
+        SyncStatus::Failed,
+        SyncStatus::Streamed,
+    ];
     examples.add("Vec<SyncStatus>", statuses.to_vec());
     let replaced = ReplacedRow {
         session: SessionId::new("s").unwrap(),

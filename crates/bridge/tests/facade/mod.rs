@@ -12,6 +12,7 @@ mod observers;
 mod processor;
 mod shutdown;
 mod store;
+mod streams;
 mod sums;
 mod sync;
 mod threads;

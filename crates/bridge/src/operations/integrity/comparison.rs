@@ -188,7 +188,10 @@ fn difference(
             return Some(DifferenceKind::Outdated);
         }
         let is_double = !usage.counts.is_zero() && live.say(usage);
-        return Some(if is_double { DifferenceKind::Duplicated } else { DifferenceKind::OnlyStored });
+        return Some(match is_double {
+            true => DifferenceKind::Duplicated,
+            false => live.surplus(usage, DifferenceKind::OnlyStored),
+        });
     };
     if (ResponseUsage { forced: usage.forced, ..row.clone() }) == *usage {
         return None;
@@ -199,7 +202,7 @@ fn difference(
     // As the merge would decide.
     Some(match (row.version() > stored.version, usage.forced) {
         (true, _) => DifferenceKind::Behind,
-        (false, 0) => DifferenceKind::Ahead,
+        (false, 0) => live.surplus(usage, DifferenceKind::Ahead),
         (false, _) => DifferenceKind::Corrected,
     })
 }

@@ -20,12 +20,23 @@ pub(super) struct LiveResponses {
     retention_cutoff: Option<Timestamp>,
     /// The keys of older revisions of the rule.
     superseded: HashMap<ResponseKey, SupersededKey>,
+    /// Sessions that were also pushed or read from streams, which cannot be read again.
+    streamed: HashSet<SessionId>,
 }
 
 impl LiveResponses {
-    pub(super) fn new(history: History, retention_cutoff: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        history: History,
+        retention_cutoff: Option<Timestamp>,
+        streamed: HashSet<SessionId>,
+    ) -> Self {
         let superseded = history.superseded().map(|key| (key.key, key)).collect();
-        Self { history, versions: OnceLock::new(), retention_cutoff, superseded }
+        Self { history, versions: OnceLock::new(), retention_cutoff, superseded, streamed }
+    }
+
+    /// Returns the kind of difference of a row of which the files hold less: `kind`, unless a stream may have held it.
+    pub(super) fn surplus(&self, row: &ResponseUsage, kind: DifferenceKind) -> DifferenceKind {
+        if self.streamed.contains(&row.session) { DifferenceKind::Unverifiable } else { kind }
     }
 
     /// The key, if an older revision of the rule made its stored row from available sources.

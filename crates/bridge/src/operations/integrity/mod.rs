@@ -5,10 +5,12 @@ mod live;
 mod markers;
 mod repair;
 
+use std::collections::HashSet;
+
 use bridge_core::{
     BridgeError, IntegrityResult, RepairReport, ResponseKey, RuleRevision, SessionId, Stopwatch,
 };
-use bridge_storage::{ResponseFilter, StoredScope, require};
+use bridge_storage::{ResponseFilter, SourceFilter, SourcePaths, StoredScope, require};
 
 use crate::ingest::Ingest;
 use crate::operations::backfill::{BackfillOptions, analyze};
@@ -87,7 +89,7 @@ pub(crate) async fn verify(
     // Read after the sources, so that rows that expire meanwhile count as expired.
     let rows = require(ingest.store.integrity(), "verify")?;
     let retention_cutoff = rows.retention_cutoff(ingest.clock.now()).await?;
-    let live = LiveResponses::new(history, retention_cutoff);
+    let live = LiveResponses::new(history, retention_cutoff, streamed_sessions(ingest).await?);
     let mut result = IntegrityResult::new(options.session.clone(), sound_tolerance(options.tolerance));
     result.errors = live.errors();
     let repair = options.repair.permitted_by(&live);
@@ -127,6 +129,13 @@ pub(crate) async fn verify(
     result.passed = result.passes();
     result.duration = watch.elapsed();
     Ok(result)
+}
+
+/// Returns the sessions that were pushed or read from streams, on any host.
+async fn streamed_sessions(ingest: &Ingest) -> Result<HashSet<SessionId>, BridgeError> {
+    let streams = SourceFilter::default().of_paths(SourcePaths::Streams);
+    let records = ingest.store.sources(&streams).await?;
+    Ok(records.into_iter().filter(|record| record.snapshots > 0).map(|record| record.session).collect())
 }
 
 /// Returns the sessions that are still uncovered, by reading them again.

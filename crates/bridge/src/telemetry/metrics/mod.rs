@@ -28,7 +28,7 @@ use names as name;
 use readings::Readings;
 use register::{Follower, counter, gauge, histogram};
 
-const STATUSES: [&str; 4] = ["changed", "unchanged", "source_gone", "failed"];
+const STATUSES: [&str; 5] = ["changed", "unchanged", "source_gone", "streamed", "failed"];
 const DAMAGES: [&str; 4] = ["bad_line", "bad_usage", "oversize", "pending"];
 
 /// The handles of a bridge's metrics, and the values that the bridge reads back.
@@ -172,7 +172,8 @@ impl Instruments {
             SyncStatus::Changed => 0,
             SyncStatus::Unchanged => 1,
             SyncStatus::SourceGone => 2,
-            _ => 3,
+            SyncStatus::Streamed => 3,
+            _ => 4,
         };
         self.sessions_synchronized[place].increment(1);
         self.readings.synchronized();
