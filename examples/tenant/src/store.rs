@@ -158,7 +158,7 @@ mod tests {
         let time = "2026-01-31T12:00:00Z".parse().expect("a time");
         let row = ResponseUsage::new(bridge::ResponseKey(1), SessionId::new("s").expect("an id"), time);
         store.suspend(true);
-        let refused = store.upsert(&[row.clone()], &UpsertOptions::default()).await;
+        let refused = store.upsert(std::slice::from_ref(&row), &UpsertOptions::default()).await;
         assert_eq!(refused.expect_err("suspended").kind(), "permission_denied");
         assert!(store.responses(&ResponseFilter::default()).await.expect("readable").is_empty());
         store.suspend(false);

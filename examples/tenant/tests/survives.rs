@@ -8,17 +8,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bridge::EnhancedTokenDatabaseBridge;
 use bridge::embedded::{Engine, EngineOptions};
 use bridge::storage::InMemoryStore;
+use bridge::{EnhancedTokenDatabaseBridge, Stopwatch};
 use serde_json::Value;
 
 const KILLS: u64 = 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A running service. It ends with this value, and with the test: its standard input is the test's.
+/// A running service. It ends with this value, and with the test, which holds the other end of its standard input.
 struct Service {
     process: Child,
     address: SocketAddr,
@@ -97,12 +97,12 @@ fn ask(address: SocketAddr, method: &str, path: &str, token: &str, body: &[u8]) 
 
 /// Asks until there is an answer.
 fn poll<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let waited = Stopwatch::start();
     loop {
         if let Some(answer) = answer() {
             return answer;
         }
-        assert!(start.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        assert!(waited.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -191,6 +191,19 @@ fn killed_twenty_times_under_load_it_loses_nothing() {
         }
     });
 
+    // Nothing is stored while the tenant is suspended, and all of it afterwards.
+    let entry = record("refused", 2_000_000);
+    fs::write(pushed.join("refused.jsonl"), &entry).expect("written");
+    for (suspended, status) in [("true", 403), ("false", 200)] {
+        let switched = ask(service.address, "PUT", "/suspended", "secret", suspended.as_bytes());
+        assert_eq!(switched.expect("answers").0, 204);
+        let session = format!("while-suspended-{suspended}");
+        let number = 3_000_000 + u64::from(status);
+        fs::write(sources.join(format!("{session}.jsonl")), record(&session, number)).expect("written");
+        let push = ask(service.address, "POST", "/sessions/refused/entries", "secret", entry.as_bytes());
+        assert_eq!(push.expect("answers").0, status);
+    }
+
     let expected = counted(&[&sources, &pushed]);
     assert!(expected > 0);
     let path = "/usage/api/v1/totals";
@@ -209,15 +222,7 @@ fn killed_twenty_times_under_load_it_loses_nothing() {
         (answer["records"].as_array()?.len() >= pushes.min(1000)).then_some(())
     });
 
-    // Nobody without the token, and no writes while the tenant is suspended.
     assert_eq!(ask(service.address, "GET", path, "wrong", b"").expect("answers").0, 401);
-    let entry = record("refused", 2_000_000);
-    for (suspended, status) in [("true", 403), ("false", 200)] {
-        let switched = ask(service.address, "PUT", "/suspended", "secret", suspended.as_bytes());
-        assert_eq!(switched.expect("answers").0, 204);
-        let push = ask(service.address, "POST", "/sessions/refused/entries", "secret", entry.as_bytes());
-        assert_eq!(push.expect("answers").0, status);
-    }
     service.terminate();
 }
 
