@@ -15,20 +15,21 @@ const NAME_BYTES_MAX: usize = 64;
 const AUTOMATIC_PREFIX: &str = "before_rollback_";
 
 text_type!(
-    /// The name of a checkpoint: 1 to 64 ASCII letters, digits and underscores, so that it can be part of a table name.
+    /// The name of a checkpoint: 1 to 64 ASCII letters, digits, underscores and hyphens, so that it can be part of a table
+    /// name.
     ///
     /// ```
     /// use bridge_core::CheckpointName;
     ///
-    /// assert!(CheckpointName::new("before_the_2026_import").is_ok());
+    /// assert!(CheckpointName::new("before-import_2026-11-26").is_ok());
     /// assert!(CheckpointName::new("not; a name").is_err());
     /// ```
-    CheckpointName, "checkpoint name", "have 1 to 64 ASCII letters, digits and underscores", is_word
+    CheckpointName, "checkpoint name", "have 1 to 64 ASCII letters, digits, `_` and `-`", is_plain
 );
 
-fn is_word(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 impl CheckpointName {
@@ -177,11 +178,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_is_one_word() {
+    fn name_is_plain() {
         let long = "a".repeat(NAME_BYTES_MAX);
-        assert!(["a", "_", "2026_11_23", &long].iter().all(|text| CheckpointName::new(text).is_ok()));
+        assert!(["a", "_", "2026-11-23_a", &long].iter().all(|text| CheckpointName::new(text).is_ok()));
         let longer = "a".repeat(NAME_BYTES_MAX + 1);
-        for text in ["", "a b", "a-b", "a`", "ä", "a.b", &longer] {
+        for text in ["", "a b", "a`", "a'", "a\u{2010}b", "ä", "a.b", &longer] {
             assert!(CheckpointName::new(text).is_err(), "{text}");
             let json = serde_json::to_string(text).unwrap();
             assert!(serde_json::from_str::<CheckpointName>(&json).is_err(), "{text}");

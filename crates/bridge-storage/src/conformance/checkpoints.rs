@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn name(text: &str) -> CheckpointName {
-    CheckpointName::new(text).expect("a word")
+    CheckpointName::new(text).expect("a name")
 }
 
 /// Everything that a store holds.
@@ -201,6 +201,34 @@ pub async fn a_name_that_cannot_be_used_changes_nothing(store: &dyn TokenStore) 
     assert!(message.contains("other is not among the checkpoints"), "{message}");
     assert_eq!((everything(store).await, checkpoints(store).list_checkpoints().await.unwrap()), before);
     assert_eq!(checkpoints(store).state().await.unwrap(), StoreState::first());
+}
+
+/// Names that differ only in hyphens and underscores, or that contain the names of tables, are different checkpoints.
+/// Each can be listed, compared, rolled back to and dropped.
+pub async fn similar_names_are_different_checkpoints(store: &dyn TokenStore) {
+    const NAMES: [&str; 6] = ["a-b", "a_b", "-a-", "-", "x-token_usage-source_files", "2026-11-26_local"];
+    for (number, text) in (1_u32..).zip(NAMES) {
+        put(store, &[response(number.into(), 1)]).await.unwrap();
+        let taken = checkpoints(store).create_checkpoint(&name(text), at(number.into())).await.unwrap();
+        assert_eq!((taken.name.as_str(), taken.totals.tokens), (text, u64::from(number)));
+    }
+    let listed = checkpoints(store).list_checkpoints().await.unwrap();
+    assert_eq!(listed.iter().map(|checkpoint| checkpoint.name.as_str()).collect::<Vec<_>>(), NAMES);
+    for (number, text) in (1_u32..).zip(NAMES) {
+        let comparison = checkpoints(store).compare_with_checkpoint(&name(text)).await.unwrap();
+        assert_eq!(comparison.then.tokens, u64::from(number), "{text}");
+        checkpoints(store).roll_back(&name(text), at(i64::from(number) + 10)).await.unwrap();
+        let mode = StoreMode::Direct { checkpoint: name(text) };
+        assert_eq!(checkpoints(store).state().await.unwrap().mode, mode);
+        let totals = store.totals(&ResponseFilter::default()).await.unwrap();
+        assert_eq!(totals.counts.output, u64::from(number), "{text}");
+        checkpoints(store).resume().await.unwrap();
+    }
+    for text in NAMES {
+        checkpoints(store).drop_checkpoint(&name(text)).await.unwrap();
+    }
+    let left = checkpoints(store).list_checkpoints().await.unwrap();
+    assert!(left.len() == NAMES.len() && left.iter().all(|checkpoint| checkpoint.name.is_automatic()));
 }
 
 /// A comparison says by how much which sessions would change, and changes nothing.

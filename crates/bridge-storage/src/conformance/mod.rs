@@ -133,6 +133,7 @@ macro_rules! conformance_tests {
             a_rollback_can_be_rolled_back
             checkpoints_are_listed_and_dropped
             a_name_that_cannot_be_used_changes_nothing
+            similar_names_are_different_checkpoints
             a_comparison_says_what_a_rollback_would_change
             any_sequence_of_rollbacks_gives_what_the_model_gives
         }

@@ -52,6 +52,7 @@
 mod answers;
 mod audit;
 mod context;
+mod entries;
 mod figures;
 mod health;
 mod hosts;
@@ -79,7 +80,7 @@ use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 
 pub use hosts::{AllowedHosts, protect};
-pub use options::WebOptions;
+pub use options::{EntriesOptions, WebOptions};
 pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
@@ -152,10 +153,12 @@ impl Web {
 /// | `/metrics` | what [`with_metrics`](WebOptions::with_metrics) renders |
 /// | `/api/v1/totals`, `trend`, `breakdown`, `dashboard`, `receipt` | sums over the stored responses |
 /// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and the summary of one |
+/// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
 ///
-/// Errors are problem details (RFC 9457). The router has no fallback, so that it can be merged with any other.
+/// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
+/// merged with any other.
 pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Router {
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(async |error| Problem::of_limit(&error)))
@@ -168,6 +171,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         readiness: ResponseCache::new(options.answer_ttl, 1),
         options,
     });
+    let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);
     let not_found = || any(async || Problem::new(ProblemKind::NotFound, "the paths are in docs/http-api.md"));
     let api = Router::new()
         .route("/api/v1/totals", get(figures::totals))
@@ -180,15 +184,21 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())
-        .layer(limits);
+        .layer(unread_body.clone());
+    let api = match web.options.entries {
+        Some(options) => api.route("/api/v1/sessions/{id}/entries", entries::route(options)),
+        None => api,
+    };
     // Without a limit of their number: an orchestrator's probes are answered under load, too.
     let probes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics));
-    api.merge(probes)
+        .route("/metrics", get(health::metrics))
+        .layer(unread_body);
+    api.layer(limits)
+        .merge(probes)
         .method_not_allowed_fallback(async || {
-            Problem::new(ProblemKind::MethodNotAllowed, "the resources are only read")
+            Problem::new(ProblemKind::MethodNotAllowed, "the header `allow` names what is")
         })
         .with_state(Arc::clone(&web))
         .layer(from_fn_with_state(web, context::with_context))

@@ -40,7 +40,7 @@ pub(crate) enum DdlOutcome {
 
 impl Ddl<'_> {
     pub(crate) fn sql(&self, topology: &Topology) -> String {
-        let local = |table: &str| topology.local_name(table);
+        let local = |table: &str| topology.quoted_name(table);
         let everywhere = topology.on_cluster();
         match self {
             Self::Clone { table, of } => {

@@ -98,7 +98,7 @@ async fn totals_of(
 ) -> Result<CheckpointTotals, clickhouse::error::Error> {
     match metadata.totals {
         Some(totals) => Ok(totals),
-        None => count_totals(tables, &topology.local_name(&of_checkpoint(name))).await,
+        None => count_totals(tables, &topology.quoted_name(&of_checkpoint(name))).await,
     }
 }
 
@@ -131,7 +131,7 @@ async fn create(
         drop_all(tables, topology, &[&sources, &usage]).await?;
         return Err(rolled_back(OPERATION, "a rollback intervened".to_owned()).into());
     };
-    let totals = count_totals(tables, &topology.local_name(&usage)).await?;
+    let totals = count_totals(tables, &topology.quoted_name(&usage)).await?;
     let metadata = &TableMetadata {
         epoch,
         run,
@@ -217,9 +217,9 @@ impl ClickHouseStore {
         let catalog =
             self.call(OPERATION, |tables| async move { TableCatalog::of(&tables, topology).await }).await?;
         let metadata = catalog.checkpoint(name).ok_or_else(|| unusable(OPERATION, name, UNKNOWN))?;
-        let checkpoint = &topology.local_name(&of_checkpoint(name));
+        let checkpoint = &topology.quoted_name(&of_checkpoint(name));
         let query = &comparison(checkpoint);
-        let live = &topology.local_name(DataTable::Usage.live());
+        let live = &topology.quoted_name(DataTable::Usage.live());
         let (now, then, rows) = self
             .call(OPERATION, |tables| async move {
                 let now: CheckpointTotals = count_totals(&tables, live).await?;

@@ -189,7 +189,7 @@ struct CheckpointTotalsRow {
     sessions: u64,
 }
 
-/// Returns the totals of a `token_usage` of this name.
+/// Returns the totals of a `token_usage` of this quoted name.
 pub(crate) async fn count_totals(tables: &Tables, table: &str) -> Result<CheckpointTotals> {
     let query = format!(
         "SELECT {tokens} AS tokens, count() AS responses, uniqExact(session_id) AS sessions \

@@ -55,7 +55,7 @@ async fn live_metadata(
     }
     let mut epoch = Epoch::default();
     for base in [DataTable::Sources, DataTable::Usage] {
-        epoch = epoch.max(newest_epoch(tables, &topology.local_name(base.live())).await?);
+        epoch = epoch.max(newest_epoch(tables, &topology.quoted_name(base.live())).await?);
     }
     Ok(TableMetadata { epoch, run: new_run(), schema: SCHEMA, ..TableMetadata::default() })
 }
@@ -67,7 +67,7 @@ async fn checkpoint_metadata(
     catalog: &TableCatalog,
     name: &str,
 ) -> Result<TableMetadata> {
-    let epoch = newest_epoch(tables, &topology.local_name(name)).await?;
+    let epoch = newest_epoch(tables, &topology.quoted_name(name)).await?;
     let unclaimed = catalog.unclaimed_source_runs();
     let run = match unclaimed.as_slice() {
         [run] => (*run).to_owned(),
@@ -91,6 +91,7 @@ fn rollback_metadata(catalog: &TableCatalog, base: DataTable, epoch: Epoch) -> T
     TableMetadata { epoch: own, run: new_run(), at: live.at, schema: SCHEMA, ..TableMetadata::default() }
 }
 
+/// Returns the last epoch of the rows of a table of this quoted name.
 async fn newest_epoch(tables: &Tables, table: &str) -> Result<Epoch> {
     let query = format!("SELECT max(epoch) FROM {table}");
     tables.query(&query).fetch_one::<u32>().await.map(Epoch)

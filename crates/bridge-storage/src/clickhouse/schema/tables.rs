@@ -62,14 +62,18 @@ impl TablePrefix {
         let mut rest = sql;
         while let Some(first) = rest.bytes().next() {
             let (piece, behind) = rest.split_at(match first {
-                b'\'' => literal_length(rest),
+                b'\'' => quoted_length(rest, b'\''),
+                b'`' => quoted_length(rest, b'`'),
                 _ if is_word_byte(first) => rest.bytes().take_while(|byte| is_word_byte(*byte)).count(),
                 _ => rest.chars().next().map_or(1, char::len_utf8),
             });
-            if is_table(piece) {
-                named.push_str(&self.0);
+            match piece.strip_prefix('`') {
+                Some(quoted) if is_table(quoted.trim_end_matches('`')) => {
+                    named.extend(["`", &self.0, quoted]);
+                }
+                None if is_table(piece) => named.extend([&self.0, piece]),
+                _ => named.push_str(piece),
             }
-            named.push_str(piece);
             rest = behind;
         }
         Cow::Owned(named)
@@ -94,14 +98,14 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The length of the literal that the text begins with, quotes included.
-fn literal_length(text: &str) -> usize {
+/// The length of the literal or identifier in quotes that the text begins with, quotes included.
+fn quoted_length(text: &str, quote: u8) -> usize {
     let mut escaped = false;
     for (place, byte) in text.bytes().enumerate().skip(1) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'\'' => return place + 1,
+            _ if byte == quote => return place + 1,
             _ => {}
         }
     }
@@ -219,6 +223,10 @@ mod tests {
         assert_eq!(
             prefix.sql("token_usage_checkpoint_a source_files_run_0 source_files_runs"),
             "etb_token_usage_checkpoint_a etb_source_files_run_0 source_files_runs"
+        );
+        assert_eq!(
+            prefix.sql("`token_usage_checkpoint_a-token_usage`, `not token_usage`, token_usage"),
+            "`etb_token_usage_checkpoint_a-token_usage`, `not token_usage`, etb_token_usage"
         );
         assert_eq!(TablePrefix::default().sql("token_usage"), "token_usage");
     }

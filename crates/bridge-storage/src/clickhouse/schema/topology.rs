@@ -54,6 +54,11 @@ impl Topology {
         }
     }
 
+    /// The name of the table that holds the rows, quoted: the name of a checkpoint may have hyphens.
+    pub(crate) fn quoted_name(&self, table: &str) -> String {
+        format!("`{}`", self.local_name(table))
+    }
+
     /// The clause that carries a statement to all servers.
     pub(crate) fn on_cluster(&self) -> String {
         match self {
