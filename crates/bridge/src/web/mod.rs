@@ -3,7 +3,9 @@
 //! [`router`] is a plain [`axum::Router`]: merge it with the routes of the service, nest it below a path, put layers around
 //! it. `docs/http-api.md` describes its resources, and `docs/http-api.schema.json` their JSON.
 //!
-//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks:
+//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks.
+//! It also applies to `/health/live` and `/health/ready`: let them pass for an orchestrator without a token. The limits of
+//! bodies, time and numbers apply to the router's own paths only.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -29,7 +31,7 @@
 //!
 //! let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
 //! let listener = web::listen("127.0.0.1:0").await?;
-//! let api = web::router(bridge, WebOptions::default()).layer(middleware::from_fn(authenticate));
+//! let api = web::router(bridge.clone(), WebOptions::default()).layer(middleware::from_fn(authenticate));
 //! let app = web::protect(api, AllowedHosts::of_listener(listener.local_addr()?));
 //!
 //! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -37,6 +39,7 @@
 //! // On SIGTERM:
 //! drop(stop);
 //! service.await?;
+//! bridge.shutdown().await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
