@@ -25,9 +25,14 @@ use crate::source::{SourceFilter, SourceRecord};
 /// Ten methods, object-safe, none with a default body. What only some stores can do is a separate capability; see
 /// [`StoreCapabilities`]. [`InMemoryStore`](crate::InMemoryStore) is the reference implementation; one conformance suite
 /// (`bridge_storage::conformance`) checks every implementation and decorator.
+///
+/// An implementation needs the attribute `#[async_trait]` of the crate `async-trait`. One that refuses a write by a rule
+/// of its own returns an error that is not [retryable](BridgeError::is_retryable), such as
+/// [`StorageKind::PermissionDenied`](bridge_core::StorageKind::PermissionDenied), from `upsert`, `cover` and
+/// `put_sources` alike. A synchronization then stores the same later, when the rule admits it.
 #[async_trait]
 pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
-    /// Creates the tables, or migrates them to this version. May be repeated, and run by several programs at once. If
+    /// Creates the tables, and the database if it is missing, or migrates them to this version. May be repeated, and run by several programs at once. If
     /// there is nothing to create, a user without the right to create suffices.
     async fn migrate(&self) -> Result<(), BridgeError>;
 

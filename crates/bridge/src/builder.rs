@@ -57,7 +57,9 @@ pub(crate) fn own_host() -> HostName {
 }
 
 impl EnhancedTokenDatabaseBridge {
-    /// Returns a builder of a bridge to this store.
+    /// Returns a builder of a bridge to this store. Await [`migrate`](TokenStore::migrate) of the store before: building
+    /// neither connects nor creates tables. [`watch_itself`](BridgeBuilder::watch_itself) and a
+    /// [spool](crate::AuditOptions::with_spool_dir) for the audit, which a configuration brings, are off by default.
     pub fn builder(store: Arc<dyn TokenStore>) -> BridgeBuilder {
         BridgeBuilder {
             store,
@@ -272,8 +274,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// Has [`shutdown`](EnhancedTokenDatabaseBridge::shutdown) close this engine, on which the store runs. A bridge that is
-    /// built from a configuration with `embedded.data_dir` does so.
+    /// Has [`shutdown`](EnhancedTokenDatabaseBridge::shutdown) close this engine, on which the store runs. The bridge
+    /// uses the engine until then. A bridge that is built from a configuration with `embedded.data_dir` does so.
     #[cfg(feature = "embedded")]
     pub fn close_engine(mut self, database: crate::EmbeddedDatabase) -> Self {
         let close = move |wait| database.close(wait) == bridge_embedded::Shutdown::Stopped;

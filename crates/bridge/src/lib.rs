@@ -124,8 +124,8 @@ pub use bridge_core::{
     IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
     ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
     RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
-    SummaryMetadata, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp, TokenChanges,
-    TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
+    SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
+    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,

@@ -137,7 +137,8 @@ impl ClickHouseOptions {
     }
 
     /// Takes an embedder's own client, with its connector, address, credentials, compression, headers and settings, and
-    /// its database (`bridge` where it has none). The store adds what it needs itself.
+    /// its database (`bridge` where it has none). The store adds what it needs itself. The client's type is that of
+    /// [`clickhouse_rs`](crate::clickhouse_rs): depend on the same minor version.
     ///
     /// The store's own connections refuse answers that are not the database's (of a proxy, say), before anything is taken
     /// for stored; a client's do where its connector is a [`GuardedConnector`](crate::GuardedConnector). Errors name the

@@ -76,7 +76,8 @@ pub struct IncompleteShutdown {
     pub unwritten_records: u64,
     /// The error of writing them, unless the deadline came first.
     pub audit_error: Option<BridgeError>,
-    /// The embedded engine has not ended within five seconds: another program uses it, or it needs longer.
+    /// The embedded engine has not ended within five seconds: another program uses it, or it needs longer. Nothing is
+    /// lost by that.
     pub running_engine: bool,
 }
 

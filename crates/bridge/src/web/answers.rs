@@ -18,7 +18,7 @@ use crate::dashboard::{Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge
 
 /// A number of 64 bits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Count(u64);
+pub(super) struct Count(pub(super) u64);
 
 impl Serialize for Count {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

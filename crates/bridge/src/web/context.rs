@@ -18,8 +18,8 @@ use crate::handle::EnhancedTokenDatabaseBridge;
 
 /// Maximum length of path and query.
 const TARGET_BYTES_MAX: usize = 8 << 10;
-/// Maximum length that a request's body may announce. No resource reads one.
-const BODY_BYTES_MAX: u64 = 16 << 10;
+/// Maximum length that the body of a request for reading may announce. It is not read.
+pub(super) const UNREAD_BODY_BYTES_MAX: usize = 16 << 10;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -53,17 +53,28 @@ pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, 
     // Within a nested router the path lacks its first part.
     let target = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     let instance = target.path().to_owned();
-    let response =
-        match oversize(&parts.headers, target.path_and_query().map_or(0, |target| target.as_str().len())) {
-            Some(problem) => problem.into_response(),
-            None => {
-                let bridge = web.bridge.with_correlation_id(id);
-                let bridge = actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()));
-                parts.extensions.insert(Caller { bridge, actor });
-                next.run(Request::from_parts(parts, body)).await
-            }
-        };
+    let target_bytes = target.path_and_query().map_or(0, |target| target.as_str().len());
+    let response = if target_bytes > TARGET_BYTES_MAX {
+        let limit = format!("path and query may have {TARGET_BYTES_MAX} bytes");
+        Problem::new(ProblemKind::TargetTooLong, limit).into_response()
+    } else {
+        let bridge = web.bridge.with_correlation_id(id);
+        let bridge = actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()));
+        parts.extensions.insert(Caller { bridge, actor });
+        next.run(Request::from_parts(parts, body)).await
+    };
     finish(response, &instance, Some(id))
+}
+
+/// Middleware that refuses a request whose body is announced as longer than this.
+pub(super) async fn limit_body(State(bytes_max): State<usize>, request: Request, next: Next) -> Response {
+    let announced = request.headers().get(CONTENT_LENGTH).map_or(0, |length| {
+        length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(usize::MAX)
+    });
+    if announced > bytes_max {
+        return Problem::body_too_large(bytes_max).into_response();
+    }
+    next.run(request).await
 }
 
 /// Returns the id of the trace that the request belongs to. More than one header is none.
@@ -71,20 +82,6 @@ fn trace_id(headers: &HeaderMap) -> Option<CorrelationId> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     CorrelationId::from_traceparent(value.to_str().ok()?)
-}
-
-fn oversize(headers: &HeaderMap, target_bytes: usize) -> Option<Problem> {
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .map_or(0, |length| length.to_str().ok().and_then(|length| length.parse().ok()).unwrap_or(u64::MAX));
-    if target_bytes > TARGET_BYTES_MAX {
-        let limit = format!("path and query may have {TARGET_BYTES_MAX} bytes");
-        return Some(Problem::new(ProblemKind::TargetTooLong, limit));
-    }
-    (announced > BODY_BYTES_MAX).then(|| {
-        let limit = format!("a body may have {BODY_BYTES_MAX} bytes, and none is needed");
-        Problem::new(ProblemKind::BodyTooLarge, limit)
-    })
 }
 
 /// Renders the problem of a response, and adds the headers that it lacks.

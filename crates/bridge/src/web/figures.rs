@@ -7,14 +7,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bridge_cache::SummaryQuery;
-use bridge_core::{BridgeError, CalendarUnit, SessionId, TimeRange, TimeZone, Timestamp};
+use bridge_core::{BridgeError, CalendarUnit, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{Direction, GroupOrder, GroupPage};
 
 use super::Web;
 use super::answers::{Dashboard, GroupsAnswer, ReceiptAnswer, Session, Totals, TrendAnswer};
 use super::context::Caller;
-use super::parameters::Parameters;
-use super::problem::{InvalidParameter, Problem, ProblemKind};
+use super::parameters::{Parameters, session_id};
+use super::problem::{Problem, ProblemKind};
 use crate::dashboard::{Breakdown, DashboardQuery, DashboardTokenMetrics};
 
 /// Rows of a page, unless asked for otherwise.
@@ -233,11 +233,7 @@ pub(super) async fn session(
     RawQuery(raw): RawQuery,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let invalid = |why: String| {
-        Problem::of_parameters(vec![InvalidParameter { parameter: "id".to_owned(), detail: why }])
-    };
-    let Path(id) = id.map_err(|_| invalid("session id must be UTF-8".to_owned()))?;
-    let id = SessionId::new(id).map_err(|error| invalid(error.to_string()))?;
+    let id = session_id(id)?;
     let parameters = Parameters::parse(raw.as_deref());
     let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
     parameters.finish()?;

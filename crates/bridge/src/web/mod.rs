@@ -3,7 +3,9 @@
 //! [`router`] is a plain [`axum::Router`]: merge it with the routes of the service, nest it below a path, put layers around
 //! it. `docs/http-api.md` describes its resources, and `docs/http-api.schema.json` their JSON.
 //!
-//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks:
+//! **No authentication is built in.** Bind to a loopback address, or put a middleware in front, which also says who asks.
+//! It also applies to `/health/live` and `/health/ready`: let them pass for an orchestrator without a token. The limits of
+//! bodies, time and numbers apply to the router's own paths only.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -29,7 +31,7 @@
 //!
 //! let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
 //! let listener = web::listen("127.0.0.1:0").await?;
-//! let api = web::router(bridge, WebOptions::default()).layer(middleware::from_fn(authenticate));
+//! let api = web::router(bridge.clone(), WebOptions::default()).layer(middleware::from_fn(authenticate));
 //! let app = web::protect(api, AllowedHosts::of_listener(listener.local_addr()?));
 //!
 //! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -37,6 +39,7 @@
 //! // On SIGTERM:
 //! drop(stop);
 //! service.await?;
+//! bridge.shutdown().await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,6 +52,7 @@
 mod answers;
 mod audit;
 mod context;
+mod entries;
 mod figures;
 mod health;
 mod hosts;
@@ -76,7 +80,7 @@ use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 
 pub use hosts::{AllowedHosts, protect};
-pub use options::WebOptions;
+pub use options::{EntriesOptions, WebOptions};
 pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
@@ -149,10 +153,12 @@ impl Web {
 /// | `/metrics` | what [`with_metrics`](WebOptions::with_metrics) renders |
 /// | `/api/v1/totals`, `trend`, `breakdown`, `dashboard`, `receipt` | sums over the stored responses |
 /// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and the summary of one |
+/// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
 ///
-/// Errors are problem details (RFC 9457). The router has no fallback, so that it can be merged with any other.
+/// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
+/// merged with any other.
 pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Router {
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(async |error| Problem::of_limit(&error)))
@@ -165,6 +171,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         readiness: ResponseCache::new(options.answer_ttl, 1),
         options,
     });
+    let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);
     let not_found = || any(async || Problem::new(ProblemKind::NotFound, "the paths are in docs/http-api.md"));
     let api = Router::new()
         .route("/api/v1/totals", get(figures::totals))
@@ -177,15 +184,21 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())
-        .layer(limits);
+        .layer(unread_body.clone());
+    let api = match web.options.entries {
+        Some(options) => api.route("/api/v1/sessions/{id}/entries", entries::route(options)),
+        None => api,
+    };
     // Without a limit of their number: an orchestrator's probes are answered under load, too.
     let probes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics));
-    api.merge(probes)
+        .route("/metrics", get(health::metrics))
+        .layer(unread_body);
+    api.layer(limits)
+        .merge(probes)
         .method_not_allowed_fallback(async || {
-            Problem::new(ProblemKind::MethodNotAllowed, "the resources are only read")
+            Problem::new(ProblemKind::MethodNotAllowed, "the header `allow` names what is")
         })
         .with_state(Arc::clone(&web))
         .layer(from_fn_with_state(web, context::with_context))

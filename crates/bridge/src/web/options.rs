@@ -10,6 +10,41 @@ use bridge_core::Actor;
 type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
 
+/// Options of the resource that takes pushed entries.
+///
+/// Their bodies are in memory: at most the product of the two, and again as much while they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntriesOptions {
+    /// Maximum length of a body in bytes; longer ones are answered with 413.
+    pub body_bytes_max: usize,
+    /// Maximum number of these requests at once; further ones are answered with 503.
+    pub requests_max: usize,
+}
+
+impl Default for EntriesOptions {
+    /// 16 MiB and 16 requests.
+    fn default() -> Self {
+        Self { body_bytes_max: 16 << 20, requests_max: 16 }
+    }
+}
+
+impl EntriesOptions {
+    /// Returns the options with this maximum length of a body in bytes.
+    #[must_use]
+    pub fn with_body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes;
+        self
+    }
+
+    /// Returns the options with this maximum number of requests at once.
+    #[must_use]
+    pub fn with_requests_max(mut self, requests: usize) -> Self {
+        self.requests_max = requests.max(1);
+        self
+    }
+}
+
 /// Options of [`router`](super::router).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -24,13 +59,15 @@ pub struct WebOptions {
     pub queries_max: usize,
     /// How long an answer is shared with further requests of the same actor for the same.
     pub answer_ttl: Duration,
+    /// Options of `POST /api/v1/sessions/{id}/entries`; without them there is no such resource, and nothing is written.
+    pub entries: Option<EntriesOptions>,
     pub(super) render_metrics: Option<RenderMetrics>,
     pub(super) actor: ActorOf,
 }
 
 impl Default for WebOptions {
-    /// 15 s for a request and 0.8 s for readiness, 512 requests, 4 queries, answers of one second; no metrics; the actor
-    /// is the request's extension of this type.
+    /// 15 s for a request and 0.8 s for readiness, 512 requests, 4 queries, answers of one second; no pushed entries, no
+    /// metrics; the actor is the request's extension of this type.
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(15),
@@ -38,6 +75,7 @@ impl Default for WebOptions {
             requests_max: 512,
             queries_max: 4,
             answer_ttl: Duration::from_secs(1),
+            entries: None,
             render_metrics: None,
             actor: Arc::new(|parts| parts.extensions.get::<Actor>().cloned()),
         }
@@ -58,6 +96,15 @@ impl WebOptions {
     #[must_use]
     pub fn with_actor(mut self, actor: impl Fn(&Parts) -> Option<Actor> + Send + Sync + 'static) -> Self {
         self.actor = Arc::new(actor);
+        self
+    }
+
+    /// Returns the options with `POST /api/v1/sessions/{id}/entries`, which stores what it is sent as
+    /// [`append`](crate::EnhancedTokenDatabaseBridge::append) does. Whoever may ask may then write: have a middleware in
+    /// front of the router that says who may.
+    #[must_use]
+    pub fn with_entries(mut self, entries: EntriesOptions) -> Self {
+        self.entries = Some(entries);
         self
     }
 
@@ -105,6 +152,7 @@ impl fmt::Debug for WebOptions {
             .field("requests_max", &self.requests_max)
             .field("queries_max", &self.queries_max)
             .field("answer_ttl", &self.answer_ttl)
+            .field("entries", &self.entries)
             .field("has_metrics", &self.render_metrics.is_some())
             .finish_non_exhaustive()
     }

@@ -1,10 +1,13 @@
 //! The query parameters of a request.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use bridge_core::{Escaped, InvalidValue};
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use bridge_core::{Escaped, InvalidValue, SessionId};
 
 use super::problem::{InvalidParameter, Problem};
 
@@ -47,7 +50,20 @@ impl Parameters {
         value.map_err(|error: InvalidValue| self.reject(name, &error.to_string())).ok()
     }
 
-    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+    /// Returns the text, which must not be empty.
+    pub(super) fn name(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        if text.is_empty() {
+            self.reject(name, "must not be empty");
+        }
+        Some(text)
+    }
+
+    pub(super) fn number<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
         let number = self.text(name)?.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
             self.reject(name, &format!("must be a number from {} to {}", range.start(), range.end()));
@@ -77,6 +93,15 @@ impl Parameters {
         }
         if self.invalid.is_empty() { Ok(()) } else { Err(Problem::of_parameters(self.invalid)) }
     }
+}
+
+/// Returns the session whose id is in the path.
+pub(super) fn session_id(id: Result<Path<String>, PathRejection>) -> Result<SessionId, Problem> {
+    let invalid = |why: String| {
+        Problem::of_parameters(vec![InvalidParameter { parameter: "id".to_owned(), detail: why }])
+    };
+    let Path(id) = id.map_err(|_| invalid("session id must be UTF-8".to_owned()))?;
+    SessionId::new(id).map_err(|error| invalid(error.to_string()))
 }
 
 #[cfg(test)]

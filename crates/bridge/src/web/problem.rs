@@ -2,11 +2,13 @@
 
 use axum::BoxError;
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bridge_core::{BridgeError, ConnectionKind, CorrelationId, StorageKind};
 use serde::Serialize;
+
+use super::answers::Count;
 
 /// An error of a request. It holds no path of this machine, no host and no text of the database: those are in the log,
 /// under the correlation id.
@@ -17,6 +19,8 @@ pub(super) struct Problem {
     errors: Vec<InvalidParameter>,
     /// The failed operation, if it is not that of the request itself.
     operation: Option<CorrelationId>,
+    /// The number of the entry that comes next, if other ones were pushed.
+    expected: Option<Count>,
 }
 
 /// A parameter that cannot be used, and why.
@@ -29,11 +33,15 @@ pub(super) struct InvalidParameter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProblemKind {
     InvalidParameters,
+    InvalidEntries,
     NotFound,
     UnknownSession,
     MethodNotAllowed,
+    OutOfOrder,
+    RolledBack,
     BodyTooLarge,
     TargetTooLong,
+    UnsupportedMediaType,
     UnknownHost,
     Internal,
     Unsupported,
@@ -51,13 +59,19 @@ impl ProblemKind {
             Self::InvalidParameters => {
                 (Code::BAD_REQUEST, "invalid-parameters", "Parameters are not valid", None)
             }
+            Self::InvalidEntries => (Code::BAD_REQUEST, "invalid-entries", "The entries are not valid", None),
             Self::NotFound => (Code::NOT_FOUND, "not-found", "There is no such resource", None),
             Self::UnknownSession => (Code::NOT_FOUND, "unknown-session", "The session is not stored", None),
             Self::MethodNotAllowed => {
-                (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "Only GET and HEAD are allowed", None)
+                (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", None)
             }
+            Self::OutOfOrder => (Code::CONFLICT, "out-of-order", "Entries are missing", None),
+            Self::RolledBack => (Code::CONFLICT, "rolled-back", "The store was rolled back", None),
             Self::BodyTooLarge => (Code::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", None),
             Self::TargetTooLong => (Code::URI_TOO_LONG, "target-too-long", "The target is too long", None),
+            Self::UnsupportedMediaType => {
+                (Code::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type", None)
+            }
             Self::UnknownHost => {
                 (Code::MISDIRECTED_REQUEST, "unknown-host", "The host name is not accepted", None)
             }
@@ -89,11 +103,13 @@ struct ProblemDetails<'a> {
     correlation_id: Option<CorrelationId>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [InvalidParameter],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<Count>,
 }
 
 impl Problem {
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), operation: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), operation: None, expected: None }
     }
 
     /// Returns the problem of a request with these parameters.
@@ -101,6 +117,11 @@ impl Problem {
         let list: Vec<_> =
             errors.iter().map(|error| format!("{}: {}", error.parameter, error.detail)).collect();
         Self { errors, ..Self::new(ProblemKind::InvalidParameters, list.join("; ")) }
+    }
+
+    /// Returns the problem of a body that is longer than this.
+    pub(super) fn body_too_large(bytes_max: usize) -> Self {
+        Self::new(ProblemKind::BodyTooLarge, format!("a body may have {bytes_max} bytes here"))
     }
 
     /// Returns the problem of an error of a limiting layer.
@@ -123,15 +144,13 @@ impl Problem {
             instance,
             correlation_id: self.operation.or(request),
             errors: &self.errors,
+            expected: self.expected,
         };
         let body = serde_json::to_vec(&details).expect("texts and numbers are JSON");
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
-        }
-        if self.kind == ProblemKind::MethodNotAllowed {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         (status, headers, Body::from(body)).into_response()
     }
@@ -142,6 +161,8 @@ impl From<BridgeError> for Problem {
         let kind = match &error {
             BridgeError::InvertedRange { .. } => ProblemKind::InvalidParameters,
             BridgeError::UnknownSession { .. } => ProblemKind::UnknownSession,
+            BridgeError::OutOfOrder { .. } => ProblemKind::OutOfOrder,
+            BridgeError::Storage { kind: StorageKind::RolledBack, .. } => ProblemKind::RolledBack,
             BridgeError::Storage { kind: StorageKind::Unsupported, .. } => ProblemKind::Unsupported,
             BridgeError::Storage { kind: StorageKind::Busy, .. }
             | BridgeError::Connection { kind: ConnectionKind::PoolExhausted, .. } => ProblemKind::Busy,
@@ -151,11 +172,18 @@ impl From<BridgeError> for Problem {
         // The messages of other kinds name hosts and paths, or are the database's own.
         let detail = match &error {
             BridgeError::InvertedRange { .. } | BridgeError::UnknownSession { .. } => error.to_string(),
+            BridgeError::OutOfOrder { expected, offset, unit, .. } => {
+                format!("begins at {unit} {offset}, but {unit} {expected} comes next")
+            }
             BridgeError::Connection { kind, .. } => kind.to_string(),
             BridgeError::Storage { kind, .. } => kind.to_string(),
             _ => "the log has the cause, under the correlation id".to_owned(),
         };
-        Self { operation: error.context().correlation_id, ..Self::new(kind, detail) }
+        let expected = match &error {
+            BridgeError::OutOfOrder { expected, .. } => Some(Count(*expected)),
+            _ => None,
+        };
+        Self { operation: error.context().correlation_id, expected, ..Self::new(kind, detail) }
     }
 }
 

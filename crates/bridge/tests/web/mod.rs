@@ -1,6 +1,7 @@
 //! The router: in process on the in-memory store, behind a faulty network, and once over a socket on a real engine.
 
 mod context;
+mod entries;
 mod hostile;
 mod outage;
 mod resources;
@@ -53,6 +54,11 @@ async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+/// Returns a push of entries.
+fn push(target: &str, media_type: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(target).header("content-type", media_type).body(body.into()).unwrap()
 }
 
 async fn get(router: &Router, target: &str) -> Answer {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::web::router;
+use axum::body::Body;
+use axum::http::Request;
+use bridge::web::{EntriesOptions, router};
+use bridge_testkit::fixtures::line;
 use bridge_testkit::proxy::Fault;
 
 use crate::observability::behind_proxy;
-use crate::web::{bridge_of, fresh, get};
+use crate::web::{bridge_of, fresh, get, push, send};
 
 /// Longer than any step takes.
 const POLLS_MAX: u32 = 600;
@@ -38,10 +41,13 @@ async fn a_service_is_ready_when_its_database_answers() {
 #[tokio::test]
 async fn an_unreachable_database_is_a_problem_that_names_no_host() {
     let (proxy, store) = behind_proxy(|options| options).await;
-    let service = router(bridge_of(store), fresh());
+    let service = router(bridge_of(store), fresh().with_entries(EntriesOptions::default()));
     proxy.set(Fault::Closed);
-    for target in ["/api/v1/totals", "/api/v1/sessions/s", "/api/v1/audit"] {
-        let answer = get(&service, target).await;
+    let read = |target| Request::get(target).body(Body::empty()).unwrap();
+    let entries = push("/api/v1/sessions/s/entries", "application/x-ndjson", line("s", 1, 40));
+    for request in [read("/api/v1/totals"), read("/api/v1/sessions/s"), read("/api/v1/audit"), entries] {
+        let target = request.uri().path().to_owned();
+        let answer = send(&service, request).await;
         assert_eq!(answer.of("Problem", 503)["type"], "urn:problem-type:bridge:unavailable", "{target}");
         assert_eq!(answer.header("retry-after"), "5");
         assert!(!answer.text.contains("127.0.0.1") && !answer.text.contains("http://"), "{}", answer.text);
@@ -59,7 +65,8 @@ async fn a_silent_database_bounds_the_time_of_a_request_and_their_number() {
     assert_eq!(answer.of("Problem", 503)["type"], "urn:problem-type:bridge:timed-out");
     assert_eq!(answer.header("retry-after"), "1");
 
-    let narrow = router(bridge, fresh().with_requests_max(1).with_request_timeout(Duration::from_hours(1)));
+    let narrow =
+        router(bridge.clone(), fresh().with_requests_max(1).with_request_timeout(Duration::from_hours(1)));
     // Polled first, the one that waits has the only place.
     let (answer, live) = tokio::select! {
         biased;
@@ -72,4 +79,14 @@ async fn a_silent_database_bounds_the_time_of_a_request_and_their_number() {
     assert_eq!(answer.header("retry-after"), "1");
     // Probes are answered under load.
     assert_eq!(live.status, 200);
+
+    let options = EntriesOptions::default().with_requests_max(1);
+    let taking = router(bridge, fresh().with_entries(options).with_request_timeout(Duration::from_hours(1)));
+    let entries = || push("/api/v1/sessions/s/entries", "application/x-ndjson", line("s", 1, 40));
+    let answer = tokio::select! {
+        biased;
+        answer = send(&taking, entries()) => panic!("{answer:?}"),
+        answer = send(&taking, entries()) => answer,
+    };
+    assert_eq!(answer.of("Problem", 503)["type"], "urn:problem-type:bridge:busy");
 }

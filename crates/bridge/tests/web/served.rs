@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
-use bridge::web::{AllowedHosts, listen, protect, router, serve};
+use bridge::web::{AllowedHosts, EntriesOptions, listen, protect, router, serve};
 use bridge::{Actor, BackfillOptions};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::fixtures::line_at;
@@ -18,8 +18,14 @@ use crate::web::{fresh, schema};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 async fn get(address: &str, target: &str) -> (u16, Value) {
+    send(address, &format!("GET {target}"), "").await
+}
+
+async fn send(address: &str, what: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let headers = format!("Content-Type: application/x-ndjson\r\nContent-Length: {}", body.len());
+    let request =
+        format!("{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     tokio::time::timeout(DEADLINE, stream.read_to_string(&mut response)).await.unwrap().unwrap();
@@ -42,7 +48,10 @@ async fn every_resource_is_served_over_a_socket_from_a_real_engine() {
 
     let listener = listen("127.0.0.1:0").await.unwrap();
     let bound = listener.local_addr().unwrap();
-    let app = protect(router(bridge, fresh()), AllowedHosts::of_listener(bound));
+    let app = protect(
+        router(bridge, fresh().with_entries(EntriesOptions::default())),
+        AllowedHosts::of_listener(bound),
+    );
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let service = tokio::spawn(serve(listener, app, async { drop(stopped.await) }));
     let address = bound.to_string();
@@ -70,6 +79,17 @@ async fn every_resource_is_served_over_a_socket_from_a_real_engine() {
         schema::assert_valid(definition, &answer);
         assert_eq!(answer.pointer(pointer), Some(&value), "{target}: {answer:#}");
     }
+
+    // A push of more than the buffer of a connection, twice, as after a lost answer.
+    let entries: String = (10..1010).map(|id| line_at("pushed", id, 1, time)).collect();
+    for (new, known) in [("1000", "0"), ("0", "1000")] {
+        let (status, answer) = send(&address, "POST /api/v1/sessions/pushed/entries?first=0", &entries).await;
+        assert_eq!(status, 200, "{answer}");
+        schema::assert_valid("Entries", &answer);
+        assert_eq!((&answer["new_responses"], &answer["lines_known"]), (&json!(new), &json!(known)));
+    }
+    let (_, totals) = get(&address, "/api/v1/totals").await;
+    assert_eq!(totals["totals"]["tokens"]["total"], "1042");
 
     // An idle connection does not hold the shutdown up.
     let _idle = TcpStream::connect(&address).await.unwrap();
