@@ -62,6 +62,10 @@ pub struct SummaryQuery {
     pub days: u32,
     /// Includes metadata in the summaries.
     pub include_metadata: bool,
+    /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
+    pub after: Option<SessionId>,
+    /// The maximum number of summaries; `None` for all.
+    pub limit: Option<u32>,
 }
 
 impl Default for SummaryQuery {
@@ -74,7 +78,7 @@ impl SummaryQuery {
     /// Returns the query for all sessions that were active in the last days.
     #[must_use]
     pub fn last_days(days: u32) -> Self {
-        Self { sessions: None, days, include_metadata: false }
+        Self { sessions: None, days, include_metadata: false, after: None, limit: None }
     }
 
     /// Returns the query for these sessions only.
@@ -88,6 +92,31 @@ impl SummaryQuery {
     #[must_use]
     pub fn with_metadata(mut self) -> Self {
         self.include_metadata = true;
+        self
+    }
+
+    /// Returns the query for a page of at most this number of summaries, by session id.
+    ///
+    /// ```
+    /// use bridge_cache::SummaryQuery;
+    /// use bridge_core::SessionId;
+    ///
+    /// let first = SummaryQuery::last_days(7).with_limit(100);
+    /// // The first page ends with this session.
+    /// let second = first.clone().after(SessionId::new("session-100")?);
+    /// assert_ne!(first, second);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Returns the query for the page behind this session, the last one of the previous page.
+    #[must_use]
+    pub fn after(mut self, session: SessionId) -> Self {
+        self.after = Some(session);
         self
     }
 }

@@ -184,9 +184,12 @@ impl TokenStore for InMemoryStore {
         }
         sessions.retain(|session, rows| {
             filter.sessions.as_ref().is_none_or(|wanted| wanted.contains(session))
+                && filter.after.as_ref().is_none_or(|after| *session > after)
                 && rows.iter().any(|row| filter.active.contains(row.time))
         });
-        Ok(sessions.into_iter().map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
+        let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
+        let page = sessions.into_iter().take(limit);
+        Ok(page.map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {

@@ -43,6 +43,10 @@ pub struct SummaryFilter {
     pub sessions: Option<Vec<SessionId>>,
     /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
     pub include_metadata: bool,
+    /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
+    pub after: Option<SessionId>,
+    /// The maximum number of sessions; `None` for all.
+    pub limit: Option<u32>,
 }
 
 impl SummaryFilter {
@@ -63,6 +67,20 @@ impl SummaryFilter {
     #[must_use]
     pub fn with_metadata(mut self, include: bool) -> Self {
         self.include_metadata = include;
+        self
+    }
+
+    /// Returns the filter for the sessions behind this one, the last session of the previous page.
+    #[must_use]
+    pub fn after(mut self, session: SessionId) -> Self {
+        self.after = Some(session);
+        self
+    }
+
+    /// Returns the filter for at most this number of sessions.
+    #[must_use]
+    pub fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = Some(limit);
         self
     }
 }

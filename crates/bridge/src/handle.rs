@@ -569,6 +569,10 @@ impl EnhancedTokenDatabaseBridge {
     /// let summaries = bridge.get_stored_token_summaries(SummaryQuery::last_days(7).with_metadata()).await?;
     /// assert_eq!((summaries[0].session_id.as_str(), summaries[0].total_tokens), ("s", 42));
     /// assert_eq!(summaries[0].metadata.as_ref().map(|metadata| metadata.lines), Some(1));
+    ///
+    /// // In pages: the one behind the last session is empty.
+    /// let page = SummaryQuery::last_days(7).with_limit(100).after(summaries[0].session_id.clone());
+    /// assert!(bridge.get_stored_token_summaries(page).await?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -99,6 +99,7 @@ macro_rules! conformance_tests {
             records_of_sources_come_back
             streams_are_told_from_files
             summaries_join_responses_and_sources
+            pages_of_summaries_add_up_to_the_list
             sums_of_a_session_are_one_row_of_the_newest_analysis
             responses_alone_count_whichever_came_first
             a_marker_tells_what_it_covered

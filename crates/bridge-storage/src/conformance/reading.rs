@@ -51,6 +51,30 @@ pub async fn breakdowns_are_ordered_and_limited(store: &dyn TokenStore) {
     assert_eq!(far, Some(("2299-12-31".to_owned(), 3)));
 }
 
+/// Pages of summaries follow each other without gaps and repetitions, whatever the ids contain.
+pub async fn pages_of_summaries_add_up_to_the_list(store: &dyn TokenStore) {
+    let ids = ["Z", "a", "a'?", "b", "\u{e9}", "\u{1f980}"];
+    let rows = (1..).zip(ids).map(|(key, id)| ResponseUsage { session: session(id), ..response(key, 1) });
+    put(store, &rows.collect::<Vec<_>>()).await;
+    for limit in [1, 4, 6, 7] {
+        let (mut listed, mut page) = (Vec::new(), SummaryFilter::default().with_limit(limit));
+        loop {
+            let summaries = store.summaries(&page).await.unwrap();
+            assert!(summaries.len() <= limit as usize);
+            let Some(last) = summaries.last() else { break };
+            page = page.after(last.session_id.clone());
+            listed.extend(summaries.into_iter().map(|summary| summary.session_id.as_str().to_owned()));
+        }
+        assert_eq!(listed, ids, "pages of {limit}");
+    }
+    let none = SummaryFilter::default().with_limit(0);
+    assert!(store.summaries(&none).await.unwrap().is_empty());
+    let narrowed = SummaryFilter::active_in(TimeRange { start: Some(at(0)), end: Some(at(1)) });
+    let narrowed = narrowed.of_sessions(vec![session("a"), session("b")]).after(session("a"));
+    let behind = store.summaries(&narrowed).await.unwrap();
+    assert_eq!(behind.iter().map(|summary| summary.session_id.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
 /// An empty list of sessions is not the same as none given.
 pub async fn filters_without_sessions_admit_nothing(store: &dyn TokenStore) {
     put(store, &[response(1, 5)]).await;

@@ -62,6 +62,7 @@ async fn compare(store: &dyn TokenStore, model: &InMemoryStore, question: &Quest
     }
     let mut filter = SummaryFilter::active_in(question.time).with_metadata(true);
     filter.sessions.clone_from(&question.sessions);
+    filter.limit = question.limit;
     let summaries = store.summaries(&filter).await.unwrap();
     assert_eq!(summaries, model.summaries(&filter).await.unwrap(), "step {step}: {question:?}");
     if let Some(rows) = all_stored(store).await {

@@ -22,6 +22,8 @@ pub(crate) async fn summaries(
     let active = TimeRange::last_days(ingest.clock.now(), query.days);
     let mut filter = SummaryFilter::active_in(active).with_metadata(query.include_metadata);
     filter.sessions.clone_from(&query.sessions);
+    filter.after.clone_from(&query.after);
+    filter.limit = query.limit;
     let summaries = ingest.store.summaries(&filter).await?;
     Ok(cache.put(key, summaries).await)
 }

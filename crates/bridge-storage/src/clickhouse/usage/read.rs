@@ -185,13 +185,22 @@ impl ClickHouseStore {
         if filter.sessions.is_some() {
             outer.push("session_id IN ?");
         }
+        if filter.after.is_some() {
+            outer.push("session_id > ?");
+        }
         let condition =
             if outer.is_empty() { String::new() } else { format!("WHERE {}", outer.join(" AND ")) };
-        let query =
-            format!("SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id");
+        let limit = filter.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
+        let query = format!(
+            "SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id {limit}"
+        );
         let mut values = ResponseFilter::in_time(filter.active);
         values.sessions.clone_from(&filter.sessions);
-        let rows: Vec<SummaryRow> = self.read("read summaries", &query, |query| bind(query, &values)).await?;
+        let bind_all = |query| {
+            let query = bind(query, &values);
+            filter.after.iter().fold(query, |query, after| query.bind(after.as_str()))
+        };
+        let rows: Vec<SummaryRow> = self.read("read summaries", &query, bind_all).await?;
         rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
     }
 
