@@ -1,7 +1,7 @@
 //! A history with a canary in every field that may contain conversation text.
 //!
 //! No output, log or store may contain a canary. Fields that are stored verbatim by design have none: valid ids of
-//! sessions and agents, names of models and service tiers, and the project's path.
+//! sessions and agents, names of models and service tiers, the project's path, and attribution.
 
 use std::fs;
 use std::io;
@@ -79,16 +79,21 @@ fn overlong(place: &str) -> String {
 
 fn usage() -> Value {
     json!({ "input_tokens": 1, "output_tokens": 10, "cache_read_input_tokens": 100,
-        "service_tier": "standard", "inference_geo": canary("geo"),
-        "server_tool_use": { canary("usage_key"): canary("usage_value") } })
+        "service_tier": "standard", "inference_geo": "us", "speed": { canary("speed_key"): canary("speed") },
+        "output_tokens_details": { "thinking_tokens": canary("thinking_tokens"), "text": canary("details") },
+        "server_tool_use": { canary("usage_key"): canary("usage_value"), "web_search_requests": canary("searches"),
+            "queries": [canary("query")] } })
 }
 
-/// Creates the fields that surround a message. Only session, time and the project's path are stored.
+/// Creates the fields that surround a message. Only session, time, the project's path and valid attribution are stored.
 fn record(kind: &str, number: u32) -> Value {
     json!({ "type": kind, "sessionId": "session-1", "timestamp": format!("2026-01-31T12:00:{number:02}Z"),
-        "cwd": format!("/home/user/app/{}", canary("inner_folder")), "gitBranch": canary("branch"),
-        "version": canary("version"), "slug": canary("slug"), "uuid": format!("{}{number}", canary("uuid")),
-        "parentUuid": canary("parent"), "requestId": canary("request"),
+        "cwd": format!("/home/user/app/{}", canary("inner_folder")), "gitBranch": "main",
+        "version": "2.1.280", "entrypoint": [canary("entrypoint")], "effort": { "level": canary("effort") },
+        "attributionSkill": overlong("skill"), "attributionPlugin": [canary("plugin")],
+        "attributionMcpServer": { canary("server_key"): canary("server") }, "attributionMcpTool": overlong("tool"),
+        "attributionAgent": overlong("agent_type"), "slug": canary("slug"), "uuid": format!("{}{number}", canary("uuid")),
+        "parentUuid": canary("parent"), "requestId": format!("req_{number}"),
         "unknown": canary("unknown"), canary("key"): { canary("inner_key"): [canary("entry")] } })
 }
 

@@ -1,12 +1,15 @@
-//! The part of a project's name that leaves this machine.
+//! The part of the names of projects, branches and the like that leaves this machine.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bridge_core::ProjectName;
+use bridge_core::{Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
 use siphasher::sip::SipHasher24;
 
-/// The form in which projects' names, which are paths, are stored and shown.
+/// The form in which projects' names, which are paths, are stored and shown. Other names that tell what somebody works
+/// on follow it: branches are shortened and hashed like projects; agent types, skills, plugins, MCP servers and tools,
+/// and the ids of requests are hashed.
 ///
 /// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and when
 /// an embedder passes rows. Rows that are already stored do not change.
@@ -67,7 +70,6 @@ impl fmt::Debug for ProjectKey {
     }
 }
 
-const HASHED: &str = "project-";
 const HASH_DIGITS: usize = 16;
 
 impl ProjectNames {
@@ -77,10 +79,59 @@ impl ProjectNames {
         let shown = match self {
             Self::Full => return name.clone(),
             Self::LastComponent => last_component(name.as_str()).to_owned(),
-            Self::KeyedHash(_) if is_hashed(name.as_str()) => return name.clone(),
-            Self::KeyedHash(key) => format!("{HASHED}{:016x}", hash(key, name.as_str().as_bytes())),
+            Self::KeyedHash(key) => hashed(key, "project", name.as_str()),
         };
         ProjectName::new(shown).unwrap_or_else(|_| name.clone())
+    }
+
+    /// Returns the attribution to display and store. What was already shortened or hashed stays the same.
+    #[must_use]
+    pub fn shown_attribution(&self, attribution: Attribution) -> Attribution {
+        let shown = |name: AttributionValue, text: &str| AttributionValue::new(text).unwrap_or(name);
+        let key = match self {
+            Self::Full => return attribution,
+            Self::LastComponent => {
+                let branch =
+                    attribution.branch.map(|name| shown(name.clone(), last_component(name.as_str())));
+                return Attribution { branch, ..attribution };
+            }
+            Self::KeyedHash(key) => key,
+        };
+        let hashed = |kind, name: Option<AttributionValue>| {
+            name.map(|name| shown(name.clone(), &hashed(key, kind, name.as_str())))
+        };
+        Attribution {
+            branch: hashed("branch", attribution.branch),
+            agent_type: hashed("agent", attribution.agent_type),
+            skill: hashed("skill", attribution.skill),
+            plugin: hashed("plugin", attribution.plugin),
+            mcp_server: hashed("server", attribution.mcp_server),
+            mcp_tool: hashed("tool", attribution.mcp_tool),
+            ..attribution
+        }
+    }
+
+    /// Returns the id of a request to display and store. One that was already hashed stays the same.
+    #[must_use]
+    pub fn shown_request<'a>(&self, id: Cow<'a, str>) -> Cow<'a, str> {
+        match self {
+            Self::Full | Self::LastComponent => id,
+            Self::KeyedHash(key) => hashed(key, "request", &id).into(),
+        }
+    }
+
+    /// Brings all names of a row into the form to display and store.
+    pub fn apply_to(&self, row: &mut ResponseUsage) {
+        if *self == Self::Full {
+            return;
+        }
+        row.project = row.project.as_ref().map(|name| self.shown(name));
+        if !row.attribution.is_empty() {
+            row.attribution = self.shown_attribution((*row.attribution).clone()).into();
+        }
+        if let Some(id) = &row.request_id {
+            row.request_id = RequestId::new(self.shown_request(id.as_str().into())).ok();
+        }
     }
 
     /// Returns the path under which a transcript is recorded. The client names the folder of a transcript after the project,
@@ -104,9 +155,18 @@ fn hash(key: &ProjectKey, bytes: &[u8]) -> u64 {
     SipHasher24::new_with_key(&key.0).hash(bytes)
 }
 
-fn is_hashed(name: &str) -> bool {
+/// Returns the name's kind and hash, or the name if it is one already.
+fn hashed(key: &ProjectKey, kind: &str, name: &str) -> String {
+    if is_hashed(kind, name) {
+        return name.to_owned();
+    }
+    format!("{kind}-{:016x}", hash(key, name.as_bytes()))
+}
+
+fn is_hashed(kind: &str, name: &str) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    name.strip_prefix(HASHED)
+    name.strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix('-'))
         .is_some_and(|digits| digits.len() == HASH_DIGITS && digits.bytes().all(is_digit))
 }
 
@@ -155,6 +215,37 @@ mod tests {
         assert_ne!(of(key('1'), "/home/user/app"), of(key('2'), "/home/user/app"));
         assert!(!of(key('1'), "/home/user/app").contains("app"));
         assert!(!format!("{:?}", ProjectNames::KeyedHash(key('7'))).contains('7'));
+    }
+
+    #[test]
+    fn attribution_follows_the_mode_and_stays_the_same_when_done_twice() {
+        let all = Attribution::<()> {
+            branch: Some(()),
+            skill: Some(()),
+            speed: Some(()),
+            ..Attribution::default()
+        };
+        let all = all.and_then(|()| AttributionValue::new("me/plan").ok());
+        let texts = |mode: ProjectNames| {
+            let once = mode.shown_attribution(all.clone());
+            assert_eq!(mode.shown_attribution(once.clone()), once);
+            let text = |value: Option<AttributionValue>| value.unwrap().to_string();
+            [text(once.branch), text(once.skill), text(once.speed)]
+        };
+        assert_eq!(texts(ProjectNames::Full), ["me/plan"; 3]);
+        assert_eq!(texts(ProjectNames::LastComponent), ["plan", "me/plan", "me/plan"]);
+        let [branch, skill, speed] = texts(ProjectNames::KeyedHash(key('1')));
+        assert!(branch.starts_with("branch-") && skill.starts_with("skill-") && speed == "me/plan");
+        assert!(!branch.contains("plan") && !skill.contains("plan"));
+    }
+
+    #[test]
+    fn a_hashed_request_is_no_request_of_the_provider() {
+        let keyed = ProjectNames::KeyedHash(key('1'));
+        let hidden = keyed.shown_request("req_011".into());
+        assert!(hidden.starts_with("request-") && !hidden.contains("011"));
+        assert_eq!(keyed.shown_request(hidden.clone()), hidden);
+        assert_eq!(ProjectNames::LastComponent.shown_request("req_011".into()), "req_011");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, AnalysisNote, HostName, ModelName, ProjectName, ResponseKey, RuleRevision, ServiceTier,
-    SessionId, Timestamp, TokenCounts,
+    AgentId, AnalysisNote, HostName, ModelName, ProjectName, RequestId, ResponseKey, RuleRevision,
+    ServiceTier, SessionId, SharedAttribution, Timestamp, TokenCounts,
 };
 
 /// Place of a response's counters in a transcript, or the purpose of a row that is not a response.
@@ -116,6 +116,21 @@ pub struct ResponseUsage {
     /// Facts of an analysis besides its counters, in a row of [`Origin::Analysis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<AnalysisNote>,
+    /// Where the response comes from: branch, client, skill and the like.
+    #[serde(default, skip_serializing_if = "SharedAttribution::is_empty")]
+    pub attribution: SharedAttribution,
+    /// Of the output tokens, those of the model's thinking, if the API told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking_tokens: Option<u64>,
+    /// Web searches that the API made for the response, if it told their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_search_requests: Option<u64>,
+    /// Web pages that the API fetched for the response, if it told their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_fetch_requests: Option<u64>,
+    /// The provider's id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
     /// Number of force updates behind this row; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
@@ -145,6 +160,11 @@ impl ResponseUsage {
             origin: Origin::Assistant,
             rule_revision: RuleRevision::CURRENT,
             note: None,
+            attribution: SharedAttribution::default(),
+            thinking_tokens: None,
+            web_search_requests: None,
+            web_fetch_requests: None,
+            request_id: None,
             forced: 0,
         }
     }

@@ -19,7 +19,7 @@ impl RuleRevision {
     /// The first revision. Stores that predate the recording of revisions hold its rows.
     pub const FIRST: Self = Self(1);
     /// The revision that this version of the bridge counts by.
-    pub const CURRENT: Self = Self(2);
+    pub const CURRENT: Self = Self(3);
 }
 
 impl Default for RuleRevision {

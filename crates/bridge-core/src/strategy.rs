@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    HostName, ModelName, Origin, ProjectName, ResponseKey, ResponseUsage, RuleRevision, ServiceTier,
-    SessionId, Timestamp, TokenCounts,
+    Attribution, AttributionValue, HostName, ModelName, Origin, ProjectName, RequestId, ResponseKey,
+    ResponseUsage, RuleRevision, ServiceTier, SessionId, Timestamp, TokenCounts,
 };
 
 /// Counts that the analyzer accepts, mostly small so that ties happen.
@@ -39,6 +39,28 @@ const ORIGINS: [Origin; 7] = [
     Origin::Other,
 ];
 
+/// Attributions of few values, in which each field is sometimes set.
+pub fn attribution() -> impl Strategy<Value = Attribution> {
+    (any::<u16>(), 0_u8..2).prop_map(|(set, value)| {
+        let value = AttributionValue::new(format!("n{value}")).ok();
+        let mut fields = 0_u32..;
+        let all = Attribution {
+            branch: Some(()),
+            client_version: Some(()),
+            entrypoint: Some(()),
+            effort: Some(()),
+            agent_type: Some(()),
+            skill: Some(()),
+            plugin: Some(()),
+            mcp_server: Some(()),
+            mcp_tool: Some(()),
+            speed: Some(()),
+            inference_geo: Some(()),
+        };
+        all.and_then(|()| value.clone().filter(|_| fields.next().is_some_and(|field| set >> field & 1 == 1)))
+    })
+}
+
 /// Responses with few keys, sessions, times and names, so that versions of one response meet and tie.
 /// Some have a time that no clock should show.
 pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
@@ -56,27 +78,36 @@ pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
         0_usize..ORIGINS.len(),
         proptest::option::of(name(2)),
     );
+    let counted = || proptest::option::of(prop_oneof![4 => 0_u64..3, 1 => 0..=1_000_000_000_u64]);
+    let attributed = (attribution(), counted(), counted(), counted(), proptest::option::of(name(2)));
     let revision = prop_oneof![4 => Just(RuleRevision::CURRENT), 1 => Just(RuleRevision::FIRST)];
-    (place, flags, token_counts(), revision).prop_map(|(place, flags, counts, revision)| {
-        let (key, session, millis, model, project, host) = place;
-        let (finished, sidechain, nested, forked, origin, tier) = flags;
-        let session = SessionId::new(session).expect("a short name");
-        let time = Timestamp::from_millis(millis).expect("a time in range");
-        // Spread over all 128 bits, as hashes are.
-        let mut row = ResponseUsage::new(ResponseKey(key.wrapping_mul(u128::MAX / 11)), session, time);
-        row.model = model.and_then(|name| ModelName::new(name).ok());
-        row.project = project.and_then(|name| ProjectName::new(name).ok());
-        row.host = HostName::new(host).ok();
-        row.service_tier = tier.and_then(|name| ServiceTier::new(name).ok());
-        row.counts = counts;
-        row.cache_creation_1h = counts.cache_creation / 2;
-        row.cache_creation_5m = counts.cache_creation - row.cache_creation_1h;
-        row.finished = finished;
-        row.sidechain = sidechain;
-        row.nested = nested;
-        row.forked = forked;
-        row.origin = ORIGINS[origin];
-        row.rule_revision = revision;
-        row
-    })
+    (place, flags, token_counts(), revision, attributed).prop_map(
+        |(place, flags, counts, revision, attributed)| {
+            let (key, session, millis, model, project, host) = place;
+            let (finished, sidechain, nested, forked, origin, tier) = flags;
+            let session = SessionId::new(session).expect("a short name");
+            let time = Timestamp::from_millis(millis).expect("a time in range");
+            // Spread over all 128 bits, as hashes are.
+            let mut row = ResponseUsage::new(ResponseKey(key.wrapping_mul(u128::MAX / 11)), session, time);
+            row.model = model.and_then(|name| ModelName::new(name).ok());
+            row.project = project.and_then(|name| ProjectName::new(name).ok());
+            row.host = HostName::new(host).ok();
+            row.service_tier = tier.and_then(|name| ServiceTier::new(name).ok());
+            row.counts = counts;
+            row.cache_creation_1h = counts.cache_creation / 2;
+            row.cache_creation_5m = counts.cache_creation - row.cache_creation_1h;
+            row.finished = finished;
+            row.sidechain = sidechain;
+            row.nested = nested;
+            row.forked = forked;
+            row.origin = ORIGINS[origin];
+            row.rule_revision = revision;
+            let (attribution, thinking, searches, fetches, request_id) = attributed;
+            row.attribution = attribution.into();
+            row.thinking_tokens = thinking.map(|tokens| tokens.min(counts.output));
+            (row.web_search_requests, row.web_fetch_requests) = (searches, fetches);
+            row.request_id = request_id.and_then(|id| RequestId::new(id).ok());
+            row
+        },
+    )
 }

@@ -53,7 +53,7 @@ const TIME_BITS: u32 = 48;
 const FORCED_BITS: u32 = 35;
 const HASH_BITS: u32 = 64;
 /// Enough bytes for the hashed fields of most rows.
-const REST_BYTES: usize = 320;
+const REST_BYTES: usize = 512;
 const FORCED_MAX: u128 = (1 << FORCED_BITS) - 1;
 
 impl ResponseVersion {
@@ -283,8 +283,32 @@ fn rest_hash(row: &ResponseUsage) -> u64 {
         bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());
     }
+    put_attribution(row, &mut bytes);
     xxh3_64(&bytes)
 }
+
+/// Appends what is set, each value after its number: rows without any keep the hash from before these fields existed.
+fn put_attribution(row: &ResponseUsage, bytes: &mut Vec<u8>) {
+    let request_id = row.request_id.as_ref().map(|id| id.as_str());
+    let values = row.attribution.values().map(|(_, value)| value.map(|value| value.as_str()));
+    for (number, text) in (0_u8..).zip([request_id].into_iter().chain(values)) {
+        if let Some(text) = text {
+            bytes.push(number);
+            bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+    let numbers = [row.thinking_tokens, row.web_search_requests, row.web_fetch_requests];
+    for (number, count) in (FIRST_NUMBER..).zip(numbers) {
+        if let Some(count) = count {
+            bytes.push(number);
+            bytes.extend_from_slice(&count.to_le_bytes());
+        }
+    }
+}
+
+/// Leaves room for more texts in an attribution.
+const FIRST_NUMBER: u8 = 128;
 
 /// Returns the flags that the rank does not determine: since revision 2 also `finished` of a row worth no tokens.
 fn flags(row: &ResponseUsage) -> u64 {

@@ -11,12 +11,15 @@ use bridge::{
     BackfillOptions, BatchProcessingResult, EnhancedTokenDatabaseBridge, IntegrityOptions,
     JsonlProcessorBridge, Repair, StoreOptions, SummaryQuery, SyncMode, SyncOptions,
 };
-use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, RunFacts, analyze_files, discover};
+use bridge_analysis::{
+    AnalysisProgress, AnalyzerOptions, History, ProjectKey, ProjectNames, RunFacts, analyze_files, discover,
+};
 use bridge_core::{AuditFilter, SessionId, TimeRange, Timestamp};
 use bridge_storage::InMemoryStore;
 use bridge_testkit::log::LogCollector;
 use bridge_tests::{CanaryHistory, write_canary_history};
 use serde::Serialize;
+use serde_json::json;
 
 use bridge_tests::program::backfill;
 
@@ -83,6 +86,34 @@ fn analysis_results_contain_no_conversation_text() {
     let folder = tempfile::tempdir().unwrap();
     let history = write_canary_history(folder.path()).unwrap();
     every_option().for_each(|options| assert_no_canary_in_results(&history, &options));
+}
+
+/// A branch or a skill tells what somebody works on, and a request's id what the provider knows of it.
+#[test]
+fn attribution_can_be_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = json!({ "type": "assistant", "sessionId": "s", "timestamp": "2026-01-31T12:00:00Z",
+        "cwd": "/CANARY-folder/app", "gitBranch": "CANARY-branch", "version": "2.1.280", "requestId": "CANARY-request",
+        "attributionAgent": "CANARY-agent", "attributionSkill": "CANARY-skill", "attributionPlugin": "CANARY-plugin",
+        "attributionMcpServer": "CANARY-server", "attributionMcpTool": "CANARY-tool",
+        "message": { "id": "msg_0123456789abcdefghij", "usage": { "output_tokens": 1 } } });
+    fs::write(folder.path().join("s.jsonl"), format!("{line}\n")).unwrap();
+    let rows = |names: ProjectNames| {
+        let mut options = AnalyzerOptions::default();
+        options.project_names = names;
+        let mut history = History::default();
+        let found = discover(&[folder.path().to_owned()]);
+        analyze_files(&found.files, &options, &AnalysisProgress::default(), &mut history, |_| ());
+        history.responses().map(|response| response.to_usage()).collect::<Vec<_>>()
+    };
+    let shown = rows(ProjectNames::Full);
+    assert_eq!(CanaryHistory::canaries_in(serde_json::to_vec(&shown).unwrap()).len(), 8, "{shown:?}");
+    let key = ProjectKey::from_hex(&"5".repeat(32)).unwrap();
+    let hidden = rows(ProjectNames::KeyedHash(key));
+    assert_no_canary_in_json(&hidden);
+    let version = hidden[0].attribution.client_version.as_ref().unwrap();
+    assert_eq!(version.as_str(), "2.1.280", "which tells nothing of the work");
+    assert!(hidden[0].attribution.branch.is_some() && hidden[0].request_id.is_some());
 }
 
 /// The log is shared by all tests of the process, so this also checks the other tests' events.

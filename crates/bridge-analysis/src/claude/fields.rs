@@ -2,6 +2,8 @@
 //!
 //! Their keys are spelled here and nowhere else. [`record`](super::record) and [`usage`](super::usage) interpret them.
 
+use bridge_core::Attribution;
+
 use crate::claude::content::{Block, BlockFields};
 use crate::json::{Decode, Raw, Reader, Unsure};
 
@@ -22,6 +24,8 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) forked: Option<Raw<'a>>,
     pub(crate) agent: Option<Raw<'a>>,
     pub(crate) meta: Option<Raw<'a>>,
+    /// All but `speed` and `inference_geo`, which the usage has.
+    pub(crate) attribution: Attribution<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
     pub(crate) attachment: Option<Raw<'a>>,
     /// Present if `data` is an object.
@@ -67,6 +71,10 @@ pub(crate) struct UsageFields<'a> {
     pub(crate) iterations: Option<Raw<'a>>,
     pub(crate) kind: Option<Raw<'a>>,
     pub(crate) model: Option<Raw<'a>>,
+    pub(crate) speed: Option<Raw<'a>>,
+    pub(crate) inference_geo: Option<Raw<'a>>,
+    pub(crate) output_details: Option<Raw<'a>>,
+    pub(crate) server_tools: Option<Raw<'a>>,
 }
 
 /// Decodes a record, and the blocks of its message's content if they are asked for.
@@ -95,6 +103,15 @@ impl<'a> Decode<'a> for RecordDecoder {
                 b"forkedFrom" => &mut record.forked,
                 b"agentId" => &mut record.agent,
                 b"isMeta" => &mut record.meta,
+                b"gitBranch" => &mut record.attribution.branch,
+                b"version" => &mut record.attribution.client_version,
+                b"entrypoint" => &mut record.attribution.entrypoint,
+                b"effort" => &mut record.attribution.effort,
+                b"attributionAgent" => &mut record.attribution.agent_type,
+                b"attributionSkill" => &mut record.attribution.skill,
+                b"attributionPlugin" => &mut record.attribution.plugin,
+                b"attributionMcpServer" => &mut record.attribution.mcp_server,
+                b"attributionMcpTool" => &mut record.attribution.mcp_tool,
                 b"content" => &mut record.content,
                 b"attachment" => &mut record.attachment,
                 b"data" => return read_data(value, &mut record.data),
@@ -213,6 +230,10 @@ impl<'a> Decode<'a> for UsageDecoder {
                 b"iterations" => &mut usage.iterations,
                 b"type" => &mut usage.kind,
                 b"model" => &mut usage.model,
+                b"speed" => &mut usage.speed,
+                b"inference_geo" => &mut usage.inference_geo,
+                b"output_tokens_details" => &mut usage.output_details,
+                b"server_tool_use" => &mut usage.server_tools,
                 _ => return Ok(()),
             };
             *field = Some(value);

@@ -3,8 +3,9 @@
 use bridge_core::{Origin, TokenCounts};
 
 use crate::claude::counters::{BadUsage, read_counters};
+use crate::claude::extras::read_extras;
 use crate::claude::fields::{UsageDecoder, UsageFields};
-use crate::count::snapshot::Counted;
+use crate::count::snapshot::{Counted, Extras};
 use crate::json::{Raw, array_items, read_object, string_bytes};
 
 /// An iteration that the top level leaves out: a response of its own.
@@ -15,6 +16,7 @@ pub(crate) struct Apart<'a> {
     pub(crate) position: u64,
     pub(crate) model: Option<Raw<'a>>,
     pub(crate) counted: Counted,
+    pub(crate) extras: Extras,
 }
 
 /// The iterations of one usage, all of them readable. They are walked twice and never kept, because a hostile line may
@@ -130,7 +132,8 @@ impl<'a> Iterations<'a> {
                 && let Some(origin) = self.origin(&Kind::of(&fields), position)
                 && let Ok(counted) = read_counters(&fields)
             {
-                visit(Apart { origin, position, model: fields.model, counted });
+                let extras = read_extras(&fields, counted.counts.output);
+                visit(Apart { origin, position, model: fields.model, counted, extras });
             }
         });
     }

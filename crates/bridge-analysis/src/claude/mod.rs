@@ -6,6 +6,7 @@
 mod categories;
 mod content;
 mod counters;
+mod extras;
 mod fields;
 mod iterations;
 pub(crate) mod layout;

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use bridge_core::{Origin, ResponseKey, Timestamp};
+use bridge_core::{Attribution, Origin, ResponseKey, Timestamp};
 
+use crate::claude::extras::read_extras;
 use crate::claude::fields::{DataFields, MessageFields, RecordDecoder, RecordFields, UsageValue};
 use crate::claude::iterations::Apart;
 use crate::claude::superseded::visit_superseded;
@@ -22,6 +23,8 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSin
         session: session_name(record.session, record.session_id),
         cwd: text(record.cwd),
         agent: text(record.agent),
+        request_id: text(record.request_id),
+        attribution: texts(record.attribution),
         sidechain: is_true(record.sidechain),
         forked: is_present(record.forked),
     };
@@ -49,6 +52,10 @@ fn text(value: Option<Raw<'_>>) -> Option<Raw<'_>> {
     value.filter(|value| value.starts_with('"'))
 }
 
+fn texts<'a>(values: Attribution<Raw<'a>>) -> Attribution<Raw<'a>> {
+    values.and_then(|value| text(Some(value)))
+}
+
 /// The line's own record: the values that its messages share.
 #[derive(Clone, Copy)]
 struct Outer<'a> {
@@ -57,6 +64,8 @@ struct Outer<'a> {
     session: Option<Raw<'a>>,
     cwd: Option<Raw<'a>>,
     agent: Option<Raw<'a>>,
+    request_id: Option<Raw<'a>>,
+    attribution: Attribution<Raw<'a>>,
     sidechain: bool,
     forked: bool,
 }
@@ -86,6 +95,9 @@ impl<'a> Outer<'a> {
             time: record.time.and_then(read_time).or(self.time),
             cwd: text(record.cwd).or(self.cwd),
             agent: text(record.agent).or(self.agent),
+            // A nested record's request is not the one of the line.
+            request_id: text(record.request_id),
+            attribution: texts(record.attribution).or(self.attribution),
             sidechain: is_true(record.sidechain) || self.sidechain,
             forked: is_present(record.forked) || self.forked,
             ..self
@@ -120,8 +132,15 @@ impl<'a> Outer<'a> {
                 agent: self.agent,
                 model: text(message.model),
                 service_tier: fields.service_tier,
+                attribution: Attribution {
+                    speed: text(fields.speed),
+                    inference_geo: text(fields.inference_geo),
+                    ..self.attribution
+                },
             },
+            request_id: self.request_id,
             counted: usage.counted,
+            extras: read_extras(fields, usage.counted.counts.output),
             raised: usage.raised,
             weak_key: weak_id.is_some(),
             finished,
@@ -200,6 +219,7 @@ fn read_apart(parent: &Snapshot<'_>, apart: &Apart<'_>, sink: &mut impl Snapshot
         key: parent.key.iteration(apart.origin, apart.position),
         named: RawNames { model: model.or(parent.named.model), ..parent.named },
         counted: apart.counted,
+        extras: apart.extras,
         raised: 0,
         origin: apart.origin,
         ..*parent

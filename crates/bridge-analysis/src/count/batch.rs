@@ -4,6 +4,7 @@ use bridge_core::{Origin, ReceiptLine, SupersededKey};
 
 use crate::count::candidate::Candidate;
 use crate::count::context::PartContexts;
+use crate::count::request::RequestIds;
 use crate::count::snapshot::Snapshot;
 
 /// The snapshots of a file by where they were found: the terms of the receipt that are added.
@@ -51,6 +52,8 @@ impl SnapshotSums {
 pub(crate) struct Batch {
     pub(crate) sums: SnapshotSums,
     pub(crate) candidates: Vec<Candidate>,
+    /// [`Candidate::request`] is a place in it.
+    pub(crate) requests: RequestIds,
     pub(crate) superseded: Vec<SupersededKey>,
     /// [`Candidate::context`] is an index into it. Shared by all batches of a part.
     pub(crate) contexts: PartContexts,

@@ -2,9 +2,13 @@
 
 use std::cmp::Reverse;
 
-use bridge_core::{Origin, ResponseKey, ResponseRank, ResponseUsage, RuleRevision, Timestamp, TokenCounts};
+use bridge_core::{
+    Origin, RequestId, ResponseKey, ResponseRank, ResponseUsage, RuleRevision, Timestamp, TokenCounts,
+};
 
 use crate::count::context::Context;
+use crate::count::request::RequestPlace;
+use crate::count::snapshot::Extras;
 
 /// A snapshot on its way to the table, its names replaced by the place of their context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +18,9 @@ pub(crate) struct Candidate {
     pub(crate) counts: TokenCounts,
     /// Of the cache-creation tokens, those kept for five minutes and for one hour.
     pub(crate) cache_split: (u64, u64),
+    pub(crate) extras: Extras,
     pub(crate) context: u32,
+    pub(crate) request: RequestPlace,
     pub(crate) finished: bool,
     pub(crate) sidechain: bool,
     pub(crate) nested: bool,
@@ -49,8 +55,8 @@ impl Candidate {
         }
     }
 
-    /// Returns the whole row.
-    pub(crate) fn usage(&self, context: &Context) -> ResponseUsage {
+    /// Returns the whole row. `request`: the text at [`request`](Self::request).
+    pub(crate) fn usage(&self, context: &Context, request: &str) -> ResponseUsage {
         ResponseUsage {
             key: self.key,
             session: context.session.clone(),
@@ -71,6 +77,11 @@ impl Candidate {
             weak_key: self.weak_key,
             rule_revision: RuleRevision::CURRENT,
             note: None,
+            attribution: context.attribution.clone(),
+            thinking_tokens: self.extras.thinking_tokens,
+            web_search_requests: self.extras.web_search_requests,
+            web_fetch_requests: self.extras.web_fetch_requests,
+            request_id: RequestId::new(request).ok(),
             forced: 0,
         }
     }

@@ -1,9 +1,13 @@
 //! Names that many responses share: session, project, model and the like, each distinct set kept once.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use bridge_core::{AgentId, HostName, ModelName, ProjectName, ServiceTier, SessionId};
+use bridge_core::{
+    AgentId, AttributionValue, HostName, ModelName, ProjectName, ServiceTier, SessionId, SharedAttribution,
+    TEXT_BYTES_MAX,
+};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -21,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) agent: Option<AgentId>,
     pub(crate) model: Option<ModelName>,
     pub(crate) service_tier: Option<ServiceTier>,
+    pub(crate) attribution: SharedAttribution,
 }
 
 /// The names that a file supplies if the record has none.
@@ -37,6 +42,9 @@ impl FileNames {
     /// Returns the names of a snapshot.
     pub(crate) fn context(&self, named: &RawNames<'_>) -> Context {
         let cwd = named.cwd.and_then(string).filter(|cwd| !cwd.is_empty());
+        let attribution = named
+            .attribution
+            .and_then(|value| string(value).and_then(|value| AttributionValue::new(value).ok()));
         let project = project_path(self.project_folder.as_deref(), cwd.as_deref());
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
@@ -45,7 +53,14 @@ impl FileNames {
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
             model: named.model.and_then(string).and_then(|name| ModelName::new(name).ok()),
             service_tier: named.service_tier.and_then(string).and_then(|name| ServiceTier::new(name).ok()),
+            attribution: self.project_names.shown_attribution(attribution).into(),
         }
+    }
+
+    /// Returns the id of a request in the form that leaves this machine.
+    pub(crate) fn request_id<'a>(&self, value: Raw<'a>) -> Option<Cow<'a, str>> {
+        let id = string(value).filter(|id| (1..=TEXT_BYTES_MAX).contains(&id.len()))?;
+        Some(self.project_names.shown_request(id))
     }
 }
 
@@ -84,7 +99,9 @@ impl PartContexts {
     /// Returns the place of a snapshot's context.
     pub(crate) fn place(&mut self, named: &RawNames<'_>, file: &FileNames) -> u32 {
         let start = self.names.len();
-        for name in [named.session, named.cwd, named.agent, named.model, named.service_tier] {
+        let names = [named.session, named.cwd, named.agent, named.model, named.service_tier];
+        let attribution = named.attribution.values().map(|(_, value)| value.copied());
+        for name in names.into_iter().chain(attribution) {
             // No raw JSON value holds a line end, so that the names stay apart.
             self.names.extend_from_slice(name.unwrap_or_default().as_bytes());
             self.names.push(b'\n');
@@ -135,6 +152,7 @@ pub(crate) struct Contexts {
     agents: HashSet<AgentId>,
     models: HashSet<ModelName>,
     service_tiers: HashSet<ServiceTier>,
+    attributions: HashSet<SharedAttribution>,
 }
 
 impl Contexts {
@@ -158,6 +176,7 @@ impl Contexts {
             agent: context.agent.as_ref().map(|name| shared(&mut self.agents, name)),
             model: context.model.as_ref().map(|name| shared(&mut self.models, name)),
             service_tier: context.service_tier.as_ref().map(|name| shared(&mut self.service_tiers, name)),
+            attribution: shared(&mut self.attributions, &context.attribution),
         };
         let place = u32::try_from(self.all.len()).expect("2^32 contexts would fill the memory first");
         self.all.push(context.clone());

@@ -88,8 +88,10 @@ impl History {
         batch.placed.extend(unplaced.iter().map(|context| self.contexts.place(context)));
         for mut candidate in batch.candidates.drain(..) {
             candidate.context = batch.placed[candidate.context as usize];
-            self.responses.candidate(&candidate, file, &self.contexts);
+            let request = batch.requests.get(candidate.request);
+            self.responses.candidate(candidate, request, file, &self.contexts);
         }
+        batch.requests.clear();
     }
 
     /// Ends a file; all its snapshots were merged.
@@ -130,7 +132,8 @@ impl History {
     #[must_use]
     pub fn responses(&self) -> impl ExactSizeIterator<Item = Response<'_>> {
         self.responses.winners().map(|(winner, snapshot_tokens)| {
-            Response::new(winner, self.contexts.get(winner.context), snapshot_tokens)
+            let request = self.responses.request(&winner);
+            Response::new(winner, self.contexts.get(winner.context), request, snapshot_tokens)
         })
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod categories;
 pub(crate) mod context;
 pub(crate) mod history;
 mod project;
+pub(crate) mod request;
 pub(crate) mod response;
 mod row;
 pub(crate) mod snapshot;

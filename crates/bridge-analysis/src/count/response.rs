@@ -36,12 +36,19 @@ pub struct Response<'a> {
     pub origin: Origin,
     /// The tokens of all its snapshots together.
     pub snapshot_tokens: u64,
+    /// The provider's id of the request, empty if the record has none.
+    request: &'a str,
     winner: Candidate,
     context: &'a Context,
 }
 
 impl<'a> Response<'a> {
-    pub(crate) fn new(winner: Candidate, context: &'a Context, snapshot_tokens: u64) -> Self {
+    pub(crate) fn new(
+        winner: Candidate,
+        context: &'a Context,
+        request: &'a str,
+        snapshot_tokens: u64,
+    ) -> Self {
         Self {
             key: winner.key,
             session: &context.session,
@@ -55,6 +62,7 @@ impl<'a> Response<'a> {
             finished: winner.finished,
             origin: winner.origin,
             snapshot_tokens,
+            request,
             winner,
             context,
         }
@@ -63,6 +71,6 @@ impl<'a> Response<'a> {
     /// Returns the row for the store.
     #[must_use]
     pub fn to_usage(&self) -> ResponseUsage {
-        self.winner.usage(self.context)
+        self.winner.usage(self.context, self.request)
     }
 }

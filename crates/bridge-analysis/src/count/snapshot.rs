@@ -1,6 +1,6 @@
 //! A snapshot of a response, as the reader of an agent's format hands it over.
 
-use bridge_core::{Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
+use bridge_core::{Attribution, Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
 
 use crate::count::categories::CategoryCounter;
 use crate::json::Raw;
@@ -12,7 +12,9 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) time: Timestamp,
     /// Names that it usually shares with its neighbors.
     pub(crate) named: RawNames<'a>,
+    pub(crate) request_id: Option<Raw<'a>>,
     pub(crate) counted: Counted,
+    pub(crate) extras: Extras,
     /// Of the tokens, those by which iterations raise the top level.
     pub(crate) raised: u64,
     pub(crate) weak_key: bool,
@@ -31,6 +33,7 @@ pub(crate) struct RawNames<'a> {
     pub(crate) agent: Option<Raw<'a>>,
     pub(crate) model: Option<Raw<'a>>,
     pub(crate) service_tier: Option<Raw<'a>>,
+    pub(crate) attribution: Attribution<Raw<'a>>,
 }
 
 /// Takes the contents of records.
@@ -54,4 +57,13 @@ pub(crate) trait SnapshotSink {
 pub(crate) struct Counted {
     pub(crate) counts: TokenCounts,
     pub(crate) cache_split: (u64, u64),
+}
+
+/// Numbers beside the counters, where the record has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extras {
+    /// Of the output tokens.
+    pub(crate) thinking_tokens: Option<u64>,
+    pub(crate) web_search_requests: Option<u64>,
+    pub(crate) web_fetch_requests: Option<u64>,
 }

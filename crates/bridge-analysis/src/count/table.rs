@@ -7,10 +7,11 @@ use hashbrown::HashTable;
 
 use crate::count::candidate::{Candidate, TokenRank};
 use crate::count::context::Contexts;
+use crate::count::request::RequestIds;
 use crate::count::row::{Row, RowFlags, WideCounts};
 
-/// Responses by key, each merged from its snapshots. 64 bytes a response, 5 to 10 of index, and 4 until the
-/// change is taken.
+/// Responses by key, each merged from its snapshots. 80 bytes a response, the id of its request, 5 to 10 of index,
+/// and 4 until the change is taken.
 ///
 /// Repeats within a file and copies across files are distinguished without a table for each file: nearly every
 /// response is in one file only, which its row names. Only for those that a second file holds too is each file's
@@ -21,6 +22,8 @@ pub(crate) struct ResponseTable {
     rows: Vec<Row>,
     /// The numbers of wide rows, by place.
     wide: HashMap<u32, WideCounts>,
+    /// The ids of the rows' requests.
+    requests: RequestIds,
     /// Places of rows that changed since they were taken last.
     changed: Vec<u32>,
     /// For each file being read, its best snapshots of shared responses, by place.
@@ -42,22 +45,44 @@ impl ResponseTable {
         self.reading.remove(&file);
     }
 
-    /// Offers a snapshot of a file.
-    pub(crate) fn candidate(&mut self, candidate: &Candidate, file: u32, contexts: &Contexts) {
-        let Some(place) = self.find(candidate.key) else { return self.insert(candidate, file) };
-        self.book_file_winner(place, candidate, file);
+    /// Offers a snapshot of a file. `request`: the id of its request, if any.
+    pub(crate) fn candidate(
+        &mut self,
+        mut candidate: Candidate,
+        request: &str,
+        file: u32,
+        contexts: &Contexts,
+    ) {
+        let Some(place) = self.find(candidate.key) else {
+            candidate.request = self.requests.add(request);
+            return self.insert(&candidate, file);
+        };
+        self.book_file_winner(place, &candidate, file);
         let before = self.winner(place);
+        // Usually the same request: its id is kept once.
+        let known = self.request(&before);
+        let is_same_request = known == request;
+        candidate.request = before.request;
+        let is_winner = wins((&candidate, request), (&before, known), contexts);
         let row = &mut self.rows[place as usize];
         row.snapshot_tokens = row.snapshot_tokens.saturating_add(candidate.tokens());
-        if !wins(candidate, &before, contexts) {
+        if !is_winner {
             return;
         }
-        match row.set(candidate) {
+        if !is_same_request {
+            candidate.request = self.requests.add(request);
+        }
+        match row.set(&candidate) {
             Some(wide) => drop(self.wide.insert(place, wide)),
             None => drop(self.wide.remove(&place)),
         }
         replace(&mut self.total, before.tokens(), candidate.tokens());
         self.mark_changed(place);
+    }
+
+    /// Returns the id of a winner's request; an empty one if there is none.
+    pub(crate) fn request(&self, winner: &Candidate) -> &str {
+        self.requests.get(winner.request)
     }
 
     /// Returns the number of winners, and their tokens.
@@ -98,7 +123,7 @@ impl ResponseTable {
         let take = |place| {
             self.rows[place as usize].clear_flag(RowFlags::CHANGED);
             let winner = self.winner(place);
-            winner.usage(contexts.get(winner.context))
+            winner.usage(contexts.get(winner.context), self.request(&winner))
         };
         places.into_iter().map(take).collect()
     }
@@ -173,12 +198,14 @@ impl ResponseTable {
 }
 
 /// Returns whether a snapshot beats the current winner, by the order of the counting rule.
-fn wins(candidate: &Candidate, winner: &Candidate, contexts: &Contexts) -> bool {
-    let (rank, known) = (candidate.rank(), winner.rank());
+fn wins(candidate: (&Candidate, &str), winner: (&Candidate, &str), contexts: &Contexts) -> bool {
+    let (rank, known) = (candidate.0.rank(), winner.0.rank());
     if rank != known || candidate == winner {
         return rank > known;
     }
-    let version = |candidate: &Candidate| candidate.usage(contexts.get(candidate.context)).version();
+    let version = |(candidate, request): (&Candidate, &str)| {
+        candidate.usage(contexts.get(candidate.context), request).version()
+    };
     version(candidate) > version(winner)
 }
 

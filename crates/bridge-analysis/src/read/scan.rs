@@ -245,12 +245,15 @@ impl SnapshotSink for PartScan<'_> {
         self.batch.sums.add(snapshot, tokens);
         let context = self.batch.contexts.place(&snapshot.named, &self.task.names);
         self.add_to_context(context, snapshot.time, tokens);
+        let request = snapshot.request_id.and_then(|id| self.task.names.request_id(id)).unwrap_or_default();
         self.batch.candidates.push(Candidate {
             key: snapshot.key,
             time: snapshot.time,
             counts: snapshot.counted.counts,
             cache_split: snapshot.counted.cache_split,
+            extras: snapshot.extras,
             context,
+            request: self.batch.requests.add(&request),
             finished: snapshot.finished,
             sidechain: snapshot.sidechain,
             nested: snapshot.nested,
@@ -317,6 +320,7 @@ fn edges(line: &[u8]) -> Option<(u8, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::count::request::RequestPlace;
     use crate::options::AnalyzerOptions;
     use crate::position::{FileRead, ReadPosition};
     use crate::read::lines::Limits;
@@ -325,7 +329,7 @@ mod tests {
     use fastrand::Rng;
     use std::path::Path;
 
-    /// The snapshots from a position to the end of the file, without their context's place; the report.
+    /// The snapshots from a position to the end of the file, without the places of their texts; the report.
     fn read_from(path: &Path, from: ReadPosition) -> (Vec<Candidate>, PartReport) {
         let file =
             SourceFile { path: path.to_owned(), size: 0, modified: Timestamp::MIN, project_folder: None };
@@ -341,8 +345,11 @@ mod tests {
             &mut PartMemory::default(),
             &AnalysisProgress::default(),
             &mut |batch| {
-                candidates
-                    .extend(batch.candidates.drain(..).map(|candidate| Candidate { context: 0, ..candidate }))
+                candidates.extend(batch.candidates.drain(..).map(|candidate| Candidate {
+                    context: 0,
+                    request: RequestPlace::default(),
+                    ..candidate
+                }))
             },
         );
         result.unwrap();

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, FileAnalysis, History, SourceFile, analyze_files};
-use bridge_core::{DamageKind, Origin, ResponseKey, Timestamp, TokenCounts};
+use bridge_core::{DamageKind, Origin, ResponseKey, ResponseUsage, Timestamp, TokenCounts};
 use bridge_testkit::reference::{
     self, Iteration, MessageKey, Options, Outcome, ReferenceFile, ReferenceTotals,
 };
@@ -118,6 +118,7 @@ fn compare_responses(found: &Found, expected: &ReferenceTotals) {
             },
             finished: row.finished,
             time_millis: row.time.as_millis(),
+            attribution: attribution(&row.to_usage()),
         };
         let outcomes: BTreeSet<Outcome> = response.outcomes.iter().cloned().map(storable).collect();
         assert!(outcomes.contains(&outcome), "{:?}: {outcome:?} of {outcomes:?}", response.key);
@@ -150,6 +151,20 @@ fn compare_sessions(found: &Found, expected: &ReferenceTotals) {
     }
     sums.retain(|session, _| certain && !open(session));
     assert!(sums.is_empty(), "sessions that are none: {sums:?}");
+}
+
+/// The columns besides the counters, as the reference has them.
+fn attribution(row: &ResponseUsage) -> reference::Attribution {
+    let texts = row.attribution.values().filter_map(|(column, text)| Some((column, text?.to_string())));
+    reference::Attribution {
+        texts: texts.collect(),
+        request_id: row.request_id.as_ref().map(ToString::to_string),
+        numbers: reference::Numbers {
+            thinking_tokens: row.thinking_tokens,
+            web_search_requests: row.web_search_requests,
+            web_fetch_requests: row.web_fetch_requests,
+        },
+    }
 }
 
 /// Names that cannot be stored are none.

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    Actor, AgentId, AnalysisNote, AuditId, AuditOutcome, ContentCategories, ContentCategory, CorrelationId,
-    Epoch, HostName, ModelName, OperationName, Origin, ProjectName, ResponseKey, ResponseVersion,
-    RuleRevision, ServiceTier, SessionId, Timestamp,
+    Actor, AgentId, AnalysisNote, AttributionValue, AuditId, AuditOutcome, ContentCategories,
+    ContentCategory, CorrelationId, Epoch, HostName, ModelName, OperationName, Origin, ProjectName,
+    RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::usage::native::NativeValue;
+use super::usage::native::{NativeColumn, NativeValue};
 
 /// The form of a record's field in a column.
 pub(crate) trait ColumnValue: Sized {
@@ -114,7 +114,7 @@ macro_rules! written {
                 $((stringify!($extra), <$extra_type as $crate::clickhouse::usage::native::NativeValue>::TYPE),)*
             ];
 
-            fn put(&self, columns: &mut [Vec<u8>]) {
+            fn put(&self, columns: &mut [$crate::clickhouse::usage::native::NativeColumn]) {
                 use $crate::clickhouse::usage::native::NativeValue;
                 let mut columns = columns.iter_mut();
                 let mut column = || columns.next().expect("a column for each value");
@@ -153,6 +153,7 @@ values! {
     u8: u8 { value => *value, stored => Ok(stored) }
     u32: u32 { value => *value, stored => Ok(stored) }
     u64: u64 { value => *value, stored => Ok(stored) }
+    Option<u64>: Option<u64> { value => *value, stored => Ok(stored) }
     u128: u128 { value => *value, stored => Ok(stored) }
     String: String { value => value.clone(), stored => Ok(stored) }
 
@@ -212,7 +213,7 @@ macro_rules! numbers {
         impl NativeValue for $type {
             const TYPE: &'static str = <$number>::TYPE;
 
-            fn put(&self, column: &mut Vec<u8>) {
+            fn put(&self, column: &mut NativeColumn) {
                 self.0.put(column);
             }
         }
@@ -239,7 +240,7 @@ macro_rules! names {
         impl NativeValue for $type {
             const TYPE: &'static str = <&str>::TYPE;
 
-            fn put(&self, column: &mut Vec<u8>) {
+            fn put(&self, column: &mut NativeColumn) {
                 self.as_str().put(column);
             }
         }
@@ -259,27 +260,38 @@ macro_rules! names {
         impl NativeValue for Option<$type> {
             const TYPE: &'static str = <&str>::TYPE;
 
-            fn put(&self, column: &mut Vec<u8>) {
+            fn put(&self, column: &mut NativeColumn) {
                 self.as_ref().map_or("", |name| name.as_str()).put(column);
             }
         }
     )+ };
 }
 
-names!(Actor, AgentId, HostName, ModelName, OperationName, ProjectName, ServiceTier, SessionId);
+names!(
+    Actor,
+    AgentId,
+    AttributionValue,
+    HostName,
+    ModelName,
+    OperationName,
+    ProjectName,
+    RequestId,
+    ServiceTier,
+    SessionId
+);
 
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";
 
-    fn put(&self, column: &mut Vec<u8>) {
-        column.extend_from_slice(&self.as_millis().to_le_bytes());
+    fn put(&self, column: &mut NativeColumn) {
+        column.values.extend_from_slice(&self.as_millis().to_le_bytes());
     }
 }
 
 impl NativeValue for ResponseVersion {
     const TYPE: &'static str = UInt256::TYPE;
 
-    fn put(&self, column: &mut Vec<u8>) {
+    fn put(&self, column: &mut NativeColumn) {
         self.store().put(column);
     }
 }
@@ -323,7 +335,7 @@ impl NativeValue for Origin {
     // The database converts it to the `Enum8` with these numbers.
     const TYPE: &'static str = i8::TYPE;
 
-    fn put(&self, column: &mut Vec<u8>) {
+    fn put(&self, column: &mut NativeColumn) {
         self.store().put(column);
     }
 }
@@ -331,7 +343,7 @@ impl NativeValue for Origin {
 impl NativeValue for Option<AnalysisNote> {
     const TYPE: &'static str = <&str>::TYPE;
 
-    fn put(&self, column: &mut Vec<u8>) {
+    fn put(&self, column: &mut NativeColumn) {
         self.as_ref().map_or("", AnalysisNote::as_str).put(column);
     }
 }

@@ -95,6 +95,9 @@ pub async fn streams_are_told_from_files(store: &dyn TokenStore) {
     assert!(streams.iter().all(SourceRecord::is_stream));
 }
 
+/// A revision that comes after this program's.
+const NEWER: u8 = RuleRevision::CURRENT.0 + 1;
+
 fn of_revision(revision: u8, record: SourceRecord) -> SourceRecord {
     SourceRecord { rule_revision: RuleRevision(revision), ..record }
 }
@@ -117,11 +120,11 @@ pub async fn the_latest_record_of_a_source_stays(store: &dyn TokenStore) {
         (record("b", at(1), 4), 7),
         (record("b", at(1), 4), 7),
         // A newer revision of the rule reads the whole file again, and an older one comes too late for ever.
-        (of_revision(3, record("a", at(6), 2)), 6),
+        (of_revision(NEWER, record("a", at(6), 2)), 6),
         (record("a", at(9), 80), 6),
         (SourceRecord { epoch: Epoch(1), ..record("a", at(9), 80) }, 6),
         (of_revision(1, record("b", at(9), 80)), 6),
-        (of_revision(3, record("b", at(1), 4)), 6),
+        (of_revision(NEWER, record("b", at(1), 4)), 6),
     ];
     for (record, expected) in steps {
         store.put_sources(std::slice::from_ref(&record)).await.unwrap();

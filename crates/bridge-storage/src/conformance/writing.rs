@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{ModelName, ResponseKey, ResponseUsage, RuleRevision, ServiceTier, TokenCounts};
+use bridge_core::{
+    Attribution, AttributionValue, ModelName, RequestId, ResponseKey, ResponseUsage, RuleRevision,
+    ServiceTier, TokenCounts,
+};
 
 use super::{Rows, host, project, response, session};
 use crate::{ReplacedRow, ResponseFilter, StoreTotals, TokenStore, UpsertOptions, UpsertOutcome};
@@ -132,6 +135,10 @@ pub async fn whatever_a_name_holds_comes_back(store: &dyn TokenStore) {
         row.host = Some(host(name));
         row.model = Some(ModelName::new(name).expect("a short name"));
         row.service_tier = Some(ServiceTier::new(name).expect("a short name"));
+        row.attribution = every_value(name).into();
+        row.request_id = Some(RequestId::new(name).expect("a short name"));
+        (row.thinking_tokens, row.web_search_requests) =
+            (Some(key as u64), (key % 2 == 1).then_some(u64::MAX));
         rows.push(row);
     }
     put(store, &rows).await;
@@ -139,6 +146,24 @@ pub async fn whatever_a_name_holds_comes_back(store: &dyn TokenStore) {
     for (name, row) in names.into_iter().zip(&rows) {
         let filter = ResponseFilter::of_sessions(vec![session(name)]);
         assert_eq!(store.responses(&filter).await.unwrap(), std::slice::from_ref(row));
+    }
+}
+
+/// An attribution in which each value is another one.
+fn every_value(name: &str) -> Attribution {
+    let value = |field: &str| AttributionValue::new(format!("{field} {name}")).ok();
+    Attribution {
+        branch: value("branch"),
+        client_version: value("version"),
+        entrypoint: value("entrypoint"),
+        effort: value("effort"),
+        agent_type: value("agent"),
+        skill: value("skill"),
+        plugin: value("plugin"),
+        mcp_server: value("server"),
+        mcp_tool: value("tool"),
+        speed: value("speed"),
+        inference_geo: value("geo"),
     }
 }
 

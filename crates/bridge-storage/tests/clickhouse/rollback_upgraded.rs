@@ -28,7 +28,8 @@ async fn as_schema_3(database: &TestDatabase, checkpoint: &str) {
     for change in [
         format!(
             "ALTER TABLE {usage} MODIFY COLUMN origin Enum8('assistant' = 0, 'nested' = 1, 'iterations' = 2, \
-             'advisor' = 3, 'summed' = 4), DROP COLUMN weak_key, DROP COLUMN rule_revision, DROP COLUMN analysis"
+             'advisor' = 3, 'summed' = 4), DROP COLUMN weak_key, DROP COLUMN rule_revision, DROP COLUMN analysis, \
+             DROP COLUMN branch, DROP COLUMN thinking_tokens, DROP COLUMN request_id"
         ),
         format!("ALTER TABLE {usage} MODIFY COMMENT '{metadata}'"),
         format!("ALTER TABLE source_files_run_{run} DROP COLUMN rule_revision"),

@@ -47,6 +47,19 @@ const ITERATIONS: [&str; 10] = [
 ];
 const SIMILAR_KEYS: [&str; 8] =
     ["Type", "types", "usage", "messages", "", "input_tokens", "normalizedMessages", "toolUseResult"];
+/// Keys of attribution, with values that overlap: a snapshot's must not mix with another's.
+const ATTRIBUTION: [&str; 9] = [
+    "gitBranch",
+    "version",
+    "entrypoint",
+    "effort",
+    "attributionAgent",
+    "attributionSkill",
+    "attributionPlugin",
+    "attributionMcpServer",
+    "attributionMcpTool",
+];
+const ATTRIBUTED: [&str; 5] = ["a1", "a2", "a\u{1b}[31m\n", "é", ""];
 const COUNTERS: [&str; 4] =
     ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
 
@@ -121,6 +134,7 @@ fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
             _ => members.push((key, one_of(rng, formatting, pool))),
         }
     }
+    add_attribution(rng, formatting, &mut members, &ATTRIBUTION);
     if rng.u8(..100) < 12 {
         members.push(("session_id", mostly(rng, |rng| one_of(rng, formatting, &SESSIONS))));
     }
@@ -183,6 +197,7 @@ fn usage(rng: &mut Rng) -> Vec<u8> {
         }
         _ => {}
     }
+    add_extras(rng, formatting, &mut members);
     add_noise(rng, &mut members);
     formatting.object(rng, members, filler::scalar)
 }
@@ -201,6 +216,7 @@ fn iteration(rng: &mut Rng) -> Vec<u8> {
     if rng.u8(..) < 40 {
         members.push(("cache_creation", mostly(rng, cache_split)));
     }
+    add_extras(rng, formatting, &mut members);
     formatting.object(rng, members, filler::scalar)
 }
 
@@ -233,6 +249,47 @@ fn counters(rng: &mut Rng) -> Members {
         }
     }
     members
+}
+
+/// Adds some of the texts of these keys, few of them of another type or too long.
+fn add_attribution(rng: &mut Rng, formatting: Formatting, members: &mut Members, keys: &[&'static str]) {
+    for key in keys {
+        match rng.u8(..100) {
+            0..60 => {}
+            60..63 => members.push((key, filler::scalar(rng))),
+            63..65 => {
+                let long = "é".repeat(rng.usize(250..260));
+                members.push((key, formatting.text(rng, &long)));
+            }
+            _ => members.push((key, one_of(rng, formatting, &ATTRIBUTED))),
+        }
+    }
+}
+
+/// Adds some of what a usage has besides counters.
+fn add_extras(rng: &mut Rng, formatting: Formatting, members: &mut Members) {
+    add_attribution(rng, formatting, members, &["speed", "inference_geo"]);
+    let objects: [(&'static str, &[&'static str]); 2] = [
+        ("output_tokens_details", &["thinking_tokens"]),
+        ("server_tool_use", &["web_search_requests", "web_fetch_requests"]),
+    ];
+    for (object, keys) in objects {
+        if rng.u8(..) < 90 {
+            let numbers = |rng: &mut Rng| {
+                let mut members = Members::new();
+                for key in keys {
+                    match rng.u8(..100) {
+                        0..20 => {}
+                        20..30 => members.push((key, filler::scalar(rng))),
+                        30..35 => members.push((key, rng.u32(60_000..70_000).to_string().into())),
+                        _ => members.push((key, rng.u8(..4).to_string().into())),
+                    }
+                }
+                formatting.object(rng, members, filler::scalar)
+            };
+            members.push((object, mostly(rng, numbers)));
+        }
+    }
 }
 
 /// Occasionally adds a meaningless member whose name resembles a meaningful one or belongs elsewhere.

@@ -1,6 +1,7 @@
 //! Splits a usage and its iterations into the response's own counters and separate responses.
 
 use super::{
+    attribution::Numbers,
     json::Value,
     record::{counters, model},
     snapshot::Iteration,
@@ -23,6 +24,7 @@ pub(crate) struct SeparateResponse {
     pub(crate) position: usize,
     pub(crate) counters: Counters,
     pub(crate) model: Option<String>,
+    pub(crate) numbers: Numbers,
 }
 
 /// An entry of `iterations` that is an object with valid counters.
@@ -48,7 +50,8 @@ impl Entry<'_> {
 
     fn separate(&self, kind: Iteration) -> SeparateResponse {
         let model = model(self.value).filter(|model| !model.is_empty());
-        SeparateResponse { kind, position: self.position, counters: self.counters, model }
+        let numbers = Numbers::read(self.value, self.counters.output);
+        SeparateResponse { kind, position: self.position, counters: self.counters, model, numbers }
     }
 }
 

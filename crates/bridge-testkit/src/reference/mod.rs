@@ -14,6 +14,7 @@
 //! assert_eq!((totals.responses, totals.total, totals.repeats_within_files), (1, 12, 12));
 //! ```
 
+mod attribution;
 mod file;
 mod iterations;
 pub(crate) mod json;
@@ -24,6 +25,7 @@ mod snapshot;
 pub(crate) mod time;
 mod totals;
 
+pub use attribution::{Attribution, Numbers};
 pub use file::{Options, ReferenceFile, read_folder};
 pub use snapshot::{Iteration, MessageKey, ResponseKey};
 pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};

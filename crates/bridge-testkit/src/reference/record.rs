@@ -1,6 +1,7 @@
 //! Extracts the snapshots of a top-level record.
 
 use super::{
+    attribution::Attribution,
     iterations::Usage,
     json::Value,
     snapshot::{MessageKey, Place, ResponseKey, Snapshot},
@@ -66,8 +67,8 @@ struct Carrier<'d> {
 impl Carrier<'_> {
     fn read(&self, context: &Context<'_>, found: &mut RecordContent) {
         let Some(message) = self.record.get("message").filter(|message| message.is_object()) else { return };
-        let Some(usage) = message.get_some("usage") else { return };
-        let Some(usage) = Usage::read(usage) else {
+        let Some(value) = message.get_some("usage") else { return };
+        let Some(usage) = Usage::read(value) else {
             found.bad_usage += 1;
             return;
         };
@@ -85,11 +86,13 @@ impl Carrier<'_> {
                 .unwrap_or(context.time_millis),
             session: session(self.outer).unwrap_or(context.stem).to_owned(),
             model: model(message),
+            attribution: Attribution::read([self.record, self.outer], value, usage.own.output),
         };
         for separate in usage.separate {
             let mut snapshot = main.clone();
             snapshot.key.iteration = Some((separate.kind, separate.position));
             snapshot.counters = separate.counters;
+            snapshot.attribution.numbers = separate.numbers;
             snapshot.model = separate.model.or(snapshot.model);
             found.snapshots.push(snapshot);
         }

@@ -1,5 +1,6 @@
 //! Response snapshots, their keys and their order.
 
+use super::attribution::Attribution;
 use crate::Counters;
 use std::cmp::Reverse;
 
@@ -63,6 +64,7 @@ pub(crate) struct Snapshot {
     pub(crate) time_millis: i64,
     pub(crate) session: String,
     pub(crate) model: Option<String>,
+    pub(crate) attribution: Attribution,
 }
 
 impl Snapshot {

@@ -1,6 +1,7 @@
 //! Groups all snapshots by key, selects the greatest of each group, and sums them.
 
 use super::{
+    attribution::Attribution,
     file::FileContent,
     snapshot::{Iteration, MessageKey, Place, ResponseKey, Snapshot},
 };
@@ -109,6 +110,8 @@ pub struct Outcome {
     pub finished: bool,
     /// The time in milliseconds since 1970.
     pub time_millis: i64,
+    /// Where the response comes from.
+    pub attribution: Attribution,
 }
 
 impl ReferenceTotals {
@@ -275,5 +278,6 @@ fn outcome(snapshot: &Snapshot) -> Outcome {
         counters: snapshot.counters,
         finished: snapshot.finished,
         time_millis: snapshot.time_millis,
+        attribution: snapshot.attribution.clone(),
     }
 }

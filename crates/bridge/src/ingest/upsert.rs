@@ -58,15 +58,13 @@ pub(crate) struct AnalysisPart<'a> {
     pub(crate) covered_tokens: u64,
 }
 
-/// Returns the rows of an analysis, with project names in their stored form, and its note.
+/// Returns the rows of an analysis, with all names in their stored form, and its note.
 ///
 /// Up to [`UPSERT_ROWS_MAX`] of them are written by one insert: such an analysis is stored as a whole or not at all.
 pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
     let mut rows = analysis.rows();
     rows.push(analysis.note());
-    for project in rows.iter_mut().filter_map(|row| row.project.as_mut()) {
-        *project = ingest.analyzer.project_names.shown(project);
-    }
+    rows.iter_mut().for_each(|row| ingest.analyzer.project_names.apply_to(row));
     rows
 }
 

@@ -263,15 +263,18 @@ async fn new_versions_reread_nothing_and_newer_revisions_are_kept() {
     let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     assert!(results.iter().all(|result| result.files_read == 0), "{results:#?}");
 
+    let newer_revision = RuleRevision(RuleRevision::CURRENT.0 + 1);
     let newer: Vec<_> =
-        records.into_iter().map(|record| of_program(record, "etb-9.9.9", RuleRevision(3))).collect();
+        records.into_iter().map(|record| of_program(record, "etb-9.9.9", newer_revision)).collect();
     store.put_sources(&newer).await.unwrap();
     let before = responses(&*store).await;
     fs::write(sources.path().join("projects/gateways/a.jsonl"), gateway("a", 0..9)).unwrap();
     let results = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
     let failed = results.iter().filter(|result| result.status == SyncStatus::Failed);
     assert!(
-        failed.flat_map(|result| &result.errors).any(|error| error.contains("revision 3")),
+        failed
+            .flat_map(|result| &result.errors)
+            .any(|error| error.contains(&format!("revision {newer_revision}"))),
         "{results:#?}"
     );
     assert_eq!(responses(&*store).await, before);

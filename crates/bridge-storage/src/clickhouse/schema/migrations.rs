@@ -29,6 +29,7 @@ migrations![
     "0005_analyses",
     "0007_saturating_summaries",
     "0008_audit_actor",
+    "0009_attribution",
 ];
 
 /// The number of the last migration.

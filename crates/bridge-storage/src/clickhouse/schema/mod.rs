@@ -12,7 +12,7 @@ pub(crate) mod script;
 pub(crate) mod tables;
 pub(crate) mod topology;
 
-use bridge_core::{BridgeError, Epoch, StorageKind};
+use bridge_core::{BridgeError, StorageKind};
 
 use crate::clickhouse::checkpoint::catalog::DataTable;
 use crate::clickhouse::checkpoint::recovery::finish_pending_rollbacks;
@@ -58,10 +58,17 @@ async fn apply_pending(tables: &Tables, options: &ClickHouseOptions) -> Result<(
         swept => swept?,
     }
     let layout = Layout::read(tables).await?;
-    for migration in MIGRATIONS {
-        if installed.lacks(migration, &layout, tables) {
-            apply(tables, &schema, migration, catalog.live(DataTable::Usage).epoch).await?;
+    let lacking = |migration: &&Migration| installed.lacks(migration, &layout, tables);
+    for migration in MIGRATIONS.iter().filter(lacking) {
+        apply(tables, &schema, migration).await?;
+        if migration.number != ANALYSES {
+            record(tables, migration).await?;
         }
+    }
+    // Rows are converted in the form of this version, which has the columns of all migrations.
+    if let Some(migration) = MIGRATIONS.iter().filter(lacking).find(|step| step.number == ANALYSES) {
+        upgrade_sums(tables, DataTable::Usage.live(), catalog.live(DataTable::Usage).epoch).await?;
+        record(tables, migration).await?;
     }
     for (table, kept) in options.retentions() {
         retention::apply(tables, &schema, table, kept).await?;
@@ -69,13 +76,8 @@ async fn apply_pending(tables: &Tables, options: &ClickHouseOptions) -> Result<(
     Ok(())
 }
 
-/// Makes the changes of a step, verifies that they are there, and records it.
-async fn apply(
-    tables: &Tables,
-    schema: &Schema,
-    migration: &Migration,
-    epoch: Epoch,
-) -> Result<(), TableError> {
+/// Makes the changes of a step, and verifies that they are there.
+async fn apply(tables: &Tables, schema: &Schema, migration: &Migration) -> Result<(), TableError> {
     for statement in migration.statements() {
         create(tables, schema, statement).await?;
     }
@@ -84,9 +86,10 @@ async fn apply(
         let message = format!("migration {} was acknowledged, and yet {missing}", migration.number);
         return Err(TableError::Bridge(refusal(message)));
     }
-    if migration.number == ANALYSES {
-        upgrade_sums(tables, DataTable::Usage.live(), epoch).await?;
-    }
+    Ok(())
+}
+
+async fn record(tables: &Tables, migration: &Migration) -> Result<(), TableError> {
     let mut insert = tables.insert::<Applied>(LEDGER_TABLE, 1).await?;
     insert.write(&Applied { number: migration.number, checksum: migration.checksum() }).await?;
     insert.end().await?;

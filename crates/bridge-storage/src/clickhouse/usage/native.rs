@@ -13,7 +13,14 @@ pub(crate) trait NativeValue {
     /// The database's name for the type.
     const TYPE: &'static str;
 
-    fn put(&self, column: &mut Vec<u8>);
+    fn put(&self, column: &mut NativeColumn);
+}
+
+/// The values of a column, and before them a byte for each if they may be absent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NativeColumn {
+    absent: Vec<u8>,
+    pub(crate) values: Vec<u8>,
 }
 
 /// A row that can be written into columns.
@@ -22,7 +29,7 @@ pub(crate) trait NativeRow {
     const COLUMNS: &'static [(&'static str, &'static str)];
 
     /// Appends each value to its column.
-    fn put(&self, columns: &mut [Vec<u8>]);
+    fn put(&self, columns: &mut [NativeColumn]);
 }
 
 /// Inserts the rows into the table of this name.
@@ -33,7 +40,7 @@ pub(crate) async fn insert_rows<R: NativeRow>(
 ) -> Result<()> {
     let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| *name).collect();
     let mut insert = begin(&format!("INSERT INTO {table} ({}) FORMAT Native", names.join(", ")));
-    let mut columns = vec![Vec::new(); R::COLUMNS.len()];
+    let mut columns = vec![NativeColumn::default(); R::COLUMNS.len()];
     for rows in rows.chunks(BLOCK_ROWS) {
         insert.send(block(rows, &mut columns).into()).await?;
     }
@@ -41,18 +48,30 @@ pub(crate) async fn insert_rows<R: NativeRow>(
 }
 
 /// A block of rows: the numbers of columns and rows, and each column's name, type and values.
-fn block<R: NativeRow>(rows: &[R], columns: &mut [Vec<u8>]) -> Vec<u8> {
-    columns.iter_mut().for_each(Vec::clear);
+fn block<R: NativeRow>(rows: &[R], columns: &mut [NativeColumn]) -> Vec<u8> {
+    columns.iter_mut().for_each(NativeColumn::clear);
     rows.iter().for_each(|row| row.put(columns));
     let mut block = Vec::with_capacity(columns.iter().map(|column| column.len() + 64).sum());
     put_length(columns.len(), &mut block);
     put_length(rows.len(), &mut block);
-    for ((name, r#type), values) in R::COLUMNS.iter().zip(columns) {
-        name.put(&mut block);
-        r#type.put(&mut block);
-        block.extend_from_slice(values);
+    for ((name, r#type), column) in R::COLUMNS.iter().zip(columns) {
+        put_text(name, &mut block);
+        put_text(r#type, &mut block);
+        block.extend_from_slice(&column.absent);
+        block.extend_from_slice(&column.values);
     }
     block
+}
+
+impl NativeColumn {
+    fn clear(&mut self) {
+        self.absent.clear();
+        self.values.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.absent.len() + self.values.len()
+    }
 }
 
 /// Appends a number as the format's `VarUInt`: seven bits per byte, lowest first.
@@ -69,8 +88,8 @@ macro_rules! native_numbers {
         $(impl NativeValue for $number {
             const TYPE: &'static str = $name;
 
-            fn put(&self, column: &mut Vec<u8>) {
-                column.extend_from_slice(&self.to_le_bytes());
+            fn put(&self, column: &mut NativeColumn) {
+                column.values.extend_from_slice(&self.to_le_bytes());
             }
         })+
     };
@@ -81,40 +100,59 @@ native_numbers!(i8: "Int8", u8: "UInt8", u32: "UInt32", u64: "UInt64", u128: "UI
 impl NativeValue for bool {
     const TYPE: &'static str = "Bool";
 
-    fn put(&self, column: &mut Vec<u8>) {
-        column.push(u8::from(*self));
+    fn put(&self, column: &mut NativeColumn) {
+        column.values.push(u8::from(*self));
+    }
+}
+
+impl NativeValue for Option<u64> {
+    const TYPE: &'static str = "Nullable(UInt64)";
+
+    fn put(&self, column: &mut NativeColumn) {
+        column.absent.push(u8::from(self.is_none()));
+        self.unwrap_or_default().put(column);
     }
 }
 
 impl NativeValue for &str {
     const TYPE: &'static str = "String";
 
-    fn put(&self, column: &mut Vec<u8>) {
-        put_length(self.len(), column);
-        column.extend_from_slice(self.as_bytes());
+    fn put(&self, column: &mut NativeColumn) {
+        put_text(self, &mut column.values);
     }
+}
+
+fn put_text(text: &str, bytes: &mut Vec<u8>) {
+    put_length(text.len(), bytes);
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Pair(&'static str, u32);
+    struct Triple(&'static str, u32, Option<u64>);
 
-    impl NativeRow for Pair {
-        const COLUMNS: &'static [(&'static str, &'static str)] = &[("a", <&str>::TYPE), ("b", u32::TYPE)];
+    impl NativeRow for Triple {
+        const COLUMNS: &'static [(&'static str, &'static str)] =
+            &[("a", <&str>::TYPE), ("b", u32::TYPE), ("c", <Option<u64>>::TYPE)];
 
-        fn put(&self, columns: &mut [Vec<u8>]) {
+        fn put(&self, columns: &mut [NativeColumn]) {
             self.0.put(&mut columns[0]);
             self.1.put(&mut columns[1]);
+            self.2.put(&mut columns[2]);
         }
     }
 
     #[test]
     fn a_block_is_column_by_column() {
-        let mut columns = vec![Vec::new(), b"left from before".to_vec()];
-        let bytes = block(&[Pair("x", 1), Pair("", 258)], &mut columns);
-        assert_eq!(bytes, b"\x02\x02\x01a\x06String\x01x\x00\x01b\x06UInt32\x01\0\0\0\x02\x01\0\0");
+        let mut columns = vec![NativeColumn::default(); 3];
+        columns[1].values = b"left from before".to_vec();
+        let bytes = block(&[Triple("x", 1, Some(5)), Triple("", 258, None)], &mut columns);
+        let texts = b"\x03\x02\x01a\x06String\x01x\x00";
+        let numbers = b"\x01b\x06UInt32\x01\0\0\0\x02\x01\0\0";
+        let absent = b"\x01c\x10Nullable(UInt64)\0\x01\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(bytes, [&texts[..], numbers, absent].concat());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, BridgeError, Epoch, HostName, ModelName, Origin, ProjectName, ResponseKey,
-    ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
+    AgentId, AnalysisNote, AttributionValue, BridgeError, Epoch, HostName, ModelName, Origin, ProjectName,
+    RequestId, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
 };
 use serde::Deserialize;
 
@@ -42,6 +42,21 @@ table_row! {
         weak_key: bool = weak_key,
         rule_revision: RuleRevision = rule_revision,
         analysis: Option<AnalysisNote> = note,
+        branch: Option<AttributionValue> = attribution.branch,
+        client_version: Option<AttributionValue> = attribution.client_version,
+        entrypoint: Option<AttributionValue> = attribution.entrypoint,
+        effort: Option<AttributionValue> = attribution.effort,
+        agent_type: Option<AttributionValue> = attribution.agent_type,
+        skill: Option<AttributionValue> = attribution.skill,
+        plugin: Option<AttributionValue> = attribution.plugin,
+        mcp_server: Option<AttributionValue> = attribution.mcp_server,
+        mcp_tool: Option<AttributionValue> = attribution.mcp_tool,
+        speed: Option<AttributionValue> = attribution.speed,
+        inference_geo: Option<AttributionValue> = attribution.inference_geo,
+        thinking_tokens: Option<u64> = thinking_tokens,
+        web_search_requests: Option<u64> = web_search_requests,
+        web_fetch_requests: Option<u64> = web_fetch_requests,
+        request_id: Option<RequestId> = request_id,
     }
     extra { version: ResponseVersion, run_id: u128, epoch: Epoch, }
     written natively as UsageRow

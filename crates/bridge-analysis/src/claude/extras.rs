@@ -1,0 +1,56 @@
+//! The numbers beside a usage's counters. They decide no total, so that an unreadable one is an absent one.
+
+use crate::claude::counters::read_counter;
+use crate::claude::fields::UsageFields;
+use crate::count::snapshot::Extras;
+use crate::json::{Raw, object_fields};
+
+/// Reads the numbers beside the counters of a usage or an iteration with this many output tokens.
+pub(crate) fn read_extras(fields: &UsageFields<'_>, output: u64) -> Extras {
+    let thinking = fields.output_details.and_then(|details| object_fields(details, ["thinking_tokens"]));
+    let tools = fields
+        .server_tools
+        .and_then(|tools| object_fields(tools, ["web_search_requests", "web_fetch_requests"]));
+    let [searches, fetches] = tools.unwrap_or_default();
+    Extras {
+        // A part does not exceed its whole.
+        thinking_tokens: thinking.and_then(|[tokens]| count(tokens)).map(|tokens| tokens.min(output)),
+        web_search_requests: count(searches),
+        web_fetch_requests: count(fetches),
+    }
+}
+
+fn count(value: Option<Raw<'_>>) -> Option<u64> {
+    let value = value.filter(|value| *value != "null")?;
+    read_counter(Some(value)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claude::fields::UsageDecoder;
+    use crate::json::read_object;
+
+    fn read(text: &str) -> (Option<u64>, Option<u64>, Option<u64>) {
+        let extras = read_extras(&read_object(text, &mut UsageDecoder).expect("an object"), 9);
+        (extras.thinking_tokens, extras.web_search_requests, extras.web_fetch_requests)
+    }
+
+    #[test]
+    fn what_is_absent_is_not_zero() {
+        assert_eq!(read("{}"), (None, None, None));
+        let zero =
+            r#"{"output_tokens_details":{"thinking_tokens":0},"server_tool_use":{"web_fetch_requests":0}}"#;
+        assert_eq!(read(zero), (Some(0), None, Some(0)));
+    }
+
+    #[test]
+    fn an_unreadable_number_is_absent_and_thinking_is_a_part_of_the_output() {
+        let bad = r#"{"output_tokens_details":{"thinking_tokens":"5"},"server_tool_use":[1]}"#;
+        assert_eq!(read(bad), (None, None, None));
+        let many =
+            r#"{"output_tokens_details":{"thinking_tokens":10},"server_tool_use":{"web_search_requests":7}}"#;
+        assert_eq!(read(many), (Some(9), Some(7), None));
+        assert_eq!(read(r#"{"server_tool_use":{"web_search_requests":null}}"#), (None, None, None));
+    }
+}
