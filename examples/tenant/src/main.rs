@@ -29,7 +29,7 @@ use axum::{Extension, Json, Router};
 use bridge::embedded::EngineOptions;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore};
 use bridge::stream::SessionEntries;
-use bridge::web::{self, AllowedHosts, WebOptions};
+use bridge::web::{self, AllowedHosts, EntriesOptions, WebOptions};
 use bridge::{
     Actor, AuditOptions, BridgeError, EmbeddedDatabase, EnhancedTokenDatabaseBridge, SessionId, StorageKind,
     TokenStore,
@@ -75,7 +75,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         actor: Actor::new(variable("TENANT_NAME").unwrap_or("tenant".to_owned()))?,
     };
     let app = routes(bridge.clone(), store)
-        .nest("/usage", web::router(bridge.clone(), WebOptions::default()))
+        .nest(
+            "/usage",
+            web::router(bridge.clone(), WebOptions::default().with_entries(EntriesOptions::default())),
+        )
         .layer(middleware::from_fn_with_state(Arc::new(gate), authenticate));
     println!("listening on {address}");
     web::serve(listener, web::protect(app, AllowedHosts::of_listener(address)), stop).await;
@@ -106,7 +109,7 @@ struct Numbered {
     first: Option<u64>,
 }
 
-/// Stores pushed entries of a session, one JSON record a line. Answered only when they are durable.
+/// Stores pushed entries as the bridge's router does, with answers of the service's own: a suspended tenant gets a 403.
 async fn push(
     State(bridge): State<EnhancedTokenDatabaseBridge>,
     Extension(actor): Extension<Actor>,

@@ -74,9 +74,10 @@ impl Drop for Service {
 fn ask(address: SocketAddr, method: &str, path: &str, token: &str, body: &[u8]) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
+    let kind = if path.contains("/entries") { "application/x-ndjson" } else { "application/json" };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+         content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).ok()?;
@@ -138,12 +139,12 @@ fn push_entries(kept: &Path, address: &Mutex<SocketAddr>, acknowledged: &AtomicU
     while !done.load(Ordering::Relaxed) {
         let entries: String = (next..next + 3).map(|number| record("pushed", 1_000_000 + number)).collect();
         file.write_all(entries.as_bytes()).expect("written");
-        let path = format!("/sessions/pushed/entries?first={next}");
+        let path = format!("/usage/api/v1/sessions/pushed/entries?first={next}");
         poll("a push is acknowledged", || {
             let address = *address.lock().expect("not poisoned");
             let (status, answer) = ask(address, "POST", &path, "secret", entries.as_bytes())?;
             assert!(status == 200 || status >= 500, "{status}: {answer}");
-            (status == 200).then(|| assert_eq!(answer["next"], next + 3))
+            (status == 200).then(|| assert_eq!(answer["expected"], (next + 3).to_string()))
         });
         next += 3;
         acknowledged.fetch_add(1, Ordering::Relaxed);
