@@ -63,7 +63,7 @@
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
 //!
-//! The tree has 86 crates without any feature, and 151 by default; `benches/feature-costs` in the repository counts them.
+//! The tree has 90 crates without any feature, and 152 by default; `benches/feature-costs` in the repository counts them.
 //! `config`, `embedded` and `tls` turn on `clickhouse`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
