@@ -1,4 +1,4 @@
-//! Streams of what observers are told.
+//! Streams of the values that observers receive.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-/// Returns an observer and the stream of what it is told: for
+/// Returns an observer and a stream of its values: for
 /// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync),
 /// [`monitor`](crate::EnhancedTokenDatabaseBridge::monitor) and the progress of a backfill.
 ///
@@ -68,7 +68,7 @@ pub enum StreamItem<T> {
     Missed(u64),
 }
 
-/// The values that an observer is told, in their order; see [`observer_stream`].
+/// The values that an observer receives, in their order; see [`observer_stream`].
 pub struct ObserverStream<T> {
     shared: Arc<Mutex<Shared<T>>>,
 }

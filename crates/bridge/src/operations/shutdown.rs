@@ -116,7 +116,7 @@ impl std::error::Error for IncompleteShutdown {
 pub(crate) struct StoreEngine(Arc<dyn Fn(Duration) -> bool + Send + Sync>);
 
 impl StoreEngine {
-    /// Of a function that releases the engine, waits so long for its end, and returns whether it ended. It may block.
+    /// Of a function that releases the engine, waits at most that long for its end, and returns whether it ended. It may block.
     #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "the only engine is a feature"))]
     pub(crate) fn new(close: impl Fn(Duration) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(close))

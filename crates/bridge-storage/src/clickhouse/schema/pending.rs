@@ -15,7 +15,7 @@ use crate::clickhouse::ClickHouseStore;
 use crate::clickhouse::connection::errors::TableError;
 use crate::clickhouse::options::ClickHouseOptions;
 
-/// What a database lacks of the schema that a store needs, as SQL for whoever may run it. See
+/// The missing part of the schema that a store needs, as SQL for an administrator. See
 /// [`ClickHouseStore::pending_schema`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

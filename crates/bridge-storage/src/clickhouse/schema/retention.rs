@@ -53,7 +53,7 @@ pub(crate) async fn apply(
     Ok(tables.query_raw(&statement).execute().await?)
 }
 
-/// Returns the statement that makes a table of this engine keep its rows so long; `None` where it does.
+/// Returns the statement that makes a table of this engine keep its rows that long; `None` where it does.
 pub(crate) fn change(
     schema: &Schema,
     table: &str,

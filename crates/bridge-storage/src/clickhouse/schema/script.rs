@@ -13,7 +13,7 @@ use crate::clickhouse::options::ClickHouseOptions;
 ///
 /// For whoever creates tables by other means than [`migrate`](crate::TokenStore::migrate): a database administrator who
 /// reviews statements, or a tool that applies them. A bridge that finds the schema complete creates nothing, and its user
-/// needs no right to. What one database lacks is told by
+/// needs no right to. What one database lacks is returned by
 /// [`ClickHouseStore::pending_schema`](crate::ClickHouseStore::pending_schema).
 ///
 /// ```
