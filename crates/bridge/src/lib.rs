@@ -120,7 +120,7 @@ pub use bridge_core::{
     Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
     AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
-    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, ExtraCounts, HealthState, HealthStatus, HostName,
     IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
     ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
     RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
@@ -128,15 +128,15 @@ pub use bridge_core::{
     TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
-    CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
-    StoreStats, StoreTotals, TokenStore, UsageSums,
+    CircuitState, Dimension, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope,
+    ResponseFilter, StoreStats, StoreTotals, TokenStore, UsageSums,
 };
 
 pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, TrendBucket,
+    DataAge, PreviousPeriod, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
