@@ -120,7 +120,7 @@ pub use bridge_core::{
     Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
     AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
-    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, ExtraCounts, HealthState, HealthStatus, HostName,
+    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
     IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
     ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
     RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
@@ -136,7 +136,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, PreviousPeriod, TrendBucket,
+    DataAge, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -165,6 +165,14 @@ pub mod backup {
     pub use bridge_storage::{BackupFormat, ExportSummary, ServerPlace};
 
     pub use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
+}
+
+/// The parts of queries and of their answers.
+pub mod query {
+    pub use bridge_core::ExtraCounts;
+    pub use bridge_storage::AdmittedValues;
+
+    pub use crate::dashboard::PreviousPeriod;
 }
 
 /// The details of an integrity check's result.
