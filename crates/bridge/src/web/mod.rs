@@ -57,6 +57,8 @@ mod figures;
 mod health;
 mod hosts;
 mod options;
+#[cfg(feature = "page")]
+mod page;
 mod parameters;
 mod problem;
 mod response_cache;
@@ -81,6 +83,8 @@ use tower::timeout::TimeoutLayer;
 
 pub use hosts::{AllowedHosts, protect};
 pub use options::{EntriesOptions, WebOptions};
+#[cfg(feature = "page")]
+pub use page::PageOptions;
 pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
@@ -187,6 +191,11 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .layer(unread_body.clone());
     let api = match web.options.entries {
         Some(options) => api.route("/api/v1/sessions/{id}/entries", entries::route(options)),
+        None => api,
+    };
+    #[cfg(feature = "page")]
+    let api = match web.options.page {
+        Some(_) => api.merge(page::routes().layer(unread_body.clone())),
         None => api,
     };
     // Without a limit of their number: an orchestrator's probes are answered under load, too.
