@@ -67,7 +67,10 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     let bound = listener.local_addr()?;
     let page = PageOptions::default().with_zone(TimeZone::system());
     let options = WebOptions::default().with_metrics(move || metrics.render()).with_page(page);
-    let router = web::protect(web::router(bridge.clone(), options), AllowedHosts::of_listener(bound).with_names(arguments));
+    let router = web::protect(
+        web::router(bridge.clone(), options),
+        AllowedHosts::of_listener(bound).with_names(arguments),
+    );
     println!("http://{bound}");
     Ok(RunningService { bridge, _sync_task: sync_task, listener, router })
 }

@@ -142,7 +142,10 @@ fn unknown_hosts_are_rejected_and_every_response_has_security_headers() {
     }
     // The page works under its own policy, which forbids inline scripts and styles.
     let (_, _, page) = request(&service.address, "/", "localhost");
-    assert!(!page.contains("<style") && !page.contains("<script>") && page.contains("/assets/page.js"), "{page}");
+    assert!(
+        !page.contains("<style") && !page.contains("<script>") && page.contains("/assets/page.js"),
+        "{page}"
+    );
     let (status, head, _) = request(&service.address, "/assets/page.js", "localhost");
     assert!(status == 200 && head.contains("content-type: text/javascript"), "{head}");
     service.stop_with("TERM");

@@ -16,8 +16,13 @@ use crate::observability::behind_proxy;
 use crate::web::{Answer, bridge_of, fresh, get, send, stored};
 
 /// Names as somebody would choose them who wants to break the page.
-const HOSTILE: [&str; 5] =
-    ["<script>alert(1)</script>", "\u{202e}gpj.exe", "a\u{1b}[31m&amp;\"'", "x\" onload=\"y", "</script>&#x3c;b>"];
+const HOSTILE: [&str; 5] = [
+    "<script>alert(1)</script>",
+    "\u{202e}gpj.exe",
+    "a\u{1b}[31m&amp;\"'",
+    "x\" onload=\"y",
+    "</script>&#x3c;b>",
+];
 
 fn page_of(bridge: EnhancedTokenDatabaseBridge) -> Router {
     router(bridge, fresh().with_page(PageOptions::default()))
@@ -73,7 +78,15 @@ async fn every_link_leads_to_a_page_and_every_asset_is_there() {
             }
         }
     }
-    for part in ["/sessions/a", "/receipt", "/status", "project=p", "stack=host", "direction=ascending", "/assets/uplot.js"] {
+    for part in [
+        "/sessions/a",
+        "/receipt",
+        "/status",
+        "project=p",
+        "stack=host",
+        "direction=ascending",
+        "/assets/uplot.js",
+    ] {
         assert!(seen.keys().any(|target| target.contains(part)), "no link with {part} in {seen:?}");
     }
 }
@@ -99,7 +112,8 @@ async fn names_are_text_whatever_they_hold() {
         assert!(!html.contains("<script>alert") && !html.contains("onload=\"y\""), "{html}");
         assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'), "{html}");
         // A link to each of them works.
-        let links: BTreeSet<_> = attribute(&html, "href").filter(|link| link.starts_with("/sessions/")).collect();
+        let links: BTreeSet<_> =
+            attribute(&html, "href").filter(|link| link.starts_with("/sessions/")).collect();
         for link in links {
             assert_eq!(get(&page, &link).await.status, 200, "{link}");
         }
@@ -116,18 +130,27 @@ async fn the_policy_allows_this_service_only_and_the_page_needs_no_more() {
     }
     // The data of charts is no program.
     for script in answer.text.split("<script").skip(1) {
-        assert!(script.starts_with(" src=\"/assets/") || script.starts_with(" type=\"application/json\">"), "{script}");
+        assert!(
+            script.starts_with(" src=\"/assets/") || script.starts_with(" type=\"application/json\">"),
+            "{script}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_wrong_parameter_is_a_page_that_names_it() {
     let page = page_of(stored().await);
-    for (target, name) in
-        [("/?range=ever", "range"), ("/?from=2026-02-31", "from"), ("/sessions?offset=x", "offset"), ("/?EVIL=1", "EVIL")]
-    {
+    for (target, name) in [
+        ("/?range=ever", "range"),
+        ("/?from=2026-02-31", "from"),
+        ("/sessions?offset=x", "offset"),
+        ("/?EVIL=1", "EVIL"),
+    ] {
         let answer = get(&page, target).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (400, "text/html; charset=utf-8"));
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (400, "text/html; charset=utf-8")
+        );
         assert!(answer.text.contains(&format!("{name}: ")), "{}", answer.text);
     }
     assert_eq!(get(&page, "/sessions/unknown").await.status, 404);

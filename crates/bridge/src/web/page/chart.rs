@@ -62,7 +62,10 @@ fn chart(frame: &Frame, trend: &DashboardTrend, stacks: &[Stack]) -> Markup {
         end: trend.buckets.last().map(|bucket| bucket.end.to_string()).unwrap_or_default(),
         series: stacks
             .iter()
-            .map(|stack| Series { name: &stack.name, tokens: stack.tokens.iter().map(u64::to_string).collect() })
+            .map(|stack| Series {
+                name: &stack.name,
+                tokens: stack.tokens.iter().map(u64::to_string).collect(),
+            })
             .collect(),
         labels,
     };

@@ -75,7 +75,10 @@ impl Dimension {
             Self::Session => {
                 let id: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
                 // Within a path a blank is not `+`.
-                frame.link(&format!("/sessions/{}", id.replace('+', "%20")), &frame.view.cleared().with_span(Span::default()))
+                frame.link(
+                    &format!("/sessions/{}", id.replace('+', "%20")),
+                    &frame.view.cleared().with_span(Span::default()),
+                )
             }
             other => frame.link(frame.narrowed_path(), &frame.view.only(other, value)),
         }
@@ -85,7 +88,8 @@ impl Dimension {
     pub(super) fn short(&self, shown: &str) -> String {
         match self {
             Self::Project => {
-                let parts: Vec<_> = shown.rsplit(['/', '\\']).filter(|part| !part.is_empty()).take(2).collect();
+                let parts: Vec<_> =
+                    shown.rsplit(['/', '\\']).filter(|part| !part.is_empty()).take(2).collect();
                 parts.into_iter().rev().collect::<Vec<_>>().join("/")
             }
             Self::Session if shown.len() == UUID_LENGTH && shown.is_ascii() => shown[..UUID_START].to_owned(),

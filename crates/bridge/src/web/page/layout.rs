@@ -188,7 +188,6 @@ impl Frame {
             }
         }
     }
-
 }
 
 /// Returns the name to display of a value that may be empty or hold anything.

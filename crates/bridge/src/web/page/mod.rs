@@ -87,5 +87,6 @@ pub(super) fn routes() -> Router<Arc<Web>> {
 
 async fn asset(Path(file): Path<String>) -> Response {
     let asset = Asset::ALL.iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&*file));
-    asset.map_or_else(|| Problem::new(ProblemKind::NotFound, "no such asset").into_response(), Asset::response)
+    asset
+        .map_or_else(|| Problem::new(ProblemKind::NotFound, "no such asset").into_response(), Asset::response)
 }

@@ -19,7 +19,8 @@ const CARD_ROWS: u32 = 6;
 pub(super) async fn overview(page: PageRequest) -> Response {
     let content = async {
         let query = page.frame.view.query(page.frame.now);
-        let query = Dimension::CARDS.iter().fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS)));
+        let query =
+            Dimension::CARDS.iter().fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS)));
         let metrics = page.ask(query).await?;
         Ok(content(&page.frame, &metrics))
     };

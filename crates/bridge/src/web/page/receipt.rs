@@ -21,8 +21,18 @@ pub(super) async fn receipt(page: PageRequest) -> Response {
 fn content(receipt: &StoreReceipt) -> Markup {
     let lines: [(&str, &str, &str, ReceiptLine); 3] = [
         ("", "Read", "every usage that the recorded transcripts hold", receipt.read),
-        ("+", "Kept", "responses whose transcript is gone or was rewritten, and those that came without a file", receipt.kept),
-        ("−", "Repeated", "the same responses again: one for each content block, in resumed sessions, in progress records", receipt.repeated),
+        (
+            "+",
+            "Kept",
+            "responses whose transcript is gone or was rewritten, and those that came without a file",
+            receipt.kept,
+        ),
+        (
+            "−",
+            "Repeated",
+            "the same responses again: one for each content block, in resumed sessions, in progress records",
+            receipt.repeated,
+        ),
     ];
     html! {
         section.headline {

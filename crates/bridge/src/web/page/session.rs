@@ -49,7 +49,12 @@ async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<Das
     let span = if matches!(view.span, Span::Fixed(_)) { view.span } else { whole };
     let view = view.with_span(span).with_step(view.step);
     let query = view.cleared().only(&Dimension::Session, summary.session_id.as_str()).query(page.frame.now);
-    page.ask(Dimension::SESSION_CARDS.iter().fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS)))).await
+    page.ask(
+        Dimension::SESSION_CARDS
+            .iter()
+            .fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS))),
+    )
+    .await
 }
 
 fn content(frame: &Frame, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {

@@ -136,7 +136,9 @@ impl View {
         };
         let mut filters = Dimension::take_filters(parameters);
         // Those of the form that adds one.
-        if let (Some(dimension), Some(value)) = (Dimension::take(parameters, "filter"), parameters.text("value")) {
+        if let (Some(dimension), Some(value)) =
+            (Dimension::take(parameters, "filter"), parameters.text("value"))
+        {
             filters.retain(|(known, _)| *known != dimension);
             filters.push((dimension, value));
         }
@@ -165,12 +167,16 @@ impl View {
     fn step_of(&self, range: TimeRange, now: Timestamp) -> CalendarUnit {
         let suitable = || {
             let Some(start) = range.start else { return CalendarUnit::Month };
-            match range.end.unwrap_or(now).as_millis().saturating_sub(start.as_millis()) {
-                ..=HOURS_UP_TO => CalendarUnit::Hour,
-                ..=DAYS_UP_TO => CalendarUnit::Day,
-                ..=WEEKS_UP_TO => CalendarUnit::Week,
-                _ => CalendarUnit::Month,
-            }
+            let length = range.end.unwrap_or(now).as_millis().saturating_sub(start.as_millis());
+            let units = [
+                (HOURS_UP_TO, CalendarUnit::Hour),
+                (DAYS_UP_TO, CalendarUnit::Day),
+                (WEEKS_UP_TO, CalendarUnit::Week),
+            ];
+            units
+                .into_iter()
+                .find(|(up_to, _)| length <= *up_to)
+                .map_or(CalendarUnit::Month, |(_, unit)| unit)
         };
         self.step.unwrap_or_else(suitable)
     }
@@ -254,10 +260,10 @@ impl View {
             search.append_pair("step", word(&STEPS, step));
         }
         if self.stack != Dimension::default() {
-            search.append_pair("stack", &self.stack.name());
+            search.append_pair("stack", self.stack.name());
         }
         for (dimension, value) in &self.filters {
-            search.append_pair(&dimension.name(), value);
+            search.append_pair(dimension.name(), value);
         }
         if self.order != GroupOrder::default() {
             search.append_pair("order", word(&ORDERS, self.order));
