@@ -48,7 +48,7 @@ impl TenantStore {
         if self.suspended.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(BridgeError::storage(
-                StorageKind::PermissionDenied,
+                StorageKind::Denied,
                 operation,
                 "the tenant is suspended",
             ));
@@ -150,7 +150,7 @@ mod tests {
         TenantStore::new(Arc::new(InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
 
     #[tokio::test]
     async fn suspended_it_refuses_writes_and_answers_reads() {
