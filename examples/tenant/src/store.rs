@@ -47,11 +47,7 @@ impl TenantStore {
     fn admit(&self, operation: &'static str) -> Result<(), BridgeError> {
         if self.suspended.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(BridgeError::storage(
-                StorageKind::Denied,
-                operation,
-                "the tenant is suspended",
-            ));
+            return Err(BridgeError::storage(StorageKind::Denied, operation, "the tenant is suspended"));
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -490,7 +490,10 @@ mod tests {
             "ftp://me:pa@secret?x@db",
         ] {
             let error = ClickHouseOptions::from_url(url).unwrap_err().to_string();
-            assert!(error.starts_with("from_url: the database's URL is invalid: expected is http://"), "{error}");
+            assert!(
+                error.starts_with("from_url: the database's URL is invalid: expected is http://"),
+                "{error}"
+            );
             assert!(!error.contains("secret"), "{error}");
         }
     }
@@ -528,7 +531,11 @@ mod tests {
             (options().with_cluster("a' b").map(drop), "with_cluster", "cluster"),
             (options().with_setting("final", "1").map(drop), "with_setting", "the bridge sets itself"),
             (options().with_header("host", "a").map(drop), "with_header", "the client sets itself"),
-            (options().with_password_file("missing/pw").map(drop), "with_password_file", "missing/pw: No such"),
+            (
+                options().with_password_file("missing/pw").map(drop),
+                "with_password_file",
+                "missing/pw: No such",
+            ),
             (
                 options().with_access_token_file("missing/jwt").map(drop),
                 "with_access_token_file",

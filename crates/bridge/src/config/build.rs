@@ -188,7 +188,8 @@ impl BridgeConfig {
             options = options.with_access_token(token);
         }
         if let Some(file) = &config.access_token_file {
-            options = options.with_access_token_file(file).map_err(refused("clickhouse.access_token_file"))?;
+            options =
+                options.with_access_token_file(file).map_err(refused("clickhouse.access_token_file"))?;
         }
         for (name, value) in &config.headers {
             options = options.with_header(name, value.expose()).map_err(refused("clickhouse.headers"))?;

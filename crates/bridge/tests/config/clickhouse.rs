@@ -83,7 +83,11 @@ async fn clickhouse_url() {
     drop(listener);
     let error = on_server(&unreachable, &[("clickhouse.retry_attempts", "0")]).build().await.unwrap_err();
     assert!(error.to_string().contains(&unreachable["http://".len()..]), "{error}");
-    assert!(error.to_string().ends_with("; check that the database is running, and check host, port and firewall"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("; check that the database is running, and check host, port and firewall")
+    );
     assert!(!error.source().unwrap().to_string().contains("check that"), "the advice is given once");
 }
 

@@ -12,11 +12,10 @@ use bridge::storage::{
 };
 use bridge::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
-    Breakdown, CalendarUnit, CheckpointName, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DataAge,
-    HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion, RollbackResult,
-    SessionId,
-    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone,
-    Timestamp,
+    Breakdown, CalendarUnit, CheckpointName, CheckpointTotals, Completeness, ContentCategory, CorrelationId,
+    DataAge, HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion,
+    RollbackResult, SessionId, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
+    TimeRange, TimeZone, Timestamp,
     integrity::{DifferenceKind, IntegrityDifference, RepairAction, RepairReport},
     stream::StreamResult,
 };
