@@ -63,6 +63,7 @@
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
+//! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
 //! The tree has 90 crates without any feature, and 152 by default; `benches/feature-costs` in the repository counts them.
 //! `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
