@@ -118,15 +118,14 @@ pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
     Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
-    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, CanonicalModel,
-    Checkpoint, CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId,
-    DamageCounts, EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
-    IntegrityResult, InvalidValue, ManualClock, ModelName, ModelProvider, ModelRoute, OperationName, Origin,
-    Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion,
-    RollbackResult, RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode,
-    StoreReceipt, StoreState, SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock, TimeRange,
-    TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions,
-    Violation,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
+    EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
+    IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
+    ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
+    RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
+    SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
+    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
@@ -176,6 +175,11 @@ pub mod integrity {
 /// The metrics of a bridge: their values, and the names under which the `metrics` facade knows them.
 pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
+}
+
+/// One name for a model, whichever way its requests took.
+pub mod models {
+    pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
 }
 
 /// Sources without files: pushed entries and asynchronous readers.
