@@ -58,6 +58,7 @@ mod receipt;
 mod response;
 mod result;
 mod revision;
+pub mod seconds;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod stream;

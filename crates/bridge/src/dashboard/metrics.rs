@@ -151,10 +151,12 @@ pub struct DataAge {
     /// now are ignored.
     pub newest_response: Option<Timestamp>,
     /// Its age.
+    #[serde(rename = "newest_response_age_seconds", with = "bridge_core::seconds::option", default)]
     pub newest_response_age: Option<Duration>,
     /// When any source file of the store was last stored.
     pub last_sync: Option<Timestamp>,
     /// Its age.
+    #[serde(rename = "last_sync_age_seconds", with = "bridge_core::seconds::option", default)]
     pub last_sync_age: Option<Duration>,
 }
 

@@ -4,6 +4,7 @@ mod context;
 mod entries;
 mod hostile;
 mod outage;
+mod page;
 mod resources;
 mod schema;
 mod served;
