@@ -59,13 +59,14 @@
 //! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
 //! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
 //! | `axum` | a router that serves the bridge over HTTP (`web`) | 8 |
+//! | `page` | the page of that router, which shows people what the store holds | 4 |
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
 //! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
 //! The tree has 90 crates without any feature, and 152 by default; `benches/feature-costs` in the repository counts them.
-//! `config`, `embedded` and `tls` turn on `clickhouse`.
+//! `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens

@@ -24,14 +24,14 @@ pub(super) const ROWS_MAX: u32 = 1000;
 /// Maximum number of days that a range may be given as: a century.
 const DAYS_MAX: u32 = 36_525;
 
-const STEPS: [(&str, CalendarUnit); 4] = [
+pub(super) const STEPS: [(&str, CalendarUnit); 4] = [
     ("hour", CalendarUnit::Hour),
     ("day", CalendarUnit::Day),
     ("week", CalendarUnit::Week),
     ("month", CalendarUnit::Month),
 ];
 
-const ORDERS: [(&str, GroupOrder); 8] = [
+pub(super) const ORDERS: [(&str, GroupOrder); 8] = [
     ("tokens", GroupOrder::Tokens),
     ("input", GroupOrder::Input),
     ("output", GroupOrder::Output),
@@ -42,7 +42,7 @@ const ORDERS: [(&str, GroupOrder); 8] = [
     ("name", GroupOrder::Name),
 ];
 
-const DIRECTIONS: [(&str, Direction); 2] =
+pub(super) const DIRECTIONS: [(&str, Direction); 2] =
     [("descending", Direction::Descending), ("ascending", Direction::Ascending)];
 
 /// A dimension of a breakdown.
@@ -241,8 +241,11 @@ pub(super) async fn session(
         let query = SummaryQuery::last_days(u32::MAX).with_sessions([id]).with_metadata();
         let summaries = caller.bridge.get_stored_token_summaries(query).await?;
         let summary = summaries.first().cloned();
-        let unknown = || Problem::new(ProblemKind::UnknownSession, "no response of this session is stored");
-        summary.map(Session::from).ok_or_else(unknown)
+        summary.map(Session::from).ok_or_else(unknown_session)
     };
     web.answer(key, work).await
+}
+
+pub(super) fn unknown_session() -> Problem {
+    Problem::new(ProblemKind::UnknownSession, "no response of this session is stored")
 }

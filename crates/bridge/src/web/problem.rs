@@ -135,6 +135,18 @@ impl Problem {
         }
     }
 
+    /// Returns the status, the title and, if a retry may succeed, the seconds to wait.
+    #[cfg(feature = "page")]
+    pub(super) fn head(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+        let (status, _, title, retry_after) = self.kind.facts();
+        (status, title, retry_after)
+    }
+
+    #[cfg(feature = "page")]
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the response for a request of this path.
     pub(super) fn render(&self, instance: &str, request: Option<CorrelationId>) -> Response {
         let (status, name, title, retry_after) = self.kind.facts();

@@ -5,6 +5,7 @@ mod entries;
 mod hostile;
 mod metrics;
 mod outage;
+mod page;
 mod resources;
 mod schema;
 mod served;
