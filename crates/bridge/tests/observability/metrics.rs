@@ -225,7 +225,9 @@ fn assert_labels_are_bounded(shown: &Escaped) {
         let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
         let (keys, values): (Vec<_>, Vec<_>) = labels.map(|label| label.split_once('=').unwrap()).unzip();
         assert_eq!(keys, metric.labels, "{series}");
-        let is_word = |value: &&str| value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let is_word = |value: &&str| {
+            value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
         assert!(values.iter().all(is_word), "{series}");
     }
 }

@@ -66,7 +66,8 @@ async fn a_request_whose_client_left_is_counted_as_cancelled() {
 /// A route that is added without a label of its own would hide among the others.
 #[tokio::test]
 async fn every_documented_path_has_a_label() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/http-api.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/http-api.md")).unwrap();
     let (bridge, rendered) = recorded();
     let service = router(bridge, fresh().with_entries(EntriesOptions::default()).with_metrics(String::new));
     let mut paths = 0;
