@@ -32,6 +32,7 @@ migrations![
     "0009_attribution",
     "0010_assignment",
     "0011_views_of_attribution",
+    "0014_projects_and_models",
 ];
 
 /// The number of the last migration.
