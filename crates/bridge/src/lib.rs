@@ -177,6 +177,12 @@ pub mod query {
     pub use crate::dashboard::PreviousPeriod;
 }
 
+/// Whom and what stored responses are assigned to: developers, teams and labels.
+pub mod assignment {
+    pub use bridge_analysis::{AssignmentRule, AssignmentRules, InvalidPattern, PathPattern};
+    pub use bridge_core::{Assignment, AttributionValue, LabelName, Labels};
+}
+
 /// The details of an integrity check's result.
 pub mod integrity {
     pub use bridge_core::{DifferenceKind, IntegrityDifference, IntegrityTally, RepairAction, RepairReport};
