@@ -18,6 +18,7 @@ pub(super) async fn breakdown(page: PageRequest) -> Response {
         let query = page.frame.view.query(page.frame.now);
         let metrics = page.ask(dimension.list(query, page.frame.view.groups())).await?;
         Ok(html! {
+            h1.visually-hidden { (dimension.plural()) }
             (page.frame.controls())
             nav.pills.dimensions aria-label="Break down by" {
                 @for (_, other) in Dimension::ALL {

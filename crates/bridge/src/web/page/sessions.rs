@@ -13,6 +13,7 @@ pub(super) async fn sessions(page: PageRequest) -> Response {
         let query = page.frame.view.query(page.frame.now);
         let metrics = page.ask(Dimension::Session.list(query, page.frame.view.groups())).await?;
         Ok(html! {
+            h1.visually-hidden { "Sessions" }
             (page.frame.controls())
             (table(&page.frame, &Dimension::Session, &metrics))
         })
