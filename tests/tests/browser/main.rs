@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p bridge-tests --features browser --test browser`; the gate installs Debian's package `chromium`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 mod accessibility;
 mod layout;
 mod live;
