@@ -53,6 +53,7 @@ mod id;
 mod integrity;
 mod invalid;
 mod key;
+mod model;
 mod receipt;
 mod response;
 mod result;
@@ -99,6 +100,7 @@ pub use integrity::{
 };
 pub use invalid::InvalidValue;
 pub use key::ResponseKey;
+pub use model::{CanonicalModel, ModelProvider, ModelRoute};
 pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};

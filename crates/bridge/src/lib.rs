@@ -179,6 +179,11 @@ pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
 }
 
+/// One name for a model, whichever way its requests took.
+pub mod models {
+    pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
+}
+
 /// Sources without files: pushed entries and asynchronous readers.
 pub mod stream {
     pub use bridge_core::{PositionUnit, StreamPosition, StreamResult};

@@ -14,6 +14,7 @@ mod foreign_answers;
 mod foreign_tables;
 mod group_commit;
 mod merges;
+mod models;
 mod own_client;
 mod placing;
 mod probes;

@@ -3,6 +3,7 @@
 mod context;
 mod entries;
 mod hostile;
+mod metrics;
 mod outage;
 mod page;
 mod resources;
