@@ -19,9 +19,9 @@ const MATCHING: MatchOptions = MatchOptions {
 /// ```
 /// use bridge_analysis::PathPattern;
 ///
-/// let acme = PathPattern::new("/work/acme/**")?;
-/// assert!(acme.matches("/work/acme/web/api") && !acme.matches("/work/other"));
-/// assert!(PathPattern::new("/work/acme**").is_err());
+/// let acme = PathPattern::new("/projects/acme/**")?;
+/// assert!(acme.matches("/projects/acme/web/api") && !acme.matches("/projects/other"));
+/// assert!(PathPattern::new("/projects/acme**").is_err());
 /// # Ok::<(), bridge_analysis::InvalidPattern>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +78,14 @@ impl AssignmentRule {
 /// use bridge_core::{Assignment, Labels, ProjectName};
 ///
 /// let labels = |tenant| Labels::new([("tenant", tenant)]).map(Assignment::of_labels);
-/// let acme = AssignmentRule::new(PathPattern::new("/work/acme/**")?, labels("acme")?);
+/// let acme = AssignmentRule::new(PathPattern::new("/projects/acme/**")?, labels("acme")?);
 /// let rules = AssignmentRules::new(labels("own")?, [acme]);
 /// let tenant = |project: &str| {
 ///     let assignment = rules.of(None, ProjectName::new(project).ok().as_ref());
 ///     assignment.labels.get("tenant").map(|tenant| tenant.to_string())
 /// };
-/// assert_eq!(tenant("/work/acme/web").as_deref(), Some("acme"));
-/// assert_eq!(tenant("/home/me").as_deref(), Some("own"));
+/// assert_eq!(tenant("/projects/acme/web").as_deref(), Some("acme"));
+/// assert_eq!(tenant("/home/user").as_deref(), Some("own"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,18 +140,23 @@ mod tests {
 
     #[test]
     fn a_star_stays_within_a_component_and_two_cross_them() {
-        assert!(matches("/work/*", "/work/acme") && !matches("/work/*", "/work/acme/web"));
-        assert!(matches("/work/**", "/work/acme/web") && matches("**/acme/**", "/work/acme/web"));
-        assert!(matches("**/-work-acme*/*.jsonl", "/home/me/.claude/projects/-work-acme-web/s.jsonl"));
-        assert!(matches("C:/work/**", r"C:\\work\\acme") && matches(r"C:\work\**", "C:/work/acme"));
-        assert!(!matches("/Work/*", "/work/acme"));
+        assert!(matches("/projects/*", "/projects/acme") && !matches("/projects/*", "/projects/acme/web"));
+        assert!(matches("/projects/**", "/projects/acme/web") && matches("**/acme/**", "/projects/acme/web"));
+        assert!(matches(
+            "**/-projects-acme*/*.jsonl",
+            "/home/user/.claude/projects/-projects-acme-web/s.jsonl"
+        ));
+        assert!(
+            matches("C:/projects/**", r"C:\projects\acme") && matches(r"C:\projects\**", "C:/projects/acme")
+        );
+        assert!(!matches("/Projects/*", "/projects/acme"));
     }
 
     #[test]
     fn a_pattern_that_cannot_be_meant_is_refused_with_its_place() {
-        let error = PathPattern::new("/work/a**").unwrap_err().to_string();
+        let error = PathPattern::new("/projects/a**").unwrap_err().to_string();
         assert!(error.ends_with("of the pattern") && error.contains("at character"), "{error}");
-        assert!(PathPattern::new("/work/[a").is_err());
+        assert!(PathPattern::new("/projects/[a").is_err());
     }
 
     #[test]
@@ -163,14 +168,18 @@ mod tests {
         let rule = |pattern, name| AssignmentRule::new(PathPattern::new(pattern).unwrap(), team(name));
         let rules = AssignmentRules::new(
             team("default"),
-            [rule("/work/acme/**", "acme"), rule("/work/**", "work"), rule("**/ci/*.jsonl", "ci")],
+            [
+                rule("/projects/acme/**", "acme"),
+                rule("/projects/**", "projects"),
+                rule("**/ci/*.jsonl", "ci"),
+            ],
         );
         let of = |transcript: &str, project: &str| {
             let project = ProjectName::new(project).ok();
             rules.of(Some(Path::new(transcript)), project.as_ref()).team.unwrap().to_string()
         };
-        assert_eq!(of("/t/s.jsonl", "/work/acme/web"), "acme");
-        assert_eq!(of("/t/ci/s.jsonl", "/work/other"), "work");
+        assert_eq!(of("/t/s.jsonl", "/projects/acme/web"), "acme");
+        assert_eq!(of("/t/ci/s.jsonl", "/projects/other"), "projects");
         assert_eq!(of("/t/ci/s.jsonl", ""), "ci");
         assert_eq!(of("/t/s.jsonl", "/home"), "default");
         assert_eq!(AssignmentRules::default().of(None, None), Assignment::default());

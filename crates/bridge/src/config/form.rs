@@ -306,7 +306,7 @@ const ARROW: &str = "=>";
 
 impl Form<Vec<AssignmentRule>> for Assignments {
     fn allowed(&self) -> String {
-        "a list of rules like `/work/acme/** => team=web, tenant=acme`: a pattern of paths, and the developer, the team and \
+        "a list of rules like `/projects/acme/** => team=web, tenant=acme`: a pattern of paths, and the developer, the team and \
          labels of what matches it"
             .to_owned()
     }
@@ -485,23 +485,23 @@ mod tests {
 
     #[test]
     fn a_rule_is_a_pattern_and_what_it_assigns() {
-        let rule = assignment_rule(" /work/acme/** => developer=ann, team = web,tenant=acme ").unwrap();
-        assert!(rule.pattern.matches("/work/acme/api") && !rule.pattern.matches("/work"));
+        let rule = assignment_rule(" /projects/acme/** => developer=ann, team = web,tenant=acme ").unwrap();
+        assert!(rule.pattern.matches("/projects/acme/api") && !rule.pattern.matches("/projects"));
         let Assignment { developer, team, labels } = rule.assignment;
         assert_eq!([developer, team].map(|value| value.unwrap().to_string()), ["ann", "web"]);
         assert_eq!(labels, Labels::new([("tenant", "acme")]).unwrap());
         for text in [
             "",
-            "/work",
-            "/work =>",
+            "/projects",
+            "/projects =>",
             "=> team=a",
-            "/work => team",
-            "/work => team=",
-            "/work => team=a, team=b",
-            "/work => Team=a",
-            "/work => a=1, a=2",
+            "/projects => team",
+            "/projects => team=",
+            "/projects => team=a, team=b",
+            "/projects => Team=a",
+            "/projects => a=1, a=2",
             "/a** => team=a",
-            "~/work => team=a",
+            "~/projects => team=a",
         ] {
             assert!(assignment_rule(text).is_err(), "{text}");
         }

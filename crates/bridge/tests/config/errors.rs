@@ -86,9 +86,9 @@ fn malformed_values_are_refused() {
             .contains("line 2, column 3: enhanced_token_bridge.caching: has no value, but keys below it")
     );
     assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
-    let rule = of("  sources:\n    assignments: ['/work/** => team=web', /work/a** => team=web]");
+    let rule = of("  sources:\n    assignments: ['/projects/** => team=web', /projects/a** => team=web]");
     assert!(
-        rule.contains("line 3, column 18") && rule.contains("\"/work/a** => team=web\" is not allowed"),
+        rule.contains("line 3, column 18") && rule.contains("\"/projects/a** => team=web\" is not allowed"),
         "{rule}"
     );
     assert!(of("  sources: {labels: {Tenant: acme}}").contains("up to 16 names of a to z"));

@@ -40,7 +40,7 @@ const VALUES: &[(&str, &str)] = &[
     ("sources.developer", "ann"),
     ("sources.team", "web"),
     ("sources.labels", "{tenant: acme, environment: ci}"),
-    ("sources.assignments", "[/work/* => team=web, /home/* => tenant=own]"),
+    ("sources.assignments", "[/projects/* => team=web, /home/* => tenant=own]"),
     ("processing.batch_size", "1001"),
     ("processing.max_memory_mb", "201"),
     ("processing.parallel_limit", "6"),
