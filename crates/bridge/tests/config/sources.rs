@@ -172,7 +172,7 @@ async fn sources_labels() {
 #[tokio::test]
 async fn sources_assignments() {
     let rules =
-        "['/home/other/** => team=other', '/home/user/* => team=web, tenant=acme', '** => team=rest']";
+        "['/home/user/other/** => team=other', '/home/user/secret-* => team=web, tenant=acme', '** => team=rest']";
     let defaults = [
         ("sources.assignments", rules),
         ("sources.team", "default"),
@@ -188,7 +188,7 @@ async fn sources_assignments() {
         }
         // An embedder's analyses follow the rules, too.
         let mut provided = analysis("t", 9, &[5]);
-        provided.responses[0].project = Some("/home/other/x".parse().unwrap());
+        provided.responses[0].project = Some("/home/user/other/x".parse().unwrap());
         let stored = bridge.store_enhanced_analysis(&provided, StoreOptions::default()).await.unwrap();
         assert!(stored.success);
         assert_eq!(values(&bridge, "team").await, ["web", "other"]);
