@@ -76,6 +76,8 @@ mod merge;
 mod mock;
 #[cfg(feature = "clickhouse")]
 mod offered;
+#[cfg(feature = "clickhouse")]
+mod prices;
 mod query;
 #[cfg(feature = "clickhouse")]
 mod retry;
@@ -109,6 +111,8 @@ pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
+#[cfg(feature = "clickhouse")]
+pub use prices::CostRow;
 pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,

@@ -31,6 +31,7 @@ migrations![
     "0008_audit_actor",
     "0009_attribution",
     "0014_projects_and_models",
+    "0016_prices",
 ];
 
 /// The number of the last migration.
