@@ -132,7 +132,7 @@ impl ClickHouseStore {
     ///
     /// The database failed.
     pub async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {
-        let conditions = [vec!["true"], conditions(filter)].concat().join(" AND ");
+        let conditions = [vec!["true".to_owned()], conditions(filter)].concat().join(" AND ");
         let query = &format!(
             "SELECT toString(model) AS name, toString(unpriced) AS reason, count(), {tokens}, {searches},
                 min(toUnixTimestamp64Milli(time)), reinterpret(ifNull(sum(list_cost), toDecimal128(0, 18)), 'Int128'),
