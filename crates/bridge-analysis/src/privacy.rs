@@ -107,6 +107,7 @@ impl ProjectNames {
             plugin: hashed("plugin", attribution.plugin),
             mcp_server: hashed("server", attribution.mcp_server),
             mcp_tool: hashed("tool", attribution.mcp_tool),
+            worktree: hashed("worktree", attribution.worktree),
             ..attribution
         }
     }
