@@ -49,7 +49,7 @@ impl FileNames {
         attribution.worktree = place.worktree;
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
-            project: place.project.map(|name| self.project_names.shown(&name)),
+            project: place.project.and_then(|name| self.project_names.shown(&name)),
             host: self.host.clone(),
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
             model: named
@@ -64,7 +64,7 @@ impl FileNames {
     /// Returns the id of a request in the form that leaves this machine.
     pub(crate) fn request_id<'a>(&self, value: Raw<'a>) -> Option<Cow<'a, str>> {
         let id = string(value).filter(|id| (1..=TEXT_BYTES_MAX).contains(&id.len()))?;
-        Some(self.project_names.shown_request(id))
+        self.project_names.shown_request(id)
     }
 }
 
