@@ -46,6 +46,7 @@ mod counts;
 mod damage;
 mod error;
 mod escaped;
+mod extra_counts;
 mod facts;
 mod health;
 mod hex;
@@ -89,6 +90,7 @@ pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, PositionUnit, StorageKind};
 pub use escaped::Escaped;
+pub use extra_counts::ExtraCounts;
 pub use facts::{AnalysisFacts, AnalysisNote};
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{

@@ -130,8 +130,8 @@ pub use bridge_core::{
     TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
-    CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
-    StoreStats, StoreTotals, TokenStore, UsageSums,
+    CircuitState, Dimension, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope,
+    ResponseFilter, StoreStats, StoreTotals, TokenStore, UsageSums,
 };
 
 pub use advice::advice;
@@ -167,6 +167,14 @@ pub mod backup {
     pub use bridge_storage::{BackupFormat, ExportSummary, ServerPlace};
 
     pub use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
+}
+
+/// The parts of queries and of their answers.
+pub mod query {
+    pub use bridge_core::ExtraCounts;
+    pub use bridge_storage::AdmittedValues;
+
+    pub use crate::dashboard::PreviousPeriod;
 }
 
 /// The details of an integrity check's result.

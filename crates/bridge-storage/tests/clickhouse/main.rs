@@ -25,6 +25,7 @@ mod rollback_killed;
 mod rollback_upgraded;
 mod schema;
 mod sums;
+mod views;
 mod written_rows;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};

@@ -137,8 +137,4 @@ impl Dimension {
             Self::Session => &metrics.sessions,
         }
     }
-
-    pub(super) fn list_none(query: DashboardQuery) -> DashboardQuery {
-        Self::ALL.iter().fold(query, |query, (_, dimension)| dimension.list(query, GroupPage::top(0)))
-    }
 }

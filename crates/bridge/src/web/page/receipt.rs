@@ -4,7 +4,6 @@ use axum::response::Response;
 use bridge_core::{ReceiptLine, StoreReceipt, TimeRange};
 use maud::{Markup, html};
 
-use super::dimension::Dimension;
 use super::layout::Tab;
 use super::number::Grouped;
 use super::request::PageRequest;
@@ -12,7 +11,7 @@ use crate::dashboard::DashboardQuery;
 
 pub(super) async fn receipt(page: PageRequest) -> Response {
     let content = async {
-        let metrics = page.ask(Dimension::list_none(DashboardQuery::new(TimeRange::ALL))).await?;
+        let metrics = page.ask(DashboardQuery::new(TimeRange::ALL).without_lists()).await?;
         Ok(content(&metrics.receipt.unwrap_or_default()))
     };
     page.respond(Tab::Receipt, "Receipt", content).await

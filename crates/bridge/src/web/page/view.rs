@@ -160,7 +160,7 @@ impl View {
         let range = self.span.range(now, &self.zone);
         let query = DashboardQuery::new(range).by(self.step_of(range, now), self.zone.clone());
         let query = self.filters.iter().fold(query, |query, (dimension, value)| dimension.only(query, value));
-        Dimension::list_none(query.without_receipt())
+        query.without_receipt().without_lists()
     }
 
     /// Returns the asked for or the suitable steps of a trend over this range.
