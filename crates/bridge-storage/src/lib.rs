@@ -104,7 +104,7 @@ pub use clickhouse::{
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
-    TrendSums, UsageSums,
+    SPLIT_SUMS_MAX, SplitSums, TrendSums, UsageSums,
 };
 pub use dimension::Dimension;
 pub use markers::markers;
