@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use bridge_core::{InvalidValue, LabelName, ResponseUsage};
+use bridge_core::{CanonicalModel, InvalidValue, LabelName, ResponseUsage};
 use serde::{Deserialize, Serialize};
 
 /// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
@@ -126,6 +126,16 @@ dimensions! {
     Developer = "developer", "developer", |row| text(row.assignment.developer.as_ref());
     /// The developer's team, by configuration.
     Team = "team", "team", |row| text(row.assignment.team.as_ref());
+    /// The client's worktree that was worked in.
+    Worktree = "worktree", "worktree", |row| text(row.attribution.worktree.as_ref());
+    /// One name for the model, whichever way its requests took. See [`CanonicalModel`](bridge_core::CanonicalModel).
+    CanonicalModel = "canonical_model", "canonical_model", |row| canonical(row, |model| model.name.to_string().into());
+    /// The maker of the model.
+    Provider = "provider", "provider", |row| canonical(row, |model| model.provider.name().into());
+    /// The service whose form the model's name has.
+    ModelRoute = "model_route", "model_route", |row| canonical(row, |model| model.route.name().into());
+    /// The revision of the counting rule that the response is stored by.
+    RuleRevision = "rule_revision", "toString(rule_revision)", |row| Some(row.rule_revision.to_string().into());
 }
 
 /// The start of the names of labels' dimensions.
@@ -145,7 +155,15 @@ impl Dimension {
     /// session has several.
     pub(crate) fn is_attribution(&self) -> bool {
         !matches!(self, Self::Session | Self::Project | Self::Model | Self::Host | Self::Origin | Self::Day)
+            && !matches!(self, Self::CanonicalModel | Self::Provider | Self::ModelRoute | Self::RuleRevision)
     }
+}
+
+fn canonical(
+    row: &ResponseUsage,
+    of: impl FnOnce(CanonicalModel) -> Cow<'static, str>,
+) -> Option<Cow<'_, str>> {
+    row.model.as_ref().map(|model| of(model.canonical()))
 }
 
 fn text<T: AsRef<str>>(value: Option<&T>) -> Option<Cow<'_, str>> {

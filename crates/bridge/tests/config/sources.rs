@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bridge::config::BridgeConfig;
-use bridge::storage::{Dimension, SourceFilter};
+use bridge::storage::{Dimension, ResponseFilter, SourceFilter};
 use bridge::{
     BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions,
 };
@@ -69,12 +69,17 @@ async fn sources_project_names() {
     let (_folder, bridge) = filled(&keyed).await;
     assert!(project(&bridge).await.starts_with("project-"));
     assert!(!recorded(&bridge).await.contains("plan"));
+
+    let (_folder, bridge) = filled(&[("sources.project_names", "none")]).await;
+    let rows = bridge.token_store().responses(&ResponseFilter::default()).await.unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.project.is_none()));
+    assert!(!recorded(&bridge).await.contains("plan"));
 }
 
 /// The record of a file is found again, so only the new part of a growing file is read.
 #[tokio::test]
 async fn shortened_project_names_do_not_hide_cursors() {
-    for mode in ["full", "last_component"] {
+    for mode in ["full", "last_component", "none"] {
         let (folder, bridge) = filled(&[("sources.project_names", mode)]).await;
         let more = concat!(
             r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":1}}}"#,
@@ -171,8 +176,7 @@ async fn sources_labels() {
 /// The first rule that matches applies, over the defaults; also where the projects' names are not stored in full.
 #[tokio::test]
 async fn sources_assignments() {
-    let rules =
-        "['/home/user/other/** => team=other', '/home/user/secret-* => team=web, tenant=acme', '** => team=rest']";
+    let rules = "['/home/user/other/** => team=other', '/home/user/secret-* => team=web, tenant=acme', '** => team=rest']";
     let defaults = [
         ("sources.assignments", rules),
         ("sources.team", "default"),
