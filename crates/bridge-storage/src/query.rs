@@ -4,6 +4,17 @@ use bridge_core::{SessionId, TimeRange, TokenCounts};
 use serde::{Deserialize, Serialize};
 
 /// A filter of responses. All conditions must hold; the default admits all.
+///
+/// ```
+/// use bridge_core::{SessionId, TimeRange};
+/// use bridge_storage::ResponseFilter;
+///
+/// let mut filter = ResponseFilter::in_time(TimeRange::ALL);
+/// filter.models = Some(vec!["claude-opus-4-8".to_owned()]);
+/// let session = ResponseFilter::of_sessions(vec![SessionId::new("s")?]);
+/// assert_ne!(filter, session);
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseFilter {
@@ -34,6 +45,17 @@ impl ResponseFilter {
 }
 
 /// A filter of sessions. All responses of a session are summed, whichever of them are in the time range.
+///
+/// ```
+/// use bridge_core::{SessionId, TimeRange};
+/// use bridge_storage::SummaryFilter;
+///
+/// let page = SummaryFilter::active_in(TimeRange::ALL).with_metadata(true).with_limit(100);
+/// let next = page.clone().after(SessionId::new("the last session of the page")?);
+/// let two = page.of_sessions(vec![SessionId::new("a")?, SessionId::new("b")?]);
+/// assert!(next.include_metadata && two.sessions.is_some());
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SummaryFilter {

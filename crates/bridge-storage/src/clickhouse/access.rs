@@ -48,9 +48,9 @@ impl fmt::Debug for AccessToken {
 /// Supplies access tokens that expire.
 ///
 /// ```
-/// use std::sync::Mutex;
+/// use std::sync::{Arc, Mutex};
 ///
-/// use bridge_storage::{AccessToken, AccessTokens, LocateFuture};
+/// use bridge_storage::{AccessToken, AccessTokens, ClickHouseOptions, LocateFuture};
 ///
 /// /// Exchanges the workload's identity for a token.
 /// #[derive(Debug)]
@@ -72,6 +72,10 @@ impl fmt::Debug for AccessToken {
 ///         })
 ///     }
 /// }
+///
+/// let tokens = FromIssuer { current: Mutex::new(AccessToken::new("eyJhbGciOi")?) };
+/// let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_access_tokens(Arc::new(tokens));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait AccessTokens: fmt::Debug + Send + Sync {
     /// Returns the token to use. Asked before each use of a connection, so it only returns what is at hand; a program

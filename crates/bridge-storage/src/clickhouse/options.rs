@@ -56,6 +56,44 @@ impl Default for ClickHouseLimits {
 }
 
 /// The address, credentials and limits of a ClickHouse store. No form of output shows the password.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge_storage::{AccessToken, CircuitPolicy, ClickHouseLimits, ClickHouseOptions, Retention, RetryPolicy};
+///
+/// let server = ClickHouseOptions::from_url("http://db.example:8123/usage")?
+///     .with_user("etb_writer", "")
+///     .with_password("…")
+///     .with_table_prefix("etb_")?
+///     .with_header("x-team", "tools")?
+///     .with_setting("max_threads", "4")?
+///     .with_retention(Retention::For(Duration::from_hours(24 * 365)))
+///     .with_audit_retention(Retention::For(Duration::from_hours(24 * 90)));
+/// assert!(server.has_password() && server.host() == "db.example:8123" && server.database() == "usage");
+/// assert!(!ClickHouseOptions::allows_header("authorization", "Bearer …"));
+/// assert!(!ClickHouseOptions::allows_setting("async_insert"));
+///
+/// let in_cluster = server
+///     .with_cluster("main")?
+///     .with_access_token(AccessToken::new("eyJhbGciOi")?)
+///     .with_limits(ClickHouseLimits::default())
+///     .with_pool_size(4)
+///     .with_connect_timeout(Duration::from_secs(2))
+///     .with_acquire_timeout(Duration::from_secs(2))
+///     .with_operation_timeout(Duration::from_mins(2))
+///     .with_retry(RetryPolicy::once())
+///     .with_circuit(CircuitPolicy { failures: 3, ..CircuitPolicy::default() })
+///     .with_disk_reserve(64 << 20);
+/// // Secrets from files, and a CA of one's own, need files that exist:
+/// let with_files = || -> Result<ClickHouseOptions, bridge_core::BridgeError> {
+///     let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_ca_file("ca.pem");
+///     options.with_password_file("/run/secrets/etb")?.with_access_token_file("/run/secrets/jwt")
+/// };
+/// assert!(with_files().is_err());
+/// # let _ = in_cluster;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ClickHouseOptions {
     pub(crate) endpoint: String,

@@ -6,6 +6,24 @@ use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
 /// Which responses a dashboard shows, the steps and the time zone of its trend, and the rows of each breakdown.
 ///
 /// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 rows of each breakdown.
+///
+/// ```
+/// use bridge::{CalendarUnit, DashboardQuery, Direction, GroupOrder, GroupPage, SessionId, TimeRange};
+///
+/// let query = DashboardQuery::new(TimeRange::ALL)
+///     .by(CalendarUnit::Week, "Europe/Berlin".parse()?)
+///     .of_projects(["app"])
+///     .of_models(["claude-opus-4-8"])
+///     .of_hosts(["laptop"])
+///     .of_sessions([SessionId::new("5e2c1c52-0b6f-4a8f-9d0c-3a9f6a1f9e11")?])
+///     .list_sessions(GroupPage::top(20).sorted(GroupOrder::LastTime, Direction::Descending).after(20))
+///     .list_projects(GroupPage::top(5))
+///     .list_models(GroupPage::top(5))
+///     .list_hosts(GroupPage::top(5))
+///     .without_receipt();
+/// assert_eq!(query.sessions.offset, 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardQuery {

@@ -49,6 +49,24 @@ impl EntriesOptions {
 }
 
 /// Options of [`router`](super::router).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::Actor;
+/// use bridge::web::{EntriesOptions, WebOptions};
+///
+/// let options = WebOptions::default()
+///     .with_request_timeout(Duration::from_secs(5))
+///     .with_ready_timeout(Duration::from_millis(500))
+///     .with_requests_max(64)
+///     .with_queries_max(8)
+///     .with_answer_ttl(Duration::ZERO)
+///     .with_entries(EntriesOptions::default().with_body_bytes_max(1 << 20).with_requests_max(4))
+///     .with_metrics(|| "# of a recorder\n".to_owned())
+///     .with_actor(|request| Actor::new(request.headers.get("x-user")?.to_str().ok()?).ok());
+/// assert_eq!(options.requests_max, 64);
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct WebOptions {

@@ -18,6 +18,18 @@ use crate::stats::PoolStatus;
 
 /// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
 /// handed out again.
+///
+/// ```no_run
+/// # async fn run(store: bridge_storage::ClickHouseStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = store.pool();
+/// let connection = pool.acquire_connection().await?;
+/// let version: String = connection.client().query("SELECT version()").fetch_one().await?;
+/// println!("{version}, {} of {} connections in use", pool.status().in_use, pool.status().size);
+/// // Dropping it does the same.
+/// pool.release_connection(connection);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct BridgeConnectionPool {
     pool: Pool<Connector>,

@@ -73,6 +73,18 @@ impl ClickHouseStore {
     ///
     /// [`StorageKind::PermissionDenied`](bridge_core::StorageKind::PermissionDenied) where the store's user may not
     /// create roles or grant these rights.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), bridge_core::BridgeError> {
+    /// use bridge_storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+    ///
+    /// let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_user("administrator", "…");
+    /// let store = ClickHouseStore::new(options)?;
+    /// store.migrate().await?;
+    /// store.create_roles().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create_roles(&self) -> Result<(), BridgeError> {
         for statement in self.options.schema().role_statements() {
             self.call("create the roles", |tables| {

@@ -81,6 +81,16 @@ impl Schema {
     }
 
     /// Returns all migrations, in order.
+    ///
+    /// ```
+    /// use bridge_storage::Schema;
+    ///
+    /// let schema = Schema::new("usage").with_cluster("main")?;
+    /// let newest = schema.migrations().pop().unwrap();
+    /// assert_eq!(newest.number, Schema::VERSION);
+    /// assert_eq!(schema.use_statement(), "USE `usage`");
+    /// # Ok::<(), bridge_core::InvalidValue>(())
+    /// ```
     #[must_use]
     pub fn migrations(&self) -> Vec<SchemaMigration> {
         let migrations = MIGRATIONS.iter().map(|migration| SchemaMigration {

@@ -4,6 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of the audit.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::{AuditOptions, AuditedOperations};
+///
+/// let options = AuditOptions::default()
+///     .with_operations(AuditedOperations::Changes)
+///     .with_write_within(Duration::from_secs(1))
+///     .with_buffer_records_max(1000)
+///     .with_spool_dir("audit-spool")
+///     .with_spool_bytes_max(16 << 20);
+/// assert_eq!(options.buffer_records_max, 1000);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditOptions {
