@@ -22,7 +22,7 @@ pub struct DashboardFilter {
     /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
     /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
-    /// Whether to compute the receipt. It covers the whole store, so every response is read, whatever the filter admits.
+    /// Scope of the receipt. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
 }
 

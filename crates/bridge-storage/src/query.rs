@@ -63,7 +63,7 @@ pub struct SummaryFilter {
     pub active: TimeRange,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
+    /// True to fill in [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata).
     pub include_metadata: bool,
     /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
     pub after: Option<SessionId>,

@@ -17,7 +17,7 @@ use bridge_storage::{
 /// password: started by the next program that uses the folder, or by this one when the old address no longer answers.
 /// No password is sent on a connection before its other side has proven that it is the engine's supervisor.
 ///
-/// A client of one's own takes address, user and password from the [endpoint](Engine::endpoint) of
+/// A client of your own takes address, user and password from the [endpoint](Engine::endpoint) of
 /// [`engine`](Self::engine). It does not find the engine again if its supervisor is killed.
 ///
 /// ```no_run

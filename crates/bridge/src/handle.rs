@@ -92,7 +92,7 @@ impl EnhancedTokenDatabaseBridge {
         Self { parts: Arc::clone(&self.parts), runner }
     }
 
-    /// Returns a handle whose operations this actor asked for, which stands in log and audit: the user of a request that
+    /// Returns a handle whose operations this actor asked for, who appears in log and audit: the user of a request that
     /// the caller serves, or the job that runs. Without one, operations have no actor.
     ///
     /// ```

@@ -46,7 +46,7 @@ struct KindRow {
     kept: u64,
     kept_tokens: u64,
     last_sync: i64,
-    /// Whether any response that was read, admitted or not, has a counter so large that narrow sums may have wrapped.
+    /// True if any response that was read, admitted or not, has a counter so large that narrow sums may have wrapped.
     has_large: bool,
     /// The listed groups, in their order; steps of the trend in any order.
     listed: Vec<GroupTuple>,
@@ -236,7 +236,7 @@ fn responses(filter: &DashboardFilter, width: Width) -> String {
     )
 }
 
-/// Where the filter applies: in the `WHERE`, or as a flag on each row if the receipt needs the other responses too.
+/// Place of the filter: in the `WHERE`, or as a flag on each row if the receipt needs the other responses too.
 struct Admitted {
     flag: String,
     condition: String,

@@ -78,7 +78,7 @@ pub struct WebOptions {
     pub requests_max: usize,
     /// Maximum number of queries of the database at once. Requests beyond that wait.
     pub queries_max: usize,
-    /// How long an answer is shared with further requests of the same actor for the same.
+    /// Time for which an answer is shared with identical requests of the same actor.
     pub answer_ttl: Duration,
     /// Options of `POST /api/v1/sessions/{id}/entries`; without them there is no such resource, and nothing is written.
     pub entries: Option<EntriesOptions>,
@@ -117,7 +117,7 @@ impl WebOptions {
         self
     }
 
-    /// Returns the options with this source of the actor, who stands in log and audit. By default it is the [`Actor`]
+    /// Returns the options with this source of the actor, who appears in log and audit. By default it is the [`Actor`]
     /// that a middleware in front of the router put into the request's extensions.
     #[must_use]
     pub fn with_actor(mut self, actor: impl Fn(&Parts) -> Option<Actor> + Send + Sync + 'static) -> Self {

@@ -10,18 +10,18 @@ use super::answer::ForeignAnswer;
 /// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Why work on tables failed: the client's error, or tables that are not as they must be.
+/// The error of work on tables: the client's, or one of the schema.
 #[derive(Debug)]
 pub(crate) enum TableError {
     Client(Error),
     Bridge(BridgeError),
 }
 
-/// The codes of a statement that the user may not run.
+/// Error codes of statements that the user lacks permission for.
 const DENIED: [u32; 3] = [164, 291, 497];
 
 impl TableError {
-    /// Returns whether the user lacks the right to what failed.
+    /// Returns whether the user lacks a permission.
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Client(Error::BadResponse(text)) => {
@@ -47,7 +47,7 @@ impl From<BridgeError> for TableError {
     }
 }
 
-/// Returns the bridge's error for one of the client.
+/// Maps an error of the client to one of the bridge.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
     if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
         return BridgeError::Connection {
