@@ -86,8 +86,8 @@ type GroupTuple = (String, i64, u64, u64, u64, u64, u64, u64, u64, i64, i64);
 /// An alias shadows a column of the same name, and an aggregate must not contain another one. So each level has names of
 /// its own: `row_…` for a response, `set_…` for a group of the one pass, and plain names for a group of a kind.
 ///
-/// The groups of a kind are sorted in an array: window functions would do the same, but the database takes longer to plan
-/// them than to read a million responses.
+/// The groups of a kind are sorted in an array: window functions would do the same, but the database takes longer to
+/// plan them than to read a million responses.
 fn statement(filter: &DashboardFilter, width: Width) -> String {
     let kinds = [
         (SESSION, &filter.sessions),

@@ -187,8 +187,7 @@ impl ClickHouseStore {
     }
 
     /// Admits the caller if the circuit breaker is closed. While it is open, one caller probes the database and the
-    /// others
-    /// fail at once.
+    /// others fail at once.
     async fn pass_breaker(&self, operation: &'static str) -> Result<(), BridgeError> {
         match self.breaker.admit() {
             Ok(Admission::Pass) => Ok(()),
@@ -197,13 +196,11 @@ impl ClickHouseStore {
                 self.breaker.record_probe(probe, &answer);
                 answer
             }
-            Err(refused) => Err(BridgeError::Connection {
-                operation,
-                host: self.options.host.clone(),
-                kind: ConnectionKind::CircuitOpen,
-                context: Box::default(),
-                source: Some(Box::new(refused)),
-            }),
+            Err(refused) => {
+                let error =
+                    BridgeError::connection(ConnectionKind::CircuitOpen, operation, &self.options.host);
+                Err(error.with_source(refused))
+            }
         }
     }
 

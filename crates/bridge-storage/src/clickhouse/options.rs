@@ -123,9 +123,8 @@ impl ClickHouseOptions {
     pub const USER: &str = "default";
 
     /// Parses `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password, database and port are optional; the defaults
-    /// are
-    /// `default`, empty, `bridge` and 8123. With the feature `tls`, `https://…` works too, with port 8443. Nothing may
-    /// follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
+    /// are `default`, empty, `bridge` and 8123. With the feature `tls`, `https://…` works too, with port 8443. Nothing
+    /// may follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
     ///
     /// Command lines are visible in the process list, so keep passwords in [a file](Self::with_password_file) or an
     /// environment variable.
@@ -325,8 +324,7 @@ impl ClickHouseOptions {
     /// # Errors
     ///
     /// [`ConnectionKind::Misconfigured`] if it is not a setting's name, or one that the bridge sets or relies on, such
-    /// as
-    /// `async_insert`: an insert that returned is durable.
+    /// as `async_insert`: an insert that returned is durable.
     pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
         check_setting(name).map_err(|error| self.misconfigured("with_setting", error.into()))?;
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -365,8 +363,7 @@ impl ClickHouseOptions {
     }
 
     /// Distributes the tables over this cluster of the server's `remote_servers`. Requires Keeper, and the macros
-    /// `shard`
-    /// and `replica` on every server.
+    /// `shard` and `replica` on every server.
     ///
     /// # Errors
     ///

@@ -28,8 +28,7 @@ impl BridgeConfig {
 
     /// Returns a builder with all settings of the configuration. The bridge that it builds [watches
     /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. It does not connect to a server yet, so
-    /// a user who
-    /// may only read can have a bridge.
+    /// a user who may only read can have a bridge.
     ///
     /// # Errors
     ///
@@ -103,8 +102,7 @@ impl BridgeConfig {
     }
 
     /// Returns the options of the analyzer. The number of threads is limited so that each has room for the longest
-    /// line in
-    /// `max_memory_mb`.
+    /// line in `max_memory_mb`.
     ///
     /// # Errors
     ///

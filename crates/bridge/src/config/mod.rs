@@ -38,9 +38,9 @@
 //! [`BridgeConfig::keys`] lists every key with its default and the values that it allows; `bridge_config.example.yaml` in
 //! the repository's `examples` explains each.
 //!
-//! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`, which
-//! stops at the first problem and suggests no key. This module reports all problems at once, each with its position and
-//! the allowed values, and never quotes a secret.
+//! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`,
+//! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
+//! position and the allowed values, and never quotes a secret.
 
 mod build;
 mod check;

@@ -12,8 +12,8 @@ use crate::AuditOptions;
 const FOLDER: &str = "audit-spool";
 
 impl BridgeConfig {
-    /// Returns the options of the audit for a bridge to the database of this configuration, which has a spool of its own:
-    /// below `audit.spool_dir`, else next to the data of the embedded engine, else in the user's state folder.
+    /// Returns the options of the audit for a bridge to the database of this configuration, which has a spool of its
+    /// own: below `audit.spool_dir`, else next to the data of the embedded engine, else in the user's state folder.
     pub(super) fn audit_options(&self) -> AuditOptions {
         let mut options = self.audit.clone();
         let variable = |name: &str| std::env::var_os(name);

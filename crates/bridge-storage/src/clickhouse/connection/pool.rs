@@ -108,13 +108,7 @@ impl BridgeConnectionPool {
         };
         acquired.map(PooledConnection).map_err(|error| match error {
             PoolError::Backend(error) => error,
-            _ => BridgeError::Connection {
-                operation: ACQUIRE,
-                host: self.host.clone(),
-                kind: ConnectionKind::PoolExhausted,
-                context: Box::default(),
-                source: None,
-            },
+            _ => BridgeError::connection(ConnectionKind::PoolExhausted, ACQUIRE, &self.host),
         })
     }
 

@@ -28,8 +28,8 @@ use script::Schema;
 use tables::Tables;
 
 /// Migrates the database to this version's schema, and its tables to these options. If nothing is missing, it only
-/// reads,
-/// so a user without the right to create anything succeeds; otherwise that user's error names the missing statements.
+/// reads, so a user without the right to create anything succeeds; otherwise that user's error names the missing
+/// statements.
 pub(crate) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     match apply_pending(tables, options).await {
         Err(error) if error.is_denied() => Err(explain_denied(tables, options, error).await),

@@ -27,8 +27,7 @@ pub struct PendingSchema {
     /// The pending statements, in order, for a session in the store's database.
     pub statements: Vec<String>,
     /// True if stored rows must be converted too, which only [`migrate`](crate::TokenStore::migrate) does, by a user
-    /// with
-    /// the role `bridge_administrator`.
+    /// with the role `bridge_administrator`.
     pub converts_rows: bool,
     schema: Schema,
 }
@@ -54,8 +53,7 @@ impl PendingSchema {
 
 impl ClickHouseStore {
     /// Returns what [`migrate`](crate::TokenStore::migrate) would change in the database, without changing it. Objects
-    /// that
-    /// the store's user may not see count as missing.
+    /// that the store's user may not see count as missing.
     ///
     /// ```no_run
     /// # async fn run(store: bridge_storage::ClickHouseStore) -> Result<(), bridge_core::BridgeError> {
@@ -90,8 +88,7 @@ pub(super) struct Installed {
 
 impl Installed {
     /// Reads it; `None` if the database does not exist. Refuses a database in which another object has the name of one
-    /// of
-    /// the bridge's tables, or which a newer version wrote.
+    /// of the bridge's tables, or which a newer version wrote.
     pub(super) async fn read(
         tables: &Tables,
         options: &ClickHouseOptions,

@@ -37,8 +37,7 @@ fn on_cluster(statement: &str, everywhere: &str) -> Vec<String> {
 
 impl Schema {
     /// Returns the statements that create the bridge's three roles, each with the least privileges: `bridge_writer`
-    /// stores
-    /// and reads, `bridge_dashboard` reads, `bridge_administrator` also migrates.
+    /// stores and reads, `bridge_dashboard` reads, `bridge_administrator` also migrates.
     ///
     /// They are those of `sql/roles.sql`, for this database, table prefix and cluster, and can be repeated. They need a
     /// server: the embedded engine has a writer and a reader, which are configured in a file.

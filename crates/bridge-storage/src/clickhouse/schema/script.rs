@@ -11,11 +11,10 @@ use crate::clickhouse::options::ClickHouseOptions;
 
 /// The bridge's schema as SQL, for a database, a table prefix and a cluster. Needs no connection.
 ///
-/// For those who create tables by other means than [`migrate`](crate::TokenStore::migrate): a database administrator who
-/// reviews statements, or a tool that applies them. A bridge that finds the schema complete creates nothing, so its user
-/// needs no right to. [`ClickHouseStore::pending_schema`](crate::ClickHouseStore::pending_schema) returns what a
-/// database
-/// lacks.
+/// For those who create tables by other means than [`migrate`](crate::TokenStore::migrate): a database administrator
+/// who reviews statements, or a tool that applies them. A bridge that finds the schema complete creates nothing, so
+/// its user needs no right to. [`ClickHouseStore::pending_schema`](crate::ClickHouseStore::pending_schema) returns
+/// what a database lacks.
 ///
 /// ```
 /// use bridge_storage::Schema;

@@ -35,8 +35,7 @@ impl Buffer {
     }
 
     /// Returns the next records to be written, or none once this number was removed. Until [`release`](Self::release)
-    /// they
-    /// do not change.
+    /// they do not change.
     pub(super) fn next_batch(&mut self, due: u64) -> Vec<AuditRecord> {
         if self.gone >= due {
             return Vec::new();

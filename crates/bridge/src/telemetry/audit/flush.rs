@@ -16,8 +16,7 @@ impl AuditTrail {
     /// Returns the number of records that this call wrote.
     ///
     /// Concurrent callers commit as a group: the one that holds the lock writes everything that waits, and the others
-    /// find
-    /// theirs written. Later records are not waited for, so that a busy store cannot hold a caller forever.
+    /// find theirs written. Later records are not waited for, so that a busy store cannot hold a caller forever.
     pub(crate) async fn flush(&self) -> Result<u64, BridgeError> {
         let (spooled, buffered) =
             (self.spool.as_ref().map_or(0, |spool| spool.due()), self.state().buffer.due());

@@ -147,8 +147,7 @@ impl AuditTrail {
     }
 
     /// Keeps the record of an operation that has not ended yet, if there is room. In memory it helps only if it is
-    /// written
-    /// now, with [`flush_within`](Self::flush_within).
+    /// written now, with [`flush_within`](Self::flush_within).
     pub(crate) fn announce(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> Place {
         if !self.wants(operation, record.outcome) {
             return Place::Nowhere;

@@ -22,8 +22,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct AuditOptions {
     /// Maximum number of records that wait in memory: all records if there is no spool, else those that did not fit on
-    /// its
-    /// disk. Further records are dropped, counted, and reported by an `audit_gap` record once there is room again.
+    /// its disk. Further records are dropped, counted, and reported by an `audit_gap` record once there is room again.
     pub buffer_records_max: usize,
     /// Maximum time until a record is written, if the store is available.
     pub write_within: Duration,
@@ -94,8 +93,7 @@ impl AuditOptions {
     ///
     /// The next bridge with this folder writes the records of ended programs, so a folder belongs to one database and
     /// table prefix. Concurrent programs may share it. If it is not writable, the bridge works as without a spool, and
-    /// logs
-    /// that.
+    /// logs that.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

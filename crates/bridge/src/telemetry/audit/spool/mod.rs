@@ -1,14 +1,12 @@
 //! The spool: records that wait for the store in files, which outlive the program.
 //!
-//! Each program appends records to a file of its own, the open segment. A write to the store takes a whole segment, and
-//! removes it once the store has its records. So a program that is killed at any moment leaves each record in the store,
-//! in a file, or in both, and writing a record twice changes nothing. The segments of an ended program belong to the
-//! first
-//! program that takes its lock.
+//! Each program appends records to a file of its own, the open segment. A write to the store takes a whole segment,
+//! and removes it once the store has its records. So a program that is killed at any moment leaves each record in the
+//! store, in a file, or in both, and writing a record twice changes nothing. The segments of an ended program belong
+//! to the first program that takes its lock.
 //!
 //! Nothing is synced: records survive the end of the process, but not a crash of the machine. A truncated or changed
-//! line
-//! is counted as damage and skipped.
+//! line is counted as damage and skipped.
 
 mod files;
 mod line;
@@ -187,8 +185,7 @@ impl Spool {
     }
 
     /// Returns the file, and the number of records that only this program can have removed. A segment of an ended
-    /// program
-    /// may be gone because another program took it first.
+    /// program may be gone because another program took it first.
     fn next_segment(&self, due: u64) -> Option<(PathBuf, u64)> {
         let mut files = self.files();
         if files.sealed.is_empty() && files.open.as_ref().is_some_and(|open| open.segment.number <= due) {
