@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::capabilities::StoreCapabilities;
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 
 /// Keeps the usage of responses, one row per response key.

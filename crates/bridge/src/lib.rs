@@ -130,15 +130,15 @@ pub use bridge_core::{
     TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
-    CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
-    StoreStats, StoreTotals, TokenStore, UsageSums,
+    CircuitState, Dimension, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope,
+    ResponseFilter, StoreStats, StoreTotals, TokenStore, UsageSums,
 };
 
 pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, TrendBucket,
+    DataAge, TrendBucket, TrendSeries,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -169,6 +169,14 @@ pub mod backup {
     pub use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 }
 
+/// The parts of queries and of their answers.
+pub mod query {
+    pub use bridge_core::ExtraCounts;
+    pub use bridge_storage::AdmittedValues;
+
+    pub use crate::dashboard::PreviousPeriod;
+}
+
 /// The details of an integrity check's result.
 pub mod integrity {
     pub use bridge_core::{DifferenceKind, IntegrityDifference, IntegrityTally, RepairAction, RepairReport};
@@ -177,6 +185,11 @@ pub mod integrity {
 /// The metrics of a bridge: their values, and the names under which the `metrics` facade knows them.
 pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
+}
+
+/// One name for a model, whichever way its requests took.
+pub mod models {
+    pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
 }
 
 /// Sources without files: pushed entries and asynchronous readers.
@@ -190,7 +203,7 @@ pub mod stream {
 #[doc(hidden)]
 pub use bridge_analysis::platform::peak_memory_mib;
 #[doc(hidden)]
-pub use dashboard::TREND_BUCKETS_MAX;
+pub use dashboard::{TREND_BUCKETS_MAX, TREND_SERIES_MAX};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

@@ -1,9 +1,10 @@
 //! The answer to a dashboard query.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
-use bridge_storage::{GroupList, GroupSums, UsageSums};
+use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts};
+use bridge_storage::{Dimension, GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
 use super::query::DashboardQuery;
@@ -26,7 +27,7 @@ pub struct DashboardTokenMetrics {
     pub cache_hit_share: Option<f64>,
     /// Completeness of the sums: exact, or floors.
     pub completeness: Completeness,
-    /// By session.
+    /// By session. This breakdown and the next three are empty where the query does not list them.
     pub sessions: Breakdown,
     /// By project.
     pub projects: Breakdown,
@@ -34,6 +35,9 @@ pub struct DashboardTokenMetrics {
     pub models: Breakdown,
     /// By host.
     pub hosts: Breakdown,
+    /// By the other dimensions that the query lists.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub breakdowns: BTreeMap<Dimension, Breakdown>,
     /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin), greatest total first:
     /// the tokens of advisors, compactions and declined attempts, and those that are in iterations only.
     pub by_origin: Vec<GroupSums>,
@@ -41,10 +45,39 @@ pub struct DashboardTokenMetrics {
     pub weak_keys: UsageSums,
     /// By calendar step.
     pub trend: DashboardTrend,
+    /// The period before, if it was asked for and the range has a start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousPeriod>,
     /// The age of the data.
     pub data_age: DataAge,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
+}
+
+impl DashboardTokenMetrics {
+    /// Returns the breakdown by this dimension; `None` if the query does not list it.
+    #[must_use]
+    pub fn breakdown(&self, dimension: &Dimension) -> Option<&Breakdown> {
+        self.breakdowns.get(dimension).or(match dimension {
+            Dimension::Session => Some(&self.sessions),
+            Dimension::Project => Some(&self.projects),
+            Dimension::Model => Some(&self.models),
+            Dimension::Host => Some(&self.hosts),
+            _ => None,
+        })
+    }
+}
+
+/// The sums of the period before the time range, under the same filter. They are read just before the other data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PreviousPeriod {
+    /// The period: as long as the range, and ending where it starts.
+    pub range: TimeRange,
+    /// The sums.
+    pub totals: UsageSums,
+    /// Whether they are exact, or floors.
+    pub completeness: Completeness,
 }
 
 impl ToAuditSummary for DashboardTokenMetrics {
@@ -114,6 +147,10 @@ pub struct DashboardTrend {
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
     pub buckets: Vec<TrendBucket>,
+    /// The same split by the dimension that the query names ([`trend_by`](DashboardQuery::trend_by)): its greatest values,
+    /// at most [`TREND_SERIES_MAX`](crate::TREND_SERIES_MAX), and all others together. They add up to the buckets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<TrendSeries>,
     /// The responses before the first bucket. An open range begins with the first response since 2020, so these are
     /// responses whose clock was wrong; a range with a start has none.
     #[serde(default)]
@@ -128,6 +165,16 @@ impl DashboardTrend {
     pub(super) fn empty(query: &DashboardQuery) -> Self {
         Self { step: query.step, zone: query.zone.clone(), ..Self::default() }
     }
+}
+
+/// The part of a trend that one value of a dimension has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TrendSeries {
+    /// The value, empty for responses that have none; `None` for all values that have no series of their own.
+    pub name: Option<String>,
+    /// The counters in each bucket of the trend.
+    pub buckets: Vec<TokenCounts>,
 }
 
 /// One step of a trend.

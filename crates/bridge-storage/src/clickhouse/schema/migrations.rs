@@ -30,6 +30,9 @@ migrations![
     "0007_saturating_summaries",
     "0008_audit_actor",
     "0009_attribution",
+    "0010_assignment",
+    "0011_views_of_attribution",
+    "0014_projects_and_models",
 ];
 
 /// The number of the last migration.

@@ -4,7 +4,6 @@ use axum::response::Response;
 use bridge_core::{ReceiptLine, StoreReceipt, TimeRange};
 use maud::{Markup, html};
 
-use super::dimension::Dimension;
 use super::layout::Tab;
 use super::number::Grouped;
 use super::request::PageRequest;
@@ -12,7 +11,7 @@ use crate::dashboard::DashboardQuery;
 
 pub(super) async fn receipt(page: PageRequest) -> Response {
     let content = async {
-        let metrics = page.ask(Dimension::list_none(DashboardQuery::new(TimeRange::ALL))).await?;
+        let metrics = page.ask(DashboardQuery::new(TimeRange::ALL).without_lists()).await?;
         Ok(content(&metrics.receipt.unwrap_or_default()))
     };
     page.respond(Tab::Receipt, "Receipt", content).await
@@ -42,8 +41,8 @@ fn content(receipt: &StoreReceipt) -> Markup {
                 (Grouped(receipt.read.tokens)) "."
             }
         }
-        table.receipt {
-            thead { tr { th scope="col" { "" } th scope="col" { "Tokens" } th scope="col" { "Snapshots" } } }
+        div.scroll.narrow tabindex="0" role="region" aria-label="Receipt" { table.receipt {
+            thead { tr { th scope="col" { "Line" } th scope="col" { "Tokens" } th scope="col" { "Snapshots" } } }
             tbody {
                 @for (sign, name, meaning, line) in lines {
                     tr {
@@ -58,7 +57,7 @@ fn content(receipt: &StoreReceipt) -> Markup {
                 td { (Grouped(receipt.total.tokens)) }
                 td { (Grouped(receipt.total.count)) }
             } }
-        }
+        } }
         p class=(if receipt.adds_up() { "verdict good" } else { "verdict bad" }) {
             @if receipt.adds_up() { "✓ The receipt adds up to the last token." } @else { "The receipt does not add up. Run the integrity check." }
         }
