@@ -9,6 +9,13 @@ use crate::ResponseFilter;
 use crate::dimension::Dimension;
 
 /// A dashboard query: which responses, which breakdowns with which rows, and the steps of the trend.
+///
+/// ```
+/// use bridge_storage::{DashboardFilter, Dimension, GroupPage};
+///
+/// let filter = DashboardFilter::default().with_breakdown(Dimension::Branch, GroupPage::top(10));
+/// assert_eq!(filter.breakdowns.len(), DashboardFilter::CLASSIC_BREAKDOWNS.len() + 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardFilter {

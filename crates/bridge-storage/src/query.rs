@@ -12,12 +12,15 @@ use crate::dimension::Dimension;
 /// Conditions are added and never removed: who passes a filter on cannot widen it.
 ///
 /// ```
+/// use bridge_core::{SessionId, TimeRange};
 /// use bridge_storage::{Dimension, ResponseFilter};
 ///
-/// let filter = ResponseFilter::default()
+/// let filter = ResponseFilter::in_time(TimeRange::ALL)
 ///     .with_values(Dimension::Branch, ["main", "release"])
 ///     .without_values(Dimension::Skill, [""]);
 /// assert_eq!(filter.conditions().count(), 2);
+/// let narrower = filter.with_sessions([SessionId::new("s")?]);
+/// # Ok::<(), bridge_core::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
