@@ -33,6 +33,7 @@ migrations![
     "0010_assignment",
     "0011_views_of_attribution",
     "0014_projects_and_models",
+    "0016_prices",
 ];
 
 /// The number of the last migration.
