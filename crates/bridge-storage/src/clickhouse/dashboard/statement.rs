@@ -134,17 +134,23 @@ impl<'a> Statement<'a> {
         format!(
             "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
                 has_large, arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9,
-                    group.10, group.11, group.12, group.13), arraySlice({in_order}, {first}, {number})) AS listed
+                    group.10, group.11, group.12, {extra}), arraySlice({in_order}, {first}, {number})) AS listed
             FROM (
                 SELECT toUInt16(kind) AS kind, countIf(responses > 0) AS groups, sum(all_responses) AS stored,
                     {stored_tokens} AS stored_tokens, {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
                     {kept} AS kept, {kept_tokens} AS kept_tokens, max(synced) AS last_sync,
                     toBool(max(any_large)) AS has_large,
                     groupArrayIf(({key}, name, start, responses, worth_tokens, unfinished, input, output,
-                        cache_creation, cache_read, first_time, last_time, (thinking, searches, fetches)),
+                        cache_creation, cache_read, first_time, last_time{kept_extra}),
                         responses > 0) AS groups_of_kind
                 FROM ({groups})
                 GROUP BY kind)",
+            // Nullable columns would slow the sort down.
+            extra = match self.filter.extra_counts {
+                true => "group.13".to_owned(),
+                false => format!("({UNKNOWN}, {UNKNOWN}, {UNKNOWN})"),
+            },
+            kept_extra = if self.filter.extra_counts { ", (thinking, searches, fetches)" } else { "" },
             first = self.of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
             number = self.of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
             stored_tokens = sum("all_tokens"),
