@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
+use bridge_core::{Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage, ToolName};
 use siphasher::sip::SipHasher24;
 
 /// The form in which projects' names, which are paths, are stored and shown. Other names that tell what somebody works
@@ -117,6 +117,18 @@ impl ProjectNames {
         match self {
             Self::Full | Self::LastComponent => id,
             Self::KeyedHash(key) => hashed(key, "request", &id).into(),
+        }
+    }
+
+    /// Returns the name of a tool to display and store: that of an MCP server's tool is hashed where names are. One that
+    /// was already hashed stays the same.
+    #[must_use]
+    pub fn shown_tool(&self, name: &ToolName) -> ToolName {
+        match self {
+            Self::KeyedHash(key) if name.as_str().starts_with("mcp__") => {
+                ToolName::new(hashed(key, "mcp", name.as_str())).unwrap_or_else(|_| name.clone())
+            }
+            _ => name.clone(),
         }
     }
 
@@ -246,6 +258,16 @@ mod tests {
         assert!(hidden.starts_with("request-") && !hidden.contains("011"));
         assert_eq!(keyed.shown_request(hidden.clone()), hidden);
         assert_eq!(ProjectNames::LastComponent.shown_request("req_011".into()), "req_011");
+    }
+
+    #[test]
+    fn tools_of_servers_are_hashed_and_those_of_the_client_are_not() {
+        let keyed = ProjectNames::KeyedHash(key('1'));
+        let shown = |name: &str| keyed.shown_tool(&ToolName::new(name).unwrap());
+        assert_eq!(shown("Bash").as_str(), "Bash");
+        let hidden = shown("mcp__plans__read");
+        assert!(hidden.as_str().starts_with("mcp-") && !hidden.as_str().contains("plans"));
+        assert_eq!(keyed.shown_tool(&hidden), hidden);
     }
 
     #[test]

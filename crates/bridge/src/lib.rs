@@ -117,15 +117,16 @@ pub use bridge_storage as storage;
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
-    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    ActivityFacts, Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter,
+    AuditId, AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
     EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
-    IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
-    ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
-    RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
-    SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
-    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
+    IntegrityResult, InvalidValue, LIMITS_MAX, LimitEvent, LimitKind, ManualClock, ModelName, OperationName,
+    Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage,
+    ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind,
+    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock,
+    TimeRange, TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord, ToolCalls, ToolName,
+    ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
@@ -148,9 +149,11 @@ pub use observer_stream::{ObserverStream, StreamItem, observer_stream};
 pub use operations::backfill::BackfillOptions;
 pub use operations::batch::BatchOptions;
 pub use operations::checkpoints::{Checkpoints, RollbackMode};
+pub use operations::expiring::{ExpiringTranscript, ExpiringTranscripts, TranscriptRetention};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
+pub use operations::sessions::{SessionDetails, SessionFile, SessionLimit};
 pub use operations::shutdown::{IncompleteShutdown, ShutdownRequest};
 pub use operations::store::StoreOptions;
 pub use operations::sync::SyncOptions;

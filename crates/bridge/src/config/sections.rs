@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bridge_analysis::AnalyzerOptions;
+use bridge_core::ActivityFacts;
 use bridge_storage::{ClickHouseLimits, ClickHouseOptions, Retention};
 
 use super::Secret;
@@ -89,7 +91,7 @@ impl Default for EmbeddedConfig {
 }
 
 /// `sources`: the transcripts, and the form in which their names are stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourcesConfig {
     /// Folders or files; none means the client's usual places.
@@ -102,6 +104,21 @@ pub struct SourcesConfig {
     pub project_key: Option<Secret>,
     /// A file with the key of hashed names.
     pub project_key_file: Option<PathBuf>,
+    /// The longest interruption that belongs to the active time of a session.
+    pub activity_pause: Duration,
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            host_name: None,
+            project_names: ProjectNameMode::default(),
+            project_key: None,
+            project_key_file: None,
+            activity_pause: ActivityFacts::PAUSE,
+        }
+    }
 }
 
 /// `sources.project_names`. See [`ProjectNames`](bridge_analysis::ProjectNames).

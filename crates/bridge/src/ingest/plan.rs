@@ -38,10 +38,7 @@ type Comparison = io::Result<(FileState, FileChange)>;
 /// Compares the files with their records. Done even if all files are read again, because the recorded fingerprint of
 /// an unchanged file need not be computed again.
 fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<Comparison> {
-    let compare = |file: &SourceFile| {
-        let cursor = known.at(&file.path).and_then(KnownFile::cursor);
-        inspect(file, cursor.as_ref())
-    };
+    let compare = |file: &SourceFile| inspect(file, known.cursor_at(&file.path).as_ref());
     let per_thread = files.len().div_ceil(threads.max(1)).max(FILES_PER_THREAD_MIN);
     let Some((own, others)) = files.split_at_checked(per_thread) else {
         return files.iter().map(compare).collect();
@@ -126,7 +123,7 @@ impl ReadPlan {
         if let Some(revision) = known.and_then(KnownFile::newer_revision) {
             return self.errors.push(SourceError::new(&file.path, unknown_revision(revision)));
         }
-        let cursor = known.and_then(KnownFile::cursor);
+        let cursor = self.known.cursor_at(&file.path);
         match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) if mode == SyncMode::Incremental => {}
@@ -161,6 +158,16 @@ impl ReadPlan {
             }
         }
         content
+    }
+
+    /// Returns the files to read, and the number of their bytes that are not stored.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&SourceFile, u64)> {
+        self.reads.iter().map(|read| (&read.file, read.bytes()))
+    }
+
+    /// Returns the files and folders that could not be compared.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &SourceError> {
+        self.errors.iter()
     }
 
     /// Returns the number of files to read.

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use bridge::storage::{Dimension, SourceFilter};
-use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
+use bridge::{
+    BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, SessionId, StoreOptions, SyncOptions,
+};
 use tempfile::TempDir;
 
 use crate::config::{analysis, in_memory, names, transcript};
@@ -124,4 +126,20 @@ async fn sources_project_key_file() {
 
 fn path(file: &Path) -> &str {
     file.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn sources_activity_pause() {
+    let active = async |pause: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let prompt =
+            r#"{"type":"user","sessionId":"s","timestamp":"2026-01-31T12:08:00Z","message":{"content":"x"}}"#;
+        transcript(&folder.path().join("s.jsonl"), &format!("{prompt}\n"));
+        let paths = format!("[{:?}]", folder.path());
+        let bridge = in_memory(&[("sources.activity_pause", pause), ("sources.paths", &paths)]);
+        assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().success);
+        let details = bridge.session_details(&SessionId::new("s").unwrap()).await.unwrap().unwrap();
+        details.activity.unwrap().active_time.as_secs()
+    };
+    assert_eq!((active("5m").await, active("10m").await), (30, 8 * 60 + 15));
 }

@@ -128,6 +128,9 @@ async fn every_metric_is_updated() {
         let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     }
 
+    let soon = bridge.expiring_transcripts(Duration::ZERO).await.unwrap();
+    assert!(soon.unstored.is_empty(), "the folder is no client's");
+
     // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);
     let waiting: Vec<_> = (0..2)

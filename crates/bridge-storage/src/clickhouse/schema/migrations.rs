@@ -30,6 +30,7 @@ migrations![
     "0007_saturating_summaries",
     "0008_audit_actor",
     "0009_attribution",
+    "0012_session_activity",
 ];
 
 /// The number of the last migration.
