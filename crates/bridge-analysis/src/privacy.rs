@@ -132,8 +132,10 @@ impl ProjectNames {
         }
     }
 
-    /// Brings all names of a row into the form to display and store.
+    /// Brings all names of a row into the form to display and store. In every form a model's name loses the number of an
+    /// AWS account ([`ModelName::without_account`](bridge_core::ModelName::without_account)).
     pub fn apply_to(&self, row: &mut ResponseUsage) {
+        row.model = row.model.as_ref().map(bridge_core::ModelName::without_account);
         if *self == Self::Full {
             return;
         }

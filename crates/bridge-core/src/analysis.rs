@@ -47,7 +47,7 @@ pub struct EnhancedTokenAnalysis {
     pub content_categories: ContentCategories,
 
     /// Duration of the analysis; for an analysis of a whole history, that of the history.
-    #[serde(default)]
+    #[serde(rename = "processing_duration_seconds", with = "crate::seconds", default)]
     pub processing_duration: Duration,
     /// Peak memory of the process in MiB; 0 if unknown.
     #[serde(default)]

@@ -29,6 +29,7 @@ pub struct AnalysisWithSource {
     /// The time since its sources were read. Zero for a live analysis. For a stored one, the time since a file of
     /// the session was last read or, if that is later, since the stored analysis was made (0 if the store knows
     /// neither). For a cached one, its age when it was cached plus the time since.
+    #[serde(rename = "age_seconds", with = "crate::seconds")]
     pub age: Duration,
     /// Reasons why preferred sources did not answer, and unreadable source files, one clause each.
     #[serde(rename = "passed_over")]

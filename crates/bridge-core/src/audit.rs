@@ -61,9 +61,9 @@ pub struct AuditRecord {
     /// Tokens of the written rows.
     pub tokens_written: u64,
     /// Other counts of the operation: files, sessions, lines of its receipt.
-    #[serde(alias = "figures")]
     pub counts: BTreeMap<String, u64>,
     /// Duration, in whole microseconds.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
     /// [`BridgeError::kind`](crate::BridgeError::kind) of the error; empty without one.
     pub error_kind: String,

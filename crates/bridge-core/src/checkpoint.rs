@@ -170,6 +170,7 @@ pub struct RollbackResult {
     /// State of the store afterwards.
     pub state: StoreState,
     /// Time until the checkpoint's state was in place; the totals are counted afterwards.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
 }
 

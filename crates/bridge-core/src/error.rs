@@ -24,11 +24,11 @@ type Cause = Box<dyn StdError + Send + Sync + 'static>;
 #[non_exhaustive]
 pub enum BridgeError {
     /// The database cannot be reached or rejects the credentials.
-    #[error("{operation}: {kind} at {host}{context}")]
+    #[error("{operation}: {kind}{}{host}{context}", kind.before_host())]
     Connection {
         /// The operation that failed.
         operation: &'static str,
-        /// Host and port of the database, without credentials.
+        /// Host and port of the database, without credentials. For an invalid URL, the form that is expected.
         host: String,
         /// The reason.
         kind: ConnectionKind,
@@ -183,6 +183,13 @@ pub enum ConnectionKind {
     CircuitOpen,
 }
 
+impl ConnectionKind {
+    /// Returns the text between the reason and the host in a message.
+    fn before_host(self) -> &'static str {
+        if self == Self::InvalidUrl { ": " } else { " at " }
+    }
+}
+
 /// The reason for a [`BridgeError::Storage`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -209,9 +216,13 @@ pub enum StorageKind {
     /// No checkpoint has this name, or the name is taken.
     #[error("the checkpoint cannot be used")]
     Checkpoint,
-    /// The database does not offer this, or its configuration does not allow it.
-    #[error("the database does not allow it")]
+    /// The store lacks the capability, or the database's configuration does not allow it.
+    #[error("the store does not support it")]
     Unsupported,
+    /// A store of an embedder denies the operation by a rule of its own, a quota for instance. The message states the
+    /// rule; the HTTP API passes it on to the caller, so it names nothing that the caller may not know.
+    #[error("the store denies it")]
+    Denied,
     /// The database reports another error.
     #[error("the database reports an error")]
     Other,
@@ -396,7 +407,7 @@ impl BridgeError {
     }
 
     /// All words that [`kind`](Self::kind) returns.
-    pub const KINDS: [&'static str; 25] = [
+    pub const KINDS: [&'static str; 26] = [
         "unreachable",
         "timed_out",
         "refused",
@@ -412,6 +423,7 @@ impl BridgeError {
         "rolled_back",
         "checkpoint",
         "unsupported",
+        "denied",
         "storage",
         "validation",
         "unknown_session",
@@ -446,6 +458,7 @@ impl BridgeError {
                 StorageKind::RolledBack => "rolled_back",
                 StorageKind::Checkpoint => "checkpoint",
                 StorageKind::Unsupported => "unsupported",
+                StorageKind::Denied => "denied",
                 StorageKind::Other => "storage",
             },
             Self::Validation { .. } => "validation",
@@ -480,7 +493,7 @@ mod tests {
         let is_retryable = |kind| BridgeError::storage(kind, "upsert", "").is_retryable();
         assert!(is_retryable(StorageKind::Busy));
         for kind in
-            [StorageKind::DiskFull, StorageKind::PermissionDenied, StorageKind::Schema, StorageKind::Other]
+            [StorageKind::DiskFull, StorageKind::PermissionDenied, StorageKind::Denied, StorageKind::Other]
         {
             assert!(!is_retryable(kind), "{kind}");
         }

@@ -25,6 +25,7 @@ pub struct AnalysisFacts {
     /// Estimated tokens by category.
     pub content_categories: ContentCategories,
     /// Duration of the analysis.
+    #[serde(rename = "processing_duration_seconds", with = "crate::seconds")]
     pub processing_duration: Duration,
     /// Peak memory of the process in MiB.
     pub memory_usage_mb: f64,

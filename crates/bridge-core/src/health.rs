@@ -84,6 +84,7 @@ pub struct ProbeResult {
     /// The facts and, unless healthy, what to do.
     pub detail: String,
     /// Duration of the probe.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
 }
 
@@ -131,6 +132,7 @@ pub struct HealthStatus {
     /// Start of the check.
     pub checked_at: Timestamp,
     /// Duration of the check.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
 }
 

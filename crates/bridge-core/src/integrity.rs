@@ -252,6 +252,7 @@ pub struct IntegrityResult {
     /// that a repair did not store because they are invalid.
     pub errors: Vec<String>,
     /// Duration of the verification.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
 }
 

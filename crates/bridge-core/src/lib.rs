@@ -48,6 +48,7 @@ mod counts;
 mod damage;
 mod error;
 mod escaped;
+mod extra_counts;
 mod facts;
 mod health;
 mod hex;
@@ -55,10 +56,12 @@ mod id;
 mod integrity;
 mod invalid;
 mod key;
+mod model;
 mod receipt;
 mod response;
 mod result;
 mod revision;
+pub mod seconds;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod stream;
@@ -93,6 +96,7 @@ pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, PositionUnit, StorageKind};
 pub use escaped::Escaped;
+pub use extra_counts::ExtraCounts;
 pub use facts::{AnalysisFacts, AnalysisNote};
 pub use health::{HealthState, HealthStatus, Probe, ProbeResult};
 pub use id::{
@@ -104,6 +108,7 @@ pub use integrity::{
 };
 pub use invalid::InvalidValue;
 pub use key::ResponseKey;
+pub use model::{CanonicalModel, ModelProvider, ModelRoute};
 pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};

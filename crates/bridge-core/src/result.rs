@@ -27,6 +27,7 @@ pub struct BridgeResult {
     /// Then only the responses count, even against a force update, and the sums were not stored.
     pub covered_by_tokens: Option<u64>,
     /// Duration of the operation.
+    #[serde(rename = "processing_time_seconds", with = "crate::seconds")]
     pub processing_time: Duration,
     /// Errors, one clause each; empty on success.
     pub errors: Vec<String>,
@@ -53,6 +54,7 @@ pub struct BackfillResult {
     /// Rows written: new responses and greater versions of known ones.
     pub records_stored: u64,
     /// Duration of the backfill.
+    #[serde(rename = "processing_duration_seconds", with = "crate::seconds")]
     pub processing_duration: Duration,
     /// Errors, one clause each, with path or host.
     pub errors: Vec<String>,

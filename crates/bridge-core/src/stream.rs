@@ -53,6 +53,7 @@ pub struct StreamResult {
     /// The first damaged lines.
     pub damaged_lines: Vec<DamagedLine>,
     /// Duration of the operation.
+    #[serde(rename = "processing_time_seconds", with = "crate::seconds")]
     pub processing_time: Duration,
     /// Errors, one clause each; empty on success.
     pub errors: Vec<String>,

@@ -1,10 +1,12 @@
 //! Stored summaries of sessions.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivityFacts, AnalysisFacts, ContentCategories, HostName, ModelName, ProjectName, SessionId, Timestamp,
-    TokenCounts,
+    ActivityFacts, AnalysisFacts, ContentCategories, ExtraCounts, HostName, ModelName, ProjectName,
+    SessionId, Timestamp, TokenCounts,
 };
 
 /// The stored token summary of one session: sums over its stored responses.
@@ -60,4 +62,11 @@ pub struct SummaryMetadata {
     /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
     /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,
+    /// What the session's responses name, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
+    /// dimensions of which they name nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribution: BTreeMap<String, Vec<String>>,
+    /// The counts of its responses besides the four counters.
+    #[serde(default, skip_serializing_if = "ExtraCounts::is_empty")]
+    pub extra: ExtraCounts,
 }

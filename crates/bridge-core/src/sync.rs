@@ -26,6 +26,7 @@ pub struct SyncResult {
     /// New bytes read from those files.
     pub bytes_read: u64,
     /// Duration of the whole synchronization.
+    #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
     /// Errors, one clause each.
     pub errors: Vec<String>,

@@ -69,6 +69,26 @@ impl TimeRange {
         Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
+    /// Returns the period before this one: as long, and ending where this one starts. An open end counts as `now`. `None` for
+    /// a range without a start, or without a length.
+    ///
+    /// ```
+    /// use bridge_core::{TimeRange, TimeZone};
+    ///
+    /// let now = "2026-03-10T12:00:00Z".parse()?;
+    /// let week = TimeRange::last_calendar_days(now, 7, &TimeZone::UTC);
+    /// let before = week.previous(now).expect("a week has a start");
+    /// assert_eq!(before.start, Some("2026-02-25T00:00:00Z".parse()?));
+    /// assert_eq!(before.end, week.start);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn previous(&self, now: Timestamp) -> Option<Self> {
+        let (start, end) = (self.start?, self.end.unwrap_or(now));
+        let length = end.saturating_since(start);
+        (!length.is_zero()).then(|| Self { start: Some(start.saturating_sub(length)), end: Some(start) })
+    }
+
     /// Returns whether the instant lies inside.
     #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {

@@ -31,6 +31,13 @@ impl TimeZone {
     /// UTC.
     pub const UTC: Self = Self(JiffTimeZone::UTC);
 
+    /// Returns the time zone of this machine; UTC if it is not known.
+    #[must_use]
+    pub fn system() -> Self {
+        let name = JiffTimeZone::system().iana_name().and_then(|name| name.parse().ok());
+        name.unwrap_or_default()
+    }
+
     /// Returns the zone's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -63,6 +70,42 @@ impl TimeZone {
         };
         let instant = |date: Date| self.0.to_ambiguous_timestamp(date.to_datetime(clock)).compatible().ok();
         dates.into_iter().flatten().filter_map(instant).map(nearest).find(|next| *next > time)
+    }
+
+    /// Returns the local date, as `YYYY-MM-DD`.
+    ///
+    /// ```
+    /// use bridge_core::TimeZone;
+    ///
+    /// let zone: TimeZone = "Asia/Kathmandu".parse()?;
+    /// let start = zone.start_of("2026-02-01")?;
+    /// assert_eq!(start, "2026-01-31T18:15:00Z".parse()?);
+    /// assert_eq!(zone.date(start), "2026-02-01");
+    /// assert_eq!(zone.end_of("2026-01-31")?, start);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn date(&self, time: Timestamp) -> String {
+        self.civil(time).date().to_string()
+    }
+
+    /// Returns the first instant of a local date between 1970 and 2299, given as `YYYY-MM-DD`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no such date.
+    pub fn start_of(&self, date: &str) -> Result<Timestamp, InvalidValue> {
+        Ok(self.first_instant(parse_date(date)?))
+    }
+
+    /// Returns the first instant after a local date between 1970 and 2299, given as `YYYY-MM-DD`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no such date.
+    pub fn end_of(&self, date: &str) -> Result<Timestamp, InvalidValue> {
+        let next = parse_date(date)?.tomorrow().map_err(|_| INVALID_DATE)?;
+        Ok(self.first_instant(next))
     }
 
     /// Returns the local date and time.
@@ -107,6 +150,14 @@ impl TimeZone {
         let date = Date::new(year, month, 1).ok()?;
         (1970..2300).contains(&year).then(|| self.first_instant(date))
     }
+}
+
+const INVALID_DATE: InvalidValue = InvalidValue::new("date", "have the form YYYY-MM-DD, from 1970 to 2299");
+
+fn parse_date(text: &str) -> Result<Date, InvalidValue> {
+    // jiff takes more forms.
+    let date: Option<Date> = text.parse().ok().filter(|date: &Date| date.to_string() == text);
+    date.filter(|date| (1970..2300).contains(&date.year())).ok_or(INVALID_DATE)
 }
 
 /// Returns jiff's form of the instant; jiff's range is wider.

@@ -28,12 +28,19 @@ pub struct Engine {
     engine_lock: File,
 }
 
+/// Number of successive observations after which an engine counts as used by others. A single one may be another
+/// program that is leaving, too.
+const IN_USE_OBSERVATIONS: u32 = 3;
+
 /// Outcome of [`Engine::close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Shutdown {
     /// The engine and its supervisor have exited; an ephemeral folder is removed.
     Stopped,
-    /// The engine still runs: another program uses it, or it needs longer to stop.
+    /// Others use the engine: another program, or another handle of this one. It stops after the last of them.
+    InUse,
+    /// The engine has no users left and needs longer to stop.
     StillRunning,
 }
 
@@ -142,22 +149,36 @@ impl Engine {
         fs::read_to_string(self.folder.file("pids")).ok()?.lines().nth(line)?.parse().ok()
     }
 
-    /// Releases the engine and waits up to `wait` for the engine to exit, which it does not while others use it.
+    /// Releases the engine and waits up to `wait` for it to exit. Returns within milliseconds if others use it.
     /// Dropping the handle does the same without the wait.
     #[must_use]
     pub fn close(&self, wait: Duration) -> Shutdown {
         let deadline = Deadline::after(wait);
         let _ = self.users.unlock();
+        let mut in_use = 0;
         loop {
             if self.engine_lock.try_lock().is_ok() {
                 // It was only a probe: the next engine needs the lock.
                 let _ = self.engine_lock.unlock();
                 return Shutdown::Stopped;
             }
+            in_use = if self.has_other_users() { in_use + 1 } else { 0 };
+            if in_use == IN_USE_OBSERVATIONS {
+                return Shutdown::InUse;
+            }
             if !deadline.pause() {
                 return Shutdown::StillRunning;
             }
         }
+    }
+
+    /// Returns whether others hold the lock of the users, after this handle released it.
+    fn has_other_users(&self) -> bool {
+        // The supervisor of an engine without users holds it exclusively, which rules out the second lock.
+        let is_shared = matches!(self.users.try_lock(), Err(TryLockError::WouldBlock))
+            && self.users.try_lock_shared().is_ok();
+        let _ = self.users.unlock();
+        is_shared
     }
 }
 

@@ -1,29 +1,54 @@
 //! A dashboard query, and its data.
 
-use bridge_core::{StoreReceipt, Timestamp, TokenCounts};
+use std::collections::BTreeMap;
+
+use bridge_core::{ExtraCounts, StoreReceipt, Timestamp, TokenCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::ResponseFilter;
+use crate::dimension::Dimension;
 
-/// A dashboard query: which responses, which rows of each breakdown, and the steps of the trend.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A dashboard query: which responses, which breakdowns with which rows, and the steps of the trend.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardFilter {
     /// The responses that are summed.
     pub responses: ResponseFilter,
-    /// Which sessions are listed.
-    pub sessions: GroupPage,
-    /// Which projects are listed.
-    pub projects: GroupPage,
-    /// Which models are listed.
-    pub models: GroupPage,
-    /// Which hosts are listed.
-    pub hosts: GroupPage,
+    /// The breakdowns, and which rows of each are listed. A dimension that is not among them costs nothing. By default
+    /// [`CLASSIC_BREAKDOWNS`](Self::CLASSIC_BREAKDOWNS).
+    pub breakdowns: BTreeMap<Dimension, GroupPage>,
+    /// Whether [`UsageSums::extra`] is filled in, for which three more columns are read.
+    pub extra_counts: bool,
     /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
     /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
     /// Whether to compute the receipt. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
+}
+
+impl DashboardFilter {
+    /// The breakdowns by default.
+    pub const CLASSIC_BREAKDOWNS: [Dimension; 4] =
+        [Dimension::Session, Dimension::Project, Dimension::Model, Dimension::Host];
+
+    /// Returns the filter with this page of the breakdown by this dimension.
+    #[must_use]
+    pub fn with_breakdown(mut self, dimension: Dimension, page: GroupPage) -> Self {
+        self.breakdowns.insert(dimension, page);
+        self
+    }
+}
+
+impl Default for DashboardFilter {
+    fn default() -> Self {
+        Self {
+            responses: ResponseFilter::default(),
+            breakdowns: Self::CLASSIC_BREAKDOWNS.map(|dimension| (dimension, GroupPage::default())).into(),
+            extra_counts: false,
+            trend_starts: Vec::new(),
+            receipt: ReceiptScope::default(),
+        }
+    }
 }
 
 /// The scope of a receipt.
@@ -123,14 +148,8 @@ pub enum Direction {
 pub struct DashboardData {
     /// The sums over all responses that the filter admits.
     pub totals: UsageSums,
-    /// By session.
-    pub sessions: GroupList,
-    /// By project.
-    pub projects: GroupList,
-    /// By model.
-    pub models: GroupList,
-    /// By host.
-    pub hosts: GroupList,
+    /// The breakdowns that were asked for.
+    pub breakdowns: BTreeMap<Dimension, GroupList>,
     /// By origin, under the names of [`Origin`](bridge_core::Origin), greatest total first.
     pub origins: Vec<GroupSums>,
     /// The part of the totals whose responses have a weak key.
@@ -158,6 +177,9 @@ pub struct UsageSums {
     pub first_time: Option<Timestamp>,
     /// The time of the last response; `None` if there is none.
     pub last_time: Option<Timestamp>,
+    /// The counts besides the four counters, if they were asked for.
+    #[serde(default, skip_serializing_if = "ExtraCounts::is_empty")]
+    pub extra: ExtraCounts,
 }
 
 impl UsageSums {
@@ -182,6 +204,7 @@ impl UsageSums {
         add(&mut self.counts.cache_read, other.counts.cache_read);
         self.first_time = [self.first_time, other.first_time].into_iter().flatten().min();
         self.last_time = self.last_time.max(other.last_time);
+        self.extra.add(&other.extra);
     }
 }
 
@@ -197,7 +220,7 @@ pub struct GroupList {
 /// One row of a breakdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSums {
-    /// The session, project, model, host or origin; empty if the responses name none.
+    /// The value of the dimension; empty if the responses have none.
     pub name: String,
     /// The sums.
     pub sums: UsageSums,

@@ -69,6 +69,7 @@ mod clickhouse;
 pub mod conformance;
 mod correlation;
 mod dashboard;
+mod dimension;
 mod markers;
 mod memory;
 #[cfg(feature = "clickhouse")]
@@ -107,11 +108,12 @@ pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
+pub use dimension::Dimension;
 pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
-pub use query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+pub use query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,
 };

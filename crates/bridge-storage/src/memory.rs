@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, ModelName, Origin,
-    ProjectName, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind,
-    SummaryMetadata, SupersededKey, Timestamp, TokenCounts, TokenSummaryRecord,
+    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ResponseKey,
+    ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind, SummaryMetadata, SupersededKey,
+    Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use checkpoint::Checkpoints;
@@ -25,7 +25,8 @@ use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 
@@ -165,7 +166,7 @@ impl TokenStore for InMemoryStore {
         let tables = &content.tables;
         let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
-            groups.entry(name_of(row, dimension)).or_default().push(row);
+            groups.entry(dimension.value_of(row)).or_default().push(row);
         }
         let mut rows: Vec<BreakdownRow> = groups
             .into_iter()
@@ -310,13 +311,7 @@ impl Tables {
     }
 
     fn admitted<'a>(&'a self, filter: &'a ResponseFilter) -> impl Iterator<Item = &'a ResponseUsage> {
-        self.counted().filter(|row| {
-            filter.time.contains(row.time)
-                && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&row.session))
-                && names_admit(filter.projects.as_deref(), row, Dimension::Project)
-                && names_admit(filter.models.as_deref(), row, Dimension::Model)
-                && names_admit(filter.hosts.as_deref(), row, Dimension::Host)
-        })
+        self.counted().filter(|row| filter.admits(row))
     }
 
     fn summary(
@@ -328,7 +323,9 @@ impl Tables {
         let totals = sum(rows.iter().copied());
         let sources: Vec<&SourceRecord> =
             self.sources.values().filter(|source| source.session == *session).collect();
-        let metadata = metadata(&sources, totals.counts.total(), self.facts(session));
+        let mut metadata = metadata(&sources, totals.counts.total(), self.facts(session));
+        metadata.attribution = attribution(rows);
+        rows.iter().for_each(|row| metadata.extra.add(&row.extra_counts()));
         let files = sources.iter().filter(|source| source.snapshots > 0).count() as u64;
         TokenSummaryRecord {
             session_id: session.clone(),
@@ -385,20 +382,17 @@ fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFact
     metadata
 }
 
-fn names_admit(names: Option<&[String]>, row: &ResponseUsage, dimension: Dimension) -> bool {
-    names.is_none_or(|names| names.iter().any(|name| *name == name_of(row, dimension)))
-}
-
-fn name_of(row: &ResponseUsage, dimension: Dimension) -> Cow<'_, str> {
-    let name = match dimension {
-        Dimension::Project => row.project.as_ref().map(ProjectName::as_str),
-        Dimension::Model => row.model.as_ref().map(ModelName::as_str),
-        Dimension::Host => row.host.as_ref().map(HostName::as_str),
-        Dimension::Session => Some(row.session.as_str()),
-        Dimension::Origin => Some(row.origin.name()),
-        Dimension::Day => return Cow::Owned(row.time.date()),
-    };
-    Cow::Borrowed(name.unwrap_or_default())
+/// Returns what these responses name, by dimension.
+fn attribution(rows: &[&ResponseUsage]) -> BTreeMap<String, Vec<String>> {
+    let mut attribution: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for dimension in Dimension::ALL.iter().filter(|dimension| dimension.is_attribution()) {
+        let values = rows.iter().map(|row| dimension.value_of(row)).filter(|value| !value.is_empty());
+        let values: Vec<String> = distinct(values).into_iter().map(Cow::into_owned).collect();
+        if !values.is_empty() {
+            attribution.insert(dimension.to_string(), values);
+        }
+    }
+    attribution
 }
 
 fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {

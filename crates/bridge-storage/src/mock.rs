@@ -12,7 +12,8 @@ use crate::capabilities::{
     TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stats::StoreStats;
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};

@@ -1,22 +1,64 @@
 //! Filters of reads, and the totals they return.
 
-use bridge_core::{SessionId, TimeRange, TokenCounts};
+use std::collections::{BTreeMap, BTreeSet};
+
+use bridge_core::{ResponseUsage, SessionId, TimeRange, TokenCounts};
 use serde::{Deserialize, Serialize};
 
+use crate::dimension::Dimension;
+
 /// A filter of responses. All conditions must hold; the default admits all.
+///
+/// Conditions are added and never removed: who passes a filter on cannot widen it.
+///
+/// ```
+/// use bridge_storage::{Dimension, ResponseFilter};
+///
+/// let filter = ResponseFilter::default()
+///     .with_values(Dimension::Branch, ["main", "release"])
+///     .without_values(Dimension::Skill, [""]);
+/// assert_eq!(filter.conditions().count(), 2);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseFilter {
     /// Only responses in this time range.
     pub time: TimeRange,
-    /// Only responses of these sessions.
-    pub sessions: Option<Vec<SessionId>>,
-    /// Only responses of these projects, as breakdowns name them: empty for those that name none.
-    pub projects: Option<Vec<String>>,
-    /// Only responses of these models, as breakdowns name them.
-    pub models: Option<Vec<String>>,
-    /// Only responses read on these hosts, as breakdowns name them.
-    pub hosts: Option<Vec<String>>,
+    values: BTreeMap<Dimension, AdmittedValues>,
+}
+
+/// The values of a dimension that a filter admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdmittedValues {
+    /// Only these.
+    Only(BTreeSet<String>),
+    /// All but these.
+    AllBut(BTreeSet<String>),
+}
+
+impl AdmittedValues {
+    /// Returns whether this value is admitted.
+    #[must_use]
+    pub fn admits(&self, value: &str) -> bool {
+        match self {
+            Self::Only(values) => values.contains(value),
+            Self::AllBut(values) => !values.contains(value),
+        }
+    }
+
+    /// Returns the values that both admit.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AllBut(mut all), Self::AllBut(more)) => {
+                all.extend(more);
+                Self::AllBut(all)
+            }
+            (Self::Only(mut values), other) | (other, Self::Only(mut values)) => {
+                values.retain(|value| other.admits(value));
+                Self::Only(values)
+            }
+        }
+    }
 }
 
 impl ResponseFilter {
@@ -29,7 +71,65 @@ impl ResponseFilter {
     /// Returns a filter for all responses of these sessions.
     #[must_use]
     pub fn of_sessions(sessions: Vec<SessionId>) -> Self {
-        Self { sessions: Some(sessions), ..Self::default() }
+        Self::default().with_sessions(sessions)
+    }
+
+    /// Returns the filter narrowed to these sessions.
+    #[must_use]
+    pub fn with_sessions(self, sessions: impl IntoIterator<Item = SessionId>) -> Self {
+        self.with_values(Dimension::Session, sessions)
+    }
+
+    /// Returns the filter narrowed to responses that have one of these values in the dimension, as breakdowns name them:
+    /// an empty text for those that have none. Without any value it admits nothing.
+    #[must_use]
+    pub fn with_values(
+        self,
+        dimension: Dimension,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.and(dimension, AdmittedValues::Only(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// Returns the filter narrowed to responses that have none of these values in the dimension: with an empty text, those
+    /// that have any.
+    #[must_use]
+    pub fn without_values(
+        self,
+        dimension: Dimension,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.and(dimension, AdmittedValues::AllBut(values.into_iter().map(Into::into).collect()))
+    }
+
+    fn and(mut self, dimension: Dimension, admitted: AdmittedValues) -> Self {
+        let admitted = match self.values.remove(&dimension) {
+            Some(known) => known.and(admitted),
+            None => admitted,
+        };
+        self.values.insert(dimension, admitted);
+        self
+    }
+
+    /// Returns the conditions besides the time, at most one for a dimension.
+    pub fn conditions(&self) -> impl Iterator<Item = (&Dimension, &AdmittedValues)> {
+        self.values.iter()
+    }
+
+    /// Returns the values that the responses must have in this dimension, if there are such.
+    #[must_use]
+    pub fn only(&self, dimension: &Dimension) -> Option<&BTreeSet<String>> {
+        match self.values.get(dimension)? {
+            AdmittedValues::Only(values) => Some(values),
+            AdmittedValues::AllBut(_) => None,
+        }
+    }
+
+    /// Returns whether the filter admits this response.
+    #[must_use]
+    pub fn admits(&self, response: &ResponseUsage) -> bool {
+        self.time.contains(response.time)
+            && self.conditions().all(|(dimension, values)| values.admits(&dimension.value_of(response)))
     }
 }
 
@@ -85,24 +185,6 @@ impl SummaryFilter {
     }
 }
 
-/// A dimension of breakdowns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Dimension {
-    /// By project.
-    Project,
-    /// By model.
-    Model,
-    /// By host.
-    Host,
-    /// By session.
-    Session,
-    /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin).
-    Origin,
-    /// By day, UTC.
-    Day,
-}
-
 /// Sums over stored responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreTotals {
@@ -121,8 +203,28 @@ pub struct StoreTotals {
 /// One row of a breakdown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakdownRow {
-    /// The project, model, host or session, or the day as `YYYY-MM-DD`; empty if the responses name none.
+    /// The value of the dimension; empty if the responses have none.
     pub name: String,
     /// The sums. `sessions` counts those with a response in this row.
     pub totals: StoreTotals,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_only_narrowed() {
+        let admitted = |filter: &ResponseFilter| {
+            let values = &filter.values[&Dimension::Host];
+            ["a", "b", "c", ""].into_iter().filter(|value| values.admits(value)).collect::<String>()
+        };
+        let only = ResponseFilter::default().with_values(Dimension::Host, ["a", "b"]);
+        let but = ResponseFilter::default().without_values(Dimension::Host, ["b", ""]);
+        assert_eq!((admitted(&only), admitted(&but)), ("ab".to_owned(), "ac".to_owned()));
+        assert_eq!(admitted(&only.clone().with_values(Dimension::Host, ["b", "c"])), "b");
+        assert_eq!(admitted(&only.without_values(Dimension::Host, ["b"])), "a");
+        assert_eq!(admitted(&but.clone().with_values(Dimension::Host, ["b", "c"])), "c");
+        assert_eq!(admitted(&but.without_values(Dimension::Host, ["a"])), "c");
+    }
 }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::capabilities::StoreCapabilities;
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 
 /// Keeps the usage of responses, one row per response key.
@@ -27,9 +28,8 @@ use crate::source::{SourceFilter, SourceRecord};
 /// (`bridge_storage::conformance`) checks every implementation and decorator.
 ///
 /// An implementation needs the attribute `#[async_trait]` of the crate `async-trait`. One that refuses a write by a rule
-/// of its own returns an error that is not [retryable](BridgeError::is_retryable), such as
-/// [`StorageKind::PermissionDenied`](bridge_core::StorageKind::PermissionDenied), from `upsert`, `cover` and
-/// `put_sources` alike. A synchronization then stores the same later, when the rule admits it.
+/// of its own returns [`StorageKind::Denied`](bridge_core::StorageKind::Denied) from `upsert`, `cover` and `put_sources`
+/// alike, or, if a retry may succeed, [`StorageKind::Busy`](bridge_core::StorageKind::Busy). A synchronization then stores the same later, when the rule admits it.
 #[async_trait]
 pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
     /// Creates the tables, and the database if it is missing, or migrates them to this version. May be repeated, and run by several programs at once. If

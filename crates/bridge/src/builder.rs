@@ -290,8 +290,14 @@ impl BridgeBuilder {
     /// uses the engine until then. A bridge that is built from a configuration with `embedded.data_dir` does so.
     #[cfg(feature = "embedded")]
     pub fn close_engine(mut self, database: crate::EmbeddedDatabase) -> Self {
-        let close = move |wait| database.close(wait) == bridge_embedded::Shutdown::Stopped;
-        self.engine = Some(StoreEngine::new(close));
+        use bridge_embedded::Shutdown;
+        self.engine = Some(StoreEngine::new(move |wait| match database.close(wait) {
+            Shutdown::InUse => {
+                tracing::info!("the embedded engine keeps running for its other users");
+                true
+            }
+            outcome => outcome == Shutdown::Stopped,
+        }));
         self
     }
 

@@ -75,8 +75,8 @@ impl EmbeddedDatabase {
         Ok(ClickHouseOptions::located(Arc::new(self.clone()))?.with_database(&database))
     }
 
-    /// Releases the engine and waits up to `wait` for it to exit, which it does not while others use it. The next call of
-    /// a store on this database joins it again, or starts it. Blocks.
+    /// Releases the engine and waits up to `wait` for it to exit; does not wait if others use it. The next call of a
+    /// store on this database joins it again, or starts it. Blocks.
     #[must_use]
     pub fn close(&self, wait: Duration) -> Shutdown {
         self.engine().close(wait)

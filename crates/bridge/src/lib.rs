@@ -59,12 +59,14 @@
 //! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
 //! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
 //! | `axum` | a router that serves the bridge over HTTP (`web`) | 8 |
+//! | `page` | the page of that router, which shows people what the store holds | 4 |
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
+//! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
 //! The tree has 90 crates without any feature, and 152 by default; `benches/feature-costs` in the repository counts them.
-//! `config`, `embedded` and `tls` turn on `clickhouse`.
+//! `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
 //! [`sync_session_tokens`]: EnhancedTokenDatabaseBridge::sync_session_tokens
@@ -129,8 +131,8 @@ pub use bridge_core::{
     ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
-    CircuitState, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope, ResponseFilter,
-    StoreStats, StoreTotals, TokenStore, UsageSums,
+    CircuitState, Dimension, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope,
+    ResponseFilter, StoreStats, StoreTotals, TokenStore, UsageSums,
 };
 
 pub use advice::advice;
@@ -170,6 +172,14 @@ pub mod backup {
     pub use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 }
 
+/// The parts of queries and of their answers.
+pub mod query {
+    pub use bridge_core::ExtraCounts;
+    pub use bridge_storage::AdmittedValues;
+
+    pub use crate::dashboard::PreviousPeriod;
+}
+
 /// The details of an integrity check's result.
 pub mod integrity {
     pub use bridge_core::{DifferenceKind, IntegrityDifference, IntegrityTally, RepairAction, RepairReport};
@@ -178,6 +188,11 @@ pub mod integrity {
 /// The metrics of a bridge: their values, and the names under which the `metrics` facade knows them.
 pub mod metrics {
     pub use crate::telemetry::metrics::{BridgeMetrics, DurationStats, METRICS, Metric, MetricKind};
+}
+
+/// One name for a model, whichever way its requests took.
+pub mod models {
+    pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
 }
 
 /// Sources without files: pushed entries and asynchronous readers.

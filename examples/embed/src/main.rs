@@ -11,12 +11,10 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::routing::get;
 use bridge::config::BridgeConfig;
 use bridge::metrics::METRICS;
-use bridge::web::{self, AllowedHosts, WebOptions};
-use bridge::{EnhancedTokenDatabaseBridge, SyncTask};
+use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
+use bridge::{EnhancedTokenDatabaseBridge, SyncTask, TimeZone};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
@@ -24,9 +22,6 @@ use tokio::net::TcpListener;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time that the shutdown waits for reader threads.
 const READERS_TIMEOUT: Duration = Duration::from_secs(1);
-/// What the page may load: its own script and style, and the API.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
@@ -70,9 +65,12 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     let sync_task = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
     let listener = web::listen(&address).await?;
     let bound = listener.local_addr()?;
-    let options = WebOptions::default().with_metrics(move || metrics.render());
-    let router = page().merge(web::router(bridge.clone(), options));
-    let router = web::protect(router, AllowedHosts::of_listener(bound).with_names(arguments));
+    let page = PageOptions::default().with_zone(TimeZone::system());
+    let options = WebOptions::default().with_metrics(move || metrics.render()).with_page(page);
+    let router = web::protect(
+        web::router(bridge.clone(), options),
+        AllowedHosts::of_listener(bound).with_names(arguments),
+    );
     println!("http://{bound}");
     Ok(RunningService { bridge, _sync_task: sync_task, listener, router })
 }
@@ -84,16 +82,6 @@ fn install_recorder() -> Result<PrometheusHandle, BuildError> {
         recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
     }
     recorder.install_recorder()
-}
-
-fn page() -> Router {
-    let file = |media_type: &'static str, text: &'static str| {
-        get(async move || ([(CONTENT_TYPE, media_type), (CONTENT_SECURITY_POLICY, PAGE_POLICY)], text))
-    };
-    Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("page.html")))
-        .route("/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
-        .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
 }
 
 /// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.

@@ -142,8 +142,11 @@ fn unknown_hosts_are_rejected_and_every_response_has_security_headers() {
     }
     // The page works under its own policy, which forbids inline scripts and styles.
     let (_, _, page) = request(&service.address, "/", "localhost");
-    assert!(!page.contains("<style") && !page.contains("<script>") && page.contains("/page.js"), "{page}");
-    let (status, head, _) = request(&service.address, "/page.js", "localhost");
+    assert!(
+        !page.contains("<style") && !page.contains("<script>") && page.contains("/assets/page.js"),
+        "{page}"
+    );
+    let (status, head, _) = request(&service.address, "/assets/page.js", "localhost");
     assert!(status == 200 && head.contains("content-type: text/javascript"), "{head}");
     service.stop_with("TERM");
 }
@@ -217,7 +220,7 @@ fn serves_the_transcripts_total_and_keeps_it_across_restarts() {
     let service = Service::start(folder.path());
     service.wait_for(40);
     let (status, page) = service.get("/");
-    assert!(status == 200 && page.contains("<title>Tokens"), "{status}: {page}");
+    assert!(status == 200 && page.contains("<title>Overview"), "{status}: {page}");
     assert_eq!(service.get("/api/v1/dashboard?zone=Europe/Atlantis").0, 400);
 
     // The session continues while the service runs.

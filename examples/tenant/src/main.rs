@@ -133,7 +133,7 @@ async fn push(
                 BridgeError::OutOfOrder { expected, .. } => {
                     (StatusCode::CONFLICT, Json(json!({ "next": expected }))).into_response()
                 }
-                BridgeError::Storage { kind: StorageKind::PermissionDenied, .. } => {
+                BridgeError::Storage { kind: StorageKind::Denied, .. } => {
                     StatusCode::FORBIDDEN.into_response()
                 }
                 error if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE.into_response(),

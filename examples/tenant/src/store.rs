@@ -47,11 +47,7 @@ impl TenantStore {
     fn admit(&self, operation: &'static str) -> Result<(), BridgeError> {
         if self.suspended.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(BridgeError::storage(
-                StorageKind::PermissionDenied,
-                operation,
-                "the tenant is suspended",
-            ));
+            return Err(BridgeError::storage(StorageKind::Denied, operation, "the tenant is suspended"));
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -150,7 +146,7 @@ mod tests {
         TenantStore::new(Arc::new(InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
 
     #[tokio::test]
     async fn suspended_it_refuses_writes_and_answers_reads() {

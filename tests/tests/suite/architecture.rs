@@ -66,7 +66,7 @@ fn assert_no_dependency_with(name: &str, features: &[&str], banned: &[&str]) {
 #[test]
 fn core_has_no_internal_dependencies_and_layers_depend_only_on_core() {
     assert_edges("bridge-core", &[]);
-    for layer in ["bridge-analysis", "bridge-storage", "bridge-cache", "bridge-embedded"] {
+    for layer in ["bridge-analysis", "bridge-storage", "bridge-cache", "bridge-embedded", "bridge-pricing"] {
         assert_edges(layer, &["bridge-core"]);
     }
 }
@@ -101,8 +101,8 @@ fn published_packages_depend_only_on_published_ones() {
 }
 
 #[test]
-fn core_and_analysis_have_no_runtime_and_no_client_dependencies() {
-    for name in ["bridge-core", "bridge-analysis"] {
+fn core_analysis_and_pricing_have_no_runtime_and_no_client_dependencies() {
+    for name in ["bridge-core", "bridge-analysis", "bridge-pricing"] {
         assert_no_dependency(
             name,
             &["tokio", "async-std", "futures-executor", "clickhouse", "hyper", "moka"],

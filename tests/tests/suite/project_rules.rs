@@ -152,7 +152,8 @@ fn the_rust_version_is_the_compiler_in_use_or_documented() {
 #[test]
 fn code_that_depends_on_the_operating_system_is_in_the_platform_module() {
     let crates = workspace::root().join("crates");
-    let libraries = ["bridge", "bridge-analysis", "bridge-cache", "bridge-core", "bridge-storage"];
+    let libraries =
+        ["bridge", "bridge-analysis", "bridge-cache", "bridge-core", "bridge-pricing", "bridge-storage"];
     let mut files = 0;
     for path in libraries.iter().flat_map(|name| files_below(&crates.join(name).join("src"))) {
         let text = fs::read_to_string(&path).unwrap();

@@ -51,7 +51,10 @@ impl FileNames {
             project: project.map(|name| self.project_names.shown(&name)),
             host: self.host.clone(),
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
-            model: named.model.and_then(string).and_then(|name| ModelName::new(name).ok()),
+            model: named
+                .model
+                .and_then(string)
+                .and_then(|name| Some(ModelName::new(name).ok()?.without_account())),
             service_tier: named.service_tier.and_then(string).and_then(|name| ServiceTier::new(name).ok()),
             attribution: self.project_names.shown_attribution(attribution).into(),
         }

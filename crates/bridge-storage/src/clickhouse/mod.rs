@@ -41,7 +41,8 @@ use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};

@@ -95,32 +95,26 @@ impl ClickHouseOptions {
     ///
     /// [`ConnectionKind::InvalidUrl`] where it is no such URL, or TLS is asked for and not built in.
     pub fn from_url(url: &str) -> Result<Self, BridgeError> {
-        let invalid = |host: &str| BridgeError::Connection {
-            operation: "read the URL",
-            host: host.to_owned(),
-            kind: ConnectionKind::InvalidUrl,
-            context: Box::default(),
-            source: None,
-        };
+        let invalid = |wanted: &str| BridgeError::connection(ConnectionKind::InvalidUrl, "from_url", wanted);
         // The text itself may hold a password, so it is never quoted.
-        let parsed = Url::parse(url).map_err(|_| invalid("(no URL like http://HOST:8123)"))?;
+        let parsed = Url::parse(url).map_err(|_| invalid("expected is http://HOST:8123"))?;
         // Where a password is not written in the URL's form a piece of it may be taken for the host, so that is not
         // quoted either.
         if parsed.query().is_some() || parsed.fragment().is_some() || parsed.path().contains('@') {
             return Err(invalid(
-                "(only http://USER:PASSWORD@HOST:PORT/DATABASE, with `/?#@` in a password as %2F %3F %23 %40)",
+                "expected is http://USER:PASSWORD@HOST:PORT/DATABASE, with `/?#@` in a password as %2F %3F %23 %40",
             ));
         }
         let name = parsed.host_str().filter(|host| !host.is_empty());
-        let Some(name) = name else { return Err(invalid("(no host in it)")) };
+        let Some(name) = name else { return Err(invalid("expected is http://HOST:8123, it has no host")) };
         let scheme = parsed.scheme();
         let secure = scheme == "https";
         let host = format!("{name}:{}", parsed.port().unwrap_or(if secure { 8443 } else { 8123 }));
         if secure && !cfg!(feature = "tls") {
-            return Err(invalid(&format!("{host} (for https:// build with the feature `tls`)")));
+            return Err(invalid(&format!("for https://{host} build with the feature `tls`")));
         }
         if !secure && scheme != "http" {
-            return Err(invalid(&format!("{host} (neither http:// nor https://)")));
+            return Err(invalid(&format!("expected is http:// or https:// before {host}")));
         }
         let decoded = |text: &str| {
             let pair = format!("x={}", text.replace('+', "%2B"));
@@ -251,7 +245,7 @@ impl ClickHouseOptions {
     /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
     pub fn with_access_token_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
         let tokens = TokenFile::read(file.as_ref())
-            .map_err(|why| self.misconfigured("read the access token's file", why.into()))?;
+            .map_err(|why| self.misconfigured("with_access_token_file", why.into()))?;
         Ok(self.with_access_tokens(Arc::new(tokens)))
     }
 
@@ -269,7 +263,7 @@ impl ClickHouseOptions {
     ///
     /// [`ConnectionKind::Misconfigured`] where it is no valid header, or one that the client sets itself.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
-        check_header(name, value).map_err(|error| self.misconfigured("read the options", error.into()))?;
+        check_header(name, value).map_err(|error| self.misconfigured("with_header", error.into()))?;
         self.headers.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
@@ -294,7 +288,7 @@ impl ClickHouseOptions {
     /// [`ConnectionKind::Misconfigured`] where it is no name of a setting, or one that the bridge sets itself or relies
     /// on: `async_insert`, for instance, because an insert that returned is durable.
     pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
-        check_setting(name).map_err(|error| self.misconfigured("read the options", error.into()))?;
+        check_setting(name).map_err(|error| self.misconfigured("with_setting", error.into()))?;
         self.settings.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
@@ -307,7 +301,7 @@ impl ClickHouseOptions {
     pub fn with_password_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
         let file = file.as_ref();
         let unusable = |why: &dyn fmt::Display| {
-            self.misconfigured("read the password file", format!("{}: {why}", file.display()).into())
+            self.misconfigured("with_password_file", format!("{}: {why}", file.display()).into())
         };
         let text = std::fs::read_to_string(file).map_err(|error| unusable(&error))?;
         let password = text.strip_suffix('\n').unwrap_or(&text);
@@ -326,7 +320,7 @@ impl ClickHouseOptions {
     /// [`ConnectionKind::Misconfigured`] where it is no such word.
     pub fn with_table_prefix(mut self, prefix: &str) -> Result<Self, BridgeError> {
         let prefix = TablePrefix::new(prefix);
-        self.table_prefix = prefix.map_err(|error| self.misconfigured("read the options", error.into()))?;
+        self.table_prefix = prefix.map_err(|error| self.misconfigured("with_table_prefix", error.into()))?;
         Ok(self)
     }
 
@@ -338,7 +332,7 @@ impl ClickHouseOptions {
     /// [`ConnectionKind::Misconfigured`] where it is no name of a cluster.
     pub fn with_cluster(mut self, cluster: &str) -> Result<Self, BridgeError> {
         let topology = Topology::cluster(cluster);
-        self.topology = topology.map_err(|error| self.misconfigured("read the options", error.into()))?;
+        self.topology = topology.map_err(|error| self.misconfigured("with_cluster", error.into()))?;
         Ok(self)
     }
 
@@ -440,8 +434,9 @@ impl ClickHouseOptions {
         if self.client.is_none() || is_free {
             return Ok(());
         }
-        let why = "the given client has its own credentials and certificates";
-        Err(self.misconfigured("read the options", why.into()))
+        let why = "the given client has credentials and certificates of its own: \
+                   set them there, and none by with_user, with_password, with_access_token or with_ca_file";
+        Err(self.misconfigured("from_client", why.into()))
     }
 
     /// The error for a setting that cannot be used.
@@ -450,8 +445,7 @@ impl ClickHouseOptions {
         operation: &'static str,
         why: Box<dyn Error + Send + Sync>,
     ) -> BridgeError {
-        let (host, kind, context) = (self.host.clone(), ConnectionKind::Misconfigured, Box::default());
-        BridgeError::Connection { operation, host, kind, context, source: Some(why) }
+        BridgeError::connection(ConnectionKind::Misconfigured, operation, &self.host).with_source(why)
     }
 }
 
@@ -496,7 +490,11 @@ mod tests {
             "ftp://me:pa@secret?x@db",
         ] {
             let error = ClickHouseOptions::from_url(url).unwrap_err().to_string();
-            assert!(error.contains("URL is invalid") && !error.contains("secret"), "{error}");
+            assert!(
+                error.starts_with("from_url: the database's URL is invalid: expected is http://"),
+                "{error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 
@@ -521,8 +519,35 @@ mod tests {
         for name in ["async_insert", "query_id", "a b", ""] {
             assert!(options.clone().with_setting(name, "1").is_err(), "{name}");
         }
+    }
+
+    /// The message names the method, the cause what it takes.
+    #[test]
+    fn options_that_cannot_be_used_name_their_method_and_what_it_takes() {
+        let options = || ClickHouseOptions::from_url("http://db").unwrap();
         let own = ClickHouseOptions::from_client(Client::default()).with_user("me", "s3cret");
-        assert!(own.check().is_err());
+        for (refused, method, cause) in [
+            (options().with_table_prefix("a; DROP").map(drop), "with_table_prefix", "letters, digits"),
+            (options().with_cluster("a' b").map(drop), "with_cluster", "cluster"),
+            (options().with_setting("final", "1").map(drop), "with_setting", "the bridge sets itself"),
+            (options().with_header("host", "a").map(drop), "with_header", "the client sets itself"),
+            (
+                options().with_password_file("missing/pw").map(drop),
+                "with_password_file",
+                "missing/pw: No such",
+            ),
+            (
+                options().with_access_token_file("missing/jwt").map(drop),
+                "with_access_token_file",
+                "missing/jwt: No such",
+            ),
+            (own.check(), "from_client", "none by with_user"),
+        ] {
+            let error = refused.unwrap_err();
+            let source = error.source().unwrap().to_string();
+            assert!(error.to_string().starts_with(&format!("{method}: the connection settings")), "{error}");
+            assert!(source.contains(cause) && !source.contains("s3cret"), "{method}: {source}");
+        }
     }
 
     #[test]

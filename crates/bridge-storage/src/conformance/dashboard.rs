@@ -1,9 +1,11 @@
 //! Promises of the dashboard.
 
+use std::collections::BTreeMap;
+
 use bridge_core::strategy::OUTLYING_MILLIS;
 use bridge_core::{
-    CalendarUnit, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, SessionId, StoreReceipt,
-    TimeRange, TimeZone, Timestamp,
+    CalendarUnit, ContentCategories, DamageCounts, ResponseUsage, RuleRevision, StoreReceipt, TimeRange,
+    TimeZone, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -27,11 +29,15 @@ fn names(list: &GroupList) -> Vec<&str> {
 
 /// An empty store has a dashboard: with nothing in it, and a receipt that adds up.
 pub async fn an_empty_store_has_an_empty_dashboard(store: &dyn TokenStore) {
-    let empty = DashboardData { receipt: Some(StoreReceipt::default()), ..DashboardData::default() };
+    let breakdowns: BTreeMap<_, _> =
+        DashboardFilter::CLASSIC_BREAKDOWNS.map(|dimension| (dimension, GroupList::default())).into();
+    let receipt = Some(StoreReceipt::default());
+    let empty = DashboardData { receipt, breakdowns, ..DashboardData::default() };
     assert_eq!(store.dashboard(&DashboardFilter::default()).await.unwrap(), empty);
     let filter = DashboardFilter {
         trend_starts: vec![at(0)],
         receipt: ReceiptScope::Omitted,
+        breakdowns: BTreeMap::new(),
         ..DashboardFilter::default()
     };
     assert_eq!(store.dashboard(&filter).await.unwrap(), DashboardData::default());
@@ -65,12 +71,14 @@ pub async fn breakdowns_of_a_dashboard_are_sorted_and_paged(store: &dyn TokenSto
         let sessions = page.sorted(order, direction);
         for (offset, limit) in [(0, 10), (1, 2), (3, 5), (4, 1), (9, 9), (0, 0), (u32::MAX, u32::MAX)] {
             let sessions = GroupPage { offset, limit, ..sessions };
-            let filter = DashboardFilter { sessions, ..DashboardFilter::default() };
+            let filter = DashboardFilter::default().with_breakdown(Dimension::Session, sessions);
             let data = store.dashboard(&filter).await.unwrap();
             let wanted: Vec<_> = expected.into_iter().skip(offset as usize).take(limit as usize).collect();
-            assert_eq!(names(&data.sessions), wanted, "{sessions:?}");
-            assert_eq!((data.sessions.groups, names(&data.hosts)), (4, vec!["h"]), "{sessions:?}");
-            assert_eq!(names(&data.projects), ["c", "a", "b", "d"], "{sessions:?}");
+            let list = |dimension| &data.breakdowns[&dimension];
+            assert_eq!(names(list(Dimension::Session)), wanted, "{sessions:?}");
+            assert_eq!(list(Dimension::Session).groups, 4, "{sessions:?}");
+            assert_eq!(names(list(Dimension::Host)), ["h"], "{sessions:?}");
+            assert_eq!(names(list(Dimension::Project)), ["c", "a", "b", "d"], "{sessions:?}");
             assert!(data.receipt.is_some_and(|receipt| receipt.total.count == 5), "{sessions:?}");
         }
     }
@@ -162,8 +170,7 @@ pub async fn the_receipt_of_a_store_adds_up(store: &dyn TokenStore) {
         source("d", "no response", 4, 0, 3),
     ];
     store.put_sources(&sources).await.unwrap();
-    let mut of_one = ResponseFilter::of_sessions(vec![session("rewritten")]);
-    of_one.hosts = Some(vec![String::new()]);
+    let of_one = ResponseFilter::of_sessions(vec![session("rewritten")]).with_values(Dimension::Host, [""]);
     for responses in [ResponseFilter::default(), of_one, ResponseFilter::of_sessions(Vec::new())] {
         let filter = DashboardFilter { responses, ..DashboardFilter::default() };
         let data = store.dashboard(&filter).await.unwrap();
@@ -173,7 +180,7 @@ pub async fn the_receipt_of_a_store_adds_up(store: &dyn TokenStore) {
         assert_eq!(lines, [(11, 46), (2, 9), (8, 28), (5, 27)], "{filter:?}");
         assert!(receipt.adds_up());
         assert_eq!(data.last_sync, Some(at(9)));
-        assert!(!names(&data.sessions).contains(&"no response"));
+        assert!(!names(&data.breakdowns[&Dimension::Session]).contains(&"no response"));
     }
 }
 
@@ -195,7 +202,10 @@ pub async fn any_dashboard_is_what_the_model_gives(store: &dyn TokenStore) {
             let data = store.dashboard(&filter).await.unwrap();
             assert_eq!(data, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
         }
-        let all = DashboardFilter { trend_starts: vec![at(0)], ..DashboardFilter::default() };
+        let mut all = DashboardFilter { trend_starts: vec![at(0)], ..DashboardFilter::default() };
+        for dimension in Dimension::ALL {
+            all = all.with_breakdown(dimension.clone(), GroupPage::default());
+        }
         assert_adds_up(&store.dashboard(&all).await.unwrap());
     }
 }
@@ -220,7 +230,7 @@ pub async fn one_answer_is_consistent_while_writers_write(store: &dyn TokenStore
             assert_adds_up(&data);
             // An upsert is seen whole or not at all.
             assert!(data.totals.responses % 40 == 0 && data.totals.counts.output % 40 == 0, "{data:?}");
-            assert!(data.sessions.groups <= 1, "{data:?}");
+            assert!(data.breakdowns[&Dimension::Session].groups <= 1, "{data:?}");
             tokio::task::yield_now().await;
         }
     };
@@ -240,8 +250,7 @@ fn moving(key: u128, version: u64, name: &str) -> ResponseUsage {
 
 /// Each breakdown, where its page lists all rows, and the trend add up to the totals; the receipt to itself.
 fn assert_adds_up(data: &DashboardData) {
-    let lists = [&data.sessions, &data.projects, &data.models, &data.hosts];
-    for list in lists.into_iter().filter(|list| list.rows.len() as u64 == list.groups) {
+    for list in data.breakdowns.values().filter(|list| list.rows.len() as u64 == list.groups) {
         assert_eq!(added(list.rows.iter().map(|row| &row.sums)), data.totals, "{data:?}");
     }
     assert_eq!(added(data.trend.iter().map(|step| &step.sums)), data.totals, "{data:?}");
@@ -258,39 +267,41 @@ fn added<'a>(sums: impl Iterator<Item = &'a UsageSums>) -> UsageSums {
 }
 
 fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
-    let pages = (group_page(), group_page(), group_page(), group_page());
+    let breakdowns = prop::collection::btree_map(dimension(), group_page(), 0..5);
     let receipt = prop_oneof![Just(ReceiptScope::Store), Just(ReceiptScope::Omitted)];
-    (response_filter(), pages, trend_starts(), receipt).prop_map(
-        |(responses, (sessions, projects, models, hosts), trend_starts, receipt)| DashboardFilter {
+    (response_filter(), breakdowns, any::<bool>(), trend_starts(), receipt).prop_map(
+        |(responses, breakdowns, extra_counts, trend_starts, receipt)| DashboardFilter {
             responses,
-            sessions,
-            projects,
-            models,
-            hosts,
+            breakdowns,
+            extra_counts,
             trend_starts,
             receipt,
         },
     )
 }
 
+pub(super) fn dimension() -> impl Strategy<Value = Dimension> {
+    prop::sample::select(Dimension::ALL.to_vec())
+}
+
 /// The times of the rows are the first milliseconds of three days.
-fn response_filter() -> impl Strategy<Value = ResponseFilter> {
+pub(super) fn response_filter() -> impl Strategy<Value = ResponseFilter> {
     let end = || prop::option::of((0_i64..4, 0_i64..4).prop_map(|(days, ms)| at(days * 86_400_000 + ms)));
-    let name = || prop_oneof![4 => (0..4).prop_map(|n| format!("n{n}")), 1 => Just(String::new())];
-    let names = || prop::option::weighted(0.3, prop::collection::vec(name(), 0..4));
-    (end(), end(), names(), names(), names(), names()).prop_map(
-        |(start, end, sessions, projects, models, hosts)| {
-            let typed =
-                |names: Vec<String>| names.iter().filter_map(|name| SessionId::new(&**name).ok()).collect();
-            ResponseFilter {
-                time: TimeRange { start, end },
-                sessions: sessions.map(typed),
-                projects,
-                models,
-                hosts,
-            }
-        },
-    )
+    let value = prop_oneof![
+        8 => (0..4).prop_map(|n| format!("n{n}")),
+        4 => Just(String::new()),
+        1 => Just("assistant".to_owned()),
+        1 => Just("2025-06-16".to_owned()),
+        1 => Just("'\\?".to_owned()),
+    ];
+    let condition = (dimension(), any::<bool>(), prop::collection::vec(value, 0..4));
+    (end(), end(), prop::collection::vec(condition, 0..3)).prop_map(|(start, end, conditions)| {
+        let filter = ResponseFilter::in_time(TimeRange { start, end });
+        conditions.into_iter().fold(filter, |filter, (dimension, only, values)| match only {
+            true => filter.with_values(dimension, values),
+            false => filter.without_values(dimension, values),
+        })
+    })
 }
 
 fn group_page() -> impl Strategy<Value = GroupPage> {

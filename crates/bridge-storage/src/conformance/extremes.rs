@@ -66,6 +66,7 @@ fn draw_rows(rows: &mut Rows, step: u32) -> Vec<ResponseUsage> {
             cache_creation: counter(),
             cache_read: counter(),
         };
+        row.web_search_requests = row.web_search_requests.map(|_| counter());
     }
     written
 }
@@ -93,7 +94,7 @@ async fn compare(store: &dyn TokenStore, model: &InMemoryStore) {
     assert_eq!(store.totals(&all).await.unwrap(), model.totals(&all).await.unwrap());
     for dimension in [Dimension::Project, Dimension::Session, Dimension::Day] {
         assert_eq!(
-            store.breakdown(dimension, &all, None).await.unwrap(),
+            store.breakdown(dimension.clone(), &all, None).await.unwrap(),
             model.breakdown(dimension, &all, None).await.unwrap()
         );
     }
@@ -104,7 +105,9 @@ async fn compare(store: &dyn TokenStore, model: &InMemoryStore) {
             for order in [GroupOrder::Tokens, GroupOrder::CacheRead] {
                 let sessions = GroupPage::default().sorted(order, Direction::Ascending);
                 let responses = responses.clone();
-                let filter = DashboardFilter { responses, receipt, sessions, ..DashboardFilter::default() };
+                let filter =
+                    DashboardFilter { responses, receipt, extra_counts: true, ..DashboardFilter::default() };
+                let filter = filter.with_breakdown(Dimension::Session, sessions);
                 assert_eq!(store.dashboard(&filter).await.unwrap(), model.dashboard(&filter).await.unwrap());
             }
         }

@@ -3,27 +3,29 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use bridge_core::{ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
+use bridge_core::{ExtraCounts, ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
 
-use super::{Tables, name_of};
+use super::Tables;
 use crate::dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
     TrendSums, UsageSums,
 };
-use crate::query::Dimension;
+use crate::dimension::Dimension;
 
 impl Tables {
     pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardData {
-        let rows: Vec<&ResponseUsage> = self.admitted(&filter.responses).collect();
-        let list = |dimension, page| group_list(&rows, dimension, page);
+        let rows: Vec<(&ResponseUsage, UsageSums)> =
+            self.admitted(&filter.responses).map(|row| (row, sums_of(row, filter.extra_counts))).collect();
+        let list = |dimension: &Dimension, page| group_list(&rows, dimension, page);
         DashboardData {
-            totals: sum(rows.iter().copied()),
-            sessions: list(Dimension::Session, &filter.sessions),
-            projects: list(Dimension::Project, &filter.projects),
-            models: list(Dimension::Model, &filter.models),
-            hosts: list(Dimension::Host, &filter.hosts),
-            origins: group_list(&rows, Dimension::Origin, &GroupPage::default()).rows,
-            weak: sum(rows.iter().copied().filter(|row| row.weak_key)),
+            totals: sum(rows.iter()),
+            breakdowns: filter
+                .breakdowns
+                .iter()
+                .map(|(dimension, page)| (dimension.clone(), list(dimension, page)))
+                .collect(),
+            origins: list(&Dimension::Origin, &GroupPage::default()).rows,
+            weak: sum(rows.iter().filter(|(row, _)| row.weak_key)),
             trend: trend(&rows, &filter.trend_starts),
             last_sync: self.sources.values().map(|source| source.read_at).max(),
             receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
@@ -59,10 +61,10 @@ impl Tables {
     }
 }
 
-fn group_list(rows: &[&ResponseUsage], dimension: Dimension, page: &GroupPage) -> GroupList {
+fn group_list(rows: &[(&ResponseUsage, UsageSums)], dimension: &Dimension, page: &GroupPage) -> GroupList {
     let mut groups: BTreeMap<String, UsageSums> = BTreeMap::new();
-    for row in rows {
-        groups.entry(name_of(row, dimension).into_owned()).or_default().add(&sums_of(row));
+    for (row, sums) in rows {
+        groups.entry(dimension.value_of(row).into_owned()).or_default().add(sums);
     }
     let mut rows: Vec<GroupSums> = groups.into_iter().map(|(name, sums)| GroupSums { name, sums }).collect();
     // They are sorted by name, and the sort is stable.
@@ -91,24 +93,24 @@ fn value(sums: &UsageSums, order: GroupOrder) -> u64 {
     }
 }
 
-fn trend(rows: &[&ResponseUsage], starts: &[Timestamp]) -> Vec<TrendSums> {
+fn trend(rows: &[(&ResponseUsage, UsageSums)], starts: &[Timestamp]) -> Vec<TrendSums> {
     let Some(first) = starts.first() else { return Vec::new() };
     let mut steps: BTreeMap<Timestamp, UsageSums> = BTreeMap::new();
-    for row in rows {
+    for (row, sums) in rows {
         let start = starts.iter().rev().find(|start| **start <= row.time).unwrap_or(first);
-        steps.entry(*start).or_default().add(&sums_of(row));
+        steps.entry(*start).or_default().add(sums);
     }
     steps.into_iter().map(|(start, sums)| TrendSums { start, sums }).collect()
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a ResponseUsage>) -> UsageSums {
-    let mut sums = UsageSums::default();
-    rows.for_each(|row| sums.add(&sums_of(row)));
-    sums
+fn sum<'a>(rows: impl Iterator<Item = &'a (&'a ResponseUsage, UsageSums)>) -> UsageSums {
+    let mut added = UsageSums::default();
+    rows.for_each(|(_, sums)| added.add(sums));
+    added
 }
 
 /// The sums of one response.
-fn sums_of(row: &ResponseUsage) -> UsageSums {
+fn sums_of(row: &ResponseUsage, extra_counts: bool) -> UsageSums {
     let worth_tokens = !row.counts.is_zero();
     UsageSums {
         responses: 1,
@@ -117,5 +119,6 @@ fn sums_of(row: &ResponseUsage) -> UsageSums {
         counts: row.counts,
         first_time: Some(row.time),
         last_time: Some(row.time),
+        extra: if extra_counts { row.extra_counts() } else { ExtraCounts::default() },
     }
 }

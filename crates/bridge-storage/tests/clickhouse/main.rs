@@ -14,6 +14,7 @@ mod foreign_answers;
 mod foreign_tables;
 mod group_commit;
 mod merges;
+mod models;
 mod own_client;
 mod placing;
 mod probes;
@@ -24,6 +25,7 @@ mod rollback_killed;
 mod rollback_upgraded;
 mod schema;
 mod sums;
+mod views;
 mod written_rows;
 
 use bridge_core::{ResponseKey, ResponseUsage, SessionId, Timestamp, TokenCounts};

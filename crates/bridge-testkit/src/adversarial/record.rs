@@ -20,7 +20,14 @@ const IDS: [&str; 9] = [
 const UUIDS: [&str; 5] = ["u1", "u2", "00000000-0000-4000-8000-000000000001", "msg_0123456789abcdefghij", ""];
 const REQUESTS: [&str; 4] = ["r1", "r2", "sg_1", ""];
 const SESSIONS: [&str; 5] = ["s1", "s2", "00000000-0000-4000-8000-00000000000a", "not a uuid", ""];
-const MODELS: [&str; 5] = ["claude-a", "claude-b", "<synthetic>", "__proto__", ""];
+const MODELS: [&str; 6] = [
+    "claude-a",
+    "claude-b",
+    "<synthetic>",
+    "__proto__",
+    "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-a",
+    "",
+];
 pub(crate) const TIMES: [&str; 9] = [
     "2026-01-01T00:00:00.000Z",
     "2026-01-01T00:00:00.001Z",

@@ -11,6 +11,7 @@ use crate::Counters;
 
 const COUNTER_MAX: u64 = 1_000_000_000;
 const SESSION_BYTES_MAX: usize = 512;
+const MODEL_BYTES_MAX: usize = 512;
 const LONG_ID_BYTES: usize = 20;
 
 /// Values that a record inherits from preceding lines and from its file.
@@ -128,7 +129,20 @@ pub(crate) fn session(record: Value<'_>) -> Option<&str> {
 }
 
 pub(crate) fn model(object: Value<'_>) -> Option<String> {
-    object.string("model").map(|model| String::from_utf8_lossy(model).into_owned())
+    object.string("model").map(|model| without_account(&String::from_utf8_lossy(model)))
+}
+
+/// Returns a model's name without the 12 digits of an account in its ARN. One that is too long to be stored stays.
+fn without_account(name: &str) -> String {
+    let Some(arn) = name.find("arn:").filter(|_| name.len() <= MODEL_BYTES_MAX) else {
+        return name.to_owned();
+    };
+    let (before, arn) = name.split_at(arn);
+    let fields = arn.split(':').map(|field| {
+        let (head, rest) = field.split_at(field.find('/').unwrap_or(field.len()));
+        if head.len() == 12 && head.bytes().all(|byte| byte.is_ascii_digit()) { rest } else { field }
+    });
+    format!("{before}{}", fields.collect::<Vec<_>>().join(":"))
 }
 
 /// Reads the four counters; `None` means bad usage.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
-use bridge_core::HostName;
+use bridge_core::{BridgeError, HostName};
 use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
@@ -77,7 +77,9 @@ impl BridgeConfig {
             Some(_) => self.embedded_options().await?,
             None => self.store_options()?,
         };
-        Ok(ClickHouseStore::new(options)?)
+        let uses_ca = self.clickhouse.tls_ca_file.is_some();
+        let key = if uses_ca { "clickhouse.tls_ca_file" } else { "clickhouse.url" };
+        Ok(ClickHouseStore::new(options).map_err(|error| self.refused(key, error))?)
     }
 
     /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
@@ -146,6 +148,14 @@ impl BridgeConfig {
         ConfigError::new(vec![self.problem(key, why.to_string())])
     }
 
+    /// Returns the problem of a key whose value an option of the store refuses.
+    fn refused(&self, key: &str, error: BridgeError) -> ConfigError {
+        match std::error::Error::source(&error) {
+            Some(why) => self.invalid(key, why),
+            None => self.invalid(key, &error),
+        }
+    }
+
     fn read(&self, key: &str, file: &Path) -> Result<String, ConfigError> {
         std::fs::read_to_string(file).map_err(|source| {
             let problem = self.problem(key, String::new());
@@ -167,9 +177,11 @@ impl BridgeConfig {
             return Err(ConfigError::new(vec![self.problem("clickhouse.url", needed.to_owned())]).into());
         };
         let password = config.password.as_ref().map_or("", |password| password.expose());
-        let mut options = ClickHouseOptions::from_url(url)?.with_user(&config.user, password);
+        let refused = |key| move |error| self.refused(key, error);
+        let options = ClickHouseOptions::from_url(url).map_err(refused("clickhouse.url"))?;
+        let mut options = options.with_user(&config.user, password);
         if let Some(file) = &config.password_file {
-            options = options.with_password_file(file)?;
+            options = options.with_password_file(file).map_err(refused("clickhouse.password_file"))?;
         }
         if let Some(token) = &config.access_token {
             let token = AccessToken::new(token.expose());
@@ -177,16 +189,17 @@ impl BridgeConfig {
             options = options.with_access_token(token);
         }
         if let Some(file) = &config.access_token_file {
-            options = options.with_access_token_file(file)?;
+            options =
+                options.with_access_token_file(file).map_err(refused("clickhouse.access_token_file"))?;
         }
         for (name, value) in &config.headers {
-            options = options.with_header(name, value.expose())?;
+            options = options.with_header(name, value.expose()).map_err(refused("clickhouse.headers"))?;
         }
         if let Some(file) = &config.tls_ca_file {
             options = options.with_ca_file(file);
         }
         if let Some(cluster) = &config.cluster {
-            options = options.with_cluster(cluster)?;
+            options = options.with_cluster(cluster).map_err(refused("clickhouse.cluster"))?;
         }
         self.with_tables(options)
     }
@@ -198,11 +211,13 @@ impl BridgeConfig {
         limits.acquire_timeout = limits.connect_timeout;
         let options = options
             .with_database(&config.database)
-            .with_table_prefix(&config.table_prefix)?
+            .with_table_prefix(&config.table_prefix)
+            .map_err(|error| self.refused("clickhouse.table_prefix", error))?
             .with_limits(limits);
         let settings = &mut config.settings.iter();
-        let options =
-            settings.try_fold(options, |options, (name, value)| options.with_setting(name, value))?;
+        let options = settings
+            .try_fold(options, |options, (name, value)| options.with_setting(name, value))
+            .map_err(|error| self.refused("clickhouse.settings", error))?;
         let options = match config.retention {
             Some(retention) => options.with_retention(retention),
             None => options,

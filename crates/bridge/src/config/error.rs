@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use bridge_core::BridgeError;
 
+use crate::advice;
+
 /// The place at which a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,18 +100,57 @@ impl Error for ConfigError {
     }
 }
 
-/// No bridge can be built.
-#[derive(Debug, thiserror::Error)]
+/// No bridge can be built. The message states what to do about it.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The configuration is not usable.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The store cannot be reached, or its tables cannot be made.
-    #[error(transparent)]
-    Store(#[from] BridgeError),
-    /// The embedded engine cannot be had.
+    Config(ConfigError),
+    /// The store cannot be reached, or its tables cannot be created.
+    Store(BridgeError),
+    /// The embedded engine cannot be fetched or started.
     #[cfg(feature = "embedded")]
-    #[error(transparent)]
-    Engine(#[from] bridge_embedded::EngineError),
+    Engine(bridge_embedded::EngineError),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Store(error) => write!(f, "{error}; {}", advice(error)),
+            #[cfg(feature = "embedded")]
+            Self::Engine(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The message is the error's own, so its cause comes next.
+        match self {
+            Self::Config(error) => error.source(),
+            Self::Store(error) => error.source(),
+            #[cfg(feature = "embedded")]
+            Self::Engine(error) => error.source(),
+        }
+    }
+}
+
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<BridgeError> for BuildError {
+    fn from(error: BridgeError) -> Self {
+        Self::Store(error)
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl From<bridge_embedded::EngineError> for BuildError {
+    fn from(error: bridge_embedded::EngineError) -> Self {
+        Self::Engine(error)
+    }
 }

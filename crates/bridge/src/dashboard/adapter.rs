@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
 use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
 
-use super::metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge};
+use super::metrics::{
+    Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod,
+};
 use super::query::DashboardQuery;
 use super::trend::{Plan, Window, span};
 use crate::telemetry::operation::Operation;
@@ -111,6 +113,11 @@ impl DashboardBridgeAdapter {
         let now = self.clock.now();
         let window = Window::new(&query.responses.time, now);
         let mut plan = self.first_plan(&query, &window, now);
+        let previous = self.previous(&query, now).await?;
+        let metrics = |data, trend, newest| DashboardTokenMetrics {
+            previous,
+            ..metrics(&query, data, trend, newest, now)
+        };
         for _ in 0..ATTEMPTS_MAX {
             let starts = window.starts(plan.as_ref());
             let data = self.store.dashboard(&filter(&query, starts)).await?;
@@ -119,17 +126,32 @@ impl DashboardBridgeAdapter {
             let newest = window.newest(&data.trend);
             let Some(span) = span(&query.responses.time, &window, times, now) else {
                 let trend = window.without_steps(&query, &data.trend);
-                return Ok(metrics(&query, data, trend, newest, now));
+                return Ok(metrics(data, trend, newest));
             };
             let wanted = Plan::new(&query, span);
             if plan.is_some_and(|plan| plan.covers(&wanted)) {
                 let trend = wanted.trend(&query, &data.trend);
-                return Ok(metrics(&query, data, trend, newest, now));
+                return Ok(metrics(data, trend, newest));
             }
             plan = Some(Plan::roomy(&query, span));
         }
         let message = "the time span of the stored responses changed at each read";
         Err(BridgeError::storage(StorageKind::Busy, "read a dashboard", message))
+    }
+
+    /// Returns the sums of the period before.
+    async fn previous(
+        &self,
+        query: &DashboardQuery,
+        now: Timestamp,
+    ) -> Result<Option<PreviousPeriod>, BridgeError> {
+        let Some(range) = query.responses.time.previous(now).filter(|_| query.previous_period) else {
+            return Ok(None);
+        };
+        let mut filter = filter(&query.clone().without_lists().without_receipt(), Vec::new());
+        filter.responses.time = range;
+        let totals = self.store.dashboard(&filter).await?.totals;
+        Ok(Some(PreviousPeriod { range, totals, completeness: Completeness::of(&totals) }))
     }
 
     /// Returns the steps that the answer will most likely need; `None` if nothing is known about where they begin.
@@ -148,10 +170,8 @@ impl DashboardBridgeAdapter {
 fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilter {
     let mut filter = DashboardFilter::default();
     filter.responses.clone_from(&query.responses);
-    filter.sessions = query.sessions;
-    filter.projects = query.projects;
-    filter.models = query.models;
-    filter.hosts = query.hosts;
+    filter.breakdowns.clone_from(&query.breakdowns);
+    filter.extra_counts = query.extra_counts;
     filter.receipt = query.receipt;
     filter.trend_starts = trend_starts;
     filter
@@ -159,12 +179,18 @@ fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilt
 
 fn metrics(
     query: &DashboardQuery,
-    data: DashboardData,
+    mut data: DashboardData,
     trend: DashboardTrend,
     newest: Option<Timestamp>,
     now: Timestamp,
 ) -> DashboardTokenMetrics {
     let totals = data.totals;
+    let mut breakdown = |dimension| {
+        let list = data.breakdowns.remove(&dimension);
+        list.map(|list| Breakdown::new(list, &totals)).unwrap_or_default()
+    };
+    let [sessions, projects, models, hosts] = DashboardFilter::CLASSIC_BREAKDOWNS.map(&mut breakdown);
+    let others = data.breakdowns.into_iter();
     DashboardTokenMetrics {
         range: query.responses.time,
         as_of: now,
@@ -172,13 +198,15 @@ fn metrics(
         total_tokens: totals.counts.total(),
         cache_hit_share: totals.cache_hit_share(),
         completeness: Completeness::of(&totals),
-        sessions: Breakdown::new(data.sessions, &totals),
-        projects: Breakdown::new(data.projects, &totals),
-        models: Breakdown::new(data.models, &totals),
-        hosts: Breakdown::new(data.hosts, &totals),
+        sessions,
+        projects,
+        models,
+        hosts,
+        breakdowns: others.map(|(dimension, list)| (dimension, Breakdown::new(list, &totals))).collect(),
         by_origin: data.origins,
         weak_keys: data.weak,
         trend,
+        previous: None,
         data_age: DataAge::new(newest, data.last_sync, now),
         receipt: data.receipt,
     }

@@ -1,9 +1,10 @@
 //! The answer to a dashboard query.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
-use bridge_storage::{GroupList, GroupSums, UsageSums};
+use bridge_storage::{Dimension, GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
 use super::query::DashboardQuery;
@@ -26,7 +27,7 @@ pub struct DashboardTokenMetrics {
     pub cache_hit_share: Option<f64>,
     /// Whether the sums are exact, or floors.
     pub completeness: Completeness,
-    /// By session.
+    /// By session. This breakdown and the next three are empty where the query does not list them.
     pub sessions: Breakdown,
     /// By project.
     pub projects: Breakdown,
@@ -34,6 +35,9 @@ pub struct DashboardTokenMetrics {
     pub models: Breakdown,
     /// By host.
     pub hosts: Breakdown,
+    /// By the other dimensions that the query lists.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub breakdowns: BTreeMap<Dimension, Breakdown>,
     /// By the place where the counters were found, under the names of [`Origin`](bridge_core::Origin), greatest total first:
     /// the tokens of advisors, compactions and declined attempts, and those that are in iterations only.
     pub by_origin: Vec<GroupSums>,
@@ -41,10 +45,39 @@ pub struct DashboardTokenMetrics {
     pub weak_keys: UsageSums,
     /// By calendar step.
     pub trend: DashboardTrend,
+    /// The period before, if it was asked for and the range has a start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousPeriod>,
     /// The age of the data.
     pub data_age: DataAge,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
+}
+
+impl DashboardTokenMetrics {
+    /// Returns the breakdown by this dimension; `None` if the query does not list it.
+    #[must_use]
+    pub fn breakdown(&self, dimension: &Dimension) -> Option<&Breakdown> {
+        self.breakdowns.get(dimension).or(match dimension {
+            Dimension::Session => Some(&self.sessions),
+            Dimension::Project => Some(&self.projects),
+            Dimension::Model => Some(&self.models),
+            Dimension::Host => Some(&self.hosts),
+            _ => None,
+        })
+    }
+}
+
+/// The sums of the period before the time range, under the same filter. They are read just before the other data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PreviousPeriod {
+    /// The period: as long as the range, and ending where it starts.
+    pub range: TimeRange,
+    /// The sums.
+    pub totals: UsageSums,
+    /// Whether they are exact, or floors.
+    pub completeness: Completeness,
 }
 
 impl ToAuditSummary for DashboardTokenMetrics {
@@ -151,10 +184,12 @@ pub struct DataAge {
     /// now are ignored.
     pub newest_response: Option<Timestamp>,
     /// Its age.
+    #[serde(rename = "newest_response_age_seconds", with = "bridge_core::seconds::option", default)]
     pub newest_response_age: Option<Duration>,
     /// When any source file of the store was last stored.
     pub last_sync: Option<Timestamp>,
     /// Its age.
+    #[serde(rename = "last_sync_age_seconds", with = "bridge_core::seconds::option", default)]
     pub last_sync_age: Option<Duration>,
 }
 

@@ -6,6 +6,8 @@ mod query;
 mod trend;
 
 pub use adapter::DashboardBridgeAdapter;
-pub use metrics::{Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, TrendBucket};
+pub use metrics::{
+    Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket,
+};
 pub use query::DashboardQuery;
 pub use trend::TREND_BUCKETS_MAX;

@@ -1,12 +1,30 @@
 //! A dashboard query.
 
+use std::collections::BTreeMap;
+
 use bridge_core::{CalendarUnit, SessionId, TimeRange, TimeZone};
-use bridge_storage::{GroupPage, ReceiptScope, ResponseFilter};
+use bridge_storage::{DashboardFilter, Dimension, GroupPage, ReceiptScope, ResponseFilter};
 
 /// Which responses a dashboard shows, the steps and the time zone of its trend, and the rows of each breakdown.
 ///
-/// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 rows of each breakdown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A [`TimeRange`] is a query, too: everything in it, by UTC days, the first 100 sessions, projects, models and hosts.
+///
+/// ```
+/// use bridge::storage::{Dimension, GroupPage};
+/// use bridge::{DashboardQuery, TimeRange};
+///
+/// // By skill and MCP server, and nothing else, of the main branch, beside the period before.
+/// let week = TimeRange::last_days("2026-03-10T12:00:00Z".parse()?, 7);
+/// let query = DashboardQuery::new(week)
+///     .without_lists()
+///     .list(Dimension::Skill, GroupPage::top(10))
+///     .list(Dimension::McpServer, GroupPage::top(10))
+///     .with_values(Dimension::Branch, ["main"])
+///     .with_previous_period();
+/// # assert_eq!(query.breakdowns.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardQuery {
     /// The responses that are summed.
@@ -15,16 +33,24 @@ pub struct DashboardQuery {
     pub zone: TimeZone,
     /// The trend's steps. If there would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
     pub step: CalendarUnit,
-    /// The sessions that are listed.
-    pub sessions: GroupPage,
-    /// The projects that are listed.
-    pub projects: GroupPage,
-    /// The models that are listed.
-    pub models: GroupPage,
-    /// The hosts that are listed.
-    pub hosts: GroupPage,
+    /// The breakdowns, and the rows of each that are listed: by default sessions, projects, models and hosts. Another
+    /// dimension costs nothing.
+    pub breakdowns: BTreeMap<Dimension, GroupPage>,
+    /// Whether sums have their [`extra`](bridge_storage::UsageSums::extra) counts, for which more columns are read.
+    pub extra_counts: bool,
+    /// Whether to sum up the period before the time range, too.
+    pub previous_period: bool,
     /// The receipt, which is of the whole store. Without it, an answer that is narrowed by time or names is faster.
     pub receipt: ReceiptScope,
+}
+
+impl Default for DashboardQuery {
+    /// Everything.
+    fn default() -> Self {
+        let DashboardFilter { responses, breakdowns, extra_counts, receipt, .. } = DashboardFilter::default();
+        let (zone, step) = (TimeZone::default(), CalendarUnit::default());
+        Self { responses, zone, step, breakdowns, extra_counts, previous_period: false, receipt }
+    }
 }
 
 impl DashboardQuery {
@@ -41,59 +67,104 @@ impl DashboardQuery {
         self
     }
 
-    /// Returns the query for only these sessions.
+    /// Returns the query narrowed to these sessions.
     #[must_use]
     pub fn of_sessions(mut self, sessions: impl IntoIterator<Item = SessionId>) -> Self {
-        self.responses.sessions = Some(sessions.into_iter().collect());
+        self.responses = self.responses.with_sessions(sessions);
         self
     }
 
-    /// Returns the query for only these projects, as the breakdown names them: empty for responses that name none.
+    /// Returns the query narrowed to these projects, as the breakdown names them: empty for responses that name none.
     #[must_use]
-    pub fn of_projects(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.responses.projects = Some(names.into_iter().map(Into::into).collect());
+    pub fn of_projects(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_values(Dimension::Project, names)
+    }
+
+    /// Returns the query narrowed to these models, as the breakdown names them.
+    #[must_use]
+    pub fn of_models(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_values(Dimension::Model, names)
+    }
+
+    /// Returns the query narrowed to these hosts, as the breakdown names them.
+    #[must_use]
+    pub fn of_hosts(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with_values(Dimension::Host, names)
+    }
+
+    /// Returns the query narrowed to responses with one of these values in the dimension
+    /// ([`ResponseFilter::with_values`]).
+    #[must_use]
+    pub fn with_values(
+        mut self,
+        dimension: Dimension,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.responses = self.responses.with_values(dimension, values);
         self
     }
 
-    /// Returns the query for only these models, as the breakdown names them.
+    /// Returns the query narrowed to responses with none of these values in the dimension
+    /// ([`ResponseFilter::without_values`]).
     #[must_use]
-    pub fn of_models(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.responses.models = Some(names.into_iter().map(Into::into).collect());
+    pub fn without_values(
+        mut self,
+        dimension: Dimension,
+        values: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.responses = self.responses.without_values(dimension, values);
         self
     }
 
-    /// Returns the query for only these hosts, as the breakdown names them.
+    /// Returns the query with these rows of the breakdown by this dimension.
     #[must_use]
-    pub fn of_hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.responses.hosts = Some(names.into_iter().map(Into::into).collect());
+    pub fn list(mut self, dimension: Dimension, page: GroupPage) -> Self {
+        self.breakdowns.insert(dimension, page);
         self
     }
 
     /// Returns the query with these rows of the sessions.
     #[must_use]
-    pub fn list_sessions(mut self, page: GroupPage) -> Self {
-        self.sessions = page;
-        self
+    pub fn list_sessions(self, page: GroupPage) -> Self {
+        self.list(Dimension::Session, page)
     }
 
     /// Returns the query with these rows of the projects.
     #[must_use]
-    pub fn list_projects(mut self, page: GroupPage) -> Self {
-        self.projects = page;
-        self
+    pub fn list_projects(self, page: GroupPage) -> Self {
+        self.list(Dimension::Project, page)
     }
 
     /// Returns the query with these rows of the models.
     #[must_use]
-    pub fn list_models(mut self, page: GroupPage) -> Self {
-        self.models = page;
-        self
+    pub fn list_models(self, page: GroupPage) -> Self {
+        self.list(Dimension::Model, page)
     }
 
     /// Returns the query with these rows of the hosts.
     #[must_use]
-    pub fn list_hosts(mut self, page: GroupPage) -> Self {
-        self.hosts = page;
+    pub fn list_hosts(self, page: GroupPage) -> Self {
+        self.list(Dimension::Host, page)
+    }
+
+    /// Returns the query without any breakdown, which is faster.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.breakdowns.clear();
+        self
+    }
+
+    /// Returns the query with thinking tokens, web searches and fetches in all sums.
+    #[must_use]
+    pub fn with_extra_counts(mut self) -> Self {
+        self.extra_counts = true;
+        self
+    }
+
+    /// Returns the query with the sums of the period before ([`TimeRange::previous`]).
+    #[must_use]
+    pub fn with_previous_period(mut self) -> Self {
+        self.previous_period = true;
         self
     }
 

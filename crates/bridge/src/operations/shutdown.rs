@@ -13,7 +13,7 @@ use crate::EnhancedTokenDatabaseBridge;
 /// Default deadline of a shutdown.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// An engine that others use does not end, and need not.
+/// Longest wait for the engine, which ends on its own if it needs longer.
 const ENGINE_WAIT: Duration = Duration::from_secs(5);
 
 /// A shutdown that begins when it is awaited; see [`shutdown`](EnhancedTokenDatabaseBridge::shutdown).
@@ -76,8 +76,8 @@ pub struct IncompleteShutdown {
     pub unwritten_records: u64,
     /// The error of writing them, unless the deadline came first.
     pub audit_error: Option<BridgeError>,
-    /// The embedded engine has not ended within five seconds: another program uses it, or it needs longer. Nothing is
-    /// lost by that.
+    /// The embedded engine has not exited within five seconds. It stops on its own, and nothing is lost. An engine that
+    /// other programs use keeps running and is not reported.
     pub running_engine: bool,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for IncompleteShutdown {
             left.push(format!("{} audit records are not written{error}", self.unwritten_records));
         }
         if self.running_engine {
-            left.push("the embedded engine is still running, perhaps for another program".to_owned());
+            left.push("the embedded engine is still stopping".to_owned());
         }
         f.write_str(&left.join("; "))
     }
@@ -116,7 +116,8 @@ impl std::error::Error for IncompleteShutdown {
 pub(crate) struct StoreEngine(Arc<dyn Fn(Duration) -> bool + Send + Sync>);
 
 impl StoreEngine {
-    /// Of a function that releases the engine, waits at most that long for its end, and returns whether it ended. It may block.
+    /// Wraps a function that releases the engine, waits at most that long for its exit, and returns false if it is still
+    /// stopping. It may block.
     #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "the only engine is a feature"))]
     pub(crate) fn new(close: impl Fn(Duration) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(close))

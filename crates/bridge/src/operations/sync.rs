@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bridge_core::{
-    BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, TimeRange, Timestamp, TokenChanges,
-};
+use bridge_core::{BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, Timestamp, TokenChanges};
 use bridge_storage::{Dimension, ResponseFilter};
 use tokio::sync::MutexGuard;
 
@@ -118,8 +116,7 @@ async fn finish(
     cursors: PendingCursors<'_>,
     sessions: Option<Vec<SessionId>>,
 ) -> Result<BTreeMap<String, u64>, BridgeError> {
-    let mut filter = ResponseFilter::in_time(TimeRange::ALL);
-    filter.sessions = sessions;
+    let filter = sessions.map_or_else(ResponseFilter::default, ResponseFilter::of_sessions);
     let announced = async {
         announce_written().await;
         Ok(())

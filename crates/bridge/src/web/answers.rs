@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use bridge_core::{
     ActivityFacts, Actor, AuditId, AuditOutcome, AuditRecord, CalendarUnit, ContentCategory, CorrelationId,
-    HealthState, HealthStatus, HostName, LimitEvent, LimitKind, ModelName, OperationName, Probe, ProjectName,
-    ReceiptLine, SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts, TokenSummaryRecord,
-    saturating_sum,
+    ExtraCounts, HealthState, HealthStatus, HostName, LimitEvent, LimitKind, ModelName, OperationName, Probe,
+    ProjectName, ReceiptLine, SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts,
+    TokenSummaryRecord, saturating_sum,
 };
-use bridge_storage::{BreakdownRow, GroupSums, UsageSums};
+use bridge_storage::{BreakdownRow, Dimension, GroupSums, UsageSums};
 use serde::{Serialize, Serializer};
 
-use crate::dashboard::{Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, TrendBucket};
+use crate::dashboard::{
+    Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket,
+};
 use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::sessions::{SessionDetails, SessionFile};
 
@@ -58,6 +60,26 @@ pub(super) struct Sums {
     unfinished_responses: Count,
     first_time: Option<Timestamp>,
     last_time: Option<Timestamp>,
+    #[serde(flatten)]
+    extra: Extra,
+}
+
+/// The counts besides the four counters; `null` where nothing is known of them, or they were not asked for.
+#[derive(Serialize)]
+struct Extra {
+    thinking_tokens: Option<Count>,
+    web_search_requests: Option<Count>,
+    web_fetch_requests: Option<Count>,
+}
+
+impl From<ExtraCounts> for Extra {
+    fn from(extra: ExtraCounts) -> Self {
+        Self {
+            thinking_tokens: extra.thinking_tokens.map(Count),
+            web_search_requests: extra.web_search_requests.map(Count),
+            web_fetch_requests: extra.web_fetch_requests.map(Count),
+        }
+    }
 }
 
 impl From<UsageSums> for Sums {
@@ -69,6 +91,7 @@ impl From<UsageSums> for Sums {
             unfinished_responses: Count(sums.unfinished_responses),
             first_time: sums.first_time,
             last_time: sums.last_time,
+            extra: sums.extra.into(),
         }
     }
 }
@@ -94,7 +117,23 @@ pub(super) struct Totals {
     /// An unfinished response makes the sums floors.
     at_least: bool,
     cache_hit_share: Option<f64>,
+    /// The period before, if it was asked for and there is one.
+    previous: Option<Previous>,
     data_age: DataAgeAnswer,
+}
+
+#[derive(Serialize)]
+struct Previous {
+    range: TimeRange,
+    totals: Sums,
+    at_least: bool,
+}
+
+impl From<PreviousPeriod> for Previous {
+    fn from(previous: PreviousPeriod) -> Self {
+        let PreviousPeriod { range, totals, completeness } = previous;
+        Self { range, totals: totals.into(), at_least: completeness.at_least }
+    }
 }
 
 impl From<&DashboardTokenMetrics> for Totals {
@@ -104,6 +143,7 @@ impl From<&DashboardTokenMetrics> for Totals {
             totals: metrics.totals.into(),
             at_least: metrics.completeness.at_least,
             cache_hit_share: metrics.cache_hit_share,
+            previous: metrics.previous.map(Previous::from),
             data_age: metrics.data_age.into(),
         }
     }
@@ -179,12 +219,8 @@ pub(super) struct GroupsAnswer {
 }
 
 impl GroupsAnswer {
-    pub(super) fn new(
-        metrics: DashboardTokenMetrics,
-        offset: u32,
-        page: impl FnOnce(DashboardTokenMetrics) -> Breakdown,
-    ) -> Self {
-        Self { moment: Moment::of(&metrics), groups: Groups::new(page(metrics), offset) }
+    pub(super) fn new(metrics: &DashboardTokenMetrics, page: Breakdown, offset: u32) -> Self {
+        Self { moment: Moment::of(metrics), groups: Groups::new(page, offset) }
     }
 }
 
@@ -231,11 +267,13 @@ pub(super) struct TrendAnswer {
     moment: Moment,
     #[serde(flatten)]
     trend: Trend,
+    previous: Option<Previous>,
 }
 
 impl From<DashboardTokenMetrics> for TrendAnswer {
     fn from(metrics: DashboardTokenMetrics) -> Self {
-        Self { moment: Moment::of(&metrics), trend: metrics.trend.into() }
+        let previous = metrics.previous.map(Previous::from);
+        Self { moment: Moment::of(&metrics), trend: metrics.trend.into(), previous }
     }
 }
 
@@ -249,17 +287,22 @@ pub(super) struct Dashboard {
     projects: Groups,
     models: Groups,
     hosts: Groups,
+    /// By the dimensions that were asked for besides.
+    breakdowns: BTreeMap<Dimension, Groups>,
 }
 
 impl From<DashboardTokenMetrics> for Dashboard {
     fn from(metrics: DashboardTokenMetrics) -> Self {
+        let totals = (&metrics).into();
+        let others = metrics.breakdowns.into_iter();
         Self {
-            totals: (&metrics).into(),
+            totals,
             trend: metrics.trend.into(),
             sessions: Groups::new(metrics.sessions, 0),
             projects: Groups::new(metrics.projects, 0),
             models: Groups::new(metrics.models, 0),
             hosts: Groups::new(metrics.hosts, 0),
+            breakdowns: others.map(|(dimension, list)| (dimension, Groups::new(list, 0))).collect(),
         }
     }
 }
@@ -283,6 +326,10 @@ pub(super) struct Session {
     content_categories: BTreeMap<ContentCategory, Count>,
     accuracy_ratio: Option<f64>,
     last_sync: Option<Timestamp>,
+    /// What its responses name, by dimension.
+    attribution: BTreeMap<String, Vec<String>>,
+    #[serde(flatten)]
+    extra: Extra,
     activity: Option<Activity>,
     models_by_tokens: Vec<ModelSums>,
     limits: Vec<Limit>,
@@ -452,6 +499,8 @@ impl From<TokenSummaryRecord> for Session {
             content_categories: categories.map(|(category, tokens)| (*category, Count(*tokens))).collect(),
             accuracy_ratio: metadata.accuracy_ratio,
             last_sync: metadata.last_sync,
+            attribution: metadata.attribution,
+            extra: metadata.extra.into(),
             activity: metadata.activity.map(Activity::from),
             models_by_tokens: Vec::new(),
             limits: Vec::new(),

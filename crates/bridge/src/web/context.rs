@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{OriginalUri, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -15,6 +15,7 @@ use bridge_core::{Actor, CorrelationId};
 use super::Web;
 use super::problem::{Problem, ProblemKind};
 use crate::handle::EnhancedTokenDatabaseBridge;
+use crate::telemetry::metrics::RequestGuard;
 
 /// Maximum length of path and query.
 const TARGET_BYTES_MAX: usize = 8 << 10;
@@ -45,9 +46,11 @@ pub(super) struct Caller {
     pub(super) actor: Option<Actor>,
 }
 
-/// Middleware that says who asks, and finishes the response.
+/// Middleware that says who asks, measures the request, and finishes the response.
 pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    let guard = RequestGuard::begin(Arc::clone(&web.bridge.runner().telemetry.metrics), path);
     let id = trace_id(&parts.headers).unwrap_or_else(|| web.bridge.runner().next_correlation_id());
     let actor = (web.options.actor)(&parts);
     // Within a nested router the path lacks its first part.
@@ -63,7 +66,9 @@ pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, 
         parts.extensions.insert(Caller { bridge, actor });
         next.run(Request::from_parts(parts, body)).await
     };
-    finish(response, &instance, Some(id))
+    let response = finish(response, &instance, Some(id));
+    guard.end(response.status());
+    response
 }
 
 /// Middleware that refuses a request whose body is announced as longer than this.

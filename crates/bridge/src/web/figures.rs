@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bridge_core::{BridgeError, CalendarUnit, TimeRange, TimeZone, Timestamp};
-use bridge_storage::{Direction, GroupOrder, GroupPage};
+use bridge_storage::{DashboardFilter, Dimension, Direction, GroupOrder, GroupPage};
 
 use super::Web;
 use super::answers::{
@@ -17,7 +17,7 @@ use super::answers::{
 use super::context::Caller;
 use super::parameters::{Parameters, session_id};
 use super::problem::{Problem, ProblemKind};
-use crate::dashboard::{Breakdown, DashboardQuery, DashboardTokenMetrics};
+use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 
 /// Rows of a page, unless asked for otherwise.
 const ROWS: u32 = 100;
@@ -28,14 +28,14 @@ const WITHIN_DAYS: u32 = 7;
 /// Maximum number of days that a range may be given as: a century.
 const DAYS_MAX: u32 = 36_525;
 
-const STEPS: [(&str, CalendarUnit); 4] = [
+pub(super) const STEPS: [(&str, CalendarUnit); 4] = [
     ("hour", CalendarUnit::Hour),
     ("day", CalendarUnit::Day),
     ("week", CalendarUnit::Week),
     ("month", CalendarUnit::Month),
 ];
 
-const ORDERS: [(&str, GroupOrder); 8] = [
+pub(super) const ORDERS: [(&str, GroupOrder); 8] = [
     ("tokens", GroupOrder::Tokens),
     ("input", GroupOrder::Input),
     ("output", GroupOrder::Output),
@@ -46,44 +46,10 @@ const ORDERS: [(&str, GroupOrder); 8] = [
     ("name", GroupOrder::Name),
 ];
 
-const DIRECTIONS: [(&str, Direction); 2] =
+pub(super) const DIRECTIONS: [(&str, Direction); 2] =
     [("descending", Direction::Descending), ("ascending", Direction::Ascending)];
 
-/// A dimension of a breakdown.
-#[derive(Debug, Clone, Copy)]
-enum Dimension {
-    Project,
-    Model,
-    Host,
-    Session,
-}
-
-const DIMENSIONS: [(&str, Dimension); 4] = [
-    ("project", Dimension::Project),
-    ("model", Dimension::Model),
-    ("host", Dimension::Host),
-    ("session", Dimension::Session),
-];
-
-impl Dimension {
-    fn list(self, query: DashboardQuery, page: GroupPage) -> DashboardQuery {
-        match self {
-            Self::Project => query.list_projects(page),
-            Self::Model => query.list_models(page),
-            Self::Host => query.list_hosts(page),
-            Self::Session => query.list_sessions(page),
-        }
-    }
-
-    fn of(self, metrics: DashboardTokenMetrics) -> Breakdown {
-        match self {
-            Self::Project => metrics.projects,
-            Self::Model => metrics.models,
-            Self::Host => metrics.hosts,
-            Self::Session => metrics.sessions,
-        }
-    }
-}
+const FLAG: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 /// The time range that the parameters give, and its zone.
 pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRange, TimeZone) {
@@ -107,25 +73,16 @@ pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRa
 fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
     let (range, zone) = time_range(parameters, now);
     let step = parameters.choice("step", &STEPS).unwrap_or_default();
-    let mut query = DashboardQuery::new(range).by(step, zone).without_receipt();
-    if let Some(session) = parameters.value("session") {
-        query = query.of_sessions([session]);
+    let mut query = DashboardQuery::new(range).by(step, zone).without_receipt().without_lists();
+    query.extra_counts = parameters.choice("extra", &FLAG).unwrap_or_default();
+    query.previous_period = parameters.choice("previous", &FLAG).unwrap_or_default();
+    for (dimension, only, values) in parameters.conditions() {
+        query = match only {
+            true => query.with_values(dimension, values),
+            false => query.without_values(dimension, values),
+        };
     }
-    if let Some(project) = parameters.text("project") {
-        query = query.of_projects([project]);
-    }
-    if let Some(model) = parameters.text("model") {
-        query = query.of_models([model]);
-    }
-    if let Some(host) = parameters.text("host") {
-        query = query.of_hosts([host]);
-    }
-    listing(query, GroupPage::top(0))
-}
-
-/// Lists this page of each kind of groups.
-fn listing(query: DashboardQuery, page: GroupPage) -> DashboardQuery {
-    query.list_sessions(page).list_projects(page).list_models(page).list_hosts(page)
+    query
 }
 
 fn page(parameters: &mut Parameters) -> GroupPage {
@@ -181,7 +138,7 @@ pub(super) async fn breakdown(
 ) -> Result<Response, Problem> {
     let mut parameters = Parameters::parse(raw.as_deref());
     let key = web.key("breakdown", &caller, &parameters);
-    let dimension = parameters.choice("by", &DIMENSIONS).unwrap_or(Dimension::Model);
+    let dimension = parameters.value("by").unwrap_or(Dimension::Model);
     groups(&web, &caller, key, parameters, dimension).await
 }
 
@@ -193,11 +150,12 @@ async fn groups(
     dimension: Dimension,
 ) -> Result<Response, Problem> {
     let page = page(&mut parameters);
-    let query = dimension.list(query(&mut parameters, web.now()), page);
+    let query = query(&mut parameters, web.now()).list(dimension.clone(), page);
     parameters.finish()?;
     let work = async {
         let metrics = ask(caller, query).await?;
-        Ok(GroupsAnswer::new(metrics, page.offset, |metrics| dimension.of(metrics)))
+        let listed = metrics.breakdown(&dimension).cloned().unwrap_or_default();
+        Ok(GroupsAnswer::new(&metrics, listed, page.offset))
     };
     web.answer(key, work).await
 }
@@ -210,7 +168,10 @@ pub(super) async fn dashboard(
     let mut parameters = Parameters::parse(raw.as_deref());
     let key = web.key("dashboard", &caller, &parameters);
     let rows = parameters.number("limit", 1..=ROWS_MAX).unwrap_or(ROWS);
-    let query = listing(query(&mut parameters, web.now()), GroupPage::top(rows));
+    let lists = DashboardFilter::CLASSIC_BREAKDOWNS.into_iter().chain(parameters.dimensions("by"));
+    let query = lists.fold(query(&mut parameters, web.now()), |query, dimension| {
+        query.list(dimension, GroupPage::top(rows))
+    });
     parameters.finish()?;
     web.answer(key, async { Ok(Dashboard::from(ask(&caller, query).await?)) }).await
 }
@@ -224,7 +185,7 @@ pub(super) async fn receipt(
     let key = web.key("receipt", &caller, &parameters);
     parameters.finish()?;
     let work = async {
-        let query = listing(DashboardQuery::new(TimeRange::ALL), GroupPage::top(0));
+        let query = DashboardQuery::new(TimeRange::ALL).without_lists();
         let metrics = ask(&caller, query).await?;
         Ok(ReceiptAnswer::new(metrics.as_of, metrics.receipt.unwrap_or_default()))
     };
@@ -243,8 +204,7 @@ pub(super) async fn session(
     parameters.finish()?;
     let work = async {
         let details = caller.bridge.session_details(&id).await?;
-        let unknown = || Problem::new(ProblemKind::UnknownSession, "no response of this session is stored");
-        details.and_then(Session::of).ok_or_else(unknown)
+        details.and_then(Session::of).ok_or_else(unknown_session)
     };
     web.answer(key, work).await
 }
@@ -280,4 +240,8 @@ pub(super) async fn expiring(
         Ok(Expiring::from(caller.bridge.expiring_transcripts(within).await?))
     };
     web.answer(key, work).await
+}
+
+pub(super) fn unknown_session() -> Problem {
+    Problem::new(ProblemKind::UnknownSession, "no response of this session is stored")
 }

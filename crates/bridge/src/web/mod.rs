@@ -57,6 +57,8 @@ mod figures;
 mod health;
 mod hosts;
 mod options;
+#[cfg(feature = "page")]
+mod page;
 mod parameters;
 mod problem;
 mod response_cache;
@@ -81,6 +83,8 @@ use tower::timeout::TimeoutLayer;
 
 pub use hosts::{AllowedHosts, protect};
 pub use options::{EntriesOptions, WebOptions};
+#[cfg(feature = "page")]
+pub use page::PageOptions;
 pub use serve::{listen, serve};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
@@ -158,6 +162,7 @@ impl Web {
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
+/// | `/`, `/breakdown`, `/sessions`, `/sessions/{id}`, `/receipt`, `/status` | the page, if `with_page` (feature `page`) says so |
 ///
 /// Only the entries are written. Errors are problem details (RFC 9457). The router has no fallback, so that it can be
 /// merged with any other.
@@ -191,6 +196,11 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .layer(unread_body.clone());
     let api = match web.options.entries {
         Some(options) => api.route("/api/v1/sessions/{id}/entries", entries::route(options)),
+        None => api,
+    };
+    #[cfg(feature = "page")]
+    let api = match web.options.page {
+        Some(_) => api.merge(page::routes().layer(unread_body.clone())),
         None => api,
     };
     // Without a limit of their number: an orchestrator's probes are answered under load, too.

@@ -7,6 +7,9 @@ use std::time::Duration;
 use axum::http::request::Parts;
 use bridge_core::Actor;
 
+#[cfg(feature = "page")]
+use super::page::PageOptions;
+
 type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 type ActorOf = Arc<dyn Fn(&Parts) -> Option<Actor> + Send + Sync>;
 
@@ -61,6 +64,9 @@ pub struct WebOptions {
     pub answer_ttl: Duration,
     /// Options of `POST /api/v1/sessions/{id}/entries`; without them there is no such resource, and nothing is written.
     pub entries: Option<EntriesOptions>,
+    /// Options of the page; without them there is none.
+    #[cfg(feature = "page")]
+    pub page: Option<PageOptions>,
     pub(super) render_metrics: Option<RenderMetrics>,
     pub(super) actor: ActorOf,
 }
@@ -76,6 +82,8 @@ impl Default for WebOptions {
             queries_max: 4,
             answer_ttl: Duration::from_secs(1),
             entries: None,
+            #[cfg(feature = "page")]
+            page: None,
             render_metrics: None,
             actor: Arc::new(|parts| parts.extensions.get::<Actor>().cloned()),
         }
@@ -105,6 +113,14 @@ impl WebOptions {
     #[must_use]
     pub fn with_entries(mut self, entries: EntriesOptions) -> Self {
         self.entries = Some(entries);
+        self
+    }
+
+    /// Returns the options with the page at `/`, which shows people what the store holds.
+    #[cfg(feature = "page")]
+    #[must_use]
+    pub fn with_page(mut self, page: PageOptions) -> Self {
+        self.page = Some(page);
         self
     }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use bridge_core::{Escaped, InvalidValue, SessionId};
+use bridge_storage::Dimension;
 
 use super::problem::{InvalidParameter, Problem};
 
@@ -15,10 +16,10 @@ use super::problem::{InvalidParameter, Problem};
 const NAME_CHARS_MAX: usize = 64;
 
 /// The parameters of a request. Each is taken once; [`finish`](Self::finish) reports all that are wrong, and those that
-/// nobody took.
+/// nobody took. Only [`conditions`](Self::conditions) and [`dimensions`](Self::dimensions) may be given more than once.
 #[derive(Debug)]
 pub(super) struct Parameters {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Vec<String>>,
     invalid: Vec<InvalidParameter>,
 }
 
@@ -26,12 +27,9 @@ impl Parameters {
     pub(super) fn parse(query: Option<&str>) -> Self {
         let mut parameters = Self { values: BTreeMap::new(), invalid: Vec::new() };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if parameters.values.contains_key(&*name) {
-                parameters.reject(&name, "is given more than once");
-            } else {
-                parameters.values.insert(name.into_owned(), value.into_owned());
-            }
+            parameters.values.entry(name.into_owned()).or_default().push(value.into_owned());
         }
+        parameters.values.values_mut().for_each(|values| values.sort_unstable());
         parameters
     }
 
@@ -41,7 +39,44 @@ impl Parameters {
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.values.remove(name)
+        let mut values = self.values.remove(name)?;
+        let value = values.pop();
+        if !values.is_empty() {
+            self.reject(name, "is given more than once");
+        }
+        value
+    }
+
+    /// Takes the conditions on dimensions: each with its values, and whether only responses with one of them count
+    /// (`NAME=VALUE`) or only the others (`NAME!=VALUE`).
+    pub(super) fn conditions(&mut self) -> Vec<(Dimension, bool, Vec<String>)> {
+        let parsed = |name: &str| match name.strip_suffix('!') {
+            Some(name) => Some((name.parse().ok()?, false)),
+            None => Some((name.parse().ok()?, true)),
+        };
+        let named: Vec<_> = self.values.extract_if(.., |name, _| parsed(name).is_some()).collect();
+        let mut conditions = Vec::new();
+        for (name, values) in named {
+            let Some((dimension, only)) = parsed(&name) else { continue };
+            // Every response has a session.
+            let invalid = values.iter().find_map(|id| SessionId::new(id).err());
+            if let Some(error) = invalid.filter(|_| dimension == Dimension::Session) {
+                self.reject(&name, &error.to_string());
+            }
+            conditions.push((dimension, only, values));
+        }
+        conditions
+    }
+
+    /// Takes the dimensions of a parameter that may be given more than once.
+    pub(super) fn dimensions(&mut self, name: &str) -> Vec<Dimension> {
+        let texts = self.values.remove(name).unwrap_or_default();
+        let dimensions = texts.into_iter().map(|text| text.parse());
+        dimensions
+            .filter_map(|dimension| {
+                dimension.map_err(|error: InvalidValue| self.reject(name, &error.to_string())).ok()
+            })
+            .collect()
     }
 
     /// Returns the value of a type whose errors do not repeat what was given.
@@ -118,16 +153,18 @@ mod tests {
 
     #[test]
     fn every_wrong_parameter_is_reported_by_name_without_its_value() {
-        let mut parameters = Parameters::parse(Some("zone=EVIL&limit=EVIL&by=EVIL&a%1b=EVIL&a=1&a=2"));
+        let mut parameters =
+            Parameters::parse(Some("zone=EVIL&limit=EVIL&by=EVIL&a%1b=EVIL&a=1&a=2&to=1&to=2"));
         assert_eq!(parameters.value::<TimeZone>("zone"), None);
         assert_eq!(parameters.number("limit", 1..=10), None);
         assert_eq!(parameters.choice("by", &[("one", 1), ("two", 2)]), None);
+        let _ = parameters.text("to");
         let problem = format!("{:?}", parameters.finish().unwrap_err());
         for part in [
             "zone: time zone must be a name of the IANA database",
             "limit: must be a number from 1 to 10",
             "by: must be one of one, two",
-            "a: is given more than once",
+            "to: is given more than once",
             "a: is not a parameter of this resource",
         ] {
             assert!(problem.contains(part), "{part} in {problem}");

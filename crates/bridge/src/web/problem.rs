@@ -39,6 +39,7 @@ pub(super) enum ProblemKind {
     MethodNotAllowed,
     OutOfOrder,
     RolledBack,
+    Denied,
     BodyTooLarge,
     TargetTooLong,
     UnsupportedMediaType,
@@ -66,6 +67,7 @@ impl ProblemKind {
                 (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", None)
             }
             Self::OutOfOrder => (Code::CONFLICT, "out-of-order", "Entries are missing", None),
+            Self::Denied => (Code::FORBIDDEN, "denied", "The store denies it", None),
             Self::RolledBack => (Code::CONFLICT, "rolled-back", "The store was rolled back", None),
             Self::BodyTooLarge => (Code::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", None),
             Self::TargetTooLong => (Code::URI_TOO_LONG, "target-too-long", "The target is too long", None),
@@ -133,6 +135,18 @@ impl Problem {
         }
     }
 
+    /// Returns the status, the title and, if a retry may succeed, the seconds to wait.
+    #[cfg(feature = "page")]
+    pub(super) fn head(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+        let (status, _, title, retry_after) = self.kind.facts();
+        (status, title, retry_after)
+    }
+
+    #[cfg(feature = "page")]
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the response for a request of this path.
     pub(super) fn render(&self, instance: &str, request: Option<CorrelationId>) -> Response {
         let (status, name, title, retry_after) = self.kind.facts();
@@ -164,6 +178,7 @@ impl From<BridgeError> for Problem {
             BridgeError::OutOfOrder { .. } => ProblemKind::OutOfOrder,
             BridgeError::Storage { kind: StorageKind::RolledBack, .. } => ProblemKind::RolledBack,
             BridgeError::Storage { kind: StorageKind::Unsupported, .. } => ProblemKind::Unsupported,
+            BridgeError::Storage { kind: StorageKind::Denied, .. } => ProblemKind::Denied,
             BridgeError::Storage { kind: StorageKind::Busy, .. }
             | BridgeError::Connection { kind: ConnectionKind::PoolExhausted, .. } => ProblemKind::Busy,
             error if error.is_retryable() => ProblemKind::Unavailable,
@@ -176,6 +191,7 @@ impl From<BridgeError> for Problem {
                 format!("begins at {unit} {offset}, but {unit} {expected} comes next")
             }
             BridgeError::Connection { kind, .. } => kind.to_string(),
+            BridgeError::Storage { kind: StorageKind::Denied, message, .. } => message.clone(),
             BridgeError::Storage { kind, .. } => kind.to_string(),
             _ => "the log has the cause, under the correlation id".to_owned(),
         };
@@ -228,6 +244,14 @@ mod tests {
         assert_eq!(connection(ConnectionKind::Refused), (500, None));
         assert_eq!(storage(StorageKind::Busy), (503, Some("1")));
         assert_eq!(storage(StorageKind::Unsupported), (501, None));
+        assert_eq!(storage(StorageKind::Denied), (403, None));
         assert_eq!(storage(StorageKind::Corrupt), (500, None));
+    }
+
+    /// An embedder's store writes it for the caller.
+    #[test]
+    fn a_denial_states_the_rule_of_the_store() {
+        let error = BridgeError::storage(StorageKind::Denied, "upsert", "the quota of the month is used up");
+        assert_eq!(Problem::from(error).detail, "the quota of the month is used up");
     }
 }

@@ -1,5 +1,6 @@
 //! The section `clickhouse`.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bridge::config::{BridgeConfig, BuildError};
@@ -82,6 +83,12 @@ async fn clickhouse_url() {
     drop(listener);
     let error = on_server(&unreachable, &[("clickhouse.retry_attempts", "0")]).build().await.unwrap_err();
     assert!(error.to_string().contains(&unreachable["http://".len()..]), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("; check that the database is running, and check host, port and firewall")
+    );
+    assert!(!error.source().unwrap().to_string().contains("check that"), "the advice is given once");
 }
 
 #[tokio::test]
@@ -210,7 +217,11 @@ async fn clickhouse_settings() {
 async fn clickhouse_tls_ca_file() {
     let keys = [("clickhouse.tls_ca_file", "missing/ca.pem"), ("clickhouse.retry_attempts", "0")];
     let error = full_text(&on_server("https://localhost:1", &keys).build().await.unwrap_err());
-    let wanted = if cfg!(feature = "tls") { "missing/ca.pem" } else { "build with the feature `tls`" };
+    let wanted = if cfg!(feature = "tls") {
+        "clickhouse.tls_ca_file: missing/ca.pem: "
+    } else {
+        "clickhouse.url: from_url: the database's URL is invalid: for https://localhost:1 build with the feature `tls`"
+    };
     assert!(error.contains(wanted), "{error}");
 }
 

@@ -144,3 +144,13 @@ async fn a_bridge_follows_a_moved_engine_and_leaks_no_password() {
     assert_eq!(responses(&bridge).await, 1);
     drop(other);
 }
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_an_engine_that_others_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = given(&[("embedded.data_dir", folder.path().to_str().unwrap())]);
+    let bridge = config.build().await.unwrap();
+    let other = Engine::start(&EngineOptions::at(folder.path())).unwrap();
+    bridge.shutdown().await.unwrap();
+    drop(other);
+}

@@ -190,8 +190,11 @@ async fn conflicting_keys_are_reported() {
 
 #[tokio::test]
 async fn unreadable_secret_files_are_reported() {
-    let error = not_built(&[URL, ("clickhouse.password_file", "missing/pw")]).await;
-    assert!(error.contains("read the password file") && error.contains("missing/pw"), "{error}");
+    for key in ["clickhouse.password_file", "clickhouse.access_token_file"] {
+        let error = not_built(&[URL, (key, "missing/secret")]).await;
+        let wanted = format!(": enhanced_token_bridge.{key}: missing/secret: No such file");
+        assert!(error.starts_with("line 4, column ") && error.contains(&wanted), "{error}");
+    }
     let keyed = ("sources.project_names", "keyed_hash");
     let error = not_built(&[URL, keyed, ("sources.project_key_file", "missing/key")]).await;
     assert!(error.contains("sources.project_key_file (missing/key): cannot be read"), "{error}");

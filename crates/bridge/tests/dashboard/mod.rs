@@ -75,7 +75,9 @@ fn query() -> impl Strategy<Value = DashboardQuery> {
         |(start, end, (zone, step), projects, receipt)| {
             let mut query =
                 DashboardQuery::new(TimeRange { start, end }).by(step, zone.parse::<TimeZone>().unwrap());
-            query.responses.projects = projects;
+            if let Some(projects) = projects {
+                query = query.of_projects(projects);
+            }
             if receipt { query } else { query.without_receipt() }
         },
     )

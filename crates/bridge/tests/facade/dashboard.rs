@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bridge::storage::{
-    DashboardData, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore, TrendSums,
-    UpsertOptions,
+    DashboardData, Dimension, Direction, GroupOrder, GroupPage, InMemoryStore, MockTokenStore, TokenStore,
+    TrendSums, UpsertOptions,
 };
 use bridge::{
     BridgeError, CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DataAge,
     ManualClock, ResponseUsage, StorageKind, TREND_BUCKETS_MAX, TimeRange, TimeZone, Timestamp, TrendBucket,
 };
+use bridge_core::AttributionValue;
 use bridge_core::strategy::response_usage;
 use proptest::prelude::*;
 
@@ -83,9 +84,8 @@ async fn a_trend_with_too_many_steps_is_coarsened() {
     // The earlier coarsening does not affect narrower queries.
     let mut narrow = hours;
     narrow.responses.time = TimeRange::ALL;
-    narrow.responses.projects = Some(vec!["none".to_owned()]);
-    assert_eq!(ask(&dashboard, narrow.clone()).await.trend.buckets.len(), 0);
-    narrow.responses.projects = None;
+    let none = narrow.clone().of_projects(["none"]);
+    assert_eq!(ask(&dashboard, none).await.trend.buckets.len(), 0);
     narrow.responses.time = TimeRange { start: None, end: Some(at("1970-01-02T00:00:00Z")) };
     let trend = ask(&dashboard, narrow).await.trend;
     assert_eq!((trend.step, trend.buckets.len()), (CalendarUnit::Hour, 24));
@@ -184,6 +184,45 @@ async fn a_page_totals_the_groups_on_other_pages() {
     assert!(metrics.receipt.is_none());
     let json = serde_json::to_string(&metrics).unwrap();
     assert_eq!(serde_json::from_str::<DashboardTokenMetrics>(&json).unwrap(), metrics);
+}
+
+#[tokio::test]
+async fn a_query_lists_the_dimensions_that_it_names() {
+    let mut row = response("s", 1, 10);
+    row.thinking_tokens = Some(4);
+    row.attribution.skill = AttributionValue::new("pdf").ok();
+    let dashboard = holding(&[row, response("s", 2, 5)]).await;
+    let query = DashboardQuery::default().without_lists().list(Dimension::Skill, GroupPage::top(1));
+    let metrics = ask(&dashboard, query.clone()).await;
+    let skills = metrics.breakdown(&Dimension::Skill).unwrap();
+    assert_eq!((&*skills.rows[0].name, skills.groups, skills.other_tokens), ("pdf", 2, 5));
+    assert_eq!((metrics.breakdown(&Dimension::Branch), metrics.sessions.groups), (None, 0));
+    assert!(metrics.totals.extra.is_empty() && metrics.receipt.is_some_and(|receipt| receipt.adds_up()));
+    let metrics = ask(&dashboard, query.with_extra_counts()).await;
+    assert_eq!(metrics.totals.extra.thinking_tokens, Some(4));
+    let json = serde_json::to_string(&metrics).unwrap();
+    assert_eq!(serde_json::from_str::<DashboardTokenMetrics>(&json).unwrap(), metrics);
+}
+
+#[tokio::test]
+async fn the_previous_period_is_under_the_same_filter() {
+    let rows = [
+        timed("s", 1, 1, "2026-02-22T12:00:00Z"),
+        timed("s", 2, 2, "2026-02-15T00:00:00Z"),
+        timed("other", 3, 4, "2026-02-16T00:00:00Z"),
+        timed("s", 4, 8, "2026-02-14T23:59:59Z"),
+        timed("s", 5, 16, "2026-02-27T00:00:00Z"),
+    ];
+    let dashboard = holding(&rows).await;
+    let range = |start, end: &str| TimeRange { start: Some(at(start)), end: Some(at(end)) };
+    let week = range("2026-02-22T00:00:00Z", "2026-03-01T00:00:00Z");
+    let query = DashboardQuery::new(week).of_sessions(["s".parse().unwrap()]).with_previous_period();
+    let metrics = ask(&dashboard, query).await;
+    let previous = metrics.previous.unwrap();
+    assert_eq!(previous.range, range("2026-02-15T00:00:00Z", "2026-02-22T00:00:00Z"));
+    assert_eq!((metrics.total_tokens, previous.totals.counts.total()), (17, 2));
+    let all = ask(&dashboard, DashboardQuery::default().with_previous_period()).await;
+    assert_eq!(all.previous, None);
 }
 
 /// A store whose first response time is `first` of the number of reads so far.

@@ -12,14 +12,14 @@ use bridge::storage::{
 };
 use bridge::{
     AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditId, AuditOutcome, AuditRecord, BackfillResult,
-    Breakdown, CalendarUnit, CheckpointTotals, Completeness, ContentCategory, CorrelationId, DataAge,
-    HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion, SessionId,
-    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus, TimeRange, TimeZone,
-    Timestamp,
+    Breakdown, CalendarUnit, CheckpointName, CheckpointTotals, Completeness, ContentCategory, CorrelationId,
+    DataAge, HealthState, HealthStatus, IntegrityResult, OperationName, Origin, Probe, ResponseVersion,
+    RollbackResult, SessionId, StoreMode, StoreReceipt, StoreState, SummaryMetadata, SyncResult, SyncStatus,
+    TimeRange, TimeZone, Timestamp,
     integrity::{DifferenceKind, IntegrityDifference, RepairAction, RepairReport},
     stream::StreamResult,
 };
-use bridge_core::{CheckpointComparison, DamageKind};
+use bridge_core::{CheckpointComparison, DamageKind, ProbeResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -69,6 +69,19 @@ fn defaults(examples: &mut Examples) {
     examples.add_default::<UsageSums>("UsageSums");
 }
 
+fn rollback(duration: Duration) -> RollbackResult {
+    RollbackResult {
+        checkpoint: CheckpointName::new("good").unwrap(),
+        before: Some(CheckpointTotals::default()),
+        after: None,
+        replaced_state: None,
+        differing_sessions: None,
+        differences: Vec::new(),
+        state: StoreState::first(),
+        duration,
+    }
+}
+
 fn structs(examples: &mut Examples) {
     let (time, session) = (super::now(), SessionId::new("s").unwrap());
     let analysis = analysis("s", u128::MAX - 1, &[7]);
@@ -89,7 +102,10 @@ fn structs(examples: &mut Examples) {
     examples.add("AuditRecord", AuditRecord::new(AuditId(1), time, CorrelationId(2), operation));
     examples.add("BreakdownRow", BreakdownRow { name: "p".to_owned(), totals: StoreTotals::default() });
     examples.add("GroupPage", GroupPage::default());
-    examples.add("HealthStatus", HealthStatus::of(Vec::new(), time, Duration::ZERO));
+    let took = Duration::from_micros(1_500);
+    let probe = ProbeResult::new(Probe::Disk, HealthState::Healthy, String::new(), took);
+    examples.add("HealthStatus", HealthStatus::of(vec![probe], time, took));
+    examples.add("RollbackResult", rollback(took));
     examples.add("StoreState", StoreState::first());
     examples.add("SyncResult", SyncResult::unchanged(session));
     examples.add("TimeZone", TimeZone::UTC);
@@ -97,7 +113,6 @@ fn structs(examples: &mut Examples) {
 }
 
 fn enums(examples: &mut Examples) {
-    use bridge::CheckpointName;
     examples.add(
         "Vec<AnalysisSource>",
         vec![AnalysisSource::Stored, AnalysisSource::Live, AnalysisSource::Cached],
@@ -169,6 +184,15 @@ fn json_is_snake_case_throughout() {
         }
         check_keys(name, value);
     }
+}
+
+/// A duration is a number under a key that names its unit, not the fields of a Rust struct.
+#[test]
+fn durations_are_numbers_of_seconds() {
+    let golden = std::fs::read_to_string(PATH).unwrap();
+    assert!(!golden.contains("\"secs\"") && !golden.contains("\"nanos\""));
+    assert_eq!(examples()["AnalysisWithSource"]["age_seconds"], 1.5);
+    assert_eq!(examples()["HealthStatus"]["probes"][0]["duration_seconds"], 0.0015);
 }
 
 fn check_variants(name: &str, variants: &Value) {

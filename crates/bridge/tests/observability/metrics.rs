@@ -183,6 +183,10 @@ async fn every_metric_is_updated() {
     spooling.export_metrics();
     assert_eq!(shown.value("bridge_audit_spool_bytes"), spooling.stats().audit.spool_bytes as f64);
 
+    let router = bridge::web::router(bridge.clone(), bridge::web::WebOptions::default());
+    let request = axum::http::Request::get("/health/live").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(tower::ServiceExt::oneshot(router, request).await.unwrap().status(), 200);
+
     all_updated.append(&mut updated(&before, &shown.all()));
     let still: Vec<_> = METRICS.iter().filter(|metric| !all_updated.contains(metric.name)).collect();
     assert!(still.is_empty(), "{still:?}");
@@ -224,7 +228,9 @@ fn assert_labels_are_bounded(shown: &Escaped) {
         let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
         let (keys, values): (Vec<_>, Vec<_>) = labels.map(|label| label.split_once('=').unwrap()).unzip();
         assert_eq!(keys, metric.labels, "{series}");
-        let is_word = |value: &&str| value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_word = |value: &&str| {
+            value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
         assert!(values.iter().all(is_word), "{series}");
     }
 }

@@ -3,7 +3,9 @@
 mod context;
 mod entries;
 mod hostile;
+mod metrics;
 mod outage;
+mod page;
 mod resources;
 mod schema;
 mod served;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::{WebOptions, router};
 use bridge::{Actor, StoreOptions, SummaryQuery};
+use bridge_core::AttributionValue;
 use bridge_testkit::fixtures::analysis;
 use serde_json::{Value, json};
 
@@ -65,6 +66,80 @@ async fn breakdowns_are_by_the_dimension_asked_for() {
     ] {
         let page = get(&service, &format!("/api/v1/breakdown{by}")).await.of("GroupPage", 200);
         assert_eq!(names(&page), rows, "{by}");
+    }
+}
+
+/// A store whose responses come from branches and skills.
+async fn attributed() -> axum::Router {
+    let store = Arc::new(InMemoryStore::default());
+    let of = |key: u128, output, branch: &str, skill: &str| {
+        let mut row = row("s", key, output);
+        row.attribution.branch = AttributionValue::new(branch).ok();
+        row.attribution.skill = AttributionValue::new(skill).ok();
+        row.thinking_tokens = (branch == "main").then_some(output / 2);
+        row
+    };
+    let rows =
+        [of(1, 8, "main", ""), of(2, 4, "release", "pdf"), of(3, 2, "", "pdf"), of(4, 1, "main", "xlsx")];
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    router(bridge_of(store), fresh())
+}
+
+#[tokio::test]
+async fn any_dimension_selects_responses() {
+    let service = attributed().await;
+    for (query, total) in [
+        ("branch=main", "9"),
+        ("branch=main&branch=release", "13"),
+        ("branch!=main", "6"),
+        ("branch!=main&branch!=release", "2"),
+        ("branch=main&skill!=", "1"),
+        ("branch=", "2"),
+        ("skill=pdf&branch!=", "4"),
+        ("day=2026-03-01&origin=assistant", "15"),
+        ("speed=fast", "0"),
+    ] {
+        let totals = get(&service, &format!("/api/v1/totals?{query}")).await.of("Totals", 200);
+        assert_eq!(totals["totals"]["tokens"]["total"], total, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn any_dimension_is_broken_down_and_listed_beside_the_others() {
+    let service = attributed().await;
+    let page = get(&service, "/api/v1/breakdown?by=branch&extra=true").await.of("GroupPage", 200);
+    assert_eq!(names(&page), ["main", "release", ""]);
+    let thinking: Vec<_> =
+        page["rows"].as_array().unwrap().iter().map(|row| &row["thinking_tokens"]).collect();
+    assert_eq!(thinking, [&json!("4"), &Value::Null, &Value::Null]);
+    let dashboard = get(&service, "/api/v1/dashboard?by=skill&by=branch&by=model").await.of("Dashboard", 200);
+    assert_eq!(names(&dashboard["breakdowns"]["skill"]), ["", "pdf", "xlsx"]);
+    assert_eq!(names(&dashboard["breakdowns"]["branch"]), ["main", "release", ""]);
+    assert_eq!(
+        (dashboard["breakdowns"].as_object().unwrap().len(), names(&dashboard["models"])),
+        (2, vec!["m-s"])
+    );
+    let session = get(&service, "/api/v1/sessions/s").await.of("Session", 200);
+    assert_eq!(session["attribution"], json!({"branch": ["main", "release"], "skill": ["pdf", "xlsx"]}));
+    assert_eq!(session["thinking_tokens"], "4");
+    let problem = get(&service, "/api/v1/breakdown?by=mood").await.of("Problem", 400);
+    assert!(problem["detail"].as_str().unwrap().contains("mcp_server"), "{problem}");
+}
+
+#[tokio::test]
+async fn the_period_before_is_beside_the_range() {
+    let service = service().await;
+    let before = "from=2026-03-02T00:00:00Z&to=2026-03-04T00:00:00Z&previous=true";
+    for (resource, definition) in [("totals", "Totals"), ("trend", "Trend"), ("dashboard", "Dashboard")] {
+        let answer = get(&service, &format!("/api/v1/{resource}?{before}")).await.of(definition, 200);
+        let range = json!({"start": "2026-02-28T00:00:00.000Z", "end": "2026-03-02T00:00:00.000Z"});
+        assert_eq!(answer["previous"]["range"], range);
+        assert_eq!(answer["previous"]["totals"]["tokens"]["total"], "47");
+    }
+    for without in ["previous=true", "from=2026-03-02T00:00:00Z", "from=2026-03-02T00:00:00Z&previous=false"]
+    {
+        let totals = get(&service, &format!("/api/v1/totals?{without}")).await.of("Totals", 200);
+        assert_eq!(totals["previous"], Value::Null, "{without}");
     }
 }
 

@@ -45,11 +45,11 @@ fn unusable_urls_are_reported_with_the_reason() {
     let cases = [
         (
             format!("https://me:{PASSWORD}@db.example"),
-            "db.example:8443 (for https:// build with the feature `tls`)",
+            "for https://db.example:8443 build with the feature `tls`",
         ),
         (
             format!("clickhouse://me:{PASSWORD}@db.example:9000"),
-            "db.example:9000 (neither http:// nor https://)",
+            "expected is http:// or https:// before db.example:9000",
         ),
         (format!("http://me:{PASSWORD}@"), "URL"),
         (format!("me:{PASSWORD}@db.example"), "URL"),

@@ -166,7 +166,7 @@ impl<'a> Copies<'a> {
     pub(crate) async fn insert_into_live(&self, slice: &Slice, begun_in: Epoch) -> Result<(), BridgeError> {
         let table = slice.table;
         let query = "SELECT name, type FROM system.columns WHERE database = '' AND table";
-        let query = format!("{query} = '{}' ORDER BY position", of(table));
+        let query = format!("{query} = '{}' AND default_kind != 'ALIAS' ORDER BY position", of(table));
         let columns: Vec<Column> = self.fetch_all(&query).await?;
         let values = Values { exported: self.epoch, begun_in }.of(table, &columns);
         let rows = slice.reading().replacen('*', &values, 1);

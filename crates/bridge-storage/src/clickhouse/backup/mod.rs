@@ -97,7 +97,7 @@ impl ClickHouseStore {
     async fn columns_of(&self, table: &'static str) -> Result<Vec<Column>, BridgeError> {
         self.call(IMPORT, |tables| async move {
             let query = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? \
-                         ORDER BY position";
+                         AND default_kind != 'ALIAS' ORDER BY position";
             tables.query(query).bind(tables.name(table)).fetch_all().await
         })
         .await

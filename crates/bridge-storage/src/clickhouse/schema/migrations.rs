@@ -30,7 +30,10 @@ migrations![
     "0007_saturating_summaries",
     "0008_audit_actor",
     "0009_attribution",
+    "0010_assignment",
+    "0011_views_of_attribution",
     "0012_session_activity",
+    "0014_projects_and_models",
 ];
 
 /// The number of the last migration.

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use super::activity::{ACTIVITY_COLUMNS, ActivityRow};
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
-use super::summaries::{SUMMARY_COLUMNS, SummaryRow};
+use super::summaries::{SummaryRow, summary_columns};
 use crate::clickhouse::ClickHouseStore;
-use crate::query::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, SummaryFilter};
+use crate::dimension::Dimension;
+use crate::query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 
 #[derive(Debug, Row, Deserialize)]
 struct TotalsRow {
@@ -64,19 +65,22 @@ fn sums(name: &str, filter: &ResponseFilter, rest: &str) -> String {
 }
 
 /// Returns the conditions of a filter, with a `?` for each value that [`bind`] binds.
-pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<&'static str> {
-    let mut conditions = time_conditions(&filter.time);
-    let mut names = |names: Option<usize>, condition| match names {
-        None => {}
-        // An empty list is not valid SQL, and admits nothing.
-        Some(0) => conditions.push("false"),
-        Some(_) => conditions.push(condition),
-    };
-    names(filter.sessions.as_ref().map(Vec::len), "session_id IN ?");
-    names(filter.projects.as_ref().map(Vec::len), "project IN ?");
-    names(filter.models.as_ref().map(Vec::len), "model IN ?");
-    names(filter.hosts.as_ref().map(Vec::len), "host IN ?");
-    conditions
+pub(crate) fn conditions(filter: &ResponseFilter) -> Vec<String> {
+    let times = time_conditions(&filter.time).into_iter().map(str::to_owned);
+    let values = filter.conditions().filter_map(|(dimension, values)| match (values, listed(values)) {
+        // An empty list is not valid SQL.
+        (AdmittedValues::Only(_), None) => Some("false".to_owned()),
+        (AdmittedValues::AllBut(_), None) => None,
+        (AdmittedValues::Only(_), Some(_)) => Some(format!("{} IN ?", dimension.sql())),
+        (AdmittedValues::AllBut(_), Some(_)) => Some(format!("{} NOT IN ?", dimension.sql())),
+    });
+    times.chain(values).collect()
+}
+
+/// Returns the values that a condition lists, if there are any.
+fn listed(values: &AdmittedValues) -> Option<Vec<&str>> {
+    let (AdmittedValues::Only(values) | AdmittedValues::AllBut(values)) = values;
+    (!values.is_empty()).then(|| values.iter().map(String::as_str).collect())
 }
 
 /// Returns the clauses after `FROM token_usage FINAL` for the rows that a filter admits. `FINAL` must determine the
@@ -87,20 +91,17 @@ fn admitted(filter: &ResponseFilter) -> String {
         Some(_) => "PREWHERE key IN (SELECT key FROM token_usage WHERE session_id IN ?) ",
         None => "",
     };
-    let conditions = [vec![COUNTED], conditions(filter)].concat();
+    let conditions = [vec![COUNTED.to_owned()], conditions(filter)].concat();
     format!("{narrowed}WHERE {}", conditions.join(" AND "))
 }
 
 fn bind_admitted(query: Query, filter: &ResponseFilter) -> Query {
-    let query = match narrowing_sessions(filter) {
-        Some(sessions) => query.bind(sessions.iter().map(SessionId::as_str).collect::<Vec<_>>()),
-        None => query,
-    };
-    bind(query, filter)
+    bind(narrowing_sessions(filter).into_iter().fold(query, Query::bind), filter)
 }
 
-fn narrowing_sessions(filter: &ResponseFilter) -> Option<&[SessionId]> {
-    filter.sessions.as_deref().filter(|sessions| !sessions.is_empty())
+fn narrowing_sessions(filter: &ResponseFilter) -> Option<Vec<&str>> {
+    let sessions = filter.only(&Dimension::Session)?;
+    (!sessions.is_empty()).then(|| sessions.iter().map(String::as_str).collect())
 }
 
 pub(crate) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
@@ -116,16 +117,8 @@ pub(crate) fn time_conditions(time: &TimeRange) -> Vec<&'static str> {
 
 /// Binds the values of the [`conditions`], in their order.
 pub(crate) fn bind(query: Query, filter: &ResponseFilter) -> Query {
-    fn names<'a>(query: Query, names: impl Iterator<Item = &'a str>) -> Query {
-        let names: Vec<_> = names.collect();
-        if names.is_empty() { query } else { query.bind(names) }
-    }
-    let mut query = bind_time(query, &filter.time);
-    query = names(query, filter.sessions.iter().flatten().map(SessionId::as_str));
-    for list in [&filter.projects, &filter.models, &filter.hosts] {
-        query = names(query, list.iter().flatten().map(String::as_str));
-    }
-    query
+    let lists = filter.conditions().filter_map(|(_, values)| listed(values));
+    lists.fold(bind_time(query, &filter.time), Query::bind)
 }
 
 fn bind_time(query: Query, time: &TimeRange) -> Query {
@@ -144,20 +137,13 @@ impl ClickHouseStore {
         filter: &ResponseFilter,
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError> {
-        let name = match dimension {
-            Dimension::Project => "toString(project)",
-            Dimension::Model => "toString(model)",
-            Dimension::Host => "toString(host)",
-            Dimension::Session => "session_id",
-            Dimension::Origin => "toString(origin)",
-            Dimension::Day => "toString(toDate32(time, 'UTC'))",
-        };
+        let name = format!("toString({})", dimension.sql());
         let order = match dimension {
             Dimension::Day => "name".to_owned(),
             _ => format!("{} DESC, name", saturating("toUInt128(i) + o + c + r")),
         };
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let query = sums(name, filter, &format!("GROUP BY name ORDER BY {order}{limit}"));
+        let query = sums(&name, filter, &format!("GROUP BY name ORDER BY {order}{limit}"));
         self.read_sums("read a breakdown", &query, filter).await
     }
 
@@ -197,10 +183,13 @@ impl ClickHouseStore {
             if outer.is_empty() { String::new() } else { format!("WHERE {}", outer.join(" AND ")) };
         let limit = filter.limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         let query = format!(
-            "SELECT {SUMMARY_COLUMNS} FROM enhanced_token_summaries {condition} ORDER BY session_id {limit}"
+            "SELECT {} FROM enhanced_token_summaries {condition} ORDER BY session_id {limit}",
+            summary_columns(filter.include_metadata)
         );
         let mut values = ResponseFilter::in_time(filter.active);
-        values.sessions.clone_from(&filter.sessions);
+        if let Some(sessions) = &filter.sessions {
+            values = values.with_sessions(sessions.iter().cloned());
+        }
         let bind_all = |query| {
             let query = bind(query, &values);
             filter.after.iter().fold(query, |query, after| query.bind(after.as_str()))

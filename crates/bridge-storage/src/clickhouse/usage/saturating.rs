@@ -39,3 +39,10 @@ pub(crate) fn saturating(wide: &str) -> String {
 pub(crate) fn sum(expression: &str) -> String {
     saturating(&format!("sum(toUInt128({expression}))"))
 }
+
+/// Returns the sum of the values of a nullable expression that are not `NULL`, saturated to 64 bits; `NULL` if none is.
+pub(crate) fn sum_of_known(expression: &str) -> String {
+    let wide = format!("sum(toUInt128({expression}))");
+    // `least` ignores `NULL` in newer versions of the database.
+    format!("if(isNull({wide}), NULL, {})", saturating(&format!("assumeNotNull({wide})")))
+}

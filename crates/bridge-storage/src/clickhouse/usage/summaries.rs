@@ -1,11 +1,11 @@
 //! Rows of the view `enhanced_token_summaries`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use ::clickhouse::Row;
 use bridge_core::{
-    AnalysisNote, BridgeError, InvalidValue, SessionId, SummaryMetadata, Timestamp, TokenCounts,
+    AnalysisNote, BridgeError, ExtraCounts, InvalidValue, SessionId, SummaryMetadata, Timestamp, TokenCounts,
     TokenSummaryRecord,
 };
 use serde::Deserialize;
@@ -38,13 +38,34 @@ pub(crate) struct SummaryRow {
     last_sync: i64,
     analysis: String,
     analyzed_at: Option<i64>,
+    thinking_tokens: Option<u64>,
+    web_search_requests: Option<u64>,
+    web_fetch_requests: Option<u64>,
+    attribution: HashMap<String, Vec<String>>,
+    labels: Vec<(String, String)>,
 }
 
-/// The columns of [`SummaryRow`].
-pub(crate) const SUMMARY_COLUMNS: &str = "session_id, projects, models, hosts, first_time, last_time, \
+/// Returns the columns of [`SummaryRow`]. Those that only the metadata need cost much, and are empty without them.
+pub(crate) fn summary_columns(include_metadata: bool) -> String {
+    let of_metadata = match include_metadata {
+        true => METADATA_COLUMNS,
+        false => NO_METADATA_COLUMNS,
+    };
+    format!("{SUMMARY_COLUMNS}, {of_metadata}")
+}
+
+const SUMMARY_COLUMNS: &str = "session_id, projects, models, hosts, first_time, last_time, \
      reported_input_tokens, reported_output_tokens, reported_cache_creation_tokens, reported_cache_read_tokens, \
      responses, responses_worth_tokens, finished_responses, files_processed, lines, bad_lines, content_categories, \
      accuracy_ratio, analysis_version, last_sync, analysis, analyzed_at";
+
+const METADATA_COLUMNS: &str =
+    "thinking_tokens, web_search_requests, web_fetch_requests, attribution, labels";
+
+const NO_METADATA_COLUMNS: &str = "CAST(NULL, 'Nullable(UInt64)') AS thinking_tokens, \
+     CAST(NULL, 'Nullable(UInt64)') AS web_search_requests, CAST(NULL, 'Nullable(UInt64)') AS web_fetch_requests, \
+     CAST(([], []), 'Map(String, Array(String))') AS attribution, \
+     CAST([], 'Array(Tuple(String, String))') AS labels";
 
 impl SummaryRow {
     pub(crate) fn into_record(self, include_metadata: bool) -> Result<TokenSummaryRecord, BridgeError> {
@@ -73,6 +94,12 @@ impl SummaryRow {
                 Some(millis) => AnalysisNote::from_stored(self.analysis).facts(time(millis)?),
                 None => None,
             },
+            attribution: attribution(self.attribution, self.labels),
+            extra: ExtraCounts {
+                thinking_tokens: self.thinking_tokens,
+                web_search_requests: self.web_search_requests,
+                web_fetch_requests: self.web_fetch_requests,
+            },
         };
         Ok(TokenSummaryRecord {
             session_id: SessionId::new(self.session_id)?,
@@ -90,6 +117,18 @@ impl SummaryRow {
             metadata: include_metadata.then_some(metadata),
         })
     }
+}
+
+/// Returns the values by dimension. Labels are dimensions, too.
+fn attribution(
+    values: HashMap<String, Vec<String>>,
+    labels: Vec<(String, String)>,
+) -> BTreeMap<String, Vec<String>> {
+    let mut attribution: BTreeMap<_, _> = values.into_iter().collect();
+    for (name, value) in labels {
+        attribution.entry(format!("label:{name}")).or_default().push(value);
+    }
+    attribution
 }
 
 fn names<T: FromStr<Err = InvalidValue>>(texts: &[String]) -> Result<Vec<T>, InvalidValue> {

@@ -1,5 +1,7 @@
 //! The bridge's metrics: every handle is registered when the bridge is built, and updated where the event happens.
 
+#[cfg(feature = "axum")]
+mod http;
 mod names;
 mod progress;
 pub(crate) mod readings;
@@ -14,6 +16,8 @@ use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStat
 use bridge_storage::CircuitState;
 use metrics::{Counter, Gauge, Histogram};
 
+#[cfg(feature = "axum")]
+pub(crate) use http::RequestGuard;
 pub use names::{METRICS, Metric, MetricKind};
 pub(crate) use progress::ProgressGauge;
 pub use readings::{BridgeMetrics, DurationStats};
@@ -56,6 +60,8 @@ pub(crate) struct Instruments {
     caches: [[Follower; 2]; 2],
     store: StoreMetrics,
     audit: AuditMetrics,
+    #[cfg(feature = "axum")]
+    http: http::HttpMetrics,
 }
 
 struct StoreMetrics {
@@ -129,6 +135,8 @@ impl Instruments {
                 written: Follower::new(counter(&name::AUDIT_WRITTEN, &[])),
                 dropped: Follower::new(counter(&name::AUDIT_DROPPED, &[])),
             },
+            #[cfg(feature = "axum")]
+            http: http::HttpMetrics::new(),
         }
     }
 

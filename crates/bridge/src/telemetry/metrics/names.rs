@@ -41,6 +41,10 @@ const OPERATION_SECONDS: &[f64] = &[
 const WRITE_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// Durations of HTTP requests, up to twice their default timeout.
+const HTTP_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
 macro_rules! metrics {
     ($($constant:ident $kind:ident $name:literal $unit:ident [$($label:literal),*]
         $(in $buckets:ident)? $meaning:literal)*) => {
@@ -122,4 +126,8 @@ metrics! {
         "Records of the audit written"
     AUDIT_DROPPED Counter "bridge_audit_dropped_total" Count []
         "Records of the audit dropped because there was no room"
+    HTTP_REQUESTS Counter "bridge_http_requests_total" Count ["route", "status"]
+        "Requests to the HTTP router"
+    HTTP_DURATION Histogram "bridge_http_request_duration_seconds" Seconds ["route"] in HTTP_SECONDS
+        "Duration of requests to the HTTP router, until the response begins"
 }

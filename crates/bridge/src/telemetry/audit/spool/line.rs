@@ -53,7 +53,7 @@ mod tests {
     /// A program of this version may have left it for a newer one.
     #[test]
     fn a_line_of_the_first_version_is_readable() {
-        let json = r#"{"id":"00000000000000000000000000000007","time":"2026-03-01T00:00:00.000Z","correlation_id":"00000000000000000000000000000001","operation":"mine","session":null,"outcome":"succeeded","forced":false,"records_stored":1,"new_responses":1,"tokens":5,"tokens_replaced":0,"tokens_written":5,"counts":{},"duration":{"secs":0,"nanos":1000},"error_kind":"","error":"","host":"host","version":"0.1.0"}"#;
+        let json = r#"{"id":"00000000000000000000000000000007","time":"2026-03-01T00:00:00.000Z","correlation_id":"00000000000000000000000000000001","operation":"mine","session":null,"outcome":"succeeded","forced":false,"records_stored":1,"new_responses":1,"tokens":5,"tokens_replaced":0,"tokens_written":5,"counts":{},"duration_seconds":0.000001,"error_kind":"","error":"","host":"host","version":"0.1.0"}"#;
         let line = format!("{:016x} {json}", xxh3_64(json.as_bytes()));
         assert_eq!(decode(line.as_bytes()).unwrap().tokens_written, 5);
     }

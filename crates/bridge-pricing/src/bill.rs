@@ -1,0 +1,163 @@
+//! The price of one response, with its parts.
+
+use bridge_core::Origin;
+use serde::{Deserialize, Serialize};
+
+use crate::{Entry, Factor, Money, Percent, Price, Processing, Rates, Speed, Unpriced, Usage, mode};
+
+/// What a part of a bill is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    /// Input tokens outside of the cache.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Input tokens read from the cache.
+    CacheRead,
+    /// Input tokens written to the cache for five minutes.
+    #[serde(rename = "cache_write_5m")]
+    CacheWrite5m,
+    /// Input tokens written to the cache for an hour.
+    #[serde(rename = "cache_write_1h")]
+    CacheWrite1h,
+    /// Web searches.
+    WebSearch,
+}
+
+impl PartKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Input, Self::Output, Self::CacheRead, Self::CacheWrite5m, Self::CacheWrite1h, Self::WebSearch];
+}
+
+/// One line of a bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// What it is for.
+    pub kind: PartKind,
+    /// Tokens, or web searches.
+    pub quantity: u64,
+    /// The list price of a million tokens, or of a thousand web searches.
+    pub price: Price,
+    /// The amount at list prices, with the factor of the geography.
+    pub list: Money,
+    /// The amount after the discount.
+    pub amount: Money,
+}
+
+/// The exact price of a response, with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bill<'a> {
+    /// The entry with the prices; `None` for a response of nothing, which costs 0 whatever its model.
+    pub entry: Option<&'a Entry>,
+    /// The speed.
+    pub speed: Speed,
+    /// The processing.
+    pub processing: Processing,
+    /// The input tokens above which the prices apply; 0 below the first limit.
+    pub above: u64,
+    /// The geography's factor on the prices of tokens.
+    pub geography: Factor,
+    /// What the discount takes off.
+    pub discount: Option<Percent>,
+    /// One for each kind of which there is something.
+    pub parts: Vec<Part>,
+    /// The sum at list prices.
+    pub list: Money,
+    /// The sum after the discount: what the response costs.
+    pub amount: Money,
+}
+
+impl<'a> Bill<'a> {
+    /// Returns the bill of a response of nothing.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            entry: None,
+            speed: Speed::Standard,
+            processing: Processing::Standard,
+            above: 0,
+            geography: Factor::ONE,
+            discount: None,
+            parts: Vec::new(),
+            list: Money::ZERO,
+            amount: Money::ZERO,
+        }
+    }
+
+    /// Returns the bill of a response by the prices of this entry.
+    pub(crate) fn new(entry: &'a Entry, usage: &Usage<'_>) -> Result<Self, Unpriced> {
+        let (speed, processing) = mode_of(entry, usage)?;
+        let geography = geography(entry, usage.inference_geo.unwrap_or_default())?;
+        let rates = rates(entry, speed, processing, usage)?;
+        let mut parts = Vec::with_capacity(5);
+        for (kind, quantity) in quantities(usage).into_iter().filter(|(_, quantity)| *quantity > 0) {
+            let (price, unit) = match kind {
+                // A million of 10^-12 dollars, a thousand of 10^-9.
+                PartKind::WebSearch => (entry.web_search.ok_or(Unpriced::WebSearch)?, 1_000_000_000),
+                _ => (
+                    rates.price(kind).ok_or(Unpriced::TokenKind)?,
+                    1_000 * u64::from(geography.thousandths()),
+                ),
+            };
+            parts.push(part(kind, quantity, price, unit, entry.discount).ok_or(Unpriced::TooLarge)?);
+        }
+        let sum = |amount: fn(&Part) -> Money| {
+            Money::checked_sum(parts.iter().map(amount)).ok_or(Unpriced::TooLarge)
+        };
+        let (list, amount) = (sum(|part| part.list)?, sum(|part| part.amount)?);
+        let (above, discount) = (rates.above, entry.discount);
+        Ok(Self { entry: Some(entry), speed, processing, above, geography, discount, parts, list, amount })
+    }
+}
+
+fn mode_of(entry: &Entry, usage: &Usage<'_>) -> Result<(Speed, Processing), Unpriced> {
+    let speed = Speed::reported(usage.speed).ok_or(Unpriced::Speed)?;
+    let has_speed = entry.rates.iter().any(|rates| rates.speed == speed);
+    let processing = Processing::reported(usage.service_tier).filter(|_| has_speed);
+    if !has_speed {
+        return Err(Unpriced::Speed);
+    }
+    let processing = processing.filter(|processing| entry.mode(speed, *processing).next().is_some());
+    Ok((speed, processing.ok_or(Unpriced::ServiceTier)?))
+}
+
+fn geography(entry: &Entry, name: &str) -> Result<Factor, Unpriced> {
+    let factor = entry.geographies.get(name).copied();
+    factor.or(mode::is_anywhere(name).then_some(Factor::ONE)).ok_or(Unpriced::Geography)
+}
+
+/// Returns the rates of the largest size that the request exceeds. A sum of requests that exceeds a limit leaves open
+/// which of them did.
+fn rates<'a>(
+    entry: &'a Entry,
+    speed: Speed,
+    processing: Processing,
+    usage: &Usage<'_>,
+) -> Result<&'a Rates, Unpriced> {
+    let reached = |rates: &&Rates| rates.above == 0 || rates.above < usage.size();
+    let rates = entry.mode(speed, processing).filter(reached).max_by_key(|rates| rates.above);
+    let rates = rates.ok_or(Unpriced::ServiceTier)?;
+    if usage.origin == Origin::Summed && rates.above > 0 { Err(Unpriced::RequestSize) } else { Ok(rates) }
+}
+
+fn quantities(usage: &Usage<'_>) -> [(PartKind, u64); 6] {
+    let hour = usage.cache_creation_1h.min(usage.cache_creation);
+    [
+        (PartKind::Input, usage.input),
+        (PartKind::Output, usage.output),
+        (PartKind::CacheRead, usage.cache_read),
+        (PartKind::CacheWrite5m, usage.cache_creation - hour),
+        (PartKind::CacheWrite1h, hour),
+        (PartKind::WebSearch, usage.web_searches),
+    ]
+}
+
+/// Returns a part whose unit of quantity costs `price` millionths of a dollar times `unit` 10^-18 dollars.
+fn part(kind: PartKind, quantity: u64, price: Price, unit: u64, discount: Option<Percent>) -> Option<Part> {
+    let list = i128::from(quantity).checked_mul(i128::from(price.micros()))?.checked_mul(i128::from(unit))?;
+    // Each unit is a multiple of 1,000, so that nothing is lost.
+    let amount = list / 1_000 * i128::from(1_000 - discount.map_or(0, Percent::tenths));
+    let [list, amount] = [list, amount].map(Money::from_attodollars);
+    Some(Part { kind, quantity, price, list, amount })
+}

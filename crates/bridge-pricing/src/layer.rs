@@ -1,0 +1,172 @@
+//! A catalog with a user's own entries on top.
+
+use crate::{
+    Alias, Catalog, CustomPrice, CustomPrices, Discount, Entry, Period, Problem, ProblemKind, problem,
+};
+
+/// A catalog under construction: each layer cuts the entries at the bounds of its period.
+#[derive(Debug)]
+struct Layered {
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+}
+
+impl Catalog {
+    /// Returns this catalog with a user's own prices, names and discounts on top, in this order. Its digest covers all.
+    ///
+    /// - Own prices take the place of all prices of the model, by any of its names, in their period.
+    /// - A name gets the prices of a model. It must not have any of its own.
+    /// - A discount applies to own prices too, and to web searches. Two discounts on the same prices are an error.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the user's entries.
+    ///
+    /// ```
+    /// use bridge_pricing::{Alias, Catalog, CustomPrices, Usage};
+    ///
+    /// let name = Alias { name: "gateway/opus".to_owned(), model: "claude-opus-4-6".to_owned(), ..Alias::default() };
+    /// let custom = CustomPrices { aliases: vec![name], ..CustomPrices::default() };
+    /// let catalog = Catalog::shipped().with(&custom).unwrap();
+    ///
+    /// let usage = Usage { output: 1_000, ..Usage::new("gateway/opus", "2026-06-01T00:00:00Z".parse()?) };
+    /// assert!(Catalog::shipped().price(&usage).is_err());
+    /// assert_eq!(catalog.price(&usage)?.amount.exact(), "0.025");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with(&self, custom: &CustomPrices) -> Result<Self, Vec<Problem>> {
+        let mut layered = Layered { entries: self.entries().to_vec(), problems: Vec::new() };
+        layered.prices(&custom.prices);
+        custom.aliases.iter().for_each(|alias| layered.alias(alias));
+        layered.discounts(&custom.discounts);
+        if layered.problems.is_empty() { Self::new(layered.entries) } else { Err(layered.problems) }
+    }
+}
+
+impl Layered {
+    fn prices(&mut self, prices: &[CustomPrice]) {
+        let new: Vec<_> = prices.iter().map(|price| self.entry(price)).collect();
+        for (place, (price, entry)) in prices.iter().zip(&new).enumerate() {
+            let earlier = prices.iter().zip(&new).take(place);
+            let overlaps = |(_, other): &(_, &Entry)| {
+                other.model == entry.model && period(other).and(&period(entry)).is_some()
+            };
+            if let Some((other, _)) = earlier.clone().find(overlaps) {
+                self.problem(&price.place, ProblemKind::Overlap(other.place.to_string()));
+            }
+        }
+        for (price, entry) in prices.iter().zip(new) {
+            for kind in problem::of_entry(&entry) {
+                self.problem(&price.place, kind);
+            }
+            self.cut(&period(&entry), |old| old.model == entry.model, |_| None);
+            self.entries.push(entry);
+        }
+    }
+
+    /// Returns the entry of own prices, with all names of the model.
+    fn entry(&self, price: &CustomPrice) -> Entry {
+        let named = |entry: &&Entry| entry.names().any(|name| name == price.model);
+        let known = self.entries.iter().rfind(named);
+        let provider = price.provider.clone().or(known.map(|entry| entry.provider.clone()));
+        Entry {
+            provider: provider.unwrap_or_default(),
+            model: known.map_or(&price.model, |entry| &entry.model).clone(),
+            aliases: known.map(|entry| entry.aliases.clone()).unwrap_or_default(),
+            from: price.period.start(),
+            to: price.period.to,
+            web_search: price.web_search,
+            geographies: price.geographies.iter().cloned().collect(),
+            discount: None,
+            rates: price.rates.clone(),
+            source: price.place.name.clone(),
+            dated: price.period.start(),
+        }
+    }
+
+    fn alias(&mut self, alias: &Alias) {
+        if alias.period.is_empty() {
+            return self.problem(&alias.place, ProblemKind::EmptyPeriod);
+        }
+        if alias.name.is_empty() {
+            return self.problem(&alias.place, ProblemKind::Empty("its name"));
+        }
+        let in_period = |entry: &&Entry| period(entry).and(&alias.period).is_some();
+        let named = |name: &str| {
+            self.entries.iter().filter(in_period).any(|entry| entry.names().any(|own| own == name))
+        };
+        if named(&alias.name) {
+            return self.problem(&alias.place, ProblemKind::NameTaken(alias.name.clone()));
+        }
+        if !named(&alias.model) {
+            return self.problem(&alias.place, ProblemKind::Unknown(alias.model.clone()));
+        }
+        let add = |mut entry: Entry| {
+            entry.aliases.push(alias.name.clone());
+            entry.aliases.sort();
+            Some(entry)
+        };
+        self.cut(&alias.period, |entry| entry.names().any(|name| name == alias.model), add);
+    }
+
+    fn discounts(&mut self, discounts: &[Discount]) {
+        for (place, discount) in discounts.iter().enumerate() {
+            if discount.period.is_empty() {
+                self.problem(&discount.place, ProblemKind::EmptyPeriod);
+                continue;
+            }
+            let in_period = |entry: &&Entry| period(entry).and(&discount.period).is_some();
+            let applies = |entry: &Entry| {
+                let model =
+                    discount.model.as_ref().is_none_or(|model| entry.names().any(|name| name == model));
+                model && discount.provider.as_ref().is_none_or(|provider| *provider == entry.provider)
+            };
+            let mut found = self.entries.iter().filter(in_period).filter(|entry| applies(entry)).peekable();
+            if found.peek().is_none() {
+                let what = discount.model.as_ref().or(discount.provider.as_ref());
+                let what = what.map_or("any price", String::as_str).to_owned();
+                self.problem(&discount.place, ProblemKind::Unknown(what));
+                continue;
+            }
+            if found.any(|entry| entry.discount.is_some()) {
+                let same = |other: &&Discount| other.period.and(&discount.period).is_some();
+                let other = discounts[..place].iter().find(same).map(|other| other.place.to_string());
+                self.problem(&discount.place, ProblemKind::Overlap(other.unwrap_or_default()));
+                continue;
+            }
+            let percent = discount.percent;
+            self.cut(&discount.period, applies, |entry| Some(Entry { discount: Some(percent), ..entry }));
+        }
+    }
+
+    /// Replaces the parts of these entries that lie in a period.
+    fn cut(
+        &mut self,
+        cut: &Period,
+        applies: impl Fn(&Entry) -> bool,
+        replace: impl Fn(Entry) -> Option<Entry>,
+    ) {
+        for entry in std::mem::take(&mut self.entries) {
+            let Some(inside) = period(&entry).and(cut).filter(|_| applies(&entry)) else {
+                self.entries.push(entry);
+                continue;
+            };
+            let (start, to) = (inside.start(), entry.to);
+            if entry.from < start {
+                self.entries.push(Entry { to: Some(start), ..entry.clone() });
+            }
+            if let Some(end) = inside.to.filter(|end| to.is_none_or(|to| *end < to)) {
+                self.entries.push(Entry { from: end, ..entry.clone() });
+            }
+            self.entries.extend(replace(Entry { from: start, to: inside.to, ..entry }));
+        }
+    }
+
+    fn problem(&mut self, place: &crate::Place, kind: ProblemKind) {
+        self.problems.push(Problem { place: place.clone(), kind });
+    }
+}
+
+fn period(entry: &Entry) -> Period {
+    Period { from: Some(entry.from), to: entry.to }
+}

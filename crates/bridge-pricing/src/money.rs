@@ -1,0 +1,185 @@
+//! Exact amounts of dollars.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::PriceError;
+
+const DECIMALS: u32 = 18;
+const DOLLAR: u128 = 10_u128.pow(DECIMALS);
+
+/// An exact amount of dollars, in units of 10^-18: a price per million tokens, a geography factor and a discount
+/// together have no more digits. Up to 1.7 x 10^20 dollars.
+///
+/// It is rounded only when it is shown: half a digit and more away from zero. `{}` shows cents, and below a dollar four
+/// digits; `{:.6}` shows six. [`exact`](Self::exact) and JSON have all digits.
+///
+/// ```
+/// use bridge_pricing::Money;
+///
+/// let amount: Money = "1234.565".parse()?;
+/// assert_eq!(format!("{amount} {amount:.0} {}", amount.exact()), "$1,234.57 $1,235 1234.565");
+/// assert_eq!("0.00005".parse::<Money>()?.to_string(), "$0.0001");
+/// assert_eq!("0.00004".parse::<Money>()?.to_string(), "<$0.0001");
+/// # Ok::<(), bridge_pricing::PriceError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Money(i128);
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Returns an amount of 10^-18 dollars.
+    #[must_use]
+    pub const fn from_attodollars(amount: i128) -> Self {
+        Self(amount)
+    }
+
+    /// Returns the amount in 10^-18 dollars.
+    #[must_use]
+    pub const fn attodollars(self) -> i128 {
+        self.0
+    }
+
+    /// Returns the sum, `None` beyond 128 bits.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// Returns the difference, `None` beyond 128 bits.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+
+    /// Returns the sum of all, `None` beyond 128 bits.
+    #[must_use]
+    pub fn checked_sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
+    }
+
+    /// Returns all digits, without a currency: `-0.0375`.
+    #[must_use]
+    pub fn exact(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        format!("{sign}{}", crate::decimal::format(self.0.unsigned_abs(), DECIMALS))
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.0.unsigned_abs();
+        let digits = f.precision().unwrap_or(if size == 0 || size >= DOLLAR { 2 } else { 4 });
+        let digits = u32::try_from(digits).unwrap_or(DECIMALS).min(DECIMALS);
+        let unit = 10_u128.pow(DECIMALS - digits);
+        let (sign, rounded) = (if self.0 < 0 { "-" } else { "" }, (size + unit / 2) / unit);
+        if rounded == 0 && size > 0 {
+            let least = places(1, digits);
+            return f.pad(&if self.0 < 0 { format!(">-${least}") } else { format!("<${least}") });
+        }
+        let text = format!("{sign}${}", places(rounded, digits));
+        // The precision is spent; padding must not cut the text.
+        match f.width() {
+            Some(width) => write!(f, "{text:>width$}"),
+            None => f.write_str(&text),
+        }
+    }
+}
+
+/// Returns a number of units with this many digits behind the point, the thousands separated.
+fn places(units: u128, digits: u32) -> String {
+    let scale = 10_u128.pow(digits);
+    let whole = (units / scale).to_string();
+    let mut text = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if digits > 0 {
+        text.push_str(&format!(".{:0width$}", units % scale, width = digits as usize));
+    }
+    text
+}
+
+impl FromStr for Money {
+    type Err = PriceError;
+
+    /// Parses an exact amount such as `-0.0375`, up to 18 digits behind the point.
+    fn from_str(text: &str) -> Result<Self, PriceError> {
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(fraction) {
+            return Err(PriceError::NotANumber);
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > DECIMALS as usize {
+            return Err(PriceError::TooManyDigits(DECIMALS));
+        }
+        let sum = format!("{whole}{fraction:0<width$}", width = DECIMALS as usize);
+        let amount: i128 = sum.parse().map_err(|_| PriceError::TooLarge(u32::MAX))?;
+        Ok(Self(if negative { -amount } else { amount }))
+    }
+}
+
+impl TryFrom<String> for Money {
+    type Error = PriceError;
+
+    fn try_from(text: String) -> Result<Self, PriceError> {
+        text.parse()
+    }
+}
+
+impl From<Money> for String {
+    fn from(amount: Money) -> String {
+        amount.exact()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_shown_in_cents_and_below_a_dollar_in_four_digits() {
+        for (exact, shown) in [
+            ("0", "$0.00"),
+            ("0.00001", "<$0.0001"),
+            ("-0.00001", ">-$0.0001"),
+            ("0.0375", "$0.0375"),
+            ("0.99995", "$1.0000"),
+            ("1.005", "$1.01"),
+            ("-12.344", "-$12.34"),
+            ("1234567.5", "$1,234,567.50"),
+        ] {
+            assert_eq!(exact.parse::<Money>().unwrap().to_string(), shown, "{exact}");
+        }
+    }
+
+    #[test]
+    fn all_digits_come_back() {
+        for exact in ["0", "0.000000000000000001", "-3.5", "170141183460469231731.687303715884105727"] {
+            let amount: Money = exact.parse().unwrap();
+            assert_eq!(amount.exact(), exact);
+            assert_eq!(serde_json::to_string(&amount).unwrap(), format!("{exact:?}"));
+        }
+        assert_eq!("0.0000000000000000001".parse::<Money>(), Err(PriceError::TooManyDigits(18)));
+        for text in ["", "-", "$1", "1e2", "1."] {
+            assert_eq!(text.parse::<Money>(), Err(PriceError::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_beyond_128_bits_are_none() {
+        let most = Money::from_attodollars(i128::MAX);
+        assert_eq!(most.checked_add(Money::from_attodollars(1)), None);
+        assert_eq!(Money::checked_sum([most, Money::ZERO]), Some(most));
+    }
+}

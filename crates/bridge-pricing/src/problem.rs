@@ -1,0 +1,112 @@
+//! What is wrong with prices.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::{Entry, Place, instant};
+
+/// Something wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The entry.
+    pub place: Place,
+    /// What is wrong.
+    pub kind: ProblemKind,
+}
+
+/// What is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// Its period ends before it begins, or when it begins.
+    #[error("its period must end after it begins")]
+    EmptyPeriod,
+    /// Another entry has a price of the same name, or a discount on the same prices, at the same time.
+    #[error("its period overlaps with that of {0}")]
+    Overlap(String),
+    /// It has no rates of the standard mode below all limits of size, or they lack the price of input or output.
+    #[error("it must have the prices of input and output in the standard mode")]
+    MissingPrice,
+    /// It has rates of one mode and size twice.
+    #[error("it has the prices of one mode and size twice")]
+    SameModeTwice,
+    /// A mode has a limit of size, but no prices below it.
+    #[error("a mode with prices above a size must have prices below it")]
+    NoPricesBelow,
+    /// A name or source is empty.
+    #[error("{0} must not be empty")]
+    Empty(&'static str),
+    /// The catalog does not have the model or provider that it refers to.
+    #[error("the price catalog does not have {0} at that time")]
+    Unknown(String),
+    /// The name already has a price of its own.
+    #[error("{0} has a price of its own at that time")]
+    NameTaken(String),
+    /// No stored response has the model.
+    #[error("no response has the model {0}")]
+    Unused(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.kind)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Returns all problems as one clause.
+pub(crate) fn list(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Returns what is wrong with entries alone and together. `names` has the places of each name's entries by time.
+pub(crate) fn of_entries(entries: &[Entry], names: &HashMap<String, Vec<usize>>) -> Vec<Problem> {
+    let alone = |entry| of_entry(entry).into_iter().map(move |kind| Problem { place: place(entry), kind });
+    let mut problems: Vec<_> = entries.iter().flat_map(alone).collect();
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort();
+    for (name, places) in names {
+        for pair in places.windows(2) {
+            let (first, second) = (&entries[pair[0]], &entries[pair[1]]);
+            if first.to.is_none_or(|to| second.from < to) {
+                let kind = ProblemKind::Overlap(format!("{} ({name})", place(first)));
+                problems.push(Problem { place: place(second), kind });
+            }
+        }
+    }
+    problems
+}
+
+fn place(entry: &Entry) -> Place {
+    Place::new(format!("{} from {}", entry.model, instant::text(entry.from)))
+}
+
+/// Returns what is wrong with one entry.
+pub(crate) fn of_entry(entry: &Entry) -> Vec<ProblemKind> {
+    let mut problems = Vec::new();
+    let texts =
+        [("its provider", &entry.provider), ("its model", &entry.model), ("its source", &entry.source)];
+    problems
+        .extend(texts.iter().filter(|(_, text)| text.is_empty()).map(|(what, _)| ProblemKind::Empty(what)));
+    if entry.aliases.iter().any(String::is_empty) {
+        problems.push(ProblemKind::Empty("an alias"));
+    }
+    if entry.to.is_some_and(|to| to <= entry.from) {
+        problems.push(ProblemKind::EmptyPeriod);
+    }
+    let mut sizes: Vec<_> =
+        entry.rates.iter().map(|rates| (rates.speed, rates.processing, rates.above)).collect();
+    sizes.sort_unstable();
+    if sizes.windows(2).any(|pair| pair[0] == pair[1]) {
+        problems.push(ProblemKind::SameModeTwice);
+    }
+    if sizes.iter().any(|(speed, processing, _)| !sizes.contains(&(*speed, *processing, 0))) {
+        problems.push(ProblemKind::NoPricesBelow);
+    }
+    let standard = entry.mode(Default::default(), Default::default()).find(|rates| rates.above == 0);
+    if standard.is_none_or(|rates| rates.input.is_none() || rates.output.is_none()) {
+        problems.push(ProblemKind::MissingPrice);
+    }
+    problems
+}

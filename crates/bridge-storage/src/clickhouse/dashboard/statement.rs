@@ -1,0 +1,331 @@
+//! The statement of a dashboard.
+
+use crate::clickhouse::usage::read::conditions;
+use crate::clickhouse::usage::rows::COUNTED;
+use crate::clickhouse::usage::saturating::{
+    IS_LARGE, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum, sum_of_known,
+};
+use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope};
+use crate::dimension::Dimension;
+
+const NEVER: &str = "toInt64(9223372036854775807)";
+const UNKNOWN: &str = "CAST(NULL, 'Nullable(UInt64)')";
+
+pub(super) const STEP: u16 = 0;
+pub(super) const ORIGIN: u16 = 1;
+/// By origin, too, but only the responses whose key is weak.
+pub(super) const WEAK: u16 = 2;
+/// By session: what is stored and what was read, and the breakdown by session if it was asked for.
+pub(super) const SESSION: u16 = 3;
+/// The kind of the first other breakdown; those of the next ones follow.
+const FIRST_LISTED: u16 = 4;
+
+/// The width of the sums over the responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    /// In 64 bits, which is a fifth faster. The answer says whether a sum may have wrapped.
+    Narrow,
+    /// In 128 bits.
+    Wide,
+}
+
+impl Width {
+    fn sum(self, expression: &str) -> String {
+        match self {
+            Self::Narrow => format!("sum({expression})"),
+            Self::Wide => sum(expression),
+        }
+    }
+
+    fn tokens(self) -> &'static str {
+        match self {
+            Self::Narrow => NARROW_TOKENS,
+            Self::Wide => TOKENS,
+        }
+    }
+}
+
+/// A breakdown of the statement.
+struct Listed<'a> {
+    kind: u16,
+    dimension: &'a Dimension,
+    page: GroupPage,
+}
+
+impl Listed<'_> {
+    /// The name of its values in the pass over the responses.
+    fn column(&self) -> String {
+        format!("row_by_{}", self.kind)
+    }
+}
+
+/// Returns the kinds of groups that list the breakdowns, in the order of the filter's.
+pub(super) fn kinds(filter: &DashboardFilter) -> impl Iterator<Item = (u16, &Dimension)> {
+    let mut next = FIRST_LISTED;
+    filter.breakdowns.keys().map(move |dimension| {
+        if *dimension == Dimension::Session {
+            return (SESSION, dimension);
+        }
+        next += 1;
+        (next - 1, dimension)
+    })
+}
+
+/// Builds the statement.
+///
+/// An alias shadows a column of the same name, and an aggregate must not contain another one. So each level has names of
+/// its own: `row_…` for a response, `set_…` for a group of the one pass, and plain names for a group of a kind.
+///
+/// The groups of a kind are sorted in an array: window functions would do the same, but the database takes longer to plan
+/// them than to read a million responses.
+pub(super) struct Statement<'a> {
+    filter: &'a DashboardFilter,
+    width: Width,
+    listed: Vec<Listed<'a>>,
+    admitted: Admitted,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn new(filter: &'a DashboardFilter, width: Width) -> Self {
+        let pages = filter.breakdowns.values();
+        let mut listed: Vec<_> = kinds(filter)
+            .zip(pages)
+            .map(|((kind, dimension), page)| Listed { kind, dimension, page: *page })
+            .collect();
+        let has_sessions = listed.iter().any(|list| list.kind == SESSION);
+        if filter.receipt == ReceiptScope::Store && !has_sessions {
+            // What is kept follows from what is stored and what was read of each session.
+            listed.push(Listed { kind: SESSION, dimension: &Dimension::Session, page: GroupPage::top(0) });
+        }
+        Self { filter, width, listed, admitted: Admitted::new(filter) }
+    }
+
+    /// Returns the SQL, with a `?` for each value that [`bind`](crate::clickhouse::usage::read::bind) binds.
+    pub(super) fn sql(&self) -> String {
+        let last =
+            self.listed.iter().map(|list| u64::from(list.page.offset) + u64::from(list.page.limit)).max();
+        let sorted = |sort: &str| format!("{sort}({}, groups_of_kind)", last.unwrap_or_default().max(1));
+        let upwards = sorted("arrayPartialSort");
+        let in_order = match self.listed.iter().any(|list| is_by_name_down(&list.page)) {
+            false => upwards,
+            true => {
+                let name_down = self.of_kind(|page| is_by_name_down(page).to_string(), "false");
+                format!("if({name_down}, {}, {upwards})", sorted("arrayPartialReverseSort"))
+            }
+        };
+        format!(
+            "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
+                has_large, arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9,
+                    group.10, group.11, group.12, group.13), arraySlice({in_order}, {first}, {number})) AS listed
+            FROM (
+                SELECT toUInt16(kind) AS kind, countIf(responses > 0) AS groups, sum(all_responses) AS stored,
+                    {stored_tokens} AS stored_tokens, {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
+                    {kept} AS kept, {kept_tokens} AS kept_tokens, max(synced) AS last_sync,
+                    toBool(max(any_large)) AS has_large,
+                    groupArrayIf(({key}, name, start, responses, worth_tokens, unfinished, input, output,
+                        cache_creation, cache_read, first_time, last_time, (thinking, searches, fetches)),
+                        responses > 0) AS groups_of_kind
+                FROM ({groups})
+                GROUP BY kind)",
+            first = self.of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
+            number = self.of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
+            stored_tokens = sum("all_tokens"),
+            read_snapshots = sum("source_snapshots"),
+            read_tokens = sum("source_tokens"),
+            kept = sum("if(all_responses > source_snapshots, toUInt64(all_responses - source_snapshots), 0)"),
+            kept_tokens = sum("if(all_tokens > source_tokens, toUInt64(all_tokens - source_tokens), 0)"),
+            key = self.of_kind(key, "toUInt64(0)"),
+            groups = self.groups(),
+        )
+    }
+
+    /// Returns an expression of each breakdown's page, and another one for the other kinds.
+    fn of_kind(&self, expression: impl Fn(&GroupPage) -> String, other: &str) -> String {
+        let cases = self.listed.iter().map(|list| (list.kind, expression(&list.page)));
+        choice(cases.map(|(kind, value)| (format!("kind = {kind}"), value)), other)
+    }
+
+    /// Returns the query of the sums by kind and name; for sessions also of what is stored and what was read, whatever
+    /// the filter admits.
+    fn groups(&self) -> String {
+        format!(
+            "SELECT kind, name, start, sum(set_responses) AS responses, sum(set_worth_tokens) AS worth_tokens,
+                sum(set_unfinished) AS unfinished, sum(set_input) AS input, sum(set_output) AS output,
+                sum(set_cache_creation) AS cache_creation, sum(set_cache_read) AS cache_read,
+                min(set_first_time) AS first_time, max(set_last_time) AS last_time,
+                sum(set_thinking) AS thinking, sum(set_searches) AS searches, sum(set_fetches) AS fetches,
+                sum(set_all_responses) AS all_responses, sum(set_all_tokens) AS all_tokens,
+                sum(set_source_snapshots) AS source_snapshots, sum(set_source_tokens) AS source_tokens,
+                max(set_synced) AS synced, max(set_large) AS any_large
+            FROM (
+                {responses}
+                UNION ALL
+                SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0),
+                    {UNKNOWN}, {UNKNOWN}, {UNKNOWN}, 0, 0,
+                    {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0
+                FROM source_files FINAL GROUP BY session_id)
+            GROUP BY kind, name, start",
+            snapshots = sum("snapshots"),
+            snapshot_tokens = sum("snapshot_tokens"),
+            responses = self.responses(),
+        )
+    }
+
+    /// Returns the one pass over the responses.
+    fn responses(&self) -> String {
+        let (width, admitted) = (self.width, &self.admitted);
+        let kinds = self.listed.iter().map(|list| (is_grouped_by(&list.column()), list.kind.to_string()));
+        let names = self
+            .listed
+            .iter()
+            .map(|list| (format!("kind = {}", list.kind), format!("toString({})", list.column())));
+        let of_origin = (is_grouped_by("row_origin"), format!("if(row_is_weak, {WEAK}, {ORIGIN})"));
+        let name_of_origin = (format!("kind IN ({ORIGIN}, {WEAK})"), "toString(row_origin)".to_owned());
+        format!(
+            "SELECT {kind} AS kind, {name} AS name,
+                row_step AS start, sum(row_responses) AS set_responses, sum(row_worth_tokens) AS set_worth_tokens,
+                sum(row_unfinished) AS set_unfinished, {set_input} AS set_input, {set_output} AS set_output,
+                {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
+                min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
+                {extra_sums}, {all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
+                0 AS set_source_snapshots, 0 AS set_source_tokens, toInt64(0) AS set_synced,
+                max(row_is_large) AS set_large
+            FROM ({rows})
+            GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak), (row_step))",
+            kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
+            name = choice(names.chain([name_of_origin]), "''"),
+            sets = self.listed.iter().map(|list| format!("({}), ", list.column())).collect::<String>(),
+            rows = self.rows(),
+            extra_sums = self.extra_sums(),
+            all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },
+            all_tokens = match width {
+                Width::Narrow if !admitted.is_flagged() => {
+                    "sum(row_input) + sum(row_output) + sum(row_cache_creation) + sum(row_cache_read)".to_owned()
+                }
+                _ => width.sum("row_tokens"),
+            },
+            set_input = width.sum("row_input"),
+            set_output = width.sum("row_output"),
+            set_cache_creation = width.sum("row_cache_creation"),
+            set_cache_read = width.sum("row_cache_read"),
+        )
+    }
+
+    /// Returns the query of the rows of the pass.
+    fn rows(&self) -> String {
+        let admitted = &self.admitted;
+        let value = |value: &str, otherwise: &str| admitted.value(value, otherwise);
+        let by = self.listed.iter().map(|list| format!("{} AS {}, ", list.dimension.sql(), list.column()));
+        format!(
+            "SELECT {by}origin AS row_origin, weak_key AS row_is_weak, {admits} AS is_admitted, {step} AS row_step,
+                {responses} AS row_responses, {worth_tokens} AS row_worth_tokens, {unfinished} AS row_unfinished,
+                {input} AS row_input, {output} AS row_output, {cache_creation} AS row_cache_creation,
+                {cache_read} AS row_cache_read, {tokens} AS row_tokens, {first_time} AS row_first_time,
+                {last_time} AS row_last_time, {thinking} AS row_thinking, {searches} AS row_searches,
+                {fetches} AS row_fetches, {IS_LARGE} AS row_is_large
+            FROM token_usage FINAL WHERE {condition}",
+            by = by.collect::<String>(),
+            admits = admitted.flag,
+            step = self.step(),
+            condition = admitted.condition,
+            tokens = self.width.tokens(),
+            responses = value("1", "0"),
+            worth_tokens = value(WORTH_TOKENS, "0"),
+            unfinished = value(&format!("{WORTH_TOKENS} AND NOT finished"), "0"),
+            input = value("input_tokens", "0"),
+            output = value("output_tokens", "0"),
+            cache_creation = value("cache_creation_tokens", "0"),
+            cache_read = value("cache_read_tokens", "0"),
+            first_time = value("toUnixTimestamp64Milli(time)", NEVER),
+            last_time = value("toUnixTimestamp64Milli(time)", "toInt64(0)"),
+            thinking = self.extra("thinking_tokens"),
+            searches = self.extra("web_search_requests"),
+            fetches = self.extra("web_fetch_requests"),
+        )
+    }
+
+    fn step(&self) -> String {
+        let starts = &self.filter.trend_starts;
+        let starts: Vec<_> = starts.iter().map(|start| start.as_millis().to_string()).collect();
+        match starts.len() {
+            0 => "toInt64(0)".to_owned(),
+            _ => format!(
+                "roundDown(toUnixTimestamp64Milli(time), CAST([{}], 'Array(Int64)'))",
+                starts.join(",")
+            ),
+        }
+    }
+
+    fn extra(&self, column: &str) -> String {
+        if self.filter.extra_counts { self.admitted.value(column, "NULL") } else { UNKNOWN.to_owned() }
+    }
+
+    /// A sum that nobody asked for is not computed: constants, too, cost time for each row.
+    fn extra_sums(&self) -> String {
+        let sums = ["thinking", "searches", "fetches"].map(|count| match self.filter.extra_counts {
+            true => format!("{} AS set_{count}", sum_of_known(&format!("row_{count}"))),
+            false => format!("{UNKNOWN} AS set_{count}"),
+        });
+        sums.join(", ")
+    }
+}
+
+/// Returns the expression of the first condition that holds.
+fn choice(cases: impl Iterator<Item = (String, String)>, other: &str) -> String {
+    let cases: String = cases.map(|(condition, value)| format!("{condition}, {value}, ")).collect();
+    if cases.is_empty() { other.to_owned() } else { format!("multiIf({cases}{other})") }
+}
+
+fn is_grouped_by(column: &str) -> String {
+    format!("grouping({column}) = 0")
+}
+
+/// Returns the sort key, ascending.
+fn key(page: &GroupPage) -> String {
+    let value = match page.order {
+        GroupOrder::Tokens => &saturating("toUInt128(input) + output + cache_creation + cache_read"),
+        GroupOrder::Input => "input",
+        GroupOrder::Output => "output",
+        GroupOrder::CacheCreation => "cache_creation",
+        GroupOrder::CacheRead => "cache_read",
+        GroupOrder::Responses => "responses",
+        GroupOrder::LastTime => "toUInt64(last_time)",
+        GroupOrder::Name => return "toUInt64(0)".to_owned(),
+    };
+    match page.direction {
+        Direction::Ascending => value.to_owned(),
+        Direction::Descending => format!("bitNot({value})"),
+    }
+}
+
+fn is_by_name_down(page: &GroupPage) -> bool {
+    page.order == GroupOrder::Name && page.direction == Direction::Descending
+}
+
+/// Where the filter applies: in the `WHERE`, or as a flag on each row if the receipt needs the other responses too.
+struct Admitted {
+    flag: String,
+    condition: String,
+}
+
+impl Admitted {
+    fn new(filter: &DashboardFilter) -> Self {
+        let conditions = conditions(&filter.responses).join(" AND ");
+        match filter.receipt {
+            _ if conditions.is_empty() => Self { flag: "true".to_owned(), condition: COUNTED.to_owned() },
+            ReceiptScope::Store => Self { flag: format!("({conditions})"), condition: COUNTED.to_owned() },
+            ReceiptScope::Omitted => {
+                Self { flag: "true".to_owned(), condition: format!("{COUNTED} AND {conditions}") }
+            }
+        }
+    }
+
+    /// Returns whether the pass reads rows that are not admitted.
+    fn is_flagged(&self) -> bool {
+        self.flag != "true"
+    }
+
+    fn value(&self, value: &str, otherwise: &str) -> String {
+        if self.is_flagged() { format!("if(is_admitted, {value}, {otherwise})") } else { value.to_owned() }
+    }
+}

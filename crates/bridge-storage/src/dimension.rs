@@ -1,0 +1,173 @@
+//! The dimensions of responses: what they are grouped and filtered by.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use bridge_core::{InvalidValue, ResponseUsage};
+use serde::{Deserialize, Serialize};
+
+/// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
+/// row has no value, the SQL gives an empty text.
+macro_rules! dimensions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $sql:literal, $value:expr;)+) => {
+        /// What responses are grouped and filtered by. The value of a response that has none is the empty text.
+        ///
+        /// As text, in JSON and in the HTTP API it has a name:
+        ///
+        /// ```
+        /// use bridge_storage::Dimension;
+        ///
+        /// let names: Vec<_> = Dimension::ALL.iter().map(Dimension::to_string).collect();
+        /// assert_eq!(names[..4], ["session", "project", "model", "host"]);
+        /// assert_eq!("mcp_server".parse(), Ok(Dimension::McpServer));
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum Dimension {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Dimension {
+            /// All dimensions.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            const RULE: &'static str = concat!("be one of", $(" ", $name,)+);
+
+            fn name(&self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$variant => Cow::Borrowed($name),)+
+                }
+            }
+
+            /// Returns the SQL of its value, over columns of `token_usage`: a text, or a `LowCardinality` one.
+            #[cfg(feature = "clickhouse")]
+            pub(crate) fn sql(&self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$variant => Cow::Borrowed($sql),)+
+                }
+            }
+
+            /// Returns the value of this response; an empty text if it has none.
+            ///
+            /// ```
+            /// use bridge_core::{ResponseKey, ResponseUsage, SessionId};
+            /// use bridge_storage::Dimension;
+            ///
+            /// let time = "2026-01-31T12:00:00Z".parse()?;
+            /// let response = ResponseUsage::new(ResponseKey(1), SessionId::new("s")?, time);
+            /// let value = |dimension: Dimension| dimension.value_of(&response).into_owned();
+            /// assert_eq!([value(Dimension::Day), value(Dimension::Branch)], ["2026-01-31", ""]);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            #[must_use]
+            pub fn value_of<'a>(&self, response: &'a ResponseUsage) -> Cow<'a, str> {
+                fn value<'a>(
+                    row: &'a ResponseUsage,
+                    of: impl FnOnce(&'a ResponseUsage) -> Option<Cow<'a, str>>,
+                ) -> Option<Cow<'a, str>> {
+                    of(row)
+                }
+                let value = match self {
+                    $(Self::$variant => value(response, $value),)+
+                };
+                value.unwrap_or_default()
+            }
+        }
+    };
+}
+
+dimensions! {
+    /// The session.
+    Session = "session", "session_id", |row| Some(row.session.as_str().into());
+    /// The project.
+    Project = "project", "project", |row| text(row.project.as_ref());
+    /// The model that answered.
+    Model = "model", "model", |row| text(row.model.as_ref());
+    /// The host of the transcript.
+    Host = "host", "host", |row| text(row.host.as_ref());
+    /// The place where the counters were found, under the names of [`Origin`](bridge_core::Origin).
+    Origin = "origin", "toString(origin)", |row| Some(row.origin.name().into());
+    /// The day, UTC, as `YYYY-MM-DD`.
+    Day = "day", "toString(toDate32(time, 'UTC'))", |row| Some(row.time.date().into());
+    /// The branch that was checked out.
+    Branch = "branch", "branch", |row| text(row.attribution.branch.as_ref());
+    /// The version of the client.
+    ClientVersion = "client_version", "client_version", |row| text(row.attribution.client_version.as_ref());
+    /// The way in which the client was started.
+    Entrypoint = "entrypoint", "entrypoint", |row| text(row.attribution.entrypoint.as_ref());
+    /// The effort that the request asked for.
+    Effort = "effort", "effort", |row| text(row.attribution.effort.as_ref());
+    /// The type of the subagent that asked.
+    AgentType = "agent_type", "agent_type", |row| text(row.attribution.agent_type.as_ref());
+    /// The skill that was active.
+    Skill = "skill", "skill", |row| text(row.attribution.skill.as_ref());
+    /// The plugin of the skill, agent or server.
+    Plugin = "plugin", "plugin", |row| text(row.attribution.plugin.as_ref());
+    /// The MCP server whose tool was used.
+    McpServer = "mcp_server", "mcp_server", |row| text(row.attribution.mcp_server.as_ref());
+    /// That tool.
+    McpTool = "mcp_tool", "mcp_tool", |row| text(row.attribution.mcp_tool.as_ref());
+    /// The speed at which the API answered.
+    Speed = "speed", "speed", |row| text(row.attribution.speed.as_ref());
+    /// The geography in which the API computed the answer.
+    InferenceGeo = "inference_geo", "inference_geo", |row| text(row.attribution.inference_geo.as_ref());
+    /// The service tier that the API reported.
+    ServiceTier = "service_tier", "service_tier", |row| text(row.service_tier.as_ref());
+}
+
+impl Dimension {
+    /// Returns whether summaries of sessions list its values in their metadata: they have fields for the others, or cannot
+    /// be told apart by them.
+    pub(crate) fn is_attribution(&self) -> bool {
+        !matches!(self, Self::Session | Self::Project | Self::Model | Self::Host | Self::Origin | Self::Day)
+    }
+}
+
+fn text<T: AsRef<str>>(value: Option<&T>) -> Option<Cow<'_, str>> {
+    value.map(|value| value.as_ref().into())
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name())
+    }
+}
+
+impl FromStr for Dimension {
+    type Err = InvalidValue;
+
+    fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        let known = Self::ALL.iter().find(|dimension| dimension.name() == name);
+        known.cloned().ok_or(InvalidValue::new("dimension", Self::RULE))
+    }
+}
+
+impl TryFrom<String> for Dimension {
+    type Error = InvalidValue;
+
+    fn try_from(name: String) -> Result<Self, InvalidValue> {
+        name.parse()
+    }
+}
+
+impl From<Dimension> for String {
+    fn from(dimension: Dimension) -> Self {
+        dimension.name().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back() {
+        for dimension in Dimension::ALL {
+            assert_eq!(dimension.to_string().parse().as_ref(), Ok(dimension));
+            assert!(format!("{dimension:?}").eq_ignore_ascii_case(&dimension.name().replace('_', "")));
+        }
+        assert!("Session".parse::<Dimension>().is_err());
+    }
+}

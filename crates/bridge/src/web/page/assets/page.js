@@ -1,0 +1,223 @@
+// Draws the charts and keeps the page up to date. Without it, the page is complete as tables.
+"use strict";
+
+const units = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]];
+
+/** Formats a number for an axis: 1.5 M. */
+function compact(value) {
+  const unit = units.find(([size]) => Math.abs(value) >= size);
+  return unit ? `${+(value / unit[0]).toFixed(2)} ${unit[1]}` : String(value);
+}
+
+const grouped = (value) => BigInt(value).toLocaleString("en-US");
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+const seriesColor = (index, name) => color(name === "others" ? "--series-other" : `--series-${index % 8 + 1}`);
+
+/* Charts */
+
+let charts = [];
+
+function drawCharts() {
+  charts.forEach((chart) => chart.destroy());
+  charts = [...document.querySelectorAll("[data-chart]")].map(drawChart).filter(Boolean);
+}
+
+/** Draws stacked bars: each series from the top of the one below. */
+function drawChart(element) {
+  const data = JSON.parse(element.querySelector("script").textContent);
+  if (data.labels.length === 0) return null;
+  element.querySelectorAll(":scope > :not(script)").forEach((child) => child.remove());
+  element.classList.add("drawn");
+  const steps = data.labels.map((_, index) => index);
+  // Numbers of 64 bits are decimal strings; a bar needs less.
+  const tops = [];
+  data.series.forEach(({ tokens }) => {
+    const below = tops.at(-1) ?? steps.map(() => 0);
+    tops.push(tokens.map((count, index) => below[index] + Number(count)));
+  });
+  const colors = data.series.map(({ name }, index) => seriesColor(index, name));
+  // The uppermost first: lower ones are drawn over it.
+  const drawn = tops.map((top, index) => ({ top, color: colors[index] })).reverse();
+  const line = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const options = {
+    width: element.clientWidth,
+    height: element.clientHeight,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
+    scales: {
+      x: { time: false, range: () => [-0.6, steps.length - 0.4] },
+      y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
+    },
+    axes: [
+      {
+        ...line, font, grid: { show: false }, space: 76, size: 30,
+        incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 72, 96],
+        values: (_, splits) => splits.map((at) => Number.isInteger(at) ? data.labels[at]?.replace(/^\d{4}-(?=\d\d-)/, "") ?? "" : ""),
+      },
+      { ...line, font, size: 62, values: (_, splits) => splits.map(compact) },
+    ],
+    series: [{}, ...drawn.map(({ color }) => ({
+      fill: color, stroke: color, width: 0, points: { show: false },
+      paths: uPlot.paths.bars({ size: [0.82, 44], radius: drawn.length === 1 ? 0.12 : 0 }),
+    }))],
+    hooks: { setCursor: [(plot) => showTooltip(plot, element, data, colors)], setSelect: [(plot) => zoom(plot, element, data)] },
+  };
+  const plot = new uPlot(options, [steps, ...drawn.map(({ top }) => top)], element);
+  if (data.series.length > 1) element.after(legend(data, colors));
+  element.onkeydown = (event) => moveCursor(event, plot, steps.length);
+  return plot;
+}
+
+function legend(data, colors) {
+  const list = document.createElement("div");
+  list.className = "legend";
+  list.ariaHidden = "true";
+  data.series.forEach(({ name }, index) => list.append(labelled(colors[index], name)));
+  return list;
+}
+
+function labelled(keyColor, name) {
+  const label = document.createElement("span");
+  const key = document.createElement("span");
+  key.className = "key";
+  key.style.background = keyColor;
+  label.append(key, name);
+  return label;
+}
+
+function showTooltip(plot, element, data, colors) {
+  element.querySelector(".tooltip")?.remove();
+  const { idx, left } = plot.cursor;
+  if (idx == null || left < 0) return;
+  const tooltip = document.createElement("div");
+  tooltip.className = "tooltip";
+  const title = document.createElement("b");
+  title.textContent = data.labels[idx];
+  tooltip.append(title);
+  const rows = data.series.map(({ name, tokens }, index) => ({ name, tokens: BigInt(tokens[idx]), color: colors[index] }))
+    .filter(({ tokens }) => tokens > 0n).reverse();
+  rows.forEach((row) => tooltip.append(tooltipRow(labelled(row.color, row.name), row.tokens)));
+  if (rows.length !== 1) tooltip.append(tooltipRow("Total", rows.reduce((sum, { tokens }) => sum + tokens, 0n)));
+  element.append(tooltip);
+  const at = plot.valToPos(idx, "x") + plot.over.offsetLeft;
+  const isRight = at > element.clientWidth / 2;
+  tooltip.style.left = isRight ? "" : `${at + 14}px`;
+  tooltip.style.right = isRight ? `${element.clientWidth - at + 14}px` : "";
+  tooltip.style.top = "8px";
+}
+
+function tooltipRow(name, tokens) {
+  const row = document.createElement("div");
+  const [label, value] = [document.createElement("span"), document.createElement("span")];
+  label.append(name);
+  value.textContent = grouped(tokens);
+  row.append(label, value);
+  return row;
+}
+
+function moveCursor(event, plot, steps) {
+  const moves = { ArrowLeft: -1, ArrowRight: 1 };
+  if (event.key === "Escape") return plot.setCursor({ left: -10, top: -10 });
+  if (!(event.key in moves)) return;
+  event.preventDefault();
+  const index = Math.min(Math.max((plot.cursor.idx ?? (moves[event.key] > 0 ? -1 : steps)) + moves[event.key], 0), steps - 1);
+  plot.setCursor({ left: plot.valToPos(index, "x"), top: 10 });
+}
+
+/** Narrows the page to the selected steps. */
+function zoom(plot, element, data) {
+  const { left, width } = plot.select;
+  if (width < 8) return;
+  const last = data.starts.length - 1;
+  const index = (at) => Math.min(Math.max(Math.round(plot.posToVal(at, "x")), 0), last);
+  const [first, final] = [index(left), index(left + width)];
+  const url = new URL(element.dataset.here, location.href);
+  url.searchParams.delete("range");
+  url.searchParams.set("from", data.starts[first]);
+  url.searchParams.set("to", data.starts[final + 1] ?? data.end);
+  location.assign(url);
+}
+
+/* Relative times */
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const ages = [[86400 * 365, "year"], [86400 * 30, "month"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+
+function showAges() {
+  document.querySelectorAll("time[data-ago]").forEach((element) => {
+    const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
+    const [size, unit] = ages.find(([size]) => Math.abs(seconds) >= size) ?? [1, "second"];
+    element.textContent = relative.format(-Math.round(seconds / size), unit);
+  });
+}
+
+/* Updates */
+
+let tag = null;
+/** The content as it was received, before charts were drawn. */
+let shown = document.getElementById("content").innerHTML;
+let updatedAt = Date.now();
+
+/** Fetches this page and shows what changed. Keeps what is open, the focus and the scroll position. */
+async function update() {
+  if (document.hidden) return;
+  try {
+    const headers = tag ? { "if-none-match": tag } : {};
+    const response = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(20000) });
+    if (response.status === 200 || response.headers.get("content-type")?.startsWith("text/html")) {
+      tag = response.headers.get("etag");
+      replaceContent(new DOMParser().parseFromString(await response.text(), "text/html"));
+    } else if (response.status !== 304) {
+      throw new Error(response.statusText);
+    }
+    updatedAt = Date.now();
+    showLive(response.ok || response.status === 304);
+  } catch {
+    showLive(false);
+  }
+}
+
+function replaceContent(received) {
+  const [content, next] = [document.getElementById("content"), received.getElementById("content")];
+  if (!next || next.innerHTML === shown) return;
+  const open = [...content.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
+  const focused = content.contains(document.activeElement) ? pathOf(document.activeElement, content) : null;
+  shown = next.innerHTML;
+  content.replaceChildren(...next.childNodes);
+  open.forEach(([id, isOpen]) => { const details = document.getElementById(id); if (details) details.open = isOpen; });
+  drawCharts();
+  showAges();
+  focused?.reduce((node, index) => node?.children[index], content)?.focus({ preventScroll: true });
+}
+
+function pathOf(node, root) {
+  const path = [];
+  for (; node !== root; node = node.parentElement) path.unshift([...node.parentElement.children].indexOf(node));
+  return path;
+}
+
+function showLive(isLive) {
+  const live = document.getElementById("live");
+  const text = isLive ? "Live" : `Not up to date, as of ${new Date(updatedAt).toLocaleTimeString()}`;
+  live.hidden = false;
+  live.classList.toggle("stale", !isLive);
+  if (live.textContent !== text) live.textContent = text;
+}
+
+drawCharts();
+showAges();
+showLive(true);
+setInterval(update, Number(document.body.dataset.refresh));
+setInterval(showAges, 30000);
+document.addEventListener("visibilitychange", update);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+new ResizeObserver(() => charts.forEach((chart) => {
+  const { clientWidth: width, clientHeight: height } = chart.root.parentElement;
+  if (width !== chart.width || height !== chart.height) chart.setSize({ width, height });
+})).observe(document.body);

@@ -1,0 +1,118 @@
+//! All groups of a dimension, in pages.
+
+use axum::response::Response;
+use bridge_storage::{Direction, GroupOrder};
+use maud::{Markup, html};
+
+use super::cards::{bar, name};
+use super::dimension::Dimension;
+use super::layout::{Frame, Tab, ago};
+use super::number::{Grouped, share};
+use super::request::PageRequest;
+use super::view::ROWS;
+use crate::dashboard::{Breakdown, DashboardTokenMetrics};
+
+pub(super) async fn breakdown(page: PageRequest) -> Response {
+    let dimension = page.frame.view.stack.clone();
+    let content = async {
+        let query = page.frame.view.query(page.frame.now);
+        let metrics = page.ask(dimension.list(query, page.frame.view.groups())).await?;
+        Ok(html! {
+            (page.frame.controls())
+            nav.pills.dimensions aria-label="Break down by" {
+                @for (_, other) in Dimension::ALL {
+                    a href=(page.frame.here(&page.frame.view.with_stack(other.clone()).first_page()))
+                        aria-current=[(other == dimension).then_some("true")] { (other.plural()) }
+                }
+            }
+            (table(&page.frame, &dimension, &metrics))
+        })
+    };
+    page.respond(Tab::Breakdown, dimension.plural(), content).await
+}
+
+const COLUMNS: [(&str, GroupOrder, bool); 7] = [
+    ("Tokens", GroupOrder::Tokens, false),
+    ("Input", GroupOrder::Input, true),
+    ("Output", GroupOrder::Output, true),
+    ("Cache write", GroupOrder::CacheCreation, true),
+    ("Cache read", GroupOrder::CacheRead, true),
+    ("Responses", GroupOrder::Responses, true),
+    ("Last", GroupOrder::LastTime, false),
+];
+
+/// Returns a page of groups as a table whose columns sort.
+pub(super) fn table(frame: &Frame, dimension: &Dimension, metrics: &DashboardTokenMetrics) -> Markup {
+    let list = dimension.of(metrics);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(dimension.plural()) {
+            table.groups {
+                thead { tr {
+                    (heading(frame, dimension.singular(), GroupOrder::Name, false))
+                    @for (label, order, is_optional) in COLUMNS { (heading(frame, label, order, is_optional)) }
+                } }
+                tbody {
+                    @for row in &list.rows {
+                        @let counts = &row.sums.counts;
+                        tr {
+                            th scope="row" {
+                                (name(frame, dimension, row))
+                                (bar(share(counts.total(), metrics.total_tokens)))
+                            }
+                            td { (Grouped(counts.total())) }
+                            td.opt { (Grouped(counts.input)) }
+                            td.opt { (Grouped(counts.output)) }
+                            td.opt { (Grouped(counts.cache_creation)) }
+                            td.opt { (Grouped(counts.cache_read)) }
+                            td.opt { (Grouped(row.sums.responses)) }
+                            td { @if let Some(last) = row.sums.last_time { (ago(last, &frame.view.zone)) } }
+                        }
+                    }
+                }
+                tfoot { tr {
+                    th scope="row" { "Total" }
+                    td { (Grouped(metrics.total_tokens)) }
+                    td.opt { (Grouped(metrics.totals.counts.input)) }
+                    td.opt { (Grouped(metrics.totals.counts.output)) }
+                    td.opt { (Grouped(metrics.totals.counts.cache_creation)) }
+                    td.opt { (Grouped(metrics.totals.counts.cache_read)) }
+                    td.opt { (Grouped(metrics.totals.responses)) }
+                    td {}
+                } }
+            }
+        }
+        (pager(frame, list))
+    }
+}
+
+fn heading(frame: &Frame, label: &str, order: GroupOrder, is_optional: bool) -> Markup {
+    let view = &frame.view;
+    let sort = (view.order == order).then_some(match view.direction {
+        Direction::Descending => "descending",
+        Direction::Ascending => "ascending",
+    });
+    html! {
+        th scope="col" class=[is_optional.then_some("opt")] aria-sort=[sort] {
+            a href=(frame.here(&view.sorted_by(order))) { (label) }
+        }
+    }
+}
+
+fn pager(frame: &Frame, list: &Breakdown) -> Markup {
+    let offset = frame.view.offset;
+    let end = u64::from(offset) + list.rows.len() as u64;
+    html! {
+        nav.pager aria-label="Pages of the table" {
+            @if offset > 0 {
+                a rel="prev" href=(frame.here(&frame.view.at(offset.saturating_sub(ROWS)))) { "← Previous" }
+            }
+            span.soft {
+                @if list.rows.is_empty() { "none of " } @else { (Grouped(u64::from(offset) + 1)) "–" (Grouped(end)) " of " }
+                (Grouped(list.groups))
+            }
+            @if end < list.groups {
+                a rel="next" href=(frame.here(&frame.view.at(offset.saturating_add(ROWS)))) { "Next →" }
+            }
+        }
+    }
+}

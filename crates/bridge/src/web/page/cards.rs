@@ -1,0 +1,58 @@
+//! Cards with the greatest groups of a dimension.
+
+use bridge_storage::GroupSums;
+use maud::{Markup, html};
+
+use super::dimension::Dimension;
+use super::layout::{Frame, name_of};
+use super::number::{Compact, Grouped, share};
+use crate::dashboard::DashboardTokenMetrics;
+
+/// Returns a card with the listed groups of a dimension.
+pub(super) fn card(frame: &Frame, dimension: &Dimension, metrics: &DashboardTokenMetrics) -> Markup {
+    let list = dimension.of(metrics);
+    let greatest = list.rows.iter().map(|row| row.sums.counts.total()).max().unwrap_or_default();
+    html! {
+        section.card {
+            header {
+                h2 { (dimension.plural()) }
+                a href=(dimension.page(frame)) { "All " (Grouped(list.groups)) }
+            }
+            table.ranking {
+                thead.visually-hidden { tr { th scope="col" { (dimension.singular()) } th scope="col" { "Tokens" } } }
+                tbody {
+                    @for row in &list.rows {
+                        @let tokens = row.sums.counts.total();
+                        tr {
+                            th scope="row" { (name(frame, dimension, row)) (bar(share(tokens, greatest))) }
+                            td title=(Grouped(tokens)) { (Compact(tokens)) }
+                        }
+                    }
+                    @if list.other_tokens > 0 {
+                        tr.soft {
+                            th scope="row" { "others" }
+                            td title=(Grouped(list.other_tokens)) { (Compact(list.other_tokens)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the link of a group: the page of a session, or this page narrowed to the group.
+pub(super) fn name(frame: &Frame, dimension: &Dimension, row: &GroupSums) -> Markup {
+    let shown = name_of(&row.name);
+    html! {
+        a.name href=(dimension.detail(frame, &row.name)) title=(shown) { bdi { (dimension.short(&shown)) } }
+    }
+}
+
+/// Returns a bar of this share of the width. An SVG, because the policy allows no inline style.
+pub(super) fn bar(share: f64) -> Markup {
+    html! {
+        svg.bar viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
+            rect width=(format!("{:.0}", share * 1000.0)) height="10" {}
+        }
+    }
+}

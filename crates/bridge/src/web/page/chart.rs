@@ -1,0 +1,142 @@
+//! The trend: data for the chart, which the script draws, and the same as a table.
+
+use bridge_core::{CalendarUnit, TimeRange};
+use maud::{Markup, PreEscaped, html};
+use serde::Serialize;
+
+use super::layout::Frame;
+use super::number::Grouped;
+use super::view::Span;
+use crate::dashboard::{DashboardTokenMetrics, DashboardTrend, TrendBucket};
+use crate::web::figures::STEPS;
+
+/// The data of a chart: numbers are as exact as a bar needs.
+#[derive(Debug, Serialize)]
+struct ChartData<'a> {
+    /// The label of each step.
+    labels: Vec<String>,
+    /// The URLs that narrow the page to a range of steps: from the start of the first to the end of the last.
+    starts: Vec<String>,
+    end: String,
+    /// What is stacked, from the bottom up.
+    series: Vec<Series<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Series<'a> {
+    name: &'a str,
+    /// Decimal strings: a number of JavaScript is exact to 2^53 only.
+    tokens: Vec<String>,
+}
+
+/// The steps of a trend, from the bottom up.
+struct Stack {
+    name: String,
+    tokens: Vec<u64>,
+}
+
+/// Returns the section of the trend: its steps to choose, the chart and its table.
+pub(super) fn section(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    let tokens = metrics.trend.buckets.iter().map(|bucket| bucket.sums.counts.total()).collect();
+    let stacks = [Stack { name: "Tokens".to_owned(), tokens }];
+    html! {
+        section.card.trend {
+            header {
+                h2 { "Trend by " (step_label(metrics.trend.step).to_lowercase()) }
+                nav.pills.small aria-label="Steps of the trend" {
+                    @for (_, step) in STEPS {
+                        a href=(frame.here(&frame.view.with_step(Some(step))))
+                            aria-current=[(metrics.trend.step == step).then_some("true")] { (step_label(step)) }
+                    }
+                }
+            }
+            (chart(frame, &metrics.trend, &stacks))
+        }
+    }
+}
+
+fn chart(frame: &Frame, trend: &DashboardTrend, stacks: &[Stack]) -> Markup {
+    let labels: Vec<_> = trend.buckets.iter().map(|bucket| label(bucket, trend.step)).collect();
+    let data = ChartData {
+        starts: trend.buckets.iter().map(|bucket| bucket.start.to_string()).collect(),
+        end: trend.buckets.last().map(|bucket| bucket.end.to_string()).unwrap_or_default(),
+        series: stacks
+            .iter()
+            .map(|stack| Series {
+                name: &stack.name,
+                tokens: stack.tokens.iter().map(u64::to_string).collect(),
+            })
+            .collect(),
+        labels,
+    };
+    html! {
+        div.chart data-chart data-here=(frame.here(&frame.view.with_span(Span::Fixed(TimeRange::ALL))))
+            tabindex="0" role="img" aria-label="Tokens by step; the table below has the numbers" {
+            script type="application/json" { (PreEscaped(script_safe(&data))) }
+        }
+        details.as-table #trend-table {
+            summary { "Trend as a table" }
+            (table(frame, trend))
+        }
+    }
+}
+
+fn table(frame: &Frame, trend: &DashboardTrend) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Trend" {
+            table {
+                thead { tr {
+                    th scope="col" { (step_label(trend.step)) " (" (trend.zone.name()) ")" }
+                    th scope="col" { "Tokens" }
+                    th.opt scope="col" { "Input" }
+                    th.opt scope="col" { "Output" }
+                    th.opt scope="col" { "Cache write" }
+                    th.opt scope="col" { "Cache read" }
+                    th scope="col" { "Responses" }
+                } }
+                tbody {
+                    @for bucket in trend.buckets.iter().rev().filter(|bucket| bucket.sums.responses > 0) {
+                        @let range = TimeRange { start: Some(bucket.start), end: Some(bucket.end) };
+                        @let counts = &bucket.sums.counts;
+                        tr {
+                            th scope="row" {
+                                a href=(frame.here(&frame.view.with_span(Span::Fixed(range)))) { (label(bucket, trend.step)) }
+                            }
+                            td { (Grouped(counts.total())) }
+                            td.opt { (Grouped(counts.input)) }
+                            td.opt { (Grouped(counts.output)) }
+                            td.opt { (Grouped(counts.cache_creation)) }
+                            td.opt { (Grouped(counts.cache_read)) }
+                            td { (Grouped(bucket.sums.responses)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn step_label(step: CalendarUnit) -> &'static str {
+    match step {
+        CalendarUnit::Hour => "Hour",
+        CalendarUnit::Day => "Day",
+        CalendarUnit::Week => "Week",
+        CalendarUnit::Month => "Month",
+    }
+}
+
+/// Returns the local name of a step: `2026-03-01 14:00`, `2026-03-01`, `2026-03`.
+fn label(bucket: &TrendBucket, step: CalendarUnit) -> String {
+    let length = match step {
+        CalendarUnit::Hour => 16,
+        CalendarUnit::Day | CalendarUnit::Week => 10,
+        CalendarUnit::Month => 7,
+    };
+    bucket.local_start.get(..length).unwrap_or(&bucket.local_start).replace('T', " ")
+}
+
+/// Returns JSON that ends no script element, whatever the texts hold.
+fn script_safe(data: &impl Serialize) -> String {
+    let json = serde_json::to_string(data).expect("texts and numbers are JSON");
+    json.replace('<', "\\u003c")
+}

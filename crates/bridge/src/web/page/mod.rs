@@ -1,0 +1,92 @@
+//! The page: what the store holds, for people. Rendered on the server, so that it works without scripts; the script adds
+//! charts and keeps it up to date. Its state is in the URL ([`view`]).
+
+mod assets;
+mod breakdown;
+mod cards;
+mod chart;
+mod dimension;
+mod layout;
+mod number;
+mod overview;
+mod receipt;
+mod request;
+mod session;
+mod sessions;
+mod status;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bridge_core::TimeZone;
+
+use self::assets::Asset;
+use super::Web;
+use super::problem::{Problem, ProblemKind};
+
+/// Options of the page.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PageOptions {
+    /// The time zone of days and times, unless the URL names another one.
+    pub zone: TimeZone,
+    /// The interval at which an open page asks for newer data.
+    pub refresh: Duration,
+}
+
+impl Default for PageOptions {
+    /// UTC, 5 s.
+    fn default() -> Self {
+        Self { zone: TimeZone::UTC, refresh: Duration::from_secs(5) }
+    }
+}
+
+impl PageOptions {
+    /// Returns the options with this time zone.
+    #[must_use]
+    pub fn with_zone(mut self, zone: TimeZone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Returns the options with this interval of refreshes, of at least a second.
+    #[must_use]
+    pub fn with_refresh(mut self, refresh: Duration) -> Self {
+        self.refresh = refresh.max(Duration::from_secs(1));
+        self
+    }
+}
+
+/// What the page may load and call: this service, and nothing else.
+const POLICY: (HeaderName, HeaderValue) = (
+    CONTENT_SECURITY_POLICY,
+    HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+);
+
+/// Returns the routes of the page.
+pub(super) fn routes() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/", get(overview::overview))
+        .route("/breakdown", get(breakdown::breakdown))
+        .route("/sessions", get(sessions::sessions))
+        .route("/sessions/{id}", get(session::session))
+        .route("/receipt", get(receipt::receipt))
+        .route("/status", get(status::status))
+        .route("/assets/{file}", get(asset))
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    let asset = Asset::ALL.iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&*file));
+    asset
+        .map_or_else(|| Problem::new(ProblemKind::NotFound, "no such asset").into_response(), Asset::response)
+}

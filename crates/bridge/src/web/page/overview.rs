@@ -1,0 +1,122 @@
+//! The first page: totals, trend and the greatest groups.
+
+use axum::response::Response;
+use bridge_storage::{GroupPage, UsageSums};
+use maud::{Markup, html};
+
+use super::cards;
+use super::chart;
+use super::dimension::Dimension;
+use super::layout::{Frame, Tab};
+use super::number::{Compact, Grouped, Percent, share};
+use super::request::PageRequest;
+use super::view::Span;
+use crate::dashboard::DashboardTokenMetrics;
+
+/// Rows of a card.
+const CARD_ROWS: u32 = 6;
+
+pub(super) async fn overview(page: PageRequest) -> Response {
+    let content = async {
+        let query = page.frame.view.query(page.frame.now);
+        let query =
+            Dimension::CARDS.iter().fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS)));
+        let metrics = page.ask(query).await?;
+        Ok(content(&page.frame, &metrics))
+    };
+    page.respond(Tab::Overview, "Overview", content).await
+}
+
+fn content(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    html! {
+        (frame.controls())
+        @if metrics.totals.responses == 0 {
+            (empty(frame))
+        } @else {
+            div.summary {
+                (headline(frame, metrics))
+                (tiles(metrics))
+            }
+            (chart::section(frame, metrics))
+            div.cards {
+                @for dimension in &Dimension::CARDS { (cards::card(frame, dimension, metrics)) }
+            }
+        }
+    }
+}
+
+fn headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    let completeness = &metrics.completeness;
+    html! {
+        section.headline {
+            h1 {
+                span.label { "Tokens" (span_label(frame)) }
+                @if completeness.at_least { span.at-least { "at least " } }
+                span.total { (Grouped(metrics.total_tokens)) }
+            }
+            p.soft {
+                @if completeness.at_least {
+                    (Grouped(completeness.unfinished)) " of " (Grouped(completeness.responses))
+                    " responses were cut off before their final count was written, so the total is a floor. "
+                }
+                a href=(frame.link(Tab::Receipt.path(), &frame.view.first_page())) { "See how the total adds up" }
+            }
+        }
+    }
+}
+
+fn span_label(frame: &Frame) -> String {
+    match frame.view.span {
+        Span::Preset(preset) => format!(", {}", preset.phrase()),
+        Span::Fixed(_) => String::new(),
+    }
+}
+
+fn tiles(metrics: &DashboardTokenMetrics) -> Markup {
+    let UsageSums { counts, responses, .. } = metrics.totals;
+    let total = metrics.total_tokens;
+    let counters = [
+        ("Input", "sent uncached", counts.input),
+        ("Output", "written by the model", counts.output),
+        ("Cache write", "stored for reuse", counts.cache_creation),
+        ("Cache read", "reused", counts.cache_read),
+    ];
+    html! {
+        dl.tiles {
+            @for (name, meaning, tokens) in counters {
+                div {
+                    dt title=(meaning) { (name) }
+                    dd title=(Grouped(tokens)) { (Compact(tokens)) }
+                    dd.soft { (Percent(share(tokens, total))) }
+                }
+            }
+            div {
+                dt title="The share of prompt tokens that came from the cache" { "Cache hits" }
+                dd { @match metrics.cache_hit_share { Some(share) => (Percent(share)), None => "–" } }
+                dd.soft { "of prompt tokens" }
+            }
+            div {
+                dt { "Responses" }
+                dd title=(Grouped(responses)) { (Compact(responses)) }
+                dd.soft { (Grouped(metrics.sessions.groups)) " sessions" }
+            }
+        }
+    }
+}
+
+fn empty(frame: &Frame) -> Markup {
+    let is_narrowed = !frame.view.filters.is_empty() || frame.view.span != Span::EVER;
+    html! {
+        section.state {
+            @if is_narrowed {
+                h1 { "No responses here" }
+                p { "Nothing in this time range matches these filters." }
+                p { a href=(frame.here(&frame.view.cleared().with_span(Span::EVER))) { "Show everything" } }
+            } @else {
+                h1 { "Nothing is stored yet" }
+                p { "As soon as a session writes a transcript, its tokens appear here by themselves." }
+                p.soft { a href=(frame.link(Tab::Status.path(), &frame.view)) { "Status" } " shows whether transcripts can be read." }
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A request for a page, and its response.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::POLICY;
+use super::layout::{Frame, Tab};
+use super::view::View;
+use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
+use crate::handle::EnhancedTokenDatabaseBridge;
+use crate::web::Web;
+use crate::web::context::Caller;
+use crate::web::parameters::Parameters;
+use crate::web::problem::Problem;
+
+/// A request for a page: its state, and the bridge to ask.
+#[derive(Debug)]
+pub(super) struct PageRequest {
+    pub(super) frame: Frame,
+    pub(super) bridge: EnhancedTokenDatabaseBridge,
+    /// What is wrong with the parameters.
+    invalid: Option<Problem>,
+    /// The ETag of the copy that the client has.
+    known: Option<HeaderValue>,
+}
+
+impl FromRequestParts<Arc<Web>> for PageRequest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Arc<Web>) -> Result<Self, Problem> {
+        let path = parts.uri.path().to_owned();
+        // Below the path that the router is nested at.
+        let original = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        // At the root of a nested router the inner path has a slash that the original one lacks.
+        let base = original.path().strip_suffix(path.trim_end_matches('/')).unwrap_or_default();
+        let base = base.trim_end_matches('/').to_owned();
+        let caller = parts.extensions.get::<Caller>().expect("the router's middleware adds it");
+        let options = web.options.page.clone().unwrap_or_default();
+        let mut parameters = Parameters::parse(parts.uri.query());
+        let view = View::take(&mut parameters, &options.zone);
+        Ok(Self {
+            frame: Frame { base, path, view, now: web.now(), refresh: options.refresh },
+            bridge: caller.bridge.clone(),
+            invalid: parameters.finish().err(),
+            known: parts.headers.get(IF_NONE_MATCH).cloned(),
+        })
+    }
+}
+
+impl PageRequest {
+    pub(super) async fn ask(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, Problem> {
+        Ok(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)
+    }
+
+    /// Returns the page with this content, or with the problem.
+    pub(super) async fn respond(
+        &self,
+        tab: Tab,
+        title: &str,
+        content: impl Future<Output = Result<Markup, Problem>>,
+    ) -> Response {
+        let content = match &self.invalid {
+            Some(problem) => Err(problem.clone()),
+            // Boxed: the futures of operations are large.
+            None => Box::pin(content).await,
+        };
+        match content {
+            Ok(content) => self.page(StatusCode::OK, &self.frame.document(Some(tab), title, &content)),
+            Err(problem) => self.problem(tab, &problem),
+        }
+    }
+
+    fn page(&self, status: StatusCode, document: &Markup) -> Response {
+        let tag = format!("\"{:016x}\"", xxh3_64(document.0.as_bytes()));
+        let tag = HeaderValue::from_str(&tag).expect("hexadecimal digits are a header's value");
+        if status == StatusCode::OK && self.known.as_ref() == Some(&tag) {
+            return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
+        }
+        let media_type = HeaderValue::from_static("text/html; charset=utf-8");
+        (status, [(CONTENT_TYPE, media_type), (ETAG, tag), POLICY], document.0.clone()).into_response()
+    }
+
+    fn problem(&self, tab: Tab, problem: &Problem) -> Response {
+        let (status, title, retry_after) = problem.head();
+        let content = html! {
+            section.state role="alert" {
+                h1 { (title) }
+                p { (problem.detail()) }
+                @match retry_after {
+                    Some(_) => p.soft { "This page tries again by itself. Nothing is lost meanwhile: what is not stored yet stays in the transcripts." },
+                    None => p { a href=(self.frame.link("/", &self.frame.view.cleared())) { "Back to the overview" } },
+                }
+            }
+        };
+        let mut response = self.page(status, &self.frame.document(Some(tab), title, &content));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,305 @@
+//! The state of a page, which is its URL: it can be bookmarked, shared and gone back to.
+
+use bridge_core::{CalendarUnit, InvalidValue, TimeRange, TimeZone, Timestamp};
+use bridge_storage::{Direction, GroupOrder, GroupPage};
+
+use super::dimension::Dimension;
+use crate::dashboard::DashboardQuery;
+use crate::web::figures::{DIRECTIONS, ORDERS, STEPS};
+use crate::web::parameters::Parameters;
+
+/// Rows of a page of groups.
+pub(super) const ROWS: u32 = 50;
+const HOUR_MILLIS: i64 = 3_600_000;
+const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+/// The longest ranges that the trend shows by hours, days and weeks: bars stay wider than a pixel on a phone.
+const HOURS_UP_TO: i64 = 3 * DAY_MILLIS;
+const DAYS_UP_TO: i64 = 120 * DAY_MILLIS;
+const WEEKS_UP_TO: i64 = 800 * DAY_MILLIS;
+
+/// A time range that moves along with the time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Preset {
+    Today,
+    Week,
+    #[default]
+    Month,
+    Quarter,
+    Year,
+    All,
+}
+
+impl Preset {
+    /// The presets, under the words of the parameter `range`.
+    pub(super) const BY_WORD: [(&str, Self); 6] = [
+        ("today", Self::Today),
+        ("7d", Self::Week),
+        ("30d", Self::Month),
+        ("90d", Self::Quarter),
+        ("365d", Self::Year),
+        ("all", Self::All),
+    ];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Today => "Today",
+            Self::Week => "7 days",
+            Self::Month => "30 days",
+            Self::Quarter => "90 days",
+            Self::Year => "Year",
+            Self::All => "All",
+        }
+    }
+
+    /// Returns the range as the end of a sentence.
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Self::Today => "today",
+            Self::Week => "last 7 days",
+            Self::Month => "last 30 days",
+            Self::Quarter => "last 90 days",
+            Self::Year => "last 365 days",
+            Self::All => "all time",
+        }
+    }
+
+    fn range(self, now: Timestamp, zone: &TimeZone) -> TimeRange {
+        let days = match self {
+            Self::Today => 1,
+            Self::Week => 7,
+            Self::Month => 30,
+            Self::Quarter => 90,
+            Self::Year => 365,
+            Self::All => return TimeRange::ALL,
+        };
+        TimeRange::last_calendar_days(now, days, zone)
+    }
+}
+
+/// The time range of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Span {
+    Preset(Preset),
+    Fixed(TimeRange),
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self::Preset(Preset::default())
+    }
+}
+
+impl Span {
+    pub(super) const EVER: Self = Self::Preset(Preset::All);
+
+    pub(super) fn range(self, now: Timestamp, zone: &TimeZone) -> TimeRange {
+        match self {
+            Self::Preset(preset) => preset.range(now, zone),
+            Self::Fixed(range) => range,
+        }
+    }
+}
+
+/// The state of a page.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) span: Span,
+    pub(super) zone: TimeZone,
+    /// The zone of a URL that names none.
+    default_zone: TimeZone,
+    /// The steps of the trend; `None` for those that suit the range.
+    pub(super) step: Option<CalendarUnit>,
+    /// The dimension by which the trend is stacked.
+    pub(super) stack: Dimension,
+    /// Only responses with these values.
+    pub(super) filters: Vec<(Dimension, String)>,
+    pub(super) order: GroupOrder,
+    pub(super) direction: Direction,
+    pub(super) offset: u32,
+}
+
+impl View {
+    /// Takes the state from the parameters, which note what is wrong with them.
+    pub(super) fn take(parameters: &mut Parameters, default_zone: &TimeZone) -> Self {
+        let zone = parameters.value("zone").unwrap_or_else(|| default_zone.clone());
+        let range = TimeRange {
+            start: bound(parameters, "from", |date| zone.start_of(date)),
+            end: bound(parameters, "to", |date| zone.end_of(date)),
+        };
+        if range.validated().is_err() {
+            parameters.reject("to", "must not be before from");
+        }
+        let preset = parameters.choice("range", &Preset::BY_WORD);
+        let span = match preset {
+            None if !range.is_all() => Span::Fixed(range),
+            preset => Span::Preset(preset.unwrap_or_default()),
+        };
+        let mut filters = Dimension::take_filters(parameters);
+        // Those of the form that adds one.
+        if let (Some(dimension), Some(value)) =
+            (Dimension::take(parameters, "filter"), parameters.text("value"))
+        {
+            filters.retain(|(known, _)| *known != dimension);
+            filters.push((dimension, value));
+        }
+        Self {
+            span,
+            zone,
+            default_zone: default_zone.clone(),
+            step: parameters.choice("step", &STEPS),
+            stack: Dimension::take(parameters, "stack").unwrap_or_default(),
+            filters,
+            order: parameters.choice("order", &ORDERS).unwrap_or_default(),
+            direction: parameters.choice("direction", &DIRECTIONS).unwrap_or_default(),
+            offset: parameters.number("offset", 0..=u32::MAX).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the query of the responses that the page shows. It lists no groups, and makes no receipt.
+    pub(super) fn query(&self, now: Timestamp) -> DashboardQuery {
+        let range = self.span.range(now, &self.zone);
+        let query = DashboardQuery::new(range).by(self.step_of(range, now), self.zone.clone());
+        let query = self.filters.iter().fold(query, |query, (dimension, value)| dimension.only(query, value));
+        query.without_receipt().without_lists()
+    }
+
+    /// Returns the asked for or the suitable steps of a trend over this range.
+    fn step_of(&self, range: TimeRange, now: Timestamp) -> CalendarUnit {
+        let suitable = || {
+            let Some(start) = range.start else { return CalendarUnit::Month };
+            let length = range.end.unwrap_or(now).as_millis().saturating_sub(start.as_millis());
+            let units = [
+                (HOURS_UP_TO, CalendarUnit::Hour),
+                (DAYS_UP_TO, CalendarUnit::Day),
+                (WEEKS_UP_TO, CalendarUnit::Week),
+            ];
+            units
+                .into_iter()
+                .find(|(up_to, _)| length <= *up_to)
+                .map_or(CalendarUnit::Month, |(_, unit)| unit)
+        };
+        self.step.unwrap_or_else(suitable)
+    }
+
+    /// Returns the page of groups that the state asks for.
+    pub(super) fn groups(&self) -> GroupPage {
+        GroupPage::top(ROWS).sorted(self.order, self.direction).after(self.offset)
+    }
+
+    /// Returns the state on the first page.
+    pub(super) fn first_page(&self) -> Self {
+        Self { offset: 0, ..self.clone() }
+    }
+
+    pub(super) fn at(&self, offset: u32) -> Self {
+        Self { offset, ..self.clone() }
+    }
+
+    pub(super) fn with_span(&self, span: Span) -> Self {
+        Self { span, step: None, ..self.first_page() }
+    }
+
+    pub(super) fn with_step(&self, step: Option<CalendarUnit>) -> Self {
+        Self { step, ..self.clone() }
+    }
+
+    pub(super) fn with_stack(&self, stack: Dimension) -> Self {
+        Self { stack, ..self.clone() }
+    }
+
+    /// Returns the state sorted by this; by the other direction if it is already.
+    pub(super) fn sorted_by(&self, order: GroupOrder) -> Self {
+        let direction = match (self.order == order, self.direction) {
+            (true, Direction::Descending) => Direction::Ascending,
+            (true, Direction::Ascending) => Direction::Descending,
+            (false, _) if order == GroupOrder::Name => Direction::Ascending,
+            (false, _) => Direction::Descending,
+        };
+        Self { order, direction, ..self.first_page() }
+    }
+
+    /// Returns the state narrowed to this value of a dimension.
+    pub(super) fn only(&self, dimension: &Dimension, value: &str) -> Self {
+        let mut view = self.without(dimension);
+        view.filters.push((dimension.clone(), value.to_owned()));
+        view
+    }
+
+    /// Returns the state with all values of a dimension.
+    pub(super) fn without(&self, dimension: &Dimension) -> Self {
+        let mut view = self.first_page();
+        view.filters.retain(|(narrowed, _)| narrowed != dimension);
+        view
+    }
+
+    /// Returns the state without filters.
+    pub(super) fn cleared(&self) -> Self {
+        Self { filters: Vec::new(), ..self.first_page() }
+    }
+
+    /// Returns the query of a URL with this state: only what differs from the default, with `?` unless that is nothing.
+    pub(super) fn search(&self) -> String {
+        let mut search = form_urlencoded::Serializer::new(String::new());
+        match self.span {
+            Span::Preset(preset) if preset == Preset::default() => {}
+            Span::Preset(preset) => {
+                search.append_pair("range", word(&Preset::BY_WORD, preset));
+            }
+            Span::Fixed(TimeRange { start, end }) => {
+                for (name, time) in [("from", start), ("to", end)] {
+                    if let Some(time) = time {
+                        search.append_pair(name, &time.to_string());
+                    }
+                }
+            }
+        }
+        if self.zone != self.default_zone {
+            search.append_pair("zone", self.zone.name());
+        }
+        if let Some(step) = self.step {
+            search.append_pair("step", word(&STEPS, step));
+        }
+        if self.stack != Dimension::default() {
+            search.append_pair("stack", self.stack.name());
+        }
+        for (dimension, value) in &self.filters {
+            search.append_pair(dimension.name(), value);
+        }
+        if self.order != GroupOrder::default() {
+            search.append_pair("order", word(&ORDERS, self.order));
+        }
+        if self.direction != Direction::default() {
+            search.append_pair("direction", word(&DIRECTIONS, self.direction));
+        }
+        if self.offset > 0 {
+            search.append_pair("offset", &self.offset.to_string());
+        }
+        let search = search.finish();
+        if search.is_empty() { search } else { format!("?{search}") }
+    }
+
+    /// Returns the parameters that a form for one of them keeps in hidden fields.
+    pub(super) fn hidden(&self, except: &[&str]) -> Vec<(String, String)> {
+        let search = self.search();
+        let pairs = form_urlencoded::parse(search.trim_start_matches('?').as_bytes());
+        pairs.into_owned().filter(|(name, _)| !except.contains(&name.as_str())).collect()
+    }
+}
+
+/// Takes an instant, or a date, which has a start and an end.
+fn bound(
+    parameters: &mut Parameters,
+    name: &str,
+    of_date: impl Fn(&str) -> Result<Timestamp, InvalidValue>,
+) -> Option<Timestamp> {
+    let text = parameters.text(name).filter(|text| !text.is_empty())?;
+    let time = if text.len() == DATE_LENGTH { of_date(&text) } else { text.parse() };
+    time.map_err(|error| parameters.reject(name, &error.to_string())).ok()
+}
+
+/// `2026-03-01`
+const DATE_LENGTH: usize = 10;
+
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}

@@ -1,0 +1,206 @@
+//! The page, in process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
+use bridge::web::{PageOptions, router};
+use bridge::{EnhancedTokenDatabaseBridge, ModelName, ProjectName};
+use bridge_testkit::fixtures::response;
+use bridge_testkit::proxy::Fault;
+
+use crate::observability::behind_proxy;
+use crate::web::{Answer, bridge_of, fresh, get, send, stored};
+
+/// Names as somebody would choose them who wants to break the page.
+const HOSTILE: [&str; 5] = [
+    "<script>alert(1)</script>",
+    "\u{202e}gpj.exe",
+    "a\u{1b}[31m&amp;\"'",
+    "x\" onload=\"y",
+    "</script>&#x3c;b>",
+];
+
+fn page_of(bridge: EnhancedTokenDatabaseBridge) -> Router {
+    router(bridge, fresh().with_page(PageOptions::default()))
+}
+
+async fn html(page: &Router, target: &str) -> String {
+    let answer = get(page, target).await;
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    answer.text
+}
+
+/// Returns the values of an attribute, unescaped.
+fn attribute<'a>(html: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
+    let start = format!(" {name}=\"");
+    let values: Vec<_> = html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    values.into_iter().map(|value| value.replace("&amp;", "&").replace("&lt;", "<").replace("&quot;", "\""))
+}
+
+async fn with_hostile_names() -> Router {
+    let store = Arc::new(InMemoryStore::default());
+    let rows: Vec<_> = (1..)
+        .zip(HOSTILE)
+        .map(|(key, name)| {
+            let mut row = response(name, key, 10);
+            row.model = Some(ModelName::new(name).unwrap());
+            row.project = Some(ProjectName::new(name.repeat(10)).unwrap());
+            row
+        })
+        .collect();
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    page_of(bridge_of(store))
+}
+
+#[tokio::test]
+async fn every_link_leads_to_a_page_and_every_asset_is_there() {
+    let page = page_of(stored().await);
+    let mut seen = BTreeMap::from([("/?range=all".to_owned(), false)]);
+    while let Some(target) = seen.iter().find(|(_, is_read)| !**is_read).map(|(target, _)| target.clone()) {
+        seen.insert(target.clone(), true);
+        let answer = get(&page, &target).await;
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text);
+        if target.starts_with("/assets/") {
+            assert!(answer.header("cache-control").contains("immutable"));
+            continue;
+        }
+        let links = attribute(&answer.text, "href").chain(attribute(&answer.text, "src"));
+        for link in links.filter(|link| !link.starts_with('#')) {
+            assert!(link.starts_with('/') && !link.starts_with("//"), "{link} leaves the service");
+            // Two parameters are enough: further ones only combine what is covered.
+            if link.matches('=').count() <= 2 {
+                seen.entry(link).or_insert(false);
+            }
+        }
+    }
+    for part in [
+        "/sessions/a",
+        "/receipt",
+        "/status",
+        "project=p",
+        "stack=host",
+        "direction=ascending",
+        "/assets/uplot.js",
+    ] {
+        assert!(seen.keys().any(|target| target.contains(part)), "no link with {part} in {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_the_totals_of_the_store() {
+    let page = page_of(stored().await);
+    let overview = html(&page, "/?range=all").await;
+    assert!(overview.contains(r#"<span class="total">47</span>"#), "{overview}");
+    let narrowed = html(&page, "/?range=all&session=a").await;
+    assert!(narrowed.contains(r#"<span class="total">30</span>"#), "{narrowed}");
+    let session = html(&page, "/sessions/a").await;
+    assert!(session.contains(r#"<span class="total">30</span>"#), "{session}");
+    let receipt = html(&page, "/receipt").await;
+    assert!(receipt.contains(r#"<span class="total">47</span>"#) && receipt.contains("adds up"), "{receipt}");
+}
+
+#[tokio::test]
+async fn names_are_text_whatever_they_hold() {
+    let page = with_hostile_names().await;
+    for target in ["/?range=all", "/breakdown?range=all&stack=project", "/sessions?range=all"] {
+        let html = html(&page, target).await;
+        assert!(!html.contains("<script>alert") && !html.contains("onload=\"y\""), "{html}");
+        assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'), "{html}");
+        // A link to each of them works.
+        let links: BTreeSet<_> =
+            attribute(&html, "href").filter(|link| link.starts_with("/sessions/")).collect();
+        for link in links {
+            assert_eq!(get(&page, &link).await.status, 200, "{link}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_policy_allows_this_service_only_and_the_page_needs_no_more() {
+    let answer = get(&with_hostile_names().await, "/?range=all").await;
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    for forbidden in [" style=\"", " onclick=", "<style", "http://", "https://", "javascript:"] {
+        assert!(!answer.text.contains(forbidden), "{forbidden} in {}", answer.text);
+    }
+    // The data of charts is no program.
+    for script in answer.text.split("<script").skip(1) {
+        assert!(
+            script.starts_with(" src=\"/assets/") || script.starts_with(" type=\"application/json\">"),
+            "{script}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_a_page_that_names_it() {
+    let page = page_of(stored().await);
+    for (target, name) in [
+        ("/?range=ever", "range"),
+        ("/?from=2026-02-31", "from"),
+        ("/sessions?offset=x", "offset"),
+        ("/?EVIL=1", "EVIL"),
+    ] {
+        let answer = get(&page, target).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (400, "text/html; charset=utf-8")
+        );
+        assert!(answer.text.contains(&format!("{name}: ")), "{}", answer.text);
+    }
+    assert_eq!(get(&page, "/sessions/unknown").await.status, 404);
+    assert_eq!(get(&page, "/assets/../page.rs").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_range_of_dates_includes_both_in_the_zone_of_the_page() {
+    let zone = "Asia/Kathmandu".parse().unwrap();
+    let page = router(stored().await, fresh().with_page(PageOptions::default().with_zone(zone)));
+    let whole = html(&page, "/?from=2026-01-01&to=2026-12-31").await;
+    assert!(whole.contains("from=2025-12-31T18%3A15%3A00.000Z"), "{whole}");
+    assert!(whole.contains(r#"value="2026-01-01""#) && whole.contains(r#"value="2026-12-31""#), "{whole}");
+}
+
+#[tokio::test]
+async fn links_stay_below_the_path_that_the_router_is_nested_at() {
+    let page = Router::new().nest("/tokens", page_of(stored().await));
+    let overview = html(&page, "/tokens?range=all").await;
+    let links: Vec<_> = attribute(&overview, "href").filter(|link| link.starts_with('/')).collect();
+    assert!(!links.is_empty() && links.iter().all(|link| link.starts_with("/tokens")), "{links:?}");
+    for link in links {
+        assert_eq!(get(&page, &link).await.status, 200, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_page_is_not_sent_again() {
+    let page = page_of(stored().await);
+    let first = get(&page, "/?range=all").await;
+    let again = Request::get("/?range=all").header("if-none-match", first.header("etag"));
+    let again: Answer = send(&page, again.body(Body::empty()).unwrap()).await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
+}
+
+#[tokio::test]
+async fn an_outage_is_a_page_that_says_so_and_status_works_without_the_database() {
+    let (proxy, store) = behind_proxy(|options| options).await;
+    let page = page_of(bridge_of(store));
+    proxy.set(Fault::Closed);
+    let answer = get(&page, "/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
+    assert!(answer.text.contains("The database is not available"), "{}", answer.text);
+    let status = html(&page, "/status").await;
+    assert!(status.contains("unhealthy") && status.contains("connectivity"), "{status}");
+}
+
+#[tokio::test]
+async fn an_empty_store_says_what_will_appear() {
+    let page = page_of(bridge_of(Arc::new(InMemoryStore::default())));
+    assert!(html(&page, "/?range=all").await.contains("Nothing is stored yet"));
+    assert!(html(&page, "/").await.contains("No responses here"));
+}
