@@ -127,7 +127,7 @@ impl BridgeBuilder {
     }
 
     /// Sets the longest interruption that belongs to the active time of a session, as
-    /// [`session_details`](EnhancedTokenDatabaseBridge::session_details) states it: [`ActivityFacts::PAUSE`] by default,
+    /// [`details`](crate::sessions::Sessions::details) states it: [`ActivityFacts::PAUSE`] by default,
     /// which summaries always use.
     pub fn activity_pause(mut self, pause: Duration) -> Self {
         self.activity_pause = pause;

@@ -8,7 +8,7 @@ use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
     Actor, AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult,
     CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
-    RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TimeRange, TokenSummaryRecord,
+    RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
 use tokio::io::AsyncRead;
@@ -22,21 +22,19 @@ use crate::operations::background::Background;
 use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
 use crate::operations::batch::BatchOptions;
 use crate::operations::checkpoints::{Checkpoints, RollbackMode};
-use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::fallback::Fallback;
 use crate::operations::integrity::IntegrityOptions;
 use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::{Monitor, Monitoring, Observation};
 use crate::operations::read_stream::TranscriptStream;
-use crate::operations::sessions::{SessionDetails, SessionLimit};
 use crate::operations::shutdown::{ShutdownRequest, StoreEngine};
 use crate::operations::store::StoreOptions;
 use crate::operations::sync::SyncOptions;
 use crate::operations::watch::{SyncTask, Synchronizer};
 use crate::operations::{
-    append, audit, backfill, backup, batch, checkpoints, expiring, integrity, read_stream, sessions, store,
-    summaries, sync,
+    append, audit, backfill, backup, batch, checkpoints, integrity, read_stream, store, summaries, sync,
 };
+use crate::sessions::Sessions;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 use crate::telemetry::stats::BridgeStats;
@@ -594,84 +592,11 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
     }
 
-    /// Returns what is known of a session: its sums in total and by model, its files and subagents, the session that it was
-    /// forked from and those forked from it, turns, calls of tools, errors, limits, and how long it was active. `None` if
-    /// nothing is stored of it.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::sync::Arc;
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SessionId, storage::InMemoryStore};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let prompt = r#"{"type":"user","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"content":"…"}}"#;
-    /// # let answer = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:02:00Z","message":{"id":"m","content":[{"type":"tool_use","name":"Bash"}],"usage":{"output_tokens":42}}}"#;
-    /// # std::fs::write(folder.path().join("s.jsonl"), format!("{prompt}\n{answer}\n"))?;
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    /// #     .sources([folder.path()])
-    /// #     .build();
-    /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    /// let details = bridge.session_details(&SessionId::new("s")?).await?.ok_or("it is stored")?;
-    /// let activity = details.activity.ok_or("it is known")?;
-    /// assert_eq!((activity.turns, activity.tool_calls.total()), (1, 1));
-    /// assert_eq!(activity.active_time.as_secs(), 120 + 15);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached or does not answer.
-    pub async fn session_details(&self, session: &SessionId) -> Result<Option<SessionDetails>, BridgeError> {
-        let work = sessions::details(self.ingest(), self.parts.activity_pause, session);
-        self.runner.run(Operation::SessionDetails, Some(session), work).await
-    }
-
-    /// Returns the usage and rate limits that sessions hit in this time range, with the times at which they end, in the
-    /// order of time. Of a session that hit very many, the first [`LIMITS_MAX`](crate::LIMITS_MAX) of each file.
-    ///
-    /// # Errors
-    ///
-    /// The range ends before it begins, or the store cannot be reached or does not answer.
-    pub async fn limit_events(&self, range: TimeRange) -> Result<Vec<SessionLimit>, BridgeError> {
-        self.runner.run(Operation::LimitEvents, None, sessions::limits(self.ingest(), range)).await
-    }
-
-    /// Returns the transcripts on this machine that the client will delete within this time, because its settings say so
-    /// (`cleanupPeriodDays`, 30 days by default, since they were last modified), and that are not stored to their end.
-    ///
-    /// ```
-    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, storage::InMemoryStore};
-    /// # let folder = tempfile::tempdir()?;
-    /// # let project = folder.path().join("projects/-p");
-    /// # std::fs::create_dir_all(&project)?;
-    /// # std::fs::write(project.join("s.jsonl"), "{}")?;
-    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
-    /// #     .sources([folder.path()])
-    /// #     .build();
-    /// let month = Duration::from_secs(31 * 86_400);
-    /// assert_eq!(bridge.expiring_transcripts(month).await?.unstored.len(), 1);
-    /// let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
-    /// assert_eq!(bridge.expiring_transcripts(month).await?.unstored.len(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be reached, does not answer, or was rolled back and not resumed.
-    pub async fn expiring_transcripts(&self, within: Duration) -> Result<ExpiringTranscripts, BridgeError> {
-        let work = async {
-            let expiring = expiring::expiring(self.ingest(), within).await?;
-            self.ingest().telemetry.metrics.expiring(expiring.unstored.len());
-            Ok(expiring)
-        };
-        self.runner.run(Operation::ExpiringTranscripts, None, work).await
+    /// Returns what is known of sessions besides sums: their details, the limits that they hit, and the transcripts that the
+    /// client will delete.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.clone())
     }
 
     /// Returns the analysis of a session from the store. If the store does not know the session, is unreachable, takes

@@ -37,7 +37,7 @@
 //! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; for an embedder that reads them itself: [`JsonlProcessorBridge`] |
 //! | without files | entries of a session: [`append`]; an asynchronous reader: [`read_stream`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
-//! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
+//! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`], [`sessions()`](EnhancedTokenDatabaseBridge::sessions) |
 //! | prove and repair | [`verify_data_integrity`] |
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
 //! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; as streams: [`observer_stream`](observer_stream()); before the program ends: [`shutdown`] |
@@ -48,7 +48,7 @@
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
 //! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
-//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results and [`metrics`]. The
+//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results, [`metrics`] and [`sessions`](mod@sessions). The
 //! layers are available to embedders that need one of them:
 //! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
 //!
@@ -106,6 +106,7 @@ mod layered_store;
 mod observer_stream;
 mod operations;
 mod processor;
+pub mod sessions;
 mod telemetry;
 #[cfg(feature = "axum")]
 pub mod web;
@@ -119,16 +120,15 @@ pub use bridge_storage as storage;
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};
 pub use bridge_cache::{CacheOptions, CacheStats, SummaryQuery};
 pub use bridge_core::{
-    ActivityFacts, Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter,
-    AuditId, AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
+    Actor, AnalysisId, AnalysisSource, AnalysisSummary, AnalysisWithSource, AuditFilter, AuditId,
+    AuditOutcome, AuditRecord, BackfillResult, BridgeError, BridgeResult, CalendarUnit, Checkpoint,
     CheckpointName, CheckpointTotals, Clock, ConnectionKind, ContentCategory, CorrelationId, DamageCounts,
     EnhancedTokenAnalysis, Epoch, ErrorContext, Escaped, HealthState, HealthStatus, HostName,
-    IntegrityResult, InvalidValue, LIMITS_MAX, LimitEvent, LimitKind, ManualClock, ModelName, OperationName,
-    Origin, Probe, ProbeResult, ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage,
-    ResponseVersion, RollbackResult, RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind,
-    StoreMode, StoreReceipt, StoreState, SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock,
-    TimeRange, TimeZone, Timestamp, TokenChanges, TokenCounts, TokenSummaryRecord, ToolCalls, ToolName,
-    ValidationResult, ValidatorOptions, Violation,
+    IntegrityResult, InvalidValue, ManualClock, ModelName, OperationName, Origin, Probe, ProbeResult,
+    ProjectName, Receipt, ReceiptLine, ResponseKey, ResponseUsage, ResponseVersion, RollbackResult,
+    RuleRevision, SessionDifference, SessionId, Stopwatch, StorageKind, StoreMode, StoreReceipt, StoreState,
+    SummaryMetadata, SupersededKey, SyncResult, SyncStatus, SystemClock, TimeRange, TimeZone, Timestamp,
+    TokenChanges, TokenCounts, TokenSummaryRecord, ValidationResult, ValidatorOptions, Violation,
 };
 pub use bridge_storage::{
     CircuitState, Dimension, Direction, GroupOrder, GroupPage, GroupSums, PoolStatus, ReceiptScope,
@@ -151,11 +151,9 @@ pub use observer_stream::{ObserverStream, StreamItem, observer_stream};
 pub use operations::backfill::BackfillOptions;
 pub use operations::batch::BatchOptions;
 pub use operations::checkpoints::{Checkpoints, RollbackMode};
-pub use operations::expiring::{ExpiringTranscript, ExpiringTranscripts, TranscriptRetention};
 pub use operations::health::HealthLimits;
 pub use operations::integrity::{IntegrityOptions, Repair};
 pub use operations::monitor::{Monitor, MonitoringOptions, Observation};
-pub use operations::sessions::{SessionDetails, SessionFile, SessionLimit};
 pub use operations::shutdown::{IncompleteShutdown, ShutdownRequest};
 pub use operations::store::StoreOptions;
 pub use operations::sync::SyncOptions;

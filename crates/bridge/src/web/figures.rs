@@ -203,7 +203,7 @@ pub(super) async fn session(
     let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
     parameters.finish()?;
     let work = async {
-        let details = caller.bridge.session_details(&id).await?;
+        let details = caller.bridge.sessions().details(&id).await?;
         details.and_then(Session::of).ok_or_else(unknown_session)
     };
     web.answer(key, work).await
@@ -219,7 +219,7 @@ pub(super) async fn limits(
     let (range, _) = time_range(&mut parameters, web.now());
     parameters.finish()?;
     let work = async {
-        let limits = caller.bridge.limit_events(range).await?;
+        let limits = caller.bridge.sessions().limit_events(range).await?;
         let limits = limits.into_iter().map(|limit| Limit::of(limit.session_id, limit.limit)).collect();
         Ok(Limits { range, limits })
     };
@@ -237,7 +237,7 @@ pub(super) async fn expiring(
     parameters.finish()?;
     let work = async {
         let within = Duration::from_hours(24).saturating_mul(days);
-        Ok(Expiring::from(caller.bridge.expiring_transcripts(within).await?))
+        Ok(Expiring::from(caller.bridge.sessions().expiring_transcripts(within).await?))
     };
     web.answer(key, work).await
 }

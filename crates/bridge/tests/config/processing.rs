@@ -115,7 +115,7 @@ async fn processing_max_line_mb() {
 
 #[tokio::test]
 async fn processing_strict() {
-    let broken = "{\"type\":\"user\",\"text\":nonsense}\n";
+    let broken = "{\"type\":\"attachment\",\"text\":nonsense}\n";
     let bad = async |strict: &str| {
         analyzed(&[("processing.strict", strict)], broken).await.receipt.damage.bad_lines
     };

@@ -138,7 +138,7 @@ async fn sources_activity_pause() {
         let paths = format!("[{:?}]", folder.path());
         let bridge = in_memory(&[("sources.activity_pause", pause), ("sources.paths", &paths)]);
         assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().success);
-        let details = bridge.session_details(&SessionId::new("s").unwrap()).await.unwrap().unwrap();
+        let details = bridge.sessions().details(&SessionId::new("s").unwrap()).await.unwrap().unwrap();
         details.activity.unwrap().active_time.as_secs()
     };
     assert_eq!((active("5m").await, active("10m").await), (30, 8 * 60 + 15));
