@@ -67,6 +67,17 @@ impl TokenCounts {
         })
     }
 
+    /// Returns the counter-wise difference, at least 0.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            cache_creation: self.cache_creation.saturating_sub(other.cache_creation),
+            cache_read: self.cache_read.saturating_sub(other.cache_read),
+        }
+    }
+
     /// Returns the counter-wise sum over all of them.
     ///
     /// # Errors

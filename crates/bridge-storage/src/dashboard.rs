@@ -22,6 +22,8 @@ pub struct DashboardFilter {
     /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
     /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
+    /// The dimension by which the trend is split, too.
+    pub trend_by: Option<Dimension>,
     /// Whether to compute the receipt. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
 }
@@ -46,6 +48,7 @@ impl Default for DashboardFilter {
             breakdowns: Self::CLASSIC_BREAKDOWNS.map(|dimension| (dimension, GroupPage::default())).into(),
             extra_counts: false,
             trend_starts: Vec::new(),
+            trend_by: None,
             receipt: ReceiptScope::default(),
         }
     }
@@ -156,6 +159,9 @@ pub struct DashboardData {
     pub weak: UsageSums,
     /// By step of the trend, in order, without the steps that contain no response.
     pub trend: Vec<TrendSums>,
+    /// By step of the trend and value of [`trend_by`](DashboardFilter::trend_by), greatest total first: at most
+    /// [`SPLIT_SUMS_MAX`], which leave nothing out unless there are more.
+    pub split_trend: Vec<SplitSums>,
     /// When a source file was last stored, whatever the filter admits.
     pub last_sync: Option<Timestamp>,
     /// The receipt of the whole store, if it was asked for.
@@ -215,6 +221,20 @@ pub struct GroupList {
     pub rows: Vec<GroupSums>,
     /// The number of rows on all pages.
     pub groups: u64,
+}
+
+/// Maximum number of [`SplitSums`] of an answer.
+pub const SPLIT_SUMS_MAX: u32 = 20_000;
+
+/// The sums of a value of a dimension in a step of a trend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SplitSums {
+    /// The start of the step.
+    pub start: Timestamp,
+    /// The value of the dimension; empty if the responses have none.
+    pub name: String,
+    /// The sums.
+    pub sums: UsageSums,
 }
 
 /// One row of a breakdown.

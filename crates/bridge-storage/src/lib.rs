@@ -78,6 +78,8 @@ mod merge;
 mod mock;
 #[cfg(feature = "clickhouse")]
 mod offered;
+#[cfg(feature = "clickhouse")]
+mod prices;
 mod query;
 #[cfg(feature = "clickhouse")]
 mod retry;
@@ -106,13 +108,15 @@ pub use clickhouse::{
 pub use correlation::{current_correlation_id, with_correlation_id};
 pub use dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
-    TrendSums, UsageSums,
+    SPLIT_SUMS_MAX, SplitSums, TrendSums, UsageSums,
 };
 pub use dimension::Dimension;
 pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
+#[cfg(feature = "clickhouse")]
+pub use prices::CostRow;
 pub use query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,

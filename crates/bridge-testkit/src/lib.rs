@@ -5,6 +5,7 @@
 //! - [`fixtures`]: rows, analyses and transcript lines shared by many tests.
 //! - [`history`]: small synthetic histories with totals known by construction.
 //! - [`adversarial`]: lines and transcripts that try to mislead a parser.
+//! - `browser` (feature): headless Chromium.
 //! - `engine` (feature): one embedded ClickHouse for each test binary, one database for each test.
 //! - `log` (feature): a `tracing` subscriber that records every event.
 //! - [`small_disk`]: a disk of a few megabytes for tests of a full disk.
@@ -12,6 +13,8 @@
 //!   header.
 
 pub mod adversarial;
+#[cfg(feature = "browser")]
+pub mod browser;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod first_revision;

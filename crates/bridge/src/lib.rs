@@ -139,7 +139,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, TrendBucket,
+    DataAge, TrendBucket, TrendSeries,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -204,7 +204,7 @@ pub mod stream {
 #[doc(hidden)]
 pub use bridge_analysis::platform::peak_memory_mib;
 #[doc(hidden)]
-pub use dashboard::TREND_BUCKETS_MAX;
+pub use dashboard::{TREND_BUCKETS_MAX, TREND_SERIES_MAX};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "config"))]

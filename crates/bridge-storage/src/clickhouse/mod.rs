@@ -8,6 +8,7 @@ mod connection;
 mod dashboard;
 mod extras;
 mod options;
+mod prices;
 mod probes;
 mod row;
 pub(crate) mod schema;

@@ -202,7 +202,11 @@ pub async fn any_dashboard_is_what_the_model_gives(store: &dyn TokenStore) {
             let data = store.dashboard(&filter).await.unwrap();
             assert_eq!(data, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
         }
-        let mut all = DashboardFilter { trend_starts: vec![at(0)], ..DashboardFilter::default() };
+        let mut all = DashboardFilter {
+            trend_starts: vec![at(0)],
+            trend_by: Some(Dimension::Model),
+            ..DashboardFilter::default()
+        };
         for dimension in Dimension::ALL {
             all = all.with_breakdown(dimension.clone(), GroupPage::default());
         }
@@ -254,6 +258,9 @@ fn assert_adds_up(data: &DashboardData) {
         assert_eq!(added(list.rows.iter().map(|row| &row.sums)), data.totals, "{data:?}");
     }
     assert_eq!(added(data.trend.iter().map(|step| &step.sums)), data.totals, "{data:?}");
+    if !data.split_trend.is_empty() {
+        assert_eq!(added(data.split_trend.iter().map(|split| &split.sums)), data.totals, "{data:?}");
+    }
     let receipt = data.receipt.expect("it was asked for");
     assert!(receipt.adds_up(), "{data:?}");
     let total = (receipt.total.count, receipt.total.tokens);
@@ -269,12 +276,14 @@ fn added<'a>(sums: impl Iterator<Item = &'a UsageSums>) -> UsageSums {
 fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
     let breakdowns = prop::collection::btree_map(dimension(), group_page(), 0..5);
     let receipt = prop_oneof![Just(ReceiptScope::Store), Just(ReceiptScope::Omitted)];
-    (response_filter(), breakdowns, any::<bool>(), trend_starts(), receipt).prop_map(
-        |(responses, breakdowns, extra_counts, trend_starts, receipt)| DashboardFilter {
+    let trend_by = prop::option::of(dimension());
+    (response_filter(), breakdowns, any::<bool>(), trend_starts(), trend_by, receipt).prop_map(
+        |(responses, breakdowns, extra_counts, trend_starts, trend_by, receipt)| DashboardFilter {
             responses,
             breakdowns,
             extra_counts,
             trend_starts,
+            trend_by,
             receipt,
         },
     )

@@ -8,7 +8,7 @@ use bridge_core::{ExtraCounts, ReceiptLine, ResponseUsage, StoreReceipt, Timesta
 use super::Tables;
 use crate::dashboard::{
     DashboardData, DashboardFilter, Direction, GroupList, GroupOrder, GroupPage, GroupSums, ReceiptScope,
-    TrendSums, UsageSums,
+    SPLIT_SUMS_MAX, SplitSums, TrendSums, UsageSums,
 };
 use crate::dimension::Dimension;
 
@@ -27,6 +27,11 @@ impl Tables {
             origins: list(&Dimension::Origin, &GroupPage::default()).rows,
             weak: sum(rows.iter().filter(|(row, _)| row.weak_key)),
             trend: trend(&rows, &filter.trend_starts),
+            split_trend: filter
+                .trend_by
+                .as_ref()
+                .map(|dimension| split_trend(&rows, dimension, &filter.trend_starts))
+                .unwrap_or_default(),
             last_sync: self.sources.values().map(|source| source.read_at).max(),
             receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
         }
@@ -101,6 +106,25 @@ fn trend(rows: &[(&ResponseUsage, UsageSums)], starts: &[Timestamp]) -> Vec<Tren
         steps.entry(*start).or_default().add(sums);
     }
     steps.into_iter().map(|(start, sums)| TrendSums { start, sums }).collect()
+}
+
+fn split_trend(
+    rows: &[(&ResponseUsage, UsageSums)],
+    dimension: &Dimension,
+    starts: &[Timestamp],
+) -> Vec<SplitSums> {
+    let mut values: BTreeMap<String, Vec<(&ResponseUsage, UsageSums)>> = BTreeMap::new();
+    for row in rows {
+        values.entry(dimension.value_of(row.0).into_owned()).or_default().push(*row);
+    }
+    let split = |(name, rows): (String, Vec<_>)| {
+        let steps = trend(&rows, starts).into_iter();
+        steps.map(move |TrendSums { start, sums }| SplitSums { start, name: name.clone(), sums })
+    };
+    let mut split: Vec<_> = values.into_iter().flat_map(split).collect();
+    split.sort_by_key(|step| (Reverse(step.sums.counts.total()), step.name.clone(), step.start));
+    split.truncate(SPLIT_SUMS_MAX as usize);
+    split
 }
 
 fn sum<'a>(rows: impl Iterator<Item = &'a (&'a ResponseUsage, UsageSums)>) -> UsageSums {

@@ -130,7 +130,7 @@ impl DashboardBridgeAdapter {
             };
             let wanted = Plan::new(&query, span);
             if plan.is_some_and(|plan| plan.covers(&wanted)) {
-                let trend = wanted.trend(&query, &data.trend);
+                let trend = wanted.trend(&query, &data);
                 return Ok(metrics(data, trend, newest));
             }
             plan = Some(Plan::roomy(&query, span));
@@ -173,6 +173,7 @@ fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilt
     filter.breakdowns.clone_from(&query.breakdowns);
     filter.extra_counts = query.extra_counts;
     filter.receipt = query.receipt;
+    filter.trend_by.clone_from(&query.trend_by);
     filter.trend_starts = trend_starts;
     filter
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp};
+use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts};
 use bridge_storage::{Dimension, GroupList, GroupSums, UsageSums};
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,10 @@ pub struct DashboardTrend {
     /// The steps in order; each ends where the next one starts. Of the first and the last one, only what lies
     /// in the time that was asked for is summed.
     pub buckets: Vec<TrendBucket>,
+    /// The same split by the dimension that the query names ([`trend_by`](DashboardQuery::trend_by)): its greatest values,
+    /// at most [`TREND_SERIES_MAX`](crate::TREND_SERIES_MAX), and all others together. They add up to the buckets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<TrendSeries>,
     /// The responses before the first bucket. An open range begins with the first response since 2020, so these are
     /// responses whose clock was wrong; a range with a start has none.
     #[serde(default)]
@@ -161,6 +165,16 @@ impl DashboardTrend {
     pub(super) fn empty(query: &DashboardQuery) -> Self {
         Self { step: query.step, zone: query.zone.clone(), ..Self::default() }
     }
+}
+
+/// The part of a trend that one value of a dimension has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TrendSeries {
+    /// The value, empty for responses that have none; `None` for all values that have no series of their own.
+    pub name: Option<String>,
+    /// The counters in each bucket of the trend.
+    pub buckets: Vec<TokenCounts>,
 }
 
 /// One step of a trend.

@@ -8,6 +8,7 @@ mod trend;
 pub use adapter::DashboardBridgeAdapter;
 pub use metrics::{
     Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket,
+    TrendSeries,
 };
 pub use query::DashboardQuery;
-pub use trend::TREND_BUCKETS_MAX;
+pub use trend::{TREND_BUCKETS_MAX, TREND_SERIES_MAX};

@@ -33,6 +33,8 @@ pub struct DashboardQuery {
     pub zone: TimeZone,
     /// The trend's steps. If there would be more than [`TREND_BUCKETS_MAX`](crate::TREND_BUCKETS_MAX), coarser ones.
     pub step: CalendarUnit,
+    /// The dimension by which the trend is split, too.
+    pub trend_by: Option<Dimension>,
     /// The breakdowns, and the rows of each that are listed: by default sessions, projects, models and hosts. Another
     /// dimension costs nothing.
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
@@ -49,7 +51,16 @@ impl Default for DashboardQuery {
     fn default() -> Self {
         let DashboardFilter { responses, breakdowns, extra_counts, receipt, .. } = DashboardFilter::default();
         let (zone, step) = (TimeZone::default(), CalendarUnit::default());
-        Self { responses, zone, step, breakdowns, extra_counts, previous_period: false, receipt }
+        Self {
+            responses,
+            zone,
+            step,
+            trend_by: None,
+            breakdowns,
+            extra_counts,
+            previous_period: false,
+            receipt,
+        }
     }
 }
 
@@ -64,6 +75,32 @@ impl DashboardQuery {
     #[must_use]
     pub fn by(mut self, step: CalendarUnit, zone: TimeZone) -> Self {
         (self.step, self.zone) = (step, zone);
+        self
+    }
+
+    /// Returns the query with the trend split by this dimension, too.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::storage::{Dimension, InMemoryStore};
+    /// use bridge::{DashboardBridgeAdapter, DashboardQuery, TimeRange};
+    ///
+    /// let query = DashboardQuery::new(TimeRange::ALL).trend_by(Dimension::Model);
+    /// let dashboard = DashboardBridgeAdapter::new(Arc::new(InMemoryStore::default()));
+    /// let metrics = dashboard.get_dashboard_token_metrics(query).await?;
+    /// for series in &metrics.trend.series {
+    ///     assert_eq!(series.buckets.len(), metrics.trend.buckets.len());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn trend_by(mut self, dimension: Dimension) -> Self {
+        self.trend_by = Some(dimension);
         self
     }
 

@@ -1,12 +1,13 @@
 //! The steps of a trend, and their sums.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, TimeRange, Timestamp};
-use bridge_storage::{TrendSums, UsageSums};
+use bridge_core::{CalendarUnit, TimeRange, Timestamp, TokenCounts};
+use bridge_storage::{DashboardData, SplitSums, TrendSums, UsageSums};
 
-use super::metrics::{DashboardTrend, TrendBucket};
+use super::metrics::{DashboardTrend, TrendBucket, TrendSeries};
 use super::query::DashboardQuery;
 
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
@@ -60,11 +61,11 @@ impl Plan {
     }
 
     /// Returns the trend with these sums, each of which lies in a step of this plan, before them all or after them all.
-    pub(super) fn trend(&self, query: &DashboardQuery, sums: &[TrendSums]) -> DashboardTrend {
+    pub(super) fn trend(&self, query: &DashboardQuery, data: &DashboardData) -> DashboardTrend {
         let mut trend = DashboardTrend { step: self.step, ..DashboardTrend::empty(query) };
         let (first, end) = (self.bounds.first().copied(), self.bounds.last().copied());
         let mut inside: BTreeMap<Timestamp, UsageSums> = BTreeMap::new();
-        for step in sums {
+        for step in &data.trend {
             if first.is_none_or(|first| step.start < first) {
                 trend.before.add(&step.sums);
             } else if end.is_none_or(|end| step.start >= end) {
@@ -80,9 +81,44 @@ impl Plan {
             sums: inside.get(&bounds[0]).copied().unwrap_or_default(),
         };
         trend.buckets = self.bounds.windows(2).map(bucket).collect();
+        if query.trend_by.is_some() {
+            trend.series = series(&trend.buckets, &data.split_trend);
+        }
         trend
     }
 }
+
+/// Returns the series of the greatest values, and one of all others: what the series lack of the buckets.
+fn series(buckets: &[TrendBucket], split: &[SplitSums]) -> Vec<TrendSeries> {
+    let place = |start: Timestamp| buckets.binary_search_by_key(&start, |bucket| bucket.start).ok();
+    let inside: Vec<_> = split.iter().filter_map(|split| Some((place(split.start)?, split))).collect();
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for (_, split) in &inside {
+        let total = totals.entry(&split.name).or_default();
+        *total = total.saturating_add(split.sums.counts.total());
+    }
+    let mut greatest: Vec<_> = totals.into_iter().filter(|(_, total)| *total > 0).collect();
+    greatest.sort_by_key(|(_, total)| Reverse(*total));
+    greatest.truncate(TREND_SERIES_MAX);
+
+    let mut others: Vec<_> = buckets.iter().map(|bucket| bucket.sums.counts).collect();
+    let mut series = Vec::new();
+    for (name, _) in greatest {
+        let mut counts = vec![TokenCounts::ZERO; buckets.len()];
+        for (place, split) in inside.iter().filter(|(_, split)| split.name == name) {
+            counts[*place] = split.sums.counts;
+            others[*place] = others[*place].saturating_sub(split.sums.counts);
+        }
+        series.push(TrendSeries { name: Some(name.to_owned()), buckets: counts });
+    }
+    if others.iter().any(|counts| !counts.is_zero()) {
+        series.push(TrendSeries { name: None, buckets: others });
+    }
+    series
+}
+
+/// Maximum number of values that have a series of their own: further colors could not be told apart.
+pub const TREND_SERIES_MAX: usize = 8;
 
 /// Returns the length of a step, roughly.
 fn step_length(step: CalendarUnit) -> Duration {

@@ -16,7 +16,7 @@ use bridge_storage::{BreakdownRow, Dimension, GroupSums, UsageSums};
 use serde::{Serialize, Serializer};
 
 use crate::dashboard::{
-    Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket,
+    Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket, TrendSeries,
 };
 use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::sessions::{SessionDetails, SessionFile};
@@ -229,6 +229,7 @@ struct Trend {
     step: CalendarUnit,
     zone: TimeZone,
     buckets: Vec<Bucket>,
+    series: Vec<Series>,
     before: Sums,
     after: Sums,
 }
@@ -249,12 +250,26 @@ impl From<TrendBucket> for Bucket {
     }
 }
 
+/// The counters of one value in each bucket; without a name, of all values that have no series of their own.
+#[derive(Serialize)]
+struct Series {
+    name: Option<String>,
+    buckets: Vec<Tokens>,
+}
+
+impl From<TrendSeries> for Series {
+    fn from(series: TrendSeries) -> Self {
+        Self { name: series.name, buckets: series.buckets.into_iter().map(Tokens::from).collect() }
+    }
+}
+
 impl From<DashboardTrend> for Trend {
     fn from(trend: DashboardTrend) -> Self {
         Self {
             step: trend.step,
             zone: trend.zone,
             buckets: trend.buckets.into_iter().map(Bucket::from).collect(),
+            series: trend.series.into_iter().map(Series::from).collect(),
             before: trend.before.into(),
             after: trend.after.into(),
         }

@@ -76,6 +76,7 @@ fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
     let mut query = DashboardQuery::new(range).by(step, zone).without_receipt().without_lists();
     query.extra_counts = parameters.choice("extra", &FLAG).unwrap_or_default();
     query.previous_period = parameters.choice("previous", &FLAG).unwrap_or_default();
+    query.trend_by = parameters.value("split");
     for (dimension, only, values) in parameters.conditions() {
         query = match only {
             true => query.with_values(dimension, values),

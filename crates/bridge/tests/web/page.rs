@@ -204,3 +204,18 @@ async fn an_empty_store_says_what_will_appear() {
     assert!(html(&page, "/?range=all").await.contains("Nothing is stored yet"));
     assert!(html(&page, "/").await.contains("No responses here"));
 }
+
+#[tokio::test]
+async fn the_trend_is_split_by_the_dimension_that_the_url_names() {
+    let page = page_of(stored().await);
+    let names = |html: &str| -> Vec<String> {
+        let data =
+            html.split(r#"<script type="application/json">"#).nth(1).unwrap().split("</script>").next();
+        let data: serde_json::Value = serde_json::from_str(data.unwrap()).unwrap();
+        let series = data["series"].as_array().unwrap().iter();
+        series.map(|series| format!("{}", series["name"].as_str().unwrap())).collect()
+    };
+    assert_eq!(names(&html(&page, "/?range=all").await), ["m-a", "m-b", "m-c"]);
+    assert_eq!(names(&html(&page, "/?range=all&stack=project").await), ["p"]);
+    assert_eq!(names(&html(&page, "/?range=all&stack=host").await), ["(none)"]);
+}

@@ -19,9 +19,9 @@ use super::connection::errors::corrupt;
 use super::usage::read::bind;
 use super::usage::saturating::NARROW_ROWS;
 use crate::dashboard::{
-    DashboardData, DashboardFilter, GroupList, GroupSums, ReceiptScope, TrendSums, UsageSums,
+    DashboardData, DashboardFilter, GroupList, GroupSums, ReceiptScope, SplitSums, TrendSums, UsageSums,
 };
-use statement::{ORIGIN, SESSION, STEP, Statement, WEAK, Width, kinds};
+use statement::{ORIGIN, SESSION, SPLIT, STEP, Statement, WEAK, Width, kinds};
 
 const OPERATION: &str = "read a dashboard";
 
@@ -91,6 +91,7 @@ fn data_of(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData
     for row in rows {
         match row.kind {
             STEP => take_steps(&mut data, filter, row)?,
+            SPLIT => take_split(&mut data, row)?,
             ORIGIN | WEAK => take_origins(&mut data, row)?,
             SESSION => {
                 take_store(&mut data, &row)?;
@@ -160,6 +161,14 @@ fn take_steps(data: &mut DashboardData, filter: &DashboardFilter, row: KindRow) 
         }
     }
     data.trend.sort_unstable_by_key(|step| step.start);
+    Ok(())
+}
+
+fn take_split(data: &mut DashboardData, row: KindRow) -> Result<(), InvalidValue> {
+    let split = |group: GroupTuple| {
+        Ok(SplitSums { start: Timestamp::from_millis(group.1)?, sums: sums(&group)?, name: group.0 })
+    };
+    data.split_trend = row.listed.into_iter().map(split).collect::<Result<_, InvalidValue>>()?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::clickhouse::usage::rows::COUNTED;
 use crate::clickhouse::usage::saturating::{
     IS_LARGE, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum, sum_of_known,
 };
-use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope};
+use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope, SPLIT_SUMS_MAX};
 use crate::dimension::Dimension;
 
 const NEVER: &str = "toInt64(9223372036854775807)";
@@ -17,8 +17,10 @@ pub(super) const ORIGIN: u16 = 1;
 pub(super) const WEAK: u16 = 2;
 /// By session: what is stored and what was read, and the breakdown by session if it was asked for.
 pub(super) const SESSION: u16 = 3;
+/// By step and value of a dimension.
+pub(super) const SPLIT: u16 = 4;
 /// The kind of the first other breakdown; those of the next ones follow.
-const FIRST_LISTED: u16 = 4;
+const FIRST_LISTED: u16 = 5;
 
 /// The width of the sums over the responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,12 @@ impl Listed<'_> {
     /// The name of its values in the pass over the responses.
     fn column(&self) -> String {
         format!("row_by_{}", self.kind)
+    }
+
+    /// The columns that its groups are grouped by.
+    fn grouping_set(&self) -> String {
+        let column = self.column();
+        if self.kind == SPLIT { format!("(row_step, {column}), ") } else { format!("({column}), ") }
     }
 }
 
@@ -97,13 +105,16 @@ impl<'a> Statement<'a> {
             // What is kept follows from what is stored and what was read of each session.
             listed.push(Listed { kind: SESSION, dimension: &Dimension::Session, page: GroupPage::top(0) });
         }
+        if let Some(dimension) = filter.trend_by.as_ref().filter(|_| !filter.trend_starts.is_empty()) {
+            listed.push(Listed { kind: SPLIT, dimension, page: GroupPage::top(SPLIT_SUMS_MAX) });
+        }
         Self { filter, width, listed, admitted: Admitted::new(filter) }
     }
 
     /// Returns the SQL, with a `?` for each value that [`bind`](crate::clickhouse::usage::read::bind) binds.
     pub(super) fn sql(&self) -> String {
-        let last =
-            self.listed.iter().map(|list| u64::from(list.page.offset) + u64::from(list.page.limit)).max();
+        let end = |page: &GroupPage| u64::from(page.offset) + u64::from(page.limit);
+        let last = self.listed.iter().filter(|list| list.kind != SPLIT).map(|list| end(&list.page)).max();
         let sorted = |sort: &str| format!("{sort}({}, groups_of_kind)", last.unwrap_or_default().max(1));
         let upwards = sorted("arrayPartialSort");
         let in_order = match self.listed.iter().any(|list| is_by_name_down(&list.page)) {
@@ -112,6 +123,13 @@ impl<'a> Statement<'a> {
                 let name_down = self.of_kind(|page| is_by_name_down(page).to_string(), "false");
                 format!("if({name_down}, {}, {upwards})", sorted("arrayPartialReverseSort"))
             }
+        };
+        let in_order = match self.filter.trend_by {
+            // Apart from the others, of which far fewer have to be sorted.
+            Some(_) => {
+                format!("if(kind = {SPLIT}, arrayPartialSort({SPLIT_SUMS_MAX}, groups_of_kind), {in_order})")
+            }
+            None => in_order,
         };
         format!(
             "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
@@ -194,7 +212,7 @@ impl<'a> Statement<'a> {
             GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak), (row_step))",
             kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
             name = choice(names.chain([name_of_origin]), "''"),
-            sets = self.listed.iter().map(|list| format!("({}), ", list.column())).collect::<String>(),
+            sets = self.listed.iter().map(Listed::grouping_set).collect::<String>(),
             rows = self.rows(),
             extra_sums = self.extra_sums(),
             all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },

@@ -34,6 +34,7 @@ migrations![
     "0011_views_of_attribution",
     "0012_session_activity",
     "0014_projects_and_models",
+    "0016_prices",
 ];
 
 /// The number of the last migration.

@@ -1,11 +1,11 @@
 //! All groups of a dimension, in pages.
 
 use axum::response::Response;
-use bridge_storage::{Direction, GroupOrder};
+use bridge_storage::{Dimension, Direction, GroupOrder};
 use maud::{Markup, html};
 
 use super::cards::{bar, name};
-use super::dimension::Dimension;
+use super::dimension::{plural, singular};
 use super::layout::{Frame, Tab, ago};
 use super::number::{Grouped, share};
 use super::request::PageRequest;
@@ -16,19 +16,20 @@ pub(super) async fn breakdown(page: PageRequest) -> Response {
     let dimension = page.frame.view.stack.clone();
     let content = async {
         let query = page.frame.view.query(page.frame.now);
-        let metrics = page.ask(dimension.list(query, page.frame.view.groups())).await?;
+        let metrics = page.ask(query.list(dimension.clone(), page.frame.view.groups())).await?;
         Ok(html! {
+            h1.visually-hidden { (plural(&dimension)) }
             (page.frame.controls())
             nav.pills.dimensions aria-label="Break down by" {
-                @for (_, other) in Dimension::ALL {
+                @for other in Dimension::ALL.iter().filter(|other| **other != Dimension::Session) {
                     a href=(page.frame.here(&page.frame.view.with_stack(other.clone()).first_page()))
-                        aria-current=[(other == dimension).then_some("true")] { (other.plural()) }
+                        aria-current=[(*other == dimension).then_some("true")] { (plural(other)) }
                 }
             }
             (table(&page.frame, &dimension, &metrics))
         })
     };
-    page.respond(Tab::Breakdown, dimension.plural(), content).await
+    page.respond(Tab::Breakdown, &plural(&dimension), content).await
 }
 
 const COLUMNS: [(&str, GroupOrder, bool); 7] = [
@@ -43,12 +44,13 @@ const COLUMNS: [(&str, GroupOrder, bool); 7] = [
 
 /// Returns a page of groups as a table whose columns sort.
 pub(super) fn table(frame: &Frame, dimension: &Dimension, metrics: &DashboardTokenMetrics) -> Markup {
-    let list = dimension.of(metrics);
+    let nothing = Breakdown::default();
+    let list = metrics.breakdown(dimension).unwrap_or(&nothing);
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(dimension.plural()) {
+        div.scroll tabindex="0" role="region" aria-label=(plural(dimension)) {
             table.groups {
                 thead { tr {
-                    (heading(frame, dimension.singular(), GroupOrder::Name, false))
+                    (heading(frame, &singular(dimension), GroupOrder::Name, false))
                     @for (label, order, is_optional) in COLUMNS { (heading(frame, label, order, is_optional)) }
                 } }
                 tbody {

@@ -1,25 +1,30 @@
 //! Cards with the greatest groups of a dimension.
 
-use bridge_storage::GroupSums;
+use bridge_storage::{Dimension, GroupSums};
 use maud::{Markup, html};
 
-use super::dimension::Dimension;
+use super::dimension::{detail_of, page_of, plural, short, singular};
 use super::layout::{Frame, name_of};
 use super::number::{Compact, Grouped, share};
-use crate::dashboard::DashboardTokenMetrics;
+use crate::dashboard::{Breakdown, DashboardTokenMetrics};
 
-/// Returns a card with the listed groups of a dimension.
+/// Returns whether any response has a value in the dimension.
+fn has_names(list: &Breakdown) -> bool {
+    list.groups > 1 || list.rows.iter().any(|row| !row.name.is_empty())
+}
+
+/// Returns a card with the listed groups of a dimension; nothing if no response has a value.
 pub(super) fn card(frame: &Frame, dimension: &Dimension, metrics: &DashboardTokenMetrics) -> Markup {
-    let list = dimension.of(metrics);
+    let Some(list) = metrics.breakdown(dimension).filter(|list| has_names(list)) else { return html!() };
     let greatest = list.rows.iter().map(|row| row.sums.counts.total()).max().unwrap_or_default();
     html! {
         section.card {
             header {
-                h2 { (dimension.plural()) }
-                a href=(dimension.page(frame)) { "All " (Grouped(list.groups)) }
+                h2 { (plural(dimension)) }
+                a href=(page_of(frame, dimension)) { "All " (Grouped(list.groups)) }
             }
             table.ranking {
-                thead.visually-hidden { tr { th scope="col" { (dimension.singular()) } th scope="col" { "Tokens" } } }
+                thead.visually-hidden { tr { th scope="col" { (singular(dimension)) } th scope="col" { "Tokens" } } }
                 tbody {
                     @for row in &list.rows {
                         @let tokens = row.sums.counts.total();
@@ -44,7 +49,7 @@ pub(super) fn card(frame: &Frame, dimension: &Dimension, metrics: &DashboardToke
 pub(super) fn name(frame: &Frame, dimension: &Dimension, row: &GroupSums) -> Markup {
     let shown = name_of(&row.name);
     html! {
-        a.name href=(dimension.detail(frame, &row.name)) title=(shown) { bdi { (dimension.short(&shown)) } }
+        a.name href=(detail_of(frame, dimension, &row.name)) title=(shown) { bdi { (short(dimension, &shown)) } }
     }
 }
 

@@ -4,69 +4,77 @@ use bridge_core::{CalendarUnit, TimeRange};
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::layout::Frame;
+use super::dimension::{STACKS, singular};
+use super::layout::{Frame, name_of};
 use super::number::Grouped;
 use super::view::Span;
-use crate::dashboard::{DashboardTokenMetrics, DashboardTrend, TrendBucket};
+use crate::dashboard::{DashboardTokenMetrics, DashboardTrend, TrendBucket, TrendSeries};
 use crate::web::figures::STEPS;
 
 /// The data of a chart: numbers are as exact as a bar needs.
 #[derive(Debug, Serialize)]
-struct ChartData<'a> {
+struct ChartData {
     /// The label of each step.
     labels: Vec<String>,
     /// The URLs that narrow the page to a range of steps: from the start of the first to the end of the last.
     starts: Vec<String>,
     end: String,
     /// What is stacked, from the bottom up.
-    series: Vec<Series<'a>>,
+    series: Vec<Series>,
 }
 
 #[derive(Debug, Serialize)]
-struct Series<'a> {
-    name: &'a str,
+struct Series {
+    name: String,
+    /// All values without a series of their own.
+    is_others: bool,
     /// Decimal strings: a number of JavaScript is exact to 2^53 only.
     tokens: Vec<String>,
 }
 
-/// The steps of a trend, from the bottom up.
-struct Stack {
-    name: String,
-    tokens: Vec<u64>,
-}
-
-/// Returns the section of the trend: its steps to choose, the chart and its table.
-pub(super) fn section(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
-    let tokens = metrics.trend.buckets.iter().map(|bucket| bucket.sums.counts.total()).collect();
-    let stacks = [Stack { name: "Tokens".to_owned(), tokens }];
-    html! {
-        section.card.trend {
-            header {
-                h2 { "Trend by " (step_label(metrics.trend.step).to_lowercase()) }
-                nav.pills.small aria-label="Steps of the trend" {
-                    @for (_, step) in STEPS {
-                        a href=(frame.here(&frame.view.with_step(Some(step))))
-                            aria-current=[(metrics.trend.step == step).then_some("true")] { (step_label(step)) }
-                    }
-                }
-            }
-            (chart(frame, &metrics.trend, &stacks))
+impl Series {
+    fn of(series: &TrendSeries) -> Self {
+        let tokens = series.buckets.iter().map(|counts| counts.total().to_string()).collect();
+        let name = series.name.as_ref();
+        Self {
+            name: name.map_or_else(|| "others".to_owned(), |name| name_of(name)),
+            is_others: name.is_none(),
+            tokens,
         }
     }
 }
 
-fn chart(frame: &Frame, trend: &DashboardTrend, stacks: &[Stack]) -> Markup {
+/// Returns the section of the trend: its steps to choose, the chart and its table.
+pub(super) fn section(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    let view = &frame.view;
+    html! {
+        section.card.trend {
+            header {
+                h2 { "Trend" }
+                nav.pills.small aria-label="Split the trend by" {
+                    @for stack in &STACKS {
+                        a href=(frame.here(&view.with_stack(stack.clone())))
+                            aria-current=[(view.stack == *stack).then_some("true")] { (singular(stack)) }
+                    }
+                }
+                nav.pills.small aria-label="Steps of the trend" {
+                    @for (_, step) in STEPS {
+                        a href=(frame.here(&view.with_step(Some(step))))
+                            aria-current=[(metrics.trend.step == step).then_some("true")] { (step_label(step)) }
+                    }
+                }
+            }
+            (chart(frame, &metrics.trend))
+        }
+    }
+}
+
+fn chart(frame: &Frame, trend: &DashboardTrend) -> Markup {
     let labels: Vec<_> = trend.buckets.iter().map(|bucket| label(bucket, trend.step)).collect();
     let data = ChartData {
         starts: trend.buckets.iter().map(|bucket| bucket.start.to_string()).collect(),
         end: trend.buckets.last().map(|bucket| bucket.end.to_string()).unwrap_or_default(),
-        series: stacks
-            .iter()
-            .map(|stack| Series {
-                name: &stack.name,
-                tokens: stack.tokens.iter().map(u64::to_string).collect(),
-            })
-            .collect(),
+        series: trend.series.iter().map(Series::of).collect(),
         labels,
     };
     html! {

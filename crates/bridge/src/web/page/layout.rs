@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bridge_core::{Escaped, TimeZone, Timestamp};
+use bridge_storage::Dimension;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets::Asset;
-use super::dimension::Dimension;
-use super::view::{Preset, Span, View};
+use super::dimension::singular;
+use super::view::{Condition, Preset, Span, View};
 
 /// An entry of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,19 +136,23 @@ impl Frame {
                     summary { "Filter" }
                     (self.filter_form())
                 }
-                @if !view.filters.is_empty() {
+                @if !view.conditions.is_empty() {
                     ul.chips aria-label="Active filters" {
-                        @for (dimension, value) in &view.filters {
-                            li {
-                                a href=(self.here(&view.without(dimension))) title="Remove this filter" {
-                                    span.soft { (dimension.singular()) } " "
-                                    bdi { (name_of(value)) }
-                                    span.cross aria-hidden="true" { "×" }
-                                }
-                            }
-                        }
+                        @for condition in &view.conditions { li { (self.chip(condition)) } }
                     }
                 }
+            }
+        }
+    }
+
+    fn chip(&self, condition: &Condition) -> Markup {
+        let Condition { dimension, only, values } = condition;
+        let names: Vec<_> = values.iter().map(|value| name_of(value)).collect();
+        html! {
+            a href=(self.here(&self.view.without(dimension))) title="Remove this filter" {
+                span.soft { (singular(dimension)) @if !only { " is not" } }
+                bdi { (names.join(" or ")) }
+                span.cross aria-hidden="true" { "×" }
             }
         }
     }
@@ -158,7 +163,7 @@ impl Frame {
                 @for (name, value) in self.view.hidden(&["offset"]) { input type="hidden" name=(name) value=(value); }
                 label { "Only "
                     select name="filter" {
-                        @for dimension in Dimension::all() { option value=(dimension.name()) { (dimension.singular()) } }
+                        @for dimension in Dimension::ALL { option value=(dimension) { (singular(dimension)) } }
                     }
                 }
                 label { "is " input type="text" name="value" maxlength="512"; }

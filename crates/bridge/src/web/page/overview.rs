@@ -1,26 +1,28 @@
 //! The first page: totals, trend and the greatest groups.
 
+use std::cmp::Ordering;
+
 use axum::response::Response;
 use bridge_storage::{GroupPage, UsageSums};
 use maud::{Markup, html};
 
 use super::cards;
 use super::chart;
-use super::dimension::Dimension;
+use super::dimension::OVERVIEW_CARDS;
 use super::layout::{Frame, Tab};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::view::Span;
-use crate::dashboard::DashboardTokenMetrics;
+use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
 
 /// Rows of a card.
 const CARD_ROWS: u32 = 6;
 
 pub(super) async fn overview(page: PageRequest) -> Response {
     let content = async {
-        let query = page.frame.view.query(page.frame.now);
+        let query = page.frame.view.query(page.frame.now).with_previous_period();
         let query =
-            Dimension::CARDS.iter().fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS)));
+            OVERVIEW_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS)));
         let metrics = page.ask(query).await?;
         Ok(content(&page.frame, &metrics))
     };
@@ -39,7 +41,7 @@ fn content(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
             }
             (chart::section(frame, metrics))
             div.cards {
-                @for dimension in &Dimension::CARDS { (cards::card(frame, dimension, metrics)) }
+                @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }
             }
         }
     }
@@ -53,6 +55,7 @@ fn headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
                 span.label { "Tokens" (span_label(frame)) }
                 @if completeness.at_least { span.at-least { "at least " } }
                 span.total { (Grouped(metrics.total_tokens)) }
+                @if let Some(previous) = &metrics.previous { (change(metrics.total_tokens, previous)) }
             }
             p.soft {
                 @if completeness.at_least {
@@ -61,6 +64,25 @@ fn headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
                 }
                 a href=(frame.link(Tab::Receipt.path(), &frame.view.first_page())) { "See how the total adds up" }
             }
+        }
+    }
+}
+
+/// Returns the change against the period before.
+fn change(total: u64, previous: &PreviousPeriod) -> Markup {
+    let before = previous.totals.counts.total();
+    let title = format!("{} in the period before", Grouped(before));
+    let percent = |more: u64| Percent(share(more, before));
+    html! {
+        " "
+        span.change title=(title) {
+            @match total.cmp(&before) {
+                _ if before == 0 => "nothing in the period before",
+                Ordering::Greater => { "▲ " (percent(total - before)) },
+                Ordering::Less => { "▼ " (percent(before - total)) },
+                Ordering::Equal => "as in the period before",
+            }
+            @if before != 0 && total != before { span.visually-hidden { " compared with the period before" } }
         }
     }
 }
@@ -105,7 +127,7 @@ fn tiles(metrics: &DashboardTokenMetrics) -> Markup {
 }
 
 fn empty(frame: &Frame) -> Markup {
-    let is_narrowed = !frame.view.filters.is_empty() || frame.view.span != Span::EVER;
+    let is_narrowed = !frame.view.conditions.is_empty() || frame.view.span != Span::EVER;
     html! {
         section.state {
             @if is_narrowed {

@@ -41,8 +41,8 @@ fn content(receipt: &StoreReceipt) -> Markup {
                 (Grouped(receipt.read.tokens)) "."
             }
         }
-        table.receipt {
-            thead { tr { th scope="col" { "" } th scope="col" { "Tokens" } th scope="col" { "Snapshots" } } }
+        div.scroll.narrow tabindex="0" role="region" aria-label="Receipt" { table.receipt {
+            thead { tr { th scope="col" { "Line" } th scope="col" { "Tokens" } th scope="col" { "Snapshots" } } }
             tbody {
                 @for (sign, name, meaning, line) in lines {
                     tr {
@@ -57,7 +57,7 @@ fn content(receipt: &StoreReceipt) -> Markup {
                 td { (Grouped(receipt.total.tokens)) }
                 td { (Grouped(receipt.total.count)) }
             } }
-        }
+        } }
         p class=(if receipt.adds_up() { "verdict good" } else { "verdict bad" }) {
             @if receipt.adds_up() { "✓ The receipt adds up to the last token." } @else { "The receipt does not add up. Run the integrity check." }
         }

@@ -7,12 +7,12 @@ use axum::extract::rejection::PathRejection;
 use axum::response::Response;
 use bridge_cache::SummaryQuery;
 use bridge_core::{SessionId, TimeRange, TokenSummaryRecord};
-use bridge_storage::GroupPage;
+use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
 use super::cards::card;
 use super::chart;
-use super::dimension::Dimension;
+use super::dimension::SESSION_CARDS;
 use super::layout::{Frame, Tab, name_of, time};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
@@ -49,12 +49,8 @@ async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<Das
     let span = if matches!(view.span, Span::Fixed(_)) { view.span } else { whole };
     let view = view.with_span(span).with_step(view.step);
     let query = view.cleared().only(&Dimension::Session, summary.session_id.as_str()).query(page.frame.now);
-    page.ask(
-        Dimension::SESSION_CARDS
-            .iter()
-            .fold(query, |query, card| card.list(query, GroupPage::top(CARD_ROWS))),
-    )
-    .await
+    page.ask(SESSION_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS))))
+        .await
 }
 
 fn content(frame: &Frame, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {
@@ -74,7 +70,7 @@ fn content(frame: &Frame, summary: &TokenSummaryRecord, metrics: &DashboardToken
         }
         (facts(summary))
         (chart::section(frame, metrics))
-        div.cards { @for dimension in &Dimension::SESSION_CARDS { (card(frame, dimension, metrics)) } }
+        div.cards { @for dimension in &SESSION_CARDS { (card(frame, dimension, metrics)) } }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use axum::response::Response;
 use bridge_core::{HealthState, HealthStatus};
-use bridge_storage::GroupPage;
+use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
-use super::dimension::Dimension;
 use super::layout::{Frame, Tab, ago, name_of};
 use super::number::Grouped;
 use super::request::PageRequest;
@@ -18,7 +17,7 @@ const HOSTS: u32 = 100;
 pub(super) async fn status(page: PageRequest) -> Response {
     let content = async {
         let view = page.frame.view.cleared().with_span(Span::EVER);
-        let query = Dimension::Host.list(view.query(page.frame.now), GroupPage::top(HOSTS));
+        let query = view.query(page.frame.now).list(Dimension::Host, GroupPage::top(HOSTS));
         let (health, metrics) = tokio::join!(page.bridge.health_check(), page.ask(query));
         // Without the database there is no list of hosts; the probes say why.
         Ok(content(&page.frame, &health, metrics.ok().as_ref()))

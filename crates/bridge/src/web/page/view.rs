@@ -1,9 +1,8 @@
 //! The state of a page, which is its URL: it can be bookmarked, shared and gone back to.
 
 use bridge_core::{CalendarUnit, InvalidValue, TimeRange, TimeZone, Timestamp};
-use bridge_storage::{Direction, GroupOrder, GroupPage};
+use bridge_storage::{Dimension, Direction, GroupOrder, GroupPage};
 
-use super::dimension::Dimension;
 use crate::dashboard::DashboardQuery;
 use crate::web::figures::{DIRECTIONS, ORDERS, STEPS};
 use crate::web::parameters::Parameters;
@@ -100,6 +99,18 @@ impl Span {
     }
 }
 
+/// A condition on a dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub(super) dimension: Dimension,
+    /// Only responses with one of the values, or only the others.
+    pub(super) only: bool,
+    pub(super) values: Vec<String>,
+}
+
+/// The dimension that the trend is split by, unless the URL names another one.
+const STACK: Dimension = Dimension::Model;
+
 /// The state of a page.
 #[derive(Debug, Clone)]
 pub(super) struct View {
@@ -111,8 +122,7 @@ pub(super) struct View {
     pub(super) step: Option<CalendarUnit>,
     /// The dimension by which the trend is stacked.
     pub(super) stack: Dimension,
-    /// Only responses with these values.
-    pub(super) filters: Vec<(Dimension, String)>,
+    pub(super) conditions: Vec<Condition>,
     pub(super) order: GroupOrder,
     pub(super) direction: Direction,
     pub(super) offset: u32,
@@ -134,24 +144,24 @@ impl View {
             None if !range.is_all() => Span::Fixed(range),
             preset => Span::Preset(preset.unwrap_or_default()),
         };
-        let mut filters = Dimension::take_filters(parameters);
-        // Those of the form that adds one.
-        if let (Some(dimension), Some(value)) =
-            (Dimension::take(parameters, "filter"), parameters.text("value"))
-        {
-            filters.retain(|(known, _)| *known != dimension);
-            filters.push((dimension, value));
-        }
-        Self {
+        let conditions = parameters.conditions().into_iter();
+        let conditions = conditions.map(|(dimension, only, values)| Condition { dimension, only, values });
+        // That of the form that adds one.
+        let added = parameters.value("filter").zip(parameters.text("value"));
+        let view = Self {
             span,
             zone,
             default_zone: default_zone.clone(),
             step: parameters.choice("step", &STEPS),
-            stack: Dimension::take(parameters, "stack").unwrap_or_default(),
-            filters,
+            stack: parameters.value("stack").unwrap_or(STACK),
+            conditions: conditions.collect(),
             order: parameters.choice("order", &ORDERS).unwrap_or_default(),
             direction: parameters.choice("direction", &DIRECTIONS).unwrap_or_default(),
             offset: parameters.number("offset", 0..=u32::MAX).unwrap_or_default(),
+        };
+        match added {
+            Some((dimension, value)) => view.only(&dimension, &value),
+            None => view,
         }
     }
 
@@ -159,8 +169,11 @@ impl View {
     pub(super) fn query(&self, now: Timestamp) -> DashboardQuery {
         let range = self.span.range(now, &self.zone);
         let query = DashboardQuery::new(range).by(self.step_of(range, now), self.zone.clone());
-        let query = self.filters.iter().fold(query, |query, (dimension, value)| dimension.only(query, value));
-        query.without_receipt().without_lists()
+        let query = query.trend_by(self.stack.clone()).without_receipt().without_lists();
+        self.conditions.iter().fold(query, |query, Condition { dimension, only, values }| match only {
+            true => query.with_values(dimension.clone(), values),
+            false => query.without_values(dimension.clone(), values),
+        })
     }
 
     /// Returns the asked for or the suitable steps of a trend over this range.
@@ -221,20 +234,21 @@ impl View {
     /// Returns the state narrowed to this value of a dimension.
     pub(super) fn only(&self, dimension: &Dimension, value: &str) -> Self {
         let mut view = self.without(dimension);
-        view.filters.push((dimension.clone(), value.to_owned()));
+        let values = vec![value.to_owned()];
+        view.conditions.push(Condition { dimension: dimension.clone(), only: true, values });
         view
     }
 
-    /// Returns the state with all values of a dimension.
+    /// Returns the state without conditions on this dimension.
     pub(super) fn without(&self, dimension: &Dimension) -> Self {
         let mut view = self.first_page();
-        view.filters.retain(|(narrowed, _)| narrowed != dimension);
+        view.conditions.retain(|condition| condition.dimension != *dimension);
         view
     }
 
-    /// Returns the state without filters.
+    /// Returns the state without conditions.
     pub(super) fn cleared(&self) -> Self {
-        Self { filters: Vec::new(), ..self.first_page() }
+        Self { conditions: Vec::new(), ..self.first_page() }
     }
 
     /// Returns the query of a URL with this state: only what differs from the default, with `?` unless that is nothing.
@@ -259,11 +273,14 @@ impl View {
         if let Some(step) = self.step {
             search.append_pair("step", word(&STEPS, step));
         }
-        if self.stack != Dimension::default() {
-            search.append_pair("stack", self.stack.name());
+        if self.stack != STACK {
+            search.append_pair("stack", &self.stack.to_string());
         }
-        for (dimension, value) in &self.filters {
-            search.append_pair(dimension.name(), value);
+        for Condition { dimension, only, values } in &self.conditions {
+            let name = if *only { dimension.to_string() } else { format!("{dimension}!") };
+            values.iter().for_each(|value| {
+                search.append_pair(&name, value);
+            });
         }
         if self.order != GroupOrder::default() {
             search.append_pair("order", word(&ORDERS, self.order));

@@ -15,7 +15,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-const seriesColor = (index, name) => color(name === "others" ? "--series-other" : `--series-${index % 8 + 1}`);
+const seriesColor = ({ is_others }, index) => color(is_others ? "--series-other" : `--series-${index % 8 + 1}`);
 
 /* Charts */
 
@@ -39,7 +39,7 @@ function drawChart(element) {
     const below = tops.at(-1) ?? steps.map(() => 0);
     tops.push(tokens.map((count, index) => below[index] + Number(count)));
   });
-  const colors = data.series.map(({ name }, index) => seriesColor(index, name));
+  const colors = data.series.map(seriesColor);
   // The uppermost first: lower ones are drawn over it.
   const drawn = tops.map((top, index) => ({ top, color: colors[index] })).reverse();
   const line = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };

@@ -1,0 +1,54 @@
+//! What axe finds: names of controls, contrast, structure.
+
+use std::path::Path;
+use std::process::Command;
+
+use bridge_testkit::browser::Theme;
+use tempfile::TempDir;
+
+use super::{Service, browser, sessions};
+
+/// Fetched and not kept: it is only examined with.
+const AXE: &str = "axe-core@4.14.1";
+const PAGES: [&str; 6] = [
+    "/?range=all",
+    "/breakdown?range=all",
+    "/sessions?range=all",
+    "/receipt",
+    "/status",
+    "/sessions/session-000003",
+];
+
+const VIOLATIONS: &str = "axe.run().then(({ violations }) =>
+    violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`)))";
+
+#[test]
+fn axe_finds_nothing_in_either_theme() {
+    let folder = TempDir::new().unwrap();
+    let axe = axe(folder.path());
+    let service = Service::start();
+    service.put(&sessions(40));
+    let (_profile, mut browser) = browser();
+    browser.bypass_policy();
+    let mut found = Vec::new();
+    for theme in [Theme::Light, Theme::Dark] {
+        browser.show_as(1280, 900, theme);
+        for page in PAGES {
+            browser.open(&service.url(page));
+            browser.evaluate(&axe);
+            let violations = browser.evaluate(VIOLATIONS);
+            let violations = violations.as_array().unwrap().iter();
+            found.extend(violations.map(|violation| format!("{page}, {theme:?}: {violation}")));
+        }
+    }
+    assert_eq!(found, [] as [&str; 0]);
+}
+
+/// Returns the script of axe.
+fn axe(folder: &Path) -> String {
+    let npm = Command::new("npm").args(["install", "--no-save", "--prefix"]).arg(folder).arg(AXE).output();
+    let npm = npm.expect("npm is installed, as for the engine");
+    assert!(npm.status.success(), "{}", String::from_utf8_lossy(&npm.stderr));
+    let script = std::fs::read_to_string(folder.join("node_modules/axe-core/axe.min.js")).unwrap();
+    format!("{script}; 0")
+}

@@ -1,0 +1,80 @@
+//! What the page shows at any width, theme and number of sessions.
+
+use bridge_testkit::browser::Theme;
+
+use super::{Service, assert_content, browser, hostile, sessions};
+
+const PAGES: [&str; 6] = [
+    "/",
+    "/breakdown?range=all&stack=project",
+    "/sessions?range=all",
+    "/receipt",
+    "/status",
+    "/sessions/session-000005",
+];
+const WIDTHS: [u32; 3] = [390, 1280, 3840];
+
+#[test]
+fn no_page_is_wider_than_the_window() {
+    let service = Service::start();
+    service.put(&sessions(40));
+    service.put(&hostile());
+    let (_profile, mut browser) = browser();
+    for width in WIDTHS {
+        for theme in [Theme::Light, Theme::Dark] {
+            browser.show_as(width, 900, theme);
+            for page in PAGES {
+                browser.open(&service.url(page));
+                let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+                assert!(overflow.as_i64() <= Some(0), "{page} at {width}: {overflow} pixels too wide");
+            }
+        }
+    }
+    assert_content(&mut browser, &service);
+}
+
+#[test]
+fn the_total_is_the_stores_and_the_chart_is_drawn() {
+    let (_profile, mut browser) = browser();
+    for number in [1, 10, 2_000] {
+        let service = Service::start();
+        let rows = sessions(number);
+        let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
+        service.put(&rows);
+        browser.open(&service.url("/?range=all"));
+        let shown = browser.evaluate("document.querySelector('.total').textContent.replaceAll(',', '')");
+        assert_eq!(shown.as_str(), Some(total.to_string().as_str()));
+        browser.wait_until("document.querySelector('[data-chart] canvas')?.width > 0");
+        browser.open(&service.url("/sessions?range=all"));
+        let of = browser.evaluate(
+            "document.querySelector('.pager').textContent.match(/of ([\\d,]+)/)[1].replaceAll(',', '')",
+        );
+        assert_eq!(of.as_str(), Some(number.to_string().as_str()));
+    }
+}
+
+#[test]
+fn without_scripts_the_trend_is_a_table() {
+    let service = Service::start();
+    service.put(&sessions(40));
+    let (_profile, mut browser) = browser();
+    browser.set_scripts(false);
+    browser.open(&service.url("/?range=all&step=day"));
+    // The tools' own expressions still run.
+    let days = browser.evaluate("document.querySelectorAll('#trend-table tbody tr').length");
+    assert!(days.as_u64() > Some(1), "{days}");
+    assert_eq!(browser.evaluate("document.querySelectorAll('canvas').length"), 0);
+}
+
+#[test]
+fn hostile_names_are_shown_as_text() {
+    let service = Service::start();
+    service.put(&hostile());
+    let (_profile, mut browser) = browser();
+    for page in ["/?range=all", "/breakdown?range=all&stack=model", "/sessions?range=all"] {
+        browser.open(&service.url(page));
+        browser.wait_until("document.body.textContent.includes('<img src=x onerror=alert(1)>')");
+        assert_eq!(browser.evaluate("document.querySelectorAll('main img').length"), 0);
+    }
+    assert_content(&mut browser, &service);
+}

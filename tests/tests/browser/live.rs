@@ -1,0 +1,53 @@
+//! The page of a running service changes by itself.
+
+use super::{Service, assert_content, browser, sessions};
+
+#[test]
+fn what_is_stored_appears_without_a_reload_and_what_is_open_stays_open() {
+    let service = Service::start();
+    service.put(&sessions(10));
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all"));
+    browser.evaluate("window.notReloaded = true; document.querySelector('#trend-table').open = true; 0");
+    let rows = sessions(12);
+    service.put(&rows);
+    let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
+    browser.wait_until(&format!(
+        "document.querySelector('.total').textContent.replaceAll(',', '') === '{total}'"
+    ));
+    assert_eq!(
+        browser.evaluate("window.notReloaded === true && document.querySelector('#trend-table').open"),
+        true
+    );
+    browser.wait_until("document.querySelector('[data-chart] canvas')?.width > 0");
+    assert_content(&mut browser, &service);
+}
+
+#[test]
+fn a_page_whose_service_ended_says_that_it_is_not_up_to_date() {
+    let mut service = Service::start();
+    service.put(&sessions(10));
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all"));
+    browser.wait_until("document.querySelector('#live').textContent === 'Live'");
+    service.stop();
+    browser.wait_until("document.querySelector('#live').textContent.startsWith('Not up to date')");
+    let shown = browser.evaluate("document.querySelector('.total').textContent");
+    assert!(shown.as_str().is_some_and(|total| !total.is_empty()), "the last totals stay");
+}
+
+#[test]
+fn keys_reach_the_content_the_controls_and_the_steps_of_the_chart() {
+    let service = Service::start();
+    service.put(&sessions(10));
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all&step=day"));
+    browser.press("Tab");
+    assert_eq!(browser.evaluate("document.activeElement.className"), "skip");
+    browser.evaluate("document.querySelector('[data-chart]').focus(); 0");
+    browser.press("ArrowRight");
+    browser.wait_until("document.querySelector('.tooltip b')?.textContent.match(/^\\d{4}-\\d\\d-\\d\\d$/)");
+    browser.press("Escape");
+    browser.wait_until("!document.querySelector('.tooltip')");
+    assert_content(&mut browser, &service);
+}

@@ -1,0 +1,111 @@
+//! The page in a real browser: headless Chromium.
+//!
+//! `cargo test -p bridge-tests --features browser --test browser`; the gate installs Debian's package `chromium`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod accessibility;
+mod layout;
+mod live;
+mod screenshots;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
+use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
+use bridge::{Clock, EnhancedTokenDatabaseBridge, ModelName, ProjectName, ResponseUsage, SystemClock};
+use bridge_testkit::browser::Browser;
+use bridge_testkit::fixtures::response;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+/// Names as somebody would choose them who wants to break the page.
+const HOSTILE: [&str; 4] = [
+    "<img src=x onerror=alert(1)>",
+    "\u{202e}gpj.exe",
+    "</script><script>alert(1)</script>",
+    "a\u{1b}[31m\"'&",
+];
+
+/// A service with the page, over a store in memory.
+struct Service {
+    address: SocketAddr,
+    store: Arc<InMemoryStore>,
+    runtime: Runtime,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Service {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let store = Arc::new(InMemoryStore::default());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store) as Arc<dyn TokenStore>).build();
+        let address = runtime.block_on(async {
+            let listener = web::listen("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let page = PageOptions::default().with_refresh(std::time::Duration::from_secs(1));
+            let router = web::router(bridge, WebOptions::default().with_page(page));
+            let router = web::protect(router, AllowedHosts::of_listener(address));
+            tokio::spawn(web::serve(listener, router, async { drop(stopped.await) }));
+            address
+        });
+        Self { address, store, runtime, stop: Some(stop) }
+    }
+
+    fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    fn put(&self, rows: &[ResponseUsage]) {
+        self.runtime.block_on(self.store.upsert(rows, &UpsertOptions::default())).unwrap();
+    }
+
+    /// Stops serving, as if the service had ended.
+    fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+/// Returns this number of sessions of three models and a few projects over the last days.
+fn sessions(number: u32) -> Vec<ResponseUsage> {
+    let now = SystemClock.now();
+    let row = |index: u32| {
+        let mut row =
+            response(&format!("session-{index:06}"), u128::from(index) + 1, u64::from(index % 977) * 31);
+        row.time = now.saturating_sub(std::time::Duration::from_secs(u64::from(index % 600) * 3600));
+        row.counts.cache_read = u64::from(index % 89) * 4_099;
+        row.model =
+            ModelName::new(["claude-opus-4-8", "claude-sonnet-4-5", "gpt-5"][index as usize % 3]).ok();
+        row.project = ProjectName::new(format!("/home/dev/project-{}", index % 7)).ok();
+        row
+    };
+    (0..number).map(row).collect()
+}
+
+fn hostile() -> Vec<ResponseUsage> {
+    let named = |(key, name): (u128, &str)| {
+        let mut row = response(name, key, 10);
+        row.time = SystemClock.now();
+        row.model = ModelName::new(name).ok();
+        row.project = ProjectName::new(name.repeat(500 / name.len())).ok();
+        row
+    };
+    (1_000_000..).zip(HOSTILE).map(named).collect()
+}
+
+fn browser() -> (TempDir, Browser) {
+    let profile = TempDir::new().unwrap();
+    let browser = Browser::start(profile.path());
+    (profile, browser)
+}
+
+/// Asserts that nothing went wrong so far, and that the page asked nobody but the service.
+fn assert_content(browser: &mut Browser, service: &Service) {
+    assert_eq!(browser.complaints(), [] as [&str; 0]);
+    let own = service.url("/");
+    let others: Vec<_> = browser.requests().iter().filter(|url| !url.starts_with(&own)).collect();
+    assert!(others.iter().all(|url| url.starts_with("about:") || url.starts_with("data:")), "{others:?}");
+}

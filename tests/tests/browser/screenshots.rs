@@ -1,0 +1,39 @@
+//! Pictures of a running service, for the documentation and for the eye.
+
+use std::env;
+use std::path::PathBuf;
+
+use bridge_testkit::browser::Theme;
+
+use super::browser;
+
+/// Page, width, height, theme.
+const PICTURES: [(&str, &str, u32, u32, Theme); 8] = [
+    ("overview-light", "/?range=all", 1280, 1180, Theme::Light),
+    ("overview-dark", "/?range=all", 1280, 1180, Theme::Dark),
+    ("overview-phone", "/?range=all", 390, 1500, Theme::Light),
+    ("overview-wide", "/?range=all", 2560, 1440, Theme::Dark),
+    ("breakdown", "/breakdown?range=all&stack=project", 1280, 800, Theme::Light),
+    ("sessions", "/sessions?range=all", 1280, 800, Theme::Dark),
+    ("receipt", "/receipt", 1280, 640, Theme::Light),
+    ("status", "/status", 1280, 700, Theme::Light),
+];
+
+#[test]
+#[ignore = "takes pictures of the service at BRIDGE_PAGE into the folder BRIDGE_SCREENSHOTS"]
+fn screenshots() {
+    let service = env::var("BRIDGE_PAGE").expect("BRIDGE_PAGE is the address of a running service");
+    let folder = PathBuf::from(env::var_os("BRIDGE_SCREENSHOTS").expect("BRIDGE_SCREENSHOTS is a folder"));
+    let (_profile, mut browser) = browser();
+    let mut take = |name: &str, target: &str, width, height, theme| {
+        browser.show_as(width, height, theme);
+        browser.open(&format!("{service}{target}"));
+        browser.wait_until(
+            "[...document.querySelectorAll('[data-chart]')].every((chart) => chart.querySelector('canvas'))",
+        );
+        std::fs::write(folder.join(format!("{name}.png")), browser.screenshot()).unwrap();
+    };
+    for (name, target, width, height, theme) in PICTURES {
+        take(name, target, width, height, theme);
+    }
+}
