@@ -34,9 +34,9 @@ pub struct FileAnalysis {
     pub content_categories: ContentCategories,
     /// What happened in the sessions, also in those without a response; `None` unless requested.
     pub activity: Option<BTreeMap<SessionId, SessionActivity>>,
-    /// Where reading began; the report covers the lines from there.
+    /// The position at which reading began; the report covers the lines from there.
     pub start: ReadPosition,
-    /// Where reading continues when the file has grown.
+    /// The position at which reading continues when the file has grown.
     pub end: ReadPosition,
 }
 
@@ -45,7 +45,7 @@ impl FileAnalysis {
     pub const DAMAGE_PLACES_MAX: usize = 100;
 }
 
-/// Where in a file something could not be read.
+/// A place in a file that could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DamagePlace {
     /// The line's number, from 1; blank lines count here.

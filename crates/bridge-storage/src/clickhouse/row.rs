@@ -10,9 +10,9 @@ use std::time::Duration;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
     ActiveTime, Actor, AgentId, AnalysisNote, AttributionValue, AuditId, AuditOutcome, ContentCategories,
-    ContentCategory, CorrelationId, Epoch, HostName, LimitEvent, LimitKind, ModelName, OperationName, Origin,
-    ProjectName, RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
-    ToolCalls, ToolName,
+    ContentCategory, CorrelationId, Epoch, HostName, Labels, LimitEvent, LimitKind, ModelName, OperationName,
+    Origin, ProjectName, RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId,
+    Timestamp, ToolCalls, ToolName,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -190,6 +190,10 @@ values! {
         categories => categories.iter().map(|(category, tokens)| (category.to_string(), *tokens)).collect(),
         stored => Ok(known_categories(stored)),
     }
+    Labels: HashMap<String, String> {
+        labels => labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        stored => Ok(Self::new(stored)?),
+    }
     /// Calls of tools without a kept name are under an empty one.
     ToolCalls: Vec<(String, u64)> {
         calls => {
@@ -314,6 +318,14 @@ names!(
     ServiceTier,
     SessionId
 );
+
+impl NativeValue for Labels {
+    const TYPE: &'static str = "Map(String, String)";
+
+    fn put(&self, column: &mut NativeColumn) {
+        column.put_map(self.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    }
+}
 
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";

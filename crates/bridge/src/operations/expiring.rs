@@ -96,11 +96,11 @@ pub(crate) async fn expiring(ingest: &Ingest, within: Duration) -> Result<Expiri
 
 /// The retention of each folder of the client's configuration that was looked up.
 #[derive(Debug, Default)]
-struct Retentions(BTreeMap<PathBuf, TranscriptRetention>);
+pub(crate) struct Retentions(BTreeMap<PathBuf, TranscriptRetention>);
 
 impl Retentions {
     /// Returns when the client may delete the transcript; `None` if it is in no folder that the client cleans up.
-    fn expiry(&mut self, path: &Path, modified: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn expiry(&mut self, path: &Path, modified: Timestamp) -> Option<Timestamp> {
         let folder = config_folder(path)?;
         let retention =
             self.0.entry(folder.to_owned()).or_insert_with(|| TranscriptRetention::of(folder.to_owned()));
