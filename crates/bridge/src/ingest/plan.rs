@@ -160,9 +160,10 @@ impl ReadPlan {
         content
     }
 
-    /// Returns the files to read, and the number of their bytes that are not stored.
+    /// Returns the files with bytes that are not stored, and their number. A file that was just changed may be read to find
+    /// nothing new.
     pub(crate) fn unread(&self) -> impl Iterator<Item = (&SourceFile, u64)> {
-        self.reads.iter().map(|read| (&read.file, read.bytes()))
+        self.reads.iter().map(|read| (&read.file, read.bytes())).filter(|(_, bytes)| *bytes > 0)
     }
 
     /// Returns the files and folders that could not be compared.
