@@ -160,10 +160,16 @@ impl ReadPlan {
         content
     }
 
-    /// Returns the files with bytes that are not stored, and their number. A file that was just changed may be read to find
-    /// nothing new.
+    /// Returns the files with bytes that are not stored, and their number. A file that was read right after its last change
+    /// is read again to be sure; if its content is the recorded one, it is stored.
     pub(crate) fn unread(&self) -> impl Iterator<Item = (&SourceFile, u64)> {
-        self.reads.iter().map(|read| (&read.file, read.bytes())).filter(|(_, bytes)| *bytes > 0)
+        let is_stored = |read: &FileRead, state: &FileState| {
+            let recorded = self.known.at(&read.file.path).and_then(KnownFile::content);
+            self.known.cursor_at(&read.file.path).is_some()
+                && recorded == Some((state.size, state.fingerprint))
+        };
+        let reads = self.reads.iter().zip(&self.states).filter(move |(read, state)| !is_stored(read, state));
+        reads.map(|(read, _)| (&read.file, read.bytes())).filter(|(_, bytes)| *bytes > 0)
     }
 
     /// Returns the files and folders that could not be compared.
