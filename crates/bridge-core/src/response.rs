@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentId, AnalysisNote, HostName, ModelName, ProjectName, RequestId, ResponseKey, RuleRevision,
-    ServiceTier, SessionId, SharedAttribution, Timestamp, TokenCounts,
+    ServiceTier, SessionId, SharedAssignment, SharedAttribution, Timestamp, TokenCounts,
 };
 
 /// Place of a response's counters in a transcript, or the purpose of a row that is not a response.
@@ -116,21 +116,24 @@ pub struct ResponseUsage {
     /// Facts of an analysis besides its counters, in a row of [`Origin::Analysis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<AnalysisNote>,
-    /// Where the response comes from: branch, client, skill and the like.
+    /// The context of the response: branch, client, skill and the like.
     #[serde(default, skip_serializing_if = "SharedAttribution::is_empty")]
     pub attribution: SharedAttribution,
-    /// Of the output tokens, those of the model's thinking, if the API told them.
+    /// Of the output tokens, those of the model's thinking, if the API reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking_tokens: Option<u64>,
-    /// Web searches that the API made for the response, if it told their number.
+    /// Web searches that the API made for the response, if it reported their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search_requests: Option<u64>,
-    /// Web pages that the API fetched for the response, if it told their number.
+    /// Web pages that the API fetched for the response, if it reported their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_fetch_requests: Option<u64>,
     /// The provider's id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
+    /// Whom and what the bridge that stores it assigns it to: developer, team, labels. Only rows that count have this.
+    #[serde(default, skip_serializing_if = "SharedAssignment::is_empty")]
+    pub assignment: SharedAssignment,
     /// Number of force updates behind this row; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
@@ -165,6 +168,7 @@ impl ResponseUsage {
             web_search_requests: None,
             web_fetch_requests: None,
             request_id: None,
+            assignment: SharedAssignment::default(),
             forced: 0,
         }
     }

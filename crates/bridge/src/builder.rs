@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_analysis::AnalyzerOptions;
+use bridge_analysis::{AnalyzerOptions, AssignmentRules};
 use bridge_cache::{BridgeCache, CacheOptions};
-use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock, ValidatorOptions};
+use bridge_core::{
+    AnalysisValidator, Clock, CorrelationId, HostName, SharedAssignment, SystemClock, ValidatorOptions,
+};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +87,46 @@ impl EnhancedTokenDatabaseBridge {
 }
 
 /// Builds an [`EnhancedTokenDatabaseBridge`].
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use bridge::storage::InMemoryStore;
+/// use bridge::{
+///     AnalyzerOptions, AuditOptions, CacheOptions, EnhancedTokenDatabaseBridge, ManualClock, MonitoringOptions,
+///     Timestamp, ValidatorOptions,
+/// };
+///
+/// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+///     .sources(["transcripts"])
+///     .analyzer(AnalyzerOptions::default())
+///     .validator_options(ValidatorOptions::default())
+///     .cache(CacheOptions::default().with_ttl(Duration::from_secs(10)))
+///     .batch_size(500)
+///     .parallel_limit(2)
+///     .monitoring(MonitoringOptions::default())
+///     .watch_itself()
+///     .audit(AuditOptions::default())
+///     // For tests: time stands still.
+///     .clock(Arc::new(ManualClock::new(Timestamp::MIN)))
+///     .store_deadline(Duration::from_secs(2))
+///     .live_deadline(Duration::from_mins(1))
+///     // Dropped after the last handle of the bridge.
+///     .keep("a temporary folder, for example")
+///     .build();
+/// assert_eq!(bridge.stats().audit.buffered, 0);
+///
+/// // Each read asks the store, and every analysis is stored as it is.
+/// let store = Arc::clone(bridge.token_store());
+/// let plain = EnhancedTokenDatabaseBridge::builder(store).without_cache().without_validation().build();
+/// # drop(plain);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct BridgeBuilder {
@@ -125,6 +167,14 @@ impl BridgeBuilder {
     /// Sets the options of the analyzer.
     pub fn analyzer(mut self, options: AnalyzerOptions) -> Self {
         self.analyzer = options;
+        self
+    }
+
+    /// Sets whom and what responses are assigned to when they are stored: one [`Assignment`](bridge_core::Assignment) for all,
+    /// or [rules](bridge_analysis::AssignmentRules) by the paths of projects and transcripts. It is a part of the
+    /// analyzer's options, so set it after those. Stored rows change only when their transcript is read again.
+    pub fn assignments(mut self, rules: impl Into<AssignmentRules>) -> Self {
+        self.analyzer.assignments = rules.into();
         self
     }
 
@@ -391,7 +441,8 @@ impl BridgeBuilder {
             lifetime,
             engine: self.engine,
         };
-        let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
+        let assignment = SharedAssignment::default();
+        let runner = OperationRunner { telemetry, correlation_id: None, actor: None, assignment };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }

@@ -138,7 +138,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, TrendBucket, TrendSeries,
+    DataAge, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -174,7 +174,13 @@ pub mod query {
     pub use bridge_core::ExtraCounts;
     pub use bridge_storage::AdmittedValues;
 
-    pub use crate::dashboard::PreviousPeriod;
+    pub use crate::dashboard::{PreviousPeriod, TrendSeries};
+}
+
+/// Whom and what stored responses are assigned to: developers, teams and labels.
+pub mod assignment {
+    pub use bridge_analysis::{AssignmentRule, AssignmentRules, InvalidPattern, PathPattern};
+    pub use bridge_core::{Assignment, AttributionValue, LabelName, Labels};
 }
 
 /// The details of an integrity check's result.

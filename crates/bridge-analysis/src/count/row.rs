@@ -175,7 +175,7 @@ impl Row {
     }
 }
 
-/// Returns the number in fewer bits, if it fits beside `absent`, which stands for none.
+/// Returns the number in fewer bits, if it fits and is not `absent`, which means none.
 fn small_or_absent<T: TryFrom<u64> + PartialEq>(number: Option<u64>, absent: T) -> Option<T> {
     match number {
         None => Some(absent),
@@ -233,6 +233,7 @@ mod tests {
                 agent: usage.agent.clone(),
                 model: usage.model.clone(),
                 service_tier: usage.service_tier.clone(),
+                assignment: usage.assignment.clone(),
                 attribution: usage.attribution.clone(),
             };
             let winner = row.winner(wide.as_ref());

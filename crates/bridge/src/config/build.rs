@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
-use bridge_core::{BridgeError, HostName};
+use bridge_analysis::{AnalyzerOptions, AssignmentRules, ProjectKey, ProjectNames};
+use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels};
 use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
@@ -13,13 +13,17 @@ use super::sections::{ProcessingConfig, ProjectNameMode};
 use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
+/// The developer that stands for the operating system's user.
+const OWN_USER: &str = "user";
+const USER_VARIABLES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
+
 impl BridgeConfig {
-    /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made.
+    /// Builds the bridge of this configuration, connects to its store (or starts its engine), and creates its tables.
     ///
     /// # Errors
     ///
-    /// Keys that are missing or do not go together; a file that cannot be read; a store that cannot be reached or
-    /// refuses; an engine that cannot be had.
+    /// Keys that are missing or conflict; a file that cannot be read; a store that cannot be reached or rejects the
+    /// user; an engine that cannot be fetched or started.
     pub async fn build(&self) -> Result<EnhancedTokenDatabaseBridge, BuildError> {
         let bridge = self.builder().await?.build();
         bridge.token_store().migrate().await?;
@@ -27,8 +31,8 @@ impl BridgeConfig {
     }
 
     /// Returns a builder with all settings of the configuration. The bridge that it builds [watches
-    /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. Of the store nothing is asked yet, so that a user
-    /// who may only read can have a bridge; a server is not even connected.
+    /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. It does not connect to a server yet, so
+    /// a user who may only read can have a bridge.
     ///
     /// # Errors
     ///
@@ -70,7 +74,7 @@ impl BridgeConfig {
     ///
     /// # Errors
     ///
-    /// Keys that are missing or do not go together; a file that cannot be read; an engine that cannot be had.
+    /// Keys that are missing or conflict; a file that cannot be read; an engine that cannot be fetched or started.
     pub async fn store(&self) -> Result<ClickHouseStore, BuildError> {
         self.check()?;
         let options = match self.embedded.data_dir {
@@ -82,12 +86,12 @@ impl BridgeConfig {
         Ok(ClickHouseStore::new(options).map_err(|error| self.refused(key, error))?)
     }
 
-    /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
+    /// Returns a builder with all settings of the configuration, on a store of your own. Its audit has a spool only in
     /// the folder of `audit.spool_dir`, which then belongs to this store.
     ///
     /// # Errors
     ///
-    /// Keys that do not go together; the project key's file cannot be read.
+    /// Keys that conflict; the project key's file cannot be read.
     pub fn builder_with(&self, store: Arc<dyn TokenStore>) -> Result<BridgeBuilder, ConfigError> {
         let builder = EnhancedTokenDatabaseBridge::builder(store)
             .sources(&self.sources.paths)
@@ -101,12 +105,12 @@ impl BridgeConfig {
         Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
 
-    /// Returns the options of analyzing transcripts. No more threads read than have room, each with the longest line, in
-    /// `max_memory_mb`.
+    /// Returns the options of the analyzer. The number of threads is limited so that each has room for the longest
+    /// line in `max_memory_mb`.
     ///
     /// # Errors
     ///
-    /// Keys that do not go together; the project key's file cannot be read.
+    /// Keys that conflict; the project key's file cannot be read.
     pub fn analyzer_options(&self) -> Result<AnalyzerOptions, ConfigError> {
         self.check()?;
         let ProcessingConfig { analyzer, memory_bytes_max, .. } = &self.processing;
@@ -115,8 +119,42 @@ impl BridgeConfig {
         let mut options = analyzer.clone();
         options.host = self.host();
         options.project_names = self.project_names()?;
+        options.assignments = self.assignment_rules(|name| std::env::var(name).ok())?;
         options.threads = threads.min(memory_bytes_max / analyzer.line_bytes_max.max(1)).max(1);
         Ok(options)
+    }
+
+    /// Returns whom and what stored responses are assigned to. `variable` is the environment, in which `USER`, `LOGNAME` or
+    /// `USERNAME` names the operating system's user, for `developer: user`.
+    ///
+    /// # Errors
+    ///
+    /// More than 16 labels; the environment names no user.
+    pub fn assignment_rules(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<AssignmentRules, ConfigError> {
+        let config = &self.sources;
+        let user =
+            || USER_VARIABLES.into_iter().find_map(|name| variable(name).filter(|user| !user.is_empty()));
+        let developer = match config.developer.as_deref() {
+            Some(OWN_USER) => {
+                let unknown = || format!("the environment names no user in {}", USER_VARIABLES.join(", "));
+                let user = user().ok_or_else(unknown);
+                Some(user.map_err(|why| ConfigError::new(vec![self.problem("sources.developer", why)]))?)
+            }
+            named => named.map(str::to_owned),
+        };
+        let name = |key: &'static str, text: &Option<String>| match text {
+            Some(text) => AttributionValue::new(text).map(Some).map_err(|error| self.invalid(key, &error)),
+            None => Ok(None),
+        };
+        let defaults = Assignment {
+            developer: name("sources.developer", &developer)?,
+            team: name("sources.team", &config.team)?,
+            labels: Labels::new(&config.labels).map_err(|error| self.invalid("sources.labels", &error))?,
+        };
+        Ok(AssignmentRules::new(defaults, config.assignments.iter().cloned()))
     }
 
     fn host(&self) -> Option<HostName> {
@@ -173,7 +211,7 @@ impl BridgeConfig {
         self.check()?;
         let config = &self.clickhouse;
         let Some(url) = &config.url else {
-            let needed = "is needed, or embedded.data_dir: where is the store?";
+            let needed = "is missing; set it, or embedded.data_dir for the embedded engine";
             return Err(ConfigError::new(vec![self.problem("clickhouse.url", needed.to_owned())]).into());
         };
         let password = config.password.as_ref().map_or("", |password| password.expose());
@@ -204,7 +242,7 @@ impl BridgeConfig {
         self.with_tables(options)
     }
 
-    /// Adds the options of a server and of the embedded engine alike.
+    /// Adds the options that a server and the embedded engine share.
     fn with_tables(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
         let config = &self.clickhouse;
         let mut limits = config.limits;
@@ -230,7 +268,7 @@ impl BridgeConfig {
 
     #[cfg(not(feature = "embedded"))]
     async fn embedded_options(&self) -> Result<ClickHouseOptions, BuildError> {
-        let missing = "needs a bridge that is built with the feature `embedded`";
+        let missing = "needs the feature `embedded` of the crate `bridge`";
         Err(ConfigError::new(vec![self.problem("embedded.data_dir", missing.to_owned())]).into())
     }
 
@@ -252,7 +290,7 @@ impl BridgeConfig {
         if let Some(folder) = &self.embedded.cache_dir {
             options = options.cache_dir(folder);
         }
-        // The first fetch takes a minute: without a subscriber to log to it prints its progress.
+        // The first fetch takes a minute, so its progress is printed if no subscriber logs it.
         let options = options.show_fetch(!tracing::enabled!(tracing::Level::INFO));
         let starting = tokio::task::spawn_blocking(move || {
             EmbeddedDatabase::start_with(&options, |event| tracing::info!(%event, "embedded engine"))

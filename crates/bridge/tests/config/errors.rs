@@ -86,14 +86,20 @@ fn malformed_values_are_refused() {
             .contains("line 2, column 3: enhanced_token_bridge.caching: has no value, but keys below it")
     );
     assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
+    let rule = of("  sources:\n    assignments: ['/projects/** => team=web', /projects/a** => team=web]");
+    assert!(
+        rule.contains("line 3, column 18") && rule.contains("\"/projects/a** => team=web\" is not allowed"),
+        "{rule}"
+    );
+    assert!(of("  sources: {labels: {Tenant: acme}}").contains("up to 16 names of a to z"));
     assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));
     assert!(of("  sources: {paths: /home/user}").contains("paths: \"/home/user\" is not allowed"));
     assert!(of("  sources: {paths: [[a]]}").contains("must be a list of texts"));
     assert!(of("  caching: {ttl_seconds: 5, ttl_seconds: 6}").contains("is given twice, first in line 2"));
     assert!(of("  caching: {? [a] : b}").contains("a key must be a text"));
     assert!(of("  caching: {ttl_seconds: &a 5, max_entries: *a}").contains("must be given, not referred to"));
-    assert!(message("a\n").contains("`enhanced_token_bridge:` must stand at the top"));
-    assert!(message("- a\n").contains("`enhanced_token_bridge:` must stand at the top"));
+    assert!(message("a\n").contains("`enhanced_token_bridge:` must be at the top"));
+    assert!(message("- a\n").contains("`enhanced_token_bridge:` must be at the top"));
     assert!(message("enhanced_token_bridge:\n---\nenhanced_token_bridge:\n").contains("a second document"));
     assert!(message("enhanced_token_bridge: [\n").contains("no YAML"));
     assert!(message("enhanced_token_bridge: a: b\n").contains("no YAML"));
@@ -157,7 +163,7 @@ const URL: (&str, &str) = ("clickhouse.url", "http://db:8123");
 
 #[tokio::test]
 async fn conflicting_keys_are_reported() {
-    assert!(not_built(&[]).await.contains("clickhouse.url: is needed, or embedded.data_dir"));
+    assert!(not_built(&[]).await.contains("clickhouse.url: is missing; set it, or embedded.data_dir"));
     for (keys, wanted) in [
         (&[URL, ("embedded.data_dir", "d")][..], "embedded.data_dir: does not go with clickhouse.url"),
         (

@@ -157,7 +157,7 @@ impl Tables {
         self.disk_reserve
     }
 
-    /// A query; `?` stands for a value that is bound.
+    /// Returns a query, with `?` for each bound value.
     pub(crate) fn query(&self, sql: &str) -> Query {
         self.database.query(&self.prefix.sql(sql)).with_setting(QUERY_ID, query_id())
     }

@@ -13,7 +13,7 @@ pub(crate) enum Topology {
     Cluster(String),
 }
 
-/// By what the rows of a table are spread. All versions of a row must meet on one shard.
+/// The sharding key of each table. All versions of a row must be on one shard.
 pub(crate) const SHARDING: [(&str, &str); 6] = [
     ("token_usage", "toUInt64(key)"),
     ("source_files", "cityHash64(host, path, session_id)"),
