@@ -138,7 +138,7 @@ pub use advice::advice;
 pub use builder::BridgeBuilder;
 pub use dashboard::{
     Breakdown, Completeness, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend,
-    DataAge, TrendBucket, TrendSeries,
+    DataAge, TrendBucket,
 };
 #[cfg(feature = "embedded")]
 pub use embedded_database::EmbeddedDatabase;
@@ -174,7 +174,7 @@ pub mod query {
     pub use bridge_core::ExtraCounts;
     pub use bridge_storage::AdmittedValues;
 
-    pub use crate::dashboard::PreviousPeriod;
+    pub use crate::dashboard::{PreviousPeriod, TrendSeries};
 }
 
 /// The details of an integrity check's result.
