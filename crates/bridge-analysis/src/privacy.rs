@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher24;
 
 /// The form in which projects' names, which are paths, are stored and shown. Other names that tell what somebody works
 /// on follow it: branches are shortened and hashed like projects; agent types, skills, plugins, MCP servers and tools,
-/// and the ids of requests are hashed.
+/// worktrees, and the ids of requests are hashed. All of them may be left out.
 ///
 /// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and when
 /// an embedder passes rows. Rows that are already stored do not change.
@@ -19,9 +19,11 @@ use siphasher::sip::SipHasher24;
 /// use bridge_core::ProjectName;
 ///
 /// let name = ProjectName::new("/home/me/secret-plan")?;
-/// assert_eq!(ProjectNames::LastComponent.shown(&name).as_str(), "secret-plan");
-/// let hashed = ProjectNames::KeyedHash(ProjectKey::from_hex("000102030405060708090a0b0c0d0e0f")?).shown(&name);
-/// assert!(hashed.as_str().starts_with("project-"));
+/// let shown = |mode: ProjectNames| mode.shown(&name).map(String::from);
+/// assert_eq!(shown(ProjectNames::LastComponent).as_deref(), Some("secret-plan"));
+/// let key = ProjectKey::from_hex("000102030405060708090a0b0c0d0e0f")?;
+/// assert!(shown(ProjectNames::KeyedHash(key)).is_some_and(|name| name.starts_with("project-")));
+/// assert_eq!(shown(ProjectNames::Omitted), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub enum ProjectNames {
     LastComponent,
     /// `project-` and 16 hexadecimal digits, the same for the same path and key.
     KeyedHash(ProjectKey),
+    /// No name. All responses count as of no project, branch, skill and so on.
+    Omitted,
 }
 
 /// 128 secret bits. Without them a hashed name cannot be distinguished from any other, nor found by trying out names.
@@ -73,15 +77,16 @@ impl fmt::Debug for ProjectKey {
 const HASH_DIGITS: usize = 16;
 
 impl ProjectNames {
-    /// Returns the name to display and store. A name that was already shortened or hashed stays the same.
+    /// Returns the name to display and store, if any. A name that was already shortened or hashed stays the same.
     #[must_use]
-    pub fn shown(&self, name: &ProjectName) -> ProjectName {
+    pub fn shown(&self, name: &ProjectName) -> Option<ProjectName> {
         let shown = match self {
-            Self::Full => return name.clone(),
+            Self::Full => return Some(name.clone()),
             Self::LastComponent => last_component(name.as_str()).to_owned(),
             Self::KeyedHash(key) => hashed(key, "project", name.as_str()),
+            Self::Omitted => return None,
         };
-        ProjectName::new(shown).unwrap_or_else(|_| name.clone())
+        Some(ProjectName::new(shown).unwrap_or_else(|_| name.clone()))
     }
 
     /// Returns the attribution to display and store. What was already shortened or hashed stays the same.
@@ -96,6 +101,7 @@ impl ProjectNames {
                 return Attribution { branch, ..attribution };
             }
             Self::KeyedHash(key) => key,
+            Self::Omitted => return without_names(attribution),
         };
         let hashed = |kind, name: Option<AttributionValue>| {
             name.map(|name| shown(name.clone(), &hashed(key, kind, name.as_str())))
@@ -107,16 +113,18 @@ impl ProjectNames {
             plugin: hashed("plugin", attribution.plugin),
             mcp_server: hashed("server", attribution.mcp_server),
             mcp_tool: hashed("tool", attribution.mcp_tool),
+            worktree: hashed("worktree", attribution.worktree),
             ..attribution
         }
     }
 
-    /// Returns the id of a request to display and store. One that was already hashed stays the same.
+    /// Returns the id of a request to display and store, if any. One that was already hashed stays the same.
     #[must_use]
-    pub fn shown_request<'a>(&self, id: Cow<'a, str>) -> Cow<'a, str> {
+    pub fn shown_request<'a>(&self, id: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match self {
-            Self::Full | Self::LastComponent => id,
-            Self::KeyedHash(key) => hashed(key, "request", &id).into(),
+            Self::Full | Self::LastComponent => Some(id),
+            Self::KeyedHash(key) => Some(hashed(key, "request", &id).into()),
+            Self::Omitted => None,
         }
     }
 
@@ -127,12 +135,12 @@ impl ProjectNames {
         if *self == Self::Full {
             return;
         }
-        row.project = row.project.as_ref().map(|name| self.shown(name));
+        row.project = row.project.as_ref().and_then(|name| self.shown(name));
         if !row.attribution.is_empty() {
             row.attribution = self.shown_attribution((*row.attribution).clone()).into();
         }
         if let Some(id) = &row.request_id {
-            row.request_id = RequestId::new(self.shown_request(id.as_str().into())).ok();
+            row.request_id = self.shown_request(id.as_str().into()).and_then(|id| RequestId::new(id).ok());
         }
     }
 
@@ -143,13 +151,27 @@ impl ProjectNames {
         // Without a key the hash hides little from those who know the folders; it still shows nothing by itself.
         let key = match self {
             Self::Full => return path.to_owned(),
-            Self::LastComponent => &ProjectKey([0; 16]),
+            Self::LastComponent | Self::Omitted => &ProjectKey([0; 16]),
             Self::KeyedHash(key) => key,
         };
         let folder = path.parent().unwrap_or(Path::new("")).as_os_str().as_encoded_bytes();
         let mut recorded = PathBuf::from(format!("{:016x}", hash(key, folder)));
         recorded.push(path.file_name().unwrap_or_default());
         recorded
+    }
+}
+
+/// Returns what tells nothing of the work.
+fn without_names(attribution: Attribution) -> Attribution {
+    Attribution {
+        branch: None,
+        agent_type: None,
+        skill: None,
+        plugin: None,
+        mcp_server: None,
+        mcp_tool: None,
+        worktree: None,
+        ..attribution
     }
 }
 
@@ -187,8 +209,8 @@ mod tests {
     }
 
     fn shown(mode: &ProjectNames, name: &str) -> String {
-        let once = mode.shown(&ProjectName::new(name).unwrap());
-        assert_eq!(mode.shown(&once), once, "done twice is done once");
+        let once = mode.shown(&ProjectName::new(name).unwrap()).unwrap();
+        assert_eq!(mode.shown(&once).as_ref(), Some(&once), "done twice is done once");
         once.to_string()
     }
 
@@ -244,10 +266,11 @@ mod tests {
     #[test]
     fn a_hashed_request_is_no_request_of_the_provider() {
         let keyed = ProjectNames::KeyedHash(key('1'));
-        let hidden = keyed.shown_request("req_011".into());
+        let hidden = keyed.shown_request("req_011".into()).unwrap();
         assert!(hidden.starts_with("request-") && !hidden.contains("011"));
-        assert_eq!(keyed.shown_request(hidden.clone()), hidden);
-        assert_eq!(ProjectNames::LastComponent.shown_request("req_011".into()), "req_011");
+        assert_eq!(keyed.shown_request(hidden.clone()), Some(hidden));
+        assert_eq!(ProjectNames::LastComponent.shown_request("req_011".into()).as_deref(), Some("req_011"));
+        assert_eq!(ProjectNames::Omitted.shown_request("req_011".into()), None);
     }
 
     #[test]
@@ -264,7 +287,7 @@ mod tests {
     fn a_recorded_path_keeps_the_file_apart_and_the_folder_secret() {
         let path = |folder: &str| PathBuf::from(format!("/home/user/.claude/projects/{folder}/s.jsonl"));
         assert_eq!(ProjectNames::Full.recorded_path(&path("-plan")), path("-plan"));
-        for mode in [ProjectNames::LastComponent, ProjectNames::KeyedHash(key('1'))] {
+        for mode in [ProjectNames::LastComponent, ProjectNames::KeyedHash(key('1')), ProjectNames::Omitted] {
             let recorded = mode.recorded_path(&path("-plan"));
             assert_ne!(recorded, mode.recorded_path(&path("-other")));
             assert!(recorded.ends_with("s.jsonl") && !recorded.to_str().unwrap().contains("plan"));

@@ -87,6 +87,8 @@ attribution! {
     speed,
     /// The geography in which the API computed the answer.
     inference_geo,
+    /// The name of the client's worktree that was worked in.
+    worktree,
 }
 
 fn none<T>() -> Option<T> {

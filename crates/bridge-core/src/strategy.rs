@@ -56,6 +56,7 @@ pub fn attribution() -> impl Strategy<Value = Attribution> {
             mcp_tool: Some(()),
             speed: Some(()),
             inference_geo: Some(()),
+            worktree: Some(()),
         };
         all.and_then(|()| value.clone().filter(|_| fields.next().is_some_and(|field| set >> field & 1 == 1)))
     })

@@ -25,6 +25,11 @@ pub struct SyncResult {
     pub files_read: u64,
     /// New bytes read from those files.
     pub bytes_read: u64,
+    /// Responses of the session that are still stored by an older revision of the counting rule. After a synchronization of
+    /// all files without errors their sources are gone: they count as before, and never get the columns that later
+    /// revisions read.
+    #[serde(default)]
+    pub outdated_responses: u64,
     /// Duration of the whole synchronization.
     #[serde(rename = "duration_seconds", with = "crate::seconds")]
     pub duration: Duration,
@@ -124,6 +129,7 @@ impl SyncResult {
             changes: TokenChanges::default(),
             files_read: 0,
             bytes_read: 0,
+            outdated_responses: 0,
             duration: Duration::ZERO,
             errors: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use bridge_core::{InvalidValue, ResponseUsage};
+use bridge_core::{CanonicalModel, InvalidValue, ResponseUsage};
 use serde::{Deserialize, Serialize};
 
 /// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
@@ -115,6 +115,16 @@ dimensions! {
     InferenceGeo = "inference_geo", "inference_geo", |row| text(row.attribution.inference_geo.as_ref());
     /// The service tier that the API reported.
     ServiceTier = "service_tier", "service_tier", |row| text(row.service_tier.as_ref());
+    /// The client's worktree that was worked in.
+    Worktree = "worktree", "worktree", |row| text(row.attribution.worktree.as_ref());
+    /// One name for the model, whichever way its requests took. See [`CanonicalModel`](bridge_core::CanonicalModel).
+    CanonicalModel = "canonical_model", "canonical_model", |row| canonical(row, |model| model.name.to_string().into());
+    /// The maker of the model.
+    Provider = "provider", "provider", |row| canonical(row, |model| model.provider.name().into());
+    /// The service whose form the model's name has.
+    ModelRoute = "model_route", "model_route", |row| canonical(row, |model| model.route.name().into());
+    /// The revision of the counting rule that the response is stored by.
+    RuleRevision = "rule_revision", "toString(rule_revision)", |row| Some(row.rule_revision.to_string().into());
 }
 
 impl Dimension {
@@ -122,7 +132,15 @@ impl Dimension {
     /// be told apart by them.
     pub(crate) fn is_attribution(&self) -> bool {
         !matches!(self, Self::Session | Self::Project | Self::Model | Self::Host | Self::Origin | Self::Day)
+            && !matches!(self, Self::CanonicalModel | Self::Provider | Self::ModelRoute | Self::RuleRevision)
     }
+}
+
+fn canonical(
+    row: &ResponseUsage,
+    of: impl FnOnce(CanonicalModel) -> Cow<'static, str>,
+) -> Option<Cow<'_, str>> {
+    row.model.as_ref().map(|model| of(model.canonical()))
 }
 
 fn text<T: AsRef<str>>(value: Option<&T>) -> Option<Cow<'_, str>> {

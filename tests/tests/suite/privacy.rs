@@ -93,7 +93,7 @@ fn analysis_results_contain_no_conversation_text() {
 fn attribution_can_be_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let line = json!({ "type": "assistant", "sessionId": "s", "timestamp": "2026-01-31T12:00:00Z",
-        "cwd": "/CANARY-folder/app", "gitBranch": "CANARY-branch", "version": "2.1.280", "requestId": "CANARY-request",
+        "cwd": "/CANARY-folder/app/.claude/worktrees/CANARY-worktree/src", "gitBranch": "CANARY-branch", "version": "2.1.280", "requestId": "CANARY-request",
         "attributionAgent": "CANARY-agent", "attributionSkill": "CANARY-skill", "attributionPlugin": "CANARY-plugin",
         "attributionMcpServer": "CANARY-server", "attributionMcpTool": "CANARY-tool",
         "message": { "id": "msg_0123456789abcdefghij", "usage": { "output_tokens": 1 } } });
@@ -107,13 +107,19 @@ fn attribution_can_be_hidden() {
         history.responses().map(|response| response.to_usage()).collect::<Vec<_>>()
     };
     let shown = rows(ProjectNames::Full);
-    assert_eq!(CanaryHistory::canaries_in(serde_json::to_vec(&shown).unwrap()).len(), 8, "{shown:?}");
+    assert_eq!(CanaryHistory::canaries_in(serde_json::to_vec(&shown).unwrap()).len(), 9, "{shown:?}");
     let key = ProjectKey::from_hex(&"5".repeat(32)).unwrap();
     let hidden = rows(ProjectNames::KeyedHash(key));
     assert_no_canary_in_json(&hidden);
     let version = hidden[0].attribution.client_version.as_ref().unwrap();
     assert_eq!(version.as_str(), "2.1.280", "which tells nothing of the work");
     assert!(hidden[0].attribution.branch.is_some() && hidden[0].request_id.is_some());
+    let [row] = &rows(ProjectNames::Omitted)[..] else { panic!("one response") };
+    assert_no_canary_in_json(row);
+    let left: Vec<_> =
+        row.attribution.values().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();
+    assert_eq!((left, row.project.as_ref(), row.request_id.as_ref()), (vec!["client_version"], None, None));
+    assert_eq!(row.counts.output, 1);
 }
 
 /// The log is shared by all tests of the process, so this also checks the other tests' events.

@@ -11,7 +11,7 @@ use bridge_core::{
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::count::project::project_path;
+use crate::count::project::place_of;
 use crate::count::snapshot::RawNames;
 use crate::json::{Raw, string, string_bytes};
 use crate::privacy::ProjectNames;
@@ -42,13 +42,14 @@ impl FileNames {
     /// Returns the names of a snapshot.
     pub(crate) fn context(&self, named: &RawNames<'_>) -> Context {
         let cwd = named.cwd.and_then(string).filter(|cwd| !cwd.is_empty());
-        let attribution = named
+        let place = place_of(self.project_folder.as_deref(), cwd.as_deref());
+        let mut attribution = named
             .attribution
             .and_then(|value| string(value).and_then(|value| AttributionValue::new(value).ok()));
-        let project = project_path(self.project_folder.as_deref(), cwd.as_deref());
+        attribution.worktree = place.worktree;
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
-            project: project.map(|name| self.project_names.shown(&name)),
+            project: place.project.and_then(|name| self.project_names.shown(&name)),
             host: self.host.clone(),
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
             model: named
@@ -63,7 +64,7 @@ impl FileNames {
     /// Returns the id of a request in the form that leaves this machine.
     pub(crate) fn request_id<'a>(&self, value: Raw<'a>) -> Option<Cow<'a, str>> {
         let id = string(value).filter(|id| (1..=TEXT_BYTES_MAX).contains(&id.len()))?;
-        Some(self.project_names.shown_request(id))
+        self.project_names.shown_request(id)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridge_analysis::{AnalyzerOptions, SourceFile};
-use bridge_testkit::adversarial::{strategy, transcript};
+use bridge_testkit::adversarial::{FOLDERS, strategy, transcript};
 use bridge_testkit::reference::ReferenceFile;
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -53,8 +53,9 @@ fn check(files: &[ReferenceFile], rng: &mut Rng) {
 }
 
 fn files(contents: Vec<Vec<u8>>) -> Vec<ReferenceFile> {
-    let name = |(number, content)| {
-        let path = format!("p{}/s{number}.jsonl", number % 2);
+    let name = |(number, content): (i64, Vec<u8>)| {
+        let folder = FOLDERS[(content.len() + usize::try_from(number).unwrap()) % FOLDERS.len()];
+        let path = format!("{folder}/s{number}.jsonl");
         ReferenceFile::new(path, MODIFIED_MILLIS + number, content)
     };
     (0..).zip(contents).map(name).collect()

@@ -25,11 +25,12 @@ pub(crate) fn write(folder: &Path, files: &[ReferenceFile]) -> Vec<SourceFile> {
         let path = folder.join(&file.path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder is made");
         fs::write(&path, &file.content).expect("a file is written");
+        let project = file.path.parent().and_then(|folder| folder.iter().next());
         SourceFile {
             path,
             size: file.content.len() as u64,
             modified: Timestamp::from_millis(file.modified_millis).expect("a time after 1970"),
-            project_folder: Some("-p".to_owned()),
+            project_folder: project.and_then(|name| name.to_str()).map(str::to_owned),
         }
     };
     files.iter().map(write).collect()
@@ -110,6 +111,7 @@ fn compare_responses(found: &Found, expected: &ReferenceTotals) {
         let outcome = Outcome {
             session: row.session.to_string(),
             model: row.model.map(ToString::to_string),
+            project: row.project.map(ToString::to_string),
             counters: bridge_testkit::Counters {
                 input: counts.input,
                 output: counts.output,

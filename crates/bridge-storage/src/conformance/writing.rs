@@ -164,6 +164,7 @@ fn every_value(name: &str) -> Attribution {
         mcp_tool: value("tool"),
         speed: value("speed"),
         inference_geo: value("geo"),
+        worktree: value("worktree"),
     }
 }
 

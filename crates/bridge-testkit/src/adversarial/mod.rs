@@ -34,6 +34,26 @@ pub fn line(rng: &mut Rng) -> Vec<u8> {
     line
 }
 
+/// Names of project folders, of which some are those of the paths in the lines.
+pub const FOLDERS: [&str; 10] = [
+    "-home-pat-app",
+    "-home-pat-app--claude-worktrees-w1",
+    "-home-pat---app",
+    "C--Users-pat-app",
+    "c--users-PAT-app--claude-worktrees-w2-src",
+    "--wsl-localhost-Ubuntu-home-pat-app",
+    "-mnt-c-Users-pat-app",
+    "-repo-packages-web",
+    LONG_FOLDER,
+    "p",
+];
+
+/// The name of the folder of a path that is too long, with a hash that is not the known one.
+pub(crate) const LONG_FOLDER: &str = concat!(
+    "-long-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789",
+    "-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456789-0123456-1a2b3c"
+);
+
 /// Generates one valid record: an object on one line.
 pub fn record(rng: &mut Rng) -> Vec<u8> {
     record::record(rng)

@@ -39,6 +39,37 @@ const TIMES: [&str; 9] = [
     "soon",
     "",
 ];
+/// Paths, in pieces that make the folders' paths and others.
+const ROOTS: [&str; 13] = [
+    "/home/pat/app",
+    "/home/pat/é/app",
+    "C:\\Users\\pat\\app",
+    "c:/users/PAT/app/",
+    "\\\\?\\C:\\Users\\pat\\app",
+    "\\\\wsl.localhost\\Ubuntu\\home\\pat\\app",
+    "//WSL$/Ubuntu/mnt/c/Users/pat/app",
+    "\\\\server\\share",
+    "/mnt/c/Users/pat/app",
+    "/repo",
+    "/",
+    "😀",
+    "",
+];
+const INNER: [&str; 12] = [
+    "/.claude/worktrees/w1",
+    "\\.claude\\worktrees\\w2",
+    "/.claude/worktrees/",
+    "/packages/web",
+    "/src",
+    "\\src",
+    "/a\\b",
+    "//",
+    "/é",
+    "C:",
+    ".claude/worktrees/x",
+    "/0123456789-0123456789-0123456789",
+];
+
 const TYPES: [&str; 6] = ["user", "system", "summary", "Assistant", "assistant ", "file-history-snapshot"];
 const ITERATIONS: [&str; 10] = [
     "message",
@@ -142,6 +173,9 @@ fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
         }
     }
     add_attribution(rng, formatting, &mut members, &ATTRIBUTION);
+    if rng.u8(..100) < 70 {
+        members.push(("cwd", mostly(rng, |rng| path(rng, formatting))));
+    }
     if rng.u8(..100) < 12 {
         members.push(("session_id", mostly(rng, |rng| one_of(rng, formatting, &SESSIONS))));
     }
@@ -157,6 +191,18 @@ fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
         _ => {}
     }
     members
+}
+
+fn path(rng: &mut Rng, formatting: Formatting) -> Vec<u8> {
+    let mut path = match rng.u8(..100) {
+        0..6 => "/long".to_owned() + &"/0123456789".repeat(rng.usize(15..24)),
+        6..8 => "/x".repeat(rng.usize(240..270)),
+        _ => ROOTS[rng.usize(..ROOTS.len())].to_owned(),
+    };
+    for _ in 0..rng.usize(..4) {
+        path += INNER[rng.usize(..INNER.len())];
+    }
+    formatting.text(rng, &path)
 }
 
 fn message(rng: &mut Rng) -> Vec<u8> {

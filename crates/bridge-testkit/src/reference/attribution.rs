@@ -41,13 +41,21 @@ const RECORD: [(&str, &str); 9] = [
     ("mcp_tool", "attributionMcpTool"),
 ];
 
+/// The column of the worktree, which follows from `cwd` and the folder.
+const WORKTREE: &str = "worktree";
+
 /// The columns with the keys of a usage.
 const USAGE: [(&str, &str); 2] = [("speed", "speed"), ("inference_geo", "inference_geo")];
 
 impl Attribution {
     /// Reads it for a message's usage. `records` are the record of the message and the one around it, inner first: a text
     /// that the inner one does not have is the outer one's.
-    pub(crate) fn read(records: [Value<'_>; 2], usage: Value<'_>, output: u64) -> Self {
+    pub(crate) fn read(
+        records: [Value<'_>; 2],
+        usage: Value<'_>,
+        output: u64,
+        worktree: Option<String>,
+    ) -> Self {
         let mut texts = Vec::new();
         for (column, key) in RECORD {
             // A text of the inner record hides the outer one's even if it is too long to keep.
@@ -57,6 +65,7 @@ impl Attribution {
         for (column, key) in USAGE {
             texts.extend(usage.string(key).and_then(text).map(|text| (column, text)));
         }
+        texts.extend(worktree.map(|worktree| (WORKTREE, worktree)));
         Self {
             texts,
             request_id: records[0].string("requestId").and_then(text),

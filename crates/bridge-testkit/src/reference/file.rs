@@ -14,7 +14,8 @@ use std::{
 /// One transcript in memory.
 #[derive(Debug, Clone)]
 pub struct ReferenceFile {
-    /// The path; its stem is the session of records that name none.
+    /// The path: its stem is the session of records that name none, and the folder after the last `projects`, or else its
+    /// first folder, is the project's.
     pub path: PathBuf,
     /// The modification time in milliseconds since 1970: the time of records before the first valid time.
     pub modified_millis: i64,
@@ -88,9 +89,17 @@ pub(crate) struct FileContent {
     pub(crate) snapshots: Vec<Snapshot>,
 }
 
+fn project_folder(path: &Path) -> Option<String> {
+    let folders: Vec<_> = path.parent()?.iter().map(|name| name.to_string_lossy()).collect();
+    let below_projects =
+        folders.iter().rposition(|name| name == "projects").and_then(|at| folders.get(at + 1));
+    below_projects.or(folders.first()).map(|name| name.to_string())
+}
+
 /// Reads all lines of a file.
 pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
     let stem = file.path.file_stem().unwrap_or_default().to_string_lossy();
+    let folder = project_folder(&file.path);
     let mut content = FileContent { bytes: file.content.len() as u64, ..FileContent::default() };
     let mut time_millis = file.modified_millis;
     for (number, line) in file.content.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -113,7 +122,11 @@ pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
         };
         for (value, bytes) in document.roots() {
             time_millis = record::timestamp(value).unwrap_or(time_millis);
-            let found = record::snapshots(value, bytes, &Context { time_millis, stem: &stem });
+            let found = record::snapshots(
+                value,
+                bytes,
+                &Context { time_millis, stem: &stem, folder: folder.as_deref() },
+            );
             content.bad_usage += found.bad_usage;
             content.snapshots.extend(found.snapshots);
         }

@@ -20,6 +20,7 @@ mod iterations;
 pub(crate) mod json;
 mod json_reader;
 mod json_string;
+mod place;
 mod record;
 mod snapshot;
 pub(crate) mod time;

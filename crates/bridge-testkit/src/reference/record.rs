@@ -4,6 +4,7 @@ use super::{
     attribution::Attribution,
     iterations::Usage,
     json::Value,
+    place,
     snapshot::{MessageKey, Place, ResponseKey, Snapshot},
     time,
 };
@@ -20,6 +21,8 @@ pub(crate) struct Context<'a> {
     pub(crate) time_millis: i64,
     /// The session if the record names none.
     pub(crate) stem: &'a str,
+    /// The name of the project's folder.
+    pub(crate) folder: Option<&'a str>,
 }
 
 /// The content of a record.
@@ -73,6 +76,9 @@ impl Carrier<'_> {
             found.bad_usage += 1;
             return;
         };
+        let cwd = [self.record, self.outer].into_iter().find_map(|record| record.string("cwd"));
+        let cwd = cwd.map(String::from_utf8_lossy).filter(|cwd| !cwd.is_empty());
+        let (project, worktree) = place::place(context.folder, cwd.as_deref());
         let main = Snapshot {
             key: ResponseKey { message: self.key(message, &usage.own), iteration: None },
             place: self.place,
@@ -87,7 +93,8 @@ impl Carrier<'_> {
                 .unwrap_or(context.time_millis),
             session: session(self.outer).unwrap_or(context.stem).to_owned(),
             model: model(message),
-            attribution: Attribution::read([self.record, self.outer], value, usage.own.output),
+            project,
+            attribution: Attribution::read([self.record, self.outer], value, usage.own.output, worktree),
         };
         for separate in usage.separate {
             let mut snapshot = main.clone();

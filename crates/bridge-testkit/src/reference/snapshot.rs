@@ -64,6 +64,7 @@ pub(crate) struct Snapshot {
     pub(crate) time_millis: i64,
     pub(crate) session: String,
     pub(crate) model: Option<String>,
+    pub(crate) project: Option<String>,
     pub(crate) attribution: Attribution,
 }
 

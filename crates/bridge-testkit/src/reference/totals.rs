@@ -104,6 +104,8 @@ pub struct Outcome {
     pub session: String,
     /// The model, if the message names one.
     pub model: Option<String>,
+    /// The project: the path of its working tree, or the name of its folder.
+    pub project: Option<String>,
     /// The counters.
     pub counters: Counters,
     /// `true` if the snapshot has a `stop_reason`.
@@ -275,6 +277,7 @@ fn outcome(snapshot: &Snapshot) -> Outcome {
     Outcome {
         session: snapshot.session.clone(),
         model: snapshot.model.clone(),
+        project: snapshot.project.clone(),
         counters: snapshot.counters,
         finished: snapshot.finished,
         time_millis: snapshot.time_millis,

@@ -130,6 +130,7 @@ impl BridgeConfig {
         match self.sources.project_names {
             ProjectNameMode::Full => Ok(ProjectNames::Full),
             ProjectNameMode::LastComponent => Ok(ProjectNames::LastComponent),
+            ProjectNameMode::None => Ok(ProjectNames::Omitted),
             ProjectNameMode::KeyedHash => self.project_key().map(ProjectNames::KeyedHash),
         }
     }

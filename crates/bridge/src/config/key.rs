@@ -143,6 +143,7 @@ const PROJECT_NAMES: Choice<ProjectNameMode> = Choice(&[
     ("full", ProjectNameMode::Full),
     ("last_component", ProjectNameMode::LastComponent),
     ("keyed_hash", ProjectNameMode::KeyedHash),
+    ("none", ProjectNameMode::None),
 ]);
 const OPERATIONS: Choice<AuditedOperations> = Choice(&[
     ("all", AuditedOperations::All),

@@ -114,6 +114,8 @@ pub enum ProjectNameMode {
     LastComponent,
     /// A hash under `project_key`.
     KeyedHash,
+    /// No name at all.
+    None,
 }
 
 /// `processing`: reading and storing transcripts.

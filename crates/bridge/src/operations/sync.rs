@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bridge_core::{BridgeError, SessionId, Stopwatch, SyncResult, SyncStatus, Timestamp, TokenChanges};
+use bridge_core::{
+    BridgeError, Origin, RuleRevision, SessionId, Stopwatch, SyncResult, SyncStatus, Timestamp, TokenChanges,
+};
 use bridge_storage::{Dimension, ResponseFilter};
 use tokio::sync::MutexGuard;
 
@@ -110,20 +112,42 @@ async fn synchronize(
     Ok((synchronized, PendingCursors { writer, _turn: turn }))
 }
 
-/// Writes the cursors and the record of the operation, and returns the stored tokens by session meanwhile.
+/// What is stored of a session.
+#[derive(Debug, Clone, Copy, Default)]
+struct StoredSession {
+    tokens: u64,
+    /// Responses by an older revision of the counting rule.
+    outdated: u64,
+}
+
+type StoredSessions = BTreeMap<String, StoredSession>;
+
+/// Writes the cursors and the record of the operation, and returns what is stored by session meanwhile.
 async fn finish(
     ingest: &Ingest,
     cursors: PendingCursors<'_>,
     sessions: Option<Vec<SessionId>>,
-) -> Result<BTreeMap<String, u64>, BridgeError> {
+) -> Result<StoredSessions, BridgeError> {
     let filter = sessions.map_or_else(ResponseFilter::default, ResponseFilter::of_sessions);
     let announced = async {
         announce_written().await;
         Ok(())
     };
+    let older = (RuleRevision::FIRST.0..RuleRevision::CURRENT.0).map(|revision| revision.to_string());
+    let outdated = filter.clone().with_values(Dimension::RuleRevision, older);
+    // The sums of an analysis have no source to begin with.
+    let outdated = outdated.without_values(Dimension::Origin, [Origin::Summed.name()]);
     let totals = ingest.store.breakdown(Dimension::Session, &filter, None);
-    let ((), rows, ()) = tokio::try_join!(cursors.written(), totals, announced)?;
-    Ok(rows.into_iter().map(|row| (row.name, row.totals.counts.total())).collect())
+    let outdated = ingest.store.breakdown(Dimension::Session, &outdated, None);
+    let ((), totals, outdated, ()) = tokio::try_join!(cursors.written(), totals, outdated, announced)?;
+    let mut stored = StoredSessions::new();
+    for row in totals {
+        stored.entry(row.name).or_default().tokens = row.totals.counts.total();
+    }
+    for row in outdated {
+        stored.entry(row.name).or_default().outdated = row.totals.responses;
+    }
+    Ok(stored)
 }
 
 fn counted(ingest: &Ingest, result: SyncResult) -> SyncResult {
@@ -209,7 +233,7 @@ impl Synchronized {
     }
 
     /// The sessions that were processed; of a synchronization of all files, all sessions with stored totals as well.
-    fn sessions(&self, totals: &BTreeMap<String, u64>) -> Vec<SessionId> {
+    fn sessions(&self, totals: &StoredSessions) -> Vec<SessionId> {
         let read = self.read.sessions.keys();
         let mut sessions: Vec<SessionId> = read
             .chain(self.known.keys())
@@ -240,11 +264,12 @@ impl Synchronized {
             .collect()
     }
 
-    fn result(&mut self, session: SessionId, totals: &BTreeMap<String, u64>) -> SyncResult {
+    fn result(&mut self, session: SessionId, totals: &StoredSessions) -> SyncResult {
         let changes = self.changes.get(&session).copied().unwrap_or_default();
         let errors = self.errors.remove(&session).unwrap_or_default();
         let read = self.read.sessions.get(&session).copied().unwrap_or_default();
-        let tokens_after = totals.get(session.as_str()).copied().unwrap_or_default();
+        let stored = totals.get(session.as_str()).copied().unwrap_or_default();
+        let tokens_after = stored.tokens;
         let left = self.known.get(&session).filter(|_| read.files == 0);
         let status = match (errors.is_empty(), changes.is_empty(), left) {
             (false, _, _) => SyncStatus::Failed,
@@ -259,6 +284,7 @@ impl Synchronized {
         result.tokens_after = tokens_after;
         result.changes = changes;
         (result.files_read, result.bytes_read) = (read.files, read.bytes);
+        result.outdated_responses = stored.outdated;
         result.duration = self.watch.elapsed();
         result.errors = errors;
         result

@@ -140,6 +140,7 @@ impl ToAuditSummary for Vec<SyncResult> {
             ("sessions", self.len() as u64),
             ("sessions_changed", of(SyncStatus::Changed) as u64),
             ("bytes", saturating_sum(self.iter().map(|result| result.bytes_read))),
+            ("outdated_responses", saturating_sum(self.iter().map(|result| result.outdated_responses))),
         ];
         let tokens = saturating_sum(self.iter().map(|result| result.tokens_after));
         let summary = AuditSummary::of(tokens, counts).missing(failed, "sessions are incomplete");

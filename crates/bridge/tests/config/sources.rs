@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bridge::storage::{Dimension, SourceFilter};
+use bridge::storage::{Dimension, ResponseFilter, SourceFilter};
 use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
 use tempfile::TempDir;
 
@@ -66,12 +66,17 @@ async fn sources_project_names() {
     let (_folder, bridge) = filled(&keyed).await;
     assert!(project(&bridge).await.starts_with("project-"));
     assert!(!recorded(&bridge).await.contains("plan"));
+
+    let (_folder, bridge) = filled(&[("sources.project_names", "none")]).await;
+    let rows = bridge.token_store().responses(&ResponseFilter::default()).await.unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.project.is_none()));
+    assert!(!recorded(&bridge).await.contains("plan"));
 }
 
 /// The record of a file is found again, so only the new part of a growing file is read.
 #[tokio::test]
 async fn shortened_project_names_do_not_hide_cursors() {
-    for mode in ["full", "last_component"] {
+    for mode in ["full", "last_component", "none"] {
         let (folder, bridge) = filled(&[("sources.project_names", mode)]).await;
         let more = concat!(
             r#"{"type":"assistant","sessionId":"s","message":{"id":"m","usage":{"output_tokens":1}}}"#,

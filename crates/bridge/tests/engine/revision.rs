@@ -279,3 +279,97 @@ async fn new_versions_reread_nothing_and_newer_revisions_are_kept() {
     );
     assert_eq!(responses(&*store).await, before);
 }
+
+/// Rows as revision 2 stored them: the same responses without the columns that came later.
+fn of_second_revision(row: ResponseUsage) -> ResponseUsage {
+    let mut old = ResponseUsage::new(row.key, row.session, row.time);
+    (old.model, old.project, old.host, old.agent) = (row.model, row.project, row.host, row.agent);
+    (old.service_tier, old.counts, old.origin) = (row.service_tier, row.counts, row.origin);
+    (old.cache_creation_5m, old.cache_creation_1h) = (row.cache_creation_5m, row.cache_creation_1h);
+    (old.finished, old.sidechain, old.nested, old.forked) =
+        (row.finished, row.sidechain, row.nested, row.forked);
+    (old.weak_key, old.rule_revision) = (row.weak_key, RuleRevision(2));
+    old
+}
+
+/// A store as a program of revision 2 left it, of these sources; its rows by revision 3.
+async fn fill_by_second_revision(
+    store: &dyn TokenStore,
+    sources: &Sources,
+) -> BTreeMap<ResponseKey, ResponseUsage> {
+    let fresh = Arc::new(InMemoryStore::default());
+    let bridge = crate::engine::bridge(fresh.clone(), sources.path()).build();
+    let _ = bridge.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();
+    let current = responses(&*fresh).await;
+    let rows: Vec<_> = current.values().cloned().map(of_second_revision).collect();
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let records = fresh.sources(&SourceFilter::default()).await.unwrap();
+    let outdated =
+        |record| SourceRecord { rule_revision: RuleRevision(2), read_at: Timestamp::MAX, ..record };
+    store.put_sources(&records.into_iter().map(outdated).collect::<Vec<_>>()).await.unwrap();
+    current
+}
+
+/// The number of files with lines of each session, and their bytes.
+async fn files_by_session(store: &dyn TokenStore) -> BTreeMap<SessionId, (u64, u64)> {
+    let mut files = BTreeMap::new();
+    let records = store.sources(&SourceFilter::default()).await.unwrap();
+    for record in records.into_iter().filter(|record| record.path.exists()) {
+        let sums: &mut (u64, u64) = files.entry(record.session).or_default();
+        *sums = (sums.0 + 1, sums.1 + fs::metadata(&record.path).unwrap().len());
+    }
+    files
+}
+
+async fn attribute(store: Arc<dyn TokenStore>, seed: u64) {
+    let sources = Sources::new(seed);
+    let worktree = sources.path().join("projects/-home-pat-app/w.jsonl");
+    let line = r#"{"type":"assistant","sessionId":"w","timestamp":"2026-03-01T10:00:00Z","gitBranch":"main","cwd":"/home/pat/app/.claude/worktrees/w1","message":{"id":"msg_in_a_worktree_of_the_client","usage":{"output_tokens":3}}}"#;
+    fs::create_dir_all(worktree.parent().unwrap()).unwrap();
+    fs::write(&worktree, format!("{line}\n")).unwrap();
+    let gone = worktree.with_file_name("gone.jsonl");
+    fs::write(&gone, line.replace("\"w\"", "\"gone\"").replace("msg_in", "msg_lost_in") + "\n").unwrap();
+    let current = fill_by_second_revision(&*store, &sources).await;
+    let before = store.totals(&ResponseFilter::default()).await.unwrap();
+    fs::remove_file(&gone).unwrap();
+
+    let bridge = crate::engine::bridge(store.clone(), sources.path()).build();
+    let options = || SyncOptions::default().with_parallel_limit(2);
+    let results = bridge.sync_all_sessions(options()).await.unwrap();
+    assert!(results.iter().all(|result| result.changes.tokens() == 0), "{results:#?}");
+    assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap(), before);
+    let files = files_by_session(&*store).await;
+    for result in &results {
+        let expected = files.get(&result.session_id).copied().unwrap_or_default();
+        assert_eq!((result.files_read, result.bytes_read), expected, "{result:#?}");
+    }
+
+    let stored = responses(&*store).await;
+    let is_old = |row: &&ResponseUsage| row.rule_revision == RuleRevision(2);
+    let old = stored.values().filter(is_old).count() as u64;
+    assert_eq!(old, 1, "the row that lost its source");
+    let outdated =
+        |results: &[bridge::SyncResult]| results.iter().map(|result| result.outdated_responses).sum::<u64>();
+    assert_eq!(outdated(&results), old);
+    assert!(stored.values().filter(|row| !is_old(row)).all(|row| current[&row.key] == *row));
+    let in_worktree = stored.values().find(|row| row.session.as_str() == "w").unwrap();
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    assert_eq!(text(in_worktree.attribution.worktree.as_ref().map(|name| name.as_str())), text(Some("w1")));
+    assert_eq!(text(in_worktree.project.as_ref().map(|name| name.as_str())), text(Some("/home/pat/app")));
+
+    let again = bridge.sync_all_sessions(options()).await.unwrap();
+    assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");
+    assert_eq!(outdated(&again), old);
+}
+
+/// One sync reads each file once, and says how many responses never get the columns.
+#[tokio::test]
+async fn a_second_revision_store_gets_attribution_by_one_sync() {
+    for seed in 50..52 {
+        attribute(Arc::new(InMemoryStore::default()), seed).await;
+        let database = TestDatabase::named(&format!("second_revision_{seed}"));
+        let store = Arc::new(crate::engine::store(&database.writer_url()));
+        store.migrate().await.unwrap();
+        attribute(store, seed).await;
+    }
+}

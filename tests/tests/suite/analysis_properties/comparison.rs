@@ -92,6 +92,7 @@ fn agrees(outcome: &Outcome, row: &ResponseUsage) -> bool {
     let model = outcome.model.as_deref().and_then(|model| ModelName::new(model).ok());
     outcome.session == row.session.as_str()
         && model == row.model
+        && outcome.project.as_deref() == row.project.as_ref().map(|name| name.as_str())
         && counts(&outcome.counters) == row.counts
         && outcome.finished == row.finished
         && outcome.time_millis == row.time.as_millis()

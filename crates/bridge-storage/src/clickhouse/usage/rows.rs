@@ -53,6 +53,7 @@ table_row! {
         mcp_tool: Option<AttributionValue> = attribution.mcp_tool,
         speed: Option<AttributionValue> = attribution.speed,
         inference_geo: Option<AttributionValue> = attribution.inference_geo,
+        worktree: Option<AttributionValue> = attribution.worktree,
         thinking_tokens: Option<u64> = thinking_tokens,
         web_search_requests: Option<u64> = web_search_requests,
         web_fetch_requests: Option<u64> = web_fetch_requests,
