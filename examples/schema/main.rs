@@ -99,9 +99,7 @@ fn pending(options: ClickHouseOptions) -> Result<String, Box<dyn Error>> {
     let (version, script) = (pending.version, pending.script());
     let mut sql = format!("-- Missing from version {version} to {}.\n{script}", Schema::VERSION);
     if pending.converts_rows {
-        sql.push_str(
-            "-- Stored rows have to be converted, too: start a bridge once as bridge_administrator.\n",
-        );
+        sql.push_str("-- Stored rows must be converted too: start a bridge once as bridge_administrator.\n");
     }
     Ok(sql)
 }

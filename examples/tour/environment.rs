@@ -86,7 +86,7 @@ impl TourEnvironment {
         self.folder.path().join("transcripts")
     }
 
-    /// Copies all transcripts to a new folder, which stands for a second machine.
+    /// Copies all transcripts to a new folder, as those of a second machine.
     pub(crate) fn copy_transcripts_to(&self, name: &str) -> io::Result<PathBuf> {
         let target = self.folder.path().join(name);
         copy(&self.transcripts(), &target)?;

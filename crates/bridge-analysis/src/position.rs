@@ -16,7 +16,7 @@ pub struct ReadPosition {
     pub time: KnownTime,
 }
 
-/// What is known about times in the first part of a file: `time` is the last readable one of a record that begins before
+/// Known times of the first part of a file: `time` is the last readable one of a record that begins before
 /// `before`. Nothing is known about lines after that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KnownTime {
@@ -31,9 +31,9 @@ pub struct KnownTime {
 pub struct FileRead {
     /// The file.
     pub file: SourceFile,
-    /// Where reading begins; everything before was read.
+    /// The position at which reading begins; everything before was read.
     pub from: ReadPosition,
-    /// Where the file ends for this read, in bytes. Bytes that are appended meanwhile are left for the next.
+    /// The end of the file for this read, in bytes. Bytes appended in the meantime are left for the next read.
     pub until: u64,
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bridge_core::{Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
 use siphasher::sip::SipHasher24;
 
-/// The form in which projects' names, which are paths, are stored and shown. Other names that tell what somebody works
+/// The form in which projects' names, which are paths, are stored and shown. Other names that reveal what someone works
 /// on follow it: branches are shortened and hashed like projects; agent types, skills, plugins, MCP servers and tools,
 /// worktrees, and the ids of requests are hashed. All of them may be left out.
 ///

@@ -30,9 +30,9 @@ pub struct FileAnalysis {
     pub home_session: SessionId,
     /// Estimated tokens by category; empty unless requested.
     pub content_categories: ContentCategories,
-    /// Where reading began; the report covers the lines from there.
+    /// The position at which reading began; the report covers the lines from there.
     pub start: ReadPosition,
-    /// Where reading continues when the file has grown.
+    /// The position at which reading continues when the file has grown.
     pub end: ReadPosition,
 }
 
@@ -41,7 +41,7 @@ impl FileAnalysis {
     pub const DAMAGE_PLACES_MAX: usize = 100;
 }
 
-/// Where in a file something could not be read.
+/// A place in a file that could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DamagePlace {
     /// The line's number, from 1; blank lines count here.

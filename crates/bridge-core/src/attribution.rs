@@ -22,7 +22,7 @@ text_type!(
 /// Defines [`Attribution`], so that its fields are listed once.
 macro_rules! attribution {
     ($($(#[$doc:meta])* $field:ident,)+) => {
-        /// Where a response comes from. A value that the record does not have is `None`.
+        /// The origin of a response: branch, client and the like. A value that the record lacks is `None`.
         ///
         /// ```
         /// use bridge_core::{Attribution, AttributionValue};

@@ -147,6 +147,28 @@ impl fmt::Display for AuditOutcome {
 }
 
 /// Selects audit records that meet all conditions.
+///
+/// ```
+/// use bridge_core::{
+///     Actor, AuditFilter, AuditId, AuditOutcome, AuditRecord, CorrelationId, OperationName, SessionId, TimeRange,
+///     Timestamp,
+/// };
+///
+/// let backfill = OperationName::new("backfill_historical_data")?;
+/// let failures = AuditFilter::default()
+///     .with_time(TimeRange::ALL)
+///     .with_outcome(AuditOutcome::Failed)
+///     .with_operation(backfill.clone())
+///     .with_actor(Actor::new("alice@example.com")?)
+///     .with_limit(20);
+/// // The next page begins after the last record of this one.
+/// let last = AuditRecord::new(AuditId(7), Timestamp::MIN, CorrelationId(1), backfill);
+/// let next = failures.clone().listed_after(&last);
+/// let one = AuditFilter::default().with_correlation_id(CorrelationId(1)).with_session(SessionId::new("s")?);
+/// assert!(!failures.admits(&last), "it succeeded");
+/// assert_eq!((next.limit, one.limit), (20, 100));
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditFilter {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::text_type;
-use crate::{SessionId, Timestamp};
+use crate::{BridgeError, SessionId, StorageKind, Timestamp};
 
 /// Maximum length of a checkpoint's name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -100,6 +100,36 @@ impl StoreState {
     #[must_use]
     pub fn first() -> Self {
         Self { epoch: Epoch::default(), mode: StoreMode::Stored }
+    }
+
+    /// Returns the epoch of a write whose operation began in this epoch; `None` means that it begins now.
+    ///
+    /// ```
+    /// use bridge_core::{Epoch, StoreState};
+    ///
+    /// let state = StoreState { epoch: Epoch(2), ..StoreState::first() };
+    /// assert_eq!(state.admit("upsert", None)?, Epoch(2));
+    /// // Its operation began before the last rollback.
+    /// assert!(state.admit("upsert", Some(Epoch(1))).is_err());
+    /// # Ok::<(), bridge_core::BridgeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::RolledBack`] if the store was rolled back and not resumed, or rolled back since the operation
+    /// began.
+    pub fn admit(&self, operation: &'static str, begun_in: Option<Epoch>) -> Result<Epoch, BridgeError> {
+        let begun = begun_in.unwrap_or(self.epoch);
+        let message = match &self.mode {
+            StoreMode::Direct { checkpoint } => {
+                format!("at checkpoint {checkpoint}; nothing is stored until it is resumed")
+            }
+            StoreMode::Stored if begun < self.epoch => {
+                format!("the operation began in epoch {begun}, and the store is in epoch {}", self.epoch)
+            }
+            StoreMode::Stored => return Ok(begun),
+        };
+        Err(BridgeError::storage(StorageKind::RolledBack, operation, message))
     }
 }
 

@@ -55,6 +55,7 @@ mod integrity;
 mod invalid;
 mod key;
 mod model;
+mod price_row;
 mod receipt;
 mod response;
 mod result;
@@ -103,6 +104,7 @@ pub use integrity::{
 pub use invalid::InvalidValue;
 pub use key::ResponseKey;
 pub use model::{CanonicalModel, ModelProvider, ModelRoute};
+pub use price_row::PriceRow;
 pub use receipt::{DamageCounts, Receipt, ReceiptLine, StoreReceipt};
 pub use response::{Origin, ResponseUsage};
 pub use result::{BackfillResult, BridgeResult};

@@ -116,16 +116,16 @@ pub struct ResponseUsage {
     /// Facts of an analysis besides its counters, in a row of [`Origin::Analysis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<AnalysisNote>,
-    /// Where the response comes from: branch, client, skill and the like.
+    /// The context of the response: branch, client, skill and the like.
     #[serde(default, skip_serializing_if = "SharedAttribution::is_empty")]
     pub attribution: SharedAttribution,
-    /// Of the output tokens, those of the model's thinking, if the API told them.
+    /// Of the output tokens, those of the model's thinking, if the API reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking_tokens: Option<u64>,
-    /// Web searches that the API made for the response, if it told their number.
+    /// Web searches that the API made for the response, if it reported their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search_requests: Option<u64>,
-    /// Web pages that the API fetched for the response, if it told their number.
+    /// Web pages that the API fetched for the response, if it reported their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_fetch_requests: Option<u64>,
     /// The provider's id of the request.

@@ -56,8 +56,8 @@ impl fmt::Display for ValidationResult {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ValidatorOptions {
-    /// How far an analysis may lie ahead of the clock (clocks differ). The times of responses are not limited:
-    /// they are whatever a machine's clock said.
+    /// Maximum time that an analysis may be ahead of the clock, because clocks differ. Times of responses are not
+    /// limited: they are whatever the machine's clock said.
     pub future_tolerance: Duration,
     /// The earliest accepted time of an analysis and of its responses. By default 1970-01-02, because a time on the
     /// day before comes from a clock that was never set.

@@ -44,7 +44,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
 }
 
-/// Returns the Landlock version of the kernel, or an error where there is none.
+/// Returns the Landlock version of the kernel, or an error if it has none.
 pub(crate) fn version() -> io::Result<u32> {
     // SAFETY: with this flag the kernel takes no structure and touches no memory of ours.
     let version =

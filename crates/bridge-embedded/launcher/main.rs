@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The data and everything beside it is private to its owner.
+    // The data folder is private to its owner.
     sys::make_files_private();
     let mut arguments = std::env::args_os().skip(1);
     let outcome = match arguments.next().as_deref().and_then(|part| part.to_str()) {

@@ -55,7 +55,7 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
-/// Byte that tells the relay that an engine has accepted its connection, not only the kernel's backlog.
+/// Byte by which the relay learns that an engine has accepted its connection, not only the kernel's backlog.
 static GREETING: u8 = b'+';
 
 static LISTENER: AtomicI32 = AtomicI32::new(-1);

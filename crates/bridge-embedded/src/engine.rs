@@ -151,6 +151,24 @@ impl Engine {
 
     /// Releases the engine and waits up to `wait` for it to exit. Returns within milliseconds if others use it.
     /// Dropping the handle does the same without the wait.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use bridge_embedded::{Engine, EngineOptions, Shutdown};
+    ///
+    /// let options = EngineOptions::ephemeral();
+    /// let library = Engine::fetch(&options, |event| eprintln!("{event}"))?;
+    /// let engine = Engine::start(&options)?;
+    /// println!("{} in {}, log {}", library.display(), engine.data_dir().display(), engine.log_path().display());
+    /// println!("supervisor {:?}, engine {:?}", engine.supervisor_pid(), engine.engine_pid());
+    /// // After its supervisor was killed, the engine is started again.
+    /// let engine = engine.rejoin()?;
+    /// if engine.close(Duration::from_secs(10)) == Shutdown::InUse {
+    ///     println!("another program uses it");
+    /// }
+    /// # Ok::<(), bridge_embedded::EngineError>(())
+    /// ```
     #[must_use]
     pub fn close(&self, wait: Duration) -> Shutdown {
         let deadline = Deadline::after(wait);

@@ -7,6 +7,23 @@ use crate::launch::OnExit;
 use crate::repair::TableDefinitions;
 
 /// Location of an engine's data, and the limits of its start.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge_embedded::EngineOptions;
+///
+/// let kept = EngineOptions::at("tokens.clickhouse")
+///     .cache_dir("engine-cache")
+///     .npm("/usr/local/bin/npm")
+///     .startup_timeout(Duration::from_secs(30))
+///     .fetch_timeout(Duration::from_mins(5))
+///     .memory_bytes_max(2 << 30)
+///     .show_fetch(false)
+///     .table_definitions(|table| (table == "notes").then(|| "(text String) ENGINE = MergeTree ORDER BY text".to_owned()));
+/// // For tests: removed with its last user.
+/// let temporary = EngineOptions::ephemeral();
+/// ```
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     pub(crate) data: DataDir,

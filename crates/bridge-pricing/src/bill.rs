@@ -113,13 +113,12 @@ impl<'a> Bill<'a> {
 
 fn mode_of(entry: &Entry, usage: &Usage<'_>) -> Result<(Speed, Processing), Unpriced> {
     let speed = Speed::reported(usage.speed).ok_or(Unpriced::Speed)?;
-    let has_speed = entry.rates.iter().any(|rates| rates.speed == speed);
-    let processing = Processing::reported(usage.service_tier).filter(|_| has_speed);
-    if !has_speed {
-        return Err(Unpriced::Speed);
+    let has = |processing: &Processing| entry.mode(speed, *processing).next().is_some();
+    match Processing::reported(usage.service_tier).filter(has) {
+        Some(processing) => Ok((speed, processing)),
+        None if has(&Processing::Standard) => Err(Unpriced::ServiceTier),
+        None => Err(Unpriced::Speed),
     }
-    let processing = processing.filter(|processing| entry.mode(speed, *processing).next().is_some());
-    Ok((speed, processing.ok_or(Unpriced::ServiceTier)?))
 }
 
 fn geography(entry: &Entry, name: &str) -> Result<Factor, Unpriced> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use bridge_core::Timestamp;
+use bridge_core::{ModelName, ModelProvider, ModelRoute, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bill, CatalogDigest, Entry, Problem, Unpriced, Usage, problem};
@@ -107,10 +107,21 @@ impl Catalog {
     ///
     /// [`Unpriced::UnknownModel`] or [`Unpriced::Date`].
     pub fn entry(&self, model: &str, time: Timestamp) -> Result<&Entry, Unpriced> {
-        let places = self.names.get(model).ok_or(Unpriced::UnknownModel)?;
+        let places = self.places(model).ok_or(Unpriced::UnknownModel)?;
         let after = places.partition_point(|place| self.entries[*place].from <= time);
         let entry = after.checked_sub(1).map(|last| &self.entries[places[last]]);
         entry.filter(|entry| entry.is_valid_at(time)).ok_or(Unpriced::Date)
+    }
+
+    /// Returns the places of a name's entries. A name of a Claude in another form of Anthropic's own API (with a date, with
+    /// the width of the context) is that model's; names of other services are not, because their prices may differ.
+    fn places(&self, name: &str) -> Option<&Vec<usize>> {
+        let other_form = || {
+            let model = ModelName::new(name).ok()?.canonical();
+            let is_own = model.provider == ModelProvider::Anthropic && model.route == ModelRoute::Direct;
+            is_own.then(|| self.names.get(model.name.as_str()))?
+        };
+        self.names.get(name).or_else(other_form)
     }
 
     /// Returns what a response costs, exactly. A response of nothing costs 0.

@@ -30,6 +30,7 @@ mod mode;
 mod money;
 mod price;
 mod problem;
+mod rows;
 mod sums;
 mod unpriced;
 mod usage;

@@ -89,8 +89,8 @@ decimal_type!(
     /// assert_eq!("-1".parse::<Price>(), Err(PriceError::Negative));
     /// # Ok::<(), PriceError>(())
     /// ```
-    Price(u64), 6, 1_000_000, micros,
-    "Returns the price in millionths of a dollar, at most 10^12."
+    Price(u64), 6, 10_000, micros,
+    "Returns the price in millionths of a dollar, at most 10^10."
 );
 decimal_type!(
     /// A factor on prices, exact to a thousandth.
@@ -104,10 +104,10 @@ decimal_type!(
 );
 
 impl Price {
-    /// Returns the price of this many millionths of a dollar; `None` above 10^12.
+    /// Returns the price of this many millionths of a dollar; `None` above 10^10.
     #[must_use]
     pub fn from_micros(micros: u64) -> Option<Self> {
-        (micros <= 1_000_000_000_000).then_some(Self(micros))
+        (micros <= 10_000_000_000).then_some(Self(micros))
     }
 }
 
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        assert_eq!("1000000".parse::<Price>().map(Price::micros), Ok(1_000_000_000_000));
-        assert_eq!("1000000.000001".parse::<Price>(), Err(PriceError::TooLarge(1_000_000)));
+        assert_eq!("10000".parse::<Price>().map(Price::micros), Ok(10_000_000_000));
+        assert_eq!("10000.000001".parse::<Price>(), Err(PriceError::TooLarge(10_000)));
         assert_eq!("0.0000001".parse::<Price>(), Err(PriceError::TooManyDigits(6)));
         assert_eq!("100.1".parse::<Percent>(), Err(PriceError::TooLarge(100)));
         assert_eq!("12.25".parse::<Percent>(), Err(PriceError::TooManyDigits(1)));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::{Entry, Place, instant};
+use crate::{Entry, Place, instant, mode};
 
 /// Something wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum ProblemKind {
     /// A mode has a limit of size, but no prices below it.
     #[error("a mode with prices above a size must have prices below it")]
     NoPricesBelow,
+    /// It has a factor for requests that are not restricted to a geography, or more than ten factors.
+    #[error("its geographies must be up to ten, none of them empty, `global` or `not_available`")]
+    Geography,
     /// A name or source is empty.
     #[error("{0} must not be empty")]
     Empty(&'static str),
@@ -94,6 +97,9 @@ pub(crate) fn of_entry(entry: &Entry) -> Vec<ProblemKind> {
     }
     if entry.to.is_some_and(|to| to <= entry.from) {
         problems.push(ProblemKind::EmptyPeriod);
+    }
+    if entry.geographies.len() > 10 || entry.geographies.keys().any(|name| mode::is_anywhere(name)) {
+        problems.push(ProblemKind::Geography);
     }
     let mut sizes: Vec<_> =
         entry.rates.iter().map(|rates| (rates.speed, rates.processing, rates.above)).collect();

@@ -17,6 +17,8 @@ GRANT SELECT, INSERT ON `bridge`.token_usage TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.source_files TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.bridge_audit TO bridge_writer;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.token_prices TO bridge_writer;
+GRANT SELECT ON `bridge`.token_costs TO bridge_writer;
 GRANT SELECT ON `bridge`.counted_responses TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_writer;
@@ -28,6 +30,8 @@ CREATE ROLE IF NOT EXISTS bridge_dashboard SETTINGS readonly = 2;
 GRANT SELECT ON `bridge`.token_usage TO bridge_dashboard;
 GRANT SELECT ON `bridge`.source_files TO bridge_dashboard;
 GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
+GRANT SELECT ON `bridge`.token_prices TO bridge_dashboard;
+GRANT SELECT ON `bridge`.token_costs TO bridge_dashboard;
 GRANT SELECT ON `bridge`.counted_responses TO bridge_dashboard;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 -- To find at the start that nothing is missing: that the audit is there, not what is in it.

@@ -9,6 +9,13 @@ use crate::ResponseFilter;
 use crate::dimension::Dimension;
 
 /// A dashboard query: which responses, which breakdowns with which rows, and the steps of the trend.
+///
+/// ```
+/// use bridge_storage::{DashboardFilter, Dimension, GroupPage};
+///
+/// let filter = DashboardFilter::default().with_breakdown(Dimension::Branch, GroupPage::top(10));
+/// assert_eq!(filter.breakdowns.len(), DashboardFilter::CLASSIC_BREAKDOWNS.len() + 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DashboardFilter {
@@ -24,7 +31,7 @@ pub struct DashboardFilter {
     pub trend_starts: Vec<Timestamp>,
     /// The dimension by which the trend is split, too.
     pub trend_by: Option<Dimension>,
-    /// Whether to compute the receipt. It covers the whole store, so every response is read, whatever the filter admits.
+    /// Scope of the receipt. It covers the whole store, so every response is read, whatever the filter admits.
     pub receipt: ReceiptScope,
 }
 

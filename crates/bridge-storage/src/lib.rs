@@ -77,6 +77,8 @@ mod merge;
 mod mock;
 #[cfg(feature = "clickhouse")]
 mod offered;
+#[cfg(feature = "clickhouse")]
+mod prices;
 mod query;
 #[cfg(feature = "clickhouse")]
 mod retry;
@@ -111,6 +113,8 @@ pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
+#[cfg(feature = "clickhouse")]
+pub use prices::CostRow;
 pub use query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,

@@ -293,13 +293,8 @@ impl Tables {
         if self.usage.get(&row.key).is_some_and(|stored| stored.version.verifies(row)) {
             return Ok(row);
         }
-        Err(BridgeError::Storage {
-            operation: "read responses",
-            kind: StorageKind::Corrupt,
-            message: format!("response {}: its version does not verify its fields", row.key),
-            context: Box::default(),
-            source: None,
-        })
+        let message = format!("response {}: its version does not verify its fields", row.key);
+        Err(BridgeError::storage(StorageKind::Corrupt, "read responses", message))
     }
 
     /// The rows that are counted.

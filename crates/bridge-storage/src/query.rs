@@ -12,12 +12,15 @@ use crate::dimension::Dimension;
 /// Conditions are added and never removed: who passes a filter on cannot widen it.
 ///
 /// ```
+/// use bridge_core::{SessionId, TimeRange};
 /// use bridge_storage::{Dimension, ResponseFilter};
 ///
-/// let filter = ResponseFilter::default()
+/// let filter = ResponseFilter::in_time(TimeRange::ALL)
 ///     .with_values(Dimension::Branch, ["main", "release"])
 ///     .without_values(Dimension::Skill, [""]);
 /// assert_eq!(filter.conditions().count(), 2);
+/// let narrower = filter.with_sessions([SessionId::new("s")?]);
+/// # Ok::<(), bridge_core::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -134,6 +137,17 @@ impl ResponseFilter {
 }
 
 /// A filter of sessions. All responses of a session are summed, whichever of them are in the time range.
+///
+/// ```
+/// use bridge_core::{SessionId, TimeRange};
+/// use bridge_storage::SummaryFilter;
+///
+/// let page = SummaryFilter::active_in(TimeRange::ALL).with_metadata(true).with_limit(100);
+/// let next = page.clone().after(SessionId::new("the last session of the page")?);
+/// let two = page.of_sessions(vec![SessionId::new("a")?, SessionId::new("b")?]);
+/// assert!(next.include_metadata && two.sessions.is_some());
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SummaryFilter {
@@ -141,7 +155,7 @@ pub struct SummaryFilter {
     pub active: TimeRange,
     /// Only these sessions.
     pub sessions: Option<Vec<SessionId>>,
-    /// Whether [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata) is filled in.
+    /// True to fill in [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata).
     pub include_metadata: bool,
     /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
     pub after: Option<SessionId>,

@@ -102,7 +102,7 @@ where
         let Some(wait) = wait else {
             return Err(error.with_history(attempts, start.elapsed()));
         };
-        tracing::debug!(%error, attempts, ?wait, "trying again");
+        tracing::debug!(%error, attempts, ?wait, "retrying");
         cause = Some(error);
         tokio::time::sleep(wait).await;
         retries.fetch_add(1, Ordering::Relaxed);

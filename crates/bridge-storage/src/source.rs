@@ -173,6 +173,18 @@ impl SourcePaths {
 }
 
 /// A filter of records of source files. All conditions must hold; the default admits all.
+///
+/// ```
+/// use bridge_core::{HostName, SessionId};
+/// use bridge_storage::{SourceFilter, SourcePage, SourcePaths};
+///
+/// let filter = SourceFilter::on_host(HostName::new("laptop")?)
+///     .of_paths(SourcePaths::default())
+///     .of_sessions(vec![SessionId::new("s")?])
+///     .page(SourcePage { after: None, records_max: 10_000 });
+/// assert!(filter.paths.admit("/home/me/.claude/projects/app/s.jsonl".as_ref()));
+/// # Ok::<(), bridge_core::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceFilter {

@@ -96,6 +96,14 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
 }
 
 /// Options of an upsert.
+///
+/// ```
+/// use bridge_core::Epoch;
+/// use bridge_storage::UpsertOptions;
+///
+/// let options = UpsertOptions::default().forced().with_run_id(7).begun_in(Epoch::default());
+/// assert!(options.force);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpsertOptions {

@@ -85,6 +85,46 @@ impl EnhancedTokenDatabaseBridge {
 }
 
 /// Builds an [`EnhancedTokenDatabaseBridge`].
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use bridge::storage::InMemoryStore;
+/// use bridge::{
+///     AnalyzerOptions, AuditOptions, CacheOptions, EnhancedTokenDatabaseBridge, ManualClock, MonitoringOptions,
+///     Timestamp, ValidatorOptions,
+/// };
+///
+/// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+///     .sources(["transcripts"])
+///     .analyzer(AnalyzerOptions::default())
+///     .validator_options(ValidatorOptions::default())
+///     .cache(CacheOptions::default().with_ttl(Duration::from_secs(10)))
+///     .batch_size(500)
+///     .parallel_limit(2)
+///     .monitoring(MonitoringOptions::default())
+///     .watch_itself()
+///     .audit(AuditOptions::default())
+///     // For tests: time stands still.
+///     .clock(Arc::new(ManualClock::new(Timestamp::MIN)))
+///     .store_deadline(Duration::from_secs(2))
+///     .live_deadline(Duration::from_mins(1))
+///     // Dropped after the last handle of the bridge.
+///     .keep("a temporary folder, for example")
+///     .build();
+/// assert_eq!(bridge.stats().audit.buffered, 0);
+///
+/// // Each read asks the store, and every analysis is stored as it is.
+/// let store = Arc::clone(bridge.token_store());
+/// let plain = EnhancedTokenDatabaseBridge::builder(store).without_cache().without_validation().build();
+/// # drop(plain);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct BridgeBuilder {

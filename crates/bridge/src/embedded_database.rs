@@ -17,8 +17,28 @@ use bridge_storage::{
 /// password: started by the next program that uses the folder, or by this one when the old address no longer answers.
 /// No password is sent on a connection before its other side has proven that it is the engine's supervisor.
 ///
-/// A client of one's own takes address, user and password from the [endpoint](Engine::endpoint) of
+/// A client of your own takes address, user and password from the [endpoint](Engine::endpoint) of
 /// [`engine`](Self::engine). It does not find the engine again if its supervisor is killed.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use bridge::embedded::EngineOptions;
+/// use bridge::storage::ClickHouseStore;
+/// use bridge::{EmbeddedDatabase, EnhancedTokenDatabaseBridge, TokenStore};
+///
+/// let options = EngineOptions::at("tokens.clickhouse");
+/// let starting = move || EmbeddedDatabase::start_with(&options, |event| eprintln!("{event}"));
+/// let database = tokio::task::spawn_blocking(starting).await??;
+/// let store = Arc::new(ClickHouseStore::new(database.store_options()?)?);
+/// store.migrate().await?;
+/// // `shutdown` closes the engine: `database.close` with a deadline.
+/// let bridge = EnhancedTokenDatabaseBridge::builder(store).close_engine(database).build();
+/// bridge.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct EmbeddedDatabase {
     shared: Arc<Shared>,

@@ -126,6 +126,20 @@ impl SessionEntries {
     }
 
     /// Returns the entries of another transcript of the session: a subagent's, for instance `subagents/agent-7`.
+    ///
+    /// ```
+    /// use bridge::HostName;
+    /// use bridge::stream::SessionEntries;
+    ///
+    /// let entries = SessionEntries::from_ndjson("{\"type\":\"summary\"}\n")
+    ///     .with_first(120)
+    ///     .with_subpath("subagents/agent-7")
+    ///     .with_project_key("-home-me-app")
+    ///     .with_host(HostName::new("ci-runner-3")?)
+    ///     .with_received("2026-01-31T12:00:00Z".parse()?);
+    /// assert_eq!(entries.len(), 1);
+    /// # Ok::<(), bridge::InvalidValue>(())
+    /// ```
     #[must_use]
     pub fn with_subpath(mut self, subpath: impl Into<String>) -> Self {
         self.subpath = Some(subpath.into());

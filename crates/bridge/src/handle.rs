@@ -92,7 +92,7 @@ impl EnhancedTokenDatabaseBridge {
         Self { parts: Arc::clone(&self.parts), runner }
     }
 
-    /// Returns a handle whose operations this actor asked for, which stands in log and audit: the user of a request that
+    /// Returns a handle whose operations this actor asked for, who appears in log and audit: the user of a request that
     /// the caller serves, or the job that runs. Without one, operations have no actor.
     ///
     /// ```
@@ -887,6 +887,21 @@ impl EnhancedTokenDatabaseBridge {
     /// Updates the metrics that are counted elsewhere: of caches, pool and audit, and the data's freshness.
     /// [`monitor`](Self::monitor) and a bridge that [watches itself](crate::BridgeBuilder::watch_itself) do this
     /// periodically; without them, call it when the metrics are collected.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::EnhancedTokenDatabaseBridge;
+    /// use bridge::storage::InMemoryStore;
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    ///
+    /// let recorder = PrometheusBuilder::new().build_recorder();
+    /// let store = Arc::new(InMemoryStore::default());
+    /// let bridge =
+    ///     metrics::with_local_recorder(&recorder, || EnhancedTokenDatabaseBridge::builder(store).build());
+    /// bridge.export_metrics();
+    /// assert!(recorder.handle().render().contains("bridge_cache_requests_total"));
+    /// ```
     pub fn export_metrics(&self) {
         self.parts.monitoring.export_metrics();
     }

@@ -62,7 +62,7 @@ pub fn observer_stream<T: Send + 'static>(
 /// An item of an [`ObserverStream`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamItem<T> {
-    /// What the observer was told.
+    /// A value for the observer.
     Value(T),
     /// Number of values that are missing here, because the stream was read too slowly.
     Missed(u64),

@@ -36,6 +36,8 @@ use crate::telemetry::operation::Operation;
 /// assert_eq!(result.records_stored, 0);
 /// let result = processor.on_content_batch_processed(batch(40, &[tail, b"\n"].concat())).await?;
 /// assert_eq!((result.records_stored, result.total_tokens), (1, 42));
+/// // The file is read to its end.
+/// processor.forget("projects/p/s.jsonl".as_ref()).await;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -79,7 +79,7 @@ fn sessions(number: u32) -> Vec<ResponseUsage> {
         row.counts.cache_read = u64::from(index % 89) * 4_099;
         row.model =
             ModelName::new(["claude-opus-4-8", "claude-sonnet-4-5", "gpt-5"][index as usize % 3]).ok();
-        row.project = ProjectName::new(format!("/home/dev/project-{}", index % 7)).ok();
+        row.project = ProjectName::new(format!("/home/user/project-{}", index % 7)).ok();
         row
     };
     (0..number).map(row).collect()

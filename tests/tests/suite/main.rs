@@ -2,6 +2,7 @@
 //!
 //! - `analysis_properties`: the analyzer against the reference model, in any order and with any damage.
 //! - `architecture`: permitted dependencies between the packages.
+//! - `doc_examples`: what a user configures and calls appears in an example of the documentation.
 //! - `project_rules`: rules of the source tree that no lint checks.
 //! - `public_api`: the page of the public API of the facade, and its size.
 //! - `privacy`: no conversation text leaves the analyzer.
@@ -14,6 +15,7 @@
 mod analysis_properties;
 mod architecture;
 mod bad_input;
+mod doc_examples;
 mod privacy;
 mod project_rules;
 mod public_api;

@@ -77,7 +77,7 @@ mod tests {
     use crate::json::read_object;
     use bridge_core::ContentCategories;
 
-    /// The records, cut into parts of so many.
+    /// The records, in chunks of this size.
     fn estimate(records: &[&str], part: usize) -> ContentCategories {
         let mut file = CategoryCounter::default();
         for records in records.chunks(part) {

@@ -1,11 +1,11 @@
-//! The numbers beside a usage's counters. They decide no total, so that an unreadable one is an absent one.
+//! The numbers of a usage besides its counters. No total depends on them, so an unreadable one counts as absent.
 
 use crate::claude::counters::read_counter;
 use crate::claude::fields::UsageFields;
 use crate::count::snapshot::Extras;
 use crate::json::{Raw, object_fields};
 
-/// Reads the numbers beside the counters of a usage or an iteration with this many output tokens.
+/// Reads the numbers besides the counters of a usage or an iteration with this many output tokens.
 pub(crate) fn read_extras(fields: &UsageFields<'_>, output: u64) -> Extras {
     let thinking = fields.output_details.and_then(|details| object_fields(details, ["thinking_tokens"]));
     let tools = fields

@@ -183,7 +183,7 @@ impl<'a> Identity<'a> {
         name(record.uuid).map_or(Self::Record(text.as_bytes(), nested.unwrap_or(0)), Self::Uuid)
     }
 
-    /// Returns an id that gateways reuse, if there is no request id to tell its uses apart.
+    /// Returns an id that gateways reuse, if there is no request id to distinguish its uses.
     fn weak_id(&self) -> Option<&[u8]> {
         match self {
             Self::Message { id, request } if request.is_empty() && !ResponseKey::is_unique_message_id(id) => {

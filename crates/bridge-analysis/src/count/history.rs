@@ -143,7 +143,7 @@ impl History {
         self.responses.changed()
     }
 
-    /// Takes the rows that changed since the last call and have to be sent to the store.
+    /// Takes the rows that changed since the last call and must be sent to the store.
     pub fn take_changed(&mut self) -> Vec<ResponseUsage> {
         self.responses.take_changed(&self.contexts)
     }

@@ -32,7 +32,7 @@ pub struct Response<'a> {
     pub counts: TokenCounts,
     /// True if the snapshot is the response's last; otherwise its counters are a floor.
     pub finished: bool,
-    /// Where the counters were found.
+    /// The place where the counters were found.
     pub origin: Origin,
     /// The tokens of all its snapshots together.
     pub snapshot_tokens: u64,

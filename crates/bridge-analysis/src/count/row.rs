@@ -175,7 +175,7 @@ impl Row {
     }
 }
 
-/// Returns the number in fewer bits, if it fits beside `absent`, which stands for none.
+/// Returns the number in fewer bits, if it fits and is not `absent`, which means none.
 fn small_or_absent<T: TryFrom<u64> + PartialEq>(number: Option<u64>, absent: T) -> Option<T> {
     match number {
         None => Some(absent),

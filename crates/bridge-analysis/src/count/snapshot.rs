@@ -59,7 +59,7 @@ pub(crate) struct Counted {
     pub(crate) cache_split: (u64, u64),
 }
 
-/// Numbers beside the counters, where the record has them.
+/// Numbers besides the counters, if the record has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extras {
     /// Of the output tokens.

@@ -18,7 +18,7 @@ use crate::source::SourceFile;
 pub(crate) struct FileTask<'a> {
     pub(crate) file: &'a SourceFile,
     pub(crate) names: FileNames,
-    /// Where reading begins, and what is known about the lines before.
+    /// The position at which reading begins, and known facts about the lines before.
     pub(crate) from: ReadPosition,
     /// The offset up to which the file is read, in bytes.
     pub(crate) until: u64,

@@ -176,12 +176,12 @@ fn amounts_beyond_128_bits_have_no_price() {
     let usage = Usage { output: u64::MAX, web_searches: u64::MAX, ..Usage::new("claude-opus-4-6", time) };
     assert!(Catalog::shipped().price(&usage).is_ok(), "list prices are far below the limit");
     let rates = bridge_pricing::Rates {
-        input: "1000000".parse().ok(),
-        output: "1000000".parse().ok(),
+        input: "10000".parse().ok(),
+        output: "10000".parse().ok(),
         ..Default::default()
     };
     let mut entry = discounted().entries()[0].clone();
-    (entry.rates, entry.web_search) = (vec![rates], "1000000".parse().ok());
+    (entry.rates, entry.web_search) = (vec![rates], "10000".parse().ok());
     let model = entry.model.clone();
     let time = entry.from;
     let catalog = Catalog::new(vec![entry]).unwrap();

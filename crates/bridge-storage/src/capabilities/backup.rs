@@ -39,7 +39,7 @@ pub trait BackupStore: Send + Sync + fmt::Debug {
     /// The store does not know the format or the table, the data is invalid, the store fails, or it was rolled back.
     async fn import_part(&self, part: &TablePart, begun_in: Epoch) -> Result<(), BridgeError>;
 
-    /// Has the server itself write a backup, without transferring the rows. Returns what it contains.
+    /// Makes the server itself write a backup, without transferring the rows. Returns what it contains.
     ///
     /// # Errors
     ///

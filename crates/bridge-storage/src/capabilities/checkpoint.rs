@@ -4,8 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bridge_core::{
-    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, StorageKind, StoreMode, StoreState,
-    Timestamp,
+    BridgeError, Checkpoint, CheckpointComparison, CheckpointName, StorageKind, StoreState, Timestamp,
 };
 
 /// The maximum number of sessions that a comparison names.
@@ -67,33 +66,13 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     async fn resume(&self) -> Result<StoreState, BridgeError>;
 }
 
-/// Returns the refusal of an operation that began in this epoch (`None`: right now), if it is to be refused.
-pub(crate) fn refusal(
-    operation: &'static str,
-    state: &StoreState,
-    begun_in: Option<Epoch>,
-) -> Option<BridgeError> {
-    let message = match &state.mode {
-        StoreMode::Direct { checkpoint } => {
-            format!("at checkpoint {checkpoint}; nothing is stored until it is resumed")
-        }
-        StoreMode::Stored if begun_in.is_some_and(|begun| begun < state.epoch) => {
-            format!("the operation began in epoch {}, and the store is in epoch {}", begun_in?, state.epoch)
-        }
-        StoreMode::Stored => return None,
-    };
-    Some(rolled_back(operation, message))
-}
-
 pub(crate) fn rolled_back(operation: &'static str, message: String) -> BridgeError {
-    let (kind, context) = (StorageKind::RolledBack, Box::default());
-    BridgeError::Storage { operation, kind, message, context, source: None }
+    BridgeError::storage(StorageKind::RolledBack, operation, message)
 }
 
 /// Returns the error for a name that cannot be used.
 pub(crate) fn unusable(operation: &'static str, name: &CheckpointName, why: &str) -> BridgeError {
-    let (kind, context) = (StorageKind::Checkpoint, Box::default());
-    BridgeError::Storage { operation, kind, message: format!("{name} {why}"), context, source: None }
+    BridgeError::storage(StorageKind::Checkpoint, operation, format!("{name} {why}"))
 }
 
 pub(crate) const UNKNOWN: &str = "is not among the checkpoints";

@@ -13,7 +13,7 @@ pub use backup::{
     BACKUP_TABLES, BackupFormat, BackupStore, ExportSummary, ServerPlace, TableExport, TablePart, TableRows,
 };
 pub use checkpoint::CheckpointStore;
-pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable};
+pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
 
@@ -50,13 +50,8 @@ pub fn require<'a, C: ?Sized>(
     capability: Option<&'a C>,
     operation: &'static str,
 ) -> Result<&'a C, BridgeError> {
-    capability.ok_or_else(|| BridgeError::Storage {
-        operation,
-        kind: StorageKind::Unsupported,
-        message: "this store does not support it".to_owned(),
-        context: Box::default(),
-        source: None,
-    })
+    capability
+        .ok_or_else(|| BridgeError::storage(StorageKind::Unsupported, operation, "it lacks the capability"))
 }
 
 impl dyn TokenStore + '_ {

@@ -1,4 +1,4 @@
-//! Access tokens: what a store shows the database, or a gateway before it, in place of a user and a password.
+//! Access tokens, with which a store authenticates to the database or a gateway in front of it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ use super::connection::locate::LocateFuture;
 pub struct AccessToken(Arc<str>);
 
 impl AccessToken {
-    /// Takes the token without the word `Bearer`.
+    /// Checks the token, without the word `Bearer`.
     ///
     /// # Errors
     ///
-    /// It is empty, or has bytes that cannot stand in a header.
+    /// It is empty, or has bytes that a header may not contain.
     pub fn new(text: &str) -> Result<Self, InvalidValue> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(Self(text.into()));
@@ -48,9 +48,9 @@ impl fmt::Debug for AccessToken {
 /// Supplies access tokens that expire.
 ///
 /// ```
-/// use std::sync::Mutex;
+/// use std::sync::{Arc, Mutex};
 ///
-/// use bridge_storage::{AccessToken, AccessTokens, LocateFuture};
+/// use bridge_storage::{AccessToken, AccessTokens, ClickHouseOptions, LocateFuture};
 ///
 /// /// Exchanges the workload's identity for a token.
 /// #[derive(Debug)]
@@ -72,6 +72,10 @@ impl fmt::Debug for AccessToken {
 ///         })
 ///     }
 /// }
+///
+/// let tokens = FromIssuer { current: Mutex::new(AccessToken::new("eyJhbGciOi")?) };
+/// let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_access_tokens(Arc::new(tokens));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait AccessTokens: fmt::Debug + Send + Sync {
     /// Returns the token to use. Asked before each use of a connection, so it only returns what is at hand; a program
@@ -83,7 +87,7 @@ pub trait AccessTokens: fmt::Debug + Send + Sync {
     fn renew(&self) -> LocateFuture<'_>;
 }
 
-/// Who the store is to the database.
+/// The credentials of a store.
 #[derive(Clone)]
 pub(crate) enum Credentials {
     User {
@@ -117,7 +121,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The token in a file, which some other program keeps up to date: read again when the token is refused.
+/// The token in a file that another program renews. It is read again when the token is rejected.
 pub(crate) struct TokenFile {
     file: PathBuf,
     current: Mutex<AccessToken>,

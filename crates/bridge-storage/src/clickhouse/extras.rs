@@ -3,7 +3,7 @@
 use bridge_core::InvalidValue;
 use hyper::header::{HeaderName, HeaderValue};
 
-/// Headers that the client or the bridge sets.
+/// Headers that the client or the bridge sets itself.
 const RESERVED_HEADERS: [&str; 9] = [
     "accept-encoding",
     "authorization",
@@ -34,7 +34,7 @@ const RESERVED_SETTINGS: [&str; 14] = [
     "wait_for_async_insert",
 ];
 
-/// Checks a header: its name and value are valid, and it is none that the bridge needs itself.
+/// Checks that a header's name and value are valid, and that the bridge does not set it itself.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), InvalidValue> {
     let is_reserved = |name: &HeaderName| {
         RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-clickhouse-")

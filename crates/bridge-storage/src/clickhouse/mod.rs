@@ -8,6 +8,7 @@ mod connection;
 mod dashboard;
 mod extras;
 mod options;
+mod prices;
 mod probes;
 mod row;
 pub(crate) mod schema;
@@ -54,7 +55,7 @@ use usage::group_commit::GroupCommit;
 #[derive(Debug)]
 pub struct ClickHouseStore {
     pool: BridgeConnectionPool,
-    /// One connection, for the audit: it is written beside what it tells of, and takes no caller's connection.
+    /// A single connection for the audit, which is written while callers use the pool.
     audit_pool: BridgeConnectionPool,
     breaker: CircuitBreaker,
     options: ClickHouseOptions,
@@ -66,11 +67,11 @@ pub struct ClickHouseStore {
 }
 
 impl ClickHouseStore {
-    /// A store at this server. Nothing is connected yet.
+    /// Returns a store on this server. It connects when it is first used.
     ///
     /// # Errors
     ///
-    /// The pool cannot be made, or no certificate to trust is found; options that a client of one's own decides itself.
+    /// The pool cannot be built, no trusted certificate is found, or options are set that belong to the given client.
     pub fn new(options: ClickHouseOptions) -> Result<Self, BridgeError> {
         options.check()?;
         let pool = BridgeConnectionPool::new(&options)?;
@@ -87,7 +88,7 @@ impl ClickHouseStore {
         })
     }
 
-    /// A store by an embedder's own client: [`ClickHouseOptions::from_client`], with the default of all other options.
+    /// Returns a store that uses an embedder's own client, by [`ClickHouseOptions::from_client`] and default options.
     ///
     /// ```
     /// use bridge_storage::ClickHouseStore;
@@ -101,25 +102,25 @@ impl ClickHouseStore {
     ///
     /// # Errors
     ///
-    /// The pool cannot be made.
+    /// The pool cannot be built.
     pub fn from_client(client: ::clickhouse::Client) -> Result<Self, BridgeError> {
         Self::new(ClickHouseOptions::from_client(client))
     }
 
-    /// Returns the options that the store was made with. [`ClickHouseOptions::schema`] has its schema as SQL.
+    /// Returns the options of the store. [`ClickHouseOptions::schema`] returns its schema as SQL.
     #[must_use]
     pub fn options(&self) -> &ClickHouseOptions {
         &self.options
     }
 
-    /// The pool of connections.
+    /// Returns the connection pool.
     #[must_use]
     pub fn pool(&self) -> &BridgeConnectionPool {
         &self.pool
     }
 
-    /// Runs a call on the tables, by a connection of the pool, with the time limit, trying again where that may help
-    /// and failing at once where the circuit breaker is open.
+    /// Runs a call on the tables over a pooled connection, with timeout and retries. Fails at once while the circuit
+    /// breaker is open.
     async fn call<T, E, F>(
         &self,
         operation: &'static str,
@@ -132,7 +133,7 @@ impl ClickHouseStore {
         self.call_with(&self.pool, &self.options.limits.retry, operation, work).await
     }
 
-    /// The same by the audit's own connection.
+    /// As [`call`](Self::call), over the audit's own connection.
     async fn call_for_audit<T, E, F>(
         &self,
         operation: &'static str,
@@ -145,7 +146,7 @@ impl ClickHouseStore {
         self.call_with(&self.audit_pool, &self.options.limits.retry, operation, work).await
     }
 
-    /// The same for work that cannot simply be repeated.
+    /// As [`call`](Self::call), for work that must not be repeated as a whole.
     async fn once<T, E, F>(
         &self,
         operation: &'static str,
@@ -175,7 +176,7 @@ impl ClickHouseStore {
             self.pass_breaker(operation).await?;
             let token = pool.access_token();
             let result = match self.attempt(pool, operation, &work).await {
-                // What was refused was not begun, except for work of several requests: that is not repeated.
+                // A refused call has not begun, so it may be repeated; work of several requests may have.
                 Err(error) if retry.max_retries > 0 && pool.renews(token, &error).await => {
                     self.attempt(pool, operation, &work).await
                 }
@@ -187,8 +188,8 @@ impl ClickHouseStore {
         work.instrument(tracing::debug_span!("database", operation)).await
     }
 
-    /// Passes where the circuit breaker is closed. Where it is open one caller probes the database; the others
-    /// fail at once.
+    /// Admits the caller if the circuit breaker is closed. While it is open, one caller probes the database and the
+    /// others fail at once.
     async fn pass_breaker(&self, operation: &'static str) -> Result<(), BridgeError> {
         match self.breaker.admit() {
             Ok(Admission::Pass) => Ok(()),
@@ -197,13 +198,11 @@ impl ClickHouseStore {
                 self.breaker.record_probe(probe, &answer);
                 answer
             }
-            Err(refused) => Err(BridgeError::Connection {
-                operation,
-                host: self.options.host.clone(),
-                kind: ConnectionKind::CircuitOpen,
-                context: Box::default(),
-                source: Some(Box::new(refused)),
-            }),
+            Err(refused) => {
+                let error =
+                    BridgeError::connection(ConnectionKind::CircuitOpen, operation, &self.options.host);
+                Err(error.with_source(refused))
+            }
         }
     }
 

@@ -41,7 +41,7 @@ pub struct ClickHouseLimits {
 
 impl Default for ClickHouseLimits {
     /// Ten connections, 30 s for each timeout, the default policies, 8 MiB: room for some thousand definitions, and
-    /// small beside any disk that holds a history.
+    /// little compared with any disk that holds a history.
     fn default() -> Self {
         Self {
             pool_size: 10,
@@ -56,6 +56,44 @@ impl Default for ClickHouseLimits {
 }
 
 /// The address, credentials and limits of a ClickHouse store. No form of output shows the password.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge_storage::{AccessToken, CircuitPolicy, ClickHouseLimits, ClickHouseOptions, Retention, RetryPolicy};
+///
+/// let server = ClickHouseOptions::from_url("http://db.example:8123/usage")?
+///     .with_user("etb_writer", "")
+///     .with_password("…")
+///     .with_table_prefix("etb_")?
+///     .with_header("x-team", "tools")?
+///     .with_setting("max_threads", "4")?
+///     .with_retention(Retention::For(Duration::from_hours(24 * 365)))
+///     .with_audit_retention(Retention::For(Duration::from_hours(24 * 90)));
+/// assert!(server.has_password() && server.host() == "db.example:8123" && server.database() == "usage");
+/// assert!(!ClickHouseOptions::allows_header("authorization", "Bearer …"));
+/// assert!(!ClickHouseOptions::allows_setting("async_insert"));
+///
+/// let in_cluster = server
+///     .with_cluster("main")?
+///     .with_access_token(AccessToken::new("eyJhbGciOi")?)
+///     .with_limits(ClickHouseLimits::default())
+///     .with_pool_size(4)
+///     .with_connect_timeout(Duration::from_secs(2))
+///     .with_acquire_timeout(Duration::from_secs(2))
+///     .with_operation_timeout(Duration::from_mins(2))
+///     .with_retry(RetryPolicy::once())
+///     .with_circuit(CircuitPolicy { failures: 3, ..CircuitPolicy::default() })
+///     .with_disk_reserve(64 << 20);
+/// // Secrets and CA certificates in files are read at once, so the files must exist:
+/// let with_files = || -> Result<ClickHouseOptions, bridge_core::BridgeError> {
+///     let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_ca_file("ca.pem");
+///     options.with_password_file("/run/secrets/etb")?.with_access_token_file("/run/secrets/jwt")
+/// };
+/// assert!(with_files().is_err());
+/// # let _ = in_cluster;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ClickHouseOptions {
     pub(crate) endpoint: String,
@@ -79,27 +117,26 @@ pub struct ClickHouseOptions {
 }
 
 impl ClickHouseOptions {
-    /// The database where none is given.
+    /// The default database.
     pub const DATABASE: &str = "bridge";
-    /// The user where none is given.
+    /// The default user.
     pub const USER: &str = "default";
 
-    /// Takes `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password and database may be left out
-    /// (`default`, empty, `bridge`), the port too (8123). With the feature `tls` also `https://…` (8443). Nothing may
-    /// follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
+    /// Parses `http://USER:PASSWORD@HOST:PORT/DATABASE`. User, password, database and port are optional; the defaults
+    /// are `default`, empty, `bridge` and 8123. With the feature `tls`, `https://…` works too, with port 8443. Nothing
+    /// may follow the database; `/`, `?`, `#` and `@` in a user or password are written `%2F`, `%3F`, `%23` and `%40`.
     ///
-    /// A command line shows in the process list: a password belongs into
-    /// [a file](Self::with_password_file) or a variable.
+    /// Command lines are visible in the process list, so keep passwords in [a file](Self::with_password_file) or an
+    /// environment variable.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::InvalidUrl`] where it is no such URL, or TLS is asked for and not built in.
+    /// [`ConnectionKind::InvalidUrl`] if the URL has another form, or uses TLS without the feature `tls`.
     pub fn from_url(url: &str) -> Result<Self, BridgeError> {
         let invalid = |wanted: &str| BridgeError::connection(ConnectionKind::InvalidUrl, "from_url", wanted);
         // The text itself may hold a password, so it is never quoted.
         let parsed = Url::parse(url).map_err(|_| invalid("expected is http://HOST:8123"))?;
-        // Where a password is not written in the URL's form a piece of it may be taken for the host, so that is not
-        // quoted either.
+        // A part of a password that is not percent-encoded may parse as the host, so that is not quoted either.
         if parsed.query().is_some() || parsed.fragment().is_some() || parsed.path().contains('@') {
             return Err(invalid(
                 "expected is http://USER:PASSWORD@HOST:PORT/DATABASE, with `/?#@` in a password as %2F %3F %23 %40",
@@ -130,13 +167,13 @@ impl ClickHouseOptions {
         Ok(Self { endpoint: format!("{scheme}://{host}"), secure, ..Self::of(host, database, credentials) })
     }
 
-    /// Takes an embedder's own client, with its connector, address, credentials, compression, headers and settings, and
-    /// its database (`bridge` where it has none). The store adds what it needs itself. The client's type is that of
+    /// Uses an embedder's own client, with its connector, address, credentials, compression, headers, settings and
+    /// database (`bridge` if it has none). The store adds what it needs itself. The client's type is that of
     /// [`clickhouse_rs`](crate::clickhouse_rs): depend on the same minor version.
     ///
-    /// The store's own connections refuse answers that are not the database's (of a proxy, say), before anything is taken
-    /// for stored; a client's do where its connector is a [`GuardedConnector`](crate::GuardedConnector). Errors name the
-    /// host that [`with_host_name`](Self::with_host_name) gives.
+    /// The store's own connections reject responses that do not come from the database, for example from a proxy, before
+    /// any row counts as stored. So do a client's if its connector is a [`GuardedConnector`](crate::GuardedConnector).
+    /// Errors name the host that [`with_host_name`](Self::with_host_name) sets.
     ///
     /// ```
     /// use bridge_storage::clickhouse_rs::Client;
@@ -181,40 +218,40 @@ impl ClickHouseOptions {
         }
     }
 
-    /// With this name of the database's host in errors and reports.
+    /// Sets the database's host as errors and reports name it.
     #[must_use]
     pub fn with_host_name(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
         self
     }
 
-    /// Takes the address, user and password from a locator, and asks it again whenever the database cannot be reached
-    /// or refuses the password.
+    /// Takes the address, user and password from a locator, which is asked again whenever the database cannot be reached
+    /// or rejects the password.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::InvalidUrl`] where its URL is none.
+    /// [`ConnectionKind::InvalidUrl`] if its URL cannot be parsed.
     pub fn located(locator: Arc<dyn Locate>) -> Result<Self, BridgeError> {
         let location = locator.current();
         let options = Self::from_url(&location.url)?.with_user(&location.user, &location.password);
         Ok(Self { locator: Some(locator), ..options })
     }
 
-    /// With this database.
+    /// Sets the database.
     #[must_use]
     pub fn with_database(mut self, database: &str) -> Self {
         database.clone_into(&mut self.database);
         self
     }
 
-    /// With this user and password.
+    /// Sets the user and the password.
     #[must_use]
     pub fn with_user(mut self, user: &str, password: &str) -> Self {
         self.credentials = Credentials::User { user: user.to_owned(), password: password.to_owned() };
         self
     }
 
-    /// With this password for the user.
+    /// Sets the user's password.
     #[must_use]
     pub fn with_password(self, password: &str) -> Self {
         let user = match &self.credentials {
@@ -230,74 +267,75 @@ impl ClickHouseOptions {
         matches!(&self.credentials, Credentials::User { password, .. } if !password.is_empty())
     }
 
-    /// With this access token in place of user and password.
+    /// Authenticates by this access token instead of user and password.
     #[must_use]
     pub fn with_access_token(mut self, token: AccessToken) -> Self {
         self.credentials = Credentials::Token(token);
         self
     }
 
-    /// With the access token that the file holds, in place of user and password. It is read now, and again whenever the
-    /// token is refused: another program may renew it.
+    /// Authenticates by the access token in this file instead of user and password. The file is read now, and again
+    /// whenever the token is rejected, because another program may renew it.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
+    /// [`ConnectionKind::Misconfigured`] if the file cannot be read or contains no token.
     pub fn with_access_token_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
         let tokens = TokenFile::read(file.as_ref())
             .map_err(|why| self.misconfigured("with_access_token_file", why.into()))?;
         Ok(self.with_access_tokens(Arc::new(tokens)))
     }
 
-    /// With access tokens that this supplies, in place of user and password. It is asked for a new one whenever the
-    /// database, or a gateway before it, refuses the current one.
+    /// Authenticates by access tokens from this source instead of user and password. A new one is requested whenever the
+    /// database, or a gateway in front of it, rejects the current one.
     #[must_use]
     pub fn with_access_tokens(mut self, tokens: Arc<dyn AccessTokens>) -> Self {
         self.credentials = Credentials::Tokens(tokens);
         self
     }
 
-    /// With this HTTP header in every request: for a gateway before the database, say. No form of output shows its value.
+    /// Adds an HTTP header to every request, for example for a gateway in front of the database. Its value never appears
+    /// in any output.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where it is no valid header, or one that the client sets itself.
+    /// [`ConnectionKind::Misconfigured`] if the header is invalid, or one that the client sets itself.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
         check_header(name, value).map_err(|error| self.misconfigured("with_header", error.into()))?;
         self.headers.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
 
-    /// Returns whether [`with_header`](Self::with_header) takes this header.
+    /// Returns whether [`with_header`](Self::with_header) accepts this header.
     #[must_use]
     pub fn allows_header(name: &str, value: &str) -> bool {
         check_header(name, value).is_ok()
     }
 
-    /// Returns whether [`with_setting`](Self::with_setting) takes a setting of this name.
+    /// Returns whether [`with_setting`](Self::with_setting) accepts a setting of this name.
     #[must_use]
     pub fn allows_setting(name: &str) -> bool {
         check_setting(name).is_ok()
     }
 
-    /// With this setting of ClickHouse for every query: `max_memory_usage`, say, or a workload. What the bridge sets for
-    /// a single query takes precedence.
+    /// Adds a ClickHouse setting to every query, for example `max_memory_usage` or a workload. Settings that the bridge
+    /// adds to a single query take precedence.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where it is no name of a setting, or one that the bridge sets itself or relies
-    /// on: `async_insert`, for instance, because an insert that returned is durable.
+    /// [`ConnectionKind::Misconfigured`] if it is not a setting's name, or one that the bridge sets or relies on, such
+    /// as `async_insert`: an insert that returned is durable.
     pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, BridgeError> {
         check_setting(name).map_err(|error| self.misconfigured("with_setting", error.into()))?;
         self.settings.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
 
-    /// With the password that the file holds; a line end behind it is not part of it.
+    /// Reads the user's password from a file. A final line break is not part of it.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where the file cannot be read or holds none.
+    /// [`ConnectionKind::Misconfigured`] if the file cannot be read or is empty.
     pub fn with_password_file(self, file: impl AsRef<Path>) -> Result<Self, BridgeError> {
         let file = file.as_ref();
         let unusable = |why: &dyn fmt::Display| {
@@ -312,89 +350,89 @@ impl ClickHouseOptions {
         Ok(self.with_password(password))
     }
 
-    /// With this before the names of all tables, so that they can stand in a database with others: letters,
-    /// digits and underlines, 64 at most, with no digit first.
+    /// Sets a prefix of all table names, so that a database can hold other tables too: at most 64 letters, digits and
+    /// underscores, not starting with a digit.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where it is no such word.
+    /// [`ConnectionKind::Misconfigured`] if the prefix has another form.
     pub fn with_table_prefix(mut self, prefix: &str) -> Result<Self, BridgeError> {
         let prefix = TablePrefix::new(prefix);
         self.table_prefix = prefix.map_err(|error| self.misconfigured("with_table_prefix", error.into()))?;
         Ok(self)
     }
 
-    /// With tables that are spread over this cluster of the server's `remote_servers`. It needs Keeper, and the
-    /// macros `shard` and `replica` on every server.
+    /// Distributes the tables over this cluster of the server's `remote_servers`. Requires Keeper, and the macros
+    /// `shard` and `replica` on every server.
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::Misconfigured`] where it is no name of a cluster.
+    /// [`ConnectionKind::Misconfigured`] if it is not a cluster's name.
     pub fn with_cluster(mut self, cluster: &str) -> Result<Self, BridgeError> {
         let topology = Topology::cluster(cluster);
         self.topology = topology.map_err(|error| self.misconfigured("with_cluster", error.into()))?;
         Ok(self)
     }
 
-    /// With records of the audit that are kept so long. Without it a migration leaves the table as it is.
+    /// Sets the retention of audit records. By default migrations do not change it.
     #[must_use]
     pub fn with_audit_retention(mut self, retention: Retention) -> Self {
         self.audit_retention = Some(retention);
         self
     }
 
-    /// With rows of responses that are kept so long. Without it a migration leaves the tables as they are.
+    /// Sets the retention of responses. By default migrations do not change it.
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
         self
     }
 
-    /// With these limits, in place of all that were set before.
+    /// Sets all limits, replacing those set before.
     #[must_use]
     pub fn with_limits(mut self, limits: ClickHouseLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// With this much of the database's disk, in bytes, reserved for definitions of tables: below it checkpoints,
-    /// rollbacks and migrations are refused, and health reports it before. 0 turns it off.
+    /// Reserves this much of the database's disk, in bytes, for table definitions: with less free space, checkpoints,
+    /// rollbacks and migrations fail. Health checks warn before that. 0 turns it off.
     #[must_use]
     pub fn with_disk_reserve(mut self, bytes: u64) -> Self {
         self.limits.disk_reserve = bytes;
         self
     }
 
-    /// With the certificates of this PEM file as the only ones that are trusted, in place of the system's. It is
-    /// read when the store is made.
+    /// Trusts only the certificates in this PEM file, instead of the system's. The file is read when the store is
+    /// created.
     #[must_use]
     pub fn with_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(file.into());
         self
     }
 
-    /// With this limit for making or checking a connection.
+    /// Sets the timeout for opening or checking a connection.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.limits.connect_timeout = timeout;
         self
     }
 
-    /// With this limit for waiting until a connection of the pool is free.
+    /// Sets the timeout for waiting for a free connection of the pool.
     #[must_use]
     pub fn with_acquire_timeout(mut self, timeout: Duration) -> Self {
         self.limits.acquire_timeout = timeout;
         self
     }
 
-    /// With so many connections at most.
+    /// Sets the maximum number of connections.
     #[must_use]
     pub fn with_pool_size(mut self, connections: usize) -> Self {
         self.limits.pool_size = connections.max(1);
         self
     }
 
-    /// With this limit for every attempt of a call. It is sent to the server, too. Exact reads over 10^8 rows may need
+    /// Sets the timeout of each attempt of a call, which the server enforces too. Exact reads over 10^8 rows may take
     /// minutes.
     #[must_use]
     pub fn with_operation_timeout(mut self, timeout: Duration) -> Self {
@@ -402,33 +440,33 @@ impl ClickHouseOptions {
         self
     }
 
-    /// With this policy of trying again.
+    /// Sets the retry policy.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.limits.retry = retry;
         self
     }
 
-    /// With this policy of leaving a database alone that is away.
+    /// Sets the policy of the circuit breaker.
     #[must_use]
     pub fn with_circuit(mut self, circuit: CircuitPolicy) -> Self {
         self.limits.circuit = circuit;
         self
     }
 
-    /// Host and port, as errors and reports show them.
+    /// Returns host and port, as errors and reports show them.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The database.
+    /// Returns the database.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// Refuses what a client of one's own decides itself.
+    /// Rejects options that an own client overrides.
     pub(crate) fn check(&self) -> Result<(), BridgeError> {
         let is_free = matches!(self.credentials, Credentials::OfClient) && self.ca_file.is_none();
         if self.client.is_none() || is_free {
@@ -439,7 +477,7 @@ impl ClickHouseOptions {
         Err(self.misconfigured("from_client", why.into()))
     }
 
-    /// The error for a setting that cannot be used.
+    /// Returns the error for an unusable option.
     pub(crate) fn misconfigured(
         &self,
         operation: &'static str,

@@ -10,7 +10,7 @@ use bridge_core::{
 
 use super::{InMemoryStore, Tables, sum};
 use crate::capabilities::{
-    CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, refusal, rolled_back, unusable,
+    CheckpointStore, DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable,
 };
 
 /// The saved states, and the state of the store.
@@ -33,7 +33,7 @@ impl Checkpoints {
 
     /// Refuses an operation that began in this epoch, if it must.
     pub(super) fn admit(&self, operation: &'static str, begun_in: Option<Epoch>) -> Result<(), BridgeError> {
-        refusal(operation, &self.state(), begun_in).map_or(Ok(()), Err)
+        self.state().admit(operation, begun_in).map(drop)
     }
 
     fn keep(&mut self, name: &CheckpointName, now: Timestamp, tables: Tables) -> Checkpoint {

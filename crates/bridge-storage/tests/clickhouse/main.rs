@@ -17,6 +17,7 @@ mod merges;
 mod models;
 mod own_client;
 mod placing;
+mod prices;
 mod probes;
 mod promises;
 mod roles;

@@ -14,12 +14,12 @@ use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
 impl BridgeConfig {
-    /// Builds the bridge of this configuration, its store reached (or its engine started) and its tables made.
+    /// Builds the bridge of this configuration, connects to its store (or starts its engine), and creates its tables.
     ///
     /// # Errors
     ///
-    /// Keys that are missing or do not go together; a file that cannot be read; a store that cannot be reached or
-    /// refuses; an engine that cannot be had.
+    /// Keys that are missing or conflict; a file that cannot be read; a store that cannot be reached or rejects the
+    /// user; an engine that cannot be fetched or started.
     pub async fn build(&self) -> Result<EnhancedTokenDatabaseBridge, BuildError> {
         let bridge = self.builder().await?.build();
         bridge.token_store().migrate().await?;
@@ -27,8 +27,8 @@ impl BridgeConfig {
     }
 
     /// Returns a builder with all settings of the configuration. The bridge that it builds [watches
-    /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. Of the store nothing is asked yet, so that a user
-    /// who may only read can have a bridge; a server is not even connected.
+    /// itself](BridgeBuilder::watch_itself) at the intervals of `monitoring`. It does not connect to a server yet, so
+    /// a user who may only read can have a bridge.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl BridgeConfig {
     ///
     /// # Errors
     ///
-    /// Keys that are missing or do not go together; a file that cannot be read; an engine that cannot be had.
+    /// Keys that are missing or conflict; a file that cannot be read; an engine that cannot be fetched or started.
     pub async fn store(&self) -> Result<ClickHouseStore, BuildError> {
         self.check()?;
         let options = match self.embedded.data_dir {
@@ -82,12 +82,12 @@ impl BridgeConfig {
         Ok(ClickHouseStore::new(options).map_err(|error| self.refused(key, error))?)
     }
 
-    /// Returns a builder with all settings of the configuration, on a store of one's own. Its audit has a spool only in
+    /// Returns a builder with all settings of the configuration, on a store of your own. Its audit has a spool only in
     /// the folder of `audit.spool_dir`, which then belongs to this store.
     ///
     /// # Errors
     ///
-    /// Keys that do not go together; the project key's file cannot be read.
+    /// Keys that conflict; the project key's file cannot be read.
     pub fn builder_with(&self, store: Arc<dyn TokenStore>) -> Result<BridgeBuilder, ConfigError> {
         let builder = EnhancedTokenDatabaseBridge::builder(store)
             .sources(&self.sources.paths)
@@ -101,12 +101,12 @@ impl BridgeConfig {
         Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
 
-    /// Returns the options of analyzing transcripts. No more threads read than have room, each with the longest line, in
-    /// `max_memory_mb`.
+    /// Returns the options of the analyzer. The number of threads is limited so that each has room for the longest
+    /// line in `max_memory_mb`.
     ///
     /// # Errors
     ///
-    /// Keys that do not go together; the project key's file cannot be read.
+    /// Keys that conflict; the project key's file cannot be read.
     pub fn analyzer_options(&self) -> Result<AnalyzerOptions, ConfigError> {
         self.check()?;
         let ProcessingConfig { analyzer, memory_bytes_max, .. } = &self.processing;
@@ -173,7 +173,7 @@ impl BridgeConfig {
         self.check()?;
         let config = &self.clickhouse;
         let Some(url) = &config.url else {
-            let needed = "is needed, or embedded.data_dir: where is the store?";
+            let needed = "is missing; set it, or embedded.data_dir for the embedded engine";
             return Err(ConfigError::new(vec![self.problem("clickhouse.url", needed.to_owned())]).into());
         };
         let password = config.password.as_ref().map_or("", |password| password.expose());
@@ -204,7 +204,7 @@ impl BridgeConfig {
         self.with_tables(options)
     }
 
-    /// Adds the options of a server and of the embedded engine alike.
+    /// Adds the options that a server and the embedded engine share.
     fn with_tables(&self, options: ClickHouseOptions) -> Result<ClickHouseOptions, BuildError> {
         let config = &self.clickhouse;
         let mut limits = config.limits;
@@ -230,7 +230,7 @@ impl BridgeConfig {
 
     #[cfg(not(feature = "embedded"))]
     async fn embedded_options(&self) -> Result<ClickHouseOptions, BuildError> {
-        let missing = "needs a bridge that is built with the feature `embedded`";
+        let missing = "needs the feature `embedded` of the crate `bridge`";
         Err(ConfigError::new(vec![self.problem("embedded.data_dir", missing.to_owned())]).into())
     }
 
@@ -252,7 +252,7 @@ impl BridgeConfig {
         if let Some(folder) = &self.embedded.cache_dir {
             options = options.cache_dir(folder);
         }
-        // The first fetch takes a minute: without a subscriber to log to it prints its progress.
+        // The first fetch takes a minute, so its progress is printed if no subscriber logs it.
         let options = options.show_fetch(!tracing::enabled!(tracing::Level::INFO));
         let starting = tokio::task::spawn_blocking(move || {
             EmbeddedDatabase::start_with(&options, |event| tracing::info!(%event, "embedded engine"))

@@ -14,7 +14,7 @@ use crate::advice;
 pub enum ConfigOrigin {
     /// This file.
     File(PathBuf),
-    /// A place in a file, or in a text that is none.
+    /// A place in a file, or in a text.
     Line {
         /// The file.
         file: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub enum ConfigOrigin {
     },
     /// This environment variable.
     Variable(String),
-    /// None: it is missing.
+    /// Nowhere: it is missing.
     Nowhere,
 }
 
@@ -47,9 +47,9 @@ impl fmt::Display for ConfigOrigin {
 pub struct ConfigProblem {
     /// Its place.
     pub origin: ConfigOrigin,
-    /// The key by its whole name, `enhanced_token_bridge.clickhouse.url` say; empty where it is about none.
+    /// The full name of the key, such as `enhanced_token_bridge.clickhouse.url`; empty if the problem has none.
     pub key: String,
-    /// The problem, and the values that are allowed. No secret is quoted.
+    /// The problem, with the allowed values. No secret is quoted.
     pub message: String,
 }
 

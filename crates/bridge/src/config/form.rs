@@ -39,7 +39,7 @@ pub(super) trait Form<T> {
     /// Reads a value.
     fn read(&self, raw: &RawValue) -> Result<T, InvalidValue>;
 
-    /// Writes a value as it stands in YAML.
+    /// Writes a value in YAML's form.
     fn write(&self, value: &T) -> String;
 }
 
@@ -296,7 +296,7 @@ impl Form<Vec<PathBuf>> for Sources {
     }
 }
 
-/// Names, each with a text: a mapping in YAML, `a=b,c=d` in a variable. No name stands twice.
+/// Names, each with a text: a mapping in YAML, `a=b,c=d` in a variable. No name occurs twice.
 pub(super) struct Pairs {
     pub(super) allowed: &'static str,
     pub(super) is_allowed: fn(&str, &str) -> bool,
@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(Keeping.read(&raw("off")), Ok(Some(Retention::Forever)));
         assert_eq!(Keeping.read(&raw("keep")), Ok(None));
         assert_eq!(Keeping.read(&raw("400d")), Ok(Some(Retention::For(DAY * 400))));
-        // Where days are meant and seconds are written everything would be lost.
+        // Seconds written in place of days would delete everything.
         assert_eq!(Keeping.read(&raw("400s")), Err(InvalidValue));
     }
 }

@@ -19,7 +19,7 @@ pub struct ConfigKey {
     describe: fn(&BridgeConfig) -> Description,
 }
 
-/// The value of a key, as it stands in YAML, and the values that it allows.
+/// The value of a key in YAML's form, and the values that it allows.
 struct Description {
     value: String,
     allowed: String,
@@ -30,13 +30,13 @@ fn described<T>(form: &impl Form<T>, value: &T) -> Description {
 }
 
 impl ConfigKey {
-    /// Returns its name below `enhanced_token_bridge`, `clickhouse.url` say.
+    /// Returns its name below `enhanced_token_bridge`, such as `clickhouse.url`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Returns its default as it stands in YAML.
+    /// Returns its default in YAML's form.
     #[must_use]
     pub fn default_text(&self) -> String {
         (self.describe)(&BridgeConfig::default()).value
@@ -54,7 +54,7 @@ impl ConfigKey {
         self.is_secret
     }
 
-    /// Returns the environment variable that overrides it: `ETB_` and the name, `ETB_CLICKHOUSE_URL` say.
+    /// Returns the environment variable that overrides it: `ETB_` and the name, such as `ETB_CLICKHOUSE_URL`.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "_").to_ascii_uppercase())
@@ -65,7 +65,7 @@ impl ConfigKey {
         self.default_text() == "{}"
     }
 
-    /// Returns its name with the root's.
+    /// Returns its full name, with the root.
     pub(super) fn whole_name(&self) -> String {
         format!("{ROOT}.{}", self.name)
     }
@@ -215,7 +215,7 @@ pub(super) fn find(name: &str) -> Option<&'static ConfigKey> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// Returns the keys below this one, by their last component; none where it is no section.
+/// Returns the keys below this one, by their last component; none if it is not a section.
 pub(super) fn below(section: &str) -> impl Iterator<Item = &'static str> {
     KEYS.iter().filter_map(move |key| key.name.strip_prefix(section)?.strip_prefix('.'))
 }

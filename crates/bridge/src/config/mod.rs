@@ -38,9 +38,9 @@
 //! [`BridgeConfig::keys`] lists every key with its default and the values that it allows; `bridge_config.example.yaml` in
 //! the repository's `examples` explains each.
 //!
-//! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`, which
-//! was tried: it stops at the first problem and suggests no key, and this configuration reports all problems at once,
-//! each with its position, with the values that are allowed, and without ever quoting a secret.
+//! The YAML is read event by event (`saphyr-parser`) against one table of keys, not into structs by `serde-saphyr`,
+//! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
+//! position and the allowed values, and never quotes a secret.
 
 mod build;
 mod check;
@@ -74,7 +74,7 @@ const ROOT: &str = "enhanced_token_bridge";
 /// A longer file is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The configuration of a bridge. The default has the specification's values, and no store.
+/// The configuration of a bridge. The default has the specification's values, but no store.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct BridgeConfig {
@@ -102,8 +102,8 @@ impl BridgeConfig {
     /// # Errors
     ///
     /// A file that cannot be read; text that is no YAML; every key that is unknown, given twice or has a value
-    /// that it does not allow, with its position. Keys that do not go together are reported when a bridge is
-    /// [built](Self::build): the environment may yet complete them.
+    /// that it does not allow, with its position. Conflicting keys are reported when a bridge is [built](Self::build),
+    /// because the environment may complete them.
     pub fn from_yaml_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let unreadable = |error| ConfigError::unreadable(ConfigOrigin::File(path.to_owned()), "", error);
@@ -157,7 +157,7 @@ fn read_limited(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The problem of a value that its key does not allow.
+/// Returns the problem of a value that its key does not allow.
 fn not_allowed(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> ConfigProblem {
     let shown = match raw {
         _ if key.is_secret() => "the value".to_owned(),

@@ -1,5 +1,5 @@
-//! The sections of the configuration. The defaults are those of the options that the settings go to; only defaults that
-//! stand nowhere else stand here.
+//! The sections of the configuration. Defaults come from the options that the settings are passed to; only those of
+//! settings without such options are defined here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::builder::Limits;
 pub struct ClickHouseConfig {
     /// `http://HOST:PORT` or, with the feature `tls`, `https://HOST:PORT`.
     pub url: Option<String>,
-    /// The database; created where it is missing.
+    /// The database, which is created if it is missing.
     pub database: String,
     /// The prefix of the names of all tables.
     pub table_prefix: String,
@@ -26,9 +26,9 @@ pub struct ClickHouseConfig {
     pub password: Option<Secret>,
     /// A file with the user's password.
     pub password_file: Option<PathBuf>,
-    /// An access token, in place of user and password.
+    /// An access token, instead of user and password.
     pub access_token: Option<Secret>,
-    /// A file with an access token, which is read again when the token is refused.
+    /// A file with an access token, which is read again when the token is rejected.
     pub access_token_file: Option<PathBuf>,
     /// HTTP headers of every request.
     pub headers: BTreeMap<String, Secret>,
@@ -38,9 +38,9 @@ pub struct ClickHouseConfig {
     pub tls_ca_file: Option<PathBuf>,
     /// The cluster that the tables are spread over.
     pub cluster: Option<String>,
-    /// The time that rows of responses stay; `None` leaves the tables as they are.
+    /// The retention of responses; `None` does not change it.
     pub retention: Option<Retention>,
-    /// The time that records of the audit stay; `None` leaves the table as it is.
+    /// The retention of audit records; `None` does not change it.
     pub audit_retention: Option<Retention>,
     /// Connections, timeouts, retries, circuit breaker and disk. Waiting for a free connection has the timeout of
     /// making one.
@@ -83,7 +83,7 @@ pub struct EmbeddedConfig {
 
 impl Default for EmbeddedConfig {
     fn default() -> Self {
-        // The engine's own limit, which stands here too because the engine need not be built in.
+        // The engine's own default, repeated because the engine is an optional dependency.
         Self { data_dir: None, cache_dir: None, memory_bytes_max: 4 << 30 }
     }
 }
@@ -124,7 +124,7 @@ pub enum ProjectNameMode {
 pub struct ProcessingConfig {
     /// Rows of one insert of a batch of analyses.
     pub batch_size: usize,
-    /// The memory of reading, in bytes: no more threads read than have room in it, each with the longest line.
+    /// The memory for reading, in bytes, which limits the number of threads: each needs room for the longest line.
     pub memory_bytes_max: usize,
     /// Batches stored, or files synchronized, at once.
     pub parallel_limit: usize,

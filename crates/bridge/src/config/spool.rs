@@ -8,12 +8,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::BridgeConfig;
 use crate::AuditOptions;
 
-/// Folder of the spools in the data folder of the embedded engine, and in the user's folder of state.
+/// Folder of the spools in the data folder of the embedded engine, and in the user's state folder.
 const FOLDER: &str = "audit-spool";
 
 impl BridgeConfig {
-    /// Returns the options of the audit for a bridge to the database of this configuration, which has a spool of its own:
-    /// below `audit.spool_dir`, else beside the data of the embedded engine, else in the user's folder of state.
+    /// Returns the options of the audit for a bridge to the database of this configuration, which has a spool of its
+    /// own: below `audit.spool_dir`, else next to the data of the embedded engine, else in the user's state folder.
     pub(super) fn audit_options(&self) -> AuditOptions {
         let mut options = self.audit.clone();
         let variable = |name: &str| std::env::var_os(name);
@@ -27,7 +27,7 @@ impl BridgeConfig {
         self.audit.spool_dir.clone().or_else(beside_the_data).or_else(state)
     }
 
-    /// Returns a name of the database and its tables.
+    /// Returns a name for the database and its tables.
     fn target(&self) -> String {
         let config = &self.clickhouse;
         let url = config.url.as_deref().unwrap_or_default().trim_end_matches('/');
@@ -36,7 +36,7 @@ impl BridgeConfig {
     }
 }
 
-/// Returns the user's folder of state, as the XDG Base Directory Specification has it.
+/// Returns the user's state folder, by the XDG Base Directory Specification.
 fn state_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local").join("state")))

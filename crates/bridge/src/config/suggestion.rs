@@ -1,15 +1,15 @@
 //! Suggestions for misspelled names.
 
-/// Returns the name that is nearest to the one that was written, if one is near.
+/// Returns the most similar name, if one is similar.
 pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.into_iter().map(|name| (distance(written, name), name));
     let limit = 1 + written.len() / 4;
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-/// Returns the number of characters to insert, delete or replace (Levenshtein).
+/// Returns the Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
-    // A text of such a length is meant as no key.
+    // A text of this length is not a misspelled key.
     let a: Vec<char> = a.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=a.len()).collect();
     for (line, b) in b.chars().enumerate() {

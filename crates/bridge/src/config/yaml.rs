@@ -27,7 +27,7 @@ pub(super) struct Content {
     pub(super) problems: Vec<ConfigProblem>,
 }
 
-/// Reads a text. Nothing in it is taken for a key that is none.
+/// Reads a text, and reports everything in it that is not a key.
 pub(super) fn read(text: &str, file: Option<&Path>) -> Content {
     let mut reader = Reader { events: Parser::new_from_str(text), file, content: Content::default() };
     if let Err(stop) = reader.document() {
@@ -42,9 +42,9 @@ struct Reader<'t> {
     content: Content,
 }
 
-/// Where the name of a key leads to.
+/// The meaning of a name in a mapping.
 enum Place {
-    /// To other keys, all of which begin so.
+    /// A section, with the prefix of its keys.
     Section(String),
     Key(&'static ConfigKey),
 }
@@ -71,7 +71,7 @@ impl<'t> Reader<'t> {
                 Event::MappingStart(..) => self.keys("")?,
                 // A file of comments only.
                 Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => {}
-                _ => return Err(self.problem(span.start, "", format!("`{ROOT}:` must stand at the top"))),
+                _ => return Err(self.problem(span.start, "", format!("`{ROOT}:` must be at the top"))),
             }
         }
     }
@@ -148,7 +148,7 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Reads the names and texts of a mapping that has begun; `None` where something else is among them.
+    /// Reads the names and texts of a mapping that has begun; `None` if it contains anything else.
     fn pairs(&mut self) -> Result<Option<Vec<(String, String)>>, ConfigProblem> {
         let mut pairs = Some(Vec::new());
         loop {
@@ -165,7 +165,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Returns the text of a scalar; reads over anything else.
+    /// Returns the text of a scalar; skips anything else.
     fn text(&mut self, event: &Event<'_>) -> Result<Option<String>, ConfigProblem> {
         match event {
             Event::Scalar(text, ..) => Ok(Some(text.to_string())),
@@ -173,7 +173,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Reads the texts of a sequence that has begun; `None` where something else is among them.
+    /// Reads the texts of a sequence that has begun; `None` if it contains anything else.
     fn list(&mut self) -> Result<Option<Vec<String>>, ConfigProblem> {
         let mut texts = Some(Vec::new());
         loop {
@@ -193,7 +193,7 @@ impl<'t> Reader<'t> {
         self.skip_rest(&event)
     }
 
-    /// Reads on to the end of what this event begins.
+    /// Skips to the end of what this event begins.
     fn skip_rest(&mut self, event: &Event<'_>) -> Result<(), ConfigProblem> {
         let mut depth = depth_change(event);
         while depth > 0 {
@@ -232,7 +232,7 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// Shortens a name that was written, for an error. No key holds a URL, which may hold a password.
+/// Shortens a name for an error. A URL is omitted, because it may contain a password.
 fn shortened(text: &str) -> String {
     if may_hold_a_password(text) {
         return "(a URL)".to_owned();
@@ -240,7 +240,7 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Returns where the key of this whole name leads to.
+/// Returns the meaning of this full name.
 fn place(name: &str) -> Option<Place> {
     if name == ROOT {
         return Some(Place::Section(name.to_owned()));
@@ -252,7 +252,7 @@ fn place(name: &str) -> Option<Place> {
     }
 }
 
-/// Returns the names that may stand below a section, given by its whole name.
+/// Returns the names that a section, given by its full name, may contain.
 fn names_below(section: &str) -> Vec<&'static str> {
     match section.strip_prefix(ROOT) {
         None => vec![ROOT],

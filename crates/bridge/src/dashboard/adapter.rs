@@ -77,6 +77,16 @@ impl DashboardBridgeAdapter {
     }
 
     /// Returns the adapter with this clock for "now".
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::storage::InMemoryStore;
+    /// use bridge::{DashboardBridgeAdapter, ManualClock, Timestamp};
+    ///
+    /// let clock = Arc::new(ManualClock::new(Timestamp::MIN));
+    /// let dashboard = DashboardBridgeAdapter::new(Arc::new(InMemoryStore::default())).with_clock(clock);
+    /// ```
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

@@ -25,7 +25,7 @@ pub struct DashboardTokenMetrics {
     pub total_tokens: u64,
     /// The share of the prompts' tokens that came from the cache; `None` without any.
     pub cache_hit_share: Option<f64>,
-    /// Whether the sums are exact, or floors.
+    /// Completeness of the sums: exact, or floors.
     pub completeness: Completeness,
     /// By session. This breakdown and the next three are empty where the query does not list them.
     pub sessions: Breakdown,
@@ -86,7 +86,7 @@ impl ToAuditSummary for DashboardTokenMetrics {
     }
 }
 
-/// Whether sums are exact or floors: of an unfinished response only an early snapshot was ever written.
+/// Completeness of sums, which are floors if a response is unfinished: only an early snapshot of it was ever written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Completeness {
     /// The sums are to be shown as "at least".

@@ -13,7 +13,7 @@ use bridge_storage::{DashboardFilter, Dimension, GroupPage, ReceiptScope, Respon
 /// use bridge::storage::{Dimension, GroupPage};
 /// use bridge::{DashboardQuery, TimeRange};
 ///
-/// // By skill and MCP server, and nothing else, of the main branch, beside the period before.
+/// // By skill and MCP server, and nothing else, of the main branch, compared with the period before.
 /// let week = TimeRange::last_days("2026-03-10T12:00:00Z".parse()?, 7);
 /// let query = DashboardQuery::new(week)
 ///     .without_lists()
@@ -22,6 +22,19 @@ use bridge_storage::{DashboardFilter, Dimension, GroupPage, ReceiptScope, Respon
 ///     .with_values(Dimension::Branch, ["main"])
 ///     .with_previous_period();
 /// # assert_eq!(query.breakdowns.len(), 2);
+///
+/// // Of one project on one host, without the receipt of the whole store. The models of the second page, by time.
+/// # use bridge::{Direction, GroupOrder};
+/// let query = DashboardQuery::new(TimeRange::ALL)
+///     .of_projects(["app"])
+///     .of_models(["claude-opus-4-8", "claude-haiku-4-5"])
+///     .of_hosts(["laptop"])
+///     .list_models(GroupPage::top(20).sorted(GroupOrder::LastTime, Direction::Descending).after(20))
+///     .list_sessions(GroupPage::top(5))
+///     .list_projects(GroupPage::top(5))
+///     .list_hosts(GroupPage::top(5))
+///     .with_extra_counts()
+///     .without_receipt();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_analysis::{AnalyzerOptions, Discovery, SourceRoots, discover};
 use bridge_core::{
-    AnalysisValidator, BridgeError, Clock, EnhancedTokenAnalysis, Epoch, HostName, SessionId, StorageKind,
-    StoreMode, StoreState, ValidationResult, Violation,
+    AnalysisValidator, BridgeError, Clock, EnhancedTokenAnalysis, Epoch, HostName, SessionId,
+    ValidationResult, Violation,
 };
 use bridge_storage::TokenStore;
 use tokio::task::JoinError;
@@ -86,8 +86,7 @@ impl Ingest {
 
     /// Returns the epoch in which a storing operation begins; fails if nothing may be stored.
     pub(crate) async fn writable_epoch(&self, operation: &'static str) -> Result<Epoch, BridgeError> {
-        let state = self.store.state().await?;
-        refuse_rolled_back(operation, &state).map(|()| state.epoch)
+        self.store.state().await?.admit(operation, None)
     }
 
     /// Validates an analysis, which must be of this session if one is given.
@@ -118,13 +117,6 @@ impl Ingest {
     pub(crate) fn skipped(&self) -> Option<SkippedSources> {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// Fails if the store was rolled back.
-pub(crate) fn refuse_rolled_back(operation: &'static str, state: &StoreState) -> Result<(), BridgeError> {
-    let StoreMode::Direct { checkpoint } = &state.mode else { return Ok(()) };
-    let message = format!("at checkpoint {checkpoint}; nothing is stored until it is resumed");
-    Err(BridgeError::storage(StorageKind::RolledBack, operation, message))
 }
 
 /// Returns the error of an analysis whose task panicked, or whose runtime shut down.

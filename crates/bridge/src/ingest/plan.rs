@@ -62,7 +62,7 @@ fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<
 /// For fewer files, another thread is not worth its start.
 const FILES_PER_THREAD_MIN: usize = 256;
 
-/// What is left of a session's sources.
+/// The remaining sources of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SourceLeft {
     /// All its files are gone.

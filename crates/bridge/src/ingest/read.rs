@@ -161,7 +161,7 @@ impl Pending {
 }
 
 /// The number of rows that ends a batch before its last file is read. Each takes some 400 bytes until it is stored, and
-/// a file's size does not tell its number of rows.
+/// a file's size does not determine its number of rows.
 const BATCH_ROWS: usize = 16_384;
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl StreamTurns {
     }
 }
 
-/// What the store knows about a stream.
+/// The stored state of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct KnownStream {
     pub(crate) epoch: Epoch,

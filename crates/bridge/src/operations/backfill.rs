@@ -16,6 +16,18 @@ use crate::ingest::read::Reader;
 use crate::ingest::write::Writer;
 
 /// Options of a backfill.
+///
+/// ```
+/// use bridge::BackfillOptions;
+///
+/// let options = BackfillOptions::default()
+///     .with_start_date("2026-01-01T00:00:00Z".parse()?)
+///     .with_end_date("2026-02-01T00:00:00Z".parse()?)
+///     .with_batch_size(1000)
+///     .with_progress(|progress| eprintln!("{} of {} files", progress.files, progress.files_total));
+/// assert_eq!(options.batch_size, 1000);
+/// # Ok::<(), bridge::InvalidValue>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BackfillOptions {

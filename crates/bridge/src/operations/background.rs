@@ -21,7 +21,7 @@ impl Background {
     pub(crate) fn start(monitoring: &Arc<Monitoring>, lifetime: &Lifetime) -> Self {
         let mut tasks = JoinSet::new();
         let Ok(runtime) = Handle::try_current() else {
-            tracing::warn!("the bridge does not monitor itself: it was built outside of a Tokio runtime");
+            tracing::warn!("self-monitoring disabled: the bridge was built outside of a Tokio runtime");
             return Self(tasks);
         };
         let options = monitoring.options;
@@ -73,7 +73,7 @@ fn log_change(last: HealthState, health: &HealthStatus) {
     let (state, unwell) = (health.overall, unwell.join(", "));
     match state {
         _ if state == last => {}
-        HealthState::Healthy => tracing::info!(%state, "the bridge is healthy again"),
-        _ => tracing::warn!(%state, unwell, "the bridge is not healthy"),
+        HealthState::Healthy => tracing::info!(%state, "health recovered"),
+        _ => tracing::warn!(%state, unwell, "health check failed"),
     }
 }

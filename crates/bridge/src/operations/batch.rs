@@ -13,6 +13,12 @@ use crate::telemetry::current::{announce, in_current_operation};
 use crate::telemetry::write_counters::WriteCounters;
 
 /// Options of a batch of analyses.
+///
+/// ```
+/// use bridge::BatchOptions;
+///
+/// assert_eq!(BatchOptions::default().with_batch_size(500).batch_size, Some(500));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchOptions {

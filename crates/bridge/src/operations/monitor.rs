@@ -16,6 +16,23 @@ use crate::telemetry::observer::Observer;
 use crate::telemetry::stats::BridgeStats;
 
 /// Intervals of the monitoring, and limits of what is healthy.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::{HealthLimits, MonitoringOptions};
+///
+/// let limits = HealthLimits::default()
+///     .with_probe_timeout(Duration::from_secs(2))
+///     .with_sync_lag_max(Duration::from_mins(10))
+///     .with_error_rate(0.05, Duration::from_mins(5))
+///     .with_disk_free_min(0.2);
+/// let options = MonitoringOptions::default()
+///     .with_health_check_interval(Duration::from_secs(15))
+///     .with_metrics_export_interval(Duration::from_secs(15))
+///     .with_limits(limits);
+/// assert_eq!(options.limits.disk_free_min, 0.2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct MonitoringOptions {

@@ -78,6 +78,20 @@ impl TranscriptStream {
     }
 
     /// Returns the stream with the session of lines that name none.
+    ///
+    /// ```
+    /// use bridge::stream::TranscriptStream;
+    /// use bridge::{HostName, SessionId};
+    ///
+    /// let pipe = TranscriptStream::new("ci/run-7")
+    ///     .starting_at(0)
+    ///     .with_session(SessionId::new("8f14e45f")?)
+    ///     .with_project_key("-home-me-app")
+    ///     .with_host(HostName::new("ci-runner-3")?)
+    ///     .with_modified("2026-01-31T12:00:00Z".parse()?);
+    /// assert_eq!(pipe.name(), "ci/run-7");
+    /// # Ok::<(), bridge::InvalidValue>(())
+    /// ```
     #[must_use]
     pub fn with_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);

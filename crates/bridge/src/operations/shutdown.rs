@@ -66,7 +66,7 @@ impl<'a> IntoFuture for ShutdownRequest<'a> {
     }
 }
 
-/// What a [`shutdown`](EnhancedTokenDatabaseBridge::shutdown) could not do before its deadline.
+/// The error of a [`shutdown`](EnhancedTokenDatabaseBridge::shutdown): what it could not do before its deadline.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct IncompleteShutdown {

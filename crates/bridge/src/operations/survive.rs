@@ -12,7 +12,7 @@ pub(crate) async fn survive<T: Send + 'static>(
     task.spawn(work);
     let ended = task.join_next().await?;
     if ended.is_err() {
-        tracing::error!(what, "panicked; it will run again");
+        tracing::error!(what, "background task panicked, continuing");
     }
     ended.ok()
 }

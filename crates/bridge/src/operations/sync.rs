@@ -19,6 +19,14 @@ use crate::ingest::write::Writer;
 use crate::telemetry::current::announce_written;
 
 /// Options of a synchronization.
+///
+/// ```
+/// use bridge::SyncOptions;
+///
+/// let options = SyncOptions::default().with_since("2026-01-01T00:00:00Z".parse()?).with_parallel_limit(2);
+/// assert_eq!(options.parallel_limit, Some(2));
+/// # Ok::<(), bridge::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncOptions {

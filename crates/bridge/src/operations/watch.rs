@@ -21,13 +21,13 @@ use crate::telemetry::run::OperationRunner;
 #[derive(Debug)]
 #[must_use = "dropped it ends after the running synchronization"]
 pub struct SyncTask {
-    /// Dropped, it ends the task as well as when something is sent.
+    /// Ends the task when something is sent, or when it is dropped.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl SyncTask {
-    /// Lets a running synchronization come to its end; begins none after it.
+    /// Waits for the running synchronization, and starts no other.
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await
@@ -56,7 +56,7 @@ impl Synchronizer {
         mut observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
     ) -> SyncTask {
         let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-        // Where one takes longer than the interval, the next has the interval's rest.
+        // After a synchronization that took longer than the interval, the next starts at the next tick.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (stop, mut stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -75,7 +75,7 @@ impl Synchronizer {
         SyncTask { stop, task }
     }
 
-    /// Synchronizes once. A panic, whatever code of the embedder's it comes from, is an error like others.
+    /// Synchronizes once. A panic in the embedder's code is an error like any other.
     async fn synchronize(&self, failures: &mut Failures) -> Result<Vec<SyncResult>, BridgeError> {
         let (syncing, mut reported) = (self.clone(), std::mem::take(failures));
         let survived = survive("synchronization", async move {

@@ -14,8 +14,8 @@ impl CorrelationIds {
         Self(Box::new(move || source().into()))
     }
 
-    /// Returns the id that the source has for the current task, else a random one. An id of zeros, which stands for no
-    /// trace, is none.
+    /// Returns the id that the source has for the current task, else a random one. An id of zeros, which means no
+    /// trace, is ignored.
     pub(crate) fn next(&self) -> CorrelationId {
         (self.0)().filter(|id| id.0 != 0).unwrap_or_else(|| CorrelationId(fastrand::u128(1..)))
     }

@@ -53,7 +53,7 @@ impl Outcome {
             Ok(_) => false,
             Err(BridgeError::Connection { .. }) => true,
             Err(BridgeError::Storage { kind, .. }) => {
-                !matches!(kind, StorageKind::RolledBack | StorageKind::Checkpoint)
+                !matches!(kind, StorageKind::RolledBack | StorageKind::Checkpoint | StorageKind::Denied)
             }
             Err(_) => false,
         };
@@ -130,6 +130,14 @@ mod tests {
                 prop_assert_eq!(rate.outcomes(), expected);
             }
         }
+    }
+
+    /// A store's rule is no fault of the store.
+    #[test]
+    fn a_denial_is_not_a_failure() {
+        let outcome = |kind| Outcome::of(&Err::<(), _>(BridgeError::storage(kind, "upsert", "")));
+        assert_eq!(outcome(StorageKind::Denied), Outcome::Success);
+        assert_eq!(outcome(StorageKind::PermissionDenied), Outcome::Failure);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The log event of an operation.
 
-use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, SessionId};
+use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, SessionId, StorageKind};
 
 use crate::telemetry::operation::Operation;
 
@@ -58,7 +58,7 @@ pub(crate) fn log_operation(record: &AuditRecord, operation: Operation, error: O
     }
 }
 
-/// Returns whether the input was wrong, and not the bridge or its store.
+/// Returns whether the caller's input, or a rule of an embedder's store, is the reason rather than a fault.
 fn is_callers_fault(error: &BridgeError) -> bool {
     matches!(
         error,
@@ -66,6 +66,7 @@ fn is_callers_fault(error: &BridgeError) -> bool {
             | BridgeError::UnknownSession { .. }
             | BridgeError::InvertedRange { .. }
             | BridgeError::OutOfOrder { .. }
+            | BridgeError::Storage { kind: StorageKind::Denied, .. }
     )
 }
 

@@ -54,7 +54,7 @@ impl Telemetry {
         if !returned {
             self.metrics.observer_panicked(observer);
             self.panics.note(observer, self.clock.now());
-            tracing::error!(observer = observer.name(), "an observer panicked; the work continues");
+            tracing::error!(observer = observer.name(), "observer panicked, continuing");
         }
         returned
     }

@@ -93,7 +93,7 @@ impl From<UsageSums> for Sums {
     }
 }
 
-/// What all answers of a dashboard query begin with.
+/// The common part of all answers to dashboard queries.
 #[derive(Serialize)]
 pub(super) struct Moment {
     range: TimeRange,

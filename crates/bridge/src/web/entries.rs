@@ -69,7 +69,7 @@ fn unread(error: &BytesRejection, options: EntriesOptions) -> Problem {
     }
 }
 
-/// What the parameters say of the entries.
+/// The parameters of the entries.
 struct Place {
     first: Option<u64>,
     subpath: Option<String>,
@@ -148,7 +148,7 @@ impl Serialize for Change {
     }
 }
 
-/// What became of pushed entries. Errors of sessions stay in the log.
+/// The result of pushed entries. Errors of sessions are only logged.
 #[derive(Serialize)]
 struct EntriesAnswer {
     success: bool,

@@ -58,7 +58,7 @@ pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRa
     match parameters.number("days", 1..=DAYS_MAX) {
         None => (range, zone),
         Some(_) if !range.is_all() => {
-            parameters.reject("days", "must not be given beside from or to");
+            parameters.reject("days", "must not be combined with from or to");
             (range, zone)
         }
         Some(days) => (TimeRange::last_calendar_days(now, days, &zone), zone),

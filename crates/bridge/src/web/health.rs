@@ -48,7 +48,7 @@ pub(super) async fn health(
         let status = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         super::encode(status, &Health::from(health))
     };
-    // The same for everyone, and no operation: nothing tells who asked.
+    // The same for everyone, and not an operation, so it has no actor.
     web.answers.get("health".to_owned(), check).await.map(IntoResponse::into_response)
 }
 

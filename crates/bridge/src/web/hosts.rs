@@ -18,6 +18,13 @@ use super::problem::{Problem, ProblemKind};
 /// Prevents DNS rebinding, where another site's name resolves to this machine and lets the pages of that site read the
 /// answers. Only `localhost` and the operator's names are accepted. IP addresses cannot be rebound; they are accepted if
 /// the service listens on them.
+///
+/// ```
+/// use bridge::web::AllowedHosts;
+///
+/// let hosts = AllowedHosts::of_listener("127.0.0.1:8080".parse()?).with_names(["tokens.example"]);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct AllowedHosts {
     bound: IpAddr,

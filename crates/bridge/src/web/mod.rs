@@ -20,7 +20,7 @@
 //! use bridge::web::{self, AllowedHosts, WebOptions};
 //! use bridge::{Actor, EnhancedTokenDatabaseBridge};
 //!
-//! /// Admits who presents a known token, and tells the router who that is.
+//! /// Admits requests with a known token, and names the actor to the router.
 //! async fn authenticate(mut request: Request, next: Next) -> Response {
 //!     let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
 //!     let user = (token == Some("Bearer secret")).then(|| Actor::new("alice@example.com"));

@@ -49,6 +49,24 @@ impl EntriesOptions {
 }
 
 /// Options of [`router`](super::router).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::Actor;
+/// use bridge::web::{EntriesOptions, WebOptions};
+///
+/// let options = WebOptions::default()
+///     .with_request_timeout(Duration::from_secs(5))
+///     .with_ready_timeout(Duration::from_millis(500))
+///     .with_requests_max(64)
+///     .with_queries_max(8)
+///     .with_answer_ttl(Duration::ZERO)
+///     .with_entries(EntriesOptions::default().with_body_bytes_max(1 << 20).with_requests_max(4))
+///     .with_metrics(|| "# of a recorder\n".to_owned())
+///     .with_actor(|request| Actor::new(request.headers.get("x-user")?.to_str().ok()?).ok());
+/// assert_eq!(options.requests_max, 64);
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct WebOptions {
@@ -60,7 +78,7 @@ pub struct WebOptions {
     pub requests_max: usize,
     /// Maximum number of queries of the database at once. Requests beyond that wait.
     pub queries_max: usize,
-    /// How long an answer is shared with further requests of the same actor for the same.
+    /// Time for which an answer is shared with identical requests of the same actor.
     pub answer_ttl: Duration,
     /// Options of `POST /api/v1/sessions/{id}/entries`; without them there is no such resource, and nothing is written.
     pub entries: Option<EntriesOptions>,
@@ -99,7 +117,7 @@ impl WebOptions {
         self
     }
 
-    /// Returns the options with this source of the actor, who stands in log and audit. By default it is the [`Actor`]
+    /// Returns the options with this source of the actor, who appears in log and audit. By default it is the [`Actor`]
     /// that a middleware in front of the router put into the request's extensions.
     #[must_use]
     pub fn with_actor(mut self, actor: impl Fn(&Parts) -> Option<Actor> + Send + Sync + 'static) -> Self {

@@ -92,8 +92,8 @@ fn malformed_values_are_refused() {
     assert!(of("  caching: {ttl_seconds: 5, ttl_seconds: 6}").contains("is given twice, first in line 2"));
     assert!(of("  caching: {? [a] : b}").contains("a key must be a text"));
     assert!(of("  caching: {ttl_seconds: &a 5, max_entries: *a}").contains("must be given, not referred to"));
-    assert!(message("a\n").contains("`enhanced_token_bridge:` must stand at the top"));
-    assert!(message("- a\n").contains("`enhanced_token_bridge:` must stand at the top"));
+    assert!(message("a\n").contains("`enhanced_token_bridge:` must be at the top"));
+    assert!(message("- a\n").contains("`enhanced_token_bridge:` must be at the top"));
     assert!(message("enhanced_token_bridge:\n---\nenhanced_token_bridge:\n").contains("a second document"));
     assert!(message("enhanced_token_bridge: [\n").contains("no YAML"));
     assert!(message("enhanced_token_bridge: a: b\n").contains("no YAML"));
@@ -157,7 +157,7 @@ const URL: (&str, &str) = ("clickhouse.url", "http://db:8123");
 
 #[tokio::test]
 async fn conflicting_keys_are_reported() {
-    assert!(not_built(&[]).await.contains("clickhouse.url: is needed, or embedded.data_dir"));
+    assert!(not_built(&[]).await.contains("clickhouse.url: is missing; set it, or embedded.data_dir"));
     for (keys, wanted) in [
         (&[URL, ("embedded.data_dir", "d")][..], "embedded.data_dir: does not go with clickhouse.url"),
         (

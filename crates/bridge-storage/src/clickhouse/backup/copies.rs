@@ -230,5 +230,5 @@ pub(crate) fn of(table: &str) -> String {
 }
 
 fn failure(operation: &'static str, kind: StorageKind, message: String) -> BridgeError {
-    BridgeError::Storage { operation, kind, message, context: Box::default(), source: None }
+    BridgeError::storage(kind, operation, message)
 }

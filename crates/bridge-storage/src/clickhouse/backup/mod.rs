@@ -140,11 +140,7 @@ fn format_name(format: BackupFormat) -> &'static str {
 
 /// Returns the table of this name. Anything else that a manifest may name must not get into a statement.
 fn known_table(name: &str) -> Result<&'static str, BridgeError> {
-    BACKUP_TABLES.into_iter().find(|table| *table == name).ok_or_else(|| BridgeError::Storage {
-        operation: IMPORT,
-        kind: StorageKind::Unsupported,
-        message: format!("there is no table {name:?}"),
-        context: Box::default(),
-        source: None,
-    })
+    let unknown =
+        || BridgeError::storage(StorageKind::Unsupported, IMPORT, format!("there is no table {name:?}"));
+    BACKUP_TABLES.into_iter().find(|table| *table == name).ok_or_else(unknown)
 }

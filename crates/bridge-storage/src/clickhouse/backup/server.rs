@@ -31,7 +31,7 @@ struct Status {
 }
 
 impl<'a> Copies<'a> {
-    /// Has the server write the copies to this place.
+    /// Makes the server write the copies to this place.
     pub(crate) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
         self.write_epoch().await?;
         self.complete("back up", &format!("BACKUP {} TO {}", tables(), sql(place))).await

@@ -55,15 +55,8 @@ pub(crate) async fn finish_pending_rollbacks(
             tokio::time::sleep(PAUSE).await;
         }
     }
-    let message = "an unfinished rollback cannot be completed".to_owned();
-    let (kind, context) = (StorageKind::Busy, Box::default());
-    Err(TableError::Bridge(BridgeError::Storage {
-        operation: OPERATION,
-        kind,
-        message,
-        context,
-        source: None,
-    }))
+    let message = "an unfinished rollback cannot be completed";
+    Err(TableError::Bridge(BridgeError::storage(StorageKind::Busy, OPERATION, message)))
 }
 
 /// A rollback that was begun. A catalog may miss a table that is renamed meanwhile. So a missing table only means that

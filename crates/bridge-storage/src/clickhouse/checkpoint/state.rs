@@ -7,7 +7,6 @@ use bridge_core::{BridgeError, CheckpointName, Epoch, StorageKind, StoreMode, St
 
 use super::catalog::DataTable;
 use super::metadata::TableMetadata;
-use crate::capabilities::refusal;
 use crate::clickhouse::ClickHouseStore;
 use crate::clickhouse::schema::tables::Tables;
 use crate::clickhouse::schema::topology::Topology;
@@ -45,10 +44,7 @@ impl ClickHouseStore {
             Some(known) => known,
             None => self.read_state().await?,
         };
-        match refusal(operation, &state, begun_in) {
-            Some(error) => Err(error),
-            None => Ok(begun_in.unwrap_or(state.epoch)),
-        }
+        state.admit(operation, begun_in)
     }
 
     /// Returns the error of a write that began in this epoch; if a fence refused it, the error says so.
@@ -62,7 +58,7 @@ impl ClickHouseStore {
             return error;
         }
         match self.read_state().await {
-            Ok(state) => refusal(operation, &state, Some(begun_in)).unwrap_or(error),
+            Ok(state) => state.admit(operation, Some(begun_in)).err().unwrap_or(error),
             Err(_) => error,
         }
     }

@@ -1,4 +1,4 @@
-//! Tells ClickHouse's own answers from those of proxies, captive portals and other servers.
+//! Distinguishes ClickHouse's own answers from those of proxies, captive portals and other servers.
 
 use std::fmt;
 use std::time::Duration;

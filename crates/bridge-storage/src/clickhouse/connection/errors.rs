@@ -10,18 +10,18 @@ use super::answer::ForeignAnswer;
 /// The longest part of a server's message that is kept.
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// Why work on tables failed: the client's error, or tables that are not as they must be.
+/// The error of work on tables: the client's, or one of the schema.
 #[derive(Debug)]
 pub(crate) enum TableError {
     Client(Error),
     Bridge(BridgeError),
 }
 
-/// The codes of a statement that the user may not run.
+/// Error codes of statements that the user lacks permission for.
 const DENIED: [u32; 3] = [164, 291, 497];
 
 impl TableError {
-    /// Returns whether the user lacks the right to what failed.
+    /// Returns whether the user lacks a permission.
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Client(Error::BadResponse(text)) => {
@@ -47,16 +47,11 @@ impl From<BridgeError> for TableError {
     }
 }
 
-/// Returns the bridge's error for one of the client.
+/// Maps an error of the client to one of the bridge.
 pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) -> BridgeError {
     if let Some(answer) = ForeignAnswer::in_causes_of(&error) {
-        return BridgeError::Connection {
-            operation,
-            host: host.to_owned(),
-            kind: answer.connection_kind(),
-            context: Box::default(),
-            source: Some(Box::new(answer.clone())),
-        };
+        return BridgeError::connection(answer.connection_kind(), operation, host)
+            .with_source(answer.clone());
     }
     let (code, message) = match &error {
         Error::BadResponse(text) => (server_code(text), shortened(text)),
@@ -69,11 +64,10 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
         (Error::Unsupported(_) | Error::InvalidParams(_), _) => Some(ConnectionKind::InvalidUrl),
         _ => None,
     };
-    let context = Box::default();
     if let Some(kind) = connection {
+        let connection = BridgeError::connection(kind, operation, host);
         // A refusal's message names the user and nothing else worth keeping.
-        let source = (kind != ConnectionKind::Refused).then(|| error.into());
-        return BridgeError::Connection { operation, host: host.to_owned(), kind, context, source };
+        return if kind == ConnectionKind::Refused { connection } else { connection.with_source(error) };
     }
     let kind = match code {
         _ if message.contains("No space left on device") => StorageKind::DiskFull,
@@ -89,25 +83,18 @@ pub(crate) fn bridge_error(operation: &'static str, host: &str, error: Error) ->
         None if matches!(error, Error::SchemaMismatch(_)) => StorageKind::Schema,
         None => StorageKind::Other,
     };
-    BridgeError::Storage { operation, kind, message, context, source: None }
+    BridgeError::storage(kind, operation, message)
 }
 
 /// Returns the error for a call that took longer than `limit`.
 pub(crate) fn timed_out(operation: &'static str, host: &str, limit: Duration) -> BridgeError {
     let source = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {limit:?}"));
-    BridgeError::Connection {
-        operation,
-        host: host.to_owned(),
-        kind: ConnectionKind::TimedOut,
-        context: Box::default(),
-        source: Some(Box::new(source)),
-    }
+    BridgeError::connection(ConnectionKind::TimedOut, operation, host).with_source(source)
 }
 
 /// Returns the error for a row that the bridge cannot have written.
 pub(crate) fn corrupt(operation: &'static str, message: String) -> BridgeError {
-    let (kind, context) = (StorageKind::Corrupt, Box::default());
-    BridgeError::Storage { operation, kind, message, context, source: None }
+    BridgeError::storage(StorageKind::Corrupt, operation, message)
 }
 
 /// Returns the number in `Code: N.`.

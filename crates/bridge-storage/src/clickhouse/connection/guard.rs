@@ -22,8 +22,8 @@ const ERROR_BYTES_MAX: usize = 1 << 20;
 
 const READ_BYTES: usize = 8 << 10;
 
-/// Makes connections by another connector, and ends those on which something else than ClickHouse answers: a proxy's
-/// page is never taken for a stored row. For clients of one's own; see
+/// Wraps a connector, and closes connections on which anything but ClickHouse answers, so that a proxy's page is never
+/// mistaken for a stored row. For clients of your own; see
 /// [`ClickHouseOptions::from_client`](crate::ClickHouseOptions::from_client).
 #[derive(Debug, Clone)]
 pub struct GuardedConnector<C>(C);

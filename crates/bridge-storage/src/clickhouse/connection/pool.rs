@@ -16,17 +16,29 @@ use crate::clickhouse::access::{AccessToken, Credentials};
 use crate::clickhouse::options::ClickHouseOptions;
 use crate::stats::PoolStatus;
 
-/// Managed pool of connections to ClickHouse. A connection that failed or lay idle is checked before it is
-/// handed out again.
+/// A managed pool of connections to ClickHouse. Connections that failed or were idle are checked before they are
+/// reused.
+///
+/// ```no_run
+/// # async fn run(store: bridge_storage::ClickHouseStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = store.pool();
+/// let connection = pool.acquire_connection().await?;
+/// let version: String = connection.client().query("SELECT version()").fetch_one().await?;
+/// println!("{version}, {} of {} connections in use", pool.status().in_use, pool.status().size);
+/// // Dropping it does the same.
+/// pool.release_connection(connection);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct BridgeConnectionPool {
     pool: Pool<Connector>,
     host: String,
-    /// For waiting, checking and connecting together: several that failed may have to be checked.
+    /// The timeout for waiting, checking and connecting together: several failed connections may need a check.
     limit: Duration,
 }
 
-/// A connection of the pool; dropping it gives it back.
+/// A connection of the pool, which dropping returns to it.
 #[derive(Debug)]
 pub struct PooledConnection(Object<Connector>);
 
@@ -41,7 +53,7 @@ impl PooledConnection {
         &self.0
     }
 
-    /// The next user gets a connection that was checked.
+    /// Has the connection checked before it is reused.
     pub(crate) fn mark_failed(&self) {
         self.0.failed.store(true, Ordering::Relaxed);
     }
@@ -53,7 +65,7 @@ const ACQUIRE: &str = "acquire a connection";
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
 impl BridgeConnectionPool {
-    /// A pool for these options. Connects when it must.
+    /// Returns a pool with these options, which connects on demand.
     pub(crate) fn new(options: &ClickHouseOptions) -> Result<Self, BridgeError> {
         let connector = Connector {
             options: options.clone(),
@@ -78,9 +90,9 @@ impl BridgeConnectionPool {
     ///
     /// # Errors
     ///
-    /// [`ConnectionKind::PoolExhausted`] where none became free in time, [`ConnectionKind::TimedOut`] or
-    /// [`ConnectionKind::Unreachable`] where the database did not answer, [`ConnectionKind::Refused`] where it
-    /// rejects the user or password.
+    /// [`ConnectionKind::PoolExhausted`] if none became free in time, [`ConnectionKind::TimedOut`] or
+    /// [`ConnectionKind::Unreachable`] if the database did not answer, [`ConnectionKind::Refused`] if it rejects the
+    /// user or password.
     pub async fn acquire_connection(&self) -> Result<PooledConnection, BridgeError> {
         let connection = self.acquire().await?;
         let options = &self.pool.manager().options;
@@ -96,13 +108,7 @@ impl BridgeConnectionPool {
         };
         acquired.map(PooledConnection).map_err(|error| match error {
             PoolError::Backend(error) => error,
-            _ => BridgeError::Connection {
-                operation: ACQUIRE,
-                host: self.host.clone(),
-                kind: ConnectionKind::PoolExhausted,
-                context: Box::default(),
-                source: None,
-            },
+            _ => BridgeError::connection(ConnectionKind::PoolExhausted, ACQUIRE, &self.host),
         })
     }
 
@@ -111,7 +117,7 @@ impl BridgeConnectionPool {
         self.pool.manager().connect()
     }
 
-    /// Checks that the database answers, on a connection that is not one of the pool's. One that has moved is found
+    /// Checks that the database answers, on a connection outside of the pool. A database that has moved is located
     /// again.
     pub(crate) async fn ping_dedicated(&self) -> Result<(), BridgeError> {
         let connector = self.pool.manager();
@@ -124,17 +130,17 @@ impl BridgeConnectionPool {
         }
     }
 
-    /// Returns the access token that connections are made with at the moment.
+    /// Returns the current access token.
     pub(crate) fn access_token(&self) -> Option<AccessToken> {
         self.pool.manager().options.credentials.token()
     }
 
-    /// Returns whether there is another access token than this one, with which the call failed.
+    /// Returns whether the access token was renewed after a call with this one failed.
     pub(crate) async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
         self.pool.manager().renews(used, error).await
     }
 
-    /// Returns how many connections are in use, idle and waited for at the moment.
+    /// Returns the numbers of connections in use and idle, and of waiting callers.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let status = self.pool.status();
@@ -142,36 +148,36 @@ impl BridgeConnectionPool {
         PoolStatus { in_use, idle: status.available, waiting: status.waiting, size: status.max_size }
     }
 
-    /// Gives a connection back. Dropping it does the same.
+    /// Returns a connection to the pool. Dropping it does the same.
     pub fn release_connection(&self, connection: PooledConnection) {
         drop(connection);
     }
 }
 
-/// Makes and checks connections.
+/// Opens and checks connections.
 #[derive(Debug)]
 pub(crate) struct Connector {
     options: ClickHouseOptions,
     transport: Transport,
-    /// Held by who renews the access token: the others wait, and use the new one.
+    /// Held while the access token is renewed. Other callers wait and use the new one.
     renewing: tokio::sync::Mutex<()>,
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Without a database.
+    /// The client without a database.
     server: ClientWithoutSecrets,
-    /// With it. It remembers the tables' columns, which it would else ask for before every insert.
+    /// The client with the database. It caches the tables' columns, which it would otherwise query before each insert.
     database: ClientWithoutSecrets,
     failed: AtomicBool,
-    /// The location that it leads to, where the database has a locator.
+    /// The location that it connects to, if the database has a locator.
     location: Option<Arc<Location>>,
-    /// The access token that it shows.
+    /// The access token that it authenticates with.
     token: Option<AccessToken>,
 }
 
-/// The client's own `Debug` is not relied on to keep the password back.
+/// Does not rely on the client's own `Debug` to hide the password.
 struct ClientWithoutSecrets(Client);
 
 impl std::fmt::Debug for ClientWithoutSecrets {
@@ -191,7 +197,7 @@ impl Connection {
 }
 
 impl Connector {
-    /// It connects when it is used.
+    /// Returns a connection, which is opened when it is first used.
     fn connect(&self) -> Connection {
         let (location, token) = (self.location(), self.options.credentials.token());
         let server = client(&self.transport, &self.options, location.as_deref(), token.as_ref());
@@ -209,7 +215,7 @@ impl Connector {
         self.options.locator.as_ref().map(|locator| locator.current())
     }
 
-    /// Returns whether the connection leads to a location that the database has left, or shows an old access token.
+    /// Returns whether the connection leads to a former location of the database, or uses an old access token.
     fn is_outdated(&self, connection: &Connection) -> bool {
         if connection.token != self.options.credentials.token() {
             return true;
@@ -220,7 +226,7 @@ impl Connector {
         }
     }
 
-    /// Gets an access token in place of the one that was used, after this error. False where there is no other.
+    /// Renews the access token after this error. Returns false if there is no other token.
     async fn renews(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
         let Credentials::Tokens(tokens) = &self.options.credentials else { return false };
         if !is_refusal(error) {
@@ -231,11 +237,10 @@ impl Connector {
             return true;
         }
         let renewed = tokens.renew().await;
-        renewed.inspect_err(|error| tracing::warn!(%error, "the access token is not renewed")).is_ok()
+        renewed.inspect_err(|error| tracing::warn!(%error, "access token renewal failed")).is_ok()
     }
 
-    /// Has the locator find the database, or the access token renewed, after this error. False where there is neither, or
-    /// it cannot be done.
+    /// Renews the access token or locates the database again after this error. Returns false if neither succeeds.
     async fn find_again(&self, used: Option<AccessToken>, error: &BridgeError) -> bool {
         if self.renews(used, error).await {
             return true;
@@ -247,7 +252,7 @@ impl Connector {
         match locator.locate().await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%error, "the database is not found again");
+                tracing::warn!(%error, "the database cannot be located");
                 false
             }
         }
@@ -275,14 +280,14 @@ impl Manager for Connector {
             *connection = self.connect();
             ping(connection.server(), &self.options).await.map_err(RecycleError::Backend)?;
         }
-        // It may have failed because the tables are others by now.
+        // It may have failed because the tables were replaced.
         connection.database().clear_cached_metadata().await;
         connection.failed.store(false, Ordering::Relaxed);
         Ok(())
     }
 }
 
-/// Returns whether the database, or a gateway before it, refuses the credentials.
+/// Returns whether the database, or a gateway in front of it, rejects the credentials.
 fn is_refusal(error: &BridgeError) -> bool {
     match error {
         BridgeError::Connection { kind: ConnectionKind::Refused, .. } => true,
@@ -320,12 +325,12 @@ fn client(
     let client = own.chain(topology).fold(client, |client, (name, value)| client.with_setting(name, value));
     client
         .with_setting("max_query_size", "67108864")
-        // Makes way for a rollback, and for nothing else of ours.
+        // Lower than a rollback's, and equal to all other queries of the bridge.
         .with_setting("priority", "2")
         .with_setting("max_execution_time", options.limits.operation_timeout.as_secs().max(1).to_string())
 }
 
-/// A client with the database's address and the credentials for it.
+/// Returns a client with the address and the credentials of the database.
 fn identified(
     transport: &Transport,
     options: &ClickHouseOptions,

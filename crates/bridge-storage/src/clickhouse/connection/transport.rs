@@ -29,17 +29,17 @@ impl Transport {
         #[cfg(feature = "tls")]
         return crate::clickhouse::connection::tls::TlsSettings::new(options).map(Self::Tls);
         #[cfg(not(feature = "tls"))]
-        Err(options.misconfigured("use TLS", "it is not built in: the feature `tls` is off".into()))
+        Err(options.misconfigured("use TLS", "the feature `tls` is not enabled".into()))
     }
 
-    /// A client whose connections are checked by the guard, if there is one, before a request is sent on them.
+    /// Returns a client. If there is a guard, it checks each connection before a request is sent.
     pub(crate) fn client(
         &self,
         connect_timeout: Duration,
         guard: Option<&Arc<dyn GuardConnection>>,
     ) -> Client {
         let mut connector = HttpConnector::new();
-        // Without it a single row's p99 is 50 ms instead of 4.
+        // Without it, the p99 of storing a single row is 50 ms instead of 4.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
         let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());

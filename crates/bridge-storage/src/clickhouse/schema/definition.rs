@@ -1,18 +1,17 @@
-//! The definitions of the bridge's tables as the schema makes them, for tables that lost theirs.
+//! The definitions of the bridge's tables by the schema, for tables whose own definition is lost.
 
 use super::migrations::statements;
 use crate::clickhouse::checkpoint::catalog::BRANCHES;
 use crate::clickhouse::checkpoint::metadata::TableMetadata;
 
-/// The end of a table's definition while nothing is known of its metadata.
+/// The end of a table's definition whose metadata is unknown.
 const NO_METADATA: &str = "COMMENT";
 
-/// Returns the definition of the bridge's table of this name, behind `ATTACH TABLE name`: columns, engine and a comment
-/// that says that it was repaired. Any prefix, and the names of copies and checkpoints are known. `None` for a view, and
-/// for a table that is not the bridge's.
+/// Returns the definition of the bridge's table of this name, as it follows `ATTACH TABLE name`: columns, engine and a
+/// comment which states that it was repaired. Works for any prefix, for copies and for checkpoints. `None` for views and
+/// for other programs' tables.
 ///
-/// For [`EngineOptions::table_definitions`] of the embedded engine: an engine does not start with a table whose
-/// definition was cut.
+/// For [`EngineOptions::table_definitions`] of the embedded engine, which does not start if a definition is truncated.
 ///
 /// [`EngineOptions::table_definitions`]: https://docs.rs/bridge-embedded
 #[must_use]
@@ -32,7 +31,7 @@ pub fn table_definition(name: &str) -> Option<String> {
     Some(format!("({})\n{engine}\n{NO_METADATA} '{metadata}'", columns.join(", ")))
 }
 
-/// The table of the schema that a table of this name is, or is a copy of.
+/// Returns the table of the schema that a table of this name is, or is a copy of.
 fn table_of(name: &str) -> Option<&'static str> {
     let names = statements().filter_map(|statement| {
         statement.strip_prefix("CREATE TABLE IF NOT EXISTS ")?.split_whitespace().next()
@@ -43,7 +42,7 @@ fn table_of(name: &str) -> Option<&'static str> {
     names.filter(|table| ends_so(table) || branches_off(table)).max_by_key(|table| table.len())
 }
 
-/// The text in the first parentheses, and what stands behind them.
+/// Returns the text in the first parentheses, and the text after them.
 fn split_columns(created: &str) -> Option<(&str, &str)> {
     let inside = created.strip_prefix('(')?;
     let end = ends(inside).find(|(_, byte, depth)| *byte == b')' && *depth < 0)?.0;
@@ -62,7 +61,7 @@ fn split_at_commas(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Each byte outside of literals with its place and the depth of parentheses behind it.
+/// Returns each byte outside of literals, with its position and the depth of parentheses after it.
 fn ends(text: &str) -> impl Iterator<Item = (usize, u8, i32)> {
     let (mut depth, mut is_literal) = (0, false);
     text.bytes().enumerate().filter_map(move |(place, byte)| {

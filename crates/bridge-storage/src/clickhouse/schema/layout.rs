@@ -1,4 +1,4 @@
-//! Compares the tables of the database with those that the schema's statements make.
+//! Compares the tables of the database with those that the schema's statements create.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::tables::Tables;
 use super::topology::{Topology, subject};
 use crate::clickhouse::connection::errors::TableError;
 
-/// The object that a statement of the schema makes: a table with columns, columns of a table, or a view.
+/// The object that a statement of the schema creates: a table with columns, columns of a table, or a view.
 #[derive(Debug, PartialEq, Eq)]
 struct Made<'a> {
     kind: &'a str,
@@ -31,7 +31,7 @@ fn added_columns(statement: &str) -> Vec<&str> {
     clauses.filter_map(|clause| clause.split_whitespace().next()).collect()
 }
 
-/// The first word of each definition in the statement's outermost parentheses.
+/// Returns the first word of each definition in the statement's outermost parentheses.
 fn defined_columns(statement: &str) -> Vec<&str> {
     let Some(start) = statement.find('(') else { return Vec::new() };
     let (mut columns, mut depth, mut definition) = (Vec::new(), 0_usize, start + 1);
@@ -80,12 +80,12 @@ impl Layout {
         Ok(Self { engines: engines.into_iter().collect(), columns })
     }
 
-    /// Returns whether there is no table at all.
+    /// Returns whether there are no tables.
     pub(crate) fn is_empty(&self) -> bool {
         self.engines.is_empty()
     }
 
-    /// Describes what is missing of the object that the statement makes.
+    /// Describes what is missing of the object that the statement creates.
     pub(crate) fn missing(&self, statement: &str, tables: &Tables) -> Option<String> {
         let made = Made::by(statement);
         let name = tables.name(made.table);
@@ -126,7 +126,7 @@ impl Layout {
     }
 }
 
-/// Names a few columns and counts the rest.
+/// Lists the first columns and the number of the rest.
 fn listed(columns: &[&str]) -> String {
     const NAMED_MAX: usize = 4;
     let named =

@@ -33,15 +33,16 @@ migrations![
     "0010_assignment",
     "0011_views_of_attribution",
     "0014_projects_and_models",
+    "0016_prices",
 ];
 
 /// The number of the last migration.
 pub(crate) const SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
-/// The migration behind which the sums of older versions are brought into the form of this one.
+/// The migration after which sums of older versions are converted.
 pub(crate) const ANALYSES: u32 = 5;
 
-/// The number that a file's name begins with.
+/// Returns the number that a file's name begins with.
 const fn number_of(file: &str) -> u32 {
     let (file, mut number, mut place) = (file.as_bytes(), 0, 0);
     while file[place].is_ascii_digit() {
@@ -52,13 +53,13 @@ const fn number_of(file: &str) -> u32 {
 }
 
 impl Migration {
-    /// Identifies the statements. White space is left out: a statement that is indented anew is the same statement.
+    /// Returns the checksum of the statements, which does not depend on white space.
     pub(crate) fn checksum(&self) -> u64 {
         let words = self.statements().flat_map(str::split_whitespace);
         xxh3_64(words.collect::<Vec<_>>().join(" ").as_bytes())
     }
 
-    /// The statements, without the comments before each of them.
+    /// Returns the statements, without the comments before them.
     pub(crate) fn statements(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.sql.split(";\n").map(without_comments).filter(|statement| !statement.is_empty())
     }
@@ -77,7 +78,7 @@ fn without_comments(mut sql: &str) -> &str {
 /// The ledger of applied migrations.
 pub(crate) const LEDGER_TABLE: &str = "bridge_migrations";
 
-/// Makes the ledger.
+/// Creates the ledger.
 pub(crate) const LEDGER: &str = "CREATE TABLE IF NOT EXISTS bridge_migrations (number UInt32, checksum UInt64, \
      applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) \
      ENGINE = ReplacingMergeTree ORDER BY (number, checksum)";

@@ -27,9 +27,9 @@ use pending::{Applied, Installed, explain_denied};
 use script::Schema;
 use tables::Tables;
 
-/// Brings the database to this version's schema, and its tables to these options. Where they are there already it
-/// only reads, so that a user without the right to create anything succeeds. Where something is missing, that user's
-/// error states it.
+/// Migrates the database to this version's schema, and its tables to these options. If nothing is missing, it only
+/// reads, so a user without the right to create anything succeeds; otherwise that user's error names the missing
+/// statements.
 pub(crate) async fn migrate(tables: &Tables, options: &ClickHouseOptions) -> Result<(), TableError> {
     match apply_pending(tables, options).await {
         Err(error) if error.is_denied() => Err(explain_denied(tables, options, error).await),
@@ -43,7 +43,7 @@ async fn apply_pending(tables: &Tables, options: &ClickHouseOptions) -> Result<(
         Some(installed) => installed,
         None => {
             tables.server().query_raw(&schema.create_database()).execute().await?;
-            // Another program may have made it, and tables in it, meanwhile.
+            // Another program may have created it, and tables in it, in the meantime.
             Installed::read(tables, options).await?.unwrap_or_default()
         }
     };
@@ -53,7 +53,7 @@ async fn apply_pending(tables: &Tables, options: &ClickHouseOptions) -> Result<(
     // Before the schema changes under it.
     let catalog = finish_pending_rollbacks(tables, &options.topology).await?;
     match sweep(tables, &options.topology, &catalog).await {
-        // What killed programs left is in nobody's way: the next one that may drop it does.
+        // Leftovers of killed programs do no harm, so a user who may not drop them ignores them.
         Err(error) if error.is_denied() => {}
         swept => swept?,
     }
@@ -76,14 +76,14 @@ async fn apply_pending(tables: &Tables, options: &ClickHouseOptions) -> Result<(
     Ok(())
 }
 
-/// Makes the changes of a step, and verifies that they are there.
+/// Applies the changes of a migration, and verifies them.
 async fn apply(tables: &Tables, schema: &Schema, migration: &Migration) -> Result<(), TableError> {
     for statement in migration.statements() {
         create(tables, schema, statement).await?;
     }
     let layout = Layout::read(tables).await?;
     if let Some(missing) = migration.statements().find_map(|made| layout.missing(made, tables)) {
-        let message = format!("migration {} was acknowledged, and yet {missing}", migration.number);
+        let message = format!("migration {} was acknowledged, but {missing}", migration.number);
         return Err(TableError::Bridge(refusal(message)));
     }
     Ok(())

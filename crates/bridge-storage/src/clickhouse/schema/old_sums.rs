@@ -14,11 +14,11 @@ use crate::clickhouse::usage::rows::{COUNTED, StoredUsage, USAGE_COLUMNS, UsageR
 /// The maximum number of rows of one insert.
 const INSERTED_ROWS_MAX: usize = 100_000;
 
-/// Gives every session with responses in this `token_usage` its marker, and the sums of older versions the key of their
-/// session. Whatever was done already changes nothing, so it may be repeated and run by several at once.
+/// Adds the marker of every session with responses in this `token_usage`, and rewrites sums of older versions under the
+/// key of their session. May be repeated, and run by several programs at once.
 ///
-/// One pass, when rows of an older version come in (a migration, an import), is exact and keeps every look-up out of
-/// storing. Sums that the bridge did not write stay as they are, for a proof of integrity to find.
+/// One pass over rows of an older version (after a migration or an import) is exact, and saves look-ups when storing.
+/// Sums that the bridge did not write are not changed; the integrity check reports them.
 pub(crate) async fn upgrade_sums(tables: &Tables, table: &str, epoch: Epoch) -> Result<(), TableError> {
     let mut rows: Vec<ResponseUsage> = old_sums(tables, table).await?.iter().flat_map(upgraded).collect();
     rows.extend(missing_markers(tables, table).await?);
@@ -40,8 +40,8 @@ async fn old_sums(tables: &Tables, table: &str) -> Result<Vec<ResponseUsage>, Ta
     Ok(stored.filter(|row| row.is_intact()).filter_map(|row| row.usage).collect())
 }
 
-/// Returns what takes the place of a row that revision 1 stored for an analysis without responses: the same sums under
-/// the session's key, where those of the newest analysis win, and a marker over the old key.
+/// Returns the replacement of a row that revision 1 stored for an analysis without responses: the same sums under the
+/// session's key, where those of the newest analysis win, and a marker over the old key.
 fn upgraded(old: &ResponseUsage) -> [ResponseUsage; 2] {
     let marker = ResponseUsage::covered(old.key, old.session.clone());
     let sums = ResponseUsage {
@@ -53,7 +53,7 @@ fn upgraded(old: &ResponseUsage) -> [ResponseUsage; 2] {
     [sums, marker]
 }
 
-/// Versions that lost count, too: a marker belongs to each response that was ever offered.
+/// Includes superseded versions: every response that was ever offered has a marker.
 async fn missing_markers(tables: &Tables, table: &str) -> Result<Vec<ResponseUsage>, TableError> {
     let query = format!("SELECT key FROM {table} WHERE origin = 'covered'");
     let covered: Vec<u128> = tables.query(&query).fetch_all().await?;

@@ -20,20 +20,20 @@ use crate::clickhouse::options::ClickHouseOptions;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingSchema {
-    /// The last migration that the database has recorded; 0 where it has none.
+    /// The last migration that the database has recorded; 0 if there is none.
     pub version: u32,
-    /// The numbers of the migrations that are to be applied.
+    /// Numbers of the pending migrations.
     pub migrations: Vec<u32>,
-    /// The statements that are missing, in order, for a session in the store's database.
+    /// The pending statements, in order, for a session in the store's database.
     pub statements: Vec<String>,
-    /// Whether stored rows have to be converted, too, which only [`migrate`](crate::TokenStore::migrate) by a user
-    /// with the role `bridge_administrator` does.
+    /// True if stored rows must be converted too, which only [`migrate`](crate::TokenStore::migrate) does, by a user
+    /// with the role `bridge_administrator`.
     pub converts_rows: bool,
     schema: Schema,
 }
 
 impl PendingSchema {
-    /// Returns the statements as a script for `clickhouse-client --queries-file`, with the choice of the database.
+    /// Returns the statements as a script for `clickhouse-client --queries-file`, which selects the database first.
     #[must_use]
     pub fn script(&self) -> String {
         let creates_database = self.statements.first().is_some_and(|sql| sql.starts_with("CREATE DATABASE"));
@@ -52,8 +52,8 @@ impl PendingSchema {
 }
 
 impl ClickHouseStore {
-    /// Returns what [`migrate`](crate::TokenStore::migrate) would change in the database, and changes nothing: its dry
-    /// run. What the store's user may not see counts as missing.
+    /// Returns what [`migrate`](crate::TokenStore::migrate) would change in the database, without changing it. Objects
+    /// that the store's user may not see count as missing.
     ///
     /// ```no_run
     /// # async fn run(store: bridge_storage::ClickHouseStore) -> Result<(), bridge_core::BridgeError> {
@@ -65,8 +65,8 @@ impl ClickHouseStore {
     ///
     /// # Errors
     ///
-    /// [`StorageKind::Schema`] where `migrate` would refuse the database: its tables are another program's or of a newer
-    /// version. The store's errors.
+    /// [`StorageKind::Schema`] if `migrate` would refuse the database, because its tables belong to another program or a
+    /// newer version. The store's errors.
     pub async fn pending_schema(&self) -> Result<PendingSchema, BridgeError> {
         let options = &self.options;
         self.call("read the schema", |tables| async move { pending(&tables, options).await }).await
@@ -79,7 +79,7 @@ pub(super) struct Applied {
     pub(super) checksum: u64,
 }
 
-/// What a database has of the schema.
+/// The part of the schema that a database has.
 #[derive(Default)]
 pub(super) struct Installed {
     pub(super) has_ledger: bool,
@@ -87,8 +87,8 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// Reads it. `None` where there is no database. Refuses one in which something else bears the name of one of the
-    /// bridge's tables, or which a newer version wrote.
+    /// Reads it; `None` if the database does not exist. Refuses a database in which another object has the name of one
+    /// of the bridge's tables, or which a newer version wrote.
     pub(super) async fn read(
         tables: &Tables,
         options: &ClickHouseOptions,
@@ -105,7 +105,7 @@ impl Installed {
         Ok(Some(Self { has_ledger, applied }))
     }
 
-    /// A step that was recorded without its changes, by whatever fault, is repeated.
+    /// A migration that was recorded without its changes is applied again.
     pub(super) fn lacks(&self, migration: &Migration, layout: &Layout, tables: &Tables) -> bool {
         let is_recorded = self.applied.iter().any(|known| known.number == migration.number);
         !is_recorded || migration.statements().any(|made| layout.missing(made, tables).is_some())
@@ -119,7 +119,7 @@ impl Installed {
 /// Reads what is missing. The retention is part of it.
 async fn pending(tables: &Tables, options: &ClickHouseOptions) -> Result<PendingSchema, TableError> {
     let schema = options.schema();
-    // Where there is no database nothing can be asked within it.
+    // A missing database cannot be queried.
     let (installed, layout, mut statements) = match Installed::read(tables, options).await? {
         Some(installed) => (installed, Layout::read(tables).await?, Vec::new()),
         None => (Installed::default(), Layout::default(), vec![schema.create_database()]),
@@ -155,7 +155,7 @@ impl ClickHouseOptions {
     }
 }
 
-/// Returns the error for a user who may not make what is missing: it says what that is.
+/// Returns the error for a user who may not create what is missing, with the statements.
 pub(super) async fn explain_denied(
     tables: &Tables,
     options: &ClickHouseOptions,
@@ -173,7 +173,7 @@ pub(super) async fn explain_denied(
         [first, .., last] => format!(" (migrations {first} to {last})"),
     };
     let converts = match pending.converts_rows {
-        true => " Stored rows have to be converted, too: only that role's bridge does it.",
+        true => " Stored rows must be converted too, which only a bridge with that role does.",
         false => "",
     };
     let message = format!(
@@ -188,7 +188,7 @@ pub(super) async fn explain_denied(
     })
 }
 
-/// Refuses a database where something else bears the name of one of the bridge's tables, before anything is made.
+/// Refuses a database in which another object has the name of one of the bridge's tables, before anything is created.
 async fn refuse_foreign_tables(tables: &Tables, topology: &Topology) -> Result<(), TableError> {
     let layout = Layout::read(tables).await?;
     for statement in statements() {
@@ -213,7 +213,7 @@ async fn exists(tables: &Tables, table: &str) -> Result<bool, TableError> {
     Ok(tables.query(query).bind(tables.name(table)).fetch_one::<u64>().await? > 0)
 }
 
-/// Tables of one server cannot become those of a cluster by themselves, nor the other way round.
+/// Refuses tables of a single server for a cluster, and the other way around: they are not converted.
 async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), TableError> {
     let engines: Vec<String> = tables
         .query("SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?")
@@ -228,7 +228,7 @@ async fn check_topology(tables: &Tables, topology: &Topology) -> Result<(), Tabl
     Err(TableError::Bridge(refusal(message.to_owned())))
 }
 
-/// Refuses a schema that this version did not write.
+/// Refuses a schema of a newer or modified version.
 fn check(applied: &[Applied]) -> Result<(), BridgeError> {
     for known in applied {
         match MIGRATIONS.iter().find(|step| step.number == known.number) {

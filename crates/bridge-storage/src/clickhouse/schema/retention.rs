@@ -1,4 +1,4 @@
-//! Retention: the age at which rows leave the store.
+//! Retention: the age at which rows are deleted.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use super::tables::Tables;
 use super::topology::Topology;
 use crate::clickhouse::connection::errors::TableError;
 
-/// The clauses before and behind the age at which rows leave, in the definition of an engine.
+/// The clauses before and after the age of deletion in the definition of an engine.
 const TTL: &str = " TTL ";
 const SETTINGS: &str = " SETTINGS ";
 
 /// The longest age, a hundred years.
 const LONGEST: Duration = Duration::from_hours(24 * 36_500);
 
-/// The time that rows are kept: those of responses after the response, those of the audit after the operation. The
-/// database removes what is older when it merges, within hours.
+/// The time that rows are kept: responses after their time, audit records after the operation. The database deletes
+/// older ones when it merges, within hours.
 ///
-/// A response that is removed is counted no more; a transcript that still holds it is stored again by the next
-/// backfill, and removed again.
+/// A deleted response no longer counts. If a transcript still contains it, the next backfill stores it again, and it is
+/// deleted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
-    /// For ever.
+    /// Without a limit.
     Forever,
-    /// For this long, in whole seconds, and a hundred years at most.
+    /// This long, in whole seconds, up to a hundred years.
     For(Duration),
 }
 
@@ -34,13 +34,13 @@ impl Retention {
     fn seconds(self) -> Option<u64> {
         match self {
             Self::Forever => None,
-            // The database's intervals have 64 bits and a sign: a longer one would turn negative, and every row leave.
+            // The database's intervals are signed: a longer one would turn negative, and delete every row.
             Self::For(time) => Some(time.as_secs().clamp(1, LONGEST.as_secs())),
         }
     }
 }
 
-/// Makes this table keep its rows so long. Nothing is sent where it does already: a change of it rewrites the table.
+/// Sets the retention of this table. Sends nothing if it is set already, because a change rewrites the table.
 pub(crate) async fn apply(
     tables: &Tables,
     schema: &Schema,
@@ -53,7 +53,7 @@ pub(crate) async fn apply(
     Ok(tables.query_raw(&statement).execute().await?)
 }
 
-/// Returns the statement that makes a table of this engine keep its rows that long; `None` where it does.
+/// Returns the statement that sets this retention of a table with this engine; `None` if it is set already.
 pub(crate) fn change(
     schema: &Schema,
     table: &str,
@@ -70,13 +70,13 @@ pub(crate) fn change(
     Some(schema.prefix.sql(&format!("ALTER TABLE {name}{everywhere} {change}")).into_owned())
 }
 
-/// The age at which rows leave a table of this engine.
+/// Returns the age of deletion in a table with this engine.
 pub(crate) fn age_in(engine: &str) -> Option<&str> {
     let (_, rest) = engine.split_once(TTL)?;
     Some(rest.split_once(SETTINGS).map_or(rest, |(age, _)| age))
 }
 
-/// Returns the time since which this table keeps its rows. `None` where it keeps all, or its TTL has another form.
+/// Returns the time since which this table keeps its rows; `None` if it keeps all, or its TTL has another form.
 pub(crate) async fn retention_cutoff(
     tables: &Tables,
     topology: &Topology,
@@ -95,8 +95,8 @@ pub(crate) async fn retention_cutoff(
     }))
 }
 
-/// The age at which rows leave the table of this name, as the database gives it. Not a part of the catalog: for this
-/// the database reads the table's definition from its disk.
+/// Returns the age of deletion of this table, as the database states it. Not part of the catalog, because the database
+/// reads the table's definition from disk for it.
 pub(crate) async fn age_of_rows(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
     let engine = engine_of(tables, topology, table).await?;
     Ok(engine.as_deref().and_then(age_in).map(str::to_owned))
@@ -111,7 +111,7 @@ fn seconds_in(age: &str) -> Option<u64> {
     age.strip_prefix("time + toIntervalSecond(")?.strip_suffix(')')?.parse().ok()
 }
 
-/// The engine of the table with the rows, as its definition states it.
+/// Returns the engine of the table that holds the rows, by its definition.
 pub(crate) async fn engine_of(tables: &Tables, topology: &Topology, table: &str) -> Result<Option<String>> {
     let query = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ?";
     let name = tables.name(&topology.local_name(table));

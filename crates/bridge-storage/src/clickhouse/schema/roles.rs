@@ -7,7 +7,7 @@ use super::tables::LOCAL;
 use super::topology::{SHARDING, Topology};
 use crate::clickhouse::ClickHouseStore;
 
-/// The file that is shipped, for a database of the name `bridge`.
+/// The shipped file, for a database named `bridge`.
 const ROLES: &str = include_str!("../../../sql/roles.sql");
 
 /// The administrator's additional rights on a cluster.
@@ -19,7 +19,7 @@ const ON_CLUSTER: [&str; 5] = [
     "GRANT TABLE ENGINE ON ReplicatedReplacingMergeTree TO bridge_administrator",
 ];
 
-/// The statement for all servers of a cluster; and what is granted on a table, on the one with its rows, too.
+/// Returns the statement for all servers of a cluster. Grants on a table apply to its local one too.
 fn on_cluster(statement: &str, everywhere: &str) -> Vec<String> {
     let Some(grant) = statement.strip_prefix("GRANT ") else {
         let (head, settings) = statement.split_once(" SETTINGS ").unwrap_or((statement, ""));
@@ -36,11 +36,11 @@ fn on_cluster(statement: &str, everywhere: &str) -> Vec<String> {
 }
 
 impl Schema {
-    /// Returns the statements that make the bridge's three roles, each with no more than it needs: `bridge_writer` stores
-    /// and reads, `bridge_dashboard` reads, `bridge_administrator` migrates, too.
+    /// Returns the statements that create the bridge's three roles, each with the least privileges: `bridge_writer`
+    /// stores and reads, `bridge_dashboard` reads, `bridge_administrator` also migrates.
     ///
-    /// They are those of `sql/roles.sql`, for this database, table prefix and cluster. They may be run again, and need a
-    /// server: the embedded engine keeps its users in a file, and has a writer and a reader of its own.
+    /// They are those of `sql/roles.sql`, for this database, table prefix and cluster, and can be repeated. They need a
+    /// server: the embedded engine has a writer and a reader, which are configured in a file.
     ///
     /// ```
     /// use bridge_storage::Schema;
@@ -67,12 +67,24 @@ impl Schema {
 }
 
 impl ClickHouseStore {
-    /// Makes the bridge's three roles for this store ([`Schema::role_statements`]). May be repeated.
+    /// Creates the bridge's three roles for this store ([`Schema::role_statements`]). May be repeated.
     ///
     /// # Errors
     ///
-    /// [`StorageKind::PermissionDenied`](bridge_core::StorageKind::PermissionDenied) where the store's user may not
-    /// create roles or grant these rights.
+    /// [`StorageKind::PermissionDenied`](bridge_core::StorageKind::PermissionDenied) if the store's user may not create
+    /// roles or grant these privileges.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), bridge_core::BridgeError> {
+    /// use bridge_storage::{ClickHouseOptions, ClickHouseStore, TokenStore};
+    ///
+    /// let options = ClickHouseOptions::from_url("http://db.example:8123")?.with_user("administrator", "…");
+    /// let store = ClickHouseStore::new(options)?;
+    /// store.migrate().await?;
+    /// store.create_roles().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn create_roles(&self) -> Result<(), BridgeError> {
         for statement in self.options.schema().role_statements() {
             self.call("create the roles", |tables| {

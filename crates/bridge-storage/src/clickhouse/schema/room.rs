@@ -32,8 +32,7 @@ pub(crate) async fn check(tables: &Tables, operation: &'static str) -> Result<()
         mebibytes(free),
         mebibytes(reserve)
     );
-    let (kind, context) = (StorageKind::DiskFull, Box::default());
-    Err(BridgeError::Storage { operation, kind, message, context, source: None }.into())
+    Err(BridgeError::storage(StorageKind::DiskFull, operation, message).into())
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -11,10 +11,10 @@ use crate::clickhouse::options::ClickHouseOptions;
 
 /// The bridge's schema as SQL, for a database, a table prefix and a cluster. Needs no connection.
 ///
-/// For whoever creates tables by other means than [`migrate`](crate::TokenStore::migrate): a database administrator who
-/// reviews statements, or a tool that applies them. A bridge that finds the schema complete creates nothing, and its user
-/// needs no right to. What one database lacks is returned by
-/// [`ClickHouseStore::pending_schema`](crate::ClickHouseStore::pending_schema).
+/// For those who create tables by other means than [`migrate`](crate::TokenStore::migrate): a database administrator
+/// who reviews statements, or a tool that applies them. A bridge that finds the schema complete creates nothing, so
+/// its user needs no right to. [`ClickHouseStore::pending_schema`](crate::ClickHouseStore::pending_schema) returns
+/// what a database lacks.
 ///
 /// ```
 /// use bridge_storage::Schema;
@@ -40,13 +40,13 @@ pub struct Schema {
 pub struct SchemaMigration {
     /// Its number. A database has the version of its last migration.
     pub number: u32,
-    /// Its name: `0002_epochs`, say.
+    /// Its name, such as `0002_epochs`.
     pub name: &'static str,
     /// The statements that change the tables, in order, for a session in the schema's database.
     pub statements: Vec<String>,
     /// The statement that records the migration as applied.
     pub record: String,
-    /// Whether rows of an earlier version have to be converted with it. Only the bridge does that, in
+    /// True if rows of an earlier version must be converted with it. Only the bridge does that, in
     /// [`migrate`](crate::TokenStore::migrate) by a user with the role `bridge_administrator`.
     pub converts_rows: bool,
 }
@@ -62,7 +62,7 @@ impl Schema {
         Self { database: database.to_owned(), prefix, topology }
     }
 
-    /// With this before the names of all tables; see [`ClickHouseOptions::with_table_prefix`].
+    /// Sets a prefix of all table names; see [`ClickHouseOptions::with_table_prefix`].
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Schema {
         Ok(Self { prefix: TablePrefix::new(prefix)?, ..self })
     }
 
-    /// With tables that are spread over this cluster; see [`ClickHouseOptions::with_cluster`].
+    /// Distributes the tables over this cluster; see [`ClickHouseOptions::with_cluster`].
     ///
     /// # Errors
     ///
@@ -81,6 +81,16 @@ impl Schema {
     }
 
     /// Returns all migrations, in order.
+    ///
+    /// ```
+    /// use bridge_storage::Schema;
+    ///
+    /// let schema = Schema::new("usage").with_cluster("main")?;
+    /// let newest = schema.migrations().pop().unwrap();
+    /// assert_eq!(newest.number, Schema::VERSION);
+    /// assert_eq!(schema.use_statement(), "USE `usage`");
+    /// # Ok::<(), bridge_core::InvalidValue>(())
+    /// ```
     #[must_use]
     pub fn migrations(&self) -> Vec<SchemaMigration> {
         let migrations = MIGRATIONS.iter().map(|migration| SchemaMigration {
@@ -125,8 +135,8 @@ impl Schema {
             }
             if !is_recorded {
                 script.push_str(
-                    "-- It is not recorded here: it also converts stored rows. Start a bridge once by a user with the\n\
-                     -- role bridge_administrator, which converts them and records it.\n",
+                    "-- It is not recorded here, because it also converts stored rows. Start a bridge once as a user with the\n\
+                     -- role bridge_administrator; it converts them and records the migration.\n",
                 );
             }
         }

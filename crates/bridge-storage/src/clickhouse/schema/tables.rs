@@ -18,7 +18,7 @@ use crate::clickhouse::options::ClickHouseOptions;
 use crate::correlation::current_correlation_id;
 
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 9] = [
     "token_usage",
     "source_files",
     "enhanced_token_summaries",
@@ -26,6 +26,8 @@ const NAMES: [&str; 7] = [
     "bridge_migrations",
     "bridge_resumes",
     "bridge_audit",
+    "token_prices",
+    "token_costs",
 ];
 
 /// The setting by which the database answers an insert when it is through, with the rows that it wrote.
@@ -155,7 +157,7 @@ impl Tables {
         self.disk_reserve
     }
 
-    /// A query; `?` stands for a value that is bound.
+    /// Returns a query, with `?` for each bound value.
     pub(crate) fn query(&self, sql: &str) -> Query {
         self.database.query(&self.prefix.sql(sql)).with_setting(QUERY_ID, query_id())
     }

@@ -41,7 +41,7 @@ const ONE_THREAD_MAX: usize = 4;
 /// From this many keys on, a look-up is made in two concurrent halves: the database uses one core for each.
 const HALVED_MIN: usize = 20_000;
 
-/// What is stored under the keys of the candidates.
+/// The rows that are stored under the keys of the candidates.
 struct LookUp {
     /// Keys of session sums that a marker covers.
     covered: HashSet<ResponseKey>,

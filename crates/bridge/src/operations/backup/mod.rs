@@ -30,6 +30,15 @@ pub enum BackupPlace {
 }
 
 /// Options of an export.
+///
+/// ```
+/// use bridge::backup::{BackupFormat, BackupPlace, ExportOptions, ServerPlace};
+///
+/// let to_folder = ExportOptions::to_folder("backups/2026-01-31").with_format(BackupFormat::JsonLines);
+/// let by_server = ExportOptions::on_server(ServerPlace::File("2026-01-31".to_owned()));
+/// assert!(matches!(by_server.place, BackupPlace::Server(_)));
+/// assert_eq!(to_folder.format, Some(BackupFormat::JsonLines));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportOptions {

@@ -1,4 +1,4 @@
-//! Assesses health and tells operators what to do. Pure functions of the facts and the limits.
+//! Assesses health, with advice for operators. Pure functions of the facts and the limits.
 
 use std::time::Duration;
 

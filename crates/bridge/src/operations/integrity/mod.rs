@@ -21,6 +21,18 @@ pub use repair::Repair;
 use repair::apply;
 
 /// Options of an integrity check.
+///
+/// ```
+/// use bridge::{IntegrityOptions, Repair, SessionId};
+///
+/// let options = IntegrityOptions::default()
+///     .with_session(SessionId::new("5e2c1c52-0b6f-4a8f-9d0c-3a9f6a1f9e11")?)
+///     .with_tolerance(0.0)
+///     .with_listed_max(10)
+///     .with_repair(Repair::Off);
+/// assert_eq!(options.listed_max, 10);
+/// # Ok::<(), bridge::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct IntegrityOptions {

@@ -14,9 +14,9 @@ const BATCH_RECORDS: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     records: VecDeque<AuditRecord>,
-    /// As many at the front are being written, as they are.
+    /// Number of records at the front that are being written and must not change.
     in_flight: usize,
-    /// Number of records that have left.
+    /// Number of records that were removed.
     gone: u64,
 }
 
@@ -29,13 +29,13 @@ impl Buffer {
         self.records.push_back(record);
     }
 
-    /// Returns the number of records that have left when everything that waits now is written.
+    /// Returns the number of removed records at which everything that waits now is written.
     pub(super) fn due(&self) -> u64 {
         self.gone + self.records.len() as u64
     }
 
-    /// Returns the next records to be written, none once this number has left. Until [`release`](Self::release) they stay as
-    /// they are.
+    /// Returns the next records to be written, or none once this number was removed. Until [`release`](Self::release)
+    /// they do not change.
     pub(super) fn next_batch(&mut self, due: u64) -> Vec<AuditRecord> {
         if self.gone >= due {
             return Vec::new();
@@ -56,8 +56,8 @@ impl Buffer {
         self.gone += records as u64;
     }
 
-    /// Puts the record in the place of its announcement, if that is waiting still. One that is being written leaves when
-    /// the store has it, and would take what replaced it along.
+    /// Replaces the announcement of the record, if it is still waiting. One that is being written must not change: it is
+    /// removed when the store has it, and its replacement would be lost.
     pub(super) fn replace_announced(&mut self, record: &AuditRecord) -> bool {
         let waiting = self.waiting(record.id);
         let is_there = waiting.is_some();

@@ -12,11 +12,11 @@ use super::spool::{Batch, Spool};
 use super::{AuditTrail, Gap};
 
 impl AuditTrail {
-    /// Writes what waits at the time of the call, in its order, and what ended programs left in the spool. Returns the
-    /// number of records it wrote itself.
+    /// Writes the records that wait at the time of the call, in order, and those that ended programs left in the spool.
+    /// Returns the number of records that this call wrote.
     ///
-    /// Concurrent callers commit as a group: the one that has the turn writes everything that waits, and the others
-    /// find theirs written. Records that come later are not waited for, or a busy store would never let a caller go.
+    /// Concurrent callers commit as a group: the one that holds the lock writes everything that waits, and the others
+    /// find theirs written. Later records are not waited for, so that a busy store cannot hold a caller forever.
     pub(crate) async fn flush(&self) -> Result<u64, BridgeError> {
         let (spooled, buffered) =
             (self.spool.as_ref().map_or(0, |spool| spool.due()), self.state().buffer.due());
@@ -35,10 +35,10 @@ impl AuditTrail {
         Ok(written)
     }
 
-    /// The same where an operation waits for it: whatever comes of it, the operation is done.
+    /// As [`flush`](Self::flush), with a limit and without a result, for operations that wait for their record.
     pub(crate) async fn flush_within(&self, limit: Duration) {
         if tokio::time::timeout(limit, self.flush()).await.is_err() {
-            tracing::warn!(?limit, "the audit was not written in time and is kept");
+            tracing::warn!(?limit, "audit flush timed out, records are kept");
         }
     }
 
@@ -58,11 +58,11 @@ impl AuditTrail {
         }
     }
 
-    /// The store has what could be read of a segment.
+    /// Removes a segment whose readable records the store has.
     fn forget(&self, batch: &Batch) {
         if batch.damaged > 0 {
             let lines = batch.damaged;
-            tracing::warn!(lines, "a file of the audit's spool was damaged: these lines are skipped");
+            tracing::warn!(lines, "audit spool file damaged, skipping lines");
         }
         let mut state = self.state();
         state.written += batch.records.len() as u64;
@@ -93,7 +93,7 @@ impl AuditTrail {
         result
     }
 
-    /// Returns a record of the records that were lost, if any were.
+    /// Returns an `audit_gap` record of the lost records, if there are any.
     fn take_gap(&self) -> Option<AuditRecord> {
         let Gap { dropped, damaged } = std::mem::take(&mut self.state().untold);
         if dropped + damaged == 0 {
@@ -112,15 +112,15 @@ impl AuditTrail {
         }))
     }
 
-    /// Logs once that the audit waits, and once that it is written again.
+    /// Logs when writing begins to fail, and when it works again.
     fn log_change(&self, error: Option<&BridgeError>) {
         let was_failing = self.is_failing.swap(error.is_some(), Ordering::Relaxed);
         self.is_refused.store(error.is_some_and(is_refusal), Ordering::Relaxed);
         match error {
             Some(error) if !was_failing => {
-                tracing::warn!(%error, kind = error.kind(), advice = crate::advice(error), "the audit cannot be written and is kept");
+                tracing::warn!(%error, kind = error.kind(), advice = crate::advice(error), "cannot write the audit, records are kept");
             }
-            None if was_failing => tracing::info!("the audit is written again"),
+            None if was_failing => tracing::info!("audit writes recovered"),
             _ => {}
         }
     }

@@ -1,12 +1,11 @@
 //! The audit: a record of every operation, kept until the store has it.
 //!
-//! An operation that stores something is on record before it returns, so that a program that is killed leaves a record
-//! of each row that it stored. An insert of its own behind that of the rows would make storing an analysis take half as
-//! long again. So records wait in a [spool](Spool), in files that outlive the program, and are written to the store in
-//! groups.
+//! An operation that stores something is on record before it returns, so that a killed program leaves a record of each
+//! row that it stored. A separate insert for each record would make storing an analysis half as slow again. Therefore
+//! records wait in a [spool](Spool), in files that outlive the program, and are written to the store in groups.
 //!
-//! Where there is no spool, records wait in memory. Then an operation is announced: a record of what it sets out to store
-//! is written to the store beside its rows, and the record of how it ended replaces it, under the same id, from the buffer.
+//! Without a spool, records wait in memory. Then an operation is announced: a record of what it is about to store is
+//! written to the store along with its rows, and the record of its outcome replaces it later, under the same id.
 //! A spool gets the announcement too: the rows may be stored although the program is killed before the operation ends.
 
 mod buffer;
@@ -44,11 +43,11 @@ pub(crate) struct AuditTrail {
     options: AuditOptions,
     spool: Option<Arc<Spool>>,
     state: Mutex<State>,
-    /// One writes at a time.
+    /// Serializes writers.
     turn: tokio::sync::Mutex<()>,
     half_full: Arc<Notify>,
     is_failing: AtomicBool,
-    /// An administrator has to act before the store takes the audit: no operation waits for that.
+    /// True while the store accepts no audit until an administrator acts. No operation waits for that.
     is_refused: AtomicBool,
 }
 
@@ -59,13 +58,13 @@ struct State {
     written: u64,
     dropped: u64,
     damaged: u64,
-    /// The records that no record tells of yet.
+    /// Lost records that no `audit_gap` record reports yet.
     untold: Gap,
-    /// A task in the background will write what is there.
+    /// True while a background task writes.
     has_writer: bool,
 }
 
-/// Records that are lost.
+/// Counters of lost records.
 #[derive(Debug, Default)]
 struct Gap {
     dropped: u64,
@@ -79,7 +78,7 @@ pub(crate) enum Place {
     Spool,
     /// In memory.
     Memory,
-    /// It is not recorded, or there was no room.
+    /// It is not audited, or there was no room.
     Nowhere,
 }
 
@@ -115,7 +114,7 @@ impl AuditTrail {
         trail
     }
 
-    /// A record of now.
+    /// Returns a record with the current time.
     pub(crate) fn record(
         &self,
         operation: OperationName,
@@ -147,7 +146,7 @@ impl AuditTrail {
         }
     }
 
-    /// Keeps the record of an operation that has not ended yet, if there is room. In memory it is of use only if it is
+    /// Keeps the record of an operation that has not ended yet, if there is room. In memory it helps only if it is
     /// written now, with [`flush_within`](Self::flush_within).
     pub(crate) fn announce(self: &Arc<Self>, operation: Operation, record: &AuditRecord) -> Place {
         if !self.wants(operation, record.outcome) {
@@ -165,7 +164,7 @@ impl AuditTrail {
         place
     }
 
-    /// Returns whether the store refuses the audit, as far as is known.
+    /// Returns whether the store refused the audit when it was last written.
     pub(crate) fn is_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
     }
@@ -210,7 +209,7 @@ impl AuditTrail {
         state.dropped += 1;
         state.untold.dropped += 1;
         if state.untold.dropped == 1 {
-            tracing::error!("the audit has no more room: records are dropped");
+            tracing::error!("audit buffer full, dropping records");
         }
     }
 
@@ -245,18 +244,18 @@ impl AuditTrail {
     }
 }
 
-/// Opens the spool, if there is to be one and its folder can be written to.
+/// Opens the spool, if one is configured and its folder is writable.
 fn open_spool(options: &AuditOptions) -> Option<Spool> {
     if options.operations == AuditedOperations::Nothing || options.spool_bytes_max == 0 {
         return None;
     }
     let Some(folder) = &options.spool_dir else {
-        tracing::info!("the audit has no spool: what is stored waits for the database to have its record");
+        tracing::info!("no audit spool: storing waits until the database has the audit record");
         return None;
     };
     let opened = Spool::open(folder, options.spool_bytes_max);
     if let Err(error) = &opened {
-        tracing::warn!(%error, "the audit's spool cannot be opened: what is stored waits for the database to have its record");
+        tracing::warn!(%error, "cannot open the audit spool: storing waits until the database has the audit record");
     }
     opened.ok()
 }
@@ -265,7 +264,7 @@ impl Drop for AuditTrail {
     fn drop(&mut self) {
         let records = self.state().buffer.len();
         if records > 0 {
-            tracing::warn!(records, "records of the audit are lost: `shutdown` was not called");
+            tracing::warn!(records, "audit records lost: `shutdown` was not called");
         }
     }
 }

@@ -4,22 +4,35 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of the audit.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::{AuditOptions, AuditedOperations};
+///
+/// let options = AuditOptions::default()
+///     .with_operations(AuditedOperations::Changes)
+///     .with_write_within(Duration::from_secs(1))
+///     .with_buffer_records_max(1000)
+///     .with_spool_dir("audit-spool")
+///     .with_spool_bytes_max(16 << 20);
+/// assert_eq!(options.buffer_records_max, 1000);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditOptions {
-    /// Maximum number of records that wait in memory: all of them where there is no spool, else those that it could not
-    /// take because its disk is full. Further records are dropped, counted, and reported by a record of its own
-    /// (`audit_gap`) when there is room again.
+    /// Maximum number of records that wait in memory: all records if there is no spool, else those that did not fit on
+    /// its disk. Further records are dropped, counted, and reported by an `audit_gap` record once there is room again.
     pub buffer_records_max: usize,
-    /// After this time at the latest a record is written, where the store answers.
+    /// Maximum time until a record is written, if the store is available.
     pub write_within: Duration,
     /// The operations that are recorded.
     pub operations: AuditedOperations,
     /// Folder of the spool: files in which records wait for the store, and which outlive the program. Without one,
     /// records wait in memory, and an operation that stores something returns after the store has its record.
     pub spool_dir: Option<PathBuf>,
-    /// Maximum size of the spool, in bytes; 0 means that there is none. Further records are dropped, counted and
-    /// reported as those of a full buffer.
+    /// Maximum size of the spool, in bytes; 0 turns it off. Further records are dropped, counted and reported like those
+    /// of a full buffer.
     pub spool_bytes_max: u64,
 }
 
@@ -33,7 +46,7 @@ pub enum AuditedOperations {
     All,
     /// Those that may change the store, and those that failed.
     Changes,
-    /// None, the embedder's own included: for a database user who may only read. Logs and metrics tell of all.
+    /// None, not even the embedder's own, for a database user who may only read. Logs and metrics cover all.
     Nothing,
 }
 
@@ -78,9 +91,9 @@ impl AuditOptions {
     /// to the disk: a power failure may take the records of the last seconds along. Records of forced updates and of
     /// administrative operations are written to the store before the call returns, as without a spool.
     ///
-    /// The next bridge with this folder writes what an ended program left, so a folder belongs to one database (with one
-    /// table prefix). Programs that run at the same time may share it. Where it cannot be written to, the bridge works
-    /// as without a spool, and logs it.
+    /// The next bridge with this folder writes the records of ended programs, so a folder belongs to one database and
+    /// table prefix. Concurrent programs may share it. If it is not writable, the bridge works as without a spool, and
+    /// logs that.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

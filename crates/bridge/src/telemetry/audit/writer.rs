@@ -14,11 +14,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause while the store refuses the audit.
 const REFUSED_PAUSE_MAX: Duration = Duration::from_mins(5);
 
-/// Writes in the background until nothing is left. Does not keep the bridge alive.
+/// Writes in the background until nothing is left, without keeping the bridge alive.
 pub(super) struct Writer(Weak<AuditTrail>);
 
 impl Writer {
-    /// Starts a writer, unless there is one. Without a runtime there is no background task.
+    /// Starts a writer, unless one is running. Does nothing outside of a runtime.
     pub(super) fn ensure(trail: &Arc<AuditTrail>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut state = trail.state();

@@ -54,7 +54,7 @@ macro_rules! metrics {
             unit: Unit::$unit,
             labels: &[$($label),*],
             meaning: $meaning,
-            // Without a list of its own, the default that stands behind it.
+            // Without a list of its own, the default that follows it.
             buckets: ([$($buckets,)? &[]] as [&[f64]; _])[0],
         };)*
 

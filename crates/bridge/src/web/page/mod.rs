@@ -32,6 +32,16 @@ use super::Web;
 use super::problem::{Problem, ProblemKind};
 
 /// Options of the page.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bridge::web::{PageOptions, WebOptions};
+///
+/// let page = PageOptions::default().with_zone("Europe/Berlin".parse()?).with_refresh(Duration::from_secs(30));
+/// let options = WebOptions::default().with_page(page);
+/// # Ok::<(), bridge::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PageOptions {

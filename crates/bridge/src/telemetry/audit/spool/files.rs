@@ -56,8 +56,8 @@ fn entry_of(folder: &Path, name: &str) -> Option<(String, Entry)> {
 
 /// The lock of a living program on its files in a spool.
 ///
-/// The operating system releases it when the program ends, in whatever way. Who takes the lock of an ended program owns
-/// the program's files. The file is removed before the lock is released: it says no more than that someone has it.
+/// The operating system releases it when the program ends in any way. A program that takes the lock of an ended one owns
+/// its files. The lock file is removed before the lock is released; it has no content.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     path: PathBuf,
@@ -69,7 +69,7 @@ impl OwnerLock {
     pub(super) fn create(folder: &Path) -> io::Result<(String, Self)> {
         for _ in 0..CREATE_ATTEMPTS {
             let owner = format!("{:032x}", fastrand::u128(..));
-            // Another program may take it for one that was left, and remove it, before it is locked.
+            // Another program may mistake it for an abandoned one and remove it before it is locked.
             if let Some(lock) = Self::take(folder, &owner)?
                 && lock.path.try_exists()?
             {

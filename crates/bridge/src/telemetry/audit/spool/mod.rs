@@ -1,12 +1,12 @@
 //! The spool: records that wait for the store in files, which outlive the program.
 //!
-//! A program appends records to a file of its own, its open segment. A write to the store takes a whole segment, and
-//! removes it when the store has its records; so a program that is killed at any moment leaves each record in the store, in a
-//! file, or in both, and a record that is written again replaces itself. Segments of an ended program go to whoever
-//! takes its lock first.
+//! Each program appends records to a file of its own, the open segment. A write to the store takes a whole segment,
+//! and removes it once the store has its records. So a program that is killed at any moment leaves each record in the
+//! store, in a file, or in both, and writing a record twice changes nothing. The segments of an ended program belong
+//! to the first program that takes its lock.
 //!
-//! Nothing is synced: what was appended survives the end of the process, and not that of the machine. A line that is cut
-//! off or changed is damage, which is counted and skipped.
+//! Nothing is synced: records survive the end of the process, but not a crash of the machine. A truncated or changed
+//! line is counted as damage and skipped.
 
 mod files;
 mod line;
@@ -81,12 +81,12 @@ impl Spool {
         })
     }
 
-    /// Returns whether there are files of others, which may have ended.
+    /// Returns whether there are files of other programs, which may have ended.
     pub(super) fn has_others(&self) -> bool {
         entries(&self.folder).is_ok_and(|entries| entries.iter().any(|(owner, _)| *owner != self.owner))
     }
 
-    /// Appends a record. A write to the operating system's memory: it waits for no disk.
+    /// Appends a record to the page cache, without waiting for the disk.
     pub(super) fn append(&self, record: &AuditRecord) -> Appended {
         self.add(record, 1)
     }
@@ -107,9 +107,9 @@ impl Spool {
         let was_failing = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match &outcome {
             Err(error) if !was_failing => {
-                tracing::warn!(%error, "the audit's spool cannot be written to: records wait in memory");
+                tracing::warn!(%error, "cannot write to the audit spool, records wait in memory");
             }
-            Ok(()) if was_failing => tracing::info!("the audit's spool is written to again"),
+            Ok(()) if was_failing => tracing::info!("audit spool writes recovered"),
             _ => {}
         }
         if outcome.is_ok() { Appended::Kept } else { Appended::Failed }
@@ -131,7 +131,7 @@ impl Spool {
                 files.open = Some(open);
             }
             Err(_) if open.segment.bytes == 0 => open.segment.remove(),
-            // Its end may be damaged: nothing is appended behind that.
+            // Its end may be damaged, so nothing is appended to it.
             Err(_) => files.sealed.push_back(open.segment),
         }
         outcome
@@ -146,7 +146,7 @@ impl Spool {
     /// Takes over the segments of programs that have ended. Blocks.
     pub(super) fn adopt(&self) {
         if let Err(error) = self.try_adopt() {
-            tracing::warn!(%error, "the audit's spool cannot be searched for records of ended programs");
+            tracing::warn!(%error, "cannot search the audit spool for records of ended programs");
         }
     }
 
@@ -155,7 +155,7 @@ impl Spool {
         for owner in owners.into_iter().filter(|owner| *owner != self.owner) {
             let Some(lock) = OwnerLock::take(&self.folder, &owner)? else { continue };
             let lock = Arc::new(lock);
-            // Only now: before, another program may have had the lock, and removed what it wrote.
+            // Not before: another program may have held the lock and removed what it wrote.
             for (_, entry) in entries(&self.folder)?.into_iter().filter(|(of, _)| *of == owner) {
                 if let Entry::Records(path) = entry {
                     self.adopt_segment(path, &lock)?;
@@ -173,19 +173,19 @@ impl Spool {
         Ok(())
     }
 
-    /// Returns a mark of the records that wait at the time of the call, for [`next`](Self::next).
+    /// Returns a mark after the records that wait at the time of the call, for [`next`](Self::next).
     pub(super) fn due(&self) -> u64 {
         self.files().opened
     }
 
-    /// Reads the oldest segment of those that were due, and of those of ended programs. Blocks.
+    /// Reads the oldest segment before the mark or of an ended program. Blocks.
     pub(super) fn next(&self, due: u64) -> Option<Batch> {
         let (path, own) = self.next_segment(due)?;
         Some(Batch::read(path, own))
     }
 
-    /// Returns the file, and the number of records that only this program can have removed. One of an ended program may
-    /// be gone because another was faster.
+    /// Returns the file, and the number of records that only this program can have removed. A segment of an ended
+    /// program may be gone because another program took it first.
     fn next_segment(&self, due: u64) -> Option<(PathBuf, u64)> {
         let mut files = self.files();
         if files.sealed.is_empty() && files.open.as_ref().is_some_and(|open| open.segment.number <= due) {

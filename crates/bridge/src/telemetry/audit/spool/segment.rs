@@ -10,10 +10,10 @@ use bridge_core::AuditRecord;
 use super::files::{OwnerLock, create_records_file};
 use super::line::decode;
 
-/// Size from which on a segment gets no more records: some 600 of them, which one write to the store takes.
+/// Size at which a segment is closed: some 600 records, which one write to the store takes.
 pub(super) const SEGMENT_BYTES: u64 = 512 << 10;
 
-/// More than this is not read of a segment: no program of the bridge's made it.
+/// Longer files are not read: the bridge did not write them.
 const READ_BYTES_MAX: u64 = 4 * SEGMENT_BYTES;
 
 /// A file of records that gets no more of them.
@@ -33,7 +33,7 @@ impl Segment {
     pub(super) fn remove(self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!(%error, "a file of the audit's spool cannot be removed: its records will be written again");
+                tracing::warn!(%error, "cannot remove an audit spool file, its records will be written again");
             }
             _ => {}
         }
