@@ -34,6 +34,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod analyzer;
+mod assignments;
 mod claude;
 mod count;
 mod error;
@@ -51,6 +52,7 @@ mod report;
 mod source;
 
 pub use analyzer::analyze_files;
+pub use assignments::{AssignmentRule, AssignmentRules, InvalidPattern, PathPattern};
 pub use claude::roots::SourceRoots;
 pub use count::history::{History, RunFacts};
 pub use count::response::Response;

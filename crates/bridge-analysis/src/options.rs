@@ -2,6 +2,7 @@
 
 use bridge_core::HostName;
 
+use crate::assignments::AssignmentRules;
 use crate::privacy::ProjectNames;
 use crate::read::lines::BLOCK_BYTES;
 
@@ -13,6 +14,8 @@ pub struct AnalyzerOptions {
     pub host: Option<HostName>,
     /// The form in which projects' names are stored.
     pub project_names: ProjectNames,
+    /// Whom and what responses are assigned to.
+    pub assignments: AssignmentRules,
     /// Number of reading threads; 0 means one for each core.
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
@@ -29,12 +32,13 @@ pub struct AnalyzerOptions {
 }
 
 impl Default for AnalyzerOptions {
-    /// No host, full project names, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, not
+    /// No host, full project names, no assignments, a thread for each core, lines up to 64 MiB, blocks of 256 KiB, parts of 4 MiB, not
     /// strict, no categories.
     fn default() -> Self {
         Self {
             host: None,
             project_names: ProjectNames::Full,
+            assignments: AssignmentRules::default(),
             threads: 0,
             line_bytes_max: 64 << 20,
             block_bytes: BLOCK_BYTES,

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
+use bridge_core::{Assignment, Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
 use siphasher::sip::SipHasher24;
 
 /// The form in which projects' names, which are paths, are stored and shown. Other names that reveal what someone works
 /// on follow it: branches are shortened and hashed like projects; agent types, skills, plugins, MCP servers and tools,
-/// worktrees, and the ids of requests are hashed. All of them may be left out.
+/// worktrees, developers and the ids of requests are hashed. All of them may be left out.
 ///
 /// The name is part of a row's version, so it must be decided before there is a row: in the analyzer, and when
 /// an embedder passes rows. Rows that are already stored do not change.
@@ -118,6 +118,21 @@ impl ProjectNames {
         }
     }
 
+    /// Returns the assignment to display and store: the developer's name is hashed or left out as a project's is. One that
+    /// was already hashed stays the same.
+    #[must_use]
+    pub fn shown_assignment(&self, assignment: Assignment) -> Assignment {
+        let key = match self {
+            Self::Full | Self::LastComponent => return assignment,
+            Self::KeyedHash(key) => key,
+            Self::Omitted => return Assignment { developer: None, ..assignment },
+        };
+        let hashed = |name: AttributionValue| {
+            AttributionValue::new(hashed(key, "developer", name.as_str())).unwrap_or(name)
+        };
+        Assignment { developer: assignment.developer.map(hashed), ..assignment }
+    }
+
     /// Returns the id of a request to display and store, if any. One that was already hashed stays the same.
     #[must_use]
     pub fn shown_request<'a>(&self, id: Cow<'a, str>) -> Option<Cow<'a, str>> {
@@ -138,6 +153,9 @@ impl ProjectNames {
         row.project = row.project.as_ref().and_then(|name| self.shown(name));
         if !row.attribution.is_empty() {
             row.attribution = self.shown_attribution((*row.attribution).clone()).into();
+        }
+        if !row.assignment.is_empty() {
+            row.assignment = self.shown_assignment((*row.assignment).clone()).into();
         }
         if let Some(id) = &row.request_id {
             row.request_id = self.shown_request(id.as_str().into()).and_then(|id| RequestId::new(id).ok());
@@ -261,6 +279,17 @@ mod tests {
         let [branch, skill, speed] = texts(ProjectNames::KeyedHash(key('1')));
         assert!(branch.starts_with("branch-") && skill.starts_with("skill-") && speed == "me/plan");
         assert!(!branch.contains("plan") && !skill.contains("plan"));
+    }
+
+    #[test]
+    fn only_the_developer_of_an_assignment_is_hashed() {
+        let value = |text| AttributionValue::new(text).ok();
+        let assignment = Assignment { developer: value("me"), team: value("t"), ..Assignment::default() };
+        let keyed = ProjectNames::KeyedHash(key('1'));
+        let shown = keyed.shown_assignment(assignment.clone());
+        assert!(shown.developer.as_ref().is_some_and(|name| name.as_str().starts_with("developer-")));
+        assert_eq!((&shown.team, keyed.shown_assignment(shown.clone())), (&value("t"), shown.clone()));
+        assert_eq!(ProjectNames::LastComponent.shown_assignment(assignment.clone()), assignment);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! Where a response comes from: what the client's record says besides counters and names.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::id::{has_valid_length, text_type};
+use crate::{Shared, SharedValue};
 
 text_type!(
     /// A value that a client recorded, as it is: no list of known values exists. It may hold control characters; show it
@@ -32,7 +31,7 @@ macro_rules! attribution {
         /// let set: Vec<_> = attribution.values().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
         /// assert_eq!(set, [("branch", "main")]);
         /// ```
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct Attribution<T = AttributionValue> {
             $($(#[$doc])* #[serde(default = "none", skip_serializing_if = "Option::is_none")] pub $field: Option<T>,)+
         }
@@ -95,71 +94,21 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// An [`Attribution`] that many rows share. It reads as one; writing to it copies it if others have it too.
-#[derive(Clone, Default)]
-pub struct SharedAttribution(Option<Arc<Attribution>>);
+/// An [`Attribution`] that many rows share.
+pub type SharedAttribution = Shared<Attribution>;
 
-impl SharedAttribution {
-    /// Returns whether no value is set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|attribution| attribution.values().all(|(_, value)| value.is_none()))
+impl SharedValue for Attribution {
+    fn none() -> &'static Self {
+        static NONE: LazyLock<Attribution> = LazyLock::new(Attribution::default);
+        &NONE
     }
 }
 
-impl From<Attribution> for SharedAttribution {
-    fn from(attribution: Attribution) -> Self {
-        let is_empty = attribution.values().all(|(_, value)| value.is_none());
-        Self((!is_empty).then(|| Arc::new(attribution)))
-    }
-}
-
-impl Deref for SharedAttribution {
-    type Target = Attribution;
-
-    fn deref(&self) -> &Attribution {
-        static EMPTY: LazyLock<Attribution> = LazyLock::new(Attribution::default);
-        self.0.as_deref().unwrap_or(&EMPTY)
-    }
-}
-
-impl DerefMut for SharedAttribution {
-    fn deref_mut(&mut self) -> &mut Attribution {
-        Arc::make_mut(self.0.get_or_insert_default())
-    }
-}
-
-impl PartialEq for SharedAttribution {
-    fn eq(&self, other: &Self) -> bool {
-        let (Some(a), Some(b)) = (&self.0, &other.0) else { return self.is_empty() && other.is_empty() };
-        Arc::ptr_eq(a, b) || a == b
-    }
-}
-
-impl Eq for SharedAttribution {}
-
-impl Hash for SharedAttribution {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (**self).hash(state);
-    }
-}
-
-impl fmt::Debug for SharedAttribution {
+impl<T: fmt::Debug> fmt::Debug for Attribution<T> {
+    /// Shows the values that are set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let set = self.values().filter_map(|(name, value)| Some((name, value?)));
         f.debug_map().entries(set).finish()
-    }
-}
-
-impl Serialize for SharedAttribution {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (**self).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for SharedAttribution {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Attribution::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentId, AnalysisNote, HostName, ModelName, ProjectName, RequestId, ResponseKey, RuleRevision,
-    ServiceTier, SessionId, SharedAttribution, Timestamp, TokenCounts,
+    ServiceTier, SessionId, SharedAssignment, SharedAttribution, Timestamp, TokenCounts,
 };
 
 /// Place of a response's counters in a transcript, or the purpose of a row that is not a response.
@@ -131,6 +131,9 @@ pub struct ResponseUsage {
     /// The provider's id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
+    /// Whom and what the bridge that stores it assigns it to: developer, team, labels. Only rows that count have this.
+    #[serde(default, skip_serializing_if = "SharedAssignment::is_empty")]
+    pub assignment: SharedAssignment,
     /// Number of force updates behind this row; part of the version, see
     /// [`ResponseVersion`](crate::ResponseVersion).
     pub forced: u32,
@@ -165,6 +168,7 @@ impl ResponseUsage {
             web_search_requests: None,
             web_fetch_requests: None,
             request_id: None,
+            assignment: SharedAssignment::default(),
             forced: 0,
         }
     }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    Attribution, AttributionValue, HostName, ModelName, Origin, ProjectName, RequestId, ResponseKey,
-    ResponseUsage, RuleRevision, ServiceTier, SessionId, Timestamp, TokenCounts,
+    Assignment, Attribution, AttributionValue, HostName, Labels, ModelName, Origin, ProjectName, RequestId,
+    ResponseKey, ResponseUsage, RuleRevision, ServiceTier, SessionId, Timestamp, TokenCounts,
 };
 
 /// Counts that the analyzer accepts, mostly small so that ties happen.
@@ -62,6 +62,19 @@ pub fn attribution() -> impl Strategy<Value = Attribution> {
     })
 }
 
+/// Assignments of few values; mostly none.
+pub fn assignment() -> impl Strategy<Value = Assignment> {
+    let name = || proptest::option::of((0_u8..2).prop_map(|n| format!("n{n}")));
+    let some = (name(), name(), name(), name()).prop_map(|(developer, team, tenant, environment)| {
+        let value = |name: Option<String>| name.and_then(|name| AttributionValue::new(name).ok());
+        let labels = [("tenant", tenant), ("environment", environment)];
+        let labels = labels.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let labels = Labels::new(labels).expect("two short labels");
+        Assignment { developer: value(developer), team: value(team), labels }
+    });
+    prop_oneof![2 => Just(Assignment::default()), 1 => some]
+}
+
 /// Responses with few keys, sessions, times and names, so that versions of one response meet and tie.
 /// Some have a time that no clock should show.
 pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
@@ -82,8 +95,8 @@ pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
     let counted = || proptest::option::of(prop_oneof![4 => 0_u64..3, 1 => 0..=1_000_000_000_u64]);
     let attributed = (attribution(), counted(), counted(), counted(), proptest::option::of(name(2)));
     let revision = prop_oneof![4 => Just(RuleRevision::CURRENT), 1 => Just(RuleRevision::FIRST)];
-    (place, flags, token_counts(), revision, attributed).prop_map(
-        |(place, flags, counts, revision, attributed)| {
+    (place, flags, token_counts(), revision, attributed, assignment()).prop_map(
+        |(place, flags, counts, revision, attributed, assignment)| {
             let (key, session, millis, model, project, host) = place;
             let (finished, sidechain, nested, forked, origin, tier) = flags;
             let session = SessionId::new(session).expect("a short name");
@@ -108,6 +121,7 @@ pub fn response_usage() -> impl Strategy<Value = ResponseUsage> {
             row.thinking_tokens = thinking.map(|tokens| tokens.min(counts.output));
             (row.web_search_requests, row.web_fetch_requests) = (searches, fetches);
             row.request_id = request_id.and_then(|id| RequestId::new(id).ok());
+            row.assignment = assignment.into();
             row
         },
     )

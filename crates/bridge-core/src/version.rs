@@ -27,6 +27,11 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 /// | 35 | forced | number of force updates |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
+/// The hash of a row with an [`Assignment`](crate::Assignment) is (*h* / 2^24 + 1) · 2^24 + *a*, at most 2^64 - 1, where *h* is its
+/// hash without the assignment, and *a* 24 bits of the hash of the assignment. So a row that is assigned replaces the same row
+/// that is not, whichever comes first; between two assignments of the same row the choice is fixed, too. A row without one
+/// keeps the hash from before assignments existed.
+///
 /// The sums of a session ([`Origin::Summed`]) and its analysis ([`Origin::Analysis`]) rank by the time of their analysis instead: the newest wins.
 /// A row of revision 1 keeps the version that it was stored under. Its output would have to exceed 2^44 tokens to
 /// reach the bits of a newer revision.
@@ -101,7 +106,7 @@ impl ResponseVersion {
     pub fn replaced_by(self, row: &ResponseUsage) -> Self {
         let rank = self.low >> (HASH_BITS + FORCED_BITS) << (HASH_BITS + FORCED_BITS);
         let forced = u128::from(self.forced().saturating_add(1)) << HASH_BITS;
-        Self { low: rank | forced | u128::from(full_hash(row)), ..self }
+        Self { low: rank | forced | u128::from(assigned(full_hash(row), row)), ..self }
     }
 
     /// Returns whether a row that is stored under this version is unchanged since the bridge wrote it. A version is
@@ -112,12 +117,13 @@ impl ResponseVersion {
     pub fn verifies(self, row: &ResponseUsage) -> bool {
         let (hash, forced) = (self.low & u128::from(u64::MAX), self.low >> HASH_BITS & FORCED_MAX);
         if row.origin == Origin::Covered {
-            return row.counts.is_zero() && forced == FORCED_MAX && hash == u128::from(full_hash(row));
+            let is_marker = row.counts.is_zero() && row.assignment.is_empty();
+            return is_marker && forced == FORCED_MAX && hash == u128::from(full_hash(row));
         }
         if row.forced == 0 {
             return self == row.version();
         }
-        forced == u128::from(row.forced) && hash == u128::from(full_hash(row))
+        forced == u128::from(row.forced) && hash == u128::from(assigned(full_hash(row), row))
     }
 
     /// Returns the version under which `covered` (a row of [`Origin::Covered`]) replaces whatever revision 1 stored under its
@@ -192,7 +198,7 @@ impl ResponseUsage {
         let (high, time_low) = ranked(self);
         let forced = u128::from(self.forced) << HASH_BITS;
         let hash = if self.is_ranked_by_analysis() { full_hash(self) } else { rest_hash(self) };
-        let low = time_low << (HASH_BITS + FORCED_BITS) | forced | u128::from(hash);
+        let low = time_low << (HASH_BITS + FORCED_BITS) | forced | u128::from(assigned(hash, self));
         ResponseVersion { high, low }
     }
 
@@ -329,6 +335,32 @@ fn full_hash(row: &ResponseUsage) -> u64 {
     let mut bytes = ranked.map(u64::to_le_bytes).concat();
     // Rows without a note keep the hash from before notes existed.
     bytes.extend_from_slice(row.note.as_ref().map_or("", |note| note.as_str()).as_bytes());
+    xxh3_64(&bytes)
+}
+
+/// The bits of the assignment's hash.
+const ASSIGNMENT_BITS: u32 = 24;
+
+/// Returns the hash of a row with its assignment, whose hash without it is this.
+fn assigned(hash: u64, row: &ResponseUsage) -> u64 {
+    if row.assignment.is_empty() {
+        return hash;
+    }
+    let next = (hash >> ASSIGNMENT_BITS).saturating_add(1).min(u64::MAX >> ASSIGNMENT_BITS);
+    next << ASSIGNMENT_BITS | assignment_hash(row) >> (HASH_BITS - ASSIGNMENT_BITS)
+}
+
+fn assignment_hash(row: &ResponseUsage) -> u64 {
+    let texts = [&row.assignment.developer, &row.assignment.team]
+        .map(|value| value.as_ref().map(|value| value.as_str()));
+    let labels =
+        row.assignment.labels.iter().flat_map(|(name, value)| [Some(name.as_str()), Some(value.as_str())]);
+    let mut bytes = Vec::new();
+    for text in texts.into_iter().chain(labels) {
+        let text = text.unwrap_or_default();
+        bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
     xxh3_64(&bytes)
 }
 

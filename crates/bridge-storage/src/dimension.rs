@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use bridge_core::{CanonicalModel, InvalidValue, ResponseUsage};
+use bridge_core::{CanonicalModel, InvalidValue, LabelName, ResponseUsage};
 use serde::{Deserialize, Serialize};
 
 /// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
@@ -21,23 +21,27 @@ macro_rules! dimensions {
         /// let names: Vec<_> = Dimension::ALL.iter().map(Dimension::to_string).collect();
         /// assert_eq!(names[..4], ["session", "project", "model", "host"]);
         /// assert_eq!("mcp_server".parse(), Ok(Dimension::McpServer));
+        /// assert_eq!("label:tenant".parse(), Dimension::label("tenant"));
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         #[non_exhaustive]
         pub enum Dimension {
             $($(#[$doc])* $variant,)+
+            /// The label of this name.
+            Label(LabelName),
         }
 
         impl Dimension {
-            /// All dimensions.
+            /// All dimensions but those of labels.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            const RULE: &'static str = concat!("be one of", $(" ", $name,)+);
+            const RULE: &'static str = concat!("be one of", $(" ", $name,)+ " label:NAME");
 
             fn name(&self) -> Cow<'static, str> {
                 match self {
                     $(Self::$variant => Cow::Borrowed($name),)+
+                    Self::Label(name) => Cow::Owned(format!("{LABEL}{name}")),
                 }
             }
 
@@ -46,6 +50,8 @@ macro_rules! dimensions {
             pub(crate) fn sql(&self) -> Cow<'static, str> {
                 match self {
                     $(Self::$variant => Cow::Borrowed($sql),)+
+                    // A label's name has no character that would end the text.
+                    Self::Label(name) => Cow::Owned(format!("labels['{name}']")),
                 }
             }
 
@@ -71,6 +77,7 @@ macro_rules! dimensions {
                 }
                 let value = match self {
                     $(Self::$variant => value(response, $value),)+
+                    Self::Label(name) => text(response.assignment.labels.get(name.as_str())),
                 };
                 value.unwrap_or_default()
             }
@@ -115,6 +122,10 @@ dimensions! {
     InferenceGeo = "inference_geo", "inference_geo", |row| text(row.attribution.inference_geo.as_ref());
     /// The service tier that the API reported.
     ServiceTier = "service_tier", "service_tier", |row| text(row.service_tier.as_ref());
+    /// The developer whose session it is, by configuration.
+    Developer = "developer", "developer", |row| text(row.assignment.developer.as_ref());
+    /// The developer's team, by configuration.
+    Team = "team", "team", |row| text(row.assignment.team.as_ref());
     /// The client's worktree that was worked in.
     Worktree = "worktree", "worktree", |row| text(row.attribution.worktree.as_ref());
     /// One name for the model, whichever way its requests took. See [`CanonicalModel`](bridge_core::CanonicalModel).
@@ -127,9 +138,21 @@ dimensions! {
     RuleRevision = "rule_revision", "toString(rule_revision)", |row| Some(row.rule_revision.to_string().into());
 }
 
+/// The start of the names of labels' dimensions.
+const LABEL: &str = "label:";
+
 impl Dimension {
-    /// Returns whether summaries of sessions list its values in their metadata: they have fields for the others, or cannot
-    /// be told apart by them.
+    /// Returns the dimension of the label of this name.
+    ///
+    /// # Errors
+    ///
+    /// The name is not valid for a label.
+    pub fn label(name: &str) -> Result<Self, InvalidValue> {
+        LabelName::new(name).map(Self::Label)
+    }
+
+    /// Returns whether summaries of sessions list its values in their metadata. Of the others they have fields, or every
+    /// session has several.
     pub(crate) fn is_attribution(&self) -> bool {
         !matches!(self, Self::Session | Self::Project | Self::Model | Self::Host | Self::Origin | Self::Day)
             && !matches!(self, Self::CanonicalModel | Self::Provider | Self::ModelRoute | Self::RuleRevision)
@@ -157,6 +180,9 @@ impl FromStr for Dimension {
     type Err = InvalidValue;
 
     fn from_str(name: &str) -> Result<Self, InvalidValue> {
+        if let Some(label) = name.strip_prefix(LABEL) {
+            return Self::label(label);
+        }
         let known = Self::ALL.iter().find(|dimension| dimension.name() == name);
         known.cloned().ok_or(InvalidValue::new("dimension", Self::RULE))
     }

@@ -376,7 +376,9 @@ fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFact
 /// Returns what these responses name, by dimension.
 fn attribution(rows: &[&ResponseUsage]) -> BTreeMap<String, Vec<String>> {
     let mut attribution: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for dimension in Dimension::ALL.iter().filter(|dimension| dimension.is_attribution()) {
+    let labels = rows.iter().flat_map(|row| row.assignment.labels.iter());
+    let labels = distinct(labels.map(|(name, _)| Dimension::Label(name.clone())));
+    for dimension in Dimension::ALL.iter().chain(&labels).filter(|dimension| dimension.is_attribution()) {
         let values = rows.iter().map(|row| dimension.value_of(row)).filter(|value| !value.is_empty());
         let values: Vec<String> = distinct(values).into_iter().map(Cow::into_owned).collect();
         if !values.is_empty() {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_analysis::AnalyzerOptions;
+use bridge_analysis::{AnalyzerOptions, AssignmentRules};
 use bridge_cache::{BridgeCache, CacheOptions};
-use bridge_core::{AnalysisValidator, Clock, CorrelationId, HostName, SystemClock, ValidatorOptions};
+use bridge_core::{
+    AnalysisValidator, Clock, CorrelationId, HostName, SharedAssignment, SystemClock, ValidatorOptions,
+};
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -165,6 +167,14 @@ impl BridgeBuilder {
     /// Sets the options of the analyzer.
     pub fn analyzer(mut self, options: AnalyzerOptions) -> Self {
         self.analyzer = options;
+        self
+    }
+
+    /// Sets whom and what responses are assigned to when they are stored: one [`Assignment`](bridge_core::Assignment) for all,
+    /// or [rules](bridge_analysis::AssignmentRules) by the paths of projects and transcripts. It is a part of the
+    /// analyzer's options, so set it after those. Stored rows change only when their transcript is read again.
+    pub fn assignments(mut self, rules: impl Into<AssignmentRules>) -> Self {
+        self.analyzer.assignments = rules.into();
         self
     }
 
@@ -431,7 +441,8 @@ impl BridgeBuilder {
             lifetime,
             engine: self.engine,
         };
-        let runner = OperationRunner { telemetry, correlation_id: None, actor: None };
+        let assignment = SharedAssignment::default();
+        let runner = OperationRunner { telemetry, correlation_id: None, actor: None, assignment };
         EnhancedTokenDatabaseBridge { parts: Arc::new(parts), runner }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bridge_analysis::History;
 use bridge_cache::{BridgeCache, SummaryQuery};
 use bridge_core::{
-    Actor, AnalysisWithSource, AuditFilter, AuditRecord, BackfillResult, BridgeError, BridgeResult,
-    CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult, OperationName,
-    RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
+    Actor, AnalysisWithSource, Assignment, AuditFilter, AuditRecord, BackfillResult, BridgeError,
+    BridgeResult, CheckpointName, CorrelationId, EnhancedTokenAnalysis, HealthStatus, IntegrityResult,
+    OperationName, RollbackResult, SessionId, StreamPosition, StreamResult, SyncResult, TokenSummaryRecord,
 };
 use bridge_storage::TokenStore;
 use tokio::io::AsyncRead;
@@ -115,6 +115,38 @@ impl EnhancedTokenDatabaseBridge {
     #[must_use]
     pub fn with_actor(&self, actor: Actor) -> Self {
         let runner = OperationRunner { actor: Some(actor), ..self.runner.clone() };
+        Self { parts: Arc::clone(&self.parts), runner }
+    }
+
+    /// Returns a handle whose operations assign the responses that they store to this developer, this team and these
+    /// labels, before what the [rules](crate::BridgeBuilder::assignments) say. For a service with a tenant for each call.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::assignment::{Assignment, Labels};
+    /// use bridge::storage::InMemoryStore;
+    /// use bridge::stream::SessionEntries;
+    /// use bridge::{DashboardQuery, Dimension, EnhancedTokenDatabaseBridge, SessionId};
+    ///
+    /// let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    /// let acme = bridge.with_assignment(Assignment::of_labels(Labels::new([("tenant", "acme")])?));
+    /// let entry = r#"{"type":"assistant","timestamp":"2026-01-31T12:00:00Z","requestId":"req_1","message":
+    ///     {"id":"msg_01ABCDEFGHIJKLMNOPQRSTUV","stop_reason":"end_turn","usage":{"output_tokens":42}}}"#;
+    /// let entries = SessionEntries::from_values([serde_json::from_str::<serde_json::Value>(entry)?])?;
+    /// let _ = acme.append(&SessionId::new("s")?, entries).await?;
+    ///
+    /// let of_acme = DashboardQuery::default().with_values(Dimension::label("tenant")?, ["acme"]);
+    /// assert_eq!(bridge.dashboard().get_dashboard_token_metrics(of_acme).await?.total_tokens, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_assignment(&self, assignment: Assignment) -> Self {
+        let runner = OperationRunner { assignment: assignment.into(), ..self.runner.clone() };
         Self { parts: Arc::clone(&self.parts), runner }
     }
 

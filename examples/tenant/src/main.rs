@@ -3,7 +3,8 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `TENANT_TOKEN` | what a request must present as its bearer token | required |
-//! | `TENANT_NAME` | who asks, in log and audit | `tenant` |
+//! | `TENANT_NAME` | who asks, in log and audit; the label `tenant` of every response | `tenant` |
+//! | `TENANT_ENVIRONMENT` | the label `environment` of the transcripts' responses | `production` |
 //! | `TENANT_SOURCES` | the folder with the transcripts | the client's usual places |
 //! | `TENANT_DATA_DIR` | data folder of the embedded engine | `tenant.clickhouse` |
 //! | `TENANT_CLICKHOUSE_URL`, `_USER`, `_PASSWORD`, `_DATABASE` | a server in place of the engine | |
@@ -26,13 +27,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
+use bridge::assignment::{Assignment, Labels};
 use bridge::embedded::EngineOptions;
 use bridge::storage::{ClickHouseOptions, ClickHouseStore};
 use bridge::stream::SessionEntries;
 use bridge::web::{self, AllowedHosts, EntriesOptions, WebOptions};
 use bridge::{
-    Actor, AuditOptions, BridgeError, EmbeddedDatabase, EnhancedTokenDatabaseBridge, SessionId, StorageKind,
-    TokenStore,
+    Actor, AuditOptions, BridgeError, DashboardQuery, Dimension, EmbeddedDatabase,
+    EnhancedTokenDatabaseBridge, SessionId, StorageKind, TokenStore,
 };
 use clickhouse::Client;
 use serde::Deserialize;
@@ -52,7 +54,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(TenantStore::new(Arc::new(ClickHouseStore::new(options)?)));
     store.migrate().await?;
 
+    let name = variable("TENANT_NAME").unwrap_or("tenant".to_owned());
+    let environment = variable("TENANT_ENVIRONMENT").unwrap_or("production".to_owned());
+    let labels = Labels::new([("tenant", &name), ("environment", &environment)])?;
     let mut builder = EnhancedTokenDatabaseBridge::builder(store.clone())
+        .assignments(Assignment::of_labels(labels))
         .audit(AuditOptions::default().with_spool_dir(data_dir.join("audit-spool")))
         .watch_itself();
     if let Some(folder) = variable("TENANT_SOURCES") {
@@ -72,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let gate = Gate {
         header: format!("Bearer {}", variable("TENANT_TOKEN").ok_or("TENANT_TOKEN is not set")?),
-        actor: Actor::new(variable("TENANT_NAME").unwrap_or("tenant".to_owned()))?,
+        actor: Actor::new(name)?,
     };
     let app = routes(bridge.clone(), store)
         .nest(
@@ -94,7 +100,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// The service's own routes.
 fn routes(bridge: EnhancedTokenDatabaseBridge, store: Arc<TenantStore>) -> Router {
-    let pushes = Router::new().route("/sessions/{session}/entries", post(push)).with_state(bridge);
+    let pushes = Router::new()
+        .route("/sessions/{session}/entries", post(push))
+        .route("/environments/{environment}", get(environment_tokens))
+        .with_state(bridge);
     Router::new()
         .route("/writes", get(writes))
         .route("/suspended", put(suspend))
@@ -113,6 +122,7 @@ struct Numbered {
 async fn push(
     State(bridge): State<EnhancedTokenDatabaseBridge>,
     Extension(actor): Extension<Actor>,
+    Extension(assignment): Extension<Assignment>,
     Path(session): Path<String>,
     Query(numbered): Query<Numbered>,
     body: Bytes,
@@ -122,7 +132,7 @@ async fn push(
     if let Some(first) = numbered.first {
         entries = entries.with_first(first);
     }
-    match bridge.with_actor(actor).append(&session, entries).await {
+    match bridge.with_actor(actor).with_assignment(assignment).append(&session, entries).await {
         Ok(result) if result.success => Json(json!({ "next": result.position.lines })).into_response(),
         Ok(result) => {
             (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "errors": result.errors }))).into_response()
@@ -141,6 +151,23 @@ async fn push(
             }
         }
     }
+}
+
+/// Returns the tenant's tokens of one environment.
+async fn environment_tokens(
+    State(bridge): State<EnhancedTokenDatabaseBridge>,
+    Extension(actor): Extension<Actor>,
+    Path(environment): Path<String>,
+) -> Result<Json<serde_json::Value>, StatusCode> {
+    let label = |name| Dimension::label(name).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR);
+    let query = DashboardQuery::default()
+        .without_lists()
+        .without_receipt()
+        .with_values(label("tenant")?, [actor.as_str()])
+        .with_values(label("environment")?, [environment]);
+    let metrics = bridge.with_actor(actor).dashboard().get_dashboard_token_metrics(query).await;
+    let metrics = metrics.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(Json(json!({ "tokens": metrics.total_tokens.to_string() })))
 }
 
 async fn writes(State(store): State<Arc<TenantStore>>) -> Json<serde_json::Value> {
@@ -167,6 +194,11 @@ async fn authenticate(State(gate): State<Arc<Gate>>, mut request: Request, next:
         return (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")]).into_response();
     }
     request.extensions_mut().insert(gate.actor.clone());
+    // What a job pushes belongs to the environment that it names, else to the transcripts' one.
+    let environment = request.headers().get("x-environment").and_then(|value| value.to_str().ok());
+    let labels = Labels::new(environment.map(|environment| ("environment", environment)));
+    let Ok(labels) = labels else { return StatusCode::BAD_REQUEST.into_response() };
+    request.extensions_mut().insert(Assignment::of_labels(labels));
     next.run(request).await
 }
 

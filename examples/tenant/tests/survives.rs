@@ -74,7 +74,10 @@ impl Drop for Service {
 fn ask(address: SocketAddr, method: &str, path: &str, token: &str, body: &[u8]) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).ok()?;
-    let kind = if path.contains("/entries") { "application/x-ndjson" } else { "application/json" };
+    let kind = match path.contains("/entries") {
+        true => "application/x-ndjson\r\nx-environment: ci",
+        false => "application/json",
+    };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
          content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
@@ -215,6 +218,17 @@ fn killed_twenty_times_under_load_it_loses_nothing() {
         (stored == expected).then_some(())
     });
 
+    // Each response is of the environment that it came from, whoever was killed meanwhile.
+    for (environment, folder) in [("production", &sources), ("ci", &pushed)] {
+        let (status, answer) =
+            ask(service.address, "GET", &format!("/environments/{environment}"), "secret", b"")
+                .expect("answers");
+        assert_eq!((status, &answer["tokens"]), (200, &Value::from(counted(&[folder]).to_string())));
+    }
+    let path = "/usage/api/v1/totals?label:tenant=acme&label:environment=ci";
+    let (_, answer) = ask(service.address, "GET", path, "secret", b"").expect("answers");
+    assert_eq!(answer["totals"]["tokens"]["total"], counted(&[&pushed]).to_string());
+
     // Every acknowledged push is on record, those of killed services too.
     let pushes = usize::try_from(acknowledged.load(Ordering::Relaxed)).expect("few");
     poll("the audit is complete", || {
@@ -223,6 +237,7 @@ fn killed_twenty_times_under_load_it_loses_nothing() {
         (answer["records"].as_array()?.len() >= pushes.min(1000)).then_some(())
     });
 
+    let path = "/usage/api/v1/totals";
     assert_eq!(ask(service.address, "GET", path, "wrong", b"").expect("answers").0, 401);
     service.terminate();
 }

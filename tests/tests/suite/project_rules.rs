@@ -32,14 +32,16 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the machine-specific absolute paths in a text. Home folders of `user` and `me` are permitted as examples.
+/// Returns the machine-specific absolute paths in a text. Home folders of `user`, `me` and `pat` are permitted as examples.
 fn machine_paths(text: &str) -> Vec<&str> {
     let after = |folder: &'static str| text.split(folder).skip(1);
     let is_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     // Split, so that this file does not match itself.
     let homes = after(concat!("/ho", "me/")).filter(|rest| is_name(rest));
     let real = homes.filter(|rest| {
-        !["user/", "me/", "user\"", "user\\", "user}", "user-"].iter().any(|name| rest.starts_with(name))
+        !["user/", "me/", "pat/", "user\"", "user\\", "user}", "user-"]
+            .iter()
+            .any(|name| rest.starts_with(name))
     });
     let bare = [concat!("/wo", "rk"), concat!("/ro", "ot"), concat!("/Use", "rs/")];
     let found = bare.into_iter().flat_map(after).filter(|rest| rest.starts_with('/'));

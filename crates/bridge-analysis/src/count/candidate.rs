@@ -82,6 +82,7 @@ impl Candidate {
             web_search_requests: self.extras.web_search_requests,
             web_fetch_requests: self.extras.web_fetch_requests,
             request_id: RequestId::new(request).ok(),
+            assignment: context.assignment.clone(),
             forced: 0,
         }
     }

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::path::PathBuf;
 
 use bridge_core::{
-    AgentId, AttributionValue, HostName, ModelName, ProjectName, ServiceTier, SessionId, SharedAttribution,
-    TEXT_BYTES_MAX,
+    AgentId, AttributionValue, HostName, ModelName, ProjectName, ServiceTier, SessionId, SharedAssignment,
+    SharedAttribution, TEXT_BYTES_MAX,
 };
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::assignments::AssignmentRules;
 use crate::count::project::place_of;
 use crate::count::snapshot::RawNames;
 use crate::json::{Raw, string, string_bytes};
@@ -26,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) model: Option<ModelName>,
     pub(crate) service_tier: Option<ServiceTier>,
     pub(crate) attribution: SharedAttribution,
+    pub(crate) assignment: SharedAssignment,
 }
 
 /// The names that a file supplies if the record has none.
@@ -36,6 +39,8 @@ pub(crate) struct FileNames {
     pub(crate) project_folder: Option<String>,
     pub(crate) host: Option<HostName>,
     pub(crate) project_names: ProjectNames,
+    pub(crate) path: PathBuf,
+    pub(crate) assignments: AssignmentRules,
 }
 
 impl FileNames {
@@ -47,6 +52,7 @@ impl FileNames {
             .attribution
             .and_then(|value| string(value).and_then(|value| AttributionValue::new(value).ok()));
         attribution.worktree = place.worktree;
+        let assignment = self.assignments.of(Some(&self.path), place.project.as_ref());
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
             project: place.project.and_then(|name| self.project_names.shown(&name)),
@@ -58,6 +64,7 @@ impl FileNames {
                 .and_then(|name| Some(ModelName::new(name).ok()?.without_account())),
             service_tier: named.service_tier.and_then(string).and_then(|name| ServiceTier::new(name).ok()),
             attribution: self.project_names.shown_attribution(attribution).into(),
+            assignment: self.project_names.shown_assignment(assignment).into(),
         }
     }
 
@@ -157,6 +164,7 @@ pub(crate) struct Contexts {
     models: HashSet<ModelName>,
     service_tiers: HashSet<ServiceTier>,
     attributions: HashSet<SharedAttribution>,
+    assignments: HashSet<SharedAssignment>,
 }
 
 impl Contexts {
@@ -181,6 +189,7 @@ impl Contexts {
             model: context.model.as_ref().map(|name| shared(&mut self.models, name)),
             service_tier: context.service_tier.as_ref().map(|name| shared(&mut self.service_tiers, name)),
             attribution: shared(&mut self.attributions, &context.attribution),
+            assignment: shared(&mut self.assignments, &context.assignment),
         };
         let place = u32::try_from(self.all.len()).expect("2^32 contexts would fill the memory first");
         self.all.push(context.clone());

@@ -233,6 +233,7 @@ mod tests {
                 agent: usage.agent.clone(),
                 model: usage.model.clone(),
                 service_tier: usage.service_tier.clone(),
+                assignment: usage.assignment.clone(),
                 attribution: usage.attribution.clone(),
             };
             let winner = row.winner(wide.as_ref());

@@ -36,6 +36,8 @@ impl<'a> FileTask<'a> {
             project_folder: file.project_folder.clone(),
             host: options.host.clone(),
             project_names: options.project_names.clone(),
+            path: file.path.clone(),
+            assignments: options.assignments.clone(),
         };
         Self { file, names, from: *from, until: *until, looked_back: Mutex::default() }
     }

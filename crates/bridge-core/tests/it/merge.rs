@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 
 use bridge_core::strategy::response_usage;
-use bridge_core::{ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, Timestamp};
+use bridge_core::{
+    AttributionValue, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, SharedAssignment,
+    Timestamp,
+};
 use proptest::prelude::*;
 
 fn versions_of_one_response() -> impl Strategy<Value = Vec<ResponseUsage>> {
@@ -46,6 +49,26 @@ proptest! {
         prop_assert_eq!(a.rank() > b.rank(), rule_a > rule_b);
         if rule_a != rule_b {
             prop_assert_eq!(a.version() > b.version(), rule_a > rule_b);
+        }
+    }
+
+    #[test]
+    fn an_assigned_row_replaces_the_same_row_without_one(row in response_usage(), forced in any::<bool>()) {
+        let without = ResponseUsage { assignment: SharedAssignment::default(), ..row.clone() };
+        let mut assigned = without.clone();
+        assigned.assignment.team = AttributionValue::new("t").ok();
+        prop_assert!(assigned.version() > without.version());
+        prop_assert_eq!(&assigned.clone().merge(without.clone()), &assigned);
+        prop_assert_eq!(assigned.rank(), without.rank());
+        let mut other = assigned.clone();
+        other.assignment.team = AttributionValue::new("u").ok();
+        prop_assert!(!assigned.version().verifies(&without) && !assigned.version().verifies(&other));
+        if forced {
+            let version = row.version().replaced_by(&assigned);
+            let stored = ResponseUsage { forced: version.forced(), ..assigned };
+            prop_assert!(version.verifies(&stored));
+            let other = ResponseUsage { forced: version.forced(), ..other };
+            prop_assert!(!version.verifies(&other));
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
     Actor, AgentId, AnalysisNote, AttributionValue, AuditId, AuditOutcome, ContentCategories,
-    ContentCategory, CorrelationId, Epoch, HostName, ModelName, OperationName, Origin, ProjectName,
+    ContentCategory, CorrelationId, Epoch, HostName, Labels, ModelName, OperationName, Origin, ProjectName,
     RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -189,6 +189,10 @@ values! {
         categories => categories.iter().map(|(category, tokens)| (category.to_string(), *tokens)).collect(),
         stored => Ok(known_categories(stored)),
     }
+    Labels: HashMap<String, String> {
+        labels => labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        stored => Ok(Self::new(stored)?),
+    }
     BTreeMap<String, u64>: Vec<(String, u64)> {
         map => map.iter().map(|(name, number)| (name.clone(), *number)).collect(),
         stored => Ok(stored.into_iter().collect()),
@@ -279,6 +283,14 @@ names!(
     ServiceTier,
     SessionId
 );
+
+impl NativeValue for Labels {
+    const TYPE: &'static str = "Map(String, String)";
+
+    fn put(&self, column: &mut NativeColumn) {
+        column.put_map(self.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    }
+}
 
 impl NativeValue for Timestamp {
     const TYPE: &'static str = "DateTime64(3, 'UTC')";

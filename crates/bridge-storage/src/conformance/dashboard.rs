@@ -289,7 +289,8 @@ fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
 }
 
 pub(super) fn dimension() -> impl Strategy<Value = Dimension> {
-    prop::sample::select(Dimension::ALL.to_vec())
+    let labels = ["tenant", "environment"].map(|name| Dimension::label(name).unwrap());
+    prop::sample::select([Dimension::ALL, &labels].concat())
 }
 
 /// The times of the rows are the first milliseconds of three days.

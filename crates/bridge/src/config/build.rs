@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_analysis::{AnalyzerOptions, ProjectKey, ProjectNames};
-use bridge_core::{BridgeError, HostName};
+use bridge_analysis::{AnalyzerOptions, AssignmentRules, ProjectKey, ProjectNames};
+use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels};
 use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
@@ -12,6 +12,10 @@ use super::error::{BuildError, ConfigError};
 use super::sections::{ProcessingConfig, ProjectNameMode};
 use crate::builder::own_host;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
+
+/// The developer that stands for the operating system's user.
+const OWN_USER: &str = "user";
+const USER_VARIABLES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
 
 impl BridgeConfig {
     /// Builds the bridge of this configuration, connects to its store (or starts its engine), and creates its tables.
@@ -115,8 +119,42 @@ impl BridgeConfig {
         let mut options = analyzer.clone();
         options.host = self.host();
         options.project_names = self.project_names()?;
+        options.assignments = self.assignment_rules(|name| std::env::var(name).ok())?;
         options.threads = threads.min(memory_bytes_max / analyzer.line_bytes_max.max(1)).max(1);
         Ok(options)
+    }
+
+    /// Returns whom and what stored responses are assigned to. `variable` is the environment, in which `USER`, `LOGNAME` or
+    /// `USERNAME` names the operating system's user, for `developer: user`.
+    ///
+    /// # Errors
+    ///
+    /// More than 16 labels; the environment names no user.
+    pub fn assignment_rules(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<AssignmentRules, ConfigError> {
+        let config = &self.sources;
+        let user =
+            || USER_VARIABLES.into_iter().find_map(|name| variable(name).filter(|user| !user.is_empty()));
+        let developer = match config.developer.as_deref() {
+            Some(OWN_USER) => {
+                let unknown = || format!("the environment names no user in {}", USER_VARIABLES.join(", "));
+                let user = user().ok_or_else(unknown);
+                Some(user.map_err(|why| ConfigError::new(vec![self.problem("sources.developer", why)]))?)
+            }
+            named => named.map(str::to_owned),
+        };
+        let name = |key: &'static str, text: &Option<String>| match text {
+            Some(text) => AttributionValue::new(text).map(Some).map_err(|error| self.invalid(key, &error)),
+            None => Ok(None),
+        };
+        let defaults = Assignment {
+            developer: name("sources.developer", &developer)?,
+            team: name("sources.team", &config.team)?,
+            labels: Labels::new(&config.labels).map_err(|error| self.invalid("sources.labels", &error))?,
+        };
+        Ok(AssignmentRules::new(defaults, config.assignments.iter().cloned()))
     }
 
     fn host(&self) -> Option<HostName> {

@@ -1,8 +1,8 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, RawValue, Seconds,
-    Sources, Text, Time, is_address, is_word, mebibytes, number,
+    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, RawValue,
+    Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
@@ -58,6 +58,11 @@ impl ConfigKey {
     #[must_use]
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// Returns whether its value is a list of texts.
+    pub(super) fn is_list(&self) -> bool {
+        self.default_text() == "[]"
     }
 
     /// Returns whether its value is a mapping of names to texts.
@@ -135,6 +140,11 @@ const SETTINGS: Pairs = Pairs {
     is_allowed: |name, _| ClickHouseOptions::allows_setting(name),
 };
 const HOST_NAME: Text = Text { allowed: "a name of up to 512 bytes", is_allowed: |text| text.len() <= 512 };
+const ASSIGNED: Text = Text { allowed: "a name of up to 512 bytes", is_allowed: |text| text.len() <= 512 };
+const LABELS: Pairs = Pairs {
+    allowed: "up to 16 names of a to z, 0 to 9 and `_`, each with a text of up to 512 bytes",
+    is_allowed: |name, value| bridge_core::Labels::new([(name, value)]).is_ok(),
+};
 const PROJECT_KEY: Text = Text {
     allowed: "32 hexadecimal digits, as `openssl rand -hex 16` makes them",
     is_allowed: |text| bridge_analysis::ProjectKey::from_hex(text).is_ok(),
@@ -186,6 +196,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("sources.project_names", sources.project_names, PROJECT_NAMES),
     key!("sources.project_key", sources.project_key, Optional(PROJECT_KEY)).secret(),
     key!("sources.project_key_file", sources.project_key_file, Optional(FilePath)),
+    key!("sources.developer", sources.developer, Optional(ASSIGNED)),
+    key!("sources.team", sources.team, Optional(ASSIGNED)),
+    key!("sources.labels", sources.labels, LABELS),
+    key!("sources.assignments", sources.assignments, Assignments),
     key!("processing.batch_size", processing.batch_size, number(1..=1_000_000)),
     key!("processing.max_memory_mb", processing.memory_bytes_max, mebibytes(1..=1 << 20)),
     key!("processing.parallel_limit", processing.parallel_limit, number(1..=1000)),

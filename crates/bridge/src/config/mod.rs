@@ -159,11 +159,22 @@ fn read_limited(path: &Path) -> io::Result<String> {
 
 /// Returns the problem of a value that its key does not allow.
 fn not_allowed(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> ConfigProblem {
+    // Of a list, the first value that is not allowed alone.
+    let culprit = |list: &[String]| {
+        let is_refused = |one: &&String| {
+            (key.set)(&mut BridgeConfig::default(), &RawValue::List(vec![(*one).clone()])).is_err()
+        };
+        list.iter().find(is_refused).filter(|one| !form::may_hold_a_password(one)).cloned()
+    };
+    let quoted = |text: &str| format!("{:?}", text.chars().take(80).collect::<String>());
     let shown = match raw {
         _ if key.is_secret() => "the value".to_owned(),
         // A URL with a password, in the place of another key.
         RawValue::Text(text) if form::may_hold_a_password(text) => "the value".to_owned(),
-        RawValue::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
+        RawValue::Text(text) => quoted(text),
+        RawValue::List(list) if key.is_list() => {
+            culprit(list).map_or_else(|| "this".to_owned(), |one| quoted(&one))
+        }
         RawValue::List(_) | RawValue::Pairs(_) | RawValue::Nothing => "this".to_owned(),
     };
     let message = format!("{shown} is not allowed; allowed is {}", key.allowed());

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bridge_analysis::AnalyzerOptions;
+use bridge_analysis::{AnalyzerOptions, AssignmentRule};
 use bridge_storage::{ClickHouseLimits, ClickHouseOptions, Retention};
 
 use super::Secret;
@@ -102,6 +102,14 @@ pub struct SourcesConfig {
     pub project_key: Option<Secret>,
     /// A file with the key of hashed names.
     pub project_key_file: Option<PathBuf>,
+    /// The developer of what no rule assigns to one; `user` is the operating system's user.
+    pub developer: Option<String>,
+    /// The team of what no rule assigns to one.
+    pub team: Option<String>,
+    /// The labels of everything; a rule's labels of the same names come first.
+    pub labels: BTreeMap<String, String>,
+    /// Rules by the paths of projects and transcripts; the first that matches applies.
+    pub assignments: Vec<AssignmentRule>,
 }
 
 /// `sources.project_names`. See [`ProjectNames`](bridge_analysis::ProjectNames).

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use bridge_core::{BridgeError, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId};
+use bridge_analysis::ProjectNames;
+use bridge_core::{
+    BridgeError, EnhancedTokenAnalysis, Origin, ResponseKey, ResponseUsage, SessionId, SharedAssignment,
+};
 use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, UpsertOutcome, markers};
 
 use crate::ingest::Ingest;
+use crate::telemetry::current::current_assignment;
 use crate::telemetry::write_counters::WriteCounters;
 
 /// Maximum number of rows per upsert. Rows already stored are recorded in the audit even if the next upsert fails.
@@ -63,17 +67,23 @@ pub(crate) struct AnalysisPart<'a> {
 /// Up to [`UPSERT_ROWS_MAX`] of them are written by one insert: such an analysis is stored as a whole or not at all.
 pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
     let mut rows = analysis.rows();
+    for row in rows.iter_mut().filter(|row| row.origin.is_counted()) {
+        // The rules know projects by their whole names.
+        let ruled = ingest.analyzer.assignments.of(None, row.project.as_ref());
+        row.assignment = (*row.assignment).clone().or(&ruled).into();
+    }
     rows.push(analysis.note());
     rows.iter_mut().for_each(|row| ingest.analyzer.project_names.apply_to(row));
     rows
 }
 
-/// Merges rows into the store.
+/// Merges rows into the store, with the assignment of the running operation.
 pub(crate) async fn upsert(
     ingest: &Ingest,
-    rows: Vec<ResponseUsage>,
+    mut rows: Vec<ResponseUsage>,
     options: &UpsertOptions,
 ) -> Result<StoredRows, BridgeError> {
+    assign(&mut rows, &ingest.analyzer.project_names);
     if rows.len() <= UPSERT_ROWS_MAX {
         return upsert_part(ingest, rows, options).await;
     }
@@ -87,6 +97,25 @@ pub(crate) async fn upsert(
         stored.append(upsert_part(ingest, part.to_vec(), &options).await?);
     }
     Ok(stored)
+}
+
+/// Adds the assignment of the running operation to the rows that count. Their own one is from the rules, by which it is
+/// completed.
+fn assign(rows: &mut [ResponseUsage], project_names: &ProjectNames) {
+    let assignment = current_assignment();
+    if assignment.is_empty() {
+        return;
+    }
+    let assignment = project_names.shown_assignment((*assignment).clone());
+    // Neighboring rows mostly share theirs.
+    let (mut ruled, mut both) = (SharedAssignment::default(), SharedAssignment::from(assignment.clone()));
+    for row in rows.iter_mut().filter(|row| row.origin.is_counted()) {
+        if row.assignment != ruled {
+            ruled = row.assignment.clone();
+            both = assignment.clone().or(&ruled).into();
+        }
+        row.assignment = both.clone();
+    }
 }
 
 /// Appends the sessions' markers to the rows, so that their outcomes say which sums they covered.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bridge_core::{Actor, AuditOutcome, AuditRecord, BridgeError, CorrelationId, SessionId};
+use bridge_core::{
+    Actor, AuditOutcome, AuditRecord, BridgeError, CorrelationId, SessionId, SharedAssignment,
+};
 use bridge_storage::{current_correlation_id, with_correlation_id};
 use tracing::{Instrument, Span};
 
@@ -17,6 +19,8 @@ use crate::telemetry::write_counters::WriteCounters;
 pub(crate) struct Caller {
     pub(crate) id: CorrelationId,
     pub(crate) actor: Option<Actor>,
+    /// The assignment of the rows that it stores.
+    pub(crate) assignment: SharedAssignment,
 }
 
 /// A running operation, and its writes so far, which count even if the operation fails or is dropped.
@@ -95,6 +99,11 @@ pub(crate) fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F
         }
     };
     work.instrument(Span::current())
+}
+
+/// Returns the assignment of the rows that the running operation stores.
+pub(crate) fn current_assignment() -> SharedAssignment {
+    CURRENT.try_with(|current| current.caller.assignment.clone()).unwrap_or_default()
 }
 
 /// Adds a write to the running operation. Does nothing outside of an operation.

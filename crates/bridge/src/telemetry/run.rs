@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bridge_analysis::platform::return_freed_memory;
 use bridge_core::{
-    Actor, AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId, Stopwatch,
+    Actor, AuditOutcome, BridgeError, BridgeResult, CorrelationId, OperationName, SessionId,
+    SharedAssignment, Stopwatch,
 };
 use bridge_storage::with_correlation_id;
 use tracing::Instrument;
@@ -24,6 +25,8 @@ pub(crate) struct OperationRunner {
     pub(crate) correlation_id: Option<CorrelationId>,
     /// Who asks for the operations.
     pub(crate) actor: Option<Actor>,
+    /// The assignment of what they store.
+    pub(crate) assignment: SharedAssignment,
 }
 
 impl OperationRunner {
@@ -65,7 +68,7 @@ impl OperationRunner {
         let work = Box::pin(work);
         let id = self.next_correlation_id();
         let span = operation.span(session, id, self.actor.as_ref());
-        let caller = Caller { id, actor: self.actor.clone() };
+        let caller = Caller { id, actor: self.actor.clone(), assignment: self.assignment.clone() };
         let current = Arc::new(CurrentOperation::new(&self.telemetry, operation, session, caller));
         let guard = OperationGuard { current: Arc::clone(&current), watch: Stopwatch::start(), ended: false };
         async move {

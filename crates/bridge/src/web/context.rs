@@ -10,7 +10,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bridge_core::{Actor, CorrelationId};
+use bridge_core::{Actor, Assignment, CorrelationId};
 
 use super::Web;
 use super::problem::{Problem, ProblemKind};
@@ -63,6 +63,8 @@ pub(super) async fn with_context(State(web): State<Arc<Web>>, request: Request, 
     } else {
         let bridge = web.bridge.with_correlation_id(id);
         let bridge = actor.iter().fold(bridge, |bridge, actor| bridge.with_actor(actor.clone()));
+        let assignment = parts.extensions.get::<Assignment>().cloned();
+        let bridge = assignment.into_iter().fold(bridge, |bridge, own| bridge.with_assignment(own));
         parts.extensions.insert(Caller { bridge, actor });
         next.run(Request::from_parts(parts, body)).await
     };

@@ -86,6 +86,12 @@ fn malformed_values_are_refused() {
             .contains("line 2, column 3: enhanced_token_bridge.caching: has no value, but keys below it")
     );
     assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
+    let rule = of("  sources:\n    assignments: ['/projects/** => team=web', /projects/a** => team=web]");
+    assert!(
+        rule.contains("line 3, column 18") && rule.contains("\"/projects/a** => team=web\" is not allowed"),
+        "{rule}"
+    );
+    assert!(of("  sources: {labels: {Tenant: acme}}").contains("up to 16 names of a to z"));
     assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));
     assert!(of("  sources: {paths: /home/user}").contains("paths: \"/home/user\" is not allowed"));
     assert!(of("  sources: {paths: [[a]]}").contains("must be a list of texts"));

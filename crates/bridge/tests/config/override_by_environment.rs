@@ -37,6 +37,10 @@ const VALUES: &[(&str, &str)] = &[
     ("sources.project_names", "last_component"),
     ("sources.project_key", "000102030405060708090a0b0c0d0e0f"),
     ("sources.project_key_file", "key.txt"),
+    ("sources.developer", "ann"),
+    ("sources.team", "web"),
+    ("sources.labels", "{tenant: acme, environment: ci}"),
+    ("sources.assignments", "[/projects/* => team=web, /home/* => tenant=own]"),
     ("processing.batch_size", "1001"),
     ("processing.max_memory_mb", "201"),
     ("processing.parallel_limit", "6"),
@@ -73,9 +77,9 @@ fn a_variable_sets_the_same_option_as_its_key() {
         assert_eq!(*name, key.name());
         let by_file = given(&[(name, value)]);
         assert_ne!(sections(&by_file), sections(&BridgeConfig::default()), "{name}");
-        let separated = std::env::join_paths(["a", "b"]).unwrap().into_string().unwrap();
+        let separated = std::env::join_paths(value.trim_matches(['[', ']']).split(", "));
         let value = match value.as_bytes()[0] {
-            b'[' => separated,
+            b'[' => separated.unwrap().into_string().unwrap(),
             b'{' => value.trim_matches(['{', '}']).replace(": ", "="),
             _ => (*value).to_owned(),
         };

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use bridge::config::BridgeConfig;
 use bridge::storage::{Dimension, ResponseFilter, SourceFilter};
-use bridge::{BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, StoreOptions, SyncOptions};
+use bridge::{
+    BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions,
+};
 use tempfile::TempDir;
 
-use crate::config::{analysis, in_memory, names, transcript};
+use crate::config::{analysis, given, in_memory, names, transcript};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
@@ -125,6 +128,95 @@ async fn sources_project_key_file() {
     let (_a, by_file) = filled(&[keyed, ("sources.project_key_file", path(&file))]).await;
     let (_b, by_key) = filled(&[keyed, ("sources.project_key", KEY)]).await;
     assert_eq!(project(&by_file).await, project(&by_key).await);
+}
+
+async fn values(bridge: &EnhancedTokenDatabaseBridge, dimension: &str) -> Vec<String> {
+    names(bridge, dimension.parse().unwrap()).await
+}
+
+#[tokio::test]
+async fn sources_developer() {
+    let (_folder, bridge) = filled(&[]).await;
+    assert_eq!(values(&bridge, "developer").await, [""]);
+    let (_folder, bridge) = filled(&[("sources.developer", "ann")]).await;
+    assert_eq!(values(&bridge, "developer").await, ["ann"]);
+    let keyed = [("sources.project_names", "keyed_hash"), ("sources.project_key", KEY)];
+    let (_folder, bridge) = filled(&[&keyed[..], &[("sources.developer", "ann")]].concat()).await;
+    assert!(values(&bridge, "developer").await.concat().starts_with("developer-"));
+}
+
+#[test]
+fn the_developer_user_is_the_operating_systems() {
+    let yaml = "enhanced_token_bridge:\n  sources:\n    developer: user";
+    let config = BridgeConfig::from_yaml_str(yaml).unwrap();
+    let of =
+        |known: &'static str| config.assignment_rules(move |name| (name == known).then(|| "ann".to_owned()));
+    for name in ["USER", "LOGNAME", "USERNAME"] {
+        let developer = of(name).unwrap().of(None, None).developer;
+        assert_eq!(developer.unwrap().as_str(), "ann");
+    }
+    let error = of("HOME").unwrap_err().to_string();
+    assert!(error.contains("line 3, column 16") && error.contains("names no user"), "{error}");
+}
+
+#[tokio::test]
+async fn sources_team() {
+    let (_folder, bridge) = filled(&[("sources.team", "web")]).await;
+    assert_eq!(values(&bridge, "team").await, ["web"]);
+}
+
+#[tokio::test]
+async fn sources_labels() {
+    let (_folder, bridge) = filled(&[("sources.labels", "{tenant: acme, environment: ci}")]).await;
+    assert_eq!(values(&bridge, "label:tenant").await, ["acme"]);
+    assert_eq!(values(&bridge, "label:environment").await, ["ci"]);
+    assert_eq!(values(&bridge, "label:other").await, [""]);
+}
+
+/// The first rule that matches applies, over the defaults; also where the projects' names are not stored in full.
+#[tokio::test]
+async fn sources_assignments() {
+    let rules = "['/home/user/other/** => team=other', '/home/user/secret-* => team=web, tenant=acme', '** => team=rest']";
+    let defaults = [
+        ("sources.assignments", rules),
+        ("sources.team", "default"),
+        ("sources.developer", "ann"),
+        ("sources.labels", "{tenant: own, environment: ci}"),
+    ];
+    for mode in ["full", "last_component"] {
+        let (_folder, bridge) = filled(&[&defaults[..], &[("sources.project_names", mode)]].concat()).await;
+        for (dimension, value) in
+            [("team", "web"), ("developer", "ann"), ("label:tenant", "acme"), ("label:environment", "ci")]
+        {
+            assert_eq!(values(&bridge, dimension).await, [value], "{dimension}, {mode}");
+        }
+        // An embedder's analyses follow the rules, too.
+        let mut provided = analysis("t", 9, &[5]);
+        provided.responses[0].project = Some("/home/user/other/x".parse().unwrap());
+        let stored = bridge.store_enhanced_analysis(&provided, StoreOptions::default()).await.unwrap();
+        assert!(stored.success);
+        assert_eq!(values(&bridge, "team").await, ["web", "other"]);
+    }
+    let (_folder, by_file) =
+        filled(&[("sources.assignments", "['**/-home-user-*/*.jsonl => team=file']")]).await;
+    assert_eq!(values(&by_file, "team").await, ["file"]);
+}
+
+/// What is stored changes when it is read again, not because the configuration does; and never back to none.
+#[tokio::test]
+async fn rows_from_before_are_assigned_when_they_are_read_again() {
+    let (folder, bridge) = filled(&[]).await;
+    let paths = format!("[{:?}]", folder.path());
+    let config = given(&[("sources.paths", &paths), ("sources.team", "web")]);
+    let assigning = config.builder_with(bridge.token_store().clone()).unwrap().build();
+    assert_eq!(values(&assigning, "team").await, [""]);
+    let result = assigning.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert_eq!((result.total_tokens_stored, values(&assigning, "team").await), (42, vec!["web".to_owned()]));
+    // One without an assignment does not take it back.
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    assert_eq!(values(&bridge, "team").await, ["web"]);
+    let integrity = bridge.verify_data_integrity(IntegrityOptions::default()).await.unwrap();
+    assert!(integrity.passes() && integrity.equal == 1, "{integrity:?}");
 }
 
 fn path(file: &Path) -> &str {

@@ -84,6 +84,24 @@ impl ClickHouseStore {
     /// [`costs`](Self::costs) price all responses by it from then on. Nothing is written if it is in use already, and the
     /// lists from before stay. Of several programs with different lists the last one wins.
     ///
+    /// ```no_run
+    /// # async fn run(
+    /// #     store: bridge_storage::ClickHouseStore,
+    /// #     digest: &str,
+    /// #     rows: &[bridge_core::PriceRow],
+    /// # ) -> Result<(), bridge_core::BridgeError> {
+    /// use bridge_core::{Clock, SystemClock};
+    /// use bridge_storage::ResponseFilter;
+    ///
+    /// // `digest` and `rows` are those of a catalog.
+    /// store.use_prices(digest, rows, SystemClock.now()).await?;
+    /// assert_eq!(store.prices_in_use().await?.as_deref(), Some(digest));
+    /// let costs = store.costs(&ResponseFilter::default()).await?;
+    /// # drop(costs);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The list has too many names, periods or geographies, or the database failed.

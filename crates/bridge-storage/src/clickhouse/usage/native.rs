@@ -16,11 +16,16 @@ pub(crate) trait NativeValue {
     fn put(&self, column: &mut NativeColumn);
 }
 
-/// The values of a column, and before them a byte for each if they may be absent.
+/// The values of a column.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NativeColumn {
-    absent: Vec<u8>,
+    /// Before them: a byte for each if they may be absent; of maps where each ends, as the number of pairs so far.
+    front: Vec<u8>,
+    /// The values; of maps the keys of the pairs.
     pub(crate) values: Vec<u8>,
+    /// The values of the maps' pairs.
+    map_values: Vec<u8>,
+    map_pairs: u64,
 }
 
 /// A row that can be written into columns.
@@ -57,20 +62,33 @@ fn block<R: NativeRow>(rows: &[R], columns: &mut [NativeColumn]) -> Vec<u8> {
     for ((name, r#type), column) in R::COLUMNS.iter().zip(columns) {
         put_text(name, &mut block);
         put_text(r#type, &mut block);
-        block.extend_from_slice(&column.absent);
+        block.extend_from_slice(&column.front);
         block.extend_from_slice(&column.values);
+        block.extend_from_slice(&column.map_values);
     }
     block
 }
 
 impl NativeColumn {
     fn clear(&mut self) {
-        self.absent.clear();
+        self.front.clear();
         self.values.clear();
+        self.map_values.clear();
+        self.map_pairs = 0;
     }
 
     fn len(&self) -> usize {
-        self.absent.len() + self.values.len()
+        self.front.len() + self.values.len() + self.map_values.len()
+    }
+
+    /// Appends a map of texts.
+    pub(crate) fn put_map<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+        for (key, value) in pairs {
+            put_text(key, &mut self.values);
+            put_text(value, &mut self.map_values);
+            self.map_pairs += 1;
+        }
+        self.front.extend_from_slice(&self.map_pairs.to_le_bytes());
     }
 }
 
@@ -109,7 +127,7 @@ impl NativeValue for Option<u64> {
     const TYPE: &'static str = "Nullable(UInt64)";
 
     fn put(&self, column: &mut NativeColumn) {
-        column.absent.push(u8::from(self.is_none()));
+        column.front.push(u8::from(self.is_none()));
         self.unwrap_or_default().put(column);
     }
 }
@@ -153,6 +171,17 @@ mod tests {
         let numbers = b"\x01b\x06UInt32\x01\0\0\0\x02\x01\0\0";
         let absent = b"\x01c\x10Nullable(UInt64)\0\x01\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
         assert_eq!(bytes, [&texts[..], numbers, absent].concat());
+    }
+
+    #[test]
+    fn maps_are_their_ends_their_keys_and_their_values() {
+        let mut column = NativeColumn::default();
+        for pairs in [vec![], vec![("a", "1"), ("bc", "")], vec![("a", "2")]] {
+            column.put_map(pairs.into_iter());
+        }
+        let ends = [0_u64, 2, 3].map(u64::to_le_bytes).concat();
+        assert_eq!((column.front, &*column.values), (ends, &b"\x01a\x02bc\x01a"[..]));
+        assert_eq!(column.map_values, b"\x011\x00\x012");
     }
 
     #[test]

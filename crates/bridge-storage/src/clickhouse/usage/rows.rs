@@ -3,8 +3,9 @@
 use ::clickhouse::Row;
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    AgentId, AnalysisNote, AttributionValue, BridgeError, Epoch, HostName, ModelName, Origin, ProjectName,
-    RequestId, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
+    AgentId, AnalysisNote, AttributionValue, BridgeError, Epoch, HostName, Labels, ModelName, Origin,
+    ProjectName, RequestId, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, ServiceTier,
+    SessionId, Timestamp,
 };
 use serde::Deserialize;
 
@@ -58,6 +59,9 @@ table_row! {
         web_search_requests: Option<u64> = web_search_requests,
         web_fetch_requests: Option<u64> = web_fetch_requests,
         request_id: Option<RequestId> = request_id,
+        developer: Option<AttributionValue> = assignment.developer,
+        team: Option<AttributionValue> = assignment.team,
+        labels: Labels = assignment.labels,
     }
     extra { version: ResponseVersion, run_id: u128, epoch: Epoch, }
     written natively as UsageRow

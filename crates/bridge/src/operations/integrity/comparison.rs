@@ -193,6 +193,8 @@ fn difference(
             false => live.surplus(usage, DifferenceKind::OnlyStored),
         });
     };
+    // An assignment is the configuration's of its time, and proves nothing.
+    let row = ResponseUsage { assignment: usage.assignment.clone(), ..row.clone() };
     if (ResponseUsage { forced: usage.forced, ..row.clone() }) == *usage {
         return None;
     }

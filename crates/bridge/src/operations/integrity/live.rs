@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bridge_analysis::History;
 use bridge_core::{
     DifferenceKind, Origin, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId,
-    SupersededKey, Timestamp,
+    SharedAssignment, SupersededKey, Timestamp,
 };
 use bridge_storage::{StoredResponse, StoredScope};
 
@@ -95,10 +95,15 @@ impl LiveResponses {
     pub(super) fn say(&self, row: &ResponseUsage) -> bool {
         let versions = self.versions.get_or_init(|| {
             let worth_tokens = self.history.responses().filter(|response| !response.counts.is_zero());
-            worth_tokens.map(|response| response.to_usage().version()).collect()
+            worth_tokens.map(|response| content_version(response.to_usage())).collect()
         });
-        versions.contains(&ResponseUsage { forced: 0, ..row.clone() }.version())
+        versions.contains(&content_version(row.clone()))
     }
+}
+
+/// Returns the version of what the row says of the response, without force and without the assignment.
+fn content_version(row: ResponseUsage) -> ResponseVersion {
+    ResponseUsage { forced: 0, assignment: SharedAssignment::default(), ..row }.version()
 }
 
 /// Returns whether a row is compared with the markers instead of the sources: sums, and damaged rows that no source
