@@ -175,15 +175,12 @@ pub mod query {
     pub use bridge_storage::AdmittedValues;
 
     pub use crate::dashboard::{PreviousPeriod, TrendSeries};
-<<<<<<< HEAD
-=======
 }
 
 /// Whom and what stored responses are assigned to: developers, teams and labels.
 pub mod assignment {
     pub use bridge_analysis::{AssignmentRule, AssignmentRules, InvalidPattern, PathPattern};
     pub use bridge_core::{Assignment, AttributionValue, LabelName, Labels};
->>>>>>> main
 }
 
 /// The details of an integrity check's result.
