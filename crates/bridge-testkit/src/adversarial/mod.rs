@@ -11,6 +11,7 @@
 //! assert!(!line.contains(&b'\n'));
 //! ```
 
+mod activity;
 mod damage;
 mod filler;
 mod record;

@@ -130,6 +130,7 @@ fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u
         snapshot_tokens,
         first_time: Some(modified),
         last_time: Some(modified),
+        activity: None,
         analysis_version: bridge_core::ANALYSIS_VERSION.to_owned(),
         rule_revision: RuleRevision::FIRST,
         // Long after every file's last change, so the cursor is trusted.
