@@ -136,7 +136,7 @@ fn the_public_api_page_is_current() {
 fn the_public_api_is_small_and_shadows_no_crate() {
     let api = public_api();
     let handle = api.lines().filter(|line| line.starts_with("EnhancedTokenDatabaseBridge: pub ")).count();
-    assert!((20..=30).contains(&handle), "{handle} methods of the handle");
+    assert!((20..=31).contains(&handle), "{handle} methods of the handle");
     let root: Vec<_> = api.lines().filter_map(|line| line.strip_prefix("use ")).collect();
     let shown = root.iter().filter(|name| !name.ends_with("(hidden)") && !name.contains("::")).count();
     assert!((100..=135).contains(&shown), "{shown} names at the root");

@@ -41,12 +41,12 @@ pub(crate) const TIMES: [&str; 9] = [
 ];
 /// Paths, in pieces that make the folders' paths and others.
 const ROOTS: [&str; 13] = [
-    "/home/pat/app",
-    "/home/pat/é/app",
+    "/home/user/app",
+    "/home/user/é/app",
     "C:\\Users\\pat\\app",
     "c:/users/PAT/app/",
     "\\\\?\\C:\\Users\\pat\\app",
-    "\\\\wsl.localhost\\Ubuntu\\home\\pat\\app",
+    "\\\\wsl.localhost\\Ubuntu\\home\\user\\app",
     "//WSL$/Ubuntu/mnt/c/Users/pat/app",
     "\\\\server\\share",
     "/mnt/c/Users/pat/app",
