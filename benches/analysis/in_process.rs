@@ -31,6 +31,7 @@ fn options(depth: &str) -> AnalyzerOptions {
     let mut options = AnalyzerOptions::default();
     options.strict = depth == "strict";
     options.categories = depth == "categories";
+    options.activity = depth == "activity";
     options
 }
 
@@ -40,7 +41,7 @@ fn discovery(bencher: Bencher<'_, '_>) {
     bencher.bench(|| discover(std::slice::from_ref(&folder)));
 }
 
-#[divan::bench(args = ["usage", "strict", "categories"], sample_count = 10)]
+#[divan::bench(args = ["usage", "activity", "strict", "categories"], sample_count = 10)]
 fn reading(bencher: Bencher<'_, '_>, depth: &str) {
     bencher.counter(BytesCount::new(DISCOVERED.bytes())).bench(|| read(&options(depth)));
 }

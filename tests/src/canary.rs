@@ -1,7 +1,7 @@
 //! A history with a canary in every field that may contain conversation text.
 //!
 //! No output, log or store may contain a canary. Fields that are stored verbatim by design have none: valid ids of
-//! sessions and agents, names of models and service tiers, the project's path, and attribution.
+//! sessions and agents, names of models, service tiers and tools, the project's path, and attribution.
 
 use std::fs;
 use std::io;
@@ -112,7 +112,7 @@ fn message(number: u32) -> Value {
             { "type": "text", "text": canary("text") },
             { "type": "thinking", "thinking": canary("thinking"), "signature": canary("signature") },
             { "type": "redacted_thinking", "data": canary("redacted") },
-            { "type": "tool_use", "id": canary("tool_id"), "name": format!("mcp__{}__run", canary("tool")),
+            { "type": "tool_use", "id": canary("tool_id"), "name": format!("mcp__{} run", canary("tool")),
               "input": { canary("input_key"): canary("input"), "file_path": format!("/{}/CLAUDE.md", canary("path")) } },
             { "type": canary("block_type"), canary("block_key"): canary("block") },
         ] })
@@ -144,8 +144,9 @@ fn main_lines() -> Vec<u8> {
         with(user(1, result), json!({ "toolUseResult": { "stdout": canary("stdout"), "usage": usage() } })),
         with(
             assistant(2),
-            json!({ "forkedFrom": { "sessionId": canary("fork") }, "isApiErrorMessage": true,
-            "error": canary("error") }),
+            json!({ "isApiErrorMessage": true, "error": canary("error"), "sessionKind": overlong("session_kind"),
+            "quotaLimits": { "status": "rejected", "rateLimitType": canary("limit"), "resetsAt": canary("reset"),
+                canary("quota_key"): canary("quota") } }),
         ),
         with(
             record("progress", 3),
@@ -153,7 +154,8 @@ fn main_lines() -> Vec<u8> {
             "data": { "type": "agent_progress", "prompt": canary("agent_prompt"), "message": nested,
                 "normalizedMessages": [user(3, canary("nested_prompt").into()), assistant(5)] } }),
         ),
-        with(record("system", 6), json!({ "content": canary("system") })),
+        with(record("system", 6), json!({ "content": canary("system"), "subtype": "api_error" })),
+        with(record("system", 6), json!({ "forkedFrom": { "sessionId": overlong("fork") } })),
         with(
             record("attachment", 6),
             json!({ "attachment": { "type": "nested_memory", "content": canary("memory") } }),

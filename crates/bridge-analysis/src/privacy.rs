@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Assignment, Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage};
+use bridge_core::{
+    Assignment, Attribution, AttributionValue, ProjectName, RequestId, ResponseUsage, ToolName,
+};
 use siphasher::sip::SipHasher24;
 
 /// The form in which projects' names, which are paths, are stored and shown. Other names that reveal what someone works
@@ -140,6 +142,18 @@ impl ProjectNames {
             Self::Full | Self::LastComponent => Some(id),
             Self::KeyedHash(key) => Some(hashed(key, "request", &id).into()),
             Self::Omitted => None,
+        }
+    }
+
+    /// Returns the name of a tool to display and store: that of an MCP server's tool is hashed where names are. One that
+    /// was already hashed stays the same.
+    #[must_use]
+    pub fn shown_tool(&self, name: &ToolName) -> ToolName {
+        match self {
+            Self::KeyedHash(key) if name.as_str().starts_with("mcp__") => {
+                ToolName::new(hashed(key, "mcp", name.as_str())).unwrap_or_else(|_| name.clone())
+            }
+            _ => name.clone(),
         }
     }
 
@@ -300,6 +314,16 @@ mod tests {
         assert_eq!(keyed.shown_request(hidden.clone()), Some(hidden));
         assert_eq!(ProjectNames::LastComponent.shown_request("req_011".into()).as_deref(), Some("req_011"));
         assert_eq!(ProjectNames::Omitted.shown_request("req_011".into()), None);
+    }
+
+    #[test]
+    fn tools_of_servers_are_hashed_and_those_of_the_client_are_not() {
+        let keyed = ProjectNames::KeyedHash(key('1'));
+        let shown = |name: &str| keyed.shown_tool(&ToolName::new(name).unwrap());
+        assert_eq!(shown("Bash").as_str(), "Bash");
+        let hidden = shown("mcp__plans__read");
+        assert!(hidden.as_str().starts_with("mcp-") && !hidden.as_str().contains("plans"));
+        assert_eq!(keyed.shown_tool(&hidden), hidden);
     }
 
     #[test]

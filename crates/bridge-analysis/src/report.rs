@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{ContentCategories, DamageCounts, DamageKind, ProjectName, SessionId, Timestamp};
+use bridge_core::{
+    ContentCategories, DamageCounts, DamageKind, ProjectName, SessionActivity, SessionId, Timestamp,
+};
 
 use crate::position::ReadPosition;
 use crate::source::SourceFile;
@@ -30,6 +32,8 @@ pub struct FileAnalysis {
     pub home_session: SessionId,
     /// Estimated tokens by category; empty unless requested.
     pub content_categories: ContentCategories,
+    /// What happened in the sessions, also in those without a response; `None` unless requested.
+    pub activity: Option<BTreeMap<SessionId, SessionActivity>>,
     /// The position at which reading began; the report covers the lines from there.
     pub start: ReadPosition,
     /// The position at which reading continues when the file has grown.

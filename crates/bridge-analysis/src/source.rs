@@ -36,6 +36,12 @@ impl SourceFile {
         stem.to_string_lossy().into_owned()
     }
 
+    /// Returns how deep the subagent of this file is nested; 0 for a session's own file.
+    #[must_use]
+    pub fn subagent_depth(&self) -> u8 {
+        layout::subagent_depth(&self.path)
+    }
+
     /// Returns whether the client writes only a subagent's lines into it.
     #[must_use]
     pub fn is_subagent(&self) -> bool {

@@ -31,6 +31,8 @@
 //! identifiers and names of at most [`TEXT_BYTES_MAX`] bytes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod active_time;
+mod activity;
 mod actor;
 mod analysis;
 mod analysis_source;
@@ -75,6 +77,10 @@ mod time_zone;
 mod validate;
 mod version;
 
+pub use active_time::ActiveTime;
+pub use activity::{
+    ActivityFacts, LIMITS_MAX, LimitEvent, LimitKind, SessionActivity, TOOLS_MAX, ToolCalls, ToolName,
+};
 pub use actor::Actor;
 pub use analysis::{ANALYSIS_VERSION, EnhancedTokenAnalysis};
 pub use analysis_source::{AnalysisSource, AnalysisWithSource};

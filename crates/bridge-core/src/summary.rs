@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AnalysisFacts, ContentCategories, ExtraCounts, HostName, ModelName, ProjectName, SessionId, Timestamp,
-    TokenCounts,
+    ActivityFacts, AnalysisFacts, ContentCategories, ExtraCounts, HostName, ModelName, ProjectName,
+    SessionId, Timestamp, TokenCounts,
 };
 
 /// The stored token summary of one session: sums over its stored responses.
@@ -55,6 +55,10 @@ pub struct SummaryMetadata {
     pub analysis_version: String,
     /// Time at which a source was last stored.
     pub last_sync: Option<Timestamp>,
+    /// What happened in the session; `None` if that is not known, because its sources were read by an older version and
+    /// are gone.
+    #[serde(default)]
+    pub activity: Option<ActivityFacts>,
     /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
     /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,

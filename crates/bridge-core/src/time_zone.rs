@@ -51,6 +51,27 @@ impl TimeZone {
         instant(time).display_with_offset(offset).to_string()
     }
 
+    /// Returns the next instant after `time` at which the clocks show this hour and minute, on this month and day if they
+    /// are given; `None` if there is no such date.
+    #[must_use]
+    pub fn next(
+        &self,
+        time: Timestamp,
+        (hour, minute): (i8, i8),
+        month_and_day: Option<(i8, i8)>,
+    ) -> Option<Timestamp> {
+        let today = self.civil(time).date();
+        let clock = jiff::civil::Time::new(hour, minute, 0, 0).ok()?;
+        let dates = match month_and_day {
+            Some((month, day)) => {
+                [today.year(), today.year().checked_add(1)?].map(|year| Date::new(year, month, day).ok())
+            }
+            None => [Some(today), today.tomorrow().ok()],
+        };
+        let instant = |date: Date| self.0.to_ambiguous_timestamp(date.to_datetime(clock)).compatible().ok();
+        dates.into_iter().flatten().filter_map(instant).map(nearest).find(|next| *next > time)
+    }
+
     /// Returns the local date, as `YYYY-MM-DD`.
     ///
     /// ```
@@ -196,6 +217,17 @@ impl From<TimeZone> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_time_of_the_clock_is_found_in_the_zone() {
+        let zone: TimeZone = "Europe/Berlin".parse().unwrap();
+        let at: Timestamp = "2026-04-17T08:10:28Z".parse().unwrap();
+        let next = |clock, date| zone.next(at, clock, date).map(|time| time.to_string());
+        assert_eq!(next((1, 20), None).as_deref(), Some("2026-04-17T23:20:00.000Z"));
+        assert_eq!(next((11, 0), None).as_deref(), Some("2026-04-17T09:00:00.000Z"));
+        assert_eq!(next((17, 0), Some((4, 3))).as_deref(), Some("2027-04-03T15:00:00.000Z"));
+        assert_eq!((next((24, 0), None), next((1, 0), Some((2, 30)))), (None, None));
+    }
 
     #[test]
     fn parses_iana_names_only() {

@@ -58,6 +58,7 @@
 //! come from.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod activity;
 #[cfg(feature = "clickhouse")]
 mod breaker;
 mod capabilities;
@@ -89,6 +90,7 @@ mod store;
 #[cfg(feature = "clickhouse")]
 #[doc(no_inline)]
 pub use ::clickhouse as clickhouse_rs;
+pub use activity::activity_facts;
 pub use capabilities::{
     AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
     HealthProbes, IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,

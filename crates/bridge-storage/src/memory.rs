@@ -13,13 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ResponseKey, ResponseUsage,
-    ResponseVersion, RuleRevision, SessionId, StorageKind, SummaryMetadata, SupersededKey, Timestamp,
-    TokenCounts, TokenSummaryRecord,
+    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ResponseKey,
+    ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind, SummaryMetadata, SupersededKey,
+    Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use checkpoint::Checkpoints;
 
+use crate::activity::activity_facts;
 use crate::capabilities::{
     AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
 };
@@ -139,6 +140,8 @@ impl TokenStore for InMemoryStore {
             filter.host.as_ref().is_none_or(|host| *host == record.host)
                 && filter.paths.admit(&record.path)
                 && filter.sessions.as_ref().is_none_or(|sessions| sessions.contains(&record.session))
+                && filter.parent.as_ref().is_none_or(|parent| record.parent() == Some(parent))
+                && (!filter.limited || record.activity.as_ref().is_some_and(|found| found.limits_hit > 0))
                 && filter
                     .page
                     .as_ref()
@@ -364,6 +367,7 @@ fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFact
             metadata.analysis_version.clone_from(&source.analysis_version);
         }
     }
+    metadata.activity = activity_facts(sources.iter().copied(), ActivityFacts::PAUSE);
     metadata.accuracy_ratio = (snapshot_tokens > 0).then(|| total as f64 / snapshot_tokens as f64);
     if let Some(facts) = newest_facts(&metadata).cloned() {
         metadata.content_categories = facts.content_categories;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bridge_core::{
-    ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionId, Timestamp,
+    ContentCategories, DamageCounts, Epoch, HostName, ProjectName, RuleRevision, SessionActivity, SessionId,
+    Timestamp,
 };
 
 /// The state of one source file, for one session in it. Statistics are cumulative for
@@ -35,6 +36,8 @@ pub struct SourceRecord {
     pub first_time: Option<Timestamp>,
     /// The time of the session's last snapshot in the file.
     pub last_time: Option<Timestamp>,
+    /// What happened in the session, as far as the file says; `None` if the file was read without looking for it.
+    pub activity: Option<Box<SessionActivity>>,
     /// The program that read it, for information.
     pub analysis_version: String,
     /// The revision of the counting rule by which it was read. The cursor of an older one is void; that of
@@ -98,6 +101,7 @@ impl SourceRecord {
             snapshot_tokens: 0,
             first_time: None,
             last_time: None,
+            activity: None,
             analysis_version: String::new(),
             rule_revision: RuleRevision::NONE,
             read_at: Timestamp::MIN,
@@ -110,6 +114,12 @@ impl SourceRecord {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         is_stream(&self.path)
+    }
+
+    /// Returns the session that the record's one was forked from, as far as the file says.
+    #[must_use]
+    pub fn parent(&self) -> Option<&SessionId> {
+        self.activity.as_ref().and_then(|activity| activity.parent.as_ref())
     }
 
     /// Sorts records of one (host, path, session): the newer revision of the rule wins, then the later epoch, then the
@@ -194,6 +204,10 @@ pub struct SourceFilter {
     pub paths: SourcePaths,
     /// Only records of these sessions.
     pub sessions: Option<Vec<SessionId>>,
+    /// Only records of sessions that were forked from this one.
+    pub parent: Option<SessionId>,
+    /// Only records of sessions that hit a limit.
+    pub limited: bool,
     /// Only one page of the records, of which there may be hundreds of thousands.
     pub page: Option<SourcePage>,
 }
@@ -225,6 +239,20 @@ impl SourceFilter {
     #[must_use]
     pub fn page(mut self, page: SourcePage) -> Self {
         self.page = Some(page);
+        self
+    }
+
+    /// Returns the filter narrowed to sessions that were forked from this one.
+    #[must_use]
+    pub fn forked_from(mut self, parent: SessionId) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// Returns the filter narrowed to sessions that hit a limit.
+    #[must_use]
+    pub fn limited(mut self) -> Self {
+        self.limited = true;
         self
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bridge_analysis::{AnalyzerOptions, AssignmentRules};
 use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{
-    AnalysisValidator, Clock, CorrelationId, HostName, SharedAssignment, SystemClock, ValidatorOptions,
+    ActivityFacts, AnalysisValidator, Clock, CorrelationId, HostName, SharedAssignment, SystemClock,
+    ValidatorOptions,
 };
 use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
@@ -67,6 +68,7 @@ impl EnhancedTokenDatabaseBridge {
             store,
             sources: Vec::new(),
             analyzer: AnalyzerOptions::default(),
+            activity_pause: ActivityFacts::PAUSE,
             validation: true,
             validator: ValidatorOptions::default(),
             cache: CacheOptions::default(),
@@ -133,6 +135,7 @@ pub struct BridgeBuilder {
     store: Arc<dyn TokenStore>,
     sources: Vec<PathBuf>,
     analyzer: AnalyzerOptions,
+    activity_pause: Duration,
     validation: bool,
     validator: ValidatorOptions,
     cache: CacheOptions,
@@ -161,6 +164,14 @@ impl BridgeBuilder {
     /// client's usual places are searched. A missing one is an error of everything that reads it.
     pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Sets the longest interruption that belongs to the active time of a session, as
+    /// [`details`](crate::sessions::Sessions::details) states it: [`ActivityFacts::PAUSE`] by default,
+    /// which summaries always use.
+    pub fn activity_pause(mut self, pause: Duration) -> Self {
+        self.activity_pause = pause;
         self
     }
 
@@ -435,6 +446,7 @@ impl BridgeBuilder {
             fallback,
             monitoring,
             dashboard,
+            activity_pause: self.activity_pause,
             batch_size,
             parallel,
             _background: background,

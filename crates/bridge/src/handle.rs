@@ -34,6 +34,7 @@ use crate::operations::watch::{SyncTask, Synchronizer};
 use crate::operations::{
     append, audit, backfill, backup, batch, checkpoints, integrity, read_stream, store, summaries, sync,
 };
+use crate::sessions::Sessions;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 use crate::telemetry::stats::BridgeStats;
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     pub(crate) monitoring: Arc<Monitoring>,
     /// Kept, because it learns where the stored responses begin.
     pub(crate) dashboard: DashboardBridgeAdapter,
+    /// The longest interruption that belongs to the active time of a session.
+    pub(crate) activity_pause: Duration,
     /// Default number of rows of one insert of a batch.
     pub(crate) batch_size: usize,
     /// Maximum number of batches stored, or files synchronized, at once.
@@ -619,6 +622,13 @@ impl EnhancedTokenDatabaseBridge {
     ) -> Result<Arc<Vec<TokenSummaryRecord>>, BridgeError> {
         let work = summaries::summaries(self.ingest(), &self.parts.cache, query);
         self.runner.run(Operation::GetStoredTokenSummaries, None, work).await
+    }
+
+    /// Returns what is known of sessions besides sums: their details, the limits that they hit, and the transcripts that the
+    /// client will delete.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.clone())
     }
 
     /// Returns the analysis of a session from the store. If the store does not know the session, is unreachable, takes

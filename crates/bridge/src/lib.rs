@@ -37,7 +37,7 @@
 //! | from transcripts to the store | [`backfill_historical_data`], [`sync_session_tokens`], [`sync_all_sessions`], [`keep_in_sync`]; for an embedder that reads them itself: [`JsonlProcessorBridge`] |
 //! | without files | entries of a session: [`append`]; an asynchronous reader: [`read_stream`] |
 //! | store an analysis | [`store_enhanced_analysis`], [`batch_store_analyses`] |
-//! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`] |
+//! | read | [`get_stored_token_summaries`], [`get_analysis_with_fallback`], [`dashboard`], [`sessions()`](EnhancedTokenDatabaseBridge::sessions) |
 //! | prove and repair | [`verify_data_integrity`] |
 //! | go back | [`checkpoints`], [`rollback_bridge_integration`], [`export_store`], [`import_store`] |
 //! | watch | [`health_check`], [`monitor`], [`stats`], [`audit_log`]; as streams: [`observer_stream`](observer_stream()); before the program ends: [`shutdown`] |
@@ -48,7 +48,7 @@
 //! A [`BridgeError`] states whether a retry may succeed ([`BridgeError::is_retryable`]), and [`advice`] what an operator
 //! can do. Unreadable files and invalid analyses are listed in the results and affect nothing else.
 //!
-//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results and [`metrics`]. The
+//! Types that signatures name are at the root, except those of [`backup`], [`integrity`] results, [`metrics`] and [`sessions`](mod@sessions). The
 //! layers are available to embedders that need one of them:
 //! [`analysis`], [`storage`], [`cache`] and, with the feature `embedded`, `embedded`.
 //!
@@ -106,6 +106,7 @@ mod layered_store;
 mod observer_stream;
 mod operations;
 mod processor;
+pub mod sessions;
 mod telemetry;
 #[cfg(feature = "axum")]
 pub mod web;

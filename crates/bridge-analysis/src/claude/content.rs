@@ -1,4 +1,4 @@
-//! The blocks of a message's content, as far as categories need them.
+//! The blocks of a message's content, as far as categories and activity need them.
 
 use bridge_core::ContentCategory;
 
@@ -64,6 +64,31 @@ impl<'a> BlockFields<'a> {
             b"tool_result" => Block::Result { bytes: bytes(self.content), call: self.call.and_then(call_id) },
             _ => return None,
         })
+    }
+}
+
+/// What activity needs of a message's content.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outline<'a> {
+    /// True if there is anything in it.
+    pub(crate) filled: bool,
+    /// The names of the tools that are called; `None` for a call without a name.
+    pub(crate) calls: Vec<Option<Raw<'a>>>,
+    /// The text of the first block that is one.
+    pub(crate) text: Option<Raw<'a>>,
+    /// True if a block is the result of a tool.
+    pub(crate) result: bool,
+}
+
+impl<'a> Outline<'a> {
+    /// Adds a block.
+    pub(crate) fn add(&mut self, block: &BlockFields<'a>) {
+        match block.kind.and_then(string_bytes).as_deref() {
+            Some(b"text") => self.text = self.text.or(block.text),
+            Some(b"tool_use" | b"server_tool_use" | b"mcp_tool_use") => self.calls.push(block.name),
+            Some(b"tool_result") => self.result = true,
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use bridge_core::Attribution;
 
-use crate::claude::content::{Block, BlockFields};
+use crate::claude::content::{Block, BlockFields, Outline};
 use crate::json::{Decode, Raw, Reader, Unsure};
 
 /// A record: an object on a line, or nested in one.
@@ -28,6 +28,15 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) attribution: Attribution<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
     pub(crate) attachment: Option<Raw<'a>>,
+    pub(crate) session_kind: Option<Raw<'a>>,
+    pub(crate) prompt_source: Option<Raw<'a>>,
+    pub(crate) origin: Option<Raw<'a>>,
+    pub(crate) compact_summary: Option<Raw<'a>>,
+    pub(crate) transcript_only: Option<Raw<'a>>,
+    pub(crate) api_error: Option<Raw<'a>>,
+    pub(crate) error: Option<Raw<'a>>,
+    pub(crate) quota: Option<Raw<'a>>,
+    pub(crate) subtype: Option<Raw<'a>>,
     /// Present if `data` is an object.
     pub(crate) data: Option<DataFields<'a>>,
     /// Present if `message` is an object.
@@ -49,6 +58,8 @@ pub(crate) struct MessageFields<'a> {
     pub(crate) model: Option<Raw<'a>>,
     pub(crate) stop_reason: Option<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
+    /// What activity needs of the content, if it is asked for.
+    pub(crate) outline: Outline<'a>,
     pub(crate) usage: Option<UsageValue<'a>>,
 }
 
@@ -77,10 +88,13 @@ pub(crate) struct UsageFields<'a> {
     pub(crate) server_tools: Option<Raw<'a>>,
 }
 
-/// Decodes a record, and the blocks of its message's content if they are asked for.
+/// Decodes a record, and of its message's content what is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct RecordDecoder {
+    /// Asks for the blocks, for categories.
     pub(crate) reads_blocks: bool,
+    /// Asks for the outline, for activity.
+    pub(crate) reads_outline: bool,
     /// The blocks of the record that was decoded last.
     pub(crate) blocks: Vec<Block>,
 }
@@ -114,6 +128,15 @@ impl<'a> Decode<'a> for RecordDecoder {
                 b"attributionMcpTool" => &mut record.attribution.mcp_tool,
                 b"content" => &mut record.content,
                 b"attachment" => &mut record.attachment,
+                b"sessionKind" => &mut record.session_kind,
+                b"promptSource" => &mut record.prompt_source,
+                b"origin" => &mut record.origin,
+                b"isCompactSummary" => &mut record.compact_summary,
+                b"isVisibleInTranscriptOnly" => &mut record.transcript_only,
+                b"isApiErrorMessage" => &mut record.api_error,
+                b"error" => &mut record.error,
+                b"quotaLimits" => &mut record.quota,
+                b"subtype" => &mut record.subtype,
                 b"data" => return read_data(value, &mut record.data),
                 b"message" => return self.read_message(value, &mut record.message),
                 _ => return value.value().map(drop),
@@ -144,7 +167,8 @@ impl RecordDecoder {
                 b"model" => &mut message.model,
                 b"stop_reason" => &mut message.stop_reason,
                 b"content" => {
-                    message.content = Some(self.read_content(value)?);
+                    message.outline = Outline::default();
+                    message.content = Some(self.read_content(value, &mut message.outline)?);
                     return Ok(());
                 }
                 b"usage" => return read_usage_value(value, &mut message.usage),
@@ -156,12 +180,17 @@ impl RecordDecoder {
         taken.map(drop)
     }
 
-    fn read_content<'a, R: Reader<'a>>(&mut self, content: &mut R) -> Result<Raw<'a>, Unsure> {
+    fn read_content<'a, R: Reader<'a>>(
+        &mut self,
+        content: &mut R,
+        outline: &mut Outline<'a>,
+    ) -> Result<Raw<'a>, Unsure> {
         self.blocks.clear();
-        if !self.reads_blocks || content.peek() != b'[' {
+        if !(self.reads_blocks || self.reads_outline) || content.peek() != b'[' {
             return content.value();
         }
         content.items(|item| {
+            outline.filled = true;
             if item.peek() != b'{' {
                 return item.value().map(drop);
             }
@@ -171,7 +200,12 @@ impl RecordDecoder {
                 block.set(key, value);
                 Ok(())
             })?;
-            self.blocks.extend(block.block());
+            if self.reads_outline {
+                outline.add(&block);
+            }
+            if self.reads_blocks {
+                self.blocks.extend(block.block());
+            }
             Ok(())
         })
     }

@@ -27,6 +27,16 @@ pub(crate) fn is_subagent(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"agent-"))
 }
 
+/// Returns how deep the file's subagent is nested; 0 for a session's own file. Newer clients keep the files of subagents
+/// in a folder `subagents` of their session.
+pub(crate) fn subagent_depth(path: &Path) -> u8 {
+    if !is_subagent(path) {
+        return 0;
+    }
+    let folders = path.components().filter(|part| part.as_os_str() == "subagents").count();
+    u8::try_from(folders.max(1)).unwrap_or(u8::MAX)
+}
+
 /// Returns whether the folder is a session of a desktop client.
 pub(crate) fn is_desktop_session(folder: &Path) -> bool {
     let is_named_so = folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"local_"));

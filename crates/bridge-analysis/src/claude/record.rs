@@ -14,8 +14,8 @@ use crate::count::snapshot::{RawNames, Snapshot, SnapshotSink};
 use crate::count::time::read_time;
 use crate::json::{Raw, array_items, is_present, is_true, read_object, string_bytes};
 
-/// Reads all snapshots of one record.
-pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSink) {
+/// Reads all snapshots of one record, and returns its time.
+pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSink) -> Option<Timestamp> {
     let time = record.time.and_then(read_time);
     let outer = Outer {
         text: record.text,
@@ -36,6 +36,7 @@ pub(crate) fn read_record(record: &RecordFields<'_>, sink: &mut impl SnapshotSin
     if let Some(time) = time {
         sink.record_time(time);
     }
+    time
 }
 
 /// Returns the raw name of a record's session: `session_id` counts if `sessionId` names none.

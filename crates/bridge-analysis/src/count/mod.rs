@@ -1,5 +1,6 @@
 //! From snapshots to totals: everything that does not depend on an agent's format.
 
+pub(crate) mod activity;
 pub(crate) mod batch;
 pub(crate) mod candidate;
 pub(crate) mod categories;

@@ -2,6 +2,7 @@
 
 use bridge_core::{Attribution, Origin, ResponseKey, SupersededKey, Timestamp, TokenCounts};
 
+use crate::count::activity::RecordActivity;
 use crate::count::categories::CategoryCounter;
 use crate::json::Raw;
 
@@ -48,6 +49,8 @@ pub(crate) trait SnapshotSink {
     fn time_before(&mut self) -> Timestamp;
     /// Notes the readable time of a record.
     fn record_time(&mut self, time: Timestamp);
+    /// Takes the activity of a record, if it is asked for.
+    fn activity(&mut self, activity: &RecordActivity<'_>);
     /// Returns the counter of texts by category, if it is asked for.
     fn categories(&mut self) -> Option<&mut CategoryCounter>;
 }

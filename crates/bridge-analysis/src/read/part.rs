@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bridge_core::{DamageCounts, SessionId, Timestamp};
 
+use crate::count::activity::ActivityCollector;
 use crate::count::categories::CategoryCounter;
 use crate::count::context::FileNames;
 use crate::options::AnalyzerOptions;
@@ -71,6 +72,7 @@ pub(crate) struct PartReport {
     /// In the order of their first snapshots.
     pub(crate) sessions: Vec<(SessionId, SessionInFile)>,
     pub(crate) categories: Option<CategoryCounter>,
+    pub(crate) activity: Option<ActivityCollector>,
     pub(crate) known_time: Option<KnownTime>,
 }
 
@@ -81,6 +83,7 @@ pub(crate) struct PartOptions {
     /// True if lines without usage are parsed too.
     pub(crate) every_line: bool,
     pub(crate) categories: bool,
+    pub(crate) activity: bool,
 }
 
 impl PartOptions {
@@ -89,6 +92,7 @@ impl PartOptions {
             limits: Limits { block_bytes: options.block_bytes, line_bytes_max: options.line_bytes_max },
             every_line: options.strict || options.categories,
             categories: options.categories,
+            activity: options.activity,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{DamageCounts, SessionId};
+use bridge_core::{DamageCounts, SessionActivity, SessionId};
 
 use crate::count::categories::CategoryCounter;
 use crate::position::ReadPosition;
@@ -22,6 +22,7 @@ pub(crate) struct PartialFile {
     damage_places: Vec<DamagePlace>,
     sessions: BTreeMap<SessionId, SessionInFile>,
     categories: Option<CategoryCounter>,
+    activity: Option<BTreeMap<SessionId, SessionActivity>>,
     end: ReadPosition,
 }
 
@@ -37,6 +38,7 @@ impl PartialFile {
             damage_places: Vec::new(),
             sessions: BTreeMap::new(),
             categories: None,
+            activity: None,
             end: from,
         }
     }
@@ -67,6 +69,9 @@ impl PartialFile {
         if let Some(categories) = report.categories {
             self.categories.get_or_insert_default().merge(categories);
         }
+        if let Some(activity) = report.activity {
+            activity.merge_into(self.activity.get_or_insert_default());
+        }
         self.end.newlines += report.newlines;
         // Parts that begin in a pending line contribute nothing.
         let is_pending = self.damage.pending_lines > 0;
@@ -84,6 +89,11 @@ impl PartialFile {
         let most = |a: &(&SessionId, &SessionInFile), b: &(&SessionId, &SessionInFile)| {
             a.1.snapshots.cmp(&b.1.snapshots).then(b.0.cmp(a.0))
         };
+        let depth = task.file.subagent_depth();
+        let activity = self.activity.map(|activity| {
+            let of_file = |activity| SessionActivity { depth, ..activity };
+            activity.into_iter().map(|(session, activity)| (session, of_file(activity))).collect()
+        });
         let home = self.sessions.iter().max_by(most).map(|(session, _)| session.clone());
         FileAnalysis {
             file: task.file.clone(),
@@ -95,6 +105,7 @@ impl PartialFile {
             home_session: home.unwrap_or_else(|| task.names.stem.clone()),
             sessions: self.sessions,
             content_categories: self.categories.map(|categories| categories.estimate()).unwrap_or_default(),
+            activity,
             start: task.from,
             end: self.end,
         }

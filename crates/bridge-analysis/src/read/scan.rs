@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use bridge_core::{DamageKind, SupersededKey, Timestamp};
 
-use crate::claude::{LineReader, may_hold_usage};
+use crate::claude::{LineReader, may_hold_activity, may_hold_usage};
+use crate::count::activity::{ActivityCollector, RecordActivity};
 use crate::count::batch::Batch;
 use crate::count::candidate::Candidate;
 use crate::count::categories::CategoryCounter;
@@ -71,7 +72,7 @@ pub(crate) fn read_lines<R: Read>(
     memory.batch.contexts.clear();
     memory.batch.placed.clear();
     memory.context_totals.clear();
-    memory.reader.begin_file(task.file.is_subagent(), options.categories);
+    memory.reader.begin_file(task.file.is_subagent(), options);
     let mut scan = PartScan {
         task,
         options,
@@ -79,6 +80,7 @@ pub(crate) fn read_lines<R: Read>(
         context_totals: &mut memory.context_totals,
         report: PartReport {
             categories: options.categories.then(CategoryCounter::default),
+            activity: options.activity.then(ActivityCollector::default),
             known_time: (from == task.from.offset).then_some(task.from.time),
             ..PartReport::default()
         },
@@ -167,7 +169,7 @@ impl PartScan<'_> {
         let Some(edges) = edges(text) else { return false };
         self.report.lines += 1;
         // By default, a line without usage is checked for damage at its edges only.
-        if !self.options.every_line && complete && edges == (b'{', b'}') && !may_hold_usage(text) {
+        if !self.options.every_line && complete && edges == (b'{', b'}') && !self.may_matter(text) {
             return false;
         }
         if self.read_text(text, reader).is_ok() {
@@ -185,6 +187,11 @@ impl PartScan<'_> {
             self.note(DamageKind::Pending);
         }
         !complete
+    }
+
+    #[inline]
+    fn may_matter(&self, line: &[u8]) -> bool {
+        may_hold_usage(line) || (self.options.activity && may_hold_activity(line))
     }
 
     fn read_text(&mut self, line: &[u8], reader: &mut LineReader) -> Result<(), InvalidJson> {
@@ -300,6 +307,12 @@ impl SnapshotSink for PartScan<'_> {
         self.line_time = Some(time);
     }
 
+    fn activity(&mut self, activity: &RecordActivity<'_>) {
+        if let Some(collector) = &mut self.report.activity {
+            collector.add(activity, &self.task.names);
+        }
+    }
+
     fn categories(&mut self) -> Option<&mut CategoryCounter> {
         self.report.categories.as_mut()
     }
@@ -336,7 +349,7 @@ mod tests {
         let read = FileRead { file, from, until: u64::MAX };
         let task = FileTask::new(&read, &AnalyzerOptions::default());
         let limits = Limits { block_bytes: 500, line_bytes_max: 1 << 20 };
-        let options = PartOptions { limits, every_line: false, categories: false };
+        let options = PartOptions { limits, every_line: false, categories: false, activity: true };
         let mut candidates = Vec::new();
         let (report, result) = read_part(
             &task,
@@ -354,6 +367,37 @@ mod tests {
         );
         result.unwrap();
         (candidates, report)
+    }
+
+    /// Wherever a file was cut when it was first read, what happened in its sessions is the same in the end.
+    #[test]
+    fn activity_is_the_same_wherever_the_file_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        let collected = |reports: Vec<PartReport>| {
+            let mut sessions = std::collections::BTreeMap::new();
+            for report in reports {
+                report.activity.expect("it was asked for").merge_into(&mut sessions);
+            }
+            sessions
+        };
+        let mut turns = 0;
+        for seed in 0..8 {
+            let content = transcript(&mut Rng::with_seed(seed), 4);
+            std::fs::write(&path, &content).unwrap();
+            let whole = collected(vec![read_from(&path, ReadPosition::default()).1]);
+            turns += whole.values().map(|activity| activity.turns).sum::<u64>();
+            for cut in (0..content.len()).step_by(11) {
+                std::fs::write(&path, &content[..cut]).unwrap();
+                let first = read_from(&path, ReadPosition::default()).1;
+                std::fs::write(&path, &content).unwrap();
+                let time = first.known_time.unwrap_or_default();
+                let from = ReadPosition { offset: first.end, newlines: first.newlines, time };
+                let second = read_from(&path, from).1;
+                assert_eq!(collected(vec![first, second]), whole, "seed {seed}, cut at {cut}");
+            }
+        }
+        assert!(turns > 0);
     }
 
     /// The position holds everything that the next reading of the file has to know.

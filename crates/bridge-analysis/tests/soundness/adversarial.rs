@@ -17,8 +17,8 @@ fn facts(found: &Found) -> impl PartialEq + std::fmt::Debug + use<> {
     let of_file = |file: &bridge_analysis::FileAnalysis| {
         let places = file.damage_places.clone();
         let sums = (file.bytes, file.lines, file.damage, file.end.offset, file.end.newlines);
-        let categories = file.content_categories.clone();
-        (sums, places, file.sessions.clone(), file.home_session.clone(), categories)
+        let texts = (file.content_categories.clone(), file.activity.clone());
+        (sums, places, file.sessions.clone(), file.home_session.clone(), texts)
     };
     let rows: BTreeMap<_, _> =
         found.history.responses().map(|response| (response.key, response.to_usage())).collect();
@@ -32,6 +32,7 @@ fn options(rng: &mut Rng) -> AnalyzerOptions {
     options.part_bytes = [1, 5, 33, 200, 1000, 5000, u64::MAX][rng.usize(..7)];
     options.strict = rng.bool();
     options.categories = rng.u8(..4) == 0;
+    options.activity = rng.u8(..4) > 0;
     options.line_bytes_max = if rng.u8(..8) == 0 { rng.usize(50..600) } else { 64 << 20 };
     options
 }
@@ -47,15 +48,16 @@ fn check(files: &[ReferenceFile], rng: &mut Rng) {
     let mut plain = AnalyzerOptions::default();
     plain.threads = 1;
     plain.part_bytes = u64::MAX;
-    (plain.strict, plain.categories, plain.line_bytes_max) =
-        (options.strict, options.categories, options.line_bytes_max);
+    (plain.strict, plain.categories, plain.activity, plain.line_bytes_max) =
+        (options.strict, options.categories, options.activity, options.line_bytes_max);
     assert_eq!(facts(&analyze(&sources, &plain)), facts(&found), "{options:?}");
 }
 
 fn files(contents: Vec<Vec<u8>>) -> Vec<ReferenceFile> {
     let name = |(number, content): (i64, Vec<u8>)| {
         let folder = FOLDERS[(content.len() + usize::try_from(number).unwrap()) % FOLDERS.len()];
-        let path = format!("{folder}/s{number}.jsonl");
+        let subagent = if number == 2 { "agent-" } else { "s" };
+        let path = format!("{folder}/{subagent}{number}.jsonl");
         ReferenceFile::new(path, MODIFIED_MILLIS + number, content)
     };
     (0..).zip(contents).map(name).collect()

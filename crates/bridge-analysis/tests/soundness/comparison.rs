@@ -50,13 +50,16 @@ pub(crate) fn analyze(sources: &[SourceFile], options: &AnalyzerOptions) -> Foun
 pub(crate) fn compare(found: &Found, files: &[ReferenceFile], options: &AnalyzerOptions) -> ReferenceTotals {
     let line_bytes_max = options.line_bytes_max;
     let expected = reference::analyze(files.iter().cloned(), Options { line_bytes_max });
-    let unseen = if options.strict || options.categories { 0 } else { unseen_damage(files, line_bytes_max) };
+    let every_line = options.strict || options.categories;
+    let unseen = if every_line { 0 } else { unseen_damage(files, line_bytes_max, options.activity) };
     compare_totals(found, &expected, unseen);
     compare_responses(found, &expected);
     compare_sessions(found, &expected);
     for analysis in &found.files {
         let same = |file: &&ReferenceFile| analysis.file.path.ends_with(&file.path);
-        check_places(analysis, &files.iter().find(same).expect("a file that was given").content);
+        let file = files.iter().find(same).expect("a file that was given");
+        check_places(analysis, &file.content);
+        compare_activity(analysis, &reference::activity(file, Options { line_bytes_max }), options.activity);
     }
     expected
 }
@@ -155,6 +158,44 @@ fn compare_sessions(found: &Found, expected: &ReferenceTotals) {
     assert!(sums.is_empty(), "sessions that are none: {sums:?}");
 }
 
+/// What happened in the sessions of a file.
+fn compare_activity(
+    found: &FileAnalysis,
+    expected: &BTreeMap<String, reference::Activity>,
+    is_asked_for: bool,
+) {
+    let Some(found) = &found.activity else { return assert!(!is_asked_for) };
+    assert_eq!(
+        found.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        expected.keys().cloned().collect::<Vec<_>>()
+    );
+    for (found, expected) in found.values().zip(expected.values()) {
+        let text = |text: &Option<bridge_core::AttributionValue>| text.as_ref().map(ToString::to_string);
+        let named = found.tool_calls.by_name().map(|(name, calls)| (name.to_string(), calls));
+        let unnamed = Some((String::new(), found.tool_calls.other())).filter(|(_, calls)| *calls > 0);
+        let limits: BTreeSet<_> = expected.limits.iter().cloned().collect();
+        assert_eq!(
+            (found.turns, found.api_errors, found.api_retries, found.limits_hit),
+            (expected.turns, expected.api_errors, expected.api_retries, expected.limits.len() as u64)
+        );
+        assert_eq!(unnamed.into_iter().chain(named).collect::<BTreeMap<_, _>>(), expected.tool_calls);
+        let millis = |time: Timestamp| time.as_millis();
+        let found_limits = found.limits.iter();
+        let found_limits = found_limits
+            .map(|limit| (millis(limit.time), limit.kind.to_string(), limit.resets_at.map(millis)));
+        assert_eq!(found_limits.collect::<BTreeSet<_>>(), limits);
+        let times = (found.first_time.map(millis), found.last_time.map(millis));
+        assert_eq!(times, (expected.times.first().copied(), expected.times.last().copied()));
+        let steps = found.active.runs().iter().flat_map(|(start, end)| *start..*end).map(i64::from);
+        assert_eq!(steps.collect::<BTreeSet<_>>(), expected.steps());
+        assert_eq!(
+            (text(&found.kind), text(&found.entrypoint)),
+            (expected.kind.clone(), expected.entrypoint.clone())
+        );
+        assert_eq!(found.parent.as_ref().map(ToString::to_string), expected.parent);
+    }
+}
+
 /// The columns besides the counters, as the reference has them.
 fn attribution(row: &ResponseUsage) -> reference::Attribution {
     let texts = row.attribution.values().filter_map(|(column, text)| Some((column, text?.to_string())));
@@ -227,8 +268,9 @@ fn check_places(analysis: &FileAnalysis, content: &[u8]) {
     }
 }
 
-/// Damaged lines that the cheap check passes over: no usage in them, and whole at their edges.
-fn unseen_damage(files: &[ReferenceFile], line_bytes_max: usize) -> u64 {
+/// Damaged lines that the cheap check passes over: no usage and, if it is asked for, no activity in them, and whole at
+/// their edges.
+fn unseen_damage(files: &[ReferenceFile], line_bytes_max: usize, activity: bool) -> u64 {
     let mut unseen = 0;
     let content = |file: &'_ ReferenceFile| {
         file.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.content).to_vec()
@@ -244,9 +286,35 @@ fn unseen_damage(files: &[ReferenceFile], line_bytes_max: usize) -> u64 {
         let is_whole = text[start..end].starts_with(b"{") && text[start..end].ends_with(b"}");
         let holds = |marker: &[u8]| text.windows(marker.len()).any(|window| window == marker);
         let may_hold_usage = [&b"\"usage\""[..], b"\\u006", b"\\u007"].into_iter().any(holds);
-        if is_whole && !may_hold_usage {
+        if is_whole && !may_hold_usage && !(activity && may_hold_activity(text)) {
             unseen += reference::analyze([ReferenceFile::new("s", 0, line)], Options::default()).bad_lines;
         }
     }
     unseen
+}
+
+/// Whether a line without usage is parsed for activity: a record of a person or the client is in it, and no result of a
+/// tool in the first one.
+fn may_hold_activity(line: &[u8]) -> bool {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let rest = |from: usize| &line[from + line[from..].iter().take_while(|byte| is_space(byte)).count()..];
+    let value = |key: usize| {
+        let rest = rest(key + 6).strip_prefix(b":")?;
+        let space = rest.iter().take_while(|byte| is_space(byte)).count();
+        rest[space..].strip_prefix(b"\"")
+    };
+    let keys = (0..line.len()).filter(|at| line[*at..].starts_with(b"\"type\""));
+    let mut found = false;
+    for (at, value) in keys.filter_map(|at| Some((at, value(at)?))) {
+        if value.starts_with(b"tool_result\"") {
+            return (0..at).any(|end| {
+                line[end] == b'}' && {
+                    let next = rest(end + 1);
+                    next.starts_with(b"{") && line.len() - next.len() < at
+                }
+            });
+        }
+        found |= value.starts_with(b"user\"") || value.starts_with(b"system\"");
+    }
+    found
 }

@@ -57,14 +57,14 @@ WITH
     arrayConcat([toUInt64(0)], (SELECT arrayMap(period -> if(period = 0, 0, period_modes[period]), some_periods)))
         AS bound_modes,
     arrayConcat([toUInt64(0)], lists.5) AS sizes,
-    arrayConcat([toUInt32(0)], (SELECT arrayMap(line -> line.1, price_lines))) AS line_keys,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.2, price_lines))) AS inputs,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.3, price_lines))) AS outputs,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.4, price_lines))) AS cache_reads,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.5, price_lines))) AS cache_writes_5m,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.6, price_lines))) AS cache_writes_1h,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.7, price_lines))) AS searches,
-    arrayConcat([toUInt64(0)], (SELECT arrayMap(line -> line.8, price_lines))) AS discounts
+    arrayConcat([toUInt32(0)], price_lines.1) AS line_keys,
+    arrayConcat([toUInt64(0)], price_lines.2) AS inputs,
+    arrayConcat([toUInt64(0)], price_lines.3) AS outputs,
+    arrayConcat([toUInt64(0)], price_lines.4) AS cache_reads,
+    arrayConcat([toUInt64(0)], price_lines.5) AS cache_writes_5m,
+    arrayConcat([toUInt64(0)], price_lines.6) AS cache_writes_1h,
+    arrayConcat([toUInt64(0)], price_lines.7) AS searches,
+    arrayConcat([toUInt64(0)], price_lines.8) AS discounts
 SELECT
     * EXCEPT (row_own_name, row_name, row_mode, row_place, row_hour, row_searches, row_bound, row_modes, row_size_key,
         row_line_key, row_input, row_output, row_cache_read, row_cache_write_5m, row_cache_write_1h, row_search, row_list,
@@ -77,7 +77,7 @@ SELECT
     nullIf(reinterpret(toInt128(intDiv(row_list * (row_problems = 0), 1000)
         * (1000 - transform(row_line_key, line_keys, discounts, toUInt64(0)))) - (row_problems != 0), 'Decimal(38, 18)'),
         toDecimal128('-0.000000000000000001', 18)) AS cost,
-    current_digest AS price_digest
+    ifNull(current_digest, '') AS price_digest
 FROM (
     SELECT
         *,

@@ -2,16 +2,17 @@
 //!
 //! To add a column: add the field to the record, a line to the table's [`table_row!`], and a migration.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::clickhouse::types::UInt256;
 use bridge_core::{
-    Actor, AgentId, AnalysisNote, AttributionValue, AuditId, AuditOutcome, ContentCategories,
-    ContentCategory, CorrelationId, Epoch, HostName, Labels, ModelName, OperationName, Origin, ProjectName,
-    RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId, Timestamp,
+    ActiveTime, Actor, AgentId, AnalysisNote, AttributionValue, AuditId, AuditOutcome, ContentCategories,
+    ContentCategory, CorrelationId, Epoch, HostName, Labels, LimitEvent, LimitKind, ModelName, OperationName,
+    Origin, ProjectName, RequestId, ResponseKey, ResponseVersion, RuleRevision, ServiceTier, SessionId,
+    Timestamp, ToolCalls, ToolName,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -38,8 +39,8 @@ macro_rules! table_row {
     (
         $(#[$doc:meta])*
         row $row:ident of $record:ident, columns $columns:ident;
-        new($first:ident: $first_type:ty = $first_field:ident,
-            $($key:ident: $key_type:ty = $key_field:ident,)*)
+        new($first:ident: $first_type:ty = $($first_field:ident).+,
+            $($key:ident: $key_type:ty = $($key_field:ident).+,)*)
         fields { $($column:ident: $type:ty = $($field:ident).+,)+ }
         extra { $($extra:ident: $extra_type:ty,)* }
         $(written natively as $written:ident)?
@@ -80,7 +81,7 @@ macro_rules! table_row {
 
         $crate::clickhouse::row::written! {
             $($written)? $row $record [
-                $first: $first_type = $first_field, $($key: $key_type = $key_field,)*
+                $first: $first_type = $($first_field).+, $($key: $key_type = $($key_field).+,)*
                 $($column: $type = $($field).+,)+
             ] [$($extra: $extra_type,)*]
         }
@@ -192,6 +193,40 @@ values! {
     Labels: HashMap<String, String> {
         labels => labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         stored => Ok(Self::new(stored)?),
+    }
+    /// Calls of tools without a kept name are under an empty one.
+    ToolCalls: Vec<(String, u64)> {
+        calls => {
+            let named = calls.by_name().map(|(name, calls)| (name.to_string(), calls));
+            named.chain((calls.other() > 0).then(|| (String::new(), calls.other()))).collect()
+        },
+        stored => {
+            let mut calls = Self::default();
+            for (name, number) in stored {
+                calls.add(ToolName::new(name).ok(), number);
+            }
+            Ok(calls)
+        },
+    }
+    /// Time, kind and end of each limit.
+    BTreeSet<LimitEvent>: Vec<(i64, String, Option<i64>)> {
+        limits => {
+            let stored = |limit: &LimitEvent| {
+                let resets_at = limit.resets_at.map(Timestamp::as_millis);
+                (limit.time.as_millis(), limit.kind.to_string(), resets_at)
+            };
+            limits.iter().map(stored).collect()
+        },
+        stored => stored.into_iter().map(|(time, kind, resets_at)| Ok(LimitEvent {
+            time: Timestamp::from_millis(time)?,
+            kind: LimitKind::new(kind)?,
+            resets_at: resets_at.map(Timestamp::from_millis).transpose()?,
+        })).collect(),
+    }
+    /// Start and end of each run of steps.
+    ActiveTime: Vec<(u32, u32)> {
+        active => active.runs().to_vec(),
+        stored => Ok(Self::of_runs(stored)),
     }
     BTreeMap<String, u64>: Vec<(String, u64)> {
         map => map.iter().map(|(name, number)| (name.clone(), *number)).collect(),

@@ -149,6 +149,7 @@ fn source(path: &str, name: &str, snapshots: u64, snapshot_tokens: u64, read: i6
         snapshot_tokens,
         first_time: None,
         last_time: None,
+        activity: None,
         analysis_version: "v".to_owned(),
         rule_revision: RuleRevision::CURRENT,
         read_at: at(read),

@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
 
+mod activity;
 mod audit;
 mod backup;
 mod checkpoints;
@@ -46,6 +47,7 @@ use crate::{
     TokenStore,
 };
 
+pub use activity::*;
 pub use audit::*;
 pub use backup::*;
 pub use checkpoints::*;
@@ -99,6 +101,8 @@ macro_rules! conformance_tests {
             records_of_sources_come_back
             streams_are_told_from_files
             summaries_join_responses_and_sources
+            activity_counts_each_file_once
+            forks_and_limits_are_found
             pages_of_summaries_add_up_to_the_list
             sums_of_a_session_are_one_row_of_the_newest_analysis
             responses_alone_count_whichever_came_first

@@ -1,6 +1,11 @@
 //! Promises about the records of source files.
 
-use bridge_core::{ContentCategories, ContentCategory, DamageCounts, Epoch, RuleRevision, Timestamp};
+use std::collections::BTreeSet;
+
+use bridge_core::{
+    ActiveTime, AttributionValue, ContentCategories, ContentCategory, DamageCounts, Epoch, LimitEvent,
+    LimitKind, RuleRevision, SessionActivity, Timestamp, ToolCalls, ToolName,
+};
 
 use super::{at, host, project, response, session};
 use crate::{
@@ -34,10 +39,39 @@ pub(super) fn record(path: &str, modified: Timestamp, offset: u64) -> SourceReco
         snapshot_tokens: 40,
         first_time: Some(at(0)),
         last_time: Some(at(1)),
+        activity: Some(Box::new(activity(3))),
         analysis_version: "v".to_owned(),
         rule_revision: RuleRevision::CURRENT,
         read_at: modified,
         epoch: Epoch::default(),
+    }
+}
+
+/// An activity with a value in each fact.
+pub(super) fn activity(turns: u64) -> SessionActivity {
+    let text = |value: &str| AttributionValue::new(value).ok();
+    let mut tool_calls = ToolCalls::default();
+    tool_calls.add(ToolName::new("Bash").ok(), 7);
+    tool_calls.add(None, 2);
+    let limit = |resets_at| LimitEvent {
+        time: at(2),
+        kind: LimitKind::new("five_hour").expect("a kind of limit"),
+        resets_at,
+    };
+    SessionActivity {
+        turns,
+        tool_calls,
+        api_errors: 5,
+        api_retries: 6,
+        limits_hit: 4,
+        limits: BTreeSet::from([limit(None), limit(Some(at(9)))]),
+        first_time: Some(at(-3)),
+        last_time: Some(at(30)),
+        active: ActiveTime::of_runs([(5, 7), (100, 101)]),
+        kind: text("bg"),
+        entrypoint: text("cli"),
+        parent: Some(session("parent")),
+        depth: 0,
     }
 }
 
@@ -48,6 +82,7 @@ pub async fn records_of_sources_come_back(store: &dyn TokenStore) {
         content_categories: ContentCategories::new(),
         first_time: None,
         last_time: None,
+        activity: None,
         cursor: SourceCursor { carried_time: None, ..record.cursor },
         ..record
     };

@@ -44,6 +44,7 @@ pub(crate) fn source(path: &str, offset: u64, epoch: Epoch) -> SourceRecord {
         snapshot_tokens: 5,
         first_time: None,
         last_time: None,
+        activity: None,
         analysis_version: "v".to_owned(),
         rule_revision: bridge_core::RuleRevision::CURRENT,
         read_at: NOW,

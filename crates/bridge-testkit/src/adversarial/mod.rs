@@ -11,6 +11,7 @@
 //! assert!(!line.contains(&b'\n'));
 //! ```
 
+mod activity;
 mod damage;
 mod filler;
 mod record;
@@ -36,12 +37,12 @@ pub fn line(rng: &mut Rng) -> Vec<u8> {
 
 /// Names of project folders, of which some are those of the paths in the lines.
 pub const FOLDERS: [&str; 10] = [
-    "-home-pat-app",
-    "-home-pat-app--claude-worktrees-w1",
-    "-home-pat---app",
+    "-home-user-app",
+    "-home-user-app--claude-worktrees-w1",
+    "-home-user---app",
     "C--Users-pat-app",
     "c--users-PAT-app--claude-worktrees-w2-src",
-    "--wsl-localhost-Ubuntu-home-pat-app",
+    "--wsl-localhost-Ubuntu-home-user-app",
     "-mnt-c-Users-pat-app",
     "-repo-packages-web",
     LONG_FOLDER,

@@ -1,7 +1,7 @@
 //! Records: valid JSON whose fields are occasionally absent, of another type, or have similar names.
 
 use super::{
-    filler,
+    activity, filler,
     writer::{Formatting, Members},
 };
 use fastrand::Rng;
@@ -28,7 +28,7 @@ const MODELS: [&str; 6] = [
     "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-a",
     "",
 ];
-const TIMES: [&str; 9] = [
+pub(crate) const TIMES: [&str; 9] = [
     "2026-01-01T00:00:00.000Z",
     "2026-01-01T00:00:00.001Z",
     "2026-01-01T00:00:00Z",
@@ -41,12 +41,12 @@ const TIMES: [&str; 9] = [
 ];
 /// Paths, in pieces that make the folders' paths and others.
 const ROOTS: [&str; 13] = [
-    "/home/pat/app",
-    "/home/pat/é/app",
+    "/home/user/app",
+    "/home/user/é/app",
     "C:\\Users\\pat\\app",
     "c:/users/PAT/app/",
     "\\\\?\\C:\\Users\\pat\\app",
-    "\\\\wsl.localhost\\Ubuntu\\home\\pat\\app",
+    "\\\\wsl.localhost\\Ubuntu\\home\\user\\app",
     "//WSL$/Ubuntu/mnt/c/Users/pat/app",
     "\\\\server\\share",
     "/mnt/c/Users/pat/app",
@@ -104,8 +104,9 @@ const COUNTERS: [&str; 4] =
 /// Generates a record of any type.
 pub(crate) fn record(rng: &mut Rng) -> Vec<u8> {
     match rng.u8(..100) {
-        0..60 => assistant(rng),
-        60..82 => progress(rng),
+        0..52 => assistant(rng),
+        52..72 => progress(rng),
+        72..84 => activity::message(rng),
         _ => other(rng),
     }
 }
@@ -115,6 +116,7 @@ fn assistant(rng: &mut Rng) -> Vec<u8> {
     let mut members = common_fields(rng, formatting);
     members.push(("type", one_of(rng, formatting, &["assistant"])));
     members.push(("message", mostly(rng, message)));
+    activity::add_error(rng, formatting, &mut members);
     add_noise(rng, &mut members);
     formatting.object(rng, members, filler::value)
 }
@@ -157,7 +159,7 @@ fn other(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// Generates the fields that surround a message.
-fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
+pub(crate) fn common_fields(rng: &mut Rng, formatting: Formatting) -> Members {
     let mut members = Members::new();
     let fields: [(&'static str, &[&str]); 4] =
         [("requestId", &REQUESTS), ("uuid", &UUIDS), ("sessionId", &SESSIONS), ("timestamp", &TIMES)];
@@ -217,8 +219,7 @@ fn message(rng: &mut Rng) -> Vec<u8> {
         members.push(("model", one_of(rng, formatting, &MODELS)));
     }
     if rng.bool() {
-        let content = vec![filler::value(rng), filler::text(rng)];
-        members.push(("content", formatting.array(rng, content)));
+        members.push(("content", activity::content(rng, formatting)));
     }
     match rng.u8(..100) {
         0..45 => members.push(("stop_reason", b"null".into())),
@@ -346,18 +347,18 @@ fn add_extras(rng: &mut Rng, formatting: Formatting, members: &mut Members) {
 }
 
 /// Occasionally adds a meaningless member whose name resembles a meaningful one or belongs elsewhere.
-fn add_noise(rng: &mut Rng, members: &mut Members) {
+pub(crate) fn add_noise(rng: &mut Rng, members: &mut Members) {
     if rng.u8(..) < 80 {
         let at = rng.usize(..=members.len());
         members.insert(at, (SIMILAR_KEYS[rng.usize(..SIMILAR_KEYS.len())], filler::value(rng)));
     }
 }
 
-fn mostly(rng: &mut Rng, value: impl FnOnce(&mut Rng) -> Vec<u8>) -> Vec<u8> {
+pub(crate) fn mostly(rng: &mut Rng, value: impl FnOnce(&mut Rng) -> Vec<u8>) -> Vec<u8> {
     if rng.u8(..) < 6 { filler::value(rng) } else { value(rng) }
 }
 
-fn one_of(rng: &mut Rng, formatting: Formatting, pool: &[&str]) -> Vec<u8> {
+pub(crate) fn one_of(rng: &mut Rng, formatting: Formatting, pool: &[&str]) -> Vec<u8> {
     let text = pool[rng.usize(..pool.len())];
     formatting.text(rng, text)
 }

@@ -1,11 +1,13 @@
 //! Finds transcripts and reads their lines.
 
 use super::{
+    activity::{self, Activity},
     json::Document,
     record::{self, Context},
     snapshot::Snapshot,
 };
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -87,6 +89,7 @@ pub(crate) struct FileContent {
     pub(crate) oversize: u64,
     pub(crate) bad_usage: u64,
     pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) activity: BTreeMap<String, Activity>,
 }
 
 fn project_folder(path: &Path) -> Option<String> {
@@ -120,6 +123,10 @@ pub(crate) fn read(file: &ReferenceFile, options: Options) -> FileContent {
             *(if is_last_without_newline { &mut content.pending } else { &mut content.bad_lines }) += 1;
             continue;
         };
+        if let Some((value, bytes)) = document.roots().find(|(value, _)| value.is_object()) {
+            let session = record::session(value).unwrap_or(&stem);
+            activity::add(&mut content.activity, value, bytes, session, stem.starts_with("agent-"));
+        }
         for (value, bytes) in document.roots() {
             time_millis = record::timestamp(value).unwrap_or(time_millis);
             let found = record::snapshots(

@@ -14,6 +14,7 @@
 //! assert_eq!((totals.responses, totals.total, totals.repeats_within_files), (1, 12, 12));
 //! ```
 
+mod activity;
 mod attribution;
 mod file;
 mod iterations;
@@ -26,12 +27,13 @@ mod snapshot;
 pub(crate) mod time;
 mod totals;
 
+pub use activity::Activity;
 pub use attribution::{Attribution, Numbers};
 pub use file::{Options, ReferenceFile, read_folder};
 pub use snapshot::{Iteration, MessageKey, ResponseKey};
 pub use totals::{Outcome, ReferenceResponse, ReferenceTotals, SessionTotals};
 
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 /// Returns the totals of the files, which may come in any order.
 pub fn analyze(files: impl IntoIterator<Item = ReferenceFile>, options: Options) -> ReferenceTotals {
@@ -40,6 +42,11 @@ pub fn analyze(files: impl IntoIterator<Item = ReferenceFile>, options: Options)
         collection.add(file::read(&file, options));
     }
     collection.totals()
+}
+
+/// Returns what happened in the sessions of one file.
+pub fn activity(file: &ReferenceFile, options: Options) -> BTreeMap<String, Activity> {
+    file::read(file, options).activity
 }
 
 /// Returns the totals of all `*.jsonl` files in a folder and its subfolders. Keeps only one file in memory at a time.

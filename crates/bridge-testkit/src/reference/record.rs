@@ -128,7 +128,7 @@ impl Carrier<'_> {
 }
 
 /// Returns the session of a top-level record, under either spelling, if it is valid UTF-8 and not too long.
-fn session(record: Value<'_>) -> Option<&str> {
+pub(crate) fn session(record: Value<'_>) -> Option<&str> {
     ["sessionId", "session_id"].into_iter().find_map(|name| {
         let id = record.string(name).filter(|id| (1..=SESSION_BYTES_MAX).contains(&id.len()))?;
         std::str::from_utf8(id).ok()

@@ -1,7 +1,7 @@
 //! Parses RFC 3339 times.
 
 /// The last millisecond of 2299.
-const MILLIS_MAX: i64 = 10_413_791_999_999;
+pub(crate) const MILLIS_MAX: i64 = 10_413_791_999_999;
 
 /// Parses an RFC 3339 date and time to milliseconds since 1970 UTC, truncating smaller units. Rejects times before 1970
 /// and after 2299, which cannot be stored.

@@ -98,6 +98,7 @@ impl BridgeConfig {
             .analyzer(self.analyzer_options()?)
             .batch_size(self.processing.batch_size)
             .parallel_limit(self.processing.parallel_limit)
+            .activity_pause(self.sources.activity_pause)
             .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bridge_analysis::{AnalyzerOptions, AssignmentRule};
+use bridge_core::ActivityFacts;
 use bridge_storage::{ClickHouseLimits, ClickHouseOptions, Retention};
 
 use super::Secret;
@@ -89,7 +91,7 @@ impl Default for EmbeddedConfig {
 }
 
 /// `sources`: the transcripts, and the form in which their names are stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourcesConfig {
     /// Folders or files; none means the client's usual places.
@@ -110,6 +112,25 @@ pub struct SourcesConfig {
     pub labels: BTreeMap<String, String>,
     /// Rules by the paths of projects and transcripts; the first that matches applies.
     pub assignments: Vec<AssignmentRule>,
+    /// The longest interruption that belongs to the active time of a session.
+    pub activity_pause: Duration,
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            host_name: None,
+            project_names: ProjectNameMode::default(),
+            project_key: None,
+            project_key_file: None,
+            developer: None,
+            team: None,
+            labels: BTreeMap::new(),
+            assignments: Vec::new(),
+            activity_pause: ActivityFacts::PAUSE,
+        }
+    }
 }
 
 /// `sources.project_names`. See [`ProjectNames`](bridge_analysis::ProjectNames).

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bridge_analysis::incremental::{FileCursor, FileState, KnownTime, ReadPosition};
-use bridge_analysis::{FileAnalysis, ProjectNames, SessionInFile};
+use bridge_analysis::{AnalyzerOptions, FileAnalysis, ProjectNames, SessionInFile};
 use bridge_core::{
     ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
-    ProjectName, RuleRevision, SessionId, Timestamp,
+    ProjectName, RuleRevision, SessionActivity, SessionId, Timestamp,
 };
 use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord, is_stream};
 use xxhash_rust::xxh3::xxh3_128;
@@ -39,6 +39,7 @@ pub(crate) struct RecordedSession {
     snapshots: u64,
     snapshot_tokens: u64,
     times: Option<(Timestamp, Timestamp)>,
+    activity: Option<Box<SessionActivity>>,
 }
 
 impl From<&SourceRecord> for RecordedSession {
@@ -56,6 +57,7 @@ impl From<&SourceRecord> for RecordedSession {
             snapshots: record.snapshots,
             snapshot_tokens: record.snapshot_tokens,
             times: record.first_time.zip(record.last_time),
+            activity: record.activity.clone(),
         }
     }
 }
@@ -66,6 +68,8 @@ pub(crate) struct KnownFiles {
     /// By the path that they are recorded under.
     files: HashMap<PathBuf, KnownFile>,
     project_names: ProjectNames,
+    /// A file that was read without looking for activity is read once more.
+    wants_activity: bool,
     epoch: Epoch,
     /// The machine that they are on, if there are any.
     host: Option<HostName>,
@@ -82,7 +86,7 @@ const RECORDS_PER_PAGE: usize = 5000;
 /// writes are refused.
 pub(crate) async fn known_files(ingest: &Ingest, operation: &'static str) -> Result<KnownFiles, BridgeError> {
     let (epoch, first) = tokio::try_join!(ingest.writable_epoch(operation), recorded_sources(ingest, None))?;
-    let mut known = KnownFiles::new(ingest.analyzer.project_names.clone(), epoch);
+    let mut known = KnownFiles::new(&ingest.analyzer, epoch);
     // Page by page, because the records are many times larger than what is kept of them.
     let mut page = first;
     loop {
@@ -104,8 +108,15 @@ async fn recorded_sources(
 
 impl KnownFiles {
     /// Returns the records of no file.
-    pub(crate) fn new(project_names: ProjectNames, epoch: Epoch) -> Self {
-        Self { project_names, epoch, ..Self::default() }
+    pub(crate) fn new(analyzer: &AnalyzerOptions, epoch: Epoch) -> Self {
+        let (project_names, wants_activity) = (analyzer.project_names.clone(), analyzer.activity);
+        Self { project_names, wants_activity, epoch, ..Self::default() }
+    }
+
+    /// Returns the position up to which the file at this path was read; `None` if all of it has to be read (again).
+    pub(crate) fn cursor_at(&self, path: &Path) -> Option<FileCursor> {
+        let known = self.at(path).filter(|known| known.knows_activity() || !self.wants_activity)?;
+        known.cursor()
     }
 
     /// Adds records, any number per file, in any order.
@@ -227,6 +238,11 @@ impl KnownFile {
         self.recorded.filter(|_| self.revision == RuleRevision::CURRENT)
     }
 
+    /// Returns whether all of it was read with a look at what happened in its sessions.
+    pub(crate) fn knows_activity(&self) -> bool {
+        self.records.iter().all(|record| record.activity.is_some())
+    }
+
     /// Returns its size and fingerprint when it was read, whatever the revision; `None` if the store was rolled back since.
     pub(crate) fn content(&self) -> Option<(u64, u128)> {
         let recorded = self.recorded.filter(|_| self.revision > RuleRevision::NONE)?;
@@ -290,6 +306,7 @@ impl KnownFile {
             snapshot_tokens: 0,
             first_time: known.times.map(|(first, _)| first),
             last_time: known.times.map(|(_, last)| last),
+            activity: None,
             analysis_version: ANALYSIS_VERSION.to_owned(),
             rule_revision: RuleRevision::CURRENT,
             read_at: cursor.read_at,
@@ -301,6 +318,10 @@ impl KnownFile {
     /// Returns the statistics so far, to be added to.
     fn statistics(&self) -> Statistics {
         let mut statistics = Statistics::default();
+        if self.knows_activity() {
+            let known = |record: &RecordedSession| Some((record.session.clone(), *record.activity.clone()?));
+            statistics.activity = Some(self.records.iter().filter_map(known).collect());
+        }
         for record in &self.records {
             statistics.lines += record.lines;
             statistics.damage += record.damage;
@@ -331,10 +352,21 @@ struct Statistics {
     damage: DamageCounts,
     categories: ContentCategories,
     sessions: BTreeMap<SessionId, SessionInFile>,
+    /// `None` if a part of the file was read without looking for activity.
+    activity: Option<BTreeMap<SessionId, SessionActivity>>,
 }
 
 impl Statistics {
     fn add(&mut self, file: &FileAnalysis) {
+        self.activity = match (self.activity.take(), &file.activity) {
+            (Some(mut sum), Some(more)) => {
+                for (session, activity) in more {
+                    sum.entry(session.clone()).or_default().merge(activity.clone());
+                }
+                Some(sum)
+            }
+            _ => None,
+        };
         self.lines += file.lines;
         self.damage += file.damage;
         add_categories(
@@ -380,11 +412,14 @@ impl FileReading<'_> {
     /// each that is no longer in it. What belongs to the file as a whole is attributed to its home session.
     pub(crate) fn records(&self, file: &FileAnalysis) -> Vec<SourceRecord> {
         let continued = self.known.filter(|_| file.start != ReadPosition::default());
-        let mut statistics = continued.map(KnownFile::statistics).unwrap_or_default();
+        let whole = || Statistics { activity: Some(BTreeMap::new()), ..Statistics::default() };
+        let mut statistics = continued.map_or_else(whole, KnownFile::statistics);
         statistics.add(file);
         let home = statistics.home(&file.home_session);
         let known = self.known.iter().flat_map(|known| known.records.iter().map(|record| &record.session));
-        let sessions: BTreeSet<&SessionId> = statistics.sessions.keys().chain([&home]).chain(known).collect();
+        let active = statistics.activity.iter().flat_map(BTreeMap::keys);
+        let sessions: BTreeSet<&SessionId> =
+            statistics.sessions.keys().chain([&home]).chain(active).chain(known).collect();
         sessions.into_iter().map(|session| self.record(file, session, &home, &statistics)).collect()
     }
 
@@ -410,6 +445,10 @@ impl FileReading<'_> {
             snapshot_tokens: part.map_or(0, |part| part.snapshot_tokens),
             first_time: part.map(|part| part.first_time),
             last_time: part.map(|part| part.last_time),
+            activity: statistics
+                .activity
+                .as_ref()
+                .map(|activity| Box::new(activity.get(session).cloned().unwrap_or_default())),
             analysis_version: ANALYSIS_VERSION.to_owned(),
             rule_revision: RuleRevision::CURRENT,
             read_at: self.read_at,

@@ -52,10 +52,12 @@ pub(crate) async fn reader(
 /// Reads everything. If there is a writer, it writes what was found while the rest is read.
 pub(crate) async fn run(
     ingest: &Ingest,
-    reader: Reader,
+    mut reader: Reader,
     mut writer: Option<&mut Writer<'_>>,
     progress: &mut ProgressReporter<'_>,
 ) -> Result<ReadResult, BridgeError> {
+    // What is not stored need not be looked for.
+    reader.analyzer.activity &= writer.is_some();
     let _cancel = CancelOnDrop(Arc::clone(&progress.analysis));
     let (sender, mut batches) = mpsc::channel(1);
     let (analysis, is_written, span) = (Arc::clone(&progress.analysis), writer.is_some(), Span::current());

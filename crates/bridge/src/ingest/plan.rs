@@ -38,10 +38,7 @@ type Comparison = io::Result<(FileState, FileChange)>;
 /// Compares the files with their records. Done even if all files are read again, because the recorded fingerprint of
 /// an unchanged file need not be computed again.
 fn compare_all(files: &[SourceFile], known: &KnownFiles, threads: usize) -> Vec<Comparison> {
-    let compare = |file: &SourceFile| {
-        let cursor = known.at(&file.path).and_then(KnownFile::cursor);
-        inspect(file, cursor.as_ref())
-    };
+    let compare = |file: &SourceFile| inspect(file, known.cursor_at(&file.path).as_ref());
     let per_thread = files.len().div_ceil(threads.max(1)).max(FILES_PER_THREAD_MIN);
     let Some((own, others)) = files.split_at_checked(per_thread) else {
         return files.iter().map(compare).collect();
@@ -126,7 +123,7 @@ impl ReadPlan {
         if let Some(revision) = known.and_then(KnownFile::newer_revision) {
             return self.errors.push(SourceError::new(&file.path, unknown_revision(revision)));
         }
-        let cursor = known.and_then(KnownFile::cursor);
+        let cursor = self.known.cursor_at(&file.path);
         match comparison {
             Err(error) => self.errors.push(SourceError::new(&file.path, error)),
             Ok((_, FileChange::Unchanged)) if mode == SyncMode::Incremental => {}
@@ -161,6 +158,23 @@ impl ReadPlan {
             }
         }
         content
+    }
+
+    /// Returns the files with bytes that are not stored, and their number. A file that was read right after its last change
+    /// is read again to be sure; if its content is the recorded one, it is stored.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&SourceFile, u64)> {
+        let is_stored = |read: &FileRead, state: &FileState| {
+            let recorded = self.known.at(&read.file.path).and_then(KnownFile::content);
+            self.known.cursor_at(&read.file.path).is_some()
+                && recorded == Some((state.size, state.fingerprint))
+        };
+        let reads = self.reads.iter().zip(&self.states).filter(move |(read, state)| !is_stored(read, state));
+        reads.map(|(read, _)| (&read.file, read.bytes())).filter(|(_, bytes)| *bytes > 0)
+    }
+
+    /// Returns the files and folders that could not be compared.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &SourceError> {
+        self.errors.iter()
     }
 
     /// Returns the number of files to read.

@@ -10,6 +10,9 @@ use bridge_core::{
     StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
+use crate::operations::expiring::ExpiringTranscripts;
+use crate::operations::sessions::{SessionDetails, SessionLimit};
+
 /// The summary of a result.
 #[derive(Debug, Default)]
 pub(crate) struct AuditSummary {
@@ -152,6 +155,26 @@ impl ToAuditSummary for Arc<Vec<TokenSummaryRecord>> {
     fn audit_summary(&self) -> AuditSummary {
         let tokens = saturating_sum(self.iter().map(|summary| summary.total_tokens));
         AuditSummary::of(tokens, [("sessions", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Option<SessionDetails> {
+    fn audit_summary(&self) -> AuditSummary {
+        let Some(details) = self else { return AuditSummary::of(0, [("sessions", 0)]) };
+        let tokens = details.summary.as_ref().map_or(0, |summary| summary.total_tokens);
+        AuditSummary::of(tokens, [("sessions", 1), ("files", details.files.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Vec<SessionLimit> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("limits", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for ExpiringTranscripts {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("files", self.unstored.len() as u64)])
     }
 }
 

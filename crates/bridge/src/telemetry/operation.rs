@@ -35,6 +35,12 @@ pub enum Operation {
     ReadStream,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
+    /// Reading what is known of a session.
+    SessionDetails,
+    /// Reading the limits that sessions hit.
+    LimitEvents,
+    /// Finding the transcripts that the client is going to delete.
+    ExpiringTranscripts,
     /// Creating a checkpoint.
     CreateCheckpoint,
     /// Listing checkpoints.
@@ -57,7 +63,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -71,6 +77,9 @@ impl Operation {
         Self::Append,
         Self::ReadStream,
         Self::GetDashboardTokenMetrics,
+        Self::SessionDetails,
+        Self::LimitEvents,
+        Self::ExpiringTranscripts,
         Self::CreateCheckpoint,
         Self::ListCheckpoints,
         Self::DropCheckpoint,
@@ -99,6 +108,9 @@ impl Operation {
             Self::Append => "append",
             Self::ReadStream => "read_stream",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::SessionDetails => "session_details",
+            Self::LimitEvents => "limit_events",
+            Self::ExpiringTranscripts => "expiring_transcripts",
             Self::CreateCheckpoint => "create_checkpoint",
             Self::ListCheckpoints => "list_checkpoints",
             Self::DropCheckpoint => "drop_checkpoint",
@@ -134,7 +146,7 @@ impl Operation {
             };
         }
         span_of! {
-            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
         }
     }
 
@@ -146,6 +158,9 @@ impl Operation {
                 | Self::GetStoredTokenSummaries
                 | Self::GetAnalysisWithFallback
                 | Self::GetDashboardTokenMetrics
+                | Self::SessionDetails
+                | Self::LimitEvents
+                | Self::ExpiringTranscripts
                 | Self::ListCheckpoints
                 | Self::AuditLog
         )

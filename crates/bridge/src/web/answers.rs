@@ -7,16 +7,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bridge_core::{
-    Actor, AuditId, AuditOutcome, AuditRecord, CalendarUnit, ContentCategory, CorrelationId, ExtraCounts,
-    HealthState, HealthStatus, HostName, ModelName, OperationName, Probe, ProjectName, ReceiptLine,
-    SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts, TokenSummaryRecord,
+    ActivityFacts, Actor, AuditId, AuditOutcome, AuditRecord, CalendarUnit, ContentCategory, CorrelationId,
+    ExtraCounts, HealthState, HealthStatus, HostName, LimitEvent, LimitKind, ModelName, OperationName, Probe,
+    ProjectName, ReceiptLine, SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts,
+    TokenSummaryRecord, saturating_sum,
 };
-use bridge_storage::{Dimension, GroupSums, UsageSums};
+use bridge_storage::{BreakdownRow, Dimension, GroupSums, UsageSums};
 use serde::{Serialize, Serializer};
 
 use crate::dashboard::{
     Breakdown, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod, TrendBucket, TrendSeries,
 };
+use crate::operations::expiring::ExpiringTranscripts;
+use crate::operations::sessions::{SessionDetails, SessionFile};
 
 /// A number of 64 bits.
 #[derive(Debug, Clone, Copy)]
@@ -342,6 +345,152 @@ pub(super) struct Session {
     attribution: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     extra: Extra,
+    activity: Option<Activity>,
+    models_by_tokens: Vec<ModelSums>,
+    limits: Vec<Limit>,
+    children: Vec<SessionId>,
+    sources: Vec<Source>,
+}
+
+/// What happened in a session.
+#[derive(Serialize)]
+struct Activity {
+    turns: Count,
+    tool_calls: BTreeMap<String, Count>,
+    other_tool_calls: Count,
+    api_errors: Count,
+    api_retries: Count,
+    limits_hit: Count,
+    first_time: Option<Timestamp>,
+    last_time: Option<Timestamp>,
+    active_seconds: f64,
+    kind: Option<String>,
+    entrypoint: Option<String>,
+    parent: Option<SessionId>,
+    subagents: Count,
+}
+
+impl From<ActivityFacts> for Activity {
+    fn from(facts: ActivityFacts) -> Self {
+        let calls = facts.tool_calls.by_name();
+        Self {
+            turns: Count(facts.turns),
+            tool_calls: calls.map(|(name, calls)| (name.to_string(), Count(calls))).collect(),
+            other_tool_calls: Count(facts.tool_calls.other()),
+            api_errors: Count(facts.api_errors),
+            api_retries: Count(facts.api_retries),
+            limits_hit: Count(facts.limits_hit),
+            first_time: facts.first_time,
+            last_time: facts.last_time,
+            active_seconds: facts.active_time.as_secs_f64(),
+            kind: facts.kind.map(|kind| kind.to_string()),
+            entrypoint: facts.entrypoint.map(|entrypoint| entrypoint.to_string()),
+            parent: facts.parent,
+            subagents: Count(facts.subagents),
+        }
+    }
+}
+
+/// The sums of a model within a session.
+#[derive(Serialize)]
+struct ModelSums {
+    model: String,
+    tokens: Tokens,
+    responses: Count,
+}
+
+/// A limit that was hit.
+#[derive(Serialize)]
+pub(super) struct Limit {
+    session_id: SessionId,
+    time: Timestamp,
+    kind: LimitKind,
+    resets_at: Option<Timestamp>,
+}
+
+impl Limit {
+    pub(super) fn of(session_id: SessionId, limit: LimitEvent) -> Self {
+        Self { session_id, time: limit.time, kind: limit.kind, resets_at: limit.resets_at }
+    }
+}
+
+/// The limits of a time range.
+#[derive(Serialize)]
+pub(super) struct Limits {
+    pub(super) range: TimeRange,
+    pub(super) limits: Vec<Limit>,
+}
+
+/// The transcripts that the client will delete. Their paths stay on the machine.
+#[derive(Serialize)]
+pub(super) struct Expiring {
+    unstored: Count,
+    unstored_bytes: Count,
+    stored: Count,
+    next_expiry: Option<Timestamp>,
+    unreadable: Count,
+    unreadable_settings: Count,
+}
+
+impl From<ExpiringTranscripts> for Expiring {
+    fn from(expiring: ExpiringTranscripts) -> Self {
+        let bytes = expiring.unstored.iter().map(|transcript| transcript.unstored_bytes);
+        let unread = expiring.retention.iter().map(|retention| retention.errors.len() as u64);
+        Self {
+            unstored: Count(expiring.unstored.len() as u64),
+            unstored_bytes: Count(saturating_sum(bytes)),
+            stored: Count(expiring.stored),
+            next_expiry: expiring.unstored.first().map(|transcript| transcript.expires_at),
+            unreadable: Count(expiring.errors.len() as u64),
+            unreadable_settings: Count(saturating_sum(unread)),
+        }
+    }
+}
+
+/// A source with lines of a session.
+#[derive(Serialize)]
+struct Source {
+    host: HostName,
+    name: String,
+    subagent_depth: Option<u8>,
+    bytes: Count,
+    first_time: Option<Timestamp>,
+    last_time: Option<Timestamp>,
+    read_at: Timestamp,
+}
+
+impl From<SessionFile> for Source {
+    fn from(file: SessionFile) -> Self {
+        Self {
+            host: file.host,
+            name: file.name,
+            subagent_depth: file.subagent_depth,
+            bytes: Count(file.bytes),
+            first_time: file.first_time,
+            last_time: file.last_time,
+            read_at: file.read_at,
+        }
+    }
+}
+
+impl Session {
+    /// Returns the answer about a session; `None` if no response of it is stored.
+    pub(super) fn of(details: SessionDetails) -> Option<Self> {
+        let session = &details.session_id;
+        let model = |row: BreakdownRow| ModelSums {
+            model: row.name,
+            tokens: row.totals.counts.into(),
+            responses: Count(row.totals.responses),
+        };
+        Some(Self {
+            activity: details.activity.map(Activity::from),
+            models_by_tokens: details.models.into_iter().map(model).collect(),
+            limits: details.limits.into_iter().map(|limit| Limit::of(session.clone(), limit)).collect(),
+            children: details.children,
+            sources: details.files.into_iter().map(Source::from).collect(),
+            ..Self::from(details.summary?)
+        })
+    }
 }
 
 impl From<TokenSummaryRecord> for Session {
@@ -367,6 +516,11 @@ impl From<TokenSummaryRecord> for Session {
             last_sync: metadata.last_sync,
             attribution: metadata.attribution,
             extra: metadata.extra.into(),
+            activity: metadata.activity.map(Activity::from),
+            models_by_tokens: Vec::new(),
+            limits: Vec::new(),
+            children: Vec::new(),
+            sources: Vec::new(),
         }
     }
 }

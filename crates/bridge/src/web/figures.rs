@@ -1,17 +1,19 @@
 //! The resources that a dashboard query answers, and the summary of a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use bridge_cache::SummaryQuery;
 use bridge_core::{BridgeError, CalendarUnit, TimeRange, TimeZone, Timestamp};
 use bridge_storage::{DashboardFilter, Dimension, Direction, GroupOrder, GroupPage};
 
 use super::Web;
-use super::answers::{Dashboard, GroupsAnswer, ReceiptAnswer, Session, Totals, TrendAnswer};
+use super::answers::{
+    Dashboard, Expiring, GroupsAnswer, Limit, Limits, ReceiptAnswer, Session, Totals, TrendAnswer,
+};
 use super::context::Caller;
 use super::parameters::{Parameters, session_id};
 use super::problem::{Problem, ProblemKind};
@@ -21,6 +23,8 @@ use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 const ROWS: u32 = 100;
 /// Maximum number of rows of a page.
 pub(super) const ROWS_MAX: u32 = 1000;
+/// Days within which transcripts expire, unless asked for otherwise.
+const WITHIN_DAYS: u32 = 7;
 /// Maximum number of days that a range may be given as: a century.
 const DAYS_MAX: u32 = 36_525;
 
@@ -200,10 +204,41 @@ pub(super) async fn session(
     let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
     parameters.finish()?;
     let work = async {
-        let query = SummaryQuery::last_days(u32::MAX).with_sessions([id]).with_metadata();
-        let summaries = caller.bridge.get_stored_token_summaries(query).await?;
-        let summary = summaries.first().cloned();
-        summary.map(Session::from).ok_or_else(unknown_session)
+        let details = caller.bridge.sessions().details(&id).await?;
+        details.and_then(Session::of).ok_or_else(unknown_session)
+    };
+    web.answer(key, work).await
+}
+
+pub(super) async fn limits(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(raw.as_deref());
+    let key = web.key("limits", &caller, &parameters);
+    let (range, _) = time_range(&mut parameters, web.now());
+    parameters.finish()?;
+    let work = async {
+        let limits = caller.bridge.sessions().limit_events(range).await?;
+        let limits = limits.into_iter().map(|limit| Limit::of(limit.session_id, limit.limit)).collect();
+        Ok(Limits { range, limits })
+    };
+    web.answer(key, work).await
+}
+
+pub(super) async fn expiring(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(raw.as_deref());
+    let key = web.key("expiring", &caller, &parameters);
+    let days = parameters.number("within_days", 0..=DAYS_MAX).unwrap_or(WITHIN_DAYS);
+    parameters.finish()?;
+    let work = async {
+        let within = Duration::from_hours(24).saturating_mul(days);
+        Ok(Expiring::from(caller.bridge.sessions().expiring_transcripts(within).await?))
     };
     web.answer(key, work).await
 }

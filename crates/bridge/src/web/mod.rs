@@ -156,7 +156,9 @@ impl Web {
 /// | `/health/ready` | the database answers, found out within [`ready_timeout`](WebOptions::ready_timeout) |
 /// | `/metrics` | what [`with_metrics`](WebOptions::with_metrics) renders |
 /// | `/api/v1/totals`, `trend`, `breakdown`, `dashboard`, `receipt` | sums over the stored responses |
-/// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and the summary of one |
+/// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and what is known of one |
+/// | `/api/v1/limits` | the limits that sessions hit |
+/// | `/api/v1/expiring` | transcripts that the client will delete and that are not stored |
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
@@ -186,6 +188,8 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/receipt", get(figures::receipt))
         .route("/api/v1/sessions", get(figures::sessions))
         .route("/api/v1/sessions/{id}", get(figures::session))
+        .route("/api/v1/limits", get(figures::limits))
+        .route("/api/v1/expiring", get(figures::expiring))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())

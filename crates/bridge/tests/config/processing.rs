@@ -115,7 +115,7 @@ async fn processing_max_line_mb() {
 
 #[tokio::test]
 async fn processing_strict() {
-    let broken = "{\"type\":\"user\",\"text\":nonsense}\n";
+    let broken = "{\"type\":\"attachment\",\"text\":nonsense}\n";
     let bad = async |strict: &str| {
         analyzed(&[("processing.strict", strict)], broken).await.receipt.damage.bad_lines
     };
@@ -136,4 +136,19 @@ async fn processing_categories() {
     };
     assert_eq!(found("false").await, 0);
     assert!(found("true").await > 0);
+}
+
+#[tokio::test]
+async fn processing_activity() {
+    let known = async |activity: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        transcript(&folder.path().join("s.jsonl"), "");
+        let paths = format!("[{:?}]", folder.path());
+        let bridge = in_memory(&[("processing.activity", activity), ("sources.paths", &paths)]);
+        assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().success);
+        let filter = SummaryFilter::default().with_metadata(true);
+        let summaries = bridge.token_store().summaries(&filter).await.unwrap();
+        summaries[0].metadata.as_ref().unwrap().activity.is_some()
+    };
+    assert_eq!((known("false").await, known("true").await), (false, true));
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use bridge::config::BridgeConfig;
 use bridge::storage::{Dimension, ResponseFilter, SourceFilter};
 use bridge::{
-    BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, StoreOptions, SyncOptions,
+    BackfillOptions, BatchOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, SessionId, StoreOptions,
+    SyncOptions,
 };
 use tempfile::TempDir;
 
@@ -221,4 +222,20 @@ async fn rows_from_before_are_assigned_when_they_are_read_again() {
 
 fn path(file: &Path) -> &str {
     file.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn sources_activity_pause() {
+    let active = async |pause: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let prompt =
+            r#"{"type":"user","sessionId":"s","timestamp":"2026-01-31T12:08:00Z","message":{"content":"x"}}"#;
+        transcript(&folder.path().join("s.jsonl"), &format!("{prompt}\n"));
+        let paths = format!("[{:?}]", folder.path());
+        let bridge = in_memory(&[("sources.activity_pause", pause), ("sources.paths", &paths)]);
+        assert!(bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap().success);
+        let details = bridge.sessions().details(&SessionId::new("s").unwrap()).await.unwrap().unwrap();
+        details.activity.unwrap().active_time.as_secs()
+    };
+    assert_eq!((active("5m").await, active("10m").await), (30, 8 * 60 + 15));
 }

@@ -130,6 +130,7 @@ fn record(path: &Path, session: SessionId, (snapshots, snapshot_tokens): (u64, u
         snapshot_tokens,
         first_time: Some(modified),
         last_time: Some(modified),
+        activity: None,
         analysis_version: bridge_core::ANALYSIS_VERSION.to_owned(),
         rule_revision: RuleRevision::FIRST,
         // Long after every file's last change, so the cursor is trusted.
@@ -323,8 +324,8 @@ async fn files_by_session(store: &dyn TokenStore) -> BTreeMap<SessionId, (u64, u
 
 async fn attribute(store: Arc<dyn TokenStore>, seed: u64) {
     let sources = Sources::new(seed);
-    let worktree = sources.path().join("projects/-home-pat-app/w.jsonl");
-    let line = r#"{"type":"assistant","sessionId":"w","timestamp":"2026-03-01T10:00:00Z","gitBranch":"main","cwd":"/home/pat/app/.claude/worktrees/w1","message":{"id":"msg_in_a_worktree_of_the_client","usage":{"output_tokens":3}}}"#;
+    let worktree = sources.path().join("projects/-home-user-app/w.jsonl");
+    let line = r#"{"type":"assistant","sessionId":"w","timestamp":"2026-03-01T10:00:00Z","gitBranch":"main","cwd":"/home/user/app/.claude/worktrees/w1","message":{"id":"msg_in_a_worktree_of_the_client","usage":{"output_tokens":3}}}"#;
     fs::create_dir_all(worktree.parent().unwrap()).unwrap();
     fs::write(&worktree, format!("{line}\n")).unwrap();
     let gone = worktree.with_file_name("gone.jsonl");
@@ -355,7 +356,7 @@ async fn attribute(store: Arc<dyn TokenStore>, seed: u64) {
     let in_worktree = stored.values().find(|row| row.session.as_str() == "w").unwrap();
     let text = |value: Option<&str>| value.map(str::to_owned);
     assert_eq!(text(in_worktree.attribution.worktree.as_ref().map(|name| name.as_str())), text(Some("w1")));
-    assert_eq!(text(in_worktree.project.as_ref().map(|name| name.as_str())), text(Some("/home/pat/app")));
+    assert_eq!(text(in_worktree.project.as_ref().map(|name| name.as_str())), text(Some("/home/user/app")));
 
     let again = bridge.sync_all_sessions(options()).await.unwrap();
     assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");

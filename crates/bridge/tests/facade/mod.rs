@@ -10,6 +10,7 @@ mod json;
 mod lookup;
 mod observers;
 mod processor;
+mod sessions;
 mod shutdown;
 mod store;
 mod streams;

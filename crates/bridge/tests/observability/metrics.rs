@@ -128,6 +128,13 @@ async fn every_metric_is_updated() {
         let _ = bridge.get_stored_token_summaries(SummaryQuery::last_days(100_000)).await.unwrap();
     }
 
+    let project = folder.path().join("projects/-p");
+    fs::create_dir_all(&project).unwrap();
+    fs::write(project.join("late.jsonl"), line("late", 3, 1)).unwrap();
+    let soon = bridge.sessions().expiring_transcripts(Duration::from_hours(24 * 36_500)).await.unwrap();
+    assert_eq!((soon.unstored.len(), shown.value("bridge_expiring_transcripts")), (1, 1.0));
+    fs::remove_dir_all(&project).unwrap();
+
     // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);
     let waiting: Vec<_> = (0..2)

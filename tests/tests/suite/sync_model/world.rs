@@ -391,6 +391,7 @@ impl World {
             snapshot_tokens: 0,
             first_time: Some(modified),
             last_time: Some(modified),
+            activity: None,
             analysis_version: ANALYSIS_VERSION.to_owned(),
             rule_revision: RuleRevision::FIRST,
             read_at: Timestamp::MAX,

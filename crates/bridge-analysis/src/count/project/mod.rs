@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn characters_are_dashes_by_their_utf_16_units() {
-        assert_eq!(project("-home-pat---app", "/home/pat/é/app/src"), "/home/pat/é/app");
-        assert_eq!(project("-home-pat----app", "/home/pat/😀/app/src"), "/home/pat/😀/app");
-        assert_eq!(project("-home-pat--config-a-b", "/home/pat/.config/a b/c"), "/home/pat/.config/a b");
+        assert_eq!(project("-home-user---app", "/home/user/é/app/src"), "/home/user/é/app");
+        assert_eq!(project("-home-user----app", "/home/user/😀/app/src"), "/home/user/😀/app");
+        assert_eq!(project("-home-user--config-a-b", "/home/user/.config/a b/c"), "/home/user/.config/a b");
         assert_eq!(
-            project("-home-pat-my.app", "/home/pat/my.app/c"),
-            "/home/pat/my.app",
+            project("-home-user-my.app", "/home/user/my.app/c"),
+            "/home/user/my.app",
             "an early client's"
         );
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_folder_with_another_name_leaves_it_to_the_path() {
         for folder in ["my-project", "-workspace", "é"] {
-            assert_eq!(project(folder, "/home/pat/app"), "/home/pat/app");
+            assert_eq!(project(folder, "/home/user/app"), "/home/user/app");
         }
     }
 
@@ -127,31 +127,31 @@ mod tests {
     #[test]
     fn a_distribution_of_wsl_is_its_own_root() {
         for cwd in
-            ["\\\\wsl.localhost\\Ubuntu\\home\\pat\\app\\src", "\\\\WSL.localhost\\Ubuntu\\home\\pat\\app"]
+            ["\\\\wsl.localhost\\Ubuntu\\home\\user\\app\\src", "\\\\WSL.localhost\\Ubuntu\\home\\user\\app"]
         {
-            assert_eq!(project("--wsl-localhost-Ubuntu-home-pat-app", cwd), "/home/pat/app");
+            assert_eq!(project("--wsl-localhost-Ubuntu-home-user-app", cwd), "/home/user/app");
         }
         assert_eq!(
-            project("--wsl--Ubuntu-home-pat-app", "\\\\wsl$\\Ubuntu\\home\\pat\\app\\src"),
-            "/home/pat/app"
+            project("--wsl--Ubuntu-home-user-app", "\\\\wsl$\\Ubuntu\\home\\user\\app\\src"),
+            "/home/user/app"
         );
-        assert_eq!(project("-home-pat-app", "/home/pat/app/src"), "/home/pat/app");
+        assert_eq!(project("-home-user-app", "/home/user/app/src"), "/home/user/app");
         assert_eq!(project("--server-share-app", "//server/share/app/src"), "\\\\server\\share\\app");
     }
 
     #[test]
     fn a_worktree_counts_for_its_repository_and_keeps_its_name() {
-        let expected = (Some("/home/pat/app".to_owned()), Some("elastic-cori".to_owned()));
-        let cwd = "/home/pat/app/.claude/worktrees/elastic-cori";
+        let expected = (Some("/home/user/app".to_owned()), Some("elastic-cori".to_owned()));
+        let cwd = "/home/user/app/.claude/worktrees/elastic-cori";
         for folder in
-            [Some("-home-pat-app--claude-worktrees-elastic-cori"), Some("-home-pat-app"), Some("x"), None]
+            [Some("-home-user-app--claude-worktrees-elastic-cori"), Some("-home-user-app"), Some("x"), None]
         {
             assert_eq!(place(folder, Some(cwd)), expected, "{folder:?}");
             assert_eq!(place(folder, Some(&format!("{cwd}/src/"))), expected, "{folder:?}");
         }
         assert_eq!(
-            place(Some("-home-pat-app--claude-worktrees-elastic-cori"), None),
-            (Some("-home-pat-app".to_owned()), Some("elastic-cori".to_owned()))
+            place(Some("-home-user-app--claude-worktrees-elastic-cori"), None),
+            (Some("-home-user-app".to_owned()), Some("elastic-cori".to_owned()))
         );
         let windows = "c:\\app\\.claude\\worktrees\\w1\\src";
         assert_eq!(place(None, Some(windows)), (Some("C:\\app".to_owned()), Some("w1".to_owned())));
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_long_folder_is_one_project() {
         let parts: Vec<_> = (0..40).map(|part| format!("part{part:02}")).collect();
-        let cwd = format!("/home/pat/{}", parts.join("/"));
+        let cwd = format!("/home/user/{}", parts.join("/"));
         let encoded: String = cwd.chars().map(|c| if c == '/' { '-' } else { c }).take(200).collect();
         let folder = format!("{encoded}-1a2b3c");
         assert_eq!(project(&folder, &cwd), project(&folder, &format!("{cwd}/sub")));

@@ -34,10 +34,10 @@ impl Style {
 ///
 /// | path | normal form |
 /// |---|---|
-/// | `/home/pat//app/` | `/home/pat/app` |
+/// | `/home/user//app/` | `/home/user/app` |
 /// | `c:/Users/pat/app/`, `\\?\C:\Users\pat\app` | `C:\Users\pat\app` |
 /// | `/mnt/c/Users/pat/app` (WSL) | `C:\Users\pat\app` |
-/// | `\\wsl.localhost\Ubuntu\home\pat\app`, `\\wsl$\…` | `/home/pat/app` |
+/// | `\\wsl.localhost\Ubuntu\home\user\app`, `\\wsl$\…` | `/home/user/app` |
 /// | `//server/share/app/` | `\\server\share\app` |
 ///
 /// Names such as `..` are kept; the client writes none.

@@ -32,6 +32,7 @@ migrations![
     "0009_attribution",
     "0010_assignment",
     "0011_views_of_attribution",
+    "0012_session_activity",
     "0014_projects_and_models",
     "0016_prices",
 ];

@@ -18,10 +18,11 @@ use crate::clickhouse::options::ClickHouseOptions;
 use crate::correlation::current_correlation_id;
 
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "token_usage",
     "source_files",
     "enhanced_token_summaries",
+    "session_activity",
     "counted_responses",
     "bridge_migrations",
     "bridge_resumes",

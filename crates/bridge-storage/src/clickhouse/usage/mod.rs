@@ -1,5 +1,6 @@
 //! The table `token_usage`: one row per response key.
 
+mod activity;
 mod cover;
 pub(crate) mod group_commit;
 mod integrity;

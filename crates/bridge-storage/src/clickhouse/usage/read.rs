@@ -1,10 +1,15 @@
 //! Reads rows and sums: exact, with `FINAL`, each answer as of one moment.
 
+use std::collections::HashMap;
+
 use ::clickhouse::Row;
 use ::clickhouse::query::Query;
-use bridge_core::{BridgeError, ResponseUsage, TimeRange, TokenCounts, TokenSummaryRecord};
+use bridge_core::{
+    ActivityFacts, BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord,
+};
 use serde::Deserialize;
 
+use super::activity::{ACTIVITY_COLUMNS, ActivityRow};
 use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
 use super::summaries::{SummaryRow, summary_columns};
@@ -190,7 +195,33 @@ impl ClickHouseStore {
             filter.after.iter().fold(query, |query, after| query.bind(after.as_str()))
         };
         let rows: Vec<SummaryRow> = self.read("read summaries", &query, bind_all).await?;
-        rows.into_iter().map(|row| row.into_record(filter.include_metadata)).collect()
+        let summaries = rows.into_iter().map(|row| row.into_record(filter.include_metadata));
+        let mut summaries: Vec<TokenSummaryRecord> = summaries.collect::<Result<_, _>>()?;
+        if filter.include_metadata {
+            self.add_activity(&mut summaries).await?;
+        }
+        Ok(summaries)
+    }
+
+    /// Adds what happened in the sessions, by a query of its own, which only metadata costs.
+    async fn add_activity(&self, summaries: &mut [TokenSummaryRecord]) -> Result<(), BridgeError> {
+        if summaries.is_empty() {
+            return Ok(());
+        }
+        let query = format!(
+            "SELECT {ACTIVITY_COLUMNS} FROM session_activity WHERE session_id IN ? ORDER BY session_id"
+        );
+        let sessions: Vec<&str> = summaries.iter().map(|summary| summary.session_id.as_str()).collect();
+        let rows: Vec<ActivityRow> =
+            self.read("read summaries", &query, |query| query.bind(&sessions)).await?;
+        let mut known: HashMap<SessionId, ActivityFacts> =
+            rows.into_iter().map(ActivityRow::into_facts).collect::<Result<_, _>>()?;
+        for summary in summaries {
+            if let Some(metadata) = &mut summary.metadata {
+                metadata.activity = known.remove(&summary.session_id);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn read_responses(

@@ -89,6 +89,7 @@ impl SummaryRow {
             analysis_version: self.analysis_version,
             // For a session without source files, the join returns the Unix epoch.
             last_sync: if self.last_sync == 0 { None } else { Some(time(self.last_sync)?) },
+            activity: None,
             analysis: match self.analyzed_at {
                 Some(millis) => AnalysisNote::from_stored(self.analysis).facts(time(millis)?),
                 None => None,

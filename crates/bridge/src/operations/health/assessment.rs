@@ -6,7 +6,7 @@ use bridge_core::{BridgeError, HealthState, StoreMode};
 use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 
 use super::limits::HealthLimits;
-use super::sources::Transcripts;
+use super::sources::{EXPIRING_WITHIN, Transcripts};
 use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
@@ -83,6 +83,18 @@ pub(super) fn sync_lag(
             span(limits.sync_lag_max)
         )),
     }
+}
+
+/// Adds that so many transcripts are not stored and will be deleted soon.
+pub(super) fn expiring(lag: Assessment, transcripts: usize) -> Assessment {
+    if transcripts == 0 {
+        return lag;
+    }
+    Assessment::degraded(format!(
+        "{transcripts} transcripts that are not stored will be deleted by the client within {}; {}",
+        span(EXPIRING_WITHIN),
+        lag.detail
+    ))
 }
 
 pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Assessment {

@@ -147,7 +147,8 @@ impl HealthChecks {
             Err(error) => return Assessment::failed(&error),
         };
         let pending = transcripts.unread(newest, now, &self.pending);
-        assessment::sync_lag(pending, self.ingest.skipped(), newest, &self.limits)
+        let lag = assessment::sync_lag(pending, self.ingest.skipped(), newest, &self.limits);
+        assessment::expiring(lag, transcripts.expiring(newest))
     }
 
     async fn disk(&self) -> Assessment {

@@ -11,10 +11,14 @@ use bridge_core::Timestamp;
 use bridge_storage::NewestSource;
 
 use crate::ingest::Ingest;
+use crate::operations::expiring::Retentions;
 use crate::telemetry::log::with_cause;
 
 /// Maximum number of errors kept.
 const ERRORS_MAX: usize = 100;
+
+/// The time within which the deletion of a transcript that is not stored is a warning.
+pub(super) const EXPIRING_WITHIN: Duration = Duration::from_hours(72);
 
 /// The result of a scan of the transcripts. Small, however many there are.
 #[derive(Debug, Default)]
@@ -26,6 +30,8 @@ pub(super) struct Transcripts {
     /// When each was modified, earliest first. Empty files have nothing to store.
     modified: Vec<Timestamp>,
     empty_files: usize,
+    /// When those that the client will delete soon were modified.
+    expiring: Vec<Timestamp>,
 }
 
 /// When an earlier check first saw that something is not stored yet. A file that is written all the time only shows its
@@ -44,10 +50,10 @@ impl Transcripts {
     /// Scans all transcripts. A scan that hangs (for example on a network folder) holds one thread, and the next waits for it.
     pub(super) async fn scan(ingest: &Ingest, turn: &Arc<tokio::sync::Mutex<()>>) -> Arc<Self> {
         let turn = Arc::clone(turn).lock_owned().await;
-        let roots = ingest.source_roots();
+        let (roots, now) = (ingest.source_roots(), ingest.clock.now());
         let scanning = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            Self::below(&roots)
+            Self::below(&roots, now)
         });
         let died = |error: tokio::task::JoinError| Self {
             roots: 1,
@@ -57,7 +63,7 @@ impl Transcripts {
         Arc::new(scanning.await.unwrap_or_else(died))
     }
 
-    fn below(roots: &[PathBuf]) -> Self {
+    fn below(roots: &[PathBuf], now: Timestamp) -> Self {
         let found = discover(roots);
         let mut errors: Vec<String> =
             found.errors.iter().take(ERRORS_MAX).map(|error| with_cause(error)).collect();
@@ -68,7 +74,21 @@ impl Transcripts {
         let has_content = |file: &&SourceFile| file.size > 0;
         let mut modified: Vec<_> = found.files.iter().filter(has_content).map(|file| file.modified).collect();
         modified.sort_unstable();
-        Self { roots: roots.len(), errors, empty_files: found.files.len() - modified.len(), modified }
+        let (mut retentions, soon) = (Retentions::default(), now.saturating_add(EXPIRING_WITHIN));
+        let mut expires_soon = |file: &&SourceFile| {
+            retentions.expiry(&file.path, file.modified).is_some_and(|expiry| expiry <= soon)
+        };
+        let expiring = found.files.iter().filter(has_content).filter(|file| expires_soon(file));
+        let expiring = expiring.map(|file| file.modified).collect();
+        let empty_files = found.files.len() - modified.len();
+        Self { roots: roots.len(), errors, empty_files, modified, expiring }
+    }
+
+    /// Returns the number of transcripts that the client will delete soon and that were modified after everything that is
+    /// stored.
+    pub(super) fn expiring(&self, newest: Option<NewestSource>) -> usize {
+        let stored_until = newest.map(|newest| newest.modified);
+        self.expiring.iter().filter(|modified| Some(**modified) > stored_until).count()
     }
 
     pub(super) fn files(&self) -> usize {

@@ -12,7 +12,7 @@ use super::names as name;
 use super::register::{counter, histogram};
 
 /// The label of each path of the router; any other is `other`.
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 15] = [
     ("live", "/health/live"),
     ("ready", "/health/ready"),
     ("metrics", "/metrics"),
@@ -21,6 +21,8 @@ const ROUTES: [(&str, &str); 13] = [
     ("breakdown", "/api/v1/breakdown"),
     ("dashboard", "/api/v1/dashboard"),
     ("receipt", "/api/v1/receipt"),
+    ("limits", "/api/v1/limits"),
+    ("expiring", "/api/v1/expiring"),
     ("sessions", "/api/v1/sessions"),
     ("session", "/api/v1/sessions/{id}"),
     ("entries", "/api/v1/sessions/{id}/entries"),

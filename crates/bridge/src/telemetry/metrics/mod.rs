@@ -51,6 +51,7 @@ pub(crate) struct Instruments {
     observer_panics: [Counter; Observer::ALL.len()],
     data_freshness_gauge: Gauge,
     health: Gauge,
+    expiring: Gauge,
     /// In milliseconds since 1970; negative before the first.
     refreshed_at: AtomicI64,
     read_bytes: Counter,
@@ -115,6 +116,7 @@ impl Instruments {
             readings: Readings::default(),
             data_freshness_gauge,
             health: gauge(&name::HEALTH, &[]),
+            expiring: gauge(&name::EXPIRING, &[]),
             refreshed_at: AtomicI64::new(-1),
             read_bytes: counter(&name::READ_BYTES, &[]),
             read_lines: counter(&name::READ_LINES, &[]),
@@ -192,6 +194,11 @@ impl Instruments {
         self.read_lines.increment(lines);
         let kinds = [damage.bad_lines, damage.bad_usage, damage.oversize_lines, damage.pending_lines];
         self.damaged_lines.iter().zip(kinds).for_each(|(counter, lines)| counter.increment(lines));
+    }
+
+    /// Records the number of transcripts that will be deleted and are not stored.
+    pub(crate) fn expiring(&self, transcripts: usize) {
+        self.expiring.set(transcripts as f64);
     }
 
     /// Records the result of a health check.

@@ -112,6 +112,8 @@ metrics! {
         "Calls waiting for a connection"
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
         "1 while the circuit breaker is open, else 0"
+    EXPIRING Gauge "bridge_expiring_transcripts" Count []
+        "Transcripts that the client will delete and that are not stored, as last looked for"
     HEALTH Gauge "bridge_health_state" Count []
         "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]
