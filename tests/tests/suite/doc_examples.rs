@@ -32,8 +32,10 @@ const TYPES: [&str; 15] = [
 const ENDS: [&str; 5] = ["Filter", "Limits", "Options", "Page", "Policy"];
 
 /// Methods without an example, each with the reason.
-const EXEMPT: [(&str, &str); 1] =
-    [("ClickHouseOptions::located", "for a database that moves; `EmbeddedDatabase::store_options` calls it")];
+const EXEMPT: [(&str, &str); 2] = [
+    ("BridgeBuilder::assignments", "the type of its argument has the example"),
+    ("ClickHouseOptions::located", "for a database that moves; `EmbeddedDatabase::store_options` calls it"),
+];
 
 fn is_covered(name: &str) -> bool {
     TYPES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))

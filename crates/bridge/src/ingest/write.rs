@@ -18,6 +18,13 @@ use crate::telemetry::current::in_current_operation;
 use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::write_counters::WriteCounters;
 
+/// The rows of a batch that pass validation.
+struct Valid {
+    rows: Vec<ResponseUsage>,
+    /// No session of the batch was rejected.
+    is_whole: bool,
+}
+
 /// Writes batches, and sums up what changed.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
@@ -33,7 +40,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) tokens_replaced: u64,
     /// The changes of each session's total.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
-    /// Invalid sessions, with the reason; nothing of them is stored.
+    /// Sessions of which at least one batch was invalid, with the reason. That batch is not stored, and files that hold
+    /// the session get no new cursor.
     pub(crate) rejected: BTreeMap<SessionId, String>,
     /// The write of the last batch's cursors, while the next batch is written.
     cursors: JoinSet<Result<(), BridgeError>>,
@@ -64,8 +72,7 @@ impl<'a> Writer<'a> {
     /// Writes the rows. Their cursors are written when
     /// [`finish_cursors`](Self::finish_cursors) returns.
     pub(crate) async fn write(&mut self, batch: Batch) -> Result<(), BridgeError> {
-        let rejected_before = self.rejected.len();
-        let mut rows = self.admit(batch.rows);
+        let Valid { mut rows, is_whole } = self.valid(batch.rows);
         let seen = batch.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
         rows.extend(seen.map(ResponseUsage::covered_sums));
         if !rows.is_empty() {
@@ -79,7 +86,6 @@ impl<'a> Writer<'a> {
         }
         // If some of it is not stored, the replacements of older rows may be incomplete, so these stay and the files
         // are read again.
-        let is_whole = self.rejected.len() == rejected_before;
         if !is_whole && !batch.superseded.is_empty() {
             return Ok(());
         }
@@ -156,14 +162,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Returns the rows of the valid sessions.
-    fn admit(&mut self, rows: Vec<ResponseUsage>) -> Vec<ResponseUsage> {
-        let Some(validator) = &self.ingest.validator else { return rows };
+    /// Returns the rows of the valid sessions, and notes the others.
+    fn valid(&mut self, rows: Vec<ResponseUsage>) -> Valid {
+        let Some(validator) = &self.ingest.validator else { return Valid { rows, is_whole: true } };
         let mut sessions: BTreeMap<SessionId, Vec<ResponseUsage>> = BTreeMap::new();
         for row in rows {
             sessions.entry(row.session.clone()).or_default().push(row);
         }
-        let mut admitted = Vec::new();
+        let mut valid = Valid { rows: Vec::new(), is_whole: true };
         let now = self.ingest.clock.now();
         for (session, rows) in sessions {
             let id =
@@ -173,7 +179,7 @@ impl<'a> Writer<'a> {
                 Ok(analysis) => {
                     let result = validator.validate_transcripts(&analysis);
                     if result.is_valid() {
-                        admitted.extend(analysis.responses);
+                        valid.rows.extend(analysis.responses);
                         continue;
                     }
                     result.to_string()
@@ -181,8 +187,9 @@ impl<'a> Writer<'a> {
             };
             self.ingest.telemetry.error_rate.record(Outcome::Failure);
             self.rejected.insert(session, reason);
+            valid.is_whole = false;
         }
-        admitted
+        valid
     }
 
     /// Returns the records of files without a rejected session. The others are read again once it is valid.
@@ -202,4 +209,35 @@ impl<'a> Writer<'a> {
 }
 fn signed(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use bridge_core::{ResponseKey, RuleRevision};
+    use bridge_storage::{InMemoryStore, ResponseFilter, TokenStore};
+    use bridge_testkit::fixtures::response;
+
+    use super::*;
+    use crate::EnhancedTokenDatabaseBridge;
+
+    /// A session whose batches are invalid one after the other: its replacements are not stored.
+    #[tokio::test]
+    async fn a_session_that_is_rejected_again_keeps_its_rows_of_older_revisions() {
+        let store = Arc::new(InMemoryStore::default());
+        let old = ResponseUsage { rule_revision: RuleRevision::FIRST, ..response("s", 1, 10) };
+        store.upsert(std::slice::from_ref(&old), &UpsertOptions::default()).await.unwrap();
+        let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store) as Arc<dyn TokenStore>).build();
+        let mut writer = Writer::new(bridge.ingest(), Epoch::default());
+        for key in [2, 3] {
+            // No response has so many tokens.
+            let row = response("s", key, 1 << 60);
+            let superseded = vec![SupersededKey::new(ResponseKey(1), true, old.counts)];
+            let batch = Batch { rows: vec![row], superseded, sources: Vec::new(), sessions: BTreeSet::new() };
+            writer.write(batch).await.unwrap();
+        }
+        assert_eq!(writer.rejections().count(), 1);
+        assert_eq!(store.totals(&ResponseFilter::default()).await.unwrap().counts.output, 10);
+    }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn sync_session(
     if !synchronized.knows(session) && !totals.contains_key(session.as_str()) {
         return Err(BridgeError::unknown_session(session.clone()));
     }
-    Ok(counted(ingest, synchronized.result(session.clone(), &totals)))
+    Ok(recorded(ingest, synchronized.take_result(session.clone(), &totals)))
 }
 
 /// Brings the store up to date with all transcripts, or with those that were modified at `since` or later.
@@ -78,7 +78,10 @@ pub(crate) async fn sync_all(
         synchronize(ingest, SyncMode::Incremental, since, Some(parallel)).await?;
     let totals = finish(ingest, cursors, None).await?;
     let sessions = synchronized.sessions(&totals);
-    Ok(sessions.into_iter().map(|session| counted(ingest, synchronized.result(session, &totals))).collect())
+    Ok(sessions
+        .into_iter()
+        .map(|session| recorded(ingest, synchronized.take_result(session, &totals)))
+        .collect())
 }
 
 /// Brings the store up to date with all transcripts, and returns only the sessions that changed, or failed differently
@@ -90,13 +93,19 @@ pub(crate) async fn sync_changed(
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let (mut synchronized, cursors) =
         synchronize(ingest, SyncMode::Incremental, None, Some(parallel)).await?;
-    let sessions = synchronized.noteworthy_sessions(reported);
+    let sessions = synchronized.sessions_to_report(reported);
     if sessions.is_empty() {
         cursors.written().await?;
+        reported.clone_from(&synchronized.errors);
         return Ok(Vec::new());
     }
     let totals = finish(ingest, cursors, Some(sessions.clone())).await?;
-    Ok(sessions.into_iter().map(|session| counted(ingest, synchronized.result(session, &totals))).collect())
+    // Only now: what an error above keeps from being returned is reported the next time.
+    reported.clone_from(&synchronized.errors);
+    Ok(sessions
+        .into_iter()
+        .map(|session| recorded(ingest, synchronized.take_result(session, &totals)))
+        .collect())
 }
 
 async fn synchronize(
@@ -130,7 +139,8 @@ struct StoredSession {
 
 type StoredSessions = BTreeMap<String, StoredSession>;
 
-/// Writes the cursors and the record of the operation, and returns what is stored by session meanwhile.
+/// Waits until the cursors are written and the operation is announced in the audit, while it reads what is stored of each
+/// session.
 async fn finish(
     ingest: &Ingest,
     cursors: PendingCursors<'_>,
@@ -158,7 +168,7 @@ async fn finish(
     Ok(stored)
 }
 
-fn counted(ingest: &Ingest, result: SyncResult) -> SyncResult {
+fn recorded(ingest: &Ingest, result: SyncResult) -> SyncResult {
     ingest.telemetry.metrics.synchronized(result.status);
     result
 }
@@ -259,10 +269,9 @@ impl Synchronized {
     }
 
     /// Returns the sessions with a change, or with an error that is not reported yet.
-    fn noteworthy_sessions(&self, reported: &mut Failures) -> Vec<SessionId> {
+    fn sessions_to_report(&self, reported: &Failures) -> Vec<SessionId> {
         let changed =
             self.changes.iter().filter(|(_, changes)| !changes.is_empty()).map(|(session, _)| session);
-        let reported = std::mem::replace(reported, self.errors.clone());
         let failed = self.errors.iter().filter(|(session, errors)| reported.get(*session) != Some(*errors));
         changed
             .chain(failed.map(|(session, _)| session))
@@ -272,7 +281,7 @@ impl Synchronized {
             .collect()
     }
 
-    fn result(&mut self, session: SessionId, totals: &StoredSessions) -> SyncResult {
+    fn take_result(&mut self, session: SessionId, totals: &StoredSessions) -> SyncResult {
         let changes = self.changes.get(&session).copied().unwrap_or_default();
         let errors = self.errors.remove(&session).unwrap_or_default();
         let read = self.read.sessions.get(&session).copied().unwrap_or_default();

@@ -75,7 +75,7 @@ impl ClickHouseStore {
     }
 }
 
-/// Returns whether narrow sums may not be exact. See [`IS_LARGE`].
+/// Returns whether narrow sums may not be exact. See [`NARROW_ROWS`].
 fn may_have_wrapped(row: &KindRow) -> bool {
     row.has_large || row.stored >= NARROW_ROWS
 }

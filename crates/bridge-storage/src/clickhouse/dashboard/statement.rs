@@ -8,7 +8,9 @@ use crate::clickhouse::usage::saturating::{
 use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope, SPLIT_SUMS_MAX};
 use crate::dimension::Dimension;
 
+/// The time of rows that the filter does not admit: no minimum is affected by it.
 const NEVER: &str = "toInt64(9223372036854775807)";
+/// A count that was not asked for.
 const UNKNOWN: &str = "CAST(NULL, 'Nullable(UInt64)')";
 
 pub(super) const STEP: u16 = 0;
@@ -19,7 +21,7 @@ pub(super) const WEAK: u16 = 2;
 pub(super) const SESSION: u16 = 3;
 /// By step and value of a dimension.
 pub(super) const SPLIT: u16 = 4;
-/// The kind of the first other breakdown; those of the next ones follow.
+/// The kind of the first other breakdown. Further ones are numbered from here.
 const FIRST_LISTED: u16 = 5;
 
 /// The width of the sums over the responses.
@@ -125,7 +127,7 @@ impl<'a> Statement<'a> {
             }
         };
         let in_order = match self.filter.trend_by {
-            // Apart from the others, of which far fewer have to be sorted.
+            // Sorted separately: the split may have 20,000 groups, while the others have only their page.
             Some(_) => {
                 format!("if(kind = {SPLIT}, arrayPartialSort({SPLIT_SUMS_MAX}, groups_of_kind), {in_order})")
             }

@@ -41,8 +41,8 @@ assets! {
 }
 
 impl Asset {
-    /// Returns what changes whenever one of the files changes.
-    pub(super) fn version(&self) -> &'static str {
+    /// Returns what changes whenever any of the files changes.
+    pub(super) fn bundle_version() -> &'static str {
         static VERSION: LazyLock<String> = LazyLock::new(|| {
             let texts: Vec<_> = Asset::ALL.iter().map(|asset| asset.text).collect();
             format!("{:016x}", xxh3_64(texts.concat().as_bytes()))

@@ -11,12 +11,12 @@ use super::view::Span;
 use crate::dashboard::{DashboardTokenMetrics, DashboardTrend, TrendBucket, TrendSeries};
 use crate::web::figures::STEPS;
 
-/// The data of a chart: numbers are as exact as a bar needs.
+/// The data of a chart, for the script.
 #[derive(Debug, Serialize)]
 struct ChartData {
     /// The label of each step.
     labels: Vec<String>,
-    /// The URLs that narrow the page to a range of steps: from the start of the first to the end of the last.
+    /// The start of each step: the script narrows the page to the time from one to another, or to `end`.
     starts: Vec<String>,
     end: String,
     /// What is stacked, from the bottom up.
@@ -78,6 +78,7 @@ fn chart(frame: &Frame, trend: &DashboardTrend) -> Markup {
         labels,
     };
     html! {
+        // Without a range, so that the script can add one.
         div.chart data-chart data-here=(frame.here(&frame.view.with_span(Span::Fixed(TimeRange::ALL))))
             tabindex="0" role="img" aria-label="Tokens by step; the table below has the numbers" {
             script type="application/json" { (PreEscaped(script_safe(&data))) }

@@ -7,7 +7,7 @@ use bridge_storage::Dimension;
 use super::layout::{Frame, Tab};
 use super::view::Span;
 
-/// Those whose greatest values the overview shows.
+/// The dimensions that the overview shows as cards.
 pub(super) const OVERVIEW_CARDS: [Dimension; 8] = [
     Dimension::Project,
     Dimension::Model,
@@ -19,7 +19,7 @@ pub(super) const OVERVIEW_CARDS: [Dimension; 8] = [
     Dimension::McpServer,
 ];
 
-/// Those whose greatest values the page of a session shows.
+/// The dimensions that the page of a session shows as cards.
 pub(super) const SESSION_CARDS: [Dimension; 6] = [
     Dimension::Model,
     Dimension::Branch,
@@ -29,7 +29,7 @@ pub(super) const SESSION_CARDS: [Dimension; 6] = [
     Dimension::McpTool,
 ];
 
-/// Those that a trend can be split by with few clicks.
+/// The dimensions that the trend offers to be split by.
 pub(super) const STACKS: [Dimension; 4] =
     [Dimension::Model, Dimension::Project, Dimension::Host, Dimension::Origin];
 

@@ -73,13 +73,13 @@ impl Frame {
         self.link(&self.path, view)
     }
 
-    /// Returns the path of this page narrowed to a group: of a session's page, that of the overview.
+    /// Returns the path that a link to a group leads to: of this page, or from a session's page of the overview.
     pub(super) fn narrowed_path(&self) -> &str {
         if self.path.starts_with("/sessions/") { Tab::Overview.path() } else { &self.path }
     }
 
     fn asset(&self, asset: &Asset) -> String {
-        format!("{}{}?v={}", self.base, asset.path, asset.version())
+        format!("{}{}?v={}", self.base, asset.path, Asset::bundle_version())
     }
 
     /// Returns the whole document.

@@ -71,18 +71,18 @@ fn headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
 /// Returns the change against the period before.
 fn change(total: u64, previous: &PreviousPeriod) -> Markup {
     let before = previous.totals.counts.total();
-    let title = format!("{} in the period before", Grouped(before));
+    let title = format!("{} in the previous period", Grouped(before));
     let percent = |more: u64| Percent(share(more, before));
     html! {
         " "
         span.change title=(title) {
             @match total.cmp(&before) {
-                _ if before == 0 => "nothing in the period before",
+                _ if before == 0 => "no tokens in the previous period",
                 Ordering::Greater => { "▲ " (percent(total - before)) },
                 Ordering::Less => { "▼ " (percent(before - total)) },
-                Ordering::Equal => "as in the period before",
+                Ordering::Equal => "unchanged from the previous period",
             }
-            @if before != 0 && total != before { span.visually-hidden { " compared with the period before" } }
+            @if before != 0 && total != before { span.visually-hidden { " vs. the previous period" } }
         }
     }
 }
@@ -136,7 +136,7 @@ fn empty(frame: &Frame) -> Markup {
                 p { a href=(frame.here(&frame.view.cleared().with_span(Span::EVER))) { "Show everything" } }
             } @else {
                 h1 { "Nothing is stored yet" }
-                p { "As soon as a session writes a transcript, its tokens appear here by themselves." }
+                p { "As soon as a session writes a transcript, its tokens appear here automatically." }
                 p.soft { a href=(frame.link(Tab::Status.path(), &frame.view)) { "Status" } " shows whether transcripts can be read." }
             }
         }

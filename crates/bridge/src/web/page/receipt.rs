@@ -19,7 +19,7 @@ pub(super) async fn receipt(page: PageRequest) -> Response {
 
 fn content(receipt: &StoreReceipt) -> Markup {
     let lines: [(&str, &str, &str, ReceiptLine); 3] = [
-        ("", "Read", "every usage that the recorded transcripts hold", receipt.read),
+        ("", "Read", "every usage record in the transcripts read so far", receipt.read),
         (
             "+",
             "Kept",
@@ -64,7 +64,7 @@ fn content(receipt: &StoreReceipt) -> Markup {
         @if receipt.weak.count > 0 {
             p.soft {
                 (Grouped(receipt.weak.tokens)) " tokens of " (Grouped(receipt.weak.count))
-                " responses have weak keys: short ids of gateways, distinguished by the prompts' counters."
+                " responses have weak keys: their gateway reuses short ids, so they are told apart by their token counts."
             }
         }
     }

@@ -94,7 +94,7 @@ impl PageRequest {
                 h1 { (title) }
                 p { (problem.detail()) }
                 @match retry_after {
-                    Some(_) => p.soft { "This page tries again by itself. Nothing is lost meanwhile: what is not stored yet stays in the transcripts." },
+                    Some(_) => p.soft { "This page retries automatically. No data is lost: anything not stored yet is still in the transcripts." },
                     None => p { a href=(self.frame.link("/", &self.frame.view.cleared())) { "Back to the overview" } },
                 }
             }

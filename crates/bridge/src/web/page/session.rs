@@ -36,6 +36,7 @@ pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathReje
 }
 
 async fn summary(page: &PageRequest, id: &SessionId) -> Result<TokenSummaryRecord, Problem> {
+    // All of its time.
     let query = SummaryQuery::last_days(u32::MAX).with_sessions([id.clone()]).with_metadata();
     let summaries = page.bridge.get_stored_token_summaries(query).await?;
     summaries.first().cloned().ok_or_else(unknown_session)
@@ -44,9 +45,11 @@ async fn summary(page: &PageRequest, id: &SessionId) -> Result<TokenSummaryRecor
 /// Returns the sums over all of the session's time, or over the part of it that the URL names.
 async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<DashboardTokenMetrics, Problem> {
     let view = &page.frame.view;
+    // A range ends before its end.
     let end = summary.last_time.saturating_add(Duration::from_millis(1));
     let whole = Span::Fixed(TimeRange { start: Some(summary.first_time), end: Some(end) });
     let span = if matches!(view.span, Span::Fixed(_)) { view.span } else { whole };
+    // Another range resets the steps.
     let view = view.with_span(span).with_step(view.step);
     let query = view.cleared().only(&Dimension::Session, summary.session_id.as_str()).query(page.frame.now);
     page.ask(SESSION_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS))))

@@ -146,7 +146,7 @@ impl View {
         };
         let conditions = parameters.conditions().into_iter();
         let conditions = conditions.map(|(dimension, only, values)| Condition { dimension, only, values });
-        // That of the form that adds one.
+        // The filter form sends its condition as a dimension and a value.
         let added = parameters.value("filter").zip(parameters.text("value"));
         let view = Self {
             span,
@@ -295,7 +295,7 @@ impl View {
         if search.is_empty() { search } else { format!("?{search}") }
     }
 
-    /// Returns the parameters that a form for one of them keeps in hidden fields.
+    /// Returns all parameters but these, for the hidden inputs of a form.
     pub(super) fn hidden(&self, except: &[&str]) -> Vec<(String, String)> {
         let search = self.search();
         let pairs = form_urlencoded::parse(search.trim_start_matches('?').as_bytes());
