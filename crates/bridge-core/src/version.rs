@@ -16,14 +16,15 @@ use crate::{InvalidValue, Origin, ResponseUsage, RuleRevision, Timestamp, TokenC
 /// | bits | content | greater means |
 /// |---|---|---|
 /// | 1 | 1 | revision 2 or later (in revision 1 it is `finished`, and nothing is above the output's 52 bits) |
-/// | 8 | revision of the counting rule | newer |
+/// | 8 | revision of the counting rule, the [first that counts so](RuleRevision::counts_as) | newer |
 /// | 1 | covered | see [`Origin::Covered`] |
 /// | 1 | finished | has a `stop_reason` and is worth tokens |
 /// | 47 | output tokens | more |
 /// | 49 | sum of the four counters | more |
 /// | 1 | main | neither side chain nor nested |
 /// | 1 | original | not forked |
-/// | 48 | time, inverted | earlier |
+/// | 4 | number of revisions since that one | newer |
+/// | 44 | time, inverted | earlier |
 /// | 35 | forced | number of force updates |
 /// | 64 | hash of all other fields (of a forced row: of all) | a fixed choice among snapshots that are equal so far |
 ///
@@ -54,7 +55,7 @@ const TOTAL_BITS: u32 = 49;
 /// The widths of revision 1, which had no bits for the revision.
 const OUTPUT_BITS_1: u32 = 52;
 const TOTAL_BITS_1: u32 = 54;
-const TIME_BITS: u32 = 48;
+const TIME_BITS: u32 = 44;
 const FORCED_BITS: u32 = 35;
 const HASH_BITS: u32 = 64;
 /// Enough bytes for the hashed fields of most rows.
@@ -156,7 +157,7 @@ fn weight_1(finished: bool, output: u64, total: u64) -> u128 {
 /// compare before there is a row. A greater rank is a greater version; between equal ranks the version decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseRank {
-    /// The revision of the rule that made the snapshot's row.
+    /// The revision that counts as the one that made the snapshot's row ([`RuleRevision::counts_as`]).
     pub revision: RuleRevision,
     /// The snapshot has a `stop_reason` and, from revision 2 on, is worth tokens: a gateway's empty last chunk does not
     /// beat real counters.
@@ -169,6 +170,8 @@ pub struct ResponseRank {
     pub main: bool,
     /// It was not copied by a fork.
     pub original: bool,
+    /// The revision that made the row: of two that count alike, the newer one's rows say more.
+    pub made_by: RuleRevision,
     /// Its time; the earlier one ranks higher.
     pub time: Reverse<Timestamp>,
 }
@@ -179,12 +182,13 @@ impl ResponseUsage {
     pub fn rank(&self) -> ResponseRank {
         let is_first = self.rule_revision == RuleRevision::FIRST;
         ResponseRank {
-            revision: self.rule_revision,
+            revision: self.rule_revision.counts_as(),
             finished: self.finished && (is_first || !self.counts.is_zero()),
             output: self.counts.output,
             total: self.counts.total(),
             main: !(self.sidechain || self.nested),
             original: !self.forked,
+            made_by: self.rule_revision,
             time: Reverse(self.time),
         }
     }
@@ -217,15 +221,16 @@ fn ranked(row: &ResponseUsage) -> (u128, u128) {
         // 10 bits, then the time's 48 and the total's 49.
         let millis = u128::from(row.time.as_millis().unsigned_abs()) & ((1 << TIME_BITS) - 1);
         let total = clamp(row.counts.total(), TOTAL_BITS);
-        return (revision_bits(row.rule_revision) << 118 | millis << 70 | total << 21, 0);
+        return (revision_bits(row.rule_revision.counts_as()) << 118 | millis << 70 | total << 21, 0);
     }
     let rank = row.rank();
-    let earliness = earliness(row.time);
+    let refined = row.rule_revision.0 - rank.revision.0;
+    let earliness = u128::from(refined) << TIME_BITS | earliness(row.time);
     let weight = if row.rule_revision == RuleRevision::FIRST {
         weight_1(rank.finished, rank.output, rank.total)
     } else {
         // 10 bits + 1 + 47 + 49 = 107, as in revision 1.
-        revision_bits(row.rule_revision) << 97
+        revision_bits(rank.revision) << 97
             | u128::from(rank.finished) << 96
             | clamp(rank.output, OUTPUT_BITS) << TOTAL_BITS
             | clamp(rank.total, TOTAL_BITS)

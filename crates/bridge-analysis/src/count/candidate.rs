@@ -36,12 +36,13 @@ impl Candidate {
 
     pub(crate) fn rank(&self) -> ResponseRank {
         ResponseRank {
-            revision: RuleRevision::CURRENT,
+            revision: RuleRevision::CURRENT.counts_as(),
             finished: self.finished && !self.counts.is_zero(),
             output: self.counts.output,
             total: self.tokens(),
             main: !(self.sidechain || self.nested),
             original: !self.forked,
+            made_by: RuleRevision::CURRENT,
             time: Reverse(self.time),
         }
     }

@@ -24,7 +24,9 @@ fn merged(rows: impl IntoIterator<Item = ResponseUsage>) -> Option<ResponseUsage
 fn by_the_rule(row: &ResponseUsage) -> impl Ord + use<> {
     let main = !row.sidechain && !row.nested;
     let finished = row.finished && (row.rule_revision.0 == 1 || !row.counts.is_zero());
-    (row.rule_revision, finished, row.counts.output, row.counts.total(), main, !row.forked, Reverse(row.time))
+    let counts_as = if row.rule_revision.0 == 3 { 2 } else { row.rule_revision.0 };
+    let counts = (row.counts.output, row.counts.total());
+    (counts_as, finished, counts, main, !row.forked, row.rule_revision, Reverse(row.time))
 }
 
 proptest! {
@@ -122,6 +124,21 @@ proptest! {
         prop_assert!(newer.version() > older.version());
         let newest = ResponseUsage { rule_revision: RuleRevision(u8::MAX), ..b };
         prop_assert!(newest.version() > newer.version());
+    }
+
+    #[test]
+    fn of_revisions_that_count_alike_the_greater_snapshot_wins_and_else_the_newer(a in response_usage(), b in response_usage()) {
+        let older = ResponseUsage { rule_revision: RuleRevision(2), ..a.clone() };
+        let newer = ResponseUsage { rule_revision: RuleRevision(3), ..b };
+        prop_assert_eq!(newer.version() > older.version(), by_the_rule(&newer) > by_the_rule(&older));
+        prop_assert_eq!(newer.rank() > older.rank(), by_the_rule(&newer) > by_the_rule(&older));
+        let read_again = ResponseUsage { rule_revision: RuleRevision(3), ..older.clone() };
+        prop_assert!(read_again.version() > older.version());
+        let greater = ResponseUsage { rule_revision: RuleRevision(2), finished: true, ..read_again.clone() };
+        let lesser = ResponseUsage { finished: false, ..read_again };
+        if !greater.counts.is_zero() {
+            prop_assert!(greater.version() > lesser.version(), "a snapshot whose file is gone stays");
+        }
     }
 
     #[test]

@@ -143,8 +143,11 @@ async fn with_prices(catalog: &Catalog) -> ClickHouseStore {
     store
 }
 
+/// Model, reason for having no price, responses, tokens, cost in attodollars.
+type SummedCosts = (Option<String>, Option<String>, u64, u64, i128);
+
 /// Adds up what `costs` returns as the library adds up bills.
-fn summed(rows: &[CostRow]) -> Vec<(Option<String>, Option<String>, u64, u64, i128)> {
+fn summed(rows: &[CostRow]) -> Vec<SummedCosts> {
     let row = |row: &CostRow| {
         let model = row.model.as_ref().map(ToString::to_string);
         (model, row.unpriced.clone(), row.responses, row.tokens, row.attodollars)

@@ -58,7 +58,7 @@ pub(crate) fn add(
             let activity = sessions.entry(session.to_owned()).or_default();
             let parent = id(parent).filter(|parent| parent != session);
             activity.parent = activity.parent.take().or(parent);
-        } else if let Some(_) = origin.get("sessionId") {
+        } else if origin.get("sessionId").is_some() {
             sessions.entry(session.to_owned()).or_default();
         }
         return;

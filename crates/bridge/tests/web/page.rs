@@ -213,7 +213,7 @@ async fn the_trend_is_split_by_the_dimension_that_the_url_names() {
             html.split(r#"<script type="application/json">"#).nth(1).unwrap().split("</script>").next();
         let data: serde_json::Value = serde_json::from_str(data.unwrap()).unwrap();
         let series = data["series"].as_array().unwrap().iter();
-        series.map(|series| format!("{}", series["name"].as_str().unwrap())).collect()
+        series.map(|series| series["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&html(&page, "/?range=all").await), ["m-a", "m-b", "m-c"]);
     assert_eq!(names(&html(&page, "/?range=all&stack=project").await), ["p"]);

@@ -81,13 +81,13 @@ fn may_have_wrapped(row: &KindRow) -> bool {
 }
 
 fn data_of(filter: &DashboardFilter, rows: Vec<KindRow>) -> Result<DashboardData, InvalidValue> {
-    let mut data = DashboardData::default();
     // The database returns no row for a breakdown without groups.
-    data.breakdowns =
-        filter.breakdowns.keys().map(|dimension| (dimension.clone(), GroupList::default())).collect();
-    if filter.receipt == ReceiptScope::Store {
-        data.receipt = Some(StoreReceipt::default());
-    }
+    let breakdowns = filter.breakdowns.keys().map(|dimension| (dimension.clone(), GroupList::default()));
+    let mut data = DashboardData {
+        breakdowns: breakdowns.collect(),
+        receipt: (filter.receipt == ReceiptScope::Store).then(StoreReceipt::default),
+        ..DashboardData::default()
+    };
     for row in rows {
         match row.kind {
             STEP => take_steps(&mut data, filter, row)?,
