@@ -115,6 +115,7 @@ pub use bridge_analysis as analysis;
 pub use bridge_cache as cache;
 #[cfg(feature = "embedded")]
 pub use bridge_embedded as embedded;
+pub use bridge_pricing as pricing;
 pub use bridge_storage as storage;
 
 pub use bridge_analysis::{AnalyzerOptions, History, ProjectKey, ProjectNames};

@@ -73,7 +73,14 @@ fn core_has_no_internal_dependencies_and_layers_depend_only_on_core() {
 
 #[test]
 fn the_facade_depends_on_the_layers_and_optionally_on_the_engine() {
-    let layers = ["bridge-core", "bridge-analysis", "bridge-storage", "bridge-cache", "bridge-embedded"];
+    let layers = [
+        "bridge-core",
+        "bridge-analysis",
+        "bridge-storage",
+        "bridge-cache",
+        "bridge-embedded",
+        "bridge-pricing",
+    ];
     assert_edges("bridge", &layers);
     let facade = package("bridge");
     assert_eq!(edges(facade).count(), layers.len());

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bridge_analysis::{AnalyzerOptions, AssignmentRules, ProjectKey, ProjectNames};
-use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels};
+use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels, Timestamp};
+use bridge_pricing::Catalog;
 use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
 
 use super::BridgeConfig;
@@ -18,15 +19,19 @@ const OWN_USER: &str = "user";
 const USER_VARIABLES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
 
 impl BridgeConfig {
-    /// Builds the bridge of this configuration, connects to its store (or starts its engine), and creates its tables.
+    /// Builds the bridge of this configuration, connects to its store (or starts its engine), creates its tables, and puts
+    /// the shipped prices in use: the view `token_costs` says what each response costs. A user who may not write keeps
+    /// the prices that are there.
     ///
     /// # Errors
     ///
     /// Keys that are missing or conflict; a file that cannot be read; a store that cannot be reached or rejects the
     /// user; an engine that cannot be fetched or started.
     pub async fn build(&self) -> Result<EnhancedTokenDatabaseBridge, BuildError> {
-        let bridge = self.builder().await?.build();
+        let (store, builder) = self.store_and_builder().await?;
+        let bridge = builder.build();
         bridge.token_store().migrate().await?;
+        use_shipped_prices(&store, bridge.ingest().clock.now()).await;
         Ok(bridge)
     }
 
@@ -38,16 +43,21 @@ impl BridgeConfig {
     ///
     /// As [`store`](Self::store) and [`builder_with`](Self::builder_with).
     pub async fn builder(&self) -> Result<BridgeBuilder, BuildError> {
+        Ok(self.store_and_builder().await?.1)
+    }
+
+    async fn store_and_builder(&self) -> Result<(Arc<ClickHouseStore>, BridgeBuilder), BuildError> {
         self.check()?;
         #[cfg(feature = "embedded")]
         if self.embedded.data_dir.is_some() {
             let database = self.embedded_database().await?;
-            let store = ClickHouseStore::new(self.with_tables(database.store_options()?)?)?;
-            let builder = self.builder_with(Arc::new(store))?;
-            return Ok(builder.audit(self.audit_options()).close_engine(database));
+            let store = Arc::new(ClickHouseStore::new(self.with_tables(database.store_options()?)?)?);
+            let builder = self.builder_with(store.clone())?;
+            return Ok((store, builder.audit(self.audit_options()).close_engine(database)));
         }
-        let store = self.store().await?;
-        Ok(self.builder_with(Arc::new(store))?.audit(self.audit_options()))
+        let store = Arc::new(self.store().await?);
+        let builder = self.builder_with(store.clone())?.audit(self.audit_options());
+        Ok((store, builder))
     }
 
     /// Returns the store of the configuration, with its [pool](ClickHouseStore::pool), its
@@ -300,5 +310,14 @@ impl BridgeConfig {
             Ok(database) => Ok(database?),
             Err(died) => std::panic::resume_unwind(died.into_panic()),
         }
+    }
+}
+
+/// Puts the shipped prices in use. That they cannot be stored is no reason not to start: tokens are counted without them.
+async fn use_shipped_prices(store: &ClickHouseStore, now: Timestamp) {
+    let catalog = Catalog::shipped();
+    let rows: Vec<_> = catalog.rows().collect();
+    if let Err(error) = store.use_prices(&catalog.digest().to_string(), &rows, now).await {
+        tracing::warn!(%error, kind = error.kind(), "the prices cannot be stored; costs are by those that are there");
     }
 }

@@ -43,6 +43,14 @@ async fn a_user_who_may_only_read() {
     assert!(error.contains("CREATE TABLE IF NOT EXISTS other_token_usage ("), "{error}");
 }
 
+#[tokio::test]
+async fn the_shipped_prices_are_in_use() {
+    store_one(&on_engine(&[]).build().await.unwrap()).await;
+    let database = TestDatabase::of_this_test().name;
+    let digests = query_engine(&format!("SELECT DISTINCT assumeNotNull(price_digest) FROM {database}.token_costs")).await;
+    assert_eq!(digests, [bridge::pricing::Catalog::shipped().digest().to_string()]);
+}
+
 /// From the configuration one gets the store with all that is its own.
 #[tokio::test]
 async fn the_store_of_a_configuration() {
