@@ -193,6 +193,10 @@ impl SourcePaths {
 ///     .of_sessions(vec![SessionId::new("s")?])
 ///     .page(SourcePage { after: None, records_max: 10_000 });
 /// assert!(filter.paths.admit("/home/me/.claude/projects/app/s.jsonl".as_ref()));
+/// // The sessions that were forked from one, and those that hit a limit.
+/// let forks = SourceFilter::default().forked_from(SessionId::new("s")?);
+/// let limited = SourceFilter::default().limited();
+/// # assert_ne!(forks, limited);
 /// # Ok::<(), bridge_core::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -170,6 +170,17 @@ impl BridgeBuilder {
     /// Sets the longest interruption that belongs to the active time of a session, as
     /// [`details`](crate::sessions::Sessions::details) states it: [`ActivityFacts::PAUSE`] by default,
     /// which summaries always use.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.activity_pause(Duration::from_mins(10)).build();
+    /// # drop(bridge);
+    /// ```
     pub fn activity_pause(mut self, pause: Duration) -> Self {
         self.activity_pause = pause;
         self

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bridge_core::{BridgeError, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::ingest::cursors::known_files;
 use crate::ingest::plan::{ReadPlan, SyncMode};
@@ -128,11 +129,6 @@ fn config_folder(path: &Path) -> Option<&Path> {
 
 /// Returns the days that the file of settings states, if it states any.
 fn days_in(path: &Path) -> io::Result<Option<u32>> {
-    #[derive(Deserialize)]
-    struct Settings {
-        #[serde(rename = "cleanupPeriodDays")]
-        days: Option<serde_json::Number>,
-    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -144,9 +140,11 @@ fn days_in(path: &Path) -> io::Result<Option<u32>> {
     }
     // The reason would quote the settings, which may hold secrets.
     let unreadable = || io::Error::new(io::ErrorKind::InvalidData, "it is not valid");
-    let settings: Settings = serde_json::from_slice(&text).map_err(|_| unreadable())?;
-    let Some(days) = settings.days else { return Ok(None) };
-    let days = days.as_u64().ok_or_else(unreadable)?;
+    let settings: Map<String, Value> = serde_json::from_slice(&text).map_err(|_| unreadable())?;
+    let days = match settings.get("cleanupPeriodDays") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(days) => days.as_u64().ok_or_else(unreadable)?,
+    };
     Ok(Some(u32::try_from(days).unwrap_or(u32::MAX)))
 }
 

@@ -47,7 +47,9 @@ async fn a_user_who_may_only_read() {
 async fn the_shipped_prices_are_in_use() {
     store_one(&on_engine(&[]).build().await.unwrap()).await;
     let database = TestDatabase::of_this_test().name;
-    let digests = query_engine(&format!("SELECT DISTINCT assumeNotNull(price_digest) FROM {database}.token_costs")).await;
+    let digests =
+        query_engine(&format!("SELECT DISTINCT assumeNotNull(price_digest) FROM {database}.token_costs"))
+            .await;
     assert_eq!(digests, [bridge::pricing::Catalog::shipped().digest().to_string()]);
 }
 
