@@ -381,9 +381,12 @@ mod tests {
             }
             sessions
         };
+        // One for sure: a random transcript may have none.
+        let turn =
+            r#"{"type":"user","sessionId":"s","timestamp":"2026-03-01T10:00:00Z","message":{"content":"x"}}"#;
         let mut turns = 0;
         for seed in 0..8 {
-            let content = transcript(&mut Rng::with_seed(seed), 4);
+            let content = [turn.as_bytes(), b"\n", &transcript(&mut Rng::with_seed(seed), 4)].concat();
             std::fs::write(&path, &content).unwrap();
             let whole = collected(vec![read_from(&path, ReadPosition::default()).1]);
             turns += whole.values().map(|activity| activity.turns).sum::<u64>();
