@@ -57,7 +57,7 @@ impl Sessions {
     }
 
     /// Returns the usage and rate limits that sessions hit in this time range, with the times at which they end, in the
-    /// order of time. Of a session that hit very many, the first [`LIMITS_MAX`](LIMITS_MAX) of each file.
+    /// order of time. Of a session that hit very many, the first [`LIMITS_MAX`] of each file.
     ///
     /// # Errors
     ///
