@@ -125,7 +125,7 @@ impl EnhancedTokenDatabaseBridge {
     /// labels, before what the [rules](crate::BridgeBuilder::assignments) say. For a service with a tenant for each call.
     ///
     /// ```
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     /// # runtime.block_on(async {
     /// use std::sync::Arc;
     ///

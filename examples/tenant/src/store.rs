@@ -155,7 +155,7 @@ mod tests {
         let row = ResponseUsage::new(bridge::ResponseKey(1), SessionId::new("s").expect("an id"), time);
         store.suspend(true);
         let refused = store.upsert(std::slice::from_ref(&row), &UpsertOptions::default()).await;
-        assert_eq!(refused.expect_err("suspended").kind(), "permission_denied");
+        assert_eq!(refused.expect_err("suspended").kind(), "denied");
         assert!(store.responses(&ResponseFilter::default()).await.expect("readable").is_empty());
         store.suspend(false);
         store.upsert(&[row], &UpsertOptions::default()).await.expect("accepted");
