@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::Request;
 use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
 use bridge::web::{PageOptions, router};
-use bridge::{EnhancedTokenDatabaseBridge, ModelName, ProjectName};
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ModelName, ProjectName};
 use bridge_testkit::fixtures::response;
 use bridge_testkit::proxy::Fault;
 
@@ -218,4 +218,19 @@ async fn the_trend_is_split_by_the_dimension_that_the_url_names() {
     assert_eq!(names(&html(&page, "/?range=all").await), ["m-a", "m-b", "m-c"]);
     assert_eq!(names(&html(&page, "/?range=all&stack=project").await), ["p"]);
     assert_eq!(names(&html(&page, "/?range=all&stack=host").await), ["(none)"]);
+}
+
+#[tokio::test]
+async fn the_page_of_a_session_shows_its_turns_and_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = r#"{"type":"user","sessionId":"s","timestamp":"2026-01-31T12:00:00Z","message":{"content":"secret"}}"#;
+    let answer = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:02:00Z","message":{"id":"msg_1","content":[{"type":"tool_use","name":"Bash"}],"usage":{"output_tokens":42}}}"#;
+    std::fs::write(folder.path().join("s.jsonl"), format!("{prompt}\n{answer}\n")).unwrap();
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &[folder.path()]).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let session = html(&page_of(bridge), "/sessions/s").await;
+    for part in [r#"<span class="total">42</span>"#, "Turns", "tool calls: 1", "2 min", "Bash"] {
+        assert!(session.contains(part), "{part} in {session}");
+    }
+    assert!(!session.contains("secret"), "{session}");
 }

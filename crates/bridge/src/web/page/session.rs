@@ -1,45 +1,42 @@
 //! One session.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::Response;
-use bridge_cache::SummaryQuery;
-use bridge_core::{SessionId, TimeRange, TokenSummaryRecord};
+use bridge_core::{ActivityFacts, SessionId, TimeRange, TokenSummaryRecord};
 use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
-use super::cards::card;
+use super::cards::{bar, card};
 use super::chart;
-use super::dimension::SESSION_CARDS;
+use super::dimension::{SESSION_CARDS, detail_of};
 use super::layout::{Frame, Tab, name_of, time};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::view::Span;
 use crate::dashboard::DashboardTokenMetrics;
+use crate::sessions::SessionDetails;
 use crate::web::figures::unknown_session;
 use crate::web::parameters::session_id;
 use crate::web::problem::Problem;
 
 /// Rows of a card.
 const CARD_ROWS: u32 = 10;
+/// Tools that are listed.
+const TOOLS: usize = 12;
 
 pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathRejection>) -> Response {
     let id = session_id(id);
     let content = async {
-        let summary = summary(&page, &id?).await?;
-        let metrics = metrics(&page, &summary).await?;
-        Ok(content(&page.frame, &summary, &metrics))
+        let details = page.bridge.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
+        let summary = details.summary.as_ref().ok_or_else(unknown_session)?;
+        let metrics = metrics(&page, summary).await?;
+        Ok(content(&page.frame, &details, summary, &metrics))
     };
     page.respond(Tab::Sessions, "Session", content).await
-}
-
-async fn summary(page: &PageRequest, id: &SessionId) -> Result<TokenSummaryRecord, Problem> {
-    // All of its time.
-    let query = SummaryQuery::last_days(u32::MAX).with_sessions([id.clone()]).with_metadata();
-    let summaries = page.bridge.get_stored_token_summaries(query).await?;
-    summaries.first().cloned().ok_or_else(unknown_session)
 }
 
 /// Returns the sums over all of the session's time, or over the part of it that the URL names.
@@ -56,7 +53,12 @@ async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<Das
         .await
 }
 
-fn content(frame: &Frame, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {
+fn content(
+    frame: &Frame,
+    details: &SessionDetails,
+    summary: &TokenSummaryRecord,
+    metrics: &DashboardTokenMetrics,
+) -> Markup {
     let zone = &frame.view.zone;
     let is_floor = summary.finished_responses < summary.responses_worth_tokens;
     html! {
@@ -71,15 +73,18 @@ fn content(frame: &Frame, summary: &TokenSummaryRecord, metrics: &DashboardToken
                 (time(summary.first_time, zone)) " to " (time(summary.last_time, zone)) " (" (zone.name()) ")"
             }
         }
-        (facts(summary))
+        (tiles(details, summary))
+        (facts(frame, details, summary))
         (chart::section(frame, metrics))
-        div.cards { @for dimension in &SESSION_CARDS { (card(frame, dimension, metrics)) } }
+        div.cards {
+            @for dimension in &SESSION_CARDS { (card(frame, dimension, metrics)) }
+            @if let Some(activity) = &details.activity { (tools(activity)) }
+        }
     }
 }
 
-fn facts(summary: &TokenSummaryRecord) -> Markup {
+fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord) -> Markup {
     let counts = &summary.counts;
-    let names = |names: Vec<&str>| names.iter().map(|name| name_of(name)).collect::<Vec<_>>().join(", ");
     html! {
         dl.tiles {
             @for (name, tokens) in [
@@ -97,6 +102,18 @@ fn facts(summary: &TokenSummaryRecord) -> Markup {
                 dd { (Grouped(summary.responses)) }
                 dd.soft { (Grouped(summary.responses_worth_tokens.saturating_sub(summary.finished_responses))) " unfinished" }
             }
+            @if let Some(activity) = &details.activity {
+                div {
+                    dt title="Prompts of a person" { "Turns" }
+                    dd { (Grouped(activity.turns)) }
+                    dd.soft { "tool calls: " (Grouped(activity.tool_calls.total())) }
+                }
+                div {
+                    dt title="Without the pauses" { "Active" }
+                    dd { (duration(activity.active_time)) }
+                    dd.soft { "limits hit: " (Grouped(activity.limits_hit)) ", errors: " (Grouped(activity.api_errors)) }
+                }
+            }
             div {
                 dt { "Files" }
                 dd { (Grouped(summary.files)) }
@@ -105,10 +122,64 @@ fn facts(summary: &TokenSummaryRecord) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn facts(frame: &Frame, details: &SessionDetails, summary: &TokenSummaryRecord) -> Markup {
+    let names = |names: Vec<&str>| names.iter().map(|name| name_of(name)).collect::<Vec<_>>().join(", ");
+    let parent = details.activity.as_ref().and_then(|activity| activity.parent.as_ref());
+    html! {
         dl.facts {
             dt { "Projects" } dd { bdi { (names(summary.projects.iter().map(|name| name.as_str()).collect())) } }
             dt { "Models" } dd { bdi { (names(summary.models.iter().map(|name| name.as_str()).collect())) } }
             dt { "Hosts" } dd { bdi { (names(summary.hosts.iter().map(|name| name.as_str()).collect())) } }
+            @if let Some(parent) = parent { dt { "Forked from" } dd { (session_link(frame, parent)) } }
+            @if !details.children.is_empty() {
+                dt { "Forks" } dd { @for child in &details.children { (session_link(frame, child)) " " } }
+            }
+            @for limit in &details.limits {
+                dt { "Limit" }
+                dd {
+                    (limit.kind) " at " (time(limit.time, &frame.view.zone))
+                    @if let Some(end) = limit.resets_at { ", until " (time(end, &frame.view.zone)) }
+                }
+            }
         }
+    }
+}
+
+fn session_link(frame: &Frame, session: &SessionId) -> Markup {
+    html! { a href=(detail_of(frame, &Dimension::Session, session.as_str())) { code { (name_of(session.as_str())) } } }
+}
+
+/// Returns a card with the calls of tools, the most called first.
+fn tools(activity: &ActivityFacts) -> Markup {
+    let mut calls: Vec<_> = activity.tool_calls.by_name().collect();
+    calls.sort_by_key(|(_, calls)| Reverse(*calls));
+    let most = calls.first().map_or(0, |(_, calls)| *calls);
+    html! {
+        @if !calls.is_empty() {
+            section.card {
+                header { h2 { "Tools" } }
+                table.ranking {
+                    thead.visually-hidden { tr { th scope="col" { "Tool" } th scope="col" { "Calls" } } }
+                    tbody {
+                        @for (name, calls) in calls.iter().take(TOOLS) {
+                            tr { th scope="row" { bdi.name { (name) } (bar(share(*calls, most))) } td { (Grouped(*calls)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Displays a duration by its two greatest units.
+fn duration(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{} s", time.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }
