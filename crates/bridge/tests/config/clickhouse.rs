@@ -275,6 +275,8 @@ async fn clickhouse_audit_retention() {
 /// A bridge behind a fault-injecting proxy.
 async fn behind_proxy(keys: &[(&str, &str)]) -> (FaultProxy, EnhancedTokenDatabaseBridge) {
     let proxy = FaultProxy::before(TestDatabase::of_this_test().host()).await.unwrap();
+    // Without the limits, which creating the tables may exceed on a busy machine.
+    let _tables = on_engine(&[]).build().await.unwrap();
     let bridge = on_server(&format!("http://{}", proxy.host()), keys).build().await.unwrap();
     (proxy, bridge)
 }
