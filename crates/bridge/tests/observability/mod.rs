@@ -47,6 +47,8 @@ pub(crate) async fn behind_proxy(
         .unwrap()
         .with_retry(retry)
         .with_circuit(no_circuit);
+    // Without the changes, whose limits creating the tables may exceed on a busy machine.
+    ClickHouseStore::new(options.clone()).unwrap().migrate().await.unwrap();
     let store = ClickHouseStore::new(change(options)).unwrap();
     store.migrate().await.unwrap();
     (proxy, Arc::new(store))
