@@ -13,8 +13,8 @@ use bridge::{EnhancedTokenDatabaseBridge, StoreOptions, SyncMode, SyncOptions};
 use bridge_analysis::incremental::inspect;
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover};
 use bridge_core::{
-    ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, Origin, ResponseUsage,
-    ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,
+    ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, ModelName, Origin,
+    ResponseUsage, ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,
 };
 use bridge_storage::{
     Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, StoredScope,
@@ -233,6 +233,8 @@ impl World {
         let Some(mut row) = rng.choice(rows) else { return };
         row.counts = TokenCounts { output: row.counts.output / 2, ..TokenCounts::ZERO };
         row.forced = 0;
+        // As the bridge stores it: a program of revision 1 kept the number of an AWS account.
+        row.model = row.model.as_ref().map(ModelName::without_account);
         let options = UpsertOptions::default().forced();
         self.model.upsert(std::slice::from_ref(&row), &options).await.unwrap();
         let id = AnalysisId::new("correction").unwrap();
