@@ -1,4 +1,4 @@
-//! What happened in a session besides its responses.
+//! The activity of a session besides its responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub struct LimitEvent {
     pub resets_at: Option<Timestamp>,
 }
 
-/// What happened in a session, as far as one file says. Statistics are cumulative for the file, and parts of it add up.
+/// The activity of a session by one file. Statistics are cumulative for the file, and parts of it add up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionActivity {
     /// Prompts of a person.
@@ -120,7 +120,7 @@ pub struct SessionActivity {
     pub entrypoint: Option<AttributionValue>,
     /// The session that this one was forked from, as first recorded.
     pub parent: Option<SessionId>,
-    /// How deep the subagent of this file is nested; 0 for a session's own file.
+    /// The nesting depth of this file's subagent; 0 for a session's own file.
     pub depth: u8,
 }
 
@@ -166,7 +166,7 @@ impl SessionActivity {
     }
 }
 
-/// What happened in a session, over all its files: each file that has copies counts once.
+/// The activity of a session over all its files: each file that has copies counts once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityFacts {
     /// Prompts of a person.
@@ -183,7 +183,7 @@ pub struct ActivityFacts {
     pub first_time: Option<Timestamp>,
     /// The latest such time.
     pub last_time: Option<Timestamp>,
-    /// How long something happened, with interruptions up to [`ActivityFacts::PAUSE`] or the configured pause.
+    /// The time in which something happened, with interruptions up to [`ActivityFacts::PAUSE`] or the configured pause.
     pub active_time: Duration,
     /// The kind of the session, if it is recorded: `bg` is one in the background.
     pub kind: Option<AttributionValue>,

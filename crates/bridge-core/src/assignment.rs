@@ -1,4 +1,4 @@
-//! Whom and what a response is assigned to: what the configuration says, not the transcript.
+//! The developer, team and labels of a response, which come from the configuration, not from the transcript.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -89,7 +89,7 @@ impl TryFrom<BTreeMap<LabelName, AttributionValue>> for Labels {
     }
 }
 
-/// Whom and what a response is assigned to. The bridge that stores it sets this, from its configuration or from the
+/// The developer, team and labels of a response. The bridge that stores it sets this, from its configuration or from the
 /// program that embeds it; no transcript has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Assignment {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ResponseUsage;
 
-/// What the API reported of responses besides the four counters. A count that none of them has is `None`, which is not 0:
+/// Counts that the API reported besides the four counters. A count that none of them has is `None`, which is not 0:
 /// older clients recorded none of these.
 ///
 /// ```

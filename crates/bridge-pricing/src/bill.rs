@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Entry, Factor, Money, Percent, Price, Processing, Rates, Speed, Unpriced, Usage, mode};
 
-/// What a part of a bill is for.
+/// The purpose of a part of a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {

@@ -1,4 +1,4 @@
-//! What is wrong with prices.
+//! Problems of price entries.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Problem {
     pub kind: ProblemKind,
 }
 
-/// What is wrong with an entry.
+/// The kind of problem of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProblemKind {

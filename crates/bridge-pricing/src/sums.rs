@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{Bill, Money, Unpriced, Usage};
 
-/// What responses cost together. Those without a price are part of it: a sum of money is never shown without them.
+/// The cost of several responses. Those without a price are part of it: a sum of money is never shown without them.
 ///
 /// ```
 /// use bridge_pricing::{Catalog, CostSums, Usage};

@@ -1,8 +1,8 @@
-//! What a price depends on.
+//! The usage that a price depends on.
 
 use bridge_core::{Origin, ResponseUsage, Timestamp};
 
-/// What a response's price depends on, borrowed from its row.
+/// The usage that a response's price depends on, borrowed from its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage<'a> {
     /// The model that answered.

@@ -1,4 +1,4 @@
-//! What happened in a session, over all its source files.
+//! The activity of a session over all its source files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

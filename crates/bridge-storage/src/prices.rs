@@ -1,8 +1,8 @@
-//! What responses cost by a store's price list.
+//! The cost of responses by a store's price list.
 
 use bridge_core::{ModelName, Timestamp};
 
-/// What responses of one model cost, or why they have no price.
+/// The cost of the responses of one model, or the reason why they have no price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CostRow {
     /// The model, if the records name one.

@@ -56,8 +56,8 @@
 //!
 //! | feature | what it adds | crates |
 //! |---|---|---|
-//! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 49 |
-//! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 23 |
+//! | `clickhouse` (default) | [`storage::ClickHouseStore`]; without it the embedder brings a [`TokenStore`] | 46 |
+//! | `cache` (default) | the cache of summaries and analyses; without it nothing is cached | 22 |
 //! | `axum` | a router that serves the bridge over HTTP (`web`) | 8 |
 //! | `page` | the page of that router, which shows people what the store holds | 4 |
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
@@ -65,7 +65,7 @@
 //! | `tls` | `https://` URLs | 15 |
 //! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
-//! The tree has 90 crates without any feature, and 152 by default; `benches/feature-costs` in the repository counts them.
+//! The tree has 92 crates without any feature, and 154 by default; `benches/feature-costs` in the repository counts them.
 //! `config`, `embedded` and `tls` turn on `clickhouse`; `page` turns on `axum`.
 //!
 //! [`backfill_historical_data`]: EnhancedTokenDatabaseBridge::backfill_historical_data
@@ -179,7 +179,7 @@ pub mod query {
     pub use crate::dashboard::{PreviousPeriod, TrendSeries};
 }
 
-/// Whom and what stored responses are assigned to: developers, teams and labels.
+/// Developers, teams and labels of stored responses.
 pub mod assignment {
     pub use bridge_analysis::{AssignmentRule, AssignmentRules, InvalidPattern, PathPattern};
     pub use bridge_core::{Assignment, AttributionValue, LabelName, Labels};

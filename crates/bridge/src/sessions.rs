@@ -1,4 +1,4 @@
-//! What is known of sessions besides sums. `docs/sessions.md` states where each fact comes from.
+//! Details of sessions besides totals. `docs/sessions.md` states where each fact comes from.
 
 use std::time::Duration;
 

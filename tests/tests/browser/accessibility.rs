@@ -1,4 +1,4 @@
-//! What axe finds: names of controls, contrast, structure.
+//! Accessibility by axe: names of controls, contrast, structure.
 
 use std::path::Path;
 use std::process::Command;

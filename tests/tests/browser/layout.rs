@@ -1,4 +1,4 @@
-//! What the page shows at any width, theme and number of sessions.
+//! The page at any width, theme and number of sessions.
 
 use bridge_testkit::browser::Theme;
 

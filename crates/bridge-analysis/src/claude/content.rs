@@ -67,7 +67,7 @@ impl<'a> BlockFields<'a> {
     }
 }
 
-/// What activity needs of a message's content.
+/// The parts of a message's content that activity counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline<'a> {
     /// True if there is anything in it.

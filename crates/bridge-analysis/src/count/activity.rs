@@ -7,14 +7,14 @@ use bridge_core::{AttributionValue, LimitEvent, LimitKind, SessionActivity, Sess
 use crate::count::context::{FileNames, session};
 use crate::json::{Raw, string};
 
-/// What a record says of its session's activity.
+/// The activity that a record states of its session.
 #[derive(Debug)]
 pub(crate) struct RecordActivity<'a> {
     pub(crate) session: Option<Raw<'a>>,
     pub(crate) what: Happened<'a>,
 }
 
-/// What happened by a record.
+/// The event that a record states.
 #[derive(Debug)]
 pub(crate) enum Happened<'a> {
     /// A copy of another session's record.
@@ -23,7 +23,7 @@ pub(crate) enum Happened<'a> {
     Here { time: Timestamp, kind: Option<Raw<'a>>, entrypoint: Option<Raw<'a>>, event: Event<'a> },
 }
 
-/// What happened, as far as it is counted.
+/// The events that are counted.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// A prompt of a person.

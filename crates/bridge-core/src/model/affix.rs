@@ -1,4 +1,4 @@
-//! What services write before and behind the names of models.
+//! Prefixes and suffixes that services add to the names of models.
 //!
 //! Migration 14 has the same rules as regular expressions. A test of the storage crate compares the two.
 

@@ -55,7 +55,7 @@ pub struct ExpiringTranscript {
     pub expires_at: Timestamp,
 }
 
-/// How long the client keeps transcripts.
+/// The time for which the client keeps transcripts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TranscriptRetention {

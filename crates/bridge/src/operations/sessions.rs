@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ingest::Ingest;
 
-/// What is known of a session.
+/// The details of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionDetails {

@@ -129,7 +129,7 @@ async fn synchronize(
     Ok((synchronized, PendingCursors { writer, _turn: turn }))
 }
 
-/// What is stored of a session.
+/// The stored totals of a session.
 #[derive(Debug, Clone, Copy, Default)]
 struct StoredSession {
     tokens: u64,

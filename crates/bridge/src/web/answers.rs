@@ -352,7 +352,7 @@ pub(super) struct Session {
     sources: Vec<Source>,
 }
 
-/// What happened in a session.
+/// The activity of a session.
 #[derive(Serialize)]
 struct Activity {
     turns: Count,

@@ -10,7 +10,7 @@ use self::folder::EncodedFolder;
 use self::path::{Style, ancestors, normal_form};
 use self::worktree::{Worktree, split_encoded};
 
-/// Where a record was worked.
+/// The project and worktree of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The path of the working tree in its [normal form](path::normal_form), or the name of its folder if no path is known.

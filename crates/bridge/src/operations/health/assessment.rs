@@ -85,7 +85,7 @@ pub(super) fn sync_lag(
     }
 }
 
-/// Adds that so many transcripts are not stored and will be deleted soon.
+/// Adds the number of transcripts that are not stored and will be deleted soon.
 pub(super) fn expiring(lag: Assessment, transcripts: usize) -> Assessment {
     if transcripts == 0 {
         return lag;

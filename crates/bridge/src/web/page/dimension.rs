@@ -1,4 +1,4 @@
-//! How pages present dimensions.
+//! The presentation of dimensions on pages.
 
 use std::borrow::Cow;
 

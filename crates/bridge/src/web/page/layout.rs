@@ -1,4 +1,4 @@
-//! What all pages share: the frame, the navigation and the controls.
+//! The parts that all pages share: the frame, the navigation and the controls.
 
 use std::time::Duration;
 

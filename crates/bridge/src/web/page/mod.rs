@@ -74,7 +74,7 @@ impl PageOptions {
     }
 }
 
-/// What the page may load and call: this service, and nothing else.
+/// Permits the page to load from and call this service, and nothing else.
 const POLICY: (HeaderName, HeaderValue) = (
     CONTENT_SECURITY_POLICY,
     HeaderValue::from_static(
