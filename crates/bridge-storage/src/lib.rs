@@ -48,7 +48,7 @@
 //!     MyStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, probes);
 //! # }
 //! ```
 //!
@@ -93,8 +93,8 @@ pub use ::clickhouse as clickhouse_rs;
 pub use activity::activity_facts;
 pub use capabilities::{
     AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
-    HealthProbes, IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
-    TableExport, TablePart, TableRows, require,
+    HealthProbes, HostActivity, HostStore, IntegrityStore, NewestSource, ServerPlace, SourcesDigest,
+    StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart, TableRows, require,
 };
 pub use circuit::{CircuitState, OpenCircuit};
 #[cfg(feature = "clickhouse")]

@@ -3,6 +3,7 @@
 mod audit;
 mod checkpoint;
 mod dashboard;
+mod hosts;
 mod integrity;
 mod probes;
 
@@ -22,7 +23,7 @@ use checkpoint::Checkpoints;
 
 use crate::activity::activity_facts;
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -222,6 +223,10 @@ impl StoreCapabilities for InMemoryStore {
     }
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
         Some(self)
     }
 

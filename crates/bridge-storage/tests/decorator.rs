@@ -15,9 +15,10 @@ use bridge_core::{
 use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    DiskSpace, HealthProbes, InMemoryStore, IntegrityStore, NewestSource, PoolStatus, ReplacedRow,
-    ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats, StoreTotals, StoredResponse,
-    StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
+    PoolStatus, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, SourcesDigest, StoreCapabilities,
+    StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 
 /// A decorator that delegates every method except one.
@@ -85,6 +86,11 @@ delegate! { CheckpointStore, CHECKPOINTS {
     fn resume() -> StoreState = Ok(StoreState::first());
 } }
 
+delegate! { HostStore, HOSTS {
+    fn sources_digest(host: &HostName) -> SourcesDigest = Ok(SourcesDigest::default());
+    fn host_activity(since: Timestamp) -> Vec<HostActivity> = Ok(Vec::new());
+} }
+
 delegate! { IntegrityStore, INTEGRITY {
     fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
     fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
@@ -127,6 +133,10 @@ impl StoreCapabilities for Misrouting {
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
         (self.method != "probes").then_some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        (self.method != "hosts").then_some(self)
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
@@ -176,13 +186,18 @@ fn every_store_method_has_a_check_that_fails_without_it() {
 }
 
 #[test]
+fn every_method_about_hosts_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(HOSTS);
+}
+
+#[test]
 fn every_integrity_method_has_a_check_that_fails_without_it() {
     assert_each_method_is_checked(INTEGRITY);
 }
 
 #[test]
 fn a_capability_lost_by_a_decorator_is_detected() {
-    let offered = ["audit", "checkpoints", "integrity", "probes"];
+    let offered = ["audit", "checkpoints", "hosts", "integrity", "probes"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {
         let store = Misrouting { store: InMemoryStore::default(), method };

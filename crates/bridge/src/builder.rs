@@ -12,7 +12,6 @@ use bridge_core::{
     ValidatorOptions,
 };
 use bridge_storage::TokenStore;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::DashboardBridgeAdapter;
@@ -429,7 +428,8 @@ impl BridgeBuilder {
             clock,
             validator,
             telemetry: Arc::clone(&telemetry),
-            sync_turn: Mutex::new(()),
+            syncs: SingleFlight::default(),
+            kept: Arc::default(),
             stream_turns: StreamTurns::default(),
             skipped: std::sync::Mutex::default(),
         });

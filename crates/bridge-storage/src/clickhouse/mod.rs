@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod connection;
 mod dashboard;
 mod extras;
+mod hosts;
 mod options;
 mod prices;
 mod probes;
@@ -39,7 +40,7 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -321,6 +322,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
         Some(self)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cursors;
 pub(crate) mod feed;
+pub(crate) mod kept;
 pub(crate) mod overlap;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
@@ -22,7 +23,10 @@ use bridge_core::{
 use bridge_storage::TokenStore;
 use tokio::task::JoinError;
 
+use crate::ingest::kept::KeptFiles;
 use crate::ingest::stream::StreamTurns;
+use crate::operations::single_flight::SingleFlight;
+use crate::operations::sync::{SyncRequests, Synchronization};
 use crate::telemetry::Telemetry;
 use crate::telemetry::error_rate::Outcome;
 
@@ -38,8 +42,10 @@ pub(crate) struct Ingest {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) validator: Option<AnalysisValidator>,
     pub(crate) telemetry: Arc<Telemetry>,
-    /// Held while the store is brought up to date.
-    pub(crate) sync_turn: tokio::sync::Mutex<()>,
+    /// Brings the store up to date, one synchronization at a time.
+    pub(crate) syncs: SingleFlight<Synchronization, SyncRequests>,
+    /// The records of this host's files, as the last synchronization left them.
+    pub(crate) kept: Arc<KeptFiles>,
     /// Held, for each stream, while it is stored.
     pub(crate) stream_turns: StreamTurns,
     /// Sources that the last backfill or synchronization skipped.

@@ -177,6 +177,11 @@ impl ReadPlan {
         self.errors.iter()
     }
 
+    /// Returns the records of all files.
+    pub(crate) fn into_known(self) -> KnownFiles {
+        self.known
+    }
+
     /// Returns the number of files to read.
     pub(crate) fn files(&self) -> u64 {
         self.reads.len() as u64
@@ -192,14 +197,25 @@ impl ReadPlan {
         self.admitted.is_none()
     }
 
-    /// Returns whether any recorded file holds, or held, lines of the session.
-    pub(crate) fn has_record_of(&self, session: &SessionId) -> bool {
-        self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
+    /// Returns these sessions, as far as any recorded file holds, or held, lines of them.
+    pub(crate) fn recorded_among(&self, sessions: &BTreeSet<SessionId>) -> BTreeSet<SessionId> {
+        if sessions.is_empty() {
+            return BTreeSet::new();
+        }
+        let records = self.known.iter().flat_map(|(_, known)| known.records());
+        records.map(|record| &record.session).filter(|session| sessions.contains(*session)).cloned().collect()
     }
 
-    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources.
-    pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, SourceLeft> {
+    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources; only these
+    /// sessions if any are named.
+    pub(crate) fn known_sessions(
+        &self,
+        only: Option<&BTreeSet<SessionId>>,
+    ) -> BTreeMap<SessionId, SourceLeft> {
         let mut sessions = BTreeMap::new();
+        if only.is_some_and(BTreeSet::is_empty) {
+            return sessions;
+        }
         let is_admitted =
             |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
         for (path, known) in self.known.iter().filter(|(path, _)| is_admitted(path)) {
@@ -208,9 +224,12 @@ impl ReadPlan {
                 () if self.gone.contains(path) => SourceLeft::Nothing,
                 () => SourceLeft::File,
             };
-            for session in known.sessions() {
-                let most = sessions.entry(session.clone()).or_insert(left);
-                *most = left.max(*most);
+            for session in known.sessions().filter(|session| only.is_none_or(|only| only.contains(*session)))
+            {
+                match sessions.get_mut(session) {
+                    Some(most) => *most = left.max(*most),
+                    None => drop(sessions.insert(session.clone(), left)),
+                }
             }
         }
         sessions
