@@ -3,3 +3,4 @@
 pub use crate::analyzer::{analyze_content, analyze_reads};
 pub use crate::position::{FileRead, KnownTime, ReadPosition};
 pub use crate::read::fingerprint::{FileChange, FileCursor, FileState, inspect};
+pub use crate::read::rediscover::rediscover;

@@ -176,15 +176,22 @@ impl KnownFiles {
         self.digest
     }
 
-    /// Returns empty records for a file with this size and fingerprint that is no longer there, if one is recorded.
-    pub(crate) fn moved_from(&self, content: (u64, u128)) -> Vec<SourceRecord> {
-        let is_gone = |path: &Path| !is_stream(path) && !path.exists();
-        let from = self
-            .files
-            .iter()
-            .filter(|(_, known)| known.newer_revision().is_none() && known.content() == Some(content));
-        let from = from.map(|(path, _)| path).filter(|path| is_gone(path)).min();
-        from.map(|path| self.emptied(path)).unwrap_or_default()
+    /// Returns the recorded paths of files with one of these contents (size and fingerprint) that are no longer there; the
+    /// first of several with the same.
+    pub(crate) fn gone_with(&self, contents: &HashSet<(u64, u128)>) -> HashMap<(u64, u128), PathBuf> {
+        let mut gone = HashMap::<_, PathBuf>::new();
+        if contents.is_empty() {
+            return gone;
+        }
+        for (path, known) in self.files.iter().filter(|(path, _)| !is_stream(path)) {
+            let known = known.content().filter(|_| known.newer_revision().is_none());
+            let Some(content) = known.filter(|content| contents.contains(content)) else { continue };
+            let is_first = gone.get(&content).is_none_or(|first| path < first);
+            if is_first && !path.exists() {
+                gone.insert(content, path.clone());
+            }
+        }
+        gone
     }
 
     /// Returns the records of the file at this path.

@@ -12,9 +12,11 @@ pub(crate) mod stream;
 pub(crate) mod upsert;
 pub(crate) mod write;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bridge_analysis::incremental::rediscover;
 use bridge_analysis::{AnalyzerOptions, Discovery, SourceRoots, discover};
 use bridge_core::{
     AnalysisValidator, BridgeError, Clock, EnhancedTokenAnalysis, Epoch, HostName, SessionId,
@@ -78,6 +80,15 @@ impl Ingest {
     pub(crate) async fn discover(&self) -> Result<Discovery, BridgeError> {
         let roots = self.source_roots();
         tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
+    }
+
+    /// Finds the transcripts among paths that changed; `None` if only [`discover`](Self::discover) can tell.
+    pub(crate) async fn rediscover(
+        &self,
+        changed: Arc<BTreeSet<PathBuf>>,
+    ) -> Result<Option<Discovery>, BridgeError> {
+        let roots = self.source_roots();
+        tokio::task::spawn_blocking(move || rediscover(&roots, &changed)).await.map_err(analysis_died)
     }
 
     /// Returns the number of reading threads, at most `limit`. By default it is the number of cores, because more threads

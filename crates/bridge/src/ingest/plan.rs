@@ -84,6 +84,8 @@ pub(crate) struct ReadPlan {
     gone: BTreeSet<PathBuf>,
     /// The files that were modified late enough, by their recorded path; `None` for all.
     admitted: Option<HashSet<PathBuf>>,
+    /// Only files that were reported as changed are compared.
+    is_of_changes: bool,
     /// Their paths by size and fingerprint.
     gone_content: HashMap<(u64, u128), PathBuf>,
 }
@@ -115,6 +117,20 @@ impl ReadPlan {
         }
         let comparisons = compare_all(&files, &plan.known, threads);
         files.into_iter().zip(comparisons).for_each(|(file, comparison)| plan.add(file, comparison, mode));
+        plan
+    }
+
+    /// Compares files that were reported as changed. Nothing is said about the others.
+    pub(crate) fn of_changes(found: Discovery, known: KnownFiles, threads: usize) -> Self {
+        let mut plan = Self { known, errors: found.errors, is_of_changes: true, ..Self::default() };
+        let comparisons = compare_all(&found.files, &plan.known, threads);
+        let is_new = |file: &SourceFile| plan.known.cursor_at(&file.path).is_none();
+        let new = found.files.iter().zip(&comparisons).filter(|(file, _)| is_new(file));
+        let new = new.filter_map(|(_, comparison)| comparison.as_ref().ok());
+        let new: HashSet<_> = new.map(|(state, _)| (state.size, state.fingerprint)).collect();
+        plan.gone_content = plan.known.gone_with(&new);
+        let compared = found.files.into_iter().zip(comparisons);
+        compared.for_each(|(file, comparison)| plan.add(file, comparison, SyncMode::Incremental));
         plan
     }
 
@@ -190,6 +206,11 @@ impl ReadPlan {
     /// Returns the number of bytes to read.
     pub(crate) fn bytes(&self) -> u64 {
         self.reads.iter().map(FileRead::bytes).sum()
+    }
+
+    /// Returns whether only files that were reported as changed are compared.
+    pub(crate) fn is_of_changes(&self) -> bool {
+        self.is_of_changes
     }
 
     /// Returns whether the plan covers all files and not only those that were modified late enough.

@@ -3,6 +3,7 @@
 mod outcome;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_core::{BridgeError, Origin, RuleRevision, SessionId, Stopwatch, SyncResult, Timestamp};
@@ -75,7 +76,7 @@ pub(crate) async fn sync_session(
     let request = |requests: &mut SyncRequests| {
         requests.sessions.insert(session.clone());
     };
-    let scope = SyncScope { mode, since: None, parallel: None };
+    let scope = SyncScope { mode, ..SyncScope::default() };
     let done = synchronize(ingest, scope, request).await?;
     if !done.knows(session) {
         return Err(BridgeError::unknown_session(session.clone()));
@@ -90,42 +91,52 @@ pub(crate) async fn sync_all(
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let watch = Stopwatch::start();
-    let scope = SyncScope { mode: SyncMode::Incremental, since, parallel: Some(parallel) };
+    let scope = SyncScope { since, ..SyncScope::incremental(Some(parallel)) };
     let done = synchronize(ingest, scope, |requests| requests.all = true).await?;
     let results = done.sessions().into_iter().map(|session| recorded(ingest, done.result(session, &watch)));
     Ok(results.collect())
 }
 
-/// Brings the store up to date with all transcripts, and returns only the sessions that changed, or failed differently
-/// than before. The stored tokens of the others are not even read. `reported` are the failures of the last time.
+/// Brings the store up to date with all transcripts, or with these files and folders, and returns only the sessions that
+/// changed, or failed differently than before. The stored tokens of the others are not even read. `reported` are the
+/// failures of the last time.
 pub(crate) async fn sync_changed(
     ingest: &Ingest,
+    changed: Option<Arc<BTreeSet<PathBuf>>>,
     reported: &mut Failures,
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let watch = Stopwatch::start();
     let turn = ingest.syncs.turn().await;
-    let scope = SyncScope { mode: SyncMode::Incremental, since: None, parallel: Some(parallel) };
+    let scope = SyncScope { changed, ..SyncScope::incremental(Some(parallel)) };
     let (synchronized, cursors) = read_and_store(ingest, scope, &SyncRequests::default(), turn).await?;
     let sessions = synchronized.sessions_to_report(reported);
     if sessions.is_empty() {
         cursors.written(ingest).await?;
-        reported.clone_from(&synchronized.errors);
+        synchronized.note_reported(reported);
         return Ok(Vec::new());
     }
     let totals = finish(ingest, cursors, Some(sessions.clone())).await?;
     // Only now: what an error above keeps from being returned is reported the next time.
-    reported.clone_from(&synchronized.errors);
+    synchronized.note_reported(reported);
     let done = Synchronization { synchronized, totals };
     Ok(sessions.into_iter().map(|session| recorded(ingest, done.result(session, &watch))).collect())
 }
 
 /// The transcripts that are read, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 struct SyncScope {
     mode: SyncMode,
     since: Option<Timestamp>,
+    /// Only these files, and those in these folders.
+    changed: Option<Arc<BTreeSet<PathBuf>>>,
     parallel: Option<usize>,
+}
+
+impl SyncScope {
+    fn incremental(parallel: Option<usize>) -> Self {
+        Self { parallel, ..Self::default() }
+    }
 }
 
 /// Synchronizes once for all callers that ask meanwhile, if the scope is that of all of them.
@@ -165,9 +176,23 @@ async fn read_and_store<'a>(
     turn: MutexGuard<'a, ()>,
 ) -> Result<(Synchronized, PendingCursors<'a>), BridgeError> {
     let watch = Stopwatch::start();
-    let (found, known) = tokio::try_join!(ingest.discover(), kept_files(ingest, "synchronize"))?;
+    let finding = async {
+        let changed = match &scope.changed {
+            Some(changed) => ingest.rediscover(Arc::clone(changed)).await?,
+            None => None,
+        };
+        match changed {
+            Some(found) => Ok((true, found)),
+            None => Ok((false, ingest.discover().await?)),
+        }
+    };
+    let ((is_of_changes, found), known) =
+        tokio::try_join!(finding, kept_files(ingest, "synchronize"))?;
     let (epoch, threads) = (known.epoch(), ingest.reading_threads(scope.parallel));
-    let plan = move || ReadPlan::recorded(found, known, scope.mode, scope.since, threads);
+    let plan = move || match is_of_changes {
+        true => ReadPlan::of_changes(found, known, threads),
+        false => ReadPlan::recorded(found, known, scope.mode, scope.since, threads),
+    };
     let mut reader = pipeline::reader(ingest, plan).await?;
     reader.analyzer.threads = threads;
     let mut progress = ProgressReporter::new(&ingest.telemetry, &reader.plan, watch);

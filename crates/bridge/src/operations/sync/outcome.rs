@@ -32,6 +32,7 @@ pub(super) struct Synchronized {
     /// Errors of sources whose session is unknown.
     unattributed: Vec<String>,
     is_about_all: bool,
+    is_of_changes: bool,
     /// The recorded sessions that were asked for, and what is left of their sources.
     left: BTreeMap<SessionId, SourceLeft>,
     /// The sessions that were asked for, as far as any source holds, or held, lines of them.
@@ -62,6 +63,7 @@ impl Synchronized {
             errors,
             unattributed,
             is_about_all: read.plan.is_about_all(),
+            is_of_changes: read.plan.is_of_changes(),
             left: BTreeMap::new(),
             recorded: BTreeSet::new(),
         }
@@ -71,6 +73,15 @@ impl Synchronized {
     pub(super) fn look_up(&mut self, plan: &ReadPlan, sessions: &BTreeSet<SessionId>, all: bool) {
         self.left = plan.known_sessions((!all).then_some(sessions));
         self.recorded = plan.recorded_among(sessions);
+    }
+
+    /// Notes the failures as reported. A few changed files say nothing about the failures of others.
+    pub(super) fn note_reported(&self, reported: &mut Failures) {
+        if self.is_of_changes {
+            reported.extend(self.errors.clone());
+        } else {
+            reported.clone_from(&self.errors);
+        }
     }
 
     /// Returns the sessions with a change, or with an error that is not reported yet.
