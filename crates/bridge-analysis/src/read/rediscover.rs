@@ -89,7 +89,8 @@ mod tests {
     fn only_the_clients_files_of_a_desktop_session_are_taken() {
         let data = tempfile::tempdir().unwrap();
         let session = data.path().join("Claude/local-agent-mode-sessions/org/account/local_1");
-        let names = [".claude/projects/-p/s.jsonl", "audit.jsonl", "outputs/data.jsonl", "work/.claude/x.jsonl"];
+        let names =
+            [".claude/projects/-p/s.jsonl", "audit.jsonl", "outputs/data.jsonl", "work/.claude/x.jsonl"];
         let names = names.map(|name| session.join(name));
         for name in &names {
             fs::create_dir_all(name.parent().unwrap()).unwrap();

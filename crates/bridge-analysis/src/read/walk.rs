@@ -9,7 +9,7 @@ use bridge_core::Timestamp;
 
 use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
 use crate::error::SourceError;
-use crate::platform::{FileIdentity, has_further_names, PATH_LIST_SEPARATOR, PseudoFileSystems};
+use crate::platform::{FileIdentity, PATH_LIST_SEPARATOR, PseudoFileSystems, has_further_names};
 use crate::source::{Discovery, SourceFile};
 
 /// Maximum number of folder entries visited: ten times those of the largest known history. It ends the walk if a link

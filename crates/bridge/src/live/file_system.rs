@@ -40,9 +40,10 @@ enum Watched {
 impl ChangeSource for FileSystemEvents {
     fn watch(&mut self, roots: &[PathBuf], changes: &ChangeSink) -> io::Result<()> {
         let is_of_roots = |watcher: &RootWatcher| *watcher.roots == *roots;
-        let kept = self.watcher.take().filter(|watcher| {
-            is_of_roots(watcher) && !watcher.is_broken.load(Ordering::Relaxed)
-        });
+        let kept = self
+            .watcher
+            .take()
+            .filter(|watcher| is_of_roots(watcher) && !watcher.is_broken.load(Ordering::Relaxed));
         let mut watcher = match kept {
             Some(watcher) => watcher,
             None => RootWatcher::new(roots, changes.clone()).map_err(explained)?,
@@ -134,7 +135,9 @@ fn relevance(kind: EventKind, path: &Path, roots: &[PathBuf]) -> Relevance {
     let holds_root = roots.iter().any(|root| root.starts_with(path));
     match kind {
         EventKind::Access(_) => Relevance::None,
-        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) if holds_root => {
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+            if holds_root =>
+        {
             Relevance::Root
         }
         // What was read of it stays counted.
@@ -153,9 +156,7 @@ fn explained(error: Error) -> io::Error {
     let is_limit = match &error.kind {
         ErrorKind::MaxFilesWatch => Some("fs.inotify.max_user_watches"),
         // EMFILE, of `inotify_init`.
-        ErrorKind::Io(error) if cfg!(target_os = "linux") && error.raw_os_error() == Some(24) => {
-            Some("fs.inotify.max_user_instances")
-        }
+        ErrorKind::Io(error) if error.raw_os_error() == Some(24) => Some("fs.inotify.max_user_instances"),
         _ => None,
     };
     match is_limit {
@@ -176,7 +177,8 @@ mod tests {
     fn only_events_that_concern_transcripts_are_reported() {
         let roots = [PathBuf::from("/home/me/.claude/projects")];
         let of = |kind, path: &str| relevance(kind, Path::new(path), &roots);
-        let (data, name) = (ModifyKind::Data(DataChange::Any), |mode| EventKind::Modify(ModifyKind::Name(mode)));
+        let (data, name) =
+            (ModifyKind::Data(DataChange::Any), |mode| EventKind::Modify(ModifyKind::Name(mode)));
         let below = |name: &str| format!("/home/me/.claude/projects/{name}");
         for (kind, path, expected) in [
             (EventKind::Modify(data), below("p/s.jsonl"), Relevance::Path),

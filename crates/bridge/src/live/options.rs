@@ -14,8 +14,9 @@ use crate::live::ChangeSource;
 ///
 /// let options = LiveOptions::polling(Duration::from_secs(5))
 ///     .with_search_interval(Duration::from_mins(10))
+///     .with_poll_interval(Duration::from_secs(10))
 ///     .with_quiet_time(Duration::from_millis(100), Duration::from_millis(500));
-/// assert_eq!(options.poll_interval, Duration::from_secs(5));
+/// assert_eq!(options.poll_interval, Duration::from_secs(10));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]

@@ -111,6 +111,8 @@ const LONG_SEARCH: Duration = Duration::from_millis(100);
 const SEARCH_SHARE: u32 = 20;
 /// First wait before changes that could not be stored are tried again; it doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// Longest wait before what failed is tried again.
+const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Interval of the attempts to watch what could not be watched.
 const WATCH_RETRY: Duration = Duration::from_mins(1);
 /// A new folder is searched again after this time: files that were written before it was watched have no events.
@@ -282,8 +284,12 @@ impl LiveSync {
         let now = Instant::now();
         let took = now - began;
         match work {
+            Work::All if !is_done => {
+                self.no_search_before = now + self.retry_wait();
+                self.next_search = self.no_search_before;
+            }
             Work::All => {
-                let is_watched = is_done && self.status.get().watching == Watching::Events;
+                let is_watched = self.status.get().watching == Watching::Events;
                 let interval =
                     if is_watched { self.options.search_interval } else { self.options.poll_interval };
                 let pause = if took > LONG_SEARCH { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };
@@ -304,10 +310,15 @@ impl LiveSync {
             }
             work @ Work::Paths(_) => {
                 self.changes.put_back(work);
-                let failures = u32::try_from(self.status.get().failures).unwrap_or(u32::MAX);
-                let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10));
-                self.no_update_before = now + wait.min(self.options.poll_interval.max(FIRST_RETRY));
+                self.no_update_before = now + self.retry_wait();
             }
         }
+    }
+
+    /// Returns how long to wait after the latest failure.
+    fn retry_wait(&self) -> Duration {
+        let failures = u32::try_from(self.status.get().failures).unwrap_or(u32::MAX);
+        let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10));
+        wait.min(RETRY_MAX).min(self.options.poll_interval)
     }
 }

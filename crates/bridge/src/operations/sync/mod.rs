@@ -186,8 +186,7 @@ async fn read_and_store<'a>(
             None => Ok((false, ingest.discover().await?)),
         }
     };
-    let ((is_of_changes, found), known) =
-        tokio::try_join!(finding, kept_files(ingest, "synchronize"))?;
+    let ((is_of_changes, found), known) = tokio::try_join!(finding, kept_files(ingest, "synchronize"))?;
     let (epoch, threads) = (known.epoch(), ingest.reading_threads(scope.parallel));
     let plan = move || match is_of_changes {
         true => ReadPlan::of_changes(found, known, threads),
