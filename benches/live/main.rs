@@ -2,7 +2,7 @@
 //! can be queried, and an idle minute with many files.
 //!
 //! `cargo bench -p bridge-benches --bench live`. Starts its own embedded engine. 100,000 files (or `BRIDGE_BENCH_FILES`)
-//! with one response each for the idle minute.
+//! with one response each for the idle minute. `BRIDGE_LIVE_PART` names one of the parts: `syncs`, `latency`, `idle`.
 #![allow(clippy::print_stdout, reason = "a command-line program")]
 
 mod idle;
@@ -23,9 +23,18 @@ fn main() -> Outcome<()> {
     let engine = Engine::start(&EngineOptions::ephemeral())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        syncs::measure(&engine).await?;
-        latency::measure(&engine).await?;
-        idle::measure(&engine).await
+        let part = std::env::var("BRIDGE_LIVE_PART").unwrap_or_default();
+        let is_wanted = |name: &str| part.is_empty() || part == name;
+        if is_wanted("syncs") {
+            syncs::measure(&engine).await?;
+        }
+        if is_wanted("latency") {
+            latency::measure(&engine).await?;
+        }
+        if is_wanted("idle") {
+            idle::measure(&engine).await?;
+        }
+        Ok(())
     })
 }
 

@@ -21,14 +21,19 @@ const CALLERS: u64 = 10;
 pub(crate) async fn measure(engine: &Engine) -> Outcome<()> {
     let rounds = if is_measurement() { 150 } else { 2 };
     let megabytes = if is_measurement() { 50 } else { 1 };
-    let folder = tempfile::tempdir()?;
+    let (folder, folders) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let filler = format!("{{\"type\":\"user\",\"message\":{{\"content\":\"{}\"}}}}\n", "x".repeat(50_000));
-    for caller in 0..CALLERS {
-        let mut file = File::create(path(folder.path(), caller))?;
-        (0..megabytes * 20).try_for_each(|_| file.write_all(filler.as_bytes()))?;
+    let write = |folder: &Path, caller| {
+        let mut file = File::create(path(folder, caller))?;
+        (0..megabytes * 20).try_for_each(|_| file.write_all(filler.as_bytes()))
+    };
+    write(folder.path(), CALLERS)?;
+    (0..CALLERS).try_for_each(|caller| write(folders.path(), caller))?;
+    let bridge = builder(engine, "bridge_live_sync").await?.sources([folder.path()]).build();
+    let shared = builder(engine, "bridge_live_syncs").await?.sources([folders.path()]).build();
+    for bridge in [&bridge, &shared] {
+        let _ = bridge.sync_all_sessions(SyncOptions::default()).await?;
     }
-    let bridge = builder(engine, "bridge_live_syncs").await?.sources([folder.path()]).build();
-    let _ = bridge.sync_all_sessions(SyncOptions::default()).await?;
 
     let (mut stores, mut ones, mut tens) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
@@ -37,17 +42,17 @@ pub(crate) async fn measure(engine: &Engine) -> Outcome<()> {
         let _ = bridge.store_enhanced_analysis(&analysis, StoreOptions::default()).await?;
         stores.push(watch.elapsed());
 
-        append(folder.path(), 0, 2 * round)?;
+        append(folder.path(), CALLERS, round)?;
         let watch = Stopwatch::start();
-        let result = bridge.sync_session_tokens(&session(0)?, SyncMode::Incremental).await?;
+        let result = bridge.sync_session_tokens(&session(CALLERS)?, SyncMode::Incremental).await?;
         ones.push(watch.elapsed());
         expect(result.changes.new_responses.responses, 1)?;
 
-        (0..CALLERS).try_for_each(|caller| append(folder.path(), caller, 2 * round + 1))?;
+        (0..CALLERS).try_for_each(|caller| append(folders.path(), caller, round))?;
         let mut syncs = JoinSet::new();
         let watch = Stopwatch::start();
         for caller in 0..CALLERS {
-            let (bridge, session) = (bridge.clone(), session(caller)?);
+            let (bridge, session) = (shared.clone(), session(caller)?);
             syncs.spawn(async move { bridge.sync_session_tokens(&session, SyncMode::Incremental).await });
         }
         while let Some(result) = syncs.join_next().await {

@@ -21,8 +21,8 @@ use crate::live::ChangeSource;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LiveOptions {
-    /// Interval of the searches of all transcripts while nothing reports changes. Longer if a search takes long: at most a
-    /// twentieth of the time is spent on searching.
+    /// Interval of the searches of all transcripts while nothing reports changes. Longer if searches take long: at most a
+    /// twentieth of the time is spent on searching in vain.
     pub poll_interval: Duration,
     /// Interval of the searches of all transcripts while changes are reported: what finds changes that were missed.
     pub search_interval: Duration,

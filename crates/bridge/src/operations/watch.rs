@@ -248,7 +248,8 @@ impl LiveSync {
             }
             status.failures = if outcome.is_ok() { 0 } else { status.failures + 1 };
         });
-        self.plan_next(work, began, outcome.is_ok());
+        let found = outcome.as_ref().ok().map(|sessions| !sessions.is_empty());
+        self.plan_next(work, began, found);
         outcome
     }
 
@@ -280,11 +281,12 @@ impl LiveSync {
         }
     }
 
-    fn plan_next(&mut self, work: Work, began: Instant, is_done: bool) {
+    /// Plans what is next. `found_changes` is `None` after a failure.
+    fn plan_next(&mut self, work: Work, began: Instant, found_changes: Option<bool>) {
         let now = Instant::now();
         let took = now - began;
         match work {
-            Work::All if !is_done => {
+            Work::All if found_changes.is_none() => {
                 self.no_search_before = now + self.retry_wait();
                 self.next_search = self.no_search_before;
             }
@@ -292,11 +294,13 @@ impl LiveSync {
                 let is_watched = self.status.get().watching == Watching::Events;
                 let interval =
                     if is_watched { self.options.search_interval } else { self.options.poll_interval };
-                let pause = if took > LONG_SEARCH { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };
+                // What is read and stored is worth its time; looking for it in vain is not.
+                let is_long = took > LONG_SEARCH && found_changes == Some(false);
+                let pause = if is_long { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };
                 self.no_search_before = now + pause;
                 self.next_search = now + interval.max(pause);
             }
-            Work::Paths(paths) if is_done => {
+            Work::Paths(paths) if found_changes.is_some() => {
                 let settled = std::mem::take(&mut self.settled);
                 let is_folder = |path: &PathBuf| path.extension().is_none_or(|name| name != "jsonl");
                 let new = paths.into_iter().filter(|path| is_folder(path) && !settled.contains(path));
