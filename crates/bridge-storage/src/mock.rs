@@ -101,7 +101,7 @@ mockall::mock! {
 
     #[async_trait]
     impl ProjectStore for TokenStore {
-        async fn recorded_projects(&self) -> Result<Vec<ProjectName>, BridgeError>;
+        async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError>;
 
         async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError>;
 

@@ -92,7 +92,7 @@ delegate! { IntegrityStore, INTEGRITY {
 } }
 
 delegate! { ProjectStore, PROJECTS {
-    fn recorded_projects() -> Vec<ProjectName> = Ok(Vec::new());
+    fn recorded_projects(filter: &ResponseFilter) -> Vec<ProjectName> = Ok(Vec::new());
     fn project_records() -> Vec<ProjectRecord> = Ok(Vec::new());
     fn put_project_records(records: &[ProjectRecord]) -> () = Ok(());
 } }

@@ -267,9 +267,9 @@ impl<L: Layer> IntegrityStore for Layered<L> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<L: Layer> ProjectStore for Layered<L> {
-    async fn recorded_projects(&self) -> Result<Vec<ProjectName>, BridgeError> {
+    async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError> {
         let store = require(self.store.projects(), "read projects")?;
-        self.layer.around(StoreCall::KeepsRows, store.recorded_projects()).await
+        self.layer.around(StoreCall::KeepsRows, store.recorded_projects(filter)).await
     }
 
     async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError> {

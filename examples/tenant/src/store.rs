@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use bridge::storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities, SummaryFilter,
-    UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities,
+    SummaryFilter, UpsertOptions, UpsertOutcome,
 };
 use bridge::{
     BridgeError, ResponseFilter, ResponseUsage, StorageKind, StoreTotals, SupersededKey, TokenStore,

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ClickHouseStore;
 use super::connection::errors::corrupt;
+use super::usage::read::{bind, conditions};
 use super::usage::rows::COUNTED;
 use crate::capabilities::ProjectStore;
+use crate::query::ResponseFilter;
 
 const READ: &str = "read projects";
 
@@ -59,13 +61,15 @@ impl StoredProject {
 
 #[async_trait]
 impl ProjectStore for ClickHouseStore {
-    async fn recorded_projects(&self) -> Result<Vec<ProjectName>, BridgeError> {
+    async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError> {
+        let conditions = [vec![COUNTED.to_owned(), "project != ''".to_owned()], conditions(filter)].concat();
         let query = &format!(
-            "SELECT DISTINCT toString(project) AS name FROM token_usage FINAL
-            WHERE {COUNTED} AND project != '' ORDER BY name"
+            "SELECT DISTINCT toString(project) AS name FROM token_usage FINAL WHERE {} ORDER BY name",
+            conditions.join(" AND ")
         );
-        let names: Vec<String> =
-            self.call(READ, |tables| async move { tables.query(query).fetch_all().await }).await?;
+        let names: Vec<String> = self
+            .call(READ, |tables| async move { bind(tables.query(query), filter).fetch_all().await })
+            .await?;
         let unreadable = |error: InvalidValue| corrupt(READ, error.to_string());
         names.into_iter().map(|name| ProjectName::new(name).map_err(unreadable)).collect()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bridge_core::{AttributionValue, LinkedWorktree, ProjectName, ProjectRecord, ResponseUsage};
 
-use super::{at, project, projects, response, session};
+use super::{at, host, project, projects, response, session};
 use crate::{
     DashboardFilter, Dimension, GroupPage, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
 };
@@ -42,11 +42,14 @@ fn groups<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 /// The later of two records of a name stays, whichever was stored first; other projects count for themselves.
 pub async fn the_latest_record_of_a_project_stays(store: &dyn TokenStore) {
-    let records = projects(store);
+    let (records, all) = (projects(store), ResponseFilter::default());
+    let of_host = all.clone().with_values(Dimension::Host, ["there"]);
     assert_eq!(records.project_records().await.unwrap(), []);
-    assert_eq!(records.recorded_projects().await.unwrap(), []);
-    put(store, &[row(1, "/old", ""), row(2, "/new", ""), row(3, "/other", "")]).await;
-    assert_eq!(records.recorded_projects().await.unwrap(), ["/new", "/old", "/other"].map(name));
+    assert_eq!(records.recorded_projects(&all).await.unwrap(), []);
+    let there = ResponseUsage { host: Some(host("there")), ..row(3, "/other", "") };
+    put(store, &[row(1, "/old", ""), row(2, "/new", ""), there]).await;
+    assert_eq!(records.recorded_projects(&of_host).await.unwrap(), ["/other"].map(name));
+    assert_eq!(records.recorded_projects(&all).await.unwrap(), ["/new", "/old", "/other"].map(name));
     let late = ProjectRecord { recorded_at: at(2), ..record("/old", "/new", Some("web")) };
     let early = ProjectRecord { recorded_at: at(1), ..record("/old", "/other", None) };
     records.put_project_records(&[]).await.unwrap();
@@ -57,7 +60,7 @@ pub async fn the_latest_record_of_a_project_stays(store: &dyn TokenStore) {
     assert_eq!(breakdown(store, Dimension::Project).await, groups([("/new", 2), ("/other", 1)]));
     assert_eq!(breakdown(store, Dimension::ProjectGroup).await, groups([("web", 2), ("", 1)]));
     // What responses name does not change.
-    assert_eq!(records.recorded_projects().await.unwrap(), ["/new", "/old", "/other"].map(name));
+    assert_eq!(records.recorded_projects(&all).await.unwrap(), ["/new", "/old", "/other"].map(name));
     let stored = store.responses(&ResponseFilter::default()).await.unwrap();
     let named: Vec<_> = stored.into_iter().filter_map(|row| row.project).collect();
     assert_eq!(named, ["/old", "/new", "/other"].map(name));

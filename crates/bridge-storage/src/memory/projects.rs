@@ -9,12 +9,14 @@ use bridge_core::{BridgeError, ProjectName, ProjectRecord, ResponseUsage};
 use super::{InMemoryStore, Tables};
 use crate::capabilities::ProjectStore;
 use crate::dimension::Dimension;
+use crate::query::ResponseFilter;
 
 #[async_trait]
 impl ProjectStore for InMemoryStore {
-    async fn recorded_projects(&self) -> Result<Vec<ProjectName>, BridgeError> {
+    async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError> {
         let content = self.content();
-        let named: BTreeSet<_> = content.tables.counted().filter_map(|row| row.project.clone()).collect();
+        let named: BTreeSet<_> =
+            content.tables.admitted(filter).filter_map(|row| row.project.clone()).collect();
         Ok(named.into_iter().collect())
     }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, SupersededKey, TokenSummaryRecord};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities,
-    StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A fault that affects the next read of cursors.
