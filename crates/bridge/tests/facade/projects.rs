@@ -84,7 +84,7 @@ async fn a_worktree_counts_for_its_repository_even_when_its_folder_is_gone() {
 #[tokio::test]
 async fn a_renamed_project_is_one_without_reading_its_transcripts_again() {
     let folder = tempfile::tempdir().unwrap();
-    let old = ["/home/pat/old", "/home/pat/old/src"].map(|cwd| line(cwd.len() as u32, cwd));
+    let old = [line(3, "/home/pat/old"), line(4, "/home/pat/old/src")];
     write(folder.path(), "-home-pat-new/a.jsonl", &old);
     write(folder.path(), "-home-pat-new/b.jsonl", &[line(1, "/home/pat/new/src")]);
     let store = Arc::new(InMemoryStore::default());
@@ -126,7 +126,7 @@ async fn hidden_names_have_current_names_and_groups_too() {
         all.sort();
         assert_eq!(responses(&*store, Dimension::Project).await, all, "{mode:?}");
         let worktrees = responses(&*store, Dimension::Worktree).await;
-        assert!(worktrees.len() == 2 && worktrees[1].0 != "", "{worktrees:?}");
+        assert!(worktrees.len() == 2 && !worktrees[1].0.is_empty(), "{worktrees:?}");
         assert_eq!(worktrees[1].0 == "fix", mode == ProjectNames::LastComponent, "{worktrees:?}");
         let records = store.projects().unwrap().project_records().await.unwrap();
         let text = format!("{records:?}");
