@@ -12,7 +12,9 @@ mod screenshots;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
+use bridge::storage::{
+    ClickHouseOptions, ClickHouseStore, InMemoryStore, RetryPolicy, TokenStore, UpsertOptions,
+};
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
 use bridge::{Clock, EnhancedTokenDatabaseBridge, ModelName, ProjectName, ResponseUsage, SystemClock};
 use bridge_testkit::browser::Browser;
@@ -39,10 +41,22 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
         let store = Arc::new(InMemoryStore::default());
+        Self::of(Arc::clone(&store) as Arc<dyn TokenStore>, store)
+    }
+
+    /// Starts a service whose database cannot be reached.
+    fn without_database() -> Self {
+        // Nothing listens on this port: it is reserved.
+        let options = ClickHouseOptions::from_url("http://127.0.0.1:1/bridge").unwrap();
+        let database = ClickHouseStore::new(options.with_retry(RetryPolicy::once())).unwrap();
+        Self::of(Arc::new(database), Arc::default())
+    }
+
+    fn of(served: Arc<dyn TokenStore>, store: Arc<InMemoryStore>) -> Self {
+        let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store) as Arc<dyn TokenStore>).build();
+        let bridge = EnhancedTokenDatabaseBridge::builder(served).build();
         let address = runtime.block_on(async {
             let listener = web::listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();

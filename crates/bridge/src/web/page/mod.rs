@@ -6,6 +6,7 @@ mod breakdown;
 mod cards;
 mod chart;
 mod dimension;
+mod expiring;
 mod layout;
 mod number;
 mod overview;
@@ -28,6 +29,7 @@ use axum::routing::get;
 use bridge_core::TimeZone;
 
 use self::assets::Asset;
+pub(super) use self::expiring::ExpiringCheck;
 use super::Web;
 use super::problem::{Problem, ProblemKind};
 
