@@ -2,7 +2,7 @@
 
 use bridge_testkit::browser::Theme;
 
-use super::{Service, assert_content, browser, hostile, sessions};
+use super::{HOSTILE, Service, assert_content, browser, hostile, sessions};
 
 const PAGES: [&str; 6] = [
     "/",
@@ -19,6 +19,7 @@ fn no_page_is_wider_than_the_window() {
     let service = Service::start();
     service.put(&sessions(40));
     service.put(&hostile());
+    service.put_files("session-000005");
     let (_profile, mut browser) = browser();
     for width in WIDTHS {
         for theme in [Theme::Light, Theme::Dark] {
@@ -91,8 +92,10 @@ fn without_scripts_the_trend_is_a_table() {
 fn hostile_names_are_shown_as_text() {
     let service = Service::start();
     service.put(&hostile());
+    service.put_files(HOSTILE[1]);
     let (_profile, mut browser) = browser();
-    for page in ["/?range=all", "/breakdown?range=all&by=model", "/sessions?range=all"] {
+    let session = "/sessions/%E2%80%AEgpj.exe";
+    for page in ["/?range=all", "/breakdown?range=all&by=model", "/sessions?range=all", session] {
         browser.open(&service.url(page));
         browser.wait_until("document.body.textContent.includes('<img src=x onerror=alert(1)>')");
         assert_eq!(browser.evaluate("document.querySelectorAll('main img').length"), 0);

@@ -13,6 +13,7 @@ mod overview;
 mod receipt;
 mod request;
 mod session;
+mod session_files;
 mod sessions;
 mod status;
 mod view;

@@ -17,6 +17,7 @@ use super::dimension::{SESSION_CARDS, detail_of};
 use super::layout::{Frame, Tab, name_of, time};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
+use super::session_files;
 use super::view::Span;
 use crate::dashboard::DashboardTokenMetrics;
 use crate::sessions::SessionDetails;
@@ -83,6 +84,7 @@ fn content(
         (tiles(details, summary))
         (facts(frame, details, summary))
         (chart::section(frame, metrics))
+        (session_files::card(&details.files, zone))
         div.cards {
             @for dimension in &SESSION_CARDS { (card(frame, dimension, metrics)) }
             @if let Some(activity) = &details.activity { (tools(activity)) }

@@ -210,9 +210,12 @@ function showLive(isLive) {
   if (live.textContent !== text) live.textContent = text;
 }
 
+/** A page that could not be made says so in an alert. */
+const hasContent = !document.querySelector("main > [role=alert]");
+
 drawCharts();
 showAges();
-showLive(true);
+showLive(hasContent);
 setInterval(update, Number(document.body.dataset.refresh));
 setInterval(showAges, 30000);
 document.addEventListener("visibilitychange", update);
