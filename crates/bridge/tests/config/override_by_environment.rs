@@ -71,8 +71,12 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 fn sections(config: &BridgeConfig) -> String {
-    let BridgeConfig { clickhouse, embedded, sources, projects, processing, caching, monitoring, audit, .. } = config;
-    format!("{clickhouse:?} {embedded:?} {sources:?} {projects:?} {processing:?} {caching:?} {monitoring:?} {audit:?}")
+    let BridgeConfig {
+        clickhouse, embedded, sources, projects, processing, caching, monitoring, audit, ..
+    } = config;
+    format!(
+        "{clickhouse:?} {embedded:?} {sources:?} {projects:?} {processing:?} {caching:?} {monitoring:?} {audit:?}"
+    )
 }
 
 #[test]
