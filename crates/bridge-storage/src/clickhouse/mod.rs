@@ -11,6 +11,7 @@ mod hosts;
 mod options;
 mod prices;
 mod probes;
+mod projects;
 mod row;
 pub(crate) mod schema;
 mod sources;
@@ -40,7 +41,8 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, ProjectStore,
+    StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -330,6 +332,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod overlap;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod projects;
 pub(crate) mod read;
 pub(crate) mod stream;
 pub(crate) mod upsert;
@@ -26,6 +27,7 @@ use bridge_storage::TokenStore;
 use tokio::task::JoinError;
 
 use crate::ingest::kept::KeptFiles;
+use crate::ingest::projects::ProjectRules;
 use crate::ingest::stream::StreamTurns;
 use crate::operations::single_flight::SingleFlight;
 use crate::operations::sync::{SyncRequests, Synchronization};
@@ -44,6 +46,8 @@ pub(crate) struct Ingest {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) validator: Option<AnalysisValidator>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// What decides which projects recorded ones count for.
+    pub(crate) projects: ProjectRules,
     /// Brings the store up to date, one synchronization at a time.
     pub(crate) syncs: SingleFlight<Synchronization, SyncRequests>,
     /// The records of this host's files, as the last synchronization left them.
