@@ -61,7 +61,9 @@ use std::path::Path;
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
 pub use secret::Secret;
-pub use sections::{ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig};
+pub use sections::{
+    ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, ProjectsConfig, SourcesConfig,
+};
 
 use bridge_cache::CacheOptions;
 
@@ -84,6 +86,8 @@ pub struct BridgeConfig {
     pub embedded: EmbeddedConfig,
     /// The transcripts.
     pub sources: SourcesConfig,
+    /// What recorded projects count for.
+    pub projects: ProjectsConfig,
     /// Reading and storing.
     pub processing: ProcessingConfig,
     /// The cache.
