@@ -112,6 +112,7 @@ impl BridgeConfig {
             .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
+            .budgets(self.budgets.clone())
             .watch_itself();
         Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
