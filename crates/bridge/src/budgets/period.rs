@@ -38,7 +38,7 @@ pub enum BudgetPeriod {
 }
 
 const INVALID: InvalidValue =
-    InvalidValue::new("period of a budget", "be day, week, month or rolling Nd, from 1 to 366 days");
+    InvalidValue::new("period of a budget", "be day, week, month or rolling 7d (1 to 366 days)");
 const DAYS_MAX: u32 = 366;
 
 impl BudgetPeriod {
