@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
+    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
+    Timestamp, TokenSummaryRecord,
 };
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope, TableExport,
-    TablePart,
+    IntegrityStore, NewestSource, ProjectStore, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
+    TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -99,6 +100,15 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl ProjectStore for TokenStore {
+        async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError>;
+
+        async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError>;
+
+        async fn put_project_records(&self, records: &[ProjectRecord]) -> Result<(), BridgeError>;
+    }
+
+    #[async_trait]
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
 
@@ -154,6 +164,10 @@ impl StoreCapabilities for MockTokenStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }

@@ -201,6 +201,12 @@ pub mod models {
     pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
 }
 
+/// What recorded projects count for: current names, groups, and repositories of worktrees.
+pub mod projects {
+    pub use bridge_analysis::{GitEntry, GitFolders, ProjectCatalog, ProjectGroupRule, ProjectNameRule};
+    pub use bridge_core::{LinkedWorktree, ProjectRecord};
+}
+
 /// Sources without files: pushed entries and asynchronous readers.
 pub mod stream {
     pub use bridge_core::{PositionUnit, StreamPosition, StreamResult};

@@ -5,6 +5,7 @@ mod backup;
 mod checkpoint;
 mod integrity;
 mod probes;
+mod projects;
 
 use bridge_core::{BridgeError, StorageKind, StoreState};
 
@@ -16,6 +17,7 @@ pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
+pub use projects::ProjectStore;
 
 use crate::stats::StoreStats;
 use crate::store::TokenStore;
@@ -39,6 +41,9 @@ pub trait StoreCapabilities {
 
     /// Returns the access to single stored versions that integrity checks need.
     fn integrity(&self) -> Option<&dyn IntegrityStore>;
+
+    /// Returns the records of projects: current names, groups and worktrees.
+    fn projects(&self) -> Option<&dyn ProjectStore>;
 }
 
 /// Returns the capability, or an error if the store lacks it.

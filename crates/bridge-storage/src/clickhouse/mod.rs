@@ -10,6 +10,7 @@ mod extras;
 mod options;
 mod prices;
 mod probes;
+mod projects;
 mod row;
 pub(crate) mod schema;
 mod sources;
@@ -39,7 +40,7 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, ProjectStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -325,6 +326,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }

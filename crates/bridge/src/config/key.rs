@@ -1,8 +1,9 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, RawValue,
-    Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
+    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
+    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
+    mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
@@ -220,6 +221,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("sources.labels", sources.labels, LABELS),
     key!("sources.assignments", sources.assignments, Assignments),
     key!("sources.activity_pause", sources.activity_pause, Time),
+    key!("projects.names", projects.names, ProjectNameRules),
+    key!("projects.groups", projects.groups, ProjectGroupRules),
+    key!("projects.git_worktrees", projects.git_worktrees, BOOLEAN),
     key!("processing.batch_size", processing.batch_size, number(1..=1_000_000)),
     key!("processing.max_memory_mb", processing.memory_bytes_max, mebibytes(1..=1 << 20)),
     key!("processing.parallel_limit", processing.parallel_limit, number(1..=1000)),

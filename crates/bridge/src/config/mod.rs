@@ -63,7 +63,9 @@ use std::path::Path;
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
 pub use secret::Secret;
-pub use sections::{ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig};
+pub use sections::{
+    ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, ProjectsConfig, SourcesConfig,
+};
 
 use bridge_cache::CacheOptions;
 
@@ -87,6 +89,8 @@ pub struct BridgeConfig {
     pub embedded: EmbeddedConfig,
     /// The transcripts.
     pub sources: SourcesConfig,
+    /// What recorded projects count for.
+    pub projects: ProjectsConfig,
     /// Reading and storing.
     pub processing: ProcessingConfig,
     /// The cache.

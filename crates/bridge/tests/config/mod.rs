@@ -14,6 +14,7 @@ mod errors;
 mod monitoring;
 mod override_by_environment;
 mod processing;
+mod projects;
 mod sources;
 
 use std::collections::BTreeMap;

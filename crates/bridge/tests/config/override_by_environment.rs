@@ -42,6 +42,9 @@ const VALUES: &[(&str, &str)] = &[
     ("sources.labels", "{tenant: acme, environment: ci}"),
     ("sources.assignments", "[/projects/* => team=web, /home/* => tenant=own]"),
     ("sources.activity_pause", "6m"),
+    ("projects.names", "[/old => /new]"),
+    ("projects.groups", "[/new => acme]"),
+    ("projects.git_worktrees", "false"),
     ("processing.batch_size", "1001"),
     ("processing.max_memory_mb", "201"),
     ("processing.parallel_limit", "6"),
@@ -70,10 +73,19 @@ const VALUES: &[(&str, &str)] = &[
 
 fn sections(config: &BridgeConfig) -> String {
     let BridgeConfig {
-        clickhouse, embedded, sources, processing, caching, monitoring, budgets, audit, ..
+        clickhouse,
+        embedded,
+        sources,
+        projects,
+        processing,
+        caching,
+        monitoring,
+        budgets,
+        audit,
+        ..
     } = config;
     format!(
-        "{clickhouse:?} {embedded:?} {sources:?} {processing:?} {caching:?} {monitoring:?} {budgets:?} {audit:?}"
+        "{clickhouse:?} {embedded:?} {sources:?} {projects:?} {processing:?} {caching:?} {monitoring:?} {budgets:?} {audit:?}"
     )
 }
 
