@@ -15,6 +15,7 @@ use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::budgets::Budgets;
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
 use crate::ingest::Ingest;
@@ -80,6 +81,7 @@ impl EnhancedTokenDatabaseBridge {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
+            budgets: Budgets::default(),
             watches_itself: false,
             audit: AuditOptions::default(),
             correlation_ids: CorrelationIds::default(),
@@ -149,6 +151,7 @@ pub struct BridgeBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
+    budgets: Budgets,
     watches_itself: bool,
     audit: AuditOptions,
     correlation_ids: CorrelationIds,
@@ -332,6 +335,26 @@ impl BridgeBuilder {
         self
     }
 
+    /// Sets the budgets: their state is in [`budgets`](DashboardBridgeAdapter::budgets) of the dashboard, in health and in
+    /// the metrics. None by default.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let budget = Budget::new("all", BudgetAmount::Tokens(1_000_000_000), BudgetPeriod::Month)?;
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.budgets(Budgets::new([budget])?).build();
+    /// # drop(bridge);
+    /// # Ok::<(), bridge::InvalidValue>(())
+    /// ```
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
     /// Makes the bridge check its health and update its metrics at the intervals of
     /// [`monitoring`](Self::monitoring), in tasks of its own, from the first interval until the last
     /// handle of the bridge is dropped. A bridge built from a configuration does so. Results appear in the
@@ -466,7 +489,7 @@ impl BridgeBuilder {
         let cache = self
             .shared_cache
             .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
-        let metrics = Arc::new(Instruments::new());
+        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
         let observed = Observed {
@@ -506,7 +529,8 @@ impl BridgeBuilder {
         let monitoring = Arc::new(Monitoring {
             ingest: Arc::clone(&ingest),
             cache: Arc::clone(&cache),
-            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits),
+            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits)
+                .with_budgets(self.budgets.clone()),
             options: self.monitoring,
         });
         let fallback = Fallback {
@@ -516,8 +540,9 @@ impl BridgeBuilder {
             live_deadline: self.live_deadline,
             next_analysis: SingleFlight::default(),
         };
-        let dashboard =
-            DashboardBridgeAdapter::new(Arc::clone(&ingest.store)).with_clock(Arc::clone(&ingest.clock));
+        let dashboard = DashboardBridgeAdapter::new(Arc::clone(&ingest.store))
+            .with_clock(Arc::clone(&ingest.clock))
+            .with_budgets(self.budgets);
         let lifetime = Lifetime::new(self.cancellation);
         let background = self.watches_itself.then(|| Background::start(&monitoring, &lifetime));
         let Limits { batch_size, parallel } = self.limits;
