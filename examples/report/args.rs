@@ -15,7 +15,7 @@ use crate::usage_error;
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
@@ -40,6 +40,11 @@ pub(crate) struct Args {
     /// Order of sessions, projects, models and so on
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
     pub(crate) order: Order,
+
+    /// Print the state of the configured budgets instead. Exit codes: 0 all are kept, 3 warning, 4 exceeded, 5 not known,
+    /// because the store has no prices
+    #[arg(long, requires = "config", conflicts_with_all = ["by", "since", "until"])]
+    pub(crate) check_budget: bool,
 
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]

@@ -8,6 +8,7 @@ mod args;
 mod ascii_json;
 #[path = "../backfill/audit_flush.rs"]
 mod audit_flush;
+mod budget;
 mod column;
 mod condition;
 mod documents;
@@ -47,12 +48,12 @@ fn main() -> ExitCode {
     interruption::end(runtime, Duration::from_secs(2));
     args.place.server.warn_of_visible_password();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failure::report(&*error),
     }
 }
 
-async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Before an engine is started for nothing.
     args.filters.time(&args.zone())?;
     let mut signals = Signals::listen()?;
@@ -62,17 +63,24 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     outcome
 }
 
-async fn print(args: &Args, opened: &Opened) -> Result<(), Box<dyn Error>> {
+async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>> {
+    let (text, code) = match args.check_budget {
+        true => budget::check(&opened.bridge, args.format() == Format::Json).await?,
+        false => (report(args, opened).await?, ExitCode::SUCCESS),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // As in `report | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
+        outcome => Ok(outcome.map(|()| code)?),
+    }
+}
+
+async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> {
     let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
-    let text = match args.format() {
+    Ok(match args.format() {
         Format::Table => table::text(&report, table::terminal_width()),
         Format::Json => ascii_json::to_ascii_line(&documents::json(&report)) + "\n",
         Format::Csv => documents::csv(&report),
         Format::Markdown => documents::markdown(&report),
-    };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // As in `report | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => Ok(outcome?),
-    }
+    })
 }

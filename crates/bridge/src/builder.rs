@@ -14,6 +14,7 @@ use bridge_core::{
 use bridge_storage::TokenStore;
 use tokio_util::sync::CancellationToken;
 
+use crate::budgets::Budgets;
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
 use crate::ingest::Ingest;
@@ -22,6 +23,7 @@ use crate::ingest::stream::StreamTurns;
 use crate::invalidating_store::Invalidating;
 use crate::layered_store::Layered;
 use crate::operations::background::Background;
+use crate::operations::client_settings::managed_settings;
 use crate::operations::fallback::Fallback;
 use crate::operations::health::HealthChecks;
 use crate::operations::lifetime::Lifetime;
@@ -67,6 +69,7 @@ impl EnhancedTokenDatabaseBridge {
         BridgeBuilder {
             store,
             sources: Vec::new(),
+            managed_settings: managed_settings(),
             analyzer: AnalyzerOptions::default(),
             projects: ProjectRules::default(),
             activity_pause: ActivityFacts::PAUSE,
@@ -77,6 +80,7 @@ impl EnhancedTokenDatabaseBridge {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
+            budgets: Budgets::default(),
             watches_itself: false,
             audit: AuditOptions::default(),
             correlation_ids: CorrelationIds::default(),
@@ -135,6 +139,7 @@ impl EnhancedTokenDatabaseBridge {
 pub struct BridgeBuilder {
     store: Arc<dyn TokenStore>,
     sources: Vec<PathBuf>,
+    managed_settings: PathBuf,
     analyzer: AnalyzerOptions,
     projects: ProjectRules,
     activity_pause: Duration,
@@ -145,6 +150,7 @@ pub struct BridgeBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
+    budgets: Budgets,
     watches_itself: bool,
     audit: AuditOptions,
     correlation_ids: CorrelationIds,
@@ -166,6 +172,23 @@ impl BridgeBuilder {
     /// client's usual places are searched. A missing one is an error of everything that reads it.
     pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Sets the folder of the settings that an organization gives the client (`managed-settings.json`), which decide how long
+    /// it keeps transcripts. Without this it is the system's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.managed_settings("image/etc/claude-code").build();
+    /// # drop(bridge);
+    /// ```
+    pub fn managed_settings(mut self, folder: impl AsRef<Path>) -> Self {
+        self.managed_settings = folder.as_ref().to_owned();
         self
     }
 
@@ -311,6 +334,26 @@ impl BridgeBuilder {
         self
     }
 
+    /// Sets the budgets: their state is in [`budgets`](DashboardBridgeAdapter::budgets) of the dashboard, in health and in
+    /// the metrics. None by default.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let budget = Budget::new("all", BudgetAmount::Tokens(1_000_000_000), BudgetPeriod::Month)?;
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.budgets(Budgets::new([budget])?).build();
+    /// # drop(bridge);
+    /// # Ok::<(), bridge::InvalidValue>(())
+    /// ```
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
+    }
+
     /// Makes the bridge check its health and update its metrics at the intervals of
     /// [`monitoring`](Self::monitoring), in tasks of its own, from the first interval until the last
     /// handle of the bridge is dropped. A bridge built from a configuration does so. Results appear in the
@@ -445,7 +488,7 @@ impl BridgeBuilder {
         let cache = self
             .shared_cache
             .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
-        let metrics = Arc::new(Instruments::new());
+        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
         let observed = Observed {
@@ -471,6 +514,7 @@ impl BridgeBuilder {
         let ingest = Arc::new(Ingest {
             store,
             sources: self.sources,
+            managed_settings: self.managed_settings,
             host,
             analyzer: self.analyzer,
             clock,
@@ -485,7 +529,8 @@ impl BridgeBuilder {
         let monitoring = Arc::new(Monitoring {
             ingest: Arc::clone(&ingest),
             cache: Arc::clone(&cache),
-            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits),
+            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits)
+                .with_budgets(self.budgets.clone()),
             options: self.monitoring,
         });
         let fallback = Fallback {
@@ -495,8 +540,9 @@ impl BridgeBuilder {
             live_deadline: self.live_deadline,
             next_analysis: SingleFlight::default(),
         };
-        let dashboard =
-            DashboardBridgeAdapter::new(Arc::clone(&ingest.store)).with_clock(Arc::clone(&ingest.clock));
+        let dashboard = DashboardBridgeAdapter::new(Arc::clone(&ingest.store))
+            .with_clock(Arc::clone(&ingest.clock))
+            .with_budgets(self.budgets);
         let lifetime = Lifetime::new(self.cancellation);
         let background = self.watches_itself.then(|| Background::start(&monitoring, &lifetime));
         let Limits { batch_size, parallel } = self.limits;

@@ -118,6 +118,7 @@ impl BridgeConfig {
             .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
+            .budgets(self.budgets.clone())
             .watch_itself();
         let builder = match self.project_catalog() {
             Some(catalog) => builder.projects(catalog),

@@ -10,6 +10,7 @@ use bridge_core::{Assignment, AttributionValue, Labels, ProjectName};
 use bridge_storage::Retention;
 
 use super::Secret;
+use super::node::Node;
 
 /// A value as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum RawValue {
     Text(String),
     List(Vec<String>),
     Pairs(Vec<(String, String)>),
+    /// A list of values that have keys of their own.
+    Nodes(Vec<Node>),
 }
 
 impl RawValue {

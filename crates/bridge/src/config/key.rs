@@ -7,6 +7,9 @@ use super::form::{
 };
 use bridge_storage::ClickHouseOptions;
 
+use super::budgets::{self, BudgetList};
+use super::error::ConfigProblem;
+use super::node::Node;
 use super::sections::ProjectNameMode;
 use super::{BridgeConfig, ROOT};
 use crate::AuditedOperations;
@@ -18,7 +21,12 @@ pub struct ConfigKey {
     is_secret: bool,
     pub(super) set: fn(&mut BridgeConfig, &RawValue) -> Result<(), InvalidValue>,
     describe: fn(&BridgeConfig) -> Description,
+    /// Of a list of values that have keys of their own: returns what is wrong with them, each with its place.
+    pub(super) problems: Option<NodeCheck>,
 }
+
+/// Returns what is wrong with a list of values.
+type NodeCheck = fn(&[Node]) -> Vec<ConfigProblem>;
 
 /// The value of a key in YAML's form, and the values that it allows.
 struct Description {
@@ -76,6 +84,16 @@ impl ConfigKey {
         format!("{ROOT}.{}", self.name)
     }
 
+    /// Returns whether its value is a list of values that have keys of their own.
+    pub(super) fn is_structured(&self) -> bool {
+        self.problems.is_some()
+    }
+
+    const fn structured(mut self, problems: NodeCheck) -> Self {
+        self.problems = Some(problems);
+        self
+    }
+
     const fn secret(mut self) -> Self {
         self.is_secret = true;
         self
@@ -108,6 +126,7 @@ macro_rules! key {
                 Ok(())
             },
             describe: |config| described(&$form, &config.$($setting).+),
+            problems: None,
         }
     };
 }
@@ -223,6 +242,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
+    key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
     key!("audit.write_within", audit.write_within, Time),

@@ -129,8 +129,10 @@ impl Fallback {
 
     async fn live(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let generation = self.cache.generation();
-        let live =
-            self.next_analysis.get(|()| {}, async |(), _turn| live_analyses(&self.ingest).await).await?;
+        let live = self
+            .next_analysis
+            .get(|()| {}, async { Ok(()) }, async |(), (), _turn| live_analyses(&self.ingest).await)
+            .await?;
         let unread = live.unread.clone();
         let Some(analysis) = live.sessions.get(session).cloned() else {
             return Ok(LiveAnswer { answer: None, unread });

@@ -30,11 +30,13 @@ impl<T, R> Default for SingleFlight<T, R> {
 
 impl<T, R: Default + Clone> SingleFlight<T, R> {
     /// Adds a request to the next pass, and returns its outcome. One of the waiting callers does the work for all
-    /// requests; if it fails, the next one tries.
-    pub(crate) async fn get<'a, F>(
+    /// requests; if it fails, the next one tries. Callers that ask while the pass is prepared, before it looks at the sources,
+    /// share it.
+    pub(crate) async fn get<'a, P, F>(
         &'a self,
         request: impl FnOnce(&mut R),
-        work: impl FnOnce(R, MutexGuard<'a, ()>) -> F,
+        prepare: impl Future<Output = Result<P, BridgeError>>,
+        work: impl FnOnce(P, R, MutexGuard<'a, ()>) -> F,
     ) -> Result<Arc<T>, BridgeError>
     where
         F: Future<Output = Result<T, BridgeError>>,
@@ -42,9 +44,10 @@ impl<T, R: Default + Clone> SingleFlight<T, R> {
         let flight = self.join(request);
         let turn = self.turn.lock().await;
         let work = async {
+            let prepared = prepare.await?;
             self.begin(&flight);
             let requests = flight.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            work(requests, turn).await.map(Arc::new)
+            work(prepared, requests, turn).await.map(Arc::new)
         };
         flight.outcome.get_or_try_init(|| work).await.cloned()
     }
@@ -87,12 +90,13 @@ mod tests {
         let (next, began) = (SingleFlight::<_, Vec<u64>>::default(), AtomicU64::new(0));
         let ask = async |after: u64| {
             tokio::time::sleep(Duration::from_secs(after)).await;
-            let work = async |requests: Vec<u64>, _turn| {
+            let prepared = async { Ok(()) };
+            let work = async |(), requests: Vec<u64>, _turn| {
                 let number = began.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 Ok((number, requests))
             };
-            let outcome = next.get(|requests| requests.push(after), work).await.unwrap();
+            let outcome = next.get(|requests| requests.push(after), prepared, work).await.unwrap();
             (outcome.0, outcome.1.clone())
         };
         let outcomes = tokio::join!(ask(0), ask(1), ask(2), ask(9), ask(11));
@@ -108,10 +112,11 @@ mod tests {
         let failure =
             || BridgeError::Backfill { message: "no".to_owned(), context: Box::default(), source: None };
         let nothing = |(): &mut ()| {};
-        let never = next.get(nothing, |(), _turn| std::future::pending());
+        let prepared = || async { Ok(()) };
+        let never = next.get(nothing, prepared(), |(), (), _turn| std::future::pending());
         let never = tokio::time::timeout(Duration::from_secs(1), never);
-        let fails = next.get(nothing, async |(), _turn| Err(failure()));
-        let succeeds = next.get(nothing, async |(), _turn| Ok(7));
+        let fails = next.get(nothing, prepared(), async |(), (), _turn| Err(failure()));
+        let succeeds = next.get(nothing, prepared(), async |(), (), _turn| Ok(7));
         let (given_up, failed, succeeded) = tokio::join!(never, fails, succeeds);
         assert!(given_up.is_err() && failed.is_err());
         assert_eq!(*succeeded.unwrap(), 7);

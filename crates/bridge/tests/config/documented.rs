@@ -43,6 +43,7 @@ fn the_example_equals_the_defaults() {
     assert_eq!(example.caching, default.caching);
     assert_eq!(example.audit, default.audit);
     assert_eq!(example.monitoring, default.monitoring);
+    assert_eq!(example.budgets, default.budgets);
 }
 
 #[test]

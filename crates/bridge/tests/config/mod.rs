@@ -5,6 +5,7 @@
 //! the binary, one database for each test.
 
 mod audit;
+mod budgets;
 mod caching;
 mod clickhouse;
 mod documented;

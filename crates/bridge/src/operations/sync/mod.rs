@@ -56,6 +56,9 @@ impl SyncOptions {
     }
 }
 
+/// The operation, as errors of the store name it.
+const SYNCHRONIZE: &str = "synchronize";
+
 /// What the callers of a synchronization ask for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SyncRequests {
@@ -109,7 +112,9 @@ pub(crate) async fn sync_changed(
     let watch = Stopwatch::start();
     let turn = ingest.syncs.turn().await;
     let scope = SyncScope { changed, ..SyncScope::incremental(Some(parallel)) };
-    let (synchronized, cursors) = read_and_store(ingest, scope, &SyncRequests::default(), turn).await?;
+    let known = kept_files(ingest, SYNCHRONIZE).await?;
+    let (synchronized, cursors) =
+        read_and_store(ingest, scope, known, &SyncRequests::default(), turn).await?;
     let sessions = synchronized.sessions_to_report(reported);
     if sessions.is_empty() {
         cursors.written(ingest).await?;
@@ -146,22 +151,25 @@ async fn synchronize(
     request: impl FnOnce(&mut SyncRequests),
 ) -> Result<Arc<Synchronization>, BridgeError> {
     if scope.mode == SyncMode::Incremental && scope.since.is_none() {
-        let work = |requests, turn| complete(ingest, scope, requests, turn);
-        return ingest.syncs.get(request, work).await;
+        let known = kept_files(ingest, SYNCHRONIZE);
+        let work = |known, requests, turn| complete(ingest, scope, known, requests, turn);
+        return ingest.syncs.get(request, known, work).await;
     }
     let mut requests = SyncRequests::default();
     request(&mut requests);
     let turn = ingest.syncs.turn().await;
-    complete(ingest, scope, requests, turn).await.map(Arc::new)
+    let known = kept_files(ingest, SYNCHRONIZE).await?;
+    complete(ingest, scope, known, requests, turn).await.map(Arc::new)
 }
 
 async fn complete(
     ingest: &Ingest,
     scope: SyncScope,
+    known: KnownFiles,
     requests: SyncRequests,
     turn: MutexGuard<'_, ()>,
 ) -> Result<Synchronization, BridgeError> {
-    let (synchronized, cursors) = read_and_store(ingest, scope, &requests, turn).await?;
+    let (synchronized, cursors) = read_and_store(ingest, scope, known, &requests, turn).await?;
     let sessions = (!requests.all).then(|| requests.sessions.into_iter().collect());
     let totals = finish(ingest, cursors, sessions).await?;
     Ok(Synchronization { synchronized, totals })
@@ -172,21 +180,19 @@ async fn complete(
 async fn read_and_store<'a>(
     ingest: &'a Ingest,
     scope: SyncScope,
+    known: KnownFiles,
     requests: &SyncRequests,
     turn: MutexGuard<'a, ()>,
 ) -> Result<(Synchronized, PendingCursors<'a>), BridgeError> {
     let watch = Stopwatch::start();
-    let finding = async {
-        let changed = match &scope.changed {
-            Some(changed) => ingest.rediscover(Arc::clone(changed)).await?,
-            None => None,
-        };
-        match changed {
-            Some(found) => Ok((true, found)),
-            None => Ok((false, ingest.discover().await?)),
-        }
+    let changed = match &scope.changed {
+        Some(changed) => ingest.rediscover(Arc::clone(changed)).await?,
+        None => None,
     };
-    let ((is_of_changes, found), known) = tokio::try_join!(finding, kept_files(ingest, "synchronize"))?;
+    let (is_of_changes, found) = match changed {
+        Some(found) => (true, found),
+        None => (false, ingest.discover().await?),
+    };
     let (epoch, threads) = (known.epoch(), ingest.reading_threads(scope.parallel));
     let plan = move || match is_of_changes {
         true => ReadPlan::of_changes(found, known, threads),
