@@ -4,6 +4,7 @@ mod audit;
 mod checkpoint;
 mod dashboard;
 mod integrity;
+mod prices;
 mod probes;
 
 use std::borrow::Cow;
@@ -22,7 +23,7 @@ use checkpoint::Checkpoints;
 
 use crate::activity::activity_facts;
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -36,6 +37,7 @@ use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 pub struct InMemoryStore {
     content: Mutex<Content>,
     audit: Mutex<BTreeMap<(Timestamp, AuditId), AuditRecord>>,
+    prices: Mutex<prices::PriceLists>,
 }
 
 #[derive(Debug, Default)]
@@ -197,7 +199,8 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
-        Ok(self.content().tables.dashboard(filter))
+        let prices = if filter.cost { self.price_lists().get(filter.prices.as_deref())? } else { None };
+        Ok(self.content().tables.dashboard(filter, prices.as_deref()))
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
@@ -226,6 +229,10 @@ impl StoreCapabilities for InMemoryStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 }

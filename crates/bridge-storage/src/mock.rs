@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
+    PriceRow, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp,
+    TokenSummaryRecord,
 };
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, ServerPlace, StoreCapabilities, StoredResponse, StoredScope, TableExport,
-    TablePart,
+    IntegrityStore, NewestSource, PriceStore, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
+    TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
+use crate::prices::CostRow;
 use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stats::StoreStats;
@@ -63,6 +65,15 @@ mockall::mock! {
         async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
         async fn resume(&self) -> Result<StoreState, BridgeError>;
+    }
+
+    #[async_trait]
+    impl PriceStore for TokenStore {
+        async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError>;
+
+        async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
+
+        async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError>;
     }
 
     #[async_trait]
@@ -154,6 +165,10 @@ impl StoreCapabilities for MockTokenStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use bridge::storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities, SummaryFilter,
-    UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, PriceStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities,
+    SummaryFilter, UpsertOptions, UpsertOutcome,
 };
 use bridge::{
     BridgeError, ResponseFilter, ResponseUsage, StorageKind, StoreTotals, SupersededKey, TokenStore,
@@ -133,6 +133,10 @@ impl StoreCapabilities for TenantStore {
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.inner.integrity()
     }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.inner.prices()
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +150,7 @@ mod tests {
         TenantStore::new(Arc::new(InMemoryStore::default()))
     }
 
-    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
 
     #[tokio::test]
     async fn suspended_it_refuses_writes_and_answers_reads() {

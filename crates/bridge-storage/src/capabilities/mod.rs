@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod checkpoint;
 mod integrity;
+mod prices;
 mod probes;
 
 use bridge_core::{BridgeError, StorageKind, StoreState};
@@ -15,6 +16,7 @@ pub use backup::{
 pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
+pub use prices::PriceStore;
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
 
 use crate::stats::StoreStats;
@@ -39,6 +41,9 @@ pub trait StoreCapabilities {
 
     /// Returns the access to single stored versions that integrity checks need.
     fn integrity(&self) -> Option<&dyn IntegrityStore>;
+
+    /// Returns the store's price lists.
+    fn prices(&self) -> Option<&dyn PriceStore>;
 }
 
 /// Returns the capability, or an error if the store lacks it.

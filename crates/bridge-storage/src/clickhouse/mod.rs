@@ -39,7 +39,7 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -48,6 +48,7 @@ use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use connection::errors::{TableError, bridge_error, timed_out};
+use prices::KnownPrices;
 use schema::tables::Tables;
 use usage::group_commit::GroupCommit;
 
@@ -62,6 +63,7 @@ pub struct ClickHouseStore {
     /// The last known epoch and mode.
     known_state: Mutex<Option<StoreState>>,
     group_commit: GroupCommit,
+    known_prices: KnownPrices,
     /// Attempts after the first.
     retries: AtomicU64,
 }
@@ -84,6 +86,7 @@ impl ClickHouseStore {
             options,
             known_state: Mutex::default(),
             group_commit: GroupCommit::default(),
+            known_prices: KnownPrices::default(),
             retries: AtomicU64::new(0),
         })
     }
@@ -325,6 +328,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 }

@@ -10,7 +10,7 @@
 //!     InMemoryStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
@@ -25,6 +25,7 @@ mod cover;
 mod dashboard;
 mod extremes;
 mod integrity;
+mod prices;
 mod probes;
 mod reading;
 mod sequences;
@@ -43,8 +44,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, StoredResponse, StoredScope,
-    TokenStore,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoredResponse,
+    StoredScope, TokenStore,
 };
 
 pub use activity::*;
@@ -57,6 +58,7 @@ pub use cover::*;
 pub use dashboard::*;
 pub use extremes::*;
 pub use integrity::*;
+pub use prices::*;
 pub use probes::*;
 pub use reading::*;
 pub use sequences::*;
@@ -65,7 +67,7 @@ pub use sums::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that returns an empty, migrated store, and the
-/// capabilities that the store offers: `audit`, `checkpoints`, `integrity` and `probes`. Backups need an `async fn` of
+/// capabilities that the store offers: `audit`, `checkpoints`, `integrity`, `prices` and `probes`. Backups need an `async fn` of
 /// another such store besides: `; backup into other`.
 #[macro_export]
 macro_rules! conformance_tests {
@@ -150,6 +152,13 @@ macro_rules! conformance_tests {
             what_has_no_retention_keeps_everything
         }
     };
+    (@prices $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            the_list_put_in_use_last_prices_everything
+            any_cost_is_what_the_model_gives
+            costs_end_at_the_greatest_amount
+        }
+    };
     (@probes $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
             health_probes_are_read_only
@@ -188,11 +197,12 @@ pub type Check = for<'a> fn(&'a dyn TokenStore) -> Pin<Box<dyn Future<Output = (
 
 /// All checks of one store with their names, by capability, for a harness other than
 /// [`conformance_tests!`](crate::conformance_tests).
-pub const CHECKS: [(&str, &[(&str, Check)]); 5] = [
+pub const CHECKS: [(&str, &[(&str, Check)]); 6] = [
     ("core", crate::conformance_tests!(@core @list)),
     ("audit", crate::conformance_tests!(@audit @list)),
     ("checkpoints", crate::conformance_tests!(@checkpoints @list)),
     ("integrity", crate::conformance_tests!(@integrity @list)),
+    ("prices", crate::conformance_tests!(@prices @list)),
     ("probes", crate::conformance_tests!(@probes @list)),
 ];
 
@@ -203,6 +213,7 @@ pub fn assert_offers(store: &dyn TokenStore, capabilities: &[&str]) {
         ("backup", store.backup().is_some()),
         ("checkpoints", store.checkpoints().is_some()),
         ("integrity", store.integrity().is_some()),
+        ("prices", store.prices().is_some()),
         ("probes", store.probes().is_some()),
     ];
     for (name, is_offered) in offered {
@@ -224,6 +235,10 @@ fn checkpoints(store: &dyn TokenStore) -> &dyn CheckpointStore {
 
 fn integrity(store: &dyn TokenStore) -> &dyn IntegrityStore {
     store.integrity().expect("the store shows stored versions")
+}
+
+fn prices(store: &dyn TokenStore) -> &dyn PriceStore {
+    store.prices().expect("the store has price lists")
 }
 
 fn probes(store: &dyn TokenStore) -> &dyn HealthProbes {

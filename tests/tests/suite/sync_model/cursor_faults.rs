@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, SupersededKey, TokenSummaryRecord};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities,
-    StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, PriceStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A fault that affects the next read of cursors.
@@ -54,6 +54,10 @@ impl StoreCapabilities for CursorFaultStore {
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.store.integrity()
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.store.prices()
     }
 }
 
@@ -130,5 +134,5 @@ mod promises {
         CursorFaultStore::new(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes);
+    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
 }
