@@ -127,7 +127,7 @@ pub async fn costs_end_at_the_greatest_amount(store: &dyn TokenStore) {
     let model = InMemoryStore::default();
     for store in [store, &model as &dyn TokenStore] {
         store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
-        prices(store).use_prices("dear", &[dear.clone()], at(1)).await.unwrap();
+        prices(store).use_prices("dear", std::slice::from_ref(&dear), at(1)).await.unwrap();
     }
     let mut filter = DashboardFilter::default().with_breakdown(Dimension::Day, GroupPage::default());
     filter.cost = true;
@@ -151,7 +151,7 @@ fn priceable(row: ResponseUsage) -> impl Strategy<Value = ResponseUsage> {
         row.attribution.speed = AttributionValue::new(speed).ok();
         row.attribution.inference_geo = AttributionValue::new(place).ok();
         row.service_tier = ServiceTier::new(tier).ok();
-        if is_sum && row.counts.input % 4 == 0 {
+        if is_sum && row.counts.input.is_multiple_of(4) {
             row.origin = Origin::Summed;
         }
         row

@@ -35,6 +35,10 @@ impl KnownPrices {
     }
 }
 
+type OptionalPrice = Option<u64>;
+/// In the order of [`PriceRow`].
+type PriceTuple = (OptionalPrice, OptionalPrice, OptionalPrice, OptionalPrice, OptionalPrice, OptionalPrice);
+
 /// A row of `token_prices`, without what follows from the others.
 #[derive(Debug, Row, Deserialize)]
 struct ReadPrice {
@@ -47,7 +51,7 @@ struct ReadPrice {
     processing: String,
     above: u64,
     geography: String,
-    prices: (Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>),
+    prices: PriceTuple,
     discount: u16,
     source: String,
 }
