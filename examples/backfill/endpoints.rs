@@ -11,6 +11,7 @@ use bridge::{EmbeddedDatabase, Escaped};
 
 use crate::args::Args;
 use bridge_examples::interruption::blocking;
+use bridge_examples::places::data_folder;
 
 /// The transcripts to read.
 pub(crate) struct Sources {
@@ -65,12 +66,4 @@ pub(crate) async fn target(args: &Args, sample: bool) -> Result<Target, Box<dyn 
     let options = database.store_options()?;
     let name = format!("embedded ClickHouse, data in {}", Escaped::path(&folder));
     Ok(Target { store: Arc::new(ClickHouseStore::new(options)?), name })
-}
-
-/// Returns the default data folder. The sample has its own, so that it never mixes with real counts.
-fn data_folder(sample: bool) -> Result<PathBuf, Box<dyn Error>> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-    let home = home.ok_or("neither XDG_DATA_HOME nor HOME is set; pass --data-dir")?;
-    Ok(home.join("enhanced-token-bridge").join(if sample { "sample" } else { "data" }))
 }

@@ -1,5 +1,7 @@
-//! Code shared by the example programs: error output and signal handling.
+//! Code shared by the example programs.
 #![allow(clippy::print_stderr, reason = "programs print their errors")]
 
 pub mod failure;
 pub mod interruption;
+pub mod number;
+pub mod places;

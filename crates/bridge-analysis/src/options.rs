@@ -4,6 +4,7 @@ use bridge_core::HostName;
 
 use crate::assignments::AssignmentRules;
 use crate::privacy::ProjectNames;
+use crate::projects::SeenProjects;
 use crate::read::lines::BLOCK_BYTES;
 
 /// Options of an analysis.
@@ -16,6 +17,8 @@ pub struct AnalyzerOptions {
     pub project_names: ProjectNames,
     /// Whom and what responses are assigned to.
     pub assignments: AssignmentRules,
+    /// Collects the projects that are come across.
+    pub seen_projects: SeenProjects,
     /// Number of reading threads; 0 means one for each core.
     pub threads: usize,
     /// Longer lines are skipped and reported, in bytes.
@@ -42,6 +45,7 @@ impl Default for AnalyzerOptions {
             host: None,
             project_names: ProjectNames::Full,
             assignments: AssignmentRules::default(),
+            seen_projects: SeenProjects::default(),
             threads: 0,
             line_bytes_max: 64 << 20,
             block_bytes: BLOCK_BYTES,

@@ -54,6 +54,8 @@ pub enum Probe {
     Disk,
     /// No observer of the embedder has panicked.
     Observers,
+    /// No budget is exceeded.
+    Budgets,
 }
 
 impl fmt::Display for Probe {
@@ -69,6 +71,7 @@ impl fmt::Display for Probe {
             Self::Circuit => "circuit",
             Self::Disk => "disk",
             Self::Observers => "observers",
+            Self::Budgets => "budgets",
         })
     }
 }

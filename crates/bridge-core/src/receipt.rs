@@ -82,6 +82,14 @@ pub struct DamageCounts {
     pub pending_lines: u64,
 }
 
+impl DamageCounts {
+    /// Returns the lines of which something is not counted and never will be: all but pending ones.
+    #[must_use]
+    pub fn damaged_lines(&self) -> u64 {
+        self.bad_lines.saturating_add(self.bad_usage).saturating_add(self.oversize_lines)
+    }
+}
+
 impl std::ops::AddAssign for DamageCounts {
     fn add_assign(&mut self, other: Self) {
         self.bad_lines = self.bad_lines.saturating_add(other.bad_lines);

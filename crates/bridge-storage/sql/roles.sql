@@ -20,6 +20,7 @@ GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_writer;
 GRANT SELECT ON `bridge`.session_activity TO bridge_writer;
 GRANT SELECT, INSERT ON `bridge`.token_prices TO bridge_writer;
 GRANT SELECT ON `bridge`.token_costs TO bridge_writer;
+GRANT SELECT, INSERT ON `bridge`.project_names TO bridge_writer;
 GRANT SELECT ON `bridge`.counted_responses TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_writer;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_writer;
@@ -34,6 +35,7 @@ GRANT SELECT ON `bridge`.enhanced_token_summaries TO bridge_dashboard;
 GRANT SELECT ON `bridge`.session_activity TO bridge_dashboard;
 GRANT SELECT ON `bridge`.token_prices TO bridge_dashboard;
 GRANT SELECT ON `bridge`.token_costs TO bridge_dashboard;
+GRANT SELECT ON `bridge`.project_names TO bridge_dashboard;
 GRANT SELECT ON `bridge`.counted_responses TO bridge_dashboard;
 GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 -- To find at the start that nothing is missing: that the audit is there, not what is in it.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Defines [`Dimension`], one line for each: the variant, its name, the SQL of its value, and the value of a row. Where a
 /// row has no value, the SQL gives an empty text.
 macro_rules! dimensions {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $sql:literal, $value:expr;)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $sql:expr, $value:expr;)+) => {
         /// What responses are grouped and filtered by. The value of a response that has none is the empty text.
         ///
         /// As text, in JSON and in the HTTP API it has a name:
@@ -55,7 +55,7 @@ macro_rules! dimensions {
                 }
             }
 
-            /// Returns the value of this response; an empty text if it has none.
+            /// Returns the value of this response, as far as the response itself has it; an empty text if it has none.
             ///
             /// ```
             /// use bridge_core::{ResponseKey, ResponseUsage, SessionId};
@@ -85,11 +85,37 @@ macro_rules! dimensions {
     };
 }
 
+/// Returns the SQL of two aligned lists from `project_names`: names of projects, and this column of theirs. Each begins with
+/// an element that is no project, because the database permits no empty lists here.
+macro_rules! known_projects {
+    ($column:literal, $place:literal) => {
+        concat!(
+            "(SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(",
+            $column,
+            "))) FROM project_names FINAL WHERE ",
+            $column,
+            " != '').",
+            $place
+        )
+    };
+}
+
+/// The value of this column for the project of a row. The database computes it for each name in the dictionary of the
+/// column `project`, not for each row.
+macro_rules! of_project {
+    ($column:literal $($otherwise:literal)?) => {
+        concat!(
+            "transform(project, ", known_projects!($column, 1), ", ", known_projects!($column, 2), $(", ", $otherwise,)? ")"
+        )
+    };
+}
+
 dimensions! {
     /// The session.
     Session = "session", "session_id", |row| Some(row.session.as_str().into());
-    /// The project.
-    Project = "project", "project", |row| text(row.project.as_ref());
+    /// The project that the response counts for. A [`ProjectRecord`](bridge_core::ProjectRecord) may name another one than
+    /// the response does.
+    Project = "project", of_project!("current"), |row| text(row.project.as_ref());
     /// The model that answered.
     Model = "model", "model", |row| text(row.model.as_ref());
     /// The host of the transcript.
@@ -126,8 +152,12 @@ dimensions! {
     Developer = "developer", "developer", |row| text(row.assignment.developer.as_ref());
     /// The developer's team, by configuration.
     Team = "team", "team", |row| text(row.assignment.team.as_ref());
-    /// The client's worktree that was worked in.
-    Worktree = "worktree", "worktree", |row| text(row.attribution.worktree.as_ref());
+    /// The worktree that was worked in: the client's, or that of the [`ProjectRecord`](bridge_core::ProjectRecord).
+    Worktree = "worktree",
+        concat!("if(worktree != '', toString(worktree), toString(", of_project!("worktree" "''"), "))"),
+        |row| text(row.attribution.worktree.as_ref());
+    /// The group of projects, by configuration: that of the [`ProjectRecord`](bridge_core::ProjectRecord).
+    ProjectGroup = "project_group", of_project!("project_group" "''"), |_| None;
     /// One name for the model, whichever way its requests took. See [`CanonicalModel`](bridge_core::CanonicalModel).
     CanonicalModel = "canonical_model", "canonical_model", |row| canonical(row, |model| model.name.to_string().into());
     /// The maker of the model.

@@ -37,7 +37,7 @@
 //! # A custom store
 //!
 //! Implement [`TokenStore`], and return from [`StoreCapabilities`] what else the store offers: [`AuditStore`],
-//! [`BackupStore`], [`CheckpointStore`], [`HealthProbes`], [`IntegrityStore`]. The feature `conformance` checks the
+//! [`BackupStore`], [`CheckpointStore`], [`HealthProbes`], [`IntegrityStore`], [`ProjectStore`]. The feature `conformance` checks the
 //! promises of all stores: one line makes a test of each, for the capabilities that it lists.
 //!
 //! ```
@@ -48,7 +48,7 @@
 //!     MyStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects);
 //! # }
 //! ```
 //!
@@ -92,8 +92,8 @@ pub use ::clickhouse as clickhouse_rs;
 pub use activity::activity_facts;
 pub use capabilities::{
     AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
-    HealthProbes, IntegrityStore, NewestSource, PriceStore, ServerPlace, StoreCapabilities, StoredResponse,
-    StoredScope, TableExport, TablePart, TableRows, require,
+    HealthProbes, IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace, StoreCapabilities,
+    StoredResponse, StoredScope, TableExport, TablePart, TableRows, require,
 };
 pub use circuit::{CircuitState, OpenCircuit};
 #[cfg(feature = "clickhouse")]

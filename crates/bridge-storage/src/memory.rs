@@ -6,6 +6,7 @@ mod dashboard;
 mod integrity;
 mod prices;
 mod probes;
+mod projects;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,16 +15,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ResponseKey,
-    ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind, SummaryMetadata, SupersededKey,
-    Timestamp, TokenCounts, TokenSummaryRecord,
+    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ProjectName,
+    ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind,
+    SummaryMetadata, SupersededKey, Timestamp, TokenCounts, TokenSummaryRecord,
 };
 
 use checkpoint::Checkpoints;
 
 use crate::activity::activity_facts;
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
+    StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -50,6 +52,7 @@ struct Content {
 struct Tables {
     usage: BTreeMap<ResponseKey, Versioned>,
     sources: BTreeMap<(HostName, PathBuf, SessionId), SourceRecord>,
+    projects: BTreeMap<ProjectName, ProjectRecord>,
 }
 
 /// A row with its stored version, which for a forced row does not follow from its fields.
@@ -168,7 +171,7 @@ impl TokenStore for InMemoryStore {
         let tables = &content.tables;
         let mut groups: BTreeMap<Cow<'_, str>, Vec<&ResponseUsage>> = BTreeMap::new();
         for row in tables.admitted(filter) {
-            groups.entry(dimension.value_of(row)).or_default().push(row);
+            groups.entry(tables.value(&dimension, row)).or_default().push(row);
         }
         let mut rows: Vec<BreakdownRow> = groups
             .into_iter()
@@ -233,6 +236,10 @@ impl StoreCapabilities for InMemoryStore {
     }
 
     fn prices(&self) -> Option<&dyn PriceStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }
@@ -313,7 +320,7 @@ impl Tables {
     }
 
     fn admitted<'a>(&'a self, filter: &'a ResponseFilter) -> impl Iterator<Item = &'a ResponseUsage> {
-        self.counted().filter(|row| filter.admits(row))
+        self.counted().filter(|row| filter.admits_by(row, |dimension| self.value(dimension, row)))
     }
 
     fn summary(
@@ -326,12 +333,12 @@ impl Tables {
         let sources: Vec<&SourceRecord> =
             self.sources.values().filter(|source| source.session == *session).collect();
         let mut metadata = metadata(&sources, totals.counts.total(), self.facts(session));
-        metadata.attribution = attribution(rows);
+        metadata.attribution = self.attribution(rows);
         rows.iter().for_each(|row| metadata.extra.add(&row.extra_counts()));
         let files = sources.iter().filter(|source| source.snapshots > 0).count() as u64;
         TokenSummaryRecord {
             session_id: session.clone(),
-            projects: distinct(rows.iter().filter_map(|row| row.project.clone())),
+            projects: distinct(rows.iter().filter_map(|row| self.project(row).cloned())),
             models: distinct(rows.iter().filter_map(|row| row.model.clone())),
             hosts: distinct(rows.iter().filter_map(|row| row.host.clone())),
             first_time: rows.iter().map(|row| row.time).min().unwrap_or(bridge_core::Timestamp::MIN),
@@ -344,6 +351,21 @@ impl Tables {
             files: newest_facts(&metadata).map_or(files, |facts| facts.files_processed),
             metadata: filter.include_metadata.then_some(metadata),
         }
+    }
+
+    /// Returns what these responses name, by dimension.
+    fn attribution(&self, rows: &[&ResponseUsage]) -> BTreeMap<String, Vec<String>> {
+        let mut attribution: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let labels = rows.iter().flat_map(|row| row.assignment.labels.iter());
+        let labels = distinct(labels.map(|(name, _)| Dimension::Label(name.clone())));
+        for dimension in Dimension::ALL.iter().chain(&labels).filter(|dimension| dimension.is_attribution()) {
+            let values = rows.iter().map(|row| self.value(dimension, row)).filter(|value| !value.is_empty());
+            let values: Vec<String> = distinct(values).into_iter().map(Cow::into_owned).collect();
+            if !values.is_empty() {
+                attribution.insert(dimension.to_string(), values);
+            }
+        }
+        attribution
     }
 
     /// Returns the facts of the session's newest stored analysis.
@@ -382,21 +404,6 @@ fn metadata(sources: &[&SourceRecord], total: u64, analysis: Option<AnalysisFact
         metadata.analysis_version = facts.analysis_version;
     }
     metadata
-}
-
-/// Returns what these responses name, by dimension.
-fn attribution(rows: &[&ResponseUsage]) -> BTreeMap<String, Vec<String>> {
-    let mut attribution: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let labels = rows.iter().flat_map(|row| row.assignment.labels.iter());
-    let labels = distinct(labels.map(|(name, _)| Dimension::Label(name.clone())));
-    for dimension in Dimension::ALL.iter().chain(&labels).filter(|dimension| dimension.is_attribution()) {
-        let values = rows.iter().map(|row| dimension.value_of(row)).filter(|value| !value.is_empty());
-        let values: Vec<String> = distinct(values).into_iter().map(Cow::into_owned).collect();
-        if !values.is_empty() {
-            attribution.insert(dimension.to_string(), values);
-        }
-    }
-    attribution
 }
 
 fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    PriceRow, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp,
-    TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState,
+    SupersededKey, Timestamp, TokenSummaryRecord,
 };
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, PriceStore, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
-    TableExport, TablePart,
+    IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace, StoreCapabilities, StoredResponse,
+    StoredScope, TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -110,6 +110,15 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl ProjectStore for TokenStore {
+        async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError>;
+
+        async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError>;
+
+        async fn put_project_records(&self, records: &[ProjectRecord]) -> Result<(), BridgeError>;
+    }
+
+    #[async_trait]
     impl TokenStore for TokenStore {
         async fn migrate(&self) -> Result<(), BridgeError>;
 
@@ -169,6 +178,10 @@ impl StoreCapabilities for MockTokenStore {
     }
 
     fn prices(&self) -> Option<&dyn PriceStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }

@@ -1,5 +1,6 @@
 //! Filters of reads, and the totals they return.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_core::{ResponseUsage, SessionId, TimeRange, TokenCounts};
@@ -128,11 +129,20 @@ impl ResponseFilter {
         }
     }
 
-    /// Returns whether the filter admits this response.
+    /// Returns whether the filter admits this response by what the response itself has.
     #[must_use]
     pub fn admits(&self, response: &ResponseUsage) -> bool {
+        self.admits_by(response, |dimension| dimension.value_of(response))
+    }
+
+    /// Returns whether the filter admits this response, which has these values.
+    pub(crate) fn admits_by<'a>(
+        &self,
+        response: &ResponseUsage,
+        value_of: impl Fn(&Dimension) -> Cow<'a, str>,
+    ) -> bool {
         self.time.contains(response.time)
-            && self.conditions().all(|(dimension, values)| values.admits(&dimension.value_of(response)))
+            && self.conditions().all(|(dimension, values)| values.admits(&value_of(dimension)))
     }
 }
 

@@ -9,15 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    PriceRow, ResponseKey, ResponseUsage, ResponseVersion, StorageKind, StoreState, SupersededKey, Timestamp,
-    TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StorageKind,
+    StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData, DashboardFilter,
     Dimension, DiskSpace, HealthProbes, InMemoryStore, IntegrityStore, NewestSource, PoolStatus, PriceStore,
-    ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats, StoreTotals,
-    StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats,
+    StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A decorator that delegates every method except one.
@@ -91,6 +91,12 @@ delegate! { IntegrityStore, INTEGRITY {
     fn remove(versions: &[(ResponseKey, ResponseVersion)]) -> () = Ok(());
 } }
 
+delegate! { ProjectStore, PROJECTS {
+    fn recorded_projects(filter: &ResponseFilter) -> Vec<ProjectName> = Ok(Vec::new());
+    fn project_records() -> Vec<ProjectRecord> = Ok(Vec::new());
+    fn put_project_records(records: &[ProjectRecord]) -> () = Ok(());
+} }
+
 delegate! { HealthProbes, HEALTH {
     plain fn stats() -> StoreStats = used_up();
     fn probe_connection() -> () = broken();
@@ -133,6 +139,10 @@ impl StoreCapabilities for Misrouting {
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
         (self.method != "probes").then_some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
+        (self.method != "projects").then_some(self)
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
@@ -196,8 +206,13 @@ fn every_integrity_method_has_a_check_that_fails_without_it() {
 }
 
 #[test]
+fn every_project_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(PROJECTS);
+}
+
+#[test]
 fn a_capability_lost_by_a_decorator_is_detected() {
-    let offered = ["audit", "checkpoints", "integrity", "prices", "probes"];
+    let offered = ["audit", "checkpoints", "integrity", "prices", "probes", "projects"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {
         let store = Misrouting { store: InMemoryStore::default(), method };

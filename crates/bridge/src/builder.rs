@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_analysis::{AnalyzerOptions, AssignmentRules};
+use bridge_analysis::{AnalyzerOptions, AssignmentRules, GitFolders, ProjectCatalog, SeenProjects};
 use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{
     ActivityFacts, AnalysisValidator, Clock, CorrelationId, HostName, SharedAssignment, SystemClock,
@@ -15,9 +15,11 @@ use bridge_storage::TokenStore;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::budgets::Budgets;
 use crate::dashboard::DashboardBridgeAdapter;
 use crate::handle::{EnhancedTokenDatabaseBridge, Parts};
 use crate::ingest::Ingest;
+use crate::ingest::projects::ProjectRules;
 use crate::ingest::stream::StreamTurns;
 use crate::invalidating_store::Invalidating;
 use crate::layered_store::Layered;
@@ -68,6 +70,7 @@ impl EnhancedTokenDatabaseBridge {
             store,
             sources: Vec::new(),
             analyzer: AnalyzerOptions::default(),
+            projects: ProjectRules::default(),
             activity_pause: ActivityFacts::PAUSE,
             validation: true,
             validator: ValidatorOptions::default(),
@@ -76,6 +79,7 @@ impl EnhancedTokenDatabaseBridge {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
             monitoring: MonitoringOptions::default(),
+            budgets: Budgets::default(),
             watches_itself: false,
             audit: AuditOptions::default(),
             correlation_ids: CorrelationIds::default(),
@@ -135,6 +139,7 @@ pub struct BridgeBuilder {
     store: Arc<dyn TokenStore>,
     sources: Vec<PathBuf>,
     analyzer: AnalyzerOptions,
+    projects: ProjectRules,
     activity_pause: Duration,
     validation: bool,
     validator: ValidatorOptions,
@@ -143,6 +148,7 @@ pub struct BridgeBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     monitoring: MonitoringOptions,
+    budgets: Budgets,
     watches_itself: bool,
     audit: AuditOptions,
     correlation_ids: CorrelationIds,
@@ -197,6 +203,48 @@ impl BridgeBuilder {
     /// analyzer's options, so set it after those. Stored rows change only when their transcript is read again.
     pub fn assignments(mut self, rules: impl Into<AssignmentRules>) -> Self {
         self.analyzer.assignments = rules.into();
+        self
+    }
+
+    /// Sets the current names of renamed and moved projects, and groups of projects. They are stored beside the responses when
+    /// the bridge first stores something, and apply to everything that is read from the store from then on, by other programs
+    /// too. An empty catalog takes back what was stored before; without one, that stays.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::projects::{ProjectCatalog, ProjectGroupRule, ProjectNameRule};
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let catalog = ProjectCatalog::new(
+    ///     [ProjectNameRule::new("/home/pat/old-app", "/home/pat/app")?],
+    ///     [ProjectGroupRule::new("/projects/acme", "acme".parse()?)?],
+    /// );
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.projects(catalog).build();
+    /// # drop(bridge);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn projects(mut self, catalog: ProjectCatalog) -> Self {
+        self.projects.catalog = Some(catalog);
+        self
+    }
+
+    /// Sets the folders in which worktrees of `git worktree` are recognized, by their file `.git`. What is done in one
+    /// counts for its repository, and stays so when the folder is gone. Without this, no folder of a project is read.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::projects::GitFolders;
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.git_folders(GitFolders::of_this_host()).build();
+    /// # drop(bridge);
+    /// ```
+    pub fn git_folders(mut self, folders: GitFolders) -> Self {
+        self.projects.folders = Some(folders);
         self
     }
 
@@ -264,6 +312,26 @@ impl BridgeBuilder {
     /// [`health_check`](EnhancedTokenDatabaseBridge::health_check).
     pub fn monitoring(mut self, options: MonitoringOptions) -> Self {
         self.monitoring = options;
+        self
+    }
+
+    /// Sets the budgets: their state is in [`budgets`](DashboardBridgeAdapter::budgets) of the dashboard, in health and in
+    /// the metrics. None by default.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let budget = Budget::new("all", BudgetAmount::Tokens(1_000_000_000), BudgetPeriod::Month)?;
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.budgets(Budgets::new([budget])?).build();
+    /// # drop(bridge);
+    /// # Ok::<(), bridge::InvalidValue>(())
+    /// ```
+    pub fn budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
         self
     }
 
@@ -395,10 +463,13 @@ impl BridgeBuilder {
     pub fn build(mut self) -> EnhancedTokenDatabaseBridge {
         let host = self.analyzer.host.get_or_insert_with(own_host).clone();
         let clock = self.clock;
+        if self.projects.are_given() {
+            self.analyzer.seen_projects = SeenProjects::kept();
+        }
         let cache = self
             .shared_cache
             .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
-        let metrics = Arc::new(Instruments::new());
+        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
         let observed = Observed {
@@ -428,6 +499,7 @@ impl BridgeBuilder {
             analyzer: self.analyzer,
             clock,
             validator,
+            projects: self.projects,
             telemetry: Arc::clone(&telemetry),
             sync_turn: Mutex::new(()),
             stream_turns: StreamTurns::default(),
@@ -436,7 +508,8 @@ impl BridgeBuilder {
         let monitoring = Arc::new(Monitoring {
             ingest: Arc::clone(&ingest),
             cache: Arc::clone(&cache),
-            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits),
+            health: HealthChecks::new((self.store, self.kept), Arc::clone(&ingest), self.monitoring.limits)
+                .with_budgets(self.budgets.clone()),
             options: self.monitoring,
         });
         let fallback = Fallback {
@@ -446,8 +519,9 @@ impl BridgeBuilder {
             live_deadline: self.live_deadline,
             next_analysis: SingleFlight::default(),
         };
-        let dashboard =
-            DashboardBridgeAdapter::new(Arc::clone(&ingest.store)).with_clock(Arc::clone(&ingest.clock));
+        let dashboard = DashboardBridgeAdapter::new(Arc::clone(&ingest.store))
+            .with_clock(Arc::clone(&ingest.clock))
+            .with_budgets(self.budgets);
         let lifetime = Lifetime::new(self.cancellation);
         let background = self.watches_itself.then(|| Background::start(&monitoring, &lifetime));
         let Limits { batch_size, parallel } = self.limits;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, PriceRow,
-    ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
+    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
+    Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
     AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData,
-    DashboardFilter, Dimension, ExportSummary, HealthProbes, IntegrityStore, PriceStore, ReplacedRow,
-    ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreCapabilities, StoreTotals, StoredResponse,
-    StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
+    DashboardFilter, Dimension, ExportSummary, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
+    ReplacedRow, ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoreCapabilities, StoreTotals,
+    StoredResponse, StoredScope, SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions,
+    UpsertOutcome, require,
 };
 
 /// A kind of store call, as far as layers distinguish them.
@@ -92,6 +94,10 @@ impl<L: Layer> StoreCapabilities for Layered<L> {
 
     fn prices(&self) -> Option<&dyn PriceStore> {
         self.store.prices().map(|_| self as &dyn PriceStore)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
+        self.store.projects().map(|_| self as &dyn ProjectStore)
     }
 }
 
@@ -279,5 +285,25 @@ impl<L: Layer> IntegrityStore for Layered<L> {
     async fn retention_cutoff(&self, now: Timestamp) -> Result<Option<Timestamp>, BridgeError> {
         let store = require(self.store.integrity(), "read the retention")?;
         self.layer.around(StoreCall::KeepsRows, store.retention_cutoff(now)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<L: Layer> ProjectStore for Layered<L> {
+    async fn recorded_projects(&self, filter: &ResponseFilter) -> Result<Vec<ProjectName>, BridgeError> {
+        let store = require(self.store.projects(), "read projects")?;
+        self.layer.around(StoreCall::KeepsRows, store.recorded_projects(filter)).await
+    }
+
+    async fn project_records(&self) -> Result<Vec<ProjectRecord>, BridgeError> {
+        let store = require(self.store.projects(), "read projects")?;
+        self.layer.around(StoreCall::KeepsRows, store.project_records()).await
+    }
+
+    /// Changes what summaries say.
+    async fn put_project_records(&self, records: &[ProjectRecord]) -> Result<(), BridgeError> {
+        let store = require(self.store.projects(), "store projects")?;
+        self.layer.around(StoreCall::OtherWrite, store.put_project_records(records)).await
     }
 }

@@ -92,6 +92,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
+pub mod budgets;
 mod builder;
 #[cfg(feature = "config")]
 pub mod config;
@@ -198,6 +199,12 @@ pub mod metrics {
 /// One name for a model, whichever way its requests took.
 pub mod models {
     pub use bridge_core::{CanonicalModel, ModelProvider, ModelRoute};
+}
+
+/// What recorded projects count for: current names, groups, and repositories of worktrees.
+pub mod projects {
+    pub use bridge_analysis::{GitEntry, GitFolders, ProjectCatalog, ProjectGroupRule, ProjectNameRule};
+    pub use bridge_core::{LinkedWorktree, ProjectRecord};
 }
 
 /// Sources without files: pushed entries and asynchronous readers.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use bridge::storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, PriceStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities,
-    SummaryFilter, UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, PriceStore, ProjectStore, ReplacedRow, SourceFilter, SourceRecord,
+    StoreCapabilities, SummaryFilter, UpsertOptions, UpsertOutcome,
 };
 use bridge::{
     BridgeError, ResponseFilter, ResponseUsage, StorageKind, StoreTotals, SupersededKey, TokenStore,
@@ -137,6 +137,10 @@ impl StoreCapabilities for TenantStore {
     fn prices(&self) -> Option<&dyn PriceStore> {
         self.inner.prices()
     }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
+        self.inner.projects()
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +154,7 @@ mod tests {
         TenantStore::new(Arc::new(InMemoryStore::default()))
     }
 
-    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
+    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects);
 
     #[tokio::test]
     async fn suspended_it_refuses_writes_and_answers_reads() {

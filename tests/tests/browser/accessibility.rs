@@ -28,6 +28,7 @@ fn axe_finds_nothing_in_either_theme() {
     let axe = axe(folder.path());
     let service = Service::start();
     service.put(&sessions(40));
+    service.put_files("session-000003");
     let (_profile, mut browser) = browser();
     browser.bypass_policy();
     let mut found = Vec::new();

@@ -2,11 +2,11 @@
 
 use bridge_testkit::browser::Theme;
 
-use super::{Service, assert_content, browser, hostile, sessions};
+use super::{HOSTILE, Service, assert_content, browser, hostile, sessions};
 
 const PAGES: [&str; 6] = [
     "/",
-    "/breakdown?range=all&stack=project",
+    "/breakdown?range=all&by=project",
     "/sessions?range=all",
     "/receipt",
     "/status",
@@ -19,6 +19,7 @@ fn no_page_is_wider_than_the_window() {
     let service = Service::start();
     service.put(&sessions(40));
     service.put(&hostile());
+    service.put_files("session-000005");
     let (_profile, mut browser) = browser();
     for width in WIDTHS {
         for theme in [Theme::Light, Theme::Dark] {
@@ -36,7 +37,7 @@ fn no_page_is_wider_than_the_window() {
 #[test]
 fn the_total_is_the_stores_and_the_chart_is_drawn() {
     let (_profile, mut browser) = browser();
-    for number in [1, 10, 2_000] {
+    for number in [1, 10, 100_000] {
         let service = Service::start();
         let rows = sessions(number);
         let total: u64 = rows.iter().map(|row| row.counts.total()).sum();
@@ -50,7 +51,28 @@ fn the_total_is_the_stores_and_the_chart_is_drawn() {
             "document.querySelector('.pager').textContent.match(/of ([\\d,]+)/)[1].replaceAll(',', '')",
         );
         assert_eq!(of.as_str(), Some(number.to_string().as_str()));
+        let notes = browser.evaluate("document.querySelectorAll('.note').length");
+        assert_eq!(
+            notes.as_u64(),
+            Some(u64::from(number.min(50))),
+            "the listed sessions have their projects"
+        );
     }
+}
+
+#[test]
+fn an_empty_store_says_what_to_expect() {
+    let service = Service::start();
+    let (_profile, mut browser) = browser();
+    for page in ["/?range=all", "/sessions?range=all", "/receipt", "/status"] {
+        browser.open(&service.url(page));
+        let text = browser.evaluate("document.querySelector('main').textContent.length");
+        assert!(text.as_u64() > Some(20), "{page} has content");
+    }
+    browser.open(&service.url("/?range=all"));
+    let title = browser.evaluate("document.querySelector('.state h1').textContent");
+    assert_eq!(title, "Nothing is stored yet");
+    assert_content(&mut browser, &service);
 }
 
 #[test]
@@ -70,8 +92,10 @@ fn without_scripts_the_trend_is_a_table() {
 fn hostile_names_are_shown_as_text() {
     let service = Service::start();
     service.put(&hostile());
+    service.put_files(HOSTILE[1]);
     let (_profile, mut browser) = browser();
-    for page in ["/?range=all", "/breakdown?range=all&stack=model", "/sessions?range=all"] {
+    let session = "/sessions/%E2%80%AEgpj.exe";
+    for page in ["/?range=all", "/breakdown?range=all&by=model", "/sessions?range=all", session] {
         browser.open(&service.url(page));
         browser.wait_until("document.body.textContent.includes('<img src=x onerror=alert(1)>')");
         assert_eq!(browser.evaluate("document.querySelectorAll('main img').length"), 0);

@@ -37,6 +37,20 @@ fn a_page_whose_service_ended_says_that_it_is_not_up_to_date() {
 }
 
 #[test]
+fn a_database_that_cannot_be_reached_is_reported_on_each_page() {
+    let service = Service::without_database();
+    let (_profile, mut browser) = browser();
+    for page in ["/", "/breakdown", "/sessions", "/sessions/s", "/receipt"] {
+        browser.open(&service.url(page));
+        let text = browser.evaluate("document.querySelector('main [role=alert]').textContent");
+        let text = text.as_str().unwrap();
+        assert!(text.contains("No data is lost") && !text.contains("127.0.0.1"), "{page}: {text}");
+    }
+    browser.open(&service.url("/status"));
+    assert_eq!(browser.evaluate("document.querySelector('h1 .badge').textContent"), "unhealthy");
+}
+
+#[test]
 fn keys_reach_the_content_the_controls_and_the_steps_of_the_chart() {
     let service = Service::start();
     service.put(&sessions(10));

@@ -11,10 +11,17 @@ mod screenshots;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
+use bridge::storage::{
+    ClickHouseOptions, ClickHouseStore, InMemoryStore, RetryPolicy, SourceRecord, TokenStore, UpsertOptions,
+};
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
-use bridge::{Clock, EnhancedTokenDatabaseBridge, ModelName, ProjectName, ResponseUsage, SystemClock};
+use bridge::{
+    Clock, EnhancedTokenDatabaseBridge, HostName, ModelName, ProjectName, ResponseUsage, SessionId,
+    SystemClock,
+};
+use bridge_core::SessionActivity;
 use bridge_testkit::browser::Browser;
 use bridge_testkit::fixtures::response;
 use tempfile::TempDir;
@@ -39,14 +46,26 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
         let store = Arc::new(InMemoryStore::default());
+        Self::of(Arc::clone(&store) as Arc<dyn TokenStore>, store)
+    }
+
+    /// Starts a service whose database cannot be reached.
+    fn without_database() -> Self {
+        // Nothing listens on this port: it is reserved.
+        let options = ClickHouseOptions::from_url("http://127.0.0.1:1/bridge").unwrap();
+        let database = ClickHouseStore::new(options.with_retry(RetryPolicy::once())).unwrap();
+        Self::of(Arc::new(database), Arc::default())
+    }
+
+    fn of(served: Arc<dyn TokenStore>, store: Arc<InMemoryStore>) -> Self {
+        let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let bridge = EnhancedTokenDatabaseBridge::builder(Arc::clone(&store) as Arc<dyn TokenStore>).build();
+        let bridge = EnhancedTokenDatabaseBridge::builder(served).build();
         let address = runtime.block_on(async {
             let listener = web::listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let page = PageOptions::default().with_refresh(std::time::Duration::from_secs(1));
+            let page = PageOptions::default().with_refresh(Duration::from_secs(1));
             let router = web::router(bridge, WebOptions::default().with_page(page));
             let router = web::protect(router, AllowedHosts::of_listener(address));
             tokio::spawn(web::serve(listener, router, async { drop(stopped.await) }));
@@ -63,6 +82,23 @@ impl Service {
         self.runtime.block_on(self.store.upsert(rows, &UpsertOptions::default())).unwrap();
     }
 
+    /// Stores a transcript of this session, and one of its subagent with a damaged line.
+    fn put_files(&self, session: &str) {
+        let session = SessionId::new(session).unwrap();
+        let file = |name: &str, depth, bad_lines| {
+            let host = HostName::new("host").unwrap();
+            let mut record = SourceRecord::new(host, name.into(), session.clone());
+            let (first, last) =
+                (SystemClock.now().saturating_sub(Duration::from_hours(2)), SystemClock.now());
+            (record.first_time, record.last_time) = (Some(first), Some(last));
+            (record.lines, record.damage.bad_lines) = (10, bad_lines);
+            record.activity = Some(Box::new(SessionActivity { depth, ..SessionActivity::default() }));
+            record
+        };
+        let records = [file("/projects/p/session.jsonl", 0, 0), file(HOSTILE[0], 1, 1)];
+        self.runtime.block_on(self.store.put_sources(&records)).unwrap();
+    }
+
     /// Stops serving, as if the service had ended.
     fn stop(&mut self) {
         drop(self.stop.take());
@@ -75,7 +111,7 @@ fn sessions(number: u32) -> Vec<ResponseUsage> {
     let row = |index: u32| {
         let mut row =
             response(&format!("session-{index:06}"), u128::from(index) + 1, u64::from(index % 977) * 31);
-        row.time = now.saturating_sub(std::time::Duration::from_secs(u64::from(index % 600) * 3600));
+        row.time = now.saturating_sub(Duration::from_secs(u64::from(index % 600) * 3600));
         row.counts.cache_read = u64::from(index % 89) * 4_099;
         row.model =
             ModelName::new(["claude-opus-4-8", "claude-sonnet-4-5", "gpt-5"][index as usize % 3]).ok();

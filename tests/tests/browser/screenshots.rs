@@ -5,18 +5,19 @@ use std::path::PathBuf;
 
 use bridge_testkit::browser::Theme;
 
-use super::browser;
+use super::{Service, browser};
 
 /// Page, width, height, theme.
-const PICTURES: [(&str, &str, u32, u32, Theme); 8] = [
+const PICTURES: [(&str, &str, u32, u32, Theme); 9] = [
     ("overview-light", "/?range=all", 1280, 1180, Theme::Light),
     ("overview-dark", "/?range=all", 1280, 1180, Theme::Dark),
     ("overview-phone", "/?range=all", 390, 1500, Theme::Light),
     ("overview-wide", "/?range=all", 2560, 1440, Theme::Dark),
-    ("breakdown", "/breakdown?range=all&stack=project", 1280, 800, Theme::Light),
+    ("breakdown", "/breakdown?range=all&by=project", 1280, 800, Theme::Light),
     ("sessions", "/sessions?range=all", 1280, 800, Theme::Dark),
     ("receipt", "/receipt", 1280, 640, Theme::Light),
     ("status", "/status", 1280, 700, Theme::Light),
+    ("no-responses", "/?from=2001-01-01&to=2001-01-02", 1280, 560, Theme::Light),
 ];
 
 #[test]
@@ -27,13 +28,26 @@ fn screenshots() {
     let (_profile, mut browser) = browser();
     let mut take = |name: &str, target: &str, width, height, theme| {
         browser.show_as(width, height, theme);
-        browser.open(&format!("{service}{target}"));
+        browser.open(target);
         browser.wait_until(
             "[...document.querySelectorAll('[data-chart]')].every((chart) => chart.querySelector('canvas'))",
         );
         std::fs::write(folder.join(format!("{name}.png")), browser.screenshot()).unwrap();
     };
     for (name, target, width, height, theme) in PICTURES {
-        take(name, target, width, height, theme);
+        take(name, &format!("{service}{target}"), width, height, theme);
     }
+    let session = format!("{service}{}", first_session(&service));
+    take("session", &session, 1280, 1400, Theme::Light);
+    take("session-phone", &session, 390, 1500, Theme::Dark);
+    take("first-run", &Service::start().url("/?range=all"), 1280, 560, Theme::Dark);
+    take("database-down", &Service::without_database().url("/"), 1280, 560, Theme::Light);
+}
+
+/// Returns the path of the session with the most tokens.
+fn first_session(service: &str) -> String {
+    let (_profile, mut browser) = browser();
+    browser.open(&format!("{service}/sessions?range=all"));
+    let path = browser.evaluate("document.querySelector('.groups .name').getAttribute('href')");
+    path.as_str().expect("a session is stored").to_owned()
 }

@@ -15,6 +15,7 @@
 mod analysis_properties;
 mod architecture;
 mod bad_input;
+mod dashboards;
 mod doc_examples;
 mod privacy;
 mod project_rules;

@@ -17,6 +17,7 @@ use crate::count::project::place_of;
 use crate::count::snapshot::RawNames;
 use crate::json::{Raw, string, string_bytes};
 use crate::privacy::ProjectNames;
+use crate::projects::SeenProjects;
 
 /// The names of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +42,7 @@ pub(crate) struct FileNames {
     pub(crate) project_names: ProjectNames,
     pub(crate) path: PathBuf,
     pub(crate) assignments: AssignmentRules,
+    pub(crate) seen_projects: SeenProjects,
 }
 
 impl FileNames {
@@ -55,7 +57,7 @@ impl FileNames {
         let assignment = self.assignments.of(Some(&self.path), place.project.as_ref());
         Context {
             session: named.session.and_then(session).unwrap_or_else(|| self.stem.clone()),
-            project: place.project.and_then(|name| self.project_names.shown(&name)),
+            project: place.project.and_then(|name| self.shown_project(&name)),
             host: self.host.clone(),
             agent: named.agent.and_then(string).and_then(|id| AgentId::new(id).ok()),
             model: named
@@ -66,6 +68,12 @@ impl FileNames {
             attribution: self.project_names.shown_attribution(attribution).into(),
             assignment: self.project_names.shown_assignment(assignment).into(),
         }
+    }
+
+    fn shown_project(&self, name: &ProjectName) -> Option<ProjectName> {
+        let shown = self.project_names.shown(name)?;
+        self.seen_projects.record(name, &shown);
+        Some(shown)
     }
 
     /// Returns the id of a request in the form that leaves this machine.

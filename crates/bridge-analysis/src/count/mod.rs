@@ -6,7 +6,7 @@ pub(crate) mod candidate;
 pub(crate) mod categories;
 pub(crate) mod context;
 pub(crate) mod history;
-mod project;
+pub(crate) mod project;
 pub(crate) mod request;
 pub(crate) mod response;
 mod row;

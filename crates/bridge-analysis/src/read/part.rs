@@ -39,6 +39,7 @@ impl<'a> FileTask<'a> {
             project_names: options.project_names.clone(),
             path: file.path.clone(),
             assignments: options.assignments.clone(),
+            seen_projects: options.seen_projects.clone(),
         };
         Self { file, names, from: *from, until: *until, looked_back: Mutex::default() }
     }

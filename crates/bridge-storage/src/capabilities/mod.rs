@@ -6,6 +6,7 @@ mod checkpoint;
 mod integrity;
 mod prices;
 mod probes;
+mod projects;
 
 use bridge_core::{BridgeError, StorageKind, StoreState};
 
@@ -18,6 +19,7 @@ pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_ba
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
 pub use prices::PriceStore;
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
+pub use projects::ProjectStore;
 
 use crate::stats::StoreStats;
 use crate::store::TokenStore;
@@ -44,6 +46,9 @@ pub trait StoreCapabilities {
 
     /// Returns the store's price lists.
     fn prices(&self) -> Option<&dyn PriceStore>;
+
+    /// Returns the records of projects: current names, groups and worktrees.
+    fn projects(&self) -> Option<&dyn ProjectStore>;
 }
 
 /// Returns the capability, or an error if the store lacks it.

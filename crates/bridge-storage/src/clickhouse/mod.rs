@@ -10,6 +10,7 @@ mod extras;
 mod options;
 mod prices;
 mod probes;
+mod projects;
 mod row;
 pub(crate) mod schema;
 mod sources;
@@ -39,7 +40,8 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
+    StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -332,6 +334,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn prices(&self) -> Option<&dyn PriceStore> {
+        Some(self)
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
         Some(self)
     }
 }

@@ -10,7 +10,7 @@
 //!     InMemoryStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects);
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
@@ -27,6 +27,7 @@ mod extremes;
 mod integrity;
 mod prices;
 mod probes;
+mod projects;
 mod reading;
 mod sequences;
 mod sources;
@@ -44,8 +45,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, StoredResponse,
-    StoredScope, TokenStore,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
+    StoredResponse, StoredScope, TokenStore,
 };
 
 pub use activity::*;
@@ -60,6 +61,7 @@ pub use extremes::*;
 pub use integrity::*;
 pub use prices::*;
 pub use probes::*;
+pub use projects::*;
 pub use reading::*;
 pub use sequences::*;
 pub use sources::*;
@@ -67,7 +69,7 @@ pub use sums::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that returns an empty, migrated store, and the
-/// capabilities that the store offers: `audit`, `checkpoints`, `integrity`, `prices` and `probes`. Backups need an `async fn` of
+/// capabilities that the store offers: `audit`, `checkpoints`, `integrity`, `prices`, `probes` and `projects`. Backups need an `async fn` of
 /// another such store besides: `; backup into other`.
 #[macro_export]
 macro_rules! conformance_tests {
@@ -165,6 +167,12 @@ macro_rules! conformance_tests {
             the_newest_source_is_of_its_machine
         }
     };
+    (@projects $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            the_latest_record_of_a_project_stays
+            records_of_projects_apply_wherever_responses_are_read
+        }
+    };
     (@backup $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
             a_backup_brings_the_same_store_back
@@ -197,13 +205,14 @@ pub type Check = for<'a> fn(&'a dyn TokenStore) -> Pin<Box<dyn Future<Output = (
 
 /// All checks of one store with their names, by capability, for a harness other than
 /// [`conformance_tests!`](crate::conformance_tests).
-pub const CHECKS: [(&str, &[(&str, Check)]); 6] = [
+pub const CHECKS: [(&str, &[(&str, Check)]); 7] = [
     ("core", crate::conformance_tests!(@core @list)),
     ("audit", crate::conformance_tests!(@audit @list)),
     ("checkpoints", crate::conformance_tests!(@checkpoints @list)),
     ("integrity", crate::conformance_tests!(@integrity @list)),
     ("prices", crate::conformance_tests!(@prices @list)),
     ("probes", crate::conformance_tests!(@probes @list)),
+    ("projects", crate::conformance_tests!(@projects @list)),
 ];
 
 /// Panics unless the store offers these capabilities and no other.
@@ -215,6 +224,7 @@ pub fn assert_offers(store: &dyn TokenStore, capabilities: &[&str]) {
         ("integrity", store.integrity().is_some()),
         ("prices", store.prices().is_some()),
         ("probes", store.probes().is_some()),
+        ("projects", store.projects().is_some()),
     ];
     for (name, is_offered) in offered {
         assert_eq!(is_offered, capabilities.contains(&name), "{name}");
@@ -243,6 +253,10 @@ fn prices(store: &dyn TokenStore) -> &dyn PriceStore {
 
 fn probes(store: &dyn TokenStore) -> &dyn HealthProbes {
     store.probes().expect("the store has probes")
+}
+
+fn projects(store: &dyn TokenStore) -> &dyn ProjectStore {
+    store.projects().expect("the store has records of projects")
 }
 
 /// All rows as they are stored; `None` where the store does not show them.

@@ -136,6 +136,7 @@ impl CheckpointStore for InMemoryStore {
     async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError> {
         let mut content = self.content();
         let then = content.checkpoints.get("roll back", name)?.clone();
+        let then = Tables { projects: content.tables.projects.clone(), ..then };
         let next = content.checkpoints.epoch.next();
         if next == content.checkpoints.epoch {
             return Err(rolled_back("roll back", "there are no more epochs".to_owned()));

@@ -19,7 +19,7 @@ impl Tables {
             .admitted(&filter.responses)
             .map(|row| (row, sums_of(row, filter.extra_counts, prices)))
             .collect();
-        let list = |dimension: &Dimension, page| group_list(&rows, dimension, page);
+        let list = |dimension: &Dimension, page| self.group_list(&rows, dimension, page);
         DashboardData {
             totals: sum(rows.iter(), prices),
             breakdowns: filter
@@ -33,12 +33,57 @@ impl Tables {
             split_trend: filter
                 .trend_by
                 .as_ref()
-                .map(|dimension| split_trend(&rows, dimension, &filter.trend_starts))
+                .map(|dimension| self.split_trend(&rows, dimension, &filter.trend_starts))
                 .unwrap_or_default(),
             last_sync: self.sources.values().map(|source| source.read_at).max(),
             receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
             priced_by: prices.map(|list| priced_by(list, rows.iter().map(|(row, _)| *row))),
         }
+    }
+
+    fn group_list(
+        &self,
+        rows: &[(&ResponseUsage, UsageSums)],
+        dimension: &Dimension,
+        page: &GroupPage,
+    ) -> GroupList {
+        let mut groups: BTreeMap<String, UsageSums> = BTreeMap::new();
+        for (row, sums) in rows {
+            groups.entry(self.value(dimension, row).into_owned()).or_default().add(sums);
+        }
+        let mut rows: Vec<GroupSums> =
+            groups.into_iter().map(|(name, sums)| GroupSums { name, sums }).collect();
+        // They are sorted by name, and the sort is stable.
+        match (page.order, page.direction) {
+            (GroupOrder::Name, Direction::Ascending) => {}
+            (GroupOrder::Name, Direction::Descending) => rows.reverse(),
+            (order, Direction::Ascending) => rows.sort_by_key(|row| value(&row.sums, order)),
+            (order, Direction::Descending) => rows.sort_by_key(|row| Reverse(value(&row.sums, order))),
+        }
+        let groups = rows.len() as u64;
+        let rows =
+            rows.into_iter().zip(0_u64..).filter(|(_, rank)| page.lists(*rank)).map(|(row, _)| row).collect();
+        GroupList { rows, groups }
+    }
+
+    fn split_trend(
+        &self,
+        rows: &[(&ResponseUsage, UsageSums)],
+        dimension: &Dimension,
+        starts: &[Timestamp],
+    ) -> Vec<SplitSums> {
+        let mut values: BTreeMap<String, Vec<(&ResponseUsage, UsageSums)>> = BTreeMap::new();
+        for row in rows {
+            values.entry(self.value(dimension, row.0).into_owned()).or_default().push(*row);
+        }
+        let split = |(name, rows): (String, Vec<_>)| {
+            let steps = trend(&rows, starts).into_iter();
+            steps.map(move |TrendSums { start, sums }| SplitSums { start, name: name.clone(), sums })
+        };
+        let mut split: Vec<_> = values.into_iter().flat_map(split).collect();
+        split.sort_by_key(|step| (Reverse(step.sums.counts.total()), step.name.clone(), step.start));
+        split.truncate(SPLIT_SUMS_MAX as usize);
+        split
     }
 
     fn receipt(&self) -> StoreReceipt {
@@ -70,25 +115,6 @@ impl Tables {
     }
 }
 
-fn group_list(rows: &[(&ResponseUsage, UsageSums)], dimension: &Dimension, page: &GroupPage) -> GroupList {
-    let mut groups: BTreeMap<String, UsageSums> = BTreeMap::new();
-    for (row, sums) in rows {
-        groups.entry(dimension.value_of(row).into_owned()).or_default().add(sums);
-    }
-    let mut rows: Vec<GroupSums> = groups.into_iter().map(|(name, sums)| GroupSums { name, sums }).collect();
-    // They are sorted by name, and the sort is stable.
-    match (page.order, page.direction) {
-        (GroupOrder::Name, Direction::Ascending) => {}
-        (GroupOrder::Name, Direction::Descending) => rows.reverse(),
-        (order, Direction::Ascending) => rows.sort_by_key(|row| value(&row.sums, order)),
-        (order, Direction::Descending) => rows.sort_by_key(|row| Reverse(value(&row.sums, order))),
-    }
-    let groups = rows.len() as u64;
-    let rows =
-        rows.into_iter().zip(0_u64..).filter(|(_, rank)| page.lists(*rank)).map(|(row, _)| row).collect();
-    GroupList { rows, groups }
-}
-
 fn value(sums: &UsageSums, order: GroupOrder) -> i128 {
     match order {
         GroupOrder::Tokens => sums.counts.total().into(),
@@ -111,25 +137,6 @@ fn trend(rows: &[(&ResponseUsage, UsageSums)], starts: &[Timestamp]) -> Vec<Tren
         steps.entry(*start).or_default().add(sums);
     }
     steps.into_iter().map(|(start, sums)| TrendSums { start, sums }).collect()
-}
-
-fn split_trend(
-    rows: &[(&ResponseUsage, UsageSums)],
-    dimension: &Dimension,
-    starts: &[Timestamp],
-) -> Vec<SplitSums> {
-    let mut values: BTreeMap<String, Vec<(&ResponseUsage, UsageSums)>> = BTreeMap::new();
-    for row in rows {
-        values.entry(dimension.value_of(row.0).into_owned()).or_default().push(*row);
-    }
-    let split = |(name, rows): (String, Vec<_>)| {
-        let steps = trend(&rows, starts).into_iter();
-        steps.map(move |TrendSums { start, sums }| SplitSums { start, name: name.clone(), sums })
-    };
-    let mut split: Vec<_> = values.into_iter().flat_map(split).collect();
-    split.sort_by_key(|step| (Reverse(step.sums.counts.total()), step.name.clone(), step.start));
-    split.truncate(SPLIT_SUMS_MAX as usize);
-    split
 }
 
 fn sum<'a>(

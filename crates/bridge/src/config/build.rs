@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bridge_analysis::{AnalyzerOptions, AssignmentRules, ProjectKey, ProjectNames};
+use bridge_analysis::{
+    AnalyzerOptions, AssignmentRules, GitFolders, ProjectCatalog, ProjectKey, ProjectNames,
+};
 use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels, Timestamp};
 use bridge_pricing::Catalog;
 use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, PriceStore, TokenStore};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
-use super::sections::{ProcessingConfig, ProjectNameMode};
+use super::sections::{ProcessingConfig, ProjectNameMode, ProjectsConfig};
 use crate::builder::own_host;
+use crate::ingest::projects::update_projects;
 use crate::{BridgeBuilder, EnhancedTokenDatabaseBridge};
 
 /// The developer that stands for the operating system's user.
@@ -32,6 +35,9 @@ impl BridgeConfig {
         let bridge = builder.build();
         bridge.token_store().migrate().await?;
         use_shipped_prices(&store, bridge.ingest().clock.now()).await;
+        if self.project_catalog().is_some() {
+            update_projects(bridge.ingest()).await;
+        }
         Ok(bridge)
     }
 
@@ -112,7 +118,16 @@ impl BridgeConfig {
             .cache(self.caching)
             .audit(self.audit.clone())
             .monitoring(self.monitoring)
+            .budgets(self.budgets.clone())
             .watch_itself();
+        let builder = match self.project_catalog() {
+            Some(catalog) => builder.projects(catalog),
+            None => builder,
+        };
+        let builder = match self.projects.git_worktrees {
+            true => builder.git_folders(GitFolders::of_this_host()),
+            false => builder,
+        };
         Ok(if self.processing.validation { builder } else { builder.without_validation() })
     }
 
@@ -166,6 +181,14 @@ impl BridgeConfig {
             labels: Labels::new(&config.labels).map_err(|error| self.invalid("sources.labels", &error))?,
         };
         Ok(AssignmentRules::new(defaults, config.assignments.iter().cloned()))
+    }
+
+    /// Returns the catalog of projects, if one is given: an empty one, too, takes back what another one said.
+    fn project_catalog(&self) -> Option<ProjectCatalog> {
+        let ProjectsConfig { names, groups, .. } = &self.projects;
+        let is_given = ["projects.names", "projects.groups"].iter().any(|key| self.given.contains_key(key));
+        let rules = ProjectCatalog::new(names.iter().cloned(), groups.iter().cloned());
+        (is_given || rules != ProjectCatalog::default()).then_some(rules)
     }
 
     fn host(&self) -> Option<HostName> {

@@ -8,11 +8,12 @@ use super::error::{ConfigError, ConfigOrigin, ConfigProblem};
 use super::form::RawValue;
 use super::key::{ConfigKey, EXCLUSIVE, KEYS, VARIABLE_PREFIX, find};
 use super::suggestion::nearest;
+use super::yaml;
 
 impl BridgeConfig {
     /// Overrides every key whose [variable](ConfigKey::variable) the look-up knows: `ETB_` and the key's name in
     /// capitals, its dots as underlines. A blank value counts as none. Several paths are separated as in `PATH`;
-    /// names with values are written `a=b,c=d`.
+    /// names with values are written `a=b,c=d`; budgets are YAML, as in a file.
     ///
     /// Of keys that exclude each other (`clickhouse.url` and `embedded.data_dir`, a password and its file) a
     /// variable overrides both.
@@ -36,8 +37,9 @@ impl BridgeConfig {
             let name = key.variable();
             let Some(value) = variable(&name).filter(|value| !value.trim().is_empty()) else { continue };
             given.insert(key.name);
-            if let Err(problem) = self.set(key, &raw_value(key, value), ConfigOrigin::Variable(name)) {
-                problems.push(problem);
+            let origin = ConfigOrigin::Variable(name);
+            if let Err(found) = self.set(key, &raw_value(key, value, &origin), origin) {
+                problems.extend(found);
             }
         }
         for (one, other) in EXCLUSIVE.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]) {
@@ -99,7 +101,10 @@ impl BridgeConfig {
     }
 }
 
-fn raw_value(key: &ConfigKey, value: String) -> RawValue {
+fn raw_value(key: &ConfigKey, value: String, origin: &ConfigOrigin) -> RawValue {
+    if key.is_structured() {
+        return yaml::nodes(&value, origin).map_or(RawValue::Text(value), RawValue::Nodes);
+    }
     let texts = || std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect();
     match key.default_text().as_str() {
         "[]" => RawValue::List(texts()),

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_analysis::{AssignmentRule, PathPattern};
-use bridge_core::{Assignment, AttributionValue, Labels};
+use bridge_analysis::{AssignmentRule, PathPattern, ProjectGroupRule, ProjectNameRule};
+use bridge_core::{Assignment, AttributionValue, Labels, ProjectName};
 use bridge_storage::Retention;
 
 use super::Secret;
+use super::node::Node;
 
 /// A value as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum RawValue {
     Text(String),
     List(Vec<String>),
     Pairs(Vec<(String, String)>),
+    /// A list of values that have keys of their own.
+    Nodes(Vec<Node>),
 }
 
 impl RawValue {
@@ -319,17 +322,13 @@ impl Form<Vec<AssignmentRule>> for Assignments {
     }
 
     fn write(&self, value: &Vec<AssignmentRule>) -> String {
-        format!("[{}]", value.iter().map(|_| "(a rule)").collect::<Vec<_>>().join(", "))
+        written_rules(value.len())
     }
 }
 
 fn assignment_rule(text: &str) -> Result<AssignmentRule, InvalidValue> {
     let (pattern, assigned) = text.split_once(ARROW).ok_or(InvalidValue)?;
-    let pattern = pattern.trim();
-    // Nothing would expand it, and an empty pattern matches nothing.
-    if pattern.is_empty() || pattern.starts_with('~') {
-        return Err(InvalidValue);
-    }
+    let pattern = checked_scope(pattern)?;
     let (mut assignment, mut labels) = (Assignment::default(), BTreeMap::new());
     for part in assigned.split(',') {
         let (name, value) = part.split_once('=').ok_or(InvalidValue)?;
@@ -346,6 +345,73 @@ fn assignment_rule(text: &str) -> Result<AssignmentRule, InvalidValue> {
     assignment.labels = Labels::new(labels).map_err(|_| InvalidValue)?;
     let pattern = PathPattern::new(pattern).map_err(|_| InvalidValue)?;
     Ok(AssignmentRule::new(pattern, assignment))
+}
+
+/// Current names of projects: `/old/path => /new/path`.
+pub(super) struct ProjectNameRules;
+
+impl Form<Vec<ProjectNameRule>> for ProjectNameRules {
+    fn allowed(&self) -> String {
+        "a list of rules like `/home/pat/old-app => /home/pat/app`: a folder (with what is inside) or a pattern of paths, and \
+         the project that it counts for"
+            .to_owned()
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectNameRule>, InvalidValue> {
+        rules(raw, |scope, name| {
+            let name = ProjectName::new(name).map_err(|_| InvalidValue)?;
+            ProjectNameRule::new(scope, name.as_str()).map_err(|_| InvalidValue)
+        })
+    }
+
+    fn write(&self, value: &Vec<ProjectNameRule>) -> String {
+        written_rules(value.len())
+    }
+}
+
+/// Groups of projects: `/projects/acme => acme`.
+pub(super) struct ProjectGroupRules;
+
+impl Form<Vec<ProjectGroupRule>> for ProjectGroupRules {
+    fn allowed(&self) -> String {
+        "a list of rules like `/projects/acme => acme`: a folder (with what is inside) or a pattern of paths, and the group \
+         that it belongs to"
+            .to_owned()
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<Vec<ProjectGroupRule>, InvalidValue> {
+        rules(raw, |scope, group| {
+            let group = AttributionValue::new(group).map_err(|_| InvalidValue)?;
+            ProjectGroupRule::new(scope, group).map_err(|_| InvalidValue)
+        })
+    }
+
+    fn write(&self, value: &Vec<ProjectGroupRule>) -> String {
+        written_rules(value.len())
+    }
+}
+
+/// Reads a list of rules of a scope and what it is given.
+fn rules<T>(
+    raw: &RawValue,
+    rule: impl Fn(&str, &str) -> Result<T, InvalidValue>,
+) -> Result<Vec<T>, InvalidValue> {
+    let RawValue::List(texts) = raw else { return Err(InvalidValue) };
+    let parts = |text: &String| {
+        let (scope, given) = text.split_once(ARROW).ok_or(InvalidValue)?;
+        rule(checked_scope(scope)?, given.trim())
+    };
+    texts.iter().map(parts).collect()
+}
+
+/// Returns a scope of paths. Nothing would expand a `~`, and an empty one matches nothing.
+fn checked_scope(text: &str) -> Result<&str, InvalidValue> {
+    let scope = text.trim();
+    if scope.is_empty() || scope.starts_with('~') { Err(InvalidValue) } else { Ok(scope) }
+}
+
+fn written_rules(number: usize) -> String {
+    format!("[{}]", vec!["(a rule)"; number].join(", "))
 }
 
 /// Names, each with a text: a mapping in YAML, `a=b,c=d` in a variable. No name occurs twice.

@@ -1,11 +1,15 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, RawValue,
-    Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
+    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
+    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
+    mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
+use super::budgets::{self, BudgetList};
+use super::error::ConfigProblem;
+use super::node::Node;
 use super::sections::ProjectNameMode;
 use super::{BridgeConfig, ROOT};
 use crate::AuditedOperations;
@@ -17,7 +21,12 @@ pub struct ConfigKey {
     is_secret: bool,
     pub(super) set: fn(&mut BridgeConfig, &RawValue) -> Result<(), InvalidValue>,
     describe: fn(&BridgeConfig) -> Description,
+    /// Of a list of values that have keys of their own: returns what is wrong with them, each with its place.
+    pub(super) problems: Option<NodeCheck>,
 }
+
+/// Returns what is wrong with a list of values.
+type NodeCheck = fn(&[Node]) -> Vec<ConfigProblem>;
 
 /// The value of a key in YAML's form, and the values that it allows.
 struct Description {
@@ -75,6 +84,16 @@ impl ConfigKey {
         format!("{ROOT}.{}", self.name)
     }
 
+    /// Returns whether its value is a list of values that have keys of their own.
+    pub(super) fn is_structured(&self) -> bool {
+        self.problems.is_some()
+    }
+
+    const fn structured(mut self, problems: NodeCheck) -> Self {
+        self.problems = Some(problems);
+        self
+    }
+
     const fn secret(mut self) -> Self {
         self.is_secret = true;
         self
@@ -107,6 +126,7 @@ macro_rules! key {
                 Ok(())
             },
             describe: |config| described(&$form, &config.$($setting).+),
+            problems: None,
         }
     };
 }
@@ -201,6 +221,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("sources.labels", sources.labels, LABELS),
     key!("sources.assignments", sources.assignments, Assignments),
     key!("sources.activity_pause", sources.activity_pause, Time),
+    key!("projects.names", projects.names, ProjectNameRules),
+    key!("projects.groups", projects.groups, ProjectGroupRules),
+    key!("projects.git_worktrees", projects.git_worktrees, BOOLEAN),
     key!("processing.batch_size", processing.batch_size, number(1..=1_000_000)),
     key!("processing.max_memory_mb", processing.memory_bytes_max, mebibytes(1..=1 << 20)),
     key!("processing.parallel_limit", processing.parallel_limit, number(1..=1000)),
@@ -219,6 +242,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
+    key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
     key!("audit.write_within", audit.write_within, Time),

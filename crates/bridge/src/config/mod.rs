@@ -42,12 +42,14 @@
 //! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
 //! position and the allowed values, and never quotes a secret.
 
+mod budgets;
 mod build;
 mod check;
 mod environment;
 mod error;
 mod form;
 mod key;
+mod node;
 mod secret;
 mod sections;
 mod spool;
@@ -61,10 +63,13 @@ use std::path::Path;
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
 pub use secret::Secret;
-pub use sections::{ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, SourcesConfig};
+pub use sections::{
+    ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, ProjectsConfig, SourcesConfig,
+};
 
 use bridge_cache::CacheOptions;
 
+use crate::budgets::Budgets;
 use crate::{AuditOptions, MonitoringOptions};
 use form::RawValue;
 
@@ -84,12 +89,16 @@ pub struct BridgeConfig {
     pub embedded: EmbeddedConfig,
     /// The transcripts.
     pub sources: SourcesConfig,
+    /// What recorded projects count for.
+    pub projects: ProjectsConfig,
     /// Reading and storing.
     pub processing: ProcessingConfig,
     /// The cache.
     pub caching: CacheOptions,
     /// Health checks and exports of metrics.
     pub monitoring: MonitoringOptions,
+    /// The budgets, `monitoring.budgets`.
+    pub budgets: Budgets,
     /// The audit.
     pub audit: AuditOptions,
     /// The origin of each key that was given.
@@ -131,18 +140,23 @@ impl BridgeConfig {
         for yaml::Entry { key, origin, raw } in entries {
             // A key without a value has its default.
             if raw != RawValue::Nothing
-                && let Err(problem) = config.set(key, &raw, origin)
+                && let Err(found) = config.set(key, &raw, origin)
             {
-                problems.push(problem);
+                problems.extend(found);
             }
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(problems)) }
     }
 
-    fn set(&mut self, key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> Result<(), ConfigProblem> {
+    fn set(
+        &mut self,
+        key: &ConfigKey,
+        raw: &RawValue,
+        origin: ConfigOrigin,
+    ) -> Result<(), Vec<ConfigProblem>> {
         match (key.set)(self, raw) {
             Ok(()) => drop(self.given.insert(key.name, origin)),
-            Err(form::InvalidValue) => return Err(not_allowed(key, raw, origin)),
+            Err(form::InvalidValue) => return Err(problems(key, raw, origin)),
         }
         Ok(())
     }
@@ -155,6 +169,15 @@ fn read_limited(path: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
     }
     Ok(text)
+}
+
+/// Returns the problems of a value that its key does not allow.
+fn problems(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> Vec<ConfigProblem> {
+    let inside = match (key.problems, raw) {
+        (Some(problems), RawValue::Nodes(nodes)) => problems(nodes),
+        _ => Vec::new(),
+    };
+    if inside.is_empty() { vec![not_allowed(key, raw, origin)] } else { inside }
 }
 
 /// Returns the problem of a value that its key does not allow.
@@ -175,7 +198,7 @@ fn not_allowed(key: &ConfigKey, raw: &RawValue, origin: ConfigOrigin) -> ConfigP
         RawValue::List(list) if key.is_list() => {
             culprit(list).map_or_else(|| "this".to_owned(), |one| quoted(&one))
         }
-        RawValue::List(_) | RawValue::Pairs(_) | RawValue::Nothing => "this".to_owned(),
+        RawValue::List(_) | RawValue::Pairs(_) | RawValue::Nodes(_) | RawValue::Nothing => "this".to_owned(),
     };
     let message = format!("{shown} is not allowed; allowed is {}", key.allowed());
     ConfigProblem { origin, key: key.whole_name(), message }

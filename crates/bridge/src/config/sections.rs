@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_analysis::{AnalyzerOptions, AssignmentRule};
+use bridge_analysis::{AnalyzerOptions, AssignmentRule, ProjectGroupRule, ProjectNameRule};
 use bridge_core::ActivityFacts;
 use bridge_storage::{ClickHouseLimits, ClickHouseOptions, Retention};
 
@@ -130,6 +130,24 @@ impl Default for SourcesConfig {
             assignments: Vec::new(),
             activity_pause: ActivityFacts::PAUSE,
         }
+    }
+}
+
+/// `projects`: what recorded projects count for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProjectsConfig {
+    /// Current names of renamed and moved projects; the first rule that matches applies.
+    pub names: Vec<ProjectNameRule>,
+    /// Groups of projects; the first rule that matches applies.
+    pub groups: Vec<ProjectGroupRule>,
+    /// Whether worktrees of `git worktree` count for their repository.
+    pub git_worktrees: bool,
+}
+
+impl Default for ProjectsConfig {
+    fn default() -> Self {
+        Self { names: Vec::new(), groups: Vec::new(), git_worktrees: true }
     }
 }
 

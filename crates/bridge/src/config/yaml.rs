@@ -9,6 +9,7 @@ use super::ROOT;
 use super::error::{ConfigOrigin, ConfigProblem};
 use super::form::{RawValue, may_hold_a_password};
 use super::key::{self, ConfigKey};
+use super::node::{Field, Node, NodeContent};
 use super::suggestion::nearest;
 
 /// A key that is given.
@@ -29,17 +30,42 @@ pub(super) struct Content {
 
 /// Reads a text, and reports everything in it that is not a key.
 pub(super) fn read(text: &str, file: Option<&Path>) -> Content {
-    let mut reader = Reader { events: Parser::new_from_str(text), file, content: Content::default() };
+    let mut reader = Reader::new(text, Origin::File(file));
     if let Err(stop) = reader.document() {
         reader.content.problems.push(stop);
     }
     reader.content
 }
 
+/// Reads a text that is a list of values which have keys of their own; `None` if it is anything else.
+pub(super) fn nodes(text: &str, origin: &ConfigOrigin) -> Option<Vec<Node>> {
+    let mut reader = Reader::new(text, Origin::Whole(origin));
+    loop {
+        match reader.next().ok()?.0 {
+            Event::StreamStart | Event::DocumentStart(_) => {}
+            Event::SequenceStart(..) => break,
+            _ => return None,
+        }
+    }
+    let nodes = reader.node_list(NODE_DEPTH_MAX).ok()?;
+    reader.content.problems.is_empty().then_some(nodes)
+}
+
+/// Maximum depth of values in a list of values that have keys of their own.
+const NODE_DEPTH_MAX: u8 = 4;
+
 struct Reader<'t> {
     events: Parser<'t, StrInput<'t>>,
-    file: Option<&'t Path>,
+    origin: Origin<'t>,
     content: Content,
+}
+
+/// The place of a text.
+enum Origin<'t> {
+    /// A file, or a text of its own.
+    File(Option<&'t Path>),
+    /// The same for all of it.
+    Whole(&'t ConfigOrigin),
 }
 
 /// The meaning of a name in a mapping.
@@ -50,6 +76,10 @@ enum Place {
 }
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str, origin: Origin<'t>) -> Self {
+        Self { events: Parser::new_from_str(text), origin, content: Content::default() }
+    }
+
     fn next(&mut self) -> Result<(Event<'t>, Span), ConfigProblem> {
         let event = self.events.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default())));
         event.map_err(|error: ScanError| {
@@ -120,6 +150,9 @@ impl<'t> Reader<'t> {
         let raw = match event {
             Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => RawValue::Nothing,
             Event::Scalar(text, ..) => RawValue::Text(text.into_owned()),
+            Event::SequenceStart(..) if key.is_structured() => {
+                RawValue::Nodes(self.node_list(NODE_DEPTH_MAX)?)
+            }
             Event::SequenceStart(..) => match self.list()? {
                 Some(list) => RawValue::List(list),
                 None => {
@@ -188,6 +221,57 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Reads the values of a sequence that has begun.
+    fn node_list(&mut self, depth: u8) -> Result<Vec<Node>, ConfigProblem> {
+        let mut nodes = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(nodes),
+                (event, span) => nodes.push(self.node(&event, span, depth)?),
+            }
+        }
+    }
+
+    /// Reads the names and values of a mapping that has begun.
+    fn fields(&mut self, depth: u8) -> Result<Vec<Field>, ConfigProblem> {
+        let mut fields = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            let name = match &event {
+                Event::MappingEnd => return Ok(fields),
+                Event::Scalar(text, ..) => shortened(text),
+                other => {
+                    self.report(span.start, "", "a key must be a text".to_owned());
+                    self.skip_rest(other)?;
+                    String::new()
+                }
+            };
+            let (event, value_span) = self.next()?;
+            let value = self.node(&event, value_span, depth)?;
+            fields.push(Field { name, origin: self.origin(span.start), value });
+        }
+    }
+
+    /// Reads the value that this event begins.
+    fn node(&mut self, event: &Event<'_>, span: Span, depth: u8) -> Result<Node, ConfigProblem> {
+        let content = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(text) => NodeContent::Nothing,
+            Event::Scalar(text, ..) => NodeContent::Text(text.to_string()),
+            Event::SequenceStart(..) if depth > 0 => NodeContent::List(self.node_list(depth - 1)?),
+            Event::MappingStart(..) if depth > 0 => NodeContent::Mapping(self.fields(depth - 1)?),
+            other => {
+                let message = match other {
+                    Event::Alias(_) => "a value must be given, not referred to by an alias",
+                    _ => "a value is nested too deeply",
+                };
+                self.report(span.start, "", message.to_owned());
+                self.skip_rest(other)?;
+                NodeContent::Nothing
+            }
+        };
+        Ok(Node { origin: self.origin(span.start), content })
+    }
+
     fn skip(&mut self) -> Result<(), ConfigProblem> {
         let event = self.next()?.0;
         self.skip_rest(&event)
@@ -212,7 +296,12 @@ impl<'t> Reader<'t> {
     }
 
     fn origin(&self, at: Marker) -> ConfigOrigin {
-        ConfigOrigin::Line { file: self.file.map(Path::to_owned), line: at.line(), column: at.col() + 1 }
+        match self.origin {
+            Origin::File(file) => {
+                ConfigOrigin::Line { file: file.map(Path::to_owned), line: at.line(), column: at.col() + 1 }
+            }
+            Origin::Whole(origin) => origin.clone(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::metrics::{
 };
 use super::query::DashboardQuery;
 use super::trend::{Plan, Window, span};
+use crate::budgets::Budgets;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::run::OperationRunner;
 
@@ -60,10 +61,11 @@ const ATTEMPTS_MAX: u32 = 6;
 /// ```
 #[derive(Debug, Clone)]
 pub struct DashboardBridgeAdapter {
-    store: Arc<dyn TokenStore>,
-    clock: Arc<dyn Clock>,
+    pub(super) store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) budgets: Arc<Budgets>,
     /// Records the answers as operations.
-    runner: Option<OperationRunner>,
+    pub(super) runner: Option<OperationRunner>,
     /// The earliest plausible time of a response seen so far: with it most answers need only one read. It is a guess, and
     /// each answer shows whether it was right.
     begins: Arc<Mutex<Option<Timestamp>>>,
@@ -73,7 +75,13 @@ impl DashboardBridgeAdapter {
     /// Returns an adapter that reads this store.
     #[must_use]
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock), runner: None, begins: Arc::default() }
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            budgets: Arc::default(),
+            runner: None,
+            begins: Arc::default(),
+        }
     }
 
     /// Returns the adapter with this clock for "now".
@@ -177,7 +185,7 @@ impl DashboardBridgeAdapter {
     }
 }
 
-fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilter {
+pub(super) fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> DashboardFilter {
     let mut filter = DashboardFilter::default();
     filter.responses.clone_from(&query.responses);
     filter.breakdowns.clone_from(&query.breakdowns);

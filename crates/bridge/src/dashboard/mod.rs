@@ -1,6 +1,7 @@
 //! Dashboard queries.
 
 mod adapter;
+pub(crate) mod budgets;
 mod metrics;
 mod query;
 mod trend;

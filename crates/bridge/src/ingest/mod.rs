@@ -6,6 +6,7 @@ pub(crate) mod overlap;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod projects;
 pub(crate) mod read;
 pub(crate) mod stream;
 pub(crate) mod upsert;
@@ -22,6 +23,7 @@ use bridge_core::{
 use bridge_storage::TokenStore;
 use tokio::task::JoinError;
 
+use crate::ingest::projects::ProjectRules;
 use crate::ingest::stream::StreamTurns;
 use crate::telemetry::Telemetry;
 use crate::telemetry::error_rate::Outcome;
@@ -38,6 +40,8 @@ pub(crate) struct Ingest {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) validator: Option<AnalysisValidator>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// What decides which projects recorded ones count for.
+    pub(crate) projects: ProjectRules,
     /// Held while the store is brought up to date.
     pub(crate) sync_turn: tokio::sync::Mutex<()>,
     /// Held, for each stream, while it is stored.

@@ -10,6 +10,7 @@ use bridge_core::{
 use bridge_storage::{Dimension, ReplacedRow, ResponseFilter, UpsertOptions, UpsertOutcome, markers};
 
 use crate::ingest::Ingest;
+use crate::ingest::projects::update_projects;
 use crate::telemetry::current::current_assignment;
 use crate::telemetry::write_counters::WriteCounters;
 
@@ -68,6 +69,11 @@ pub(crate) struct AnalysisPart<'a> {
 pub(crate) fn rows_of(ingest: &Ingest, analysis: &EnhancedTokenAnalysis) -> Vec<ResponseUsage> {
     let mut rows = analysis.rows();
     for row in rows.iter_mut().filter(|row| row.origin.is_counted()) {
+        if let Some(name) = &row.project
+            && let Some(shown) = ingest.analyzer.project_names.shown(name)
+        {
+            ingest.analyzer.seen_projects.record(name, &shown);
+        }
         // The rules know projects by their whole names.
         let ruled = ingest.analyzer.assignments.of(None, row.project.as_ref());
         row.assignment = (*row.assignment).clone().or(&ruled).into();
@@ -84,6 +90,16 @@ pub(crate) async fn upsert(
     options: &UpsertOptions,
 ) -> Result<StoredRows, BridgeError> {
     assign(&mut rows, &ingest.analyzer.project_names);
+    let stored = upsert_parts(ingest, rows, options).await?;
+    update_projects(ingest).await;
+    Ok(stored)
+}
+
+async fn upsert_parts(
+    ingest: &Ingest,
+    rows: Vec<ResponseUsage>,
+    options: &UpsertOptions,
+) -> Result<StoredRows, BridgeError> {
     if rows.len() <= UPSERT_ROWS_MAX {
         return upsert_part(ingest, rows, options).await;
     }

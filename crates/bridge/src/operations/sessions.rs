@@ -46,6 +46,12 @@ pub struct SessionFile {
     pub subagent_depth: Option<u8>,
     /// Bytes that are stored.
     pub bytes: u64,
+    /// Lines, those of other sessions in the file included.
+    pub lines: u64,
+    /// Of those, the damaged ones.
+    pub damaged_lines: u64,
+    /// Snapshots of responses in the file.
+    pub snapshots: u64,
     /// The earliest time of the session in it.
     pub first_time: Option<Timestamp>,
     /// The latest time of the session in it.
@@ -67,6 +73,9 @@ impl From<&SourceRecord> for SessionFile {
             name: name.to_owned(),
             subagent_depth: activity.map(|activity| activity.depth),
             bytes: record.cursor.offset,
+            lines: record.lines,
+            damaged_lines: record.damage.damaged_lines(),
+            snapshots: record.snapshots,
             first_time: activity.and_then(|activity| activity.first_time).or(record.first_time),
             last_time: activity.and_then(|activity| activity.last_time).or(record.last_time),
             read_at: record.read_at,

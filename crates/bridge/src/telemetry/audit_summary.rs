@@ -10,6 +10,7 @@ use bridge_core::{
     StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
+use crate::budgets::BudgetStatus;
 use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::sessions::{SessionDetails, SessionLimit};
 
@@ -169,6 +170,12 @@ impl ToAuditSummary for Option<SessionDetails> {
 impl ToAuditSummary for Vec<SessionLimit> {
     fn audit_summary(&self) -> AuditSummary {
         AuditSummary::of(0, [("limits", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Vec<BudgetStatus> {
+    fn audit_summary(&self) -> AuditSummary {
+        AuditSummary::of(0, [("budgets", self.len() as u64)])
     }
 }
 

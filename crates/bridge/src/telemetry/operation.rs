@@ -35,6 +35,8 @@ pub enum Operation {
     ReadStream,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
+    /// Reading what is spent of the budgets.
+    Budgets,
     /// Reading what is known of a session.
     SessionDetails,
     /// Reading the limits that sessions hit.
@@ -63,7 +65,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -77,6 +79,7 @@ impl Operation {
         Self::Append,
         Self::ReadStream,
         Self::GetDashboardTokenMetrics,
+        Self::Budgets,
         Self::SessionDetails,
         Self::LimitEvents,
         Self::ExpiringTranscripts,
@@ -108,6 +111,7 @@ impl Operation {
             Self::Append => "append",
             Self::ReadStream => "read_stream",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::Budgets => "budgets",
             Self::SessionDetails => "session_details",
             Self::LimitEvents => "limit_events",
             Self::ExpiringTranscripts => "expiring_transcripts",
@@ -146,7 +150,7 @@ impl Operation {
             };
         }
         span_of! {
-            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, Budgets, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
         }
     }
 
@@ -158,6 +162,7 @@ impl Operation {
                 | Self::GetStoredTokenSummaries
                 | Self::GetAnalysisWithFallback
                 | Self::GetDashboardTokenMetrics
+                | Self::Budgets
                 | Self::SessionDetails
                 | Self::LimitEvents
                 | Self::ExpiringTranscripts

@@ -51,6 +51,7 @@
 
 mod answers;
 mod audit;
+mod budgets;
 mod context;
 mod entries;
 mod figures;
@@ -124,6 +125,11 @@ struct Web {
     answers: ResponseCache<String, Result<Json, Problem>>,
     /// Apart from the answers, whose queries it must not wait for.
     readiness: ResponseCache<(), bool>,
+    /// Of the pages: kept as values, which several pages render.
+    #[cfg(feature = "page")]
+    page_metrics: ResponseCache<String, Result<Arc<crate::dashboard::DashboardTokenMetrics>, Problem>>,
+    #[cfg(feature = "page")]
+    expiring: Arc<page::ExpiringCheck>,
 }
 
 impl Web {
@@ -159,6 +165,7 @@ impl Web {
 /// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and what is known of one |
 /// | `/api/v1/limits` | the limits that sessions hit |
 /// | `/api/v1/expiring` | transcripts that the client will delete and that are not stored |
+/// | `/api/v1/budgets` | what is spent of the budgets |
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
@@ -176,6 +183,10 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         bridge,
         answers: ResponseCache::new(options.answer_ttl, options.queries_max),
         readiness: ResponseCache::new(options.answer_ttl, 1),
+        #[cfg(feature = "page")]
+        page_metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
+        #[cfg(feature = "page")]
+        expiring: Arc::default(),
         options,
     });
     let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);
@@ -190,6 +201,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/sessions/{id}", get(figures::session))
         .route("/api/v1/limits", get(figures::limits))
         .route("/api/v1/expiring", get(figures::expiring))
+        .route("/api/v1/budgets", get(budgets::budgets))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())

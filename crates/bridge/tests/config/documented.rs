@@ -5,13 +5,14 @@ use std::path::Path;
 use bridge::config::BridgeConfig;
 
 /// The files with the tests of each key's effect.
-const EFFECTS: [&str; 7] = [
+const EFFECTS: [&str; 8] = [
     include_str!("audit.rs"),
     include_str!("caching.rs"),
     include_str!("clickhouse.rs"),
     include_str!("embedded.rs"),
     include_str!("monitoring.rs"),
     include_str!("processing.rs"),
+    include_str!("projects.rs"),
     include_str!("sources.rs"),
 ];
 
@@ -37,10 +38,12 @@ fn the_example_equals_the_defaults() {
     assert_eq!(example.clickhouse, default.clickhouse);
     assert_eq!(example.embedded, default.embedded);
     assert_eq!(example.sources, default.sources);
+    assert_eq!(example.projects, default.projects);
     assert_eq!(example.processing, default.processing);
     assert_eq!(example.caching, default.caching);
     assert_eq!(example.audit, default.audit);
     assert_eq!(example.monitoring, default.monitoring);
+    assert_eq!(example.budgets, default.budgets);
 }
 
 #[test]

@@ -91,6 +91,10 @@ fn malformed_values_are_refused() {
         rule.contains("line 3, column 18") && rule.contains("\"/projects/a** => team=web\" is not allowed"),
         "{rule}"
     );
+    for name in ["/old", "=> /new", "/old =>", "~/old => /new", "/a** => /new"] {
+        let names = of(&format!("  projects: {{names: ['{name}']}}"));
+        assert!(names.contains("is not allowed; allowed is a list of rules like"), "{names}");
+    }
     assert!(of("  sources: {labels: {Tenant: acme}}").contains("up to 16 names of a to z"));
     assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));
     assert!(of("  sources: {paths: /home/user}").contains("paths: \"/home/user\" is not allowed"));

@@ -5,6 +5,7 @@
 //! the binary, one database for each test.
 
 mod audit;
+mod budgets;
 mod caching;
 mod clickhouse;
 mod documented;
@@ -13,6 +14,7 @@ mod errors;
 mod monitoring;
 mod override_by_environment;
 mod processing;
+mod projects;
 mod sources;
 
 use std::collections::BTreeMap;

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bridge::storage::{InMemoryStore, ResponseFilter};
-use bridge::{EnhancedTokenDatabaseBridge, HealthState, HealthStatus, Observation, Probe, SummaryQuery};
+use bridge::budgets::BudgetState;
+use bridge::storage::{InMemoryStore, ResponseFilter, UpsertOptions};
+use bridge::{
+    Clock, EnhancedTokenDatabaseBridge, HealthState, HealthStatus, Observation, Probe, ResponseKey,
+    ResponseUsage, SessionId, SummaryQuery, SystemClock,
+};
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::proxy::{Fault, FaultProxy};
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -179,4 +183,25 @@ async fn monitoring_disk_free_min() {
     };
     assert_eq!(disk("0%").await, HealthState::Healthy);
     assert_ne!(disk("100%").await, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn monitoring_budgets() {
+    let budgets = "[{name: small, tokens: 50, period: month}, {name: other, tokens: 50, period: day, where: {project: none}}]";
+    let bridge = in_memory(&[("monitoring.budgets", budgets)]);
+    let mut response = ResponseUsage::new(ResponseKey(1), SessionId::new("s").unwrap(), SystemClock.now());
+    response.counts.output = 51;
+    bridge.token_store().upsert(&[response], &UpsertOptions::default()).await.unwrap();
+
+    let found = bridge.dashboard().budgets().await.unwrap();
+    let states: Vec<_> = found.iter().map(|status| (status.name.as_str(), status.state)).collect();
+    assert_eq!(states, [("small", BudgetState::Exceeded), ("other", BudgetState::Ok)]);
+    let health = bridge.health_check().await;
+    assert_eq!(state(&health, Probe::Budgets), HealthState::Degraded);
+    let detail = &health.probe(Probe::Budgets).unwrap().detail;
+    assert!(
+        detail.starts_with("small: exceeded, at least 51 tokens of 50 tokens (102 %) in this month"),
+        "{detail}"
+    );
+    assert!(in_memory(&[]).health_check().await.probe(Probe::Budgets).is_none(), "there are none");
 }

@@ -10,6 +10,7 @@ mod json;
 mod lookup;
 mod observers;
 mod processor;
+mod projects;
 mod sessions;
 mod shutdown;
 mod store;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
 use bridge::storage::{CircuitPolicy, InMemoryStore, RetryPolicy};
 use bridge::{
     AuditOptions, BackfillOptions, EnhancedTokenDatabaseBridge, IntegrityOptions, IntegrityResult, Operation,
@@ -98,7 +99,9 @@ async fn every_metric_is_updated() {
     fs::write(folder.path().join("s.jsonl"), &transcript).unwrap();
     let shown = Arc::new(Escaped::default());
     let audit = AuditOptions::default().with_buffer_records_max(2).with_write_within(Duration::from_hours(1));
-    let bridge = metrics::with_local_recorder(&shown, || bridge(store, folder.path()).audit(audit).build());
+    let bridge = metrics::with_local_recorder(&shown, || {
+        bridge(store, folder.path()).audit(audit).budgets(budgets()).build()
+    });
     let before = shown.all();
     assert_eq!(shown.value("bridge_data_freshness_seconds"), f64::INFINITY);
 
@@ -134,6 +137,11 @@ async fn every_metric_is_updated() {
     let soon = bridge.sessions().expiring_transcripts(Duration::from_hours(24 * 36_500)).await.unwrap();
     assert_eq!((soon.unstored.len(), shown.value("bridge_expiring_transcripts")), (1, 1.0));
     fs::remove_dir_all(&project).unwrap();
+
+    assert!(shown.value("bridge_budget_spent_ratio{budget=all}").is_nan(), "nothing is known yet");
+    let status = bridge.dashboard().budgets().await.unwrap().remove(0);
+    assert_eq!(shown.value("bridge_budget_spent_ratio{budget=all}"), status.share.unwrap());
+    assert_eq!(shown.value("bridge_budget_state{budget=all}"), 0.0);
 
     // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);
@@ -222,6 +230,11 @@ fn assert_read_back(bridge: &EnhancedTokenDatabaseBridge, shown: &Escaped) {
     assert_eq!(metrics.tokens_stored_total as f64, sum("bridge_tokens_stored_total"));
     assert_eq!(metrics.sessions_synchronized as f64, sum("bridge_sessions_synchronized_total"));
     assert_eq!(metrics.data_freshness_gauge, Some(Duration::ZERO));
+}
+
+fn budgets() -> Budgets {
+    let budget = Budget::new("all", BudgetAmount::Tokens(1000), BudgetPeriod::Rolling { days: 30 }).unwrap();
+    Budgets::new([budget]).unwrap()
 }
 
 /// Asserts that every series belongs to a documented metric and has its labels, with identifiers as values.

@@ -83,7 +83,8 @@ async fn every_link_leads_to_a_page_and_every_asset_is_there() {
         "/receipt",
         "/status",
         "project=p",
-        "stack=host",
+        "split=host",
+        "by=branch",
         "direction=ascending",
         "/assets/uplot.js",
     ] {
@@ -107,7 +108,7 @@ async fn the_page_shows_the_totals_of_the_store() {
 #[tokio::test]
 async fn names_are_text_whatever_they_hold() {
     let page = with_hostile_names().await;
-    for target in ["/?range=all", "/breakdown?range=all&stack=project", "/sessions?range=all"] {
+    for target in ["/?range=all", "/breakdown?range=all&by=project", "/sessions?range=all"] {
         let html = html(&page, target).await;
         assert!(!html.contains("<script>alert") && !html.contains("onload=\"y\""), "{html}");
         assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'), "{html}");
@@ -216,8 +217,8 @@ async fn the_trend_is_split_by_the_dimension_that_the_url_names() {
         series.map(|series| series["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&html(&page, "/?range=all").await), ["m-a", "m-b", "m-c"]);
-    assert_eq!(names(&html(&page, "/?range=all&stack=project").await), ["p"]);
-    assert_eq!(names(&html(&page, "/?range=all&stack=host").await), ["(none)"]);
+    assert_eq!(names(&html(&page, "/?range=all&split=project").await), ["p"]);
+    assert_eq!(names(&html(&page, "/?range=all&split=host").await), ["(none)"]);
 }
 
 #[tokio::test]

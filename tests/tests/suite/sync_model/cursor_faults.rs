@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, SupersededKey, TokenSummaryRecord};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, PriceStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
-    StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    HealthProbes, IntegrityStore, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter,
+    SourceRecord, StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A fault that affects the next read of cursors.
@@ -58,6 +58,10 @@ impl StoreCapabilities for CursorFaultStore {
 
     fn prices(&self) -> Option<&dyn PriceStore> {
         self.store.prices()
+    }
+
+    fn projects(&self) -> Option<&dyn ProjectStore> {
+        self.store.projects()
     }
 }
 
@@ -134,5 +138,5 @@ mod promises {
         CursorFaultStore::new(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes);
+    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects);
 }

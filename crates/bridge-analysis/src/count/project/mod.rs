@@ -7,7 +7,8 @@ mod worktree;
 use bridge_core::{AttributionValue, ProjectName};
 
 use self::folder::EncodedFolder;
-use self::path::{Style, ancestors, normal_form};
+use self::path::Style;
+pub(crate) use self::path::{ancestors, drive, normal_form};
 use self::worktree::{Worktree, split_encoded};
 
 /// The project and worktree of a record.

@@ -41,7 +41,7 @@ impl Style {
 /// | `//server/share/app/` | `\\server\share\app` |
 ///
 /// Names such as `..` are kept; the client writes none.
-pub(super) fn normal_form(path: &str) -> String {
+pub(crate) fn normal_form(path: &str) -> String {
     match Style::of(path) {
         Style::Unix => normal_unix(path),
         Style::Windows => normal_windows(path),
@@ -88,7 +88,7 @@ fn is_wsl(server: &str) -> bool {
 }
 
 /// Returns the letter of the drive that the path begins with.
-pub(super) fn drive(path: &str) -> Option<char> {
+pub(crate) fn drive(path: &str) -> Option<char> {
     let mut chars = path.chars();
     let letter = chars.next().filter(char::is_ascii_alphabetic)?;
     let is_drive = chars.next() == Some(':') && chars.next().is_none_or(|c| matches!(c, '/' | '\\'));
@@ -96,7 +96,7 @@ pub(super) fn drive(path: &str) -> Option<char> {
 }
 
 /// Returns the path and its ancestors, without separators at their ends except for the root's.
-pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let style = Style::of(path);
     let trimmed = move |path: &'_ str| path.trim_end_matches(|c| style.is_separator(c)).len();
     let cut = move |end: usize| path[..end].rfind(|c| style.is_separator(c)).map(|at| trimmed(&path[..at]));

@@ -35,6 +35,7 @@ migrations![
     "0012_session_activity",
     "0014_projects_and_models",
     "0016_prices",
+    "0018_project_names",
 ];
 
 /// The number of the last migration.

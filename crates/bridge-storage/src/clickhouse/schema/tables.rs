@@ -18,7 +18,7 @@ use crate::clickhouse::options::ClickHouseOptions;
 use crate::correlation::current_correlation_id;
 
 /// All tables and views, by the names that the SQL of this crate uses. A test compares it with the schema.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "token_usage",
     "source_files",
     "enhanced_token_summaries",
@@ -29,6 +29,7 @@ const NAMES: [&str; 10] = [
     "bridge_audit",
     "token_prices",
     "token_costs",
+    "project_names",
 ];
 
 /// The setting by which the database answers an insert when it is through, with the rows that it wrote.

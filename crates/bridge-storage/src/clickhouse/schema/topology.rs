@@ -14,13 +14,14 @@ pub(crate) enum Topology {
 }
 
 /// The sharding key of each table. All versions of a row must be on one shard.
-pub(crate) const SHARDING: [(&str, &str); 6] = [
+pub(crate) const SHARDING: [(&str, &str); 7] = [
     ("token_usage", "toUInt64(key)"),
     ("source_files", "cityHash64(host, path, session_id)"),
     ("bridge_migrations", "number"),
     ("bridge_resumes", "epoch"),
     ("bridge_audit", "cityHash64(id)"),
     ("token_prices", "cityHash64(digest)"),
+    ("project_names", "cityHash64(name)"),
 ];
 
 /// Deduplication of inserts would swallow rows that are stored again after a rollback.

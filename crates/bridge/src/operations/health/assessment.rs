@@ -7,6 +7,7 @@ use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 
 use super::limits::HealthLimits;
 use super::sources::{EXPIRING_WITHIN, Transcripts};
+use crate::budgets::{BudgetState, BudgetStatus};
 use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
@@ -202,6 +203,22 @@ pub(super) fn disks(disks: &[DiskSpace], limits: &HealthLimits) -> Assessment {
     } else {
         Assessment::degraded(detail)
     }
+}
+
+/// Reports budgets that are exceeded or not known, and those from the warning on. What is nearly spent needs no attention of
+/// an operator yet: it is in the detail, and the metrics have it.
+pub(super) fn budgets(statuses: &[BudgetStatus]) -> Assessment {
+    let of = |wanted: &[BudgetState]| -> Vec<String> {
+        let found = statuses.iter().filter(|status| wanted.contains(&status.state));
+        found.map(ToString::to_string).collect()
+    };
+    let bad = of(&[BudgetState::Exceeded, BudgetState::Unknown]);
+    if !bad.is_empty() {
+        return Assessment::degraded(bad.join("; "));
+    }
+    let near = of(&[BudgetState::Warning]);
+    let detail = if near.is_empty() { "all budgets are kept".to_owned() } else { near.join("; ") };
+    Assessment::healthy(detail)
 }
 
 fn percent(share: f64) -> String {

@@ -7,10 +7,12 @@ mod sources;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_core::{BridgeError, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind};
+use bridge_core::{BridgeError, HealthStatus, Probe, ProbeResult, Stopwatch, StorageKind, Timestamp};
 use bridge_storage::TokenStore;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::budgets::Budgets;
+use crate::dashboard::budgets::statuses;
 use crate::ingest::Ingest;
 use crate::telemetry::observed_store::Kept;
 use assessment::Assessment;
@@ -29,6 +31,7 @@ pub(crate) struct HealthChecks {
     _kept: Option<Kept>,
     ingest: Arc<Ingest>,
     limits: HealthLimits,
+    budgets: Budgets,
     pending: PendingSince,
     /// Held while a check scans the transcripts.
     scan_turn: Arc<Mutex<()>>,
@@ -45,9 +48,15 @@ impl HealthChecks {
             _kept: kept,
             ingest,
             limits,
+            budgets: Budgets::default(),
             pending: PendingSince::default(),
             scan_turn: Arc::default(),
         }
+    }
+
+    pub(crate) fn with_budgets(mut self, budgets: Budgets) -> Self {
+        self.budgets = budgets;
+        self
     }
 
     /// Runs all probes.
@@ -56,13 +65,14 @@ impl HealthChecks {
         let (store, telemetry) = (&self.store, &self.ingest.telemetry);
         let transcripts = OnceCell::new();
         let pool = store.stats().pool;
-        let (connectivity, write, mode, sources, sync_lag, disk) = tokio::join!(
+        let (connectivity, write, mode, sources, sync_lag, disk, budgets) = tokio::join!(
             self.probe(Probe::Connectivity, self.connectivity()),
             self.probe(Probe::Write, self.write()),
             self.probe(Probe::Mode, self.store_mode()),
             self.probe(Probe::Sources, self.sources_readable(&transcripts)),
             self.probe(Probe::SyncLag, self.sync_lag(&transcripts)),
             self.probe(Probe::Disk, self.disk()),
+            self.probe(Probe::Budgets, self.budget_states(checked_at)),
         );
         let at_once = |probe, assessment: Assessment| {
             ProbeResult::new(probe, assessment.state, assessment.detail, Duration::ZERO)
@@ -75,6 +85,7 @@ impl HealthChecks {
         let circuit = store.stats().circuit;
         probes.extend(circuit.map(|circuit| at_once(Probe::Circuit, assessment::circuit(&circuit))));
         probes.push(disk);
+        probes.extend((!self.budgets.is_empty()).then_some(budgets));
         let panicked = telemetry.panics.within(self.limits.error_rate_window, checked_at);
         probes.push(at_once(Probe::Observers, assessment::observers(panicked)));
         let status = HealthStatus::of(probes, checked_at, watch.elapsed());
@@ -159,6 +170,16 @@ impl HealthChecks {
                 "the user may not read the disks; grant it SELECT on system.disks, as the SQL of the roles does"
                     .to_owned(),
             ),
+            Err(error) => Assessment::failed(&error),
+        }
+    }
+
+    async fn budget_states(&self, now: Timestamp) -> Assessment {
+        match statuses(&*self.store, &self.budgets, now).await {
+            Ok(statuses) => {
+                self.ingest.telemetry.metrics.budgets(&statuses);
+                assessment::budgets(&statuses)
+            }
             Err(error) => Assessment::failed(&error),
         }
     }

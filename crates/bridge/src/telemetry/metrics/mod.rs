@@ -1,5 +1,6 @@
 //! The bridge's metrics: every handle is registered when the bridge is built, and updated where the event happens.
 
+mod budgets;
 #[cfg(feature = "axum")]
 mod http;
 mod names;
@@ -22,12 +23,14 @@ pub use names::{METRICS, Metric, MetricKind};
 pub(crate) use progress::ProgressGauge;
 pub use readings::{BridgeMetrics, DurationStats};
 
+use crate::budgets::{BudgetStatus, Budgets};
 use crate::layered_store::StoreCall;
 use crate::telemetry::audit::root_cause;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::operation::Operation;
 use crate::telemetry::stats::BridgeStats;
 use crate::telemetry::write_counters::WriteCounters;
+use budgets::BudgetGauges;
 use names as name;
 use readings::Readings;
 use register::{Follower, counter, gauge, histogram};
@@ -52,6 +55,7 @@ pub(crate) struct Instruments {
     data_freshness_gauge: Gauge,
     health: Gauge,
     expiring: Gauge,
+    budgets: BudgetGauges,
     /// In milliseconds since 1970; negative before the first.
     refreshed_at: AtomicI64,
     read_bytes: Counter,
@@ -117,6 +121,7 @@ impl Instruments {
             data_freshness_gauge,
             health: gauge(&name::HEALTH, &[]),
             expiring: gauge(&name::EXPIRING, &[]),
+            budgets: BudgetGauges::default(),
             refreshed_at: AtomicI64::new(-1),
             read_bytes: counter(&name::READ_BYTES, &[]),
             read_lines: counter(&name::READ_LINES, &[]),
@@ -199,6 +204,17 @@ impl Instruments {
     /// Records the number of transcripts that will be deleted and are not stored.
     pub(crate) fn expiring(&self, transcripts: usize) {
         self.expiring.set(transcripts as f64);
+    }
+
+    /// Records the state of the budgets.
+    pub(crate) fn budgets(&self, statuses: &[BudgetStatus]) {
+        self.budgets.set(statuses);
+    }
+
+    /// Registers the metrics of the budgets with the current recorder.
+    pub(crate) fn with_budgets(mut self, budgets: &Budgets) -> Self {
+        self.budgets = BudgetGauges::new(budgets);
+        self
     }
 
     /// Records the result of a health check.

@@ -114,6 +114,14 @@ metrics! {
         "1 while the circuit breaker is open, else 0"
     EXPIRING Gauge "bridge_expiring_transcripts" Count []
         "Transcripts that the client will delete and that are not stored, as last looked for"
+    BUDGET_SPENT Gauge "bridge_budget_spent_ratio" Percent ["budget"]
+        "What the present period has taken of a budget as a share of its limit, when last looked for; NaN if it is not known"
+    BUDGET_PROJECTED Gauge "bridge_budget_projected_ratio" Percent ["budget"]
+        "The same for the whole period, if it goes on at its present pace"
+    BUDGET_UNPRICED Gauge "bridge_budget_unpriced_ratio" Percent ["budget"]
+        "Share of the period's tokens without a price"
+    BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
+        "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
     HEALTH Gauge "bridge_health_state" Count []
         "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]

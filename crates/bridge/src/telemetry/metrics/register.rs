@@ -12,6 +12,13 @@ pub(super) fn counter(metric: &Metric, values: &[&'static str]) -> Counter {
     metrics::with_recorder(|recorder| recorder.register_counter(&key(metric, values), &METADATA))
 }
 
+/// Registers a gauge whose only label has this value, a name that the embedder has chosen.
+pub(super) fn named_gauge(metric: &Metric, value: &str) -> Gauge {
+    let labels: Vec<_> = metric.labels.iter().map(|label| Label::new(*label, value.to_owned())).collect();
+    let key = Key::from_parts(metric.name, labels);
+    metrics::with_recorder(|recorder| recorder.register_gauge(&key, &METADATA))
+}
+
 pub(super) fn gauge(metric: &Metric, values: &[&'static str]) -> Gauge {
     metrics::with_recorder(|recorder| recorder.register_gauge(&key(metric, values), &METADATA))
 }

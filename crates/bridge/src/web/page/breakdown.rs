@@ -6,27 +6,27 @@ use maud::{Markup, html};
 
 use super::cards::{bar, name};
 use super::dimension::{plural, singular};
-use super::layout::{Frame, Tab, ago};
+use super::layout::{Frame, Tab, relative};
 use super::number::{Grouped, share};
 use super::request::PageRequest;
 use super::view::ROWS;
 use crate::dashboard::{Breakdown, DashboardTokenMetrics};
 
 pub(super) async fn breakdown(page: PageRequest) -> Response {
-    let dimension = page.frame.view.stack.clone();
+    let dimension = page.frame.view.by.clone();
     let content = async {
         let query = page.frame.view.query(page.frame.now);
-        let metrics = page.ask(query.list(dimension.clone(), page.frame.view.groups())).await?;
+        let metrics = page.metrics(query.list(dimension.clone(), page.frame.view.groups())).await?;
         Ok(html! {
             h1.visually-hidden { (plural(&dimension)) }
             (page.frame.controls())
             nav.pills.dimensions aria-label="Break down by" {
                 @for other in Dimension::ALL.iter().filter(|other| **other != Dimension::Session) {
-                    a href=(page.frame.here(&page.frame.view.with_stack(other.clone()).first_page()))
+                    a href=(page.frame.here(&page.frame.view.broken_down_by(other.clone())))
                         aria-current=[(*other == dimension).then_some("true")] { (plural(other)) }
                 }
             }
-            (table(&page.frame, &dimension, &metrics))
+            (table(&page.frame, &dimension, &metrics, |_| None))
         })
     };
     page.respond(Tab::Breakdown, &plural(&dimension), content).await
@@ -42,8 +42,13 @@ const COLUMNS: [(&str, GroupOrder, bool); 7] = [
     ("Last", GroupOrder::LastTime, false),
 ];
 
-/// Returns a page of groups as a table whose columns sort.
-pub(super) fn table(frame: &Frame, dimension: &Dimension, metrics: &DashboardTokenMetrics) -> Markup {
+/// Returns a page of groups as a table whose columns sort, with a note below the names of groups that have one.
+pub(super) fn table(
+    frame: &Frame,
+    dimension: &Dimension,
+    metrics: &DashboardTokenMetrics,
+    note: impl Fn(&str) -> Option<String>,
+) -> Markup {
     let nothing = Breakdown::default();
     let list = metrics.breakdown(dimension).unwrap_or(&nothing);
     html! {
@@ -59,6 +64,7 @@ pub(super) fn table(frame: &Frame, dimension: &Dimension, metrics: &DashboardTok
                         tr {
                             th scope="row" {
                                 (name(frame, dimension, row))
+                                @if let Some(note) = note(&row.name) { bdi.note title=(note) { (note) } }
                                 (bar(share(counts.total(), metrics.total_tokens)))
                             }
                             td { (Grouped(counts.total())) }
@@ -67,7 +73,7 @@ pub(super) fn table(frame: &Frame, dimension: &Dimension, metrics: &DashboardTok
                             td.opt { (Grouped(counts.cache_creation)) }
                             td.opt { (Grouped(counts.cache_read)) }
                             td.opt { (Grouped(row.sums.responses)) }
-                            td { @if let Some(last) = row.sums.last_time { (ago(last, &frame.view.zone)) } }
+                            td { @if let Some(last) = row.sums.last_time { (relative(last, &frame.view.zone)) } }
                         }
                     }
                 }

@@ -4,7 +4,7 @@ use bridge_core::{CalendarUnit, TimeRange};
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::dimension::{STACKS, singular};
+use super::dimension::{SPLITS, singular};
 use super::layout::{Frame, name_of};
 use super::number::Grouped;
 use super::view::Span;
@@ -19,7 +19,7 @@ struct ChartData {
     /// The start of each step: the script narrows the page to the time from one to another, or to `end`.
     starts: Vec<String>,
     end: String,
-    /// What is stacked, from the bottom up.
+    /// The parts of the bars, from the bottom up.
     series: Vec<Series>,
 }
 
@@ -52,9 +52,9 @@ pub(super) fn section(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
             header {
                 h2 { "Trend" }
                 nav.pills.small aria-label="Split the trend by" {
-                    @for stack in &STACKS {
-                        a href=(frame.here(&view.with_stack(stack.clone())))
-                            aria-current=[(view.stack == *stack).then_some("true")] { (singular(stack)) }
+                    @for split in &SPLITS {
+                        a href=(frame.here(&view.with_split(split.clone())))
+                            aria-current=[(view.split == *split).then_some("true")] { (singular(split)) }
                     }
                 }
                 nav.pills.small aria-label="Steps of the trend" {

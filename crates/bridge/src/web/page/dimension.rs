@@ -30,7 +30,7 @@ pub(super) const SESSION_CARDS: [Dimension; 6] = [
 ];
 
 /// The dimensions that the trend offers to be split by.
-pub(super) const STACKS: [Dimension; 4] =
+pub(super) const SPLITS: [Dimension; 4] =
     [Dimension::Model, Dimension::Project, Dimension::Host, Dimension::Origin];
 
 const UUID_LENGTH: usize = 36;
@@ -65,7 +65,7 @@ pub(super) fn plural(dimension: &Dimension) -> Cow<'static, str> {
 pub(super) fn page_of(frame: &Frame, dimension: &Dimension) -> String {
     match dimension {
         Dimension::Session => frame.link(Tab::Sessions.path(), &frame.view.first_page()),
-        other => frame.link(Tab::Breakdown.path(), &frame.view.first_page().with_stack(other.clone())),
+        other => frame.link(Tab::Breakdown.path(), &frame.view.broken_down_by(other.clone())),
     }
 }
 

@@ -206,10 +206,10 @@ pub(super) fn time(at: Timestamp, zone: &TimeZone) -> Markup {
     html! { time datetime=(at) title=(local) { (to_minutes(&local)) } }
 }
 
-/// Returns a time of the zone, which the script shows by its age.
-pub(super) fn ago(at: Timestamp, zone: &TimeZone) -> Markup {
+/// Returns a time of the zone, which the script shows relative to now.
+pub(super) fn relative(at: Timestamp, zone: &TimeZone) -> Markup {
     let local = zone.local(at);
-    html! { time data-ago datetime=(at) title=(local) { (to_minutes(&local)) } }
+    html! { time data-relative datetime=(at) title=(local) { (to_minutes(&local)) } }
 }
 
 /// `2026-03-01T12:00:00.123+01:00` becomes `2026-03-01 12:00`.

@@ -6,12 +6,14 @@ mod breakdown;
 mod cards;
 mod chart;
 mod dimension;
+mod expiring;
 mod layout;
 mod number;
 mod overview;
 mod receipt;
 mod request;
 mod session;
+mod session_files;
 mod sessions;
 mod status;
 mod view;
@@ -28,6 +30,7 @@ use axum::routing::get;
 use bridge_core::TimeZone;
 
 use self::assets::Asset;
+pub(super) use self::expiring::ExpiringCheck;
 use super::Web;
 use super::problem::{Problem, ProblemKind};
 

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::cards;
 use super::chart;
 use super::dimension::OVERVIEW_CARDS;
+use super::expiring;
 use super::layout::{Frame, Tab};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
@@ -20,11 +21,14 @@ const CARD_ROWS: u32 = 6;
 
 pub(super) async fn overview(page: PageRequest) -> Response {
     let content = async {
-        let query = page.frame.view.query(page.frame.now).with_previous_period();
+        let query = page.frame.view.trend_query(page.frame.now).with_previous_period();
         let query =
             OVERVIEW_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS)));
-        let metrics = page.ask(query).await?;
-        Ok(content(&page.frame, &metrics))
+        let metrics = page.metrics(query).await?;
+        Ok(html! {
+            (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
+            (content(&page.frame, &metrics))
+        })
     };
     page.respond(Tab::Overview, "Overview", content).await
 }

@@ -11,7 +11,7 @@ use crate::dashboard::DashboardQuery;
 
 pub(super) async fn receipt(page: PageRequest) -> Response {
     let content = async {
-        let metrics = page.ask(DashboardQuery::new(TimeRange::ALL).without_lists()).await?;
+        let metrics = page.metrics(DashboardQuery::new(TimeRange::ALL).without_lists()).await?;
         Ok(content(&metrics.receipt.unwrap_or_default()))
     };
     page.respond(Tab::Receipt, "Receipt", content).await

@@ -7,12 +7,13 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bridge_core::Actor;
 use maud::{Markup, html};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::POLICY;
 use super::layout::{Frame, Tab};
 use super::view::View;
+use super::{POLICY, expiring};
 use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 use crate::handle::EnhancedTokenDatabaseBridge;
 use crate::web::Web;
@@ -25,6 +26,8 @@ use crate::web::problem::Problem;
 pub(super) struct PageRequest {
     pub(super) frame: Frame,
     pub(super) bridge: EnhancedTokenDatabaseBridge,
+    web: Arc<Web>,
+    actor: Option<Actor>,
     /// What is wrong with the parameters.
     invalid: Option<Problem>,
     /// The ETag of the copy that the client has.
@@ -48,6 +51,8 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
         Ok(Self {
             frame: Frame { base, path, view, now: web.now(), refresh: options.refresh },
             bridge: caller.bridge.clone(),
+            web: Arc::clone(web),
+            actor: caller.actor.clone(),
             invalid: parameters.finish().err(),
             known: parts.headers.get(IF_NONE_MATCH).cloned(),
         })
@@ -55,8 +60,23 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
 }
 
 impl PageRequest {
-    pub(super) async fn ask(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, Problem> {
-        Ok(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)
+    /// Returns the metrics of a query. Pages that are open at once share those of the same moment.
+    pub(super) async fn metrics(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
+        // Actors share none, so that each is on record.
+        let key = format!("{query:?} {:?}", self.actor);
+        let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };
+        // Boxed: the futures of operations are large.
+        self.web.page_metrics.get(key, Box::pin(work)).await
+    }
+
+    /// Returns the last check for transcripts that are about to be deleted, without waiting for one.
+    pub(super) fn latest_expiring(&self) -> Option<expiring::Checked> {
+        self.web.expiring.latest(&self.bridge)
+    }
+
+    /// Returns the transcripts that are about to be deleted.
+    pub(super) async fn expiring(&self) -> expiring::Checked {
+        self.web.expiring.current(&self.bridge).await
     }
 
     /// Returns the page with this content, or with the problem.

@@ -1,6 +1,7 @@
 //! One session.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -16,6 +17,7 @@ use super::dimension::{SESSION_CARDS, detail_of};
 use super::layout::{Frame, Tab, name_of, time};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
+use super::session_files;
 use super::view::Span;
 use crate::dashboard::DashboardTokenMetrics;
 use crate::sessions::SessionDetails;
@@ -40,7 +42,10 @@ pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathReje
 }
 
 /// Returns the sums over all of the session's time, or over the part of it that the URL names.
-async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<DashboardTokenMetrics, Problem> {
+async fn metrics(
+    page: &PageRequest,
+    summary: &TokenSummaryRecord,
+) -> Result<Arc<DashboardTokenMetrics>, Problem> {
     let view = &page.frame.view;
     // A range ends before its end.
     let end = summary.last_time.saturating_add(Duration::from_millis(1));
@@ -48,9 +53,12 @@ async fn metrics(page: &PageRequest, summary: &TokenSummaryRecord) -> Result<Das
     let span = if matches!(view.span, Span::Fixed(_)) { view.span } else { whole };
     // Another range resets the steps.
     let view = view.with_span(span).with_step(view.step);
-    let query = view.cleared().only(&Dimension::Session, summary.session_id.as_str()).query(page.frame.now);
-    page.ask(SESSION_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS))))
-        .await
+    let query =
+        view.cleared().only(&Dimension::Session, summary.session_id.as_str()).trend_query(page.frame.now);
+    page.metrics(
+        SESSION_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS))),
+    )
+    .await
 }
 
 fn content(
@@ -76,6 +84,7 @@ fn content(
         (tiles(details, summary))
         (facts(frame, details, summary))
         (chart::section(frame, metrics))
+        (session_files::card(&details.files, zone))
         div.cards {
             @for dimension in &SESSION_CARDS { (card(frame, dimension, metrics)) }
             @if let Some(activity) = &details.activity { (tools(activity)) }

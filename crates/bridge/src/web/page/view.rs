@@ -109,7 +109,9 @@ pub(super) struct Condition {
 }
 
 /// The dimension that the trend is split by, unless the URL names another one.
-const STACK: Dimension = Dimension::Model;
+const SPLIT: Dimension = Dimension::Model;
+/// The dimension of the breakdown, unless the URL names another one.
+const BREAKDOWN: Dimension = Dimension::Project;
 
 /// The state of a page.
 #[derive(Debug, Clone)]
@@ -120,8 +122,10 @@ pub(super) struct View {
     default_zone: TimeZone,
     /// The steps of the trend; `None` for those that suit the range.
     pub(super) step: Option<CalendarUnit>,
-    /// The dimension by which the trend is stacked.
-    pub(super) stack: Dimension,
+    /// The dimension that the trend is split by.
+    pub(super) split: Dimension,
+    /// The dimension of the breakdown.
+    pub(super) by: Dimension,
     pub(super) conditions: Vec<Condition>,
     pub(super) order: GroupOrder,
     pub(super) direction: Direction,
@@ -153,7 +157,8 @@ impl View {
             zone,
             default_zone: default_zone.clone(),
             step: parameters.choice("step", &STEPS),
-            stack: parameters.value("stack").unwrap_or(STACK),
+            split: parameters.value("split").unwrap_or(SPLIT),
+            by: parameters.value("by").unwrap_or(BREAKDOWN),
             conditions: conditions.collect(),
             order: parameters.choice("order", &ORDERS).unwrap_or_default(),
             direction: parameters.choice("direction", &DIRECTIONS).unwrap_or_default(),
@@ -165,11 +170,16 @@ impl View {
         }
     }
 
+    /// Returns the query of the responses that the page shows, with their trend.
+    pub(super) fn trend_query(&self, now: Timestamp) -> DashboardQuery {
+        self.query(now).trend_by(self.split.clone())
+    }
+
     /// Returns the query of the responses that the page shows. It lists no groups, and makes no receipt.
     pub(super) fn query(&self, now: Timestamp) -> DashboardQuery {
         let range = self.span.range(now, &self.zone);
         let query = DashboardQuery::new(range).by(self.step_of(range, now), self.zone.clone());
-        let query = query.trend_by(self.stack.clone()).without_receipt().without_lists();
+        let query = query.without_receipt().without_lists();
         self.conditions.iter().fold(query, |query, Condition { dimension, only, values }| match only {
             true => query.with_values(dimension.clone(), values),
             false => query.without_values(dimension.clone(), values),
@@ -216,8 +226,13 @@ impl View {
         Self { step, ..self.clone() }
     }
 
-    pub(super) fn with_stack(&self, stack: Dimension) -> Self {
-        Self { stack, ..self.clone() }
+    pub(super) fn with_split(&self, split: Dimension) -> Self {
+        Self { split, ..self.clone() }
+    }
+
+    /// Returns the state of the first page of another breakdown.
+    pub(super) fn broken_down_by(&self, by: Dimension) -> Self {
+        Self { by, ..self.first_page() }
     }
 
     /// Returns the state sorted by this; by the other direction if it is already.
@@ -273,8 +288,10 @@ impl View {
         if let Some(step) = self.step {
             search.append_pair("step", word(&STEPS, step));
         }
-        if self.stack != STACK {
-            search.append_pair("stack", &self.stack.to_string());
+        for (name, dimension, default) in [("split", &self.split, SPLIT), ("by", &self.by, BREAKDOWN)] {
+            if *dimension != default {
+                search.append_pair(name, &dimension.to_string());
+            }
         }
         for Condition { dimension, only, values } in &self.conditions {
             let name = if *only { dimension.to_string() } else { format!("{dimension}!") };

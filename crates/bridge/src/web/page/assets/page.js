@@ -146,11 +146,11 @@ function zoom(plot, element, data) {
 
 /* Relative times */
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const relative = new Intl.RelativeTimeFormat("en", { style: "short" });
 const ages = [[86400 * 365, "year"], [86400 * 30, "month"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
 function showAges() {
-  document.querySelectorAll("time[data-ago]").forEach((element) => {
+  document.querySelectorAll("time[data-relative]").forEach((element) => {
     const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
     const [size, unit] = ages.find(([size]) => Math.abs(seconds) >= size) ?? [1, "second"];
     element.textContent = relative.format(-Math.round(seconds / size), unit);
@@ -210,9 +210,12 @@ function showLive(isLive) {
   if (live.textContent !== text) live.textContent = text;
 }
 
+/** A page that could not be made says so in an alert. */
+const hasContent = !document.querySelector("main > [role=alert]");
+
 drawCharts();
 showAges();
-showLive(true);
+showLive(hasContent);
 setInterval(update, Number(document.body.dataset.refresh));
 setInterval(showAges, 30000);
 document.addEventListener("visibilitychange", update);

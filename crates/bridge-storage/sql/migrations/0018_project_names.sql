@@ -1,0 +1,161 @@
+-- The project that each recorded one counts for, its group, and the repository of a worktree: applied when responses are read,
+-- so that a correction needs no transcript.
+
+CREATE TABLE IF NOT EXISTS project_names (
+    name String,
+    current String,
+    project_group String,
+    repository String,
+    worktree String,
+    recorded_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY name
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
+
+-- Each list has an element in front, because empty ones are not permitted. The database computes `transform` for the names in
+-- the dictionary of `project`, not for each row.
+CREATE OR REPLACE VIEW counted_responses AS
+WITH
+    (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(current))) FROM project_names FINAL WHERE current != '') AS known_names,
+    (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(project_group))) FROM project_names FINAL WHERE project_group != '') AS known_groups,
+    (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(worktree))) FROM project_names FINAL WHERE worktree != '') AS known_worktrees
+SELECT
+    * EXCEPT (key, project, worktree, analysis, version, run_id, epoch, stored_at),
+    transform(token_usage.project, known_names.1, known_names.2) AS project,
+    transform(token_usage.project, known_groups.1, known_groups.2, '') AS project_group,
+    if(token_usage.worktree != '', toString(token_usage.worktree),
+        toString(transform(token_usage.project, known_worktrees.1, known_worktrees.2, ''))) AS worktree,
+    token_usage.project AS recorded_project,
+    canonical_model,
+    provider,
+    model_route,
+    toUInt64(least(toUInt128(input_tokens) + output_tokens + cache_creation_tokens + cache_read_tokens,
+        toUInt128(18446744073709551615))) AS total_tokens,
+    lower(leftPad(hex(key), 32, '0')) AS response,
+    stored_at
+FROM token_usage FINAL
+WHERE origin NOT IN ('covered', 'analysis');
+
+CREATE OR REPLACE VIEW enhanced_token_summaries AS
+SELECT
+    u.session_id AS session_id,
+    u.projects AS projects,
+    u.models AS models,
+    u.hosts AS hosts,
+    u.first_time AS first_time,
+    u.last_time AS last_time,
+    u.reported_input_tokens AS reported_input_tokens,
+    u.reported_output_tokens AS reported_output_tokens,
+    u.reported_cache_creation_tokens AS reported_cache_creation_tokens,
+    u.reported_cache_read_tokens AS reported_cache_read_tokens,
+    toUInt64(least(toUInt128(u.reported_input_tokens) + u.reported_output_tokens + u.reported_cache_creation_tokens
+        + u.reported_cache_read_tokens, toUInt128(18446744073709551615))) AS calculated_total_tokens,
+    u.responses AS responses,
+    u.responses_worth_tokens AS responses_worth_tokens,
+    u.finished_responses AS finished_responses,
+    u.analysis != '' AND u.analyzed_at >= s.last_sync AS is_analyzed,
+    multiIf(is_analyzed, JSONExtractFloat(u.analysis, 'undercount_percentage'),
+        u.responses_worth_tokens = 0, 0,
+        100 * (1 - u.finished_responses / u.responses_worth_tokens)) AS undercount_percentage,
+    if(is_analyzed, JSONExtractUInt(u.analysis, 'files_processed'), s.files) AS files_processed,
+    s.lines AS lines,
+    s.bad_lines AS bad_lines,
+    if(is_analyzed, JSONExtract(u.analysis, 'content_categories', 'Map(String, UInt64)'),
+        s.content_categories) AS content_categories,
+    s.snapshot_tokens AS snapshot_tokens,
+    multiIf(is_analyzed, JSONExtractFloat(u.analysis, 'accuracy_ratio'), s.snapshot_tokens = 0, NULL,
+        calculated_total_tokens / s.snapshot_tokens) AS accuracy_ratio,
+    if(is_analyzed, JSONExtractString(u.analysis, 'analysis_version'), s.analysis_version)
+        AS analysis_version,
+    s.last_sync AS last_sync,
+    JSONExtractString(u.analysis, 'analysis_id') AS analysis_id,
+    if(u.analysis = '', NULL, u.analyzed_at) AS analyzed_at,
+    JSONExtractUInt(u.analysis, 'processing_nanos') / 1000000000 AS processing_duration,
+    JSONExtractFloat(u.analysis, 'memory_usage_mb') AS memory_usage_mb,
+    u.analysis AS analysis,
+    u.thinking_tokens AS thinking_tokens,
+    u.web_search_requests AS web_search_requests,
+    u.web_fetch_requests AS web_fetch_requests,
+    mapFilter((name, values) -> notEmpty(values), map(
+        'branch', u.branches,
+        'client_version', u.client_versions,
+        'entrypoint', u.entrypoints,
+        'effort', u.efforts,
+        'agent_type', u.agent_types,
+        'skill', u.skills,
+        'plugin', u.plugins,
+        'mcp_server', u.mcp_servers,
+        'mcp_tool', u.mcp_tools,
+        'speed', u.speeds,
+        'inference_geo', u.inference_geos,
+        'worktree', u.worktrees,
+        'project_group', u.project_groups,
+        'service_tier', u.service_tiers,
+        'developer', u.developers,
+        'team', u.teams)) AS attribution,
+    u.labels AS labels
+FROM (
+    WITH
+        (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(current))) FROM project_names FINAL WHERE current != '') AS known_names,
+        (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(project_group))) FROM project_names FINAL WHERE project_group != '') AS known_groups,
+        (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(worktree))) FROM project_names FINAL WHERE worktree != '') AS known_worktrees
+    SELECT
+        session_id,
+        arraySort(groupUniqArrayIf(toString(transform(project, known_names.1, known_names.2)), project != '')) AS projects,
+        arraySort(groupUniqArrayIf(toString(model), model != '')) AS models,
+        arraySort(groupUniqArrayIf(toString(host), host != '')) AS hosts,
+        minIf(time, origin NOT IN ('covered', 'analysis')) AS first_time,
+        maxIf(time, origin NOT IN ('covered', 'analysis')) AS last_time,
+        toUInt64(least(sum(toUInt128(input_tokens)), toUInt128(18446744073709551615))) AS reported_input_tokens,
+        toUInt64(least(sum(toUInt128(output_tokens)), toUInt128(18446744073709551615))) AS reported_output_tokens,
+        toUInt64(least(sum(toUInt128(cache_creation_tokens)), toUInt128(18446744073709551615))) AS reported_cache_creation_tokens,
+        toUInt64(least(sum(toUInt128(cache_read_tokens)), toUInt128(18446744073709551615))) AS reported_cache_read_tokens,
+        countIf(origin NOT IN ('covered', 'analysis')) AS responses,
+        countIf(bitOr(bitOr(input_tokens, output_tokens), bitOr(cache_creation_tokens, cache_read_tokens)) != 0)
+            AS responses_worth_tokens,
+        countIf(finished AND bitOr(bitOr(input_tokens, output_tokens), bitOr(cache_creation_tokens, cache_read_tokens)) != 0)
+            AS finished_responses,
+        arraySort(groupUniqArrayIf(toString(branch), branch != '')) AS branches,
+        arraySort(groupUniqArrayIf(toString(client_version), client_version != '')) AS client_versions,
+        arraySort(groupUniqArrayIf(toString(entrypoint), entrypoint != '')) AS entrypoints,
+        arraySort(groupUniqArrayIf(toString(effort), effort != '')) AS efforts,
+        arraySort(groupUniqArrayIf(toString(agent_type), agent_type != '')) AS agent_types,
+        arraySort(groupUniqArrayIf(toString(skill), skill != '')) AS skills,
+        arraySort(groupUniqArrayIf(toString(plugin), plugin != '')) AS plugins,
+        arraySort(groupUniqArrayIf(toString(mcp_server), mcp_server != '')) AS mcp_servers,
+        arraySort(groupUniqArrayIf(toString(mcp_tool), mcp_tool != '')) AS mcp_tools,
+        arraySort(groupUniqArrayIf(toString(speed), speed != '')) AS speeds,
+        arraySort(groupUniqArrayIf(toString(inference_geo), inference_geo != '')) AS inference_geos,
+        arraySort(arrayFilter(value -> value != '', groupUniqArray(if(worktree != '', toString(worktree),
+            toString(transform(project, known_worktrees.1, known_worktrees.2, '')))))) AS worktrees,
+        arraySort(arrayFilter(value -> value != '', groupUniqArray(
+            toString(transform(project, known_groups.1, known_groups.2, ''))))) AS project_groups,
+        arraySort(groupUniqArrayIf(toString(service_tier), service_tier != '')) AS service_tiers,
+        arraySort(groupUniqArrayIf(toString(developer), developer != '')) AS developers,
+        arraySort(groupUniqArrayIf(toString(team), team != '')) AS teams,
+        if(countIf(isNotNull(token_usage.thinking_tokens)) = 0, NULL,
+            toUInt64(least(sum(toUInt128(ifNull(token_usage.thinking_tokens, 0))), toUInt128(18446744073709551615)))) AS thinking_tokens,
+        if(countIf(isNotNull(token_usage.web_search_requests)) = 0, NULL,
+            toUInt64(least(sum(toUInt128(ifNull(token_usage.web_search_requests, 0))), toUInt128(18446744073709551615)))) AS web_search_requests,
+        if(countIf(isNotNull(token_usage.web_fetch_requests)) = 0, NULL,
+            toUInt64(least(sum(toUInt128(ifNull(token_usage.web_fetch_requests, 0))), toUInt128(18446744073709551615)))) AS web_fetch_requests,
+        arraySort(groupUniqArrayArray(arrayMap((name, value) -> (toString(name), value), mapKeys(token_usage.labels), mapValues(token_usage.labels)))) AS labels,
+        anyIf(token_usage.analysis, origin = 'analysis') AS analysis,
+        maxIf(time, origin = 'analysis') AS analyzed_at
+    FROM token_usage FINAL
+    GROUP BY session_id
+    HAVING responses > 0
+) AS u
+LEFT JOIN (
+    SELECT
+        session_id,
+        countIf(snapshots > 0) AS files,
+        toUInt64(least(sum(toUInt128(lines)), toUInt128(18446744073709551615))) AS lines,
+        toUInt64(least(sum(toUInt128(bad_lines)), toUInt128(18446744073709551615))) AS bad_lines,
+        CAST(mapApply((k, v) -> (k, toUInt64(least(v, toUInt128(18446744073709551615)))),
+            sumMap(CAST(content_categories, 'Map(String, UInt128)'))), 'Map(String, UInt64)') AS content_categories,
+        toUInt64(least(sum(toUInt128(snapshot_tokens)), toUInt128(18446744073709551615))) AS snapshot_tokens,
+        toString(argMax(analysis_version, (read_at, host, path))) AS analysis_version,
+        max(read_at) AS last_sync
+    FROM source_files FINAL
+    GROUP BY session_id
+) AS s ON s.session_id = u.session_id;

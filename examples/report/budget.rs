@@ -1,0 +1,60 @@
+//! `--check-budget`: the state of the configured budgets, as an exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use bridge::EnhancedTokenDatabaseBridge;
+use bridge::budgets::{BudgetState, BudgetStatus};
+use serde_json::json;
+
+use crate::ascii_json;
+
+/// Returns the report of the budgets, and the exit code of the worst of them.
+pub(crate) async fn check(
+    bridge: &EnhancedTokenDatabaseBridge,
+    as_json: bool,
+) -> Result<(String, ExitCode), Box<dyn Error>> {
+    let statuses = bridge.dashboard().budgets().await?;
+    if statuses.is_empty() {
+        return Err("the configuration has no budgets (monitoring.budgets)".into());
+    }
+    let text = if as_json {
+        ascii_json::to_ascii_line(&json!({ "budgets": statuses })) + "\n"
+    } else {
+        statuses.iter().map(|status| format!("{status}\n")).collect()
+    };
+    Ok((text, ExitCode::from(code(&statuses))))
+}
+
+/// Returns 0 if all budgets are kept, else the code of the worst state: known to be exceeded before not known.
+fn code(statuses: &[BudgetStatus]) -> u8 {
+    let has = |state| statuses.iter().any(|status| status.state == state);
+    match () {
+        () if has(BudgetState::Exceeded) => 4,
+        () if has(BudgetState::Unknown) => 5,
+        () if has(BudgetState::Warning) => 3,
+        () => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Spending};
+
+    use super::*;
+
+    #[test]
+    fn each_state_has_an_exit_code_of_its_own_and_the_worst_counts() {
+        let status = |limit| {
+            let budget = Budget::new("b", limit, BudgetPeriod::Rolling { days: 7 }).unwrap();
+            let spending = Spending { tokens: 90, ..Spending::default() };
+            budget.status(&spending, "2026-06-16T00:00:00Z".parse().unwrap())
+        };
+        let tokens = |limit| status(BudgetAmount::Tokens(limit));
+        let unknown = status(BudgetAmount::Money("1".parse().unwrap()));
+        assert_eq!(code(&[tokens(1000)]), 0);
+        assert_eq!(code(&[tokens(1000), tokens(100)]), 3);
+        assert_eq!(code(&[tokens(89), tokens(100), unknown.clone()]), 4);
+        assert_eq!(code(&[tokens(100), unknown]), 5);
+    }
+}

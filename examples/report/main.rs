@@ -1,0 +1,86 @@
+//! Reports tokens by day, week, month, session, project, model or any other dimension.
+//!
+//! `cargo run --release --example report -- --help` lists the options.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod args;
+#[path = "../backfill/ascii_json.rs"]
+mod ascii_json;
+#[path = "../backfill/audit_flush.rs"]
+mod audit_flush;
+mod budget;
+mod column;
+mod condition;
+mod documents;
+mod grouping;
+mod layout;
+mod place;
+mod rows;
+#[path = "../backfill/server.rs"]
+mod server;
+mod table;
+#[path = "../backfill/usage_error.rs"]
+mod usage_error;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bridge_examples::interruption::Signals;
+use bridge_examples::{failure, interruption};
+use clap::Parser;
+
+use crate::args::{Args, Format};
+use crate::place::Opened;
+use crate::rows::Report;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage_error::report(error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error),
+    };
+    let outcome = runtime.block_on(run(&args));
+    interruption::end(runtime, Duration::from_secs(2));
+    args.place.server.warn_of_visible_password();
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure::report(&*error),
+    }
+}
+
+async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    // Before an engine is started for nothing.
+    args.filters.time(&args.zone())?;
+    let mut signals = Signals::listen()?;
+    let opened = signals.during(Opened::new(&args.place)).await?;
+    let outcome = signals.during(print(args, &opened)).await;
+    audit_flush::flush_before_exit(&opened.bridge).await;
+    outcome
+}
+
+async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>> {
+    let (text, code) = match args.check_budget {
+        true => budget::check(&opened.bridge, args.format() == Format::Json).await?,
+        false => (report(args, opened).await?, ExitCode::SUCCESS),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // As in `report | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
+        outcome => Ok(outcome.map(|()| code)?),
+    }
+}
+
+async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> {
+    let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
+    Ok(match args.format() {
+        Format::Table => table::text(&report, table::terminal_width()),
+        Format::Json => ascii_json::to_ascii_line(&documents::json(&report)) + "\n",
+        Format::Csv => documents::csv(&report),
+        Format::Markdown => documents::markdown(&report),
+    })
+}

@@ -1,0 +1,154 @@
+//! The rows of the report.
+
+use std::error::Error;
+
+use bridge::{
+    CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
+    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TrendBucket, UsageSums,
+};
+
+use crate::args::{Args, Order};
+use crate::condition::narrowed;
+use crate::grouping::Grouping;
+
+/// A row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// The value of the dimension, or the date or time at which the step begins. Untrusted text.
+    pub(crate) name: String,
+    /// The time of a step.
+    pub(crate) time: Option<TimeRange>,
+    pub(crate) sums: UsageSums,
+}
+
+/// What the rows lack of the totals.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Others {
+    pub(crate) groups: u64,
+    pub(crate) responses: u64,
+    pub(crate) tokens: u64,
+}
+
+/// The rows, and what they are of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Report {
+    /// The store or the folders that were read.
+    pub(crate) place: String,
+    pub(crate) by: Grouping,
+    pub(crate) zone: TimeZone,
+    pub(crate) range: TimeRange,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) others: Others,
+    pub(crate) totals: UsageSums,
+}
+
+impl Report {
+    /// Reads the report.
+    pub(crate) async fn read(
+        args: &Args,
+        place: String,
+        dashboard: &DashboardBridgeAdapter,
+    ) -> Result<Self, Box<dyn Error>> {
+        let zone = args.zone();
+        let range = args.filters.time(&zone)?;
+        let query = narrowed(DashboardQuery::new(range), args.filters.conditions());
+        let query = query.without_lists().without_receipt();
+        let query = match &args.by {
+            Grouping::Calendar(unit) => query.by(*unit, zone.clone()),
+            Grouping::By(dimension) => query.list(dimension.clone(), page(args)),
+        };
+        let metrics = dashboard.get_dashboard_token_metrics(query).await?;
+        let totals = metrics.totals;
+        let (by, rows, others) = match &args.by {
+            Grouping::Calendar(_) => {
+                (Grouping::Calendar(metrics.trend.step), steps(&metrics.trend), Others::default())
+            }
+            Grouping::By(dimension) => {
+                let (rows, others) = groups(dimension, metrics);
+                (args.by.clone(), rows, others)
+            }
+        };
+        Ok(Self { place, by, zone, range, rows, others, totals })
+    }
+}
+
+fn page(args: &Args) -> GroupPage {
+    let (order, direction) = match args.order {
+        Order::Tokens => (GroupOrder::Tokens, Direction::Descending),
+        Order::Time => (GroupOrder::LastTime, Direction::Descending),
+        Order::Name => (GroupOrder::Name, Direction::Ascending),
+    };
+    GroupPage::top(args.limit).sorted(order, direction)
+}
+
+fn groups(dimension: &Dimension, metrics: DashboardTokenMetrics) -> (Vec<Row>, Others) {
+    let breakdown = metrics.breakdown(dimension).cloned().unwrap_or_default();
+    let others = Others {
+        groups: breakdown.groups.saturating_sub(breakdown.rows.len() as u64),
+        responses: breakdown.other_responses,
+        tokens: breakdown.other_tokens,
+    };
+    let rows = breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, sums: row.sums });
+    (rows.collect(), others)
+}
+
+/// Returns the steps that have responses, and those of clocks that were wrong.
+fn steps(trend: &DashboardTrend) -> Vec<Row> {
+    let outside = |name: &str, sums: UsageSums| Row { name: name.to_owned(), time: None, sums };
+    let step = |bucket: &TrendBucket| Row {
+        name: step_name(trend.step, &bucket.local_start),
+        time: Some(TimeRange { start: Some(bucket.start), end: Some(bucket.end) }),
+        sums: bucket.sums,
+    };
+    let rows = std::iter::once(outside("earlier", trend.before))
+        .chain(trend.buckets.iter().map(step))
+        .chain([outside("later", trend.after)]);
+    rows.filter(|row| row.sums.responses > 0).collect()
+}
+
+/// Returns the name of the step that begins at this local time in RFC 3339.
+fn step_name(step: CalendarUnit, local_start: &str) -> String {
+    let (date, time) = local_start.split_once('T').unwrap_or((local_start, ""));
+    match step {
+        CalendarUnit::Hour => {
+            let (hour, offset) = (time.get(..5).unwrap_or(time), time.get(8..).unwrap_or_default());
+            format!("{date} {hour} {offset}")
+        }
+        CalendarUnit::Day | CalendarUnit::Week => date.to_owned(),
+        CalendarUnit::Month => date.get(..7).unwrap_or(date).to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bridge::TokenCounts;
+
+    use super::*;
+
+    /// Returns a report by project with a row of one response and ten tokens for each name.
+    pub(crate) fn report_of(names: &[&str]) -> Report {
+        let counts = TokenCounts { input: 1, output: 2, cache_creation: 3, cache_read: 4 };
+        let sums = UsageSums { responses: 1, responses_worth_tokens: 1, counts, ..UsageSums::default() };
+        let row = |name: &&str| Row { name: (*name).to_owned(), time: None, sums };
+        let mut totals = UsageSums::default();
+        names.iter().for_each(|_| totals.add(&sums));
+        Report {
+            place: "a store".to_owned(),
+            by: Grouping::By(Dimension::Project),
+            zone: TimeZone::UTC,
+            range: TimeRange::ALL,
+            rows: names.iter().map(row).collect(),
+            others: Others::default(),
+            totals,
+        }
+    }
+
+    #[test]
+    fn the_two_hours_of_a_clock_change_have_names_of_their_own() {
+        let names = ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]
+            .map(|start| step_name(CalendarUnit::Hour, start));
+        assert_eq!(names, ["2026-10-25 02:00 +02:00", "2026-10-25 02:00 +01:00"]);
+        assert_eq!(step_name(CalendarUnit::Month, "2026-10-01T00:00:00+02:00"), "2026-10");
+        assert_eq!(step_name(CalendarUnit::Week, "2026-10-05T00:00:00+02:00"), "2026-10-05");
+    }
+}
