@@ -130,6 +130,8 @@ struct Web {
     #[cfg(feature = "page")]
     page_metrics: ResponseCache<String, Result<Arc<crate::dashboard::DashboardTokenMetrics>, Problem>>,
     #[cfg(feature = "page")]
+    page_budgets: ResponseCache<(), Result<Arc<[crate::budgets::BudgetStatus]>, Problem>>,
+    #[cfg(feature = "page")]
     expiring: Arc<page::ExpiringCheck>,
 }
 
@@ -187,6 +189,8 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         readiness: ResponseCache::new(options.answer_ttl, 1),
         #[cfg(feature = "page")]
         page_metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
+        #[cfg(feature = "page")]
+        page_budgets: ResponseCache::new(options.answer_ttl, 1),
         #[cfg(feature = "page")]
         expiring: Arc::default(),
         options,
