@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
+use bridge::sessions::ExpiringTranscripts;
 use bridge::storage::{InMemoryStore, ResponseFilter, StoreTotals, TokenStore, UpsertOptions};
 use bridge::{
     AnalysisSummary, BackfillOptions, BackfillResult, EnhancedTokenDatabaseBridge, Escaped, Stopwatch,
@@ -30,6 +31,9 @@ use serde_json::{Value, json};
 use crate::args::Args;
 use crate::endpoints::{Sources, Target};
 use crate::report::Stored;
+
+/// The days within which the deletion of a transcript that is not stored is reported.
+const EXPIRING_DAYS: u64 = 7;
 
 fn main() -> ExitCode {
     let args = match Args::from_command_line() {
@@ -120,9 +124,15 @@ impl Job<'_> {
             eprintln!("No transcripts (*.jsonl) found in {}.", endpoints::join_paths(&self.sources.roots));
         }
         let stored = Stored::read(&**self.store, &ResponseFilter::default()).await?;
+        let expiring = self.expiring().await;
         if self.args.json {
             let totals = self.target.map(|_| &stored.totals);
-            let object = outcome.json(self.sources.sample, totals, self.stopwatch.elapsed().as_secs_f64());
+            let mut object =
+                outcome.json(self.sources.sample, totals, self.stopwatch.elapsed().as_secs_f64());
+            if let (false, Value::Object(fields)) = (expiring.unstored.is_empty(), &mut object) {
+                let expiring = json!({ "within_days": EXPIRING_DAYS, "unstored": expiring.unstored });
+                fields.insert("expiring".to_owned(), expiring);
+            }
             println!("{}", ascii_json::to_ascii_line(&object));
             return Ok(());
         }
@@ -135,7 +145,22 @@ impl Job<'_> {
         if let Some(new) = outcome.newly_stored {
             println!("{} responses are new in the database.", report::number(new));
         }
+        print!("{}", report::expiring(&expiring, EXPIRING_DAYS));
         Ok(())
+    }
+
+    /// Returns the transcripts that the client is about to delete and that this run did not store, for instance because of
+    /// `--since`; none if that cannot be determined. No client deletes the sample.
+    async fn expiring(&self) -> ExpiringTranscripts {
+        if self.sources.sample {
+            return ExpiringTranscripts::default();
+        }
+        let within = Duration::from_hours(24 * EXPIRING_DAYS);
+        let expiring = self.bridge.sessions().expiring_transcripts(within).await;
+        expiring.unwrap_or_else(|error| {
+            eprintln!("warning: {}", Escaped::text(&error.to_string()));
+            ExpiringTranscripts::default()
+        })
     }
 }
 

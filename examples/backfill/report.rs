@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bridge::analysis::History;
+use bridge::sessions::ExpiringTranscripts;
 use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
 use bridge::{AnalysisSummary, BridgeError, Escaped, ReceiptLine, TokenCounts};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
@@ -12,6 +13,8 @@ use indicatif::{HumanBytes, HumanCount};
 const TOP: u32 = 8;
 /// Maximum number of damaged lines listed.
 const DAMAGED: usize = 5;
+/// Maximum number of transcripts listed that are about to be deleted.
+const EXPIRING: usize = 5;
 /// Maximum number of days listed.
 const DAYS: usize = 14;
 
@@ -130,6 +133,26 @@ fn receipt(summary: &AnalysisSummary) -> String {
     if !found.is_empty() {
         let words: Vec<_> = found.iter().map(|(count, name)| format!("{} {name}", number(*count))).collect();
         text += &format!("\nnot counted: {}", words.join(", "));
+    }
+    text
+}
+
+/// Says which transcripts the client is about to delete that are not stored; nothing if there are none.
+pub(crate) fn expiring(expiring: &ExpiringTranscripts, days: u64) -> String {
+    let Some(first) = expiring.unstored.first() else { return String::new() };
+    let bytes = expiring.unstored.iter().map(|transcript| transcript.unstored_bytes).sum();
+    let mut text = format!(
+        "\nWithin {days} days the client may delete {} transcripts with {} that are not stored, the first on {}:\n",
+        number(expiring.unstored.len() as u64),
+        HumanBytes(bytes),
+        first.expires_at.date(),
+    );
+    for transcript in expiring.unstored.iter().take(EXPIRING) {
+        text += &format!("  {} {}\n", transcript.expires_at.date(), Escaped::path(&transcript.path));
+    }
+    let rest = expiring.unstored.len().saturating_sub(EXPIRING);
+    if rest > 0 {
+        text += &format!("  and {} more; --json lists all\n", number(rest as u64));
     }
     text
 }

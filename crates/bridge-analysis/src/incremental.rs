@@ -2,4 +2,5 @@
 
 pub use crate::analyzer::{analyze_content, analyze_reads};
 pub use crate::position::{FileRead, KnownTime, ReadPosition};
+pub use crate::projects::folder_of_project;
 pub use crate::read::fingerprint::{FileChange, FileCursor, FileState, inspect};

@@ -24,6 +24,7 @@ use crate::ingest::stream::StreamTurns;
 use crate::invalidating_store::Invalidating;
 use crate::layered_store::Layered;
 use crate::operations::background::Background;
+use crate::operations::client_settings::managed_settings;
 use crate::operations::fallback::Fallback;
 use crate::operations::health::HealthChecks;
 use crate::operations::lifetime::Lifetime;
@@ -69,6 +70,7 @@ impl EnhancedTokenDatabaseBridge {
         BridgeBuilder {
             store,
             sources: Vec::new(),
+            managed_settings: managed_settings(),
             analyzer: AnalyzerOptions::default(),
             projects: ProjectRules::default(),
             activity_pause: ActivityFacts::PAUSE,
@@ -138,6 +140,7 @@ impl EnhancedTokenDatabaseBridge {
 pub struct BridgeBuilder {
     store: Arc<dyn TokenStore>,
     sources: Vec<PathBuf>,
+    managed_settings: PathBuf,
     analyzer: AnalyzerOptions,
     projects: ProjectRules,
     activity_pause: Duration,
@@ -170,6 +173,23 @@ impl BridgeBuilder {
     /// client's usual places are searched. A missing one is an error of everything that reads it.
     pub fn sources(mut self, sources: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         self.sources = sources.into_iter().map(|source| source.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Sets the folder of the settings that an organization gives the client (`managed-settings.json`), which decide how long
+    /// it keeps transcripts. Without this it is the system's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    ///
+    /// let builder = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()));
+    /// let bridge = builder.managed_settings("image/etc/claude-code").build();
+    /// # drop(bridge);
+    /// ```
+    pub fn managed_settings(mut self, folder: impl AsRef<Path>) -> Self {
+        self.managed_settings = folder.as_ref().to_owned();
         self
     }
 
@@ -495,6 +515,7 @@ impl BridgeBuilder {
         let ingest = Arc::new(Ingest {
             store,
             sources: self.sources,
+            managed_settings: self.managed_settings,
             host,
             analyzer: self.analyzer,
             clock,

@@ -6,7 +6,8 @@ pub use bridge_core::{ActivityFacts, LIMITS_MAX, LimitEvent, LimitKind, ToolCall
 use bridge_core::{BridgeError, SessionId, TimeRange};
 
 use crate::handle::EnhancedTokenDatabaseBridge;
-pub use crate::operations::expiring::{ExpiringTranscript, ExpiringTranscripts, TranscriptRetention};
+pub use crate::operations::client_settings::TranscriptRetention;
+pub use crate::operations::expiring::{ExpiringTranscript, ExpiringTranscripts};
 pub use crate::operations::sessions::{SessionDetails, SessionFile, SessionLimit};
 use crate::operations::{expiring, sessions};
 use crate::telemetry::operation::Operation;

@@ -36,7 +36,7 @@ use tempfile::TempDir;
 fn builder(store: Arc<dyn TokenStore>, sources: &[&Path]) -> BridgeBuilder {
     let mut analyzer = AnalyzerOptions::default();
     analyzer.host = Some(HostName::new("host").unwrap());
-    EnhancedTokenDatabaseBridge::builder(store).sources(sources).analyzer(analyzer)
+    EnhancedTokenDatabaseBridge::builder(store).sources(sources).analyzer(analyzer).managed_settings("none")
 }
 
 /// A generated history, written to `projects` of a temporary folder.

@@ -79,12 +79,12 @@ impl GitFolders {
 }
 
 /// Returns whether the path does not depend on the working directory.
-fn is_whole(path: &str) -> bool {
+pub(super) fn is_whole(path: &str) -> bool {
     path.starts_with(['/', '\\']) || drive(path).is_some()
 }
 
 /// Returns the path of a folder as this host has it. WSL has the drives of Windows below `/mnt`.
-fn on_this_host(folder: &str) -> PathBuf {
+pub(super) fn on_this_host(folder: &str) -> PathBuf {
     match drive(folder).filter(|_| !cfg!(windows)) {
         Some(letter) => {
             let inside = folder.get(2..).unwrap_or_default().replace('\\', "/");

@@ -11,6 +11,12 @@ use crate::budgets::{Budget, BudgetStatus, Budgets, Spending};
 use crate::telemetry::operation::Operation;
 
 impl DashboardBridgeAdapter {
+    /// Returns whether there are any budgets.
+    #[cfg(feature = "page")]
+    pub(crate) fn has_budgets(&self) -> bool {
+        !self.budgets.is_empty()
+    }
+
     /// Returns the adapter with these budgets. That of a bridge has the budgets of the bridge.
     #[must_use]
     pub fn with_budgets(mut self, budgets: Budgets) -> Self {

@@ -11,7 +11,7 @@ use super::metrics::{DashboardTrend, TrendBucket, TrendSeries};
 use super::query::DashboardQuery;
 
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
-const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
+pub(super) const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
 
 /// Maximum time by which another host's clock may be ahead of this one.
 const CLOCK_SKEW_MAX: Duration = Duration::from_hours(24);

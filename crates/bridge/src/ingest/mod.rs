@@ -34,6 +34,8 @@ pub(crate) struct Ingest {
     pub(crate) store: Arc<dyn TokenStore>,
     /// Folders and files with transcripts; none for the client's usual places.
     pub(crate) sources: Vec<PathBuf>,
+    /// The folder of the settings that an organization gives the client.
+    pub(crate) managed_settings: PathBuf,
     /// The host of the transcripts. Two hosts may have the same paths.
     pub(crate) host: HostName,
     pub(crate) analyzer: AnalyzerOptions,

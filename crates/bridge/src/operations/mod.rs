@@ -7,6 +7,7 @@ pub(crate) mod background;
 pub(crate) mod backup;
 pub(crate) mod batch;
 pub(crate) mod checkpoints;
+pub(crate) mod client_settings;
 pub(crate) mod expiring;
 pub(crate) mod fallback;
 pub(crate) mod health;

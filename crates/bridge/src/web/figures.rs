@@ -72,7 +72,7 @@ pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRa
 }
 
 /// The query of the responses that the parameters select. It lists no groups, and makes no receipt.
-fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
+pub(super) fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
     let (range, zone) = time_range(parameters, now);
     let step = parameters.choice("step", &STEPS).unwrap_or_default();
     let mut query = DashboardQuery::new(range).by(step, zone).without_receipt().without_lists();

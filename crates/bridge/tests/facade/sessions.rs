@@ -144,6 +144,16 @@ async fn transcripts_that_will_be_deleted_unstored_are_named_and_a_warning() {
 
     fs::write(folder.path().join("settings.json"), r#"{"cleanupPeriodDays":365}"#).unwrap();
     assert_eq!(within(30).await.unstored.len(), 0);
+    // A project's settings apply to all when the client is started in it.
+    let project = folder.path().join("work");
+    write(&project.join(".claude/settings.json"), r#"{"cleanupPeriodDays":5}"#);
+    let cwd = format!(r#""cwd":{:?},"type":"system""#, project.display().to_string());
+    write(&projects.join("-work/p.jsonl"), &record("p", 0, &cwd));
+    age("-work/p.jsonl", 0);
+    let of_project = within(4).await;
+    assert_eq!((of_project.unstored.len(), of_project.retention[0].days), (4, 5));
+    assert_eq!(of_project.retention[0].stated_in, Some(project.join(".claude/settings.json")));
+    fs::remove_dir_all(projects.join("-work")).unwrap();
     fs::write(folder.path().join("settings.json"), "broken").unwrap();
     let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
     let stored = within(30).await;

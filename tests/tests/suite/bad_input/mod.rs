@@ -4,6 +4,7 @@
 //! These cases need no database; failures of a running engine are tested in `engine`.
 
 mod database;
+mod expiring;
 mod lines;
 #[cfg(unix)]
 mod names;

@@ -11,7 +11,7 @@ use bridge_core::Timestamp;
 use bridge_storage::NewestSource;
 
 use crate::ingest::Ingest;
-use crate::operations::expiring::Retentions;
+use crate::operations::client_settings::Retentions;
 use crate::telemetry::log::with_cause;
 
 /// Maximum number of errors kept.
@@ -51,9 +51,10 @@ impl Transcripts {
     pub(super) async fn scan(ingest: &Ingest, turn: &Arc<tokio::sync::Mutex<()>>) -> Arc<Self> {
         let turn = Arc::clone(turn).lock_owned().await;
         let (roots, now) = (ingest.source_roots(), ingest.clock.now());
+        let managed = ingest.managed_settings.clone();
         let scanning = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            Self::below(&roots, now)
+            Self::below(&roots, now, &managed)
         });
         let died = |error: tokio::task::JoinError| Self {
             roots: 1,
@@ -63,7 +64,7 @@ impl Transcripts {
         Arc::new(scanning.await.unwrap_or_else(died))
     }
 
-    fn below(roots: &[PathBuf], now: Timestamp) -> Self {
+    fn below(roots: &[PathBuf], now: Timestamp, managed: &Path) -> Self {
         let found = discover(roots);
         let mut errors: Vec<String> =
             found.errors.iter().take(ERRORS_MAX).map(|error| with_cause(error)).collect();
@@ -74,8 +75,9 @@ impl Transcripts {
         let has_content = |file: &&SourceFile| file.size > 0;
         let mut modified: Vec<_> = found.files.iter().filter(has_content).map(|file| file.modified).collect();
         modified.sort_unstable();
-        let (mut retentions, soon) = (Retentions::default(), now.saturating_add(EXPIRING_WITHIN));
-        let mut expires_soon = |file: &&SourceFile| {
+        let (retentions, soon) =
+            (Retentions::read(managed, &found.files), now.saturating_add(EXPIRING_WITHIN));
+        let expires_soon = |file: &&SourceFile| {
             retentions.expiry(&file.path, file.modified).is_some_and(|expiry| expiry <= soon)
         };
         let expiring = found.files.iter().filter(has_content).filter(|file| expires_soon(file));
