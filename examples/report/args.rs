@@ -10,7 +10,7 @@ use crate::grouping::Grouping;
 use crate::server::Server;
 use crate::usage_error;
 
-/// Reports tokens by day, week, month, session, project, model or any other dimension.
+/// Reports tokens by day, week, month, five-hour block, session, project, model or any other dimension.
 ///
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
@@ -19,7 +19,7 @@ use crate::usage_error;
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
-    /// hour, day, week or month, or a dimension: session, project, branch, model, developer, host, skill, …
+    /// hour, day, week or month; block or seven-day, the windows by which clients limit usage; or a dimension: session, project, branch, model, developer, host, skill, …
     #[arg(default_value = "day", value_name = "BY")]
     pub(crate) by: Grouping,
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use bridge::blocks::{BlockSource, Blocks, UsageBlock};
 use bridge::{
     CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
     Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TrendBucket, UsageSums,
@@ -53,14 +54,19 @@ impl Report {
         let range = args.filters.time(&zone)?;
         let query = narrowed(DashboardQuery::new(range), args.filters.conditions());
         let query = query.without_lists().without_receipt();
+        if let Grouping::Block(length) = args.by {
+            let blocks = dashboard.blocks(query, length).await?;
+            return Ok(of_blocks(place, args.by.clone(), zone, &blocks));
+        }
         let query = match &args.by {
             Grouping::Calendar(unit) => query.by(*unit, zone.clone()),
             Grouping::By(dimension) => query.list(dimension.clone(), page(args)),
+            Grouping::Block(_) => query,
         };
         let metrics = dashboard.get_dashboard_token_metrics(query).await?;
         let totals = metrics.totals;
         let (by, rows, others) = match &args.by {
-            Grouping::Calendar(_) => {
+            Grouping::Calendar(_) | Grouping::Block(_) => {
                 (Grouping::Calendar(metrics.trend.step), steps(&metrics.trend), Others::default())
             }
             Grouping::By(dimension) => {
@@ -90,6 +96,26 @@ fn groups(dimension: &Dimension, metrics: DashboardTokenMetrics) -> (Vec<Row>, O
     };
     let rows = breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, sums: row.sums });
     (rows.collect(), others)
+}
+
+fn of_blocks(place: String, by: Grouping, zone: TimeZone, blocks: &Blocks) -> Report {
+    let mut totals = UsageSums::default();
+    blocks.blocks.iter().for_each(|block| totals.add(&block.sums));
+    let row = |block: &UsageBlock| Row {
+        name: block_name(block, &zone),
+        time: Some(TimeRange { start: Some(block.start), end: Some(block.end) }),
+        sums: block.sums,
+    };
+    let rows = blocks.blocks.iter().map(row).collect();
+    Report { place, by, range: blocks.range, rows, others: Others::default(), totals, zone }
+}
+
+/// Returns the local start of the block, whether it still runs, and where its bounds come from unless it is the rule.
+fn block_name(block: &UsageBlock, zone: &TimeZone) -> String {
+    let start = step_name(CalendarUnit::Hour, &zone.local(block.start));
+    let recorded = if block.source == BlockSource::Recorded { ", as recorded" } else { "" };
+    let active = if block.active { ", active" } else { "" };
+    format!("{start}{recorded}{active}")
 }
 
 /// Returns the steps that have responses, and those of clocks that were wrong.

@@ -45,7 +45,7 @@ pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
 
 fn header(report: &Report) -> String {
     match report.by {
-        Grouping::Calendar(_) => format!("{} ({})", report.by, report.zone.name()),
+        Grouping::Calendar(_) | Grouping::Block(_) => format!("{} ({})", report.by, report.zone.name()),
         Grouping::By(_) => report.by.to_string(),
     }
 }

@@ -3,17 +3,18 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
-    Timestamp, TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState,
+    SupersededKey, Timestamp, TokenSummaryRecord,
 };
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    HostActivity, HostStore, IntegrityStore, NewestSource, ProjectStore, ServerPlace, SourcesDigest,
-    StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
+    HostActivity, HostStore, IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace,
+    SourcesDigest, StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
+use crate::prices::CostRow;
 use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stats::StoreStats;
@@ -64,6 +65,15 @@ mockall::mock! {
         async fn roll_back(&self, name: &CheckpointName, now: Timestamp) -> Result<CheckpointName, BridgeError>;
 
         async fn resume(&self) -> Result<StoreState, BridgeError>;
+    }
+
+    #[async_trait]
+    impl PriceStore for TokenStore {
+        async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError>;
+
+        async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
+
+        async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError>;
     }
 
     #[async_trait]
@@ -175,6 +185,10 @@ impl StoreCapabilities for MockTokenStore {
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 

@@ -9,16 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StorageKind, StoreState,
-    SupersededKey, Timestamp, TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StorageKind,
+    StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
-    AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
-    PoolStatus, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, SourcesDigest,
-    StoreCapabilities, StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore,
-    UpsertOptions, UpsertOutcome,
+    AuditStore, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData, DashboardFilter,
+    Dimension, DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
+    PoolStatus, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    SourcesDigest, StoreCapabilities, StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A decorator that delegates every method except one.
@@ -111,6 +111,12 @@ delegate! { HealthProbes, HEALTH {
     fn disks() -> Vec<DiskSpace> = Ok(vec![full_disk()]);
 } }
 
+delegate! { PriceStore, PRICES {
+    fn use_prices(digest: &str, rows: &[PriceRow], now: Timestamp) -> bool = Ok(true);
+    fn prices_in_use() -> Option<String> = Ok(None);
+    fn costs(filter: &ResponseFilter) -> Vec<CostRow> = Ok(Vec::new());
+} }
+
 delegate! { TokenStore, STORE {
     fn migrate() -> () = broken();
     fn upsert(rows: &[ResponseUsage], options: &UpsertOptions) -> Vec<UpsertOutcome> = Ok(vec![UpsertOutcome::New; rows.len()]);
@@ -151,6 +157,10 @@ impl StoreCapabilities for Misrouting {
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         (self.method != "integrity").then_some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        (self.method != "prices").then_some(self)
     }
 }
 
@@ -201,6 +211,11 @@ fn every_method_about_hosts_has_a_check_that_fails_without_it() {
 }
 
 #[test]
+fn every_price_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(PRICES);
+}
+
+#[test]
 fn every_integrity_method_has_a_check_that_fails_without_it() {
     assert_each_method_is_checked(INTEGRITY);
 }
@@ -212,7 +227,7 @@ fn every_project_method_has_a_check_that_fails_without_it() {
 
 #[test]
 fn a_capability_lost_by_a_decorator_is_detected() {
-    let offered = ["audit", "checkpoints", "hosts", "integrity", "probes", "projects"];
+    let offered = ["audit", "checkpoints", "hosts", "integrity", "prices", "probes", "projects"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {
         let store = Misrouting { store: InMemoryStore::default(), method };

@@ -93,6 +93,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
+pub mod blocks;
 pub mod budgets;
 mod builder;
 #[cfg(feature = "config")]

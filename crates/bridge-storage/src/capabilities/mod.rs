@@ -5,6 +5,7 @@ mod backup;
 mod checkpoint;
 mod hosts;
 mod integrity;
+mod prices;
 mod probes;
 mod projects;
 
@@ -18,6 +19,7 @@ pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
 pub use hosts::{HostActivity, HostStore, SourcesDigest};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
+pub use prices::PriceStore;
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
 pub use projects::ProjectStore;
 
@@ -46,6 +48,9 @@ pub trait StoreCapabilities {
 
     /// Returns the access to single stored versions that integrity checks need.
     fn integrity(&self) -> Option<&dyn IntegrityStore>;
+
+    /// Returns the store's price lists.
+    fn prices(&self) -> Option<&dyn PriceStore>;
 
     /// Returns the records of projects: current names, groups and worktrees.
     fn projects(&self) -> Option<&dyn ProjectStore>;

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, SupersededKey, TokenSummaryRecord};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, HostStore, IntegrityStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter,
-    SourceRecord, StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    HealthProbes, HostStore, IntegrityStore, PriceStore, ProjectStore, ReplacedRow, ResponseFilter,
+    SourceFilter, SourceRecord, StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 
 /// A fault that affects the next read of cursors.
@@ -59,6 +60,10 @@ impl StoreCapabilities for CursorFaultStore {
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.store.integrity()
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.store.prices()
     }
 
     fn projects(&self) -> Option<&dyn ProjectStore> {
@@ -139,5 +144,5 @@ mod promises {
         CursorFaultStore::new(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, probes, projects);
+    bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 }
