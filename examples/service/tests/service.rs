@@ -142,7 +142,7 @@ fn wrong_arguments_and_settings_are_named_and_end_with_2() {
         ("", &["--nonsense"][..], "--nonsense"),
         ("", &["--config", "missing.toml"], "missing.toml"),
         ("bridge = 7", &[], "service.toml"),
-        ("[listen]\nadress = \"x\"", &[], "adress"),
+        ("[listen]\nport = 1", &[], "port"),
         ("[listen]\naddress = \"no such host:1\"", &[], "no such host:1"),
         (open, &[], "listen.token_file"),
         ("", &["--listen", "0.0.0.0:0"], "listen.token_file"),
