@@ -1,7 +1,7 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
+    Absence, Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
     ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
     mebibytes, number,
 };
@@ -242,6 +242,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
+    key!("monitoring.host_silent_max", monitoring.limits.host_silent_max, Optional(Absence)),
     key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
