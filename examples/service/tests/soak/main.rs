@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bridge::analysis::AnalyzerOptions;
 use bridge::embedded::{Engine, EngineOptions};
 use bridge::storage::{ClickHouseOptions, ClickHouseStore, InMemoryStore, ResponseFilter, TokenStore};
-use bridge::{EnhancedTokenDatabaseBridge, ResponseKey, SyncOptions};
+use bridge::{EnhancedTokenDatabaseBridge, ResponseKey, Stopwatch, SyncOptions};
 use bridge_testkit::proxy::{Fault, FaultProxy};
 
 use growth::Growth;
@@ -66,7 +66,7 @@ fn a_growing_history_is_stored_exactly_through_outages_in_flat_memory() {
     (0..50).for_each(|_| growth.step());
     let mut service = Service::start(folder.path(), proxy.host(), &endpoint);
 
-    let (duration, began) = (duration(), Instant::now());
+    let (duration, began) = (duration(), Stopwatch::start());
     let mut events = EVENTS.into_iter().peekable();
     let mut memory = Vec::new();
     while began.elapsed() < duration {
@@ -88,7 +88,7 @@ fn a_growing_history_is_stored_exactly_through_outages_in_flat_memory() {
     let store = store(&endpoint);
     let fresh = runtime.block_on(fresh(&projects));
     let expected: u64 = fresh.values().map(|counted| counted.1).sum();
-    let caught_up = Instant::now();
+    let caught_up = Stopwatch::start();
     loop {
         let totals = runtime.block_on(store.totals(&ResponseFilter::default())).unwrap();
         if totals.counts.total() == expected && totals.responses == fresh.len() as u64 {

@@ -7,8 +7,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bridge::Stopwatch;
 use bridge::embedded::Endpoint;
 
 /// Time within which the service ends.
@@ -82,7 +83,7 @@ impl Service {
     pub(crate) fn end(mut self) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let asked = Instant::now();
+        let asked = Stopwatch::start();
         while self.is_running() {
             assert!(asked.elapsed() < END, "the service does not end");
             thread::sleep(Duration::from_millis(50));
