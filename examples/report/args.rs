@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
 
+    /// Without the cost
+    #[arg(long)]
+    pub(crate) no_cost: bool,
+
     /// Order of sessions, projects, models and so on
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
     pub(crate) order: Order,
@@ -175,6 +179,8 @@ pub(crate) enum Format {
 pub(crate) enum Order {
     /// Most tokens first
     Tokens,
+    /// Highest cost first
+    Cost,
     /// Latest response first
     Time,
     /// By name

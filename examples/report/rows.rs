@@ -5,10 +5,11 @@ use std::error::Error;
 use bridge::blocks::{BlockSource, Blocks, UsageBlock};
 use bridge::{
     CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
-    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TrendBucket, UsageSums,
+    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TokenCounts, TrendBucket, UsageSums,
 };
 
 use crate::args::{Args, Order};
+use crate::column::Column;
 use crate::condition::narrowed;
 use crate::grouping::Grouping;
 
@@ -26,8 +27,8 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Others {
     pub(crate) groups: u64,
-    pub(crate) responses: u64,
-    pub(crate) tokens: u64,
+    /// Only [some](crate::column::Column::is_known_of_others) of them are known; their total stands as input.
+    pub(crate) sums: UsageSums,
 }
 
 /// The rows, and what they are of.
@@ -44,6 +45,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Returns the columns: the cost if it was asked for and the store has prices.
+    pub(crate) fn columns(&self) -> &'static [Column] {
+        Column::all(self.totals.cost.is_some())
+    }
+
     /// Reads the report.
     pub(crate) async fn read(
         args: &Args,
@@ -54,6 +60,7 @@ impl Report {
         let range = args.filters.time(&zone)?;
         let query = narrowed(DashboardQuery::new(range), args.filters.conditions());
         let query = query.without_lists().without_receipt();
+        let query = if args.no_cost { query } else { query.with_cost() };
         if let Grouping::Block(length) = args.by {
             let blocks = dashboard.blocks(query, length).await?;
             return Ok(of_blocks(place, args.by.clone(), zone, &blocks));
@@ -80,7 +87,8 @@ impl Report {
 
 fn page(args: &Args) -> GroupPage {
     let (order, direction) = match args.order {
-        Order::Tokens => (GroupOrder::Tokens, Direction::Descending),
+        Order::Cost if !args.no_cost => (GroupOrder::Cost, Direction::Descending),
+        Order::Tokens | Order::Cost => (GroupOrder::Tokens, Direction::Descending),
         Order::Time => (GroupOrder::LastTime, Direction::Descending),
         Order::Name => (GroupOrder::Name, Direction::Ascending),
     };
@@ -91,8 +99,12 @@ fn groups(dimension: &Dimension, metrics: DashboardTokenMetrics) -> (Vec<Row>, O
     let breakdown = metrics.breakdown(dimension).cloned().unwrap_or_default();
     let others = Others {
         groups: breakdown.groups.saturating_sub(breakdown.rows.len() as u64),
-        responses: breakdown.other_responses,
-        tokens: breakdown.other_tokens,
+        sums: UsageSums {
+            responses: breakdown.other_responses,
+            counts: TokenCounts { input: breakdown.other_tokens, ..TokenCounts::ZERO },
+            cost: breakdown.other_cost,
+            ..UsageSums::default()
+        },
     };
     let rows = breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, sums: row.sums });
     (rows.collect(), others)
@@ -147,8 +159,6 @@ fn step_name(step: CalendarUnit, local_start: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use bridge::TokenCounts;
-
     use super::*;
 
     /// Returns a report by project with a row of one response and ten tokens for each name.

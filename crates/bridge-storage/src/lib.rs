@@ -48,7 +48,7 @@
 //!     MyStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 //! # }
 //! ```
 //!
@@ -92,8 +92,9 @@ pub use ::clickhouse as clickhouse_rs;
 pub use activity::activity_facts;
 pub use capabilities::{
     AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
-    HealthProbes, IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace, StoreCapabilities,
-    StoredResponse, StoredScope, TableExport, TablePart, TableRows, require,
+    HealthProbes, HostActivity, HostStore, IntegrityStore, NewestSource, PriceStore, ProjectStore,
+    ServerPlace, SourcesDigest, StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
+    TableRows, require,
 };
 pub use circuit::{CircuitState, OpenCircuit};
 #[cfg(feature = "clickhouse")]

@@ -3,6 +3,7 @@
 mod audit;
 mod checkpoint;
 mod dashboard;
+mod hosts;
 mod integrity;
 mod prices;
 mod probes;
@@ -24,8 +25,8 @@ use checkpoint::Checkpoints;
 
 use crate::activity::activity_facts;
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
-    StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, PriceStore,
+    ProjectStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -228,6 +229,10 @@ impl StoreCapabilities for InMemoryStore {
     }
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
         Some(self)
     }
 

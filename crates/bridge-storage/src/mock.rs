@@ -9,8 +9,8 @@ use bridge_core::{
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace, StoreCapabilities, StoredResponse,
-    StoredScope, TableExport, TablePart,
+    HostActivity, HostStore, IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace,
+    SourcesDigest, StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -101,6 +101,13 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl HostStore for TokenStore {
+        async fn sources_digest(&self, host: &HostName) -> Result<SourcesDigest, BridgeError>;
+
+        async fn host_activity(&self, since: Timestamp) -> Result<Vec<HostActivity>, BridgeError>;
+    }
+
+    #[async_trait]
     impl IntegrityStore for TokenStore {
         async fn stored(&self, scope: &StoredScope) -> Result<Vec<StoredResponse>, BridgeError>;
 
@@ -170,6 +177,10 @@ impl StoreCapabilities for MockTokenStore {
     }
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
         Some(self)
     }
 

@@ -15,9 +15,10 @@ use bridge_core::{
 use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData, DashboardFilter,
-    Dimension, DiskSpace, HealthProbes, InMemoryStore, IntegrityStore, NewestSource, PoolStatus, PriceStore,
-    ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats,
-    StoreTotals, StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    Dimension, DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
+    PoolStatus, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    SourcesDigest, StoreCapabilities, StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A decorator that delegates every method except one.
@@ -85,6 +86,11 @@ delegate! { CheckpointStore, CHECKPOINTS {
     fn resume() -> StoreState = Ok(StoreState::first());
 } }
 
+delegate! { HostStore, HOSTS {
+    fn sources_digest(host: &HostName) -> SourcesDigest = Ok(SourcesDigest::default());
+    fn host_activity(since: Timestamp) -> Vec<HostActivity> = Ok(Vec::new());
+} }
+
 delegate! { IntegrityStore, INTEGRITY {
     fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
     fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
@@ -139,6 +145,10 @@ impl StoreCapabilities for Misrouting {
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
         (self.method != "probes").then_some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        (self.method != "hosts").then_some(self)
     }
 
     fn projects(&self) -> Option<&dyn ProjectStore> {
@@ -196,6 +206,11 @@ fn every_store_method_has_a_check_that_fails_without_it() {
 }
 
 #[test]
+fn every_method_about_hosts_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(HOSTS);
+}
+
+#[test]
 fn every_price_method_has_a_check_that_fails_without_it() {
     assert_each_method_is_checked(PRICES);
 }
@@ -212,7 +227,7 @@ fn every_project_method_has_a_check_that_fails_without_it() {
 
 #[test]
 fn a_capability_lost_by_a_decorator_is_detected() {
-    let offered = ["audit", "checkpoints", "integrity", "prices", "probes", "projects"];
+    let offered = ["audit", "checkpoints", "hosts", "integrity", "prices", "probes", "projects"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {
         let store = Misrouting { store: InMemoryStore::default(), method };

@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod connection;
 mod dashboard;
 mod extras;
+mod hosts;
 mod options;
 mod prices;
 mod probes;
@@ -40,8 +41,8 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, PriceStore, ProjectStore,
-    StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, PriceStore,
+    ProjectStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -326,6 +327,10 @@ impl StoreCapabilities for ClickHouseStore {
     }
 
     fn probes(&self) -> Option<&dyn HealthProbes> {
+        Some(self)
+    }
+
+    fn hosts(&self) -> Option<&dyn HostStore> {
         Some(self)
     }
 

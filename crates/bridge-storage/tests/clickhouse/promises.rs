@@ -2,7 +2,7 @@
 
 use crate::{fresh, other};
 
-bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, prices, probes, projects; backup into other);
+bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects; backup into other);
 
 /// The same suite with a table prefix: no statement omits it.
 mod under_a_prefix {

@@ -22,7 +22,7 @@ const HOURS_PER_READ: u32 = 3_000;
 
 impl DashboardBridgeAdapter {
     /// Returns the blocks by which clients limit usage, five hours or seven days long, of the responses that the query
-    /// admits, and their sums. Of the query, the filter, the time range and the choice of counts apply.
+    /// admits, and their sums. Of the query, the filter, the time range and the choice of counts and costs apply.
     ///
     /// A block ends when the client said that it does: at the reset of a limit that a session hit. Where no limit was hit, a
     /// block begins with the hour (UTC) of the first response that is in no other block. [`source`](UsageBlock::source)
