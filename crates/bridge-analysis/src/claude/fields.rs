@@ -65,6 +65,10 @@ pub(crate) struct MessageFields<'a> {
 
 /// A usage: an object, or the value in its place.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are objects, and a box would be an allocation for each"
+)]
 pub(crate) enum UsageValue<'a> {
     Object(UsageFields<'a>),
     Other(Raw<'a>),

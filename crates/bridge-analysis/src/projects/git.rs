@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bridge_core::{AttributionValue, LinkedWorktree, ProjectName};
 
 use crate::count::project::{ancestors, drive, normal_form};
+use crate::platform::HAS_DRIVES;
 
 /// More of a file `.git` is not read: it is one path.
 const GIT_FILE_BYTES_MAX: u64 = 8 << 10;
@@ -85,7 +86,7 @@ pub(super) fn is_whole(path: &str) -> bool {
 
 /// Returns the path of a folder as this host has it. WSL has the drives of Windows below `/mnt`.
 pub(super) fn on_this_host(folder: &str) -> PathBuf {
-    match drive(folder).filter(|_| !cfg!(windows)) {
+    match drive(folder).filter(|_| !HAS_DRIVES) {
         Some(letter) => {
             let inside = folder.get(2..).unwrap_or_default().replace('\\', "/");
             PathBuf::from(format!("/mnt/{}{inside}", letter.to_ascii_lowercase()))
