@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(of("/wt"), None);
         assert_eq!(of("-wt-fix"), None, "the name of a folder is no path");
         for (text, expected) in [
-            ("gitdir: ../../home/app/.git/worktrees/fix", found("/home/app", "fix")),
+            ("gitdir: ../../data/app/.git/worktrees/fix", found("/data/app", "fix")),
             ("gitdir: /srv/app.git/worktrees/fix", found("/srv/app.git", "fix")),
             ("gitdir: /app/.git/modules/lib/worktrees/fix", found("/app/lib", "fix")),
             ("gitdir: /.git/worktrees/fix", found("/", "fix")),
@@ -216,10 +216,10 @@ mod tests {
     fn nothing_is_known_of_a_folder_that_is_gone_and_a_repository_is_its_own() {
         let at = |entry: GitEntry| {
             let folders = GitFolders::new(move |folder| match folder.to_str() {
-                Some("/home/repo/gone") => entry.clone(),
+                Some("/data/repo/gone") => entry.clone(),
                 _ => GitEntry::File("gitdir: /other/.git/worktrees/x".to_owned()),
             });
-            folders.worktree_of(&ProjectName::new("/home/repo/gone").unwrap())
+            folders.worktree_of(&ProjectName::new("/data/repo/gone").unwrap())
         };
         assert_eq!(at(GitEntry::NoFolder), None);
         assert_eq!(at(GitEntry::Folder), None);
