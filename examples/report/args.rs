@@ -10,7 +10,7 @@ use crate::grouping::Grouping;
 use crate::server::Server;
 use crate::usage_error;
 
-/// Reports tokens by day, week, month, session, project, model or any other dimension.
+/// Reports tokens by day, week, month, five-hour block, session, project, model or any other dimension.
 ///
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
@@ -19,7 +19,7 @@ use crate::usage_error;
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
-    /// hour, day, week or month, or a dimension: session, project, branch, model, developer, host, skill, …
+    /// hour, day, week or month; block or seven-day, the windows by which clients limit usage; or a dimension: session, project, branch, model, developer, host, skill, …
     #[arg(default_value = "day", value_name = "BY")]
     pub(crate) by: Grouping,
 
@@ -36,6 +36,10 @@ pub(crate) struct Args {
     /// Number of rows; what is not listed is summed up in one more. Days and other steps of time are all listed
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
+
+    /// Without the cost
+    #[arg(long)]
+    pub(crate) no_cost: bool,
 
     /// Order of sessions, projects, models and so on
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
@@ -175,6 +179,8 @@ pub(crate) enum Format {
 pub(crate) enum Order {
     /// Most tokens first
     Tokens,
+    /// Highest cost first
+    Cost,
     /// Latest response first
     Time,
     /// By name

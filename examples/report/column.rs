@@ -1,8 +1,10 @@
 //! The columns of the report.
 
 use bridge::{TokenCounts, UsageSums};
+use bridge_examples::number::number;
+use serde_json::{Value, json};
 
-/// A column of numbers.
+/// A column of amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
     Responses,
@@ -11,16 +13,29 @@ pub(crate) enum Column {
     CacheCreation,
     CacheRead,
     Total,
+    Cost,
 }
 
 impl Column {
     /// All columns, in the order of the output.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Responses, Self::Input, Self::Output, Self::CacheCreation, Self::CacheRead, Self::Total];
+    const ALL: [Self; 7] = [
+        Self::Responses,
+        Self::Input,
+        Self::Output,
+        Self::CacheCreation,
+        Self::CacheRead,
+        Self::Total,
+        Self::Cost,
+    ];
 
     /// Those that a narrow terminal goes without, the first one first.
     pub(crate) const DISPENSABLE: [Self; 5] =
         [Self::Input, Self::Responses, Self::CacheCreation, Self::CacheRead, Self::Output];
+
+    /// Returns the columns, with or without the cost.
+    pub(crate) fn all(with_cost: bool) -> &'static [Self] {
+        if with_cost { &Self::ALL } else { &Self::ALL[..Self::ALL.len() - 1] }
+    }
 
     /// Returns the name for people.
     pub(crate) fn title(self) -> &'static str {
@@ -31,6 +46,7 @@ impl Column {
             Self::CacheCreation => "cache creation",
             Self::CacheRead => "cache read",
             Self::Total => "total tokens",
+            Self::Cost => "cost",
         }
     }
 
@@ -43,19 +59,50 @@ impl Column {
             Self::CacheCreation => "cache_creation_tokens",
             Self::CacheRead => "cache_read_tokens",
             Self::Total => "total_tokens",
+            Self::Cost => "cost_usd",
         }
     }
 
-    /// Returns the number.
-    pub(crate) fn value(self, sums: &UsageSums) -> u64 {
+    /// Returns the amount for people. What has no price is not 0: a cost that lacks it has a mark.
+    pub(crate) fn text(self, sums: &UsageSums) -> String {
+        match (self.count(sums), sums.cost) {
+            (Some(count), _) => number(count),
+            (None, Some(cost)) if cost.unpriced_tokens > 0 => format!("≥ {}", cost.amount),
+            (None, cost) => cost.map(|cost| cost.amount.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the amount with all digits.
+    pub(crate) fn exact(self, sums: &UsageSums) -> String {
+        match self.count(sums) {
+            Some(count) => count.to_string(),
+            None => sums.cost.map(|cost| cost.amount.exact()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the amount for JSON: a number, or a decimal text.
+    pub(crate) fn json(self, sums: &UsageSums) -> Value {
+        match self.count(sums) {
+            Some(count) => count.into(),
+            None => json!(sums.cost.map(|cost| cost.amount.exact())),
+        }
+    }
+
+    fn count(self, sums: &UsageSums) -> Option<u64> {
         let TokenCounts { input, output, cache_creation, cache_read } = sums.counts;
         match self {
-            Self::Responses => sums.responses,
-            Self::Input => input,
-            Self::Output => output,
-            Self::CacheCreation => cache_creation,
-            Self::CacheRead => cache_read,
-            Self::Total => sums.counts.total(),
+            Self::Responses => Some(sums.responses),
+            Self::Input => Some(input),
+            Self::Output => Some(output),
+            Self::CacheCreation => Some(cache_creation),
+            Self::CacheRead => Some(cache_read),
+            Self::Total => Some(sums.counts.total()),
+            Self::Cost => None,
         }
+    }
+
+    /// Returns whether the amount is known for what is not listed, of which there are no single counters.
+    pub(crate) fn is_known_of_others(self) -> bool {
+        matches!(self, Self::Responses | Self::Total | Self::Cost)
     }
 }

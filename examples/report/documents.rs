@@ -1,7 +1,6 @@
 //! The report as JSON, CSV and Markdown.
 
 use bridge::{Escaped, UsageSums};
-use bridge_examples::number::number;
 use serde_json::{Map, Value, json};
 
 use crate::column::Column;
@@ -10,61 +9,71 @@ use crate::table::shown;
 
 /// Formats the report as one JSON object.
 pub(crate) fn json(report: &Report) -> Value {
-    let rows: Vec<_> = report.rows.iter().map(row_json).collect();
+    let rows: Vec<_> = report.rows.iter().map(|row| row_json(row, report.columns())).collect();
+    let mut other = Map::from_iter([("groups".to_owned(), report.others.groups.into())]);
+    let known = report.columns().iter().filter(|column| column.is_known_of_others());
+    other.extend(known.map(|column| (column.key().to_owned(), column.json(&report.others.sums))));
     json!({
         "by": report.by.to_string(),
         "time_zone": report.zone.name(),
         "range": report.range,
         "rows": rows,
-        "other": {
-            "groups": report.others.groups,
-            "responses": report.others.responses,
-            "total_tokens": report.others.tokens,
-        },
-        "totals": sums_json(&report.totals),
+        "other": other,
+        "totals": sums_json(&report.totals, report.columns()),
     })
 }
 
-fn row_json(row: &Row) -> Value {
+fn row_json(row: &Row, columns: &[Column]) -> Value {
     let mut object = Map::new();
     object.insert("name".to_owned(), row.name.clone().into());
     if let Some(time) = row.time {
         object.insert("start".to_owned(), json!(time.start));
         object.insert("end".to_owned(), json!(time.end));
     }
-    object.extend(sums_json(&row.sums));
+    object.extend(sums_json(&row.sums, columns));
     Value::Object(object)
 }
 
-fn sums_json(sums: &UsageSums) -> Map<String, Value> {
-    let numbers = Column::ALL.map(|column| (column.key().to_owned(), column.value(sums).into()));
-    let mut object = Map::from_iter(numbers);
+fn sums_json(sums: &UsageSums, columns: &[Column]) -> Map<String, Value> {
+    let amounts = columns.iter().map(|column| (column.key().to_owned(), column.json(sums)));
+    let mut object = Map::from_iter(amounts);
+    if let Some(cost) = sums.cost {
+        object.insert("unpriced_tokens".to_owned(), cost.unpriced_tokens.into());
+    }
     object.insert("unfinished_responses".to_owned(), sums.unfinished_responses.into());
     object.insert("first_time".to_owned(), json!(sums.first_time));
     object.insert("last_time".to_owned(), json!(sums.last_time));
     object
 }
 
-/// Formats the rows as CSV. Groups that are not listed have a row without the numbers that are not known.
+/// Formats the rows as CSV. Groups that are not listed have a row without the amounts that are not known.
 pub(crate) fn csv(report: &Report) -> String {
-    let mut lines = vec![csv_line(std::iter::once(report.by.to_string()).chain(keys()))];
+    let columns = report.columns();
+    let has_cost = report.totals.cost.is_some();
+    let unpriced = |sums: &UsageSums| sums.cost.map(|cost| cost.unpriced_tokens.to_string());
+    let keys = columns.iter().map(|column| column.key().to_owned());
+    let keys = keys.chain(has_cost.then(|| "unpriced_tokens".to_owned()));
+    let mut lines = vec![csv_line(std::iter::once(report.by.to_string()).chain(keys))];
     for row in &report.rows {
-        let numbers = Column::ALL.map(|column| column.value(&row.sums).to_string());
-        lines.push(csv_line(std::iter::once(csv_text(&row.name)).chain(numbers)));
+        let amounts = columns.iter().map(|column| column.exact(&row.sums)).chain(unpriced(&row.sums));
+        lines.push(csv_line(std::iter::once(csv_text(&row.name)).chain(amounts)));
     }
     if report.others.groups > 0 {
-        let known = Column::ALL.map(|column| match column {
-            Column::Responses => report.others.responses.to_string(),
-            Column::Total => report.others.tokens.to_string(),
-            _ => String::new(),
-        });
+        let known = known_of_others(report, Column::exact).chain(unpriced(&report.others.sums));
         lines.push(csv_line(std::iter::once(format!("({} more)", report.others.groups)).chain(known)));
     }
     lines.concat()
 }
 
-fn keys() -> impl Iterator<Item = String> {
-    Column::ALL.into_iter().map(|column| column.key().to_owned())
+/// Returns the amounts of what is not listed, those that are not known as an empty text.
+fn known_of_others(
+    report: &Report,
+    text: impl Fn(Column, &UsageSums) -> String,
+) -> impl Iterator<Item = String> {
+    report.columns().iter().map(move |column| match column.is_known_of_others() {
+        true => text(*column, &report.others.sums),
+        false => String::new(),
+    })
 }
 
 /// Returns a name for a spreadsheet, which would execute one that begins like a formula.
@@ -83,23 +92,20 @@ fn csv_line(fields: impl Iterator<Item = String>) -> String {
 
 /// Formats the rows as a table in Markdown.
 pub(crate) fn markdown(report: &Report) -> String {
-    let line =
-        |name: &str, numbers: [String; Column::ALL.len()]| format!("| {name} | {} |\n", numbers.join(" | "));
-    let numbers = |sums| Column::ALL.map(|column| number(column.value(sums)));
-    let mut text = line(&report.by.to_string(), Column::ALL.map(|column| column.title().to_owned()));
-    text += &line("---", Column::ALL.map(|_| "---:".to_owned()));
+    let columns = report.columns();
+    let line = |name: &str, cells: Vec<String>| format!("| {name} | {} |\n", cells.join(" | "));
+    let amounts = |sums: &UsageSums| columns.iter().map(|column| column.text(sums)).collect();
+    let mut text =
+        line(&report.by.to_string(), columns.iter().map(|column| column.title().to_owned()).collect());
+    text += &line("---", columns.iter().map(|_| "---:".to_owned()).collect());
     for row in &report.rows {
-        text += &line(&markdown_text(&shown(&row.name)), numbers(&row.sums));
+        text += &line(&markdown_text(&shown(&row.name)), amounts(&row.sums));
     }
     if report.others.groups > 0 {
-        let known = Column::ALL.map(|column| match column {
-            Column::Responses => number(report.others.responses),
-            Column::Total => number(report.others.tokens),
-            _ => String::new(),
-        });
+        let known = known_of_others(report, Column::text).collect();
         text += &line(&format!("({} more)", report.others.groups), known);
     }
-    text + &line("**total**", numbers(&report.totals))
+    text + &line("**total**", amounts(&report.totals))
 }
 
 /// Escapes what Markdown and HTML would take for markup.
@@ -151,9 +157,28 @@ mod tests {
     #[test]
     fn rows_and_what_is_not_listed_add_up_to_the_totals() {
         let mut report = report_of(&["a", "b"]);
-        report.others = crate::rows::Others { groups: 3, responses: 5, tokens: 50 };
+        let counts = bridge::TokenCounts { input: 50, ..bridge::TokenCounts::ZERO };
+        let sums = UsageSums { responses: 5, counts, ..UsageSums::default() };
+        report.others = crate::rows::Others { groups: 3, sums };
         assert_eq!(json(&report)["other"]["total_tokens"], 50);
         assert!(csv(&report).ends_with("(3 more),5,,,,,50\r\n"));
         assert!(markdown(&report).contains("| (3 more) | 5 |  |  |  |  | 50 |\n"));
+    }
+
+    #[test]
+    fn a_cost_is_exact_for_programs_and_says_what_it_lacks() {
+        let mut report = report_of(&["a"]);
+        let cost = report.totals.cost.get_or_insert_default();
+        cost.amount = bridge::pricing::Money::from_attodollars(1_234_565_000_000_000_000);
+        (cost.priced_tokens, cost.unpriced_tokens) = (9, 1);
+        report.rows[0].sums.cost = report.totals.cost;
+        assert_eq!(json(&report)["rows"][0]["cost_usd"], "1.234565");
+        assert_eq!(json(&report)["totals"]["unpriced_tokens"], 1);
+        assert!(
+            csv(&report).contains("total_tokens,cost_usd,unpriced_tokens\r\na,1,1,2,3,4,10,1.234565,1\r\n")
+        );
+        assert!(markdown(&report).contains("| 10 | ≥ $1.23 |"));
+        let table = crate::table::text(&report, None);
+        assert!(table.contains("≥: 1 tokens (10.0 %) have no price"), "{table}");
     }
 }

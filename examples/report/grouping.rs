@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bridge::blocks::BlockLength;
 use bridge::{CalendarUnit, Dimension};
 
 /// What a row stands for.
@@ -10,9 +11,14 @@ use bridge::{CalendarUnit, Dimension};
 pub(crate) enum Grouping {
     /// A step of the calendar.
     Calendar(CalendarUnit),
+    /// A window by which clients limit usage.
+    Block(BlockLength),
     /// A value of a dimension.
     By(Dimension),
 }
+
+const BLOCKS: [(&str, BlockLength); 2] =
+    [("block", BlockLength::FiveHours), ("seven-day", BlockLength::SevenDays)];
 
 const CALENDAR: [(&str, CalendarUnit); 4] = [
     ("hour", CalendarUnit::Hour),
@@ -28,8 +34,13 @@ impl FromStr for Grouping {
         if let Some((_, unit)) = CALENDAR.into_iter().find(|(name, _)| *name == text) {
             return Ok(Self::Calendar(unit));
         }
+        if let Some((_, length)) = BLOCKS.into_iter().find(|(name, _)| *name == text) {
+            return Ok(Self::Block(length));
+        }
         let dimension = text.parse().map(Self::By);
-        dimension.map_err(|error: bridge::InvalidValue| format!("must be hour, week or month, or {error}"))
+        dimension.map_err(|error: bridge::InvalidValue| {
+            format!("must be hour, week, month, block or seven-day, or {error}")
+        })
     }
 }
 
@@ -38,6 +49,10 @@ impl fmt::Display for Grouping {
         match self {
             Self::Calendar(unit) => {
                 let name = CALENDAR.into_iter().find(|(_, known)| known == unit).map_or("", |(name, _)| name);
+                f.write_str(name)
+            }
+            Self::Block(length) => {
+                let name = BLOCKS.into_iter().find(|(_, known)| known == length).map_or("", |(name, _)| name);
                 f.write_str(name)
             }
             Self::By(dimension) => dimension.fmt(f),

@@ -24,10 +24,11 @@ impl Layout {
     /// Returns the layout for names and columns of these widths in a terminal that is this wide; `None` is any width.
     pub(crate) fn fitting(
         terminal: Option<usize>,
+        columns: &[Column],
         name_width: usize,
         width_of: impl Fn(Column) -> usize,
     ) -> Self {
-        let mut columns = Column::ALL.to_vec();
+        let mut columns = columns.to_vec();
         let Some(terminal) = terminal else { return Self { columns, name_width } };
         let room = |columns: &[Column]| {
             let numbers: usize = columns.iter().map(|column| SEPARATOR + width_of(*column) + PADDING).sum();
@@ -64,17 +65,23 @@ mod tests {
     use super::*;
 
     fn fitting(terminal: usize, name_width: usize) -> Layout {
-        Layout::fitting(Some(terminal), name_width, |_| 12)
+        Layout::fitting(Some(terminal), Column::all(false), name_width, |_| 12)
     }
 
     #[test]
     fn a_narrow_terminal_goes_without_columns_and_never_without_the_total() {
-        assert_eq!(fitting(200, 40), Layout { columns: Column::ALL.to_vec(), name_width: 40 });
+        assert_eq!(fitting(200, 40), Layout { columns: Column::all(false).to_vec(), name_width: 40 });
         let medium = fitting(80, 40);
         assert_eq!(medium.columns, [Column::Output, Column::CacheRead, Column::Total]);
         assert_eq!(medium.name_width, 80 - 3 * 15 - 2);
         assert_eq!(fitting(40, 40), Layout { columns: vec![Column::Total], name_width: 23 });
         assert_eq!(fitting(5, 40), Layout { columns: vec![Column::Total], name_width: 10 });
+    }
+
+    #[test]
+    fn the_cost_stays_as_long_as_the_total() {
+        let layout = Layout::fitting(Some(30), Column::all(true), 40, |_| 12);
+        assert_eq!(layout.columns, [Column::Total, Column::Cost]);
     }
 
     #[test]

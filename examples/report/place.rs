@@ -7,8 +7,12 @@ use std::sync::Arc;
 use bridge::analysis::SourceRoots;
 use bridge::config::BridgeConfig;
 use bridge::embedded::{EngineEvent, EngineOptions};
+use bridge::pricing::Catalog;
 use bridge::storage::{ClickHouseStore, InMemoryStore, TokenStore};
-use bridge::{BackfillOptions, BridgeBuilder, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped};
+use bridge::{
+    BackfillOptions, BridgeBuilder, Clock, EmbeddedDatabase, EnhancedTokenDatabaseBridge, Escaped,
+    SystemClock,
+};
 use bridge_examples::interruption::blocking;
 use bridge_examples::places::data_folder;
 
@@ -58,8 +62,19 @@ async fn embedded(folder: &Path) -> Result<Opened, Box<dyn Error>> {
     let database = blocking(move || Ok(EmbeddedDatabase::start_with(&options, show)?)).await?;
     let store = ClickHouseStore::new(database.store_options()?)?;
     store.migrate().await?;
+    use_shipped_prices(&store).await?;
     let name = format!("embedded ClickHouse, data in {}", Escaped::path(folder));
     Ok(Opened { bridge: bridge_to(store), name })
+}
+
+/// Puts the shipped prices in use, as a configured bridge does by itself.
+async fn use_shipped_prices(store: &dyn TokenStore) -> Result<(), Box<dyn Error>> {
+    let catalog = Catalog::shipped();
+    let rows: Vec<_> = catalog.rows().collect();
+    if let Some(prices) = store.prices() {
+        prices.use_prices(&catalog.digest().to_string(), &rows, SystemClock.now()).await?;
+    }
+    Ok(())
 }
 
 async fn usual_transcripts() -> Result<Opened, Box<dyn Error>> {
@@ -74,6 +89,7 @@ async fn usual_transcripts() -> Result<Opened, Box<dyn Error>> {
 
 async fn transcripts(roots: &[PathBuf], config: Option<&BridgeConfig>) -> Result<Opened, Box<dyn Error>> {
     let store: Arc<dyn TokenStore> = Arc::new(InMemoryStore::default());
+    use_shipped_prices(&*store).await?;
     let builder = |store| match config {
         Some(config) => config.builder_with(store),
         None => Ok(EnhancedTokenDatabaseBridge::builder(store)),

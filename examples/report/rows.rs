@@ -2,12 +2,14 @@
 
 use std::error::Error;
 
+use bridge::blocks::{BlockSource, Blocks, UsageBlock};
 use bridge::{
     CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
-    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TrendBucket, UsageSums,
+    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TokenCounts, TrendBucket, UsageSums,
 };
 
 use crate::args::{Args, Order};
+use crate::column::Column;
 use crate::condition::narrowed;
 use crate::grouping::Grouping;
 
@@ -25,8 +27,8 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Others {
     pub(crate) groups: u64,
-    pub(crate) responses: u64,
-    pub(crate) tokens: u64,
+    /// Only [some](crate::column::Column::is_known_of_others) of them are known; their total stands as input.
+    pub(crate) sums: UsageSums,
 }
 
 /// The rows, and what they are of.
@@ -43,6 +45,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Returns the columns: the cost if it was asked for and the store has prices.
+    pub(crate) fn columns(&self) -> &'static [Column] {
+        Column::all(self.totals.cost.is_some())
+    }
+
     /// Reads the report.
     pub(crate) async fn read(
         args: &Args,
@@ -53,14 +60,20 @@ impl Report {
         let range = args.filters.time(&zone)?;
         let query = narrowed(DashboardQuery::new(range), args.filters.conditions());
         let query = query.without_lists().without_receipt();
+        let query = if args.no_cost { query } else { query.with_cost() };
+        if let Grouping::Block(length) = args.by {
+            let blocks = dashboard.blocks(query, length).await?;
+            return Ok(of_blocks(place, args.by.clone(), zone, &blocks));
+        }
         let query = match &args.by {
             Grouping::Calendar(unit) => query.by(*unit, zone.clone()),
             Grouping::By(dimension) => query.list(dimension.clone(), page(args)),
+            Grouping::Block(_) => query,
         };
         let metrics = dashboard.get_dashboard_token_metrics(query).await?;
         let totals = metrics.totals;
         let (by, rows, others) = match &args.by {
-            Grouping::Calendar(_) => {
+            Grouping::Calendar(_) | Grouping::Block(_) => {
                 (Grouping::Calendar(metrics.trend.step), steps(&metrics.trend), Others::default())
             }
             Grouping::By(dimension) => {
@@ -74,7 +87,8 @@ impl Report {
 
 fn page(args: &Args) -> GroupPage {
     let (order, direction) = match args.order {
-        Order::Tokens => (GroupOrder::Tokens, Direction::Descending),
+        Order::Cost if !args.no_cost => (GroupOrder::Cost, Direction::Descending),
+        Order::Tokens | Order::Cost => (GroupOrder::Tokens, Direction::Descending),
         Order::Time => (GroupOrder::LastTime, Direction::Descending),
         Order::Name => (GroupOrder::Name, Direction::Ascending),
     };
@@ -85,11 +99,35 @@ fn groups(dimension: &Dimension, metrics: DashboardTokenMetrics) -> (Vec<Row>, O
     let breakdown = metrics.breakdown(dimension).cloned().unwrap_or_default();
     let others = Others {
         groups: breakdown.groups.saturating_sub(breakdown.rows.len() as u64),
-        responses: breakdown.other_responses,
-        tokens: breakdown.other_tokens,
+        sums: UsageSums {
+            responses: breakdown.other_responses,
+            counts: TokenCounts { input: breakdown.other_tokens, ..TokenCounts::ZERO },
+            cost: breakdown.other_cost,
+            ..UsageSums::default()
+        },
     };
     let rows = breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, sums: row.sums });
     (rows.collect(), others)
+}
+
+fn of_blocks(place: String, by: Grouping, zone: TimeZone, blocks: &Blocks) -> Report {
+    let mut totals = UsageSums::default();
+    blocks.blocks.iter().for_each(|block| totals.add(&block.sums));
+    let row = |block: &UsageBlock| Row {
+        name: block_name(block, &zone),
+        time: Some(TimeRange { start: Some(block.start), end: Some(block.end) }),
+        sums: block.sums,
+    };
+    let rows = blocks.blocks.iter().map(row).collect();
+    Report { place, by, range: blocks.range, rows, others: Others::default(), totals, zone }
+}
+
+/// Returns the local start of the block, whether it still runs, and where its bounds come from unless it is the rule.
+fn block_name(block: &UsageBlock, zone: &TimeZone) -> String {
+    let start = step_name(CalendarUnit::Hour, &zone.local(block.start));
+    let recorded = if block.source == BlockSource::Recorded { ", as recorded" } else { "" };
+    let active = if block.active { ", active" } else { "" };
+    format!("{start}{recorded}{active}")
 }
 
 /// Returns the steps that have responses, and those of clocks that were wrong.
@@ -121,8 +159,6 @@ fn step_name(step: CalendarUnit, local_start: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use bridge::TokenCounts;
-
     use super::*;
 
     /// Returns a report by project with a row of one response and ten tokens for each name.

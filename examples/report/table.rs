@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use bridge::Escaped;
+use bridge::{Escaped, UsageSums};
 use bridge_examples::number::number;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use unicode_width::UnicodeWidthStr;
@@ -23,18 +23,18 @@ pub(crate) fn terminal_width() -> Option<usize> {
 pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
     let lines = lines(report);
     let header = header(report);
-    let names = lines.iter().map(|(name, _)| name.width()).chain([header.width()]);
+    let names = lines.iter().map(|line| line.name.width()).chain([header.width()]);
     let width_of = |column: Column| {
-        let cells = lines.iter().map(|(_, cells)| cell_text(column, cells).width());
+        let cells = lines.iter().map(|line| line.cell(column).width());
         cells.chain([column.title().width()]).max().unwrap_or(0)
     };
-    let layout = Layout::fitting(width, names.max().unwrap_or(0), width_of);
+    let layout = Layout::fitting(width, report.columns(), names.max().unwrap_or(0), width_of);
     let mut table = Table::new();
     let titles = layout.columns.iter().map(|column| column.title().to_owned());
     table.load_style(STYLE).set_header(std::iter::once(shortened(&header, layout.name_width)).chain(titles));
-    for (name, cells) in &lines {
-        let numbers = layout.columns.iter().map(|column| cell_text(*column, cells));
-        table.add_row(std::iter::once(shortened(name, layout.name_width)).chain(numbers));
+    for line in &lines {
+        let cells = layout.columns.iter().map(|column| line.cell(*column));
+        table.add_row(std::iter::once(shortened(&line.name, layout.name_width)).chain(cells));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -45,31 +45,34 @@ pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
 
 fn header(report: &Report) -> String {
     match report.by {
-        Grouping::Calendar(_) => format!("{} ({})", report.by, report.zone.name()),
+        Grouping::Calendar(_) | Grouping::Block(_) => format!("{} ({})", report.by, report.zone.name()),
         Grouping::By(_) => report.by.to_string(),
     }
 }
 
-/// The numbers of a line; of groups that are not listed only some are known.
-type Cells = [Option<u64>; Column::ALL.len()];
-
-fn cell_text(column: Column, cells: &Cells) -> String {
-    let at = Column::ALL.iter().position(|known| *known == column).unwrap_or(0);
-    cells[at].map(number).unwrap_or_default()
+/// A line of the table.
+struct Line<'r> {
+    name: String,
+    sums: &'r UsageSums,
+    /// Of groups that are not listed only some amounts are known.
+    is_of_others: bool,
 }
 
-fn lines(report: &Report) -> Vec<(String, Cells)> {
-    let cells = |sums| Column::ALL.map(|column| Some(column.value(sums)));
-    let mut lines: Vec<_> = report.rows.iter().map(|row| (shown(&row.name), cells(&row.sums))).collect();
-    if report.others.groups > 0 {
-        let others = Column::ALL.map(|column| match column {
-            Column::Responses => Some(report.others.responses),
-            Column::Total => Some(report.others.tokens),
-            _ => None,
-        });
-        lines.push((format!("({} more)", number(report.others.groups)), others));
+impl Line<'_> {
+    fn cell(&self, column: Column) -> String {
+        let is_known = !self.is_of_others || column.is_known_of_others();
+        if is_known { column.text(self.sums) } else { String::new() }
     }
-    lines.push(("total".to_owned(), cells(&report.totals)));
+}
+
+fn lines(report: &Report) -> Vec<Line<'_>> {
+    let line = |name, sums| Line { name, sums, is_of_others: false };
+    let mut lines: Vec<_> = report.rows.iter().map(|row| line(shown(&row.name), &row.sums)).collect();
+    if report.others.groups > 0 {
+        let name = format!("({} more)", number(report.others.groups));
+        lines.push(Line { name, sums: &report.others.sums, is_of_others: true });
+    }
+    lines.push(line("total".to_owned(), &report.totals));
     lines
 }
 
@@ -79,15 +82,23 @@ pub(crate) fn shown(name: &str) -> String {
 }
 
 fn notes(report: &Report) -> String {
+    let mut notes = String::new();
     let unfinished = report.totals.unfinished_responses;
-    if unfinished == 0 {
-        return String::new();
+    if unfinished > 0 {
+        let all = number(report.totals.responses_worth_tokens);
+        notes += &format!(
+            "at least: {} of {all} responses have only an unfinished snapshot\n",
+            number(unfinished)
+        );
     }
-    format!(
-        "at least: {} of {} responses have only an unfinished snapshot\n",
-        number(unfinished),
-        number(report.totals.responses_worth_tokens)
-    )
+    if let Some(cost) = report.totals.cost.filter(|cost| cost.unpriced_tokens > 0) {
+        notes += &format!(
+            "≥: {} tokens ({:.1} %) have no price and are not in the cost\n",
+            number(cost.unpriced_tokens),
+            cost.unpriced_share() * 100.0
+        );
+    }
+    notes
 }
 
 #[cfg(test)]

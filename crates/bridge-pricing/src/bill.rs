@@ -91,15 +91,19 @@ impl<'a> Bill<'a> {
         let geography = geography(entry, usage.inference_geo.unwrap_or_default())?;
         let rates = rates(entry, speed, processing, usage)?;
         let mut parts = Vec::with_capacity(5);
-        for (kind, quantity) in quantities(usage).into_iter().filter(|(_, quantity)| *quantity > 0) {
-            let (price, unit) = match kind {
-                // A million of 10^-12 dollars, a thousand of 10^-9.
-                PartKind::WebSearch => (entry.web_search.ok_or(Unpriced::WebSearch)?, 1_000_000_000),
-                _ => (
-                    rates.price(kind).ok_or(Unpriced::TokenKind)?,
-                    1_000 * u64::from(geography.thousandths()),
-                ),
-            };
+        let quantities = quantities(usage).into_iter().filter(|(_, quantity)| *quantity > 0);
+        let price = |(kind, quantity)| match kind {
+            // A million of 10^-12 dollars, a thousand of 10^-9.
+            PartKind::WebSearch => {
+                Ok((kind, quantity, entry.web_search.ok_or(Unpriced::WebSearch)?, 1_000_000_000))
+            }
+            _ => {
+                let price = rates.price(kind).ok_or(Unpriced::TokenKind)?;
+                Ok((kind, quantity, price, 1_000 * u64::from(geography.thousandths())))
+            }
+        };
+        // A price that is missing is the reason even if another part is too large.
+        for (kind, quantity, price, unit) in quantities.map(price).collect::<Result<Vec<_>, _>>()? {
             parts.push(part(kind, quantity, price, unit, entry.discount).ok_or(Unpriced::TooLarge)?);
         }
         let sum = |amount: fn(&Part) -> Money| {
@@ -108,6 +112,27 @@ impl<'a> Bill<'a> {
         let (list, amount) = (sum(|part| part.list)?, sum(|part| part.amount)?);
         let (above, discount) = (rates.above, entry.discount);
         Ok(Self { entry: Some(entry), speed, processing, above, geography, discount, parts, list, amount })
+    }
+}
+
+impl Bill<'_> {
+    /// Returns the list price if tokens that were read from the cache or written to it had cost as much as other input, at
+    /// most the greatest amount. Without a price of other input it is the list price.
+    #[must_use]
+    pub fn without_cache(&self) -> Money {
+        let rates = self.entry.and_then(|entry| {
+            entry.mode(self.speed, self.processing).find(|rates| rates.above == self.above)
+        });
+        let input = rates.and_then(|rates| rates.input);
+        let unit = 1_000 * u64::from(self.geography.thousandths());
+        let amount = |part: &Part| match (part.kind, input) {
+            (PartKind::CacheRead | PartKind::CacheWrite5m | PartKind::CacheWrite1h, Some(price)) => {
+                let list = crate::bill::part(part.kind, part.quantity, price, unit, None);
+                list.map_or(Money::from_attodollars(i128::MAX), |part| part.list)
+            }
+            _ => part.list,
+        };
+        self.parts.iter().map(amount).fold(Money::ZERO, Money::saturating_add)
     }
 }
 

@@ -27,23 +27,21 @@ mod entry;
 mod instant;
 mod layer;
 mod mode;
-mod money;
 mod price;
 mod problem;
 mod rows;
 mod sums;
-mod unpriced;
 mod usage;
 
 pub use bill::{Bill, Part, PartKind};
+#[doc(no_inline)]
+pub use bridge_core::{Money, Unpriced};
 pub use catalog::{Catalog, CatalogError};
 pub use custom::{Alias, Currency, CustomPrice, CustomPrices, Discount, Period, Place, UnknownCurrency};
 pub use digest::CatalogDigest;
 pub use entry::{Entry, Rates};
 pub use mode::{Processing, Speed};
-pub use money::Money;
 pub use price::{Factor, Percent, Price, PriceError};
 pub use problem::{Problem, ProblemKind};
 pub use sums::{CostSums, UnpricedTokens};
-pub use unpriced::Unpriced;
 pub use usage::Usage;

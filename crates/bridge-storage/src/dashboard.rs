@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{ExtraCounts, StoreReceipt, Timestamp, TokenCounts};
+use bridge_core::{Cost, ExtraCounts, StoreReceipt, Timestamp, TokenCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::ResponseFilter;
 use crate::dimension::Dimension;
+use crate::prices::PricedBy;
 
 /// A dashboard query: which responses, which breakdowns with which rows, and the steps of the trend.
 ///
@@ -26,6 +27,10 @@ pub struct DashboardFilter {
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
     /// Whether [`UsageSums::extra`] is filled in, for which three more columns are read.
     pub extra_counts: bool,
+    /// Whether [`UsageSums::cost`] is filled in, for which more columns are read.
+    pub cost: bool,
+    /// The digest of the price list for it, if it is not the one in use.
+    pub prices: Option<String>,
     /// The starts of the trend's steps, in order. A response counts in the last step that starts at or before its time,
     /// and in the first one if it is before all of them. Without any, the trend is empty.
     pub trend_starts: Vec<Timestamp>,
@@ -54,6 +59,8 @@ impl Default for DashboardFilter {
             responses: ResponseFilter::default(),
             breakdowns: Self::CLASSIC_BREAKDOWNS.map(|dimension| (dimension, GroupPage::default())).into(),
             extra_counts: false,
+            cost: false,
+            prices: None,
             trend_starts: Vec::new(),
             trend_by: None,
             receipt: ReceiptScope::default(),
@@ -135,6 +142,8 @@ pub enum GroupOrder {
     CacheRead,
     /// Responses.
     Responses,
+    /// What they cost, if that was asked for.
+    Cost,
     /// The time of the last response.
     LastTime,
     /// The name, by its bytes.
@@ -173,6 +182,9 @@ pub struct DashboardData {
     pub last_sync: Option<Timestamp>,
     /// The receipt of the whole store, if it was asked for.
     pub receipt: Option<StoreReceipt>,
+    /// The price list of the costs, and what has no price by it. `None` if costs were not asked for, or no price list is in
+    /// use.
+    pub priced_by: Option<PricedBy>,
 }
 
 /// Sums over responses.
@@ -193,6 +205,9 @@ pub struct UsageSums {
     /// The counts besides the four counters, if they were asked for.
     #[serde(default, skip_serializing_if = "ExtraCounts::is_empty")]
     pub extra: ExtraCounts,
+    /// What the responses cost, if it was asked for and the store has a price list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 impl UsageSums {
@@ -218,6 +233,9 @@ impl UsageSums {
         self.first_time = [self.first_time, other.first_time].into_iter().flatten().min();
         self.last_time = self.last_time.max(other.last_time);
         self.extra.add(&other.extra);
+        if let Some(cost) = &other.cost {
+            self.cost.get_or_insert_default().add(cost);
+        }
     }
 }
 

@@ -48,7 +48,7 @@
 //!     MyStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes, projects);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 //! # }
 //! ```
 //!
@@ -78,7 +78,6 @@ mod merge;
 mod mock;
 #[cfg(feature = "clickhouse")]
 mod offered;
-#[cfg(feature = "clickhouse")]
 mod prices;
 mod query;
 #[cfg(feature = "clickhouse")]
@@ -93,8 +92,9 @@ pub use ::clickhouse as clickhouse_rs;
 pub use activity::activity_facts;
 pub use capabilities::{
     AuditStore, BACKUP_TABLES, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary,
-    HealthProbes, IntegrityStore, NewestSource, ProjectStore, ServerPlace, StoreCapabilities, StoredResponse,
-    StoredScope, TableExport, TablePart, TableRows, require,
+    HealthProbes, HostActivity, HostStore, IntegrityStore, NewestSource, PriceStore, ProjectStore,
+    ServerPlace, SourcesDigest, StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
+    TableRows, require,
 };
 pub use circuit::{CircuitState, OpenCircuit};
 #[cfg(feature = "clickhouse")]
@@ -115,8 +115,7 @@ pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
-#[cfg(feature = "clickhouse")]
-pub use prices::CostRow;
+pub use prices::{CostRow, PricedBy, UnpricedSums};
 pub use query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,

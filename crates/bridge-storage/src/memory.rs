@@ -3,7 +3,9 @@
 mod audit;
 mod checkpoint;
 mod dashboard;
+mod hosts;
 mod integrity;
+mod prices;
 mod probes;
 mod projects;
 
@@ -23,7 +25,8 @@ use checkpoint::Checkpoints;
 
 use crate::activity::activity_facts;
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, ProjectStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, PriceStore,
+    ProjectStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -37,6 +40,7 @@ use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 pub struct InMemoryStore {
     content: Mutex<Content>,
     audit: Mutex<BTreeMap<(Timestamp, AuditId), AuditRecord>>,
+    prices: Mutex<prices::PriceLists>,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +203,8 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
-        Ok(self.content().tables.dashboard(filter))
+        let prices = if filter.cost { self.price_lists().get(filter.prices.as_deref())? } else { None };
+        Ok(self.content().tables.dashboard(filter, prices.as_deref()))
     }
 
     async fn responses(&self, filter: &ResponseFilter) -> Result<Vec<ResponseUsage>, BridgeError> {
@@ -227,7 +232,15 @@ impl StoreCapabilities for InMemoryStore {
         Some(self)
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        Some(self)
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 

@@ -3,17 +3,18 @@
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
-    Timestamp, TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState,
+    SupersededKey, Timestamp, TokenSummaryRecord,
 };
 
 use crate::capabilities::{
     AuditStore, BackupFormat, BackupStore, CheckpointStore, DiskSpace, ExportSummary, HealthProbes,
-    IntegrityStore, NewestSource, ProjectStore, ServerPlace, StoreCapabilities, StoredResponse, StoredScope,
-    TableExport, TablePart,
+    HostActivity, HostStore, IntegrityStore, NewestSource, PriceStore, ProjectStore, ServerPlace,
+    SourcesDigest, StoreCapabilities, StoredResponse, StoredScope, TableExport, TablePart,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
+use crate::prices::CostRow;
 use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stats::StoreStats;
@@ -67,6 +68,15 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl PriceStore for TokenStore {
+        async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError>;
+
+        async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
+
+        async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError>;
+    }
+
+    #[async_trait]
     impl AuditStore for TokenStore {
         async fn put_audit(&self, records: &[AuditRecord]) -> Result<(), BridgeError>;
 
@@ -88,6 +98,13 @@ mockall::mock! {
         async fn disks(&self) -> Result<Vec<DiskSpace>, BridgeError>;
 
         fn stats(&self) -> StoreStats;
+    }
+
+    #[async_trait]
+    impl HostStore for TokenStore {
+        async fn sources_digest(&self, host: &HostName) -> Result<SourcesDigest, BridgeError>;
+
+        async fn host_activity(&self, since: Timestamp) -> Result<Vec<HostActivity>, BridgeError>;
     }
 
     #[async_trait]
@@ -163,7 +180,15 @@ impl StoreCapabilities for MockTokenStore {
         Some(self)
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        Some(self)
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 

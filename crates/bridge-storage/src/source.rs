@@ -138,6 +138,14 @@ impl SourceRecord {
             | u128::from(self.cursor.changed_nanos) << OFFSET_BITS
             | u128::from(offset)
     }
+
+    /// Returns a number that differs whenever version, content or time of reading do, for a
+    /// [digest](crate::SourcesDigest) of many records.
+    #[must_use]
+    pub fn mark(&self) -> u128 {
+        let read_at = u128::from(self.read_at.as_millis().cast_unsigned());
+        self.version() ^ self.cursor.fingerprint ^ read_at
+    }
 }
 
 const OFFSET_BITS: u32 = 40;

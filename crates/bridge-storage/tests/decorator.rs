@@ -9,15 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
-    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StorageKind, StoreState,
-    SupersededKey, Timestamp, TokenSummaryRecord,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StorageKind,
+    StoreState, SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
-    AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    DiskSpace, HealthProbes, InMemoryStore, IntegrityStore, NewestSource, PoolStatus, ProjectStore,
-    ReplacedRow, ResponseFilter, SourceFilter, SourceRecord, StoreCapabilities, StoreStats, StoreTotals,
-    StoredResponse, StoredScope, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    AuditStore, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData, DashboardFilter,
+    Dimension, DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
+    PoolStatus, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    SourcesDigest, StoreCapabilities, StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TokenStore, UpsertOptions, UpsertOutcome,
 };
 
 /// A decorator that delegates every method except one.
@@ -85,6 +86,11 @@ delegate! { CheckpointStore, CHECKPOINTS {
     fn resume() -> StoreState = Ok(StoreState::first());
 } }
 
+delegate! { HostStore, HOSTS {
+    fn sources_digest(host: &HostName) -> SourcesDigest = Ok(SourcesDigest::default());
+    fn host_activity(since: Timestamp) -> Vec<HostActivity> = Ok(Vec::new());
+} }
+
 delegate! { IntegrityStore, INTEGRITY {
     fn stored(scope: &StoredScope) -> Vec<StoredResponse> = Ok(Vec::new());
     fn retention_cutoff(now: Timestamp) -> Option<Timestamp> = Ok(Some(now));
@@ -103,6 +109,12 @@ delegate! { HealthProbes, HEALTH {
     fn probe_write() -> () = broken();
     fn newest_source(host: &HostName, until: Timestamp) -> Option<NewestSource> = Ok(None);
     fn disks() -> Vec<DiskSpace> = Ok(vec![full_disk()]);
+} }
+
+delegate! { PriceStore, PRICES {
+    fn use_prices(digest: &str, rows: &[PriceRow], now: Timestamp) -> bool = Ok(true);
+    fn prices_in_use() -> Option<String> = Ok(None);
+    fn costs(filter: &ResponseFilter) -> Vec<CostRow> = Ok(Vec::new());
 } }
 
 delegate! { TokenStore, STORE {
@@ -135,12 +147,20 @@ impl StoreCapabilities for Misrouting {
         (self.method != "probes").then_some(self)
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        (self.method != "hosts").then_some(self)
+    }
+
     fn projects(&self) -> Option<&dyn ProjectStore> {
         (self.method != "projects").then_some(self)
     }
 
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         (self.method != "integrity").then_some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        (self.method != "prices").then_some(self)
     }
 }
 
@@ -186,6 +206,16 @@ fn every_store_method_has_a_check_that_fails_without_it() {
 }
 
 #[test]
+fn every_method_about_hosts_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(HOSTS);
+}
+
+#[test]
+fn every_price_method_has_a_check_that_fails_without_it() {
+    assert_each_method_is_checked(PRICES);
+}
+
+#[test]
 fn every_integrity_method_has_a_check_that_fails_without_it() {
     assert_each_method_is_checked(INTEGRITY);
 }
@@ -197,7 +227,7 @@ fn every_project_method_has_a_check_that_fails_without_it() {
 
 #[test]
 fn a_capability_lost_by_a_decorator_is_detected() {
-    let offered = ["audit", "checkpoints", "integrity", "probes", "projects"];
+    let offered = ["audit", "checkpoints", "hosts", "integrity", "prices", "probes", "projects"];
     assert_offers(&InMemoryStore::default(), &offered);
     for method in offered {
         let store = Misrouting { store: InMemoryStore::default(), method };

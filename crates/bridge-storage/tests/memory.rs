@@ -6,4 +6,4 @@ async fn fresh() -> InMemoryStore {
     InMemoryStore::default()
 }
 
-bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes, projects);
+bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);

@@ -13,7 +13,6 @@ use bridge_core::{
     ValidatorOptions,
 };
 use bridge_storage::TokenStore;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::budgets::Budgets;
@@ -522,7 +521,8 @@ impl BridgeBuilder {
             validator,
             projects: self.projects,
             telemetry: Arc::clone(&telemetry),
-            sync_turn: Mutex::new(()),
+            syncs: SingleFlight::default(),
+            kept: Arc::default(),
             stream_turns: StreamTurns::default(),
             skipped: std::sync::Mutex::default(),
         });

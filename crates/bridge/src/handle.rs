@@ -17,6 +17,7 @@ use crate::dashboard::DashboardBridgeAdapter;
 use crate::entries::SessionEntries;
 use crate::ingest::Ingest;
 use crate::ingest::plan::SyncMode;
+use crate::live::LiveOptions;
 use crate::operations::backfill::BackfillOptions;
 use crate::operations::background::Background;
 use crate::operations::backup::{BackupPlace, ExportOptions, ExportResult, ImportResult};
@@ -444,7 +445,8 @@ impl EnhancedTokenDatabaseBridge {
     /// Brings the store up to date with the transcripts of one session.
     ///
     /// A session's lines may be in any file, so in every file that changed since it was last read, what is new is read,
-    /// and what is found of other sessions is stored too; the result is about the one asked for. With [`SyncMode::Full`]
+    /// and what is found of other sessions is stored too; the result is about the one asked for. Calls that wait for one
+    /// another share a synchronization, and each of them returns its changes. With [`SyncMode::Full`]
     /// every file is read from its beginning. What the client deleted or rewrote stays stored.
     ///
     /// ```
@@ -528,14 +530,16 @@ impl EnhancedTokenDatabaseBridge {
         self.runner.run(Operation::SyncAllSessions, None, work).await
     }
 
-    /// Brings the store up to date now, and again every `interval`, in a task of its own. Calls the observer each time
-    /// with the sessions that changed or that failed differently than the time before, or with the error of the whole
-    /// synchronization; the next one tries again.
+    /// Brings the store up to date now, and again whenever something changes, in a task of its own. The
+    /// [options](LiveOptions) say how that is noticed; a [`Duration`] is the interval of searches of all transcripts. Calls the
+    /// observer each time with the sessions that changed or that failed differently than the time before, or with the
+    /// error of the whole synchronization; the next one tries again.
     ///
     /// A panic does not end the task: one of the observer shows in the metrics and the health check, one of the
     /// synchronization itself is reported to the observer as an error.
     ///
-    /// If nothing changed, a synchronization inspects each file and reads none. For a stream of the changes in place of a
+    /// If nothing changed, a search of all transcripts inspects each file and reads none. While the store cannot be
+    /// reached, what changed is remembered by its path, and in limited memory: too many paths become a search. For a stream of the changes in place of a
     /// callback see [`observer_stream`](crate::observer_stream()).
     ///
     /// ```
@@ -573,7 +577,7 @@ impl EnhancedTokenDatabaseBridge {
     /// If it is not called within a Tokio runtime with timers.
     pub fn keep_in_sync(
         &self,
-        interval: Duration,
+        options: impl Into<LiveOptions>,
         observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
     ) -> SyncTask {
         Synchronizer {
@@ -581,7 +585,7 @@ impl EnhancedTokenDatabaseBridge {
             runner: self.runner.clone(),
             parallel: self.parts.parallel,
         }
-        .spawn(self.parts.lifetime.join(), interval, observer)
+        .spawn(self.parts.lifetime.join(), options.into(), observer)
     }
 
     /// Returns the stored summaries of the sessions that were active in the last days, each with the totals of its whole

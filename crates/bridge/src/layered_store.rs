@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bridge_core::{
-    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch,
-    ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState, SupersededKey,
-    Timestamp, TokenSummaryRecord,
+    AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
+    PriceRow, ProjectName, ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, StoreState,
+    SupersededKey, Timestamp, TokenSummaryRecord,
 };
 use bridge_storage::{
-    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter,
-    Dimension, ExportSummary, HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, ResponseFilter,
-    ServerPlace, SourceFilter, SourceRecord, StoreCapabilities, StoreTotals, StoredResponse, StoredScope,
-    SummaryFilter, TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
+    AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData,
+    DashboardFilter, Dimension, ExportSummary, HealthProbes, HostActivity, HostStore, IntegrityStore,
+    PriceStore, ProjectStore, ReplacedRow, ResponseFilter, ServerPlace, SourceFilter, SourceRecord,
+    SourcesDigest, StoreCapabilities, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TableExport,
+    TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
 };
 
 /// A kind of store call, as far as layers distinguish them.
@@ -87,8 +88,16 @@ impl<L: Layer> StoreCapabilities for Layered<L> {
         self.store.probes()
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        self.store.hosts().map(|_| self as &dyn HostStore)
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.store.integrity().map(|_| self as &dyn IntegrityStore)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.store.prices().map(|_| self as &dyn PriceStore)
     }
 
     fn projects(&self) -> Option<&dyn ProjectStore> {
@@ -242,6 +251,39 @@ impl<L: Layer> BackupStore for Layered<L> {
     async fn restore(&self, place: &ServerPlace, begun_in: Epoch) -> Result<ExportSummary, BridgeError> {
         let store = require(self.store.backup(), "restore")?;
         self.layer.around(StoreCall::OtherWrite, store.restore(place, begun_in)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<L: Layer> HostStore for Layered<L> {
+    async fn sources_digest(&self, host: &HostName) -> Result<SourcesDigest, BridgeError> {
+        let store = require(self.store.hosts(), "read the digest of sources")?;
+        self.layer.around(StoreCall::KeepsRows, store.sources_digest(host)).await
+    }
+
+    async fn host_activity(&self, since: Timestamp) -> Result<Vec<HostActivity>, BridgeError> {
+        let store = require(self.store.hosts(), "read the activity of hosts")?;
+        self.layer.around(StoreCall::KeepsRows, store.host_activity(since)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<L: Layer> PriceStore for Layered<L> {
+    async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError> {
+        let store = require(self.store.prices(), "store prices")?;
+        self.layer.around(StoreCall::OtherWrite, store.use_prices(digest, rows, now)).await
+    }
+
+    async fn prices_in_use(&self) -> Result<Option<String>, BridgeError> {
+        let store = require(self.store.prices(), "read the price list in use")?;
+        self.layer.around(StoreCall::KeepsRows, store.prices_in_use()).await
+    }
+
+    async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {
+        let store = require(self.store.prices(), "read costs")?;
+        self.layer.around(StoreCall::KeepsRows, store.costs(filter)).await
     }
 }
 

@@ -63,6 +63,7 @@
 //! | `config` | `bridge_config.yaml`, overridden by environment variables | 2 |
 //! | `embedded` | the embedded ClickHouse engine | 1 |
 //! | `tls` | `https://` URLs | 15 |
+//! | `live` | events of the file system for [`keep_in_sync`]: [`live`](mod@live) | 7 |
 //! | `conformance` | the checks that every store is held to, for tests: [`storage`] shows how | |
 //!
 //! The tree has 92 crates without any feature, and 154 by default; `benches/feature-costs` in the repository counts them.
@@ -92,6 +93,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod advice;
+pub mod blocks;
 pub mod budgets;
 mod builder;
 #[cfg(feature = "config")]
@@ -104,6 +106,7 @@ mod handle;
 mod ingest;
 mod invalidating_store;
 mod layered_store;
+pub mod live;
 mod observer_stream;
 mod operations;
 mod processor;

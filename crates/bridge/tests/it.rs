@@ -4,6 +4,7 @@
 //! - [`engine`]: on a real engine, for behavior that needs a real table;
 //! - [`dashboard`]: the dashboard on a real engine, read by the read-only user, compared with the in-memory store;
 //! - [`backup`]: backups on a real engine: between databases, damaged, on full disks, and by the server;
+//! - [`live`]: `keep_in_sync` with events;
 //! - [`observability`]: logs, audit and metrics;
 //! - [`config`]: the configuration's errors, and the effect of each key;
 //! - [`web`]: the HTTP router;
@@ -20,6 +21,7 @@ mod dashboard;
 mod day;
 mod engine;
 mod facade;
+mod live;
 mod observability;
 mod web;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use bridge::storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, SourceFilter, SourceRecord, StoreCapabilities,
-    SummaryFilter, UpsertOptions, UpsertOutcome,
+    HealthProbes, HostStore, IntegrityStore, PriceStore, ProjectStore, ReplacedRow, SourceFilter,
+    SourceRecord, StoreCapabilities, SummaryFilter, UpsertOptions, UpsertOutcome,
 };
 use bridge::{
     BridgeError, ResponseFilter, ResponseUsage, StorageKind, StoreTotals, SupersededKey, TokenStore,
@@ -130,8 +130,16 @@ impl StoreCapabilities for TenantStore {
         self.inner.probes()
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        self.inner.hosts()
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.inner.integrity()
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.inner.prices()
     }
 
     fn projects(&self) -> Option<&dyn ProjectStore> {
@@ -150,7 +158,7 @@ mod tests {
         TenantStore::new(Arc::new(InMemoryStore::default()))
     }
 
-    bridge::storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes, projects);
+    bridge::storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 
     #[tokio::test]
     async fn suspended_it_refuses_writes_and_answers_reads() {

@@ -61,6 +61,17 @@ fn the_total_is_the_stores_and_the_chart_is_drawn() {
 }
 
 #[test]
+fn budgets_are_shown_with_their_state() {
+    let service = Service::start();
+    service.put(&sessions(40));
+    let (_profile, mut browser) = browser();
+    browser.open(&service.url("/?range=all"));
+    let states = "[...document.querySelectorAll('.budget .badge')].map((badge) => badge.textContent).join()";
+    assert_eq!(browser.evaluate(states), "exceeded,unknown");
+    assert_content(&mut browser, &service);
+}
+
+#[test]
 fn an_empty_store_says_what_to_expect() {
     let service = Service::start();
     let (_profile, mut browser) = browser();

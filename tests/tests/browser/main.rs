@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
 use bridge::storage::{
     ClickHouseOptions, ClickHouseStore, InMemoryStore, RetryPolicy, SourceRecord, TokenStore, UpsertOptions,
 };
@@ -61,7 +62,7 @@ impl Service {
     fn of(served: Arc<dyn TokenStore>, store: Arc<InMemoryStore>) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let bridge = EnhancedTokenDatabaseBridge::builder(served).build();
+        let bridge = EnhancedTokenDatabaseBridge::builder(served).budgets(budgets()).build();
         let address = runtime.block_on(async {
             let listener = web::listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -103,6 +104,13 @@ impl Service {
     fn stop(&mut self) {
         drop(self.stop.take());
     }
+}
+
+/// Returns a budget of tokens that a few sessions exceed, with a hostile name, and one of money.
+fn budgets() -> Budgets {
+    let tokens = Budget::new(HOSTILE[0], BudgetAmount::Tokens(100_000), BudgetPeriod::Rolling { days: 30 });
+    let money = Budget::new("all", BudgetAmount::Money("1000".parse().unwrap()), BudgetPeriod::Month);
+    Budgets::new([tokens.unwrap(), money.unwrap()]).unwrap()
 }
 
 /// Returns this number of sessions of three models and a few projects over the last days.

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use bridge::pricing::Catalog;
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, SourceRecord, TokenStore, UpsertOptions};
+use bridge::storage::{
+    ClickHouseOptions, ClickHouseStore, PriceStore, SourceRecord, TokenStore, UpsertOptions,
+};
 use bridge::{Clock, HostName, ModelName, ProjectName, ResponseUsage, SessionId, SystemClock, Timestamp};
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::fixtures::response;

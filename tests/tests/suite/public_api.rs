@@ -72,7 +72,8 @@ fn root_names(lib: &str) -> Vec<String> {
     let mut root = parts.next().unwrap().to_owned();
     let mut names = Vec::new();
     for part in parts {
-        let (head, body) = part.split_once('\n').unwrap();
+        // A module in a file of its own may be followed by another one at once.
+        let (head, body) = part.split_once('\n').unwrap_or((part, ""));
         let Some(module) = head.strip_suffix(" {") else {
             root += body;
             continue;

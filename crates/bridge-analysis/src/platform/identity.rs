@@ -28,6 +28,20 @@ impl FileIdentity {
     }
 }
 
+/// Returns whether the file is known to have more than one name.
+pub(crate) fn has_further_names(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        metadata.nlink() > 1
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
 /// Returns a hash of everything that the system says about a file's state. An equal hash means an unchanged file.
 #[cfg(unix)]
 pub(crate) fn state_hash(metadata: &Metadata) -> u64 {

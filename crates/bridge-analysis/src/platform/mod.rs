@@ -18,6 +18,6 @@ pub use private::{create_private_folder, open_private, sync_folder};
 pub use sockets::REUSES_ADDRESS;
 
 pub(crate) use folders::{HAS_DRIVES, PATH_LIST_SEPARATOR, application_data};
-pub(crate) use identity::{change_time_nanos, state_hash};
+pub(crate) use identity::{change_time_nanos, has_further_names, state_hash};
 pub(crate) use open::open_regular;
 pub(crate) use pseudo::PseudoFileSystems;

@@ -66,6 +66,8 @@ const SAMPLE_BYTES: u64 = 4 << 10;
 /// A file that is written to twice within the granularity of its file system's clock may look as if it were written to
 /// once. One that was read so soon after a change is not trusted to be unchanged.
 const CLOCK_GRANULARITY_MAX: Duration = Duration::from_secs(2);
+/// The same for a clock that counts parts of milliseconds: it advances with each tick of the system, of 10 ms at most.
+const FINE_CLOCK_GRANULARITY_MAX: Duration = Duration::from_millis(100);
 
 /// Inspects a file before it is read: its state, and its change since `known`.
 ///
@@ -170,7 +172,9 @@ fn is_past_clock_granularity(read_at: Timestamp, modified: Timestamp, changed_na
     let changed =
         i64::try_from(changed_nanos / 1_000_000).ok().and_then(|ms| Timestamp::from_millis(ms).ok());
     let latest = changed.map_or(Timestamp::MAX, |changed| changed.max(modified));
-    read_at.saturating_since(latest) > CLOCK_GRANULARITY_MAX
+    let is_fine = !changed_nanos.is_multiple_of(1_000_000);
+    let granularity = if is_fine { FINE_CLOCK_GRANULARITY_MAX } else { CLOCK_GRANULARITY_MAX };
+    read_at.saturating_since(latest) > granularity
 }
 
 #[cfg(test)]

@@ -8,5 +8,6 @@ mod lookback;
 pub(crate) mod part;
 pub(crate) mod partial_file;
 pub(crate) mod plan;
+pub(crate) mod rediscover;
 pub(crate) mod scan;
 mod walk;

@@ -9,7 +9,7 @@ use bridge_core::Timestamp;
 
 use crate::claude::layout::{is_desktop_session, is_of_desktop_client, is_transcript, project_folder};
 use crate::error::SourceError;
-use crate::platform::{FileIdentity, PATH_LIST_SEPARATOR, PseudoFileSystems};
+use crate::platform::{FileIdentity, PATH_LIST_SEPARATOR, PseudoFileSystems, has_further_names};
 use crate::source::{Discovery, SourceFile};
 
 /// Maximum number of folder entries visited: ten times those of the largest known history. It ends the walk if a link
@@ -28,6 +28,7 @@ struct FoundFile {
     file: SourceFile,
     identity: FileIdentity,
     by_link: bool,
+    has_further_names: bool,
 }
 
 /// The state of a walk. Links are followed only after everything else was visited, and in the order of their paths,
@@ -67,6 +68,41 @@ impl<'a> Walk<'a> {
             self.visit_folders();
         }
         self.finish()
+    }
+
+    /// Visits a path below the roots, if it is there; `None` if links or further names of files are involved.
+    pub(crate) fn visit_changed(&mut self, path: &Path) -> Option<()> {
+        // Of nested roots the last one is visited first.
+        let Some(root) = self.roots.iter().rposition(|root| path.starts_with(root)) else { return Some(()) };
+        let below = path.strip_prefix(&self.roots[root]).ok()?;
+        let mut folder = self.roots[root].clone();
+        for name in below {
+            if is_desktop_session(&folder) && !is_of_desktop_client(name) {
+                return Some(());
+            }
+            folder.push(name);
+            match folder.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => return None,
+                Ok(_) => {}
+                // It is gone again, or cannot be visited: the next search of the roots says so.
+                Err(_) => return Some(()),
+            }
+        }
+        let place = Place { path: path.to_owned(), root };
+        match path.metadata() {
+            Ok(metadata) if self.pseudo.hold(&metadata) => {}
+            Ok(metadata) if metadata.is_dir() => self.folders.push(place),
+            Ok(metadata) if metadata.is_file() && is_transcript(path) => self.take(place, &metadata, false),
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Visits what is below the changed folders; `None` if links or further names of files are involved.
+    pub(crate) fn run_visited(mut self) -> Option<Discovery> {
+        self.visit_folders();
+        let is_plain = self.links.is_empty() && !self.files.iter().any(|found| found.has_further_names);
+        is_plain.then(|| self.finish())
     }
 
     fn finish(mut self) -> Discovery {
@@ -173,7 +209,8 @@ impl<'a> Walk<'a> {
                 .filter(|_| !place.path.parent().is_some_and(is_desktop_session)),
             path: place.path,
         };
-        self.files.push(FoundFile { file, identity, by_link });
+        let has_further_names = has_further_names(metadata);
+        self.files.push(FoundFile { file, identity, by_link, has_further_names });
     }
 
     fn is_root(&self, place: &Place) -> bool {

@@ -3,7 +3,9 @@
 mod audit;
 mod backup;
 mod checkpoint;
+mod hosts;
 mod integrity;
+mod prices;
 mod probes;
 mod projects;
 
@@ -15,7 +17,9 @@ pub use backup::{
 };
 pub use checkpoint::CheckpointStore;
 pub(crate) use checkpoint::{DIFFERENCES_MAX, RESERVED, TAKEN, UNKNOWN, rolled_back, unusable};
+pub use hosts::{HostActivity, HostStore, SourcesDigest};
 pub use integrity::{IntegrityStore, StoredResponse, StoredScope};
+pub use prices::PriceStore;
 pub use probes::{DiskSpace, HealthProbes, NewestSource};
 pub use projects::ProjectStore;
 
@@ -39,8 +43,14 @@ pub trait StoreCapabilities {
     /// Returns the store's health probes and statistics.
     fn probes(&self) -> Option<&dyn HealthProbes>;
 
+    /// Returns the summaries of what is stored of each host.
+    fn hosts(&self) -> Option<&dyn HostStore>;
+
     /// Returns the access to single stored versions that integrity checks need.
     fn integrity(&self) -> Option<&dyn IntegrityStore>;
+
+    /// Returns the store's price lists.
+    fn prices(&self) -> Option<&dyn PriceStore>;
 
     /// Returns the records of projects: current names, groups and worktrees.
     fn projects(&self) -> Option<&dyn ProjectStore>;

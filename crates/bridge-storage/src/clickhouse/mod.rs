@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 mod connection;
 mod dashboard;
 mod extras;
+mod hosts;
 mod options;
 mod prices;
 mod probes;
@@ -40,7 +41,8 @@ pub use schema::script::{Schema, SchemaMigration};
 
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::capabilities::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, ProjectStore, StoreCapabilities,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, PriceStore,
+    ProjectStore, StoreCapabilities,
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
@@ -49,6 +51,7 @@ use crate::retry::execute_with_retry;
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
 use connection::errors::{TableError, bridge_error, timed_out};
+use prices::KnownPrices;
 use schema::tables::Tables;
 use usage::group_commit::GroupCommit;
 
@@ -63,6 +66,7 @@ pub struct ClickHouseStore {
     /// The last known epoch and mode.
     known_state: Mutex<Option<StoreState>>,
     group_commit: GroupCommit,
+    known_prices: KnownPrices,
     /// Attempts after the first.
     retries: AtomicU64,
 }
@@ -85,6 +89,7 @@ impl ClickHouseStore {
             options,
             known_state: Mutex::default(),
             group_commit: GroupCommit::default(),
+            known_prices: KnownPrices::default(),
             retries: AtomicU64::new(0),
         })
     }
@@ -325,7 +330,15 @@ impl StoreCapabilities for ClickHouseStore {
         Some(self)
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        Some(self)
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
+        Some(self)
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
         Some(self)
     }
 

@@ -273,7 +273,7 @@ fn added<'a>(sums: impl Iterator<Item = &'a UsageSums>) -> UsageSums {
     added
 }
 
-fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
+pub(super) fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
     let breakdowns = prop::collection::btree_map(dimension(), group_page(), 0..5);
     let receipt = prop_oneof![Just(ReceiptScope::Store), Just(ReceiptScope::Omitted)];
     let trend_by = prop::option::of(dimension());
@@ -282,6 +282,8 @@ fn dashboard_filter() -> impl Strategy<Value = DashboardFilter> {
             responses,
             breakdowns,
             extra_counts,
+            cost: false,
+            prices: None,
             trend_starts,
             trend_by,
             receipt,
@@ -322,6 +324,7 @@ fn group_page() -> impl Strategy<Value = GroupPage> {
         GroupOrder::CacheCreation,
         GroupOrder::CacheRead,
         GroupOrder::Responses,
+        GroupOrder::Cost,
         GroupOrder::LastTime,
         GroupOrder::Name,
     ];

@@ -10,7 +10,7 @@
 //!     InMemoryStore::default()
 //! }
 //!
-//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes, projects);
+//! bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a check panics where a promise is broken")]
@@ -24,7 +24,9 @@ mod cluster;
 mod cover;
 mod dashboard;
 mod extremes;
+mod hosts;
 mod integrity;
+mod prices;
 mod probes;
 mod projects;
 mod reading;
@@ -44,8 +46,8 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::{
-    AuditStore, BackupStore, CheckpointStore, HealthProbes, IntegrityStore, ProjectStore, StoredResponse,
-    StoredScope, TokenStore,
+    AuditStore, BackupStore, CheckpointStore, HealthProbes, HostStore, IntegrityStore, PriceStore,
+    ProjectStore, StoredResponse, StoredScope, TokenStore,
 };
 
 pub use activity::*;
@@ -57,7 +59,9 @@ pub use cluster::cluster_statements;
 pub use cover::*;
 pub use dashboard::*;
 pub use extremes::*;
+pub use hosts::*;
 pub use integrity::*;
+pub use prices::*;
 pub use probes::*;
 pub use projects::*;
 pub use reading::*;
@@ -67,7 +71,7 @@ pub use sums::*;
 pub use writing::*;
 
 /// Makes a test of every check. Takes the name of an `async fn` that returns an empty, migrated store, and the
-/// capabilities that the store offers: `audit`, `checkpoints`, `integrity`, `probes` and `projects`. Backups need an `async fn` of
+/// capabilities that the store offers: `audit`, `checkpoints`, `hosts`, `integrity`, `prices`, `probes` and `projects`. Backups need an `async fn` of
 /// another such store besides: `; backup into other`.
 #[macro_export]
 macro_rules! conformance_tests {
@@ -145,11 +149,24 @@ macro_rules! conformance_tests {
             any_sequence_of_rollbacks_gives_what_the_model_gives
         }
     };
+    (@hosts $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            the_digest_of_sources_is_that_of_their_records
+            the_activity_of_hosts_is_the_latest
+        }
+    };
     (@integrity $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
             stored_rows_come_with_versions_that_vouch_for_them
             exactly_the_named_versions_are_removed
             what_has_no_retention_keeps_everything
+        }
+    };
+    (@prices $($before:tt)*) => {
+        $crate::conformance_tests! { $($before)*
+            the_list_put_in_use_last_prices_everything
+            any_cost_is_what_the_model_gives
+            costs_end_at_the_greatest_amount
         }
     };
     (@probes $($before:tt)*) => {
@@ -196,11 +213,13 @@ pub type Check = for<'a> fn(&'a dyn TokenStore) -> Pin<Box<dyn Future<Output = (
 
 /// All checks of one store with their names, by capability, for a harness other than
 /// [`conformance_tests!`](crate::conformance_tests).
-pub const CHECKS: [(&str, &[(&str, Check)]); 6] = [
+pub const CHECKS: [(&str, &[(&str, Check)]); 8] = [
     ("core", crate::conformance_tests!(@core @list)),
     ("audit", crate::conformance_tests!(@audit @list)),
     ("checkpoints", crate::conformance_tests!(@checkpoints @list)),
+    ("hosts", crate::conformance_tests!(@hosts @list)),
     ("integrity", crate::conformance_tests!(@integrity @list)),
+    ("prices", crate::conformance_tests!(@prices @list)),
     ("probes", crate::conformance_tests!(@probes @list)),
     ("projects", crate::conformance_tests!(@projects @list)),
 ];
@@ -211,7 +230,9 @@ pub fn assert_offers(store: &dyn TokenStore, capabilities: &[&str]) {
         ("audit", store.audit().is_some()),
         ("backup", store.backup().is_some()),
         ("checkpoints", store.checkpoints().is_some()),
+        ("hosts", store.hosts().is_some()),
         ("integrity", store.integrity().is_some()),
+        ("prices", store.prices().is_some()),
         ("probes", store.probes().is_some()),
         ("projects", store.projects().is_some()),
     ];
@@ -232,8 +253,16 @@ fn checkpoints(store: &dyn TokenStore) -> &dyn CheckpointStore {
     store.checkpoints().expect("the store has checkpoints")
 }
 
+fn hosts(store: &dyn TokenStore) -> &dyn HostStore {
+    store.hosts().expect("the store summarizes hosts")
+}
+
 fn integrity(store: &dyn TokenStore) -> &dyn IntegrityStore {
     store.integrity().expect("the store shows stored versions")
+}
+
+fn prices(store: &dyn TokenStore) -> &dyn PriceStore {
+    store.prices().expect("the store has price lists")
 }
 
 fn probes(store: &dyn TokenStore) -> &dyn HealthProbes {

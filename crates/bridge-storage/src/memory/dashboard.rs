@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use bridge_core::{ExtraCounts, ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
+use bridge_core::{Cost, ExtraCounts, ReceiptLine, ResponseUsage, StoreReceipt, Timestamp};
 
 use super::Tables;
 use crate::dashboard::{
@@ -11,21 +11,24 @@ use crate::dashboard::{
     SPLIT_SUMS_MAX, SplitSums, TrendSums, UsageSums,
 };
 use crate::dimension::Dimension;
+use crate::prices::{PriceList, PricedBy, UnpricedSums};
 
 impl Tables {
-    pub(super) fn dashboard(&self, filter: &DashboardFilter) -> DashboardData {
-        let rows: Vec<(&ResponseUsage, UsageSums)> =
-            self.admitted(&filter.responses).map(|row| (row, sums_of(row, filter.extra_counts))).collect();
+    pub(super) fn dashboard(&self, filter: &DashboardFilter, prices: Option<&PriceList>) -> DashboardData {
+        let rows: Vec<(&ResponseUsage, UsageSums)> = self
+            .admitted(&filter.responses)
+            .map(|row| (row, sums_of(row, filter.extra_counts, prices)))
+            .collect();
         let list = |dimension: &Dimension, page| self.group_list(&rows, dimension, page);
         DashboardData {
-            totals: sum(rows.iter()),
+            totals: sum(rows.iter(), prices),
             breakdowns: filter
                 .breakdowns
                 .iter()
                 .map(|(dimension, page)| (dimension.clone(), list(dimension, page)))
                 .collect(),
             origins: list(&Dimension::Origin, &GroupPage::default()).rows,
-            weak: sum(rows.iter().filter(|(row, _)| row.weak_key)),
+            weak: sum(rows.iter().filter(|(row, _)| row.weak_key), prices),
             trend: trend(&rows, &filter.trend_starts),
             split_trend: filter
                 .trend_by
@@ -34,6 +37,7 @@ impl Tables {
                 .unwrap_or_default(),
             last_sync: self.sources.values().map(|source| source.read_at).max(),
             receipt: (filter.receipt == ReceiptScope::Store).then(|| self.receipt()),
+            priced_by: prices.map(|list| priced_by(list, rows.iter().map(|(row, _)| *row))),
         }
     }
 
@@ -111,15 +115,16 @@ impl Tables {
     }
 }
 
-fn value(sums: &UsageSums, order: GroupOrder) -> u64 {
+fn value(sums: &UsageSums, order: GroupOrder) -> i128 {
     match order {
-        GroupOrder::Tokens => sums.counts.total(),
-        GroupOrder::Input => sums.counts.input,
-        GroupOrder::Output => sums.counts.output,
-        GroupOrder::CacheCreation => sums.counts.cache_creation,
-        GroupOrder::CacheRead => sums.counts.cache_read,
-        GroupOrder::Responses => sums.responses,
-        GroupOrder::LastTime => sums.last_time.map_or(0, |time| time.as_millis().unsigned_abs()),
+        GroupOrder::Tokens => sums.counts.total().into(),
+        GroupOrder::Input => sums.counts.input.into(),
+        GroupOrder::Output => sums.counts.output.into(),
+        GroupOrder::CacheCreation => sums.counts.cache_creation.into(),
+        GroupOrder::CacheRead => sums.counts.cache_read.into(),
+        GroupOrder::Responses => sums.responses.into(),
+        GroupOrder::Cost => sums.cost.map_or(0, |cost| cost.amount.attodollars()),
+        GroupOrder::LastTime => sums.last_time.map_or(0, |time| time.as_millis().unsigned_abs().into()),
         GroupOrder::Name => 0,
     }
 }
@@ -134,14 +139,17 @@ fn trend(rows: &[(&ResponseUsage, UsageSums)], starts: &[Timestamp]) -> Vec<Tren
     steps.into_iter().map(|(start, sums)| TrendSums { start, sums }).collect()
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a (&'a ResponseUsage, UsageSums)>) -> UsageSums {
-    let mut added = UsageSums::default();
+fn sum<'a>(
+    rows: impl Iterator<Item = &'a (&'a ResponseUsage, UsageSums)>,
+    prices: Option<&PriceList>,
+) -> UsageSums {
+    let mut added = UsageSums { cost: prices.map(|_| Cost::default()), ..UsageSums::default() };
     rows.for_each(|(_, sums)| added.add(sums));
     added
 }
 
 /// The sums of one response.
-fn sums_of(row: &ResponseUsage, extra_counts: bool) -> UsageSums {
+fn sums_of(row: &ResponseUsage, extra_counts: bool, prices: Option<&PriceList>) -> UsageSums {
     let worth_tokens = !row.counts.is_zero();
     UsageSums {
         responses: 1,
@@ -151,5 +159,28 @@ fn sums_of(row: &ResponseUsage, extra_counts: bool) -> UsageSums {
         first_time: Some(row.time),
         last_time: Some(row.time),
         extra: if extra_counts { row.extra_counts() } else { ExtraCounts::default() },
+        cost: prices.map(|list| cost_of(row, list)),
     }
+}
+
+fn cost_of(row: &ResponseUsage, list: &PriceList) -> Cost {
+    let tokens = row.counts.total();
+    match list.price(row) {
+        Ok(priced) => priced.cost(tokens),
+        Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
+    }
+}
+
+fn priced_by<'a>(list: &PriceList, rows: impl Iterator<Item = &'a ResponseUsage>) -> PricedBy {
+    let unpriced = rows.filter_map(|row| {
+        Some(UnpricedSums {
+            model: row.model.clone(),
+            reason: list.price(row).err()?,
+            tokens: row.counts.total(),
+            web_searches: row.web_search_requests.unwrap_or(0),
+            responses: 1,
+            since: row.time,
+        })
+    });
+    PricedBy::new(list.digest.clone(), unpriced)
 }

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{AttributionValue, ModelName, Origin, PriceRow, ResponseUsage, ServiceTier, Timestamp};
+use bridge_core::{
+    AttributionValue, Cost, ModelName, Origin, PriceRow, ResponseUsage, ServiceTier, SessionId, Timestamp,
+};
 use bridge_pricing::{Alias, Catalog, CostSums, CustomPrices, Discount, Period, Place, Unpriced, Usage};
-use bridge_storage::{ClickHouseStore, CostRow, ResponseFilter, TokenStore, UpsertOptions};
+use bridge_storage::{
+    ClickHouseStore, CostRow, DashboardData, DashboardFilter, Dimension, GroupPage, InMemoryStore,
+    PriceStore, ResponseFilter, TokenStore, UpsertOptions,
+};
 use bridge_testkit::engine::TestDatabase;
 use clickhouse::Row;
 use serde::Deserialize;
@@ -98,6 +103,8 @@ fn random(key: u64, prices: &[PriceRow], choice: &mut Choice) -> ResponseUsage {
     row.attribution.inference_geo = AttributionValue::new(choice.of(&PLACES)).ok();
     row.service_tier = ServiceTier::new(choice.of(&TIERS)).ok();
     row.origin = choice.of(&ORIGINS);
+    // So that the dashboard's sessions are responses.
+    row.session = SessionId::new(format!("s{key}")).unwrap();
     row
 }
 
@@ -109,9 +116,9 @@ struct CostOfResponse {
     amount: i128,
 }
 
-type Cost = Result<(i128, i128), String>;
+type Found = Result<(i128, i128), String>;
 
-async fn computed(database: &TestDatabase) -> BTreeMap<u128, Cost> {
+async fn computed(database: &TestDatabase) -> BTreeMap<u128, Found> {
     // NULL is read as -1.
     let number =
         |cost| format!("reinterpret(ifNull({cost}, toDecimal128('-0.000000000000000001', 18)), 'Int128')");
@@ -128,7 +135,7 @@ async fn computed(database: &TestDatabase) -> BTreeMap<u128, Cost> {
     rows.into_iter().map(|row| (row.key, cost(row))).collect()
 }
 
-fn expected(catalog: &Catalog, row: &ResponseUsage) -> Cost {
+fn expected(catalog: &Catalog, row: &ResponseUsage) -> Found {
     match catalog.price(&Usage::from(row)) {
         Ok(bill) => Ok((bill.list.attodollars(), bill.amount.attodollars())),
         Err(reason) => Err(reason.name().to_owned()),
@@ -150,7 +157,8 @@ type SummedCosts = (Option<String>, Option<String>, u64, u64, i128);
 fn summed(rows: &[CostRow]) -> Vec<SummedCosts> {
     let row = |row: &CostRow| {
         let model = row.model.as_ref().map(ToString::to_string);
-        (model, row.unpriced.clone(), row.responses, row.tokens, row.attodollars)
+        let reason = row.unpriced.map(|reason| reason.name().to_owned());
+        (model, reason, row.responses, row.tokens, row.amount.attodollars())
     };
     rows.iter().map(row).collect()
 }
@@ -193,6 +201,62 @@ async fn the_database_prices_each_response_as_the_library_does() {
         .map(|((model, reason), sum)| (model.clone(), reason.name().to_owned(), sum.responses, sum.tokens));
     let sorted = |rows: Vec<_>| rows.into_iter().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(sorted(unpriced.collect()), sorted(expected.collect()));
+    assert_dashboard(&store, &catalog, &rows.into_values().collect::<Vec<_>>()).await;
+}
+
+/// A dashboard by session, each of which is a response, has the costs that the library computes; all its sums are those of
+/// the store in memory, that has its own code.
+async fn assert_dashboard(store: &ClickHouseStore, catalog: &Catalog, rows: &[ResponseUsage]) {
+    let mut filter = DashboardFilter::default().with_breakdown(Dimension::Session, GroupPage::top(u32::MAX));
+    filter.cost = true;
+    let data = store.dashboard(&filter).await.unwrap();
+    let by_session: BTreeMap<_, _> = data.breakdowns[&Dimension::Session]
+        .rows
+        .iter()
+        .map(|row| (&*row.name, row.sums.cost.unwrap()))
+        .collect();
+    for row in rows {
+        let tokens = row.counts.total();
+        let expected = match catalog.price(&Usage::from(row)) {
+            Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
+            Ok(bill) => Cost {
+                amount: bill.amount,
+                list: bill.list,
+                without_cache: bill.without_cache(),
+                priced_tokens: tokens,
+                unpriced_tokens: 0,
+            },
+        };
+        assert_eq!(by_session[row.session.as_str()], expected, "{row:?}");
+    }
+
+    let model = InMemoryStore::default();
+    let prices: Vec<_> = catalog.rows().collect();
+    model.use_prices(&catalog.digest().to_string(), &prices, Timestamp::MIN).await.unwrap();
+    model.upsert(rows, &UpsertOptions::default()).await.unwrap();
+    let starts = ["2025-01-01T00:00:00Z", "2025-10-01T00:00:00Z", "2026-06-01T00:00:00Z"];
+    filter.trend_starts = starts.map(|start| start.parse().unwrap()).into();
+    filter.trend_by = Some(Dimension::Model);
+    filter = filter.with_breakdown(Dimension::Speed, GroupPage::top(10));
+    assert_eq!(
+        ordered(store.dashboard(&filter).await.unwrap()),
+        ordered(model.dashboard(&filter).await.unwrap())
+    );
+    assert_eq!(sorted_costs(store).await, sorted_costs(&model).await);
+}
+
+/// Equal tokens are in any order.
+fn ordered(mut data: DashboardData) -> DashboardData {
+    if let Some(priced_by) = &mut data.priced_by {
+        priced_by.unpriced.sort_by_key(|sums| (sums.model.clone(), sums.reason));
+    }
+    data
+}
+
+async fn sorted_costs(store: &dyn PriceStore) -> Vec<CostRow> {
+    let mut costs = store.costs(&ResponseFilter::default()).await.unwrap();
+    costs.sort_by_key(|row| (row.model.clone(), row.unpriced));
+    costs
 }
 
 #[tokio::test]
@@ -201,7 +265,8 @@ async fn the_price_list_that_was_put_in_use_last_prices_everything() {
     let mut row = response(1, 1_000_000);
     row.model = ModelName::new("claude-opus-4-20250514").ok();
     store.upsert(&[row], &UpsertOptions::default()).await.unwrap();
-    let dollars = |rows: Vec<CostRow>| rows.iter().map(|row| row.attodollars).sum::<i128>() / 10_i128.pow(18);
+    let dollars =
+        |rows: Vec<CostRow>| rows.iter().map(|row| row.amount.attodollars()).sum::<i128>() / 10_i128.pow(18);
     assert_eq!(dollars(store.costs(&ResponseFilter::default()).await.unwrap()), 75);
 
     let discount = Discount {
@@ -237,5 +302,5 @@ async fn without_a_price_list_everything_is_unpriced() {
     assert_eq!(store.prices_in_use().await.unwrap(), None);
     let costs = store.costs(&ResponseFilter::default()).await.unwrap();
     assert_eq!(costs.len(), 1);
-    assert_eq!((costs[0].unpriced.as_deref(), costs[0].tokens), (Some("unknown_model"), 1_000_000));
+    assert_eq!((costs[0].unpriced, costs[0].tokens), (Some(Unpriced::UnknownModel), 1_000_000));
 }

@@ -8,7 +8,7 @@ use bridge_analysis::{
 };
 use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels, Timestamp};
 use bridge_pricing::Catalog;
-use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, TokenStore};
+use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, PriceStore, TokenStore};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
-use bridge_storage::{DashboardData, DashboardFilter, TokenStore};
+use bridge_storage::{DashboardData, DashboardFilter, GroupOrder, GroupPage, TokenStore};
 
 use super::metrics::{
     Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod,
@@ -190,6 +190,9 @@ pub(super) fn filter(query: &DashboardQuery, trend_starts: Vec<Timestamp>) -> Da
     filter.responses.clone_from(&query.responses);
     filter.breakdowns.clone_from(&query.breakdowns);
     filter.extra_counts = query.extra_counts;
+    let by_cost = |page: &GroupPage| page.order == GroupOrder::Cost;
+    filter.cost = query.cost || query.breakdowns.values().any(by_cost);
+    filter.prices.clone_from(&query.prices);
     filter.receipt = query.receipt;
     filter.trend_by.clone_from(&query.trend_by);
     filter.trend_starts = trend_starts;
@@ -228,5 +231,6 @@ fn metrics(
         previous: None,
         data_age: DataAge::new(newest, data.last_sync, now),
         receipt: data.receipt,
+        priced_by: data.priced_by,
     }
 }

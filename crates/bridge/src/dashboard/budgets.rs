@@ -7,10 +7,16 @@ use bridge_storage::{TokenStore, UsageSums};
 
 use super::adapter::{DashboardBridgeAdapter, filter};
 use super::query::DashboardQuery;
-use crate::budgets::{Budget, BudgetStatus, Budgets, Spending};
+use crate::budgets::{Budget, BudgetAmount, BudgetStatus, Budgets, Spending};
 use crate::telemetry::operation::Operation;
 
 impl DashboardBridgeAdapter {
+    /// Returns whether there are any budgets.
+    #[cfg(feature = "page")]
+    pub(crate) fn has_budgets(&self) -> bool {
+        !self.budgets.is_empty()
+    }
+
     /// Returns the adapter with these budgets. That of a bridge has the budgets of the bridge.
     #[must_use]
     pub fn with_budgets(mut self, budgets: Budgets) -> Self {
@@ -81,14 +87,18 @@ pub(crate) async fn statuses(
 fn query(budget: &Budget, now: Timestamp) -> DashboardQuery {
     let (start, end) = budget.period().bounds(now, budget.zone());
     let period = TimeRange { start: Some(start), end: Some(end) };
-    budget.narrow(DashboardQuery::new(period).without_lists().without_receipt())
+    let query = budget.narrow(DashboardQuery::new(period).without_lists().without_receipt());
+    match budget.limit() {
+        BudgetAmount::Money(_) => query.with_cost(),
+        BudgetAmount::Tokens(_) => query,
+    }
 }
 
 fn spending(sums: &UsageSums) -> Spending {
     Spending {
         tokens: sums.counts.total(),
         unfinished_responses: sums.unfinished_responses,
-        cost: None,
-        unpriced_tokens: 0,
+        cost: sums.cost.map(|cost| cost.amount),
+        unpriced_tokens: sums.cost.map_or(0, |cost| cost.unpriced_tokens),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts};
-use bridge_storage::{Dimension, GroupList, GroupSums, UsageSums};
+use bridge_core::{CalendarUnit, Cost, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts};
+use bridge_storage::{Dimension, GroupList, GroupSums, PricedBy, UsageSums};
 use serde::{Deserialize, Serialize};
 
 use super::query::DashboardQuery;
@@ -52,6 +52,10 @@ pub struct DashboardTokenMetrics {
     pub data_age: DataAge,
     /// The derivation of the whole store's total from what was read, if it was asked for.
     pub receipt: Option<StoreReceipt>,
+    /// The price list of the costs, and what has no price by it; `None` if costs were not asked for, or no price list is in
+    /// use. With it all sums have their costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced_by: Option<PricedBy>,
 }
 
 impl DashboardTokenMetrics {
@@ -121,6 +125,9 @@ pub struct Breakdown {
     pub other_responses: u64,
     /// Their tokens.
     pub other_tokens: u64,
+    /// What they cost, if costs were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_cost: Option<Cost>,
 }
 
 impl Breakdown {
@@ -132,6 +139,7 @@ impl Breakdown {
             groups: list.groups,
             other_responses: totals.responses.saturating_sub(listed.responses),
             other_tokens: totals.counts.total().saturating_sub(listed.counts.total()),
+            other_cost: totals.cost.map(|cost| cost.saturating_sub(listed.cost.unwrap_or_default())),
         }
     }
 }
@@ -175,6 +183,9 @@ pub struct TrendSeries {
     pub name: Option<String>,
     /// The counters in each bucket of the trend.
     pub buckets: Vec<TokenCounts>,
+    /// The cost of each bucket, if costs were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Cost>,
 }
 
 /// One step of a trend.

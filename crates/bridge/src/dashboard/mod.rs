@@ -1,6 +1,7 @@
 //! Dashboard queries.
 
 mod adapter;
+mod blocks;
 pub(crate) mod budgets;
 mod metrics;
 mod query;

@@ -53,6 +53,10 @@ pub struct DashboardQuery {
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
     /// Whether sums have their [`extra`](bridge_storage::UsageSums::extra) counts, for which more columns are read.
     pub extra_counts: bool,
+    /// Whether sums have their [`cost`](bridge_storage::UsageSums::cost), for which more columns are read.
+    pub cost: bool,
+    /// The digest of the price list for it, if it is not the one in use.
+    pub prices: Option<String>,
     /// Whether to sum up the period before the time range, too.
     pub previous_period: bool,
     /// The receipt, which is of the whole store. Without it, an answer that is narrowed by time or names is faster.
@@ -71,6 +75,8 @@ impl Default for DashboardQuery {
             trend_by: None,
             breakdowns,
             extra_counts,
+            cost: false,
+            prices: None,
             previous_period: false,
             receipt,
         }
@@ -209,6 +215,67 @@ impl DashboardQuery {
     pub fn with_extra_counts(mut self) -> Self {
         self.extra_counts = true;
         self
+    }
+
+    /// Returns the query with what the responses cost in all sums: the exact amount, the list price, what the tokens of the
+    /// cache would have cost outside of it, and the tokens without a price. A store without a price list has none.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::pricing::Catalog;
+    /// use bridge::storage::{Dimension, GroupPage, InMemoryStore, PriceStore};
+    /// use bridge::{DashboardBridgeAdapter, DashboardQuery, Direction, GroupOrder, TimeRange};
+    /// # use bridge::{ResponseKey, ResponseUsage, SessionId, TokenCounts};
+    /// # use bridge::storage::{TokenStore, UpsertOptions};
+    ///
+    /// // A store that `BridgeConfig::build` opens has the shipped prices in use already.
+    /// let store = Arc::new(InMemoryStore::default());
+    /// let catalog = Catalog::shipped();
+    /// let rows: Vec<_> = catalog.rows().collect();
+    /// store.use_prices(&catalog.digest().to_string(), &rows, "2026-11-26T00:00:00Z".parse()?).await?;
+    /// # for (key, model) in [(1, "claude-opus-4-6"), (2, "claude-next")] {
+    /// #     let mut row = ResponseUsage::new(ResponseKey(key), SessionId::new("s")?, "2026-06-01T00:00:00Z".parse()?);
+    /// #     row.model = Some(model.parse()?);
+    /// #     row.counts = TokenCounts { input: 3, output: 1_000, cache_creation: 0, cache_read: 100_000 };
+    /// #     store.upsert(&[row], &UpsertOptions::default()).await?;
+    /// # }
+    ///
+    /// let by_cost = GroupPage::top(10).sorted(GroupOrder::Cost, Direction::Descending);
+    /// let query = DashboardQuery::new(TimeRange::ALL).list(Dimension::Model, by_cost).with_cost();
+    /// let metrics = DashboardBridgeAdapter::new(store).get_dashboard_token_metrics(query).await?;
+    /// let cost = metrics.totals.cost.expect("a price list is in use");
+    /// assert_eq!((cost.amount.exact(), cost.cache_savings().exact()), ("0.075015".to_owned(), "0.45".to_owned()));
+    /// assert_eq!((cost.to_string(), cost.unpriced_share()), ("at least $0.0750".to_owned(), 0.5));
+    /// let priced_by = metrics.priced_by.expect("a price list is in use");
+    /// assert_eq!(priced_by.digest, catalog.digest().to_string());
+    /// assert_eq!(priced_by.unpriced[0].model.as_ref().unwrap().as_str(), "claude-next");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_cost(mut self) -> Self {
+        self.cost = true;
+        self
+    }
+
+    /// Returns the query with costs by the price list of this digest instead of the one in use, so that an old answer, which
+    /// names its digest, can be had again.
+    ///
+    /// ```
+    /// use bridge::pricing::Catalog;
+    /// use bridge::{DashboardQuery, TimeRange};
+    ///
+    /// let query = DashboardQuery::new(TimeRange::ALL).with_prices(Catalog::shipped().digest().to_string());
+    /// assert!(query.cost);
+    /// ```
+    #[must_use]
+    pub fn with_prices(mut self, digest: impl Into<String>) -> Self {
+        self.prices = Some(digest.into());
+        self.with_cost()
     }
 
     /// Returns the query with the sums of the period before ([`TimeRange::previous`]).

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bridge_core::{CalendarUnit, TimeRange, Timestamp, TokenCounts};
+use bridge_core::{CalendarUnit, Cost, TimeRange, Timestamp, TokenCounts};
 use bridge_storage::{DashboardData, SplitSums, TrendSums, UsageSums};
 
 use super::metrics::{DashboardTrend, TrendBucket, TrendSeries};
 use super::query::DashboardQuery;
 
 /// 2020-01-01T00:00:00Z, before the first transcript of any coding agent: where an open range begins at the earliest.
-const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
+pub(super) const FLOOR: Timestamp = Timestamp::from_constant(1_577_836_800_000);
 
 /// Maximum time by which another host's clock may be ahead of this one.
 const CLOCK_SKEW_MAX: Duration = Duration::from_hours(24);
@@ -74,11 +74,12 @@ impl Plan {
                 inside.entry(step.start).or_default().add(&step.sums);
             }
         }
+        let none = UsageSums { cost: data.totals.cost.map(|_| Cost::default()), ..UsageSums::default() };
         let bucket = |bounds: &[Timestamp]| TrendBucket {
             start: bounds[0],
             end: bounds[1],
             local_start: query.zone.local(bounds[0]),
-            sums: inside.get(&bounds[0]).copied().unwrap_or_default(),
+            sums: inside.get(&bounds[0]).copied().unwrap_or(none),
         };
         trend.buckets = self.bounds.windows(2).map(bucket).collect();
         if query.trend_by.is_some() {
@@ -102,17 +103,23 @@ fn series(buckets: &[TrendBucket], split: &[SplitSums]) -> Vec<TrendSeries> {
     greatest.truncate(TREND_SERIES_MAX);
 
     let mut others: Vec<_> = buckets.iter().map(|bucket| bucket.sums.counts).collect();
+    let mut other_costs: Vec<_> = buckets.iter().filter_map(|bucket| bucket.sums.cost).collect();
     let mut series = Vec::new();
     for (name, _) in greatest {
         let mut counts = vec![TokenCounts::ZERO; buckets.len()];
+        let mut costs = vec![Cost::default(); other_costs.len()];
         for (place, split) in inside.iter().filter(|(_, split)| split.name == name) {
             counts[*place] = split.sums.counts;
             others[*place] = others[*place].saturating_sub(split.sums.counts);
+            if let (Some(cost), Some(sum)) = (split.sums.cost, costs.get_mut(*place)) {
+                *sum = cost;
+                other_costs[*place] = other_costs[*place].saturating_sub(cost);
+            }
         }
-        series.push(TrendSeries { name: Some(name.to_owned()), buckets: counts });
+        series.push(TrendSeries { name: Some(name.to_owned()), buckets: counts, costs });
     }
     if others.iter().any(|counts| !counts.is_zero()) {
-        series.push(TrendSeries { name: None, buckets: others });
+        series.push(TrendSeries { name: None, buckets: others, costs: other_costs });
     }
     series
 }

@@ -9,7 +9,7 @@ use bridge_core::{
     ANALYSIS_VERSION, BridgeError, ContentCategories, ContentCategory, DamageCounts, Epoch, HostName,
     ProjectName, RuleRevision, SessionActivity, SessionId, Timestamp,
 };
-use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord, is_stream};
+use bridge_storage::{SourceCursor, SourceFilter, SourcePage, SourceRecord, SourcesDigest, is_stream};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ingest::Ingest;
@@ -40,6 +40,8 @@ pub(crate) struct RecordedSession {
     snapshot_tokens: u64,
     times: Option<(Timestamp, Timestamp)>,
     activity: Option<Box<SessionActivity>>,
+    /// The record's [mark](SourceRecord::mark).
+    mark: u128,
 }
 
 impl From<&SourceRecord> for RecordedSession {
@@ -58,6 +60,7 @@ impl From<&SourceRecord> for RecordedSession {
             snapshot_tokens: record.snapshot_tokens,
             times: record.first_time.zip(record.last_time),
             activity: record.activity.clone(),
+            mark: record.mark(),
         }
     }
 }
@@ -73,8 +76,20 @@ pub(crate) struct KnownFiles {
     epoch: Epoch,
     /// The machine that they are on, if there are any.
     host: Option<HostName>,
+    /// The digest of all of them.
+    digest: SourcesDigest,
     /// Shares the texts of names, because few names occur in many records.
     projects: HashSet<ProjectName>,
+}
+
+/// What became of a record that takes the place of another one.
+enum Replacement {
+    /// There was none.
+    Added,
+    /// It took the place of the one with this mark.
+    Of(u128),
+    /// A greater version is stored.
+    Refused,
 }
 
 /// Number of records read from the store at once.
@@ -122,18 +137,61 @@ impl KnownFiles {
     /// Adds records, any number per file, in any order.
     pub(crate) fn add(&mut self, records: Vec<SourceRecord>) {
         for record in records {
-            let mut session = RecordedSession::from(&record);
-            session.project = session.project.map(|project| match self.projects.get(&project) {
-                Some(known) => known.clone(),
-                None => {
-                    self.projects.insert(project.clone());
-                    project
-                }
-            });
-            self.host.get_or_insert_with(|| record.host.clone());
+            let session = self.session_of(&record);
+            self.digest.add(&record);
             let file = self.files.entry(record.path.clone()).or_default();
             file.add(&record, session, self.epoch);
         }
+    }
+
+    /// Takes over records that were written since these were read: what the store kept of them.
+    pub(crate) fn take_over(&mut self, records: &[SourceRecord]) {
+        for record in records {
+            let session = self.session_of(record);
+            let mark = session.mark;
+            let file = self.files.entry(record.path.clone()).or_default();
+            match file.replace(record, session, self.epoch) {
+                Replacement::Added => self.digest.add(record),
+                Replacement::Of(old) => self.digest.marks ^= old ^ mark,
+                Replacement::Refused => {}
+            }
+        }
+    }
+
+    fn session_of(&mut self, record: &SourceRecord) -> RecordedSession {
+        self.host.get_or_insert_with(|| record.host.clone());
+        let mut session = RecordedSession::from(record);
+        session.project = session.project.map(|project| match self.projects.get(&project) {
+            Some(known) => known.clone(),
+            None => {
+                self.projects.insert(project.clone());
+                project
+            }
+        });
+        session
+    }
+
+    /// The digest of all of them.
+    pub(crate) fn digest(&self) -> SourcesDigest {
+        self.digest
+    }
+
+    /// Returns the recorded paths of files with one of these contents (size and fingerprint) that are no longer there; the
+    /// first of several with the same.
+    pub(crate) fn gone_with(&self, contents: &HashSet<(u64, u128)>) -> HashMap<(u64, u128), PathBuf> {
+        let mut gone = HashMap::<_, PathBuf>::new();
+        if contents.is_empty() {
+            return gone;
+        }
+        for (path, known) in self.files.iter().filter(|(path, _)| !is_stream(path)) {
+            let known = known.content().filter(|_| known.newer_revision().is_none());
+            let Some(content) = known.filter(|content| contents.contains(content)) else { continue };
+            let is_first = gone.get(&content).is_none_or(|first| path < first);
+            if is_first && !path.exists() {
+                gone.insert(content, path.clone());
+            }
+        }
+        gone
     }
 
     /// Returns the records of the file at this path.
@@ -259,17 +317,38 @@ impl KnownFile {
         self.records.iter()
     }
 
-    /// All records of a file are written at once. If they differ, the cursor of the latest counts.
     fn add(&mut self, record: &SourceRecord, session: RecordedSession, epoch: Epoch) {
+        self.set_cursor(record, epoch);
+        // Most files have one session, so no space is reserved for more.
+        self.records.reserve_exact(1);
+        self.records.push(session);
+    }
+
+    /// All records of a file are written at once. If they differ, the cursor of the latest counts.
+    fn set_cursor(&mut self, record: &SourceRecord, epoch: Epoch) {
         if self.records.is_empty() || record.version() >= self.version {
             self.version = record.version();
             self.revision = record.rule_revision;
             // What was stored in another epoch may have been rolled back.
             self.recorded = (record.epoch == epoch).then(|| file_cursor(record));
         }
-        // Most files have one session, so no space is reserved for more.
-        self.records.reserve_exact(1);
-        self.records.push(session);
+    }
+
+    /// Puts the record in place of the one of its session, unless the store refuses that.
+    fn replace(&mut self, record: &SourceRecord, session: RecordedSession, epoch: Epoch) -> Replacement {
+        let place = self.records.partition_point(|known| known.session < session.session);
+        let known = self.records.get_mut(place).filter(|known| known.session == session.session);
+        let Some(known) = known else {
+            self.set_cursor(record, epoch);
+            self.records.insert(place, session);
+            return Replacement::Added;
+        };
+        if record.version() < self.version {
+            return Replacement::Refused;
+        }
+        let old = std::mem::replace(known, session).mark;
+        self.set_cursor(record, epoch);
+        Replacement::Of(old)
     }
 
     /// Returns whether these records, from a read of the same file, state what is known and will be trusted.
@@ -277,11 +356,12 @@ impl KnownFile {
         let cursor = self.cursor().filter(FileCursor::is_past_clock_granularity);
         records.len() == self.records.len()
             && records.iter().zip(&self.records).all(|(record, known)| {
-                let is_there = |cursor: FileCursor| {
-                    let read = file_cursor(record);
-                    (cursor.state, cursor.position) == (read.state, read.position)
-                };
-                cursor.is_some_and(is_there) && RecordedSession::from(record) == *known
+                let read = file_cursor(record);
+                let read_up_to_here = cursor
+                    .is_some_and(|cursor| (cursor.state, cursor.position) == (read.state, read.position));
+                // The mark includes the time of reading.
+                let record = RecordedSession { mark: known.mark, ..RecordedSession::from(record) };
+                read_up_to_here && record == *known
             })
     }
 

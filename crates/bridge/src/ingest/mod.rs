@@ -2,6 +2,7 @@
 
 pub(crate) mod cursors;
 pub(crate) mod feed;
+pub(crate) mod kept;
 pub(crate) mod overlap;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
@@ -12,9 +13,11 @@ pub(crate) mod stream;
 pub(crate) mod upsert;
 pub(crate) mod write;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bridge_analysis::incremental::rediscover;
 use bridge_analysis::{AnalyzerOptions, Discovery, SourceRoots, discover};
 use bridge_core::{
     AnalysisValidator, BridgeError, Clock, EnhancedTokenAnalysis, Epoch, HostName, SessionId,
@@ -23,8 +26,11 @@ use bridge_core::{
 use bridge_storage::TokenStore;
 use tokio::task::JoinError;
 
+use crate::ingest::kept::KeptFiles;
 use crate::ingest::projects::ProjectRules;
 use crate::ingest::stream::StreamTurns;
+use crate::operations::single_flight::SingleFlight;
+use crate::operations::sync::{SyncRequests, Synchronization};
 use crate::telemetry::Telemetry;
 use crate::telemetry::error_rate::Outcome;
 
@@ -44,8 +50,10 @@ pub(crate) struct Ingest {
     pub(crate) telemetry: Arc<Telemetry>,
     /// What decides which projects recorded ones count for.
     pub(crate) projects: ProjectRules,
-    /// Held while the store is brought up to date.
-    pub(crate) sync_turn: tokio::sync::Mutex<()>,
+    /// Brings the store up to date, one synchronization at a time.
+    pub(crate) syncs: SingleFlight<Synchronization, SyncRequests>,
+    /// The records of this host's files, as the last synchronization left them.
+    pub(crate) kept: Arc<KeptFiles>,
     /// Held, for each stream, while it is stored.
     pub(crate) stream_turns: StreamTurns,
     /// Sources that the last backfill or synchronization skipped.
@@ -78,6 +86,15 @@ impl Ingest {
     pub(crate) async fn discover(&self) -> Result<Discovery, BridgeError> {
         let roots = self.source_roots();
         tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
+    }
+
+    /// Finds the transcripts among paths that changed; `None` if only [`discover`](Self::discover) can tell.
+    pub(crate) async fn rediscover(
+        &self,
+        changed: Arc<BTreeSet<PathBuf>>,
+    ) -> Result<Option<Discovery>, BridgeError> {
+        let roots = self.source_roots();
+        tokio::task::spawn_blocking(move || rediscover(&roots, &changed)).await.map_err(analysis_died)
     }
 
     /// Returns the number of reading threads, at most `limit`. By default it is the number of cores, because more threads

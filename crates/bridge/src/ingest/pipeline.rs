@@ -86,7 +86,10 @@ pub(crate) async fn run(
     ingest.telemetry.metrics.read(read.sources.bytes, read.sources.lines, &read.sources.damage);
     if let Some(writer) = writer {
         let skipped = skipped_sources(&read.history, writer);
-        *ingest.skipped.lock().unwrap_or_else(PoisonError::into_inner) = skipped;
+        // A few changed files say nothing about the others that were skipped.
+        if skipped.is_some() || !read.plan.is_of_changes() {
+            *ingest.skipped.lock().unwrap_or_else(PoisonError::into_inner) = skipped;
+        }
     }
     Ok(read)
 }

@@ -84,6 +84,8 @@ pub(crate) struct ReadPlan {
     gone: BTreeSet<PathBuf>,
     /// The files that were modified late enough, by their recorded path; `None` for all.
     admitted: Option<HashSet<PathBuf>>,
+    /// Only files that were reported as changed are compared.
+    is_of_changes: bool,
     /// Their paths by size and fingerprint.
     gone_content: HashMap<(u64, u128), PathBuf>,
 }
@@ -115,6 +117,20 @@ impl ReadPlan {
         }
         let comparisons = compare_all(&files, &plan.known, threads);
         files.into_iter().zip(comparisons).for_each(|(file, comparison)| plan.add(file, comparison, mode));
+        plan
+    }
+
+    /// Compares files that were reported as changed. Nothing is said about the others.
+    pub(crate) fn of_changes(found: Discovery, known: KnownFiles, threads: usize) -> Self {
+        let mut plan = Self { known, errors: found.errors, is_of_changes: true, ..Self::default() };
+        let comparisons = compare_all(&found.files, &plan.known, threads);
+        let is_new = |file: &SourceFile| plan.known.cursor_at(&file.path).is_none();
+        let new = found.files.iter().zip(&comparisons).filter(|(file, _)| is_new(file));
+        let new = new.filter_map(|(_, comparison)| comparison.as_ref().ok());
+        let new: HashSet<_> = new.map(|(state, _)| (state.size, state.fingerprint)).collect();
+        plan.gone_content = plan.known.gone_with(&new);
+        let compared = found.files.into_iter().zip(comparisons);
+        compared.for_each(|(file, comparison)| plan.add(file, comparison, SyncMode::Incremental));
         plan
     }
 
@@ -177,6 +193,11 @@ impl ReadPlan {
         self.errors.iter()
     }
 
+    /// Returns the records of all files.
+    pub(crate) fn into_known(self) -> KnownFiles {
+        self.known
+    }
+
     /// Returns the number of files to read.
     pub(crate) fn files(&self) -> u64 {
         self.reads.len() as u64
@@ -187,19 +208,35 @@ impl ReadPlan {
         self.reads.iter().map(FileRead::bytes).sum()
     }
 
+    /// Returns whether only files that were reported as changed are compared.
+    pub(crate) fn is_of_changes(&self) -> bool {
+        self.is_of_changes
+    }
+
     /// Returns whether the plan covers all files and not only those that were modified late enough.
     pub(crate) fn is_about_all(&self) -> bool {
         self.admitted.is_none()
     }
 
-    /// Returns whether any recorded file holds, or held, lines of the session.
-    pub(crate) fn has_record_of(&self, session: &SessionId) -> bool {
-        self.known.iter().any(|(_, known)| known.records().any(|record| record.session == *session))
+    /// Returns these sessions, as far as any recorded file holds, or held, lines of them.
+    pub(crate) fn recorded_among(&self, sessions: &BTreeSet<SessionId>) -> BTreeSet<SessionId> {
+        if sessions.is_empty() {
+            return BTreeSet::new();
+        }
+        let records = self.known.iter().flat_map(|(_, known)| known.records());
+        records.map(|record| &record.session).filter(|session| sessions.contains(*session)).cloned().collect()
     }
 
-    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources.
-    pub(crate) fn known_sessions(&self) -> BTreeMap<SessionId, SourceLeft> {
+    /// Returns the sessions in the recorded sources that the plan covers, and what is left of their sources; only these
+    /// sessions if any are named.
+    pub(crate) fn known_sessions(
+        &self,
+        only: Option<&BTreeSet<SessionId>>,
+    ) -> BTreeMap<SessionId, SourceLeft> {
         let mut sessions = BTreeMap::new();
+        if only.is_some_and(BTreeSet::is_empty) {
+            return sessions;
+        }
         let is_admitted =
             |path: &PathBuf| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(path));
         for (path, known) in self.known.iter().filter(|(path, _)| is_admitted(path)) {
@@ -208,9 +245,12 @@ impl ReadPlan {
                 () if self.gone.contains(path) => SourceLeft::Nothing,
                 () => SourceLeft::File,
             };
-            for session in known.sessions() {
-                let most = sessions.entry(session.clone()).or_insert(left);
-                *most = left.max(*most);
+            for session in known.sessions().filter(|session| only.is_none_or(|only| only.contains(*session)))
+            {
+                match sessions.get_mut(session) {
+                    Some(most) => *most = left.max(*most),
+                    None => drop(sessions.insert(session.clone(), left)),
+                }
             }
         }
         sessions

@@ -94,8 +94,12 @@ impl<'a> Writer<'a> {
         let sources = self.without_rejected(batch.sources);
         if !sources.is_empty() {
             self.finish_cursors().await?;
-            let store = Arc::clone(&self.ingest.store);
-            self.cursors.spawn(in_current_operation(async move { store.put_sources(&sources).await }));
+            let (store, kept) = (Arc::clone(&self.ingest.store), Arc::clone(&self.ingest.kept));
+            self.cursors.spawn(in_current_operation(async move {
+                store.put_sources(&sources).await?;
+                kept.note_written(&sources);
+                Ok(())
+            }));
         }
         Ok(())
     }

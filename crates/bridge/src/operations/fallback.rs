@@ -1,5 +1,6 @@
 //! The analysis of a session from the store, or else from the sources, or else from the cache.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use bridge_storage::{ResponseFilter, StoredResponse, StoredScope, SummaryFilter}
 
 use crate::ingest::Ingest;
 use crate::operations::backfill::{BackfillOptions, analyze};
-use crate::operations::single_flight::{LiveAnalyses, SingleFlight};
+use crate::operations::single_flight::SingleFlight;
 use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::log::with_cause;
 use bridge_analysis::platform::peak_memory_mib;
@@ -29,7 +30,15 @@ pub(crate) struct Fallback {
     pub(crate) cache: Arc<BridgeCache>,
     pub(crate) store_deadline: Duration,
     pub(crate) live_deadline: Duration,
-    pub(crate) next_analysis: SingleFlight,
+    pub(crate) next_analysis: SingleFlight<LiveAnalyses>,
+}
+
+/// Live analyses of all sessions.
+#[derive(Debug)]
+pub(crate) struct LiveAnalyses {
+    sessions: HashMap<SessionId, EnhancedTokenAnalysis>,
+    /// Errors of sources that could not be read.
+    unread: Vec<String>,
 }
 
 impl Fallback {
@@ -120,7 +129,10 @@ impl Fallback {
 
     async fn live(&self, session: &SessionId) -> Result<LiveAnswer, BridgeError> {
         let generation = self.cache.generation();
-        let live = self.next_analysis.get(live_analyses(&self.ingest)).await?;
+        let live = self
+            .next_analysis
+            .get(|()| {}, async { Ok(()) }, async |(), (), _turn| live_analyses(&self.ingest).await)
+            .await?;
         let unread = live.unread.clone();
         let Some(analysis) = live.sessions.get(session).cloned() else {
             return Ok(LiveAnswer { answer: None, unread });

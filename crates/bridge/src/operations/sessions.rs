@@ -137,7 +137,7 @@ pub(crate) async fn limits(ingest: &Ingest, range: TimeRange) -> Result<Vec<Sess
     Ok(limits_of(&records).into_iter().filter(|limit| range.contains(limit.limit.time)).collect())
 }
 
-fn limits_of(records: &[SourceRecord]) -> BTreeSet<SessionLimit> {
+pub(crate) fn limits_of(records: &[SourceRecord]) -> BTreeSet<SessionLimit> {
     let of = |record: &SourceRecord| {
         let session = record.session.clone();
         let limits = record.activity.iter().flat_map(|activity| activity.limits.clone());

@@ -1,14 +1,17 @@
 //! Keeps the store in sync while the program runs.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_core::{BridgeError, SyncResult};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use crate::ingest::Ingest;
+use crate::live::{ChangeSink, Changes, LiveOptions, LiveProgress, LiveStatus, Watching, Work};
 use crate::operations::lifetime::Membership;
 use crate::operations::survive::survive;
 use crate::operations::sync::{Failures, sync_changed};
@@ -24,6 +27,7 @@ pub struct SyncTask {
     /// Ends the task when something is sent, or when it is dropped.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    status: LiveProgress,
 }
 
 impl SyncTask {
@@ -35,6 +39,38 @@ impl SyncTask {
         {
             std::panic::resume_unwind(error.into_panic());
         }
+    }
+
+    /// Returns how changes are noticed, and how many synchronizations there were.
+    #[must_use]
+    pub fn status(&self) -> LiveStatus {
+        self.status.get()
+    }
+
+    /// Returns what says the [status](Self::status) wherever it is needed.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// use bridge::live::Watching;
+    ///
+    /// let syncing = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
+    /// let progress = syncing.progress();
+    /// syncing.stop().await;
+    /// assert_eq!((progress.get().watching, progress.get().failures), (Watching::Polling, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn progress(&self) -> LiveProgress {
+        self.status.clone()
     }
 }
 
@@ -48,39 +84,41 @@ pub(crate) struct Synchronizer {
 }
 
 impl Synchronizer {
-    /// Synchronizes now and at each interval, in a task of its own.
+    /// Synchronizes now, and whenever something changes, in a task of its own.
     pub(crate) fn spawn(
         self,
         membership: Membership,
-        interval: Duration,
+        options: LiveOptions,
         mut observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
     ) -> SyncTask {
-        let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-        // After a synchronization that took longer than the interval, the next starts at the next tick.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (stop, mut stopped) = oneshot::channel::<()>();
+        let status = LiveProgress::default();
+        let mut live = LiveSync::new(self, options, status.clone());
         let task = tokio::spawn(async move {
-            let mut failures = Failures::new();
             loop {
-                tokio::select! {
+                let work = tokio::select! {
                     biased;
                     _ = &mut stopped => return,
                     () = membership.cancelled() => return,
-                    _ = ticks.tick() => {}
-                }
-                let outcome = self.synchronize(&mut failures).await;
-                self.ingest.telemetry.notify(Observer::Sync, || observer(outcome));
+                    work = live.next_work() => work,
+                };
+                let outcome = live.perform(work).await;
+                live.synchronizer.ingest.telemetry.notify(Observer::Sync, || observer(outcome));
             }
         });
-        SyncTask { stop, task }
+        SyncTask { stop, task, status }
     }
 
     /// Synchronizes once. A panic in the embedder's code is an error like any other.
-    async fn synchronize(&self, failures: &mut Failures) -> Result<Vec<SyncResult>, BridgeError> {
+    async fn synchronize(
+        &self,
+        changed: Option<Arc<BTreeSet<PathBuf>>>,
+        failures: &mut Failures,
+    ) -> Result<Vec<SyncResult>, BridgeError> {
         let (syncing, mut reported) = (self.clone(), std::mem::take(failures));
         let survived = survive("synchronization", async move {
             let Self { ingest, runner, parallel } = &syncing;
-            let work = sync_changed(ingest, &mut reported, *parallel);
+            let work = sync_changed(ingest, changed, &mut reported, *parallel);
             let outcome = runner.run(Operation::SyncAllSessions, None, work).await;
             (outcome, reported)
         });
@@ -90,5 +128,227 @@ impl Synchronizer {
         };
         *failures = reported;
         outcome
+    }
+}
+
+/// Searches of all transcripts that take longer than this are spread over time.
+const LONG_SEARCH: Duration = Duration::from_millis(100);
+/// A long search takes at most this share of the time.
+const SEARCH_SHARE: u32 = 20;
+/// First wait before changes that could not be stored are tried again; it doubles with each failure.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// Longest wait before what failed is tried again.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Interval of the attempts to watch what could not be watched.
+const WATCH_RETRY: Duration = Duration::from_mins(1);
+/// A new folder is searched again after this time: files that were written before it was watched have no events.
+const FOLDER_SETTLES: Duration = Duration::from_secs(1);
+
+/// The state of `keep_in_sync`.
+#[derive(Debug)]
+struct LiveSync {
+    synchronizer: Synchronizer,
+    options: LiveOptions,
+    changes: Arc<Changes>,
+    status: LiveProgress,
+    /// The failures that were reported to the observer.
+    failures: Failures,
+    /// When all transcripts are searched next.
+    next_search: Instant,
+    /// All transcripts are not searched before that, whatever is reported.
+    no_search_before: Instant,
+    /// Nothing that changed is stored before that.
+    no_update_before: Instant,
+    /// When watching is tried again.
+    next_watch: Instant,
+    /// New folders, and when they are searched again.
+    settling: Option<(Instant, BTreeSet<PathBuf>)>,
+    /// Folders that are searched again now.
+    settled: BTreeSet<PathBuf>,
+}
+
+impl LiveSync {
+    fn new(synchronizer: Synchronizer, options: LiveOptions, status: LiveProgress) -> Self {
+        let now = Instant::now();
+        Self {
+            synchronizer,
+            options,
+            changes: Arc::default(),
+            status,
+            failures: Failures::new(),
+            next_search: now,
+            no_search_before: now,
+            no_update_before: now,
+            next_watch: now,
+            settling: None,
+            settled: BTreeSet::new(),
+        }
+    }
+
+    /// Waits for something to synchronize. May be dropped at any time: nothing is lost.
+    async fn next_work(&mut self) -> Work {
+        loop {
+            self.note_failed_source();
+            if Instant::now() >= self.next_search {
+                return Work::All;
+            }
+            match self.changes.waiting() {
+                Some(0) => self.wait_for_change().await,
+                waiting => {
+                    let earliest = waiting.map_or(self.no_search_before, |_| self.no_update_before);
+                    tokio::time::sleep_until(earliest.min(self.next_search)).await;
+                    self.wait_for_quiet().await;
+                    if Instant::now() >= earliest
+                        && let Some(work) = self.changes.take()
+                    {
+                        return work;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait_for_change(&mut self) {
+        let settles = self.settling.as_ref().map(|(settles, _)| *settles);
+        let timer = settles.map_or(self.next_search, |settles| settles.min(self.next_search));
+        tokio::select! {
+            () = self.changes.added() => {}
+            () = tokio::time::sleep_until(timer) => {}
+        }
+        if settles.is_some_and(|settles| settles <= Instant::now())
+            && let Some((_, folders)) = self.settling.take()
+        {
+            self.settled.clone_from(&folders);
+            self.changes.put_back(Work::Paths(folders));
+        }
+    }
+
+    /// Waits until nothing changes for a while.
+    async fn wait_for_quiet(&mut self) {
+        let limit = Instant::now() + self.options.quiet_time_max;
+        while Instant::now() < limit {
+            let quiet = limit.min(Instant::now() + self.options.quiet_time);
+            tokio::select! {
+                () = self.changes.added() => {}
+                () = tokio::time::sleep_until(quiet) => return,
+            }
+        }
+    }
+
+    fn note_failed_source(&mut self) {
+        if let Some(reason) = self.changes.take_failure() {
+            self.poll_instead(reason);
+        }
+    }
+
+    fn poll_instead(&mut self, reason: String) {
+        let now = Instant::now();
+        self.next_watch = now + WATCH_RETRY;
+        self.next_search = self.next_search.min(now + self.options.poll_interval);
+        let is_news = |status: &LiveStatus| status.watching != Watching::PollingInstead(reason.clone());
+        if is_news(&self.status.get()) {
+            let interval = self.options.poll_interval;
+            tracing::warn!(reason, ?interval, "changes of transcripts are not reported, polling instead");
+        }
+        self.status.update(|status| status.watching = Watching::PollingInstead(reason));
+    }
+
+    async fn perform(&mut self, work: Work) -> Result<Vec<SyncResult>, BridgeError> {
+        let began = Instant::now();
+        let outcome = match &work {
+            Work::All => {
+                self.watch().await;
+                // The search finds them.
+                drop(self.changes.take());
+                self.synchronizer.synchronize(None, &mut self.failures).await
+            }
+            Work::Paths(paths) => {
+                let paths = Arc::new(paths.clone());
+                self.synchronizer.synchronize(Some(paths), &mut self.failures).await
+            }
+        };
+        self.status.update(|status| {
+            match work {
+                Work::All => status.searches += 1,
+                Work::Paths(_) => status.updates += 1,
+            }
+            status.failures = if outcome.is_ok() { 0 } else { status.failures + 1 };
+        });
+        let found = outcome.as_ref().ok().map(|sessions| !sessions.is_empty());
+        self.plan_next(work, began, found);
+        outcome
+    }
+
+    /// Lets the source watch the present roots.
+    async fn watch(&mut self) {
+        if Instant::now() < self.next_watch {
+            return;
+        }
+        let Some(mut source) = self.options.source.take() else { return };
+        let roots = self.synchronizer.ingest.source_roots();
+        let sink = ChangeSink(Arc::clone(&self.changes));
+        let watching = tokio::task::spawn_blocking(move || {
+            let watching = source.watch(&roots, &sink);
+            (source, watching)
+        });
+        match watching.await {
+            Ok((source, Ok(()))) => {
+                self.options.source = Some(source);
+                if self.status.get().watching != Watching::Events {
+                    tracing::info!("changes of transcripts are reported");
+                }
+                self.status.update(|status| status.watching = Watching::Events);
+            }
+            Ok((source, Err(error))) => {
+                self.options.source = Some(source);
+                self.poll_instead(error.to_string());
+            }
+            Err(_) => self.poll_instead("the source of changes panicked".to_owned()),
+        }
+    }
+
+    /// Plans what is next. `found_changes` is `None` after a failure.
+    fn plan_next(&mut self, work: Work, began: Instant, found_changes: Option<bool>) {
+        let now = Instant::now();
+        let took = now - began;
+        match work {
+            Work::All if found_changes.is_none() => {
+                self.no_search_before = now + self.retry_wait();
+                self.next_search = self.no_search_before;
+            }
+            Work::All => {
+                let is_watched = self.status.get().watching == Watching::Events;
+                let interval =
+                    if is_watched { self.options.search_interval } else { self.options.poll_interval };
+                // What is read and stored is worth its time; looking for it in vain is not.
+                let is_long = took > LONG_SEARCH && found_changes == Some(false);
+                let pause = if is_long { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };
+                self.no_search_before = now + pause;
+                self.next_search = now + interval.max(pause);
+            }
+            Work::Paths(paths) if found_changes.is_some() => {
+                let settled = std::mem::take(&mut self.settled);
+                let is_folder = |path: &PathBuf| path.extension().is_none_or(|name| name != "jsonl");
+                let new = paths.into_iter().filter(|path| is_folder(path) && !settled.contains(path));
+                let mut folders: BTreeSet<_> = new.collect();
+                if !folders.is_empty() {
+                    folders.extend(self.settling.take().into_iter().flat_map(|(_, folders)| folders));
+                    self.settling = Some((now + FOLDER_SETTLES, folders));
+                }
+                // Half of the time is left to others.
+                self.no_update_before = now + took;
+            }
+            work @ Work::Paths(_) => {
+                self.changes.put_back(work);
+                self.no_update_before = now + self.retry_wait();
+            }
+        }
+    }
+
+    /// Returns how long to wait after the latest failure.
+    fn retry_wait(&self) -> Duration {
+        let failures = u32::try_from(self.status.get().failures).unwrap_or(u32::MAX);
+        let wait = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10));
+        wait.min(RETRY_MAX).min(self.options.poll_interval)
     }
 }

@@ -10,6 +10,7 @@ use bridge_core::{
     StreamResult, SyncResult, SyncStatus, TokenSummaryRecord, saturating_sum,
 };
 
+use crate::blocks::Blocks;
 use crate::budgets::BudgetStatus;
 use crate::operations::expiring::ExpiringTranscripts;
 use crate::operations::sessions::{SessionDetails, SessionLimit};
@@ -170,6 +171,13 @@ impl ToAuditSummary for Option<SessionDetails> {
 impl ToAuditSummary for Vec<SessionLimit> {
     fn audit_summary(&self) -> AuditSummary {
         AuditSummary::of(0, [("limits", self.len() as u64)])
+    }
+}
+
+impl ToAuditSummary for Blocks {
+    fn audit_summary(&self) -> AuditSummary {
+        let tokens = self.blocks.iter().map(|block| block.sums.counts.total());
+        AuditSummary::of(bridge_core::saturating_sum(tokens), [("blocks", self.blocks.len() as u64)])
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Operation {
     ReadStream,
     /// Reading a dashboard's statistics.
     GetDashboardTokenMetrics,
+    /// Reading the blocks by which clients limit usage.
+    Blocks,
     /// Reading what is spent of the budgets.
     Budgets,
     /// Reading what is known of a session.
@@ -65,7 +67,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::StoreEnhancedAnalysis,
         Self::BatchStoreAnalyses,
         Self::BackfillHistoricalData,
@@ -79,6 +81,7 @@ impl Operation {
         Self::Append,
         Self::ReadStream,
         Self::GetDashboardTokenMetrics,
+        Self::Blocks,
         Self::Budgets,
         Self::SessionDetails,
         Self::LimitEvents,
@@ -111,6 +114,7 @@ impl Operation {
             Self::Append => "append",
             Self::ReadStream => "read_stream",
             Self::GetDashboardTokenMetrics => "get_dashboard_token_metrics",
+            Self::Blocks => "blocks",
             Self::Budgets => "budgets",
             Self::SessionDetails => "session_details",
             Self::LimitEvents => "limit_events",
@@ -150,7 +154,7 @@ impl Operation {
             };
         }
         span_of! {
-            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, Budgets, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
+            StoreEnhancedAnalysis, BatchStoreAnalyses, BackfillHistoricalData, AnalyzeHistoricalData, SyncSessionTokens, SyncAllSessions, GetStoredTokenSummaries, GetAnalysisWithFallback, VerifyDataIntegrity, OnContentBatchProcessed, Append, ReadStream, GetDashboardTokenMetrics, Blocks, Budgets, SessionDetails, LimitEvents, ExpiringTranscripts, CreateCheckpoint, ListCheckpoints, DropCheckpoint, RollbackBridgeIntegration, Resume, ExportStore, ImportStore, AuditLog, Other,
         }
     }
 
@@ -162,6 +166,7 @@ impl Operation {
                 | Self::GetStoredTokenSummaries
                 | Self::GetAnalysisWithFallback
                 | Self::GetDashboardTokenMetrics
+                | Self::Blocks
                 | Self::Budgets
                 | Self::SessionDetails
                 | Self::LimitEvents

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bridge_core::{
     ActivityFacts, Actor, AuditId, AuditOutcome, AuditRecord, CalendarUnit, ContentCategory, CorrelationId,
-    ExtraCounts, HealthState, HealthStatus, HostName, LimitEvent, LimitKind, ModelName, OperationName, Probe,
-    ProjectName, ReceiptLine, SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp, TokenCounts,
-    TokenSummaryRecord, saturating_sum,
+    Cost, ExtraCounts, HealthState, HealthStatus, HostName, LimitEvent, LimitKind, ModelName, Money,
+    OperationName, Probe, ProjectName, ReceiptLine, SessionId, StoreReceipt, TimeRange, TimeZone, Timestamp,
+    TokenCounts, TokenSummaryRecord, Unpriced, saturating_sum,
 };
-use bridge_storage::{BreakdownRow, Dimension, GroupSums, UsageSums};
+use bridge_storage::{BreakdownRow, Dimension, GroupSums, PricedBy, UnpricedSums, UsageSums};
 use serde::{Serialize, Serializer};
 
 use crate::dashboard::{
@@ -62,6 +62,63 @@ pub(super) struct Sums {
     last_time: Option<Timestamp>,
     #[serde(flatten)]
     extra: Extra,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostAnswer>,
+}
+
+/// Dollars with all digits, as texts.
+#[derive(Serialize)]
+struct CostAnswer {
+    amount: Money,
+    list: Money,
+    without_cache: Money,
+    cache_savings: Money,
+    priced_tokens: Count,
+    unpriced_tokens: Count,
+}
+
+impl From<Cost> for CostAnswer {
+    fn from(cost: Cost) -> Self {
+        Self {
+            amount: cost.amount,
+            list: cost.list,
+            without_cache: cost.without_cache,
+            cache_savings: cost.cache_savings(),
+            priced_tokens: Count(cost.priced_tokens),
+            unpriced_tokens: Count(cost.unpriced_tokens),
+        }
+    }
+}
+
+/// The price list of the costs, and what has no price by it.
+#[derive(Serialize)]
+struct PricedByAnswer {
+    digest: String,
+    unpriced: Vec<UnpricedAnswer>,
+}
+
+#[derive(Serialize)]
+struct UnpricedAnswer {
+    model: Option<ModelName>,
+    reason: Unpriced,
+    tokens: Count,
+    web_searches: Count,
+    responses: Count,
+    since: Timestamp,
+}
+
+impl From<&PricedBy> for PricedByAnswer {
+    fn from(priced_by: &PricedBy) -> Self {
+        let unpriced = |sums: &UnpricedSums| UnpricedAnswer {
+            model: sums.model.clone(),
+            reason: sums.reason,
+            tokens: Count(sums.tokens),
+            web_searches: Count(sums.web_searches),
+            responses: Count(sums.responses),
+            since: sums.since,
+        };
+        Self { digest: priced_by.digest.clone(), unpriced: priced_by.unpriced.iter().map(unpriced).collect() }
+    }
 }
 
 /// The counts besides the four counters; `null` where nothing is known of them, or they were not asked for.
@@ -92,6 +149,7 @@ impl From<UsageSums> for Sums {
             first_time: sums.first_time,
             last_time: sums.last_time,
             extra: sums.extra.into(),
+            cost: sums.cost.map(CostAnswer::from),
         }
     }
 }
@@ -101,11 +159,14 @@ impl From<UsageSums> for Sums {
 pub(super) struct Moment {
     range: TimeRange,
     as_of: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priced_by: Option<PricedByAnswer>,
 }
 
 impl Moment {
     fn of(metrics: &DashboardTokenMetrics) -> Self {
-        Self { range: metrics.range, as_of: metrics.as_of }
+        let priced_by = metrics.priced_by.as_ref().map(PricedByAnswer::from);
+        Self { range: metrics.range, as_of: metrics.as_of, priced_by }
     }
 }
 
@@ -191,6 +252,8 @@ pub(super) struct Groups {
     groups: Count,
     other_responses: Count,
     other_tokens: Count,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_cost: Option<CostAnswer>,
     /// The offset of the next page, if there is one.
     next_offset: Option<u32>,
 }
@@ -205,6 +268,7 @@ impl Groups {
             groups: Count(page.groups),
             other_responses: Count(page.other_responses),
             other_tokens: Count(page.other_tokens),
+            other_cost: page.other_cost.map(CostAnswer::from),
             rows: page.rows.into_iter().map(Group::from).collect(),
         }
     }
@@ -255,11 +319,17 @@ impl From<TrendBucket> for Bucket {
 struct Series {
     name: Option<String>,
     buckets: Vec<Tokens>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    costs: Vec<CostAnswer>,
 }
 
 impl From<TrendSeries> for Series {
     fn from(series: TrendSeries) -> Self {
-        Self { name: series.name, buckets: series.buckets.into_iter().map(Tokens::from).collect() }
+        Self {
+            name: series.name,
+            buckets: series.buckets.into_iter().map(Tokens::from).collect(),
+            costs: series.costs.into_iter().map(CostAnswer::from).collect(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bridge_core::{BridgeError, CalendarUnit, TimeRange, TimeZone, Timestamp};
+use bridge_pricing::CatalogDigest;
 use bridge_storage::{DashboardFilter, Dimension, Direction, GroupOrder, GroupPage};
 
 use super::Web;
@@ -35,13 +36,14 @@ pub(super) const STEPS: [(&str, CalendarUnit); 4] = [
     ("month", CalendarUnit::Month),
 ];
 
-pub(super) const ORDERS: [(&str, GroupOrder); 8] = [
+pub(super) const ORDERS: [(&str, GroupOrder); 9] = [
     ("tokens", GroupOrder::Tokens),
     ("input", GroupOrder::Input),
     ("output", GroupOrder::Output),
     ("cache_creation", GroupOrder::CacheCreation),
     ("cache_read", GroupOrder::CacheRead),
     ("responses", GroupOrder::Responses),
+    ("cost", GroupOrder::Cost),
     ("last_time", GroupOrder::LastTime),
     ("name", GroupOrder::Name),
 ];
@@ -49,7 +51,7 @@ pub(super) const ORDERS: [(&str, GroupOrder); 8] = [
 pub(super) const DIRECTIONS: [(&str, Direction); 2] =
     [("descending", Direction::Descending), ("ascending", Direction::Ascending)];
 
-const FLAG: [(&str, bool); 2] = [("true", true), ("false", false)];
+const FLAG: [(&str, bool); 4] = [("true", true), ("false", false), ("1", true), ("0", false)];
 
 /// The time range that the parameters give, and its zone.
 pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRange, TimeZone) {
@@ -70,11 +72,15 @@ pub(super) fn time_range(parameters: &mut Parameters, now: Timestamp) -> (TimeRa
 }
 
 /// The query of the responses that the parameters select. It lists no groups, and makes no receipt.
-fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
+pub(super) fn query(parameters: &mut Parameters, now: Timestamp) -> DashboardQuery {
     let (range, zone) = time_range(parameters, now);
     let step = parameters.choice("step", &STEPS).unwrap_or_default();
     let mut query = DashboardQuery::new(range).by(step, zone).without_receipt().without_lists();
     query.extra_counts = parameters.choice("extra", &FLAG).unwrap_or_default();
+    query.cost = parameters.choice("cost", &FLAG).unwrap_or_default();
+    if let Some(digest) = parameters.value::<CatalogDigest>("prices") {
+        query = query.with_prices(digest.to_string());
+    }
     query.previous_period = parameters.choice("previous", &FLAG).unwrap_or_default();
     query.trend_by = parameters.value("split");
     for (dimension, only, values) in parameters.conditions() {

@@ -51,6 +51,7 @@
 
 mod answers;
 mod audit;
+mod blocks;
 mod budgets;
 mod context;
 mod entries;
@@ -129,6 +130,8 @@ struct Web {
     #[cfg(feature = "page")]
     page_metrics: ResponseCache<String, Result<Arc<crate::dashboard::DashboardTokenMetrics>, Problem>>,
     #[cfg(feature = "page")]
+    page_budgets: ResponseCache<(), Result<Arc<[crate::budgets::BudgetStatus]>, Problem>>,
+    #[cfg(feature = "page")]
     expiring: Arc<page::ExpiringCheck>,
 }
 
@@ -165,6 +168,7 @@ impl Web {
 /// | `/api/v1/sessions`, `sessions/{id}` | pages of sessions, and what is known of one |
 /// | `/api/v1/limits` | the limits that sessions hit |
 /// | `/api/v1/expiring` | transcripts that the client will delete and that are not stored |
+/// | `/api/v1/blocks` | the blocks by which clients limit usage |
 /// | `/api/v1/budgets` | what is spent of the budgets |
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
@@ -186,6 +190,8 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         #[cfg(feature = "page")]
         page_metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
         #[cfg(feature = "page")]
+        page_budgets: ResponseCache::new(options.answer_ttl, 1),
+        #[cfg(feature = "page")]
         expiring: Arc::default(),
         options,
     });
@@ -201,6 +207,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/sessions/{id}", get(figures::session))
         .route("/api/v1/limits", get(figures::limits))
         .route("/api/v1/expiring", get(figures::expiring))
+        .route("/api/v1/blocks", get(blocks::blocks))
         .route("/api/v1/budgets", get(budgets::budgets))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))

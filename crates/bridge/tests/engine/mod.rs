@@ -30,12 +30,12 @@ fn store(url: &str) -> ClickHouseStore {
 }
 
 /// A store with short retry delays, so that failures surface quickly.
-fn hasty_store(url: &str) -> ClickHouseStore {
+pub(crate) fn hasty_store(url: &str) -> ClickHouseStore {
     let delay = Duration::from_millis(10);
     let retry = RetryPolicy { min_delay: delay, max_delay: delay, ..RetryPolicy::default() };
     ClickHouseStore::new(ClickHouseOptions::from_url(url).unwrap().with_retry(retry)).unwrap()
 }
 
-fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
+pub(crate) fn bridge(store: Arc<dyn TokenStore>, sources: &Path) -> BridgeBuilder {
     crate::builder(store, &[sources])
 }

@@ -1,5 +1,6 @@
 //! The router: in process on the in-memory store, behind a faulty network, and once over a socket on a real engine.
 
+mod blocks;
 mod budgets;
 mod context;
 mod entries;

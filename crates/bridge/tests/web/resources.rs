@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bridge::storage::{InMemoryStore, TokenStore, UpsertOptions};
+use bridge::storage::{InMemoryStore, PriceStore, TokenStore, UpsertOptions};
 use bridge::web::{WebOptions, router};
-use bridge::{Actor, StoreOptions, SummaryQuery};
+use bridge::{Actor, ModelName, StoreOptions, SummaryQuery};
 use bridge_core::AttributionValue;
-use bridge_testkit::fixtures::analysis;
+use bridge_testkit::fixtures::{analysis, now};
 use serde_json::{Value, json};
 
 use crate::web::{bridge_of, fresh, get, row, service, stored};
@@ -270,4 +270,40 @@ async fn metrics_are_what_the_embedder_renders() {
     assert_eq!((metrics.status.as_u16(), &*metrics.text), (200, "bridge_health_state 0\n"));
     assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     let _ = get(&router(bridge, fresh()), "/metrics").await.of("Problem", 404);
+}
+
+/// With the parameter, each sum of each answer has its cost; without it none has, and without a price nothing is 0.
+#[tokio::test]
+async fn costs_are_in_every_sum_that_asks_for_them() {
+    let store = Arc::new(InMemoryStore::default());
+    let opus = |session, key| {
+        let mut row = row(session, key, 1_000);
+        row.model = Some(ModelName::new("claude-opus-4-20250514").unwrap());
+        row
+    };
+    let rows = [opus("a", 1), opus("b", 2), row("c", 3, 50)];
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let catalog = bridge::pricing::Catalog::shipped();
+    let (digest, prices) = (catalog.digest().to_string(), catalog.rows().collect::<Vec<_>>());
+    store.use_prices(&digest, &prices, now()).await.unwrap();
+    let router = router(bridge_of(store), fresh());
+    for (target, definition, pointer, value) in [
+        ("totals?cost=1", "Totals", "/totals/cost/amount", "0.15"),
+        ("totals?cost=true", "Totals", "/totals/cost/unpriced_tokens", "50"),
+        ("totals?cost=1", "Totals", "/priced_by/unpriced/0/model", "m-c"),
+        ("totals?cost=1", "Totals", "/priced_by/digest", &digest),
+        ("totals?cost=1&previous=true&days=1", "Totals", "/previous/totals/cost/amount", "0"),
+        ("trend?cost=1&split=model&step=month", "Trend", "/series/0/costs/0/amount", "0.15"),
+        ("sessions?cost=1&limit=1", "GroupPage", "/other_cost/amount", "0.075"),
+        ("sessions?order=cost&direction=ascending", "GroupPage", "/rows/0/name", "c"),
+        ("breakdown?by=speed&cost=1", "GroupPage", "/rows/0/cost/list", "0.15"),
+        ("dashboard?cost=1", "Dashboard", "/models/rows/0/cost/without_cache", "0.15"),
+        (&format!("totals?prices={digest}"), "Totals", "/totals/cost/amount", "0.15"),
+    ] {
+        let answer = get(&router, &format!("/api/v1/{target}")).await.of(definition, 200);
+        assert_eq!(answer.pointer(pointer), Some(&json!(value)), "{target}: {answer:#}");
+    }
+    let without = get(&router, "/api/v1/dashboard").await.text;
+    assert!(!without.contains("cost") && !without.contains("priced"), "{without}");
+    let _ = get(&router, "/api/v1/totals?prices=EVIL").await.of("Problem", 400);
 }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use bridge_core::{BridgeError, ResponseUsage, SupersededKey, TokenSummaryRecord};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, DashboardData, DashboardFilter, Dimension,
-    HealthProbes, IntegrityStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
-    StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions, UpsertOutcome,
+    HealthProbes, HostStore, IntegrityStore, PriceStore, ProjectStore, ReplacedRow, ResponseFilter,
+    SourceFilter, SourceRecord, StoreCapabilities, StoreTotals, SummaryFilter, TokenStore, UpsertOptions,
+    UpsertOutcome,
 };
 
 /// A fault that affects the next read of cursors.
@@ -33,7 +34,7 @@ impl CursorFaultStore {
     }
 }
 
-/// Delegates all capabilities, because none of them reads cursors.
+/// Delegates all capabilities. Only one says something about cursors, and it is missing while they are faulty.
 #[deny(clippy::missing_trait_methods)]
 impl StoreCapabilities for CursorFaultStore {
     fn audit(&self) -> Option<&dyn AuditStore> {
@@ -52,8 +53,17 @@ impl StoreCapabilities for CursorFaultStore {
         self.store.probes()
     }
 
+    fn hosts(&self) -> Option<&dyn HostStore> {
+        let is_faulty = self.fault.lock().unwrap().is_some();
+        self.store.hosts().filter(|_| !is_faulty)
+    }
+
     fn integrity(&self) -> Option<&dyn IntegrityStore> {
         self.store.integrity()
+    }
+
+    fn prices(&self) -> Option<&dyn PriceStore> {
+        self.store.prices()
     }
 
     fn projects(&self) -> Option<&dyn ProjectStore> {
@@ -134,5 +144,5 @@ mod promises {
         CursorFaultStore::new(std::sync::Arc::new(bridge_storage::InMemoryStore::default()))
     }
 
-    bridge_storage::conformance_tests!(fresh: audit, checkpoints, integrity, probes, projects);
+    bridge_storage::conformance_tests!(fresh: audit, checkpoints, hosts, integrity, prices, probes, projects);
 }

@@ -7,6 +7,7 @@
 mod cursor_faults;
 mod database;
 mod pieces;
+mod reported;
 mod step;
 mod world;
 

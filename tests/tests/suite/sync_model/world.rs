@@ -14,7 +14,7 @@ use bridge_analysis::incremental::inspect;
 use bridge_analysis::{AnalysisProgress, AnalyzerOptions, History, SourceFile, analyze_files, discover};
 use bridge_core::{
     ANALYSIS_VERSION, AnalysisId, EnhancedTokenAnalysis, Epoch, HostName, ManualClock, ModelName, Origin,
-    ResponseUsage, ResponseVersion, RuleRevision, SessionId, SyncStatus, Timestamp, TokenCounts,
+    ResponseUsage, ResponseVersion, RuleRevision, SessionId, SyncResult, SyncStatus, Timestamp, TokenCounts,
 };
 use bridge_storage::{
     Dimension, InMemoryStore, ResponseFilter, SourceCursor, SourceFilter, SourceRecord, StoredScope,
@@ -29,12 +29,15 @@ use tempfile::TempDir;
 
 use super::cursor_faults::{CursorFault, CursorFaultStore};
 use super::database::Database;
+use super::reported::ReportedSync;
 use super::step::Step;
 
 pub(crate) struct World {
     folder: TempDir,
     hosts: [HostName; 2],
     bridges: Vec<EnhancedTokenDatabaseBridge>,
+    /// Of each bridge: a `keep_in_sync` that only does what is reported to it.
+    live: [Option<ReportedSync>; 2],
     database: Database,
     store: Arc<CursorFaultStore>,
     /// The expected content of the store, always from complete reads without cursors.
@@ -70,6 +73,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             hosts: ["host-a", "host-b"].map(|name| HostName::new(name).unwrap()),
             bridges: Vec::new(),
+            live: [None, None],
             store: Arc::new(CursorFaultStore::new(database.store())),
             database,
             model: InMemoryStore::default(),
@@ -112,6 +116,7 @@ impl World {
                 .build()
         };
         self.bridges = (0..2).map(bridge).collect();
+        self.live = [None, None];
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -287,7 +292,16 @@ impl World {
             return self.synchronize_under_first_revision(host, context).await;
         }
         let before = self.session_totals().await;
-        let results = match rng.u8(..5) {
+        let draw = rng.u8(..6);
+        let results = match draw {
+            5 => {
+                let files = discover(&[self.root(host)]).files.into_iter().map(|file| file.path);
+                let mut changed: Vec<_> = files.collect();
+                if rng.bool() || changed.is_empty() {
+                    changed = vec![self.root(host)];
+                }
+                self.report_changes(host, &changed).await
+            }
             0 => {
                 let session = bridge::SessionId::new("s0").unwrap();
                 match self.bridges[host]
@@ -329,8 +343,8 @@ impl World {
             );
             assert_ne!(result.status, SyncStatus::Failed, "{context}: {result:?}");
         }
-        // A single result may be that of `sync_session_tokens`.
-        if results.len() > 1 {
+        // A single result may be that of `sync_session_tokens`; reported changes have results of what changed.
+        if results.len() > 1 && draw != 5 {
             let stored =
                 |session: &String| results.iter().any(|result| result.session_id.as_str() == session);
             assert!(after.keys().all(stored), "{context}: each stored session has a result");
@@ -339,6 +353,16 @@ impl World {
             let mut changed = after.iter().filter(|(session, total)| before.get(*session) != Some(total));
             assert!(changed.all(|(session, _)| reported(session)), "{context}");
         }
+    }
+
+    /// Reports these paths as changed, and returns the results of their synchronization.
+    async fn report_changes(&mut self, host: usize, changed: &[PathBuf]) -> Vec<SyncResult> {
+        if let Some(live) = &mut self.live[host] {
+            return live.report(changed).await;
+        }
+        let (live, results) = ReportedSync::start(&self.bridges[host]).await;
+        self.live[host] = Some(live);
+        results
     }
 
     async fn compare(&self, context: &str) {

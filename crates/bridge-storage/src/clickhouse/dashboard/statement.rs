@@ -8,10 +8,18 @@ use crate::clickhouse::usage::saturating::{
 use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope, SPLIT_SUMS_MAX};
 use crate::dimension::Dimension;
 
+use super::cost::{CostColumns, SUMS};
+use super::price_table::PriceTable;
+
 /// The time of rows that the filter does not admit: no minimum is affected by it.
 const NEVER: &str = "toInt64(9223372036854775807)";
 /// A count that was not asked for.
 const UNKNOWN: &str = "CAST(NULL, 'Nullable(UInt64)')";
+
+/// Costs that were not asked for.
+const NO_COSTS: &str = "CAST([], 'Array(Tuple(UInt128, UInt128, UInt128, UInt64, UInt64, UInt64))')";
+/// No response without large counters has this many web searches.
+pub(super) const SEARCHES_MAX: u64 = 1 << 20;
 
 pub(super) const STEP: u16 = 0;
 pub(super) const ORIGIN: u16 = 1;
@@ -34,7 +42,7 @@ pub(super) enum Width {
 }
 
 impl Width {
-    fn sum(self, expression: &str) -> String {
+    pub(super) fn sum(self, expression: &str) -> String {
         match self {
             Self::Narrow => format!("sum({expression})"),
             Self::Wide => sum(expression),
@@ -93,10 +101,11 @@ pub(super) struct Statement<'a> {
     width: Width,
     listed: Vec<Listed<'a>>,
     admitted: Admitted,
+    cost: Option<CostColumns<'a>>,
 }
 
 impl<'a> Statement<'a> {
-    pub(super) fn new(filter: &'a DashboardFilter, width: Width) -> Self {
+    pub(super) fn new(filter: &'a DashboardFilter, width: Width, prices: Option<&'a PriceTable>) -> Self {
         let pages = filter.breakdowns.values();
         let mut listed: Vec<_> = kinds(filter)
             .zip(pages)
@@ -110,7 +119,8 @@ impl<'a> Statement<'a> {
         if let Some(dimension) = filter.trend_by.as_ref().filter(|_| !filter.trend_starts.is_empty()) {
             listed.push(Listed { kind: SPLIT, dimension, page: GroupPage::top(SPLIT_SUMS_MAX) });
         }
-        Self { filter, width, listed, admitted: Admitted::new(filter) }
+        let cost = prices.map(|prices| CostColumns::new(prices, width));
+        Self { filter, width, listed, admitted: Admitted::new(filter), cost }
     }
 
     /// Returns the SQL, with a `?` for each value that [`bind`](crate::clickhouse::usage::read::bind) binds.
@@ -136,14 +146,15 @@ impl<'a> Statement<'a> {
         format!(
             "SELECT kind, groups, stored, stored_tokens, read_snapshots, read_tokens, kept, kept_tokens, last_sync,
                 has_large, arrayMap(group -> (group.2, group.3, group.4, group.5, group.6, group.7, group.8, group.9,
-                    group.10, group.11, group.12, {extra}), arraySlice({in_order}, {first}, {number})) AS listed
+                    group.10, group.11, group.12, {extra}), arraySlice({in_order}, {first}, {number}) AS page) AS listed,
+                {costs} AS costs
             FROM (
                 SELECT toUInt16(kind) AS kind, countIf(responses > 0) AS groups, sum(all_responses) AS stored,
                     {stored_tokens} AS stored_tokens, {read_snapshots} AS read_snapshots, {read_tokens} AS read_tokens,
                     {kept} AS kept, {kept_tokens} AS kept_tokens, max(synced) AS last_sync,
                     toBool(max(any_large)) AS has_large,
                     groupArrayIf(({key}, name, start, responses, worth_tokens, unfinished, input, output,
-                        cache_creation, cache_read, first_time, last_time{kept_extra}),
+                        cache_creation, cache_read, first_time, last_time{kept_extra}{kept_cost}),
                         responses > 0) AS groups_of_kind
                 FROM ({groups})
                 GROUP BY kind)",
@@ -152,6 +163,12 @@ impl<'a> Statement<'a> {
                 true => "group.13".to_owned(),
                 false => format!("({UNKNOWN}, {UNKNOWN}, {UNKNOWN})"),
             },
+            costs = match (&self.cost, self.filter.extra_counts) {
+                (None, _) => NO_COSTS.to_owned(),
+                (Some(_), false) => "arrayMap(group -> group.13, page)".to_owned(),
+                (Some(_), true) => "arrayMap(group -> group.14, page)".to_owned(),
+            },
+            kept_cost = if self.cost.is_some() { format!(", ({})", SUMS.join(", ")) } else { String::new() },
             kept_extra = if self.filter.extra_counts { ", (thinking, searches, fetches)" } else { "" },
             first = self.of_kind(|page| (u64::from(page.offset) + 1).to_string(), "1"),
             number = self.of_kind(|page| page.limit.to_string(), "length(groups_of_kind)"),
@@ -160,7 +177,7 @@ impl<'a> Statement<'a> {
             read_tokens = sum("source_tokens"),
             kept = sum("if(all_responses > source_snapshots, toUInt64(all_responses - source_snapshots), 0)"),
             kept_tokens = sum("if(all_tokens > source_tokens, toUInt64(all_tokens - source_tokens), 0)"),
-            key = self.of_kind(key, "toUInt64(0)"),
+            key = self.key(),
             groups = self.groups(),
         )
     }
@@ -182,15 +199,20 @@ impl<'a> Statement<'a> {
                 sum(set_thinking) AS thinking, sum(set_searches) AS searches, sum(set_fetches) AS fetches,
                 sum(set_all_responses) AS all_responses, sum(set_all_tokens) AS all_tokens,
                 sum(set_source_snapshots) AS source_snapshots, sum(set_source_tokens) AS source_tokens,
-                max(set_synced) AS synced, max(set_large) AS any_large
+                max(set_synced) AS synced, max(set_large) AS any_large{costs}
             FROM (
                 {responses}
                 UNION ALL
                 SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0),
                     {UNKNOWN}, {UNKNOWN}, {UNKNOWN}, 0, 0,
-                    {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0
+                    {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0{no_costs}
                 FROM source_files FINAL GROUP BY session_id)
             GROUP BY kind, name, start",
+            costs = match &self.cost {
+                Some(_) => SUMS.map(|name| format!(", sum(set_{name}) AS {name}")).concat(),
+                None => String::new(),
+            },
+            no_costs = if self.cost.is_some() { ", 0".repeat(SUMS.len()) } else { String::new() },
             snapshots = sum("snapshots"),
             snapshot_tokens = sum("snapshot_tokens"),
             responses = self.responses(),
@@ -209,19 +231,25 @@ impl<'a> Statement<'a> {
         let name_of_origin = (format!("kind IN ({ORIGIN}, {WEAK})"), "toString(row_origin)".to_owned());
         format!(
             "SELECT {kind} AS kind, {name} AS name,
-                row_step AS start, sum(row_responses) AS set_responses, sum(row_worth_tokens) AS set_worth_tokens,
+                {start} AS start, sum(row_responses) AS set_responses, sum(row_worth_tokens) AS set_worth_tokens,
                 sum(row_unfinished) AS set_unfinished, {set_input} AS set_input, {set_output} AS set_output,
                 {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
                 min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
                 {extra_sums}, {all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
                 0 AS set_source_snapshots, 0 AS set_source_tokens, toInt64(0) AS set_synced,
-                max(row_is_large) AS set_large
+                max(row_is_large) AS set_large{costs}
             FROM ({rows})
-            GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak), (row_step))",
+            GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak{code}), (row_step))",
             kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
             name = choice(names.chain([name_of_origin]), "''"),
             sets = self.listed.iter().map(Listed::grouping_set).collect::<String>(),
             rows = self.rows(),
+            costs = self.cost.as_ref().map(CostColumns::sums).unwrap_or_default(),
+            code = if self.cost.is_some() { ", row_code" } else { "" },
+            start = match &self.cost {
+                Some(_) => format!("if(kind IN ({ORIGIN}, {WEAK}), toInt64(row_code), row_step)"),
+                None => "row_step".to_owned(),
+            },
             extra_sums = self.extra_sums(),
             all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },
             all_tokens = match width {
@@ -242,15 +270,23 @@ impl<'a> Statement<'a> {
         let admitted = &self.admitted;
         let value = |value: &str, otherwise: &str| admitted.value(value, otherwise);
         let by = self.listed.iter().map(|list| format!("{} AS {}, ", list.dimension.sql(), list.column()));
-        format!(
+        let rows = format!(
             "SELECT {by}origin AS row_origin, weak_key AS row_is_weak, {admits} AS is_admitted, {step} AS row_step,
                 {responses} AS row_responses, {worth_tokens} AS row_worth_tokens, {unfinished} AS row_unfinished,
                 {input} AS row_input, {output} AS row_output, {cache_creation} AS row_cache_creation,
                 {cache_read} AS row_cache_read, {tokens} AS row_tokens, {first_time} AS row_first_time,
                 {last_time} AS row_last_time, {thinking} AS row_thinking, {searches} AS row_searches,
-                {fetches} AS row_fetches, {IS_LARGE} AS row_is_large
+                {fetches} AS row_fetches, {is_large} AS row_is_large{costs}
             FROM token_usage FINAL WHERE {condition}",
             by = by.collect::<String>(),
+            is_large = match &self.cost {
+                Some(_) => format!("({IS_LARGE} OR ifNull(web_search_requests, 0) >= {SEARCHES_MAX})"),
+                None => IS_LARGE.to_owned(),
+            },
+            costs = match &self.cost {
+                Some(cost) => cost.of_row(&value("ifNull(web_search_requests, 0)", "0")),
+                None => String::new(),
+            },
             admits = admitted.flag,
             step = self.step(),
             condition = admitted.condition,
@@ -267,7 +303,17 @@ impl<'a> Statement<'a> {
             thinking = self.extra("thinking_tokens"),
             searches = self.extra("web_search_requests"),
             fetches = self.extra("web_fetch_requests"),
-        )
+        );
+        self.cost.as_ref().map_or(rows.clone(), |cost| cost.rows(&rows))
+    }
+
+    /// Returns the sort key of a group. Amounts have 128 bits, and all keys one type.
+    fn key(&self) -> String {
+        let has_cost = self.cost.is_some();
+        match has_cost && self.listed.iter().any(|list| list.page.order == GroupOrder::Cost) {
+            true => self.of_kind(|page| format!("toUInt128({})", key(page, true)), "toUInt128(0)"),
+            false => self.of_kind(|page| key(page, has_cost), "toUInt64(0)"),
+        }
     }
 
     fn step(&self) -> String {
@@ -307,7 +353,7 @@ fn is_grouped_by(column: &str) -> String {
 }
 
 /// Returns the sort key, ascending.
-fn key(page: &GroupPage) -> String {
+fn key(page: &GroupPage, has_cost: bool) -> String {
     let value = match page.order {
         GroupOrder::Tokens => &saturating("toUInt128(input) + output + cache_creation + cache_read"),
         GroupOrder::Input => "input",
@@ -315,6 +361,8 @@ fn key(page: &GroupPage) -> String {
         GroupOrder::CacheCreation => "cache_creation",
         GroupOrder::CacheRead => "cache_read",
         GroupOrder::Responses => "responses",
+        GroupOrder::Cost if has_cost => "amount",
+        GroupOrder::Cost => "toUInt64(0)",
         GroupOrder::LastTime => "toUInt64(last_time)",
         GroupOrder::Name => return "toUInt64(0)".to_owned(),
     };

@@ -1,20 +1,26 @@
 //! Price lists, and what responses cost by the one in use.
 
 mod keys;
+mod known;
 
 use ::clickhouse::Row;
-use bridge_core::{BridgeError, InvalidValue, ModelName, PriceRow, StorageKind, Timestamp};
+use async_trait::async_trait;
+use bridge_core::{BridgeError, InvalidValue, ModelName, Money, PriceRow, StorageKind, Timestamp, Unpriced};
 use serde::Serialize;
 
 use super::ClickHouseStore;
 use super::connection::errors::corrupt;
 use super::usage::read::{bind, conditions};
 use super::usage::saturating::{TOKENS, sum};
+use crate::capabilities::PriceStore;
 use crate::prices::CostRow;
 use crate::query::ResponseFilter;
 use keys::{PriceKeys, keys};
+pub(crate) use known::KnownPrices;
 
 const READ: &str = "read costs";
+const UNKNOWN_REASON: InvalidValue =
+    InvalidValue::new("reason for having no price", "be one that this version knows");
 
 /// A row of `token_prices`.
 #[derive(Debug, Row, Serialize)]
@@ -79,38 +85,9 @@ impl<'a> StoredPrice<'a> {
 /// A row of the answer: model, reason, responses, tokens, web searches, first time, the two sums.
 type CostTuple = (String, String, u64, u64, u64, i64, i128, i128);
 
-impl ClickHouseStore {
-    /// Stores a price list under the digest of its catalog and puts it in use: the view `token_costs` and
-    /// [`costs`](Self::costs) price all responses by it from then on. Nothing is written if it is in use already, and the
-    /// lists from before stay. Of several programs with different lists the last one wins.
-    ///
-    /// ```no_run
-    /// # async fn run(
-    /// #     store: bridge_storage::ClickHouseStore,
-    /// #     digest: &str,
-    /// #     rows: &[bridge_core::PriceRow],
-    /// # ) -> Result<(), bridge_core::BridgeError> {
-    /// use bridge_core::{Clock, SystemClock};
-    /// use bridge_storage::ResponseFilter;
-    ///
-    /// // `digest` and `rows` are those of a catalog.
-    /// store.use_prices(digest, rows, SystemClock.now()).await?;
-    /// assert_eq!(store.prices_in_use().await?.as_deref(), Some(digest));
-    /// let costs = store.costs(&ResponseFilter::default()).await?;
-    /// # drop(costs);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The list has too many names, periods or geographies, or the database failed.
-    pub async fn use_prices(
-        &self,
-        digest: &str,
-        rows: &[PriceRow],
-        now: Timestamp,
-    ) -> Result<bool, BridgeError> {
+#[async_trait]
+impl PriceStore for ClickHouseStore {
+    async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError> {
         const OPERATION: &str = "store prices";
         if self.prices_in_use().await?.as_deref() == Some(digest) {
             return Ok(false);
@@ -130,12 +107,7 @@ impl ClickHouseStore {
         Ok(true)
     }
 
-    /// Returns the digest of the price list in use; `None` if none was stored.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn prices_in_use(&self) -> Result<Option<String>, BridgeError> {
+    async fn prices_in_use(&self) -> Result<Option<String>, BridgeError> {
         let digest = self.call("read the price list in use", |tables| async move {
             let query = "SELECT argMax(toString(digest), (activated_at, digest)) FROM token_prices";
             tables.query(query).fetch_one::<String>().await
@@ -143,13 +115,7 @@ impl ClickHouseStore {
         Ok(Some(digest.await?).filter(|digest| !digest.is_empty()))
     }
 
-    /// Returns what the responses cost that a filter admits, by model and reason for having no price. Without a price list
-    /// in use all are of unknown models.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
-    pub async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {
+    async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {
         let conditions = [vec!["true".to_owned()], conditions(filter)].concat().join(" AND ");
         let query = &format!(
             "SELECT toString(model) AS name, toString(unpriced) AS reason, count(), {tokens}, {searches},
@@ -162,7 +128,7 @@ impl ClickHouseStore {
         let rows: Vec<CostTuple> = self
             .call(READ, |tables| async move { bind(tables.query(query), filter).fetch_all().await })
             .await?;
-        let unreadable = |error| corrupt(READ, format!("a time in token_usage is {error}"));
+        let unreadable = |error| corrupt(READ, format!("a value of token_costs is unreadable: {error}"));
         rows.into_iter().map(|row| cost_row(row).map_err(unreadable)).collect()
     }
 }
@@ -181,12 +147,15 @@ fn cost_row(row: CostTuple) -> Result<CostRow, InvalidValue> {
     let (model, unpriced, responses, tokens, web_searches, since, list_attodollars, attodollars) = row;
     Ok(CostRow {
         model: ModelName::new(model).ok(),
-        unpriced: Some(unpriced).filter(|reason| !reason.is_empty()),
+        unpriced: match &*unpriced {
+            "" => None,
+            name => Some(Unpriced::of_name(name).ok_or(UNKNOWN_REASON)?),
+        },
         responses,
         tokens,
         web_searches,
         since: Timestamp::from_millis(since)?,
-        list_attodollars,
-        attodollars,
+        list: Money::from_attodollars(list_attodollars),
+        amount: Money::from_attodollars(attodollars),
     })
 }

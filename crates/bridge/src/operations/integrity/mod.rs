@@ -95,7 +95,7 @@ pub(crate) async fn verify(
     // A concurrent synchronization would store what is being compared.
     let _turn = match options.repair {
         Repair::Off => None,
-        _ => Some(ingest.sync_turn.lock().await),
+        _ => Some(ingest.syncs.turn().await),
     };
     let history = analyze(ingest, BackfillOptions::default()).await?;
     // Read after the sources, so that rows that expire meanwhile count as expired.

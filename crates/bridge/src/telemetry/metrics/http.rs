@@ -12,7 +12,7 @@ use super::names as name;
 use super::register::{counter, histogram};
 
 /// The label of each path of the router; any other is `other`.
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 17] = [
     ("live", "/health/live"),
     ("ready", "/health/ready"),
     ("metrics", "/metrics"),
@@ -23,6 +23,7 @@ const ROUTES: [(&str, &str); 16] = [
     ("receipt", "/api/v1/receipt"),
     ("limits", "/api/v1/limits"),
     ("expiring", "/api/v1/expiring"),
+    ("blocks", "/api/v1/blocks"),
     ("budgets", "/api/v1/budgets"),
     ("sessions", "/api/v1/sessions"),
     ("session", "/api/v1/sessions/{id}"),

@@ -3,6 +3,7 @@
 
 mod assets;
 mod breakdown;
+mod budgets;
 mod cards;
 mod chart;
 mod dimension;

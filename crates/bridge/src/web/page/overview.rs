@@ -6,7 +6,6 @@ use axum::response::Response;
 use bridge_storage::{GroupPage, UsageSums};
 use maud::{Markup, html};
 
-use super::cards;
 use super::chart;
 use super::dimension::OVERVIEW_CARDS;
 use super::expiring;
@@ -14,6 +13,8 @@ use super::layout::{Frame, Tab};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::view::Span;
+use super::{budgets, cards};
+use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
 
 /// Rows of a card.
@@ -24,16 +25,16 @@ pub(super) async fn overview(page: PageRequest) -> Response {
         let query = page.frame.view.trend_query(page.frame.now).with_previous_period();
         let query =
             OVERVIEW_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS)));
-        let metrics = page.metrics(query).await?;
+        let (metrics, budgets) = tokio::try_join!(page.metrics(query), page.budgets())?;
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
-            (content(&page.frame, &metrics))
+            (content(&page.frame, &metrics, &budgets))
         })
     };
     page.respond(Tab::Overview, "Overview", content).await
 }
 
-fn content(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+fn content(frame: &Frame, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
     html! {
         (frame.controls())
         @if metrics.totals.responses == 0 {
@@ -43,6 +44,7 @@ fn content(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
                 (headline(frame, metrics))
                 (tiles(metrics))
             }
+            (budgets::card(budgets, &frame.view.zone))
             (chart::section(frame, metrics))
             div.cards {
                 @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }

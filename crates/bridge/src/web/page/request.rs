@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{Frame, Tab};
 use super::view::View;
 use super::{POLICY, expiring};
+use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
 use crate::handle::EnhancedTokenDatabaseBridge;
 use crate::web::Web;
@@ -67,6 +68,16 @@ impl PageRequest {
         let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };
         // Boxed: the futures of operations are large.
         self.web.page_metrics.get(key, Box::pin(work)).await
+    }
+
+    /// Returns the state of the budgets, whatever the page's range and filters.
+    pub(super) async fn budgets(&self) -> Result<Arc<[BudgetStatus]>, Problem> {
+        let dashboard = self.bridge.dashboard();
+        if !dashboard.has_budgets() {
+            return Ok(Arc::default());
+        }
+        let work = async { Ok(dashboard.budgets().await?.into()) };
+        self.web.page_budgets.get((), Box::pin(work)).await
     }
 
     /// Returns the last check for transcripts that are about to be deleted, without waiting for one.

@@ -71,4 +71,10 @@ impl Unpriced {
             Self::TooLarge => "too_large",
         }
     }
+
+    /// Returns the reason of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
 }

@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::PriceError;
+use crate::InvalidValue;
 
 const DECIMALS: u32 = 18;
 const DOLLAR: u128 = 10_u128.pow(DECIMALS);
+const INVALID: InvalidValue =
+    InvalidValue::new("amount of money", "be a number with at most 18 digits behind the point");
 
 /// An exact amount of dollars, in units of 10^-18: a price per million tokens, a geography factor and a discount
 /// together have no more digits. Up to 1.7 x 10^20 dollars.
@@ -17,13 +19,13 @@ const DOLLAR: u128 = 10_u128.pow(DECIMALS);
 /// digits; `{:.6}` shows six. [`exact`](Self::exact) and JSON have all digits.
 ///
 /// ```
-/// use bridge_pricing::Money;
+/// use bridge_core::Money;
 ///
 /// let amount: Money = "1234.565".parse()?;
 /// assert_eq!(format!("{amount} {amount:.0} {}", amount.exact()), "$1,234.57 $1,235 1234.565");
 /// assert_eq!("0.00005".parse::<Money>()?.to_string(), "$0.0001");
 /// assert_eq!("0.00004".parse::<Money>()?.to_string(), "<$0.0001");
-/// # Ok::<(), bridge_pricing::PriceError>(())
+/// # Ok::<(), bridge_core::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -63,12 +65,30 @@ impl Money {
         amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
     }
 
+    /// Returns the sum, which ends at the greatest and the least amount.
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Returns the difference, which ends at the greatest and the least amount.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// Returns all digits, without a currency: `-0.0375`.
     #[must_use]
     pub fn exact(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
-        format!("{sign}{}", crate::decimal::format(self.0.unsigned_abs(), DECIMALS))
+        format!("{sign}{}", digits(self.0.unsigned_abs()))
     }
+}
+
+/// Returns a number of 10^-18 dollars without trailing zeros.
+fn digits(units: u128) -> String {
+    let text = format!("{}.{:0width$}", units / DOLLAR, units % DOLLAR, width = DECIMALS as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 impl fmt::Display for Money {
@@ -109,30 +129,30 @@ fn places(units: u128, digits: u32) -> String {
 }
 
 impl FromStr for Money {
-    type Err = PriceError;
+    type Err = InvalidValue;
 
     /// Parses an exact amount such as `-0.0375`, up to 18 digits behind the point.
-    fn from_str(text: &str) -> Result<Self, PriceError> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(whole) || !is_number(fraction) {
-            return Err(PriceError::NotANumber);
+            return Err(INVALID);
         }
         let fraction = fraction.trim_end_matches('0');
         if fraction.len() > DECIMALS as usize {
-            return Err(PriceError::TooManyDigits(DECIMALS));
+            return Err(INVALID);
         }
         let sum = format!("{whole}{fraction:0<width$}", width = DECIMALS as usize);
-        let amount: i128 = sum.parse().map_err(|_| PriceError::TooLarge(u32::MAX))?;
+        let amount: i128 = sum.parse().map_err(|_| INVALID)?;
         Ok(Self(if negative { -amount } else { amount }))
     }
 }
 
 impl TryFrom<String> for Money {
-    type Error = PriceError;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, PriceError> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         text.parse()
     }
 }
@@ -170,9 +190,9 @@ mod tests {
             assert_eq!(amount.exact(), exact);
             assert_eq!(serde_json::to_string(&amount).unwrap(), format!("{exact:?}"));
         }
-        assert_eq!("0.0000000000000000001".parse::<Money>(), Err(PriceError::TooManyDigits(18)));
+        assert_eq!("0.0000000000000000001".parse::<Money>(), Err(INVALID));
         for text in ["", "-", "$1", "1e2", "1."] {
-            assert_eq!(text.parse::<Money>(), Err(PriceError::NotANumber), "{text}");
+            assert_eq!(text.parse::<Money>(), Err(INVALID), "{text}");
         }
     }
 

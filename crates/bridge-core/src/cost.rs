@@ -1,0 +1,82 @@
+//! The cost of responses.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+
+/// The cost of several responses, exact. Those without a price are part of it: their tokens are in
+/// [`unpriced_tokens`](Self::unpriced_tokens), and a sum of money is never shown without them.
+///
+/// ```
+/// use bridge_core::Cost;
+///
+/// let dollars = |text: &str| text.parse().unwrap();
+/// let mut sum = Cost { amount: dollars("1.5"), list: dollars("2"), without_cache: dollars("9"), priced_tokens: 90, unpriced_tokens: 0 };
+/// sum.add(&Cost { unpriced_tokens: 10, ..Cost::default() });
+/// assert_eq!(sum.to_string(), "at least $1.50");
+/// assert_eq!((sum.unpriced_share(), sum.cache_savings().to_string()), (0.1, "$7.00".to_owned()));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cost {
+    /// What the priced responses cost: the list prices after discounts.
+    pub amount: Money,
+    /// The same at list prices.
+    pub list: Money,
+    /// The same at list prices, if tokens that were read from the cache or written to it had cost as much as other input.
+    /// Below [`list`](Self::list) where writing to the cache cost more than reading from it saved.
+    pub without_cache: Money,
+    /// Tokens of the priced responses.
+    pub priced_tokens: u64,
+    /// Tokens of the responses without a price.
+    pub unpriced_tokens: u64,
+}
+
+impl Cost {
+    /// Adds the cost of other responses. A sum ends at the greatest amount.
+    pub fn add(&mut self, other: &Self) {
+        self.amount = self.amount.saturating_add(other.amount);
+        self.list = self.list.saturating_add(other.list);
+        self.without_cache = self.without_cache.saturating_add(other.without_cache);
+        self.priced_tokens = self.priced_tokens.saturating_add(other.priced_tokens);
+        self.unpriced_tokens = self.unpriced_tokens.saturating_add(other.unpriced_tokens);
+    }
+
+    /// Returns what is left of the cost without that of some of the responses.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            amount: self.amount.saturating_sub(other.amount),
+            list: self.list.saturating_sub(other.list),
+            without_cache: self.without_cache.saturating_sub(other.without_cache),
+            priced_tokens: self.priced_tokens.saturating_sub(other.priced_tokens),
+            unpriced_tokens: self.unpriced_tokens.saturating_sub(other.unpriced_tokens),
+        }
+    }
+
+    /// Returns what the cache saved at list prices; negative where it cost more than it saved.
+    #[must_use]
+    pub fn cache_savings(&self) -> Money {
+        self.without_cache.saturating_sub(self.list)
+    }
+
+    /// Returns whether all tokens have a price, so that the amount is what the responses cost, and not a lower bound of it.
+    /// Web searches without a price make it a lower bound, too; a dashboard lists them.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.unpriced_tokens == 0
+    }
+
+    /// Returns the share of the tokens that have no price, from 0 to 1.
+    #[must_use]
+    pub fn unpriced_share(&self) -> f64 {
+        let tokens = self.priced_tokens.saturating_add(self.unpriced_tokens);
+        if tokens == 0 { 0.0 } else { self.unpriced_tokens as f64 / tokens as f64 }
+    }
+}
+
+/// As an amount, "at least" if some tokens have no price.
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_complete() { self.amount.fmt(f) } else { write!(f, "at least {}", self.amount) }
+    }
+}

@@ -1,0 +1,239 @@
+//! The prices that the stored responses can have, in the form in which the statement of a dashboard looks them up.
+//!
+//! A response's code states all that its price depends on besides the quantities: bits of the model's place among the
+//! stored ones, of the last instant at which any price of them began or ended, of the speed, the service tier, the
+//! geography and the size. The names and reasons are decided in [`PriceList`] alone: the table lists the codes that have
+//! a price, and the code of a response without one is turned back into its reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bridge_core::{Timestamp, Unpriced};
+
+use crate::prices::{Line, PriceList, Request, SERVICE_TIERS, SPEEDS};
+
+pub(super) const MODEL: u32 = 28;
+pub(super) const BOUND: u32 = 16;
+const SPEED: u32 = 14;
+const TIER: u32 = 11;
+const PLACE: u32 = 7;
+pub(super) const SIZE: u32 = 4;
+/// The response is a sum of several.
+pub(super) const IS_SUM: u64 = 1;
+pub(super) const LACKS_TOKEN_PRICE: u64 = 2;
+pub(super) const LACKS_SEARCH_PRICE: u64 = 4;
+pub(super) const TOO_LARGE: u64 = 8;
+
+/// The place of models that the table does not know, because their first response came after it was made.
+pub(super) const NEW_MODEL: u64 = 0xffff;
+const UNKNOWN_SPEED: u64 = 3;
+const UNKNOWN_TIER: u64 = 7;
+const UNKNOWN_PLACE: u64 = 15;
+
+const PROCESSINGS: [&str; 4] = ["standard", "batch", "priority", "flex"];
+
+/// A price times 2^32, five times, must fit 64 bits.
+const PRICE_MAX: u64 = 1 << 29;
+/// A price of a web search, times [`SEARCHES_MAX`], must not matter beside that.
+const SEARCH_PRICE_MAX: u64 = 1 << 40;
+
+#[derive(Debug)]
+pub(crate) struct PriceTable {
+    list: Arc<PriceList>,
+    pub(super) models: Vec<String>,
+    /// The instants from which on prices may differ, the first before all times.
+    pub(super) bounds: Vec<i64>,
+    /// The geographies with prices of their own; the first is none.
+    pub(super) places: Vec<String>,
+    /// The sizes above which prices differ.
+    pub(super) sizes: Vec<u64>,
+    /// Codes of a model and a bound, with the period that they lie in, from 1.
+    pub(super) periods: BTreeMap<u64, u64>,
+    /// Codes of a period and a mode, with the line of their prices, from 1.
+    pub(super) codes: BTreeMap<u64, u64>,
+    pub(super) lines: Vec<Line>,
+    /// All prices are multiples of this many 10^-18 dollars.
+    pub(super) unit: u64,
+}
+
+impl PriceTable {
+    /// Returns the table of these models; `None` if there are more models, bounds or geographies than the codes have room
+    /// for.
+    pub(crate) fn new(list: Arc<PriceList>, models: Vec<String>) -> Option<Self> {
+        let named = || models.iter().filter_map(|model| list.named(model));
+        let periods = || named().flat_map(|named| &named.periods);
+        let lines = || periods().flat_map(|period| &period.lines);
+        let changes = periods().flat_map(|period| [Some(period.from), period.to]).flatten();
+        let bounds: BTreeSet<i64> =
+            changes.chain([Timestamp::MIN]).map(|change| change.as_millis()).collect();
+        let places: BTreeSet<&str> = lines().map(|line| &*line.geography).chain([""]).collect();
+        let sizes: BTreeSet<u64> = lines().map(|line| line.above).filter(|above| *above > 0).collect();
+        let mut table = Self {
+            bounds: bounds.into_iter().collect(),
+            places: places.into_iter().map(str::to_owned).collect(),
+            sizes: sizes.into_iter().collect(),
+            periods: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            lines: Vec::new(),
+            unit: 1,
+            models: Vec::new(),
+            list: Arc::clone(&list),
+        };
+        let has_room = models.len() < 0xffff
+            && table.bounds.len() < 1 << 12
+            && table.places.len() < 15
+            && table.sizes.len() < 1 << 3;
+        if !has_room {
+            return None;
+        }
+        table.models = models;
+        table.add_periods();
+        table.unit = table.prices().fold(0, greatest_divisor).max(1);
+        Some(table)
+    }
+
+    pub(crate) fn digest(&self) -> &str {
+        &self.list.digest
+    }
+
+    fn add_periods(&mut self) {
+        let list = Arc::clone(&self.list);
+        let mut starts = BTreeMap::new();
+        for (model, name) in self.models.clone().iter().enumerate() {
+            let Some(named) = list.named(name) else { continue };
+            for period in &named.periods {
+                let from = period.from.as_millis();
+                let to = period.to.map_or(i64::MAX, Timestamp::as_millis);
+                let next = starts.len() as u64 + 1;
+                // Names of one entry have one period.
+                let number = *starts.entry((std::ptr::from_ref(named) as usize, from)).or_insert(next);
+                for (bound, start) in self.bounds.iter().enumerate() {
+                    if (from..to).contains(start) {
+                        let code = (model as u64) << MODEL | (bound as u64) << BOUND;
+                        self.periods.insert(code, number << BOUND);
+                    }
+                }
+                if number == next {
+                    self.add_codes(&list, name, period.from, number);
+                }
+            }
+        }
+    }
+
+    /// Adds the lines of one period, in each mode.
+    fn add_codes(&mut self, list: &PriceList, model: &str, time: Timestamp, period: u64) {
+        let sizes: Vec<u64> = [0].into_iter().chain(self.sizes.iter().map(|above| above + 1)).collect();
+        for (speed, speed_name) in [(0, "standard"), (1, "fast")] {
+            for (tier, service_tier) in PROCESSINGS.into_iter().enumerate() {
+                for (place, geography) in self.places.clone().iter().enumerate() {
+                    for (class, size) in sizes.iter().enumerate() {
+                        let request = Request {
+                            model,
+                            time,
+                            speed: speed_name,
+                            service_tier,
+                            geography,
+                            size: *size,
+                            is_sum: false,
+                        };
+                        let Ok(line) = list.line(&request) else { continue };
+                        let number = self.number_of(line);
+                        let mode = speed << SPEED | (tier as u64) << TIER | (place as u64) << PLACE;
+                        self.codes.insert(period << BOUND | mode | (class as u64) << SIZE, number);
+                    }
+                }
+            }
+        }
+    }
+
+    fn number_of(&mut self, line: &Line) -> u64 {
+        let same = |other: &Line| {
+            (other.prices, other.discount, other.above > 0) == (line.prices, line.discount, line.above > 0)
+        };
+        let place = self.lines.iter().position(same).unwrap_or_else(|| {
+            self.lines.push(line.clone());
+            self.lines.len() - 1
+        });
+        place as u64 + 1
+    }
+
+    fn prices(&self) -> impl Iterator<Item = u64> {
+        let discounted = |line: &Line| {
+            let discount = line.discount;
+            line.prices.map(|price| price.map(|price| discounted(price, discount)))
+        };
+        self.lines.iter().flat_map(move |line| line.prices.into_iter().chain(discounted(line))).flatten()
+    }
+
+    /// Returns whether the amount of a response without large counters fits 64 bits.
+    pub(super) fn is_narrow(&self) -> bool {
+        let fits = |line: &Line| {
+            let [tokens @ .., searches] = line.prices;
+            let below = |price: Option<u64>, max| price.is_none_or(|price| price / self.unit < max);
+            tokens.into_iter().all(|price| below(price, PRICE_MAX)) && below(searches, SEARCH_PRICE_MAX)
+        };
+        self.lines.iter().all(fits)
+    }
+
+    /// Returns the values of a column that states the speed, with the bits of each, and those of any other.
+    pub(super) fn speeds() -> (Vec<(&'static str, u64)>, u64) {
+        let bits = |speed: &str| u64::from(speed == "fast") << SPEED;
+        (SPEEDS.map(|(reported, speed)| (reported, bits(speed))).to_vec(), UNKNOWN_SPEED << SPEED)
+    }
+
+    /// As [`speeds`](Self::speeds), of the service tier.
+    pub(super) fn tiers() -> (Vec<(&'static str, u64)>, u64) {
+        let place = |name: &str| PROCESSINGS.iter().position(|known| *known == name).unwrap_or_default();
+        let bits = |name: &str| (place(name) as u64) << TIER;
+        (SERVICE_TIERS.map(|(reported, name)| (reported, bits(name))).to_vec(), UNKNOWN_TIER << TIER)
+    }
+
+    /// As [`speeds`](Self::speeds), of the geography.
+    pub(super) fn geographies(&self) -> (Vec<(&str, u64)>, u64) {
+        let mut bits: Vec<_> = (0_u64..).zip(&self.places).map(|(n, place)| (&**place, n << PLACE)).collect();
+        for anywhere in ["global", "not_available"] {
+            if !self.places.iter().any(|place| place == anywhere) {
+                bits.push((anywhere, 0));
+            }
+        }
+        (bits, UNKNOWN_PLACE << PLACE)
+    }
+
+    /// Returns the model of a code, and the reason why such responses have no price.
+    pub(super) fn reason(&self, code: u64) -> Option<(&str, Unpriced)> {
+        let bits = |low: u32, number: u32| (code >> low) & ((1 << number) - 1);
+        let of = |names: &'static [&'static str], place: u64| {
+            usize::try_from(place).ok().and_then(|place| names.get(place)).copied().unwrap_or("unknown")
+        };
+        let model = self.models.get(usize::try_from(code >> MODEL).ok()?)?;
+        let bound = *self.bounds.get(usize::try_from(bits(BOUND, MODEL - BOUND)).ok()?)?;
+        let size =
+            usize::try_from(bits(SIZE, 3)).ok()?.checked_sub(1).and_then(|class| self.sizes.get(class));
+        let place = usize::try_from(bits(PLACE, 4)).ok().and_then(|place| self.places.get(place));
+        let request = Request {
+            model,
+            time: Timestamp::from_millis(bound).ok()?,
+            speed: of(&["standard", "fast"], bits(SPEED, 2)),
+            service_tier: of(&PROCESSINGS, bits(TIER, 3)),
+            geography: place.map_or("unknown", String::as_str),
+            size: size.map_or(0, |above| above + 1),
+            is_sum: code & IS_SUM != 0,
+        };
+        let reason = match self.list.line(&request) {
+            Err(reason) => reason,
+            Ok(_) if code & LACKS_TOKEN_PRICE != 0 => Unpriced::TokenKind,
+            Ok(_) if code & LACKS_SEARCH_PRICE != 0 => Unpriced::WebSearch,
+            Ok(_) => Unpriced::TooLarge,
+        };
+        Some((model, reason))
+    }
+}
+
+/// Returns a price after a discount in thousandths; each price is a multiple of 1,000.
+pub(super) fn discounted(price: u64, discount: u16) -> u64 {
+    price / 1_000 * u64::from(1_000 - discount.min(1_000))
+}
+
+fn greatest_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_divisor(b, a % b) }
+}

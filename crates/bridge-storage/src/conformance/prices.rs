@@ -1,0 +1,202 @@
+//! Promises of price lists.
+
+use bridge_core::{AttributionValue, Origin, PriceRow, ResponseUsage, ServiceTier, Unpriced};
+use proptest::prelude::*;
+
+use super::dashboard::dashboard_filter;
+use super::{Rows, at, prices, response};
+use crate::{
+    CostRow, DashboardFilter, Dimension, GroupPage, InMemoryStore, PriceStore, ResponseFilter, TokenStore,
+    UpsertOptions,
+};
+
+/// The number of price lists that are put in use, each followed by dashboards of all kinds.
+const LISTS: usize = 6;
+
+/// A price of the model `n0` at any time, for this many 10^-18 dollars a token.
+fn price(token: u64) -> PriceRow {
+    PriceRow {
+        provider: "maker".to_owned(),
+        model: "n0".to_owned(),
+        name: "n0".to_owned(),
+        from: at(-1_000_000),
+        to: None,
+        speed: "standard",
+        processing: "standard",
+        above: 0,
+        geography: String::new(),
+        input: Some(token),
+        output: Some(2 * token),
+        cache_read: Some(token),
+        cache_write_5m: Some(2 * token),
+        cache_write_1h: Some(3 * token),
+        web_search: Some(1_000),
+        discount: 0,
+        source: "a test".to_owned(),
+    }
+}
+
+fn of_n0(key: u128) -> ResponseUsage {
+    ResponseUsage { model: "n0".parse().ok(), ..response(key, 10) }
+}
+
+async fn amount(store: &dyn TokenStore, prices: Option<&str>) -> Option<i128> {
+    let filter =
+        DashboardFilter { cost: true, prices: prices.map(str::to_owned), ..DashboardFilter::default() };
+    store.dashboard(&filter).await.unwrap().totals.cost.map(|cost| cost.amount.attodollars())
+}
+
+/// The list that was put in use last prices everything that is stored; others remain, by their digests.
+pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) {
+    store.upsert(&[of_n0(1)], &UpsertOptions::default()).await.unwrap();
+    assert_eq!(prices(store).prices_in_use().await.unwrap(), None);
+    assert_eq!(amount(store, None).await, None, "without a price list there is no cost");
+    let costs = prices(store).costs(&ResponseFilter::default()).await.unwrap();
+    assert_eq!((costs.len(), costs[0].unpriced), (1, Some(Unpriced::UnknownModel)));
+
+    assert!(prices(store).use_prices("a", &[price(1_000)], at(1)).await.unwrap());
+    assert!(!prices(store).use_prices("a", &[price(1_000)], at(2)).await.unwrap(), "it is in use already");
+    assert_eq!(amount(store, None).await, Some(20_000));
+    assert!(prices(store).use_prices("b", &[price(5_000)], at(3)).await.unwrap());
+    assert_eq!(prices(store).prices_in_use().await.unwrap().as_deref(), Some("b"));
+    assert_eq!(amount(store, None).await, Some(100_000));
+    assert_eq!(amount(store, Some("a")).await, Some(20_000), "an old answer can be had again");
+    assert!(prices(store).use_prices("a", &[price(1_000)], at(4)).await.unwrap());
+    assert_eq!(amount(store, None).await, Some(20_000));
+    let filter =
+        DashboardFilter { cost: true, prices: Some("no such list".to_owned()), ..DashboardFilter::default() };
+    assert!(store.dashboard(&filter).await.is_err());
+
+    // A model that appears later has its price at once, or is listed without one.
+    let mut later = of_n0(2);
+    later.model = "n7".parse().ok();
+    store.upsert(&[of_n0(3), later], &UpsertOptions::default()).await.unwrap();
+    let data = store.dashboard(&DashboardFilter { cost: true, ..DashboardFilter::default() }).await.unwrap();
+    let priced_by = data.priced_by.unwrap();
+    assert_eq!(priced_by.digest, "a");
+    let unpriced: Vec<_> = priced_by
+        .unpriced
+        .iter()
+        .map(|row| (row.model.as_ref().map(|model| model.as_str()), row.reason, row.tokens))
+        .collect();
+    assert_eq!(unpriced, [(Some("n7"), Unpriced::UnknownModel, 10)]);
+    let cost = data.totals.cost.unwrap();
+    assert_eq!((cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens), (40_000, 20, 10));
+}
+
+/// Whatever the prices and responses, each sum of a dashboard has the cost that the model gives, and so do the costs by
+/// model.
+pub async fn any_cost_is_what_the_model_gives(store: &dyn TokenStore) {
+    let model = InMemoryStore::default();
+    let mut rows = Rows::new(9);
+    for step in 0..LISTS {
+        let number = rows.draw(&(0_usize..40));
+        let written: Vec<_> = rows.rows(number).into_iter().map(|row| rows.draw(&priceable(row))).collect();
+        let list = rows.draw(&price_list());
+        let now = at(i64::try_from(step).unwrap());
+        for store in [store, &model as &dyn TokenStore] {
+            store.upsert(&written, &UpsertOptions::default()).await.unwrap();
+            prices(store).use_prices(&format!("list {step}"), &list, now).await.unwrap();
+        }
+        for _ in 0..6 {
+            let mut filter = rows.draw(&dashboard_filter());
+            filter.cost = true;
+            let data = store.dashboard(&filter).await.unwrap();
+            assert_eq!(data, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
+        }
+        assert_eq!(costs(prices(store)).await, costs(&model).await);
+    }
+}
+
+async fn costs(store: &dyn PriceStore) -> Vec<CostRow> {
+    let mut costs = store.costs(&ResponseFilter::default()).await.unwrap();
+    costs.sort_by_key(|row| (row.model.clone(), row.unpriced));
+    costs
+}
+
+/// A cost that does not fit 128 bits is none, and a sum of costs ends at the greatest amount.
+pub async fn costs_end_at_the_greatest_amount(store: &dyn TokenStore) {
+    let row = |key: u128, tokens: u64| {
+        let mut row = of_n0(key);
+        (row.counts.input, row.counts.output, row.counts.cache_read) = (tokens, tokens / 2, tokens / 4);
+        row
+    };
+    let most = 10_u64.pow(18);
+    let dear = PriceRow { input: Some(10 * most), web_search: Some(10 * most), ..price(most) };
+    let rows = [row(1, u64::MAX), row(2, u64::MAX / 2), row(3, 1), row(4, 1 << 40), row(5, u64::MAX / 2)];
+    let model = InMemoryStore::default();
+    for store in [store, &model as &dyn TokenStore] {
+        store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+        prices(store).use_prices("dear", std::slice::from_ref(&dear), at(1)).await.unwrap();
+    }
+    let mut filter = DashboardFilter::default().with_breakdown(Dimension::Day, GroupPage::default());
+    filter.cost = true;
+    let data = store.dashboard(&filter).await.unwrap();
+    assert_eq!(data, model.dashboard(&filter).await.unwrap());
+    let reasons: Vec<_> = data.priced_by.unwrap().unpriced.iter().map(|row| row.reason).collect();
+    assert_eq!(reasons, [Unpriced::TooLarge]);
+    assert_eq!(data.totals.cost.unwrap().amount.attodollars(), i128::MAX);
+}
+
+/// The row with a mode that price lists know, sometimes as the sum of a session.
+fn priceable(row: ResponseUsage) -> impl Strategy<Value = ResponseUsage> {
+    let name = |names: &[&'static str]| prop::sample::select(names.to_vec());
+    let mode = (
+        name(&["", "standard", "fast", "n0"]),
+        name(&["", "standard", "default", "batch", "priority", "flex", "n0"]),
+        name(&["", "global", "not_available", "us", "n0"]),
+    );
+    (mode, any::<bool>()).prop_map(move |((speed, tier, place), is_sum)| {
+        let mut row = row.clone();
+        row.attribution.speed = AttributionValue::new(speed).ok();
+        row.attribution.inference_geo = AttributionValue::new(place).ok();
+        row.service_tier = ServiceTier::new(tier).ok();
+        if is_sum && row.counts.input.is_multiple_of(4) {
+            row.origin = Origin::Summed;
+        }
+        row
+    })
+}
+
+/// Prices of two models in two periods, in some modes, sizes and geographies.
+fn price_list() -> impl Strategy<Value = Vec<PriceRow>> {
+    let day = |day: i64| at(day * 86_400_000);
+    let mut places = Vec::new();
+    for name in ["n0", "n1"] {
+        for (from, to) in [(day(-20_000), Some(day(1))), (day(1), Some(day(3)))] {
+            for (speed, processing) in [("standard", "standard"), ("fast", "standard"), ("standard", "batch")]
+            {
+                for above in [0, 1_000, 500_000_000] {
+                    let (name, geography) = (name.to_owned(), String::new());
+                    places.push(PriceRow { name, from, to, speed, processing, above, geography, ..price(0) });
+                }
+            }
+        }
+    }
+    let lists: Vec<_> = places.into_iter().map(prices_of_mode).collect();
+    lists.prop_map(|rows| rows.into_iter().flatten().collect())
+}
+
+/// A mode that a list has or does not have, with the geography "us" where it has it.
+fn prices_of_mode(row: PriceRow) -> impl Strategy<Value = Vec<PriceRow>> {
+    let amount =
+        || prop::option::weighted(0.8, (0_u64..1_000_000_000).prop_map(|thousands| thousands * 1_000));
+    let amounts = (amount(), amount(), amount(), amount(), amount(), amount());
+    let discount = prop_oneof![Just(0_u16), 0_u16..=1_000];
+    (prop::bool::weighted(0.7), amounts, discount).prop_map(move |(is_there, amounts, discount)| {
+        let (input, output, cache_read, cache_write_5m, cache_write_1h, web_search) = amounts;
+        let anywhere = PriceRow {
+            input,
+            output,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            web_search,
+            discount,
+            ..row.clone()
+        };
+        let us = PriceRow { geography: "us".to_owned(), input: None, ..anywhere.clone() };
+        // Every mode has prices without a limit of size.
+        if is_there || row.above == 0 { vec![anywhere, us] } else { Vec::new() }
+    })
+}

@@ -1,0 +1,45 @@
+//! The status of `keep_in_sync`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The status of a [`SyncTask`](crate::SyncTask).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveStatus {
+    /// How it notices changes.
+    pub watching: Watching,
+    /// Number of searches of all transcripts.
+    pub searches: u64,
+    /// Number of synchronizations of what was reported as changed.
+    pub updates: u64,
+    /// Number of both that failed in a row, up to now.
+    pub failures: u64,
+}
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// All transcripts are searched at an interval, because nothing else was asked for.
+    #[default]
+    Polling,
+    /// As [`Polling`](Self::Polling), for this reason.
+    PollingInstead(String),
+    /// Changes are reported when they happen.
+    Events,
+}
+
+/// The present [status](LiveStatus) of a [`SyncTask`](crate::SyncTask), whoever has the task.
+#[derive(Debug, Clone, Default)]
+pub struct LiveProgress(Arc<Mutex<LiveStatus>>);
+
+impl LiveProgress {
+    /// Returns the status.
+    #[must_use]
+    pub fn get(&self) -> LiveStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut LiveStatus)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,67 @@
+//! The blocks by which clients limit usage.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use bridge_core::{TimeRange, Timestamp};
+use serde::Serialize;
+
+use super::Web;
+use super::answers::Sums;
+use super::context::Caller;
+use super::figures::query;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use crate::blocks::{BlockLength, BlockSource, Blocks, UsageBlock};
+
+const LENGTHS: [(&str, BlockLength); 2] =
+    [("five_hours", BlockLength::FiveHours), ("seven_days", BlockLength::SevenDays)];
+
+#[derive(Serialize)]
+struct BlocksAnswer {
+    range: TimeRange,
+    as_of: Timestamp,
+    length: BlockLength,
+    blocks: Vec<Block>,
+}
+
+#[derive(Serialize)]
+struct Block {
+    start: Timestamp,
+    end: Timestamp,
+    source: BlockSource,
+    active: bool,
+    limit_hit_at: Option<Timestamp>,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+impl From<UsageBlock> for Block {
+    fn from(block: UsageBlock) -> Self {
+        let UsageBlock { start, end, source, active, limit_hit_at, sums } = block;
+        Self { start, end, source, active, limit_hit_at, sums: sums.into() }
+    }
+}
+
+impl From<Blocks> for BlocksAnswer {
+    fn from(blocks: Blocks) -> Self {
+        let Blocks { range, as_of, length, blocks } = blocks;
+        Self { range, as_of, length, blocks: blocks.into_iter().map(Block::from).collect() }
+    }
+}
+
+pub(super) async fn blocks(
+    State(web): State<Arc<Web>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::parse(raw.as_deref());
+    let key = web.key("blocks", &caller, &parameters);
+    let length = parameters.choice("length", &LENGTHS).unwrap_or_default();
+    let query = query(&mut parameters, web.now());
+    parameters.finish()?;
+    let work = async { Ok(BlocksAnswer::from(caller.bridge.dashboard().blocks(query, length).await?)) };
+    web.answer(key, work).await
+}

@@ -1,0 +1,91 @@
+//! Changes as the file system reports them. Nothing is searched after the beginning, so that nothing else finds them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bridge::live::{FileSystemEvents, LiveOptions, Watching};
+use bridge_testkit::fixtures::line;
+
+use super::{Live, NEVER, append, assert_equals_a_fresh_analysis, bridge_in_memory};
+
+fn options() -> LiveOptions {
+    LiveOptions::polling(NEVER)
+        .with_search_interval(NEVER)
+        .with_quiet_time(Duration::from_millis(5), Duration::from_millis(50))
+        .with_source(FileSystemEvents::default())
+}
+
+async fn started(folder: &Path) -> (bridge::EnhancedTokenDatabaseBridge, Live) {
+    let bridge = bridge_in_memory(folder);
+    let mut live = Live::start(&bridge, options());
+    drop(live.next().await);
+    (bridge, live)
+}
+
+#[tokio::test]
+async fn what_a_client_does_to_its_transcripts_is_followed_without_a_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (bridge, mut live) = started(folder.path()).await;
+    assert_eq!(live.task.status().watching, Watching::Events);
+    fs::create_dir_all(path("p/s1/subagents")).unwrap();
+    append(&path("p/s1.jsonl"), &line("s1", 1, 1));
+    append(&path("p/s1/subagents/agent-a.jsonl"), &line("s1", 2, 20));
+    live.wait_for(&bridge, 21).await;
+    append(&path("p/s1.jsonl"), &line("s1", 3, 300));
+    live.wait_for(&bridge, 321).await;
+    fs::rename(path("p"), path("q")).unwrap();
+    append(&path("q/s1.jsonl"), &line("s1", 4, 4000));
+    live.wait_for(&bridge, 4321).await;
+    fs::rename(path("q/s1.jsonl"), path("q/s2.jsonl")).unwrap();
+    append(&path("q/s2.jsonl"), &line("s1", 5, 50_000));
+    live.wait_for(&bridge, 54_321).await;
+    fs::write(path("q/s2.jsonl"), line("s1", 6, 600_000)).unwrap();
+    live.wait_for(&bridge, 654_321).await;
+    // Written beside it and renamed, as editors do.
+    fs::write(path("q/new"), line("s1", 7, 7_000_000)).unwrap();
+    fs::rename(path("q/new"), path("q/s2.jsonl")).unwrap();
+    live.wait_for(&bridge, 7_654_321).await;
+    assert_equals_a_fresh_analysis(&bridge, folder.path()).await;
+    assert_eq!(live.task.status().searches, 1);
+    live.task.stop().await;
+}
+
+#[tokio::test]
+async fn folders_that_appear_at_once_with_their_content_are_found_completely() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (bridge, mut live) = started(folder.path()).await;
+    for number in 0..200_u64 {
+        let project = elsewhere.path().join(format!("copied/p{number}/deep"));
+        fs::create_dir_all(&project).unwrap();
+        append(&project.join("s.jsonl"), &line("moved", number, 1));
+        // These appear while their folders begin to be watched.
+        let project = folder.path().join(format!("written/p{number}/deep"));
+        fs::create_dir_all(&project).unwrap();
+        append(&project.join("s.jsonl"), &line("written", 1000 + number, 1));
+    }
+    fs::rename(elsewhere.path().join("copied"), folder.path().join("copied")).unwrap();
+    live.wait_for(&bridge, 400).await;
+    assert_equals_a_fresh_analysis(&bridge, folder.path()).await;
+    live.task.stop().await;
+}
+
+#[tokio::test]
+async fn a_root_that_appears_later_or_is_replaced_is_watched() {
+    let above = tempfile::tempdir().unwrap();
+    let root = above.path().join("client/projects");
+    let (bridge, mut live) = started(&root).await;
+    fs::create_dir_all(&root).unwrap();
+    append(&root.join("s.jsonl"), &line("s", 1, 1));
+    live.wait_for(&bridge, 1).await;
+    append(&root.join("s.jsonl"), &line("s", 2, 20));
+    live.wait_for(&bridge, 21).await;
+    fs::rename(&root, above.path().join("client/old")).unwrap();
+    fs::create_dir_all(&root).unwrap();
+    append(&root.join("t.jsonl"), &line("t", 3, 300));
+    live.wait_for(&bridge, 321).await;
+    append(&root.join("t.jsonl"), &line("t", 4, 4000));
+    live.wait_for(&bridge, 4321).await;
+    live.task.stop().await;
+}
