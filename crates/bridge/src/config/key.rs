@@ -1,12 +1,12 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    Assignments, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
-    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
-    mebibytes, number,
+    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, ProjectGroupRules,
+    ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
+use super::assignments::{self, Assignments};
 use super::budgets::{self, BudgetList};
 use super::error::ConfigProblem;
 use super::node::Node;
@@ -88,6 +88,11 @@ impl ConfigKey {
     /// Returns whether its value is a list of values that have keys of their own.
     pub(super) fn is_structured(&self) -> bool {
         self.problems.is_some()
+    }
+
+    /// Returns whether elements of its list may be texts, too.
+    pub(super) fn takes_texts(&self) -> bool {
+        (self.set)(&mut BridgeConfig::default(), &RawValue::List(Vec::new())).is_ok()
     }
 
     const fn structured(mut self, problems: NodeCheck) -> Self {
@@ -220,7 +225,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("sources.developer", sources.developer, Optional(ASSIGNED)),
     key!("sources.team", sources.team, Optional(ASSIGNED)),
     key!("sources.labels", sources.labels, LABELS),
-    key!("sources.assignments", sources.assignments, Assignments),
+    key!("sources.assignments", sources.assignments, Assignments).structured(assignments::problems),
     key!("sources.activity_pause", sources.activity_pause, Time),
     key!("projects.names", projects.names, ProjectNameRules),
     key!("projects.groups", projects.groups, ProjectGroupRules),

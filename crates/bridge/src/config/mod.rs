@@ -42,6 +42,7 @@
 //! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
 //! position and the allowed values, and never quotes a secret.
 
+mod assignments;
 mod budgets;
 mod build;
 mod check;
