@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge_analysis::platform::managed_settings;
 use bridge_analysis::{AnalyzerOptions, AssignmentRules, GitFolders, ProjectCatalog, SeenProjects};
 use bridge_cache::{BridgeCache, CacheOptions};
 use bridge_core::{
@@ -23,7 +24,6 @@ use crate::ingest::stream::StreamTurns;
 use crate::invalidating_store::Invalidating;
 use crate::layered_store::Layered;
 use crate::operations::background::Background;
-use crate::operations::client_settings::managed_settings;
 use crate::operations::fallback::Fallback;
 use crate::operations::health::HealthChecks;
 use crate::operations::lifetime::Lifetime;
