@@ -80,6 +80,7 @@ fn overlong(place: &str) -> String {
 fn usage() -> Value {
     json!({ "input_tokens": 1, "output_tokens": 10, "cache_read_input_tokens": 100,
         "service_tier": "standard", "inference_geo": "us", "speed": { canary("speed_key"): canary("speed") },
+        "fallback_credit": { "status": { "type": [canary("credit")], "reason": canary("reason") } },
         "output_tokens_details": { "thinking_tokens": canary("thinking_tokens"), "text": canary("details") },
         "server_tool_use": { canary("usage_key"): canary("usage_value"), "web_search_requests": canary("searches"),
             "queries": [canary("query")] } })

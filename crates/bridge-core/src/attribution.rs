@@ -88,6 +88,8 @@ attribution! {
     inference_geo,
     /// The name of the client's worktree that was worked in.
     worktree,
+    /// Whether a credit for a declined attempt of another model was redeemed, as the API reports it.
+    fallback_credit,
 }
 
 fn none<T>() -> Option<T> {

@@ -57,6 +57,7 @@ pub fn attribution() -> impl Strategy<Value = Attribution> {
             speed: Some(()),
             inference_geo: Some(()),
             worktree: Some(()),
+            fallback_credit: Some(()),
         };
         all.and_then(|()| value.clone().filter(|_| fields.next().is_some_and(|field| set >> field & 1 == 1)))
     })

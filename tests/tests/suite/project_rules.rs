@@ -109,7 +109,7 @@ fn every_package_inherits_the_lints_and_the_rust_version() {
     let version = &workspace_version();
     for package in &workspace::metadata().packages {
         // Can be copied out of the workspace, and therefore inherit nothing.
-        if ["embed", "tenant"].contains(&package.name.as_str()) {
+        if ["embed", "service", "tenant"].contains(&package.name.as_str()) {
             continue;
         }
         assert!(inherits_lints(package), "{} does not inherit the lints", package.name);

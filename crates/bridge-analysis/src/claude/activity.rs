@@ -11,7 +11,7 @@ use crate::claude::limits::limit;
 use crate::claude::record::session_name;
 use crate::count::activity::{Event, Happened, RecordActivity};
 use crate::count::snapshot::SnapshotSink;
-use crate::json::{is_present, is_true, object_fields, string_bytes};
+use crate::json::{Raw, is_present, is_true, object_fields, string_bytes};
 
 /// Texts that the client writes in the name of a person: outputs, reminders, and commands that it handles by itself. The
 /// command of a skill begins with another tag.
@@ -50,7 +50,8 @@ pub(crate) fn read_activity(
 
 /// Returns what happened by the record; `None` if it does not count as activity.
 fn event<'a>(record: &'a RecordFields<'a>, subagent: bool, time: Timestamp) -> Option<Event<'a>> {
-    match record.kind.and_then(string_bytes).as_deref()? {
+    let kind = record.kind.and_then(string_bytes);
+    match kind.as_deref()? {
         b"assistant" => {
             let message = record.message.as_ref()?;
             let Some(UsageValue::Object(_)) = message.usage else { return None };
@@ -59,7 +60,8 @@ fn event<'a>(record: &'a RecordFields<'a>, subagent: bool, time: Timestamp) -> O
             }
             Some(Event::Response(&message.outline.calls))
         }
-        _ if is_tool_result(record.text.as_bytes()) => None,
+        // Only of the others' records, as large as results may be.
+        b"user" | b"system" if is_tool_result(record.text.as_bytes()) => None,
         b"user" => Some(if is_prompt(record, subagent) { Event::Turn } else { Event::Other }),
         b"system" => {
             let is_retry = record.subtype.and_then(string_bytes).as_deref() == Some(b"api_error");
@@ -83,14 +85,21 @@ fn is_prompt(record: &RecordFields<'_>, subagent: bool) -> bool {
     }
     let Some(message) = record.message.as_ref() else { return false };
     let is_text = message.content.is_some_and(|content| content.starts_with('"') && content != "\"\"");
-    let text = text_of(message);
     (is_text || message.outline.filled)
         && !message.outline.result
-        && !text.is_some_and(|text| is_of_client(&text))
+        && !(may_be_of_client(message) && text_of(message).is_some_and(|text| is_of_client(&text)))
 }
 
 fn is_of_client(text: &[u8]) -> bool {
     NO_PROMPTS.iter().any(|start| text.starts_with(start))
+}
+
+/// Returns whether the message's text begins as one of the client does, plainly or with an escape. Prompts may be long, and
+/// most need not be decoded.
+fn may_be_of_client(message: &MessageFields<'_>) -> bool {
+    let begins_so = |raw: Raw<'_>| matches!(raw.as_bytes().get(1), Some(b'<' | b'[' | b'\\'));
+    message.content.is_some_and(|content| content.starts_with('"') && begins_so(content))
+        || message.outline.text.is_some_and(begins_so)
 }
 
 /// Returns the message's text, or that of its first block with one.

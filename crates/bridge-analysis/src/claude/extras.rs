@@ -20,6 +20,13 @@ pub(crate) fn read_extras(fields: &UsageFields<'_>, output: u64) -> Extras {
     }
 }
 
+/// Returns the status of the credit for a declined attempt, if the usage states one: `redeemed` or `not_applied`.
+pub(crate) fn credit_status<'a>(fields: &UsageFields<'a>) -> Option<Raw<'a>> {
+    let [status] = object_fields(fields.fallback_credit?, ["status"])?;
+    let [kind] = object_fields(status?, ["type"])?;
+    kind
+}
+
 fn count(value: Option<Raw<'_>>) -> Option<u64> {
     let value = value.filter(|value| *value != "null")?;
     read_counter(Some(value)).ok()
@@ -34,6 +41,18 @@ mod tests {
     fn read(text: &str) -> (Option<u64>, Option<u64>, Option<u64>) {
         let extras = read_extras(&read_object(text, &mut UsageDecoder).expect("an object"), 9);
         (extras.thinking_tokens, extras.web_search_requests, extras.web_fetch_requests)
+    }
+
+    #[test]
+    fn a_credit_has_a_status() {
+        let status = |text: &str| {
+            credit_status(&read_object(text, &mut UsageDecoder).expect("an object")).map(str::to_owned)
+        };
+        let stated = r#"{"fallback_credit":{"status":{"type":"not_applied","reason":"expired"}}}"#;
+        assert_eq!(status(stated).as_deref(), Some("\"not_applied\""));
+        for absent in ["{}", r#"{"fallback_credit":null}"#, r#"{"fallback_credit":{"status":"redeemed"}}"#] {
+            assert_eq!(status(absent), None, "{absent}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) forked: Option<Raw<'a>>,
     pub(crate) agent: Option<Raw<'a>>,
     pub(crate) meta: Option<Raw<'a>>,
-    /// All but `speed` and `inference_geo`, which the usage has.
+    /// All but `speed`, `inference_geo` and `fallback_credit`, which the usage has.
     pub(crate) attribution: Attribution<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
     pub(crate) attachment: Option<Raw<'a>>,
@@ -65,6 +65,10 @@ pub(crate) struct MessageFields<'a> {
 
 /// A usage: an object, or the value in its place.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are objects, and a box would be an allocation for each"
+)]
 pub(crate) enum UsageValue<'a> {
     Object(UsageFields<'a>),
     Other(Raw<'a>),
@@ -86,6 +90,7 @@ pub(crate) struct UsageFields<'a> {
     pub(crate) inference_geo: Option<Raw<'a>>,
     pub(crate) output_details: Option<Raw<'a>>,
     pub(crate) server_tools: Option<Raw<'a>>,
+    pub(crate) fallback_credit: Option<Raw<'a>>,
 }
 
 /// Decodes a record, and of its message's content what is asked for.
@@ -268,6 +273,7 @@ impl<'a> Decode<'a> for UsageDecoder {
                 b"inference_geo" => &mut usage.inference_geo,
                 b"output_tokens_details" => &mut usage.output_details,
                 b"server_tool_use" => &mut usage.server_tools,
+                b"fallback_credit" => &mut usage.fallback_credit,
                 _ => return Ok(()),
             };
             *field = Some(value);

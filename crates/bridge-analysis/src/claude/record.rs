@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bridge_core::{Attribution, Origin, ResponseKey, Timestamp};
 
-use crate::claude::extras::read_extras;
+use crate::claude::extras::{credit_status, read_extras};
 use crate::claude::fields::{DataFields, MessageFields, RecordDecoder, RecordFields, UsageValue};
 use crate::claude::iterations::Apart;
 use crate::claude::superseded::visit_superseded;
@@ -136,6 +136,7 @@ impl<'a> Outer<'a> {
                 attribution: Attribution {
                     speed: text(fields.speed),
                     inference_geo: text(fields.inference_geo),
+                    fallback_credit: text(credit_status(fields)),
                     ..self.attribution
                 },
             },

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bridge_core::{AttributionValue, LimitEvent, LimitKind, SessionActivity, SessionId, Timestamp, ToolName};
+use bridge_core::{
+    AttributionValue, LimitEvent, LimitKind, SessionActivity, SessionId, Timestamp, ToolCalls, ToolName,
+};
 
 use crate::count::context::{FileNames, session};
 use crate::json::{Raw, string};
@@ -44,14 +46,48 @@ pub(crate) struct ActivityCollector {
     /// Places by the raw names of sessions; neighbors usually have the same, so the last is compared first.
     places: HashMap<Box<str>, usize>,
     last: Option<(Box<str>, usize)>,
-    sessions: Vec<(SessionId, SessionActivity)>,
+    sessions: Vec<SessionPart>,
+}
+
+/// The activity of a session in the part.
+#[derive(Debug)]
+struct SessionPart {
+    session: SessionId,
+    activity: SessionActivity,
+    calls: Calls,
+}
+
+/// Calls of tools by the raw names, which are compared with far less work than the names that are stored.
+#[derive(Debug, Default)]
+struct Calls(Vec<(Box<str>, Option<ToolName>, u64)>);
+
+impl Calls {
+    /// More are counted by their names, so that no search takes long.
+    const MAX: usize = 32;
+
+    fn add(&mut self, raw: Option<Raw<'_>>, names: &FileNames, counted: &mut ToolCalls) {
+        let text = raw.unwrap_or_default();
+        if let Some((_, _, calls)) = self.0.iter_mut().find(|(known, ..)| **known == *text) {
+            *calls += 1;
+            return;
+        }
+        if self.0.len() == Self::MAX {
+            self.count_into(counted);
+        }
+        let name = raw.and_then(string).and_then(|name| ToolName::new(name).ok());
+        self.0.push((text.into(), name.map(|name| names.project_names.shown_tool(&name)), 1));
+    }
+
+    fn count_into(&mut self, counted: &mut ToolCalls) {
+        self.0.drain(..).for_each(|(_, name, calls)| counted.add(name, calls));
+    }
 }
 
 impl ActivityCollector {
     /// Adds a record.
     pub(crate) fn add(&mut self, record: &RecordActivity<'_>, names: &FileNames) {
         let place = self.place(record.session.unwrap_or_default(), names);
-        let (own, activity) = &mut self.sessions[place];
+        let SessionPart { session: own, activity, calls } = &mut self.sessions[place];
         match &record.what {
             Happened::Copied { parent } => {
                 let parent = session(parent).filter(|parent| parent != own);
@@ -61,7 +97,7 @@ impl ActivityCollector {
                 activity.add_time(*time);
                 set(&mut activity.kind, *kind);
                 set(&mut activity.entrypoint, *entrypoint);
-                count(activity, *time, event, names);
+                count(activity, calls, *time, event, names);
             }
         }
     }
@@ -76,9 +112,10 @@ impl ActivityCollector {
             Some(place) => *place,
             None => {
                 let own = session(raw).unwrap_or_else(|| names.stem.clone());
-                let known = self.sessions.iter().position(|(session, _)| *session == own);
+                let known = self.sessions.iter().position(|part| part.session == own);
                 let place = known.unwrap_or_else(|| {
-                    self.sessions.push((own, SessionActivity::default()));
+                    let (activity, calls) = (SessionActivity::default(), Calls::default());
+                    self.sessions.push(SessionPart { session: own, activity, calls });
                     self.sessions.len() - 1
                 });
                 self.places.insert(raw.into(), place);
@@ -91,7 +128,8 @@ impl ActivityCollector {
 
     /// Adds all to the earlier parts of the file.
     pub(crate) fn merge_into(self, file: &mut BTreeMap<SessionId, SessionActivity>) {
-        for (session, activity) in self.sessions {
+        for SessionPart { session, mut activity, mut calls } in self.sessions {
+            calls.count_into(&mut activity.tool_calls);
             file.entry(session).or_default().merge(activity);
         }
     }
@@ -103,15 +141,17 @@ fn set(known: &mut Option<AttributionValue>, value: Option<Raw<'_>>) {
     }
 }
 
-fn count(activity: &mut SessionActivity, time: Timestamp, event: &Event<'_>, names: &FileNames) {
+fn count(
+    activity: &mut SessionActivity,
+    calls: &mut Calls,
+    time: Timestamp,
+    event: &Event<'_>,
+    names: &FileNames,
+) {
     match event {
         Event::Turn => activity.turns += 1,
-        Event::Response(calls) => {
-            for name in *calls {
-                let name = name.and_then(string).and_then(|name| ToolName::new(name).ok());
-                let shown = name.map(|name| names.project_names.shown_tool(&name));
-                activity.tool_calls.add(shown, 1);
-            }
+        Event::Response(named) => {
+            named.iter().for_each(|name| calls.add(*name, names, &mut activity.tool_calls));
         }
         Event::Error(limit) => {
             activity.api_errors += 1;

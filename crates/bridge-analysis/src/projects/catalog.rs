@@ -228,7 +228,7 @@ mod tests {
         );
         let current = |name: &str| place(&catalog, name, None).0;
         assert_eq!(["/a", "/a/src", "/a/deep/er", "/ab"].map(current), ["/b", "/b", "/d", "/ab"]);
-        assert_eq!(["/home/tmp-1", "/home/tmp", "/x/y"].map(current), ["Scratch", "/home/tmp", "/a"]);
+        assert_eq!(["/data/tmp-1", "/data/tmp", "/x/y"].map(current), ["Scratch", "/data/tmp", "/a"]);
     }
 
     #[test]

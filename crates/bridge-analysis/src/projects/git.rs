@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bridge_core::{AttributionValue, LinkedWorktree, ProjectName};
 
 use crate::count::project::{ancestors, drive, normal_form};
+use crate::platform::HAS_DRIVES;
 
 /// More of a file `.git` is not read: it is one path.
 const GIT_FILE_BYTES_MAX: u64 = 8 << 10;
@@ -85,7 +86,7 @@ pub(super) fn is_whole(path: &str) -> bool {
 
 /// Returns the path of a folder as this host has it. WSL has the drives of Windows below `/mnt`.
 pub(super) fn on_this_host(folder: &str) -> PathBuf {
-    match drive(folder).filter(|_| !cfg!(windows)) {
+    match drive(folder).filter(|_| !HAS_DRIVES) {
         Some(letter) => {
             let inside = folder.get(2..).unwrap_or_default().replace('\\', "/");
             PathBuf::from(format!("/mnt/{}{inside}", letter.to_ascii_lowercase()))
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(of("/wt"), None);
         assert_eq!(of("-wt-fix"), None, "the name of a folder is no path");
         for (text, expected) in [
-            ("gitdir: ../../home/app/.git/worktrees/fix", found("/home/app", "fix")),
+            ("gitdir: ../../data/app/.git/worktrees/fix", found("/data/app", "fix")),
             ("gitdir: /srv/app.git/worktrees/fix", found("/srv/app.git", "fix")),
             ("gitdir: /app/.git/modules/lib/worktrees/fix", found("/app/lib", "fix")),
             ("gitdir: /.git/worktrees/fix", found("/", "fix")),
@@ -215,10 +216,10 @@ mod tests {
     fn nothing_is_known_of_a_folder_that_is_gone_and_a_repository_is_its_own() {
         let at = |entry: GitEntry| {
             let folders = GitFolders::new(move |folder| match folder.to_str() {
-                Some("/home/repo/gone") => entry.clone(),
+                Some("/data/repo/gone") => entry.clone(),
                 _ => GitEntry::File("gitdir: /other/.git/worktrees/x".to_owned()),
             });
-            folders.worktree_of(&ProjectName::new("/home/repo/gone").unwrap())
+            folders.worktree_of(&ProjectName::new("/data/repo/gone").unwrap())
         };
         assert_eq!(at(GitEntry::NoFolder), None);
         assert_eq!(at(GitEntry::Folder), None);

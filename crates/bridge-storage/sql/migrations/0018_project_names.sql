@@ -11,6 +11,9 @@ CREATE TABLE IF NOT EXISTS project_names (
 ) ENGINE = ReplacingMergeTree(recorded_at) ORDER BY name
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 0;
 
+-- What the API says of a credit for a declined attempt. Rows that are there get it when their source is read again.
+ALTER TABLE token_usage ADD COLUMN IF NOT EXISTS fallback_credit LowCardinality(String) DEFAULT '' AFTER worktree;
+
 -- Each list has an element in front, because empty ones are not permitted. The database computes `transform` for the names in
 -- the dictionary of `project`, not for each row.
 CREATE OR REPLACE VIEW counted_responses AS
@@ -90,6 +93,7 @@ SELECT
         'worktree', u.worktrees,
         'project_group', u.project_groups,
         'service_tier', u.service_tiers,
+        'fallback_credit', u.fallback_credits,
         'developer', u.developers,
         'team', u.teams)) AS attribution,
     u.labels AS labels
@@ -130,6 +134,7 @@ FROM (
         arraySort(arrayFilter(value -> value != '', groupUniqArray(
             toString(transform(project, known_groups.1, known_groups.2, ''))))) AS project_groups,
         arraySort(groupUniqArrayIf(toString(service_tier), service_tier != '')) AS service_tiers,
+        arraySort(groupUniqArrayIf(toString(fallback_credit), fallback_credit != '')) AS fallback_credits,
         arraySort(groupUniqArrayIf(toString(developer), developer != '')) AS developers,
         arraySort(groupUniqArrayIf(toString(team), team != '')) AS teams,
         if(countIf(isNotNull(token_usage.thinking_tokens)) = 0, NULL,

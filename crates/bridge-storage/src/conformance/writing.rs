@@ -165,6 +165,7 @@ fn every_value(name: &str) -> Attribution {
         speed: value("speed"),
         inference_geo: value("geo"),
         worktree: value("worktree"),
+        fallback_credit: value("credit"),
     }
 }
 

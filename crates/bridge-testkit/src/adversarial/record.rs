@@ -323,6 +323,18 @@ fn add_attribution(rng: &mut Rng, formatting: Formatting, members: &mut Members,
 /// Adds some of what a usage has besides counters.
 fn add_extras(rng: &mut Rng, formatting: Formatting, members: &mut Members) {
     add_attribution(rng, formatting, members, &["speed", "inference_geo"]);
+    if rng.u8(..) < 60 {
+        let status = |rng: &mut Rng| {
+            let mut members = Members::new();
+            add_attribution(rng, formatting, &mut members, &["type", "reason"]);
+            formatting.object(rng, members, filler::scalar)
+        };
+        let credit = |rng: &mut Rng| {
+            let status = mostly(rng, status);
+            formatting.object(rng, vec![("status", status)], filler::scalar)
+        };
+        members.push(("fallback_credit", mostly(rng, credit)));
+    }
     let objects: [(&'static str, &[&'static str]); 2] = [
         ("output_tokens_details", &["thinking_tokens"]),
         ("server_tool_use", &["web_search_requests", "web_fetch_requests"]),

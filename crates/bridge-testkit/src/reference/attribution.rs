@@ -44,6 +44,9 @@ const RECORD: [(&str, &str); 9] = [
 /// The column of the worktree, which follows from `cwd` and the folder.
 const WORKTREE: &str = "worktree";
 
+/// The column of the credit for a declined attempt, which is two objects deep.
+const FALLBACK_CREDIT: &str = "fallback_credit";
+
 /// The columns with the keys of a usage.
 const USAGE: [(&str, &str); 2] = [("speed", "speed"), ("inference_geo", "inference_geo")];
 
@@ -66,6 +69,10 @@ impl Attribution {
             texts.extend(usage.string(key).and_then(text).map(|text| (column, text)));
         }
         texts.extend(worktree.map(|worktree| (WORKTREE, worktree)));
+        let credit = usage.get("fallback_credit").filter(|credit| credit.is_object());
+        let status = credit.and_then(|credit| credit.get("status")).filter(|status| status.is_object());
+        let status = status.and_then(|status| text(status.string("type")?));
+        texts.extend(status.map(|status| (FALLBACK_CREDIT, status)));
         Self {
             texts,
             request_id: records[0].string("requestId").and_then(text),

@@ -102,7 +102,8 @@ impl BridgeConfig {
 }
 
 fn raw_value(key: &ConfigKey, value: String, origin: &ConfigOrigin) -> RawValue {
-    if key.is_structured() {
+    // A list of texts, too, is separated as in `PATH`.
+    if key.is_structured() && !key.takes_texts() {
         return yaml::nodes(&value, origin).map_or(RawValue::Text(value), RawValue::Nodes);
     }
     let texts = || std::env::split_paths(&value).map(|path| path.to_string_lossy().into_owned()).collect();

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_analysis::{AssignmentRule, PathPattern, ProjectGroupRule, ProjectNameRule};
-use bridge_core::{Assignment, AttributionValue, Labels, ProjectName};
+use bridge_analysis::{ProjectGroupRule, ProjectNameRule};
+use bridge_core::{AttributionValue, ProjectName};
 use bridge_storage::Retention;
 
 use super::Secret;
@@ -123,6 +123,23 @@ impl Form<Duration> for Time {
 
     fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
         duration(raw, Duration::from_millis(1)..=DAY)
+    }
+
+    fn write(&self, value: &Duration) -> String {
+        written(*value)
+    }
+}
+
+/// From a minute to 30 days: a time without a sign of life.
+pub(super) struct Absence;
+
+impl Form<Duration> for Absence {
+    fn allowed(&self) -> String {
+        "a duration from 1m to 30d, like 3d".to_owned()
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
+        duration(raw, Duration::from_mins(1)..=30 * DAY)
     }
 
     fn write(&self, value: &Duration) -> String {
@@ -301,51 +318,8 @@ impl Form<Vec<PathBuf>> for Sources {
     }
 }
 
-/// Rules of assignments: `PATTERN => team=web, tenant=acme`. `developer` and `team` have their own places, every other name is
-/// a label's.
-pub(super) struct Assignments;
-
-const ARROW: &str = "=>";
-
-impl Form<Vec<AssignmentRule>> for Assignments {
-    fn allowed(&self) -> String {
-        "a list of rules like `/projects/acme/** => team=web, tenant=acme`: a pattern of paths, and the developer, the team and \
-         labels of what matches it"
-            .to_owned()
-    }
-
-    fn read(&self, raw: &RawValue) -> Result<Vec<AssignmentRule>, InvalidValue> {
-        match raw {
-            RawValue::List(rules) => rules.iter().map(|rule| assignment_rule(rule)).collect(),
-            _ => Err(InvalidValue),
-        }
-    }
-
-    fn write(&self, value: &Vec<AssignmentRule>) -> String {
-        written_rules(value.len())
-    }
-}
-
-fn assignment_rule(text: &str) -> Result<AssignmentRule, InvalidValue> {
-    let (pattern, assigned) = text.split_once(ARROW).ok_or(InvalidValue)?;
-    let pattern = checked_scope(pattern)?;
-    let (mut assignment, mut labels) = (Assignment::default(), BTreeMap::new());
-    for part in assigned.split(',') {
-        let (name, value) = part.split_once('=').ok_or(InvalidValue)?;
-        let value = AttributionValue::new(value.trim()).map_err(|_| InvalidValue)?;
-        let is_repeated = match name.trim() {
-            "developer" => assignment.developer.replace(value).is_some(),
-            "team" => assignment.team.replace(value).is_some(),
-            name => labels.insert(name.to_owned(), value).is_some(),
-        };
-        if is_repeated {
-            return Err(InvalidValue);
-        }
-    }
-    assignment.labels = Labels::new(labels).map_err(|_| InvalidValue)?;
-    let pattern = PathPattern::new(pattern).map_err(|_| InvalidValue)?;
-    Ok(AssignmentRule::new(pattern, assignment))
-}
+/// Separates the scope of a rule from what it is given.
+pub(super) const ARROW: &str = "=>";
 
 /// Current names of projects: `/old/path => /new/path`.
 pub(super) struct ProjectNameRules;
@@ -405,12 +379,12 @@ fn rules<T>(
 }
 
 /// Returns a scope of paths. Nothing would expand a `~`, and an empty one matches nothing.
-fn checked_scope(text: &str) -> Result<&str, InvalidValue> {
+pub(super) fn checked_scope(text: &str) -> Result<&str, InvalidValue> {
     let scope = text.trim();
     if scope.is_empty() || scope.starts_with('~') { Err(InvalidValue) } else { Ok(scope) }
 }
 
-fn written_rules(number: usize) -> String {
+pub(super) fn written_rules(number: usize) -> String {
     format!("[{}]", vec!["(a rule)"; number].join(", "))
 }
 
@@ -546,30 +520,6 @@ mod tests {
             "ftp://db",
         ] {
             assert!(!is_address(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_rule_is_a_pattern_and_what_it_assigns() {
-        let rule = assignment_rule(" /projects/acme/** => developer=ann, team = web,tenant=acme ").unwrap();
-        assert!(rule.pattern.matches("/projects/acme/api") && !rule.pattern.matches("/projects"));
-        let Assignment { developer, team, labels } = rule.assignment;
-        assert_eq!([developer, team].map(|value| value.unwrap().to_string()), ["ann", "web"]);
-        assert_eq!(labels, Labels::new([("tenant", "acme")]).unwrap());
-        for text in [
-            "",
-            "/projects",
-            "/projects =>",
-            "=> team=a",
-            "/projects => team",
-            "/projects => team=",
-            "/projects => team=a, team=b",
-            "/projects => Team=a",
-            "/projects => a=1, a=2",
-            "/a** => team=a",
-            "~/projects => team=a",
-        ] {
-            assert!(assignment_rule(text).is_err(), "{text}");
         }
     }
 

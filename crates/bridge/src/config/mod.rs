@@ -42,6 +42,7 @@
 //! which stops at the first problem and suggests no key. This module reports all problems at once, each with its
 //! position and the allowed values, and never quotes a secret.
 
+mod assignments;
 mod budgets;
 mod build;
 mod check;
@@ -50,6 +51,7 @@ mod error;
 mod form;
 mod key;
 mod node;
+mod pricing;
 mod secret;
 mod sections;
 mod spool;
@@ -62,6 +64,7 @@ use std::path::Path;
 
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
+pub use pricing::PricingConfig;
 pub use secret::Secret;
 pub use sections::{
     ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, ProjectsConfig, SourcesConfig,
@@ -99,6 +102,8 @@ pub struct BridgeConfig {
     pub monitoring: MonitoringOptions,
     /// The budgets, `monitoring.budgets`.
     pub budgets: Budgets,
+    /// Prices.
+    pub pricing: PricingConfig,
     /// The audit.
     pub audit: AuditOptions,
     /// The origin of each key that was given.

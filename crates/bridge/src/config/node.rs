@@ -104,6 +104,11 @@ impl<'n> Entry<'n> {
         self.problems.push(ConfigProblem { origin: origin.clone(), key, message });
     }
 
+    /// Returns the entry's name in problems.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the place of the whole entry.
     pub(super) fn origin(&self) -> &'n ConfigOrigin {
         &self.node.origin
@@ -111,7 +116,7 @@ impl<'n> Entry<'n> {
 }
 
 /// Returns the value for an error. A URL is omitted, because it may contain a password.
-fn quoted(node: &Node) -> String {
+pub(super) fn quoted(node: &Node) -> String {
     match &node.content {
         NodeContent::Text(text) if !may_hold_a_password(text) => {
             format!("{:?}", text.chars().take(80).collect::<String>())

@@ -13,7 +13,6 @@ pub use changes::{ChangeSink, ChangeSource};
 #[cfg(feature = "live")]
 pub use file_system::FileSystemEvents;
 pub use options::LiveOptions;
-pub use status::{LiveStatus, Watching};
+pub use status::{LiveProgress, LiveStatus, Watching};
 
 pub(crate) use changes::{Changes, Work};
-pub(crate) use status::SharedStatus;

@@ -28,12 +28,14 @@ pub enum Watching {
     Events,
 }
 
-/// The status of a task, and its readers.
+/// The present [status](LiveStatus) of a [`SyncTask`](crate::SyncTask), whoever has the task.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedStatus(Arc<Mutex<LiveStatus>>);
+pub struct LiveProgress(Arc<Mutex<LiveStatus>>);
 
-impl SharedStatus {
-    pub(crate) fn get(&self) -> LiveStatus {
+impl LiveProgress {
+    /// Returns the status.
+    #[must_use]
+    pub fn get(&self) -> LiveStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

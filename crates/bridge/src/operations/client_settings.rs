@@ -41,17 +41,6 @@ pub struct TranscriptRetention {
     pub errors: Vec<String>,
 }
 
-/// Returns the folder of the settings that an organization gives the client on this system.
-pub(crate) fn managed_settings() -> PathBuf {
-    PathBuf::from(if cfg!(target_os = "macos") {
-        "/Library/Application Support/ClaudeCode"
-    } else if cfg!(windows) {
-        "C:\\Program Files\\ClaudeCode"
-    } else {
-        "/etc/claude-code"
-    })
-}
-
 /// The retention of each folder of the client's configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Retentions(BTreeMap<PathBuf, TranscriptRetention>);

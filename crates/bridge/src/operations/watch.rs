@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::ingest::Ingest;
-use crate::live::{ChangeSink, Changes, LiveOptions, LiveStatus, SharedStatus, Watching, Work};
+use crate::live::{ChangeSink, Changes, LiveOptions, LiveProgress, LiveStatus, Watching, Work};
 use crate::operations::lifetime::Membership;
 use crate::operations::survive::survive;
 use crate::operations::sync::{Failures, sync_changed};
@@ -27,7 +27,7 @@ pub struct SyncTask {
     /// Ends the task when something is sent, or when it is dropped.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    status: SharedStatus,
+    status: LiveProgress,
 }
 
 impl SyncTask {
@@ -45,6 +45,32 @@ impl SyncTask {
     #[must_use]
     pub fn status(&self) -> LiveStatus {
         self.status.get()
+    }
+
+    /// Returns what says the [status](Self::status) wherever it is needed.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use bridge::{EnhancedTokenDatabaseBridge, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// use bridge::live::Watching;
+    ///
+    /// let syncing = bridge.keep_in_sync(Duration::from_secs(5), |_| {});
+    /// let progress = syncing.progress();
+    /// syncing.stop().await;
+    /// assert_eq!((progress.get().watching, progress.get().failures), (Watching::Polling, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn progress(&self) -> LiveProgress {
+        self.status.clone()
     }
 }
 
@@ -66,7 +92,7 @@ impl Synchronizer {
         mut observer: impl FnMut(Result<Vec<SyncResult>, BridgeError>) + Send + 'static,
     ) -> SyncTask {
         let (stop, mut stopped) = oneshot::channel::<()>();
-        let status = SharedStatus::default();
+        let status = LiveProgress::default();
         let mut live = LiveSync::new(self, options, status.clone());
         let task = tokio::spawn(async move {
             loop {
@@ -124,7 +150,7 @@ struct LiveSync {
     synchronizer: Synchronizer,
     options: LiveOptions,
     changes: Arc<Changes>,
-    status: SharedStatus,
+    status: LiveProgress,
     /// The failures that were reported to the observer.
     failures: Failures,
     /// When all transcripts are searched next.
@@ -142,7 +168,7 @@ struct LiveSync {
 }
 
 impl LiveSync {
-    fn new(synchronizer: Synchronizer, options: LiveOptions, status: SharedStatus) -> Self {
+    fn new(synchronizer: Synchronizer, options: LiveOptions, status: LiveProgress) -> Self {
         let now = Instant::now();
         Self {
             synchronizer,

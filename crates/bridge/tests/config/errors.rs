@@ -88,12 +88,28 @@ fn malformed_values_are_refused() {
     assert!(of("  caching: {ttl_seconds: {a: [1, {b: 2}]}}").contains("has a value, and no keys below it"));
     let rule = of("  sources:\n    assignments: ['/projects/** => team=web', /projects/a** => team=web]");
     assert!(
-        rule.contains("line 3, column 18") && rule.contains("\"/projects/a** => team=web\" is not allowed"),
+        rule.contains("line 3, column 47: enhanced_token_bridge.sources.assignments[1]: ")
+            && rule.contains("\"/projects/a** => team=web\" is not allowed"),
         "{rule}"
     );
     for name in ["/old", "=> /new", "/old =>", "~/old => /new", "/a** => /new"] {
         let names = of(&format!("  projects: {{names: ['{name}']}}"));
         assert!(names.contains("is not allowed; allowed is a list of rules like"), "{names}");
+    }
+    for (rule, problem) in [
+        ("{path: /a}", "[1].team: is missing"),
+        ("{team: web}", "[1].path: is missing"),
+        ("{path: /a, team: web, tenant: acme}", "[1].tenant: is no key"),
+        ("{path: /a, team: web, team: ops}", "[1].team: is given twice"),
+        ("{path: /a, labels: {Tenant: acme}}", "[1].labels: must be up to 16 names"),
+        ("{path: /a, labels: {a: [1]}}", "[1].labels: must be up to 16 names"),
+        ("{path: /a, labels: acme}", "[1].labels: must be up to 16 names"),
+        ("{path: /a**, team: web}", "[1].path: \"/a**\" is not allowed"),
+        ("{path: ~/a, team: web}", "[1].path: \"~/a\" is not allowed"),
+        ("[a]", "[1]: must have the keys"),
+    ] {
+        let refused = of(&format!("  sources: {{assignments: [/b => team=x, {rule}]}}"));
+        assert!(refused.contains(problem), "{rule}: {refused}");
     }
     assert!(of("  sources: {labels: {Tenant: acme}}").contains("up to 16 names of a to z"));
     assert!(of("  caching: {ttl_seconds: [5]}").contains("ttl_seconds: this is not allowed"));

@@ -203,6 +203,20 @@ async fn sources_assignments() {
     assert_eq!(values(&by_file, "team").await, ["file"]);
 }
 
+/// A rule of names and values may assign any text.
+#[tokio::test]
+async fn a_structured_rule_takes_texts_with_commas() {
+    let rules =
+        "[{path: /home/user/secret-*, team: 'R&D, web', labels: {tenant: 'a=1, b'}}, '** => team=rest']";
+    let (_folder, bridge) = filled(&[("sources.assignments", rules)]).await;
+    assert_eq!(values(&bridge, "team").await, ["R&D, web"]);
+    assert_eq!(values(&bridge, "label:tenant").await, ["a=1, b"]);
+    let rules = "[{path: /x, team: x}, {path: '**', developer: ann, team: null}]";
+    let (_folder, other) = filled(&[("sources.assignments", rules)]).await;
+    assert_eq!(values(&other, "developer").await, ["ann"]);
+    assert_eq!(values(&other, "team").await, [""]);
+}
+
 /// What is stored changes when it is read again, not because the configuration does; and never back to none.
 #[tokio::test]
 async fn rows_from_before_are_assigned_when_they_are_read_again() {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
+use bridge_core::{Clock, SystemClock};
 use serde_json::json;
 
 use super::sources::{GOOD_LINE, GOOD_TOKENS};
@@ -15,7 +16,8 @@ fn what_will_be_deleted_and_is_not_stored_is_reported_at_the_end() {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let run = |days: u64, arguments: &[&str]| {
         fs::write(&path, format!("{GOOD_LINE}\n")).unwrap();
-        let modified = SystemTime::now() - Duration::from_hours(24 * days);
+        let now = Duration::from_millis(SystemClock.now().as_millis().unsigned_abs());
+        let modified = SystemTime::UNIX_EPOCH + now - Duration::from_hours(24 * days);
         File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
         let done = backfill(["--dry-run", "--source"]).arg(folder.path()).args(arguments).run();
         assert_eq!(done.code, Some(0), "{done:?}");

@@ -55,6 +55,7 @@ table_row! {
         speed: Option<AttributionValue> = attribution.speed,
         inference_geo: Option<AttributionValue> = attribution.inference_geo,
         worktree: Option<AttributionValue> = attribution.worktree,
+        fallback_credit: Option<AttributionValue> = attribution.fallback_credit,
         thinking_tokens: Option<u64> = thinking_tokens,
         web_search_requests: Option<u64> = web_search_requests,
         web_fetch_requests: Option<u64> = web_fetch_requests,

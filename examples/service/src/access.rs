@@ -1,0 +1,98 @@
+//! Who is admitted, and which database user answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tower::ServiceExt;
+
+/// Returns the router that admits only requests with this token, as `Authorization: Bearer TOKEN`, or as the password
+/// that a browser asks for. Probes need none.
+pub fn with_token(router: Router, token: Option<String>) -> Router {
+    match token {
+        Some(token) => router.layer(from_fn_with_state(Arc::<str>::from(token), authenticate)),
+        None => router,
+    }
+}
+
+async fn authenticate(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
+    let is_probe = matches!(request.uri().path(), "/health/live" | "/health/ready");
+    let presented = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if is_probe || presented.is_some_and(|presented| admits(presented, &token)) {
+        return next.run(request).await;
+    }
+    let challenge = r#"Basic realm="token usage", charset="UTF-8""#;
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], "a token is needed\n").into_response()
+}
+
+fn admits(presented: &str, token: &str) -> bool {
+    let Some((scheme, value)) = presented.split_once(' ') else { return false };
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return is_same(value.trim().as_bytes(), token.as_bytes());
+    }
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(value.trim()).ok());
+    let Some(Some(decoded)) = decoded else { return false };
+    let password = decoded.iter().position(|byte| *byte == b':').map(|colon| &decoded[colon + 1..]);
+    password.is_some_and(|password| is_same(password, token.as_bytes()))
+}
+
+/// Compares in constant time.
+fn is_same(presented: &[u8], secret: &[u8]) -> bool {
+    presented.len() == secret.len() && presented.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+}
+
+/// Paths that are about the service itself, whose bridge answers: it knows its health and its metrics. Everything else
+/// is read by a user who may only read.
+const OWN_PATHS: [&str; 7] = [
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/status",
+    "/api/v1/health",
+    "/api/v1/audit",
+    "/api/v1/hosts",
+];
+
+/// Returns a router of the service's own paths by one router and of all others by the reader's.
+pub fn divided(own: Router, reader: Router) -> Router {
+    Router::new().fallback(async move |request: Request| {
+        let is_own = OWN_PATHS.contains(&request.uri().path());
+        let router = if is_own { own } else { reader };
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_admits_by_either_scheme() {
+        let token = "0123456789abcdef";
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        for presented in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef", &basic("me:0123456789abcdef")]
+        {
+            assert!(admits(presented, token), "{presented}");
+        }
+        for presented in [
+            "",
+            "Bearer",
+            "Bearer 0123456789abcde",
+            "0123456789abcdef",
+            &basic("0123456789abcdef"),
+            "Basic !",
+            &basic(":"),
+        ] {
+            assert!(!admits(presented, token), "{presented}");
+        }
+    }
+}

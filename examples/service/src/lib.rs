@@ -1,0 +1,9 @@
+//! The parts of the service.
+
+pub mod access;
+pub mod reader;
+pub mod settings;
+pub mod start;
+pub mod status;
+pub mod tls;
+pub mod unit;

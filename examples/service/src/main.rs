@@ -1,0 +1,119 @@
+//! A service that keeps a database of token usage in sync with this host's transcripts, and shows it: the page, the HTTP
+//! API, health and metrics.
+//!
+//! Run `cargo run --release -p service` and open <http://127.0.0.1:8080>. `service.toml` beside it has the settings.
+//! SIGTERM and Ctrl-C end it within seconds, with exit code 0; 1 means that it failed, 2 that the command line or the
+//! settings are wrong.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use service::settings::Settings;
+use service::start::{self, Failure};
+use service::{status, unit};
+
+/// Maximum time that the end waits for reader threads.
+const READERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Keeps a database of token usage in sync with this host's transcripts, and shows it.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The settings; `service.toml` in the current folder, if it is there.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on, in place of the settings' one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Checks the settings, and starts nothing.
+    #[arg(long)]
+    check: bool,
+    /// Prints a unit for the system's service manager, and starts nothing.
+    #[arg(long, value_name = "MANAGER", num_args = 0..=1, require_equals = true, default_missing_value = default_manager())]
+    install_unit: Option<Manager>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Manager {
+    Systemd,
+    Launchd,
+}
+
+fn default_manager() -> &'static str {
+    if cfg!(target_os = "macos") { "launchd" } else { "systemd" }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("service: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let settings = Settings::load(arguments.config.as_deref(), arguments.listen.as_deref())?;
+    if let Some(manager) = arguments.install_unit {
+        let program = std::env::current_exe().map_err(Failure::running)?;
+        let text = match manager {
+            Manager::Systemd => unit::systemd(&program, &settings),
+            Manager::Launchd => unit::launchd(&program, &settings),
+        };
+        print!("{text}");
+        return Ok(());
+    }
+    if arguments.check {
+        println!("the settings are valid");
+        return Ok(());
+    }
+    // The line on a terminal is enough there; a service's log says more.
+    let is_terminal = io::stdout().is_terminal();
+    let level = if is_terminal { tracing::Level::WARN } else { tracing::Level::INFO };
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).init();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
+    let outcome = runtime.block_on(async {
+        let stop = stop_requested().map_err(Failure::running)?;
+        tokio::pin!(stop);
+        let running = tokio::select! {
+            () = &mut stop => return Ok(()),
+            started = start::start(&settings) => started?,
+        };
+        println!("{}", running.url());
+        let line = is_terminal.then(|| status::Line::show(&running));
+        running.serve_until(stop).await;
+        drop(line);
+        Ok(())
+    });
+    runtime.shutdown_timeout(READERS_TIMEOUT);
+    outcome
+}
+
+/// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.
+fn stop_requested() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        // If no handler can be installed, no signal will ever arrive.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

@@ -1,0 +1,165 @@
+//! Starting and ending the service.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use bridge::config::BridgeConfig;
+use bridge::live::{LiveOptions, LiveProgress};
+use bridge::metrics::METRICS;
+use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
+use bridge::{EnhancedTokenDatabaseBridge, SyncTask, TimeZone};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::access;
+use crate::reader::reading_bridge;
+use crate::settings::Settings;
+use crate::tls::{self, Terminator};
+
+/// Maximum time that the end waits for the database.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Why the service did not start, or did not end well.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    is_of_settings: bool,
+}
+
+impl Failure {
+    /// Returns the failure of wrong settings.
+    pub fn settings(why: impl fmt::Display) -> Self {
+        Self { message: why.to_string(), is_of_settings: true }
+    }
+
+    /// Returns the failure of a service with valid settings.
+    pub fn running(why: impl fmt::Display) -> Self {
+        Self { message: why.to_string(), is_of_settings: false }
+    }
+
+    /// Returns 2 for wrong settings, and 1 for everything else.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.is_of_settings { 2 } else { 1 }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Running {
+    bridge: EnhancedTokenDatabaseBridge,
+    reader: Option<EnhancedTokenDatabaseBridge>,
+    syncing: SyncTask,
+    listener: TcpListener,
+    router: Router,
+    terminator: Option<Terminator>,
+    address: SocketAddr,
+}
+
+/// Starts everything; serves nothing yet.
+///
+/// # Errors
+///
+/// Settings that cannot be used; the database, the address or the certificate.
+pub async fn start(settings: &Settings) -> Result<Running, Failure> {
+    let token = settings.listen.token()?;
+    let config = BridgeConfig::from_yaml_file(&settings.bridge).map_err(Failure::settings)?;
+    let config = config.with_process_env().map_err(Failure::settings)?;
+    let certificate = settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    // The address first: a second service ends here, before it touches the database.
+    let outer = web::listen(&settings.listen.address).await;
+    let outer = outer.map_err(|error| Failure::running(format!("{}: {error}", settings.listen.address)))?;
+    let address = outer.local_addr().map_err(Failure::running)?;
+    let metrics = install_recorder().map_err(Failure::running)?;
+    let bridge = config.build().await.map_err(Failure::running)?;
+    let reader = reading_bridge(&config, settings.reader.as_ref()).await?;
+    let syncing = bridge.keep_in_sync(LiveOptions::events(), |outcome| {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "not synchronized");
+        }
+    });
+    let (listener, terminator) = match certificate {
+        None => (outer, None),
+        Some(acceptor) => {
+            let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
+            let inner_address = inner.local_addr().map_err(Failure::running)?;
+            (inner, Some(Terminator::start(outer, acceptor, inner_address)))
+        }
+    };
+    let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
+    Ok(Running { bridge, reader, syncing, listener, router, terminator, address })
+}
+
+fn router(
+    settings: &Settings,
+    bridge: &EnhancedTokenDatabaseBridge,
+    reader: Option<&EnhancedTokenDatabaseBridge>,
+    metrics: PrometheusHandle,
+    token: Option<String>,
+    address: SocketAddr,
+) -> Router {
+    let limits = &settings.limits;
+    let options = WebOptions::default()
+        .with_request_timeout(limits.request_timeout())
+        .with_requests_max(limits.requests_max)
+        .with_queries_max(limits.queries_max)
+        .with_metrics(move || metrics.render())
+        .with_page(PageOptions::default().with_zone(TimeZone::system()));
+    let own = web::router(bridge.clone(), options.clone());
+    let routes = match reader {
+        Some(reader) => access::divided(own, web::router(reader.clone(), options)),
+        None => own,
+    };
+    let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
+    web::protect(access::with_token(routes, token), AllowedHosts::of_listener(address).with_names(names))
+}
+
+impl Running {
+    /// Returns the address of the page.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.terminator.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the bridge that synchronizes.
+    #[must_use]
+    pub fn bridge(&self) -> &EnhancedTokenDatabaseBridge {
+        &self.bridge
+    }
+
+    /// Returns how the synchronization goes.
+    #[must_use]
+    pub fn progress(&self) -> LiveProgress {
+        self.syncing.progress()
+    }
+
+    /// Serves until `stop` completes, and ends everything within seconds.
+    pub async fn serve_until(self, stop: impl Future<Output = ()>) {
+        web::serve(self.listener, self.router, stop).await;
+        drop((self.terminator, self.reader));
+        // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
+        // synchronization.
+        if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
+            tracing::warn!(%incomplete, "the shutdown is incomplete");
+        }
+        drop(self.syncing);
+    }
+}
+
+/// Installs a recorder whose histograms have the recommended buckets.
+fn install_recorder() -> Result<PrometheusHandle, BuildError> {
+    let mut recorder = PrometheusBuilder::new();
+    for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
+        recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
+    }
+    recorder.install_recorder()
+}
