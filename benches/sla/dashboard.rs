@@ -1,8 +1,8 @@
 //! Measures the dashboard over many responses.
 
-use bridge::DashboardBridgeAdapter;
-use bridge::TimeRange;
-use bridge::storage::{TokenStore, UpsertOptions};
+use bridge::pricing::Catalog;
+use bridge::storage::{PriceStore, TokenStore, UpsertOptions};
+use bridge::{Clock, DashboardBridgeAdapter, DashboardQuery, SystemClock, TimeRange};
 use bridge_core::Stopwatch;
 
 use crate::job::{Job, Measurement};
@@ -25,12 +25,16 @@ pub(crate) async fn measure(job: &Job, name: &str) -> Outcome<Measurement> {
         Some(("fill", _)) => fill(job, responses).await,
         Some(("bare", _)) => baseline::fill(job, responses, BATCH).await,
         Some(("sums", _)) => baseline::sums(job, responses).await,
-        _ => read(job, responses).await,
+        Some(("cost", _)) => read(job, responses, true).await,
+        _ => read(job, responses, false).await,
     }
 }
 
 async fn fill(job: &Job, responses: usize) -> Outcome<Measurement> {
     let store = operations::store(job).await?;
+    let catalog = Catalog::shipped();
+    let prices: Vec<_> = catalog.rows().collect();
+    store.use_prices(&catalog.digest().to_string(), &prices, SystemClock.now()).await?;
     let options = UpsertOptions::default();
     let mut measured = Measurement::default();
     for first in (0..responses).step_by(BATCH) {
@@ -55,17 +59,23 @@ pub(crate) fn tokens(responses: usize) -> u64 {
     responses as u64 * 43_210 + UPDATED.min(responses) as u64
 }
 
-async fn read(job: &Job, responses: usize) -> Outcome<Measurement> {
+async fn read(job: &Job, responses: usize, has_cost: bool) -> Outcome<Measurement> {
     // Connects as the read-only user.
     let dashboard = DashboardBridgeAdapter::new(operations::store_as(job, &job.endpoint.reader)?);
     let mut measured = Measurement::default();
     let expected = tokens(responses);
     for _ in 0..job.rounds(30) {
         let stopwatch = Stopwatch::start();
-        let metrics = dashboard.get_dashboard_token_metrics(TimeRange::ALL).await?;
+        let mut query = DashboardQuery::new(TimeRange::ALL);
+        query.cost = has_cost;
+        let metrics = dashboard.get_dashboard_token_metrics(query).await?;
         measured.times.push(stopwatch.elapsed());
         if metrics.total_tokens != expected {
             return Err(format!("{} tokens instead of {expected}", metrics.total_tokens).into());
+        }
+        let priced = metrics.totals.cost.is_some_and(|cost| cost.amount.attodollars() > 0);
+        if priced != has_cost {
+            return Err(format!("the cost is {:?}", metrics.totals.cost).into());
         }
     }
     Ok(measured)

@@ -57,7 +57,7 @@ impl Job {
     /// Returns the job's database, which the engine's reader may read. Dashboard jobs of one size share one.
     pub(crate) fn database(&self) -> String {
         match self.name.split_once('_') {
-            Some(("fill" | "dashboard" | "sums", size)) => format!("bridge_sla_{size}"),
+            Some(("fill" | "dashboard" | "cost" | "sums", size)) => format!("bridge_sla_{size}"),
             _ => format!("bridge_sla_{}_{}", self.name, self.concurrency),
         }
     }

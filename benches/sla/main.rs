@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p bridge-benches --bench sla`. Starts its own embedded engine. Each row is measured in a separate
 //! process, so that its peak memory includes nothing else; the engine runs in another one. `BRIDGE_HISTORY`
-//! names a history for the backfill.
+//! names a history for the backfill; `BRIDGE_SLA_DASHBOARDS=1` measures the dashboards only.
 //!
 //! Fails if a target of the specification (99th percentile, memory, error rate) is missed. The ratios to the baselines
 //! are informative.
@@ -46,6 +46,9 @@ fn main() -> Outcome<()> {
         println!("{}", row.line(measured));
         missed.extend(row.missed(measured));
     };
+    if std::env::var_os("BRIDGE_SLA_DASHBOARDS").is_some() {
+        return dashboards(&measure, &mut report);
+    }
     let bare = measure("bare_single", 1)?;
     let single = measure("single", 1)?;
     report(Row::new("one analysis stored", 200, 10).with_baseline("the bare client", &bare), &single);
@@ -66,6 +69,21 @@ fn main() -> Outcome<()> {
     let row = |name| Row::new(name, 30 * 60_000, 200).with_baseline("`wc -l`", &wc);
     report(row("backfill of a history"), &measure("backfill", 1)?);
     report(row("backfill including engine start"), &measure("cold", 1)?);
+    dashboards(&measure, &mut report)?;
+    let load = measure("load", 1)?;
+    println!("\n{}", table::error_rate(&load));
+    missed.extend(table::error_rate_missed(&load));
+    let memory = measure("memory", 1)?;
+    println!("{}", table::resident(&memory));
+    missed.extend(table::resident_missed(&memory));
+    verdict(&missed)
+}
+
+/// Measures the dashboard of each size, without costs and with them.
+fn dashboards(
+    measure: &impl Fn(&str, usize) -> Outcome<Measurement>,
+    report: &mut impl FnMut(Row, &Measurement),
+) -> Outcome<()> {
     let mut smaller = None;
     for (_, name) in dashboard::SIZES {
         let filled = measure(&format!("fill_{name}"), 1)?;
@@ -83,15 +101,12 @@ fn main() -> Outcome<()> {
             .unwrap_or_default();
         let row = Row::informative(&format!("dashboard over {name} responses"), target, 50);
         report(row.with_baseline("bare sums with FINAL", &bare), &read);
+        let row = Row::informative(&format!("dashboard with cost over {name} responses"), target, 50);
+        let cost = measure(&format!("cost_{name}"), 1)?;
+        report(row.with_baseline("the dashboard without", &read), &cost);
         smaller = Some(median(&read));
     }
-    let load = measure("load", 1)?;
-    println!("\n{}", table::error_rate(&load));
-    missed.extend(table::error_rate_missed(&load));
-    let memory = measure("memory", 1)?;
-    println!("{}", table::resident(&memory));
-    missed.extend(table::resident_missed(&memory));
-    verdict(&missed)
+    Ok(())
 }
 
 /// Returns an error if targets were missed. Ignores them in test mode, whose times are meaningless.

@@ -11,7 +11,9 @@ use bridge::{
     AnalysisId, BatchOptions, EnhancedTokenAnalysis, ResponseKey, ResponseUsage, SessionId, SyncMode,
     SyncOptions, SyncStatus, TimeRange, Timestamp, TokenCounts,
 };
-use bridge::{AuditOptions, BackfillOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, StoreOptions};
+use bridge::{
+    AuditOptions, BackfillOptions, BridgeBuilder, EnhancedTokenDatabaseBridge, ModelName, StoreOptions,
+};
 use bridge_core::Stopwatch;
 use bridge_embedded::{Credentials, Engine, EngineOptions};
 use tokio::task::JoinSet;
@@ -46,6 +48,16 @@ pub(crate) async fn builder(job: &Job) -> Outcome<BridgeBuilder> {
     Ok(EnhancedTokenDatabaseBridge::builder(store(job).await?).audit(audit).keep(spool))
 }
 
+const MODELS: [&str; 7] = [
+    "claude-opus-4-20250514",
+    "claude-sonnet-4-20250514",
+    "claude-3-7-sonnet-20250219",
+    "claude-3-5-haiku-20241022",
+    "gpt-4.1",
+    "gemini-2.5-pro",
+    "a-model-without-a-price",
+];
+
 /// Generates responses with unique keys, distributed over sessions and days.
 pub(crate) fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
     let row = |place: u128| {
@@ -56,6 +68,10 @@ pub(crate) fn responses(first: u128, number: usize) -> Vec<ResponseUsage> {
         let mut row =
             ResponseUsage::new(key, session, Timestamp::from_millis(time).expect("the time is in range"));
         row.counts = TokenCounts { input: 10, output: 200, cache_creation: 3_000, cache_read: 40_000 };
+        row.cache_creation_1h = 1_000;
+        // Each session has two models, one in seven of which has no price.
+        let model = MODELS[usize::try_from((place / 1_000 + place / 10 % 2) % 7).expect("a remainder of 7")];
+        row.model = Some(ModelName::new(model).expect("the name is short"));
         row.finished = true;
         row
     };

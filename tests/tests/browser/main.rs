@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::budgets::{Budget, BudgetAmount, BudgetPeriod, Budgets};
+use bridge::pricing::Catalog;
 use bridge::storage::{
-    ClickHouseOptions, ClickHouseStore, InMemoryStore, RetryPolicy, SourceRecord, TokenStore, UpsertOptions,
+    ClickHouseOptions, ClickHouseStore, InMemoryStore, PriceStore, RetryPolicy, SourceRecord, TokenStore,
+    UpsertOptions,
 };
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
 use bridge::{
@@ -48,7 +50,12 @@ struct Service {
 impl Service {
     fn start() -> Self {
         let store = Arc::new(InMemoryStore::default());
-        Self::of(Arc::clone(&store) as Arc<dyn TokenStore>, store)
+        let service = Self::of(Arc::clone(&store) as Arc<dyn TokenStore>, store);
+        let (digest, rows) =
+            (Catalog::shipped().digest().to_string(), Catalog::shipped().rows().collect::<Vec<_>>());
+        let stored = service.store.use_prices(&digest, &rows, SystemClock.now());
+        service.runtime.block_on(stored).unwrap();
+        service
     }
 
     /// Starts a service whose database cannot be reached.

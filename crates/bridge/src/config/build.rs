@@ -7,8 +7,10 @@ use bridge_analysis::{
     AnalyzerOptions, AssignmentRules, GitFolders, ProjectCatalog, ProjectKey, ProjectNames,
 };
 use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels, Timestamp};
-use bridge_pricing::Catalog;
-use bridge_storage::{AccessToken, ClickHouseOptions, ClickHouseStore, PriceStore, TokenStore};
+use bridge_pricing::CustomPrices;
+use bridge_storage::{
+    AccessToken, ClickHouseOptions, ClickHouseStore, Dimension, PriceStore, ResponseFilter, TokenStore,
+};
 
 use super::BridgeConfig;
 use super::error::{BuildError, ConfigError};
@@ -23,8 +25,8 @@ const USER_VARIABLES: [&str; 3] = ["USER", "LOGNAME", "USERNAME"];
 
 impl BridgeConfig {
     /// Builds the bridge of this configuration, connects to its store (or starts its engine), creates its tables, and puts
-    /// the shipped prices in use: the view `token_costs` says what each response costs. A user who may not write keeps
-    /// the prices that are there.
+    /// its [price list](Self::catalog) in use unless `pricing.enabled` is `false`. A user who may not write keeps the prices
+    /// that are there. An entry of `pricing` for a model that no response has is logged as a warning.
     ///
     /// # Errors
     ///
@@ -34,7 +36,9 @@ impl BridgeConfig {
         let (store, builder) = self.store_and_builder().await?;
         let bridge = builder.build();
         bridge.token_store().migrate().await?;
-        use_shipped_prices(&store, bridge.ingest().clock.now()).await;
+        if self.pricing.enabled {
+            self.use_prices(&store, bridge.ingest().clock.now()).await?;
+        }
         if self.project_catalog().is_some() {
             update_projects(bridge.ingest()).await;
         }
@@ -336,11 +340,27 @@ impl BridgeConfig {
     }
 }
 
-/// Puts the shipped prices in use. That they cannot be stored is no reason not to start: tokens are counted without them.
-async fn use_shipped_prices(store: &ClickHouseStore, now: Timestamp) {
-    let catalog = Catalog::shipped();
-    let rows: Vec<_> = catalog.rows().collect();
-    if let Err(error) = store.use_prices(&catalog.digest().to_string(), &rows, now).await {
-        tracing::warn!(%error, kind = error.kind(), "the prices cannot be stored; costs are by those that are there");
+impl BridgeConfig {
+    /// Puts the price list in use. That it cannot be stored is no reason not to start: tokens are counted without it.
+    async fn use_prices(&self, store: &ClickHouseStore, now: Timestamp) -> Result<(), ConfigError> {
+        let catalog = self.catalog()?;
+        let rows: Vec<_> = catalog.rows().collect();
+        if let Err(error) = store.use_prices(&catalog.digest().to_string(), &rows, now).await {
+            tracing::warn!(%error, kind = error.kind(), "the prices cannot be stored; costs are by those that are there");
+        }
+        let custom = self.pricing.custom();
+        if custom == CustomPrices::default() {
+            return Ok(());
+        }
+        match store.breakdown(Dimension::Model, &ResponseFilter::default(), None).await {
+            Ok(models) => {
+                let models = models.iter().map(|row| &*row.name).collect();
+                for problem in custom.unused(&models) {
+                    tracing::warn!(%problem, "an entry of the prices has no effect yet");
+                }
+            }
+            Err(error) => tracing::warn!(%error, kind = error.kind(), "unused prices are unknown"),
+        }
+        Ok(())
     }
 }

@@ -58,6 +58,9 @@ impl BridgeConfig {
                 format!("is {line}, more than processing.max_memory_mb, {memory}"),
             );
         }
+        if let Err(error) = self.catalog() {
+            problems.extend(error.problems().iter().cloned());
+        }
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }
     }
 

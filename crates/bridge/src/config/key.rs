@@ -1,8 +1,9 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, ProjectGroupRules,
-    ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
+    Absence, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
+    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
+    mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
@@ -10,6 +11,7 @@ use super::assignments::{self, Assignments};
 use super::budgets::{self, BudgetList};
 use super::error::ConfigProblem;
 use super::node::Node;
+use super::pricing;
 use super::sections::ProjectNameMode;
 use super::{BridgeConfig, ROOT};
 use crate::AuditedOperations;
@@ -247,7 +249,12 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
+    key!("monitoring.host_silent_max", monitoring.limits.host_silent_max, Optional(Absence)),
     key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
+    key!("pricing.enabled", pricing.enabled, BOOLEAN),
+    key!("pricing.prices", pricing.prices, pricing::PRICE_LIST).structured(pricing::price_problems),
+    key!("pricing.aliases", pricing.aliases, pricing::ALIAS_LIST).structured(pricing::alias_problems),
+    key!("pricing.discounts", pricing.discounts, pricing::DISCOUNT_LIST).structured(pricing::discount_problems),
     key!("audit.operations", audit.operations, OPERATIONS),
     key!("audit.buffer_records", audit.buffer_records_max, number(1..=1_000_000)),
     key!("audit.write_within", audit.write_within, Time),

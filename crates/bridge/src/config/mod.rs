@@ -51,6 +51,7 @@ mod error;
 mod form;
 mod key;
 mod node;
+mod pricing;
 mod secret;
 mod sections;
 mod spool;
@@ -63,6 +64,7 @@ use std::path::Path;
 
 pub use error::{BuildError, ConfigError, ConfigOrigin, ConfigProblem};
 pub use key::ConfigKey;
+pub use pricing::PricingConfig;
 pub use secret::Secret;
 pub use sections::{
     ClickHouseConfig, EmbeddedConfig, ProcessingConfig, ProjectNameMode, ProjectsConfig, SourcesConfig,
@@ -100,6 +102,8 @@ pub struct BridgeConfig {
     pub monitoring: MonitoringOptions,
     /// The budgets, `monitoring.budgets`.
     pub budgets: Budgets,
+    /// Prices.
+    pub pricing: PricingConfig,
     /// The audit.
     pub audit: AuditOptions,
     /// The origin of each key that was given.

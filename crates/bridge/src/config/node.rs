@@ -104,6 +104,11 @@ impl<'n> Entry<'n> {
         self.problems.push(ConfigProblem { origin: origin.clone(), key, message });
     }
 
+    /// Returns the entry's name in problems.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the place of the whole entry.
     pub(super) fn origin(&self) -> &'n ConfigOrigin {
         &self.node.origin

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge_core::{BridgeError, Clock, StorageKind, SystemClock, Timestamp};
-use bridge_storage::{DashboardData, DashboardFilter, GroupOrder, GroupPage, TokenStore};
+use bridge_pricing::Catalog;
+use bridge_storage::{DashboardData, DashboardFilter, GroupOrder, GroupPage, TokenStore, require};
 
 use super::metrics::{
     Breakdown, Completeness, DashboardTokenMetrics, DashboardTrend, DataAge, PreviousPeriod,
@@ -124,6 +125,35 @@ impl DashboardBridgeAdapter {
             Some(runner) => runner.run(Operation::GetDashboardTokenMetrics, None, work).await,
             None => work.await,
         }
+    }
+
+    /// Puts a price list in use: all responses of the store are priced by it from then on. For a program that does not use
+    /// the configuration, which does the same. Returns whether it was not in use already.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::sync::Arc;
+    ///
+    /// use bridge::DashboardBridgeAdapter;
+    /// use bridge::pricing::Catalog;
+    /// use bridge::storage::InMemoryStore;
+    ///
+    /// let dashboard = DashboardBridgeAdapter::new(Arc::new(InMemoryStore::default()));
+    /// assert!(dashboard.use_prices(Catalog::shipped()).await?);
+    /// assert!(!dashboard.use_prices(Catalog::shipped()).await?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StorageKind::Unsupported`] if the store keeps no price lists; the store cannot be reached or refuses to write.
+    pub async fn use_prices(&self, catalog: &Catalog) -> Result<bool, BridgeError> {
+        let store = require(self.store.prices(), "store prices")?;
+        let rows: Vec<_> = catalog.rows().collect();
+        store.use_prices(&catalog.digest().to_string(), &rows, self.clock.now()).await
     }
 
     async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {

@@ -5,12 +5,13 @@ use std::path::Path;
 use bridge::config::BridgeConfig;
 
 /// The files with the tests of each key's effect.
-const EFFECTS: [&str; 8] = [
+const EFFECTS: [&str; 9] = [
     include_str!("audit.rs"),
     include_str!("caching.rs"),
     include_str!("clickhouse.rs"),
     include_str!("embedded.rs"),
     include_str!("monitoring.rs"),
+    include_str!("pricing.rs"),
     include_str!("processing.rs"),
     include_str!("projects.rs"),
     include_str!("sources.rs"),
@@ -44,6 +45,7 @@ fn the_example_equals_the_defaults() {
     assert_eq!(example.audit, default.audit);
     assert_eq!(example.monitoring, default.monitoring);
     assert_eq!(example.budgets, default.budgets);
+    assert_eq!(example.pricing, default.pricing);
 }
 
 #[test]

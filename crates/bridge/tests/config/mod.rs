@@ -13,6 +13,7 @@ mod embedded;
 mod errors;
 mod monitoring;
 mod override_by_environment;
+mod pricing;
 mod processing;
 mod projects;
 mod sources;

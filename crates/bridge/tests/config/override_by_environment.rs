@@ -63,7 +63,12 @@ const VALUES: &[(&str, &str)] = &[
     ("monitoring.error_rate_max", "0.2%"),
     ("monitoring.error_rate_window", "11m"),
     ("monitoring.disk_free_min", "11%"),
+    ("monitoring.host_silent_max", "3d"),
     ("monitoring.budgets", "[{name: all, tokens: 5, period: day}]"),
+    ("pricing.enabled", "false"),
+    ("pricing.prices", "[{model: own, provider: us, input: 1, output: 2}]"),
+    ("pricing.aliases", "[{name: own, model: claude-opus-4-6}]"),
+    ("pricing.discounts", "[{percent: 5}]"),
     ("audit.operations", "changes"),
     ("audit.buffer_records", "10001"),
     ("audit.write_within", "6s"),
@@ -81,11 +86,14 @@ fn sections(config: &BridgeConfig) -> String {
         caching,
         monitoring,
         budgets,
+        pricing,
         audit,
         ..
     } = config;
+    // A variable has no lines.
+    let pricing = format!("{pricing:?}").replace("line: Some(3)", "line: None");
     format!(
-        "{clickhouse:?} {embedded:?} {sources:?} {projects:?} {processing:?} {caching:?} {monitoring:?} {budgets:?} {audit:?}"
+        "{clickhouse:?} {embedded:?} {sources:?} {projects:?} {processing:?} {caching:?} {monitoring:?} {budgets:?} {pricing} {audit:?}"
     )
 }
 
@@ -98,7 +106,7 @@ fn a_variable_sets_the_same_option_as_its_key() {
         assert_ne!(sections(&by_file), sections(&BridgeConfig::default()), "{name}");
         let separated = std::env::join_paths(value.trim_matches(['[', ']']).split(", "));
         let value = match value.as_bytes()[0] {
-            // Budgets have keys of their own, and the same text in a variable.
+            // Budgets and prices have keys of their own, and the same text in a variable.
             b'[' if value.contains('{') => (*value).to_owned(),
             b'[' => separated.unwrap().into_string().unwrap(),
             b'{' => value.trim_matches(['{', '}']).replace(": ", "="),

@@ -368,3 +368,31 @@ async fn an_operation_does_not_wait_for_later_audit_records() {
     assert_eq!(bridge.stats().audit.written, before + 1);
     assert_eq!(bridge.stats().audit.buffered, 1);
 }
+
+/// Audits an operation where it is dropped, as a cancelled operation does.
+struct AuditsOnDrop(EnhancedTokenDatabaseBridge);
+
+impl Drop for AuditsOnDrop {
+    fn drop(&mut self) {
+        self.0.log_bridge_operation(&OperationName::new("mine").unwrap(), None, &result());
+    }
+}
+
+#[test]
+fn an_operation_that_is_cancelled_by_the_end_of_its_runtime_does_not_hang() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default())).build();
+    let (started, is_started) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let _audits = AuditsOnDrop(bridge);
+        started.send(()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    is_started.recv_timeout(Duration::from_secs(60)).unwrap();
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(runtime);
+        ended.send(())
+    });
+    has_ended.recv_timeout(Duration::from_secs(60)).expect("the runtime ends");
+}

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::price_table::{
-    BOUND, IS_SUM, LACKS_SEARCH_PRICE, LACKS_TOKEN_PRICE, MODEL, NEW_MODEL, PriceTable, SIZE, TOO_LARGE,
-    discounted,
+    BOUND, IS_LARGE_ROW, IS_SUM, LACKS_SEARCH_PRICE, LACKS_TOKEN_PRICE, MODEL, NEW_MODEL, PriceTable, SIZE,
+    TOO_LARGE, discounted,
 };
 use super::statement::Width;
 use crate::prices::Line;
+
+/// Maximum number of instants that each response's time is compared with.
+const COMPARED_MAX: usize = 200;
 
 /// The greatest amount.
 const MOST: &str = "toUInt256('170141183460469231731687303715884105727')";
@@ -49,29 +52,31 @@ impl<'a> CostColumns<'a> {
         );
         let list = self.sum("price_known", |line| line.prices);
         let found = match self.width {
-            Width::Narrow => {
-                format!("SELECT *, {list} AS row_list, price_known AS price_found FROM ({known})")
-            }
+            Width::Narrow => known,
             Width::Wide => format!(
-                "SELECT *, toUInt16(price_known * (price_list <= {MOST})) AS price_found,
-                    price_list * (price_found != 0) AS row_list
-                FROM (SELECT *, {list} AS price_list FROM ({known}))"
+                "SELECT *, toUInt16(price_known * (price_list <= {MOST})) AS price_found FROM (
+                    SELECT *, {list} AS price_list FROM ({known}))"
             ),
         };
-        let without = self.sum("price_found", Line::without_cache);
+        let (place, list) = match self.width {
+            Width::Narrow => ("price_known", list),
+            Width::Wide => ("price_found", "price_list * (price_found != 0)".to_owned()),
+        };
+        let without = self.sum(place, Line::without_cache);
         let without = match self.width {
             Width::Narrow => without,
             Width::Wide => format!("least({without}, {MOST})"),
         };
         let amount = |line: &Line| line.prices.map(|price| Some(discounted(price?, line.discount)));
         let amount = match self.has_discounts() {
-            true => format!(", {} AS row_amount", self.sum("price_found", amount)),
+            true => format!(", {} AS row_amount", self.sum(place, amount)),
             false => String::new(),
         };
         format!(
-            "SELECT *, {without} AS row_without_cache{amount},
-                toUInt64(price_found = 0 AND (row_worth_tokens OR price_searches > 0)) AS row_is_unpriced,
-                row_is_unpriced * (price_place + price_mode + price_lacks + {TOO_LARGE} * (price_known != 0)) AS row_code
+            "SELECT *, {list} AS row_list, {without} AS row_without_cache{amount},
+                bitAnd({place} = 0, bitOr(row_worth_tokens, price_searches > 0)) AS row_is_unpriced,
+                row_is_unpriced * (price_place + price_mode + price_lacks + {TOO_LARGE} * (price_known != 0))
+                    + {IS_LARGE_ROW} * row_is_large AS row_code
             FROM ({found})"
         )
     }
@@ -80,16 +85,24 @@ impl<'a> CostColumns<'a> {
     fn place(&self) -> String {
         let models = (0_u64..).zip(&self.table.models).map(|(place, name)| (&**name, place << MODEL));
         let model = lookup("model", models, NEW_MODEL << MODEL);
-        let bounds: Vec<_> = self.table.bounds.iter().map(ToString::to_string).collect();
-        if bounds.len() < 2 {
-            return model;
-        }
-        let bounds = format!("CAST([{}], 'Array(Int64)')", bounds.join(","));
         let time = "toUnixTimestamp64Milli(time)";
-        format!(
-            "{model} + toUInt64(transform(roundDown({time}, {bounds}), {bounds}, CAST([{}], 'Array(UInt64)'), toUInt64(0)))",
-            list((0..self.table.bounds.len() as u64).map(|place| place << BOUND)),
-        )
+        let bounds = &self.table.bounds;
+        match bounds.len() {
+            0 | 1 => model,
+            // Compared at once, which is faster than a search by far.
+            2..=COMPARED_MAX => {
+                let passed = bounds[1..].iter().map(|bound| format!("({time} >= {bound})"));
+                let passed = passed.collect::<Vec<_>>().join(" + ");
+                format!("{model} + {} * ({passed})", 1_u64 << BOUND)
+            }
+            _ => {
+                let bounds = bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                let places = list((0..self.table.bounds.len() as u64).map(|place| place << BOUND));
+                format!(
+                    "{model} + transform(roundDown({time}, [{bounds}]), [{bounds}], [{places}], toUInt64(0))"
+                )
+            }
+        }
     }
 
     /// The bits of speed, service tier, geography and size.
@@ -115,7 +128,7 @@ impl<'a> CostColumns<'a> {
     fn line(&self) -> String {
         let pairs = |pairs: &BTreeMap<u64, u64>| {
             let [from, to] = [list(pairs.keys().copied()), list(pairs.values().copied())];
-            (format!("CAST([{from}], 'Array(UInt64)')"), to)
+            (from, to)
         };
         if self.table.codes.is_empty() {
             return "toUInt16(0)".to_owned();
@@ -123,8 +136,7 @@ impl<'a> CostColumns<'a> {
         let (places, periods) = pairs(&self.table.periods);
         let (codes, lines) = pairs(&self.table.codes);
         format!(
-            "transform(transform(price_place, {places}, CAST([{periods}], 'Array(UInt64)'), toUInt64(0)) + price_mode,
-                {codes}, CAST([{lines}], 'Array(UInt16)'), toUInt16(0))"
+            "transform(transform(price_place, [{places}], [{periods}], toUInt64(0)) + price_mode, [{codes}], [{lines}], toUInt16(0))"
         )
     }
 
@@ -133,7 +145,7 @@ impl<'a> CostColumns<'a> {
         let lines = &self.table.lines;
         let of_lines = |has: &dyn Fn(&Line) -> bool, what: &str| {
             let flags: Vec<_> = lines.iter().map(|line| u64::from(has(line))).collect();
-            let flag = element("UInt8", flags.iter().copied(), "price_line");
+            let flag = element(flags.iter().copied(), "price_line");
             flags.contains(&1).then(|| format!("bitAnd({what}, {flag})"))
         };
         let of_kind = |kind: usize| {
@@ -179,7 +191,7 @@ impl<'a> CostColumns<'a> {
             parts.entry(of_kind.collect()).or_default().push(quantity);
         }
         let part = |(prices, quantities): (Vec<u64>, Vec<String>)| {
-            let price = element("UInt64", prices.into_iter(), place);
+            let price = element(prices.into_iter(), place);
             format!("({}) * {price}", quantities.join(" + "))
         };
         let parts: Vec<_> = parts.into_iter().map(part).collect();
@@ -200,24 +212,43 @@ impl<'a> CostColumns<'a> {
             Width::Wide => self.width.sum("(1 - row_is_unpriced) * (toUInt128(row_input) + row_output + row_cache_creation + row_cache_read)"),
         };
         format!(
-            ", {list} AS set_list, {without} AS set_without_cache, {amount} AS set_amount,
-                {unpriced} AS set_unpriced, {searches} AS set_searches_unpriced, {priced} AS set_priced",
+            ", {list} AS set_list, {without} AS set_without_cache, {amount} AS set_amount, {unpriced}, {priced} AS set_priced",
             list = sum("row_list"),
             without = sum("row_without_cache"),
             amount = sum(amount),
-            unpriced = self.width.sum("row_is_unpriced * row_tokens"),
-            searches = self.width.sum("row_is_unpriced * price_searches"),
+            unpriced = match self.width {
+                // Both in one sum.
+                Width::Narrow => format!(
+                    "toUInt64((sum(row_is_unpriced * (toUInt128(row_tokens) + price_searches * {HIGH})) AS both_unpriced) % {HIGH})
+                        AS set_unpriced,
+                    toUInt64(intDiv(both_unpriced, {HIGH})) AS set_searches_unpriced"
+                ),
+                Width::Wide => format!(
+                    "{} AS set_unpriced, {} AS set_searches_unpriced",
+                    self.width.sum("row_is_unpriced * row_tokens"),
+                    self.width.sum("row_is_unpriced * price_searches"),
+                ),
+            },
         )
     }
 }
+
+/// What makes the high half of a number of 128 bits.
+const HIGH: &str = "toUInt128('18446744073709551616')";
 
 /// The names of the sums of a group, without their prefix.
 pub(super) const SUMS: [&str; 6] =
     ["list", "without_cache", "amount", "unpriced", "searches_unpriced", "priced"];
 
-/// The element of an array at this place; 0 at 0.
-fn element(kind: &str, values: impl Iterator<Item = u64>, place: &str) -> String {
-    format!("CAST([0,{}], 'Array({kind})')[{place} + 1]", list(values))
+/// The value of a line of prices by its number; 0 without one. A search in constants takes half the time of an array's
+/// element.
+fn element(values: impl Iterator<Item = u64>, line: &str) -> String {
+    let values: Vec<_> = values.collect();
+    format!(
+        "transform({line}, [{}], [{}], toUInt64(0))",
+        list(1..=values.len() as u64),
+        list(values.into_iter())
+    )
 }
 
 /// The bits of a column's values. Values are in hexadecimal digits, so that none is taken for SQL.
@@ -228,11 +259,7 @@ fn lookup<'n>(column: &str, values: impl Iterator<Item = (&'n str, u64)>, other:
     }
     let hex = |name: &str| name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let names: Vec<_> = names.into_iter().map(|name| format!("unhex('{}')", hex(name))).collect();
-    format!(
-        "transform({column}, [{}], CAST([{}], 'Array(UInt64)'), toUInt64({other}))",
-        names.join(","),
-        list(bits.into_iter()),
-    )
+    format!("transform({column}, [{}], [{}], toUInt64({other}))", names.join(","), list(bits.into_iter()),)
 }
 
 fn list(numbers: impl Iterator<Item = u64>) -> String {

@@ -25,6 +25,7 @@ use crate::dashboard::{
     DashboardData, DashboardFilter, GroupList, GroupSums, ReceiptScope, SplitSums, TrendSums, UsageSums,
 };
 use crate::prices::{PricedBy, UnpricedSums};
+use price_table::IS_LARGE_ROW;
 pub(crate) use price_table::PriceTable;
 use statement::{ORIGIN, SESSION, SPLIT, STEP, Statement, WEAK, Width, kinds};
 
@@ -171,7 +172,10 @@ impl Reader<'_> {
         let Some(prices) = self.prices else { return Ok(Some(Vec::new())) };
         let mut unpriced = Vec::new();
         for (group, cost) in row.listed.iter().zip(&row.costs) {
-            let Ok(code @ 1..) = u64::try_from(group.1) else { continue };
+            let code = group.1.unsigned_abs() & (IS_LARGE_ROW - 1);
+            if code == 0 {
+                continue;
+            }
             let Some((model, reason)) = prices.reason(code) else { return Ok(None) };
             let sums = self.sums(group, None)?;
             unpriced.push(UnpricedSums {

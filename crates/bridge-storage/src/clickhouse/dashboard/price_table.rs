@@ -23,6 +23,8 @@ pub(super) const IS_SUM: u64 = 1;
 pub(super) const LACKS_TOKEN_PRICE: u64 = 2;
 pub(super) const LACKS_SEARCH_PRICE: u64 = 4;
 pub(super) const TOO_LARGE: u64 = 8;
+/// A counter is so large that narrow sums may have wrapped.
+pub(super) const IS_LARGE_ROW: u64 = 1 << 48;
 
 /// The place of models that the table does not know, because their first response came after it was made.
 pub(super) const NEW_MODEL: u64 = 0xffff;

@@ -9,7 +9,7 @@ use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, Receip
 use crate::dimension::Dimension;
 
 use super::cost::{CostColumns, SUMS};
-use super::price_table::PriceTable;
+use super::price_table::{IS_LARGE_ROW, PriceTable};
 
 /// The time of rows that the filter does not admit: no minimum is affected by it.
 const NEVER: &str = "toInt64(9223372036854775807)";
@@ -18,6 +18,8 @@ const UNKNOWN: &str = "CAST(NULL, 'Nullable(UInt64)')";
 
 /// Costs that were not asked for.
 const NO_COSTS: &str = "CAST([], 'Array(Tuple(UInt128, UInt128, UInt128, UInt64, UInt64, UInt64))')";
+/// Above all numbers of responses of a narrow sum, see [`NARROW_ROWS`](crate::clickhouse::usage::saturating::NARROW_ROWS).
+const HALF: u64 = 1 << 32;
 /// No response without large counters has this many web searches.
 pub(super) const SEARCHES_MAX: u64 = 1 << 20;
 
@@ -231,13 +233,12 @@ impl<'a> Statement<'a> {
         let name_of_origin = (format!("kind IN ({ORIGIN}, {WEAK})"), "toString(row_origin)".to_owned());
         format!(
             "SELECT {kind} AS kind, {name} AS name,
-                {start} AS start, sum(row_responses) AS set_responses, sum(row_worth_tokens) AS set_worth_tokens,
-                sum(row_unfinished) AS set_unfinished, {set_input} AS set_input, {set_output} AS set_output,
+                {start} AS start, sum(row_responses) AS set_responses, {worth}, {set_input} AS set_input, {set_output} AS set_output,
                 {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
                 min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
                 {extra_sums}, {all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
                 0 AS set_source_snapshots, 0 AS set_source_tokens, toInt64(0) AS set_synced,
-                max(row_is_large) AS set_large{costs}
+                {large} AS set_large{costs}
             FROM ({rows})
             GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak{code}), (row_step))",
             kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
@@ -249,6 +250,18 @@ impl<'a> Statement<'a> {
             start = match &self.cost {
                 Some(_) => format!("if(kind IN ({ORIGIN}, {WEAK}), toInt64(row_code), row_step)"),
                 None => "row_step".to_owned(),
+            },
+            // The cost takes sums of its own, so others are spared where there are few rows.
+            large = match &self.cost {
+                Some(_) => format!("toUInt8(row_code >= {IS_LARGE_ROW})"),
+                None => "max(row_is_large)".to_owned(),
+            },
+            worth = match (&self.cost, width) {
+                (Some(_), Width::Narrow) => format!(
+                    "(sum(row_worth_tokens + {HALF} * row_unfinished) AS worth_and_unfinished) % {HALF}
+                        AS set_worth_tokens, intDiv(worth_and_unfinished, {HALF}) AS set_unfinished"
+                ),
+                _ => "sum(row_worth_tokens) AS set_worth_tokens, sum(row_unfinished) AS set_unfinished".to_owned(),
             },
             extra_sums = self.extra_sums(),
             all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },

@@ -21,10 +21,10 @@ impl Writer {
     /// Starts a writer, unless one is running. Does nothing outside of a runtime.
     pub(super) fn ensure(trail: &Arc<AuditTrail>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let mut state = trail.state();
-        if !state.has_writer {
-            state.has_writer = true;
+        let has_writer = std::mem::replace(&mut trail.state().has_writer, true);
+        if !has_writer {
             let writer = Self(Arc::downgrade(trail));
+            // Not under the lock: a runtime that is ending drops the writer here, and dropping it takes the lock.
             runtime.spawn(writer.run(Arc::clone(&trail.half_full), trail.options.write_within));
         }
     }

@@ -5,6 +5,7 @@ use bridge_storage::{Dimension, Direction, GroupOrder};
 use maud::{Markup, html};
 
 use super::cards::{bar, name};
+use super::cost;
 use super::dimension::{plural, singular};
 use super::layout::{Frame, Tab, relative};
 use super::number::{Grouped, share};
@@ -32,8 +33,9 @@ pub(super) async fn breakdown(page: PageRequest) -> Response {
     page.respond(Tab::Breakdown, &plural(&dimension), content).await
 }
 
-const COLUMNS: [(&str, GroupOrder, bool); 7] = [
+const COLUMNS: [(&str, GroupOrder, bool); 8] = [
     ("Tokens", GroupOrder::Tokens, false),
+    ("Cost", GroupOrder::Cost, false),
     ("Input", GroupOrder::Input, true),
     ("Output", GroupOrder::Output, true),
     ("Cache write", GroupOrder::CacheCreation, true),
@@ -56,7 +58,9 @@ pub(super) fn table(
             table.groups {
                 thead { tr {
                     (heading(frame, &singular(dimension), GroupOrder::Name, false))
-                    @for (label, order, is_optional) in COLUMNS { (heading(frame, label, order, is_optional)) }
+                    @for (label, order, is_optional) in COLUMNS {
+                        @if order != GroupOrder::Cost || metrics.totals.cost.is_some() { (heading(frame, label, order, is_optional)) }
+                    }
                 } }
                 tbody {
                     @for row in &list.rows {
@@ -68,6 +72,7 @@ pub(super) fn table(
                                 (bar(share(counts.total(), metrics.total_tokens)))
                             }
                             td { (Grouped(counts.total())) }
+                            @if let Some(cost) = &row.sums.cost { td { (cost::cell(cost)) } }
                             td.opt { (Grouped(counts.input)) }
                             td.opt { (Grouped(counts.output)) }
                             td.opt { (Grouped(counts.cache_creation)) }
@@ -80,6 +85,7 @@ pub(super) fn table(
                 tfoot { tr {
                     th scope="row" { "Total" }
                     td { (Grouped(metrics.total_tokens)) }
+                    @if let Some(cost) = &metrics.totals.cost { td { (cost::cell(cost)) } }
                     td.opt { (Grouped(metrics.totals.counts.input)) }
                     td.opt { (Grouped(metrics.totals.counts.output)) }
                     td.opt { (Grouped(metrics.totals.counts.cache_creation)) }

@@ -3,6 +3,7 @@
 use bridge_storage::{Dimension, GroupSums};
 use maud::{Markup, html};
 
+use super::cost;
 use super::dimension::{detail_of, page_of, plural, short, singular};
 use super::layout::{Frame, name_of};
 use super::number::{Compact, Grouped, share};
@@ -24,19 +25,21 @@ pub(super) fn card(frame: &Frame, dimension: &Dimension, metrics: &DashboardToke
                 a href=(page_of(frame, dimension)) { "All " (Grouped(list.groups)) }
             }
             table.ranking {
-                thead.visually-hidden { tr { th scope="col" { (singular(dimension)) } th scope="col" { "Tokens" } } }
+                thead.visually-hidden { tr { th scope="col" { (singular(dimension)) } th scope="col" { "Tokens" } @if metrics.totals.cost.is_some() { th scope="col" { "Cost" } } } }
                 tbody {
                     @for row in &list.rows {
                         @let tokens = row.sums.counts.total();
                         tr {
                             th scope="row" { (name(frame, dimension, row)) (bar(share(tokens, greatest))) }
                             td title=(Grouped(tokens)) { (Compact(tokens)) }
+                            @if let Some(cost) = &row.sums.cost { td.soft { (cost::cell(cost)) } }
                         }
                     }
                     @if list.other_tokens > 0 {
                         tr.soft {
                             th scope="row" { "others" }
                             td title=(Grouped(list.other_tokens)) { (Compact(list.other_tokens)) }
+                            @if let Some(cost) = &list.other_cost { td { (cost::cell(cost)) } }
                         }
                     }
                 }

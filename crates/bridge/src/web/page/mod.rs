@@ -6,6 +6,7 @@ mod breakdown;
 mod budgets;
 mod cards;
 mod chart;
+mod cost;
 mod dimension;
 mod expiring;
 mod layout;
@@ -53,12 +54,14 @@ pub struct PageOptions {
     pub zone: TimeZone,
     /// The interval at which an open page asks for newer data.
     pub refresh: Duration,
+    /// Whether the page shows what responses cost, if the store has a price list.
+    pub cost: bool,
 }
 
 impl Default for PageOptions {
-    /// UTC, 5 s.
+    /// UTC, 5 s, with costs.
     fn default() -> Self {
-        Self { zone: TimeZone::UTC, refresh: Duration::from_secs(5) }
+        Self { zone: TimeZone::UTC, refresh: Duration::from_secs(5), cost: true }
     }
 }
 
@@ -74,6 +77,13 @@ impl PageOptions {
     #[must_use]
     pub fn with_refresh(mut self, refresh: Duration) -> Self {
         self.refresh = refresh.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Returns the options of a page that shows no costs.
+    #[must_use]
+    pub fn without_cost(mut self) -> Self {
+        self.cost = false;
         self
     }
 }

@@ -13,7 +13,7 @@ use super::layout::{Frame, Tab};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::view::Span;
-use super::{budgets, cards};
+use super::{budgets, cards, cost};
 use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
 
@@ -54,6 +54,15 @@ fn content(frame: &Frame, metrics: &DashboardTokenMetrics, budgets: &[BudgetStat
 }
 
 fn headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    html! {
+        div.headlines {
+            (tokens_headline(frame, metrics))
+            @if let Some(cost) = &metrics.totals.cost { (cost::headline(frame, metrics, cost)) }
+        }
+    }
+}
+
+fn tokens_headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
     let completeness = &metrics.completeness;
     html! {
         section.headline {
@@ -93,7 +102,7 @@ fn change(total: u64, previous: &PreviousPeriod) -> Markup {
     }
 }
 
-fn span_label(frame: &Frame) -> String {
+pub(super) fn span_label(frame: &Frame) -> String {
     match frame.view.span {
         Span::Preset(preset) => format!(", {}", preset.phrase()),
         Span::Fixed(_) => String::new(),
@@ -122,6 +131,13 @@ fn tiles(metrics: &DashboardTokenMetrics) -> Markup {
                 dt title="The share of prompt tokens that came from the cache" { "Cache hits" }
                 dd { @match metrics.cache_hit_share { Some(share) => (Percent(share)), None => "–" } }
                 dd.soft { "of prompt tokens" }
+            }
+            @if let Some(cost) = &metrics.totals.cost {
+                div {
+                    dt title="List price of the same tokens without the cache, less the list price" { "Cache savings" }
+                    dd { (cost.cache_savings()) }
+                    dd.soft { "at list prices" }
+                }
             }
             div {
                 dt { "Responses" }

@@ -4,6 +4,7 @@ use axum::response::Response;
 use bridge_core::{ReceiptLine, StoreReceipt, TimeRange};
 use maud::{Markup, html};
 
+use super::cost;
 use super::layout::Tab;
 use super::number::Grouped;
 use super::request::PageRequest;
@@ -12,7 +13,10 @@ use crate::dashboard::DashboardQuery;
 pub(super) async fn receipt(page: PageRequest) -> Response {
     let content = async {
         let metrics = page.metrics(DashboardQuery::new(TimeRange::ALL).without_lists()).await?;
-        Ok(content(&metrics.receipt.unwrap_or_default()))
+        Ok(html! {
+            (content(&metrics.receipt.unwrap_or_default()))
+            (cost::receipt(&page.frame, &metrics))
+        })
     };
     page.respond(Tab::Receipt, "Receipt", content).await
 }

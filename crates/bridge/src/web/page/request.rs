@@ -28,6 +28,7 @@ pub(super) struct PageRequest {
     pub(super) frame: Frame,
     pub(super) bridge: EnhancedTokenDatabaseBridge,
     web: Arc<Web>,
+    shows_cost: bool,
     actor: Option<Actor>,
     /// What is wrong with the parameters.
     invalid: Option<Problem>,
@@ -53,6 +54,7 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
             frame: Frame { base, path, view, now: web.now(), refresh: options.refresh },
             bridge: caller.bridge.clone(),
             web: Arc::clone(web),
+            shows_cost: options.cost,
             actor: caller.actor.clone(),
             invalid: parameters.finish().err(),
             known: parts.headers.get(IF_NONE_MATCH).cloned(),
@@ -63,6 +65,7 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
 impl PageRequest {
     /// Returns the metrics of a query. Pages that are open at once share those of the same moment.
     pub(super) async fn metrics(&self, query: DashboardQuery) -> Result<Arc<DashboardTokenMetrics>, Problem> {
+        let query = if self.shows_cost { query.with_cost() } else { query };
         // Actors share none, so that each is on record.
         let key = format!("{query:?} {:?}", self.actor);
         let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };

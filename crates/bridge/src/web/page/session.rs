@@ -12,13 +12,13 @@ use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
 use super::cards::{bar, card};
-use super::chart;
 use super::dimension::{SESSION_CARDS, detail_of};
 use super::layout::{Frame, Tab, name_of, time};
 use super::number::{Compact, Grouped, Percent, share};
 use super::request::PageRequest;
 use super::session_files;
 use super::view::Span;
+use super::{chart, cost};
 use crate::dashboard::DashboardTokenMetrics;
 use crate::sessions::SessionDetails;
 use crate::web::figures::unknown_session;
@@ -81,7 +81,7 @@ fn content(
                 (time(summary.first_time, zone)) " to " (time(summary.last_time, zone)) " (" (zone.name()) ")"
             }
         }
-        (tiles(details, summary))
+        (tiles(details, summary, metrics))
         (facts(frame, details, summary))
         (chart::section(frame, metrics))
         (session_files::card(&details.files, zone))
@@ -92,7 +92,7 @@ fn content(
     }
 }
 
-fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord) -> Markup {
+fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {
     let counts = &summary.counts;
     html! {
         dl.tiles {
@@ -104,6 +104,13 @@ fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord) -> Markup {
                     dt { (name) }
                     dd title=(Grouped(tokens)) { (Compact(tokens)) }
                     dd.soft { (Percent(share(tokens, summary.total_tokens))) }
+                }
+            }
+            @if let Some(cost) = &metrics.totals.cost {
+                div {
+                    dt { "Cost" }
+                    dd { (cost::cell(cost)) }
+                    dd.soft { "cache savings: " (cost.cache_savings()) }
                 }
             }
             div {

@@ -99,6 +99,26 @@ impl Span {
     }
 }
 
+/// The amount that the trend shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Unit {
+    #[default]
+    Tokens,
+    Cost,
+}
+
+impl Unit {
+    /// The units, under the words of the parameter `unit`.
+    pub(super) const BY_WORD: [(&str, Self); 2] = [("tokens", Self::Tokens), ("cost", Self::Cost)];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Tokens => "Tokens",
+            Self::Cost => "Cost",
+        }
+    }
+}
+
 /// A condition on a dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Condition {
@@ -122,6 +142,8 @@ pub(super) struct View {
     default_zone: TimeZone,
     /// The steps of the trend; `None` for those that suit the range.
     pub(super) step: Option<CalendarUnit>,
+    /// The unit of the trend.
+    pub(super) unit: Unit,
     /// The dimension that the trend is split by.
     pub(super) split: Dimension,
     /// The dimension of the breakdown.
@@ -157,6 +179,7 @@ impl View {
             zone,
             default_zone: default_zone.clone(),
             step: parameters.choice("step", &STEPS),
+            unit: parameters.choice("unit", &Unit::BY_WORD).unwrap_or_default(),
             split: parameters.value("split").unwrap_or(SPLIT),
             by: parameters.value("by").unwrap_or(BREAKDOWN),
             conditions: conditions.collect(),
@@ -226,6 +249,10 @@ impl View {
         Self { step, ..self.clone() }
     }
 
+    pub(super) fn with_unit(&self, unit: Unit) -> Self {
+        Self { unit, ..self.clone() }
+    }
+
     pub(super) fn with_split(&self, split: Dimension) -> Self {
         Self { split, ..self.clone() }
     }
@@ -287,6 +314,9 @@ impl View {
         }
         if let Some(step) = self.step {
             search.append_pair("step", word(&STEPS, step));
+        }
+        if self.unit != Unit::default() {
+            search.append_pair("unit", word(&Unit::BY_WORD, self.unit));
         }
         for (name, dimension, default) in [("split", &self.split, SPLIT), ("by", &self.by, BREAKDOWN)] {
             if *dimension != default {

@@ -9,8 +9,6 @@ function compact(value) {
   return unit ? `${+(value / unit[0]).toFixed(2)} ${unit[1]}` : String(value);
 }
 
-const grouped = (value) => BigInt(value).toLocaleString("en-US");
-
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -33,11 +31,10 @@ function drawChart(element) {
   element.querySelectorAll(":scope > :not(script)").forEach((child) => child.remove());
   element.classList.add("drawn");
   const steps = data.labels.map((_, index) => index);
-  // Numbers of 64 bits are decimal strings; a bar needs less.
   const tops = [];
-  data.series.forEach(({ tokens }) => {
+  data.series.forEach(({ values }) => {
     const below = tops.at(-1) ?? steps.map(() => 0);
-    tops.push(tokens.map((count, index) => below[index] + Number(count)));
+    tops.push(values.map((value, index) => below[index] + value));
   });
   const colors = data.series.map(seriesColor);
   // The uppermost first: lower ones are drawn over it.
@@ -60,7 +57,7 @@ function drawChart(element) {
         incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 72, 96],
         values: (_, splits) => splits.map((at) => Number.isInteger(at) ? data.labels[at]?.replace(/^\d{4}-(?=\d\d-)/, "") ?? "" : ""),
       },
-      { ...line, font, size: 62, values: (_, splits) => splits.map(compact) },
+      { ...line, font, size: 62, values: (_, splits) => splits.map((value) => (data.is_money ? "$" : "") + compact(value)) },
     ],
     series: [{}, ...drawn.map(({ color }) => ({
       fill: color, stroke: color, width: 0, points: { show: false },
@@ -100,10 +97,10 @@ function showTooltip(plot, element, data, colors) {
   const title = document.createElement("b");
   title.textContent = data.labels[idx];
   tooltip.append(title);
-  const rows = data.series.map(({ name, tokens }, index) => ({ name, tokens: BigInt(tokens[idx]), color: colors[index] }))
-    .filter(({ tokens }) => tokens > 0n).reverse();
-  rows.forEach((row) => tooltip.append(tooltipRow(labelled(row.color, row.name), row.tokens)));
-  if (rows.length !== 1) tooltip.append(tooltipRow("Total", rows.reduce((sum, { tokens }) => sum + tokens, 0n)));
+  const rows = data.series.map(({ name, shown }, index) => ({ name, text: shown[idx], color: colors[index] }))
+    .filter(({ text }) => text).reverse();
+  rows.forEach((row) => tooltip.append(tooltipRow(labelled(row.color, row.name), row.text)));
+  if (rows.length !== 1) tooltip.append(tooltipRow("Total", data.totals[idx]));
   element.append(tooltip);
   const at = plot.valToPos(idx, "x") + plot.over.offsetLeft;
   const isRight = at > element.clientWidth / 2;
@@ -112,11 +109,11 @@ function showTooltip(plot, element, data, colors) {
   tooltip.style.top = "8px";
 }
 
-function tooltipRow(name, tokens) {
+function tooltipRow(name, text) {
   const row = document.createElement("div");
   const [label, value] = [document.createElement("span"), document.createElement("span")];
   label.append(name);
-  value.textContent = grouped(tokens);
+  value.textContent = text;
   row.append(label, value);
   return row;
 }

@@ -1,0 +1,164 @@
+//! What responses cost, on pages.
+
+use std::cmp::Ordering;
+
+use bridge_core::Cost;
+use bridge_storage::UnpricedSums;
+use maud::{Markup, html};
+
+use super::layout::{Frame, Tab, name_of, time};
+use super::number::{Grouped, Percent};
+use super::overview::span_label;
+use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
+
+/// Models without a price that the overview names.
+const UNPRICED_NAMES: usize = 2;
+
+/// Returns an amount; with a sign if something in it has no price.
+pub(super) fn cell(cost: &Cost) -> Markup {
+    html! {
+        @if cost.is_complete() {
+            (cost.amount)
+        } @else if cost.priced_tokens == 0 {
+            span.soft title="No price for these tokens" { "unpriced" }
+        } @else {
+            span title=(format!("At least: {} of the tokens have no price", Percent(cost.unpriced_share()))) { "≥\u{a0}" (cost.amount) }
+        }
+    }
+}
+
+/// Returns the cost of the overview, beside the tokens.
+pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Cost) -> Markup {
+    html! {
+        section.headline {
+            h2.figure {
+                span.label { "Cost" (span_label(frame)) }
+                @if !cost.is_complete() { span.at-least { "at least " } }
+                span.total.money { (cost.amount) }
+                @if let Some(previous) = &metrics.previous { (change(cost, previous)) }
+            }
+            p.soft {
+                @if let Some(prices) = metrics.priced_by.as_ref().filter(|prices| !prices.unpriced.is_empty()) {
+                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(&prices.unpriced)) ". "
+                }
+                a href=(format!("{}#prices", frame.link(Tab::Receipt.path(), &frame.view.first_page()))) { "See the prices" }
+            }
+        }
+    }
+}
+
+/// Returns the change against the period before, if both are known in full.
+fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
+    let Some(before) = previous.totals.cost.filter(|before| before.amount > bridge_core::Money::ZERO) else {
+        return html!();
+    };
+    let ratio = cost.amount.attodollars() as f64 / before.amount.attodollars() as f64;
+    html! {
+        " "
+        span.change title=(format!("{before} in the previous period")) {
+            @match cost.amount.cmp(&before.amount) {
+                Ordering::Greater => { "▲ " (Percent(ratio - 1.0)) },
+                Ordering::Less => { "▼ " (Percent(1.0 - ratio)) },
+                Ordering::Equal => "unchanged from the previous period",
+            }
+            @if cost.amount != before.amount { span.visually-hidden { " vs. the previous period" } }
+        }
+    }
+}
+
+/// Returns the models with the most unpriced tokens.
+fn names(unpriced: &[UnpricedSums]) -> Markup {
+    html! {
+        @for (place, sums) in unpriced.iter().take(UNPRICED_NAMES).enumerate() {
+            @if place > 0 { ", " }
+            bdi { (model_of(sums)) }
+        }
+        @if unpriced.len() > UNPRICED_NAMES { " and " (unpriced.len() - UNPRICED_NAMES) " more" }
+    }
+}
+
+fn model_of(sums: &UnpricedSums) -> String {
+    name_of(sums.model.as_ref().map_or("", |model| model.as_str()))
+}
+
+/// Returns the section of the receipt: list price, discounts and what has no price.
+pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+    let (Some(cost), Some(prices)) = (&metrics.totals.cost, &metrics.priced_by) else { return html!() };
+    let lines = [
+        (
+            "",
+            "Without the cache",
+            "at list prices, if tokens of the cache had cost as much as other input",
+            cost.without_cache,
+        ),
+        (
+            "−",
+            "Cache savings",
+            "what reading from the cache saved, less what writing to it cost more",
+            cost.cache_savings(),
+        ),
+        (
+            "=",
+            "List price",
+            "each response at the price of its time, speed, tier, geography and size",
+            cost.list,
+        ),
+        ("−", "Discounts", "of your own configuration", cost.list.saturating_sub(cost.amount)),
+    ];
+    html! {
+        section.headline #prices {
+            h2.figure {
+                span.label { "Cost of the whole store" }
+                @if !cost.is_complete() { span.at-least { "at least " } }
+                span.total.money { (cost.amount) }
+            }
+            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ", which names these prices for good." }
+        }
+        div.scroll.narrow tabindex="0" role="region" aria-label="Cost" { table.receipt {
+            thead { tr { th scope="col" { "Line" } th scope="col" { "US dollars" } } }
+            tbody {
+                @for (sign, name, meaning, amount) in lines {
+                    tr {
+                        th scope="row" { span.sign { (sign) } (name) span.soft.block { (meaning) } }
+                        td title=(amount.exact()) { (amount) }
+                    }
+                }
+            }
+            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td title=(cost.amount.exact()) { (cost.amount) } } }
+        } }
+        @if !prices.unpriced.is_empty() { (unpriced(frame, &prices.unpriced)) }
+    }
+}
+
+fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
+    html! {
+        section.card.narrow {
+            header { h2 { "Without a price, and not in the cost" } }
+            div.scroll tabindex="0" role="region" aria-label="Models without a price" { table {
+                thead { tr {
+                    th scope="col" { "Model" }
+                    th scope="col" { "Reason" }
+                    th.opt scope="col" { "Since" }
+                    th.opt scope="col" { "Responses" }
+                    th scope="col" { "Tokens" }
+                } }
+                tbody {
+                    @for sums in unpriced {
+                        tr {
+                            th scope="row" { bdi { (model_of(sums)) } }
+                            td { (sums.reason) }
+                            td.opt { (time(sums.since, &frame.view.zone)) }
+                            td.opt { (Grouped(sums.responses)) }
+                            td { (Grouped(sums.tokens)) }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// The first digits, which tell price lists apart.
+fn short_digest(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
