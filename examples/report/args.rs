@@ -50,6 +50,12 @@ pub(crate) struct Args {
     #[arg(long, requires = "config", conflicts_with_all = ["by", "since", "until"])]
     pub(crate) check_budget: bool,
 
+    /// JSON that `ccusage claude daily --json` or `tokscale --json` has written of the same transcripts: print the difference by
+    /// model and by cause instead
+    #[arg(long, value_name = "FILE", requires = "source", value_parser = usage_error::path_parser(),
+        conflicts_with_all = ["by", "since", "until", "check_budget", "project", "model", "host", "branch", "session", "conditions"])]
+    pub(crate) compare: Option<PathBuf>,
+
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,

@@ -77,12 +77,12 @@ fn known_of_others(
 }
 
 /// Returns a name for a spreadsheet, which would execute one that begins like a formula.
-fn csv_text(name: &str) -> String {
+pub(crate) fn csv_text(name: &str) -> String {
     let text = Escaped::text(name).to_string();
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 
-fn csv_line(fields: impl Iterator<Item = String>) -> String {
+pub(crate) fn csv_line(fields: impl Iterator<Item = String>) -> String {
     let quoted = fields.map(|field| match field.contains([',', '"']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field,
@@ -109,7 +109,7 @@ pub(crate) fn markdown(report: &Report) -> String {
 }
 
 /// Escapes what Markdown and HTML would take for markup.
-fn markdown_text(text: &str) -> String {
+pub(crate) fn markdown_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

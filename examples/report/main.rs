@@ -10,6 +10,7 @@ mod ascii_json;
 mod audit_flush;
 mod budget;
 mod column;
+mod compare;
 mod condition;
 mod documents;
 mod grouping;
@@ -76,6 +77,9 @@ async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>>
 }
 
 async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> {
+    if let Some(file) = &args.compare {
+        return compare::compare(&opened.bridge, &opened.roots, file, args.format()).await;
+    }
     let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
     Ok(match args.format() {
         Format::Table => table::text(&report, table::terminal_width()),

@@ -23,9 +23,15 @@ pub(crate) struct Opened {
     pub(crate) bridge: EnhancedTokenDatabaseBridge,
     /// For the head of the report.
     pub(crate) name: String,
+    /// The folders and files of transcripts, if they are read directly.
+    pub(crate) roots: Vec<PathBuf>,
 }
 
 impl Opened {
+    fn of_store(bridge: EnhancedTokenDatabaseBridge, name: String) -> Self {
+        Self { bridge, name, roots: Vec::new() }
+    }
+
     /// Opens the place. Transcripts are analyzed into a store in memory.
     pub(crate) async fn new(place: &Place) -> Result<Self, Box<dyn Error>> {
         let config = place.config.as_ref().map(|file| -> Result<_, Box<dyn Error>> {
@@ -36,11 +42,11 @@ impl Opened {
             return transcripts(&place.source, config.as_ref()).await;
         }
         if let Some(config) = config {
-            return Ok(Self { bridge: config.build().await?, name: "the configured store".to_owned() });
+            return Ok(Self::of_store(config.build().await?, "the configured store".to_owned()));
         }
         if let Some(options) = place.server.options()? {
             let name = format!("ClickHouse at {}", options.host());
-            return Ok(Self { bridge: bridge_to(ClickHouseStore::new(options)?), name });
+            return Ok(Self::of_store(bridge_to(ClickHouseStore::new(options)?), name));
         }
         if let Some(folder) = &place.data_dir {
             return embedded(folder).await;
@@ -64,7 +70,7 @@ async fn embedded(folder: &Path) -> Result<Opened, Box<dyn Error>> {
     store.migrate().await?;
     use_shipped_prices(&store).await?;
     let name = format!("embedded ClickHouse, data in {}", Escaped::path(folder));
-    Ok(Opened { bridge: bridge_to(store), name })
+    Ok(Opened::of_store(bridge_to(store), name))
 }
 
 /// Puts the shipped prices in use, as a configured bridge does by itself.
@@ -102,5 +108,6 @@ async fn transcripts(roots: &[PathBuf], config: Option<&BridgeConfig>) -> Result
     }
     let folders: Vec<_> = roots.iter().map(|root| Escaped::path(root).to_string()).collect();
     let files = bridge_examples::number::number(result.analysis.files);
-    Ok(Opened { bridge, name: format!("{files} transcripts in {}", folders.join(", ")) })
+    let name = format!("{files} transcripts in {}", folders.join(", "));
+    Ok(Opened { bridge, name, roots })
 }

@@ -18,21 +18,28 @@ WIDTH = 24
 CLICKHOUSE = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 
-# The responses that the variables and the time range admit.
-ADMITTED = " AND ".join(
-    ["$__timeFilter_ms(time)"]
-    + [
-        f"$__conditionalAll({column} IN (${{{name}:singlequote}}), ${name})"
-        for name, column in [
-            ("host", "host"),
-            ("project", "project"),
-            ("model", "canonical_model"),
-            ("developer", "developer"),
-        ]
-    ]
+# The projects that count for those of the variable, under the names that `token_costs` has: those that were recorded.
+RECORDED_PROJECTS = (
+    "if(project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current != ''), "
+    "project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current IN (${project:singlequote})), "
+    "project IN (${project:singlequote}))"
 )
-RESPONSES = f"${{prefix:raw}}counted_responses WHERE {ADMITTED}"
-COSTS = f"${{prefix:raw}}token_costs WHERE {ADMITTED}"
+
+
+def admitted(project):
+    """Returns the condition for the responses that the variables and the time range admit."""
+    conditions = {
+        "host": "host IN (${host:singlequote})",
+        "project": project,
+        "model": "canonical_model IN (${model:singlequote})",
+        "developer": "developer IN (${developer:singlequote})",
+    }
+    narrowed = [f"$__conditionalAll({condition}, ${name})" for name, condition in conditions.items()]
+    return " AND ".join(["$__timeFilter_ms(time)", *narrowed])
+
+
+RESPONSES = f"${{prefix:raw}}counted_responses WHERE {admitted('project IN (${project:singlequote})')}"
+COSTS = f"${{prefix:raw}}token_costs WHERE {admitted(RECORDED_PROJECTS)}"
 # Of a response in `token_costs`, which has no sum of its own.
 TOKENS = "toUInt128(input_tokens) + output_tokens + cache_creation_tokens + cache_read_tokens"
 
@@ -210,6 +217,11 @@ SERVICE_PANELS = [
                      mappings=[(0, "closed"), (1, "open")], thresholds=[("green", None), ("red", 1)]),
     prometheus_panel("Audit records dropped", "stat", [(f"sum(bridge_audit_dropped_total{{{JOB}}})", "")], size=(4, 4),
                      thresholds=[("green", None), ("red", 1)]),
+    prometheus_panel("Budgets spent", "timeseries",
+                     [(f"max by (budget) (bridge_budget_spent_ratio{{{JOB}}})", "{{budget}}"),
+                      (f"max by (budget) (bridge_budget_projected_ratio{{{JOB}}})", "{{budget}}, projected")], size=(12, 8), unit="percentunit"),
+    prometheus_panel("Unpriced tokens by budget", "timeseries", [(f"max by (budget) (bridge_budget_unpriced_ratio{{{JOB}}})", "{{budget}}")],
+                     size=(12, 8), unit="percentunit"),
     prometheus_panel("Tokens stored", "timeseries", [(rate("bridge_tokens_stored_total"), "tokens per second")], size=(12, 8)),
     prometheus_panel("Freshness by instance", "timeseries", [(f"bridge_data_freshness_seconds{{{JOB}}}", "{{instance}}")], size=(12, 8), unit="s"),
     prometheus_panel("Operations by outcome", "timeseries", [(rate("bridge_operations_total", "outcome"), "{{outcome}}")], size=(8, 8), unit="ops", stacked=True),

@@ -56,6 +56,8 @@ pub enum Probe {
     Observers,
     /// No budget is exceeded.
     Budgets,
+    /// No host of the store has fallen silent.
+    Hosts,
 }
 
 impl fmt::Display for Probe {
@@ -72,6 +74,7 @@ impl fmt::Display for Probe {
             Self::Disk => "disk",
             Self::Observers => "observers",
             Self::Budgets => "budgets",
+            Self::Hosts => "hosts",
         })
     }
 }

@@ -41,6 +41,8 @@ GRANT SELECT ON `bridge`.bridge_resumes TO bridge_dashboard;
 -- To find at the start that nothing is missing: that the audit is there, not what is in it.
 GRANT SELECT ON `bridge`.bridge_migrations TO bridge_dashboard;
 GRANT SHOW TABLES, SHOW COLUMNS ON `bridge`.bridge_audit TO bridge_dashboard;
+-- And of the audit when each host was last heard of.
+GRANT SELECT(host, time) ON `bridge`.bridge_audit TO bridge_dashboard;
 
 -- Creates and migrates the schema, makes checkpoints, rolls back and resumes, gives out the store and takes it in
 -- again, and does what the others may. Of this database alone: it can neither make

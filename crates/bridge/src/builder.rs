@@ -30,6 +30,7 @@ use crate::operations::lifetime::Lifetime;
 use crate::operations::monitor::{Monitoring, MonitoringOptions};
 use crate::operations::shutdown::StoreEngine;
 use crate::operations::single_flight::SingleFlight;
+use crate::telemetry::Heartbeat;
 use crate::telemetry::Telemetry;
 use crate::telemetry::audit::{AuditOptions, AuditTrail};
 use crate::telemetry::correlation::CorrelationIds;
@@ -488,7 +489,7 @@ impl BridgeBuilder {
         let cache = self
             .shared_cache
             .unwrap_or_else(|| Arc::new(BridgeCache::with_clock(self.cache, Arc::clone(&clock))));
-        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets));
+        let metrics = Arc::new(Instruments::new().with_budgets(&self.budgets).on_host(&host));
         let window = self.monitoring.limits.error_rate_window;
         let error_rate = Arc::new(ErrorRate::new(window, Arc::clone(&clock)));
         let observed = Observed {
@@ -507,6 +508,7 @@ impl BridgeBuilder {
             metrics,
             error_rate,
             panics: Panics::default(),
+            heartbeat: Heartbeat::new(clock.now()),
             correlation_ids: self.correlation_ids,
             flush_deadline: self.store_deadline,
         });

@@ -180,6 +180,7 @@ pub mod query {
     pub use bridge_core::ExtraCounts;
     pub use bridge_storage::AdmittedValues;
 
+    pub use crate::dashboard::hosts::HostFreshness;
     pub use crate::dashboard::{PreviousPeriod, TrendSeries};
 }
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use bridge::pricing::Catalog;
 use bridge::storage::{
-    ClickHouseOptions, ClickHouseStore, PriceStore, SourceRecord, TokenStore, UpsertOptions,
+    ClickHouseOptions, ClickHouseStore, PriceStore, ProjectStore, SourceRecord, TokenStore, UpsertOptions,
 };
 use bridge::{Clock, HostName, ModelName, ProjectName, ResponseUsage, SessionId, SystemClock, Timestamp};
+use bridge_core::ProjectRecord;
 use bridge_testkit::engine::{TestDatabase, engine};
 use bridge_testkit::fixtures::response;
 use clickhouse::Client;
@@ -78,9 +79,13 @@ async fn stored(now: Timestamp) -> (TestDatabase, Client) {
         row.time = now;
         row.host = HostName::new(host).ok();
         row.model = ModelName::new(model).ok();
-        row.project = ProjectName::new("/projects/p").ok();
+        // Renamed since.
+        row.project = ProjectName::new("/projects/old").ok();
         row
     };
+    let mut renamed = ProjectRecord::new(ProjectName::new("/projects/old").unwrap(), now);
+    renamed.current = ProjectName::new("/projects/p").unwrap();
+    store.put_project_records(&[renamed]).await.unwrap();
     let rows = [row("a", 1, 1_000, "laptop", "claude-opus-4-6"), row("b", 2, 500, "ci", "claude-next")];
     store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
     let mut source =
@@ -135,7 +140,9 @@ async fn every_query_of_the_token_dashboard_runs_and_shows_what_is_stored() {
                     assert_eq!(narrowed[0][0].as_f64(), Some(0.0));
                 }
                 // 1,000 tokens of output at $25 a million.
-                "Cost, at least" => assert_eq!(rows[0][0].as_f64(), Some(0.025)),
+                "Cost, at least" => {
+                    assert_eq!((rows[0][0].as_f64(), narrowed[0][0].as_f64()), (Some(0.025), Some(0.025)))
+                }
                 "Unpriced models" => assert_eq!(rows[0][0], "claude-next"),
                 "Receipt of the whole store" => {
                     let tokens: Vec<_> = rows.iter().map(|row| row[1].as_i64().unwrap()).collect();

@@ -130,6 +130,23 @@ impl Form<Duration> for Time {
     }
 }
 
+/// From a minute to 30 days: a time without a sign of life.
+pub(super) struct Absence;
+
+impl Form<Duration> for Absence {
+    fn allowed(&self) -> String {
+        "a duration from 1m to 30d, like 3d".to_owned()
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<Duration, InvalidValue> {
+        duration(raw, Duration::from_mins(1)..=30 * DAY)
+    }
+
+    fn write(&self, value: &Duration) -> String {
+        written(*value)
+    }
+}
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// The units of durations, in milliseconds.

@@ -1,8 +1,9 @@
 //! Every key of the configuration: its name, its form and the setting behind it.
 
 use super::form::{
-    BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent, ProjectGroupRules,
-    ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word, mebibytes, number,
+    Absence, BOOLEAN, Choice, FilePath, Form, InvalidValue, Keeping, Optional, Pairs, Percent,
+    ProjectGroupRules, ProjectNameRules, RawValue, Seconds, Sources, Text, Time, is_address, is_word,
+    mebibytes, number,
 };
 use bridge_storage::ClickHouseOptions;
 
@@ -248,6 +249,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_max", monitoring.limits.error_rate_max, Percent),
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
+    key!("monitoring.host_silent_max", monitoring.limits.host_silent_max, Optional(Absence)),
     key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
     key!("pricing.enabled", pricing.enabled, BOOLEAN),
     key!("pricing.prices", pricing.prices, pricing::PRICE_LIST).structured(pricing::price_problems),

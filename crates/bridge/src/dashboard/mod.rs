@@ -3,6 +3,7 @@
 mod adapter;
 mod blocks;
 pub(crate) mod budgets;
+pub(crate) mod hosts;
 mod metrics;
 mod query;
 mod trend;

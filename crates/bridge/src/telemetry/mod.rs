@@ -6,6 +6,7 @@ pub(crate) mod audit_summary;
 pub(crate) mod correlation;
 pub(crate) mod current;
 pub(crate) mod error_rate;
+mod heartbeat;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod observed_store;
@@ -25,6 +26,7 @@ use bridge_core::Clock;
 use audit::AuditTrail;
 use correlation::CorrelationIds;
 use error_rate::ErrorRate;
+pub(crate) use heartbeat::Heartbeat;
 use metrics::Instruments;
 use observer::Observer;
 use panics::Panics;
@@ -38,6 +40,7 @@ pub(crate) struct Telemetry {
     pub(crate) metrics: Arc<Instruments>,
     pub(crate) error_rate: Arc<ErrorRate>,
     pub(crate) panics: Panics,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) correlation_ids: CorrelationIds,
     /// Time limit of a flush of the audit that an operation waits for.
     pub(crate) flush_deadline: Duration,

@@ -137,7 +137,8 @@ impl OperationGuard {
             }
         });
         log::log_operation(&record, *operation, error);
-        if summary.is_idle { Place::Nowhere } else { audit.keep(*operation, &record) }
+        let is_kept = telemetry.heartbeat.keeps(summary.is_idle, telemetry.clock.now());
+        if is_kept { audit.keep(*operation, &record) } else { Place::Nowhere }
     }
 }
 

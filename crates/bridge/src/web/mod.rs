@@ -56,6 +56,7 @@ mod budgets;
 mod context;
 mod entries;
 mod figures;
+mod fleet;
 mod health;
 mod hosts;
 mod options;
@@ -209,6 +210,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         .route("/api/v1/expiring", get(figures::expiring))
         .route("/api/v1/blocks", get(blocks::blocks))
         .route("/api/v1/budgets", get(budgets::budgets))
+        .route("/api/v1/hosts", get(fleet::hosts))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/{*rest}", not_found())

@@ -154,6 +154,13 @@ async fn monitoring_sync_lag_max() {
 }
 
 #[tokio::test]
+async fn monitoring_host_silent_max() {
+    assert!(in_memory(&[]).health_check().await.probe(Probe::Hosts).is_none());
+    let bridge = in_memory(&[("monitoring.host_silent_max", "3d")]);
+    assert_eq!(state(&bridge.health_check().await, Probe::Hosts), HealthState::Healthy);
+}
+
+#[tokio::test]
 async fn monitoring_error_rate_max() {
     let errors = async |max| {
         let (_proxy, bridge) = after_a_failure(&[("monitoring.error_rate_max", max)]).await;

@@ -4,6 +4,7 @@
 //! first use; without it these tests fail.
 
 mod fallback;
+mod fleet;
 mod forged;
 mod health;
 mod hosts;

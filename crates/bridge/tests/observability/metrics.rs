@@ -143,6 +143,11 @@ async fn every_metric_is_updated() {
     assert_eq!(shown.value("bridge_budget_spent_ratio{budget=all}"), status.share.unwrap());
     assert_eq!(shown.value("bridge_budget_state{budget=all}"), 0.0);
 
+    assert!(shown.value("bridge_host_silent_seconds{host=host}").is_nan(), "nothing is known yet");
+    let hosts = bridge.dashboard().hosts().await.unwrap();
+    let silent = hosts[0].silent_for.as_secs_f64();
+    assert_eq!(shown.value("bridge_host_silent_seconds{host=host}"), silent);
+
     // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);
     let waiting: Vec<_> = (0..2)

@@ -4,6 +4,7 @@ mod blocks;
 mod budgets;
 mod context;
 mod entries;
+mod fleet;
 mod hostile;
 mod metrics;
 mod outage;

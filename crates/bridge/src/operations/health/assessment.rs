@@ -8,6 +8,7 @@ use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 use super::limits::HealthLimits;
 use super::sources::{EXPIRING_WITHIN, Transcripts};
 use crate::budgets::{BudgetState, BudgetStatus};
+use crate::dashboard::hosts::HostFreshness;
 use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
@@ -111,6 +112,24 @@ pub(super) fn error_rate(outcomes: Outcomes, limits: &HealthLimits) -> Assessmen
     } else {
         Assessment::healthy(detail)
     }
+}
+
+/// Hosts that were not seen for longer than that, and not so long that nothing can be done.
+pub(super) fn hosts(hosts: &[HostFreshness], limit: Duration) -> Assessment {
+    let silent: Vec<_> = hosts.iter().filter(|host| host.is_silent(limit)).collect();
+    let Some(first) = silent.first() else {
+        return Assessment::healthy(format!("{} hosts, each seen within {}", hosts.len(), span(limit)));
+    };
+    let more = match silent.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    Assessment::degraded(format!(
+        "host {}{more} not seen for {}, longer than {}; find out why its service does not run",
+        first.host,
+        span(first.silent_for),
+        span(limit)
+    ))
 }
 
 pub(super) fn observers(panicked: Option<Panicked>) -> Assessment {

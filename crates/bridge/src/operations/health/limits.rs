@@ -17,10 +17,14 @@ pub struct HealthLimits {
     /// Minimum free share of each of the database's disks, from 0 to 1. Below it, the disk is degraded; below a tenth of
     /// it, unhealthy.
     pub disk_free_min: f64,
+    /// Time after which a host of the store that was not seen has fallen silent; `None` for never. A host is seen by what it
+    /// reads and records; one that only synchronizes and has nothing to do is seen every five minutes. After 30 days, when the
+    /// client has deleted what was not read, it is not waited for any more.
+    pub host_silent_max: Option<Duration>,
 }
 
 impl Default for HealthLimits {
-    /// 5 s; 15 minutes; 0.1 % in 10 minutes, the specification's criterion; a tenth of the disk.
+    /// 5 s; 15 minutes; 0.1 % in 10 minutes, the specification's criterion; a tenth of the disk; no limit of hosts.
     fn default() -> Self {
         Self {
             probe_timeout: Duration::from_secs(5),
@@ -28,6 +32,7 @@ impl Default for HealthLimits {
             error_rate_max: 0.001,
             error_rate_window: Duration::from_mins(10),
             disk_free_min: 0.1,
+            host_silent_max: None,
         }
     }
 }
@@ -51,6 +56,13 @@ impl HealthLimits {
     #[must_use]
     pub fn with_error_rate(mut self, max: f64, window: Duration) -> Self {
         (self.error_rate_max, self.error_rate_window) = (max, window);
+        self
+    }
+
+    /// Returns the limits with this time after which a host has fallen silent.
+    #[must_use]
+    pub fn with_host_silent_max(mut self, time: Duration) -> Self {
+        self.host_silent_max = Some(time);
         self
     }
 

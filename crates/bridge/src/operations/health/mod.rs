@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::budgets::Budgets;
 use crate::dashboard::budgets::statuses;
+use crate::dashboard::hosts::host_freshness;
 use crate::ingest::Ingest;
 use crate::telemetry::observed_store::Kept;
 use assessment::Assessment;
@@ -65,7 +66,7 @@ impl HealthChecks {
         let (store, telemetry) = (&self.store, &self.ingest.telemetry);
         let transcripts = OnceCell::new();
         let pool = store.stats().pool;
-        let (connectivity, write, mode, sources, sync_lag, disk, budgets) = tokio::join!(
+        let (connectivity, write, mode, sources, sync_lag, disk, budgets, hosts) = tokio::join!(
             self.probe(Probe::Connectivity, self.connectivity()),
             self.probe(Probe::Write, self.write()),
             self.probe(Probe::Mode, self.store_mode()),
@@ -73,6 +74,7 @@ impl HealthChecks {
             self.probe(Probe::SyncLag, self.sync_lag(&transcripts)),
             self.probe(Probe::Disk, self.disk()),
             self.probe(Probe::Budgets, self.budget_states(checked_at)),
+            self.probe(Probe::Hosts, self.silent_hosts(checked_at)),
         );
         let at_once = |probe, assessment: Assessment| {
             ProbeResult::new(probe, assessment.state, assessment.detail, Duration::ZERO)
@@ -86,6 +88,7 @@ impl HealthChecks {
         probes.extend(circuit.map(|circuit| at_once(Probe::Circuit, assessment::circuit(&circuit))));
         probes.push(disk);
         probes.extend((!self.budgets.is_empty()).then_some(budgets));
+        probes.extend(self.limits.host_silent_max.map(|_| hosts));
         let panicked = telemetry.panics.within(self.limits.error_rate_window, checked_at);
         probes.push(at_once(Probe::Observers, assessment::observers(panicked)));
         let status = HealthStatus::of(probes, checked_at, watch.elapsed());
@@ -179,6 +182,17 @@ impl HealthChecks {
             Ok(statuses) => {
                 self.ingest.telemetry.metrics.budgets(&statuses);
                 assessment::budgets(&statuses)
+            }
+            Err(error) => Assessment::failed(&error),
+        }
+    }
+
+    async fn silent_hosts(&self, now: Timestamp) -> Assessment {
+        let Some(limit) = self.limits.host_silent_max else { return Assessment::healthy("no limit is set") };
+        match host_freshness(&*self.store, now).await {
+            Ok(hosts) => {
+                self.ingest.telemetry.metrics.hosts(&hosts);
+                assessment::hosts(&hosts, limit)
             }
             Err(error) => Assessment::failed(&error),
         }

@@ -37,7 +37,8 @@ pub struct AuditOptions {
 }
 
 /// The operations that are recorded. The audit does not record who reads it, nor that a synchronization of
-/// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do.
+/// [`keep_in_sync`](crate::EnhancedTokenDatabaseBridge::keep_in_sync) had nothing to do, except once in five minutes without
+/// another record, which shows that the host is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditedOperations {

@@ -12,7 +12,7 @@ use super::names as name;
 use super::register::{counter, histogram};
 
 /// The label of each path of the router; any other is `other`.
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 18] = [
     ("live", "/health/live"),
     ("ready", "/health/ready"),
     ("metrics", "/metrics"),
@@ -25,6 +25,7 @@ const ROUTES: [(&str, &str); 17] = [
     ("expiring", "/api/v1/expiring"),
     ("blocks", "/api/v1/blocks"),
     ("budgets", "/api/v1/budgets"),
+    ("hosts", "/api/v1/hosts"),
     ("sessions", "/api/v1/sessions"),
     ("session", "/api/v1/sessions/{id}"),
     ("entries", "/api/v1/sessions/{id}/entries"),

@@ -1,6 +1,7 @@
 //! The bridge's metrics: every handle is registered when the bridge is built, and updated where the event happens.
 
 mod budgets;
+mod hosts;
 #[cfg(feature = "axum")]
 mod http;
 mod names;
@@ -13,7 +14,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, SyncStatus, Timestamp};
+use bridge_core::{AuditOutcome, BridgeError, DamageCounts, HealthState, HostName, SyncStatus, Timestamp};
 use bridge_storage::CircuitState;
 use metrics::{Counter, Gauge, Histogram};
 
@@ -24,6 +25,7 @@ pub(crate) use progress::ProgressGauge;
 pub use readings::{BridgeMetrics, DurationStats};
 
 use crate::budgets::{BudgetStatus, Budgets};
+use crate::dashboard::hosts::HostFreshness;
 use crate::layered_store::StoreCall;
 use crate::telemetry::audit::root_cause;
 use crate::telemetry::observer::Observer;
@@ -31,6 +33,7 @@ use crate::telemetry::operation::Operation;
 use crate::telemetry::stats::BridgeStats;
 use crate::telemetry::write_counters::WriteCounters;
 use budgets::BudgetGauges;
+use hosts::HostGauges;
 use names as name;
 use readings::Readings;
 use register::{Follower, counter, gauge, histogram};
@@ -56,6 +59,7 @@ pub(crate) struct Instruments {
     health: Gauge,
     expiring: Gauge,
     budgets: BudgetGauges,
+    hosts: HostGauges,
     /// In milliseconds since 1970; negative before the first.
     refreshed_at: AtomicI64,
     read_bytes: Counter,
@@ -122,6 +126,7 @@ impl Instruments {
             health: gauge(&name::HEALTH, &[]),
             expiring: gauge(&name::EXPIRING, &[]),
             budgets: BudgetGauges::default(),
+            hosts: HostGauges::default(),
             refreshed_at: AtomicI64::new(-1),
             read_bytes: counter(&name::READ_BYTES, &[]),
             read_lines: counter(&name::READ_LINES, &[]),
@@ -209,6 +214,17 @@ impl Instruments {
     /// Records the state of the budgets.
     pub(crate) fn budgets(&self, statuses: &[BudgetStatus]) {
         self.budgets.set(statuses);
+    }
+
+    /// Records when hosts were last heard of.
+    pub(crate) fn hosts(&self, hosts: &[HostFreshness]) {
+        self.hosts.set(hosts);
+    }
+
+    /// Registers the metrics of the bridge's own host with the current recorder.
+    pub(crate) fn on_host(mut self, own: &HostName) -> Self {
+        self.hosts = HostGauges::of(own);
+        self
     }
 
     /// Registers the metrics of the budgets with the current recorder.

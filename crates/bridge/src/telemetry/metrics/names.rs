@@ -122,6 +122,8 @@ metrics! {
         "Share of the period's tokens without a price"
     BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
         "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
+    HOST_SILENT Gauge "bridge_host_silent_seconds" Seconds ["host"]
+        "Time since a host of the store was last heard of, when last looked for; NaN if it is not known"
     HEALTH Gauge "bridge_health_state" Count []
         "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]

@@ -1,0 +1,235 @@
+//! The causes of the difference.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bridge::pricing::{Catalog, Money};
+use bridge::{Origin, ResponseKey, ResponseUsage, TokenCounts};
+
+use super::counter::Counter;
+use super::figures::{OtherFigures, canonical};
+use super::price::{cost, cost_as, cost_of_short_writes};
+use super::reading::{Counted, Read, Seen};
+use super::skip::Skip;
+
+/// The reason why the other counter has other tokens of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// An iteration that is a response of its own, by its origin.
+    Iteration(Origin),
+    /// The response's iterations say more than its top level.
+    Raised,
+    /// It stands in `progress` records only.
+    NestedOnly,
+    /// The counter skips its lines.
+    Skipped(Skip),
+    /// No line of it is a single valid JSON object.
+    Unreadable,
+    /// The counter takes another snapshot of it.
+    OtherSnapshot,
+    /// The counter counts it for another model, which another snapshot of it names.
+    OtherModel,
+    /// The counter counts it again, for another request or session.
+    Repeated,
+    /// It is not counted here.
+    NotHere,
+}
+
+/// The tokens and the money that a cause adds to the other counter's figures, or takes from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Effect {
+    pub(crate) responses: u64,
+    pub(crate) tokens: i128,
+    /// At the prices here; responses without a price add nothing.
+    pub(crate) money: Money,
+}
+
+impl Effect {
+    fn add(&mut self, tokens: i128, money: Money) {
+        self.responses += 1;
+        self.tokens += tokens;
+        self.money = self.money.saturating_add(money);
+    }
+}
+
+/// The comparison of one model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ModelComparison {
+    pub(crate) own_tokens: u64,
+    pub(crate) own_cost: Money,
+    /// Tokens without a price here.
+    pub(crate) own_unpriced: u64,
+    pub(crate) other_tokens: u64,
+    pub(crate) other_cost: Money,
+    pub(crate) causes: BTreeMap<Cause, Effect>,
+    /// What [`other_cost`](Self::other_cost) were at the prices here if all cache writes were for five minutes.
+    short_writes: Money,
+}
+
+/// Where a difference of money comes from that the tokens do not explain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PriceCause {
+    /// The other counter has no price.
+    NoPriceThere,
+    /// Some responses have no price here at their time.
+    NoPriceHere,
+    /// The other counter prices writes to the cache for an hour like those for five minutes.
+    ShortWrites,
+    /// The prices differ.
+    Price,
+    /// The tokens are not explained either.
+    Unexplained,
+}
+
+impl ModelComparison {
+    /// Returns the tokens that no cause explains.
+    pub(crate) fn unexplained_tokens(&self) -> i128 {
+        let explained: i128 = self.causes.values().map(|effect| effect.tokens).sum();
+        i128::from(self.other_tokens) - i128::from(self.own_tokens) - explained
+    }
+
+    /// Returns the money that the causes of the tokens do not explain.
+    pub(crate) fn price_difference(&self) -> Money {
+        let explained =
+            self.causes.values().fold(self.own_cost, |sum, effect| sum.saturating_add(effect.money));
+        self.other_cost.saturating_sub(explained)
+    }
+
+    /// Returns the cause of that; `None` if it is nothing but rounding.
+    pub(crate) fn price_cause(&self) -> Option<PriceCause> {
+        let is_nothing = |money: Money| money.attodollars().unsigned_abs() < ROUNDING_ATTODOLLARS;
+        if is_nothing(self.price_difference()) {
+            return None;
+        }
+        Some(match () {
+            () if self.unexplained_tokens() != 0 => PriceCause::Unexplained,
+            () if self.other_cost == Money::ZERO => PriceCause::NoPriceThere,
+            () if self.own_unpriced > 0 => PriceCause::NoPriceHere,
+            () if is_nothing(self.other_cost.saturating_sub(self.short_writes)) => PriceCause::ShortWrites,
+            () => PriceCause::Price,
+        })
+    }
+}
+
+/// Sums of floating-point amounts differ by less than a hundredth of a cent.
+const ROUNDING_ATTODOLLARS: u128 = 100_000_000_000_000;
+
+/// The comparison of all models.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) counter: Counter,
+    pub(crate) models: BTreeMap<String, ModelComparison>,
+}
+
+impl Comparison {
+    /// Compares the responses counted here with what the counter reads and with the figures that it states.
+    pub(crate) fn new(own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
+        let catalog = Catalog::shipped();
+        let mut models: BTreeMap<String, ModelComparison> = BTreeMap::new();
+        for (model, stated) in &figures.models {
+            let model = models.entry(model.clone()).or_default();
+            (model.other_tokens, model.other_cost) = (stated.counts.total(), stated.cost);
+        }
+        let mut counted: HashMap<ResponseKey, Vec<&Counted>> = HashMap::new();
+        let mut without_key = Vec::new();
+        for response in &read.counted {
+            match response.key {
+                Some(key) => counted.entry(key).or_default().push(response),
+                None => without_key.push(response),
+            }
+        }
+        for row in own {
+            let model = models.entry(name_of(row.model.as_ref().map(|model| model.as_str()))).or_default();
+            model.add_own(&catalog, row);
+            let theirs = counted.remove(&row.key).unwrap_or_default();
+            let name = name_of(row.model.as_ref().map(|model| model.as_str()));
+            let (theirs, moved): (Vec<_>, Vec<_>) =
+                theirs.into_iter().partition(|other| name_of(other.model.as_deref()) == name);
+            if theirs.is_empty() && !moved.is_empty() {
+                model.move_away(&catalog, row);
+                for other in moved {
+                    let name = other.model.as_deref().unwrap_or_default();
+                    let cost = cost_as(&catalog, row, other.counts, name).unwrap_or_default();
+                    let tokens = i128::from(other.counts.total());
+                    models.entry(canonical(name)).or_default().add(Cause::OtherModel, tokens, cost);
+                }
+                continue;
+            }
+            let theirs: Vec<_> = theirs.into_iter().chain(moved).collect();
+            model.add_causes(&catalog, row, &theirs, read.seen.get(&row.key));
+        }
+        for response in counted.into_values().flatten().chain(without_key) {
+            let model = models.entry(name_of(response.model.as_deref())).or_default();
+            let tokens = i128::from(response.counts.total());
+            model.causes.entry(Cause::NotHere).or_default().add(tokens, Money::ZERO);
+        }
+        models.values_mut().for_each(|model| model.causes.retain(|_, effect| effect.tokens != 0));
+        Self { counter: figures.counter, models }
+    }
+}
+
+fn name_of(model: Option<&str>) -> String {
+    model.map(canonical).unwrap_or_default()
+}
+
+impl ModelComparison {
+    fn add_own(&mut self, catalog: &Catalog, row: &ResponseUsage) {
+        self.own_tokens += row.counts.total();
+        match cost(catalog, row, row.counts) {
+            Some(cost) => self.own_cost = self.own_cost.saturating_add(cost),
+            None => self.own_unpriced += row.counts.total(),
+        }
+        let short = cost_of_short_writes(catalog, row).unwrap_or_default();
+        self.short_writes = self.short_writes.saturating_add(short);
+    }
+
+    fn add(&mut self, cause: Cause, tokens: i128, money: Money) {
+        self.causes.entry(cause).or_default().add(tokens, money);
+        self.short_writes = self.short_writes.saturating_add(money);
+    }
+
+    /// Takes away a response that the counter has under another model's name.
+    fn move_away(&mut self, catalog: &Catalog, row: &ResponseUsage) {
+        let cost = cost(catalog, row, row.counts).unwrap_or_default();
+        self.add(Cause::OtherModel, -i128::from(row.counts.total()), Money::ZERO.saturating_sub(cost));
+    }
+
+    /// Adds the effects of one response, of which the counter has these entries.
+    fn add_causes(
+        &mut self,
+        catalog: &Catalog,
+        row: &ResponseUsage,
+        theirs: &[&Counted],
+        seen: Option<&Seen>,
+    ) {
+        let priced = |counts: TokenCounts| cost(catalog, row, counts).unwrap_or_default();
+        let own = (i128::from(row.counts.total()), priced(row.counts));
+        let equal = theirs.iter().position(|other| other.counts == row.counts);
+        let first = equal.or_else(|| (0..theirs.len()).max_by_key(|at| theirs[*at].counts.total()));
+        let Some(first) = first else {
+            return self.add(absence(row, seen), -own.0, Money::ZERO.saturating_sub(own.1));
+        };
+        for (at, other) in theirs.iter().enumerate() {
+            let (tokens, money) = (i128::from(other.counts.total()), priced(other.counts));
+            if at != first {
+                self.add(Cause::Repeated, tokens, money);
+            } else if other.counts != row.counts {
+                let is_raised = seen.is_some_and(|seen| seen.greatest < row.counts.total());
+                let cause = if is_raised { Cause::Raised } else { Cause::OtherSnapshot };
+                self.add(cause, tokens - own.0, money.saturating_sub(own.1));
+            }
+        }
+    }
+}
+
+/// Returns the reason why the counter has nothing of a response.
+fn absence(row: &ResponseUsage, seen: Option<&Seen>) -> Cause {
+    if matches!(row.origin, Origin::Advisor | Origin::Compaction | Origin::Declined | Origin::Other) {
+        return Cause::Iteration(row.origin);
+    }
+    match seen {
+        None => Cause::Unreadable,
+        Some(Seen { skipped: Some(reason), .. }) => Cause::Skipped(*reason),
+        Some(seen) if seen.nested && !seen.direct => Cause::NestedOnly,
+        Some(_) => Cause::Unreadable,
+    }
+}

@@ -1,0 +1,138 @@
+//! `--compare`: the difference to another counter's figures, by model and by cause.
+//!
+//! What the other counter reads is derived response by response from the same transcripts, by the rules that its source
+//! states ([`counter`]). What these rules do not explain is shown as unexplained.
+
+mod causes;
+mod counter;
+mod figures;
+mod price;
+mod reading;
+mod skip;
+mod text;
+
+use std::error::Error;
+use std::path::Path;
+
+use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ResponseUsage};
+
+use crate::args::Format;
+
+/// Compares the transcripts of the bridge with the figures in this file, and formats the difference.
+pub(crate) async fn compare(
+    bridge: &EnhancedTokenDatabaseBridge,
+    roots: &[std::path::PathBuf],
+    file: &Path,
+    format: Format,
+) -> Result<String, Box<dyn Error>> {
+    let figures = figures::read(file)?;
+    let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
+    let own: Vec<ResponseUsage> = history.responses().map(|response| response.to_usage()).collect();
+    let read = reading::read(roots, figures.counter)?;
+    let comparison = causes::Comparison::new(&own, &read, &figures);
+    Ok(text::format(&comparison, format))
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge::analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Compares these lines with the figures of `ccusage daily --json` or `tokscale --json`.
+    fn compared(lines: &[Value], figures: &Value) -> Value {
+        let folder = tempfile::tempdir().unwrap();
+        let transcript: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(folder.path().join("s.jsonl"), transcript).unwrap();
+        let file = folder.path().join("figures.json");
+        std::fs::write(&file, figures.to_string()).unwrap();
+        let roots = [folder.path().join("s.jsonl")];
+        let mut history = History::default();
+        let (options, progress) = (AnalyzerOptions::default(), AnalysisProgress::default());
+        analyze_files(&discover(&roots).files, &options, &progress, &mut history, |_| {});
+        let own: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
+        let figures = figures::read(&file).unwrap();
+        let read = reading::read(&roots, figures.counter).unwrap();
+        let text = text::format(&causes::Comparison::new(&own, &read, &figures), Format::Json);
+        serde_json::from_str::<Value>(&text).unwrap()["models"][0].clone()
+    }
+
+    /// A line of a response of claude-opus-4-5 with a million tokens of output for each of `output`.
+    fn line(message: u64, output: u64) -> Value {
+        json!({
+            "type": "assistant", "sessionId": "s", "timestamp": "2026-01-31T12:00:00Z", "requestId": format!("req_{message}"),
+            "message": {"id": format!("msg_{message:024}"), "model": "claude-opus-4-5", "stop_reason": "end_turn",
+                "usage": {"input_tokens": 0, "output_tokens": output * 1_000_000}},
+        })
+    }
+
+    fn ccusage(output: u64, cost: f64) -> Value {
+        json!({"daily": [{"modelBreakdowns": [{"modelName": "claude-opus-4-5-20251101", "inputTokens": 0,
+            "outputTokens": output * 1_000_000, "cacheCreationTokens": 0, "cacheReadTokens": 0, "cost": cost}]}]})
+    }
+
+    #[test]
+    fn each_difference_has_its_cause_and_its_dollars() {
+        let mut other_chain = line(1, 3);
+        other_chain["isSidechain"] = true.into();
+        let nested = json!({"type": "progress", "data": {"message": line(2, 1)}, "sessionId": "s"});
+        let mut null = line(3, 2);
+        null["cwd"] = Value::Null;
+        // Of the first response ccusage takes the line of the main chain, and the third it skips.
+        let found = compared(&[line(1, 1), other_chain, nested.clone(), null.clone()], &ccusage(2, 50.0));
+        let causes: Vec<_> = found["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| (&cause["tokens"], &cause["usd"]))
+            .collect();
+        assert_eq!(
+            causes,
+            [(&json!("-2000000"), &json!("-50")), (&json!("-2000000"), &json!("-50"))],
+            "{found:#}"
+        );
+        assert_eq!(
+            (&found["unexplained_tokens"], &found["price_cause"]),
+            (&json!("0"), &Value::Null),
+            "{found:#}"
+        );
+
+        let tokscale = json!({"entries": [{"model": "claude-opus-4-5", "input": 0, "output": 5_000_000, "cacheWrite": 0,
+            "cacheRead": 0, "cost": 0.0}]});
+        let found = compared(&[line(1, 3), nested, null], &tokscale);
+        assert_eq!(found["causes"][0]["cause"], "only in progress records, which tokscale does not read");
+        assert_eq!(
+            (&found["unexplained_tokens"], &found["price_cause"]),
+            (&json!("0"), &json!("tokscale states no cost"))
+        );
+    }
+
+    #[test]
+    fn what_no_rule_explains_is_unexplained_and_another_price_is_named() {
+        let found = compared(&[line(1, 1)], &ccusage(2, 25.0));
+        assert_eq!(found["unexplained_tokens"], "1000000");
+        let found = compared(&[line(1, 1)], &ccusage(2, 26.0));
+        assert_eq!(found["price_cause"], "unexplained");
+        let found = compared(&[line(1, 1)], &ccusage(1, 75.0));
+        assert_eq!(
+            (&found["price_difference_usd"], &found["price_cause"]),
+            (&json!("50"), &json!("another price"))
+        );
+    }
+
+    #[test]
+    fn cache_writes_for_an_hour_at_the_wrong_price_are_recognized() {
+        let mut written = line(1, 0);
+        written["message"]["usage"] = json!({"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 1_000_000,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 1_000_000}});
+        // An hour costs $10, five minutes $6.25.
+        let mut figures = ccusage(0, 6.25);
+        figures["daily"][0]["modelBreakdowns"][0]["cacheCreationTokens"] = 1_000_000.into();
+        let found = compared(&[written], &figures);
+        assert_eq!(
+            found["price_cause"], "ccusage prices cache writes for an hour like those for five minutes",
+            "{found:#}"
+        );
+    }
+}
