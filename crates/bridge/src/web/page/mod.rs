@@ -43,7 +43,7 @@ use super::problem::{Problem, ProblemKind};
 ///
 /// use bridge::web::{PageOptions, WebOptions};
 ///
-/// let page = PageOptions::default().with_zone("Europe/Berlin".parse()?).with_refresh(Duration::from_secs(30));
+/// let page = PageOptions::default().with_zone("Europe/Berlin".parse()?).with_refresh(Duration::from_secs(30)).without_cost();
 /// let options = WebOptions::default().with_page(page);
 /// # Ok::<(), bridge::InvalidValue>(())
 /// ```
