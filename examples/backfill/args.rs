@@ -50,6 +50,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict: bool,
 
+    /// Count tokens only, and show no money
+    #[arg(long)]
+    pub(crate) no_cost: bool,
+
     /// Analyze without storing anything or starting an engine
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -123,12 +123,21 @@ impl Job<'_> {
         if outcome.summary.files == 0 && outcome.errors.is_empty() {
             eprintln!("No transcripts (*.jsonl) found in {}.", endpoints::join_paths(&self.sources.roots));
         }
-        let stored = Stored::read(&**self.store, &ResponseFilter::default()).await?;
+        let costs = match self.args.no_cost {
+            true => None,
+            false => report::costs(&**self.store, &self.bridge.dashboard()).await?,
+        };
+        let stored = Stored::read(&**self.store, &ResponseFilter::default(), costs).await?;
         let expiring = self.expiring().await;
         if self.args.json {
             let totals = self.target.map(|_| &stored.totals);
             let mut object =
                 outcome.json(self.sources.sample, totals, self.stopwatch.elapsed().as_secs_f64());
+            let costs = stored.costs.as_ref().filter(|_| self.target.is_some());
+            if let (Some(metrics), Value::Object(fields)) = (costs, &mut object) {
+                fields.insert("cost".to_owned(), json!(metrics.totals.cost));
+                fields.insert("priced_by".to_owned(), json!(metrics.priced_by));
+            }
             if let (false, Value::Object(fields)) = (expiring.unstored.is_empty(), &mut object) {
                 let expiring = json!({ "within_days": EXPIRING_DAYS, "unstored": expiring.unstored });
                 fields.insert("expiring".to_owned(), expiring);

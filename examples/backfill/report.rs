@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use bridge::analysis::History;
+use bridge::pricing::{Catalog, Money};
 use bridge::sessions::ExpiringTranscripts;
-use bridge::storage::{BreakdownRow, Dimension, ResponseFilter, StoreTotals, TokenStore};
-use bridge::{AnalysisSummary, BridgeError, Escaped, ReceiptLine, TokenCounts};
+use bridge::storage::{BreakdownRow, Dimension, GroupPage, ResponseFilter, StoreTotals, TokenStore};
+use bridge::{
+    AnalysisSummary, BridgeError, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, Escaped,
+    ReceiptLine, TimeRange, TokenCounts,
+};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -15,6 +19,8 @@ const TOP: u32 = 8;
 const DAMAGED: usize = 5;
 /// Maximum number of transcripts listed that are about to be deleted.
 const EXPIRING: usize = 5;
+/// Maximum number of models listed that have no price.
+const UNPRICED: usize = 3;
 /// Maximum number of days listed.
 const DAYS: usize = 14;
 
@@ -25,11 +31,17 @@ pub(crate) struct Stored {
     models: Vec<BreakdownRow>,
     origins: Vec<BreakdownRow>,
     days: Vec<BreakdownRow>,
+    /// What everything cost, by the same dimensions; `None` if it is not to be shown.
+    pub(crate) costs: Option<DashboardTokenMetrics>,
 }
 
 impl Stored {
     /// Reads all totals of the report from the store.
-    pub(crate) async fn read(store: &dyn TokenStore, filter: &ResponseFilter) -> Result<Self, BridgeError> {
+    pub(crate) async fn read(
+        store: &dyn TokenStore,
+        filter: &ResponseFilter,
+        costs: Option<DashboardTokenMetrics>,
+    ) -> Result<Self, BridgeError> {
         let by = |dimension, limit| store.breakdown(dimension, filter, limit);
         Ok(Self {
             totals: store.totals(filter).await?,
@@ -37,19 +49,52 @@ impl Stored {
             models: by(Dimension::Model, Some(TOP)).await?,
             origins: by(Dimension::Origin, None).await?,
             days: by(Dimension::Day, None).await?,
+            costs,
         })
     }
+
+    /// Returns the cost of this row of a breakdown.
+    fn cost(&self, dimension: &Dimension, name: &str) -> Option<String> {
+        let metrics = self.costs.as_ref()?;
+        let rows = match dimension {
+            Dimension::Origin => &metrics.by_origin,
+            _ => &metrics.breakdown(dimension)?.rows,
+        };
+        let row = rows.iter().find(|row| row.name == name)?;
+        Some(row.sums.cost?.to_string())
+    }
+}
+
+/// Returns what everything that is stored cost, by the price list in use; by the shipped one if there is none.
+pub(crate) async fn costs(
+    store: &dyn TokenStore,
+    dashboard: &DashboardBridgeAdapter,
+) -> Result<Option<DashboardTokenMetrics>, BridgeError> {
+    let Some(prices) = store.prices() else { return Ok(None) };
+    if prices.prices_in_use().await?.is_none() {
+        let _ = dashboard.use_prices(Catalog::shipped()).await?;
+    }
+    let all = GroupPage::top(u32::MAX);
+    let query = DashboardQuery::new(TimeRange::ALL)
+        .without_lists()
+        .without_receipt()
+        .list(Dimension::Project, all)
+        .list(Dimension::Model, all)
+        .list(Dimension::Day, all)
+        .with_cost();
+    let metrics = dashboard.get_dashboard_token_metrics(query).await?;
+    Ok(metrics.totals.cost.is_some().then_some(metrics))
 }
 
 /// Formats the whole report. `target` names where the totals are stored.
 pub(crate) fn text(summary: &AnalysisSummary, stored: &Stored, target: &str, elapsed: Duration) -> String {
     let parts = [
-        totals(&stored.totals, target),
+        totals(stored, target),
         receipt(summary),
-        breakdown("Top projects", &stored.projects),
-        breakdown("Top models", &stored.models),
-        breakdown("By origin", &stored.origins),
-        days(&stored.days),
+        breakdown("Top projects", stored, &Dimension::Project, &stored.projects),
+        breakdown("Top models", stored, &Dimension::Model, &stored.models),
+        breakdown("By origin", stored, &Dimension::Origin, &stored.origins),
+        days(stored),
         footer(summary, elapsed),
     ];
     parts.join("\n\n")
@@ -75,7 +120,8 @@ fn right_aligned(mut table: Table) -> String {
     table.to_string()
 }
 
-fn totals(totals: &StoreTotals, target: &str) -> String {
+fn totals(stored: &Stored, target: &str) -> String {
+    let totals = &stored.totals;
     let TokenCounts { input, output, cache_creation, cache_read } = totals.counts;
     let at_least = if totals.unfinished_responses > 0 { "at least " } else { "" };
     let mut rows = table(&["total", "tokens"]);
@@ -89,6 +135,25 @@ fn totals(totals: &StoreTotals, target: &str) -> String {
     if totals.unfinished_responses > 0 {
         let open = number(totals.unfinished_responses);
         text += &format!("; {open} of them have only an unfinished snapshot, so the total is a lower bound");
+    }
+    text + &stored.costs.as_ref().map(cost).unwrap_or_default()
+}
+
+/// Says what everything cost, and what has no price.
+fn cost(metrics: &DashboardTokenMetrics) -> String {
+    let (Some(cost), Some(priced_by)) = (metrics.totals.cost, &metrics.priced_by) else {
+        return String::new();
+    };
+    let mut text = format!("\n{cost} at list prices of the API");
+    if cost.cache_savings() > Money::ZERO {
+        text += &format!("; without the cache {} more", cost.cache_savings());
+    }
+    let share = 100.0 * cost.unpriced_share();
+    for (place, row) in priced_by.unpriced.iter().take(UNPRICED).enumerate() {
+        let separator =
+            if place == 0 { format!("\n{share:.1} % of tokens unpriced:") } else { ",".to_owned() };
+        let model = row.model.as_ref().map_or("no model", |model| model.as_str());
+        text += &format!("{separator} {} since {} ({})", Escaped::text(model), row.since.date(), row.reason);
     }
     text
 }
@@ -174,25 +239,24 @@ pub(crate) fn damage(summary: &AnalysisSummary) -> String {
     text
 }
 
-fn breakdown(title: &str, rows: &[BreakdownRow]) -> String {
-    let mut table = table(&[title, "responses", "output", "total tokens"]);
+fn breakdown(title: &str, stored: &Stored, dimension: &Dimension, rows: &[BreakdownRow]) -> String {
+    let columns = [title, "responses", "output", "total tokens", "cost"];
+    let mut table = table(&columns[..if stored.costs.is_some() { 5 } else { 4 }]);
     for row in rows {
         let name =
             if row.name.is_empty() { "(none)".to_owned() } else { Escaped::text(&row.name).to_string() };
         let totals = &row.totals;
-        table.add_row([
-            name,
-            number(totals.responses),
-            number(totals.counts.output),
-            number(totals.counts.total()),
-        ]);
+        let counts = [totals.responses, totals.counts.output, totals.counts.total()].map(number);
+        let cost = stored.cost(dimension, &row.name);
+        table.add_row([name].into_iter().chain(counts).chain(cost));
     }
     right_aligned(table)
 }
 
-fn days(rows: &[BreakdownRow]) -> String {
+fn days(stored: &Stored) -> String {
+    let rows = &stored.days;
     let hidden = rows.len().saturating_sub(DAYS);
-    let mut text = breakdown("By day (UTC)", &rows[hidden..]);
+    let mut text = breakdown("By day (UTC)", stored, &Dimension::Day, &rows[hidden..]);
     if hidden > 0 {
         text += &format!("\nand {hidden} earlier days");
     }

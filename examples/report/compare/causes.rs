@@ -139,23 +139,23 @@ impl Comparison {
         }
         for row in own {
             let model = models.entry(name_of(row.model.as_ref().map(|model| model.as_str()))).or_default();
-            model.add_own(&catalog, row);
+            model.add_own(catalog, row);
             let theirs = counted.remove(&row.key).unwrap_or_default();
             let name = name_of(row.model.as_ref().map(|model| model.as_str()));
             let (theirs, moved): (Vec<_>, Vec<_>) =
                 theirs.into_iter().partition(|other| name_of(other.model.as_deref()) == name);
             if theirs.is_empty() && !moved.is_empty() {
-                model.move_away(&catalog, row);
+                model.move_away(catalog, row);
                 for other in moved {
                     let name = other.model.as_deref().unwrap_or_default();
-                    let cost = cost_as(&catalog, row, other.counts, name).unwrap_or_default();
+                    let cost = cost_as(catalog, row, other.counts, name).unwrap_or_default();
                     let tokens = i128::from(other.counts.total());
                     models.entry(canonical(name)).or_default().add(Cause::OtherModel, tokens, cost);
                 }
                 continue;
             }
             let theirs: Vec<_> = theirs.into_iter().chain(moved).collect();
-            model.add_causes(&catalog, row, &theirs, read.seen.get(&row.key));
+            model.add_causes(catalog, row, &theirs, read.seen.get(&row.key));
         }
         for response in counted.into_values().flatten().chain(without_key) {
             let model = models.entry(name_of(response.model.as_deref())).or_default();

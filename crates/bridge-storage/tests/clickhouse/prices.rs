@@ -1,9 +1,10 @@
 //! The view `token_costs`: the same function as `Catalog::price`, in SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_core::{
-    AttributionValue, Cost, ModelName, Origin, PriceRow, ResponseUsage, ServiceTier, SessionId, Timestamp,
+    AttributionValue, Cost, ModelName, Origin, PriceRow, ProjectName, ResponseUsage, ServiceTier, SessionId,
+    Timestamp,
 };
 use bridge_pricing::{Alias, Catalog, CostSums, CustomPrices, Discount, Period, Place, Unpriced, Usage};
 use bridge_storage::{
@@ -73,6 +74,11 @@ const PLACES: [&str; 6] = ["", "", "global", "not_available", "us", "eu"];
 const ORIGINS: [Origin; 5] =
     [Origin::Assistant, Origin::Advisor, Origin::Compaction, Origin::Declined, Origin::Summed];
 
+/// So that a dashboard need not list all sessions.
+fn project(key: u64) -> ProjectName {
+    ProjectName::new(format!("p{}", key / 20_000)).unwrap()
+}
+
 /// Returns a response of any price: around the bounds of its period and of its sizes, in any mode.
 fn random(key: u64, prices: &[PriceRow], choice: &mut Choice) -> ResponseUsage {
     let price = &prices[usize::try_from(choice.below(prices.len() as u64)).unwrap()];
@@ -105,6 +111,7 @@ fn random(key: u64, prices: &[PriceRow], choice: &mut Choice) -> ResponseUsage {
     row.origin = choice.of(&ORIGINS);
     // So that the dashboard's sessions are responses.
     row.session = SessionId::new(format!("s{key}")).unwrap();
+    row.project = Some(project(key));
     row
 }
 
@@ -207,28 +214,21 @@ async fn the_database_prices_each_response_as_the_library_does() {
 /// A dashboard by session, each of which is a response, has the costs that the library computes; all its sums are those of
 /// the store in memory, that has its own code.
 async fn assert_dashboard(store: &ClickHouseStore, catalog: &Catalog, rows: &[ResponseUsage]) {
-    let mut filter = DashboardFilter::default().with_breakdown(Dimension::Session, GroupPage::top(u32::MAX));
-    filter.cost = true;
-    let data = store.dashboard(&filter).await.unwrap();
-    let by_session: BTreeMap<_, _> = data.breakdowns[&Dimension::Session]
-        .rows
-        .iter()
-        .map(|row| (&*row.name, row.sums.cost.unwrap()))
-        .collect();
-    for row in rows {
-        let tokens = row.counts.total();
-        let expected = match catalog.price(&Usage::from(row)) {
-            Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
-            Ok(bill) => Cost {
-                amount: bill.amount,
-                list: bill.list,
-                without_cache: bill.without_cache(),
-                priced_tokens: tokens,
-                unpriced_tokens: 0,
-            },
-        };
-        assert_eq!(by_session[row.session.as_str()], expected, "{row:?}");
+    let projects: BTreeSet<_> = rows.iter().filter_map(|row| row.project.clone()).collect();
+    for project in projects {
+        let mut filter =
+            DashboardFilter::default().with_breakdown(Dimension::Session, GroupPage::top(u32::MAX));
+        filter.cost = true;
+        filter.responses = ResponseFilter::default().with_values(Dimension::Project, [project.as_str()]);
+        let data = store.dashboard(&filter).await.unwrap();
+        let listed = &data.breakdowns[&Dimension::Session].rows;
+        let by_session: BTreeMap<_, _> = listed.iter().map(|row| (&*row.name, row.sums.cost)).collect();
+        for row in rows.iter().filter(|row| row.project.as_ref() == Some(&project)) {
+            assert_eq!(by_session[row.session.as_str()], Some(cost_of(catalog, row)), "{row:?}");
+        }
     }
+    let mut filter = DashboardFilter::default().with_breakdown(Dimension::Session, GroupPage::top(10));
+    filter.cost = true;
 
     let model = InMemoryStore::default();
     let prices: Vec<_> = catalog.rows().collect();
@@ -243,6 +243,21 @@ async fn assert_dashboard(store: &ClickHouseStore, catalog: &Catalog, rows: &[Re
         ordered(model.dashboard(&filter).await.unwrap())
     );
     assert_eq!(sorted_costs(store).await, sorted_costs(&model).await);
+}
+
+/// The cost that the library computes.
+fn cost_of(catalog: &Catalog, row: &ResponseUsage) -> Cost {
+    let tokens = row.counts.total();
+    match catalog.price(&Usage::from(row)) {
+        Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
+        Ok(bill) => Cost {
+            amount: bill.amount,
+            list: bill.list,
+            without_cache: bill.without_cache(),
+            priced_tokens: tokens,
+            unpriced_tokens: 0,
+        },
+    }
 }
 
 /// Equal tokens are in any order.

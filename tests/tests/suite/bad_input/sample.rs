@@ -31,6 +31,10 @@ fn the_sample_is_marked_in_text_and_json_output() {
     assert_eq!((&json["sample"], &json["total_tokens"]), (&true.into(), &SAMPLE_TOKENS.into()), "{done:?}");
     let done = backfill(["--dry-run"]).run();
     assert!(done.stdout.contains("SAMPLE DATA, not your transcripts"), "{done:?}");
+    // Money beside the tokens, unless it is not wanted.
+    assert!(done.stdout.contains("$0.9719 at list prices"), "{done:?}");
+    let done = backfill(["--dry-run", "--no-cost"]).run();
+    assert!(done.code == Some(0) && !done.stdout.contains('$') && !done.stdout.contains("cost"), "{done:?}");
     // Requested by its path, it is an ordinary folder.
     assert_eq!(dry_run([sample()]).json()["sample"], false);
 }

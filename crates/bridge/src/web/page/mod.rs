@@ -44,7 +44,7 @@ use super::problem::{Problem, ProblemKind};
 /// use bridge::web::{PageOptions, WebOptions};
 ///
 /// let page = PageOptions::default().with_zone("Europe/Berlin".parse()?).with_refresh(Duration::from_secs(30));
-/// let options = WebOptions::default().with_page(page);
+/// let options = WebOptions::default().with_page(page.without_cost());
 /// # Ok::<(), bridge::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone)]
