@@ -11,6 +11,7 @@ use super::number::Grouped;
 use super::request::PageRequest;
 use super::view::Span;
 use crate::dashboard::DashboardTokenMetrics;
+use crate::query::HostFreshness;
 
 /// Hosts that are listed.
 const HOSTS: u32 = 100;
@@ -19,10 +20,12 @@ pub(super) async fn status(page: PageRequest) -> Response {
     let content = async {
         let view = page.frame.view.cleared().with_span(Span::EVER);
         let query = view.query(page.frame.now).list(Dimension::Host, GroupPage::top(HOSTS));
-        let (health, metrics, expiring) =
-            tokio::join!(page.bridge.health_check(), page.metrics(query), page.expiring());
+        let dashboard = page.bridge.dashboard();
+        let (health, metrics, expiring, hosts) =
+            tokio::join!(page.bridge.health_check(), page.metrics(query), page.expiring(), dashboard.hosts());
         // Without the database there is no list of hosts; the probes say why.
-        Ok(content(&page.frame, &health, metrics.ok().as_deref(), &expiring))
+        let hosts = hosts.unwrap_or_default();
+        Ok(content(&page.frame, &health, metrics.ok().as_deref(), &expiring, &hosts))
     };
     page.respond(Tab::Status, "Status", content).await
 }
@@ -32,6 +35,7 @@ fn content(
     health: &HealthStatus,
     metrics: Option<&DashboardTokenMetrics>,
     expiring: &Checked,
+    freshness: &[HostFreshness],
 ) -> Markup {
     html! {
         section.headline {
@@ -54,23 +58,35 @@ fn content(
                 @if health.overall > HealthState::Healthy { p.soft { "The reasons are in the log of the service." } }
             }
             (expiring::card(frame, expiring))
-            @if let Some(metrics) = metrics { (hosts(frame, metrics)) }
+            @if !freshness.is_empty() { (hosts(frame, freshness, metrics)) }
         }
     }
 }
 
-fn hosts(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
+/// Returns the hosts with when each was last heard of, and its last response.
+fn hosts(frame: &Frame, freshness: &[HostFreshness], metrics: Option<&DashboardTokenMetrics>) -> Markup {
+    let zone = &frame.view.zone;
+    let last_response = |host: &HostFreshness| {
+        let rows = metrics.map_or(&[][..], |metrics| &metrics.hosts.rows);
+        rows.iter().find(|row| row.name == host.host.as_str()).and_then(|row| row.sums.last_time)
+    };
     html! {
         section.card {
             header { h2 { "Hosts" } }
             table.ranking {
-                thead { tr { th scope="col" { "Host" } th scope="col" { "Last response" } th scope="col" { "Responses" } } }
+                thead { tr {
+                    th scope="col" { "Host" }
+                    th scope="col" { "Last seen" }
+                    th scope="col" { "Last response" }
+                    th scope="col" { "Sources" }
+                } }
                 tbody {
-                    @for row in &metrics.hosts.rows {
+                    @for host in freshness.iter().take(HOSTS as usize) {
                         tr {
-                            th scope="row" { bdi { (name_of(&row.name)) } }
-                            td { @if let Some(last) = row.sums.last_time { (relative(last, &frame.view.zone)) } }
-                            td { (Grouped(row.sums.responses)) }
+                            th scope="row" { bdi { (name_of(host.host.as_str())) } }
+                            td { (relative(host.last_seen, zone)) }
+                            td { @if let Some(last) = last_response(host) { (relative(last, zone)) } }
+                            td { (Grouped(host.sources)) }
                         }
                     }
                 }
