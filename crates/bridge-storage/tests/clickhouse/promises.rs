@@ -9,6 +9,6 @@ mod under_a_prefix {
     use crate::{fresh_with_prefix, other_with_prefix};
 
     bridge_storage::conformance_tests!(
-        fresh_with_prefix: audit, checkpoints, integrity, prices, probes, projects; backup into other_with_prefix
+        fresh_with_prefix: audit, checkpoints, hosts, integrity, prices, probes, projects; backup into other_with_prefix
     );
 }
