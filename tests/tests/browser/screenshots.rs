@@ -13,8 +13,8 @@ const PICTURES: [(&str, &str, u32, u32, Theme); 9] = [
     ("overview-dark", "/?range=all", 1280, 1180, Theme::Dark),
     ("overview-phone", "/?range=all", 390, 1500, Theme::Light),
     ("overview-wide", "/?range=all", 2560, 1440, Theme::Dark),
-    ("breakdown", "/breakdown?range=all&by=project", 1280, 800, Theme::Light),
-    ("sessions", "/sessions?range=all", 1280, 800, Theme::Dark),
+    ("breakdown", "/breakdown?range=all&by=project&order=cost", 1280, 800, Theme::Light),
+    ("sessions", "/sessions?range=all&order=cost", 1280, 800, Theme::Dark),
     ("receipt", "/receipt", 1280, 640, Theme::Light),
     ("status", "/status", 1280, 700, Theme::Light),
     ("no-responses", "/?from=2001-01-01&to=2001-01-02", 1280, 560, Theme::Light),
@@ -44,10 +44,10 @@ fn screenshots() {
     take("database-down", &Service::without_database().url("/"), 1280, 560, Theme::Light);
 }
 
-/// Returns the path of the session with the most tokens.
+/// Returns the path of the session with the highest cost.
 fn first_session(service: &str) -> String {
     let (_profile, mut browser) = browser();
-    browser.open(&format!("{service}/sessions?range=all"));
+    browser.open(&format!("{service}/sessions?range=all&order=cost"));
     let path = browser.evaluate("document.querySelector('.groups .name').getAttribute('href')");
     path.as_str().expect("a session is stored").to_owned()
 }

@@ -26,7 +26,7 @@ async fn every_wrong_parameter_is_named() {
         ("totals?session=", vec!["session"]),
         ("totals?limit=1", vec!["limit"]),
         ("totals?mood=good&mood!=bad&branch!!=x", vec!["branch!!", "mood", "mood!"]),
-        ("totals?extra=yes&previous=1", vec!["extra", "previous"]),
+        ("totals?extra=yes&previous=2&cost=maybe", vec!["extra", "cost", "previous"]),
         ("dashboard?by=skill&by=mood&by=luck", vec!["by", "by"]),
         ("trend?step=second", vec!["step"]),
         ("breakdown?by=mood&order=random&direction=up", vec!["by", "order", "direction"]),

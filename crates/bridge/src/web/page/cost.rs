@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use bridge_core::Cost;
+use bridge_core::{Cost, Money};
 use bridge_storage::UnpricedSums;
 use maud::{Markup, html};
 
@@ -13,6 +13,8 @@ use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
 
 /// Models without a price that the overview names.
 const UNPRICED_NAMES: usize = 2;
+/// A thousand dollars.
+const LONG: u128 = 10_u128.pow(21);
 
 /// Returns an amount; with a sign if something in it has no price.
 pub(super) fn cell(cost: &Cost) -> Markup {
@@ -25,6 +27,12 @@ pub(super) fn cell(cost: &Cost) -> Markup {
             span title=(format!("At least: {} of the tokens have no price", Percent(cost.unpriced_share()))) { "≥\u{a0}" (cost.amount) }
         }
     }
+}
+
+/// Returns an amount for a narrow place: from a thousand dollars on without cents.
+pub(super) fn short(amount: Money) -> Markup {
+    let is_long = amount.attodollars().unsigned_abs() >= LONG;
+    html! { span title=(amount.exact()) { @if is_long { (format!("{amount:.0}")) } @else { (amount) } } }
 }
 
 /// Returns the cost of the overview, beside the tokens.
@@ -49,7 +57,7 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
 
 /// Returns the change against the period before, if both are known in full.
 fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
-    let Some(before) = previous.totals.cost.filter(|before| before.amount > bridge_core::Money::ZERO) else {
+    let Some(before) = previous.totals.cost.filter(|before| before.amount > Money::ZERO) else {
         return html!();
     };
     let ratio = cost.amount.attodollars() as f64 / before.amount.attodollars() as f64;

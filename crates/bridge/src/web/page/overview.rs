@@ -135,7 +135,7 @@ fn tiles(metrics: &DashboardTokenMetrics) -> Markup {
             @if let Some(cost) = &metrics.totals.cost {
                 div {
                     dt title="List price of the same tokens without the cache, less the list price" { "Cache savings" }
-                    dd { (cost.cache_savings()) }
+                    dd { (cost::short(cost.cache_savings())) }
                     dd.soft { "at list prices" }
                 }
             }

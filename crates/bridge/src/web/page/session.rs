@@ -110,7 +110,7 @@ fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &Dashb
                 div {
                     dt { "Cost" }
                     dd { (cost::cell(cost)) }
-                    dd.soft { "cache savings: " (cost.cache_savings()) }
+                    @if cost.priced_tokens > 0 { dd.soft { "cache savings: " (cost::short(cost.cache_savings())) } }
                 }
             }
             div {
@@ -128,13 +128,6 @@ fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &Dashb
                     dt title="Without the pauses" { "Active" }
                     dd { (duration(activity.active_time)) }
                     dd.soft { "limits hit: " (Grouped(activity.limits_hit)) ", errors: " (Grouped(activity.api_errors)) }
-                }
-            }
-            div {
-                dt { "Files" }
-                dd { (Grouped(summary.files)) }
-                @if let Some(metadata) = &summary.metadata {
-                    dd.soft { (Grouped(metadata.lines)) " lines, " (Grouped(metadata.bad_lines)) " damaged" }
                 }
             }
         }
