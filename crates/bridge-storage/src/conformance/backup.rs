@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 
 use bridge_core::{
-    AuditFilter, AuditRecord, CheckpointName, Epoch, Origin, ResponseKey, ResponseUsage, RuleRevision,
-    StorageKind, Timestamp,
+    AttributionValue, AuditFilter, AuditRecord, CheckpointName, Epoch, LinkedWorktree, Origin, ProjectRecord,
+    ResponseKey, ResponseUsage, RuleRevision, StorageKind, Timestamp,
 };
 
 use super::audit::record as audit_record;
 use super::checkpoints::assert_kind;
+use super::prices::{of_n0, price};
+use super::projects::{name, record as project_record, row as project_row};
 use super::sources::record;
 use super::sums::{force, put as put_one, replaced, sums, totals};
 use super::{Rows, at, audit, backup, checkpoints, integrity, response, session};
 use crate::capabilities::BACKUP_TABLES;
 use crate::{
-    BackupFormat, ExportSummary, ResponseFilter, ServerPlace, SourceFilter, SourceRecord, StoredResponse,
-    StoredScope, TablePart, TokenStore, UpsertOptions, UpsertOutcome,
+    BackupFormat, DashboardData, DashboardFilter, Dimension, ExportSummary, GroupPage, ResponseFilter,
+    ServerPlace, SourceFilter, SourceRecord, StoredResponse, StoredScope, TablePart, TokenStore,
+    UpsertOptions, UpsertOutcome,
 };
 
 /// Everything of a store that a backup keeps.
@@ -24,6 +27,8 @@ struct Content {
     rows: Vec<StoredResponse>,
     sources: Vec<SourceRecord>,
     audit: Vec<AuditRecord>,
+    projects: Vec<ProjectRecord>,
+    prices_in_use: Option<String>,
 }
 
 async fn content(store: &dyn TokenStore) -> Content {
@@ -31,6 +36,14 @@ async fn content(store: &dyn TokenStore) -> Content {
         rows: integrity(store).stored(&StoredScope::all()).await.unwrap(),
         sources: store.sources(&SourceFilter::default()).await.unwrap(),
         audit: audit(store).audit_records(&AuditFilter::default()).await.unwrap(),
+        projects: match store.projects() {
+            Some(projects) => projects.project_records().await.unwrap(),
+            None => Vec::new(),
+        },
+        prices_in_use: match store.prices() {
+            Some(prices) => prices.prices_in_use().await.unwrap(),
+            None => None,
+        },
     }
 }
 
@@ -71,8 +84,8 @@ pub async fn a_backup_brings_the_same_store_back(store: &dyn TokenStore, other: 
     let before = content(store).await;
     let (summary, parts) = export(store, BackupFormat::JsonLines).await;
     let tables: Vec<_> = summary.tables.iter().map(|table| (table.table.as_str(), table.rows)).collect();
-    let rows = [before.rows.len(), before.sources.len(), before.audit.len()].map(|rows| rows as u64);
-    assert_eq!(tables, BACKUP_TABLES.into_iter().zip(rows).collect::<Vec<_>>());
+    let rows = [before.rows.len(), before.sources.len(), before.audit.len(), 0, 0].map(|rows| rows as u64);
+    assert_eq!(tables, tables_of(store).into_iter().zip(rows).collect::<Vec<_>>());
     assert_eq!(summary.totals, store.totals(&ResponseFilter::default()).await.unwrap());
     assert_eq!(parts.iter().map(|part| part.rows).sum::<u64>(), summary.rows());
 
@@ -83,6 +96,15 @@ pub async fn a_backup_brings_the_same_store_back(store: &dyn TokenStore, other: 
     assert_eq!(content(store).await, before);
     let (again, _) = export(store, backup(store).backup_format()).await;
     assert_eq!(again, summary);
+}
+
+fn tables_of(store: &dyn TokenStore) -> Vec<&'static str> {
+    let is_kept = |table: &&str| match *table {
+        "token_prices" => store.prices().is_some(),
+        "project_names" => store.projects().is_some(),
+        _ => true,
+    };
+    BACKUP_TABLES.into_iter().filter(is_kept).collect()
 }
 
 /// Into a filled store a backup is joined, whatever is newer on either side, in whatever order it comes and how often.
@@ -123,6 +145,8 @@ fn joined(one: Content, other: Content) -> Content {
         rows: rows.into_values().collect(),
         sources: sources.into_values().collect(),
         audit: audit.into_values().rev().collect(),
+        projects: Vec::new(),
+        prices_in_use: None,
     }
 }
 
@@ -169,6 +193,7 @@ pub async fn cursors_that_a_rollback_took_back_stay_so(store: &dyn TokenStore, o
 /// The server writes a backup of everything and takes it in again, or refuses both in words.
 pub async fn a_backup_of_the_server_is_whole_or_refused(store: &dyn TokenStore, other: &dyn TokenStore) {
     put(store, &[response(1, 5)]).await;
+    price_and_rename(store, "list", 1_000, "/new", 1).await;
     let unknown = ServerPlace::File("no_backup_has_this_name".to_owned());
     let epoch = store.state().await.unwrap().epoch;
     assert!(backup(store).restore(&unknown, epoch).await.is_err(), "there is no such backup");
@@ -214,4 +239,98 @@ fn rows_of_revision_1() -> Vec<ResponseUsage> {
     let counted =
         ResponseUsage { session: session("t"), rule_revision: RuleRevision::FIRST, ..response(1, 10) };
     vec![old("b", "s", at(2), 160), old("a", "s", at(1), 150), old("c", "t", at(3), 10), counted]
+}
+
+/// Puts a price list in use, and records that `/old` counts for a project.
+async fn price_and_rename(store: &dyn TokenStore, digest: &str, token: u64, current: &str, millis: i64) {
+    if let Some(prices) = store.prices() {
+        prices.use_prices(digest, &[price(token)], at(millis)).await.unwrap();
+    }
+    if let Some(projects) = store.projects() {
+        let renamed =
+            ProjectRecord { recorded_at: at(millis), ..project_record("/old", current, Some("it's")) };
+        projects.put_project_records(&[renamed]).await.unwrap();
+    }
+}
+
+async fn costs_of_projects(store: &dyn TokenStore, prices: Option<&str>) -> DashboardData {
+    let mut filter = DashboardFilter::default();
+    for dimension in [Dimension::Project, Dimension::ProjectGroup, Dimension::Worktree, Dimension::Model] {
+        filter = filter.with_breakdown(dimension, GroupPage::default());
+    }
+    (filter.cost, filter.prices) = (store.prices().is_some(), prices.map(str::to_owned));
+    store.dashboard(&filter).await.unwrap()
+}
+
+/// After an import costs and projects are what they were, also by a price list that is no longer in use, and those of a
+/// worktree whose folder is gone.
+pub async fn an_import_gives_the_same_costs_and_projects(store: &dyn TokenStore, other: &dyn TokenStore) {
+    let rows = [project_row(1, "/old", ""), project_row(2, "/new", ""), project_row(3, "/gone", "")];
+    put(store, &rows.map(|row| ResponseUsage { model: of_n0(1).model, ..row })).await;
+    price_and_rename(store, "first", 1_000, "/elsewhere", 1).await;
+    price_and_rename(store, "second", 5_000, "/new", 2).await;
+    if let Some(projects) = store.projects() {
+        let worktree =
+            LinkedWorktree { repository: name("/new"), name: AttributionValue::new("fix").unwrap() };
+        let gone = ProjectRecord { worktree: Some(worktree), ..project_record("/gone", "/new", None) };
+        projects.put_project_records(&[gone]).await.unwrap();
+    }
+    let expected = costs_of_projects(store, None).await;
+    for format in [BackupFormat::JsonLines, backup(store).backup_format()] {
+        let (summary, parts) = export(store, format).await;
+        let rows: Vec<_> = summary.tables.iter().skip(3).map(|table| table.rows).collect();
+        assert_eq!(rows, vec![2; tables_of(store).len() - 3]);
+        for _ in 0..2 {
+            import(other, &parts).await;
+            assert_eq!(content(other).await, content(store).await);
+            assert_eq!(costs_of_projects(other, None).await, expected);
+        }
+    }
+    if let (Some(prices), Some(others)) = (store.prices(), other.prices()) {
+        let first = costs_of_projects(store, Some("first")).await;
+        assert_eq!(costs_of_projects(other, Some("first")).await, first);
+        let all = ResponseFilter::default();
+        assert_eq!(others.costs(&all).await.unwrap(), prices.costs(&all).await.unwrap());
+    }
+}
+
+/// Whichever of two stores is imported into the other: what was put in use and recorded last is so afterwards.
+pub async fn the_later_price_list_and_record_of_a_project_stay(
+    store: &dyn TokenStore,
+    other: &dyn TokenStore,
+) {
+    for store in [store, other] {
+        put(store, &[ResponseUsage { model: of_n0(1).model, ..project_row(1, "/old", "") }]).await;
+    }
+    price_and_rename(store, "early", 1_000, "/early", 1).await;
+    price_and_rename(other, "late", 5_000, "/late", 2).await;
+    let (early, late) = (costs_of_projects(store, None).await, costs_of_projects(other, None).await);
+    let (_, parts) = export(store, BackupFormat::JsonLines).await;
+    for _ in 0..2 {
+        import(other, &parts).await;
+        assert_eq!(costs_of_projects(other, None).await, late);
+    }
+    if store.prices().is_some() {
+        let by_early = costs_of_projects(other, Some("early")).await;
+        assert_eq!((by_early.totals, by_early.priced_by), (early.totals, early.priced_by));
+    }
+    import(store, &export(other, BackupFormat::JsonLines).await.1).await;
+    assert_eq!(costs_of_projects(store, None).await, late);
+    assert_eq!(content(store).await, content(other).await);
+}
+
+/// Backups of earlier versions are imported as before.
+pub async fn a_backup_without_price_lists_and_projects_changes_neither(
+    store: &dyn TokenStore,
+    other: &dyn TokenStore,
+) {
+    fill(store, 1).await;
+    price_and_rename(store, "theirs", 1_000, "/theirs", 2).await;
+    price_and_rename(other, "own", 5_000, "/own", 1).await;
+    let (theirs, own) = (content(store).await, content(other).await);
+    let (_, mut parts) = export(store, BackupFormat::JsonLines).await;
+    parts.retain(|part| BACKUP_TABLES[..3].contains(&part.table.as_str()));
+    import(other, &parts).await;
+    let expected = Content { projects: own.projects, prices_in_use: own.prices_in_use, ..theirs };
+    assert_eq!(content(other).await, expected);
 }

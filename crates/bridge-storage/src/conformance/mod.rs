@@ -189,6 +189,9 @@ macro_rules! conformance_tests {
             cursors_that_a_rollback_took_back_stay_so
             a_backup_of_the_server_is_whole_or_refused
             sums_of_an_older_version_are_taken_in_as_one_row
+            an_import_gives_the_same_costs_and_projects
+            the_later_price_list_and_record_of_a_project_stay
+            a_backup_without_price_lists_and_projects_changes_neither
         }
     };
     (@each $fresh:path; $($check:ident)*) => { $(

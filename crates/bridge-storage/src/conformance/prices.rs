@@ -14,7 +14,7 @@ use crate::{
 const LISTS: usize = 6;
 
 /// A price of the model `n0` at any time, for this many 10^-18 dollars a token.
-fn price(token: u64) -> PriceRow {
+pub(super) fn price(token: u64) -> PriceRow {
     PriceRow {
         provider: "maker".to_owned(),
         model: "n0".to_owned(),
@@ -36,7 +36,7 @@ fn price(token: u64) -> PriceRow {
     }
 }
 
-fn of_n0(key: u128) -> ResponseUsage {
+pub(super) fn of_n0(key: u128) -> ResponseUsage {
     ResponseUsage { model: "n0".parse().ok(), ..response(key, 10) }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     DashboardFilter, Dimension, GroupPage, ResponseFilter, SummaryFilter, TokenStore, UpsertOptions,
 };
 
-fn name(text: &str) -> ProjectName {
+pub(super) fn name(text: &str) -> ProjectName {
     ProjectName::new(text).expect("a short name")
 }
 
@@ -17,11 +17,11 @@ fn value(text: &str) -> AttributionValue {
     AttributionValue::new(text).expect("a short name")
 }
 
-fn record(of: &str, current: &str, group: Option<&str>) -> ProjectRecord {
+pub(super) fn record(of: &str, current: &str, group: Option<&str>) -> ProjectRecord {
     ProjectRecord { current: name(current), group: group.map(value), ..ProjectRecord::new(name(of), at(0)) }
 }
 
-fn row(key: u128, of: &str, worktree: &str) -> ResponseUsage {
+pub(super) fn row(key: u128, of: &str, worktree: &str) -> ResponseUsage {
     let mut row = ResponseUsage { session: session("s"), project: project(of), ..response(key, 10) };
     row.attribution.worktree = AttributionValue::new(worktree).ok();
     row

@@ -86,7 +86,7 @@ async fn a_backup_of_a_newer_version_is_refused_with_the_reason() {
 }
 
 /// The manifest with its correct checksum.
-fn sealed(json: &str) -> String {
+pub(super) fn sealed(json: &str) -> String {
     let body = json.split_once("\"manifest\": ").unwrap().1.trim_end().strip_suffix('}').unwrap().trim_end();
     let sum = xxhash_rust::xxh3::xxh3_128(body.as_bytes());
     format!("{{\"xxh3\": \"{sum:032x}\", \"manifest\": {body}}}")

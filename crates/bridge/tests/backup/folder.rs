@@ -28,7 +28,7 @@ async fn an_import_into_an_empty_store_reproduces_the_export() {
             assert_eq!(hash(&to, table).await, hash(&from, table).await, "{table}");
         }
         let names: Vec<_> = fs::read_dir(&backup).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 4, "three tables and the manifest: {names:?}");
+        assert_eq!(names.len(), 4, "three tables with rows, and the manifest: {names:?}");
     }
     // No file is read again, because the cursors were imported with the rows.
     let synced = theirs.sync_all_sessions(SyncOptions::default().with_parallel_limit(2)).await.unwrap();

@@ -8,6 +8,7 @@ mod folder;
 mod joined;
 mod killed;
 mod moment;
+mod prices_and_projects;
 mod server;
 
 use std::path::Path;

@@ -103,10 +103,10 @@ impl<'a> Copies<'a> {
         self.run(&format!("INSERT INTO {table} VALUES ({epoch})")).await
     }
 
-    /// Attaches the tables that were restored into the session.
-    pub(crate) async fn attach_restored(&mut self) -> Result<(), BridgeError> {
+    /// Attaches these tables, which were restored into the session.
+    pub(crate) async fn attach_restored(&mut self, restored: &[&'static str]) -> Result<(), BridgeError> {
         self.epoch = Epoch(self.fetch_one(&format!("SELECT max(epoch) FROM {}", of(EPOCH))).await?);
-        for table in BACKUP_TABLES.into_iter().rev() {
+        for table in restored.iter().rev() {
             self.engine_of(table).await?;
         }
         Ok(())

@@ -9,10 +9,16 @@ use serde::Deserialize;
 use super::copies::{Copies, EPOCH, of};
 use crate::capabilities::{BACKUP_TABLES, ServerPlace};
 use crate::clickhouse::ClickHouseStore;
-use crate::clickhouse::connection::errors::{bridge_error, timed_out};
+use crate::clickhouse::connection::errors::{bridge_error, server_code, timed_out};
 
 /// The server's time limit: it copies files and does not wait for the network.
 const TIME_MAX: Duration = Duration::from_hours(6);
+
+/// The number of tables in backups of earlier versions, which are the first of today's.
+const TABLES_AT_FIRST: usize = 3;
+
+/// The error code of a restore of a table that the backup does not have.
+const ENTRY_NOT_FOUND: u32 = 605;
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -34,7 +40,7 @@ impl<'a> Copies<'a> {
     /// Makes the server write the copies to this place.
     pub(crate) async fn back_up(&self, place: &ServerPlace) -> Result<(), BridgeError> {
         self.write_epoch().await?;
-        self.complete("back up", &format!("BACKUP {} TO {}", tables(), sql(place))).await
+        self.complete("back up", &format!("BACKUP {} TO {}", copies_of(&BACKUP_TABLES), sql(place))).await
     }
 
     /// Copies of the tables in a backup.
@@ -43,8 +49,16 @@ impl<'a> Copies<'a> {
         place: &ServerPlace,
     ) -> Result<Self, BridgeError> {
         let mut copies = Self::none(store);
-        copies.complete("restore", &format!("RESTORE {} FROM {}", tables(), sql(place))).await?;
-        copies.attach_restored().await?;
+        let restore = |tables: &[&str]| format!("RESTORE {} FROM {}", copies_of(tables), sql(place));
+        let mut tables = &BACKUP_TABLES[..];
+        match copies.complete("restore", &restore(tables)).await {
+            Err(error) if lacks_a_table(&error) => {
+                tables = &BACKUP_TABLES[..TABLES_AT_FIRST];
+                copies.complete("restore", &restore(tables)).await?;
+            }
+            restored => restored?,
+        }
+        copies.attach_restored(tables).await?;
         Ok(copies)
     }
 
@@ -68,8 +82,13 @@ impl<'a> Copies<'a> {
     }
 }
 
-fn tables() -> String {
-    let names: Vec<_> = BACKUP_TABLES.into_iter().chain([EPOCH]).map(of).collect();
+/// Returns whether a restore failed because the backup does not have one of the tables.
+fn lacks_a_table(error: &BridgeError) -> bool {
+    matches!(error, BridgeError::Storage { message, .. } if server_code(message) == Some(ENTRY_NOT_FOUND))
+}
+
+fn copies_of(tables: &[&str]) -> String {
+    let names: Vec<_> = tables.iter().copied().chain([EPOCH]).map(of).collect();
     format!("TEMPORARY TABLE {}", names.join(", TEMPORARY TABLE "))
 }
 

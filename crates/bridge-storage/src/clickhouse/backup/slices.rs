@@ -1,8 +1,10 @@
 //! Cuts a table into slices of about equal size, so that memory does not grow with it.
 
 use super::copies::of;
+use crate::clickhouse::schema::topology::SHARDING;
 
-/// The slices of a table, cut by its sorting key, so that all versions of a row are in one slice.
+/// The slices of a table, cut as it is spread over shards, so that all versions of a row are in one slice, and a price list
+/// is never imported in part.
 #[derive(Debug)]
 pub(crate) struct Slices {
     pub(crate) table: &'static str,
@@ -54,7 +56,8 @@ impl Slices {
     }
 
     fn hash(&self, bits: u32) -> String {
-        format!("bitShiftRight(cityHash64({}), {})", self.sorting_key, 64 - bits)
+        let spread = SHARDING.iter().find(|(table, _)| *table == self.table);
+        format!("bitShiftRight({}, {})", spread.map_or("toUInt64(0)", |(_, hash)| hash), 64 - bits)
     }
 }
 
@@ -74,6 +77,12 @@ mod tests {
     fn slices_grow_in_number_and_not_in_size() {
         let bits = [0, 1, 250_000, 250_001, 100_000_000].map(|rows| Slices::bits(rows, 250_000));
         assert_eq!(bits, [0, 0, 0, 1, 9]);
+    }
+
+    #[test]
+    fn a_price_list_is_never_cut() {
+        let slices = Slices { table: "token_prices", sorting_key: "digest, line_key".to_owned() };
+        assert_eq!(slices.slice(1, 1, 1).condition, "bitShiftRight(cityHash64(digest), 63) = 1");
     }
 
     #[test]
