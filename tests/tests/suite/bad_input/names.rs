@@ -51,7 +51,7 @@ fn names_of_files_models_and_projects_are_escaped_in_output() {
     let shown = r"a\u{1b}[31m\u{7}\r\u{202e}\u{9b}b";
     let done = run(folder.path(), &[]);
     assert_readable(&done, 1);
-    assert_eq!(done.stdout.matches(shown).count(), 2, "model and project: {done:?}");
+    assert_eq!(done.stdout.matches(shown).count(), 3, "model, unpriced model and project: {done:?}");
     assert!(done.stderr.contains(&format!("{shown}.jsonl:2")), "the damaged line: {done:?}");
     assert!(done.stderr.contains(&format!(r"{shown}\n.jsonl cannot be read")), "the link: {done:?}");
     // JSON escapes keep the original name for programs.
