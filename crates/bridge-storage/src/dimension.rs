@@ -87,6 +87,7 @@ macro_rules! dimensions {
 
 /// Returns the SQL of two aligned lists from `project_names`: names of projects, and this column of theirs. Each begins with
 /// an element that is no project, because the database permits no empty lists here.
+#[cfg(feature = "clickhouse")]
 macro_rules! known_projects {
     ($column:literal, $place:literal) => {
         concat!(
@@ -102,6 +103,7 @@ macro_rules! known_projects {
 
 /// The value of this column for the project of a row. The database computes it for each name in the dictionary of the
 /// column `project`, not for each row.
+#[cfg(feature = "clickhouse")]
 macro_rules! of_project {
     ($column:literal $($otherwise:literal)?) => {
         concat!(

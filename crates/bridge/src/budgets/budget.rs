@@ -21,7 +21,7 @@ const WARNING_PERCENT: u8 = 80;
 ///
 /// assert_eq!(BudgetAmount::Money("1250".parse()?).to_string(), "$1,250.00");
 /// assert_eq!(BudgetAmount::Tokens(2_000_000).to_string(), "2000000 tokens");
-/// # Ok::<(), bridge::pricing::PriceError>(())
+/// # Ok::<(), bridge::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
