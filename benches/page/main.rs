@@ -1,7 +1,7 @@
 //! Measures the pages of the router over 100,000 sessions: the time from the request to the last byte, over loopback.
 //!
 //! `cargo bench -p bridge-benches --bench page`. A million responses (`BRIDGE_BENCH_SESSIONS` times ten) in an embedded
-//! engine of its own. Each page has a cold row, whose queries run, and a warm one, which is that of another page open at
+//! engine of its own, with costs. Each page has a cold row, whose queries run, and a warm one, which is that of another page open at
 //! the same moment. The baseline is a bare sum of the tokens with `FINAL`.
 #![allow(clippy::print_stdout, reason = "a command-line program")]
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::Clock;
-use bridge::storage::{ClickHouseOptions, ClickHouseStore, TokenStore, UpsertOptions};
+use bridge::pricing::Catalog;
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, PriceStore, TokenStore, UpsertOptions};
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
 use bridge::{
     EnhancedTokenDatabaseBridge, HostName, ModelName, ProjectName, ResponseKey, ResponseUsage, SessionId,
@@ -102,10 +103,12 @@ fn store(engine: &Engine) -> Outcome<ClickHouseStore> {
     Ok(ClickHouseStore::new(ClickHouseOptions::from_url(&url)?)?)
 }
 
-/// Stores the responses: sessions of an hour in a year up to now, in 50 projects.
+/// Stores the prices and the responses: sessions of an hour in a year up to now, in 50 projects.
 async fn fill(store: &ClickHouseStore, sessions: usize) -> Outcome<()> {
     store.migrate().await?;
     let now = SystemClock.now();
+    let (catalog, prices) = (Catalog::shipped(), Catalog::shipped().rows().collect::<Vec<_>>());
+    store.use_prices(&catalog.digest().to_string(), &prices, now).await?;
     let all = sessions * RESPONSES_PER_SESSION;
     for first in (0..all).step_by(BATCH) {
         let rows: Vec<_> = (first..all.min(first + BATCH)).map(|index| response(index, now)).collect();
