@@ -1,4 +1,4 @@
-//! What a row of the report stands for.
+//! Keys of the report's rows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bridge::blocks::BlockLength;
 use bridge::{CalendarUnit, Dimension};
 
-/// What a row stands for.
+/// The key of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Grouping {
     /// A step of the calendar.

@@ -23,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) sums: UsageSums,
 }
 
-/// What the rows lack of the totals.
+/// The part of the totals that no row lists.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Others {
     pub(crate) groups: u64,

@@ -17,7 +17,7 @@ use bridge_core::{Escaped, SessionActivity, SessionId};
 /// The numbers of a version, and its text.
 type Version = (Vec<u64>, String);
 
-/// What is known of a session.
+/// The facts known of a session.
 #[derive(Default)]
 struct Session {
     activity: SessionActivity,

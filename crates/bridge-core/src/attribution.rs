@@ -88,7 +88,7 @@ attribution! {
     inference_geo,
     /// The name of the client's worktree that was worked in.
     worktree,
-    /// Whether a credit for a declined attempt of another model was redeemed, as the API reports it.
+    /// The status of the credit for a declined attempt of another model, as the API reports it.
     fallback_credit,
 }
 

@@ -1,4 +1,4 @@
-//! What a store knows of a project besides its name.
+//! The record of a project besides its name.
 
 use serde::{Deserialize, Serialize};
 

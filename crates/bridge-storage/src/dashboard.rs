@@ -27,7 +27,7 @@ pub struct DashboardFilter {
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
     /// Whether [`UsageSums::extra`] is filled in, for which three more columns are read.
     pub extra_counts: bool,
-    /// Whether [`UsageSums::cost`] is filled in, for which more columns are read.
+    /// True to fill in [`UsageSums::cost`], for which more columns are read.
     pub cost: bool,
     /// The digest of the price list for it, if it is not the one in use.
     pub prices: Option<String>,
@@ -142,7 +142,7 @@ pub enum GroupOrder {
     CacheRead,
     /// Responses.
     Responses,
-    /// What they cost, if that was asked for.
+    /// Their cost, if it was requested.
     Cost,
     /// The time of the last response.
     LastTime,
@@ -205,7 +205,7 @@ pub struct UsageSums {
     /// The counts besides the four counters, if they were asked for.
     #[serde(default, skip_serializing_if = "ExtraCounts::is_empty")]
     pub extra: ExtraCounts,
-    /// What the responses cost, if it was asked for and the store has a price list.
+    /// The cost of the responses, if it was requested and the store has a price list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
 }

@@ -148,7 +148,7 @@ dimensions! {
     Speed = "speed", "speed", |row| text(row.attribution.speed.as_ref());
     /// The geography in which the API computed the answer.
     InferenceGeo = "inference_geo", "inference_geo", |row| text(row.attribution.inference_geo.as_ref());
-    /// Whether a credit for a declined attempt was redeemed.
+    /// The status of the credit for a declined attempt.
     FallbackCredit = "fallback_credit", "fallback_credit", |row| text(row.attribution.fallback_credit.as_ref());
     /// The service tier that the API reported.
     ServiceTier = "service_tier", "service_tier", |row| text(row.service_tier.as_ref());

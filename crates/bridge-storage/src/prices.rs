@@ -40,7 +40,7 @@ pub(crate) fn unknown_list(operation: &'static str) -> BridgeError {
 pub struct PricedBy {
     /// The digest of the price list. The same answer can be had again by it.
     pub digest: String,
-    /// What has no price, by model and reason, most tokens first.
+    /// The responses without a price, by model and reason, most tokens first.
     pub unpriced: Vec<UnpricedSums>,
 }
 
@@ -55,7 +55,7 @@ pub struct UnpricedSums {
     pub tokens: u64,
     /// Their web searches.
     pub web_searches: u64,
-    /// How many they are.
+    /// The number of responses.
     pub responses: u64,
     /// The time of the first.
     pub since: Timestamp,

@@ -1,4 +1,4 @@
-//! What responses cost at the shipped prices.
+//! Costs at the shipped prices.
 
 use bridge::pricing::{Catalog, Money, Usage};
 use bridge::{ModelName, ResponseUsage, TokenCounts};

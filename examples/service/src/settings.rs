@@ -143,7 +143,7 @@ impl Settings {
 }
 
 impl Listen {
-    /// Whether only programs on this machine reach the address.
+    /// True if only programs on this machine reach the address.
     fn is_local(&self) -> Result<bool, Failure> {
         let resolved = self.address.to_socket_addrs();
         let addresses: Vec<SocketAddr> = resolved

@@ -122,7 +122,7 @@ async fn every_query_of_the_token_dashboard_runs_and_shows_what_is_stored() {
         assert!(query(&client, &sql).await.len() >= expected, "{}", variable["name"]);
     }
     let laptop = Variables { host: Some("laptop"), project: Some("/projects/p"), ..ALL };
-    let nobody = Variables { model: Some("gpt-5"), developer: Some("nobody"), ..ALL };
+    let absent = Variables { model: Some("gpt-5"), developer: Some("absent"), ..ALL };
     for panel in items(&dashboard, "/panels") {
         let title = panel["title"].as_str().unwrap();
         for target in items(panel, "/targets") {
@@ -130,7 +130,7 @@ async fn every_query_of_the_token_dashboard_runs_and_shows_what_is_stored() {
             let rows = query(&client, &expand(sql, now, &ALL)).await;
             assert!(!rows.is_empty(), "{title} shows nothing");
             let narrowed = query(&client, &expand(sql, now, &laptop)).await;
-            query(&client, &expand(sql, now, &nobody)).await;
+            query(&client, &expand(sql, now, &absent)).await;
             let integers = || (rows[0][0].as_u64(), narrowed[0][0].as_u64());
             match title {
                 "Tokens" => assert_eq!(integers(), (Some(1_500), Some(1_000))),

@@ -8,7 +8,7 @@ use bridge_core::{AttributionValue, ProjectName};
 use crate::assignments::{InvalidPattern, PathPattern};
 use crate::count::project::normal_form;
 
-/// What a rule is about.
+/// The subject of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scope {
     /// This folder and everything inside.

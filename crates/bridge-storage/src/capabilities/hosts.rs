@@ -1,4 +1,4 @@
-//! What a store holds of each host.
+//! Activity of each host in a store.
 
 use std::fmt;
 

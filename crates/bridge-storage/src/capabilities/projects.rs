@@ -1,4 +1,4 @@
-//! What a store knows of projects besides their names.
+//! Records of projects besides their names.
 
 use std::fmt;
 

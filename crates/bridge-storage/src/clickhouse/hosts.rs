@@ -1,4 +1,4 @@
-//! What the database holds of each host.
+//! Activity of each host in the database.
 
 use ::clickhouse::Row;
 use async_trait::async_trait;

@@ -1,4 +1,4 @@
-//! What the memory holds of each host.
+//! Activity of each host in the memory store.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -53,7 +53,7 @@ pub(crate) struct Request<'a> {
     pub(crate) is_sum: bool,
 }
 
-/// What a response costs, in 10^-18 dollars.
+/// The cost of a response, in 10^-18 dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Priced {
     pub(crate) amount: i128,

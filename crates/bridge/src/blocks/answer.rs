@@ -26,7 +26,7 @@ pub struct UsageBlock {
     pub end: Timestamp,
     /// Where the bounds come from.
     pub source: BlockSource,
-    /// Whether the moment of the answer lies in it.
+    /// True if the moment of the answer lies in it.
     pub active: bool,
     /// The first time at which a session hit the limit of a recorded block.
     pub limit_hit_at: Option<Timestamp>,

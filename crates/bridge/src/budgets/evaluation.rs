@@ -1,4 +1,4 @@
-//! What a period has taken of a budget.
+//! The share of a budget that a period has spent.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{Budget, BudgetAmount};
 use super::period::BudgetPeriod;
 
-/// What the responses of a period have taken.
+/// The sums over a period's responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spending {
     /// All tokens.
@@ -22,7 +22,7 @@ pub struct Spending {
     pub unpriced_tokens: u64,
 }
 
-/// How much of a budget is spent; worse is greater.
+/// The state of a budget; worse is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetState {
@@ -58,17 +58,17 @@ impl fmt::Display for BudgetState {
     }
 }
 
-/// What the present period has taken of a budget.
+/// The status of a budget in the current period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BudgetStatus {
     /// The budget's name.
     pub name: String,
-    /// How much is spent.
+    /// The state.
     pub state: BudgetState,
-    /// What the period may take.
+    /// The limit of the period.
     pub limit: BudgetAmount,
-    /// What it has taken so far; `None` if the state is unknown.
+    /// The amount spent so far; `None` if the state is unknown.
     pub spent: Option<BudgetAmount>,
     /// `spent` is a floor: responses are unfinished, or have no price.
     pub at_least: bool,
@@ -88,10 +88,10 @@ pub struct BudgetStatus {
     pub end: Timestamp,
     /// The share of the period that is over, from 0 to 1.
     pub elapsed_share: f64,
-    /// What the whole period takes if it goes on at its present pace: `spent` divided by `elapsed_share`. Of a rolling
+    /// The projection for the whole period if it goes on at its present pace: `spent` divided by `elapsed_share`. Of a rolling
     /// period it is what is spent. `None` at a period's first instant, and if the state is unknown.
     pub projected: Option<BudgetAmount>,
-    /// Whether that is more than the limit.
+    /// True if that is more than the limit.
     pub projected_to_exceed: bool,
     /// The percentage of the limit from which on there is a warning.
     pub warning_percent: u8,
@@ -155,7 +155,7 @@ impl Budget {
     }
 }
 
-/// How much of a period is over, in milliseconds.
+/// The elapsed part of a period, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Elapsed {
     past: i64,

@@ -235,7 +235,7 @@ fn period(entry: &mut Entry<'_>) -> Period {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PricingConfig {
-    /// Whether a built bridge puts its price list in use: the shipped prices and the entries below.
+    /// True if a built bridge puts its price list in use: the shipped prices and the entries below.
     pub enabled: bool,
     /// Own prices, in the place of shipped ones.
     pub prices: Vec<CustomPrice>,

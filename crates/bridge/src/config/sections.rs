@@ -141,7 +141,7 @@ pub struct ProjectsConfig {
     pub names: Vec<ProjectNameRule>,
     /// Groups of projects; the first rule that matches applies.
     pub groups: Vec<ProjectGroupRule>,
-    /// Whether worktrees of `git worktree` count for their repository.
+    /// True if worktrees of `git worktree` count for their repository.
     pub git_worktrees: bool,
 }
 

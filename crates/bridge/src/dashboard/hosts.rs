@@ -22,7 +22,7 @@ pub struct HostFreshness {
     pub last_read: Option<Timestamp>,
     /// When it read something, or ended an operation that is on record.
     pub last_seen: Timestamp,
-    /// How long ago that was.
+    /// The time since then.
     pub silent_for: Duration,
 }
 

@@ -125,7 +125,7 @@ pub struct Breakdown {
     pub other_responses: u64,
     /// Their tokens.
     pub other_tokens: u64,
-    /// What they cost, if costs were asked for.
+    /// Their cost, if costs were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_cost: Option<Cost>,
 }

@@ -53,7 +53,7 @@ pub struct DashboardQuery {
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
     /// Whether sums have their [`extra`](bridge_storage::UsageSums::extra) counts, for which more columns are read.
     pub extra_counts: bool,
-    /// Whether sums have their [`cost`](bridge_storage::UsageSums::cost), for which more columns are read.
+    /// True if sums have their [`cost`](bridge_storage::UsageSums::cost), for which more columns are read.
     pub cost: bool,
     /// The digest of the price list for it, if it is not the one in use.
     pub prices: Option<String>,

@@ -67,7 +67,7 @@ impl ChangeSink {
 /// Number of changed paths above which all transcripts are searched.
 const PATHS_MAX: usize = 4096;
 
-/// What has to be synchronized.
+/// The scope of a synchronization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     /// These files, and those in these folders.

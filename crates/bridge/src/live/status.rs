@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveStatus {
-    /// How it notices changes.
+    /// The way in which it notices changes.
     pub watching: Watching,
     /// Number of searches of all transcripts.
     pub searches: u64,
@@ -16,7 +16,7 @@ pub struct LiveStatus {
     pub failures: u64,
 }
 
-/// How changes are noticed.
+/// The way in which changes are noticed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Watching {
     /// All transcripts are searched at an interval, because nothing else was asked for.
@@ -28,7 +28,7 @@ pub enum Watching {
     Events,
 }
 
-/// The present [status](LiveStatus) of a [`SyncTask`](crate::SyncTask), whoever has the task.
+/// The present [status](LiveStatus) of a [`SyncTask`](crate::SyncTask), for any owner of the task.
 #[derive(Debug, Clone, Default)]
 pub struct LiveProgress(Arc<Mutex<LiveStatus>>);
 

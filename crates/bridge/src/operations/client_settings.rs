@@ -1,4 +1,4 @@
-//! How long the client keeps transcripts, by its settings.
+//! The client's retention of transcripts, by its settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -27,7 +27,7 @@ const MANAGED_PARTS: &str = "managed-settings.d";
 /// The folder below the client's configuration that it cleans up.
 const PROJECTS: &str = "projects";
 
-/// How long the client keeps transcripts.
+/// The client's retention of transcripts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TranscriptRetention {

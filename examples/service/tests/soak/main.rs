@@ -29,7 +29,7 @@ const CATCH_UP: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// A service that has been running for minutes may have this much more memory at the end than in the middle.
 const GROWTH_MIB_MAX: f64 = 16.0;
-/// What any run stays below.
+/// The upper limit of any run.
 const MIB_MAX: f64 = 200.0;
 
 /// What happens to the database, at which share of the time.

@@ -1,4 +1,4 @@
-//! What is known of the price lists and models of the database, so that a dashboard need not read them each time.
+//! A cache of the database's price lists and models, so that a dashboard need not read them each time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

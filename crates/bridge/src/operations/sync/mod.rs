@@ -59,7 +59,7 @@ impl SyncOptions {
 /// The operation, as errors of the store name it.
 const SYNCHRONIZE: &str = "synchronize";
 
-/// What the callers of a synchronization ask for.
+/// The request of a synchronization's callers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SyncRequests {
     /// The results of these sessions.

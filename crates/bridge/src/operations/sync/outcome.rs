@@ -22,7 +22,7 @@ pub(super) struct StoredSession {
 
 pub(super) type StoredSessions = BTreeMap<String, StoredSession>;
 
-/// What a synchronization read and changed.
+/// The outcome of a synchronization: bytes read and rows changed.
 #[derive(Debug)]
 pub(super) struct Synchronized {
     sessions: BTreeMap<SessionId, SessionRead>,

@@ -19,7 +19,7 @@ struct ChartData {
     labels: Vec<String>,
     /// The total of each step as text.
     totals: Vec<String>,
-    /// Whether the values are dollars.
+    /// True if the values are dollars.
     is_money: bool,
     /// The start of each step: the script narrows the page to the time from one to another, or to `end`.
     starts: Vec<String>,

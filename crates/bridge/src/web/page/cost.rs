@@ -1,4 +1,4 @@
-//! What responses cost, on pages.
+//! Costs on pages.
 
 use std::cmp::Ordering;
 

@@ -54,7 +54,7 @@ pub struct PageOptions {
     pub zone: TimeZone,
     /// The interval at which an open page asks for newer data.
     pub refresh: Duration,
-    /// Whether the page shows what responses cost, if the store has a price list.
+    /// True to show costs, if the store has a price list.
     pub cost: bool,
 }
 
