@@ -1,6 +1,7 @@
 //! The view `token_costs`: the same function as `Catalog::price`, in SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bridge_core::{
     AttributionValue, Cost, ModelName, Origin, PriceRow, ProjectName, ResponseUsage, ServiceTier, SessionId,
@@ -15,7 +16,7 @@ use bridge_testkit::engine::TestDatabase;
 use clickhouse::Row;
 use serde::Deserialize;
 
-use crate::{client, fresh, response};
+use crate::{client, fresh, migrated, options, response};
 
 const RESPONSES: u64 = 3_000;
 /// Responses that are stored at a time.
@@ -150,7 +151,9 @@ fn expected(catalog: &Catalog, row: &ResponseUsage) -> Found {
 }
 
 async fn with_prices(catalog: &Catalog) -> ClickHouseStore {
-    let store = fresh().await;
+    // A dashboard over a million sessions, which the long run asks for, takes longer than usual calls may.
+    let options = options(&TestDatabase::of_this_test().writer_url());
+    let store = migrated(options.with_operation_timeout(Duration::from_mins(10))).await;
     let rows: Vec<_> = catalog.rows().collect();
     let now = "2026-11-26T00:00:00Z".parse().unwrap();
     assert!(store.use_prices(&catalog.digest().to_string(), &rows, now).await.unwrap());
