@@ -91,19 +91,25 @@ impl<'a> CostColumns<'a> {
         )
     }
 
-    /// Returns a query of the same rows with their costs. Each level uses the columns of the one below: within one level,
-    /// the database would put the expression in the place of each use of its alias. Only a few levels, though: each takes
-    /// the database 5 ms to plan.
+    /// Returns a query of the same rows with their prices. Only what is used several times has a level of its own: the
+    /// database would put the expression in the place of each use of its alias, but takes 5 ms to plan a level.
     pub(super) fn rows(&self, rows: &str) -> String {
         let found = format!("SELECT *, {} FROM ({rows})", self.found());
-        let list = self.sum(&|line| line.prices);
-        let (found, is_known, list) = match self.width {
-            Width::Narrow => (found, format!("(price_found = {KNOWN})"), list),
-            Width::Wide => (
-                format!("SELECT *, {list} AS price_list FROM ({found})"),
-                format!("(price_found = {KNOWN} AND price_list <= {MOST})"),
-                "price_list".to_owned(),
-            ),
+        match self.width {
+            Width::Narrow => found,
+            Width::Wide => {
+                format!("SELECT *, {} AS price_list FROM ({found})", self.sum(&|line| line.prices))
+            }
+        }
+    }
+
+    /// Returns the costs of a row, for a `WITH`.
+    pub(super) fn aliases(&self) -> String {
+        let (is_known, list) = match self.width {
+            Width::Narrow => (format!("(price_found = {KNOWN})"), self.sum(&|line| line.prices)),
+            Width::Wide => {
+                (format!("(price_found = {KNOWN} AND price_list <= {MOST})"), "price_list".to_owned())
+            }
         };
         let without = match self.width {
             Width::Narrow => self.sum(&Line::without_cache),
@@ -114,11 +120,10 @@ impl<'a> CostColumns<'a> {
             false => String::new(),
         };
         format!(
-            "SELECT *, {is_known} * {list} AS row_list, {is_known} * {without} AS row_without_cache{amount},
+            "{is_known} * {list} AS row_list, {is_known} * {without} AS row_without_cache{amount},
                 NOT {is_known} AND (row_worth_tokens OR price_searches > 0) AS row_is_unpriced,
                 row_is_unpriced * ({IS_UNPRICED} + price_place + price_mode + bitShiftLeft(price_found, {FOUND})
-                    + {TOO_LARGE} * (price_found = {KNOWN})) + {IS_LARGE_ROW} * row_is_large AS row_code
-            FROM ({found})"
+                    + {TOO_LARGE} * (price_found = {KNOWN})) + {IS_LARGE_ROW} * row_is_large AS row_code"
         )
     }
 

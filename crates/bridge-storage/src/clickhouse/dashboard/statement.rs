@@ -212,7 +212,7 @@ impl<'a> Statement<'a> {
                 sum(set_source_snapshots) AS source_snapshots, sum(set_source_tokens) AS source_tokens,
                 max(set_synced) AS synced, max(set_large) AS any_large{costs}
             FROM (
-                {responses}
+                ({responses})
                 UNION ALL
                 SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0), {no_extras}0, 0,
                     {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0{no_costs}
@@ -239,7 +239,7 @@ impl<'a> Statement<'a> {
         let names = self.listed.iter().map(|list| name(&list.column()));
         let of_origin = (is_grouped_by("row_origin"), format!("if(row_is_weak, {WEAK}, {ORIGIN})"));
         format!(
-            "SELECT {kind} AS kind, {name} AS name,
+            "{with}SELECT {kind} AS kind, {name} AS name,
                 {start} AS start, sum(row_responses) AS set_responses, {worth}, {set_input} AS set_input, {set_output} AS set_output,
                 {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
                 min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
@@ -248,6 +248,7 @@ impl<'a> Statement<'a> {
                 {large} AS set_large{costs}
             FROM ({rows})
             GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak{code}), (row_step))",
+            with = self.cost.as_ref().map(|cost| format!("WITH {} ", cost.aliases())).unwrap_or_default(),
             kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
             name = choice(names.chain([name("row_origin")]), "''"),
             sets = self.listed.iter().map(Listed::grouping_set).collect::<String>(),
