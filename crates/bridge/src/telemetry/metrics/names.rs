@@ -122,6 +122,10 @@ metrics! {
         "Share of the period's tokens without a price"
     BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
         "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
+    PRICED_TOKENS Gauge "bridge_priced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have a price, when last looked for"
+    UNPRICED_TOKENS Gauge "bridge_unpriced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have no price, when last looked for"
     HOST_SILENT Gauge "bridge_host_silent_seconds" Seconds ["host"]
         "Time since a host of the store was last heard of, when last looked for; NaN if it is not known"
     HEALTH Gauge "bridge_health_state" Count []
