@@ -105,6 +105,8 @@ async fn another_price_list_counts_at_once() {
         model: "claude-opus-4-6".to_owned(),
         ..Default::default()
     });
+    // Of two lists the one that was put in use later is in use.
+    setup.clock.set(now().saturating_add(Duration::from_secs(1)));
     let _ = setup.bridge.dashboard().use_prices(&Catalog::shipped().with(&custom).unwrap()).await.unwrap();
     assert_eq!(setup.probe().await.unwrap().state, HealthState::Healthy);
     assert_eq!(setup.tokens("house-model"), (10.0, 0.0));
