@@ -41,7 +41,7 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
         section.headline {
             h2.figure {
                 span.label { "Cost" (span_label(frame)) }
-                @if !cost.is_complete() { span.at-least { "at least " } }
+                @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
                 @if let Some(previous) = &metrics.previous { (change(cost, previous)) }
             }
@@ -117,10 +117,10 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
         section.headline #prices {
             h2.figure {
                 span.label { "Cost of the whole store" }
-                @if !cost.is_complete() { span.at-least { "at least " } }
+                @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
             }
-            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ", which names these prices for good." }
+            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ". Later price lists do not change what this one answers." }
         }
         div.scroll.narrow tabindex="0" role="region" aria-label="Cost" { table.receipt {
             thead { tr { th scope="col" { "Line" } th scope="col" { "US dollars" } } }
@@ -142,7 +142,7 @@ fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         section.card.narrow {
             header { h2 { "Without a price, and not in the cost" } }
-            div.scroll tabindex="0" role="region" aria-label="Models without a price" { table {
+            div.scroll tabindex="0" role="region" aria-label="Models without a price" { table.unpriced {
                 thead { tr {
                     th scope="col" { "Model" }
                     th scope="col" { "Reason" }

@@ -68,12 +68,11 @@ fn content(
     metrics: &DashboardTokenMetrics,
 ) -> Markup {
     let zone = &frame.view.zone;
-    let is_floor = summary.finished_responses < summary.responses_worth_tokens;
     html! {
         section.headline {
             p.label { "Session " code { (name_of(summary.session_id.as_str())) } }
             h1 {
-                @if is_floor { span.at-least { "at least " } }
+                @if is_floor(summary) { span.at-least { "at least " } }
                 span.total { (Grouped(summary.total_tokens)) }
                 span.label { " tokens" }
             }
@@ -90,6 +89,11 @@ fn content(
             @if let Some(activity) = &details.activity { (tools(activity)) }
         }
     }
+}
+
+/// Returns whether a response was cut off before its final count was written.
+fn is_floor(summary: &TokenSummaryRecord) -> bool {
+    summary.finished_responses < summary.responses_worth_tokens
 }
 
 fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {
@@ -109,7 +113,7 @@ fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &Dashb
             @if let Some(cost) = &metrics.totals.cost {
                 div {
                     dt { "Cost" }
-                    dd { (cost::cell(cost)) }
+                    dd { @if is_floor(summary) && cost.is_complete() { "≥\u{a0}" } (cost::cell(cost)) }
                     @if cost.priced_tokens > 0 { dd.soft { "cache savings: " (cost::short(cost.cache_savings())) } }
                 }
             }
