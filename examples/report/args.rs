@@ -15,7 +15,7 @@ use crate::usage_error;
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure or transcripts that could not be read, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {

@@ -67,8 +67,9 @@ async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>> {
     let (text, code) = match args.check_budget {
         true => budget::check(&opened.bridge, args.format() == Format::Json).await?,
-        false => (report(args, opened).await?, ExitCode::SUCCESS),
+        false => (report(args, opened).await?, 0),
     };
+    let code = exit_code(code, opened.is_incomplete);
     match io::stdout().lock().write_all(text.as_bytes()) {
         // As in `report | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
@@ -76,9 +77,16 @@ async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>>
     }
 }
 
+/// Returns the exit code of a report, or of the budgets' states. What could not be read makes it a failure, unless a budget is
+/// exceeded even without it.
+fn exit_code(code: u8, is_incomplete: bool) -> ExitCode {
+    let is_failure = is_incomplete && code != budget::EXCEEDED;
+    ExitCode::from(if is_failure { 1 } else { code })
+}
+
 async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> {
     if let Some(file) = &args.compare {
-        return compare::compare(&opened.bridge, &opened.roots, file, args.format()).await;
+        return compare::compare(opened, file, args.format()).await;
     }
     let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
     Ok(match args.format() {
@@ -87,4 +95,19 @@ async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> 
         Format::Csv => documents::csv(&report),
         Format::Markdown => documents::markdown(&report),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_a_part_fails_and_a_budget_that_a_part_exceeds_is_exceeded() {
+        let is = |code: u8, is_incomplete, expected: u8| {
+            assert_eq!(exit_code(code, is_incomplete), ExitCode::from(expected), "{code}");
+        };
+        [0, 3, 4, 5].into_iter().for_each(|code| is(code, false, code));
+        [0, 3, 5].into_iter().for_each(|code| is(code, true, 1));
+        is(budget::EXCEEDED, true, 4);
+    }
 }
