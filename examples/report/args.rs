@@ -46,7 +46,7 @@ pub(crate) struct Args {
     pub(crate) order: Order,
 
     /// Print the state of the configured budgets instead. Exit codes: 0 all are kept, 3 warning, 4 exceeded, 5 not known,
-    /// because the store has no prices
+    /// because the store has no prices, or not of enough tokens
     #[arg(long, requires = "config", conflicts_with_all = ["by", "since", "until"])]
     pub(crate) check_budget: bool,
 
