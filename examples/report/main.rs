@@ -15,6 +15,7 @@ mod condition;
 mod documents;
 mod grouping;
 mod layout;
+mod notes;
 mod place;
 mod rows;
 #[path = "../backfill/server.rs"]
@@ -37,7 +38,7 @@ use crate::place::Opened;
 use crate::rows::Report;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse().and_then(Args::checked) {
         Ok(args) => args,
         Err(error) => return usage_error::report(error),
     };
@@ -88,8 +89,12 @@ async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> 
     if let Some(file) = &args.compare {
         return compare::compare(opened, file, args.format()).await;
     }
-    let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
-    Ok(match args.format() {
+    let report = Report::read(args, opened).await?;
+    let format = args.format();
+    if let (Format::Json | Format::Csv, Some(note)) = (format, notes::coarser(&report)) {
+        eprintln!("{note}");
+    }
+    Ok(match format {
         Format::Table => table::text(&report, table::terminal_width()),
         Format::Json => ascii_json::to_ascii_line(&documents::json(&report)) + "\n",
         Format::Csv => documents::csv(&report),
