@@ -128,6 +128,9 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
 }
 
+/// The conditions of the filter form: whether only the responses with the value are admitted, or only the others.
+const CONDITIONS: [(&str, bool); 2] = [("is", true), ("is-not", false)];
+
 /// The dimension that the trend is split by, unless the URL names another one.
 const SPLIT: Dimension = Dimension::Model;
 /// The dimension of the breakdown, unless the URL names another one.
@@ -172,8 +175,9 @@ impl View {
         };
         let conditions = parameters.conditions().into_iter();
         let conditions = conditions.map(|(dimension, only, values)| Condition { dimension, only, values });
-        // The filter form sends its condition as a dimension and a value.
+        // The filter form sends its condition in three parts.
         let added = parameters.value("filter").zip(parameters.text("value"));
+        let only = parameters.choice("condition", &CONDITIONS).unwrap_or(true);
         let view = Self {
             span,
             zone,
@@ -188,7 +192,7 @@ impl View {
             offset: parameters.number("offset", 0..=u32::MAX).unwrap_or_default(),
         };
         match added {
-            Some((dimension, value)) => view.only(&dimension, &value),
+            Some((dimension, value)) => view.with_condition(&dimension, only, &value),
             None => view,
         }
     }
@@ -275,9 +279,13 @@ impl View {
 
     /// Returns the state narrowed to this value of a dimension.
     pub(super) fn only(&self, dimension: &Dimension, value: &str) -> Self {
+        self.with_condition(dimension, true, value)
+    }
+
+    fn with_condition(&self, dimension: &Dimension, only: bool, value: &str) -> Self {
         let mut view = self.without(dimension);
         let values = vec![value.to_owned()];
-        view.conditions.push(Condition { dimension: dimension.clone(), only: true, values });
+        view.conditions.push(Condition { dimension: dimension.clone(), only, values });
         view
     }
 
