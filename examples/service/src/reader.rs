@@ -18,7 +18,9 @@ use crate::start::Failure;
 /// An embedded engine in place of a server; a file of the reader that cannot be read.
 pub fn server_options(config: &BridgeConfig, reader: &Reader) -> Result<ClickHouseOptions, Failure> {
     if config.embedded.data_dir.is_some() {
-        return Err(Failure::settings("[reader] is of a server: the embedded engine has a reader of its own"));
+        return Err(Failure::settings(
+            "[reader] is of a server: the embedded engine has a reader of its own",
+        ));
     }
     // Each of these replaces all credentials of the writer.
     let options = config.store_options().map_err(Failure::settings)?;
@@ -66,7 +68,9 @@ pub async fn reading_bridge(
         return bridge_of(config, store).map(Some);
     }
     let Some(options) = reader else {
-        tracing::warn!("the page is read by the database user who writes; [reader] sets one who may only read");
+        tracing::warn!(
+            "the page is read by the database user who writes; [reader] sets one who may only read"
+        );
         return Ok(None);
     };
     let store = ClickHouseStore::new(options).map_err(Failure::running)?;

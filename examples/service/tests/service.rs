@@ -225,7 +225,10 @@ fn a_reader_on_a_server_has_credentials_of_its_own() {
     let options = service::reader::server_options(&config, &by_token).unwrap();
     assert!(!options.has_password(), "{options:?}");
     for (unreadable, named) in [
-        (Reader { access_token_file: Some("none".into()), ..by_token.clone() }, "reader.access_token_file none"),
+        (
+            Reader { access_token_file: Some("none".into()), ..by_token.clone() },
+            "reader.access_token_file none",
+        ),
         (Reader { password_file: Some("none".into()), ..by_password.clone() }, "reader.password_file none"),
     ] {
         let failure = service::reader::server_options(&config, &unreadable).unwrap_err();
