@@ -226,7 +226,7 @@ fn steps(trend: &DashboardTrend) -> Vec<Row> {
 fn step_name(step: CalendarUnit, local_start: &str) -> String {
     let (date, time) = local_start.split_once('T').unwrap_or((local_start, ""));
     match step {
-        CalendarUnit::Hour => {
+        CalendarUnit::Minute | CalendarUnit::Hour => {
             let (hour, offset) = (time.get(..5).unwrap_or(time), time.get(8..).unwrap_or_default());
             format!("{date} {hour} {offset}")
         }
