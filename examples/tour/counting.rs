@@ -104,7 +104,7 @@ pub(crate) async fn show_dashboard(
         }
     }
     if let Some(share) = shown.cache_hit_share {
-        print::line("share of input served from the cache", print::share(share));
+        print::line("share of input served from the cache", format!("{:.1} %", 100.0 * share));
     }
     let days = shown.trend.buckets.iter().filter(|day| day.sums.responses > 0).count();
     print::line("active days in Kathmandu (+05:45)", days);

@@ -28,7 +28,7 @@ pub(crate) async fn show_costs(
     }
     print::line("total at list prices", total.to_string());
     print::line("without the cache it had been more by", total.cache_savings());
-    print::line("tokens without a price", print::share(total.unpriced_share()));
+    print::line("tokens without a price", total.unpriced_percent());
 
     let mut of_models = Cost::default();
     shown.models.rows.iter().filter_map(|row| row.sums.cost).for_each(|cost| of_models.add(&cost));

@@ -22,10 +22,6 @@ pub(crate) fn time(elapsed: Duration) -> String {
     }
 }
 
-pub(crate) fn share(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
-
 /// Prints a label and its value.
 pub(crate) fn line(label: &str, value: impl std::fmt::Display) {
     println!("      {label:<44}{value:>20}");

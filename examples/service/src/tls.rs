@@ -1,4 +1,4 @@
-//! TLS in front of the service: ends it, and passes the bytes on to a port of this machine.
+//! Terminates TLS and forwards to a loopback port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub fn acceptor(settings: &Tls) -> Result<TlsAcceptor, Failure> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Ends TLS until it is dropped.
+/// Terminates TLS until it is dropped.
 #[derive(Debug)]
 pub struct Terminator(JoinHandle<()>);
 

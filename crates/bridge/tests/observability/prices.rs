@@ -65,7 +65,7 @@ async fn tokens_without_a_price_are_counted_by_model_and_reported_above_their_li
     setup.spend(3, "brand-new", 1_000, 8 * DAY).await;
     let probe = setup.probe().await.unwrap();
     assert_eq!((probe.state, setup.tokens("brand-new")), (HealthState::Healthy, (0.0, 10.0)), "{probe}");
-    assert_eq!(probe.detail, "10.00 % of the tokens of the last 7 days have no price");
+    assert_eq!(probe.detail, "10 % of the tokens of the last 7 days have no price");
     assert_eq!(setup.tokens("claude-opus-4-6"), (90.0, 0.0));
 
     // Read again after five minutes, not with every check.
@@ -81,7 +81,7 @@ async fn tokens_without_a_price_are_counted_by_model_and_reported_above_their_li
     let probe = setup.probe().await.unwrap();
     assert_eq!((setup.tokens("brand-new"), setup.tokens("other")), ((0.0, 12.0), (0.0, 3.0)));
     assert_eq!(probe.state, HealthState::Degraded);
-    let expected = "14.29 % of the tokens of the last 7 days have no price, more than 10.00 %: brand-new (unknown_model) since \
+    let expected = "14.3 % of the tokens of the last 7 days have no price, more than 10.00 %: brand-new (unknown_model) since \
          2026-02-28T00:00:00.000Z and 1 others; add a price to pricing.prices, or newer prices";
     assert_eq!(probe.detail, expected);
 

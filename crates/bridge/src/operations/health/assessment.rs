@@ -141,9 +141,8 @@ pub(super) fn prices(tokens: Option<&PricedTokens>, limit: Option<f64>) -> Asses
             "no price list is in use, so nothing has a price; set pricing.enabled".to_owned(),
         );
     };
-    let share = total.unpriced_share();
-    let detail = format!("{} of the tokens of the last 7 days have no price", percent(share));
-    if share <= limit {
+    let detail = format!("{} of the tokens of the last 7 days have no price", total.unpriced_percent());
+    if total.unpriced_share() <= limit {
         return Assessment::healthy(detail);
     }
     let first = unpriced.first().map_or_else(String::new, |sums| {

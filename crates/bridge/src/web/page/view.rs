@@ -11,7 +11,8 @@ use crate::web::parameters::Parameters;
 pub(super) const ROWS: u32 = 50;
 const HOUR_MILLIS: i64 = 3_600_000;
 const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
-/// The longest ranges that the trend shows by hours, days and weeks: bars stay wider than a pixel on a phone.
+/// The longest ranges that the trend shows by minutes, hours, days and weeks: bars stay wider than a pixel on a phone.
+const MINUTES_UP_TO: i64 = 2 * HOUR_MILLIS;
 const HOURS_UP_TO: i64 = 3 * DAY_MILLIS;
 const DAYS_UP_TO: i64 = 120 * DAY_MILLIS;
 const WEEKS_UP_TO: i64 = 800 * DAY_MILLIS;
@@ -219,6 +220,7 @@ impl View {
             let Some(start) = range.start else { return CalendarUnit::Month };
             let length = range.end.unwrap_or(now).as_millis().saturating_sub(start.as_millis());
             let units = [
+                (MINUTES_UP_TO, CalendarUnit::Minute),
                 (HOURS_UP_TO, CalendarUnit::Hour),
                 (DAYS_UP_TO, CalendarUnit::Day),
                 (WEEKS_UP_TO, CalendarUnit::Week),
