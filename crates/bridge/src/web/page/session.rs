@@ -117,8 +117,8 @@ fn tiles(metrics: &DashboardTokenMetrics, activity: Option<&ActivityFacts>) -> M
             }
             @if let Some(cost) = &metrics.totals.cost {
                 div {
-                    dt { "Cost" }
-                    dd { @if metrics.completeness.at_least && cost.is_complete() { "≥\u{a0}" } (cost::cell(cost)) }
+                    dt { "Cost" @if metrics.completeness.at_least || !cost.is_complete() { ", at least" } }
+                    dd { @if cost.priced_tokens == 0 { (cost::cell(cost)) } @else { (cost::short(cost.amount)) } }
                     @if cost.priced_tokens > 0 { dd.soft { "cache savings: " (cost::short(cost.cache_savings())) } }
                 }
             }
