@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bridge::pricing::Catalog;
 use bridge::storage::{
-    AuditStore, ClickHouseOptions, ClickHouseStore, PriceStore, ProjectStore, SourceRecord, TokenStore, UpsertOptions,
+    AuditStore, ClickHouseOptions, ClickHouseStore, PriceStore, ProjectStore, SourceRecord, TokenStore,
+    UpsertOptions,
 };
 use bridge::{Clock, HostName, ModelName, ProjectName, ResponseUsage, SessionId, SystemClock, Timestamp};
 use bridge_core::{
