@@ -19,7 +19,7 @@ use crate::Money;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cost {
-    /// What the priced responses cost: the list prices after discounts.
+    /// The cost of the priced responses: list prices less discounts.
     pub amount: Money,
     /// The same at list prices.
     pub list: Money,

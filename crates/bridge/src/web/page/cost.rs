@@ -174,7 +174,7 @@ fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     }
 }
 
-/// The first digits, which tell price lists apart.
+/// Returns the first digits, which distinguish price lists.
 fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
