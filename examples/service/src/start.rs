@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 
 use crate::access;
 use crate::reader::reading_bridge;
+use crate::relay::{Entrance, Relay};
 use crate::settings::Settings;
-use crate::tls::{self, Terminator};
+use crate::tls;
 
 /// Maximum time that the end waits for the database.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -60,8 +61,8 @@ pub struct Running {
     syncing: SyncTask,
     listener: TcpListener,
     router: Router,
-    terminator: Option<Terminator>,
-    address: SocketAddr,
+    relay: Option<Relay>,
+    url: String,
 }
 
 /// Starts everything; serves nothing yet.
@@ -73,7 +74,10 @@ pub async fn start(settings: &Settings) -> Result<Running, Failure> {
     let token = settings.listen.token()?;
     let config = BridgeConfig::from_yaml_file(&settings.bridge).map_err(Failure::settings)?;
     let config = config.with_process_env().map_err(Failure::settings)?;
-    let certificate = settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let entrance = Entrance {
+        acceptor: settings.listen.tls.as_ref().map(tls::acceptor).transpose()?,
+        proxy_addresses: settings.listen.proxy_addresses.clone().into(),
+    };
     // The address first: a second service ends here, before it touches the database.
     let outer = web::listen(&settings.listen.address).await;
     let outer = outer.map_err(|error| Failure::running(format!("{}: {error}", settings.listen.address)))?;
@@ -86,16 +90,16 @@ pub async fn start(settings: &Settings) -> Result<Running, Failure> {
             tracing::warn!(%error, "not synchronized");
         }
     });
-    let (listener, terminator) = match certificate {
-        None => (outer, None),
-        Some(acceptor) => {
-            let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
-            let inner_address = inner.local_addr().map_err(Failure::running)?;
-            (inner, Some(Terminator::start(outer, acceptor, inner_address)))
-        }
+    let url = format!("{}://{address}", if entrance.acceptor.is_some() { "https" } else { "http" });
+    let (listener, relay) = if entrance.is_open() {
+        (outer, None)
+    } else {
+        let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
+        let inner_address = inner.local_addr().map_err(Failure::running)?;
+        (inner, Some(Relay::start(outer, entrance, inner_address)))
     };
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
-    Ok(Running { bridge, reader, syncing, listener, router, terminator, address })
+    Ok(Running { bridge, reader, syncing, listener, router, relay, url })
 }
 
 fn router(
@@ -125,9 +129,8 @@ fn router(
 impl Running {
     /// Returns the address of the page.
     #[must_use]
-    pub fn url(&self) -> String {
-        let scheme = if self.terminator.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Returns the bridge that synchronizes.
@@ -145,7 +148,7 @@ impl Running {
     /// Serves until `stop` completes, and ends everything within seconds.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         web::serve(self.listener, self.router, stop).await;
-        drop((self.terminator, self.reader));
+        drop((self.relay, self.reader));
         // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
         // synchronization.
         if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
