@@ -55,14 +55,14 @@ pub struct SummaryMetadata {
     pub analysis_version: String,
     /// Time at which a source was last stored.
     pub last_sync: Option<Timestamp>,
-    /// What happened in the session; `None` if that is not known, because its sources were read by an older version and
+    /// The session's activity; `None` if it is unknown, because its sources were read by an older version and
     /// are gone.
     #[serde(default)]
     pub activity: Option<ActivityFacts>,
     /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
     /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,
-    /// What the session's responses name, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
+    /// The values that the session's responses have, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
     /// dimensions of which they name nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, Vec<String>>,

@@ -122,8 +122,7 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// Compares the responses counted here with what the counter reads and with the figures that it states.
-    pub(crate) fn new(own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
-        let catalog = Catalog::shipped();
+    pub(crate) fn new(catalog: &Catalog, own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
         let mut models: BTreeMap<String, ModelComparison> = BTreeMap::new();
         for (model, stated) in &figures.models {
             let model = models.entry(model.clone()).or_default();

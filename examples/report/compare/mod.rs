@@ -14,28 +14,25 @@ mod text;
 use std::error::Error;
 use std::path::Path;
 
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ResponseUsage};
+use bridge::{BackfillOptions, ResponseUsage};
 
 use crate::args::Format;
+use crate::place::Opened;
 
-/// Compares the transcripts of the bridge with the figures in this file, and formats the difference.
-pub(crate) async fn compare(
-    bridge: &EnhancedTokenDatabaseBridge,
-    roots: &[std::path::PathBuf],
-    file: &Path,
-    format: Format,
-) -> Result<String, Box<dyn Error>> {
+/// Compares the opened transcripts with the figures in this file, and formats the difference.
+pub(crate) async fn compare(opened: &Opened, file: &Path, format: Format) -> Result<String, Box<dyn Error>> {
     let figures = figures::read(file)?;
-    let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
+    let history = opened.bridge.analyze_historical_data(BackfillOptions::default()).await?;
     let own: Vec<ResponseUsage> = history.responses().map(|response| response.to_usage()).collect();
-    let read = reading::read(roots, figures.counter)?;
-    let comparison = causes::Comparison::new(&own, &read, &figures);
+    let read = reading::read(&opened.roots, figures.counter)?;
+    let comparison = causes::Comparison::new(&opened.catalog, &own, &read, &figures);
     Ok(text::format(&comparison, format))
 }
 
 #[cfg(test)]
 mod tests {
     use bridge::analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+    use bridge::pricing::Catalog;
     use serde_json::{Value, json};
 
     use super::*;
@@ -54,7 +51,8 @@ mod tests {
         let own: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         let figures = figures::read(&file).unwrap();
         let read = reading::read(&roots, figures.counter).unwrap();
-        let text = text::format(&causes::Comparison::new(&own, &read, &figures), Format::Json);
+        let comparison = causes::Comparison::new(Catalog::shipped(), &own, &read, &figures);
+        let text = text::format(&comparison, Format::Json);
         serde_json::from_str::<Value>(&text).unwrap()["models"][0].clone()
     }
 

@@ -1,4 +1,4 @@
-//! Costs at the shipped prices.
+//! Costs at the prices of a catalog.
 
 use bridge::pricing::{Catalog, Money, Usage};
 use bridge::{ModelName, ResponseUsage, TokenCounts};

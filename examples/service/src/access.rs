@@ -47,9 +47,9 @@ fn is_same(presented: &[u8], secret: &[u8]) -> bool {
     presented.len() == secret.len() && presented.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
-/// Paths that are about the service itself, whose bridge answers: it knows its health and its metrics. Everything else
-/// is read by a user who may only read.
-const OWN_PATHS: [&str; 7] = [
+/// Paths that are about the service itself, which the bridge that writes answers: it knows its health and its metrics.
+/// Everything else is read by a user who may only read.
+const WRITER_PATHS: [&str; 7] = [
     "/health/live",
     "/health/ready",
     "/metrics",
@@ -59,11 +59,11 @@ const OWN_PATHS: [&str; 7] = [
     "/api/v1/hosts",
 ];
 
-/// Returns a router of the service's own paths by one router and of all others by the reader's.
-pub fn divided(own: Router, reader: Router) -> Router {
+/// Returns a router that passes the paths about the service itself to the writer's router, and all others to the reader's.
+pub fn split_by_user(writer: Router, reader: Router) -> Router {
     Router::new().fallback(async move |request: Request| {
-        let is_own = OWN_PATHS.contains(&request.uri().path());
-        let router = if is_own { own } else { reader };
+        let is_of_writer = WRITER_PATHS.contains(&request.uri().path());
+        let router = if is_of_writer { writer } else { reader };
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

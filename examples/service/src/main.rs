@@ -20,7 +20,7 @@ const READERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Keeps a database of token usage in sync with this host's transcripts, and shows it.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "token-bridge", version)]
 struct Arguments {
     /// The settings; `service.toml` in the current folder, if it is there.
     #[arg(long, value_name = "FILE")]
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("service: {failure}");
+            eprintln!("token-bridge: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }
@@ -59,6 +59,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::load(arguments.config.as_deref(), arguments.listen.as_deref())?;
+    settings.enter_folder()?;
     if let Some(manager) = arguments.install_unit {
         let program = std::env::current_exe().map_err(Failure::running)?;
         let text = match manager {
@@ -68,6 +69,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{text}");
         return Ok(());
     }
+    let prepared = start::prepare(&settings)?;
     if arguments.check {
         println!("the settings are valid");
         return Ok(());
@@ -83,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         tokio::pin!(stop);
         let running = tokio::select! {
             () = &mut stop => return Ok(()),
-            started = start::start(&settings) => started?,
+            started = start::start(&settings, prepared) => started?,
         };
         println!("{}", running.url());
         let line = is_terminal.then(|| status::Line::show(&running));

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use service::settings::Reader;
 
 /// Polls for up to 50 seconds, longer than any step takes.
 const POLLS_MAX: u32 = 500;
@@ -24,7 +25,11 @@ struct Service {
 
 impl Service {
     fn start(folder: &Path) -> Self {
-        let mut process = command(folder).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(&mut command(folder))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("http"), "the service prints its address: {line:?}");
@@ -99,7 +104,7 @@ fn total(answer: &Answer) -> Option<u64> {
 }
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_token-bridge"));
     command
         .current_dir(folder)
         .env("ETB_SOURCES_PATHS", folder.join("projects"))
@@ -151,17 +156,87 @@ fn wrong_arguments_and_settings_are_named_and_end_with_2() {
         (&with_proxy, &[], "set listen.proxy_addresses"),
         (&format!("{with_proxy}proxy_addresses = [\"10.1.0.0/33\"]"), &[], "\"10.1.0.0/33\" is neither"),
         (&format!("{with_token}proxy_addresses = [\"10.1.0.7\"]"), &[], "set listen.proxy to"),
-        (&format!("{ANY_PORT}token_file = \"service.toml\""), &["--check"], "valid"),
+        // Others reach a local address through a proxy.
+        (&format!("{ANY_PORT}proxy = \"tokens.example\""), &[], "listen.token_file"),
+        ("[limits]\nrequest_seconds = 0", &[], "request_seconds"),
+        ("[limits]\nrequests_max = 0", &[], "requests_max"),
+        ("[limits]\nqueries_max = 0", &[], "queries_max"),
         (&format!("bridge = \"none.yaml\"\n{ANY_PORT}"), &[], "none.yaml"),
+        (&format!("bridge = \"token\"\n{ANY_PORT}"), &[], "token"),
         (&format!("{ANY_PORT}token_file = \"none\""), &[], "none"),
         (&format!("{ANY_PORT}tls = {{ certificate = \"token\", key = \"token\" }}"), &[], "listen.tls token"),
+        ("[reader]\nuser = \"dashboard\"", &[], "the embedded engine has a reader of its own"),
+        ("[reader]\npassword_file = \"token\"", &[], "reader.user"),
+        ("[reader]\nuser = \"a\"\naccess_token_file = \"token\"", &[], "reader.user"),
+        ("[reader]\naccess_token_file = \"token\"\npassword_file = \"token\"", &[], "reader.password_file"),
     ] {
-        let output = run(settings, arguments);
-        let text =
-            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        let code = if expected == "valid" { 0 } else { 2 };
-        assert_eq!(output.status.code(), Some(code), "{settings} {arguments:?}: {text}");
-        assert!(text.contains(expected) && !text.contains(TOKEN), "{expected}: {text}");
+        // A check finds whatever a start finds.
+        for arguments in [arguments.to_vec(), [arguments, &["--check"]].concat()] {
+            let output = run(settings, &arguments);
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{settings} {arguments:?}: {text}");
+            assert!(text.contains(expected) && !text.contains(TOKEN), "{expected}: {text}");
+            assert!(output.stdout.is_empty(), "{:?}", output.stdout);
+        }
+    }
+}
+
+#[test]
+fn valid_settings_are_said_to_be_valid_and_nothing_is_started() {
+    let proxied = format!("{ANY_PORT}token_file = \"token\"\nproxy = \"tokens.example\"\n");
+    for settings in ["", &proxied] {
+        let (folder, _) = prepare(settings);
+        let output = command(folder.path()).arg("--check").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && output.stdout == b"the settings are valid\n", "{text}");
+        assert!(!folder.path().join("tokens.clickhouse").exists());
+    }
+}
+
+#[test]
+fn settings_apply_wherever_the_service_is_started() {
+    let settings = format!("{ANY_PORT}token_file = \"token\"\n[page]\ncost = false\n");
+    let (folder, _) = prepare(&settings);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = folder.path().join("service.toml");
+    let mut command = command(folder.path());
+    let service = Service::of(command.current_dir(elsewhere.path()).arg("--config").arg(file));
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    service.wait_for(40, &bearer);
+    assert!(folder.path().join("tokens.clickhouse").exists());
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    let page = service.get("/?range=all", &bearer);
+    assert!(page.body.contains(">Tokens<") && !page.body.contains(">Cost<"), "{}", page.body);
+    service.end_with("TERM");
+}
+
+/// The writer of these settings has an access token, which must not become the reader's.
+#[test]
+fn a_reader_on_a_server_has_credentials_of_its_own() {
+    let (folder, _) = prepare("");
+    let yaml = "enhanced_token_bridge:\n  clickhouse:\n    url: http://127.0.0.1:1\n    access_token: writers-secret-token\n";
+    fs::write(folder.path().join("server.yaml"), yaml).unwrap();
+    let config = bridge::config::BridgeConfig::from_yaml_file(folder.path().join("server.yaml")).unwrap();
+    let token = Some(folder.path().join("token"));
+    let by_password =
+        Reader { user: Some("dashboard".to_owned()), password_file: token.clone(), access_token_file: None };
+    let options = service::reader::server_options(&config, &by_password).unwrap();
+    assert!(options.has_password(), "{options:?}");
+    let without_password = Reader { password_file: None, ..by_password.clone() };
+    let options = service::reader::server_options(&config, &without_password).unwrap();
+    assert!(format!("{options:?}").contains("dashboard"), "{options:?}");
+    let by_token = Reader { user: None, password_file: None, access_token_file: token };
+    let options = service::reader::server_options(&config, &by_token).unwrap();
+    assert!(!options.has_password(), "{options:?}");
+    for (unreadable, named) in [
+        (
+            Reader { access_token_file: Some("none".into()), ..by_token.clone() },
+            "reader.access_token_file none",
+        ),
+        (Reader { password_file: Some("none".into()), ..by_password.clone() }, "reader.password_file none"),
+    ] {
+        let failure = service::reader::server_options(&config, &unreadable).unwrap_err();
+        assert!(failure.exit_code() == 2 && failure.to_string().contains(named), "{failure}");
     }
 }
 
@@ -199,6 +274,8 @@ fn a_written_response_is_served_and_both_signals_end_the_service() {
     service.wait_for(42, "");
     let page = service.get("/", "");
     assert!(page.status == 200 && page.body.contains("<title>Overview"), "{}", page.body);
+    let page = service.get("/?range=all", "");
+    assert!(page.body.contains(">Tokens<") && page.body.contains(">Cost<"), "{}", page.body);
     let health = service.get("/api/v1/health", "");
     // The bridge that synchronizes answers, not the reader, who could not write.
     let writes = r#""probe":"write","state":"healthy""#;

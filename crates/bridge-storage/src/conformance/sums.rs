@@ -66,7 +66,7 @@ pub async fn sums_of_a_session_are_one_row_of_the_newest_analysis(store: &dyn To
     assert!(all_stored(store).await.is_none_or(|rows| rows.iter().all(StoredResponse::is_intact)));
 }
 
-/// Where responses of a session are stored they alone count: sums before them are covered, sums after them are refused,
+/// If responses of a session are stored, they alone count: sums before them are covered, sums after them are refused,
 /// by force too, also where the responses have moved to another session since.
 pub async fn responses_alone_count_whichever_came_first(store: &dyn TokenStore) {
     put(store, &sums("a", 1, 150)).await;

@@ -41,7 +41,7 @@ pub(crate) struct Line {
     pub(crate) discount: u16,
 }
 
-/// What a price depends on besides the quantities.
+/// The properties of a response that its price depends on, besides the quantities.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) model: &'a str,

@@ -76,7 +76,8 @@ impl DashboardTokenMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PreviousPeriod {
-    /// The period: as long as the range, and ending where it starts.
+    /// The period: as long as the range, and ending where it starts; of a range that has not ended yet, the part up to the
+    /// same point.
     pub range: TimeRange,
     /// The sums.
     pub totals: UsageSums,

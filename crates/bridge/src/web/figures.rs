@@ -29,7 +29,8 @@ const WITHIN_DAYS: u32 = 7;
 /// Maximum number of days that a range may be given as: a century.
 const DAYS_MAX: u32 = 36_525;
 
-pub(super) const STEPS: [(&str, CalendarUnit); 4] = [
+pub(super) const STEPS: [(&str, CalendarUnit); 5] = [
+    ("minute", CalendarUnit::Minute),
     ("hour", CalendarUnit::Hour),
     ("day", CalendarUnit::Day),
     ("week", CalendarUnit::Week),

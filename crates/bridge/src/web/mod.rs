@@ -127,13 +127,8 @@ struct Web {
     answers: ResponseCache<String, Result<Json, Problem>>,
     /// Apart from the answers, whose queries it must not wait for.
     readiness: ResponseCache<(), bool>,
-    /// Of the pages: kept as values, which several pages render.
     #[cfg(feature = "page")]
-    page_metrics: ResponseCache<String, Result<Arc<crate::dashboard::DashboardTokenMetrics>, Problem>>,
-    #[cfg(feature = "page")]
-    page_budgets: ResponseCache<(), Result<Arc<[crate::budgets::BudgetStatus]>, Problem>>,
-    #[cfg(feature = "page")]
-    expiring: Arc<page::ExpiringCheck>,
+    pages: page::Shared,
 }
 
 impl Web {
@@ -189,11 +184,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         answers: ResponseCache::new(options.answer_ttl, options.queries_max),
         readiness: ResponseCache::new(options.answer_ttl, 1),
         #[cfg(feature = "page")]
-        page_metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
-        #[cfg(feature = "page")]
-        page_budgets: ResponseCache::new(options.answer_ttl, 1),
-        #[cfg(feature = "page")]
-        expiring: Arc::default(),
+        pages: page::Shared::new(&options),
         options,
     });
     let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);

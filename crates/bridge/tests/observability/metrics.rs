@@ -144,6 +144,9 @@ async fn every_metric_is_updated() {
     assert_eq!(shown.value("bridge_budget_state{budget=all}"), 0.0);
 
     assert!(shown.value("bridge_host_silent_seconds{host=host}").is_nan(), "nothing is known yet");
+    let _ = bridge.health_check().await;
+    let checked = shown.value("bridge_host_silent_seconds{host=host}");
+    assert!(checked >= 0.0, "{checked} after a health check without a limit of silence");
     let hosts = bridge.dashboard().hosts().await.unwrap();
     let silent = hosts[0].silent_for.as_secs_f64();
     assert_eq!(shown.value("bridge_host_silent_seconds{host=host}"), silent);

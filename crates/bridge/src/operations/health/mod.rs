@@ -188,13 +188,15 @@ impl HealthChecks {
     }
 
     async fn silent_hosts(&self, now: Timestamp) -> Assessment {
-        let Some(limit) = self.limits.host_silent_max else { return Assessment::healthy("no limit is set") };
-        match host_freshness(&*self.store, now).await {
-            Ok(hosts) => {
-                self.ingest.telemetry.metrics.hosts(&hosts);
-                assessment::hosts(&hosts, limit)
-            }
-            Err(error) => Assessment::failed(&error),
+        let hosts = match host_freshness(&*self.store, now).await {
+            Ok(hosts) => hosts,
+            Err(error) => return Assessment::failed(&error),
+        };
+        // Without a limit, too: an alert has its own.
+        self.ingest.telemetry.metrics.hosts(&hosts);
+        match self.limits.host_silent_max {
+            Some(limit) => assessment::hosts(&hosts, limit),
+            None => Assessment::healthy("no limit is set"),
         }
     }
 

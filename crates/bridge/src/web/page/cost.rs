@@ -6,7 +6,7 @@ use bridge_core::{Cost, Money};
 use bridge_storage::UnpricedSums;
 use maud::{Markup, html};
 
-use super::layout::{Frame, Tab, name_of, time};
+use super::layout::{Frame, Tab, date, name_of, time};
 use super::number::{Grouped, Percent};
 use super::overview::span_label;
 use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
@@ -47,7 +47,7 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
             }
             p.soft {
                 @if let Some(prices) = metrics.priced_by.as_ref().filter(|prices| !prices.unpriced.is_empty()) {
-                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(&prices.unpriced)) ". "
+                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(frame, &prices.unpriced)) ". "
                 }
                 a href=(format!("{}#prices", frame.link(Tab::Receipt.path(), &frame.view.first_page()))) { "See the prices" }
             }
@@ -57,13 +57,14 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
 
 /// Returns the change against the period before, if both are known in full.
 fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
-    let Some(before) = previous.totals.cost.filter(|before| before.amount > Money::ZERO) else {
+    let complete = |cost: &Cost| cost.is_complete() && cost.amount > Money::ZERO;
+    let Some(before) = previous.totals.cost.filter(|before| complete(before) && complete(cost)) else {
         return html!();
     };
     let ratio = cost.amount.attodollars() as f64 / before.amount.attodollars() as f64;
     html! {
         " "
-        span.change title=(format!("{before} in the previous period")) {
+        span.change title=(format!("{} by the same point of the previous period", before.amount)) {
             @match cost.amount.cmp(&before.amount) {
                 Ordering::Greater => { "▲ " (Percent(ratio - 1.0)) },
                 Ordering::Less => { "▼ " (Percent(1.0 - ratio)) },
@@ -75,11 +76,11 @@ fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
 }
 
 /// Returns the models with the most unpriced tokens.
-fn names(unpriced: &[UnpricedSums]) -> Markup {
+fn names(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         @for (place, sums) in unpriced.iter().take(UNPRICED_NAMES).enumerate() {
             @if place > 0 { ", " }
-            bdi { (model_of(sums)) }
+            bdi { (model_of(sums)) } " since " (date(sums.since, &frame.view.zone))
         }
         @if unpriced.len() > UNPRICED_NAMES { " and " (unpriced.len() - UNPRICED_NAMES) " more" }
     }
@@ -113,6 +114,8 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
         ),
         ("−", "Discounts", "of your own configuration", cost.list.saturating_sub(cost.amount)),
     ];
+    // All digits: rounded ones need not add up.
+    let digits = lines.iter().map(|(.., amount)| decimals(*amount)).max().unwrap_or_default().max(2);
     html! {
         section.headline #prices {
             h2.figure {
@@ -128,14 +131,19 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @for (sign, name, meaning, amount) in lines {
                     tr {
                         th scope="row" { span.sign { (sign) } (name) span.soft.block { (meaning) } }
-                        td title=(amount.exact()) { (amount) }
+                        td { (format!("{amount:.digits$}")) }
                     }
                 }
             }
-            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td title=(cost.amount.exact()) { (cost.amount) } } }
+            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td { (format!("{:.digits$}", cost.amount)) } } }
         } }
         @if !prices.unpriced.is_empty() { (unpriced(frame, &prices.unpriced)) }
     }
+}
+
+/// Returns the number of digits behind the point.
+fn decimals(amount: Money) -> usize {
+    amount.exact().split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
 
 fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
@@ -166,7 +174,7 @@ fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     }
 }
 
-/// The first digits, which tell price lists apart.
+/// Returns the first digits, which distinguish price lists.
 fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
