@@ -57,9 +57,11 @@ pub(crate) async fn measure(engine: &Engine) -> Outcome<()> {
     ] {
         let (searches, used) = idle(&bridge, options, minute).await?;
         println!(
-            "{files} files, {} s in which nothing changes, {name}: {:.2} s of the processor, {searches} searches",
+            "{files} files, {} s in which nothing changes, {name}: {:.2} s of the processor with {searches} searches; \
+             one is due every {} s",
             minute.as_secs(),
-            used.as_secs_f64()
+            used.as_secs_f64(),
+            LiveOptions::events().search_interval.as_secs()
         );
     }
     Ok(())
