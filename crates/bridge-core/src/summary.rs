@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivityFacts, AnalysisFacts, ContentCategories, ExtraCounts, HostName, ModelName, ProjectName,
+    ActivityFacts, AnalysisFacts, ContentCategories, Cost, ExtraCounts, HostName, ModelName, ProjectName,
     SessionId, Timestamp, TokenCounts,
 };
 
@@ -38,6 +38,9 @@ pub struct TokenSummaryRecord {
     pub files: u64,
     /// Metadata of the analysis, if it was asked for.
     pub metadata: Option<SummaryMetadata>,
+    /// What its responses cost by the price list in use, if it was asked for and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// Metadata about the sources of a session.

@@ -6,5 +6,6 @@ pub mod relay;
 pub mod settings;
 pub mod start;
 pub mod status;
+pub mod terminal;
 pub mod tls;
 pub mod unit;

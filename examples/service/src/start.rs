@@ -68,6 +68,7 @@ pub struct Running {
     router: Router,
     relay: Option<Relay>,
     url: String,
+    shows_cost: bool,
 }
 
 /// The files of the settings, read and checked.
@@ -126,7 +127,8 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
         (inner, Some(Relay::start(outer, entrance, inner_address)))
     };
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
-    Ok(Running { bridge, reader, syncing, listener, router, relay, url })
+    let shows_cost = settings.page.cost;
+    Ok(Running { bridge, reader, syncing, listener, router, relay, url, shows_cost })
 }
 
 fn router(
@@ -152,7 +154,9 @@ fn router(
         None => own,
     };
     let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
-    web::protect(access::with_token(routes, token), AllowedHosts::of_listener(address).with_names(names))
+    let hosts = AllowedHosts::of_listener(address).with_names(names);
+    let router = web::protect(access::with_token(routes, token), hosts);
+    if settings.listen.tls.is_some() { access::over_tls_only(router) } else { router }
 }
 
 impl Running {
@@ -162,10 +166,16 @@ impl Running {
         &self.url
     }
 
-    /// Returns the bridge that synchronizes.
+    /// Returns the bridge from which everything that is shown is read.
     #[must_use]
-    pub fn bridge(&self) -> &EnhancedTokenDatabaseBridge {
-        &self.bridge
+    pub fn reading_bridge(&self) -> &EnhancedTokenDatabaseBridge {
+        self.reader.as_ref().unwrap_or(&self.bridge)
+    }
+
+    /// True if costs are shown.
+    #[must_use]
+    pub fn shows_cost(&self) -> bool {
+        self.shows_cost
     }
 
     /// Returns how the synchronization goes.

@@ -35,6 +35,7 @@ pub(super) fn replaced(tokens: u64) -> UpsertOutcome {
         session: session("s"),
         tokens,
         rule_revision: RuleRevision::CURRENT,
+        usage: None,
     })
 }
 
@@ -105,6 +106,7 @@ pub async fn a_marker_tells_what_it_covered(store: &dyn TokenStore) {
         session: other,
         tokens: 160,
         rule_revision: RuleRevision::CURRENT,
+        usage: None,
     });
     assert_eq!(outcomes, [NEW, covered]);
     assert_eq!(totals(store).await, (2, 30));
