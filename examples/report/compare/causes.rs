@@ -166,7 +166,9 @@ impl Comparison {
                     let name = other.model.as_deref().unwrap_or_default();
                     let cost = prices.cost_as(row, other.counts, name).amount();
                     let tokens = i128::from(other.counts.total());
-                    models.entry(canonical(name)).or_default().add(Cause::OtherModel, tokens, cost);
+                    let model = models.entry(canonical(name)).or_default();
+                    model.add(Cause::OtherModel, tokens, cost);
+                    model.add_short_writes(&prices, row, other, name);
                 }
                 continue;
             }
@@ -224,13 +226,16 @@ impl ModelComparison {
                 self.own_never_priced += tokens;
             }
         }
-        let short = prices.cost_of_short_writes(row).amount();
-        self.short_writes = self.short_writes.saturating_add(short);
     }
 
     fn add(&mut self, cause: Cause, tokens: i128, money: Money) {
         self.causes.entry(cause).or_default().add(tokens, money);
-        self.short_writes = self.short_writes.saturating_add(money);
+    }
+
+    /// Adds what the counter counts of a response to what it costs if all its writes are for five minutes.
+    fn add_short_writes(&mut self, prices: &Prices<'_>, row: &ResponseUsage, other: &Counted, model: &str) {
+        let short = prices.cost_of_short_writes(row, other.counts, model).amount();
+        self.short_writes = self.short_writes.saturating_add(short);
     }
 
     /// Takes away a response that the counter has under another model's name.
@@ -254,7 +259,9 @@ impl ModelComparison {
         let Some(first) = first else {
             return self.add(absence(row, seen), -own.0, Money::ZERO.saturating_sub(own.1));
         };
+        let model = row.model.as_ref().map_or("", |model| model.as_str());
         for (at, other) in theirs.iter().enumerate() {
+            self.add_short_writes(prices, row, other, model);
             let (tokens, money) = (i128::from(other.counts.total()), priced(other.counts));
             if at != first {
                 self.add(Cause::Repeated, tokens, money);

@@ -176,7 +176,10 @@ mod tests {
         // An hour costs $10, five minutes $6.25.
         let mut figures = ccusage(0, 6.25);
         figures["daily"][0]["modelBreakdowns"][0]["cacheCreationTokens"] = 1_000_000.into();
-        let found = compared(&[written], &figures);
+        // Beside a response of an hour that the counter does not have.
+        let mut unread = written.clone();
+        (unread["message"]["id"], unread["cwd"]) = (format!("msg_{:024}", 2).into(), Value::Null);
+        let found = compared(&[written, unread], &figures);
         let cause = "ccusage prices cache writes for an hour like those for five minutes";
         assert_eq!(found["price_causes"], json!([{"cause": cause, "usd": "-3.75"}]), "{found:#}");
     }

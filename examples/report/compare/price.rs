@@ -65,9 +65,9 @@ impl<'a> Prices<'a> {
         self.cost(&row, counts)
     }
 
-    /// Returns the cost of a response with all its writes to the cache at the price of those for five minutes.
-    pub(crate) fn cost_of_short_writes(&self, row: &ResponseUsage) -> Cost {
-        self.of(Usage { cache_creation_1h: 0, ..Usage::from(row) })
+    /// Returns the cost of a response with these counters, all writes to the cache at the price of those for five minutes.
+    pub(crate) fn cost_of_short_writes(&self, row: &ResponseUsage, counts: TokenCounts, model: &str) -> Cost {
+        self.cost_as(&ResponseUsage { cache_creation_1h: 0, ..row.clone() }, counts, model)
     }
 
     fn of(&self, usage: Usage<'_>) -> Cost {

@@ -27,8 +27,16 @@ pub(crate) fn format(comparison: &Comparison, format: Format) -> String {
 fn models(comparison: &Comparison) -> Grid {
     let other = comparison.counter.to_string();
     let cost_of_other = format!("cost of {other}");
-    let header =
-        ["model", "here", &other, "difference", "unexplained", "cost here", &cost_of_other, "difference"];
+    let header = [
+        "model",
+        "here",
+        &other,
+        "difference",
+        "unexplained",
+        "cost here",
+        &cost_of_other,
+        "cost difference",
+    ];
     let mut total = ModelComparison::default();
     let mut rows = Vec::new();
     for (name, model) in &comparison.models {
