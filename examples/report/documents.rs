@@ -1,6 +1,7 @@
 //! The report as JSON, CSV and Markdown.
 
 use bridge::blocks::BlockSource;
+use bridge::pricing::Cost;
 use bridge::{Escaped, UsageSums};
 use serde_json::{Map, Value, json};
 
@@ -48,6 +49,8 @@ fn sums_json(sums: &UsageSums, columns: &[Column]) -> Map<String, Value> {
     let amounts = columns.iter().map(|column| (column.key().to_owned(), column.json(sums)));
     let mut object = Map::from_iter(amounts);
     if let Some(cost) = sums.cost {
+        object.insert("list_usd".to_owned(), cost.list.exact().into());
+        object.insert("cache_savings_usd".to_owned(), cost.cache_savings().exact().into());
         object.insert("unpriced_tokens".to_owned(), cost.unpriced_tokens.into());
     }
     object.insert("unfinished_responses".to_owned(), sums.unfinished_responses.into());
@@ -60,22 +63,30 @@ fn sums_json(sums: &UsageSums, columns: &[Column]) -> Map<String, Value> {
 pub(crate) fn csv(report: &Report) -> String {
     let columns = report.columns();
     let has_cost = report.totals.cost.is_some();
-    let unpriced = |sums: &UsageSums| sums.cost.map(|cost| cost.unpriced_tokens.to_string());
-    let keys = columns.iter().map(|column| column.key()).chain(has_cost.then_some("unpriced_tokens"));
+    let keys = columns.iter().map(|column| column.key()).chain(COST_KEYS.into_iter().filter(|_| has_cost));
     let keys = keys
         .chain(if matches!(report.by, Grouping::Block(_)) { &BLOCK_KEYS[..] } else { &[] }.iter().copied());
     let keys = keys.map(str::to_owned);
     let mut lines = vec![csv_line(std::iter::once(report.by.to_string()).chain(keys))];
     for row in &report.rows {
-        let amounts = columns.iter().map(|column| column.exact(&row.sums)).chain(unpriced(&row.sums));
+        let amounts = columns.iter().map(|column| column.exact(&row.sums)).chain(of_cost(&row.sums));
         let fields = std::iter::once(csv_text(&row.name)).chain(amounts);
         lines.push(csv_line(fields.chain(row.block.iter().flat_map(block_fields))));
     }
     if report.others.groups > 0 {
-        let known = known_of_others(report, Column::exact).chain(unpriced(&report.others.sums));
+        let known = known_of_others(report, Column::exact).chain(of_cost(&report.others.sums));
         lines.push(csv_line(std::iter::once(format!("({} more)", report.others.groups)).chain(known)));
     }
     lines.concat()
+}
+
+/// The columns of CSV beside the cost.
+const COST_KEYS: [&str; 3] = ["list_usd", "cache_savings_usd", "unpriced_tokens"];
+
+fn of_cost(sums: &UsageSums) -> impl Iterator<Item = String> {
+    let amounts =
+        |cost: Cost| [cost.list.exact(), cost.cache_savings().exact(), cost.unpriced_tokens.to_string()];
+    sums.cost.map(amounts).into_iter().flatten()
 }
 
 /// The columns of a block besides its name and amounts.
@@ -197,12 +208,17 @@ mod tests {
         let mut report = report_of(&["a"]);
         let cost = report.totals.cost.get_or_insert_default();
         cost.amount = bridge::pricing::Money::from_attodollars(1_234_565_000_000_000_000);
+        (cost.list, cost.without_cache) = (cost.amount, "3.5".parse().unwrap());
         (cost.priced_tokens, cost.unpriced_tokens) = (9, 1);
         report.rows[0].sums.cost = report.totals.cost;
         assert_eq!(json(&report)["rows"][0]["cost_usd"], "1.234565");
         assert_eq!(json(&report)["totals"]["unpriced_tokens"], 1);
+        assert_eq!(json(&report)["totals"]["cache_savings_usd"], "2.265435");
+        let csv = csv(&report);
+        let header = "total_tokens,cost_usd,list_usd,cache_savings_usd,unpriced_tokens";
         assert!(
-            csv(&report).contains("total_tokens,cost_usd,unpriced_tokens\r\na,1,1,2,3,4,10,1.234565,1\r\n")
+            csv.contains(&format!("{header}\r\na,1,1,2,3,4,10,1.234565,1.234565,2.265435,1\r\n")),
+            "{csv}"
         );
         assert!(markdown(&report).contains("| 10 | ≥ $1.23 |"));
         let table = crate::table::text(&report, None);

@@ -19,7 +19,7 @@ use crate::Money;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cost {
-    /// What the priced responses cost: the list prices after discounts.
+    /// The cost of the priced responses: list prices less discounts.
     pub amount: Money,
     /// The same at list prices.
     pub list: Money,
@@ -89,6 +89,53 @@ pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} %"),
         (whole, tenth) => format!("{whole}.{tenth} %"),
+    }
+}
+
+/// A change of what is stored, in money: what the rows that were written cost, and what those had cost that they replaced.
+///
+/// ```
+/// use bridge_core::{Cost, CostChange};
+///
+/// let cost = |dollars: &str| Cost { amount: dollars.parse().unwrap(), ..Cost::default() };
+/// let mut change = CostChange::new(cost("3"), cost("1"));
+/// change.add(&CostChange::new(cost("0.5"), Cost::default()));
+/// assert_eq!(change.amount().to_string(), "$2.50");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CostChange {
+    /// What the written rows cost.
+    pub added: Cost,
+    /// What the replaced rows had cost by the same prices.
+    pub removed: Cost,
+}
+
+impl CostChange {
+    /// Returns the change by rows of this cost that replace rows of that one.
+    #[must_use]
+    pub fn new(added: Cost, removed: Cost) -> Self {
+        Self { added, removed }
+    }
+
+    /// Returns the change of the amount; negative where the replaced rows had cost more. It is a bound of nothing if either
+    /// cost has unpriced tokens.
+    #[must_use]
+    pub fn amount(&self) -> Money {
+        self.added.amount.saturating_sub(self.removed.amount)
+    }
+
+    /// Returns the change of the tokens with and without a price.
+    #[must_use]
+    pub fn tokens(&self) -> i128 {
+        let tokens = |cost: &Cost| i128::from(cost.priced_tokens) + i128::from(cost.unpriced_tokens);
+        tokens(&self.added) - tokens(&self.removed)
+    }
+
+    /// Adds another change.
+    pub fn add(&mut self, other: &Self) {
+        self.added.add(&other.added);
+        self.removed.add(&other.removed);
     }
 }
 

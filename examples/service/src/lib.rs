@@ -5,5 +5,6 @@ pub mod reader;
 pub mod settings;
 pub mod start;
 pub mod status;
+pub mod terminal;
 pub mod tls;
 pub mod unit;

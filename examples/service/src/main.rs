@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use service::settings::Settings;
 use service::start::{self, Failure};
+use service::terminal::Terminal;
 use service::{status, unit};
 
 /// Maximum time that the end waits for reader threads.
@@ -38,7 +39,11 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Manager {
+    /// For the whole system, as this user.
     Systemd,
+    /// For this user's own manager.
+    SystemdUser,
+    /// For this user's sessions.
     Launchd,
 }
 
@@ -63,8 +68,21 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(manager) = arguments.install_unit {
         let program = std::env::current_exe().map_err(Failure::running)?;
         let text = match manager {
-            Manager::Systemd => unit::systemd(&program, &settings),
-            Manager::Launchd => unit::launchd(&program, &settings),
+            Manager::Systemd => {
+                let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+                let unnamed =
+                    || Failure::settings("the environment names no user in USER: the unit needs one");
+                unit::systemd(&program, &settings, Some(&user.ok_or_else(unnamed)?))
+            }
+            Manager::SystemdUser => unit::systemd(&program, &settings, None),
+            Manager::Launchd => {
+                let home = std::env::home_dir();
+                unit::launchd(
+                    &program,
+                    &settings,
+                    &home.map_or_else(unit::folder, |home| home.join("Library/Logs")),
+                )
+            }
         };
         print!("{text}");
         return Ok(());
@@ -77,7 +95,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     // The line on a terminal is enough there; a service's log says more.
     let is_terminal = io::stdout().is_terminal();
     let level = if is_terminal { tracing::Level::WARN } else { tracing::Level::INFO };
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).init();
+    let terminal = Terminal::default();
+    tracing_subscriber::fmt().with_writer(terminal.clone()).with_max_level(level).init();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
     let outcome = runtime.block_on(async {
@@ -88,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             started = start::start(&settings, prepared) => started?,
         };
         println!("{}", running.url());
-        let line = is_terminal.then(|| status::Line::show(&running));
+        let line = is_terminal.then(|| status::Line::show(&running, terminal));
         running.serve_until(stop).await;
         drop(line);
         Ok(())

@@ -67,6 +67,7 @@ pub struct Running {
     router: Router,
     terminator: Option<Terminator>,
     address: SocketAddr,
+    shows_cost: bool,
 }
 
 /// The files of the settings, read and checked.
@@ -123,7 +124,8 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
         }
     };
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
-    Ok(Running { bridge, reader, syncing, listener, router, terminator, address })
+    let shows_cost = settings.page.cost;
+    Ok(Running { bridge, reader, syncing, listener, router, terminator, address, shows_cost })
 }
 
 fn router(
@@ -149,7 +151,9 @@ fn router(
         None => own,
     };
     let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
-    web::protect(access::with_token(routes, token), AllowedHosts::of_listener(address).with_names(names))
+    let hosts = AllowedHosts::of_listener(address).with_names(names);
+    let router = web::protect(access::with_token(routes, token), hosts);
+    if settings.listen.tls.is_some() { access::over_tls_only(router) } else { router }
 }
 
 impl Running {
@@ -160,10 +164,16 @@ impl Running {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Returns the bridge that synchronizes.
+    /// Returns the bridge from which everything that is shown is read.
     #[must_use]
-    pub fn bridge(&self) -> &EnhancedTokenDatabaseBridge {
-        &self.bridge
+    pub fn reading_bridge(&self) -> &EnhancedTokenDatabaseBridge {
+        self.reader.as_ref().unwrap_or(&self.bridge)
+    }
+
+    /// True if costs are shown.
+    #[must_use]
+    pub fn shows_cost(&self) -> bool {
+        self.shows_cost
     }
 
     /// Returns how the synchronization goes.

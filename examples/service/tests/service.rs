@@ -57,9 +57,13 @@ impl Service {
     }
 
     /// Ends the service as Ctrl-C (`INT`) or a service manager (`TERM`) does.
-    fn end_with(mut self, signal: &str) {
+    fn end_with(self, signal: &str) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+        self.wait_for_end();
+    }
+
+    fn wait_for_end(mut self) {
         for _ in 0..POLLS_MAX {
             if let Some(status) = self.process.try_wait().unwrap() {
                 assert!(status.success(), "{status}");
@@ -248,11 +252,14 @@ fn an_address_in_use_ends_with_1() {
 #[test]
 fn units_are_printed_and_nothing_is_started() {
     for (argument, expected) in [
-        ("--install-unit=systemd", ["[Service]", "ExecStart=", "RestartPreventExitStatus=2"]),
-        ("--install-unit=launchd", ["<plist", "<key>ProgramArguments</key>", "<key>KeepAlive</key>"]),
+        ("--install-unit=systemd", ["[Service]", "User=somebody\n", "RestartPreventExitStatus=2"]),
+        ("--install-unit=systemd-user", ["[Service]", "ExecStart=", "WantedBy=default.target"]),
+        ("--install-unit=launchd", ["<plist", "<key>StandardErrorPath</key>", "<key>KeepAlive</key>"]),
     ] {
         let (folder, _) = prepare(ANY_PORT);
-        let output = command(folder.path()).args([argument, "--config", "service.toml"]).output().unwrap();
+        let mut command = command(folder.path());
+        command.env("USER", "somebody").args([argument, "--config", "service.toml"]);
+        let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && expected.iter().all(|part| text.contains(part)), "{text}");
         assert!(text.contains(&folder.path().join("service.toml").display().to_string()), "{text}");
@@ -284,6 +291,59 @@ fn a_written_response_is_served_and_both_signals_end_the_service() {
     let service = Service::start(folder.path());
     service.wait_for(42, "");
     service.end_with("TERM");
+}
+
+/// The number of times that the dashboard was queried.
+fn dashboard_queries(service: &Service) -> u64 {
+    let metrics = service.get("/metrics", "").body;
+    let name = r#"bridge_operations_total{operation="get_dashboard_token_metrics",outcome="succeeded"} "#;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
+    value.parse().unwrap()
+}
+
+#[test]
+fn a_terminal_shows_the_tokens_which_are_summed_only_after_synchronizations() {
+    let (folder, transcript) = prepare(ANY_PORT);
+    // A command in a terminal.
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--flush", "--command"]).arg(env!("CARGO_BIN_EXE_token-bridge"));
+    terminal.arg("/dev/null").current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    terminal
+        .env("ETB_SOURCES_PATHS", folder.path().join("projects"))
+        .env("ETB_MONITORING_DISK_FREE_MIN", "0%");
+    let mut process = terminal.spawn().unwrap();
+    let (mut input, mut output) =
+        (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+    let mut line_of_url = String::new();
+    output.read_line(&mut line_of_url).unwrap();
+    let service = Service { process, url: line_of_url.trim().to_owned() };
+    let (shown, drawn) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut bytes) {
+            if shown.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let wait_for = |text: &str| {
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            let drawn = drawn.recv_timeout(POLL_INTERVAL * POLLS_MAX);
+            seen += &drawn.unwrap_or_else(|_| panic!("no {text:?} in {seen:?}"));
+        }
+    };
+    wait_for("\u{1b}[K\u{1b}[?7l40 tokens, following changes");
+    File::options().append(true).open(&transcript).unwrap().write_all(line(2, 2).as_bytes()).unwrap();
+    wait_for("42 tokens");
+    let queries = dashboard_queries(&service);
+    // Three times as long as the line's interval, in which a last event of the file may arrive.
+    thread::sleep(Duration::from_secs(7));
+    let later = dashboard_queries(&service);
+    assert!(queries >= 2 && later <= queries + 1, "{queries} queries, then {later}");
+    // Ctrl-C.
+    input.write_all(b"\x03").unwrap();
+    service.wait_for_end();
 }
 
 #[test]
@@ -326,10 +386,17 @@ fn a_token_is_needed_by_everything_but_probes() {
             );
             assert!(!answer.body.contains("40"), "{path}: {}", answer.body);
         }
+        let answer = service.get(path, "");
+        assert!(!answer.head.contains("strict-transport-security"), "{}", answer.head);
         let admitted = [&*bearer, basic].map(|header| service.get(path, header).status);
         assert!(!admitted.contains(&401), "{path}: {admitted:?}");
     }
     assert_eq!(service.get("/health/live", "").status, 200);
+    let metrics = service.get("/metrics", &bearer).body;
+    for (reason, refused) in [("no_token", 12), ("wrong_token", 12)] {
+        let expected = format!("service_refused_requests_total{{reason=\"{reason}\"}} {refused}\n");
+        assert!(metrics.contains(&expected), "{metrics}");
+    }
     service.end_with("TERM");
 }
 
@@ -364,7 +431,9 @@ fn tls_serves_others_with_the_token() {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         request(&mut StreamOwned::new(connection, stream), "/api/v1/totals", headers)
     };
-    assert_eq!(get("").status, 401);
+    let refused = get("");
+    assert_eq!(refused.status, 401);
+    assert!(refused.head.contains("strict-transport-security: max-age="), "{}", refused.head);
     let answer = get(&format!("Authorization: Bearer {TOKEN}\r\n"));
     assert_eq!(answer.status, 200, "{}", answer.body);
     // Without TLS nothing is served.

@@ -69,6 +69,12 @@ fn costs_are_those_of_the_price_catalog_and_never_without_what_has_no_price() {
         browser.open(&service.url(page));
         browser.wait_until(&format!("document.querySelector('main').textContent.includes('{text}')"));
     }
+    browser.open(&service.url("/receipt"));
+    let lines = "[...document.querySelectorAll('[aria-label=Cost] td')].map((td) => BigInt(td.textContent.replace(/[$,.]/g, '')))";
+    let adds_up = format!(
+        "(([all, saved, list, discounts, cost]) => all - saved === list && list - discounts === cost)({lines})"
+    );
+    assert_eq!(browser.evaluate(&adds_up), true, "the receipt of the cost adds up to the last digit");
     browser.open(&service.url("/?range=all"));
     let shown = browser.evaluate(cost);
     assert!(shown.as_str().unwrap().contains("at least"), "{shown}");

@@ -90,7 +90,7 @@ fn steps_begin_where_the_local_clock_says() {
         for step in [CalendarUnit::Minute, CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
             let expected = slow_starts(&zone, step, (from..=to).step_by(60_000));
             let bounds = step.bounds(at(from), at(to), &zone, 10_000).unwrap();
-            // The first step began before the first minute looked at.
+            // The first step began before the first of the minutes.
             assert_eq!(bounds[1..bounds.len() - 1], expected[1..], "{step:?} in {name} around {around}");
             assert!(bounds[0] <= at(from) && bounds[bounds.len() - 1] > at(to), "{step:?} in {name}");
         }

@@ -1,5 +1,6 @@
 //! The pipeline from transcripts to the store: discover, plan, read, write.
 
+pub(crate) mod costs;
 pub(crate) mod cursors;
 pub(crate) mod feed;
 pub(crate) mod kept;

@@ -415,6 +415,8 @@ pub(super) struct Session {
     attribution: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     extra: Extra,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostAnswer>,
     activity: Option<Activity>,
     models_by_tokens: Vec<ModelSums>,
     limits: Vec<Limit>,
@@ -592,6 +594,7 @@ impl From<TokenSummaryRecord> for Session {
             last_sync: metadata.last_sync,
             attribution: metadata.attribution,
             extra: metadata.extra.into(),
+            cost: summary.cost.map(CostAnswer::from),
             activity: metadata.activity.map(Activity::from),
             models_by_tokens: Vec::new(),
             limits: Vec::new(),

@@ -207,11 +207,14 @@ pub(super) async fn session(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
-    let parameters = Parameters::parse(raw.as_deref());
+    let mut parameters = Parameters::parse(raw.as_deref());
     let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
+    let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
     parameters.finish()?;
     let work = async {
-        let details = caller.bridge.sessions().details(&id).await?;
+        let sessions = caller.bridge.sessions();
+        let sessions = if with_cost { sessions.with_cost() } else { sessions };
+        let details = sessions.details(&id).await?;
         details.and_then(Session::of).ok_or_else(unknown_session)
     };
     web.answer(key, work).await

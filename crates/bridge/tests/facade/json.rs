@@ -154,6 +154,7 @@ fn enums(examples: &mut Examples) {
         session: SessionId::new("s").unwrap(),
         tokens: u64::MAX,
         rule_revision: bridge::RuleRevision::CURRENT,
+        usage: None,
     };
     let outcomes = vec![UpsertOutcome::New, UpsertOutcome::Replaced(replaced), UpsertOutcome::Unchanged];
     examples.add("Vec<UpsertOutcome>", outcomes);

@@ -201,7 +201,7 @@ async fn read_and_store<'a>(
     let mut reader = pipeline::reader(ingest, plan).await?;
     reader.analyzer.threads = threads;
     let mut progress = ProgressReporter::new(&ingest.telemetry, &reader.plan, watch);
-    let mut writer = Writer::new(ingest, epoch);
+    let mut writer = Writer::new(ingest, epoch).with_costs();
     let mut read = pipeline::run(ingest, reader, Some(&mut writer), &mut progress).await?;
     let mut synchronized = Synchronized::new(&mut read, &mut writer);
     synchronized.look_up(&read.plan, &requests.sessions, requests.all);

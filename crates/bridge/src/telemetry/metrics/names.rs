@@ -124,6 +124,10 @@ metrics! {
         "Share of the period's tokens without a price"
     BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
         "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
+    PRICED_TOKENS Gauge "bridge_priced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have a price, as of the last health check"
+    UNPRICED_TOKENS Gauge "bridge_unpriced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have no price, as of the last health check"
     HOST_SILENT Gauge "bridge_host_silent_seconds" Seconds ["host"]
         "Time since a host of the store was last heard of, as of the last health check; NaN if it is not known"
     HEALTH Gauge "bridge_health_state" Count []

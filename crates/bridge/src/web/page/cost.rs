@@ -114,6 +114,8 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
         ),
         ("−", "Discounts", "of your own configuration", cost.list.saturating_sub(cost.amount)),
     ];
+    // All digits: rounded ones need not add up.
+    let digits = lines.iter().map(|(.., amount)| decimals(*amount)).max().unwrap_or_default().max(2);
     html! {
         section.headline #prices {
             h2.figure {
@@ -129,14 +131,19 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @for (sign, name, meaning, amount) in lines {
                     tr {
                         th scope="row" { span.sign { (sign) } (name) span.soft.block { (meaning) } }
-                        td title=(amount.exact()) { (amount) }
+                        td { (format!("{amount:.digits$}")) }
                     }
                 }
             }
-            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td title=(cost.amount.exact()) { (cost.amount) } } }
+            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td { (format!("{:.digits$}", cost.amount)) } } }
         } }
         @if !prices.unpriced.is_empty() { (unpriced(frame, &prices.unpriced)) }
     }
+}
+
+/// Returns the number of digits behind the point.
+fn decimals(amount: Money) -> usize {
+    amount.exact().split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
 
 fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
@@ -167,7 +174,7 @@ fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     }
 }
 
-/// The first digits, which tell price lists apart.
+/// Returns the first digits, which distinguish price lists.
 fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
