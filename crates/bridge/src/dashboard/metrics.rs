@@ -72,7 +72,7 @@ impl DashboardTokenMetrics {
     }
 }
 
-/// The sums of the period before the time range, under the same filter. They are read just before the other data.
+/// The sums of the period before the time range, under the same filter. They are read at the same time as the other data, by a query of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PreviousPeriod {
