@@ -107,6 +107,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_shows_the_report_of_the_sample() {
+        let readme = include_str!("../../README.md");
+        let command = "$ cargo run --release --example report -- ";
+        let (_, rest) = readme.split_once(command).unwrap();
+        let (arguments, output) = rest.split_once('\n').unwrap();
+        let (shown, _) = output.split_once("```").unwrap();
+        // Tests run in the folder of the package.
+        let arguments = arguments.replace("examples/", "");
+        let args = Args::parse_from(std::iter::once("report").chain(arguments.split(' ')));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let report = runtime.block_on(async {
+            let mut opened = Opened::new(&args.place).await.unwrap();
+            opened.name = opened.name.replace(" sample", " examples/sample");
+            Report::read(&args, &opened).await.unwrap()
+        });
+        let text = table::text(&report, Some(100));
+        assert_eq!(shown, text, "the README does not show:\n{text}");
+    }
+
+    #[test]
     fn a_report_of_a_part_fails_and_a_budget_that_a_part_exceeds_is_exceeded() {
         let is = |code: u8, is_incomplete, expected: u8| {
             assert_eq!(exit_code(code, is_incomplete), ExitCode::from(expected), "{code}");

@@ -6,7 +6,7 @@
 //! settings are wrong.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,26 +64,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::load(arguments.config.as_deref(), arguments.listen.as_deref())?;
+    // Before the folder changes: some systems return the path as it was called.
+    let program = std::env::current_exe().and_then(std::path::absolute);
     settings.enter_folder()?;
     if let Some(manager) = arguments.install_unit {
-        let program = std::env::current_exe().map_err(Failure::running)?;
-        let text = match manager {
-            Manager::Systemd => {
-                let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-                let unnamed =
-                    || Failure::settings("the environment names no user in USER: the unit needs one");
-                unit::systemd(&program, &settings, Some(&user.ok_or_else(unnamed)?))
-            }
-            Manager::SystemdUser => unit::systemd(&program, &settings, None),
-            Manager::Launchd => {
-                let home = std::env::home_dir();
-                unit::launchd(
-                    &program,
-                    &settings,
-                    &home.map_or_else(unit::folder, |home| home.join("Library/Logs")),
-                )
-            }
-        };
+        let text = unit_text(manager, &program.map_err(Failure::running)?, &settings)?;
         print!("{text}");
         return Ok(());
     }
@@ -114,6 +99,21 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     runtime.shutdown_timeout(READERS_TIMEOUT);
     outcome
+}
+
+fn unit_text(manager: Manager, program: &Path, settings: &Settings) -> Result<String, Failure> {
+    match manager {
+        Manager::Systemd => {
+            let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+            let unnamed = || Failure::settings("the environment names no user in USER: the unit needs one");
+            Ok(unit::systemd(program, settings, Some(&user.ok_or_else(unnamed)?)))
+        }
+        Manager::SystemdUser => Ok(unit::systemd(program, settings, None)),
+        Manager::Launchd => {
+            let logs = std::env::home_dir().map_or_else(unit::folder, |home| home.join("Library/Logs"));
+            Ok(unit::launchd(program, settings, &logs))
+        }
+    }
 }
 
 /// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.
