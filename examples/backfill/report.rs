@@ -148,10 +148,12 @@ fn cost(metrics: &DashboardTokenMetrics) -> String {
     if cost.cache_savings() > Money::ZERO {
         text += &format!("; without the cache {} more", cost.cache_savings());
     }
-    let share = 100.0 * cost.unpriced_share();
     for (place, row) in priced_by.unpriced.iter().take(UNPRICED).enumerate() {
-        let separator =
-            if place == 0 { format!("\n{share:.1} % of tokens unpriced:") } else { ",".to_owned() };
+        let separator = if place == 0 {
+            format!("\n{} of tokens unpriced:", cost.unpriced_percent())
+        } else {
+            ",".to_owned()
+        };
         let model = row.model.as_ref().map_or("no model", |model| model.as_str());
         text += &format!("{separator} {} since {} ({})", Escaped::text(model), row.since.date(), row.reason);
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use bridge::{Dimension, TimeRange, TimeZone, Timestamp};
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::condition::Condition;
 use crate::grouping::Grouping;
@@ -15,7 +16,7 @@ use crate::usage_error;
 /// Reads a store (--config, --url or --data-dir), or transcripts directly (--source), which stores nothing. Without
 /// any of them, reads the data of `backfill` where there is some, else the client's own transcripts.
 ///
-/// Exit codes: 0 success, 1 failure, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
+/// Exit codes: 0 success, 1 failure or transcripts that could not be read, 2 usage error, 3 to 5 see --check-budget, 130 interrupted, 143 terminated (SIGTERM).
 #[derive(Parser)]
 #[command(name = "report")]
 pub(crate) struct Args {
@@ -41,19 +42,23 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_cost: bool,
 
+    /// Cost by the price list of this digest in place of the one in use. The JSON of an earlier report names its own
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["no_cost", "source"])]
+    pub(crate) prices: Option<String>,
+
     /// Order of sessions, projects, models and so on
     #[arg(long, value_name = "ORDER", default_value = "tokens")]
     pub(crate) order: Order,
 
     /// Print the state of the configured budgets instead. Exit codes: 0 all are kept, 3 warning, 4 exceeded, 5 not known,
-    /// because the store has no prices
-    #[arg(long, requires = "config", conflicts_with_all = ["by", "since", "until"])]
+    /// because the store has no prices, or not of enough tokens
+    #[arg(long, requires = "config", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) check_budget: bool,
 
     /// JSON that `ccusage claude daily --json` or `tokscale --json` has written of the same transcripts: print the difference by
     /// model and by cause instead
     #[arg(long, value_name = "FILE", requires = "source", value_parser = usage_error::path_parser(),
-        conflicts_with_all = ["by", "since", "until", "check_budget", "project", "model", "host", "branch", "session", "conditions"])]
+        conflicts_with = "check_budget", conflicts_with_all = OPTIONS_OF_ROWS)]
     pub(crate) compare: Option<PathBuf>,
 
     /// Form of the output
@@ -65,7 +70,39 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The options of a report with rows, which the other reports do not have.
+const OPTIONS_OF_ROWS: [&str; 14] = [
+    "by",
+    "since",
+    "until",
+    "project",
+    "model",
+    "host",
+    "branch",
+    "session",
+    "conditions",
+    "timezone",
+    "limit",
+    "order",
+    "no_cost",
+    "prices",
+];
+
 impl Args {
+    /// Returns the arguments.
+    ///
+    /// # Errors
+    ///
+    /// Values that do not go together.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        let is_table = matches!(self.format(), Format::Csv | Format::Markdown);
+        if self.check_budget && is_table {
+            let message = "--check-budget prints a table or JSON";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok(self)
+    }
+
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
     }
@@ -191,4 +228,48 @@ pub(crate) enum Order {
     Time,
     /// By name
     Name,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: &[&str]) -> Option<ErrorKind> {
+        let all = ["report"].iter().chain(arguments);
+        Args::try_parse_from(all).and_then(Args::checked).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn no_option_is_ignored() {
+        let budget = ["--config", "c.yaml", "--check-budget"];
+        let compare = ["--source", "folder", "--compare", "figures.json"];
+        assert_eq!((error(&budget), error(&compare)), (None, None));
+        for options in [
+            ["--since", "2026-01-01"],
+            ["--until", "2026-01-01"],
+            ["--project", "p"],
+            ["--model", "m"],
+            ["--host", "h"],
+            ["--branch", "b"],
+            ["--session", "s"],
+            ["--where", "team=a"],
+            ["--timezone", "UTC"],
+            ["--limit", "5"],
+            ["--order", "cost"],
+            ["--prices", "digest"],
+        ] {
+            let with = |command: &[&'static str]| error(&[command, &options].concat());
+            let conflict = Some(ErrorKind::ArgumentConflict);
+            assert_eq!((with(&budget), with(&compare)), (conflict, conflict), "{options:?}");
+        }
+        let conflict = Some(ErrorKind::ArgumentConflict);
+        for format in ["csv", "markdown"] {
+            assert_eq!(error(&[&budget[..], &["--format", format]].concat()), conflict);
+            assert_eq!(error(&[&compare[..], &["--format", format]].concat()), None);
+        }
+        assert_eq!(error(&[&budget[..], &["--no-cost"]].concat()), conflict);
+        assert_eq!(error(&[&budget[..], &["month"]].concat()), conflict);
+        assert_eq!(error(&[&budget[..], &["--json"]].concat()), None);
+        assert_eq!(error(&["--no-cost", "--prices", "digest"]), conflict);
+    }
 }

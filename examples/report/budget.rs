@@ -1,7 +1,6 @@
 //! `--check-budget`: the state of the configured budgets, as an exit code.
 
 use std::error::Error;
-use std::process::ExitCode;
 
 use bridge::EnhancedTokenDatabaseBridge;
 use bridge::budgets::{BudgetState, BudgetStatus};
@@ -9,11 +8,14 @@ use serde_json::json;
 
 use crate::ascii_json;
 
+/// The exit code if a budget is exceeded.
+pub(crate) const EXCEEDED: u8 = 4;
+
 /// Returns the report of the budgets, and the exit code of the worst of them.
 pub(crate) async fn check(
     bridge: &EnhancedTokenDatabaseBridge,
     as_json: bool,
-) -> Result<(String, ExitCode), Box<dyn Error>> {
+) -> Result<(String, u8), Box<dyn Error>> {
     let statuses = bridge.dashboard().budgets().await?;
     if statuses.is_empty() {
         return Err("the configuration has no budgets (monitoring.budgets)".into());
@@ -23,14 +25,14 @@ pub(crate) async fn check(
     } else {
         statuses.iter().map(|status| format!("{status}\n")).collect()
     };
-    Ok((text, ExitCode::from(code(&statuses))))
+    Ok((text, code(&statuses)))
 }
 
 /// Returns 0 if all budgets are kept, else the code of the worst state: known to be exceeded before not known.
 fn code(statuses: &[BudgetStatus]) -> u8 {
     let has = |state| statuses.iter().any(|status| status.state == state);
     match () {
-        () if has(BudgetState::Exceeded) => 4,
+        () if has(BudgetState::Exceeded) => EXCEEDED,
         () if has(BudgetState::Unknown) => 5,
         () if has(BudgetState::Warning) => 3,
         () => 0,

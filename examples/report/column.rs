@@ -72,6 +72,13 @@ impl Column {
         }
     }
 
+    /// Returns the amount of the totals for people: those of unfinished responses are lower bounds, their cost is, too.
+    pub(crate) fn total_text(self, totals: &UsageSums) -> String {
+        let text = self.text(totals);
+        let is_floor = totals.unfinished_responses > 0 && matches!(self, Self::Total | Self::Cost);
+        if is_floor && !text.is_empty() && !text.starts_with('≥') { format!("≥ {text}") } else { text }
+    }
+
     /// Returns the amount with all digits.
     pub(crate) fn exact(self, sums: &UsageSums) -> String {
         match self.count(sums) {

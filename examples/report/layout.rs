@@ -60,6 +60,21 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
     format!("…{}", &text[start..])
 }
 
+/// Breaks a text between words into lines of at most this many columns. A longer word is shortened.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').map(|word| shortened(word, width)) {
+        match lines.last_mut() {
+            Some(line) if line.width().saturating_add(1 + word.width()) <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +117,12 @@ mod tests {
         assert_eq!(shortened("日本語", 5), "…本語");
         assert_eq!(shortened("日本語", 4), "…語");
         assert_eq!(shortened("日本語", 1), "…");
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", usize::MAX), ["one two three"]);
+        assert_eq!(wrapped("a 日本語日本語", 6), ["a", "…本語"]);
     }
 }

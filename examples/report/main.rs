@@ -15,6 +15,7 @@ mod condition;
 mod documents;
 mod grouping;
 mod layout;
+mod notes;
 mod place;
 mod rows;
 #[path = "../backfill/server.rs"]
@@ -37,7 +38,7 @@ use crate::place::Opened;
 use crate::rows::Report;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse().and_then(Args::checked) {
         Ok(args) => args,
         Err(error) => return usage_error::report(error),
     };
@@ -67,8 +68,9 @@ async fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>> {
     let (text, code) = match args.check_budget {
         true => budget::check(&opened.bridge, args.format() == Format::Json).await?,
-        false => (report(args, opened).await?, ExitCode::SUCCESS),
+        false => (report(args, opened).await?, 0),
     };
+    let code = exit_code(code, opened.is_incomplete);
     match io::stdout().lock().write_all(text.as_bytes()) {
         // As in `report | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
@@ -76,15 +78,61 @@ async fn print(args: &Args, opened: &Opened) -> Result<ExitCode, Box<dyn Error>>
     }
 }
 
+/// Returns the exit code of a report, or of the budgets' states. What could not be read makes it a failure, unless a budget is
+/// exceeded even without it.
+fn exit_code(code: u8, is_incomplete: bool) -> ExitCode {
+    let is_failure = is_incomplete && code != budget::EXCEEDED;
+    ExitCode::from(if is_failure { 1 } else { code })
+}
+
 async fn report(args: &Args, opened: &Opened) -> Result<String, Box<dyn Error>> {
     if let Some(file) = &args.compare {
-        return compare::compare(&opened.bridge, &opened.roots, file, args.format()).await;
+        return compare::compare(opened, file, args.format()).await;
     }
-    let report = Report::read(args, opened.name.clone(), &opened.bridge.dashboard()).await?;
-    Ok(match args.format() {
+    let report = Report::read(args, opened).await?;
+    let format = args.format();
+    if let (Format::Json | Format::Csv, Some(note)) = (format, notes::coarser(&report)) {
+        eprintln!("{note}");
+    }
+    Ok(match format {
         Format::Table => table::text(&report, table::terminal_width()),
         Format::Json => ascii_json::to_ascii_line(&documents::json(&report)) + "\n",
         Format::Csv => documents::csv(&report),
         Format::Markdown => documents::markdown(&report),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_report_of_the_sample() {
+        let readme = include_str!("../../README.md");
+        let command = "$ cargo run --release --example report -- ";
+        let (_, rest) = readme.split_once(command).unwrap();
+        let (arguments, output) = rest.split_once('\n').unwrap();
+        let (shown, _) = output.split_once("```").unwrap();
+        // Tests run in the folder of the package.
+        let arguments = arguments.replace("examples/", "");
+        let args = Args::parse_from(std::iter::once("report").chain(arguments.split(' ')));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let report = runtime.block_on(async {
+            let mut opened = Opened::new(&args.place).await.unwrap();
+            opened.name = opened.name.replace(" sample", " examples/sample");
+            Report::read(&args, &opened).await.unwrap()
+        });
+        let text = table::text(&report, Some(100));
+        assert_eq!(shown, text, "the README does not show:\n{text}");
+    }
+
+    #[test]
+    fn a_report_of_a_part_fails_and_a_budget_that_a_part_exceeds_is_exceeded() {
+        let is = |code: u8, is_incomplete, expected: u8| {
+            assert_eq!(exit_code(code, is_incomplete), ExitCode::from(expected), "{code}");
+        };
+        [0, 3, 4, 5].into_iter().for_each(|code| is(code, false, code));
+        [0, 3, 5].into_iter().for_each(|code| is(code, true, 1));
+        is(budget::EXCEEDED, true, 4);
+    }
 }

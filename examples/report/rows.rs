@@ -2,16 +2,19 @@
 
 use std::error::Error;
 
-use bridge::blocks::{BlockSource, Blocks, UsageBlock};
+use bridge::blocks::{BlockLength, BlockSource, Blocks, UsageBlock};
+use bridge::storage::PricedBy;
 use bridge::{
     CalendarUnit, DashboardBridgeAdapter, DashboardQuery, DashboardTokenMetrics, DashboardTrend, Dimension,
-    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, TokenCounts, TrendBucket, UsageSums,
+    Direction, GroupOrder, GroupPage, TimeRange, TimeZone, Timestamp, TokenCounts, TrendBucket, UsageSums,
 };
 
 use crate::args::{Args, Order};
 use crate::column::Column;
 use crate::condition::narrowed;
 use crate::grouping::Grouping;
+use crate::place::Opened;
+use crate::table::shown;
 
 /// A row.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +23,28 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// The time of a step.
     pub(crate) time: Option<TimeRange>,
+    /// What is known of a block.
+    pub(crate) block: Option<BlockFacts>,
     pub(crate) sums: UsageSums,
+}
+
+/// What is known of a block besides its time and sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockFacts {
+    pub(crate) source: BlockSource,
+    pub(crate) active: bool,
+    pub(crate) limit_hit_at: Option<Timestamp>,
+}
+
+impl Row {
+    /// Returns the name for people, escaped; of a block with whether it still runs, and where its bounds come from unless it is
+    /// the rule.
+    pub(crate) fn label(&self) -> String {
+        let Some(block) = self.block else { return shown(&self.name) };
+        let recorded = if block.source == BlockSource::Recorded { ", as recorded" } else { "" };
+        let active = if block.active { ", active" } else { "" };
+        format!("{}{recorded}{active}", shown(&self.name))
+    }
 }
 
 /// The part of the totals that no row lists.
@@ -37,11 +61,17 @@ pub(crate) struct Report {
     /// The store or the folders that were read.
     pub(crate) place: String,
     pub(crate) by: Grouping,
+    /// The key that was asked for. There may be too many steps of it.
+    pub(crate) asked: Grouping,
     pub(crate) zone: TimeZone,
     pub(crate) range: TimeRange,
     pub(crate) rows: Vec<Row>,
     pub(crate) others: Others,
     pub(crate) totals: UsageSums,
+    /// The price list of the costs, and what it has no price for.
+    pub(crate) priced_by: Option<PricedBy>,
+    /// Whether some of the transcripts could not be read to their end.
+    pub(crate) is_incomplete: bool,
 }
 
 impl Report {
@@ -51,38 +81,65 @@ impl Report {
     }
 
     /// Reads the report.
-    pub(crate) async fn read(
-        args: &Args,
-        place: String,
-        dashboard: &DashboardBridgeAdapter,
-    ) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn read(args: &Args, opened: &Opened) -> Result<Self, Box<dyn Error>> {
         let zone = args.zone();
         let range = args.filters.time(&zone)?;
         let query = narrowed(DashboardQuery::new(range), args.filters.conditions());
         let query = query.without_lists().without_receipt();
-        let query = if args.no_cost { query } else { query.with_cost() };
-        if let Grouping::Block(length) = args.by {
-            let blocks = dashboard.blocks(query, length).await?;
-            return Ok(of_blocks(place, args.by.clone(), zone, &blocks));
-        }
-        let query = match &args.by {
-            Grouping::Calendar(unit) => query.by(*unit, zone.clone()),
-            Grouping::By(dimension) => query.list(dimension.clone(), page(args)),
-            Grouping::Block(_) => query,
+        let query = match &args.prices {
+            Some(digest) => query.with_prices(digest),
+            None if args.no_cost => query,
+            None => query.with_cost(),
         };
-        let metrics = dashboard.get_dashboard_token_metrics(query).await?;
-        let totals = metrics.totals;
-        let (by, rows, others) = match &args.by {
-            Grouping::Calendar(_) | Grouping::Block(_) => {
-                (Grouping::Calendar(metrics.trend.step), steps(&metrics.trend), Others::default())
-            }
-            Grouping::By(dimension) => {
-                let (rows, others) = groups(dimension, metrics);
-                (args.by.clone(), rows, others)
-            }
+        let dashboard = opened.bridge.dashboard();
+        let report = match args.by {
+            Grouping::Block(length) => of_blocks(args, &dashboard, query, length).await?,
+            _ => of_groups(args, &dashboard, query).await?,
         };
-        Ok(Self { place, by, zone, range, rows, others, totals })
+        Ok(Self { place: opened.name.clone(), is_incomplete: opened.is_incomplete, ..report })
     }
+
+    /// Returns a report of nothing.
+    fn empty(by: Grouping, zone: TimeZone, range: TimeRange) -> Self {
+        Self {
+            place: String::new(),
+            asked: by.clone(),
+            by,
+            zone,
+            range,
+            rows: Vec::new(),
+            others: Others::default(),
+            totals: UsageSums::default(),
+            priced_by: None,
+            is_incomplete: false,
+        }
+    }
+}
+
+async fn of_groups(
+    args: &Args,
+    dashboard: &DashboardBridgeAdapter,
+    query: DashboardQuery,
+) -> Result<Report, Box<dyn Error>> {
+    let (zone, range) = (args.zone(), query.responses.time);
+    let query = match &args.by {
+        Grouping::Calendar(unit) => query.by(*unit, zone.clone()),
+        Grouping::By(dimension) => query.list(dimension.clone(), page(args)),
+        Grouping::Block(_) => query,
+    };
+    let mut metrics = dashboard.get_dashboard_token_metrics(query).await?;
+    let (totals, priced_by) = (metrics.totals, metrics.priced_by.take());
+    let (by, rows, others) = match &args.by {
+        Grouping::Calendar(_) | Grouping::Block(_) => {
+            (Grouping::Calendar(metrics.trend.step), steps(&metrics.trend), Others::default())
+        }
+        Grouping::By(dimension) => {
+            let (rows, others) = groups(dimension, metrics);
+            (args.by.clone(), rows, others)
+        }
+    };
+    let asked = args.by.clone();
+    Ok(Report { by, rows, others, totals, priced_by, ..Report::empty(asked, zone, range) })
 }
 
 fn page(args: &Args) -> GroupPage {
@@ -106,36 +163,57 @@ fn groups(dimension: &Dimension, metrics: DashboardTokenMetrics) -> (Vec<Row>, O
             ..UsageSums::default()
         },
     };
-    let rows = breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, sums: row.sums });
+    let rows =
+        breakdown.rows.into_iter().map(|row| Row { name: row.name, time: None, block: None, sums: row.sums });
     (rows.collect(), others)
 }
 
-fn of_blocks(place: String, by: Grouping, zone: TimeZone, blocks: &Blocks) -> Report {
+async fn of_blocks(
+    args: &Args,
+    dashboard: &DashboardBridgeAdapter,
+    query: DashboardQuery,
+    length: BlockLength,
+) -> Result<Report, Box<dyn Error>> {
+    let blocks = dashboard.blocks(query.clone(), length).await?;
+    let zone = args.zone();
     let mut totals = UsageSums::default();
     blocks.blocks.iter().for_each(|block| totals.add(&block.sums));
     let row = |block: &UsageBlock| Row {
-        name: block_name(block, &zone),
+        name: step_name(CalendarUnit::Hour, &zone.local(block.start)),
         time: Some(TimeRange { start: Some(block.start), end: Some(block.end) }),
+        block: Some(BlockFacts {
+            source: block.source,
+            active: block.active,
+            limit_hit_at: block.limit_hit_at,
+        }),
         sums: block.sums,
     };
     let rows = blocks.blocks.iter().map(row).collect();
-    Report { place, by, range: blocks.range, rows, others: Others::default(), totals, zone }
+    let priced_by = prices_of(&blocks, dashboard, query).await?;
+    Ok(Report { rows, totals, priced_by, ..Report::empty(args.by.clone(), zone, blocks.range) })
 }
 
-/// Returns the local start of the block, whether it still runs, and where its bounds come from unless it is the rule.
-fn block_name(block: &UsageBlock, zone: &TimeZone) -> String {
-    let start = step_name(CalendarUnit::Hour, &zone.local(block.start));
-    let recorded = if block.source == BlockSource::Recorded { ", as recorded" } else { "" };
-    let active = if block.active { ", active" } else { "" };
-    format!("{start}{recorded}{active}")
+/// Returns the price list of the blocks, and what it has no price for. All responses between the first and the last block lie
+/// in one.
+async fn prices_of(
+    blocks: &Blocks,
+    dashboard: &DashboardBridgeAdapter,
+    mut query: DashboardQuery,
+) -> Result<Option<PricedBy>, Box<dyn Error>> {
+    let (Some(first), Some(last), true) = (blocks.blocks.first(), blocks.blocks.last(), query.cost) else {
+        return Ok(None);
+    };
+    query.responses.time = TimeRange { start: Some(first.start), end: Some(last.end) };
+    Ok(dashboard.get_dashboard_token_metrics(query).await?.priced_by)
 }
 
 /// Returns the steps that have responses, and those of clocks that were wrong.
 fn steps(trend: &DashboardTrend) -> Vec<Row> {
-    let outside = |name: &str, sums: UsageSums| Row { name: name.to_owned(), time: None, sums };
+    let outside = |name: &str, sums: UsageSums| Row { name: name.to_owned(), time: None, block: None, sums };
     let step = |bucket: &TrendBucket| Row {
         name: step_name(trend.step, &bucket.local_start),
         time: Some(TimeRange { start: Some(bucket.start), end: Some(bucket.end) }),
+        block: None,
         sums: bucket.sums,
     };
     let rows = std::iter::once(outside("earlier", trend.before))
@@ -148,7 +226,7 @@ fn steps(trend: &DashboardTrend) -> Vec<Row> {
 fn step_name(step: CalendarUnit, local_start: &str) -> String {
     let (date, time) = local_start.split_once('T').unwrap_or((local_start, ""));
     match step {
-        CalendarUnit::Hour => {
+        CalendarUnit::Minute | CalendarUnit::Hour => {
             let (hour, offset) = (time.get(..5).unwrap_or(time), time.get(8..).unwrap_or_default());
             format!("{date} {hour} {offset}")
         }
@@ -165,17 +243,14 @@ pub(crate) mod tests {
     pub(crate) fn report_of(names: &[&str]) -> Report {
         let counts = TokenCounts { input: 1, output: 2, cache_creation: 3, cache_read: 4 };
         let sums = UsageSums { responses: 1, responses_worth_tokens: 1, counts, ..UsageSums::default() };
-        let row = |name: &&str| Row { name: (*name).to_owned(), time: None, sums };
+        let row = |name: &&str| Row { name: (*name).to_owned(), time: None, block: None, sums };
         let mut totals = UsageSums::default();
         names.iter().for_each(|_| totals.add(&sums));
         Report {
             place: "a store".to_owned(),
-            by: Grouping::By(Dimension::Project),
-            zone: TimeZone::UTC,
-            range: TimeRange::ALL,
             rows: names.iter().map(row).collect(),
-            others: Others::default(),
             totals,
+            ..Report::empty(Grouping::By(Dimension::Project), TimeZone::UTC, TimeRange::ALL)
         }
     }
 

@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::column::Column;
 use crate::grouping::Grouping;
-use crate::layout::{Layout, shortened};
+use crate::layout::{Layout, shortened, wrapped};
+use crate::notes;
 use crate::rows::Report;
 
 /// A line below the header and no other borders.
@@ -40,7 +41,7 @@ pub(crate) fn text(report: &Report, width: Option<usize>) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let body: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    format!("{}\n\n{}\n{}", Escaped::text(&report.place), body.join("\n"), notes(report))
+    format!("{}\n\n{}\n{}", Escaped::text(&report.place), body.join("\n"), notes(report, width))
 }
 
 fn header(report: &Report) -> String {
@@ -54,25 +55,36 @@ fn header(report: &Report) -> String {
 struct Line<'r> {
     name: String,
     sums: &'r UsageSums,
+    kind: LineKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LineKind {
+    Row,
     /// Of groups that are not listed only some amounts are known.
-    is_of_others: bool,
+    Others,
+    Total,
 }
 
 impl Line<'_> {
     fn cell(&self, column: Column) -> String {
-        let is_known = !self.is_of_others || column.is_known_of_others();
-        if is_known { column.text(self.sums) } else { String::new() }
+        match self.kind {
+            LineKind::Others if !column.is_known_of_others() => String::new(),
+            LineKind::Row | LineKind::Others => column.text(self.sums),
+            LineKind::Total => column.total_text(self.sums),
+        }
     }
 }
 
 fn lines(report: &Report) -> Vec<Line<'_>> {
-    let line = |name, sums| Line { name, sums, is_of_others: false };
-    let mut lines: Vec<_> = report.rows.iter().map(|row| line(shown(&row.name), &row.sums)).collect();
+    let line = |name, sums, kind| Line { name, sums, kind };
+    let mut lines: Vec<_> =
+        report.rows.iter().map(|row| line(row.label(), &row.sums, LineKind::Row)).collect();
     if report.others.groups > 0 {
         let name = format!("({} more)", number(report.others.groups));
-        lines.push(Line { name, sums: &report.others.sums, is_of_others: true });
+        lines.push(line(name, &report.others.sums, LineKind::Others));
     }
-    lines.push(line("total".to_owned(), &report.totals));
+    lines.push(line("total".to_owned(), &report.totals, LineKind::Total));
     lines
 }
 
@@ -81,24 +93,9 @@ pub(crate) fn shown(name: &str) -> String {
     if name.is_empty() { "(none)".to_owned() } else { Escaped::text(name).to_string() }
 }
 
-fn notes(report: &Report) -> String {
-    let mut notes = String::new();
-    let unfinished = report.totals.unfinished_responses;
-    if unfinished > 0 {
-        let all = number(report.totals.responses_worth_tokens);
-        notes += &format!(
-            "at least: {} of {all} responses have only an unfinished snapshot\n",
-            number(unfinished)
-        );
-    }
-    if let Some(cost) = report.totals.cost.filter(|cost| cost.unpriced_tokens > 0) {
-        notes += &format!(
-            "≥: {} tokens ({:.1} %) have no price and are not in the cost\n",
-            number(cost.unpriced_tokens),
-            cost.unpriced_share() * 100.0
-        );
-    }
-    notes
+fn notes(report: &Report, width: Option<usize>) -> String {
+    let lines = notes::of(report).into_iter().flat_map(|note| wrapped(&note, width.unwrap_or(usize::MAX)));
+    lines.map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
@@ -108,7 +105,8 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
-        let report = report_of(&["/home/user/日本語/a-project-with-a-long-name", "", "b\u{1b}[2J"]);
+        let mut report = report_of(&["/home/user/日本語/a-project-with-a-long-name", "", "b\u{1b}[2J"]);
+        (report.is_incomplete, report.totals.unfinished_responses) = (true, 1);
         for width in 40..140 {
             let text = text(&report, Some(width));
             let widest = text.lines().map(UnicodeWidthStr::width).max();

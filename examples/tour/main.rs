@@ -8,6 +8,7 @@ mod counting;
 mod environment;
 mod integrity_and_recovery;
 mod operating;
+mod pricing;
 mod print;
 mod promises;
 mod syncing;
@@ -30,6 +31,10 @@ struct Arguments {
     /// Folder of transcripts to use instead of the sample. They are copied, never modified
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
+
+    /// Without the cost
+    #[arg(long)]
+    no_cost: bool,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,9 @@ async fn walk(arguments: &Arguments, promises: &mut Promises) -> Result<(), Box<
     counting::count_without_storing(&bridge, promises).await?;
     counting::backfill(&bridge, source.is_none(), promises).await?;
     counting::show_dashboard(&bridge, promises).await?;
+    if !arguments.no_cost {
+        pricing::show_costs(&bridge, promises).await?;
+    }
     syncing::follow_a_session(&environment, &bridge, promises).await?;
     integrity_and_recovery::find_tampering(&bridge, promises).await?;
     syncing::backfill_a_copy(&environment, &bridge, promises).await?;

@@ -32,6 +32,9 @@ async fn synchronize(bridge: &EnhancedTokenDatabaseBridge) -> Result<SyncResult,
         result.changes.later_snapshots.responses,
         print::number(result.bytes_read),
     );
+    if let Some(change) = &result.cost_change {
+        println!("      {:>5}   {:.6} dearer at list prices", "", change.amount());
+    }
     Ok(result)
 }
 
@@ -57,6 +60,14 @@ pub(crate) async fn follow_a_session(
     let grown = synchronize(bridge).await?;
     promises.check_equal("a response counts as its last snapshot, not their sum", grown.tokens_after, 257);
     promises.check("the causes add up to the change", causes_add_up(&grown), "they do not");
+    if let Some(change) = &grown.cost_change {
+        // 30 more tokens of output and 7 of a new response at $15 per million, and its 100 of input at $3.
+        promises.check_equal(
+            "so does the cost, with what the replaced snapshot had cost",
+            change.amount().exact(),
+            "0.000855".to_owned(),
+        );
+    }
 
     environment.append(rest)?;
     let complete = synchronize(bridge).await?;

@@ -18,19 +18,13 @@ WIDTH = 24
 CLICKHOUSE = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 
-# The projects that count for those of the variable, under the names that `token_costs` has: those that were recorded.
-RECORDED_PROJECTS = (
-    "if(project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current != ''), "
-    "project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current IN (${project:singlequote})), "
-    "project IN (${project:singlequote}))"
-)
-
 
 def admitted(project):
     """Returns the condition for the responses that the variables and the time range admit."""
+    # The format `singlequote` escapes quotes only: backslashes are escaped in the values of the variables.
     conditions = {
         "host": "host IN (${host:singlequote})",
-        "project": project,
+        "project": f"{project} IN (${{project:singlequote}})",
         "model": "canonical_model IN (${model:singlequote})",
         "developer": "developer IN (${developer:singlequote})",
     }
@@ -38,10 +32,11 @@ def admitted(project):
     return " AND ".join(["$__timeFilter_ms(time)", *narrowed])
 
 
-RESPONSES = f"${{prefix:raw}}counted_responses WHERE {admitted('project IN (${project:singlequote})')}"
-COSTS = f"${{prefix:raw}}token_costs WHERE {admitted(RECORDED_PROJECTS)}"
+RESPONSES = f"${{prefix:raw}}counted_responses WHERE {admitted('project')}"
+COSTS = f"${{prefix:raw}}token_costs WHERE {admitted('current_project')}"
 # Of a response in `token_costs`, which has no sum of its own.
 TOKENS = "toUInt128(input_tokens) + output_tokens + cache_creation_tokens + cache_read_tokens"
+CURRENT_PROJECT = "toString(current_project)"
 
 
 def clickhouse_panel(title, kind, sql, *, size, unit="short", note="", series=False, **options):
@@ -117,18 +112,18 @@ def by_model(title, value, source, unit, note=""):
     return clickhouse_panel(title, "timeseries", sql, size=(12, 9), unit=unit, note=note, series=True, stacked=True)
 
 
-def ranking(title, column, size=(6, 9)):
+def ranking(title, name, size=(12, 9)):
     sql = (
-        f"SELECT if({column} = '', '(none)', toString({column})) AS name, sum(total_tokens) AS tokens, count() AS responses "
-        f"FROM {RESPONSES} GROUP BY name ORDER BY tokens DESC LIMIT 100"
+        f"SELECT if({name} = '', '(none)', {name}) AS name, sum({TOKENS}) AS tokens, "
+        f"toFloat64(sum(cost)) AS cost, count() AS responses FROM {COSTS} GROUP BY name ORDER BY tokens DESC LIMIT 100"
     )
-    return clickhouse_panel(title, "table", sql, size=size)
+    return clickhouse_panel(title, "table", sql, size=size, units={"cost": "currencyUSD"}, note="Costs without the unpriced responses.")
 
 
-SESSIONS = f"""SELECT session_id AS session, arrayStringConcat(groupUniqArray(toString(project)), ', ') AS projects,
-    arrayStringConcat(groupUniqArray(toString(canonical_model)), ', ') AS models, sum(total_tokens) AS tokens,
-    count() AS responses, min(time) AS first, max(time) AS last
-FROM {RESPONSES} GROUP BY session_id ORDER BY tokens DESC LIMIT 200"""
+SESSIONS = f"""SELECT session_id AS session, arrayStringConcat(groupUniqArray({CURRENT_PROJECT}), ', ') AS projects,
+    arrayStringConcat(groupUniqArray(toString(canonical_model)), ', ') AS models, sum({TOKENS}) AS tokens,
+    toFloat64(sum(cost)) AS cost, count() AS responses, min(time) AS first, max(time) AS last
+FROM {COSTS} GROUP BY session_id ORDER BY tokens DESC LIMIT 200"""
 
 # Kept and repeated follow from each session, so that one session's do not hide another's.
 RECEIPT = """WITH sessions AS (
@@ -149,9 +144,15 @@ SELECT entry.1 AS line, entry.2 AS tokens, entry.3 AS snapshots FROM (
         ('4. stored', toInt128(sum(stored_tokens)), toInt64(sum(stored)))]) AS entry
     FROM sessions) ORDER BY line"""
 
-FRESHNESS = """SELECT host, max(read_at) AS last_stored, max(modified) AS last_written, count() AS transcripts,
-    dateDiff('second', max(read_at), now64(3)) AS seconds_since_stored
-FROM ${prefix:raw}source_files FINAL GROUP BY host ORDER BY last_stored"""
+# As `dashboard().hosts()`: a host is heard of when it reads something, or ends an operation that is on record.
+FRESHNESS = """SELECT host, max(seen) AS last_seen, dateDiff('second', last_seen, now64(3)) AS silent_for,
+    maxOrNullIf(seen, files > 0) AS last_read, sum(files) AS transcripts
+FROM (
+    SELECT toString(host) AS host, max(read_at) AS seen, uniqExact(path) AS files FROM ${prefix:raw}source_files GROUP BY host
+    UNION ALL
+    SELECT toString(host) AS host, max(time) AS seen, 0 AS files FROM ${prefix:raw}bridge_audit
+    WHERE time >= now() - INTERVAL 30 DAY AND host != '' GROUP BY host)
+GROUP BY host ORDER BY last_seen"""
 
 UNPRICED = f"""SELECT toString(canonical_model) AS model, unpriced AS reason, min(time) AS since, count() AS responses, sum({TOKENS}) AS tokens
 FROM {COSTS} AND unpriced != '' GROUP BY model, reason ORDER BY tokens DESC LIMIT 100"""
@@ -173,15 +174,16 @@ TOKEN_PANELS = [
     clickhouse_panel("Sessions", "stat", f"SELECT uniqExact(session_id) AS sessions FROM {RESPONSES}", size=(4, 4)),
     by_model("Tokens by model", "sum(total_tokens) AS tokens", RESPONSES, "short"),
     by_model("Cost by model", "toFloat64(sum(cost)) AS cost", COSTS, "currencyUSD", "Without the unpriced responses."),
-    ranking("Projects", "project"),
-    ranking("Developers", "developer"),
-    ranking("Hosts", "host"),
-    ranking("Branches", "branch"),
-    clickhouse_panel("Sessions by tokens", "table", SESSIONS, size=(24, 9)),
+    ranking("Projects", CURRENT_PROJECT),
+    ranking("Developers", "toString(developer)"),
+    ranking("Hosts", "toString(host)"),
+    ranking("Branches", "toString(branch)"),
+    clickhouse_panel("Sessions by tokens", "table", SESSIONS, size=(24, 9), units={"cost": "currencyUSD"},
+                     note="Costs without the unpriced responses."),
     clickhouse_panel("Receipt of the whole store", "table", RECEIPT, size=(12, 7),
                      note="How the stored total follows from what was read, whatever the variables and the time range admit."),
-    clickhouse_panel("Freshness by host", "table", FRESHNESS, size=(12, 7), units={"seconds_since_stored": "s"},
-                     note="When each host last stored a transcript. A host that fell silent has an old time here."),
+    clickhouse_panel("Freshness by host", "table", FRESHNESS, size=(12, 7), units={"silent_for": "s"},
+                     note="When each host was last heard of: it read a transcript, or ended an operation that is on record. One that runs is heard of every five minutes."),
     clickhouse_panel("Unpriced models", "table", UNPRICED, size=(12, 8), note="Models without a price in the list in use, and why."),
     clickhouse_panel("Cost by origin", "table",
                      f"SELECT toString(origin) AS origin, count() AS responses, sum({TOKENS}) AS tokens, toFloat64(sum(cost)) AS cost "
@@ -219,11 +221,15 @@ SERVICE_PANELS = [
                      thresholds=[("green", None), ("red", 1)]),
     prometheus_panel("Budgets spent", "timeseries",
                      [(f"max by (budget) (bridge_budget_spent_ratio{{{JOB}}})", "{{budget}}"),
-                      (f"max by (budget) (bridge_budget_projected_ratio{{{JOB}}})", "{{budget}}, projected")], size=(12, 8), unit="percentunit"),
+                      (f"max by (budget) (bridge_budget_projected_ratio{{{JOB}}})", "{{budget}}, projected")], size=(8, 8), unit="percentunit"),
     prometheus_panel("Unpriced tokens by budget", "timeseries", [(f"max by (budget) (bridge_budget_unpriced_ratio{{{JOB}}})", "{{budget}}")],
-                     size=(12, 8), unit="percentunit"),
+                     size=(8, 8), unit="percentunit"),
+    prometheus_panel("Tokens without a price", "timeseries", [(f"max by (model) (bridge_unpriced_tokens{{{JOB}}})", "{{model}}")], size=(8, 8),
+                     note="Of the last 7 days, by model."),
     prometheus_panel("Tokens stored", "timeseries", [(rate("bridge_tokens_stored_total"), "tokens per second")], size=(12, 8)),
-    prometheus_panel("Freshness by instance", "timeseries", [(f"bridge_data_freshness_seconds{{{JOB}}}", "{{instance}}")], size=(12, 8), unit="s"),
+    prometheus_panel("Freshness by instance", "timeseries", [(f"bridge_data_freshness_seconds{{{JOB}}}", "{{instance}}")], size=(6, 8), unit="s"),
+    prometheus_panel("Silence of hosts", "timeseries", [(f"max by (host) (bridge_host_silent_seconds{{{JOB}}})", "{{host}}")], size=(6, 8), unit="s",
+                     note="Time since a host of the store was last heard of."),
     prometheus_panel("Operations by outcome", "timeseries", [(rate("bridge_operations_total", "outcome"), "{{outcome}}")], size=(8, 8), unit="ops", stacked=True),
     prometheus_panel("Duration of operations, 99th percentile", "timeseries", [(quantile("bridge_operation_duration_seconds", "operation"), "{{operation}}")], size=(8, 8), unit="s"),
     prometheus_panel("Errors by kind", "timeseries", [(rate("bridge_errors_total", "kind"), "{{kind}}")], size=(8, 8), unit="ops", stacked=True),
@@ -260,7 +266,11 @@ def placed(panels):
 
 
 def variable(name, column):
-    sql = f"SELECT DISTINCT toString({column}) AS value FROM ${{prefix:raw}}counted_responses WHERE value != '' ORDER BY value LIMIT 10000"
+    # The data source takes the first column for the value, and the second for the text that is shown.
+    sql = (
+        f"SELECT DISTINCT replaceAll(toString({column}), '\\\\', '\\\\\\\\') AS value, toString({column}) AS text "
+        "FROM ${prefix:raw}counted_responses WHERE text != '' ORDER BY text LIMIT 10000"
+    )
     return {
         "name": name, "label": name.capitalize(), "type": "query", "datasource": CLICKHOUSE, "query": sql, "definition": sql,
         "multi": True, "includeAll": True, "current": {"selected": True, "text": ["All"], "value": ["$__all"]}, "refresh": 2, "sort": 0,

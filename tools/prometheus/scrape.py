@@ -3,14 +3,15 @@
 
     scrape.py PROGRAM SOURCES
 
-starts PROGRAM (the example `embed`, say) on the transcripts in SOURCES with an embedded ClickHouse, and a Prometheus with the
-alert rules of dashboards/prometheus. Fails unless Prometheus scrapes the service, its rules evaluate, and every expression
-of the dashboard's panels is answered.
+starts PROGRAM (token-bridge, the example `service`) with a token on the transcripts in SOURCES with an embedded ClickHouse, and
+a Prometheus with the alert rules of dashboards/prometheus. Fails unless Prometheus scrapes the service with the token, its rules
+evaluate, and every expression of the dashboard's panels is answered.
 """
 
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -30,14 +31,22 @@ def main(program, sources):
         (folder / "bridge_config.yaml").write_text(
             f"enhanced_token_bridge:\n  embedded:\n    data_dir: data\n  sources:\n    paths: [{json.dumps(str(Path(sources).resolve()))}]\n"
         )
-        with Process([str(Path(program).resolve()), "127.0.0.1:0"], folder, "service") as service:
+        (folder / "token").write_text(secrets.token_hex())
+        (folder / "service.toml").write_text('[listen]\naddress = "127.0.0.1:0"\ntoken_file = "token"\n')
+        with Process([str(Path(program).resolve())], folder, "service") as service:
             address = service.wait_for(r"^http://(127\.0\.0\.1:\d+)")
             (folder / "prometheus.yml").write_text(
                 json.dumps(
                     {
                         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
                         "rule_files": [str(ROOT / "dashboards" / "prometheus" / "alerts.yml")],
-                        "scrape_configs": [{"job_name": "token-bridge", "static_configs": [{"targets": [address]}]}],
+                        "scrape_configs": [
+                            {
+                                "job_name": "token-bridge",
+                                "authorization": {"credentials_file": "token"},
+                                "static_configs": [{"targets": [address]}],
+                            }
+                        ],
                     }
                 )
             )

@@ -193,7 +193,7 @@ impl ProjectNames {
     }
 }
 
-/// Returns what tells nothing of the work.
+/// Returns the attribution without what reveals anything of the work.
 fn without_names(attribution: Attribution) -> Attribution {
     Attribution {
         branch: None,

@@ -32,7 +32,7 @@ pub struct FileAnalysis {
     pub home_session: SessionId,
     /// Estimated tokens by category; empty unless requested.
     pub content_categories: ContentCategories,
-    /// What happened in the sessions, also in those without a response; `None` unless requested.
+    /// The activity of the sessions, including those without a response; `None` unless requested.
     pub activity: Option<BTreeMap<SessionId, SessionActivity>>,
     /// The position at which reading began; the report covers the lines from there.
     pub start: ReadPosition,

@@ -52,7 +52,7 @@ pub struct CacheGeneration(pub(crate) u64);
 
 /// A query for token summaries.
 ///
-/// The default is all sessions that were active in the last 7 days, without metadata.
+/// The default is all sessions that were active in the last 7 days, without metadata and costs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SummaryQuery {
@@ -62,6 +62,8 @@ pub struct SummaryQuery {
     pub days: u32,
     /// Includes metadata in the summaries.
     pub include_metadata: bool,
+    /// Includes the costs of the sessions, if the store has a price list.
+    pub include_cost: bool,
     /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
     pub after: Option<SessionId>,
     /// The maximum number of summaries; `None` for all.
@@ -78,7 +80,7 @@ impl SummaryQuery {
     /// Returns the query for all sessions that were active in the last days.
     #[must_use]
     pub fn last_days(days: u32) -> Self {
-        Self { sessions: None, days, include_metadata: false, after: None, limit: None }
+        Self { sessions: None, days, include_metadata: false, include_cost: false, after: None, limit: None }
     }
 
     /// Returns the query for these sessions only.
@@ -92,6 +94,13 @@ impl SummaryQuery {
     #[must_use]
     pub fn with_metadata(mut self) -> Self {
         self.include_metadata = true;
+        self
+    }
+
+    /// Returns the query for summaries with costs.
+    #[must_use]
+    pub fn with_cost(mut self) -> Self {
+        self.include_cost = true;
         self
     }
 

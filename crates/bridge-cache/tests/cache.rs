@@ -42,6 +42,7 @@ fn saying(tokens: u64) -> Vec<TokenSummaryRecord> {
         finished_responses: 0,
         files: 0,
         metadata: None,
+        cost: None,
     }]
 }
 

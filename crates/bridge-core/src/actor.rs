@@ -1,10 +1,10 @@
-//! Who asked for an operation.
+//! The caller of an operation.
 
 use crate::id::{has_valid_length, shared_text};
 use crate::{Escaped, InvalidValue};
 
 shared_text!(
-    /// Who asked for an operation, as the embedder names them: a user, a service account, a job.
+    /// The caller of an operation, as the embedder names it: a user, a service account, a job.
     ///
     /// Logs and audit display it, so whatever would move a cursor, start a line or hide is escaped.
     ///

@@ -1,4 +1,4 @@
-//! Where a response comes from: what the client's record says besides counters and names.
+//! Attribution of a response: the client's record apart from counters and names.
 
 use std::fmt;
 use std::sync::LazyLock;

@@ -41,7 +41,7 @@ pub struct AuditRecord {
     pub correlation_id: CorrelationId,
     /// Name of the operation.
     pub operation: OperationName,
-    /// Who asked for it, if the embedder said so.
+    /// The caller, if the embedder named one.
     #[serde(default)]
     pub actor: Option<Actor>,
     /// The session that it was about, if any.
@@ -176,7 +176,7 @@ pub struct AuditFilter {
     pub time: TimeRange,
     /// Name of the operation.
     pub operation: Option<OperationName>,
-    /// Who asked for the operation.
+    /// The caller of the operation.
     pub actor: Option<Actor>,
     /// Session that the operation was about.
     pub session: Option<SessionId>,

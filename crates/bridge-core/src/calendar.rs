@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{TimeZone, Timestamp};
 
-const HOUR_MILLIS: i64 = 3_600_000;
+const MINUTE_MILLIS: i64 = 60_000;
 
 /// A step of the calendar. In a time zone each instant lies in exactly one hour, day, week and month.
 ///
@@ -17,6 +17,8 @@ const HOUR_MILLIS: i64 = 3_600_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CalendarUnit {
+    /// Minutes.
+    Minute,
     /// Hours.
     Hour,
     /// Days.
@@ -32,25 +34,26 @@ impl CalendarUnit {
     /// Returns the start of the step that this instant lies in, at the earliest [`Timestamp::MIN`].
     #[must_use]
     pub fn start_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        match self {
-            Self::Hour => {
-                let mark =
-                    moved(time, -(time.as_millis() + zone.offset_millis(time)).rem_euclid(HOUR_MILLIS));
+        match self.clock_millis() {
+            Some(length) => {
+                let mark = moved(time, -(time.as_millis() + zone.offset_millis(time)).rem_euclid(length));
                 change_within(mark, time, zone).unwrap_or(mark)
             }
-            _ => self.span_of(time, zone).0,
+            None => self.span_of(time, zone).0,
         }
     }
 
     /// Returns the first instant after the step that this instant lies in, at the latest [`Timestamp::MAX`].
     #[must_use]
     pub fn end_of(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        if self == Self::Hour {
-            let past = (time.as_millis() + zone.offset_millis(time)).rem_euclid(HOUR_MILLIS);
-            let mark = moved(time, HOUR_MILLIS - past);
-            return change_within(time, mark, zone).unwrap_or(mark);
+        match self.clock_millis() {
+            Some(length) => {
+                let past = (time.as_millis() + zone.offset_millis(time)).rem_euclid(length);
+                let mark = moved(time, length - past);
+                change_within(time, mark, zone).unwrap_or(mark)
+            }
+            None => self.span_of(time, zone).1,
         }
-        self.span_of(time, zone).1
     }
 
     /// Returns the bounds of the steps from the one that `first` lies in to the one that `last` lies in: the start of
@@ -92,10 +95,20 @@ impl CalendarUnit {
     #[must_use]
     pub fn coarser(self) -> Option<Self> {
         match self {
+            Self::Minute => Some(Self::Hour),
             Self::Hour => Some(Self::Day),
             Self::Day => Some(Self::Week),
             Self::Week => Some(Self::Month),
             Self::Month => None,
+        }
+    }
+
+    /// Returns the length of a step of the clock; `None` for those of the calendar.
+    fn clock_millis(self) -> Option<i64> {
+        match self {
+            Self::Minute => Some(MINUTE_MILLIS),
+            Self::Hour => Some(60 * MINUTE_MILLIS),
+            Self::Day | Self::Week | Self::Month => None,
         }
     }
 
@@ -117,7 +130,7 @@ impl CalendarUnit {
 
     fn first_date(self, date: Date) -> Date {
         match self {
-            Self::Hour | Self::Day => date,
+            Self::Minute | Self::Hour | Self::Day => date,
             Self::Week => {
                 let days = jiff::Span::new().days(date.weekday().to_monday_zero_offset());
                 date.saturating_sub(days)
@@ -129,7 +142,7 @@ impl CalendarUnit {
     fn next_date(self, date: Date) -> Option<Date> {
         let span = jiff::Span::new();
         let span = match self {
-            Self::Hour | Self::Day => span.days(1),
+            Self::Minute | Self::Hour | Self::Day => span.days(1),
             Self::Week => span.weeks(1),
             Self::Month => span.months(1),
         };

@@ -14,11 +14,12 @@ use crate::Money;
 /// let mut sum = Cost { amount: dollars("1.5"), list: dollars("2"), without_cache: dollars("9"), priced_tokens: 90, unpriced_tokens: 0 };
 /// sum.add(&Cost { unpriced_tokens: 10, ..Cost::default() });
 /// assert_eq!(sum.to_string(), "at least $1.50");
-/// assert_eq!((sum.unpriced_share(), sum.cache_savings().to_string()), (0.1, "$7.00".to_owned()));
+/// assert_eq!((sum.unpriced_share(), sum.unpriced_percent()), (0.1, "10 %".to_owned()));
+/// assert_eq!(sum.cache_savings().to_string(), "$7.00");
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cost {
-    /// What the priced responses cost: the list prices after discounts.
+    /// The cost of the priced responses: list prices less discounts.
     pub amount: Money,
     /// The same at list prices.
     pub list: Money,
@@ -72,11 +73,87 @@ impl Cost {
         let tokens = self.priced_tokens.saturating_add(self.unpriced_tokens);
         if tokens == 0 { 0.0 } else { self.unpriced_tokens as f64 / tokens as f64 }
     }
+
+    /// Returns that share as a [percentage](unpriced_percent).
+    #[must_use]
+    pub fn unpriced_percent(&self) -> String {
+        unpriced_percent(self.unpriced_tokens, self.priced_tokens.saturating_add(self.unpriced_tokens))
+    }
+}
+
+/// Returns the percentage of all tokens that have no price, with one digit behind the point. It is rounded up, so that what is
+/// missing is never shown as 0 %.
+#[must_use]
+pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
+    let tenths = (u128::from(unpriced) * 1_000).div_ceil(u128::from(all.max(1)));
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} %"),
+        (whole, tenth) => format!("{whole}.{tenth} %"),
+    }
+}
+
+/// A change of what is stored, in money: what the rows that were written cost, and what those had cost that they replaced.
+///
+/// ```
+/// use bridge_core::{Cost, CostChange};
+///
+/// let cost = |dollars: &str| Cost { amount: dollars.parse().unwrap(), ..Cost::default() };
+/// let mut change = CostChange::new(cost("3"), cost("1"));
+/// change.add(&CostChange::new(cost("0.5"), Cost::default()));
+/// assert_eq!(change.amount().to_string(), "$2.50");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CostChange {
+    /// What the written rows cost.
+    pub added: Cost,
+    /// What the replaced rows had cost by the same prices.
+    pub removed: Cost,
+}
+
+impl CostChange {
+    /// Returns the change by rows of this cost that replace rows of that one.
+    #[must_use]
+    pub fn new(added: Cost, removed: Cost) -> Self {
+        Self { added, removed }
+    }
+
+    /// Returns the change of the amount; negative where the replaced rows had cost more. It is a bound of nothing if either
+    /// cost has unpriced tokens.
+    #[must_use]
+    pub fn amount(&self) -> Money {
+        self.added.amount.saturating_sub(self.removed.amount)
+    }
+
+    /// Returns the change of the tokens with and without a price.
+    #[must_use]
+    pub fn tokens(&self) -> i128 {
+        let tokens = |cost: &Cost| i128::from(cost.priced_tokens) + i128::from(cost.unpriced_tokens);
+        tokens(&self.added) - tokens(&self.removed)
+    }
+
+    /// Adds another change.
+    pub fn add(&mut self, other: &Self) {
+        self.added.add(&other.added);
+        self.removed.add(&other.removed);
+    }
 }
 
 /// As an amount, "at least" if some tokens have no price.
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.is_complete() { self.amount.fmt(f) } else { write!(f, "at least {}", self.amount) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_is_not_zero_is_never_shown_as_zero() {
+        let shown = [(0, 0), (0, 5), (1, u64::MAX), (1, 2000), (31, 1000), (1, 3), (u64::MAX, u64::MAX)]
+            .map(|(unpriced, all)| unpriced_percent(unpriced, all));
+        assert_eq!(shown, ["0 %", "0 %", "0.1 %", "0.1 %", "3.1 %", "33.4 %", "100 %"]);
     }
 }

@@ -58,6 +58,8 @@ pub enum Probe {
     Budgets,
     /// No host of the store has fallen silent.
     Hosts,
+    /// Recent tokens have a price.
+    Prices,
 }
 
 impl fmt::Display for Probe {
@@ -75,6 +77,7 @@ impl fmt::Display for Probe {
             Self::Observers => "observers",
             Self::Budgets => "budgets",
             Self::Hosts => "hosts",
+            Self::Prices => "prices",
         })
     }
 }

@@ -100,7 +100,7 @@ pub use checkpoint::{
 };
 pub use clock::{Clock, ManualClock, Stopwatch, SystemClock};
 pub use correlation::CorrelationId;
-pub use cost::Cost;
+pub use cost::{Cost, CostChange, unpriced_percent};
 pub use counts::{CountOverflow, TokenCounts, saturating_sum};
 pub use damage::{DamageKind, DamagedLine};
 pub use error::{BridgeError, ConnectionKind, ErrorContext, PositionUnit, StorageKind};

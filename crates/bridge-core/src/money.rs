@@ -98,12 +98,12 @@ impl fmt::Display for Money {
         let digits = u32::try_from(digits).unwrap_or(DECIMALS).min(DECIMALS);
         let unit = 10_u128.pow(DECIMALS - digits);
         let (sign, rounded) = (if self.0 < 0 { "-" } else { "" }, (size + unit / 2) / unit);
-        if rounded == 0 && size > 0 {
-            let least = places(1, digits);
-            return f.pad(&if self.0 < 0 { format!(">-${least}") } else { format!("<${least}") });
-        }
-        let text = format!("{sign}${}", places(rounded, digits));
-        // The precision is spent; padding must not cut the text.
+        let text = match (rounded, self.0.signum()) {
+            (0, 1) => format!("<${}", places(1, digits)),
+            (0, -1) => format!(">-${}", places(1, digits)),
+            _ => format!("{sign}${}", places(rounded, digits)),
+        };
+        // Not `pad`, which would cut the text to the precision.
         match f.width() {
             Some(width) => write!(f, "{text:>width$}"),
             None => f.write_str(&text),
@@ -181,6 +181,16 @@ mod tests {
         ] {
             assert_eq!(exact.parse::<Money>().unwrap().to_string(), shown, "{exact}");
         }
+    }
+
+    #[test]
+    fn a_precision_and_a_width_cut_nothing() {
+        let tiny: Money = "0.00001".parse().unwrap();
+        assert_eq!(format!("{tiny:.0} {tiny:.2} {tiny:.4} {tiny:.5}"), "<$1 <$0.01 <$0.0001 $0.00001");
+        let minus = Money::ZERO.saturating_sub(tiny);
+        assert_eq!(format!("[{tiny:10.2}] [{minus:10}] [{minus:3.1}]"), "[    <$0.01] [ >-$0.0001] [>-$0.1]");
+        let large: Money = "1234.5".parse().unwrap();
+        assert_eq!(format!("[{large:12.1}] [{large:3}]"), "[    $1,234.5] [$1,234.50]");
     }
 
     #[test]

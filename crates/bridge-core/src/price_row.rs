@@ -8,7 +8,7 @@ use crate::Timestamp;
 /// are multiples of 1,000, so that a discount in thousandths is exact. A price that is absent is unknown, not 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceRow {
-    /// Who sells the model.
+    /// The provider that sells the model.
     pub provider: String,
     /// The model's canonical name.
     pub model: String,
@@ -38,7 +38,7 @@ pub struct PriceRow {
     pub cache_write_1h: Option<u64>,
     /// A web search.
     pub web_search: Option<u64>,
-    /// What a discount takes off, in thousandths.
+    /// The discount, in thousandths.
     pub discount: u16,
     /// The page or record that states the prices, or the user's entry.
     pub source: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnalysisSummary, SessionId};
+use crate::{AnalysisSummary, Cost, SessionId};
 
 /// Result of storing one analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct BackfillResult {
     pub total_files_processed: u64,
     /// Tokens of all responses that this run stored or that were stored already.
     pub total_tokens_stored: u64,
+    /// What those responses cost, if the store has a price list in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Sessions that those responses belong to.
     pub total_sessions: u64,
     /// Responses that this run stored or that were stored already.

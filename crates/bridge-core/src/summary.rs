@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivityFacts, AnalysisFacts, ContentCategories, ExtraCounts, HostName, ModelName, ProjectName,
+    ActivityFacts, AnalysisFacts, ContentCategories, Cost, ExtraCounts, HostName, ModelName, ProjectName,
     SessionId, Timestamp, TokenCounts,
 };
 
@@ -38,6 +38,9 @@ pub struct TokenSummaryRecord {
     pub files: u64,
     /// Metadata of the analysis, if it was asked for.
     pub metadata: Option<SummaryMetadata>,
+    /// What its responses cost by the price list in use, if it was asked for and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// Metadata about the sources of a session.
@@ -55,14 +58,14 @@ pub struct SummaryMetadata {
     pub analysis_version: String,
     /// Time at which a source was last stored.
     pub last_sync: Option<Timestamp>,
-    /// What happened in the session; `None` if that is not known, because its sources were read by an older version and
+    /// The session's activity; `None` if it is unknown, because its sources were read by an older version and
     /// are gone.
     #[serde(default)]
     pub activity: Option<ActivityFacts>,
     /// Facts of the session's newest analysis stored by an embedder. Unless older than `last_sync`, it provides the
     /// categories, the ratio, the version and the files of the summary.
     pub analysis: Option<AnalysisFacts>,
-    /// What the session's responses name, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
+    /// The values that the session's responses have, sorted, by dimension (`branch`, `client_version`, `skill`, …); without the
     /// dimensions of which they name nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, Vec<String>>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SessionId;
+use crate::{CostChange, SessionId};
 
 /// Result of synchronizing one session with its transcripts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct SyncResult {
     pub tokens_after: u64,
     /// Causes of the change: `tokens_before` plus their sum is `tokens_after`.
     pub changes: TokenChanges,
+    /// What the rows cost that were written for the session, and those that they replaced, by the price list in use: its
+    /// tokens are those of `changes`. `None` if none is in use, or nothing changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_change: Option<CostChange>,
     /// Files with lines of the session that were read.
     pub files_read: u64,
     /// New bytes read from those files.
@@ -127,6 +131,7 @@ impl SyncResult {
             tokens_before: 0,
             tokens_after: 0,
             changes: TokenChanges::default(),
+            cost_change: None,
             files_read: 0,
             bytes_read: 0,
             outdated_responses: 0,

@@ -69,8 +69,9 @@ impl TimeRange {
         Ok(Self { start: Some(start), end: Some(CalendarUnit::Month.end_of(start, zone)) })
     }
 
-    /// Returns the period before this one: as long, and ending where this one starts. An open end counts as `now`. `None` for
-    /// a range without a start, or without a length.
+    /// Returns the period before this one: as long, and ending where this one starts. Of a range that has not ended by `now`
+    /// only the part up to the same point, so that half a day is compared with half a day. An open end counts as `now`.
+    /// `None` for a range without a start, or without a length.
     ///
     /// ```
     /// use bridge_core::{TimeRange, TimeZone};
@@ -79,14 +80,20 @@ impl TimeRange {
     /// let week = TimeRange::last_calendar_days(now, 7, &TimeZone::UTC);
     /// let before = week.previous(now).expect("a week has a start");
     /// assert_eq!(before.start, Some("2026-02-25T00:00:00Z".parse()?));
-    /// assert_eq!(before.end, week.start);
+    /// assert_eq!(before.end, Some("2026-03-03T12:00:00Z".parse()?));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn previous(&self, now: Timestamp) -> Option<Self> {
         let (start, end) = (self.start?, self.end.unwrap_or(now));
         let length = end.saturating_since(start);
-        (!length.is_zero()).then(|| Self { start: Some(start.saturating_sub(length)), end: Some(start) })
+        if length.is_zero() {
+            return None;
+        }
+        let before = start.saturating_sub(length);
+        // Nothing of a range in the future has passed: it is compared as a whole.
+        let passed = if (start..end).contains(&now) { now.saturating_since(start) } else { length };
+        Some(Self { start: Some(before), end: Some(before.saturating_add(passed)) })
     }
 
     /// Returns whether the instant lies inside.
@@ -125,6 +132,25 @@ mod tests {
         assert_eq!([9, 10, 19, 20].map(|millis| range.contains(at(millis))), [false, true, true, false]);
         assert!(TimeRange::ALL.contains(Timestamp::MIN) && TimeRange::ALL.contains(Timestamp::MAX));
         assert_eq!(TimeRange::last_days(at(86_400_010), 1).start, Some(at(10)));
+    }
+
+    #[test]
+    fn a_range_that_has_not_ended_is_compared_with_the_same_part_of_the_previous_one() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let range = |start, end| TimeRange { start: Some(at(start)), end: Some(at(end)) };
+        let day = range("2026-03-10T00:00:00Z", "2026-03-11T00:00:00Z");
+        let whole = range("2026-03-09T00:00:00Z", "2026-03-10T00:00:00Z");
+        for (now, expected) in [
+            ("2026-03-10T06:00:00Z", range("2026-03-09T00:00:00Z", "2026-03-09T06:00:00Z")),
+            ("2026-03-11T00:00:00Z", whole),
+            ("2026-03-20T00:00:00Z", whole),
+            ("2026-03-01T00:00:00Z", whole),
+        ] {
+            assert_eq!(day.previous(at(now)), Some(expected), "{now}");
+        }
+        let open = TimeRange { start: day.start, end: None };
+        assert_eq!(open.previous(at("2026-03-11T00:00:00Z")), Some(whole));
+        assert_eq!(TimeRange::ALL.previous(at("2026-03-11T00:00:00Z")), None);
     }
 
     #[test]

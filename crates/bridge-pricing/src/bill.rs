@@ -29,6 +29,18 @@ impl PartKind {
     /// All kinds.
     pub const ALL: [Self; 6] =
         [Self::Input, Self::Output, Self::CacheRead, Self::CacheWrite5m, Self::CacheWrite1h, Self::WebSearch];
+
+    /// Returns the name, as in JSON and in configurations.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::CacheRead => "cache_read",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::WebSearch => "web_search",
+        }
+    }
 }
 
 /// One line of a bill.
@@ -49,7 +61,7 @@ pub struct Part {
 /// The exact price of a response, with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bill<'a> {
-    /// The entry with the prices; `None` for a response of nothing, which costs 0 whatever its model.
+    /// The entry with the prices; `None` for an empty response, which costs 0 whatever its model.
     pub entry: Option<&'a Entry>,
     /// The speed.
     pub speed: Speed,
@@ -61,7 +73,7 @@ pub struct Bill<'a> {
     pub geography: Factor,
     /// What the discount takes off.
     pub discount: Option<Percent>,
-    /// One for each kind of which there is something.
+    /// One line per kind with a nonzero quantity.
     pub parts: Vec<Part>,
     /// The sum at list prices.
     pub list: Money,
@@ -70,8 +82,8 @@ pub struct Bill<'a> {
 }
 
 impl<'a> Bill<'a> {
-    /// Returns the bill of a response of nothing.
-    pub(crate) fn of_nothing() -> Self {
+    /// Returns the bill of an empty response.
+    pub(crate) fn empty() -> Self {
         Self {
             entry: None,
             speed: Speed::Standard,

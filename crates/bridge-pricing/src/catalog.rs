@@ -113,25 +113,42 @@ impl Catalog {
         entry.filter(|entry| entry.is_valid_at(time)).ok_or(Unpriced::Date)
     }
 
-    /// Returns the places of a name's entries. A name of a Claude in another form of Anthropic's own API (with a date, with
-    /// the width of the context) is that model's; names of other services are not, because their prices may differ.
+    /// Returns the places of a name's entries.
     fn places(&self, name: &str) -> Option<&Vec<usize>> {
+        self.found(name).map(|(_, places)| places)
+    }
+
+    /// Returns the name in the catalog by which a model's name is found, and its places. A name of a Claude in another form of
+    /// Anthropic's own API (with a date, with the width of the context) is that model's; names of other services are not,
+    /// because their prices may differ.
+    fn found(&self, name: &str) -> Option<(&String, &Vec<usize>)> {
         let other_form = || {
             let model = ModelName::new(name).ok()?.canonical();
             let is_own = model.provider == ModelProvider::Anthropic && model.route == ModelRoute::Direct;
-            is_own.then(|| self.names.get(model.name.as_str()))?
+            is_own.then(|| self.names.get_key_value(model.name.as_str()))?
         };
-        self.names.get(name).or_else(other_form)
+        self.names.get_key_value(name).or_else(other_form)
     }
 
-    /// Returns what a response costs, exactly. A response of nothing costs 0.
+    /// Returns the catalog's name of a model.
+    pub(crate) fn own_name(&self, name: &str) -> Option<&str> {
+        self.found(name).map(|(own, _)| &**own)
+    }
+
+    /// Returns whether a model's name has the prices of this model, by any name of it, at some time.
+    pub(crate) fn is_priced_as(&self, name: &str, model: &str) -> bool {
+        let mut entries = self.places(name).into_iter().flatten().map(|place| &self.entries[*place]);
+        entries.any(|entry| entry.names().any(|own| own == model))
+    }
+
+    /// Returns what a response costs, exactly. An empty response costs 0.
     ///
     /// # Errors
     ///
     /// The reason why it has no price.
     pub fn price(&self, usage: &Usage<'_>) -> Result<Bill<'_>, Unpriced> {
         if usage.tokens() == 0 && usage.web_searches == 0 {
-            return Ok(Bill::of_nothing());
+            return Ok(Bill::empty());
         }
         let model = usage.model.filter(|model| !model.is_empty()).ok_or(Unpriced::NoModel)?;
         Bill::new(self.entry(model, usage.time)?, usage)

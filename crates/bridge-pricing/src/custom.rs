@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use bridge_core::{Escaped, Timestamp};
 
-use crate::{Factor, Percent, Price, Problem, ProblemKind, Rates};
+use crate::{Catalog, Factor, PartKind, Percent, Price, Problem, ProblemKind, Rates};
 
 /// A user's own prices, discounts and names for models, on top of a [`Catalog`](crate::Catalog).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct CustomPrices {
 /// Place of an entry in its source, for messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The entry's name, for example `cost.prices[2]`.
+    /// The entry's name, for example `pricing.prices[2]`.
     pub name: String,
     /// The line, if it is known.
     pub line: Option<u64>,
@@ -100,21 +100,52 @@ pub struct Alias {
 }
 
 impl CustomPrices {
-    /// Returns a warning for each entry that names a model which is not among these, the models of all responses.
+    /// Returns a warning for each entry whose model none of these responses' models is, by any name of it. `catalog` is the one
+    /// [with](Catalog::with) these entries.
     #[must_use]
-    pub fn unused(&self, models: &BTreeSet<&str>) -> Vec<Problem> {
+    pub fn unused(&self, catalog: &Catalog, models: &BTreeSet<&str>) -> Vec<Problem> {
+        let is_priced = |model: &str| models.iter().any(|name| catalog.is_priced_as(name, model));
+        let is_named = |alias: &str| models.iter().any(|name| catalog.own_name(name) == Some(alias));
         let prices = self.prices.iter().map(|price| (&price.place, &price.model));
-        let aliases = self.aliases.iter().map(|alias| (&alias.place, &alias.name));
         let discounts =
             self.discounts.iter().filter_map(|discount| Some((&discount.place, discount.model.as_ref()?)));
-        let unused =
-            prices.chain(aliases).chain(discounts).filter(|(_, model)| !models.contains(model.as_str()));
+        let aliases = self.aliases.iter().map(|alias| (&alias.place, &alias.name));
+        let unused = (prices.filter(|(_, model)| !is_priced(model)))
+            .chain(aliases.filter(|(_, name)| !is_named(name)))
+            .chain(discounts.filter(|(_, model)| !is_priced(model)));
         let problem = |(place, model): (&Place, &String)| Problem {
             place: place.clone(),
             kind: ProblemKind::Unused(Escaped::text(model).to_string()),
         };
         unused.map(problem).collect()
     }
+
+    /// Returns a warning for each own price that lacks what the prices in its place have: responses with it have no price.
+    /// `catalog` is the one without these entries.
+    #[must_use]
+    pub fn lacking(&self, catalog: &Catalog) -> Vec<Problem> {
+        let problem = |price: &CustomPrice| {
+            let replaced = catalog.entries().iter().filter(|entry| {
+                entry.period().and(&price.period).is_some() && entry.names().any(|name| name == price.model)
+            });
+            let known: BTreeSet<_> =
+                replaced.flat_map(|entry| kinds(&entry.rates, entry.web_search)).collect();
+            let own: BTreeSet<_> = kinds(&price.rates, price.web_search).collect();
+            let lacking: Vec<_> = known.difference(&own).map(|kind| kind.name()).collect();
+            let kind = ProblemKind::Lacking(lacking.join(", "));
+            (!lacking.is_empty()).then(|| Problem { place: price.place.clone(), kind })
+        };
+        self.prices.iter().filter_map(problem).collect()
+    }
+}
+
+/// Returns what has a price in the standard mode.
+fn kinds(rates: &[Rates], web_search: Option<Price>) -> impl Iterator<Item = PartKind> {
+    let standard = rates.iter().find(|rates| rates.is_standard());
+    PartKind::ALL.into_iter().filter(move |kind| match kind {
+        PartKind::WebSearch => web_search.is_some(),
+        kind => standard.is_some_and(|rates| rates.price(*kind).is_some()),
+    })
 }
 
 impl Place {
@@ -135,7 +166,7 @@ impl fmt::Display for Place {
 }
 
 impl Period {
-    /// Returns the bounds as instants; the end is one after the last possible instant if there is none.
+    /// Returns the first instant; the first possible one without a beginning.
     pub(crate) fn start(&self) -> Timestamp {
         self.from.unwrap_or(Timestamp::MIN)
     }

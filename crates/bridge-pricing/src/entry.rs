@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bridge_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Factor, PartKind, Percent, Price, Processing, Speed};
+use crate::{Factor, PartKind, Percent, Period, Price, Processing, Speed};
 
 /// A model's prices in a period. All are list prices in dollars, before the [`discount`](Self::discount).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,11 @@ impl Entry {
         std::iter::once(&*self.model).chain(self.aliases.iter().map(|alias| &**alias))
     }
 
+    /// Returns the time in which it is valid.
+    pub(crate) fn period(&self) -> Period {
+        Period { from: Some(self.from), to: self.to }
+    }
+
     /// Returns the rates of a mode, by size.
     pub(crate) fn mode(&self, speed: Speed, processing: Processing) -> impl Iterator<Item = &Rates> {
         self.rates.iter().filter(move |rates| (rates.speed, rates.processing) == (speed, processing))
@@ -97,6 +102,11 @@ impl Entry {
 }
 
 impl Rates {
+    /// Returns whether they are those of the standard mode below all limits of size.
+    pub(crate) fn is_standard(&self) -> bool {
+        self.speed.is_standard() && self.processing.is_standard() && self.above == 0
+    }
+
     /// Returns the price of a kind of tokens, if it is known.
     #[must_use]
     pub fn price(&self, kind: PartKind) -> Option<Price> {

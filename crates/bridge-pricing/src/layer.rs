@@ -43,13 +43,22 @@ impl Catalog {
     }
 }
 
+impl Discount {
+    /// Returns whether it is on the prices of an entry, at some time.
+    fn applies_to(&self, entry: &Entry) -> bool {
+        entry.period().and(&self.period).is_some()
+            && self.model.as_ref().is_none_or(|model| entry.names().any(|name| name == model))
+            && self.provider.as_ref().is_none_or(|provider| *provider == entry.provider)
+    }
+}
+
 impl Layered {
     fn prices(&mut self, prices: &[CustomPrice]) {
         let new: Vec<_> = prices.iter().map(|price| self.entry(price)).collect();
         for (place, (price, entry)) in prices.iter().zip(&new).enumerate() {
             let earlier = prices.iter().zip(&new).take(place);
             let overlaps = |(_, other): &(_, &Entry)| {
-                other.model == entry.model && period(other).and(&period(entry)).is_some()
+                other.model == entry.model && other.period().and(&entry.period()).is_some()
             };
             if let Some((other, _)) = earlier.clone().find(overlaps) {
                 self.problem(&price.place, ProblemKind::Overlap(other.place.to_string()));
@@ -59,7 +68,7 @@ impl Layered {
             for kind in problem::of_entry(&entry) {
                 self.problem(&price.place, kind);
             }
-            self.cut(&period(&entry), |old| old.model == entry.model, |_| None);
+            self.cut(&entry.period(), |old| old.model == entry.model, |_| None);
             self.entries.push(entry);
         }
     }
@@ -91,7 +100,7 @@ impl Layered {
         if alias.name.is_empty() {
             return self.problem(&alias.place, ProblemKind::Empty("its name"));
         }
-        let in_period = |entry: &&Entry| period(entry).and(&alias.period).is_some();
+        let in_period = |entry: &&Entry| entry.period().and(&alias.period).is_some();
         let named = |name: &str| {
             self.entries.iter().filter(in_period).any(|entry| entry.names().any(|own| own == name))
         };
@@ -115,27 +124,25 @@ impl Layered {
                 self.problem(&discount.place, ProblemKind::EmptyPeriod);
                 continue;
             }
-            let in_period = |entry: &&Entry| period(entry).and(&discount.period).is_some();
-            let applies = |entry: &Entry| {
-                let model =
-                    discount.model.as_ref().is_none_or(|model| entry.names().any(|name| name == model));
-                model && discount.provider.as_ref().is_none_or(|provider| *provider == entry.provider)
-            };
-            let mut found = self.entries.iter().filter(in_period).filter(|entry| applies(entry)).peekable();
+            let mut found = self.entries.iter().filter(|entry| discount.applies_to(entry)).peekable();
             if found.peek().is_none() {
                 let what = discount.model.as_ref().or(discount.provider.as_ref());
                 let what = what.map_or("any price", String::as_str).to_owned();
                 self.problem(&discount.place, ProblemKind::Unknown(what));
                 continue;
             }
-            if found.any(|entry| entry.discount.is_some()) {
-                let same = |other: &&Discount| other.period.and(&discount.period).is_some();
-                let other = discounts[..place].iter().find(same).map(|other| other.place.to_string());
-                self.problem(&discount.place, ProblemKind::Overlap(other.unwrap_or_default()));
+            if let Some(taken) = found.find(|entry| entry.discount.is_some()) {
+                let other = discounts[..place].iter().find(|other| other.applies_to(taken));
+                let other = other.map_or(taken.source.clone(), |other| other.place.to_string());
+                self.problem(&discount.place, ProblemKind::Overlap(other));
                 continue;
             }
             let percent = discount.percent;
-            self.cut(&discount.period, applies, |entry| Some(Entry { discount: Some(percent), ..entry }));
+            self.cut(
+                &discount.period,
+                |entry| discount.applies_to(entry),
+                |entry| Some(Entry { discount: Some(percent), ..entry }),
+            );
         }
     }
 
@@ -147,7 +154,7 @@ impl Layered {
         replace: impl Fn(Entry) -> Option<Entry>,
     ) {
         for entry in std::mem::take(&mut self.entries) {
-            let Some(inside) = period(&entry).and(cut).filter(|_| applies(&entry)) else {
+            let Some(inside) = entry.period().and(cut).filter(|_| applies(&entry)) else {
                 self.entries.push(entry);
                 continue;
             };
@@ -165,8 +172,4 @@ impl Layered {
     fn problem(&mut self, place: &crate::Place, kind: ProblemKind) {
         self.problems.push(Problem { place: place.clone(), kind });
     }
-}
-
-fn period(entry: &Entry) -> Period {
-    Period { from: Some(entry.from), to: entry.to }
 }

@@ -35,7 +35,7 @@ mod usage;
 
 pub use bill::{Bill, Part, PartKind};
 #[doc(no_inline)]
-pub use bridge_core::{Money, Unpriced};
+pub use bridge_core::{Cost, CostChange, Money, Unpriced};
 pub use catalog::{Catalog, CatalogError};
 pub use custom::{Alias, Currency, CustomPrice, CustomPrices, Discount, Period, Place, UnknownCurrency};
 pub use digest::CatalogDigest;

@@ -48,6 +48,9 @@ pub enum ProblemKind {
     /// No stored response has the model.
     #[error("no response has the model {0}")]
     Unused(String),
+    /// It lacks prices that those in its place have.
+    #[error("it has no price of {0}, which the prices in its place have")]
+    Lacking(String),
 }
 
 impl fmt::Display for Problem {

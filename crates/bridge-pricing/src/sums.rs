@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bridge_core::{Escaped, Timestamp, saturating_sum};
+use bridge_core::{Escaped, Timestamp, saturating_sum, unpriced_percent};
 use serde::Serialize;
 
 use crate::{Bill, Money, Unpriced, Usage};
@@ -118,7 +118,7 @@ impl fmt::Display for CostSums {
             return write!(f, "{}", self.amount);
         }
         let unpriced = self.unpriced_tokens();
-        let share = share(unpriced, unpriced.saturating_add(self.priced_tokens));
+        let share = unpriced_percent(unpriced, unpriced.saturating_add(self.priced_tokens));
         write!(f, "at least {}; {share} of tokens unpriced", self.amount)?;
         let mut sums: Vec<_> = self.unpriced.iter().collect();
         sums.sort_by_key(|(key, sum)| (std::cmp::Reverse(sum.tokens), *key));
@@ -131,15 +131,6 @@ impl fmt::Display for CostSums {
             0 => Ok(()),
             more => write!(f, ", and {more} more"),
         }
-    }
-}
-
-/// Returns a percentage of a total with one digit behind the point, rounded up: what is missing is never shown as nothing.
-fn share(part: u64, total: u64) -> String {
-    let tenths = (u128::from(part) * 1_000).div_ceil(u128::from(total.max(1)));
-    match (tenths / 10, tenths % 10) {
-        (whole, 0) => format!("{whole} %"),
-        (whole, tenth) => format!("{whole}.{tenth} %"),
     }
 }
 

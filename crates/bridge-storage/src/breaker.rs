@@ -300,7 +300,7 @@ mod tests {
         assert!(matches!(breaker.admit(), Ok(Admission::Pass)));
     }
 
-    /// What may happen to a breaker.
+    /// An event in the life of a breaker.
     #[derive(Debug, Clone)]
     enum Event {
         Waits(u64),

@@ -25,7 +25,7 @@ pub struct DashboardFilter {
     /// The breakdowns, and which rows of each are listed. A dimension that is not among them costs nothing. By default
     /// [`CLASSIC_BREAKDOWNS`](Self::CLASSIC_BREAKDOWNS).
     pub breakdowns: BTreeMap<Dimension, GroupPage>,
-    /// Whether [`UsageSums::extra`] is filled in, for which three more columns are read.
+    /// True to fill in [`UsageSums::extra`], for which three more columns are read.
     pub extra_counts: bool,
     /// True to fill in [`UsageSums::cost`], for which more columns are read.
     pub cost: bool,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// row has no value, the SQL gives an empty text.
 macro_rules! dimensions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $sql:expr, $value:expr;)+) => {
-        /// What responses are grouped and filtered by. The value of a response that has none is the empty text.
+        /// A property that responses are grouped and filtered by. The value of a response that has none is the empty text.
         ///
         /// As text, in JSON and in the HTTP API it has a name:
         ///

@@ -115,7 +115,7 @@ pub use markers::markers;
 pub use memory::InMemoryStore;
 #[cfg(feature = "mock")]
 pub use mock::MockTokenStore;
-pub use prices::{CostRow, PricedBy, UnpricedSums};
+pub use prices::{CostRow, PriceList, PricedBy, UnpricedSums};
 pub use query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 pub use source::{
     STREAM_PREFIXES, SourceCursor, SourceFilter, SourcePage, SourcePaths, SourceRecord, is_stream,

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bridge_core::{
-    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, HostName, Origin, ProjectName,
+    ActivityFacts, AnalysisFacts, AuditId, AuditRecord, BridgeError, Cost, HostName, Origin, ProjectName,
     ProjectRecord, ResponseKey, ResponseUsage, ResponseVersion, RuleRevision, SessionId, StorageKind,
     SummaryMetadata, SupersededKey, Timestamp, TokenCounts, TokenSummaryRecord,
 };
@@ -30,6 +30,7 @@ use crate::capabilities::{
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
+use crate::prices::PriceList;
 use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::store::{ReplacedRow, TokenStore, UpsertOptions, UpsertOutcome};
@@ -104,7 +105,7 @@ impl TokenStore for InMemoryStore {
         };
         let mut outcomes: Vec<UpsertOutcome> = rows.iter().map(lesser).collect();
         for (row, place) in greatest.into_values() {
-            let outcome = content.tables.put(row, options.force);
+            let outcome = content.tables.put(row, options);
             // A note has no outcome of its own.
             if let Some(place) = place.filter(|_| row.origin != Origin::Analysis) {
                 outcomes[place] = outcome;
@@ -123,7 +124,7 @@ impl TokenStore for InMemoryStore {
         }
         let mut content = self.content();
         content.checkpoints.admit("cover superseded keys", options.epoch)?;
-        Ok(keys.iter().filter_map(|key| content.tables.cover(key)).collect())
+        Ok(keys.iter().filter_map(|key| content.tables.cover(key, options)).collect())
     }
 
     async fn put_sources(&self, records: &[SourceRecord]) -> Result<(), BridgeError> {
@@ -186,6 +187,7 @@ impl TokenStore for InMemoryStore {
     }
 
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError> {
+        let prices = if filter.include_cost { self.price_lists().get(None)? } else { None };
         let content = self.content();
         let tables = &content.tables;
         let mut sessions: BTreeMap<&SessionId, Vec<&ResponseUsage>> = BTreeMap::new();
@@ -199,7 +201,7 @@ impl TokenStore for InMemoryStore {
         });
         let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
         let page = sessions.into_iter().take(limit);
-        Ok(page.map(|(session, rows)| tables.summary(session, &rows, filter)).collect())
+        Ok(page.map(|(session, rows)| tables.summary(session, &rows, filter, prices.as_deref())).collect())
     }
 
     async fn dashboard(&self, filter: &DashboardFilter) -> Result<DashboardData, BridgeError> {
@@ -259,13 +261,9 @@ fn missing_markers(rows: &[ResponseUsage]) -> Vec<ResponseUsage> {
     markers.filter(|marker| !brought.contains(&marker.key)).collect()
 }
 
-fn replaced(row: &ResponseUsage) -> ReplacedRow {
-    ReplacedRow { session: row.session.clone(), tokens: row.counts.total(), rule_revision: row.rule_revision }
-}
-
 impl Tables {
     /// Decides with its own code and not the product's, so that a comparison finds a fault in either.
-    fn put(&mut self, row: &ResponseUsage, force: bool) -> UpsertOutcome {
+    fn put(&mut self, row: &ResponseUsage, options: &UpsertOptions) -> UpsertOutcome {
         // A row that was forced elsewhere is an ordinary snapshot here.
         let row = ResponseUsage { forced: 0, ..row.clone() };
         let own = row.version();
@@ -273,7 +271,7 @@ impl Tables {
             self.insert(row, own);
             return UpsertOutcome::New;
         };
-        let outcome = UpsertOutcome::Replaced(replaced(&stored.row));
+        let outcome = UpsertOutcome::Replaced(ReplacedRow::of(&stored.row, options));
         if own > stored.version {
             self.insert(row, own);
             return outcome;
@@ -283,7 +281,7 @@ impl Tables {
             let is_marker = row.origin == Origin::Covered;
             return if is_marker { UpsertOutcome::Unchanged } else { UpsertOutcome::Covered };
         }
-        if !force || row == (ResponseUsage { forced: 0, ..stored.row.clone() }) {
+        if !options.force || row == (ResponseUsage { forced: 0, ..stored.row.clone() }) {
             return UpsertOutcome::Unchanged;
         }
         let version = stored.version.replaced_by(&row);
@@ -297,14 +295,14 @@ impl Tables {
     }
 
     /// Replaces what an older revision stored under the key with a marker.
-    fn cover(&mut self, key: &SupersededKey) -> Option<ReplacedRow> {
+    fn cover(&mut self, key: &SupersededKey, options: &UpsertOptions) -> Option<ReplacedRow> {
         let stored = self.usage.get_mut(&key.key)?;
         let (session, time) = (stored.row.session.clone(), stored.row.time);
         let is_older = stored.row.rule_revision < RuleRevision::CURRENT;
         if !is_older || !key.supersedes(stored.version, &session, time) {
             return None;
         }
-        let replaced = replaced(&stored.row);
+        let replaced = ReplacedRow::of(&stored.row, options);
         let (row, version) = key.marker(session, time);
         *stored = Versioned { row, version };
         Some(replaced)
@@ -333,6 +331,7 @@ impl Tables {
         session: &SessionId,
         rows: &[&ResponseUsage],
         filter: &SummaryFilter,
+        prices: Option<&PriceList>,
     ) -> TokenSummaryRecord {
         let totals = sum(rows.iter().copied());
         let sources: Vec<&SourceRecord> =
@@ -355,6 +354,7 @@ impl Tables {
             finished_responses: totals.responses_worth_tokens - totals.unfinished_responses,
             files: newest_facts(&metadata).map_or(files, |facts| facts.files_processed),
             metadata: filter.include_metadata.then_some(metadata),
+            cost: prices.map(|list| sum_of_costs(list, rows)),
         }
     }
 
@@ -378,6 +378,12 @@ impl Tables {
         let row = &self.usage.get(&ResponseKey::of_session_analysis(session))?.row;
         row.note.as_ref()?.facts(row.time)
     }
+}
+
+fn sum_of_costs(list: &PriceList, rows: &[&ResponseUsage]) -> Cost {
+    let mut sum = Cost::default();
+    rows.iter().for_each(|row| sum.add(&list.cost(row)));
+    sum
 }
 
 /// Returns the stored analysis, if it is not older than the last read of the session's sources.

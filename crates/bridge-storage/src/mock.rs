@@ -1,5 +1,7 @@
 //! A mock of the store, for failures that cannot be provoked in a real one.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bridge_core::{
     AuditFilter, AuditRecord, BridgeError, Checkpoint, CheckpointComparison, CheckpointName, Epoch, HostName,
@@ -14,7 +16,7 @@ use crate::capabilities::{
 };
 use crate::dashboard::{DashboardData, DashboardFilter};
 use crate::dimension::Dimension;
-use crate::prices::CostRow;
+use crate::prices::{CostRow, PriceList};
 use crate::query::{BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 use crate::source::{SourceFilter, SourceRecord};
 use crate::stats::StoreStats;
@@ -72,6 +74,8 @@ mockall::mock! {
         async fn use_prices(&self, digest: &str, rows: &[PriceRow], now: Timestamp) -> Result<bool, BridgeError>;
 
         async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
+
+        async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError>;
 
         async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError>;
     }

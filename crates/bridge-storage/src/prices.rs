@@ -5,7 +5,7 @@ mod list;
 use bridge_core::{BridgeError, ModelName, Money, StorageKind, Timestamp, Unpriced};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use list::PriceList;
+pub use list::PriceList;
 #[cfg(feature = "clickhouse")]
 pub(crate) use list::{Line, Request, SERVICE_TIERS, SPEEDS};
 

@@ -152,10 +152,10 @@ impl ResponseFilter {
 /// use bridge_core::{SessionId, TimeRange};
 /// use bridge_storage::SummaryFilter;
 ///
-/// let page = SummaryFilter::active_in(TimeRange::ALL).with_metadata(true).with_limit(100);
+/// let page = SummaryFilter::active_in(TimeRange::ALL).with_metadata(true).with_cost(true).with_limit(100);
 /// let next = page.clone().after(SessionId::new("the last session of the page")?);
 /// let two = page.of_sessions(vec![SessionId::new("a")?, SessionId::new("b")?]);
-/// assert!(next.include_metadata && two.sessions.is_some());
+/// assert!(next.include_metadata && next.include_cost && two.sessions.is_some());
 /// # Ok::<(), bridge_core::InvalidValue>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,6 +167,9 @@ pub struct SummaryFilter {
     pub sessions: Option<Vec<SessionId>>,
     /// True to fill in [`TokenSummaryRecord::metadata`](bridge_core::TokenSummaryRecord::metadata).
     pub include_metadata: bool,
+    /// True to fill in [`TokenSummaryRecord::cost`](bridge_core::TokenSummaryRecord::cost), which prices each response of
+    /// the sessions.
+    pub include_cost: bool,
     /// Only sessions whose id is after this one by its bytes: the last session of the previous page.
     pub after: Option<SessionId>,
     /// The maximum number of sessions; `None` for all.
@@ -191,6 +194,13 @@ impl SummaryFilter {
     #[must_use]
     pub fn with_metadata(mut self, include: bool) -> Self {
         self.include_metadata = include;
+        self
+    }
+
+    /// Returns the filter with or without costs.
+    #[must_use]
+    pub fn with_cost(mut self, include: bool) -> Self {
+        self.include_cost = include;
         self
     }
 

@@ -36,7 +36,7 @@ pub struct SourceRecord {
     pub first_time: Option<Timestamp>,
     /// The time of the session's last snapshot in the file.
     pub last_time: Option<Timestamp>,
-    /// What happened in the session, as far as the file says; `None` if the file was read without looking for it.
+    /// The session's activity as far as the file records it; `None` if the file was read without activity.
     pub activity: Option<Box<SessionActivity>>,
     /// The program that read it, for information.
     pub analysis_version: String,

@@ -83,7 +83,8 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
         limit: Option<u32>,
     ) -> Result<Vec<BreakdownRow>, BridgeError>;
 
-    /// Returns the summaries of the sessions that the filter admits, by session id.
+    /// Returns the summaries of the sessions that the filter admits, by session id. Their costs may be of a later moment than
+    /// their sums, while writers write.
     async fn summaries(&self, filter: &SummaryFilter) -> Result<Vec<TokenSummaryRecord>, BridgeError>;
 
     /// Returns all statistics of a dashboard, from one moment: whatever writers do meanwhile, each of its breakdowns adds
@@ -101,7 +102,7 @@ pub trait TokenStore: StoreCapabilities + Send + Sync + fmt::Debug {
 /// use bridge_core::Epoch;
 /// use bridge_storage::UpsertOptions;
 ///
-/// let options = UpsertOptions::default().forced().with_run_id(7).begun_in(Epoch::default());
+/// let options = UpsertOptions::default().forced().with_replaced_rows().with_run_id(7).begun_in(Epoch::default());
 /// assert!(options.force);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub struct UpsertOptions {
     /// The epoch in which the operation that these rows belong to began: if the store was rolled back since, they are
     /// refused. If it is `None`, the operation begins with this call.
     pub epoch: Option<Epoch>,
+    /// Fill in [`ReplacedRow::usage`], for which more columns of the replaced rows are read.
+    pub replaced_rows: bool,
 }
 
 impl UpsertOptions {
@@ -129,6 +132,13 @@ impl UpsertOptions {
     #[must_use]
     pub fn with_run_id(mut self, run_id: u128) -> Self {
         self.run_id = run_id;
+        self
+    }
+
+    /// Returns the options with outcomes that have the replaced rows.
+    #[must_use]
+    pub fn with_replaced_rows(mut self) -> Self {
+        self.replaced_rows = true;
         self
     }
 
@@ -164,4 +174,20 @@ pub struct ReplacedRow {
     pub tokens: u64,
     /// The revision of the counting rule that it was made under.
     pub rule_revision: RuleRevision,
+    /// The row itself, if that was [asked for](UpsertOptions::replaced_rows) and it is readable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Box<ResponseUsage>>,
+}
+
+impl ReplacedRow {
+    /// Returns the part of this row that totals need, with the row itself if that is asked for.
+    #[must_use]
+    pub fn of(row: &ResponseUsage, options: &UpsertOptions) -> Self {
+        Self {
+            session: row.session.clone(),
+            tokens: row.counts.total(),
+            rule_revision: row.rule_revision,
+            usage: options.replaced_rows.then(|| Box::new(row.clone())),
+        }
+    }
 }

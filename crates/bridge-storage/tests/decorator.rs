@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bridge_core::{
@@ -16,7 +17,7 @@ use bridge_storage::conformance::{CHECKS, assert_offers};
 use bridge_storage::{
     AuditStore, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData, DashboardFilter,
     Dimension, DiskSpace, HealthProbes, HostActivity, HostStore, InMemoryStore, IntegrityStore, NewestSource,
-    PoolStatus, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
+    PoolStatus, PriceList, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, SourceFilter, SourceRecord,
     SourcesDigest, StoreCapabilities, StoreStats, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
     TokenStore, UpsertOptions, UpsertOutcome,
 };
@@ -114,6 +115,7 @@ delegate! { HealthProbes, HEALTH {
 delegate! { PriceStore, PRICES {
     fn use_prices(digest: &str, rows: &[PriceRow], now: Timestamp) -> bool = Ok(true);
     fn prices_in_use() -> Option<String> = Ok(None);
+    fn price_list(digest: &str) -> Arc<PriceList> = Ok(Arc::default());
     fn costs(filter: &ResponseFilter) -> Vec<CostRow> = Ok(Vec::new());
 } }
 

@@ -36,7 +36,7 @@ pub struct Browser {
     /// The session of the tab.
     session: String,
     next_id: u64,
-    /// What the page complained about so far.
+    /// The errors and warnings of the page so far.
     complaints: Vec<String>,
     /// The URLs that it requested.
     requests: Vec<String>,

@@ -12,9 +12,9 @@ use bridge_core::{
 use bridge_storage::{
     AuditStore, BackupFormat, BackupStore, BreakdownRow, CheckpointStore, CostRow, DashboardData,
     DashboardFilter, Dimension, ExportSummary, HealthProbes, HostActivity, HostStore, IntegrityStore,
-    PriceStore, ProjectStore, ReplacedRow, ResponseFilter, ServerPlace, SourceFilter, SourceRecord,
-    SourcesDigest, StoreCapabilities, StoreTotals, StoredResponse, StoredScope, SummaryFilter, TableExport,
-    TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
+    PriceList, PriceStore, ProjectStore, ReplacedRow, ResponseFilter, ServerPlace, SourceFilter,
+    SourceRecord, SourcesDigest, StoreCapabilities, StoreTotals, StoredResponse, StoredScope, SummaryFilter,
+    TableExport, TablePart, TokenStore, UpsertOptions, UpsertOutcome, require,
 };
 
 /// A kind of store call, as far as layers distinguish them.
@@ -279,6 +279,11 @@ impl<L: Layer> PriceStore for Layered<L> {
     async fn prices_in_use(&self) -> Result<Option<String>, BridgeError> {
         let store = require(self.store.prices(), "read the price list in use")?;
         self.layer.around(StoreCall::KeepsRows, store.prices_in_use()).await
+    }
+
+    async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
+        let store = require(self.store.prices(), "read a price list")?;
+        self.layer.around(StoreCall::KeepsRows, store.price_list(digest)).await
     }
 
     async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {

@@ -16,11 +16,41 @@ use crate::telemetry::operation::Operation;
 #[derive(Debug, Clone)]
 pub struct Sessions {
     bridge: EnhancedTokenDatabaseBridge,
+    with_cost: bool,
 }
 
 impl Sessions {
     pub(crate) fn new(bridge: EnhancedTokenDatabaseBridge) -> Self {
-        Self { bridge }
+        Self { bridge, with_cost: false }
+    }
+
+    /// Returns the operations with costs: the summary of [`details`](Self::details) has what the session's responses cost, if
+    /// the store has a price list.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # use std::sync::Arc;
+    /// # use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, SessionId, pricing::Catalog, storage::InMemoryStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let line = r#"{"type":"assistant","sessionId":"s","timestamp":"2026-06-01T00:00:00Z","message":{"id":"m","model":"claude-opus-4-8","usage":{"output_tokens":100}}}"#;
+    /// # std::fs::write(folder.path().join("s.jsonl"), line)?;
+    /// # let bridge = EnhancedTokenDatabaseBridge::builder(Arc::new(InMemoryStore::default()))
+    /// #     .sources([folder.path()])
+    /// #     .build();
+    /// bridge.dashboard().use_prices(Catalog::shipped()).await?;
+    /// # let _ = bridge.backfill_historical_data(BackfillOptions::default()).await?;
+    /// let details = bridge.sessions().with_cost().details(&SessionId::new("s")?).await?.ok_or("it is stored")?;
+    /// let cost = details.summary.and_then(|summary| summary.cost).ok_or("there are prices")?;
+    /// assert_eq!((cost.amount.exact(), cost.is_complete()), ("0.0025".to_owned(), true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_cost(mut self) -> Self {
+        self.with_cost = true;
+        self
     }
 
     /// Returns what is known of a session: its sums in total and by model, its files and subagents, the session that it was
@@ -53,7 +83,8 @@ impl Sessions {
     ///
     /// The store cannot be reached or does not answer.
     pub async fn details(&self, session: &SessionId) -> Result<Option<SessionDetails>, BridgeError> {
-        let work = sessions::details(self.bridge.ingest(), self.bridge.parts.activity_pause, session);
+        let pause = self.bridge.parts.activity_pause;
+        let work = sessions::details(self.bridge.ingest(), pause, session, self.with_cost);
         self.bridge.runner.run(Operation::SessionDetails, Some(session), work).await
     }
 

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time that the shutdown waits for reader threads.
 const READERS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval at which the recorder sums up its samples, which pile up between scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
@@ -75,13 +77,21 @@ async fn start() -> Result<RunningService, Box<dyn Error>> {
     Ok(RunningService { bridge, _sync_task: sync_task, listener, router })
 }
 
-/// Installs a recorder whose histograms have the recommended buckets.
+/// Installs a recorder whose histograms have the recommended buckets, and keeps it small until the runtime ends.
 fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let mut recorder = PrometheusBuilder::new();
     for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
         recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
     }
-    recorder.install_recorder()
+    let handle = recorder.install_recorder()?;
+    let recorder = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            recorder.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.

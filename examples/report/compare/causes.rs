@@ -7,7 +7,7 @@ use bridge::{Origin, ResponseKey, ResponseUsage, TokenCounts};
 
 use super::counter::Counter;
 use super::figures::{OtherFigures, canonical};
-use super::price::{cost, cost_as, cost_of_short_writes};
+use super::price::{Cost, Prices};
 use super::reading::{Counted, Read, Seen};
 use super::skip::Skip;
 
@@ -39,7 +39,7 @@ pub(crate) enum Cause {
 pub(crate) struct Effect {
     pub(crate) responses: u64,
     pub(crate) tokens: i128,
-    /// At the prices here; responses without a price add nothing.
+    /// At the prices here, before there is one at the model's first price; responses without any add nothing.
     pub(crate) money: Money,
 }
 
@@ -56,12 +56,16 @@ impl Effect {
 pub(crate) struct ModelComparison {
     pub(crate) own_tokens: u64,
     pub(crate) own_cost: Money,
-    /// Tokens without a price here.
+    /// Tokens without a price here at their time.
     pub(crate) own_unpriced: u64,
+    /// What those cost at their model's first price.
+    pub(crate) own_at_first_price: Money,
+    /// Those that have no price at all.
+    own_never_priced: u64,
     pub(crate) other_tokens: u64,
     pub(crate) other_cost: Money,
     pub(crate) causes: BTreeMap<Cause, Effect>,
-    /// What [`other_cost`](Self::other_cost) were at the prices here if all cache writes were for five minutes.
+    /// What [`other_cost`](Self::other_cost) is at the prices here if all cache writes are for five minutes.
     short_writes: Money,
 }
 
@@ -70,14 +74,14 @@ pub(crate) struct ModelComparison {
 pub(crate) enum PriceCause {
     /// The other counter has no price.
     NoPriceThere,
-    /// Some responses have no price here at their time.
-    NoPriceHere,
+    /// This many tokens have no price here at their time. The amount is at their model's first price.
+    NoPriceYet(u64),
+    /// This many tokens have no price here at all.
+    NoPriceHere(u64),
     /// The other counter prices writes to the cache for an hour like those for five minutes.
     ShortWrites,
     /// The prices differ.
     Price,
-    /// The tokens are not explained either.
-    Unexplained,
 }
 
 impl ModelComparison {
@@ -88,26 +92,38 @@ impl ModelComparison {
     }
 
     /// Returns the money that the causes of the tokens do not explain.
-    pub(crate) fn price_difference(&self) -> Money {
+    pub(crate) fn unexplained_money(&self) -> Money {
         let explained =
             self.causes.values().fold(self.own_cost, |sum, effect| sum.saturating_add(effect.money));
         self.other_cost.saturating_sub(explained)
     }
 
-    /// Returns the cause of that; `None` if it is nothing but rounding.
-    pub(crate) fn price_cause(&self) -> Option<PriceCause> {
-        let is_nothing = |money: Money| money.attodollars().unsigned_abs() < ROUNDING_ATTODOLLARS;
-        if is_nothing(self.price_difference()) {
-            return None;
+    /// Returns the causes of that money, without what is nothing but rounding. There are none if tokens are unexplained.
+    pub(crate) fn price_causes(&self) -> Vec<(PriceCause, Money)> {
+        let difference = self.unexplained_money();
+        if self.unexplained_tokens() != 0 {
+            return Vec::new();
         }
-        Some(match () {
-            () if self.unexplained_tokens() != 0 => PriceCause::Unexplained,
-            () if self.other_cost == Money::ZERO => PriceCause::NoPriceThere,
-            () if self.own_unpriced > 0 => PriceCause::NoPriceHere,
+        if self.other_cost == Money::ZERO && !is_nothing(difference) {
+            return vec![(PriceCause::NoPriceThere, difference)];
+        }
+        let yet =
+            (PriceCause::NoPriceYet(self.own_unpriced - self.own_never_priced), self.own_at_first_price);
+        let rest = (self.rest_cause(), difference.saturating_sub(self.own_at_first_price));
+        [yet, rest].into_iter().filter(|(_, money)| !is_nothing(*money)).collect()
+    }
+
+    fn rest_cause(&self) -> PriceCause {
+        match () {
+            () if self.own_never_priced > 0 => PriceCause::NoPriceHere(self.own_never_priced),
             () if is_nothing(self.other_cost.saturating_sub(self.short_writes)) => PriceCause::ShortWrites,
             () => PriceCause::Price,
-        })
+        }
     }
+}
+
+fn is_nothing(money: Money) -> bool {
+    money.attodollars().unsigned_abs() < ROUNDING_ATTODOLLARS
 }
 
 /// Sums of floating-point amounts differ by less than a hundredth of a cent.
@@ -122,8 +138,8 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// Compares the responses counted here with what the counter reads and with the figures that it states.
-    pub(crate) fn new(own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
-        let catalog = Catalog::shipped();
+    pub(crate) fn new(catalog: &Catalog, own: &[ResponseUsage], read: &Read, figures: &OtherFigures) -> Self {
+        let prices = Prices::new(catalog);
         let mut models: BTreeMap<String, ModelComparison> = BTreeMap::new();
         for (model, stated) in &figures.models {
             let model = models.entry(model.clone()).or_default();
@@ -139,23 +155,25 @@ impl Comparison {
         }
         for row in own {
             let model = models.entry(name_of(row.model.as_ref().map(|model| model.as_str()))).or_default();
-            model.add_own(catalog, row);
+            model.add_own(&prices, row);
             let theirs = counted.remove(&row.key).unwrap_or_default();
             let name = name_of(row.model.as_ref().map(|model| model.as_str()));
             let (theirs, moved): (Vec<_>, Vec<_>) =
                 theirs.into_iter().partition(|other| name_of(other.model.as_deref()) == name);
             if theirs.is_empty() && !moved.is_empty() {
-                model.move_away(catalog, row);
+                model.move_away(&prices, row);
                 for other in moved {
                     let name = other.model.as_deref().unwrap_or_default();
-                    let cost = cost_as(catalog, row, other.counts, name).unwrap_or_default();
+                    let cost = prices.cost_as(row, other.counts, name).amount();
                     let tokens = i128::from(other.counts.total());
-                    models.entry(canonical(name)).or_default().add(Cause::OtherModel, tokens, cost);
+                    let model = models.entry(canonical(name)).or_default();
+                    model.add(Cause::OtherModel, tokens, cost);
+                    model.add_short_writes(&prices, row, other, name);
                 }
                 continue;
             }
             let theirs: Vec<_> = theirs.into_iter().chain(moved).collect();
-            model.add_causes(catalog, row, &theirs, read.seen.get(&row.key));
+            model.add_causes(&prices, row, &theirs, read.seen.get(&row.key));
         }
         for response in counted.into_values().flatten().chain(without_key) {
             let model = models.entry(name_of(response.model.as_deref())).or_default();
@@ -172,43 +190,78 @@ fn name_of(model: Option<&str>) -> String {
 }
 
 impl ModelComparison {
-    fn add_own(&mut self, catalog: &Catalog, row: &ResponseUsage) {
-        self.own_tokens += row.counts.total();
-        match cost(catalog, row, row.counts) {
-            Some(cost) => self.own_cost = self.own_cost.saturating_add(cost),
-            None => self.own_unpriced += row.counts.total(),
+    /// Adds the comparison of another model.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.own_tokens += other.own_tokens;
+        self.own_unpriced += other.own_unpriced;
+        self.own_never_priced += other.own_never_priced;
+        self.other_tokens += other.other_tokens;
+        for (sum, more) in [
+            (&mut self.own_cost, other.own_cost),
+            (&mut self.own_at_first_price, other.own_at_first_price),
+            (&mut self.other_cost, other.other_cost),
+            (&mut self.short_writes, other.short_writes),
+        ] {
+            *sum = sum.saturating_add(more);
         }
-        let short = cost_of_short_writes(catalog, row).unwrap_or_default();
-        self.short_writes = self.short_writes.saturating_add(short);
+        for (cause, effect) in &other.causes {
+            let sum = self.causes.entry(*cause).or_default();
+            sum.responses += effect.responses;
+            sum.tokens += effect.tokens;
+            sum.money = sum.money.saturating_add(effect.money);
+        }
+    }
+
+    fn add_own(&mut self, prices: &Prices<'_>, row: &ResponseUsage) {
+        let tokens = row.counts.total();
+        self.own_tokens += tokens;
+        match prices.cost(row, row.counts) {
+            Cost::Known(cost) => self.own_cost = self.own_cost.saturating_add(cost),
+            Cost::AtFirstPrice(cost) => {
+                self.own_unpriced += tokens;
+                self.own_at_first_price = self.own_at_first_price.saturating_add(cost);
+            }
+            Cost::Unpriced => {
+                self.own_unpriced += tokens;
+                self.own_never_priced += tokens;
+            }
+        }
     }
 
     fn add(&mut self, cause: Cause, tokens: i128, money: Money) {
         self.causes.entry(cause).or_default().add(tokens, money);
-        self.short_writes = self.short_writes.saturating_add(money);
+    }
+
+    /// Adds what the counter counts of a response to what it costs if all its writes are for five minutes.
+    fn add_short_writes(&mut self, prices: &Prices<'_>, row: &ResponseUsage, other: &Counted, model: &str) {
+        let short = prices.cost_of_short_writes(row, other.counts, model).amount();
+        self.short_writes = self.short_writes.saturating_add(short);
     }
 
     /// Takes away a response that the counter has under another model's name.
-    fn move_away(&mut self, catalog: &Catalog, row: &ResponseUsage) {
-        let cost = cost(catalog, row, row.counts).unwrap_or_default();
+    fn move_away(&mut self, prices: &Prices<'_>, row: &ResponseUsage) {
+        let cost = prices.cost(row, row.counts).amount();
         self.add(Cause::OtherModel, -i128::from(row.counts.total()), Money::ZERO.saturating_sub(cost));
     }
 
     /// Adds the effects of one response, of which the counter has these entries.
     fn add_causes(
         &mut self,
-        catalog: &Catalog,
+        prices: &Prices<'_>,
         row: &ResponseUsage,
         theirs: &[&Counted],
         seen: Option<&Seen>,
     ) {
-        let priced = |counts: TokenCounts| cost(catalog, row, counts).unwrap_or_default();
+        let priced = |counts: TokenCounts| prices.cost(row, counts).amount();
         let own = (i128::from(row.counts.total()), priced(row.counts));
         let equal = theirs.iter().position(|other| other.counts == row.counts);
         let first = equal.or_else(|| (0..theirs.len()).max_by_key(|at| theirs[*at].counts.total()));
         let Some(first) = first else {
             return self.add(absence(row, seen), -own.0, Money::ZERO.saturating_sub(own.1));
         };
+        let model = row.model.as_ref().map_or("", |model| model.as_str());
         for (at, other) in theirs.iter().enumerate() {
+            self.add_short_writes(prices, row, other, model);
             let (tokens, money) = (i128::from(other.counts.total()), priced(other.counts));
             if at != first {
                 self.add(Cause::Repeated, tokens, money);

@@ -5,7 +5,9 @@
 
 mod causes;
 mod counter;
+mod documents;
 mod figures;
+mod grid;
 mod price;
 mod reading;
 mod skip;
@@ -14,34 +16,37 @@ mod text;
 use std::error::Error;
 use std::path::Path;
 
-use bridge::{BackfillOptions, EnhancedTokenDatabaseBridge, ResponseUsage};
+use bridge::{BackfillOptions, ResponseUsage};
 
 use crate::args::Format;
+use crate::place::Opened;
 
-/// Compares the transcripts of the bridge with the figures in this file, and formats the difference.
-pub(crate) async fn compare(
-    bridge: &EnhancedTokenDatabaseBridge,
-    roots: &[std::path::PathBuf],
-    file: &Path,
-    format: Format,
-) -> Result<String, Box<dyn Error>> {
+/// Compares the opened transcripts with the figures in this file, and formats the difference.
+pub(crate) async fn compare(opened: &Opened, file: &Path, format: Format) -> Result<String, Box<dyn Error>> {
     let figures = figures::read(file)?;
-    let history = bridge.analyze_historical_data(BackfillOptions::default()).await?;
+    let history = opened.bridge.analyze_historical_data(BackfillOptions::default()).await?;
     let own: Vec<ResponseUsage> = history.responses().map(|response| response.to_usage()).collect();
-    let read = reading::read(roots, figures.counter)?;
-    let comparison = causes::Comparison::new(&own, &read, &figures);
+    let read = reading::read(&opened.roots, figures.counter)?;
+    let comparison = causes::Comparison::new(&opened.catalog, &own, &read, &figures);
     Ok(text::format(&comparison, format))
 }
 
 #[cfg(test)]
 mod tests {
     use bridge::analysis::{AnalysisProgress, AnalyzerOptions, History, analyze_files, discover};
+    use bridge::pricing::Catalog;
     use serde_json::{Value, json};
 
     use super::*;
 
-    /// Compares these lines with the figures of `ccusage daily --json` or `tokscale --json`.
+    /// Returns the first model's comparison as JSON.
     fn compared(lines: &[Value], figures: &Value) -> Value {
+        let text = text::format(&comparison(lines, figures), Format::Json);
+        serde_json::from_str::<Value>(&text).unwrap()["models"][0].clone()
+    }
+
+    /// Compares these lines with the figures of `ccusage daily --json` or `tokscale --json`.
+    fn comparison(lines: &[Value], figures: &Value) -> causes::Comparison {
         let folder = tempfile::tempdir().unwrap();
         let transcript: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(folder.path().join("s.jsonl"), transcript).unwrap();
@@ -54,8 +59,7 @@ mod tests {
         let own: Vec<_> = history.responses().map(|response| response.to_usage()).collect();
         let figures = figures::read(&file).unwrap();
         let read = reading::read(&roots, figures.counter).unwrap();
-        let text = text::format(&causes::Comparison::new(&own, &read, &figures), Format::Json);
-        serde_json::from_str::<Value>(&text).unwrap()["models"][0].clone()
+        causes::Comparison::new(Catalog::shipped(), &own, &read, &figures)
     }
 
     /// A line of a response of claude-opus-4-5 with a million tokens of output for each of `output`.
@@ -93,8 +97,8 @@ mod tests {
             "{found:#}"
         );
         assert_eq!(
-            (&found["unexplained_tokens"], &found["price_cause"]),
-            (&json!("0"), &Value::Null),
+            (&found["unexplained_tokens"], &found["price_causes"]),
+            (&json!("0"), &json!([])),
             "{found:#}"
         );
 
@@ -103,8 +107,8 @@ mod tests {
         let found = compared(&[line(1, 3), nested, null], &tokscale);
         assert_eq!(found["causes"][0]["cause"], "only in progress records, which tokscale does not read");
         assert_eq!(
-            (&found["unexplained_tokens"], &found["price_cause"]),
-            (&json!("0"), &json!("tokscale states no cost"))
+            (&found["unexplained_tokens"], &found["price_causes"]),
+            (&json!("0"), &json!([{"cause": "tokscale states no cost", "usd": "-125"}]))
         );
     }
 
@@ -112,12 +116,55 @@ mod tests {
     fn what_no_rule_explains_is_unexplained_and_another_price_is_named() {
         let found = compared(&[line(1, 1)], &ccusage(2, 25.0));
         assert_eq!(found["unexplained_tokens"], "1000000");
-        let found = compared(&[line(1, 1)], &ccusage(2, 26.0));
-        assert_eq!(found["price_cause"], "unexplained");
+        assert_eq!(found["price_causes"], json!([]));
         let found = compared(&[line(1, 1)], &ccusage(1, 75.0));
+        assert_eq!(found["price_causes"], json!([{"cause": "another price", "usd": "50"}]));
+    }
+
+    #[test]
+    fn what_has_no_price_yet_is_told_from_another_price() {
+        let at = |message, time: &str| {
+            let mut line = line(message, 1);
+            line["timestamp"] = time.into();
+            line
+        };
+        // The model's prices begin on 2025-11-01: $25 for a million tokens of output.
+        let lines = [at(1, "2025-10-01T12:00:00Z"), at(2, "2026-01-31T12:00:00Z")];
+        let yet = "no price here for 1,000,000 tokens at their time; at the model's first price";
+        let found = compared(&lines, &ccusage(2, 50.0));
+        assert_eq!(found["price_causes"], json!([{"cause": yet, "usd": "25"}]), "{found:#}");
+        let found = compared(&lines, &ccusage(2, 60.0));
+        let another = json!({"cause": "another price", "usd": "10"});
+        assert_eq!(found["price_causes"], json!([{"cause": yet, "usd": "25"}, another]));
+        // A response that the counter does not have, either.
+        let found = compared(&lines, &ccusage(1, 25.0));
+        assert_eq!((&found["unexplained_tokens"], &found["own_usd"]), (&json!("-1000000"), &json!("25")));
+
+        let mut unknown = line(1, 1);
+        unknown["message"]["model"] = "claude-next".into();
+        let mut figures = ccusage(1, 5.0);
+        figures["daily"][0]["modelBreakdowns"][0]["modelName"] = "claude-next".into();
+        let found = compared(&[unknown], &figures);
         assert_eq!(
-            (&found["price_difference_usd"], &found["price_cause"]),
-            (&json!("50"), &json!("another price"))
+            found["price_causes"],
+            json!([{"cause": "no price here for 1,000,000 tokens", "usd": "5"}])
+        );
+    }
+
+    #[test]
+    fn the_lines_of_a_model_add_up_in_csv_in_plain_numbers() {
+        let mut figures = ccusage(1, 30.0);
+        figures["daily"][0]["modelBreakdowns"][0]["inputTokens"] = 5.into();
+        let csv = text::format(&comparison(&[line(1, 1), line(2, 1)], &figures), Format::Csv);
+        let lines: Vec<_> = csv.split_terminator("\r\n").collect();
+        assert_eq!(
+            lines,
+            [
+                "model,item,responses,tokens,usd,unpriced_tokens",
+                "claude-opus-4-5,here,,2000000,50,0",
+                "claude-opus-4-5,unexplained,,-999995,-20,",
+                "claude-opus-4-5,ccusage,,1000005,30,",
+            ]
         );
     }
 
@@ -129,10 +176,11 @@ mod tests {
         // An hour costs $10, five minutes $6.25.
         let mut figures = ccusage(0, 6.25);
         figures["daily"][0]["modelBreakdowns"][0]["cacheCreationTokens"] = 1_000_000.into();
-        let found = compared(&[written], &figures);
-        assert_eq!(
-            found["price_cause"], "ccusage prices cache writes for an hour like those for five minutes",
-            "{found:#}"
-        );
+        // Beside a response of an hour that the counter does not have.
+        let mut unread = written.clone();
+        (unread["message"]["id"], unread["cwd"]) = (format!("msg_{:024}", 2).into(), Value::Null);
+        let found = compared(&[written, unread], &figures);
+        let cause = "ccusage prices cache writes for an hour like those for five minutes";
+        assert_eq!(found["price_causes"], json!([{"cause": cause, "usd": "-3.75"}]), "{found:#}");
     }
 }

@@ -1,32 +1,55 @@
 //! Who is admitted, and which database user answers.
 
+mod refusals;
+
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::{AUTHORIZATION, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tower::ServiceExt;
 
+use refusals::Refusals;
+
 /// Returns the router that admits only requests with this token, as `Authorization: Bearer TOKEN`, or as the password
 /// that a browser asks for. Probes need none.
 pub fn with_token(router: Router, token: Option<String>) -> Router {
     match token {
-        Some(token) => router.layer(from_fn_with_state(Arc::<str>::from(token), authenticate)),
+        Some(token) => {
+            let gate = Arc::new(Gate { token, refusals: Refusals::new() });
+            router.layer(from_fn_with_state(gate, authenticate))
+        }
         None => router,
     }
 }
 
-async fn authenticate(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
+/// Returns the router with answers that make browsers use TLS from then on.
+pub fn over_tls_only(router: Router) -> Router {
+    router.layer(map_response(async |mut response: Response| {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, a_year);
+        response
+    }))
+}
+
+struct Gate {
+    token: String,
+    refusals: Refusals,
+}
+
+async fn authenticate(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/health/live" | "/health/ready");
-    let presented = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if is_probe || presented.is_some_and(|presented| admits(presented, &token)) {
+    let presented = request.headers().get(AUTHORIZATION);
+    let text = presented.and_then(|value| value.to_str().ok());
+    if is_probe || text.is_some_and(|text| admits(text, &gate.token)) {
         return next.run(request).await;
     }
+    gate.refusals.count(presented.is_some());
     let challenge = r#"Basic realm="token usage", charset="UTF-8""#;
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], "a token is needed\n").into_response()
 }
@@ -47,9 +70,9 @@ fn is_same(presented: &[u8], secret: &[u8]) -> bool {
     presented.len() == secret.len() && presented.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
-/// Paths that are about the service itself, whose bridge answers: it knows its health and its metrics. Everything else
-/// is read by a user who may only read.
-const OWN_PATHS: [&str; 7] = [
+/// Paths that are about the service itself, which the bridge that writes answers: it knows its health and its metrics.
+/// Everything else is read by a user who may only read.
+const WRITER_PATHS: [&str; 7] = [
     "/health/live",
     "/health/ready",
     "/metrics",
@@ -59,11 +82,11 @@ const OWN_PATHS: [&str; 7] = [
     "/api/v1/hosts",
 ];
 
-/// Returns a router of the service's own paths by one router and of all others by the reader's.
-pub fn divided(own: Router, reader: Router) -> Router {
+/// Returns a router that passes the paths about the service itself to the writer's router, and all others to the reader's.
+pub fn split_by_user(writer: Router, reader: Router) -> Router {
     Router::new().fallback(async move |request: Request| {
-        let is_own = OWN_PATHS.contains(&request.uri().path());
-        let router = if is_own { own } else { reader };
+        let is_of_writer = WRITER_PATHS.contains(&request.uri().path());
+        let router = if is_of_writer { writer } else { reader };
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -6,13 +6,14 @@
 //! settings are wrong.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use service::settings::Settings;
 use service::start::{self, Failure};
+use service::terminal::Terminal;
 use service::{status, unit};
 
 /// Maximum time that the end waits for reader threads.
@@ -20,7 +21,7 @@ const READERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Keeps a database of token usage in sync with this host's transcripts, and shows it.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "token-bridge", version)]
 struct Arguments {
     /// The settings; `service.toml` in the current folder, if it is there.
     #[arg(long, value_name = "FILE")]
@@ -38,7 +39,11 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Manager {
+    /// For the whole system, as this user.
     Systemd,
+    /// For this user's own manager.
+    SystemdUser,
+    /// For this user's sessions.
     Launchd,
 }
 
@@ -51,7 +56,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("service: {failure}");
+            eprintln!("token-bridge: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }
@@ -59,15 +64,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::load(arguments.config.as_deref(), arguments.listen.as_deref())?;
+    // Before the folder changes: some systems return the path as it was called.
+    let program = std::env::current_exe().and_then(std::path::absolute);
+    settings.enter_folder()?;
     if let Some(manager) = arguments.install_unit {
-        let program = std::env::current_exe().map_err(Failure::running)?;
-        let text = match manager {
-            Manager::Systemd => unit::systemd(&program, &settings),
-            Manager::Launchd => unit::launchd(&program, &settings),
-        };
+        let text = unit_text(manager, &program.map_err(Failure::running)?, &settings)?;
         print!("{text}");
         return Ok(());
     }
+    let prepared = start::prepare(&settings)?;
     if arguments.check {
         println!("the settings are valid");
         return Ok(());
@@ -75,7 +80,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     // The line on a terminal is enough there; a service's log says more.
     let is_terminal = io::stdout().is_terminal();
     let level = if is_terminal { tracing::Level::WARN } else { tracing::Level::INFO };
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).init();
+    let terminal = Terminal::default();
+    tracing_subscriber::fmt().with_writer(terminal.clone()).with_max_level(level).init();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
     let outcome = runtime.block_on(async {
@@ -83,16 +89,31 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         tokio::pin!(stop);
         let running = tokio::select! {
             () = &mut stop => return Ok(()),
-            started = start::start(&settings) => started?,
+            started = start::start(&settings, prepared) => started?,
         };
         println!("{}", running.url());
-        let line = is_terminal.then(|| status::Line::show(&running));
+        let line = is_terminal.then(|| status::Line::show(&running, terminal));
         running.serve_until(stop).await;
         drop(line);
         Ok(())
     });
     runtime.shutdown_timeout(READERS_TIMEOUT);
     outcome
+}
+
+fn unit_text(manager: Manager, program: &Path, settings: &Settings) -> Result<String, Failure> {
+    match manager {
+        Manager::Systemd => {
+            let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+            let unnamed = || Failure::settings("the environment names no user in USER: the unit needs one");
+            Ok(unit::systemd(program, settings, Some(&user.ok_or_else(unnamed)?)))
+        }
+        Manager::SystemdUser => Ok(unit::systemd(program, settings, None)),
+        Manager::Launchd => {
+            let logs = std::env::home_dir().map_or_else(unit::folder, |home| home.join("Library/Logs"));
+            Ok(unit::launchd(program, settings, &logs))
+        }
+    }
 }
 
 /// Returns a future that completes on Ctrl-C or, on Unix, SIGTERM.

@@ -1,14 +1,45 @@
 //! The database connection for everything that is shown: by a user who may only read.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use bridge::config::BridgeConfig;
 use bridge::embedded::EngineOptions;
-use bridge::storage::{ClickHouseStore, Locate, LocateFuture, Location};
-use bridge::{AuditOptions, AuditedOperations, EmbeddedDatabase, EnhancedTokenDatabaseBridge};
+use bridge::storage::{ClickHouseOptions, ClickHouseStore, Locate, LocateFuture, Location};
+use bridge::{AuditOptions, AuditedOperations, BridgeError, EmbeddedDatabase, EnhancedTokenDatabaseBridge};
 
 use crate::settings::Reader;
 use crate::start::Failure;
+
+/// Returns the connection of the settings' reader to a server.
+///
+/// # Errors
+///
+/// An embedded engine in place of a server; a file of the reader that cannot be read.
+pub fn server_options(config: &BridgeConfig, reader: &Reader) -> Result<ClickHouseOptions, Failure> {
+    if config.embedded.data_dir.is_some() {
+        return Err(Failure::settings(
+            "[reader] is of a server: the embedded engine has a reader of its own",
+        ));
+    }
+    // Each of these replaces all credentials of the writer.
+    let options = config.store_options().map_err(Failure::settings)?;
+    if let Some(file) = &reader.access_token_file {
+        return options.with_access_token_file(file).map_err(unreadable("reader.access_token_file"));
+    }
+    let options = options.with_user(reader.user.as_deref().unwrap_or(ClickHouseOptions::USER), "");
+    match &reader.password_file {
+        Some(file) => options.with_password_file(file).map_err(unreadable("reader.password_file")),
+        None => Ok(options),
+    }
+}
+
+fn unreadable(key: &str) -> impl Fn(BridgeError) -> Failure {
+    move |error| {
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::settings(format!("{key} {why}"))
+    }
+}
 
 /// Returns a bridge of the reader, if there is one: that of the settings, or of the embedded engine.
 ///
@@ -17,7 +48,7 @@ use crate::start::Failure;
 /// The settings of the database; the engine cannot be joined.
 pub async fn reading_bridge(
     config: &BridgeConfig,
-    reader: Option<&Reader>,
+    reader: Option<ClickHouseOptions>,
 ) -> Result<Option<EnhancedTokenDatabaseBridge>, Failure> {
     if let Some(folder) = config.embedded.data_dir.clone() {
         let mut options = EngineOptions::at(folder);
@@ -28,7 +59,7 @@ pub async fn reading_bridge(
         let database = tokio::task::spawn_blocking(joining).await.map_err(Failure::running)?;
         let database = database.map_err(Failure::running)?;
         let name = database.engine().endpoint().database.clone();
-        let options = bridge::storage::ClickHouseOptions::located(Arc::new(AsReader(database)))
+        let options = ClickHouseOptions::located(Arc::new(AsReader(database)))
             .map_err(Failure::running)?
             .with_database(&name)
             .with_table_prefix(&config.clickhouse.table_prefix)
@@ -36,13 +67,14 @@ pub async fn reading_bridge(
         let store = ClickHouseStore::new(options).map_err(Failure::running)?;
         return bridge_of(config, store).map(Some);
     }
-    let Some(reader) = reader else { return Ok(None) };
-    let mut config = config.clone();
-    config.clickhouse.user.clone_from(&reader.user);
-    config.clickhouse.password = None;
-    config.clickhouse.password_file.clone_from(&reader.password_file);
-    let store = config.store().await.map_err(Failure::settings)?;
-    bridge_of(&config, store).map(Some)
+    let Some(options) = reader else {
+        tracing::warn!(
+            "the page is read by the database user who writes; [reader] sets one who may only read"
+        );
+        return Ok(None);
+    };
+    let store = ClickHouseStore::new(options).map_err(Failure::running)?;
+    bridge_of(config, store).map(Some)
 }
 
 /// Returns a bridge that records nothing, because its user could not, and does not check its own health.

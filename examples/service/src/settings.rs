@@ -1,9 +1,11 @@
 //! The settings: `service.toml`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::start::Failure;
@@ -11,7 +13,7 @@ use crate::start::Failure;
 /// The file of the settings, if none is named.
 const DEFAULT_FILE: &str = "service.toml";
 
-/// The settings of the service.
+/// The settings of the service. Relative paths start at the folder of their file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -21,9 +23,11 @@ pub struct Settings {
     pub listen: Listen,
     /// The database user for what is shown.
     pub reader: Option<Reader>,
+    /// What the page shows.
+    pub page: Page,
     /// The limits of requests.
     pub limits: Limits,
-    /// The file that they are from.
+    /// The absolute path of the file that they are from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
 }
@@ -42,6 +46,32 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// The host name of a proxy that ends TLS in front of the service.
     pub proxy: Option<String>,
+    /// The addresses that the proxy connects from. Others than these and this machine are refused.
+    pub proxy_addresses: Vec<Network>,
+}
+
+/// A network (`10.1.0.0/24`), or a single address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Returns whether the address is in the network, an IPv4 address also in the form that it has in IPv6.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map(Self)
+            .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.1.0.0/24"))
+    }
 }
 
 /// A certificate chain and its key, in PEM files.
@@ -58,10 +88,20 @@ pub struct Tls {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reader {
-    /// Name.
-    pub user: String,
+    /// Name, unless an access token states it.
+    pub user: Option<String>,
     /// The file with the password.
     pub password_file: Option<PathBuf>,
+    /// The file with an access token, which is read again when the token is rejected.
+    pub access_token_file: Option<PathBuf>,
+}
+
+/// What the page shows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Page {
+    /// True if it shows costs beside tokens.
+    pub cost: bool,
 }
 
 /// The limits of requests.
@@ -69,11 +109,11 @@ pub struct Reader {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Maximum duration of a request, in seconds.
-    pub request_seconds: u64,
+    pub request_seconds: NonZeroU64,
     /// Maximum number of requests at once.
-    pub requests_max: usize,
+    pub requests_max: NonZeroUsize,
     /// Maximum number of queries at once.
-    pub queries_max: usize,
+    pub queries_max: NonZeroUsize,
 }
 
 impl Default for Settings {
@@ -82,6 +122,7 @@ impl Default for Settings {
             bridge: "bridge_config.yaml".into(),
             listen: Listen::default(),
             reader: None,
+            page: Page::default(),
             limits: Limits::default(),
             file: None,
         }
@@ -96,21 +137,36 @@ impl Default for Listen {
             token_file: None,
             tls: None,
             proxy: None,
+            proxy_addresses: Vec::new(),
         }
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { cost: true }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_seconds: 15, requests_max: 512, queries_max: 4 }
+        const { Self::of(15, 512, 4) }
     }
 }
 
 impl Limits {
+    const fn of(request_seconds: u64, requests_max: usize, queries_max: usize) -> Self {
+        Self {
+            request_seconds: NonZeroU64::new(request_seconds).expect("a constant that is not zero"),
+            requests_max: NonZeroUsize::new(requests_max).expect("a constant that is not zero"),
+            queries_max: NonZeroUsize::new(queries_max).expect("a constant that is not zero"),
+        }
+    }
+
     /// The maximum duration of a request.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
-        Duration::from_secs(self.request_seconds.max(1))
+        Duration::from_secs(self.request_seconds.get())
     }
 }
 
@@ -119,8 +175,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A named file that is missing; what is wrong in it, with its line; an address that is open to others without a
-    /// token, or without TLS or a proxy.
+    /// A named file that is missing; what is wrong in it, with its line; an address that others can reach, themselves or
+    /// through a proxy, without a token, or without TLS or a proxy of known addresses; a reader without a user.
     pub fn load(file: Option<&Path>, listen: Option<&str>) -> Result<Self, Failure> {
         let is_named = file.is_some();
         let file = file.unwrap_or(Path::new(DEFAULT_FILE));
@@ -129,7 +185,8 @@ impl Settings {
                 let settings: Self = toml::from_str(&text).map_err(|error| {
                     Failure::settings(format!("{}: {}", file.display(), error.to_string().trim_end()))
                 })?;
-                Self { file: Some(file.to_owned()), ..settings }
+                let absolute = std::path::absolute(file).map_err(Failure::settings)?;
+                Self { file: Some(absolute), ..settings }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => Self::default(),
             Err(error) => return Err(Failure::settings(format!("{}: {error}", file.display()))),
@@ -138,7 +195,32 @@ impl Settings {
             address.clone_into(&mut settings.listen.address);
         }
         settings.listen.check()?;
+        settings.reader.as_ref().map_or(Ok(()), Reader::check)?;
         Ok(settings)
+    }
+
+    /// Makes the folder of the settings the current one, so that relative paths in the settings, and in the bridge's
+    /// configuration, mean the same however the service is started.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be entered.
+    pub fn enter_folder(&self) -> Result<(), Failure> {
+        let Some(folder) = self.file.as_deref().and_then(Path::parent) else { return Ok(()) };
+        std::env::set_current_dir(folder)
+            .map_err(|error| Failure::settings(format!("{}: {error}", folder.display())))
+    }
+}
+
+impl Reader {
+    fn check(&self) -> Result<(), Failure> {
+        if self.user.is_some() == self.access_token_file.is_some() {
+            return Err(Failure::settings("set one of reader.user and reader.access_token_file"));
+        }
+        if self.password_file.is_some() && self.user.is_none() {
+            return Err(Failure::settings("reader.password_file has no meaning with an access token"));
+        }
+        Ok(())
     }
 }
 
@@ -153,16 +235,33 @@ impl Listen {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        if self.is_local()? {
-            return Ok(());
+        if self.proxy.is_none() && !self.proxy_addresses.is_empty() {
+            return Err(Failure::settings(
+                "listen.proxy_addresses: set listen.proxy to the proxy's host name",
+            ));
         }
-        let open = format!("listen.address {:?} can be reached by others", self.address);
+        let is_local = self.is_local()?;
+        let open = match (&self.proxy, is_local) {
+            (None, true) => return Ok(()),
+            (Some(proxy), true) => {
+                format!("listen.address {:?} can be reached by others through {proxy:?}", self.address)
+            }
+            (_, false) => format!("listen.address {:?} can be reached by others", self.address),
+        };
         if self.token_file.is_none() {
             return Err(Failure::settings(format!("{open}: set listen.token_file")));
         }
-        if self.tls.is_none() && self.proxy.is_none() {
+        if is_local || self.tls.is_some() {
+            return Ok(());
+        }
+        if self.proxy.is_none() {
             return Err(Failure::settings(format!(
                 "{open}: set listen.tls, or listen.proxy to the host name of the proxy that ends TLS"
+            )));
+        }
+        if self.proxy_addresses.is_empty() {
+            return Err(Failure::settings(format!(
+                "{open} without the proxy: set listen.proxy_addresses to the addresses that it connects from"
             )));
         }
         Ok(())

@@ -8,18 +8,24 @@ use axum::Router;
 use bridge::config::BridgeConfig;
 use bridge::live::{LiveOptions, LiveProgress};
 use bridge::metrics::METRICS;
+use bridge::storage::ClickHouseOptions;
 use bridge::web::{self, AllowedHosts, PageOptions, WebOptions};
 use bridge::{EnhancedTokenDatabaseBridge, SyncTask, TimeZone};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access;
-use crate::reader::reading_bridge;
+use crate::reader::{reading_bridge, server_options};
+use crate::relay::{Entrance, Relay};
 use crate::settings::Settings;
-use crate::tls::{self, Terminator};
+use crate::tls;
 
 /// Maximum time that the end waits for the database.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Interval at which the recorder sums up its samples, which pile up between scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug)]
@@ -60,42 +66,69 @@ pub struct Running {
     syncing: SyncTask,
     listener: TcpListener,
     router: Router,
-    terminator: Option<Terminator>,
-    address: SocketAddr,
+    relay: Option<Relay>,
+    url: String,
+    shows_cost: bool,
+}
+
+/// The files of the settings, read and checked.
+pub struct Prepared {
+    token: Option<String>,
+    certificate: Option<TlsAcceptor>,
+    config: BridgeConfig,
+    reader: Option<ClickHouseOptions>,
+}
+
+/// Reads and checks all files of the settings. Neither the address nor the database is used.
+///
+/// # Errors
+///
+/// A file that cannot be read, or that does not hold what it should.
+pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
+    let token = settings.listen.token()?;
+    let certificate = settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+    let config = BridgeConfig::from_yaml_file(&settings.bridge).map_err(Failure::settings)?;
+    let config = config.with_process_env().map_err(Failure::settings)?;
+    config.analyzer_options().map_err(Failure::settings)?;
+    if config.embedded.data_dir.is_none() {
+        config.store_options().map_err(Failure::settings)?;
+    }
+    let reader = settings.reader.as_ref().map(|reader| server_options(&config, reader)).transpose()?;
+    Ok(Prepared { token, certificate, config, reader })
 }
 
 /// Starts everything; serves nothing yet.
 ///
 /// # Errors
 ///
-/// Settings that cannot be used; the database, the address or the certificate.
-pub async fn start(settings: &Settings) -> Result<Running, Failure> {
-    let token = settings.listen.token()?;
-    let config = BridgeConfig::from_yaml_file(&settings.bridge).map_err(Failure::settings)?;
-    let config = config.with_process_env().map_err(Failure::settings)?;
-    let certificate = settings.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+/// The database or the address cannot be used.
+pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, Failure> {
+    let Prepared { token, certificate, config, reader } = prepared;
     // The address first: a second service ends here, before it touches the database.
     let outer = web::listen(&settings.listen.address).await;
     let outer = outer.map_err(|error| Failure::running(format!("{}: {error}", settings.listen.address)))?;
     let address = outer.local_addr().map_err(Failure::running)?;
     let metrics = install_recorder().map_err(Failure::running)?;
     let bridge = config.build().await.map_err(Failure::running)?;
-    let reader = reading_bridge(&config, settings.reader.as_ref()).await?;
+    let reader = reading_bridge(&config, reader).await?;
     let syncing = bridge.keep_in_sync(LiveOptions::events(), |outcome| {
         if let Err(error) = outcome {
             tracing::warn!(%error, "not synchronized");
         }
     });
-    let (listener, terminator) = match certificate {
-        None => (outer, None),
-        Some(acceptor) => {
-            let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
-            let inner_address = inner.local_addr().map_err(Failure::running)?;
-            (inner, Some(Terminator::start(outer, acceptor, inner_address)))
-        }
+    let proxy_addresses = settings.listen.proxy_addresses.clone().into();
+    let entrance = Entrance { acceptor: certificate, proxy_addresses };
+    let url = format!("{}://{address}", if entrance.acceptor.is_some() { "https" } else { "http" });
+    let (listener, relay) = if entrance.is_open() {
+        (outer, None)
+    } else {
+        let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
+        let inner_address = inner.local_addr().map_err(Failure::running)?;
+        (inner, Some(Relay::start(outer, entrance, inner_address)))
     };
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
-    Ok(Running { bridge, reader, syncing, listener, router, terminator, address })
+    let shows_cost = settings.page.cost;
+    Ok(Running { bridge, reader, syncing, listener, router, relay, url, shows_cost })
 }
 
 fn router(
@@ -107,33 +140,42 @@ fn router(
     address: SocketAddr,
 ) -> Router {
     let limits = &settings.limits;
+    let page = PageOptions::default().with_zone(TimeZone::system());
+    let page = if settings.page.cost { page } else { page.without_cost() };
     let options = WebOptions::default()
         .with_request_timeout(limits.request_timeout())
-        .with_requests_max(limits.requests_max)
-        .with_queries_max(limits.queries_max)
+        .with_requests_max(limits.requests_max.get())
+        .with_queries_max(limits.queries_max.get())
         .with_metrics(move || metrics.render())
-        .with_page(PageOptions::default().with_zone(TimeZone::system()));
+        .with_page(page);
     let own = web::router(bridge.clone(), options.clone());
     let routes = match reader {
-        Some(reader) => access::divided(own, web::router(reader.clone(), options)),
+        Some(reader) => access::split_by_user(own, web::router(reader.clone(), options)),
         None => own,
     };
     let names = settings.listen.names.iter().chain(&settings.listen.proxy).cloned();
-    web::protect(access::with_token(routes, token), AllowedHosts::of_listener(address).with_names(names))
+    let hosts = AllowedHosts::of_listener(address).with_names(names);
+    let router = web::protect(access::with_token(routes, token), hosts);
+    if settings.listen.tls.is_some() { access::over_tls_only(router) } else { router }
 }
 
 impl Running {
     /// Returns the address of the page.
     #[must_use]
-    pub fn url(&self) -> String {
-        let scheme = if self.terminator.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
-    /// Returns the bridge that synchronizes.
+    /// Returns the bridge from which everything that is shown is read.
     #[must_use]
-    pub fn bridge(&self) -> &EnhancedTokenDatabaseBridge {
-        &self.bridge
+    pub fn reading_bridge(&self) -> &EnhancedTokenDatabaseBridge {
+        self.reader.as_ref().unwrap_or(&self.bridge)
+    }
+
+    /// True if costs are shown.
+    #[must_use]
+    pub fn shows_cost(&self) -> bool {
+        self.shows_cost
     }
 
     /// Returns how the synchronization goes.
@@ -145,7 +187,7 @@ impl Running {
     /// Serves until `stop` completes, and ends everything within seconds.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         web::serve(self.listener, self.router, stop).await;
-        drop((self.terminator, self.reader));
+        drop((self.relay, self.reader));
         // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
         // synchronization.
         if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {
@@ -155,11 +197,19 @@ impl Running {
     }
 }
 
-/// Installs a recorder whose histograms have the recommended buckets.
+/// Installs a recorder whose histograms have the recommended buckets, and keeps it small until the runtime ends.
 fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let mut recorder = PrometheusBuilder::new();
     for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
         recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
     }
-    recorder.install_recorder()
+    let handle = recorder.install_recorder()?;
+    let recorder = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            recorder.run_upkeep();
+        }
+    });
+    Ok(handle)
 }

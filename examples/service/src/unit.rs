@@ -4,19 +4,22 @@ use std::path::{Path, PathBuf};
 
 use crate::settings::Settings;
 
-/// Returns a unit for systemd, for `/etc/systemd/system` or `~/.config/systemd/user`.
+/// Returns a unit for systemd: for `/etc/systemd/system` with the user whose transcripts are read, without a user for
+/// `~/.config/systemd/user`.
 #[must_use]
-pub fn systemd(program: &Path, settings: &Settings) -> String {
-    let folder = folder();
+pub fn systemd(program: &Path, settings: &Settings, user: Option<&str>) -> String {
     // In a unit `%` begins a specifier, and `\` and `"` end a quoted text.
     let quoted = |path: &Path| {
         let text = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
         format!("\"{text}\"")
     };
+    // Variables are replaced in arguments only, not in the path of the program.
     let arguments = match &settings.file {
-        Some(file) => format!(" --config {}", quoted(&absolute(file))),
+        Some(file) => format!(" --config {}", quoted(file).replace('$', "$$")),
         None => String::new(),
     };
+    let user_line = user.map_or_else(String::new, |user| format!("User={}\n", user.replace('%', "%%")));
+    let target = if user.is_some() { "multi-user.target" } else { "default.target" };
     format!(
         "[Unit]\n\
          Description=Token usage of AI coding sessions\n\
@@ -26,6 +29,7 @@ pub fn systemd(program: &Path, settings: &Settings) -> String {
          [Service]\n\
          ExecStart={}{arguments}\n\
          WorkingDirectory={}\n\
+         {user_line}\
          Restart=on-failure\n\
          RestartSec=5\n\
          # Wrong settings do not become right by a restart.\n\
@@ -35,43 +39,44 @@ pub fn systemd(program: &Path, settings: &Settings) -> String {
          PrivateTmp=yes\n\
          \n\
          [Install]\n\
-         WantedBy=default.target\n",
+         WantedBy={target}\n",
         quoted(program),
-        folder.display().to_string().replace('%', "%%"),
+        folder().display().to_string().replace('%', "%%"),
     )
 }
 
-/// Returns a property list for launchd, for `~/Library/LaunchAgents/token-usage.plist`.
+/// Returns a property list for launchd, for `~/Library/LaunchAgents/token-bridge.plist`, with the log in a folder.
 #[must_use]
-pub fn launchd(program: &Path, settings: &Settings) -> String {
+pub fn launchd(program: &Path, settings: &Settings, logs: &Path) -> String {
     let text = |path: &Path| format!("<string>{}</string>", escaped(&path.display().to_string()));
     let mut arguments = text(program);
     if let Some(file) = &settings.file {
-        arguments += &format!("\n    <string>--config</string>\n    {}", text(&absolute(file)));
+        arguments += &format!("\n    <string>--config</string>\n    {}", text(file));
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
          <plist version=\"1.0\">\n\
          <dict>\n  \
-           <key>Label</key>\n  <string>token-usage</string>\n  \
+           <key>Label</key>\n  <string>token-bridge</string>\n  \
            <key>ProgramArguments</key>\n  <array>\n    {arguments}\n  </array>\n  \
            <key>WorkingDirectory</key>\n  {}\n  \
            <key>RunAtLoad</key>\n  <true/>\n  \
-           <key>KeepAlive</key>\n  <dict>\n    <key>SuccessfulExit</key>\n    <false/>\n  </dict>\n\
+           <key>KeepAlive</key>\n  <dict>\n    <key>SuccessfulExit</key>\n    <false/>\n  </dict>\n  \
+         <!-- launchd restarts after any failure: wrong settings, too, are read again each minute. -->\n  \
+           <key>ThrottleInterval</key>\n  <integer>60</integer>\n  \
+           <key>StandardErrorPath</key>\n  {}\n\
          </dict>\n\
          </plist>\n",
         text(&folder()),
+        text(&logs.join("token-bridge.log")),
     )
 }
 
-/// The folder in which the service is started, to which its settings are relative.
-fn folder() -> PathBuf {
+/// Returns the folder at which relative paths start.
+#[must_use]
+pub fn folder() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn escaped(text: &str) -> String {
@@ -84,10 +89,25 @@ mod tests {
 
     #[test]
     fn paths_cannot_break_out_of_their_place() {
-        let program = Path::new("/opt/a \"b\" 100%/<service>&");
-        let unit = systemd(program, &Settings::default());
-        assert!(unit.contains(r#"ExecStart="/opt/a \"b\" 100%%/<service>&""#), "{unit}");
-        let list = launchd(program, &Settings::default());
-        assert!(list.contains("<string>/opt/a \"b\" 100%/&lt;service&gt;&amp;</string>"), "{list}");
+        let program = Path::new("/opt/a \"b\" 100%/<$HOME>&");
+        let settings = Settings { file: Some("/etc/$HOME 100%.toml".into()), ..Settings::default() };
+        let unit = systemd(program, &settings, Some("me"));
+        let start = r#"ExecStart="/opt/a \"b\" 100%%/<$HOME>&" --config "/etc/$$HOME 100%%.toml""#;
+        assert!(unit.contains(start), "{unit}");
+        let list = launchd(program, &settings, Path::new("/logs <1>"));
+        for path in [
+            "/opt/a \"b\" 100%/&lt;$HOME&gt;&amp;",
+            "/etc/$HOME 100%.toml",
+            "/logs &lt;1&gt;/token-bridge.log",
+        ] {
+            assert!(list.contains(&format!("<string>{path}</string>")), "{list}");
+        }
+    }
+
+    #[test]
+    fn a_unit_of_the_system_names_its_user() {
+        let unit = |user| systemd(Path::new("/opt/token-bridge"), &Settings::default(), user);
+        assert!(unit(Some("me")).contains("\nUser=me\n"), "{}", unit(Some("me")));
+        assert!(!unit(None).contains("User="), "{}", unit(None));
     }
 }

@@ -23,7 +23,7 @@ const VIOLATIONS: &str = "axe.run().then(({ violations }) =>
     violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`)))";
 
 #[test]
-fn axe_finds_nothing_in_either_theme() {
+fn axe_finds_nothing_at_any_width_and_theme_and_in_no_state() {
     let folder = TempDir::new().unwrap();
     let axe = axe(folder.path());
     let service = Service::start();
@@ -31,15 +31,20 @@ fn axe_finds_nothing_in_either_theme() {
     service.put_files("session-000003");
     let (_profile, mut browser) = browser();
     browser.bypass_policy();
+    let (empty, broken) = (Service::start(), Service::without_database());
+    let pages = PAGES.map(|page| service.url(page)).into_iter();
+    let states = [empty.url("/"), service.url("/?project=unknown"), broken.url("/"), broken.url("/status")];
+    let pages: Vec<_> = pages.chain(states).collect();
     let mut found = Vec::new();
-    for theme in [Theme::Light, Theme::Dark] {
-        browser.show_as(1280, 900, theme);
-        for page in PAGES {
-            browser.open(&service.url(page));
+    for (width, theme) in [(1280, Theme::Light), (1280, Theme::Dark), (390, Theme::Light), (390, Theme::Dark)]
+    {
+        browser.show_as(width, 900, theme);
+        for page in &pages {
+            browser.open(page);
             browser.evaluate(&axe);
             let violations = browser.evaluate(VIOLATIONS);
             let violations = violations.as_array().unwrap().iter();
-            found.extend(violations.map(|violation| format!("{page}, {theme:?}: {violation}")));
+            found.extend(violations.map(|violation| format!("{page}, {width}, {theme:?}: {violation}")));
         }
     }
     assert_eq!(found, [] as [&str; 0]);

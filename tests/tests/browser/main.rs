@@ -8,6 +8,7 @@ mod accessibility;
 mod layout;
 mod live;
 mod screenshots;
+mod totals;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,15 +9,15 @@ use super::{Service, browser};
 
 /// Page, width, height, theme.
 const PICTURES: [(&str, &str, u32, u32, Theme); 9] = [
-    ("overview-light", "/?range=all", 1280, 1180, Theme::Light),
-    ("overview-dark", "/?range=all", 1280, 1180, Theme::Dark),
-    ("overview-phone", "/?range=all", 390, 1500, Theme::Light),
-    ("overview-wide", "/?range=all", 2560, 1440, Theme::Dark),
-    ("breakdown", "/breakdown?range=all&by=project&order=cost", 1280, 800, Theme::Light),
-    ("sessions", "/sessions?range=all&order=cost", 1280, 800, Theme::Dark),
-    ("receipt", "/receipt", 1280, 640, Theme::Light),
-    ("status", "/status", 1280, 700, Theme::Light),
-    ("no-responses", "/?from=2001-01-01&to=2001-01-02", 1280, 560, Theme::Light),
+    ("dashboard", "/?range=all", 1280, 1180, Theme::Light),
+    ("page-dark", "/?range=all", 1280, 1180, Theme::Dark),
+    ("page-phone", "/?range=all", 390, 1500, Theme::Light),
+    ("page-wide", "/?range=all", 2560, 1440, Theme::Dark),
+    ("page-breakdown", "/breakdown?range=all&by=project&order=cost", 1280, 820, Theme::Light),
+    ("page-sessions", "/sessions?range=all&order=cost", 1280, 800, Theme::Dark),
+    ("page-receipt", "/receipt", 1280, 1180, Theme::Light),
+    ("page-status", "/status", 1280, 700, Theme::Light),
+    ("page-empty", "/?from=2001-01-01&to=2001-01-02", 1280, 560, Theme::Light),
 ];
 
 #[test]
@@ -38,10 +38,10 @@ fn screenshots() {
         take(name, &format!("{service}{target}"), width, height, theme);
     }
     let session = format!("{service}{}", first_session(&service));
-    take("session", &session, 1280, 1400, Theme::Light);
-    take("session-phone", &session, 390, 1500, Theme::Dark);
-    take("first-run", &Service::start().url("/?range=all"), 1280, 560, Theme::Dark);
-    take("database-down", &Service::without_database().url("/"), 1280, 560, Theme::Light);
+    take("page-session", &session, 1280, 1400, Theme::Light);
+    take("page-session-phone", &session, 390, 1500, Theme::Dark);
+    take("page-first-run", &Service::start().url("/"), 1280, 560, Theme::Dark);
+    take("page-database-down", &Service::without_database().url("/"), 1280, 560, Theme::Light);
 }
 
 /// Returns the path of the session with the highest cost.

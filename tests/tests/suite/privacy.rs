@@ -88,7 +88,7 @@ fn analysis_results_contain_no_conversation_text() {
     every_option().for_each(|options| assert_no_canary_in_results(&history, &options));
 }
 
-/// A branch or a skill tells what somebody works on, and a request's id what the provider knows of it.
+/// A branch or a skill reveals the work of a person, and a request's id leads to the provider's record of it.
 #[test]
 fn attribution_can_be_hidden() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ fn attribution_can_be_hidden() {
     let hidden = rows(ProjectNames::KeyedHash(key));
     assert_no_canary_in_json(&hidden);
     let version = hidden[0].attribution.client_version.as_ref().unwrap();
-    assert_eq!(version.as_str(), "2.1.280", "which tells nothing of the work");
+    assert_eq!(version.as_str(), "2.1.280", "it reveals nothing of the work");
     assert!(hidden[0].attribution.branch.is_some() && hidden[0].request_id.is_some());
     let [row] = &rows(ProjectNames::Omitted)[..] else { panic!("one response") };
     assert_no_canary_in_json(row);

@@ -58,7 +58,7 @@ pub(crate) struct MessageFields<'a> {
     pub(crate) model: Option<Raw<'a>>,
     pub(crate) stop_reason: Option<Raw<'a>>,
     pub(crate) content: Option<Raw<'a>>,
-    /// What activity needs of the content, if it is asked for.
+    /// The parts of the content that activity needs, if it is requested.
     pub(crate) outline: Outline<'a>,
     pub(crate) usage: Option<UsageValue<'a>>,
 }

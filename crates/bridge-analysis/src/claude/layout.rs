@@ -1,4 +1,4 @@
-//! Where and under which names Claude's clients keep transcripts.
+//! The folders and file names of the transcripts of Claude's clients.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path};

@@ -114,7 +114,7 @@ mod tests {
     use crate::claude::fields::RecordDecoder;
     use crate::json::read_object;
 
-    /// The kind and the end of the limit that this text and these fields tell of, hit on 2026-04-17 at 08:10 UTC.
+    /// The kind and the end of the limit that this text and these fields report, hit on 2026-04-17 at 08:10 UTC.
     fn told(text: &str, fields: &str) -> Option<(String, Option<String>)> {
         let record = format!(r#"{{"isApiErrorMessage":true{fields}}}"#);
         let record = read_object(&record, &mut RecordDecoder::default()).expect("an object");

@@ -3,7 +3,7 @@
 /// The raw text of a value.
 pub(crate) type Raw<'a> = &'a str;
 
-/// The reader cannot tell whether the text is valid.
+/// The reader does not check that the text is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unsure;
 

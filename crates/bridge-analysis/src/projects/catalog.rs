@@ -13,7 +13,7 @@ use crate::count::project::normal_form;
 enum Scope {
     /// This folder and everything inside.
     Folder(String),
-    /// What matches.
+    /// The names that match.
     Pattern(PathPattern),
 }
 

@@ -14,7 +14,7 @@ use crate::platform::HAS_DRIVES;
 /// More of a file `.git` is not read: it is one path.
 const GIT_FILE_BYTES_MAX: u64 = 8 << 10;
 
-/// What a folder has under the name `.git`.
+/// The kind of a folder's `.git` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitEntry {
     /// The folder is gone, or nothing can be learned of it.

@@ -12,7 +12,7 @@ use crate::comparison::{Found, analyze, compare, write};
 
 const MODIFIED_MILLIS: i64 = 1_770_000_000_000;
 
-/// What must be the same however the files are read.
+/// The results that must not depend on the way in which the files are read.
 fn facts(found: &Found) -> impl PartialEq + std::fmt::Debug + use<> {
     let of_file = |file: &bridge_analysis::FileAnalysis| {
         let places = file.damage_places.clone();

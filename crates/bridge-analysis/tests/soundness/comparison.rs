@@ -12,7 +12,7 @@ use bridge_testkit::reference::{
     self, Iteration, MessageKey, Options, Outcome, ReferenceFile, ReferenceTotals,
 };
 
-/// What the analyzer says of some files.
+/// The analyzer's results for some files.
 pub(crate) struct Found {
     pub(crate) history: History,
     /// By path.
@@ -64,7 +64,7 @@ pub(crate) fn compare(found: &Found, files: &[ReferenceFile], options: &Analyzer
     expected
 }
 
-/// Compares all totals; `unseen` damaged lines are not looked for.
+/// Compares all totals; `unseen` damaged lines are not expected.
 pub(crate) fn compare_totals(found: &Found, expected: &ReferenceTotals, unseen: u64) {
     let figures = found.history.summary(&bridge_core::TimeRange::ALL).expect("sums fit");
     let receipt = found.history.receipt();
@@ -158,7 +158,7 @@ fn compare_sessions(found: &Found, expected: &ReferenceTotals) {
     assert!(sums.is_empty(), "sessions that are none: {sums:?}");
 }
 
-/// What happened in the sessions of a file.
+/// The activity in the sessions of a file.
 fn compare_activity(
     found: &FileAnalysis,
     expected: &BTreeMap<String, reference::Activity>,

@@ -54,7 +54,7 @@ fn every_folder_has_its_expected_figures() {
             let compared = |figure: &str| strict || figure != "bad_lines";
             let wrong = figures(&found)
                 .into_iter()
-                // What an independent count does not tell is not compared.
+                // The independent count lacks this figure: it is not compared.
                 .filter(|(figure, value)| {
                     compared(figure) && case[*figure].as_u64().is_some_and(|told| told != *value)
                 });

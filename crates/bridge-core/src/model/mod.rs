@@ -20,7 +20,7 @@ use crate::ModelName;
 /// The name has no date: gateways and aliases do not state one, and dated snapshots of a model rarely differ in price.
 /// Where they do, [`dated_name`](Self::dated_name) has it.
 ///
-/// A name that does not tell its provider stays as it is.
+/// A name from which no provider follows stays as it is.
 ///
 /// ```
 /// use bridge_core::{ModelName, ModelProvider, ModelRoute};

@@ -1,4 +1,4 @@
-//! What is set enters the version; what is not leaves it as it was before these fields existed.
+//! Fields that are set enter the version; unset ones leave it as it was before these fields existed.
 
 use bridge_core::{
     Attribution, AttributionValue, RequestId, ResponseKey, ResponseUsage, RuleRevision, SessionId, Timestamp,

@@ -6,8 +6,8 @@ use bridge_core::{CalendarUnit, TimeZone, Timestamp};
 use proptest::prelude::*;
 
 const MINUTE: i64 = 60_000;
-const STEPS: [CalendarUnit; 4] =
-    [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
+const STEPS: [CalendarUnit; 5] =
+    [CalendarUnit::Minute, CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -49,6 +49,7 @@ const ODD: [(&str, &str); 16] = [
 fn local(zone: &TimeZone, time: Timestamp, step: CalendarUnit) -> String {
     let text = zone.local(time);
     match step {
+        CalendarUnit::Minute => format!("{}{}", &text[..16], &text[19..]),
         CalendarUnit::Hour => format!("{}{}", &text[..13], &text[19..]),
         CalendarUnit::Day => text[..10].to_owned(),
         CalendarUnit::Week => {
@@ -69,7 +70,7 @@ fn slow_starts(zone: &TimeZone, step: CalendarUnit, minutes: impl Iterator<Item 
         // Hours come again with another offset; a date that comes again belongs to the day that has begun.
         let begins = match (&greatest, step) {
             (None, _) => true,
-            (Some(known), CalendarUnit::Hour) => *known != label,
+            (Some(known), CalendarUnit::Minute | CalendarUnit::Hour) => *known != label,
             (Some(known), _) => *known < label,
         };
         if begins {
@@ -86,10 +87,10 @@ fn steps_begin_where_the_local_clock_says() {
         let zone = zone(name);
         let middle = time(around).as_millis();
         let (from, to) = (middle - 3 * 1440 * MINUTE, middle + 3 * 1440 * MINUTE);
-        for step in [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
+        for step in [CalendarUnit::Minute, CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Month] {
             let expected = slow_starts(&zone, step, (from..=to).step_by(60_000));
-            let bounds = step.bounds(at(from), at(to), &zone, 1_000).unwrap();
-            // The first step began before the first minute looked at.
+            let bounds = step.bounds(at(from), at(to), &zone, 10_000).unwrap();
+            // The first step began before the first of the minutes.
             assert_eq!(bounds[1..bounds.len() - 1], expected[1..], "{step:?} in {name} around {around}");
             assert!(bounds[0] <= at(from) && bounds[bounds.len() - 1] > at(to), "{step:?} in {name}");
         }

@@ -93,7 +93,7 @@ fn signs_spaces_and_wrong_lengths_are_no_numbers() {
     assert!("é".repeat(32).parse::<ResponseVersion>().is_err());
 }
 
-/// What an embedder in another language writes.
+/// As an embedder in another language would write it.
 #[test]
 fn an_analysis_of_the_specifications_fields_alone_can_be_read() {
     let json = json!({

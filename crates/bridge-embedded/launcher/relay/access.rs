@@ -1,4 +1,4 @@
-//! Who may ask the engine, and the proof that this is the engine's supervisor.
+//! Access to the engine, and the proof that this is the engine's supervisor.
 
 use std::io;
 use std::path::Path;

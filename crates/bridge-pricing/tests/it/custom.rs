@@ -2,8 +2,8 @@
 
 use bridge_core::Timestamp;
 use bridge_pricing::{
-    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, Period, Place, Price, PriceError, Rates,
-    Unpriced, Usage,
+    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, Period, Place, Price, PriceError, Problem,
+    Rates, Unpriced, Usage,
 };
 
 fn instant(text: &str) -> Timestamp {
@@ -24,7 +24,7 @@ fn price(input: &str, output: &str) -> Rates {
 
 fn own(line: u64, model: &str, period: Period) -> CustomPrice {
     CustomPrice {
-        place: place("cost.prices", line),
+        place: place("pricing.prices", line),
         model: model.to_owned(),
         period,
         rates: vec![price("1", "2")],
@@ -61,7 +61,7 @@ fn own_prices_replace_the_catalog_in_their_period_for_all_names() {
 #[test]
 fn a_name_has_the_prices_in_its_period_only() {
     let alias = Alias {
-        place: place("cost.aliases", 9),
+        place: place("pricing.aliases", 9),
         name: "my-haiku".to_owned(),
         model: "claude-haiku-4-5".to_owned(),
         period: period("2026-05-01", "2026-06-01"),
@@ -76,7 +76,7 @@ fn a_name_has_the_prices_in_its_period_only() {
 #[test]
 fn a_discount_leaves_the_list_price_in_the_bill() {
     let discount = Discount {
-        place: place("cost.discounts", 1),
+        place: place("pricing.discounts", 1),
         provider: Some("anthropic".to_owned()),
         model: Some("claude-haiku-4-5".to_owned()),
         period: period("2026-05-01", "2026-06-01"),
@@ -109,11 +109,11 @@ fn each_bad_entry_is_named_with_its_line() {
     assert_eq!(
         problems(&custom),
         [
-            "cost.prices (line 4): its period overlaps with that of cost.prices (line 3)",
-            "cost.prices (line 5): its period must end after it begins",
-            "cost.prices (line 6): it must have the prices of input and output in the standard mode",
-            "cost.prices (line 7): it has the prices of one mode and size twice",
-            "cost.prices (line 8): its provider must not be empty",
+            "pricing.prices (line 4): its period overlaps with that of pricing.prices (line 3)",
+            "pricing.prices (line 5): its period must end after it begins",
+            "pricing.prices (line 6): it must have the prices of input and output in the standard mode",
+            "pricing.prices (line 7): it has the prices of one mode and size twice",
+            "pricing.prices (line 8): its provider must not be empty",
         ]
     );
 }
@@ -121,42 +121,133 @@ fn each_bad_entry_is_named_with_its_line() {
 #[test]
 fn bad_names_and_discounts_are_named_with_their_line() {
     let alias = |line, name: &str, model: &str| Alias {
-        place: place("cost.aliases", line),
+        place: place("pricing.aliases", line),
         name: name.to_owned(),
         model: model.to_owned(),
         period: Period::default(),
     };
-    let discount = |line, provider: &str| Discount {
-        place: place("cost.discounts", line),
-        provider: Some(provider.to_owned()),
-        model: None,
-        period: Period::default(),
-        percent: "10".parse().unwrap(),
-    };
+    let of = |line, provider| discount(line, Some(provider), None);
     let custom = CustomPrices {
         prices: Vec::new(),
         aliases: vec![alias(1, "mine", "not-known"), alias(2, "claude-opus-4-5", "claude-opus-4-6")],
-        discounts: vec![discount(3, "openai"), discount(4, "openai"), discount(5, "nobody")],
+        discounts: vec![of(3, "openai"), of(4, "openai"), of(5, "nobody")],
     };
     assert_eq!(
         problems(&custom),
         [
-            "cost.aliases (line 1): the price catalog does not have not-known at that time",
-            "cost.aliases (line 2): claude-opus-4-5 has a price of its own at that time",
-            "cost.discounts (line 4): its period overlaps with that of cost.discounts (line 3)",
-            "cost.discounts (line 5): the price catalog does not have nobody at that time",
+            "pricing.aliases (line 1): the price catalog does not have not-known at that time",
+            "pricing.aliases (line 2): claude-opus-4-5 has a price of its own at that time",
+            "pricing.discounts (line 4): its period overlaps with that of pricing.discounts (line 3)",
+            "pricing.discounts (line 5): the price catalog does not have nobody at that time",
+        ]
+    );
+}
+
+fn texts(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn discount(line: u64, provider: Option<&str>, model: Option<&str>) -> Discount {
+    Discount {
+        place: place("pricing.discounts", line),
+        provider: provider.map(str::to_owned),
+        model: model.map(str::to_owned),
+        period: Period::default(),
+        percent: "10".parse().unwrap(),
+    }
+}
+
+#[test]
+fn discounts_that_overlap_name_one_another_and_not_a_third() {
+    let of = |line, provider| discount(line, Some(provider), None);
+    let discounts = vec![
+        of(1, "openai"),
+        of(2, "anthropic"),
+        of(3, "google"),
+        discount(4, None, Some("claude-opus-4-6")),
+    ];
+    let custom = CustomPrices { discounts, ..Default::default() };
+    let overlap = "pricing.discounts (line 4): its period overlaps with that of pricing.discounts (line 2)";
+    assert_eq!(problems(&custom), [overlap]);
+}
+
+#[test]
+fn an_entry_for_a_model_that_no_response_has_is_a_warning() {
+    let alias = |line, name: &str| Alias {
+        place: place("pricing.aliases", line),
+        name: name.to_owned(),
+        model: "claude-opus-4-8".to_owned(),
+        period: Period::default(),
+    };
+    let custom = CustomPrices {
+        prices: vec![
+            own(3, "claude-haiku-4-5", Period::default()),
+            own(4, "claude-opus-4-6", Period::default()),
+        ],
+        aliases: vec![alias(5, "gateway/opus"), alias(6, "mine")],
+        discounts: vec![
+            discount(7, None, Some("claude-opus-4-8")),
+            discount(8, None, Some("claude-opus-4-5")),
+        ],
+    };
+    let catalog = Catalog::shipped().with(&custom).unwrap();
+    let unused = texts(&custom.unused(&catalog, &["claude-opus-4-6", "gateway/opus"].into()));
+    assert_eq!(
+        unused,
+        [
+            "pricing.prices (line 3): no response has the model claude-haiku-4-5",
+            "pricing.aliases (line 6): no response has the model mine",
+            "pricing.discounts (line 8): no response has the model claude-opus-4-5",
         ]
     );
 }
 
 #[test]
-fn an_entry_for_a_model_that_no_response_has_is_a_warning() {
-    let prices =
-        vec![own(3, "claude-haiku-4-5", Period::default()), own(4, "claude-opus-4-6", Period::default())];
+fn an_entry_is_used_by_every_name_that_it_prices() {
+    let custom = CustomPrices {
+        prices: vec![own(3, "claude-haiku-4-5", Period::default())],
+        discounts: vec![discount(4, None, Some("claude-opus-4-5-20251101"))],
+        ..Default::default()
+    };
+    let catalog = Catalog::shipped().with(&custom).unwrap();
+    for models in [
+        ["claude-haiku-4-5-20251001", "claude-opus-4-5"],
+        ["claude-haiku-4-5-20251001[1m]", "claude-opus-4-5-20251101"],
+    ] {
+        assert_eq!(custom.unused(&catalog, &models.into()), [], "{models:?}");
+    }
+    // Names of other services are not priced by it.
+    assert_eq!(custom.unused(&catalog, &["anthropic/claude-haiku-4.5"].into()).len(), 2);
+}
+
+#[test]
+fn an_own_price_that_lacks_what_it_replaces_is_a_warning() {
+    let full = Rates {
+        cache_read: "0.1".parse().ok(),
+        cache_write_5m: "1.25".parse().ok(),
+        cache_write_1h: "2".parse().ok(),
+        ..price("1", "5")
+    };
+    let prices = vec![
+        own(3, "claude-haiku-4-5-20251001", period("2026-05-01", "2026-06-01")),
+        CustomPrice { rates: vec![full.clone()], ..own(4, "claude-opus-4-6", Period::default()) },
+        CustomPrice {
+            rates: vec![full],
+            web_search: "10".parse().ok(),
+            ..own(5, "claude-opus-4-5", Period::default())
+        },
+        // Nothing is replaced: of a new model, and before the model was there.
+        CustomPrice { provider: Some("us".to_owned()), ..own(6, "own-model", Period::default()) },
+        own(7, "claude-opus-4-8", period("2020-01-01", "2020-02-01")),
+    ];
     let custom = CustomPrices { prices, ..Default::default() };
-    let warnings: Vec<_> =
-        custom.unused(&["claude-opus-4-6"].into()).iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["cost.prices (line 3): no response has the model claude-haiku-4-5"]);
+    let lacks = |line, what| {
+        format!("pricing.prices (line {line}): it has no price of {what}, which the prices in its place have")
+    };
+    assert_eq!(
+        texts(&custom.lacking(Catalog::shipped())),
+        [lacks(3, "cache_read, cache_write_5m, cache_write_1h, web_search"), lacks(4, "web_search")]
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Price lists of a store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bridge_core::{BridgeError, PriceRow, Timestamp};
 
-use crate::prices::CostRow;
+use crate::prices::{CostRow, PriceList};
 use crate::query::ResponseFilter;
 
 /// Keeps price lists, and prices the stored responses by the one in use.
@@ -23,6 +24,7 @@ use crate::query::ResponseFilter;
 /// let catalog = Catalog::shipped();
 /// let (digest, rows) = (catalog.digest().to_string(), catalog.rows().collect::<Vec<_>>());
 /// assert!(store.use_prices(&digest, &rows, "2026-11-26T00:00:00Z".parse()?).await?);
+/// assert_eq!(store.price_list(&digest).await?.digest(), digest);
 /// assert_eq!(store.prices_in_use().await?, Some(digest));
 /// assert!(store.costs(&ResponseFilter::default()).await?.is_empty(), "nothing is stored");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,6 +42,10 @@ pub trait PriceStore: Send + Sync + fmt::Debug {
 
     /// Returns the digest of the price list in use; `None` if none was stored.
     async fn prices_in_use(&self) -> Result<Option<String>, BridgeError>;
+
+    /// Returns the price list of this digest. It prices responses as the store does, to the last digit. A digest that was
+    /// never stored is an error.
+    async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError>;
 
     /// Returns what the responses cost that a filter admits, by model and reason for having no price. Without a price list
     /// in use all are of unknown models.

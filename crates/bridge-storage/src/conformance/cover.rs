@@ -30,7 +30,8 @@ pub async fn superseded_keys_are_covered(store: &dyn TokenStore) {
     let rows = [of_first_revision(1, 5), of_first_revision(2, 50), response(3, 500)];
     store.upsert(&rows, &options).await.unwrap();
     let keys: Vec<_> = (1..=4).map(|key| superseded(key, 9)).collect();
-    let replaced = ReplacedRow { session: session("s"), tokens: 5, rule_revision: RuleRevision::FIRST };
+    let replaced =
+        ReplacedRow { session: session("s"), tokens: 5, rule_revision: RuleRevision::FIRST, usage: None };
     assert_eq!(store.cover(&keys, &options).await.unwrap(), [replaced]);
     assert_eq!(tokens(store).await, 550);
     assert!(store.cover(&keys, &options).await.unwrap().is_empty(), "it is done once");

@@ -91,6 +91,7 @@ macro_rules! conformance_tests {
             a_new_store_is_empty
             migrating_again_changes_nothing
             outcomes_say_what_was_done
+            replaced_rows_come_back_if_asked_for
             superseded_keys_are_covered
             the_store_is_the_join_of_what_was_stored
             force_lowers_a_total_until_a_greater_snapshot_comes
@@ -165,6 +166,8 @@ macro_rules! conformance_tests {
     (@prices $($before:tt)*) => {
         $crate::conformance_tests! { $($before)*
             the_list_put_in_use_last_prices_everything
+            whatever_has_no_price_is_listed
+            summaries_have_the_costs_of_their_responses
             any_cost_is_what_the_model_gives
             costs_end_at_the_greatest_amount
         }

@@ -1,15 +1,15 @@
 //! Promises of price lists.
 
 use bridge_core::{
-    AttributionValue, BridgeError, Origin, PriceRow, ResponseUsage, ServiceTier, StorageKind, Unpriced,
+    AttributionValue, BridgeError, Cost, Origin, PriceRow, ResponseUsage, ServiceTier, StorageKind, Unpriced,
 };
 use proptest::prelude::*;
 
 use super::dashboard::dashboard_filter;
-use super::{Rows, at, prices, response};
+use super::{Rows, at, prices, response, session};
 use crate::{
-    CostRow, DashboardFilter, Dimension, GroupPage, InMemoryStore, PriceStore, ResponseFilter, TokenStore,
-    UpsertOptions,
+    CostRow, DashboardFilter, Dimension, GroupPage, InMemoryStore, PriceStore, ResponseFilter, SummaryFilter,
+    TokenStore, UpsertOptions,
 };
 
 /// The number of price lists that are put in use, each followed by dashboards of all kinds.
@@ -87,6 +87,59 @@ pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) 
     assert_eq!((cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens), (40_000, 20, 10));
 }
 
+/// What has no price is listed, also if there is nothing else, and if its time is before all prices.
+pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
+    let unpriced = async || {
+        let filter = DashboardFilter { cost: true, ..DashboardFilter::default() };
+        let data = store.dashboard(&filter).await.unwrap();
+        let rows = data.priced_by.unwrap().unpriced;
+        assert_eq!(data.totals.cost.unwrap().unpriced_tokens, rows.iter().map(|row| row.tokens).sum::<u64>());
+        rows.iter()
+            .map(|row| (row.model.clone().map(|model| model.to_string()), row.reason))
+            .collect::<Vec<_>>()
+    };
+    let from = PriceRow { from: at(1_000), ..price(1_000) };
+    prices(store).use_prices("a", &[from], at(1)).await.unwrap();
+    let early = ResponseUsage { time: at(0), ..of_n0(1) };
+    store.upsert(&[early], &UpsertOptions::default()).await.unwrap();
+    assert_eq!(unpriced().await, [(Some("n0".to_owned()), Unpriced::Date)]);
+    let nameless = ResponseUsage { model: None, time: at(0), ..response(2, 1) };
+    store.upsert(&[nameless], &UpsertOptions::default()).await.unwrap();
+    let both = [(Some("n0".to_owned()), Unpriced::Date), (None, Unpriced::NoModel)];
+    assert_eq!(unpriced().await, both);
+}
+
+/// A summary has the cost of its session's responses if that was asked for and a price list is in use. What has no price is
+/// part of it.
+pub async fn summaries_have_the_costs_of_their_responses(store: &dyn TokenStore) {
+    let mut unknown = ResponseUsage { session: session("t"), ..of_n0(2) };
+    unknown.model = "n7".parse().ok();
+    let rows = [of_n0(1), unknown, ResponseUsage { session: session("t"), ..of_n0(3) }];
+    store.upsert(&rows, &UpsertOptions::default()).await.unwrap();
+    let with_cost = SummaryFilter::default().with_cost(true);
+    assert_eq!(costs_of_summaries(store, &with_cost).await, [None, None], "there is no price list");
+
+    prices(store).use_prices("a", &[price(1_000)], at(1)).await.unwrap();
+    assert_eq!(costs_of_summaries(store, &SummaryFilter::default()).await, [None, None]);
+    let list = prices(store).price_list("a").await.unwrap();
+    assert_eq!(list.digest(), "a");
+    assert!(prices(store).price_list("no such list").await.is_err());
+    let mut costs = [list.cost(&rows[0]), list.cost(&rows[1])];
+    costs[1].add(&list.cost(&rows[2]));
+    let amounts = costs.map(|cost| (cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens));
+    assert_eq!(amounts, [(20_000, 10, 0), (20_000, 10, 10)]);
+    assert_eq!(costs_of_summaries(store, &with_cost).await, costs.map(Some));
+    let page = with_cost.clone().with_limit(1);
+    assert_eq!(costs_of_summaries(store, &page).await, [Some(costs[0])]);
+    assert_eq!(costs_of_summaries(store, &page.after(rows[0].session.clone())).await, [Some(costs[1])]);
+    let of_t = with_cost.of_sessions(vec![session("t")]);
+    assert_eq!(costs_of_summaries(store, &of_t).await, [Some(costs[1])]);
+}
+
+async fn costs_of_summaries(store: &dyn TokenStore, filter: &SummaryFilter) -> Vec<Option<Cost>> {
+    store.summaries(filter).await.unwrap().into_iter().map(|summary| summary.cost).collect()
+}
+
 /// Whatever the prices and responses, each sum of a dashboard has the cost that the model gives, and so do the costs by
 /// model.
 pub async fn any_cost_is_what_the_model_gives(store: &dyn TokenStore) {
@@ -108,6 +161,12 @@ pub async fn any_cost_is_what_the_model_gives(store: &dyn TokenStore) {
             assert_eq!(data, model.dashboard(&filter).await.unwrap(), "step {step}: {filter:?}");
         }
         assert_eq!(costs(prices(store)).await, costs(&model).await);
+        let filter = SummaryFilter::default().with_cost(true);
+        assert_eq!(costs_of_summaries(store, &filter).await, costs_of_summaries(&model, &filter).await);
+        let list = prices(store).price_list(&format!("list {step}")).await.unwrap();
+        let sum = written.iter().map(|row| list.cost(row)).collect::<Vec<_>>();
+        let models_list = model.price_list(&format!("list {step}")).await.unwrap();
+        assert_eq!(sum, written.iter().map(|row| models_list.cost(row)).collect::<Vec<_>>());
     }
 }
 

@@ -20,7 +20,12 @@ pub async fn any_sequence_gives_what_the_model_gives(store: &dyn TokenStore) {
     for step in 0..STEPS {
         let number = rows.draw(&(0_usize..6));
         let written = rows.mixed(number);
-        let options = UpsertOptions { force: rows.draw(&(0..4)) == 0, run_id: step as u128, epoch: None };
+        let options = UpsertOptions {
+            force: rows.draw(&(0..4)) == 0,
+            run_id: step as u128,
+            replaced_rows: rows.draw(&any::<bool>()),
+            epoch: None,
+        };
         let outcomes = store.upsert(&written, &options).await.unwrap();
         assert_eq!(outcomes, model.upsert(&written, &options).await.unwrap(), "step {step}: {written:?}");
         compare(store, &model, &Question::draw(&mut rows), step).await;

@@ -35,6 +35,7 @@ pub(super) fn replaced(tokens: u64) -> UpsertOutcome {
         session: session("s"),
         tokens,
         rule_revision: RuleRevision::CURRENT,
+        usage: None,
     })
 }
 
@@ -66,7 +67,7 @@ pub async fn sums_of_a_session_are_one_row_of_the_newest_analysis(store: &dyn To
     assert!(all_stored(store).await.is_none_or(|rows| rows.iter().all(StoredResponse::is_intact)));
 }
 
-/// Where responses of a session are stored they alone count: sums before them are covered, sums after them are refused,
+/// If responses of a session are stored, they alone count: sums before them are covered, sums after them are refused,
 /// by force too, also where the responses have moved to another session since.
 pub async fn responses_alone_count_whichever_came_first(store: &dyn TokenStore) {
     put(store, &sums("a", 1, 150)).await;
@@ -105,6 +106,7 @@ pub async fn a_marker_tells_what_it_covered(store: &dyn TokenStore) {
         session: other,
         tokens: 160,
         rule_revision: RuleRevision::CURRENT,
+        usage: None,
     });
     assert_eq!(outcomes, [NEW, covered]);
     assert_eq!(totals(store).await, (2, 30));

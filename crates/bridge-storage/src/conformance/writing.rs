@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bridge_core::{
     Attribution, AttributionValue, ModelName, RequestId, ResponseKey, ResponseUsage, RuleRevision,
-    ServiceTier, TokenCounts,
+    ServiceTier, SupersededKey, TokenCounts,
 };
 
 use super::{Rows, host, project, response, session};
@@ -19,6 +19,7 @@ fn replaced(tokens: u64) -> UpsertOutcome {
         session: session("s"),
         tokens,
         rule_revision: RuleRevision::CURRENT,
+        usage: None,
     })
 }
 
@@ -36,6 +37,37 @@ async fn all(store: &dyn TokenStore) -> Vec<ResponseUsage> {
 
 async fn output(store: &dyn TokenStore) -> u64 {
     store.totals(&ResponseFilter::default()).await.unwrap().counts.output
+}
+
+/// Outcomes have the rows that were replaced or covered, as they were stored, if that is asked for.
+pub async fn replaced_rows_come_back_if_asked_for(store: &dyn TokenStore) {
+    let mut old = ResponseUsage { model: "m".parse().ok(), project: project("p"), ..response(1, 5) };
+    old.web_search_requests = Some(3);
+    let of_first_revision = ResponseUsage { rule_revision: RuleRevision::FIRST, ..response(2, 7) };
+    put(store, &[old.clone(), of_first_revision.clone()]).await;
+    let options = UpsertOptions::default().with_replaced_rows();
+    let rows = [response(1, 9), response(3, 1)];
+    let outcomes = store.upsert(&rows, &options).await.unwrap();
+    let row_of = |outcome: &UpsertOutcome| match outcome {
+        UpsertOutcome::Replaced(replaced) => replaced.usage.as_deref().cloned(),
+        _ => None,
+    };
+    assert_eq!(outcomes.iter().map(row_of).collect::<Vec<_>>(), [Some(old), None]);
+    assert_eq!(outcomes.iter().map(without_row).collect::<Vec<_>>(), [replaced(5), NEW]);
+    assert_eq!(put(store, &[response(1, 10)]).await, [replaced(9)], "it was not asked for");
+    let key = SupersededKey::new(ResponseKey(2), true, of_first_revision.counts);
+    let covered = store.cover(&[key], &options).await.unwrap();
+    assert_eq!(
+        covered.into_iter().map(|row| row.usage).collect::<Vec<_>>(),
+        [Some(of_first_revision.into())]
+    );
+}
+
+fn without_row(outcome: &UpsertOutcome) -> UpsertOutcome {
+    match outcome {
+        UpsertOutcome::Replaced(row) => UpsertOutcome::Replaced(ReplacedRow { usage: None, ..row.clone() }),
+        other => other.clone(),
+    }
 }
 
 /// An empty store answers, with nothing.

@@ -159,15 +159,7 @@ fn sums_of(row: &ResponseUsage, extra_counts: bool, prices: Option<&PriceList>) 
         first_time: Some(row.time),
         last_time: Some(row.time),
         extra: if extra_counts { row.extra_counts() } else { ExtraCounts::default() },
-        cost: prices.map(|list| cost_of(row, list)),
-    }
-}
-
-fn cost_of(row: &ResponseUsage, list: &PriceList) -> Cost {
-    let tokens = row.counts.total();
-    match list.price(row) {
-        Ok(priced) => priced.cost(tokens),
-        Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
+        cost: prices.map(|list| list.cost(row)),
     }
 }
 

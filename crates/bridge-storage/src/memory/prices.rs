@@ -50,6 +50,10 @@ impl PriceStore for InMemoryStore {
         Ok(self.price_lists().in_use().map(|list| list.digest.clone()))
     }
 
+    async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
+        Ok(self.price_lists().get(Some(digest))?.unwrap_or_default())
+    }
+
     async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {
         let list = self.price_lists().get(None)?.unwrap_or_default();
         let mut rows: BTreeMap<(Option<ModelName>, Option<Unpriced>), CostRow> = BTreeMap::new();

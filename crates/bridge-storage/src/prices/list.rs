@@ -6,9 +6,10 @@ use bridge_core::{
     Cost, ModelName, ModelProvider, ModelRoute, Money, Origin, PriceRow, ResponseUsage, Timestamp, Unpriced,
 };
 
-/// A price list: the rows of one catalog, by name.
+/// A price list of a store in memory: the rows of one catalog, by name. Returned by
+/// [`PriceStore::price_list`](crate::PriceStore::price_list).
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PriceList {
+pub struct PriceList {
     pub(crate) digest: String,
     names: HashMap<String, NamedPrices>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Line {
     pub(crate) discount: u16,
 }
 
-/// What a price depends on besides the quantities.
+/// The properties of a response that its price depends on, besides the quantities.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) model: &'a str,
@@ -76,6 +77,22 @@ impl PriceList {
             periods[place].lines.push(Line::new(row));
         }
         list
+    }
+
+    /// Returns the digest of its catalog.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Returns what a response costs: its tokens are those with a price, or those without.
+    #[must_use]
+    pub fn cost(&self, row: &ResponseUsage) -> Cost {
+        let tokens = row.counts.total();
+        match self.price(row) {
+            Ok(priced) => priced.cost(tokens),
+            Err(_) => Cost { unpriced_tokens: tokens, ..Cost::default() },
+        }
     }
 
     /// Returns the prices of a model: of that name, or of the canonical one if it is a Claude's in another form of

@@ -1,4 +1,4 @@
-//! What happens besides responses: prompts and what resembles them, blocks of content, errors and limits.
+//! Activity besides responses: prompts and records that resemble them, blocks of content, errors and limits.
 
 use super::{
     filler,

@@ -1,4 +1,4 @@
-//! What happens in a session besides responses, written only from its documentation.
+//! The activity of a session, implemented only from its documentation.
 
 use super::{json::Value, record::timestamp, time};
 use jiff::{Span, civil, tz::TimeZoneDatabase};

@@ -1,4 +1,4 @@
-//! What a snapshot's record says besides its counters.
+//! The attribution in a snapshot's record.
 
 use super::json::Value;
 

@@ -7,7 +7,7 @@ const WORKTREES: [&str; 2] = [".claude", "worktrees"];
 /// A path of either system, in its parts.
 #[derive(Clone, PartialEq)]
 struct Parts {
-    /// What the path begins with: `/`, `C:\`, `\\` or nothing.
+    /// The root that the path begins with: `/`, `C:\`, `\\` or nothing.
     root: String,
     names: Vec<String>,
 }

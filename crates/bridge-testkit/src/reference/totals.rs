@@ -112,7 +112,7 @@ pub struct Outcome {
     pub finished: bool,
     /// The time in milliseconds since 1970.
     pub time_millis: i64,
-    /// Where the response comes from.
+    /// The response's attribution.
     pub attribution: Attribution,
 }
 

@@ -48,7 +48,7 @@ fn every_folder_has_its_expected_figures() {
             totals.total
         );
         let wrong =
-            // What an independent count does not tell is not compared.
+            // The independent count lacks this figure: it is not compared.
             figures(&totals).into_iter().filter(|(figure, value)| case[*figure].as_u64().is_some_and(|told| told != *value));
         differences.extend(wrong.map(|(figure, value)| (name, figure, case[figure].as_u64(), value)));
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bridge_core::Timestamp;
+use bridge_core::{Timestamp, unpriced_percent};
 use bridge_pricing::Money;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,8 @@ pub struct Spending {
 pub enum BudgetState {
     /// Less than the warning.
     Ok,
-    /// Not known: the budget is of money, and the store has no prices.
+    /// Not known: the budget is of money, and the store has no prices, or not of enough tokens. Not enough is if none have
+    /// one, or if the warning would be reached at the average price of those that have.
     Unknown,
     /// The warning's share or more.
     Warning,
@@ -68,11 +69,11 @@ pub struct BudgetStatus {
     pub state: BudgetState,
     /// The limit of the period.
     pub limit: BudgetAmount,
-    /// The amount spent so far; `None` if the state is unknown.
+    /// The amount spent so far; `None` if the budget is of money, and the store has no prices.
     pub spent: Option<BudgetAmount>,
     /// `spent` is a floor: responses are unfinished, or have no price.
     pub at_least: bool,
-    /// `spent` as a share of the limit; more than 1 if it is exceeded. `None` if the state is unknown.
+    /// `spent` as a share of the limit; more than 1 if it is exceeded. `None` as `spent` is.
     pub share: Option<f64>,
     /// All tokens of the period.
     pub tokens: u64,
@@ -89,7 +90,7 @@ pub struct BudgetStatus {
     /// The share of the period that is over, from 0 to 1.
     pub elapsed_share: f64,
     /// The projection for the whole period if it goes on at its present pace: `spent` divided by `elapsed_share`. Of a rolling
-    /// period it is what is spent. `None` at a period's first instant, and if the state is unknown.
+    /// period it is what is spent. `None` at a period's first instant, and as `spent` is.
     pub projected: Option<BudgetAmount>,
     /// True if that is more than the limit.
     pub projected_to_exceed: bool,
@@ -126,7 +127,7 @@ impl Budget {
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         BudgetStatus {
             name: self.name().to_owned(),
-            state: spent.map_or(BudgetState::Unknown, |spent| self.state(spent)),
+            state: self.state(spending),
             limit,
             spent,
             at_least: spent.is_some() && (spending.unfinished_responses > 0 || !is_priced),
@@ -144,8 +145,21 @@ impl Budget {
         }
     }
 
-    fn state(&self, spent: BudgetAmount) -> BudgetState {
-        let (spent, limit) = (spent.units(), self.limit().units());
+    fn state(&self, spending: &Spending) -> BudgetState {
+        match (self.limit(), spending.cost) {
+            (BudgetAmount::Tokens(_), _) => self.state_at(i128::from(spending.tokens)),
+            (BudgetAmount::Money(_), None) => BudgetState::Unknown,
+            (BudgetAmount::Money(_), Some(cost)) => {
+                let known = self.state_at(cost.attodollars());
+                let is_enough = || estimate(cost, spending).is_some_and(|all| self.state_at(all) == known);
+                if known == BudgetState::Ok && !is_enough() { BudgetState::Unknown } else { known }
+            }
+        }
+    }
+
+    /// Returns the state if this is spent, in units of the limit.
+    fn state_at(&self, spent: i128) -> BudgetState {
+        let limit = self.limit().units();
         if spent > limit {
             return BudgetState::Exceeded;
         }
@@ -153,6 +167,18 @@ impl Budget {
         let is_near = spent * 100 >= limit * i128::from(self.warning_percent());
         if is_near { BudgetState::Warning } else { BudgetState::Ok }
     }
+}
+
+/// Returns what all tokens cost, in 10^-18 dollars, if those without a price cost as much as the others. `None` if none has a
+/// price, and if it has more than 128 bits. It decides only whether enough is known, and is not shown.
+fn estimate(cost: Money, spending: &Spending) -> Option<i128> {
+    if spending.unpriced_tokens == 0 {
+        return Some(cost.attodollars());
+    }
+    let all = i128::from(spending.tokens);
+    let priced = i128::from(spending.tokens.saturating_sub(spending.unpriced_tokens));
+    let whole = cost.attodollars().checked_div(priced)?.checked_mul(all)?;
+    whole.checked_add((cost.attodollars() % priced).checked_mul(all)? / priced)
 }
 
 /// The elapsed part of a period, in milliseconds.
@@ -193,7 +219,7 @@ impl fmt::Display for BudgetStatus {
         };
         write!(f, ", {at_least}{spent} of {} ({:.0} %) in {period}", self.limit, share * 100.0)?;
         if matches!(self.limit, BudgetAmount::Money(_)) && self.unpriced_tokens > 0 {
-            write!(f, ", {:.1} % of tokens unpriced", self.unpriced_share * 100.0)?;
+            write!(f, ", {} of tokens unpriced", unpriced_percent(self.unpriced_tokens, self.tokens))?;
         }
         match (self.projected, self.period) {
             (None, _) | (_, BudgetPeriod::Rolling { .. }) => Ok(()),
@@ -252,6 +278,45 @@ mod tests {
         let status = |budget: &Budget| budget.status(&spending, at("2026-06-16T00:00:00Z"));
         assert!(status(&money).at_least && !status(&tokens(50)).at_least);
         assert!((status(&money).unpriced_share - 0.5).abs() < f64::EPSILON);
+    }
+
+    /// Returns the state of a budget of $10 with a warning from $8 on.
+    fn state_of_money(spent: &str, tokens: u64, unpriced_tokens: u64) -> BudgetState {
+        let budget = Budget::new("b", BudgetAmount::Money("10".parse().unwrap()), BudgetPeriod::Day).unwrap();
+        let cost = spent.parse().ok();
+        let spending = Spending { tokens, unpriced_tokens, cost, ..Spending::default() };
+        budget.status(&spending, at("2026-06-16T00:00:00Z")).state
+    }
+
+    #[test]
+    fn a_budget_is_not_kept_because_its_tokens_have_no_price() {
+        assert_eq!(state_of_money("0", 0, 0), BudgetState::Ok);
+        assert_eq!(state_of_money("0", 1, 1), BudgetState::Unknown);
+        assert_eq!(state_of_money("0", u64::MAX, u64::MAX), BudgetState::Unknown);
+    }
+
+    #[test]
+    fn unpriced_tokens_leave_a_budget_unknown_where_their_cost_could_reach_the_warning() {
+        // At the price of the others, all tokens cost $4.44, $7.99, $8 and $9 x 10^19.
+        assert_eq!(state_of_money("4", 100, 10), BudgetState::Ok);
+        assert_eq!(state_of_money("3.995", 100, 50), BudgetState::Ok);
+        assert_eq!(state_of_money("4", 100, 50), BudgetState::Unknown);
+        assert_eq!(state_of_money("5", u64::MAX, u64::MAX - 1), BudgetState::Unknown);
+        assert_eq!(state_of_money("8", 100, 50), BudgetState::Warning, "that much is known");
+        assert_eq!(state_of_money("10.01", 100, 50), BudgetState::Exceeded);
+    }
+
+    #[test]
+    fn a_status_says_how_much_it_does_not_know() {
+        let budget = Budget::new("b", BudgetAmount::Money("10".parse().unwrap()), BudgetPeriod::Day).unwrap();
+        let spending = Spending {
+            tokens: 10_000,
+            unpriced_tokens: 1,
+            cost: Some("1".parse().unwrap()),
+            ..Spending::default()
+        };
+        let status = budget.status(&spending, at("2026-06-16T00:00:00Z")).to_string();
+        assert_eq!(status, "b: ok, at least $1.00 of $10.00 (10 %) in this day, 0.1 % of tokens unpriced");
     }
 
     #[test]

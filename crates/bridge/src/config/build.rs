@@ -7,7 +7,7 @@ use bridge_analysis::{
     AnalyzerOptions, AssignmentRules, GitFolders, ProjectCatalog, ProjectKey, ProjectNames,
 };
 use bridge_core::{Assignment, AttributionValue, BridgeError, HostName, Labels, Timestamp};
-use bridge_pricing::CustomPrices;
+use bridge_pricing::{Catalog, CustomPrices};
 use bridge_storage::{
     AccessToken, ClickHouseOptions, ClickHouseStore, Dimension, PriceStore, ResponseFilter, TokenStore,
 };
@@ -352,10 +352,13 @@ impl BridgeConfig {
         if custom == CustomPrices::default() {
             return Ok(());
         }
+        for problem in custom.lacking(Catalog::shipped()) {
+            tracing::warn!(%problem, "an entry of the prices leaves responses without a price");
+        }
         match store.breakdown(Dimension::Model, &ResponseFilter::default(), None).await {
             Ok(models) => {
                 let models = models.iter().map(|row| &*row.name).collect();
-                for problem in custom.unused(&models) {
+                for problem in custom.unused(&catalog, &models) {
                     tracing::warn!(%problem, "an entry of the prices has no effect yet");
                 }
             }

@@ -250,6 +250,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key!("monitoring.error_rate_window", monitoring.limits.error_rate_window, Time),
     key!("monitoring.disk_free_min", monitoring.limits.disk_free_min, Percent),
     key!("monitoring.host_silent_max", monitoring.limits.host_silent_max, Optional(Absence)),
+    key!("monitoring.unpriced_share_max", monitoring.limits.unpriced_share_max, Optional(Percent)),
     key!("monitoring.budgets", budgets, BudgetList).structured(budgets::problems),
     key!("pricing.enabled", pricing.enabled, BOOLEAN),
     key!("pricing.prices", pricing.prices, pricing::PRICE_LIST).structured(pricing::price_problems),

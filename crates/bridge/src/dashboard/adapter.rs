@@ -159,29 +159,34 @@ impl DashboardBridgeAdapter {
     async fn answer(&self, query: DashboardQuery) -> Result<DashboardTokenMetrics, BridgeError> {
         query.responses.time.validated()?;
         let now = self.clock.now();
+        let (previous, metrics) = tokio::try_join!(self.previous(&query, now), self.current(&query, now))?;
+        Ok(DashboardTokenMetrics { previous, ..metrics })
+    }
+
+    /// Returns the metrics of the range itself.
+    async fn current(
+        &self,
+        query: &DashboardQuery,
+        now: Timestamp,
+    ) -> Result<DashboardTokenMetrics, BridgeError> {
         let window = Window::new(&query.responses.time, now);
-        let mut plan = self.first_plan(&query, &window, now);
-        let previous = self.previous(&query, now).await?;
-        let metrics = |data, trend, newest| DashboardTokenMetrics {
-            previous,
-            ..metrics(&query, data, trend, newest, now)
-        };
+        let mut plan = self.first_plan(query, &window, now);
         for _ in 0..ATTEMPTS_MAX {
             let starts = window.starts(plan.as_ref());
-            let data = self.store.dashboard(&filter(&query, starts)).await?;
+            let data = self.store.dashboard(&filter(query, starts)).await?;
             let times = window.times(&data.trend);
             self.remember(window.first_plausible(&data.trend));
             let newest = window.newest(&data.trend);
             let Some(span) = span(&query.responses.time, &window, times, now) else {
-                let trend = window.without_steps(&query, &data.trend);
-                return Ok(metrics(data, trend, newest));
+                let trend = window.without_steps(query, &data.trend);
+                return Ok(metrics(query, data, trend, newest, now));
             };
-            let wanted = Plan::new(&query, span);
+            let wanted = Plan::new(query, span);
             if plan.is_some_and(|plan| plan.covers(&wanted)) {
-                let trend = wanted.trend(&query, &data);
-                return Ok(metrics(data, trend, newest));
+                let trend = wanted.trend(query, &data);
+                return Ok(metrics(query, data, trend, newest, now));
             }
-            plan = Some(Plan::roomy(&query, span));
+            plan = Some(Plan::roomy(query, span));
         }
         let message = "the time span of the stored responses changed at each read";
         Err(BridgeError::storage(StorageKind::Busy, "read a dashboard", message))

@@ -72,11 +72,12 @@ impl DashboardTokenMetrics {
     }
 }
 
-/// The sums of the period before the time range, under the same filter. They are read just before the other data.
+/// The sums of the period before the time range, under the same filter. They are read at the same time as the other data, by a query of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PreviousPeriod {
-    /// The period: as long as the range, and ending where it starts.
+    /// The period: as long as the range, and ending where it starts; of a range that has not ended yet, the part up to the
+    /// same point.
     pub range: TimeRange,
     /// The sums.
     pub totals: UsageSums,

@@ -5,6 +5,7 @@ mod blocks;
 pub(crate) mod budgets;
 pub(crate) mod hosts;
 mod metrics;
+pub(crate) mod priced_tokens;
 mod query;
 mod trend;
 

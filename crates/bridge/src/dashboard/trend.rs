@@ -129,12 +129,13 @@ pub const TREND_SERIES_MAX: usize = 8;
 
 /// Returns the length of a step, roughly.
 fn step_length(step: CalendarUnit) -> Duration {
-    Duration::from_hours(match step {
-        CalendarUnit::Hour => 1,
-        CalendarUnit::Day => 24,
-        CalendarUnit::Week => 7 * 24,
-        CalendarUnit::Month => 31 * 24,
-    })
+    match step {
+        CalendarUnit::Minute => Duration::from_mins(1),
+        CalendarUnit::Hour => Duration::from_hours(1),
+        CalendarUnit::Day => Duration::from_hours(24),
+        CalendarUnit::Week => Duration::from_hours(7 * 24),
+        CalendarUnit::Month => Duration::from_hours(31 * 24),
+    }
 }
 
 /// The times that a trend may extend to. A bound that the caller gives is kept; an open one extends only to plausible

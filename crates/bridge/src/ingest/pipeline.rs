@@ -56,7 +56,7 @@ pub(crate) async fn run(
     mut writer: Option<&mut Writer<'_>>,
     progress: &mut ProgressReporter<'_>,
 ) -> Result<ReadResult, BridgeError> {
-    // What is not stored need not be looked for.
+    // No search is needed for rows that are not stored.
     reader.analyzer.activity &= writer.is_some();
     let _cancel = CancelOnDrop(Arc::clone(&progress.analysis));
     let (sender, mut batches) = mpsc::channel(1);

@@ -21,7 +21,7 @@ type Named = BTreeMap<ProjectName, BTreeSet<ProjectName>>;
 pub(crate) struct ProjectRules {
     /// Current names and groups. Without a catalog those stay that another bridge stored.
     pub(crate) catalog: Option<ProjectCatalog>,
-    /// The folders in which worktrees are looked for.
+    /// The folders that are searched for worktrees.
     pub(crate) folders: Option<GitFolders>,
     /// Held while records are updated. True when those of the projects that were stored before are.
     pub(crate) is_complete: Mutex<bool>,

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_core::{
-    AnalysisId, BridgeError, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId, SupersededKey,
-    TokenChanges,
+    AnalysisId, BridgeError, CostChange, EnhancedTokenAnalysis, Epoch, ResponseUsage, SessionId,
+    SupersededKey, TokenChanges,
 };
 use bridge_storage::{ReplacedRow, SourceRecord, UpsertOptions, UpsertOutcome};
 use tokio::task::JoinSet;
 
 use crate::ingest::Ingest;
+use crate::ingest::costs::{WrittenCosts, prices_in_use};
 use crate::ingest::read::Batch;
 use crate::ingest::upsert::{StoredRows, upsert};
 use crate::telemetry::current::in_current_operation;
@@ -40,6 +41,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) tokens_replaced: u64,
     /// The changes of each session's total.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
+    /// What was written cost, if that is to be known and there are prices.
+    costs: WriterCosts,
     /// Sessions of which at least one batch was invalid, with the reason. That batch is not stored, and files that hold
     /// the session get no new cursor.
     pub(crate) rejected: BTreeMap<SessionId, String>,
@@ -58,6 +61,7 @@ impl<'a> Writer<'a> {
             replaced: 0,
             tokens_replaced: 0,
             changes: BTreeMap::new(),
+            costs: WriterCosts::Omitted,
             rejected: BTreeMap::new(),
             cursors: JoinSet::new(),
         }
@@ -69,12 +73,40 @@ impl<'a> Writer<'a> {
         self
     }
 
+    /// Returns the writer that prices what it writes, and what is replaced, by the price list in use.
+    pub(crate) fn with_costs(self) -> Self {
+        Self { costs: WriterCosts::Wanted, ..self }
+    }
+
+    /// Returns what was written cost, by session.
+    pub(crate) fn take_costs(&mut self) -> BTreeMap<SessionId, CostChange> {
+        match std::mem::replace(&mut self.costs, WriterCosts::Omitted) {
+            WriterCosts::Known(costs) => costs.into_sessions(),
+            WriterCosts::Omitted | WriterCosts::Wanted => BTreeMap::new(),
+        }
+    }
+
+    /// Reads the prices before the first write.
+    async fn read_prices(&mut self) {
+        if !matches!(self.costs, WriterCosts::Wanted) {
+            return;
+        }
+        self.costs = WriterCosts::Omitted;
+        if let Some(prices) = prices_in_use(&*self.ingest.store).await {
+            self.costs = WriterCosts::Known(WrittenCosts::new(prices));
+            self.options = std::mem::take(&mut self.options).with_replaced_rows();
+        }
+    }
+
     /// Writes the rows. Their cursors are written when
     /// [`finish_cursors`](Self::finish_cursors) returns.
     pub(crate) async fn write(&mut self, batch: Batch) -> Result<(), BridgeError> {
         let Valid { mut rows, is_whole } = self.valid(batch.rows);
         let seen = batch.sessions.into_iter().filter(|session| !self.rejected.contains_key(session));
         rows.extend(seen.map(ResponseUsage::covered_sums));
+        if !rows.is_empty() || !batch.superseded.is_empty() {
+            self.read_prices().await;
+        }
         if !rows.is_empty() {
             let StoredRows { rows, outcomes, covered } = upsert(self.ingest, rows, &self.options).await?;
             let responses = rows.iter().zip(outcomes).filter(|(row, _)| row.origin.is_counted());
@@ -113,6 +145,7 @@ impl<'a> Writer<'a> {
         self.ingest.telemetry.record_write(&WriteCounters::of_cover(&covered));
         for row in &covered {
             self.replaced += 1;
+            self.costs.remove(row);
             let changes = self.changes.entry(row.session.clone()).or_default();
             changes.rule_revision.add(-signed(row.tokens));
         }
@@ -134,6 +167,7 @@ impl<'a> Writer<'a> {
 
     fn record_covered(&mut self, sums: ReplacedRow) {
         self.tokens_replaced = self.tokens_replaced.saturating_add(sums.tokens);
+        self.costs.remove(&sums);
         self.changes.entry(sums.session).or_default().covered_sums.add(-signed(sums.tokens));
     }
 
@@ -143,10 +177,13 @@ impl<'a> Writer<'a> {
             UpsertOutcome::Unchanged | UpsertOutcome::Covered => {}
             UpsertOutcome::New => {
                 self.new += 1;
+                self.costs.add(row);
                 self.changes.entry(row.session.clone()).or_default().new_responses.add(tokens);
             }
             UpsertOutcome::Replaced(old) => {
                 self.replaced += 1;
+                self.costs.add(row);
+                self.costs.remove(&old);
                 self.tokens_replaced = self.tokens_replaced.saturating_add(old.tokens);
                 let before = signed(old.tokens);
                 let changes = self.changes.entry(row.session.clone()).or_default();
@@ -211,6 +248,31 @@ impl<'a> Writer<'a> {
         self.rejected.iter().map(text)
     }
 }
+
+/// The costs of what a writer writes.
+#[derive(Debug)]
+enum WriterCosts {
+    /// They are not wanted, or there are no prices.
+    Omitted,
+    /// The prices are read before the first write.
+    Wanted,
+    Known(WrittenCosts),
+}
+
+impl WriterCosts {
+    fn add(&mut self, row: &ResponseUsage) {
+        if let Self::Known(costs) = self {
+            costs.add(row);
+        }
+    }
+
+    fn remove(&mut self, replaced: &ReplacedRow) {
+        if let Self::Known(costs) = self {
+            costs.remove(replaced);
+        }
+    }
+}
+
 fn signed(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }

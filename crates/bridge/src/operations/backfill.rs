@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bridge_analysis::History;
-use bridge_core::{BackfillResult, BridgeError, Stopwatch, StorageKind, TimeRange, Timestamp};
+use bridge_core::{BackfillResult, BridgeError, Cost, Stopwatch, StorageKind, TimeRange, Timestamp};
+use bridge_storage::PriceList;
 
 use crate::ingest::Ingest;
+use crate::ingest::costs::prices_in_use;
 use crate::ingest::cursors::known_files;
 use crate::ingest::pipeline::{self, FILES_PER_BATCH};
 use crate::ingest::plan::{ReadPlan, SyncMode};
@@ -118,13 +120,15 @@ pub(crate) async fn backfill(
     };
     let read = work.await.map_err(|error| stopped_after(writer.written(), error))?;
     progress.report(BackfillPhase::Done);
-    result(&read.history, &writer, &range, &watch)
+    let prices = prices_in_use(&*ingest.store).await;
+    result(&read.history, &writer, &range, prices.as_deref(), &watch)
 }
 
 fn result(
     history: &History,
     writer: &Writer<'_>,
     range: &TimeRange,
+    prices: Option<&PriceList>,
     watch: &Stopwatch,
 ) -> Result<BackfillResult, BridgeError> {
     let analysis = history
@@ -141,6 +145,7 @@ fn result(
         errors,
         skipped_files: history.errors().iter().map(|error| error.path().to_owned()).collect(),
         analysis,
+        cost: prices.map(|_| Cost::default()),
         ..BackfillResult::default()
     };
     let mut sessions = HashSet::new();
@@ -148,6 +153,9 @@ fn result(
         if range.contains(response.time) && !writer.rejected.contains_key(response.session) {
             result.total_responses += 1;
             result.total_tokens_stored = result.total_tokens_stored.saturating_add(response.counts.total());
+            if let (Some(prices), Some(cost)) = (prices, &mut result.cost) {
+                cost.add(&prices.cost(&response.to_usage()));
+            }
             sessions.insert(response.session);
         }
     }

@@ -26,6 +26,7 @@ use crate::telemetry::stats::BridgeStats;
 ///     .with_probe_timeout(Duration::from_secs(2))
 ///     .with_sync_lag_max(Duration::from_mins(10))
 ///     .with_host_silent_max(Duration::from_hours(72))
+///     .with_unpriced_share_max(0.05)
 ///     .with_error_rate(0.05, Duration::from_mins(5))
 ///     .with_disk_free_min(0.2);
 /// let options = MonitoringOptions::default()

@@ -99,11 +99,12 @@ pub(crate) async fn details(
     ingest: &Ingest,
     pause: Duration,
     session: &SessionId,
+    with_cost: bool,
 ) -> Result<Option<SessionDetails>, BridgeError> {
     let store: &dyn TokenStore = &*ingest.store;
     let only = || vec![session.clone()];
     let (summaries, responses) = (
-        SummaryFilter::default().of_sessions(only()).with_metadata(true),
+        SummaryFilter::default().of_sessions(only()).with_metadata(true).with_cost(with_cost),
         ResponseFilter::of_sessions(only()),
     );
     let (own, forks) =

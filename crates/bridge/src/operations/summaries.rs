@@ -20,7 +20,8 @@ pub(crate) async fn summaries(
     }
     let query = key.query();
     let active = TimeRange::last_days(ingest.clock.now(), query.days);
-    let mut filter = SummaryFilter::active_in(active).with_metadata(query.include_metadata);
+    let mut filter =
+        SummaryFilter::active_in(active).with_metadata(query.include_metadata).with_cost(query.include_cost);
     filter.sessions.clone_from(&query.sessions);
     filter.after.clone_from(&query.after);
     filter.limit = query.limit;

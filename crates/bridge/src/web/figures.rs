@@ -29,7 +29,8 @@ const WITHIN_DAYS: u32 = 7;
 /// Maximum number of days that a range may be given as: a century.
 const DAYS_MAX: u32 = 36_525;
 
-pub(super) const STEPS: [(&str, CalendarUnit); 4] = [
+pub(super) const STEPS: [(&str, CalendarUnit); 5] = [
+    ("minute", CalendarUnit::Minute),
     ("hour", CalendarUnit::Hour),
     ("day", CalendarUnit::Day),
     ("week", CalendarUnit::Week),
@@ -206,11 +207,14 @@ pub(super) async fn session(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
-    let parameters = Parameters::parse(raw.as_deref());
+    let mut parameters = Parameters::parse(raw.as_deref());
     let key = format!("{} {id:?}", web.key("session", &caller, &parameters));
+    let with_cost = parameters.choice("cost", &FLAG).unwrap_or_default();
     parameters.finish()?;
     let work = async {
-        let details = caller.bridge.sessions().details(&id).await?;
+        let sessions = caller.bridge.sessions();
+        let sessions = if with_cost { sessions.with_cost() } else { sessions };
+        let details = sessions.details(&id).await?;
         details.and_then(Session::of).ok_or_else(unknown_session)
     };
     web.answer(key, work).await

@@ -127,13 +127,8 @@ struct Web {
     answers: ResponseCache<String, Result<Json, Problem>>,
     /// Apart from the answers, whose queries it must not wait for.
     readiness: ResponseCache<(), bool>,
-    /// Of the pages: kept as values, which several pages render.
     #[cfg(feature = "page")]
-    page_metrics: ResponseCache<String, Result<Arc<crate::dashboard::DashboardTokenMetrics>, Problem>>,
-    #[cfg(feature = "page")]
-    page_budgets: ResponseCache<(), Result<Arc<[crate::budgets::BudgetStatus]>, Problem>>,
-    #[cfg(feature = "page")]
-    expiring: Arc<page::ExpiringCheck>,
+    pages: page::Shared,
 }
 
 impl Web {
@@ -171,6 +166,7 @@ impl Web {
 /// | `/api/v1/expiring` | transcripts that the client will delete and that are not stored |
 /// | `/api/v1/blocks` | the blocks by which clients limit usage |
 /// | `/api/v1/budgets` | what is spent of the budgets |
+/// | `/api/v1/hosts` | when each host of the store was last heard of |
 /// | `/api/v1/sessions/{id}/entries` | takes pushed entries, if [`with_entries`](WebOptions::with_entries) says so |
 /// | `/api/v1/audit` | pages of the audit |
 /// | `/api/v1/health` | the states of the health check's probes |
@@ -189,11 +185,7 @@ pub fn router(bridge: EnhancedTokenDatabaseBridge, options: WebOptions) -> Route
         answers: ResponseCache::new(options.answer_ttl, options.queries_max),
         readiness: ResponseCache::new(options.answer_ttl, 1),
         #[cfg(feature = "page")]
-        page_metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
-        #[cfg(feature = "page")]
-        page_budgets: ResponseCache::new(options.answer_ttl, 1),
-        #[cfg(feature = "page")]
-        expiring: Arc::default(),
+        pages: page::Shared::new(&options),
         options,
     });
     let unread_body = from_fn_with_state(context::UNREAD_BODY_BYTES_MAX, context::limit_body);

@@ -65,6 +65,36 @@ fn the_example_lists_exactly_the_keys_with_their_defaults() {
     assert_eq!(found, documented);
 }
 
+/// Returns the example with the commented value of these keys in place of the default.
+fn with_commented(keys: &[&str]) -> String {
+    let mut lines = Vec::new();
+    let mut is_value = false;
+    for line in example().lines() {
+        let comment = line.strip_prefix("    # ");
+        is_value = match comment {
+            Some(text) if text.starts_with(' ') => is_value,
+            text => text.is_some_and(|text| keys.iter().any(|key| text == format!("{key}:"))),
+        };
+        let is_default = keys.iter().any(|key| line == format!("    {key}: []"));
+        match comment.filter(|_| is_value) {
+            Some(text) => lines.push(format!("    {text}")),
+            None if is_default => {}
+            None => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn the_commented_values_of_the_example_are_valid() {
+    let text = with_commented(&["budgets", "prices", "aliases", "discounts"]);
+    let config = BridgeConfig::from_yaml_str(&text).unwrap();
+    let pricing = &config.pricing;
+    assert_eq!((pricing.prices.len(), pricing.aliases.len(), pricing.discounts.len()), (1, 1, 1));
+    assert_eq!(config.budgets.iter().count(), 1);
+    config.catalog().unwrap();
+}
+
 /// The example from the specification, verbatim.
 #[test]
 fn the_specification_example_parses_to_the_defaults() {

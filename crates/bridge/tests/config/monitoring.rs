@@ -161,6 +161,22 @@ async fn monitoring_host_silent_max() {
 }
 
 #[tokio::test]
+async fn monitoring_unpriced_share_max() {
+    let prices = async |max: &[(&str, &str)]| {
+        let bridge = in_memory(max);
+        let _ = bridge.dashboard().use_prices(bridge::pricing::Catalog::shipped()).await.unwrap();
+        let mut response =
+            ResponseUsage::new(ResponseKey(1), SessionId::new("s").unwrap(), SystemClock.now());
+        response.counts.output = 51;
+        bridge.token_store().upsert(&[response], &UpsertOptions::default()).await.unwrap();
+        bridge.health_check().await.probe(Probe::Prices).map(|probe| probe.state)
+    };
+    assert_eq!(prices(&[]).await, None);
+    assert_eq!(prices(&[("monitoring.unpriced_share_max", "99%")]).await, Some(HealthState::Degraded));
+    assert_eq!(prices(&[("monitoring.unpriced_share_max", "100%")]).await, Some(HealthState::Healthy));
+}
+
+#[tokio::test]
 async fn monitoring_error_rate_max() {
     let errors = async |max| {
         let (_proxy, bridge) = after_a_failure(&[("monitoring.error_rate_max", max)]).await;

@@ -64,6 +64,7 @@ const VALUES: &[(&str, &str)] = &[
     ("monitoring.error_rate_window", "11m"),
     ("monitoring.disk_free_min", "11%"),
     ("monitoring.host_silent_max", "3d"),
+    ("monitoring.unpriced_share_max", "6%"),
     ("monitoring.budgets", "[{name: all, tokens: 5, period: day}]"),
     ("pricing.enabled", "false"),
     ("pricing.prices", "[{model: own, provider: us, input: 1, output: 2}]"),

@@ -30,8 +30,8 @@ const ZONES: [&str; 8] = [
     "America/Sao_Paulo",
     "Pacific/Apia",
 ];
-const STEPS: [CalendarUnit; 4] =
-    [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
+const STEPS: [CalendarUnit; 5] =
+    [CalendarUnit::Minute, CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
 
 fn now() -> Timestamp {
     "2026-11-23T12:34:56Z".parse().unwrap()

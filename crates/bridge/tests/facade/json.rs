@@ -119,7 +119,13 @@ fn enums(examples: &mut Examples) {
     );
     examples.add("Vec<AuditOutcome>", AuditOutcome::ALL.to_vec());
     examples.add("Vec<BackupFormat>", vec![BackupFormat::Parquet, BackupFormat::JsonLines]);
-    let steps = [CalendarUnit::Hour, CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month];
+    let steps = [
+        CalendarUnit::Minute,
+        CalendarUnit::Hour,
+        CalendarUnit::Day,
+        CalendarUnit::Week,
+        CalendarUnit::Month,
+    ];
     examples.add("Vec<CalendarUnit>", steps.to_vec());
     examples.add("Vec<ContentCategory>", ContentCategory::ALL.to_vec());
     let damage = [DamageKind::BadLine, DamageKind::BadUsage, DamageKind::Oversize, DamageKind::Pending];
@@ -148,6 +154,7 @@ fn enums(examples: &mut Examples) {
         session: SessionId::new("s").unwrap(),
         tokens: u64::MAX,
         rule_revision: bridge::RuleRevision::CURRENT,
+        usage: None,
     };
     let outcomes = vec![UpsertOutcome::New, UpsertOutcome::Replaced(replaced), UpsertOutcome::Unchanged];
     examples.add("Vec<UpsertOutcome>", outcomes);

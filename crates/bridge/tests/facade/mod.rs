@@ -3,6 +3,7 @@
 mod backfill;
 mod caching;
 mod checkpoint;
+mod costs;
 mod dashboard;
 mod fallback;
 mod integrity;

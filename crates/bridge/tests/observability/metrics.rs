@@ -144,9 +144,23 @@ async fn every_metric_is_updated() {
     assert_eq!(shown.value("bridge_budget_state{budget=all}"), 0.0);
 
     assert!(shown.value("bridge_host_silent_seconds{host=host}").is_nan(), "nothing is known yet");
+    let _ = bridge.health_check().await;
+    let checked = shown.value("bridge_host_silent_seconds{host=host}");
+    assert!(checked >= 0.0, "{checked} after a health check without a limit of silence");
     let hosts = bridge.dashboard().hosts().await.unwrap();
     let silent = hosts[0].silent_for.as_secs_f64();
     assert_eq!(shown.value("bridge_host_silent_seconds{host=host}"), silent);
+
+    let _ = bridge.dashboard().use_prices(bridge::pricing::Catalog::shipped()).await.unwrap();
+    let unnamed = bridge_testkit::fixtures::response("s", 20, 3);
+    let _ = bridge.token_store().upsert(&[unnamed], &Default::default()).await.unwrap();
+    {
+        // Models are not known when the bridge is built.
+        let _recorder = metrics::set_default_local_recorder(&shown);
+        let _ = bridge.health_check().await;
+    }
+    assert!(shown.value("bridge_unpriced_tokens{model=other}") >= 3.0);
+    assert_eq!(shown.value("bridge_priced_tokens{model=other}"), 0.0);
 
     // With a silent network, one call holds the connection and the next one waits for it.
     proxy.set(Fault::Silent);

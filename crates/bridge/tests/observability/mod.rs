@@ -4,6 +4,7 @@ mod audit;
 mod correlation;
 mod killed;
 mod metrics;
+mod prices;
 mod recorder;
 mod requests;
 mod spool;

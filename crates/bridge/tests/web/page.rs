@@ -61,6 +61,7 @@ async fn with_hostile_names() -> Router {
 async fn every_link_leads_to_a_page_and_every_asset_is_there() {
     let page = page_of(stored().await);
     let mut seen = BTreeMap::from([("/?range=all".to_owned(), false)]);
+    let mut pairs = BTreeMap::new();
     while let Some(target) = seen.iter().find(|(_, is_read)| !**is_read).map(|(target, _)| target.clone()) {
         seen.insert(target.clone(), true);
         let answer = get(&page, &target).await;
@@ -72,8 +73,12 @@ async fn every_link_leads_to_a_page_and_every_asset_is_there() {
         let links = attribute(&answer.text, "href").chain(attribute(&answer.text, "src"));
         for link in links.filter(|link| !link.starts_with('#')) {
             assert!(link.starts_with('/') && !link.starts_with("//"), "{link} leaves the service");
-            // Two parameters are enough: further ones only combine what is covered.
-            if link.matches('=').count() <= 2 {
+            // Every value of each parameter, and a few of each pair: others only combine what is covered.
+            let parts = link.split(['?', '&']).map(|part| part.split('=').next().unwrap_or_default());
+            let names: Vec<_> = parts.map(str::to_owned).collect();
+            let known = pairs.entry(names.clone()).or_insert(0);
+            if names.len() <= 2 || names.len() == 3 && *known < 2 {
+                *known += u32::from(!seen.contains_key(&link));
                 seen.entry(link).or_insert(false);
             }
         }
@@ -197,13 +202,62 @@ async fn an_outage_is_a_page_that_says_so_and_status_works_without_the_database(
     assert!(answer.text.contains("The database is not available"), "{}", answer.text);
     let status = html(&page, "/status").await;
     assert!(status.contains("unhealthy") && status.contains("connectivity"), "{status}");
+    // Once it is known, every page says so.
+    let answer = get(&page, "/").await;
+    assert!(
+        answer.text.contains(r#"<p id="health"><a class="badge bad" href="/status">unhealthy</a>"#),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test]
 async fn an_empty_store_says_what_will_appear() {
     let page = page_of(bridge_of(Arc::new(InMemoryStore::default())));
-    assert!(html(&page, "/?range=all").await.contains("Nothing is stored yet"));
-    assert!(html(&page, "/").await.contains("No responses here"));
+    for target in ["/", "/?range=all", "/?project=p"] {
+        assert!(html(&page, target).await.contains("Nothing is stored yet"), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn filters_that_match_nothing_say_so() {
+    let page = page_of(stored().await);
+    let html = html(&page, "/?range=all&project=unknown").await;
+    assert!(html.contains("No responses here") && html.contains("Show everything"), "{html}");
+}
+
+#[tokio::test]
+async fn the_filter_form_narrows_to_a_value_or_to_the_others() {
+    let page = page_of(stored().await);
+    for (condition, total) in [("is", "30"), ("is-not", "17")] {
+        let target = format!("/?range=all&filter=session&condition={condition}&value=a");
+        let html = html(&page, &target).await;
+        assert!(html.contains(&format!(r#"<span class="total">{total}</span>"#)), "{target}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_session_has_the_figures_of_that_part_and_a_link_to_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = |id: &str, minute: u32, tokens: u32| {
+        format!(
+            r#"{{"type":"assistant","sessionId":"s","timestamp":"2026-01-31T12:{minute:02}:00Z","message":{{"id":"{id}","usage":{{"output_tokens":{tokens}}}}}}}"#
+        )
+    };
+    let lines = [answer("msg_1", 0, 30), answer("msg_2", 10, 12)];
+    std::fs::write(folder.path().join("s.jsonl"), lines.join("\n") + "\n").unwrap();
+    let bridge = crate::builder(Arc::new(InMemoryStore::default()), &[folder.path()]).build();
+    let _ = bridge.backfill_historical_data(BackfillOptions::default()).await.unwrap();
+    let page = page_of(bridge);
+    let whole = html(&page, "/sessions/s").await;
+    assert!(
+        whole.contains(r#"<span class="total">42</span>"#) && !whole.contains("Show the whole"),
+        "{whole}"
+    );
+    let part = html(&page, "/sessions/s?from=2026-01-31T12:05:00Z&to=2026-01-31T12:30:00Z").await;
+    assert!(part.contains(r#"<span class="total">12</span>"#) && part.contains("Part of session"), "{part}");
+    let link = attribute(&part, "href").find(|link| *link == "/sessions/s");
+    assert!(link.is_some(), "{part}");
 }
 
 #[tokio::test]

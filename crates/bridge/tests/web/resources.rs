@@ -299,12 +299,16 @@ async fn costs_are_in_every_sum_that_asks_for_them() {
         ("breakdown?by=speed&cost=1", "GroupPage", "/rows/0/cost/list", "0.15"),
         ("dashboard?cost=1", "Dashboard", "/models/rows/0/cost/without_cache", "0.15"),
         (&format!("totals?prices={digest}"), "Totals", "/totals/cost/amount", "0.15"),
+        ("sessions/a?cost=1", "Session", "/cost/amount", "0.075"),
+        ("sessions/c?cost=true", "Session", "/cost/unpriced_tokens", "50"),
     ] {
         let answer = get(&router, &format!("/api/v1/{target}")).await.of(definition, 200);
         assert_eq!(answer.pointer(pointer), Some(&json!(value)), "{target}: {answer:#}");
     }
     let without = get(&router, "/api/v1/dashboard").await.text;
     assert!(!without.contains("cost") && !without.contains("priced"), "{without}");
+    let without = get(&router, "/api/v1/sessions/a").await.of("Session", 200);
+    assert_eq!(without.get("cost"), None);
     let _ = get(&router, "/api/v1/totals?prices=EVIL").await.of("Problem", 400);
     let never_stored = format!("/api/v1/totals?prices={}", "0".repeat(32));
     let problem = get(&router, &never_stored).await.of("Problem", 404);

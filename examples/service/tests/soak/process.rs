@@ -39,7 +39,7 @@ impl Service {
         );
         fs::write(folder.join("service.toml"), settings).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_service"))
+        let mut process = Command::new(env!("CARGO_BIN_EXE_token-bridge"))
             .current_dir(folder)
             .env("ETB_CLICKHOUSE_PASSWORD", &endpoint.writer.password)
             .stdout(Stdio::piped())

@@ -73,7 +73,7 @@ impl ClickHouseStore {
         if let Some(table) = self.known_prices.lock().tables.get(&digest) {
             return Ok(Some(Arc::clone(table)));
         }
-        let list = self.price_list(&digest).await?;
+        let list = self.known_list(&digest).await?;
         let models = self.known_prices.lock().models.clone();
         let models = match models {
             Some(models) => models,
@@ -113,7 +113,7 @@ impl ClickHouseStore {
     }
 
     /// Returns the price list of a digest.
-    pub(crate) async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
+    pub(crate) async fn known_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
         if let Some(list) = self.known_prices.lock().lists.get(digest) {
             return Ok(Arc::clone(list));
         }

@@ -3,6 +3,8 @@
 mod keys;
 mod known;
 
+use std::sync::Arc;
+
 use ::clickhouse::Row;
 use async_trait::async_trait;
 use bridge_core::{BridgeError, InvalidValue, ModelName, Money, PriceRow, StorageKind, Timestamp, Unpriced};
@@ -13,7 +15,7 @@ use super::connection::errors::corrupt;
 use super::usage::read::{bind, conditions};
 use super::usage::saturating::{TOKENS, sum};
 use crate::capabilities::PriceStore;
-use crate::prices::CostRow;
+use crate::prices::{CostRow, PriceList};
 use crate::query::ResponseFilter;
 use keys::{PriceKeys, keys};
 pub(crate) use known::KnownPrices;
@@ -113,6 +115,10 @@ impl PriceStore for ClickHouseStore {
             tables.query(query).fetch_one::<String>().await
         });
         Ok(Some(digest.await?).filter(|digest| !digest.is_empty()))
+    }
+
+    async fn price_list(&self, digest: &str) -> Result<Arc<PriceList>, BridgeError> {
+        self.known_list(digest).await
     }
 
     async fn costs(&self, filter: &ResponseFilter) -> Result<Vec<CostRow>, BridgeError> {

@@ -43,6 +43,10 @@ impl ClickHouseStore {
         let epoch = self.admit(COVER, options.epoch).await?;
         for keys in keys.chunks(self.options.insert_rows) {
             let mut stored = self.older_rows(keys).await?;
+            let mut whole = match options.replaced_rows {
+                true => self.whole_rows(&stored.keys().copied().collect::<Vec<_>>()).await?,
+                false => HashMap::new(),
+            };
             let mut markers: Vec<(ResponseUsage, ResponseVersion)> = Vec::new();
             for key in keys {
                 let Some(row) = stored.remove(&key.key) else { continue };
@@ -53,7 +57,8 @@ impl ClickHouseStore {
                 if key.supersedes(response_version(row.version), &session, time) {
                     let rule_revision = RuleRevision(row.rule_revision);
                     markers.push(key.marker(session.clone(), time));
-                    replaced.push(ReplacedRow { session, tokens: row.tokens, rule_revision });
+                    let usage = whole.remove(&key.key).and_then(|row| row.row.usage);
+                    replaced.push(ReplacedRow { session, tokens: row.tokens, rule_revision, usage });
                 }
             }
             let writes: Vec<UsageRow<'_>> = markers

@@ -35,6 +35,7 @@ struct Member {
     rows: Vec<ResponseUsage>,
     run_id: u128,
     epoch: Option<Epoch>,
+    replaced_rows: bool,
     fate: Mutex<Fate>,
 }
 
@@ -100,9 +101,9 @@ impl GroupCommit {
     }
 
     fn enter(&self, rows: &[ResponseUsage], options: &UpsertOptions) -> Ticket<'_> {
-        let UpsertOptions { run_id, epoch, .. } = *options;
+        let UpsertOptions { run_id, epoch, replaced_rows, .. } = *options;
         let fate = Mutex::new(Fate::Waiting);
-        let member = Arc::new(Member { rows: rows.to_vec(), run_id, epoch, fate });
+        let member = Arc::new(Member { rows: rows.to_vec(), run_id, epoch, replaced_rows, fate });
         self.waiting().push(Arc::clone(&member));
         Ticket { group: self, member }
     }
@@ -113,7 +114,9 @@ impl GroupCommit {
         let mut members = vec![Arc::clone(first)];
         self.waiting().retain(|member| {
             let is_first = Arc::ptr_eq(member, first);
-            let joins = !is_first && member.epoch == first.epoch && member.rows.len() <= room;
+            let joins = !is_first
+                && (member.epoch, member.replaced_rows) == (first.epoch, first.replaced_rows)
+                && member.rows.len() <= room;
             if joins {
                 room -= member.rows.len();
                 members.push(Arc::clone(member));

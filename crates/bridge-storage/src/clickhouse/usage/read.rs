@@ -1,11 +1,11 @@
 //! Reads rows and sums: exact, with `FINAL`, each answer as of one moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ::clickhouse::Row;
 use ::clickhouse::query::Query;
 use bridge_core::{
-    ActivityFacts, BridgeError, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord,
+    ActivityFacts, BridgeError, Cost, ResponseUsage, SessionId, TimeRange, TokenCounts, TokenSummaryRecord,
 };
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ use super::rows::{COUNTED, StoredUsage, USAGE_COLUMNS};
 use super::saturating::{COUNTERS, WORTH_TOKENS, saturating, sum};
 use super::summaries::{SummaryRow, summary_columns};
 use crate::clickhouse::ClickHouseStore;
+use crate::dashboard::{DashboardFilter, GroupPage, ReceiptScope};
 use crate::dimension::Dimension;
 use crate::query::{AdmittedValues, BreakdownRow, ResponseFilter, StoreTotals, SummaryFilter};
 
@@ -200,7 +201,37 @@ impl ClickHouseStore {
         if filter.include_metadata {
             self.add_activity(&mut summaries).await?;
         }
+        if filter.include_cost {
+            self.add_costs(&mut summaries, filter).await?;
+        }
         Ok(summaries)
+    }
+
+    /// Adds what the sessions cost, by a query of its own: that of a dashboard, which prices each response.
+    async fn add_costs(
+        &self,
+        summaries: &mut [TokenSummaryRecord],
+        filter: &SummaryFilter,
+    ) -> Result<(), BridgeError> {
+        if summaries.is_empty() {
+            return Ok(());
+        }
+        let mut costs =
+            DashboardFilter { cost: true, receipt: ReceiptScope::Omitted, ..DashboardFilter::default() };
+        costs.breakdowns = BTreeMap::from([(Dimension::Session, GroupPage::top(u32::MAX))]);
+        let is_of_all = filter.sessions.is_none() && filter.after.is_none() && filter.limit.is_none();
+        if !is_of_all || !filter.active.is_all() {
+            let sessions = summaries.iter().map(|summary| summary.session_id.clone());
+            costs.responses = ResponseFilter::of_sessions(sessions.collect());
+        }
+        let data = self.read_dashboard(&costs).await?;
+        let sessions = data.breakdowns.into_values().flat_map(|list| list.rows);
+        let mut costs: HashMap<String, Cost> =
+            sessions.filter_map(|group| Some((group.name, group.sums.cost?))).collect();
+        for summary in summaries {
+            summary.cost = costs.remove(summary.session_id.as_str());
+        }
+        Ok(())
     }
 
     /// Adds what happened in the sessions, by a query of its own, which only metadata costs.

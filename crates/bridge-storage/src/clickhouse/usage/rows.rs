@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::capabilities::StoredResponse;
 use crate::clickhouse::connection::errors::corrupt;
-use crate::clickhouse::row::table_row;
+use crate::clickhouse::row::{ColumnValue, table_row};
 use crate::merge::Stored;
 use crate::store::ReplacedRow;
 
@@ -85,7 +85,7 @@ impl StoredRow {
         let session = SessionId::new(self.session_id)
             .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
         let rule_revision = RuleRevision(self.rule_revision);
-        let row = ReplacedRow { session, tokens: self.tokens, rule_revision };
+        let row = ReplacedRow { session, tokens: self.tokens, rule_revision, usage: None };
         let version = response_version(self.version);
         Ok((key, Stored { version, row, is_covered: self.is_covered > 0 }))
     }
@@ -100,6 +100,21 @@ impl StoredUsage {
     pub(crate) fn into_stored(self) -> StoredResponse {
         let (key, version) = (ResponseKey(self.key), response_version(self.version));
         StoredResponse { key, version, usage: self.into_response().ok() }
+    }
+
+    /// Returns what a look-up of the whole row finds.
+    pub(crate) fn into_found(self) -> Result<(ResponseKey, Stored), BridgeError> {
+        let session = self.session_id.clone();
+        let counters =
+            [self.input_tokens, self.output_tokens, self.cache_creation_tokens, self.cache_read_tokens];
+        let tokens = counters.into_iter().fold(0, u64::saturating_add);
+        let is_covered = self.origin == ColumnValue::store(&Origin::Covered);
+        let rule_revision = RuleRevision(self.rule_revision);
+        let StoredResponse { key, version, usage } = self.into_stored();
+        let session = SessionId::new(session)
+            .map_err(|error| corrupt("look up responses", format!("response {key}: {error}")))?;
+        let row = ReplacedRow { session, tokens, rule_revision, usage: usage.map(Box::new) };
+        Ok((key, Stored { version, row, is_covered }))
     }
 
     /// Returns the response that the row was written for, if the row is unchanged since the bridge wrote it.

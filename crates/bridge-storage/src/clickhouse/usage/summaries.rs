@@ -115,6 +115,7 @@ impl SummaryRow {
             finished_responses: self.finished_responses,
             files: self.files_processed,
             metadata: include_metadata.then_some(metadata),
+            cost: None,
         })
     }
 }

@@ -83,7 +83,7 @@ impl ClickHouseStore {
         // Before the look-up: the rows found must not be of an older epoch than those written.
         let epoch = self.admit(STORE, options.epoch).await?;
         for candidates in greatest_of_each_key(&offered.candidates()).chunks(self.options.insert_rows) {
-            let LookUp { covered, mut stored } = self.look_up(candidates, options.force).await?;
+            let LookUp { covered, mut stored } = self.look_up(candidates, options).await?;
             let same = if options.force { self.rows_to_compare(candidates).await? } else { HashMap::new() };
             let mut writes = Vec::new();
             for candidate in candidates {
@@ -117,7 +117,11 @@ impl ClickHouseStore {
 
     /// Returns what is stored under the candidates' keys. First reads only the key column and whether a row is a marker:
     /// most keys are new, and that shows it.
-    async fn look_up(&self, candidates: &[Candidate<'_>], force: bool) -> Result<LookUp, BridgeError> {
+    async fn look_up(
+        &self,
+        candidates: &[Candidate<'_>],
+        options: &UpsertOptions,
+    ) -> Result<LookUp, BridgeError> {
         let keys: Vec<ResponseKey> = candidates.iter().map(|candidate| candidate.row.key).collect();
         let known = self.known_keys(&keys).await?;
         // No version is greater than that of a marker over a session's sums, so it need not be read: most sessions that
@@ -137,8 +141,12 @@ impl ClickHouseStore {
             known.filter(|row| is_wanted(row)).map(|row| row.key).collect()
         };
         // A note alone is no reason for a second query: it is written, and the database's merge decides.
-        let is_needed = force || !to_read(&|row| row.origin != Origin::Analysis).is_empty();
-        let stored = if is_needed { self.stored_rows(&to_read(&|_| true)).await? } else { HashMap::new() };
+        let is_needed = options.force || !to_read(&|row| row.origin != Origin::Analysis).is_empty();
+        let stored = match (is_needed, options.replaced_rows) {
+            (false, _) => HashMap::new(),
+            (true, false) => self.stored_rows(&to_read(&|_| true)).await?,
+            (true, true) => self.whole_rows(&to_read(&|_| true)).await?,
+        };
         Ok(LookUp { covered, stored })
     }
 
@@ -156,15 +164,23 @@ impl ClickHouseStore {
         let found: Vec<StoredRow> = self
             .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
             .await?;
-        // Without `FINAL` all versions not merged yet are returned; the greatest is the stored one.
-        let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
-        for row in found {
-            let (key, row) = row.into_stored()?;
-            if stored.get(&key).is_none_or(|known| known.version < row.version) {
-                stored.insert(key, row);
-            }
+        greatest_versions(found.into_iter().map(StoredRow::into_stored))
+    }
+
+    /// As [`stored_rows`](Self::stored_rows), with the rows themselves.
+    pub(super) async fn whole_rows(
+        &self,
+        keys: &[ResponseKey],
+    ) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
         }
-        Ok(stored)
+        let keys = &Keys::of(keys);
+        let query = &format!("SELECT {USAGE_COLUMNS} FROM token_usage PREWHERE key IN {}", keys.sql);
+        let found: Vec<StoredUsage> = self
+            .call(LOOK_UP, |tables| async move { keys.bind(tables.query(query)).fetch_all().await })
+            .await?;
+        greatest_versions(found.into_iter().map(StoredUsage::into_found))
     }
 
     /// Returns those of the keys that are stored, and for each whether a marker is among its versions.
@@ -204,6 +220,20 @@ impl ClickHouseStore {
             .await?;
         Ok(stored.into_iter().map(StoredUsage::into_stored).map(|row| (row.key, row)).collect())
     }
+}
+
+/// Returns the stored row of each key. Without `FINAL` all versions not merged yet are found; the greatest is the stored one.
+fn greatest_versions(
+    found: impl ExactSizeIterator<Item = Result<(ResponseKey, Stored), BridgeError>>,
+) -> Result<HashMap<ResponseKey, Stored>, BridgeError> {
+    let mut stored: HashMap<ResponseKey, Stored> = HashMap::with_capacity(found.len());
+    for row in found {
+        let (key, row) = row?;
+        if stored.get(&key).is_none_or(|known| known.version < row.version) {
+            stored.insert(key, row);
+        }
+    }
+    Ok(stored)
 }
 
 /// Returns the outcome of a row whose key is covered by a marker.

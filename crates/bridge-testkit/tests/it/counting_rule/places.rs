@@ -1,4 +1,4 @@
-//! Where usage stands, and where it does not.
+//! The places in a record that hold usage, and those that do not.
 
 use super::*;
 

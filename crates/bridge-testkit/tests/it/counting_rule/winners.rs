@@ -3,7 +3,7 @@
 use super::*;
 use bridge_testkit::Counters;
 
-/// A snapshot of the response `LONG` in a session that tells it from the others.
+/// A snapshot of the response `LONG` in a session of its own.
 struct Version {
     stop: &'static str,
     usage: String,

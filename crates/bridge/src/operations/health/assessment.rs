@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bridge_core::{BridgeError, HealthState, StoreMode};
+use bridge_core::{BridgeError, Escaped, HealthState, StoreMode};
 use bridge_storage::{CircuitState, DiskSpace, NewestSource, PoolStatus};
 
 use super::limits::HealthLimits;
 use super::sources::{EXPIRING_WITHIN, Transcripts};
 use crate::budgets::{BudgetState, BudgetStatus};
 use crate::dashboard::hosts::HostFreshness;
+use crate::dashboard::priced_tokens::PricedTokens;
 use crate::ingest::SkippedSources;
 use crate::telemetry::error_rate::Outcomes;
 use crate::telemetry::panics::Panicked;
@@ -129,6 +130,32 @@ pub(super) fn hosts(hosts: &[HostFreshness], limit: Duration) -> Assessment {
         first.host,
         span(first.silent_for),
         span(limit)
+    ))
+}
+
+/// Recent tokens without a price. `None` if there is no price list in use.
+pub(super) fn prices(tokens: Option<&PricedTokens>, limit: Option<f64>) -> Assessment {
+    let Some(limit) = limit else { return Assessment::healthy("no limit is set") };
+    let Some(PricedTokens { total, unpriced, .. }) = tokens else {
+        return Assessment::degraded(
+            "no price list is in use, so nothing has a price; set pricing.enabled".to_owned(),
+        );
+    };
+    let detail = format!("{} of the tokens of the last 7 days have no price", total.unpriced_percent());
+    if total.unpriced_share() <= limit {
+        return Assessment::healthy(detail);
+    }
+    let first = unpriced.first().map_or_else(String::new, |sums| {
+        let model = sums.model.as_ref().map_or("no model", |model| model.as_str());
+        let more = match unpriced.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} others"),
+        };
+        format!(": {} ({}) since {}{more}", Escaped::text(model), sums.reason.name(), sums.since)
+    });
+    Assessment::degraded(format!(
+        "{detail}, more than {}{first}; add a price to pricing.prices, or newer prices",
+        percent(limit)
     ))
 }
 

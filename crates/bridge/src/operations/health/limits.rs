@@ -21,10 +21,13 @@ pub struct HealthLimits {
     /// reads and records; one that only synchronizes and has nothing to do is seen every five minutes. After 30 days, when the
     /// client has deleted what was not read, it is not waited for any more.
     pub host_silent_max: Option<Duration>,
+    /// Share of the tokens of the last 7 days that may have no price, from 0 to 1; `None` for any share.
+    pub unpriced_share_max: Option<f64>,
 }
 
 impl Default for HealthLimits {
-    /// 5 s; 15 minutes; 0.1 % in 10 minutes, the specification's criterion; a tenth of the disk; no limit of hosts.
+    /// 5 s; 15 minutes; 0.1 % in 10 minutes, the specification's criterion; a tenth of the disk; no limit of hosts and
+    /// of tokens without a price.
     fn default() -> Self {
         Self {
             probe_timeout: Duration::from_secs(5),
@@ -33,6 +36,7 @@ impl Default for HealthLimits {
             error_rate_window: Duration::from_mins(10),
             disk_free_min: 0.1,
             host_silent_max: None,
+            unpriced_share_max: None,
         }
     }
 }
@@ -63,6 +67,13 @@ impl HealthLimits {
     #[must_use]
     pub fn with_host_silent_max(mut self, time: Duration) -> Self {
         self.host_silent_max = Some(time);
+        self
+    }
+
+    /// Returns the limits with this share of recent tokens that may have no price.
+    #[must_use]
+    pub fn with_unpriced_share_max(mut self, share: f64) -> Self {
+        self.unpriced_share_max = Some(share);
         self
     }
 

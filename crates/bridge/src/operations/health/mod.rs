@@ -2,6 +2,7 @@
 
 mod assessment;
 mod limits;
+mod prices;
 mod sources;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::ingest::Ingest;
 use crate::telemetry::observed_store::Kept;
 use assessment::Assessment;
 pub use limits::HealthLimits;
+use prices::KnownTokens;
 use sources::{PendingSince, Transcripts};
 
 /// A store without probes is healthy as long as its operations succeed.
@@ -33,6 +35,7 @@ pub(crate) struct HealthChecks {
     ingest: Arc<Ingest>,
     limits: HealthLimits,
     budgets: Budgets,
+    priced: KnownTokens,
     pending: PendingSince,
     /// Held while a check scans the transcripts.
     scan_turn: Arc<Mutex<()>>,
@@ -50,6 +53,7 @@ impl HealthChecks {
             ingest,
             limits,
             budgets: Budgets::default(),
+            priced: KnownTokens::default(),
             pending: PendingSince::default(),
             scan_turn: Arc::default(),
         }
@@ -66,7 +70,7 @@ impl HealthChecks {
         let (store, telemetry) = (&self.store, &self.ingest.telemetry);
         let transcripts = OnceCell::new();
         let pool = store.stats().pool;
-        let (connectivity, write, mode, sources, sync_lag, disk, budgets, hosts) = tokio::join!(
+        let (connectivity, write, mode, sources, sync_lag, disk, budgets, hosts, prices) = tokio::join!(
             self.probe(Probe::Connectivity, self.connectivity()),
             self.probe(Probe::Write, self.write()),
             self.probe(Probe::Mode, self.store_mode()),
@@ -75,6 +79,7 @@ impl HealthChecks {
             self.probe(Probe::Disk, self.disk()),
             self.probe(Probe::Budgets, self.budget_states(checked_at)),
             self.probe(Probe::Hosts, self.silent_hosts(checked_at)),
+            self.probe(Probe::Prices, self.unpriced_tokens(checked_at)),
         );
         let at_once = |probe, assessment: Assessment| {
             ProbeResult::new(probe, assessment.state, assessment.detail, Duration::ZERO)
@@ -89,6 +94,7 @@ impl HealthChecks {
         probes.push(disk);
         probes.extend((!self.budgets.is_empty()).then_some(budgets));
         probes.extend(self.limits.host_silent_max.map(|_| hosts));
+        probes.extend(self.limits.unpriced_share_max.map(|_| prices));
         let panicked = telemetry.panics.within(self.limits.error_rate_window, checked_at);
         probes.push(at_once(Probe::Observers, assessment::observers(panicked)));
         let status = HealthStatus::of(probes, checked_at, watch.elapsed());
@@ -188,11 +194,24 @@ impl HealthChecks {
     }
 
     async fn silent_hosts(&self, now: Timestamp) -> Assessment {
-        let Some(limit) = self.limits.host_silent_max else { return Assessment::healthy("no limit is set") };
-        match host_freshness(&*self.store, now).await {
-            Ok(hosts) => {
-                self.ingest.telemetry.metrics.hosts(&hosts);
-                assessment::hosts(&hosts, limit)
+        let hosts = match host_freshness(&*self.store, now).await {
+            Ok(hosts) => hosts,
+            Err(error) => return Assessment::failed(&error),
+        };
+        // Without a limit, too: an alert has its own.
+        self.ingest.telemetry.metrics.hosts(&hosts);
+        match self.limits.host_silent_max {
+            Some(limit) => assessment::hosts(&hosts, limit),
+            None => Assessment::healthy("no limit is set"),
+        }
+    }
+
+    /// Updates the metrics even without a limit: alerts have limits of their own.
+    async fn unpriced_tokens(&self, now: Timestamp) -> Assessment {
+        match self.priced.read(&*self.store, now).await {
+            Ok(tokens) => {
+                tokens.iter().for_each(|tokens| self.ingest.telemetry.metrics.priced_tokens(tokens));
+                assessment::prices(tokens.as_ref(), self.limits.unpriced_share_max)
             }
             Err(error) => Assessment::failed(&error),
         }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bridge_core::{SessionId, Stopwatch, SyncResult, SyncStatus, TokenChanges};
+use bridge_core::{CostChange, SessionId, Stopwatch, SyncResult, SyncStatus, TokenChanges};
 
 use crate::ingest::plan::{ReadPlan, SourceLeft};
 use crate::ingest::read::{ReadResult, SessionRead};
 use crate::ingest::write::Writer;
+use crate::live::RecentFiles;
 
 /// Errors by session.
 pub(crate) type Failures = BTreeMap<SessionId, Vec<String>>;
@@ -28,6 +29,7 @@ pub(super) struct Synchronized {
     sessions: BTreeMap<SessionId, SessionRead>,
     without_responses: BTreeSet<SessionId>,
     changes: BTreeMap<SessionId, TokenChanges>,
+    cost_changes: BTreeMap<SessionId, CostChange>,
     pub(super) errors: Failures,
     /// Errors of sources whose session is unknown.
     unattributed: Vec<String>,
@@ -37,6 +39,8 @@ pub(super) struct Synchronized {
     left: BTreeMap<SessionId, SourceLeft>,
     /// The sessions that were asked for, as far as any source holds, or held, lines of them.
     recorded: BTreeSet<SessionId>,
+    /// What to look at until the next search, if that was asked for and is less than all.
+    pub(super) recent: Option<RecentFiles>,
 }
 
 impl Synchronized {
@@ -60,12 +64,14 @@ impl Synchronized {
             sessions: std::mem::take(&mut read.sessions),
             without_responses: std::mem::take(&mut read.without_responses),
             changes: std::mem::take(&mut writer.changes),
+            cost_changes: writer.take_costs(),
             errors,
             unattributed,
             is_about_all: read.plan.is_about_all(),
             is_of_changes: read.plan.is_of_changes(),
             left: BTreeMap::new(),
             recorded: BTreeSet::new(),
+            recent: None,
         }
     }
 
@@ -156,11 +162,12 @@ impl Synchronization {
             (true, true, Some(SourceLeft::Stream)) => SyncStatus::Streamed,
             (true, true, _) => SyncStatus::Unchanged,
         };
+        let cost_change = done.cost_changes.get(&session).copied().filter(|_| !changes.is_empty());
         let mut result = SyncResult::unchanged(session);
         result.status = status;
         result.tokens_before = tokens_after.saturating_add_signed(changes.tokens().saturating_neg());
         result.tokens_after = tokens_after;
-        result.changes = changes;
+        (result.changes, result.cost_change) = (changes, cost_change);
         (result.files_read, result.bytes_read) = (read.files, read.bytes);
         result.outdated_responses = stored.outdated;
         result.duration = watch.elapsed();

@@ -5,6 +5,7 @@ mod hosts;
 #[cfg(feature = "axum")]
 mod http;
 mod names;
+mod prices;
 mod progress;
 pub(crate) mod readings;
 mod register;
@@ -26,6 +27,7 @@ pub use readings::{BridgeMetrics, DurationStats};
 
 use crate::budgets::{BudgetStatus, Budgets};
 use crate::dashboard::hosts::HostFreshness;
+use crate::dashboard::priced_tokens::PricedTokens;
 use crate::layered_store::StoreCall;
 use crate::telemetry::audit::root_cause;
 use crate::telemetry::observer::Observer;
@@ -35,6 +37,7 @@ use crate::telemetry::write_counters::WriteCounters;
 use budgets::BudgetGauges;
 use hosts::HostGauges;
 use names as name;
+use prices::PriceGauges;
 use readings::Readings;
 use register::{Follower, counter, gauge, histogram};
 
@@ -60,6 +63,7 @@ pub(crate) struct Instruments {
     expiring: Gauge,
     budgets: BudgetGauges,
     hosts: HostGauges,
+    prices: PriceGauges,
     /// In milliseconds since 1970; negative before the first.
     refreshed_at: AtomicI64,
     read_bytes: Counter,
@@ -127,6 +131,7 @@ impl Instruments {
             expiring: gauge(&name::EXPIRING, &[]),
             budgets: BudgetGauges::default(),
             hosts: HostGauges::default(),
+            prices: PriceGauges::default(),
             refreshed_at: AtomicI64::new(-1),
             read_bytes: counter(&name::READ_BYTES, &[]),
             read_lines: counter(&name::READ_LINES, &[]),
@@ -219,6 +224,11 @@ impl Instruments {
     /// Records when hosts were last heard of.
     pub(crate) fn hosts(&self, hosts: &[HostFreshness]) {
         self.hosts.set(hosts);
+    }
+
+    /// Records the recent tokens with and without a price.
+    pub(crate) fn priced_tokens(&self, tokens: &PricedTokens) {
+        self.prices.set(tokens);
     }
 
     /// Registers the metrics of the bridge's own host with the current recorder.

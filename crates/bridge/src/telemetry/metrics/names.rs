@@ -68,7 +68,9 @@ macro_rules! metrics {
         /// for metric in METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
         ///     recorder = recorder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)?;
         /// }
-        /// # recorder.build_recorder();
+        /// let recorder = recorder.build_recorder();
+        /// // Every few seconds: until a scrape or this, the samples of histograms pile up in memory.
+        /// recorder.handle().run_upkeep();
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         pub const METRICS: &[Metric] = &[$($constant),*];
@@ -113,17 +115,21 @@ metrics! {
     CIRCUIT_OPEN Gauge "bridge_store_circuit_open" Count []
         "1 while the circuit breaker is open, else 0"
     EXPIRING Gauge "bridge_expiring_transcripts" Count []
-        "Transcripts that the client will delete and that are not stored, as last looked for"
+        "Transcripts that the client will delete and that are not stored, as of the last search"
     BUDGET_SPENT Gauge "bridge_budget_spent_ratio" Percent ["budget"]
-        "What the present period has taken of a budget as a share of its limit, when last looked for; NaN if it is not known"
+        "Share of the budget spent in the current period, as of the last health check; NaN if it is not known"
     BUDGET_PROJECTED Gauge "bridge_budget_projected_ratio" Percent ["budget"]
-        "The same for the whole period, if it goes on at its present pace"
+        "Share of the budget spent by the end of the period, if it goes on at its present pace"
     BUDGET_UNPRICED Gauge "bridge_budget_unpriced_ratio" Percent ["budget"]
         "Share of the period's tokens without a price"
     BUDGET_STATE Gauge "bridge_budget_state" Count ["budget"]
         "State of a budget: 0 ok, 1 not known, 2 warning, 3 exceeded"
+    PRICED_TOKENS Gauge "bridge_priced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have a price, as of the last health check"
+    UNPRICED_TOKENS Gauge "bridge_unpriced_tokens" Count ["model"]
+        "Tokens of the last 7 days that have no price, as of the last health check"
     HOST_SILENT Gauge "bridge_host_silent_seconds" Seconds ["host"]
-        "Time since a host of the store was last heard of, when last looked for; NaN if it is not known"
+        "Time since a host of the store was last heard of, as of the last health check; NaN if it is not known"
     HEALTH Gauge "bridge_health_state" Count []
         "Result of the last health check: 0 healthy, 1 degraded, 2 unhealthy"
     OBSERVER_PANICS Counter "bridge_observer_panics_total" Count ["observer"]

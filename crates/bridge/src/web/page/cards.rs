@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::cost;
 use super::dimension::{detail_of, page_of, plural, short, singular};
-use super::layout::{Frame, name_of};
+use super::layout::{Frame, name_of, time};
 use super::number::{Compact, Grouped, share};
 use crate::dashboard::{Breakdown, DashboardTokenMetrics};
 
@@ -30,7 +30,15 @@ pub(super) fn card(frame: &Frame, dimension: &Dimension, metrics: &DashboardToke
                     @for row in &list.rows {
                         @let tokens = row.sums.counts.total();
                         tr {
-                            th scope="row" { (name(frame, dimension, row)) (bar(share(tokens, greatest))) }
+                            th scope="row" {
+                                div.labels {
+                                    (name(frame, dimension, row))
+                                    @if let (Dimension::Session, Some(first)) = (dimension, row.sums.first_time) {
+                                        span.note { (time(first, &frame.view.zone)) }
+                                    }
+                                }
+                                (bar(share(tokens, greatest)))
+                            }
                             td title=(Grouped(tokens)) { (Compact(tokens)) }
                             @if let Some(cost) = &row.sums.cost { td.soft { (cost::cell(cost)) } }
                         }

@@ -161,6 +161,7 @@ fn table(frame: &Frame, trend: &DashboardTrend, has_costs: bool) -> Markup {
 
 fn step_label(step: CalendarUnit) -> &'static str {
     match step {
+        CalendarUnit::Minute => "Minute",
         CalendarUnit::Hour => "Hour",
         CalendarUnit::Day => "Day",
         CalendarUnit::Week => "Week",
@@ -171,7 +172,7 @@ fn step_label(step: CalendarUnit) -> &'static str {
 /// Returns the local name of a step: `2026-03-01 14:00`, `2026-03-01`, `2026-03`.
 fn label(bucket: &TrendBucket, step: CalendarUnit) -> String {
     let length = match step {
-        CalendarUnit::Hour => 16,
+        CalendarUnit::Minute | CalendarUnit::Hour => 16,
         CalendarUnit::Day | CalendarUnit::Week => 10,
         CalendarUnit::Month => 7,
     };

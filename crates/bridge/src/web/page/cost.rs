@@ -6,7 +6,7 @@ use bridge_core::{Cost, Money};
 use bridge_storage::UnpricedSums;
 use maud::{Markup, html};
 
-use super::layout::{Frame, Tab, name_of, time};
+use super::layout::{Frame, Tab, date, name_of, time};
 use super::number::{Grouped, Percent};
 use super::overview::span_label;
 use crate::dashboard::{DashboardTokenMetrics, PreviousPeriod};
@@ -41,13 +41,13 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
         section.headline {
             h2.figure {
                 span.label { "Cost" (span_label(frame)) }
-                @if !cost.is_complete() { span.at-least { "at least " } }
+                @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
                 @if let Some(previous) = &metrics.previous { (change(cost, previous)) }
             }
             p.soft {
                 @if let Some(prices) = metrics.priced_by.as_ref().filter(|prices| !prices.unpriced.is_empty()) {
-                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(&prices.unpriced)) ". "
+                    (Percent(cost.unpriced_share())) " of the tokens have no price: " (names(frame, &prices.unpriced)) ". "
                 }
                 a href=(format!("{}#prices", frame.link(Tab::Receipt.path(), &frame.view.first_page()))) { "See the prices" }
             }
@@ -57,13 +57,14 @@ pub(super) fn headline(frame: &Frame, metrics: &DashboardTokenMetrics, cost: &Co
 
 /// Returns the change against the period before, if both are known in full.
 fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
-    let Some(before) = previous.totals.cost.filter(|before| before.amount > Money::ZERO) else {
+    let complete = |cost: &Cost| cost.is_complete() && cost.amount > Money::ZERO;
+    let Some(before) = previous.totals.cost.filter(|before| complete(before) && complete(cost)) else {
         return html!();
     };
     let ratio = cost.amount.attodollars() as f64 / before.amount.attodollars() as f64;
     html! {
         " "
-        span.change title=(format!("{before} in the previous period")) {
+        span.change title=(format!("{} by the same point of the previous period", before.amount)) {
             @match cost.amount.cmp(&before.amount) {
                 Ordering::Greater => { "▲ " (Percent(ratio - 1.0)) },
                 Ordering::Less => { "▼ " (Percent(1.0 - ratio)) },
@@ -75,11 +76,11 @@ fn change(cost: &Cost, previous: &PreviousPeriod) -> Markup {
 }
 
 /// Returns the models with the most unpriced tokens.
-fn names(unpriced: &[UnpricedSums]) -> Markup {
+fn names(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         @for (place, sums) in unpriced.iter().take(UNPRICED_NAMES).enumerate() {
             @if place > 0 { ", " }
-            bdi { (model_of(sums)) }
+            bdi { (model_of(sums)) } " since " (date(sums.since, &frame.view.zone))
         }
         @if unpriced.len() > UNPRICED_NAMES { " and " (unpriced.len() - UNPRICED_NAMES) " more" }
     }
@@ -113,14 +114,16 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
         ),
         ("−", "Discounts", "of your own configuration", cost.list.saturating_sub(cost.amount)),
     ];
+    // All digits: rounded ones need not add up.
+    let digits = lines.iter().map(|(.., amount)| decimals(*amount)).max().unwrap_or_default().max(2);
     html! {
         section.headline #prices {
             h2.figure {
                 span.label { "Cost of the whole store" }
-                @if !cost.is_complete() { span.at-least { "at least " } }
+                @if !cost.is_complete() || metrics.completeness.at_least { span.at-least { "at least " } }
                 span.total.money { (cost.amount) }
             }
-            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ", which names these prices for good." }
+            p.soft { "By the price list " code title=(prices.digest) { (short_digest(&prices.digest)) } ". Later price lists do not change what this one answers." }
         }
         div.scroll.narrow tabindex="0" role="region" aria-label="Cost" { table.receipt {
             thead { tr { th scope="col" { "Line" } th scope="col" { "US dollars" } } }
@@ -128,21 +131,26 @@ pub(super) fn receipt(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup 
                 @for (sign, name, meaning, amount) in lines {
                     tr {
                         th scope="row" { span.sign { (sign) } (name) span.soft.block { (meaning) } }
-                        td title=(amount.exact()) { (amount) }
+                        td { (format!("{amount:.digits$}")) }
                     }
                 }
             }
-            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td title=(cost.amount.exact()) { (cost.amount) } } }
+            tfoot { tr { th scope="row" { span.sign { "=" } "Cost" } td { (format!("{:.digits$}", cost.amount)) } } }
         } }
         @if !prices.unpriced.is_empty() { (unpriced(frame, &prices.unpriced)) }
     }
+}
+
+/// Returns the number of digits behind the point.
+fn decimals(amount: Money) -> usize {
+    amount.exact().split_once('.').map_or(0, |(_, decimals)| decimals.len())
 }
 
 fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     html! {
         section.card.narrow {
             header { h2 { "Without a price, and not in the cost" } }
-            div.scroll tabindex="0" role="region" aria-label="Models without a price" { table {
+            div.scroll tabindex="0" role="region" aria-label="Models without a price" { table.unpriced {
                 thead { tr {
                     th scope="col" { "Model" }
                     th scope="col" { "Reason" }
@@ -166,7 +174,7 @@ fn unpriced(frame: &Frame, unpriced: &[UnpricedSums]) -> Markup {
     }
 }
 
-/// The first digits, which tell price lists apart.
+/// Returns the first digits, which distinguish price lists.
 fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }

@@ -1,59 +1,30 @@
 //! The transcripts that are about to be deleted and are not stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_core::Stopwatch;
+use bridge_storage::Dimension;
 use maud::{Markup, html};
 
-use super::layout::{Frame, Tab, relative};
+use super::dimension::short;
+use super::layout::{Frame, Tab, name_of, relative};
 use super::number::Grouped;
 use crate::handle::EnhancedTokenDatabaseBridge;
-use crate::sessions::ExpiringTranscripts;
+use crate::sessions::{ExpiringTranscript, ExpiringTranscripts};
 use crate::web::problem::Problem;
 
 /// The transcripts that the client deletes within this time are shown.
 const WITHIN: Duration = Duration::from_hours(3 * 24);
 /// A check reads the folders of all transcripts. Deletions are days away, so that it need not be repeated for each page.
-const INTERVAL: Duration = Duration::from_mins(1);
+pub(super) const INTERVAL: Duration = Duration::from_mins(1);
+/// Transcripts that are listed.
+const LISTED: usize = 5;
 
 pub(super) type Checked = Result<Arc<ExpiringTranscripts>, Problem>;
 
-/// The last check for transcripts that are about to be deleted.
-#[derive(Debug, Default)]
-pub(in crate::web) struct ExpiringCheck {
-    last: Mutex<Option<(Stopwatch, Checked)>>,
-    /// Held by the running check.
-    running: tokio::sync::Mutex<()>,
-}
-
-impl ExpiringCheck {
-    /// Returns the result of the last check, which is repeated first if it is old.
-    pub(super) async fn current(&self, bridge: &EnhancedTokenDatabaseBridge) -> Checked {
-        let _running = self.running.lock().await;
-        if let Some(checked) = self.last(|age| age < INTERVAL) {
-            return checked;
-        }
-        let checked = bridge.sessions().expiring_transcripts(WITHIN).await;
-        let checked: Checked = checked.map(Arc::new).map_err(Problem::from);
-        let last = (Stopwatch::start(), checked.clone());
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
-        checked
-    }
-
-    /// Returns the result of the last check without waiting, and repeats an old one in the background.
-    pub(super) fn latest(self: &Arc<Self>, bridge: &EnhancedTokenDatabaseBridge) -> Option<Checked> {
-        if self.last(|age| age < INTERVAL).is_none() && self.running.try_lock().is_ok() {
-            let (check, bridge) = (Arc::clone(self), bridge.clone());
-            tokio::spawn(async move { check.current(&bridge).await });
-        }
-        self.last(|_| true)
-    }
-
-    fn last(&self, is_usable: impl Fn(Duration) -> bool) -> Option<Checked> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(age, _)| is_usable(age.elapsed())).map(|(_, checked)| checked.clone())
-    }
+/// Returns the transcripts that are about to be deleted.
+pub(super) async fn check(bridge: EnhancedTokenDatabaseBridge) -> Checked {
+    bridge.sessions().expiring_transcripts(WITHIN).await.map(Arc::new).map_err(Problem::from)
 }
 
 /// Returns the warning of the overview; nothing if nothing is going to be lost.
@@ -96,10 +67,34 @@ pub(super) fn card(frame: &Frame, checked: &Checked) -> Markup {
                         }
                     }
                     p.soft {
-                        @match expiring.unstored.first() {
-                            Some(first) => { "The first may be deleted " (relative(first.expires_at, &frame.view.zone)) ". A sync stores them." }
-                            None => "Everything that the client deletes within three days is stored.",
+                        @match expiring.unstored.is_empty() {
+                            true => "Everything that the client deletes within three days is stored.",
+                            false => "A sync stores them:",
                         }
+                    }
+                    (unstored(frame, &expiring.unstored))
+                }
+            }
+        }
+    }
+}
+
+/// Returns the transcripts that are deleted first.
+fn unstored(frame: &Frame, unstored: &[ExpiringTranscript]) -> Markup {
+    html! {
+        @if !unstored.is_empty() {
+            table.ranking {
+                thead.visually-hidden { tr { th scope="col" { "Transcript" } th scope="col" { "Deleted" } } }
+                tbody {
+                    @for transcript in unstored.iter().take(LISTED) {
+                        @let path = name_of(&transcript.path.to_string_lossy());
+                        tr {
+                            th scope="row" { bdi.name title=(path) { (short(&Dimension::Project, &path)) } }
+                            td { (relative(transcript.expires_at, &frame.view.zone)) }
+                        }
+                    }
+                    @if unstored.len() > LISTED {
+                        tr.soft { th scope="row" { "others" } td { (Grouped((unstored.len() - LISTED) as u64)) } }
                     }
                 }
             }

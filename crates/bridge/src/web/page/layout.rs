@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge_core::{Escaped, TimeZone, Timestamp};
+use bridge_core::{Escaped, HealthState, TimeZone, Timestamp};
 use bridge_storage::Dimension;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -54,6 +54,8 @@ pub(super) struct Frame {
     pub(super) view: View,
     pub(super) now: Timestamp,
     pub(super) refresh: Duration,
+    /// The last known health of the bridge.
+    pub(super) health: Option<HealthState>,
 }
 
 impl Frame {
@@ -108,10 +110,21 @@ impl Frame {
                                     aria-current=[(tab == Some(entry)).then_some("page")] { (entry.label()) }
                             }
                         }
+                        p #health { (self.unhealthy()) }
                         p #live role="status" hidden {}
                     }
                     main #content tabindex="-1" { (content) }
                 }
+            }
+        }
+    }
+
+    /// Returns the link to the reasons why the bridge is not healthy; nothing if it is.
+    fn unhealthy(&self) -> Markup {
+        let state = self.health.filter(|state| *state > HealthState::Healthy);
+        html! {
+            @if let Some(state) = state {
+                a class=(badge(state)) href=(self.link(Tab::Status.path(), &self.view.first_page())) { (state) }
             }
         }
     }
@@ -161,12 +174,16 @@ impl Frame {
         html! {
             form method="get" action=(self.target(&self.path)) {
                 @for (name, value) in self.view.hidden(&["offset"]) { input type="hidden" name=(name) value=(value); }
-                label { "Only "
+                label { "Where "
                     select name="filter" {
                         @for dimension in Dimension::ALL { option value=(dimension) { (singular(dimension)) } }
                     }
                 }
-                label { "is " input type="text" name="value" maxlength="512"; }
+                select name="condition" aria-label="Condition" {
+                    option value="is" { "is" }
+                    option value="is-not" { "is not" }
+                }
+                input type="text" name="value" maxlength="512" aria-label="Value";
                 button { "Add" }
             }
         }
@@ -195,6 +212,14 @@ impl Frame {
     }
 }
 
+pub(super) fn badge(state: HealthState) -> &'static str {
+    match state {
+        HealthState::Healthy => "badge good",
+        HealthState::Degraded => "badge fair",
+        HealthState::Unhealthy => "badge bad",
+    }
+}
+
 /// Returns the name to display of a value that may be empty or hold anything.
 pub(super) fn name_of(value: &str) -> String {
     if value.is_empty() { "(none)".to_owned() } else { Escaped::text(value).to_string() }
@@ -204,6 +229,11 @@ pub(super) fn name_of(value: &str) -> String {
 pub(super) fn time(at: Timestamp, zone: &TimeZone) -> Markup {
     let local = zone.local(at);
     html! { time datetime=(at) title=(local) { (to_minutes(&local)) } }
+}
+
+/// Returns the date of a time in the zone.
+pub(super) fn date(at: Timestamp, zone: &TimeZone) -> Markup {
+    html! { time datetime=(at) title=(zone.local(at)) { (zone.date(at)) } }
 }
 
 /// Returns a time of the zone, which the script shows relative to now.

@@ -9,6 +9,7 @@ mod chart;
 mod cost;
 mod dimension;
 mod expiring;
+mod latest;
 mod layout;
 mod number;
 mod overview;
@@ -29,12 +30,15 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bridge_core::TimeZone;
+use bridge_core::{HealthStatus, TimeZone};
 
 use self::assets::Asset;
-pub(super) use self::expiring::ExpiringCheck;
-use super::Web;
+use self::latest::Latest;
 use super::problem::{Problem, ProblemKind};
+use super::response_cache::ResponseCache;
+use super::{Web, WebOptions};
+use crate::budgets::BudgetStatus;
+use crate::dashboard::DashboardTokenMetrics;
 
 /// Options of the page.
 ///
@@ -85,6 +89,29 @@ impl PageOptions {
     pub fn without_cost(mut self) -> Self {
         self.cost = false;
         self
+    }
+}
+
+/// A check writes to the database and reads the folders of the transcripts.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What open pages share, as values that several pages render.
+#[derive(Debug)]
+pub(super) struct Shared {
+    metrics: ResponseCache<String, Result<Arc<DashboardTokenMetrics>, Problem>>,
+    budgets: ResponseCache<(), Result<Arc<[BudgetStatus]>, Problem>>,
+    expiring: Arc<Latest<expiring::Checked>>,
+    health: Arc<Latest<Arc<HealthStatus>>>,
+}
+
+impl Shared {
+    pub(super) fn new(options: &WebOptions) -> Self {
+        Self {
+            metrics: ResponseCache::new(options.answer_ttl, options.queries_max),
+            budgets: ResponseCache::new(options.answer_ttl, 1),
+            expiring: Arc::new(Latest::new(expiring::INTERVAL)),
+            health: Arc::new(Latest::new(HEALTH_INTERVAL)),
+        }
     }
 }
 

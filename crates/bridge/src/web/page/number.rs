@@ -40,13 +40,16 @@ impl Display for Compact {
     }
 }
 
-/// Displays a share from 0 to 1 as a percentage with a decimal.
+/// Displays a share from 0 to 1 as a percentage with a decimal. Something never reads as nothing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Percent(pub(super) f64);
 
 impl Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1}\u{a0}%", self.0 * 100.0)
+        match self.0 {
+            share if share > 0.0 && share < 0.001 => f.write_str("<\u{a0}0.1\u{a0}%"),
+            share => write!(f, "{:.1}\u{a0}%", share * 100.0),
+        }
     }
 }
 
@@ -91,5 +94,6 @@ mod tests {
     fn the_share_of_nothing_is_zero() {
         assert_eq!(Percent(share(1, 8)).to_string(), "12.5\u{a0}%");
         assert_eq!(Percent(share(0, 0)).to_string(), "0.0\u{a0}%");
+        assert_eq!(Percent(share(1, 2_000)).to_string(), "<\u{a0}0.1\u{a0}%");
     }
 }

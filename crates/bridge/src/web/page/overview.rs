@@ -26,6 +26,14 @@ pub(super) async fn overview(page: PageRequest) -> Response {
         let query =
             OVERVIEW_CARDS.into_iter().fold(query, |query, card| query.list(card, GroupPage::top(CARD_ROWS)));
         let (metrics, budgets) = tokio::try_join!(page.metrics(query), page.budgets())?;
+        if metrics.totals.responses == 0 {
+            let state = if page.is_store_empty().await? {
+                first_run(&page.frame)
+            } else {
+                nothing_found(&page.frame)
+            };
+            return Ok(html! { (page.frame.controls()) (state) });
+        }
         Ok(html! {
             (expiring::warning(&page.frame, page.latest_expiring().as_ref()))
             (content(&page.frame, &metrics, &budgets))
@@ -37,18 +45,14 @@ pub(super) async fn overview(page: PageRequest) -> Response {
 fn content(frame: &Frame, metrics: &DashboardTokenMetrics, budgets: &[BudgetStatus]) -> Markup {
     html! {
         (frame.controls())
-        @if metrics.totals.responses == 0 {
-            (empty(frame))
-        } @else {
-            div.summary {
-                (headline(frame, metrics))
-                (tiles(metrics))
-            }
-            (budgets::card(budgets, &frame.view.zone))
-            (chart::section(frame, metrics))
-            div.cards {
-                @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }
-            }
+        div.summary {
+            (headline(frame, metrics))
+            (tiles(metrics))
+        }
+        (budgets::card(budgets, &frame.view.zone))
+        (chart::section(frame, metrics))
+        div.cards {
+            @for dimension in &OVERVIEW_CARDS { (cards::card(frame, dimension, metrics)) }
         }
     }
 }
@@ -86,7 +90,7 @@ fn tokens_headline(frame: &Frame, metrics: &DashboardTokenMetrics) -> Markup {
 /// Returns the change against the period before.
 fn change(total: u64, previous: &PreviousPeriod) -> Markup {
     let before = previous.totals.counts.total();
-    let title = format!("{} in the previous period", Grouped(before));
+    let title = format!("{} by the same point of the previous period", Grouped(before));
     let percent = |more: u64| Percent(share(more, before));
     html! {
         " "
@@ -148,19 +152,22 @@ fn tiles(metrics: &DashboardTokenMetrics) -> Markup {
     }
 }
 
-fn empty(frame: &Frame) -> Markup {
-    let is_narrowed = !frame.view.conditions.is_empty() || frame.view.span != Span::EVER;
+fn nothing_found(frame: &Frame) -> Markup {
     html! {
         section.state {
-            @if is_narrowed {
-                h1 { "No responses here" }
-                p { "Nothing in this time range matches these filters." }
-                p { a href=(frame.here(&frame.view.cleared().with_span(Span::EVER))) { "Show everything" } }
-            } @else {
-                h1 { "Nothing is stored yet" }
-                p { "As soon as a session writes a transcript, its tokens appear here automatically." }
-                p.soft { a href=(frame.link(Tab::Status.path(), &frame.view)) { "Status" } " shows whether transcripts can be read." }
-            }
+            h1 { "No responses here" }
+            p { "Nothing in this time range matches these filters." }
+            p { a href=(frame.here(&frame.view.cleared().with_span(Span::EVER))) { "Show everything" } }
+        }
+    }
+}
+
+fn first_run(frame: &Frame) -> Markup {
+    html! {
+        section.state {
+            h1 { "Nothing is stored yet" }
+            p { "As soon as a session writes a transcript, its tokens appear here automatically." }
+            p.soft { a href=(frame.link(Tab::Status.path(), &frame.view)) { "Status" } " shows whether transcripts can be read." }
         }
     }
 }

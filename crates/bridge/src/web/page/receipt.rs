@@ -68,7 +68,7 @@ fn content(receipt: &StoreReceipt) -> Markup {
         @if receipt.weak.count > 0 {
             p.soft {
                 (Grouped(receipt.weak.tokens)) " tokens of " (Grouped(receipt.weak.count))
-                " responses have weak keys: their gateway reuses short ids, so they are told apart by their token counts."
+                " responses have weak keys: their gateway reuses short ids, so their token counts distinguish them."
             }
         }
     }

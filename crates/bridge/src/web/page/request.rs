@@ -7,12 +7,12 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bridge_core::Actor;
+use bridge_core::{Actor, HealthStatus};
 use maud::{Markup, html};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{Frame, Tab};
-use super::view::View;
+use super::view::{Span, View};
 use super::{POLICY, expiring};
 use crate::budgets::BudgetStatus;
 use crate::dashboard::{DashboardQuery, DashboardTokenMetrics};
@@ -50,9 +50,11 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
         let options = web.options.page.clone().unwrap_or_default();
         let mut parameters = Parameters::parse(parts.uri.query());
         let view = View::take(&mut parameters, &options.zone);
+        let bridge = caller.bridge.clone();
+        let health = web.pages.health.latest(health(bridge.clone())).map(|health| health.overall);
         Ok(Self {
-            frame: Frame { base, path, view, now: web.now(), refresh: options.refresh },
-            bridge: caller.bridge.clone(),
+            frame: Frame { base, path, view, now: web.now(), refresh: options.refresh, health },
+            bridge,
             web: Arc::clone(web),
             shows_cost: options.cost,
             actor: caller.actor.clone(),
@@ -60,6 +62,10 @@ impl FromRequestParts<Arc<Web>> for PageRequest {
             known: parts.headers.get(IF_NONE_MATCH).cloned(),
         })
     }
+}
+
+async fn health(bridge: EnhancedTokenDatabaseBridge) -> Arc<HealthStatus> {
+    Arc::new(bridge.health_check().await)
 }
 
 impl PageRequest {
@@ -70,7 +76,7 @@ impl PageRequest {
         let key = format!("{query:?} {:?}", self.actor);
         let work = async { Ok(Arc::new(self.bridge.dashboard().get_dashboard_token_metrics(query).await?)) };
         // Boxed: the futures of operations are large.
-        self.web.page_metrics.get(key, Box::pin(work)).await
+        self.web.pages.metrics.get(key, Box::pin(work)).await
     }
 
     /// Returns the state of the budgets, whatever the page's range and filters.
@@ -80,17 +86,28 @@ impl PageRequest {
             return Ok(Arc::default());
         }
         let work = async { Ok(dashboard.budgets().await?.into()) };
-        self.web.page_budgets.get((), Box::pin(work)).await
+        self.web.pages.budgets.get((), Box::pin(work)).await
     }
 
     /// Returns the last check for transcripts that are about to be deleted, without waiting for one.
     pub(super) fn latest_expiring(&self) -> Option<expiring::Checked> {
-        self.web.expiring.latest(&self.bridge)
+        self.web.pages.expiring.latest(expiring::check(self.bridge.clone()))
     }
 
     /// Returns the transcripts that are about to be deleted.
     pub(super) async fn expiring(&self) -> expiring::Checked {
-        self.web.expiring.current(&self.bridge).await
+        self.web.pages.expiring.current(Box::pin(expiring::check(self.bridge.clone()))).await
+    }
+
+    /// Returns the health of the bridge.
+    pub(super) async fn health(&self) -> Arc<HealthStatus> {
+        self.web.pages.health.current(Box::pin(health(self.bridge.clone()))).await
+    }
+
+    /// Returns whether the store has no responses at all, whatever the page's range and filters.
+    pub(super) async fn is_store_empty(&self) -> Result<bool, Problem> {
+        let everything = self.frame.view.cleared().with_span(Span::EVER).query(self.frame.now);
+        Ok(self.metrics(everything).await?.totals.responses == 0)
     }
 
     /// Returns the page with this content, or with the problem.

@@ -8,7 +8,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::Response;
 use bridge_core::{ActivityFacts, SessionId, TimeRange, TokenSummaryRecord};
-use bridge_storage::{Dimension, GroupPage};
+use bridge_storage::{Dimension, GroupPage, UsageSums};
 use maud::{Markup, html};
 
 use super::cards::{bar, card};
@@ -36,7 +36,9 @@ pub(super) async fn session(page: PageRequest, id: Result<Path<String>, PathReje
         let details = page.bridge.sessions().details(&id?).await?.ok_or_else(unknown_session)?;
         let summary = details.summary.as_ref().ok_or_else(unknown_session)?;
         let metrics = metrics(&page, summary).await?;
-        Ok(content(&page.frame, &details, summary, &metrics))
+        let is_part =
+            matches!(page.frame.view.span, Span::Fixed(_)) && metrics.totals.responses < summary.responses;
+        Ok(content(&page.frame, &details, summary, &metrics, is_part))
     };
     page.respond(Tab::Sessions, "Session", content).await
 }
@@ -66,22 +68,28 @@ fn content(
     details: &SessionDetails,
     summary: &TokenSummaryRecord,
     metrics: &DashboardTokenMetrics,
+    is_part: bool,
 ) -> Markup {
     let zone = &frame.view.zone;
-    let is_floor = summary.finished_responses < summary.responses_worth_tokens;
+    let (first, last) = (metrics.totals.first_time, metrics.totals.last_time);
     html! {
         section.headline {
-            p.label { "Session " code { (name_of(summary.session_id.as_str())) } }
+            p.label { @if is_part { "Part of session " } @else { "Session " } code { (name_of(summary.session_id.as_str())) } }
             h1 {
-                @if is_floor { span.at-least { "at least " } }
-                span.total { (Grouped(summary.total_tokens)) }
+                @if metrics.completeness.at_least { span.at-least { "at least " } }
+                span.total { (Grouped(metrics.total_tokens)) }
                 span.label { " tokens" }
             }
             p.soft {
-                (time(summary.first_time, zone)) " to " (time(summary.last_time, zone)) " (" (zone.name()) ")"
+                @if let (Some(first), Some(last)) = (first, last) {
+                    (time(first, zone)) " to " (time(last, zone)) " (" (zone.name()) ") "
+                }
+                @if is_part {
+                    a href=(frame.here(&frame.view.with_span(Span::default()))) { "Show the whole session" }
+                }
             }
         }
-        (tiles(details, summary, metrics))
+        (tiles(metrics, details.activity.as_ref().filter(|_| !is_part)))
         (facts(frame, details, summary))
         (chart::section(frame, metrics))
         (session_files::card(&details.files, zone))
@@ -92,8 +100,9 @@ fn content(
     }
 }
 
-fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &DashboardTokenMetrics) -> Markup {
-    let counts = &summary.counts;
+/// Returns the figures; the activity is known of the whole session only.
+fn tiles(metrics: &DashboardTokenMetrics, activity: Option<&ActivityFacts>) -> Markup {
+    let UsageSums { counts, responses, unfinished_responses, .. } = metrics.totals;
     html! {
         dl.tiles {
             @for (name, tokens) in [
@@ -103,22 +112,22 @@ fn tiles(details: &SessionDetails, summary: &TokenSummaryRecord, metrics: &Dashb
                 div {
                     dt { (name) }
                     dd title=(Grouped(tokens)) { (Compact(tokens)) }
-                    dd.soft { (Percent(share(tokens, summary.total_tokens))) }
+                    dd.soft { (Percent(share(tokens, metrics.total_tokens))) }
                 }
             }
             @if let Some(cost) = &metrics.totals.cost {
                 div {
-                    dt { "Cost" }
-                    dd { (cost::cell(cost)) }
+                    dt { "Cost" @if metrics.completeness.at_least || !cost.is_complete() { ", at least" } }
+                    dd { @if cost.priced_tokens == 0 { (cost::cell(cost)) } @else { (cost::short(cost.amount)) } }
                     @if cost.priced_tokens > 0 { dd.soft { "cache savings: " (cost::short(cost.cache_savings())) } }
                 }
             }
             div {
                 dt { "Responses" }
-                dd { (Grouped(summary.responses)) }
-                dd.soft { (Grouped(summary.responses_worth_tokens.saturating_sub(summary.finished_responses))) " unfinished" }
+                dd { (Grouped(responses)) }
+                dd.soft { (Grouped(unfinished_responses)) " unfinished" }
             }
-            @if let Some(activity) = &details.activity {
+            @if let Some(activity) = activity {
                 div {
                     dt title="Prompts of a person" { "Turns" }
                     dd { (Grouped(activity.turns)) }

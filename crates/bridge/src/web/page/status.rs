@@ -6,7 +6,7 @@ use bridge_storage::{Dimension, GroupPage};
 use maud::{Markup, html};
 
 use super::expiring::{self, Checked};
-use super::layout::{Frame, Tab, name_of, relative};
+use super::layout::{Frame, Tab, badge, name_of, relative};
 use super::number::Grouped;
 use super::request::PageRequest;
 use super::view::Span;
@@ -22,9 +22,13 @@ pub(super) async fn status(page: PageRequest) -> Response {
         let query = view.query(page.frame.now).list(Dimension::Host, GroupPage::top(HOSTS));
         let dashboard = page.bridge.dashboard();
         let (health, metrics, expiring, hosts) =
-            tokio::join!(page.bridge.health_check(), page.metrics(query), page.expiring(), dashboard.hosts());
+            tokio::join!(page.health(), page.metrics(query), page.expiring(), dashboard.hosts());
         // Without the database there is no list of hosts; the probes say why.
-        let hosts = hosts.unwrap_or_default();
+        let mut hosts = hosts.unwrap_or_default();
+        let silent_max = page.bridge.parts.monitoring.options.limits.host_silent_max;
+        let is_silent = |host: &HostFreshness| silent_max.is_some_and(|limit| host.is_silent(limit));
+        hosts.sort_by_key(|host| !is_silent(host));
+        let hosts = hosts.iter().map(|host| (host, is_silent(host))).take(HOSTS as usize).collect::<Vec<_>>();
         Ok(content(&page.frame, &health, metrics.ok().as_deref(), &expiring, &hosts))
     };
     page.respond(Tab::Status, "Status", content).await
@@ -35,11 +39,11 @@ fn content(
     health: &HealthStatus,
     metrics: Option<&DashboardTokenMetrics>,
     expiring: &Checked,
-    freshness: &[HostFreshness],
+    hosts: &[(&HostFreshness, bool)],
 ) -> Markup {
     html! {
         section.headline {
-            h1 { span.label { "Status" } span class=(class(health.overall)) { (health.overall) } }
+            h1 { span.label { "Status" } span class=(badge(health.overall)) { (health.overall) } }
             @if let Some(last) = metrics.and_then(|metrics| metrics.data_age.last_sync) {
                 p.soft { "A transcript was last stored " (relative(last, &frame.view.zone)) }
             }
@@ -51,20 +55,24 @@ fn content(
                     thead.visually-hidden { tr { th scope="col" { "Check" } th scope="col" { "State" } } }
                     tbody {
                         @for probe in &health.probes {
-                            tr { th scope="row" { (probe.probe) } td { span class=(class(probe.state)) { (probe.state) } } }
+                            tr { th scope="row" { (probe.probe) } td { span class=(badge(probe.state)) { (probe.state) } } }
                         }
                     }
                 }
                 @if health.overall > HealthState::Healthy { p.soft { "The reasons are in the log of the service." } }
             }
             (expiring::card(frame, expiring))
-            @if !freshness.is_empty() { (hosts(frame, freshness, metrics)) }
+            @if !hosts.is_empty() { (hosts_card(frame, hosts, metrics)) }
         }
     }
 }
 
-/// Returns the hosts with when each was last heard of, and its last response.
-fn hosts(frame: &Frame, freshness: &[HostFreshness], metrics: Option<&DashboardTokenMetrics>) -> Markup {
+/// Returns the hosts, each with whether it fell silent.
+fn hosts_card(
+    frame: &Frame,
+    hosts: &[(&HostFreshness, bool)],
+    metrics: Option<&DashboardTokenMetrics>,
+) -> Markup {
     let zone = &frame.view.zone;
     let last_response = |host: &HostFreshness| {
         let rows = metrics.map_or(&[][..], |metrics| &metrics.hosts.rows);
@@ -81,9 +89,12 @@ fn hosts(frame: &Frame, freshness: &[HostFreshness], metrics: Option<&DashboardT
                     th scope="col" { "Sources" }
                 } }
                 tbody {
-                    @for host in freshness.iter().take(HOSTS as usize) {
+                    @for (host, is_silent) in hosts {
                         tr {
-                            th scope="row" { bdi { (name_of(host.host.as_str())) } }
+                            th scope="row" {
+                                bdi { (name_of(host.host.as_str())) }
+                                @if *is_silent { " " span.badge.fair { "silent" } }
+                            }
                             td { (relative(host.last_seen, zone)) }
                             td { @if let Some(last) = last_response(host) { (relative(last, zone)) } }
                             td { (Grouped(host.sources)) }
@@ -92,13 +103,5 @@ fn hosts(frame: &Frame, freshness: &[HostFreshness], metrics: Option<&DashboardT
                 }
             }
         }
-    }
-}
-
-fn class(state: HealthState) -> &'static str {
-    match state {
-        HealthState::Healthy => "badge good",
-        HealthState::Degraded => "badge fair",
-        HealthState::Unhealthy => "badge bad",
     }
 }

@@ -11,7 +11,8 @@ use crate::web::parameters::Parameters;
 pub(super) const ROWS: u32 = 50;
 const HOUR_MILLIS: i64 = 3_600_000;
 const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
-/// The longest ranges that the trend shows by hours, days and weeks: bars stay wider than a pixel on a phone.
+/// The longest ranges that the trend shows by minutes, hours, days and weeks: bars stay wider than a pixel on a phone.
+const MINUTES_UP_TO: i64 = 2 * HOUR_MILLIS;
 const HOURS_UP_TO: i64 = 3 * DAY_MILLIS;
 const DAYS_UP_TO: i64 = 120 * DAY_MILLIS;
 const WEEKS_UP_TO: i64 = 800 * DAY_MILLIS;
@@ -128,6 +129,9 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
 }
 
+/// The conditions of the filter form: whether only the responses with the value are admitted, or only the others.
+const CONDITIONS: [(&str, bool); 2] = [("is", true), ("is-not", false)];
+
 /// The dimension that the trend is split by, unless the URL names another one.
 const SPLIT: Dimension = Dimension::Model;
 /// The dimension of the breakdown, unless the URL names another one.
@@ -172,8 +176,9 @@ impl View {
         };
         let conditions = parameters.conditions().into_iter();
         let conditions = conditions.map(|(dimension, only, values)| Condition { dimension, only, values });
-        // The filter form sends its condition as a dimension and a value.
+        // The filter form sends its condition in three parts.
         let added = parameters.value("filter").zip(parameters.text("value"));
+        let only = parameters.choice("condition", &CONDITIONS).unwrap_or(true);
         let view = Self {
             span,
             zone,
@@ -188,7 +193,7 @@ impl View {
             offset: parameters.number("offset", 0..=u32::MAX).unwrap_or_default(),
         };
         match added {
-            Some((dimension, value)) => view.only(&dimension, &value),
+            Some((dimension, value)) => view.with_condition(&dimension, only, &value),
             None => view,
         }
     }
@@ -215,6 +220,7 @@ impl View {
             let Some(start) = range.start else { return CalendarUnit::Month };
             let length = range.end.unwrap_or(now).as_millis().saturating_sub(start.as_millis());
             let units = [
+                (MINUTES_UP_TO, CalendarUnit::Minute),
                 (HOURS_UP_TO, CalendarUnit::Hour),
                 (DAYS_UP_TO, CalendarUnit::Day),
                 (WEEKS_UP_TO, CalendarUnit::Week),
@@ -275,9 +281,13 @@ impl View {
 
     /// Returns the state narrowed to this value of a dimension.
     pub(super) fn only(&self, dimension: &Dimension, value: &str) -> Self {
+        self.with_condition(dimension, true, value)
+    }
+
+    fn with_condition(&self, dimension: &Dimension, only: bool, value: &str) -> Self {
         let mut view = self.without(dimension);
         let values = vec![value.to_owned()];
-        view.conditions.push(Condition { dimension: dimension.clone(), only: true, values });
+        view.conditions.push(Condition { dimension: dimension.clone(), only, values });
         view
     }
 

@@ -160,10 +160,17 @@ let tag = null;
 /** The content as it was received, before charts were drawn. */
 let shown = document.getElementById("content").innerHTML;
 let updatedAt = Date.now();
+let isUpdating = false;
 
-/** Fetches this page and shows what changed. Keeps what is open, the focus and the scroll position. */
+/** Whether an update would take away what somebody types, or selects in a chart. */
+function isInUse() {
+  return document.activeElement?.matches("#content :is(input, select)") || document.querySelector(".u-over:active") !== null;
+}
+
+/** Fetches this page and shows what changed. Keeps what is open, the focus and the scroll positions. */
 async function update() {
-  if (document.hidden) return;
+  if (document.hidden || isUpdating || isInUse()) return;
+  isUpdating = true;
   try {
     const headers = tag ? { "if-none-match": tag } : {};
     const response = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(20000) });
@@ -177,19 +184,27 @@ async function update() {
     showLive(response.ok || response.status === 304);
   } catch {
     showLive(false);
+  } finally {
+    isUpdating = false;
   }
 }
 
 function replaceContent(received) {
   const [content, next] = [document.getElementById("content"), received.getElementById("content")];
-  if (!next || next.innerHTML === shown) return;
+  const health = received.getElementById("health");
+  if (health && health.innerHTML !== document.getElementById("health").innerHTML) {
+    document.getElementById("health").replaceChildren(...health.childNodes);
+  }
+  if (!next || next.innerHTML === shown || isInUse()) return;
   const open = [...content.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
   const focused = content.contains(document.activeElement) ? pathOf(document.activeElement, content) : null;
+  const scrolled = [...content.querySelectorAll(".scroll")].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
   shown = next.innerHTML;
   content.replaceChildren(...next.childNodes);
   open.forEach(([id, isOpen]) => { const details = document.getElementById(id); if (details) details.open = isOpen; });
   drawCharts();
   showAges();
+  content.querySelectorAll(".scroll").forEach((element, index) => element.scrollTo(...(scrolled[index] ?? [0, 0])));
   focused?.reduce((node, index) => node?.children[index], content)?.focus({ preventScroll: true });
 }
 
