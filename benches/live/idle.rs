@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use bridge::EnhancedTokenDatabaseBridge;
 use bridge::live::{LiveOptions, Watching};
 use bridge_benches::is_measurement;
 use bridge_core::Stopwatch;
@@ -50,19 +51,37 @@ pub(crate) async fn measure(engine: &Engine) -> Outcome<()> {
     assert_eq!(syncing.status().watching, Watching::Events);
     syncing.stop().await;
 
+    for (name, options) in [
+        ("by events", LiveOptions::events()),
+        ("by polling", LiveOptions::polling(LiveOptions::events().poll_interval)),
+    ] {
+        let (searches, used) = idle(&bridge, options, minute).await?;
+        println!(
+            "{files} files, {} s in which nothing changes, {name}: {:.2} s of the processor with {searches} searches; \
+             one is due every {} s",
+            minute.as_secs(),
+            used.as_secs_f64(),
+            LiveOptions::events().search_interval.as_secs()
+        );
+    }
+    Ok(())
+}
+
+/// The searches, and the processor time, of this time after the first search.
+async fn idle(
+    bridge: &EnhancedTokenDatabaseBridge,
+    options: LiveOptions,
+    time: Duration,
+) -> Outcome<(u64, Duration)> {
     let (sender, mut outcomes) = mpsc::unbounded_channel();
-    let syncing = bridge.keep_in_sync(LiveOptions::events(), move |outcome| drop(sender.send(outcome)));
+    let syncing = bridge.keep_in_sync(options, move |outcome| drop(sender.send(outcome)));
     timeout(DEADLINE, outcomes.recv()).await?.ok_or("the task ended")??;
     let before = processor_time()?;
-    sleep(minute).await;
+    sleep(time).await;
     let used = processor_time()? - before;
+    let searches = syncing.status().searches - 1;
     syncing.stop().await;
-    println!(
-        "{files} files, {} s in which nothing changes: {:.2} s of the processor, and a fifth of a search",
-        minute.as_secs(),
-        used.as_secs_f64()
-    );
-    Ok(())
+    Ok((searches, used))
 }
 
 fn generate(root: &Path, files: usize) -> Outcome<()> {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod reader;
+pub mod relay;
 pub mod settings;
 pub mod start;
 pub mod status;

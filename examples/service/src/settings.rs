@@ -1,10 +1,11 @@
 //! The settings: `service.toml`.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::start::Failure;
@@ -45,6 +46,32 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// The host name of a proxy that ends TLS in front of the service.
     pub proxy: Option<String>,
+    /// The addresses that the proxy connects from. Others than these and this machine are refused.
+    pub proxy_addresses: Vec<Network>,
+}
+
+/// A network (`10.1.0.0/24`), or a single address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Returns whether the address is in the network, an IPv4 address also in the form that it has in IPv6.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map(Self)
+            .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.1.0.0/24"))
+    }
 }
 
 /// A certificate chain and its key, in PEM files.
@@ -110,6 +137,7 @@ impl Default for Listen {
             token_file: None,
             tls: None,
             proxy: None,
+            proxy_addresses: Vec::new(),
         }
     }
 }
@@ -148,7 +176,7 @@ impl Settings {
     /// # Errors
     ///
     /// A named file that is missing; what is wrong in it, with its line; an address that others can reach, themselves or
-    /// through a proxy, without a token, or without TLS or a proxy; a reader without a user.
+    /// through a proxy, without a token, or without TLS or a proxy of known addresses; a reader without a user.
     pub fn load(file: Option<&Path>, listen: Option<&str>) -> Result<Self, Failure> {
         let is_named = file.is_some();
         let file = file.unwrap_or(Path::new(DEFAULT_FILE));
@@ -207,7 +235,13 @@ impl Listen {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let open = match (&self.proxy, self.is_local()?) {
+        if self.proxy.is_none() && !self.proxy_addresses.is_empty() {
+            return Err(Failure::settings(
+                "listen.proxy_addresses: set listen.proxy to the proxy's host name",
+            ));
+        }
+        let is_local = self.is_local()?;
+        let open = match (&self.proxy, is_local) {
             (None, true) => return Ok(()),
             (Some(proxy), true) => {
                 format!("listen.address {:?} can be reached by others through {proxy:?}", self.address)
@@ -217,9 +251,17 @@ impl Listen {
         if self.token_file.is_none() {
             return Err(Failure::settings(format!("{open}: set listen.token_file")));
         }
-        if self.tls.is_none() && self.proxy.is_none() {
+        if is_local || self.tls.is_some() {
+            return Ok(());
+        }
+        if self.proxy.is_none() {
             return Err(Failure::settings(format!(
                 "{open}: set listen.tls, or listen.proxy to the host name of the proxy that ends TLS"
+            )));
+        }
+        if self.proxy_addresses.is_empty() {
+            return Err(Failure::settings(format!(
+                "{open} without the proxy: set listen.proxy_addresses to the addresses that it connects from"
             )));
         }
         Ok(())

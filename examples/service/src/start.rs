@@ -17,8 +17,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::access;
 use crate::reader::{reading_bridge, server_options};
+use crate::relay::{Entrance, Relay};
 use crate::settings::Settings;
-use crate::tls::{self, Terminator};
+use crate::tls;
 
 /// Maximum time that the end waits for the database.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -65,8 +66,8 @@ pub struct Running {
     syncing: SyncTask,
     listener: TcpListener,
     router: Router,
-    terminator: Option<Terminator>,
-    address: SocketAddr,
+    relay: Option<Relay>,
+    url: String,
     shows_cost: bool,
 }
 
@@ -115,17 +116,19 @@ pub async fn start(settings: &Settings, prepared: Prepared) -> Result<Running, F
             tracing::warn!(%error, "not synchronized");
         }
     });
-    let (listener, terminator) = match certificate {
-        None => (outer, None),
-        Some(acceptor) => {
-            let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
-            let inner_address = inner.local_addr().map_err(Failure::running)?;
-            (inner, Some(Terminator::start(outer, acceptor, inner_address)))
-        }
+    let proxy_addresses = settings.listen.proxy_addresses.clone().into();
+    let entrance = Entrance { acceptor: certificate, proxy_addresses };
+    let url = format!("{}://{address}", if entrance.acceptor.is_some() { "https" } else { "http" });
+    let (listener, relay) = if entrance.is_open() {
+        (outer, None)
+    } else {
+        let inner = web::listen("127.0.0.1:0").await.map_err(Failure::running)?;
+        let inner_address = inner.local_addr().map_err(Failure::running)?;
+        (inner, Some(Relay::start(outer, entrance, inner_address)))
     };
     let router = router(settings, &bridge, reader.as_ref(), metrics, token, address);
     let shows_cost = settings.page.cost;
-    Ok(Running { bridge, reader, syncing, listener, router, terminator, address, shows_cost })
+    Ok(Running { bridge, reader, syncing, listener, router, relay, url, shows_cost })
 }
 
 fn router(
@@ -159,9 +162,8 @@ fn router(
 impl Running {
     /// Returns the address of the page.
     #[must_use]
-    pub fn url(&self) -> String {
-        let scheme = if self.terminator.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Returns the bridge from which everything that is shown is read.
@@ -185,7 +187,7 @@ impl Running {
     /// Serves until `stop` completes, and ends everything within seconds.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         web::serve(self.listener, self.router, stop).await;
-        drop((self.terminator, self.reader));
+        drop((self.relay, self.reader));
         // Does not wait long for an unavailable database: the store is consistent, and the next start resumes the
         // synchronization.
         if let Err(incomplete) = self.bridge.shutdown().within(SHUTDOWN_TIMEOUT).await {

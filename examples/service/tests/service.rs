@@ -147,6 +147,7 @@ fn run(settings: &str, arguments: &[&str]) -> Output {
 fn wrong_arguments_and_settings_are_named_and_end_with_2() {
     let open = "[listen]\naddress = \"0.0.0.0:0\"\n";
     let with_token = format!("{open}token_file = \"token\"\n");
+    let with_proxy = format!("{with_token}proxy = \"tokens.example\"\n");
     for (settings, arguments, expected) in [
         ("", &["--nonsense"][..], "--nonsense"),
         ("", &["--config", "missing.toml"], "missing.toml"),
@@ -156,6 +157,9 @@ fn wrong_arguments_and_settings_are_named_and_end_with_2() {
         (open, &[], "listen.token_file"),
         ("", &["--listen", "0.0.0.0:0"], "listen.token_file"),
         (&with_token, &[], "listen.tls, or listen.proxy"),
+        (&with_proxy, &[], "set listen.proxy_addresses"),
+        (&format!("{with_proxy}proxy_addresses = [\"10.1.0.0/33\"]"), &[], "\"10.1.0.0/33\" is neither"),
+        (&format!("{with_token}proxy_addresses = [\"10.1.0.7\"]"), &[], "set listen.proxy to"),
         // Others reach a local address through a proxy.
         (&format!("{ANY_PORT}proxy = \"tokens.example\""), &[], "listen.token_file"),
         ("[limits]\nrequest_seconds = 0", &[], "request_seconds"),
@@ -443,6 +447,38 @@ fn tls_serves_others_with_the_token() {
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     service.end_with("TERM");
+}
+
+#[test]
+fn behind_a_proxy_only_it_and_this_machine_are_served() {
+    let of = |addresses: &str| {
+        prepare(&format!(
+            "[listen]\naddress = \"0.0.0.0:0\"\ntoken_file = \"token\"\nproxy = \"tokens.example\"\n\
+             proxy_addresses = [\"{addresses}\"]\n"
+        ))
+    };
+    // The address that this machine has for others; no packet is sent. Without a network there is none.
+    let own = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = own.connect("192.0.2.1:9").and_then(|()| own.local_addr()).map(|address| address.ip()).ok();
+    let headers = format!("Host: tokens.example\r\nAuthorization: Bearer {TOKEN}\r\n");
+    for (addresses, is_admitted) in [("203.0.113.0/24", false), ("0.0.0.0/0", true)] {
+        let (folder, _) = of(addresses);
+        let service = Service::start(folder.path());
+        let port = service.url.rsplit_once(':').unwrap().1;
+        let answers = |host: &str| {
+            let mut stream = TcpStream::connect(format!("{host}:{port}")).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let asked = write!(stream, "GET /health/live HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+            let mut answer = Vec::new();
+            let _ = asked.and_then(|()| stream.read_to_end(&mut answer));
+            answer.starts_with(b"HTTP/1.1 200")
+        };
+        assert!(answers("127.0.0.1"), "{addresses}");
+        if let Some(own) = own.filter(|own| !own.is_loopback()) {
+            assert_eq!(answers(&own.to_string()), is_admitted, "{own} of {addresses}");
+        }
+        service.end_with("TERM");
+    }
 }
 
 /// The user of everything that is shown may only read.

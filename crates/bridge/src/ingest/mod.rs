@@ -30,6 +30,7 @@ use tokio::task::JoinError;
 use crate::ingest::kept::KeptFiles;
 use crate::ingest::projects::ProjectRules;
 use crate::ingest::stream::StreamTurns;
+use crate::live::RecentFiles;
 use crate::operations::single_flight::SingleFlight;
 use crate::operations::sync::{SyncRequests, Synchronization};
 use crate::telemetry::Telemetry;
@@ -87,6 +88,17 @@ impl Ingest {
     pub(crate) async fn discover(&self) -> Result<Discovery, BridgeError> {
         let roots = self.source_roots();
         tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
+    }
+
+    /// Finds the transcripts, and those among them that are looked at until all are searched again.
+    pub(crate) async fn discover_with_recent(&self) -> Result<(Discovery, Option<RecentFiles>), BridgeError> {
+        let (roots, began) = (self.source_roots(), self.clock.now());
+        let find = move || {
+            let found = discover(&roots);
+            let recent = RecentFiles::of(roots, &found.files, began);
+            (found, recent)
+        };
+        tokio::task::spawn_blocking(find).await.map_err(analysis_died)
     }
 
     /// Finds the transcripts among paths that changed; `None` if only [`discover`](Self::discover) can tell.

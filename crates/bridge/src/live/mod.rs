@@ -7,6 +7,7 @@ mod changes;
 #[cfg(feature = "live")]
 mod file_system;
 mod options;
+mod recent;
 mod status;
 
 pub use changes::{ChangeSink, ChangeSource};
@@ -16,3 +17,4 @@ pub use options::LiveOptions;
 pub use status::{LiveProgress, LiveStatus, Watching};
 
 pub(crate) use changes::{Changes, Work};
+pub(crate) use recent::RecentFiles;

@@ -19,7 +19,7 @@ pub struct LiveStatus {
 /// The way in which changes are noticed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Watching {
-    /// All transcripts are searched at an interval, because nothing else was asked for.
+    /// Transcripts are polled at an interval, because nothing else was asked for.
     #[default]
     Polling,
     /// As [`Polling`](Self::Polling), for this reason.

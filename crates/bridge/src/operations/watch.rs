@@ -14,7 +14,7 @@ use crate::ingest::Ingest;
 use crate::live::{ChangeSink, Changes, LiveOptions, LiveProgress, LiveStatus, Watching, Work};
 use crate::operations::lifetime::Membership;
 use crate::operations::survive::survive;
-use crate::operations::sync::{Failures, sync_changed};
+use crate::operations::sync::{Remembered, sync_changed};
 use crate::telemetry::error_rate::Outcome;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::operation::Operation;
@@ -113,20 +113,20 @@ impl Synchronizer {
     async fn synchronize(
         &self,
         changed: Option<Arc<BTreeSet<PathBuf>>>,
-        failures: &mut Failures,
+        remembered: &mut Remembered,
     ) -> Result<Vec<SyncResult>, BridgeError> {
-        let (syncing, mut reported) = (self.clone(), std::mem::take(failures));
+        let (syncing, mut memory) = (self.clone(), std::mem::take(remembered));
         let survived = survive("synchronization", async move {
             let Self { ingest, runner, parallel } = &syncing;
-            let work = sync_changed(ingest, changed, &mut reported, *parallel);
+            let work = sync_changed(ingest, changed, &mut memory, *parallel);
             let outcome = runner.run(Operation::SyncAllSessions, None, work).await;
-            (outcome, reported)
+            (outcome, memory)
         });
-        let Some((outcome, reported)) = survived.await else {
+        let Some((outcome, memory)) = survived.await else {
             self.ingest.telemetry.error_rate.record(Outcome::Failure);
             return Err(BridgeError::panicked("the synchronization"));
         };
-        *failures = reported;
+        *remembered = memory;
         outcome
     }
 }
@@ -151,10 +151,11 @@ struct LiveSync {
     options: LiveOptions,
     changes: Arc<Changes>,
     status: LiveProgress,
-    /// The failures that were reported to the observer.
-    failures: Failures,
+    remembered: Remembered,
     /// When all transcripts are searched next.
     next_search: Instant,
+    /// When the recent files are looked at next, if not all are searched.
+    next_look: Instant,
     /// All transcripts are not searched before that, whatever is reported.
     no_search_before: Instant,
     /// Nothing that changed is stored before that.
@@ -175,8 +176,9 @@ impl LiveSync {
             options,
             changes: Arc::default(),
             status,
-            failures: Failures::new(),
+            remembered: Remembered::default(),
             next_search: now,
+            next_look: now,
             no_search_before: now,
             no_update_before: now,
             next_watch: now,
@@ -191,6 +193,12 @@ impl LiveSync {
             self.note_failed_source();
             if Instant::now() >= self.next_search {
                 return Work::All;
+            }
+            if self.is_looking() && Instant::now() >= self.next_look {
+                if self.watches_again().await {
+                    return Work::All;
+                }
+                self.look().await;
             }
             match self.changes.waiting() {
                 Some(0) => self.wait_for_change().await,
@@ -208,9 +216,43 @@ impl LiveSync {
         }
     }
 
+    /// Returns whether recent files are looked at, in place of searches of all.
+    fn is_looking(&self) -> bool {
+        self.remembered.recent.is_some()
+    }
+
+    /// Tries to watch again when it is time to. What happened before has no events, so all is searched after that.
+    async fn watches_again(&mut self) -> bool {
+        if self.options.source.is_none() || Instant::now() < self.next_watch {
+            return false;
+        }
+        self.watch().await;
+        self.status.get().watching == Watching::Events
+    }
+
+    /// Looks at the recent files.
+    async fn look(&mut self) {
+        let Some(mut recent) = self.remembered.recent.take() else { return };
+        let (began, now) = (Instant::now(), self.synchronizer.ingest.clock.now());
+        let looking = tokio::task::spawn_blocking(move || {
+            let changed = recent.look(now);
+            (recent, changed)
+        });
+        match looking.await {
+            Ok((recent, changed)) => {
+                self.remembered.recent = Some(recent);
+                self.changes.put_back(Work::Paths(changed.into_iter().collect()));
+            }
+            Err(_) => self.next_search = Instant::now() + self.options.poll_interval,
+        }
+        let pause = began.elapsed() * (SEARCH_SHARE - 1);
+        self.next_look = Instant::now() + self.options.poll_interval.max(pause);
+    }
+
     async fn wait_for_change(&mut self) {
         let settles = self.settling.as_ref().map(|(settles, _)| *settles);
-        let timer = settles.map_or(self.next_search, |settles| settles.min(self.next_search));
+        let look = self.is_looking().then_some(self.next_look);
+        let timer = [settles, look].into_iter().flatten().fold(self.next_search, Instant::min);
         tokio::select! {
             () = self.changes.added() => {}
             () = tokio::time::sleep_until(timer) => {}
@@ -244,7 +286,9 @@ impl LiveSync {
     fn poll_instead(&mut self, reason: String) {
         let now = Instant::now();
         self.next_watch = now + WATCH_RETRY;
-        self.next_search = self.next_search.min(now + self.options.poll_interval);
+        if !self.is_looking() {
+            self.next_search = self.next_search.min(now + self.options.poll_interval);
+        }
         let is_news = |status: &LiveStatus| status.watching != Watching::PollingInstead(reason.clone());
         if is_news(&self.status.get()) {
             let interval = self.options.poll_interval;
@@ -260,11 +304,12 @@ impl LiveSync {
                 self.watch().await;
                 // The search finds them.
                 drop(self.changes.take());
-                self.synchronizer.synchronize(None, &mut self.failures).await
+                self.remembered.is_polling = self.status.get().watching != Watching::Events;
+                self.synchronizer.synchronize(None, &mut self.remembered).await
             }
             Work::Paths(paths) => {
                 let paths = Arc::new(paths.clone());
-                self.synchronizer.synchronize(Some(paths), &mut self.failures).await
+                self.synchronizer.synchronize(Some(paths), &mut self.remembered).await
             }
         };
         self.status.update(|status| {
@@ -317,9 +362,13 @@ impl LiveSync {
                 self.next_search = self.no_search_before;
             }
             Work::All => {
-                let is_watched = self.status.get().watching == Watching::Events;
-                let interval =
-                    if is_watched { self.options.search_interval } else { self.options.poll_interval };
+                let LiveOptions { search_interval, poll_interval, .. } = self.options;
+                let interval = match self.status.get().watching {
+                    Watching::Events => search_interval,
+                    _ if self.is_looking() => search_interval.max(poll_interval),
+                    _ => poll_interval,
+                };
+                self.next_look = now + poll_interval;
                 // What is read and stored is worth its time; looking for it in vain is not.
                 let is_long = took > LONG_SEARCH && found_changes == Some(false);
                 let pause = if is_long { took * (SEARCH_SHARE - 1) } else { Duration::ZERO };

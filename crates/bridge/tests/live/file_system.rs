@@ -89,3 +89,44 @@ async fn a_root_that_appears_later_or_is_replaced_is_watched() {
     live.wait_for(&bridge, 4321).await;
     live.task.stop().await;
 }
+
+/// The system's real limit, which a user namespace may lower for those in it: this runs the next test in one.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_watches_leads_to_polling_that_names_it() {
+    use std::process::Command;
+
+    const LIMIT: &str = "echo 5 > /proc/sys/user/max_inotify_watches";
+    let in_namespace = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", script]);
+        command
+    };
+    if !in_namespace(LIMIT).output().is_ok_and(|output| output.status.success()) {
+        // Not every machine lets its users make a namespace.
+        return;
+    }
+    let test =
+        format!("{LIMIT} && exec \"$0\" --ignored --exact live::file_system::beyond_the_limit_of_watches");
+    let output = in_namespace(&test).arg(std::env::current_exe().unwrap()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs a limit of five watches, with which the test above runs it"]
+async fn beyond_the_limit_of_watches() {
+    let folder = tempfile::tempdir().unwrap();
+    (0..10).for_each(|number| fs::create_dir(folder.path().join(format!("p{number}"))).unwrap());
+    let bridge = bridge_in_memory(folder.path());
+    let mut live = Live::start(&bridge, options().with_poll_interval(Duration::from_millis(10)));
+    drop(live.next().await.unwrap());
+    let Watching::PollingInstead(reason) = live.task.status().watching else {
+        panic!("{:?}", live.task.status());
+    };
+    assert!(reason.contains("fs.inotify.max_user_watches"), "{reason}");
+    append(&folder.path().join("p9/s.jsonl"), &line("s", 1, 42));
+    live.wait_for(&bridge, 42).await;
+    live.task.stop().await;
+}

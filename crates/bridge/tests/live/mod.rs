@@ -2,6 +2,7 @@
 
 mod file_system;
 mod outage;
+mod polling;
 mod scripted;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridge_core::{BridgeError, Origin, RuleRevision, SessionId, Stopwatch, SyncResult, Timestamp};
-use bridge_storage::{Dimension, ResponseFilter};
+use bridge_storage::{BreakdownRow, Dimension, ResponseFilter};
 use tokio::sync::MutexGuard;
 
 use crate::ingest::Ingest;
@@ -17,9 +17,10 @@ use crate::ingest::pipeline;
 use crate::ingest::plan::{ReadPlan, SyncMode};
 use crate::ingest::progress::ProgressReporter;
 use crate::ingest::write::Writer;
+use crate::live::RecentFiles;
 use crate::telemetry::current::announce_written;
-pub(crate) use outcome::{Failures, Synchronization};
-use outcome::{StoredSessions, Synchronized};
+pub(crate) use outcome::Synchronization;
+use outcome::{Failures, StoredSession, StoredSessions, Synchronized};
 
 /// Options of a synchronization.
 ///
@@ -100,21 +101,37 @@ pub(crate) async fn sync_all(
     Ok(results.collect())
 }
 
+/// What `keep_in_sync` remembers from one synchronization to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// The failures that were reported.
+    reported: Failures,
+    /// Nothing reports changes.
+    pub(crate) is_polling: bool,
+    /// The files that polling looks at until all are searched again; `None` if it searches all each time.
+    pub(crate) recent: Option<RecentFiles>,
+}
+
 /// Brings the store up to date with all transcripts, or with these files and folders, and returns only the sessions that
-/// changed, or failed differently than before. The stored tokens of the others are not even read. `reported` are the
-/// failures of the last time.
+/// changed, or failed differently than before. The stored tokens of the others are not even read.
 pub(crate) async fn sync_changed(
     ingest: &Ingest,
     changed: Option<Arc<BTreeSet<PathBuf>>>,
-    reported: &mut Failures,
+    remembered: &mut Remembered,
     parallel: usize,
 ) -> Result<Vec<SyncResult>, BridgeError> {
     let watch = Stopwatch::start();
     let turn = ingest.syncs.turn().await;
-    let scope = SyncScope { changed, ..SyncScope::incremental(Some(parallel)) };
+    let is_search = changed.is_none();
+    let with_recent = is_search && remembered.is_polling;
+    let scope = SyncScope { changed, with_recent, ..SyncScope::incremental(Some(parallel)) };
     let known = kept_files(ingest, SYNCHRONIZE).await?;
-    let (synchronized, cursors) =
+    let (mut synchronized, cursors) =
         read_and_store(ingest, scope, known, &SyncRequests::default(), turn).await?;
+    let Remembered { reported, recent, .. } = remembered;
+    if is_search {
+        *recent = synchronized.recent.take();
+    }
     let sessions = synchronized.sessions_to_report(reported);
     if sessions.is_empty() {
         cursors.written(ingest).await?;
@@ -136,6 +153,8 @@ struct SyncScope {
     /// Only these files, and those in these folders.
     changed: Option<Arc<BTreeSet<PathBuf>>>,
     parallel: Option<usize>,
+    /// Returns what to look at until the next search.
+    with_recent: bool,
 }
 
 impl SyncScope {
@@ -189,9 +208,11 @@ async fn read_and_store<'a>(
         Some(changed) => ingest.rediscover(Arc::clone(changed)).await?,
         None => None,
     };
-    let (is_of_changes, found) = match changed {
-        Some(found) => (true, found),
-        None => (false, ingest.discover().await?),
+    let is_of_changes = changed.is_some();
+    let (found, recent) = match changed {
+        Some(found) => (found, None),
+        None if scope.with_recent => ingest.discover_with_recent().await?,
+        None => (ingest.discover().await?, None),
     };
     let (epoch, threads) = (known.epoch(), ingest.reading_threads(scope.parallel));
     let plan = move || match is_of_changes {
@@ -204,6 +225,7 @@ async fn read_and_store<'a>(
     let mut writer = Writer::new(ingest, epoch).with_costs();
     let mut read = pipeline::run(ingest, reader, Some(&mut writer), &mut progress).await?;
     let mut synchronized = Synchronized::new(&mut read, &mut writer);
+    synchronized.recent = recent;
     synchronized.look_up(&read.plan, &requests.sessions, requests.all);
     let known = read.plan.into_known();
     Ok((synchronized, PendingCursors { writer, known, _turn: turn }))
@@ -221,13 +243,21 @@ async fn finish(
         announce_written().await;
         Ok(())
     };
-    let older = (RuleRevision::FIRST.0..RuleRevision::CURRENT.0).map(|revision| revision.to_string());
-    let outdated = filter.clone().with_values(Dimension::RuleRevision, older);
-    // The sums of an analysis have no source to begin with.
-    let outdated = outdated.without_values(Dimension::Origin, [Origin::Summed.name()]);
-    let totals = ingest.store.breakdown(Dimension::Session, &filter, None);
-    let outdated = ingest.store.breakdown(Dimension::Session, &outdated, None);
-    let ((), totals, outdated, ()) = tokio::try_join!(cursors.written(ingest), totals, outdated, announced)?;
+    let ((), stored, ()) =
+        tokio::try_join!(cursors.written(ingest), stored_sessions(ingest, &filter), announced)?;
+    Ok(stored)
+}
+
+/// Reads the stored totals of the sessions that the filter admits.
+async fn stored_sessions(ingest: &Ingest, filter: &ResponseFilter) -> Result<StoredSessions, BridgeError> {
+    let only = filter.only(&Dimension::Session).filter(|sessions| sessions.len() == 1);
+    if let Some(session) = only.and_then(BTreeSet::first) {
+        return stored_session(ingest, session, filter).await;
+    }
+    let (totals, outdated) = tokio::try_join!(
+        ingest.store.breakdown(Dimension::Session, filter, None),
+        outdated_responses(ingest, filter)
+    )?;
     let mut stored = StoredSessions::new();
     for row in totals {
         stored.entry(row.name).or_default().tokens = row.totals.counts.total();
@@ -236,6 +266,42 @@ async fn finish(
         stored.entry(row.name).or_default().outdated = row.totals.responses;
     }
     Ok(stored)
+}
+
+/// Reads the stored totals of one session. Its sums by revision mostly show that nothing is outdated: then one query
+/// answers both, and the database has more of its time for the cursors that are written meanwhile.
+async fn stored_session(
+    ingest: &Ingest,
+    session: &str,
+    filter: &ResponseFilter,
+) -> Result<StoredSessions, BridgeError> {
+    let by_revision = ingest.store.breakdown(Dimension::RuleRevision, filter, None).await?;
+    if by_revision.is_empty() {
+        return Ok(StoredSessions::new());
+    }
+    let tokens = by_revision.iter().map(|row| row.totals.counts.total()).fold(0, u64::saturating_add);
+    let mut stored = StoredSession { tokens, outdated: 0 };
+    let older: BTreeSet<String> = older_revisions().collect();
+    if by_revision.iter().any(|row| older.contains(&row.name)) {
+        let outdated = outdated_responses(ingest, filter).await?;
+        stored.outdated = outdated.iter().map(|row| row.totals.responses).sum();
+    }
+    Ok(StoredSessions::from([(session.to_owned(), stored)]))
+}
+
+/// Reads the numbers of responses by an older revision of the counting rule, by session. The sums of an analysis have no
+/// source to begin with.
+async fn outdated_responses(
+    ingest: &Ingest,
+    filter: &ResponseFilter,
+) -> Result<Vec<BreakdownRow>, BridgeError> {
+    let outdated = filter.clone().with_values(Dimension::RuleRevision, older_revisions());
+    let outdated = outdated.without_values(Dimension::Origin, [Origin::Summed.name()]);
+    ingest.store.breakdown(Dimension::Session, &outdated, None).await
+}
+
+fn older_revisions() -> impl Iterator<Item = String> {
+    (RuleRevision::FIRST.0..RuleRevision::CURRENT.0).map(|revision| revision.to_string())
 }
 
 fn recorded(ingest: &Ingest, result: SyncResult) -> SyncResult {

@@ -8,6 +8,7 @@ use bridge_core::{CostChange, SessionId, Stopwatch, SyncResult, SyncStatus, Toke
 use crate::ingest::plan::{ReadPlan, SourceLeft};
 use crate::ingest::read::{ReadResult, SessionRead};
 use crate::ingest::write::Writer;
+use crate::live::RecentFiles;
 
 /// Errors by session.
 pub(crate) type Failures = BTreeMap<SessionId, Vec<String>>;
@@ -38,6 +39,8 @@ pub(super) struct Synchronized {
     left: BTreeMap<SessionId, SourceLeft>,
     /// The sessions that were asked for, as far as any source holds, or held, lines of them.
     recorded: BTreeSet<SessionId>,
+    /// What to look at until the next search, if that was asked for and is less than all.
+    pub(super) recent: Option<RecentFiles>,
 }
 
 impl Synchronized {
@@ -68,6 +71,7 @@ impl Synchronized {
             is_of_changes: read.plan.is_of_changes(),
             left: BTreeMap::new(),
             recorded: BTreeSet::new(),
+            recent: None,
         }
     }
 
