@@ -18,20 +18,13 @@ WIDTH = 24
 CLICKHOUSE = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 
-# The projects that count for those of the variable, under the names that `token_costs` has: those that were recorded.
-RECORDED_PROJECTS = (
-    "if(project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current != ''), "
-    "project IN (SELECT name FROM ${prefix:raw}project_names FINAL WHERE current IN (${project:singlequote})), "
-    "project IN (${project:singlequote}))"
-)
-
 
 def admitted(project):
     """Returns the condition for the responses that the variables and the time range admit."""
     # The format `singlequote` escapes quotes only: backslashes are escaped in the values of the variables.
     conditions = {
         "host": "host IN (${host:singlequote})",
-        "project": project,
+        "project": f"{project} IN (${{project:singlequote}})",
         "model": "canonical_model IN (${model:singlequote})",
         "developer": "developer IN (${developer:singlequote})",
     }
@@ -39,14 +32,11 @@ def admitted(project):
     return " AND ".join(["$__timeFilter_ms(time)", *narrowed])
 
 
-RESPONSES = f"${{prefix:raw}}counted_responses WHERE {admitted('project IN (${project:singlequote})')}"
-COSTS = f"${{prefix:raw}}token_costs WHERE {admitted(RECORDED_PROJECTS)}"
+RESPONSES = f"${{prefix:raw}}counted_responses WHERE {admitted('project')}"
+COSTS = f"${{prefix:raw}}token_costs WHERE {admitted('current_project')}"
 # Of a response in `token_costs`, which has no sum of its own.
 TOKENS = "toUInt128(input_tokens) + output_tokens + cache_creation_tokens + cache_read_tokens"
-# What the recorded project of such a response counts for now. The database computes it for each name, not for each row.
-CURRENT_NAMES = """WITH (SELECT (arrayConcat([''], groupArray(name)), arrayConcat([''], groupArray(current)))
-    FROM ${prefix:raw}project_names FINAL WHERE current != '') AS names"""
-CURRENT_PROJECT = "toString(transform(project, names.1, names.2))"
+CURRENT_PROJECT = "toString(current_project)"
 
 
 def clickhouse_panel(title, kind, sql, *, size, unit="short", note="", series=False, **options):
@@ -124,14 +114,13 @@ def by_model(title, value, source, unit, note=""):
 
 def ranking(title, name, size=(12, 9)):
     sql = (
-        f"{CURRENT_NAMES} SELECT if({name} = '', '(none)', {name}) AS name, sum({TOKENS}) AS tokens, "
+        f"SELECT if({name} = '', '(none)', {name}) AS name, sum({TOKENS}) AS tokens, "
         f"toFloat64(sum(cost)) AS cost, count() AS responses FROM {COSTS} GROUP BY name ORDER BY tokens DESC LIMIT 100"
     )
     return clickhouse_panel(title, "table", sql, size=size, units={"cost": "currencyUSD"}, note="Costs without the unpriced responses.")
 
 
-SESSIONS = f"""{CURRENT_NAMES}
-SELECT session_id AS session, arrayStringConcat(groupUniqArray({CURRENT_PROJECT}), ', ') AS projects,
+SESSIONS = f"""SELECT session_id AS session, arrayStringConcat(groupUniqArray({CURRENT_PROJECT}), ', ') AS projects,
     arrayStringConcat(groupUniqArray(toString(canonical_model)), ', ') AS models, sum({TOKENS}) AS tokens,
     toFloat64(sum(cost)) AS cost, count() AS responses, min(time) AS first, max(time) AS last
 FROM {COSTS} GROUP BY session_id ORDER BY tokens DESC LIMIT 200"""

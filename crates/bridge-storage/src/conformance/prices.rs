@@ -84,6 +84,28 @@ pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) 
     assert_eq!((cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens), (40_000, 20, 10));
 }
 
+/// What has no price is listed, also if there is nothing else, and if its time is before all prices.
+pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
+    let unpriced = async || {
+        let filter = DashboardFilter { cost: true, ..DashboardFilter::default() };
+        let data = store.dashboard(&filter).await.unwrap();
+        let rows = data.priced_by.unwrap().unpriced;
+        assert_eq!(data.totals.cost.unwrap().unpriced_tokens, rows.iter().map(|row| row.tokens).sum::<u64>());
+        rows.iter()
+            .map(|row| (row.model.clone().map(|model| model.to_string()), row.reason))
+            .collect::<Vec<_>>()
+    };
+    let from = PriceRow { from: at(1_000), ..price(1_000) };
+    prices(store).use_prices("a", &[from], at(1)).await.unwrap();
+    let early = ResponseUsage { time: at(0), ..of_n0(1) };
+    store.upsert(&[early], &UpsertOptions::default()).await.unwrap();
+    assert_eq!(unpriced().await, [(Some("n0".to_owned()), Unpriced::Date)]);
+    let nameless = ResponseUsage { model: None, time: at(0), ..response(2, 1) };
+    store.upsert(&[nameless], &UpsertOptions::default()).await.unwrap();
+    let both = [(Some("n0".to_owned()), Unpriced::Date), (None, Unpriced::NoModel)];
+    assert_eq!(unpriced().await, both);
+}
+
 /// A summary has the cost of its session's responses if that was asked for and a price list is in use. What has no price is
 /// part of it.
 pub async fn summaries_have_the_costs_of_their_responses(store: &dyn TokenStore) {

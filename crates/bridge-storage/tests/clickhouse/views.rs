@@ -1,7 +1,7 @@
 //! The views for SQL of one's own and for tools such as Grafana.
 
-use bridge_core::{AttributionValue, ResponseUsage};
-use bridge_storage::{Dimension, ResponseFilter, TokenStore, UpsertOptions};
+use bridge_core::{AttributionValue, ProjectRecord, ResponseUsage, Timestamp};
+use bridge_storage::{Dimension, ResponseFilter, StoreCapabilities, TokenStore, UpsertOptions};
 use bridge_testkit::engine::TestDatabase;
 
 use crate::{client, fresh, fresh_with_prefix, response};
@@ -27,6 +27,25 @@ async fn a_view_has_one_row_for_each_response_that_counts() {
     assert_eq!((totals.responses, totals.counts.output), (3, 30));
     let query = "SELECT response FROM counted_responses WHERE branch = 'a'";
     assert_eq!(database.query(query).fetch_one::<String>().await.unwrap(), format!("{:032x}", 1));
+}
+
+/// The view of costs has the project that a response counts for beside the recorded one.
+#[tokio::test]
+async fn costs_are_of_the_project_that_a_response_counts_for() {
+    let store = fresh_with_prefix().await;
+    let of = |key, project: &str| ResponseUsage { project: project.parse().ok(), ..response(key, 10) };
+    store.upsert(&[of(1, "old"), of(2, "new"), response(3, 10)], &UpsertOptions::default()).await.unwrap();
+    let projects = async || {
+        let query = "SELECT toString(project), toString(current_project) FROM etb_token_costs ORDER BY key";
+        let database = client(&TestDatabase::of_this_test());
+        database.query(query).fetch_all::<(String, String)>().await.unwrap()
+    };
+    let pairs = |all: [(&str, &str); 3]| all.map(|(name, current)| (name.to_owned(), current.to_owned()));
+    assert_eq!(projects().await, pairs([("old", "old"), ("new", "new"), ("", "")]));
+    let old = ProjectRecord::new("old".parse().unwrap(), Timestamp::MIN);
+    let old = ProjectRecord { current: "new".parse().unwrap(), ..old };
+    store.projects().unwrap().put_project_records(&[old]).await.unwrap();
+    assert_eq!(projects().await, pairs([("old", "new"), ("new", "new"), ("", "")]));
 }
 
 /// Who knows a dimension's name knows the column's. A day is that of `time`.
