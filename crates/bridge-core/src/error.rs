@@ -216,6 +216,9 @@ pub enum StorageKind {
     /// No checkpoint has this name, or the name is taken.
     #[error("the checkpoint cannot be used")]
     Checkpoint,
+    /// No price list with the digest that the caller names was ever put in use.
+    #[error("the price list is not stored")]
+    UnknownPrices,
     /// The store lacks the capability, or the database's configuration does not allow it.
     #[error("the store does not support it")]
     Unsupported,
@@ -457,6 +460,7 @@ impl BridgeError {
                 StorageKind::Corrupt => "corrupt",
                 StorageKind::RolledBack => "rolled_back",
                 StorageKind::Checkpoint => "checkpoint",
+                StorageKind::UnknownPrices => "unknown_prices",
                 StorageKind::Unsupported => "unsupported",
                 StorageKind::Denied => "denied",
                 StorageKind::Other => "storage",

@@ -32,7 +32,7 @@ pub struct CostRow {
 
 /// Returns the error of a query by a price list that was never stored.
 pub(crate) fn unknown_list(operation: &'static str) -> BridgeError {
-    BridgeError::storage(StorageKind::Other, operation, "no price list has this digest")
+    BridgeError::storage(StorageKind::UnknownPrices, operation, "no price list has this digest")
 }
 
 /// The price list of an answer, and the responses that it has no price for.

@@ -33,6 +33,7 @@ pub fn advice(error: &BridgeError) -> &'static str {
             StorageKind::Corrupt => "run verify_data_integrity with repair",
             StorageKind::RolledBack => "read the reason in the audit trail, then resume and ingest again",
             StorageKind::Checkpoint => "list the checkpoints and use one of their names, or a new one",
+            StorageKind::UnknownPrices => "use the digest of an answer, or a price list that was put in use",
             StorageKind::Unsupported => "see the message for the setting of the server that would allow it",
             StorageKind::Denied => "see the message for the rule of the store",
             _ => "search the database's log for the correlation id",

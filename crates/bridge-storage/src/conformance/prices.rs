@@ -1,6 +1,8 @@
 //! Promises of price lists.
 
-use bridge_core::{AttributionValue, Cost, Origin, PriceRow, ResponseUsage, ServiceTier, Unpriced};
+use bridge_core::{
+    AttributionValue, BridgeError, Cost, Origin, PriceRow, ResponseUsage, ServiceTier, StorageKind, Unpriced,
+};
 use proptest::prelude::*;
 
 use super::dashboard::dashboard_filter;
@@ -65,7 +67,8 @@ pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) 
     assert_eq!(amount(store, None).await, Some(20_000));
     let filter =
         DashboardFilter { cost: true, prices: Some("no such list".to_owned()), ..DashboardFilter::default() };
-    assert!(store.dashboard(&filter).await.is_err());
+    let error = store.dashboard(&filter).await.unwrap_err();
+    assert!(matches!(error, BridgeError::Storage { kind: StorageKind::UnknownPrices, .. }), "{error}");
 
     // A model that appears later has its price at once, or is listed without one.
     let mut later = of_n0(2);

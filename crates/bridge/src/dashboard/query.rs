@@ -263,7 +263,8 @@ impl DashboardQuery {
     }
 
     /// Returns the query with costs by the price list of this digest instead of the one in use, so that an old answer, which
-    /// names its digest, can be had again.
+    /// names its digest, can be had again. If that list was never put in use, the answer is an error,
+    /// [`StorageKind::UnknownPrices`](bridge_core::StorageKind::UnknownPrices).
     ///
     /// ```
     /// use bridge::pricing::Catalog;

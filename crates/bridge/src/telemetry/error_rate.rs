@@ -52,9 +52,13 @@ impl Outcome {
         let is_failure = match result {
             Ok(_) => false,
             Err(BridgeError::Connection { .. }) => true,
-            Err(BridgeError::Storage { kind, .. }) => {
-                !matches!(kind, StorageKind::RolledBack | StorageKind::Checkpoint | StorageKind::Denied)
-            }
+            Err(BridgeError::Storage { kind, .. }) => !matches!(
+                kind,
+                StorageKind::RolledBack
+                    | StorageKind::Checkpoint
+                    | StorageKind::UnknownPrices
+                    | StorageKind::Denied
+            ),
             Err(_) => false,
         };
         if is_failure { Self::Failure } else { Self::Success }
@@ -132,11 +136,12 @@ mod tests {
         }
     }
 
-    /// A store's rule is no fault of the store.
+    /// A store's rule, or a caller's digest, is no fault of the store.
     #[test]
-    fn a_denial_is_not_a_failure() {
+    fn a_refusal_of_the_callers_request_is_not_a_failure() {
         let outcome = |kind| Outcome::of(&Err::<(), _>(BridgeError::storage(kind, "upsert", "")));
         assert_eq!(outcome(StorageKind::Denied), Outcome::Success);
+        assert_eq!(outcome(StorageKind::UnknownPrices), Outcome::Success);
         assert_eq!(outcome(StorageKind::PermissionDenied), Outcome::Failure);
     }
 

@@ -66,7 +66,7 @@ fn is_callers_fault(error: &BridgeError) -> bool {
             | BridgeError::UnknownSession { .. }
             | BridgeError::InvertedRange { .. }
             | BridgeError::OutOfOrder { .. }
-            | BridgeError::Storage { kind: StorageKind::Denied, .. }
+            | BridgeError::Storage { kind: StorageKind::Denied | StorageKind::UnknownPrices, .. }
     )
 }
 

@@ -36,6 +36,7 @@ pub(super) enum ProblemKind {
     InvalidEntries,
     NotFound,
     UnknownSession,
+    UnknownPrices,
     MethodNotAllowed,
     OutOfOrder,
     RolledBack,
@@ -63,6 +64,7 @@ impl ProblemKind {
             Self::InvalidEntries => (Code::BAD_REQUEST, "invalid-entries", "The entries are not valid", None),
             Self::NotFound => (Code::NOT_FOUND, "not-found", "There is no such resource", None),
             Self::UnknownSession => (Code::NOT_FOUND, "unknown-session", "The session is not stored", None),
+            Self::UnknownPrices => (Code::NOT_FOUND, "unknown-prices", "The price list is not stored", None),
             Self::MethodNotAllowed => {
                 (Code::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed", None)
             }
@@ -177,6 +179,7 @@ impl From<BridgeError> for Problem {
             BridgeError::UnknownSession { .. } => ProblemKind::UnknownSession,
             BridgeError::OutOfOrder { .. } => ProblemKind::OutOfOrder,
             BridgeError::Storage { kind: StorageKind::RolledBack, .. } => ProblemKind::RolledBack,
+            BridgeError::Storage { kind: StorageKind::UnknownPrices, .. } => ProblemKind::UnknownPrices,
             BridgeError::Storage { kind: StorageKind::Unsupported, .. } => ProblemKind::Unsupported,
             BridgeError::Storage { kind: StorageKind::Denied, .. } => ProblemKind::Denied,
             BridgeError::Storage { kind: StorageKind::Busy, .. }

@@ -310,4 +310,7 @@ async fn costs_are_in_every_sum_that_asks_for_them() {
     let without = get(&router, "/api/v1/sessions/a").await.of("Session", 200);
     assert_eq!(without.get("cost"), None);
     let _ = get(&router, "/api/v1/totals?prices=EVIL").await.of("Problem", 400);
+    let never_stored = format!("/api/v1/totals?prices={}", "0".repeat(32));
+    let problem = get(&router, &never_stored).await.of("Problem", 404);
+    assert_eq!(problem["type"], "urn:problem-type:bridge:unknown-prices");
 }

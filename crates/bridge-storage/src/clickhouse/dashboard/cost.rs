@@ -1,9 +1,9 @@
 //! The SQL of costs in the statement of a dashboard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::price_table::{
-    BOUND, IS_LARGE_ROW, IS_SUM, LACKS_SEARCH_PRICE, LACKS_TOKEN_PRICE, MODEL, NEW_MODEL, PriceTable, SIZE,
+    BOUND, FOUND, IS_LARGE_ROW, IS_UNPRICED, KNOWN, MODEL, NEW_MODEL, PRICE_BITS, PriceTable, SIZE,
     TOO_LARGE, discounted,
 };
 use super::statement::Width;
@@ -15,20 +15,69 @@ const COMPARED_MAX: usize = 200;
 /// The greatest amount.
 const MOST: &str = "toUInt256('170141183460469231731687303715884105727')";
 
+/// The names of the sums of a group, without their prefix.
+pub(super) const SUMS: [&str; 6] =
+    ["list", "without_cache", "amount", "unpriced", "searches_unpriced", "priced"];
+
 /// The columns of a response's cost.
 pub(super) struct CostColumns<'a> {
     table: &'a PriceTable,
     width: Width,
+    words: PriceWords,
+}
+
+/// The prices that a response's code is looked up for: the prices of one kind in each line. Narrow ones share a word in
+/// pairs, because a look-up takes longer than all other steps.
+struct PriceWords {
+    kinds: Vec<Vec<u64>>,
+    per_word: usize,
+}
+
+impl PriceWords {
+    fn new(table: &PriceTable, width: Width) -> Self {
+        let of_lines = |prices: &dyn Fn(&Line) -> [Option<u64>; 6]| columns(table, width, prices);
+        let mut kinds: BTreeSet<_> = of_lines(&|line| line.prices).into_iter().collect();
+        kinds.extend(of_lines(&Line::without_cache));
+        kinds.extend(of_lines(&amounts));
+        let per_word = if width == Width::Narrow { 2 } else { 1 };
+        Self { kinds: kinds.into_iter().collect(), per_word }
+    }
+
+    /// The words of each line.
+    fn words(&self) -> impl Iterator<Item = Vec<u64>> {
+        self.kinds.chunks(self.per_word).map(|kinds| match kinds {
+            [low, high] => low.iter().zip(high).map(|(low, high)| high << PRICE_BITS | low).collect(),
+            kinds => kinds.concat(),
+        })
+    }
+
+    /// The price of a kind, from its word.
+    fn price(&self, kind: &Vec<u64>) -> String {
+        let place = self.kinds.binary_search(kind).expect("the kinds of all sums are looked up");
+        let (word, half) = (place / self.per_word, place % self.per_word);
+        match (self.per_word, half) {
+            (1, _) => format!("price_{word}"),
+            (_, 0) => format!("bitAnd(price_{word}, {})", (1_u64 << PRICE_BITS) - 1),
+            _ => format!("bitShiftRight(price_{word}, {PRICE_BITS})"),
+        }
+    }
+}
+
+/// The prices of each kind in all lines: in units, or in 10^-18 dollars.
+fn columns(table: &PriceTable, width: Width, prices: &dyn Fn(&Line) -> [Option<u64>; 6]) -> [Vec<u64>; 6] {
+    let unit = if width == Width::Narrow { table.unit } else { 1 };
+    std::array::from_fn(|kind| {
+        table.lines.iter().map(|line| prices(line)[kind].unwrap_or(0) / unit).collect()
+    })
+}
+
+fn amounts(line: &Line) -> [Option<u64>; 6] {
+    line.prices.map(|price| Some(discounted(price?, line.discount)))
 }
 
 impl<'a> CostColumns<'a> {
     pub(super) fn new(table: &'a PriceTable, width: Width) -> Self {
-        Self { table, width }
-    }
-
-    /// Returns whether amounts are not the list prices.
-    fn has_discounts(&self) -> bool {
-        self.table.lines.iter().any(|line| line.discount > 0)
+        Self { table, width, words: PriceWords::new(table, width) }
     }
 
     /// Returns the columns that depend on those of the table, after the others of the pass. `searches` are the web searches
@@ -42,43 +91,45 @@ impl<'a> CostColumns<'a> {
         )
     }
 
-    /// Returns a query of the same rows with their costs. Each level uses the columns of the one below: within one level,
-    /// the database would put the expression in the place of each use of its alias.
+    /// Returns a query of the same rows with their prices. Only what is used several times has a level of its own: the
+    /// database would put the expression in the place of each use of its alias, but takes 5 ms to plan a level.
     pub(super) fn rows(&self, rows: &str) -> String {
-        let lines = format!("SELECT *, {} AS price_line FROM ({rows})", self.line());
-        let known = format!(
-            "SELECT *, {} AS price_lacks, toUInt16(price_line * (price_lacks = 0)) AS price_known FROM ({lines})",
-            self.lacks()
-        );
-        let list = self.sum("price_known", |line| line.prices);
-        let found = match self.width {
-            Width::Narrow => known,
-            Width::Wide => format!(
-                "SELECT *, toUInt16(price_known * (price_list <= {MOST})) AS price_found FROM (
-                    SELECT *, {list} AS price_list FROM ({known}))"
-            ),
+        let found = format!("SELECT *, {} FROM ({rows})", self.found());
+        match self.width {
+            Width::Narrow => found,
+            Width::Wide => {
+                format!("SELECT *, {} AS price_list FROM ({found})", self.sum(&|line| line.prices))
+            }
+        }
+    }
+
+    /// Returns the costs of a row, for a `WITH`.
+    pub(super) fn aliases(&self) -> String {
+        let (is_known, list) = match self.width {
+            Width::Narrow => (format!("(price_found = {KNOWN})"), self.sum(&|line| line.prices)),
+            Width::Wide => {
+                (format!("(price_found = {KNOWN} AND price_list <= {MOST})"), "price_list".to_owned())
+            }
         };
-        let (place, list) = match self.width {
-            Width::Narrow => ("price_known", list),
-            Width::Wide => ("price_found", "price_list * (price_found != 0)".to_owned()),
-        };
-        let without = self.sum(place, Line::without_cache);
         let without = match self.width {
-            Width::Narrow => without,
-            Width::Wide => format!("least({without}, {MOST})"),
+            Width::Narrow => self.sum(&Line::without_cache),
+            Width::Wide => format!("least({}, {MOST})", self.sum(&Line::without_cache)),
         };
-        let amount = |line: &Line| line.prices.map(|price| Some(discounted(price?, line.discount)));
         let amount = match self.has_discounts() {
-            true => format!(", {} AS row_amount", self.sum(place, amount)),
+            true => format!(", {is_known} * {} AS row_amount", self.sum(&amounts)),
             false => String::new(),
         };
         format!(
-            "SELECT *, {list} AS row_list, {without} AS row_without_cache{amount},
-                bitAnd({place} = 0, bitOr(row_worth_tokens, price_searches > 0)) AS row_is_unpriced,
-                row_is_unpriced * (price_place + price_mode + price_lacks + {TOO_LARGE} * (price_known != 0))
-                    + {IS_LARGE_ROW} * row_is_large AS row_code
-            FROM ({found})"
+            "{is_known} * {list} AS row_list, {is_known} * {without} AS row_without_cache{amount},
+                NOT {is_known} AND (row_worth_tokens OR price_searches > 0) AS row_is_unpriced,
+                row_is_unpriced * ({IS_UNPRICED} + price_place + price_mode + bitShiftLeft(price_found, {FOUND})
+                    + {TOO_LARGE} * (price_found = {KNOWN})) + {IS_LARGE_ROW} * row_is_large AS row_code"
         )
+    }
+
+    /// Returns whether amounts are not the list prices.
+    fn has_discounts(&self) -> bool {
+        self.table.lines.iter().any(|line| line.discount > 0)
     }
 
     /// The bits of model and time.
@@ -124,45 +175,46 @@ impl<'a> CostColumns<'a> {
         )
     }
 
-    /// The number of the line of prices, 0 without any.
-    fn line(&self) -> String {
-        let pairs = |pairs: &BTreeMap<u64, u64>| {
-            let [from, to] = [list(pairs.keys().copied()), list(pairs.values().copied())];
-            (from, to)
-        };
-        if self.table.codes.is_empty() {
-            return "toUInt16(0)".to_owned();
+    /// The code of a period and a mode.
+    fn code(&self) -> String {
+        if self.table.periods.is_empty() {
+            return "toUInt64(0)".to_owned();
         }
-        let (places, periods) = pairs(&self.table.periods);
-        let (codes, lines) = pairs(&self.table.codes);
-        format!(
-            "transform(transform(price_place, [{places}], [{periods}], toUInt64(0)) + price_mode, [{codes}], [{lines}], toUInt16(0))"
-        )
+        let places = list(self.table.periods.keys().copied());
+        let periods = list(self.table.periods.values().copied());
+        format!("transform(price_place, [{places}], [{periods}], toUInt64(0)) + price_mode")
     }
 
-    /// The bits of what has no price in the line.
-    fn lacks(&self) -> String {
-        let lines = &self.table.lines;
-        let of_lines = |has: &dyn Fn(&Line) -> bool, what: &str| {
-            let flags: Vec<_> = lines.iter().map(|line| u64::from(has(line))).collect();
-            let flag = element(flags.iter().copied(), "price_line");
-            flags.contains(&1).then(|| format!("bitAnd({what}, {flag})"))
-        };
-        let of_kind = |kind: usize| {
-            let quantity = &self.quantities()[kind];
-            of_lines(&|line| line.prices[kind].is_none(), &format!("{quantity} > 0"))
-        };
-        let bits = [
-            // A sum of requests that exceeds a size leaves open which of them did.
-            (IS_SUM, vec![of_lines(&|line| line.above > 0, "row_origin = 'summed'")]),
-            (LACKS_TOKEN_PRICE, (0..5).map(of_kind).collect()),
-            (LACKS_SEARCH_PRICE, vec![of_kind(5)]),
-        ];
-        let bits = bits.into_iter().filter_map(|(bit, conditions)| {
-            let any = conditions.into_iter().flatten().reduce(|a, b| format!("bitOr({a}, {b})"));
-            any.map(|any| format!("{bit} * {any}"))
+    /// What is known of a code: whether it has prices, which of the response's kinds have none, and the words of prices.
+    fn found(&self) -> String {
+        let flags = self.table.lines.iter().map(PriceTable::flags).collect::<Vec<_>>();
+        let lacking = flags.iter().fold(0, |all, flags| all | flags);
+        let kinds = self.quantities().map(|quantity| format!("({quantity} > 0)"));
+        // A sum of requests that exceeds a size leaves open which of them did.
+        let kinds = kinds.into_iter().chain(["(row_origin = 'summed')".to_owned()]).enumerate();
+        let has = kinds.filter_map(|(kind, has)| {
+            let bit = PriceTable::flag(kind);
+            (lacking & bit != 0).then(|| format!(" + {bit} * {has}"))
         });
-        bits.reduce(|a, b| format!("{a} + {b}")).unwrap_or_else(|| "toUInt8(0)".to_owned())
+        let found = format!("bitAnd({}, {KNOWN}{})", self.looked_up(&flags), has.collect::<String>());
+        let words = self.words.words().enumerate();
+        let words = words.map(|(place, word)| format!(", {} AS price_{place}", self.looked_up(&word)));
+        format!("{found} AS price_found{}", words.collect::<String>())
+    }
+
+    /// The value of the code's line; 0 without one. A search in constants takes half the time of an array's element.
+    fn looked_up(&self, of_lines: &[u64]) -> String {
+        let line = |number: &u64| usize::try_from(*number).ok().and_then(|number| of_lines.get(number - 1));
+        let values = self.table.codes.values().map(|number| line(number).copied().unwrap_or_default());
+        if self.table.codes.is_empty() {
+            return "toUInt64(0)".to_owned();
+        }
+        let codes = list(self.table.codes.keys().copied());
+        format!(
+            "transform({}, [{codes}], CAST([{}], 'Array(UInt64)'), toUInt64(0))",
+            self.code(),
+            list(values)
+        )
     }
 
     fn quantities(&self) -> [String; 6] {
@@ -179,20 +231,17 @@ impl<'a> CostColumns<'a> {
 
     /// The sum of the quantities times their prices: in units, or in 10^-18 dollars. Quantities of one price are added up
     /// first.
-    fn sum(&self, place: &str, prices: impl Fn(&Line) -> [Option<u64>; 6]) -> String {
-        let unit = if self.width == Width::Narrow { self.table.unit } else { 1 };
+    fn sum(&self, prices: &dyn Fn(&Line) -> [Option<u64>; 6]) -> String {
         let mut parts: BTreeMap<Vec<u64>, Vec<String>> = BTreeMap::new();
-        for (kind, quantity) in self.quantities().into_iter().enumerate() {
-            let of_kind = self.table.lines.iter().map(|line| prices(line)[kind].unwrap_or(0) / unit);
+        for (prices, quantity) in columns(self.table, self.width, prices).into_iter().zip(self.quantities()) {
             let quantity = match self.width {
                 Width::Narrow => quantity,
                 Width::Wide => format!("toUInt256({quantity})"),
             };
-            parts.entry(of_kind.collect()).or_default().push(quantity);
+            parts.entry(prices).or_default().push(quantity);
         }
         let part = |(prices, quantities): (Vec<u64>, Vec<String>)| {
-            let price = element(prices.into_iter(), place);
-            format!("({}) * {price}", quantities.join(" + "))
+            format!("({}) * {}", quantities.join(" + "), self.words.price(&prices))
         };
         let parts: Vec<_> = parts.into_iter().map(part).collect();
         format!("({})", parts.join(" + "))
@@ -201,7 +250,7 @@ impl<'a> CostColumns<'a> {
     /// Returns the sums over the rows of a group.
     pub(super) fn sums(&self) -> String {
         let sum = |column: &str| match self.width {
-            Width::Narrow => format!("sum(toUInt128({column}))"),
+            Width::Narrow => format!("toUInt128(sum(toUInt64({column})))"),
             Width::Wide => format!("toUInt128(least(sum({column}), {MOST}))"),
         };
         let amount = if self.has_discounts() { "row_amount" } else { "row_list" };
@@ -212,43 +261,15 @@ impl<'a> CostColumns<'a> {
             Width::Wide => self.width.sum("(1 - row_is_unpriced) * (toUInt128(row_input) + row_output + row_cache_creation + row_cache_read)"),
         };
         format!(
-            ", {list} AS set_list, {without} AS set_without_cache, {amount} AS set_amount, {unpriced}, {priced} AS set_priced",
+            ", {list} AS set_list, {without} AS set_without_cache, {amount} AS set_amount, {unpriced} AS set_unpriced,
+                {searches} AS set_searches_unpriced, {priced} AS set_priced",
             list = sum("row_list"),
             without = sum("row_without_cache"),
             amount = sum(amount),
-            unpriced = match self.width {
-                // Both in one sum.
-                Width::Narrow => format!(
-                    "toUInt64((sum(row_is_unpriced * (toUInt128(row_tokens) + price_searches * {HIGH})) AS both_unpriced) % {HIGH})
-                        AS set_unpriced,
-                    toUInt64(intDiv(both_unpriced, {HIGH})) AS set_searches_unpriced"
-                ),
-                Width::Wide => format!(
-                    "{} AS set_unpriced, {} AS set_searches_unpriced",
-                    self.width.sum("row_is_unpriced * row_tokens"),
-                    self.width.sum("row_is_unpriced * price_searches"),
-                ),
-            },
+            unpriced = self.width.sum("row_is_unpriced * row_tokens"),
+            searches = self.width.sum("row_is_unpriced * price_searches"),
         )
     }
-}
-
-/// What makes the high half of a number of 128 bits.
-const HIGH: &str = "toUInt128('18446744073709551616')";
-
-/// The names of the sums of a group, without their prefix.
-pub(super) const SUMS: [&str; 6] =
-    ["list", "without_cache", "amount", "unpriced", "searches_unpriced", "priced"];
-
-/// The value of a line of prices by its number; 0 without one. A search in constants takes half the time of an array's
-/// element.
-fn element(values: impl Iterator<Item = u64>, line: &str) -> String {
-    let values: Vec<_> = values.collect();
-    format!(
-        "transform({line}, [{}], [{}], toUInt64(0))",
-        list(1..=values.len() as u64),
-        list(values.into_iter())
-    )
 }
 
 /// The bits of a column's values. Values are in hexadecimal digits, so that none is taken for SQL.
@@ -257,8 +278,8 @@ fn lookup<'n>(column: &str, values: impl Iterator<Item = (&'n str, u64)>, other:
     if names.is_empty() {
         return format!("toUInt64({other})");
     }
-    let hex = |name: &str| name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let names: Vec<_> = names.into_iter().map(|name| format!("unhex('{}')", hex(name))).collect();
+    let hex = |name: &str| name.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    let names: Vec<_> = names.into_iter().map(|name| format!("'{}'", hex(name))).collect();
     format!("transform({column}, [{}], [{}], toUInt64({other}))", names.join(","), list(bits.into_iter()),)
 }
 

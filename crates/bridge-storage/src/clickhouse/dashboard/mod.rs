@@ -4,6 +4,7 @@
 //! rows by each dimension that was asked for, by origin and by step of the trend at once. There is no second read that a
 //! writer could precede. Columns of other dimensions are not read. The statistics of the source files are added to the sessions.
 
+mod admitted;
 mod cost;
 mod price_table;
 mod statement;
@@ -25,7 +26,8 @@ use crate::dashboard::{
     DashboardData, DashboardFilter, GroupList, GroupSums, ReceiptScope, SplitSums, TrendSums, UsageSums,
 };
 use crate::prices::{PricedBy, UnpricedSums};
-use price_table::IS_LARGE_ROW;
+
+use price_table::IS_UNPRICED;
 pub(crate) use price_table::PriceTable;
 use statement::{ORIGIN, SESSION, SPLIT, STEP, Statement, WEAK, Width, kinds};
 
@@ -96,7 +98,7 @@ impl ClickHouseStore {
     ) -> Result<(Vec<KindRow>, Width), BridgeError> {
         if prices.is_none_or(PriceTable::is_narrow) {
             let rows = self.kinds(filter, Width::Narrow, prices).await?;
-            if !rows.iter().any(may_have_wrapped) {
+            if !rows.iter().any(|row| may_have_wrapped(row, prices)) {
                 return Ok((rows, Width::Narrow));
             }
         }
@@ -120,8 +122,10 @@ impl ClickHouseStore {
 }
 
 /// Returns whether narrow sums may not be exact. See [`NARROW_ROWS`].
-fn may_have_wrapped(row: &KindRow) -> bool {
-    row.has_large || row.stored >= NARROW_ROWS
+fn may_have_wrapped(row: &KindRow, prices: Option<&PriceTable>) -> bool {
+    row.has_large
+        || row.stored >= NARROW_ROWS
+        || prices.is_some_and(|prices| prices.may_wrap(row.stored, row.stored_tokens))
 }
 
 /// Turns the answer into the data of a dashboard.
@@ -172,8 +176,8 @@ impl Reader<'_> {
         let Some(prices) = self.prices else { return Ok(Some(Vec::new())) };
         let mut unpriced = Vec::new();
         for (group, cost) in row.listed.iter().zip(&row.costs) {
-            let code = group.1.unsigned_abs() & (IS_LARGE_ROW - 1);
-            if code == 0 {
+            let code = group.1.unsigned_abs();
+            if code & IS_UNPRICED == 0 {
                 continue;
             }
             let Some((model, reason)) = prices.reason(code) else { return Ok(None) };

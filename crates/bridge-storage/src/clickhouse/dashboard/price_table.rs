@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bridge_core::{Timestamp, Unpriced};
 
+use super::statement::SEARCHES_MAX;
 use crate::prices::{Line, PriceList, Request, SERVICE_TIERS, SPEEDS};
 
 pub(super) const MODEL: u32 = 28;
@@ -18,13 +19,20 @@ const SPEED: u32 = 14;
 const TIER: u32 = 11;
 const PLACE: u32 = 7;
 pub(super) const SIZE: u32 = 4;
-/// The response is a sum of several.
-pub(super) const IS_SUM: u64 = 1;
-pub(super) const LACKS_TOKEN_PRICE: u64 = 2;
-pub(super) const LACKS_SEARCH_PRICE: u64 = 4;
-pub(super) const TOO_LARGE: u64 = 8;
+/// The amount is too large.
+pub(super) const TOO_LARGE: u64 = 1;
+/// The code is that of responses without a price.
+pub(super) const IS_UNPRICED: u64 = 1 << 44;
 /// A counter is so large that narrow sums may have wrapped.
-pub(super) const IS_LARGE_ROW: u64 = 1 << 48;
+pub(super) const IS_LARGE_ROW: u64 = 1 << 45;
+/// The first of the bits that say what was found: [`KNOWN`] and the kinds of quantities that lack a price.
+pub(super) const FOUND: u32 = 48;
+/// The code has a line of prices.
+pub(super) const KNOWN: u64 = 1;
+/// The kind of web searches, after those of tokens.
+const SEARCHES: usize = 5;
+/// The kind of sums of several requests, which have no price above a limit of size.
+const SUM: usize = 6;
 
 /// The place of models that the table does not know, because their first response came after it was made.
 pub(super) const NEW_MODEL: u64 = 0xffff;
@@ -34,10 +42,8 @@ const UNKNOWN_PLACE: u64 = 15;
 
 const PROCESSINGS: [&str; 4] = ["standard", "batch", "priority", "flex"];
 
-/// A price times 2^32, five times, must fit 64 bits.
-const PRICE_MAX: u64 = 1 << 29;
-/// A price of a web search, times [`SEARCHES_MAX`], must not matter beside that.
-const SEARCH_PRICE_MAX: u64 = 1 << 40;
+/// The bits of a narrow price: two are looked up at once.
+pub(super) const PRICE_BITS: u32 = 32;
 
 #[derive(Debug)]
 pub(crate) struct PriceTable {
@@ -167,14 +173,34 @@ impl PriceTable {
         self.lines.iter().flat_map(move |line| line.prices.into_iter().chain(discounted(line))).flatten()
     }
 
-    /// Returns whether the amount of a response without large counters fits 64 bits.
+    /// Returns the bit that says that a kind has no price.
+    pub(super) fn flag(kind: usize) -> u64 {
+        KNOWN << (kind + 1)
+    }
+
+    /// Returns [`KNOWN`] and the flags of the kinds that a line has no price for.
+    pub(super) fn flags(line: &Line) -> u64 {
+        let lacking = (0..).zip(line.prices).filter(|(_, price)| price.is_none()).map(|(kind, _)| kind);
+        let sum = (line.above > 0).then_some(SUM);
+        lacking.chain(sum).map(Self::flag).fold(KNOWN, |all, flag| all | flag)
+    }
+
+    /// Returns whether all prices are narrow.
     pub(super) fn is_narrow(&self) -> bool {
-        let fits = |line: &Line| {
-            let [tokens @ .., searches] = line.prices;
-            let below = |price: Option<u64>, max| price.is_none_or(|price| price / self.unit < max);
-            tokens.into_iter().all(|price| below(price, PRICE_MAX)) && below(searches, SEARCH_PRICE_MAX)
+        self.prices().all(|price| price / self.unit < 1 << PRICE_BITS)
+    }
+
+    /// Returns whether the amounts of so many responses with so many tokens, none of them with large counters, may exceed
+    /// 64 bits.
+    pub(super) fn may_wrap(&self, responses: u64, tokens: u64) -> bool {
+        let most = |kinds: std::ops::Range<usize>| {
+            let prices = self.lines.iter().flat_map(|line| &line.prices[kinds.clone()]).flatten();
+            u128::from(prices.max().copied().unwrap_or_default() / self.unit)
         };
-        self.lines.iter().all(fits)
+        let searches = u128::from(responses) * u128::from(SEARCHES_MAX);
+        let of_tokens = u128::from(tokens).saturating_mul(most(0..SEARCHES));
+        let of_searches = searches.saturating_mul(most(SEARCHES..SEARCHES + 1));
+        of_tokens.saturating_add(of_searches) > u128::from(u64::MAX)
     }
 
     /// Returns the values of a column that states the speed, with the bits of each, and those of any other.
@@ -207,7 +233,8 @@ impl PriceTable {
         let of = |names: &'static [&'static str], place: u64| {
             usize::try_from(place).ok().and_then(|place| names.get(place)).copied().unwrap_or("unknown")
         };
-        let model = self.models.get(usize::try_from(code >> MODEL).ok()?)?;
+        let lacks = |kind| code >> FOUND & Self::flag(kind) != 0;
+        let model = self.models.get(usize::try_from(bits(MODEL, 16)).ok()?)?;
         let bound = *self.bounds.get(usize::try_from(bits(BOUND, MODEL - BOUND)).ok()?)?;
         let size =
             usize::try_from(bits(SIZE, 3)).ok()?.checked_sub(1).and_then(|class| self.sizes.get(class));
@@ -219,12 +246,12 @@ impl PriceTable {
             service_tier: of(&PROCESSINGS, bits(TIER, 3)),
             geography: place.map_or("unknown", String::as_str),
             size: size.map_or(0, |above| above + 1),
-            is_sum: code & IS_SUM != 0,
+            is_sum: lacks(SUM),
         };
         let reason = match self.list.line(&request) {
             Err(reason) => reason,
-            Ok(_) if code & LACKS_TOKEN_PRICE != 0 => Unpriced::TokenKind,
-            Ok(_) if code & LACKS_SEARCH_PRICE != 0 => Unpriced::WebSearch,
+            Ok(_) if (0..SEARCHES).any(lacks) => Unpriced::TokenKind,
+            Ok(_) if lacks(SEARCHES) => Unpriced::WebSearch,
             Ok(_) => Unpriced::TooLarge,
         };
         Some((model, reason))

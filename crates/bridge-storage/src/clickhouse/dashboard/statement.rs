@@ -1,18 +1,22 @@
 //! The statement of a dashboard.
 
-use crate::clickhouse::usage::read::conditions;
-use crate::clickhouse::usage::rows::COUNTED;
+use std::collections::BTreeMap;
+
 use crate::clickhouse::usage::saturating::{
     IS_LARGE, NARROW_TOKENS, TOKENS, WORTH_TOKENS, saturating, sum, sum_of_known,
 };
 use crate::dashboard::{DashboardFilter, Direction, GroupOrder, GroupPage, ReceiptScope, SPLIT_SUMS_MAX};
 use crate::dimension::Dimension;
 
+use super::admitted::Admitted;
 use super::cost::{CostColumns, SUMS};
 use super::price_table::{IS_LARGE_ROW, PriceTable};
 
 /// The time of rows that the filter does not admit: no minimum is affected by it.
 const NEVER: &str = "toInt64(9223372036854775807)";
+/// The extra counts, with their columns.
+const EXTRA_COUNTS: [(&str, &str); 3] =
+    [("thinking", "thinking_tokens"), ("searches", "web_search_requests"), ("fetches", "web_fetch_requests")];
 /// A count that was not asked for.
 const UNKNOWN: &str = "CAST(NULL, 'Nullable(UInt64)')";
 
@@ -21,7 +25,7 @@ const NO_COSTS: &str = "CAST([], 'Array(Tuple(UInt128, UInt128, UInt128, UInt64,
 /// Above all numbers of responses of a narrow sum, see [`NARROW_ROWS`](crate::clickhouse::usage::saturating::NARROW_ROWS).
 const HALF: u64 = 1 << 32;
 /// No response without large counters has this many web searches.
-pub(super) const SEARCHES_MAX: u64 = 1 << 20;
+pub(super) const SEARCHES_MAX: u64 = 1 << 10;
 
 pub(super) const STEP: u16 = 0;
 pub(super) const ORIGIN: u16 = 1;
@@ -184,10 +188,16 @@ impl<'a> Statement<'a> {
         )
     }
 
-    /// Returns an expression of each breakdown's page, and another one for the other kinds.
+    /// Returns an expression of each breakdown's page, and another one for the other kinds. Most pages have the same.
     fn of_kind(&self, expression: impl Fn(&GroupPage) -> String, other: &str) -> String {
-        let cases = self.listed.iter().map(|list| (list.kind, expression(&list.page)));
-        choice(cases.map(|(kind, value)| (format!("kind = {kind}"), value)), other)
+        let mut kinds = BTreeMap::<String, Vec<String>>::new();
+        for list in &self.listed {
+            kinds.entry(expression(&list.page)).or_default().push(list.kind.to_string());
+        }
+        kinds.remove(other);
+        let cases =
+            kinds.into_iter().map(|(value, kinds)| (format!("kind IN ({})", kinds.join(", ")), value));
+        choice(cases, other)
     }
 
     /// Returns the query of the sums by kind and name; for sessions also of what is stored and what was read, whatever
@@ -198,18 +208,18 @@ impl<'a> Statement<'a> {
                 sum(set_unfinished) AS unfinished, sum(set_input) AS input, sum(set_output) AS output,
                 sum(set_cache_creation) AS cache_creation, sum(set_cache_read) AS cache_read,
                 min(set_first_time) AS first_time, max(set_last_time) AS last_time,
-                sum(set_thinking) AS thinking, sum(set_searches) AS searches, sum(set_fetches) AS fetches,
-                sum(set_all_responses) AS all_responses, sum(set_all_tokens) AS all_tokens,
+                {extras}sum(set_all_responses) AS all_responses, sum(set_all_tokens) AS all_tokens,
                 sum(set_source_snapshots) AS source_snapshots, sum(set_source_tokens) AS source_tokens,
                 max(set_synced) AS synced, max(set_large) AS any_large{costs}
             FROM (
-                {responses}
+                ({responses})
                 UNION ALL
-                SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0),
-                    {UNKNOWN}, {UNKNOWN}, {UNKNOWN}, 0, 0,
+                SELECT {SESSION}, session_id, toInt64(0), 0, 0, 0, 0, 0, 0, 0, {NEVER}, toInt64(0), {no_extras}0, 0,
                     {snapshots}, {snapshot_tokens}, max(toUnixTimestamp64Milli(read_at)), 0{no_costs}
                 FROM source_files FINAL GROUP BY session_id)
             GROUP BY kind, name, start",
+            extras = self.extras(|(count, _)| format!("sum(set_{count}) AS {count}, ")),
+            no_extras = self.extras(|_| format!("{UNKNOWN}, ")),
             costs = match &self.cost {
                 Some(_) => SUMS.map(|name| format!(", sum(set_{name}) AS {name}")).concat(),
                 None => String::new(),
@@ -225,35 +235,33 @@ impl<'a> Statement<'a> {
     fn responses(&self) -> String {
         let (width, admitted) = (self.width, &self.admitted);
         let kinds = self.listed.iter().map(|list| (is_grouped_by(&list.column()), list.kind.to_string()));
-        let names = self
-            .listed
-            .iter()
-            .map(|list| (format!("kind = {}", list.kind), format!("toString({})", list.column())));
+        let name = |column: &str| (is_grouped_by(column), format!("toString({column})"));
+        let names = self.listed.iter().map(|list| name(&list.column()));
         let of_origin = (is_grouped_by("row_origin"), format!("if(row_is_weak, {WEAK}, {ORIGIN})"));
-        let name_of_origin = (format!("kind IN ({ORIGIN}, {WEAK})"), "toString(row_origin)".to_owned());
         format!(
-            "SELECT {kind} AS kind, {name} AS name,
+            "{with}SELECT {kind} AS kind, {name} AS name,
                 {start} AS start, sum(row_responses) AS set_responses, {worth}, {set_input} AS set_input, {set_output} AS set_output,
                 {set_cache_creation} AS set_cache_creation, {set_cache_read} AS set_cache_read,
                 min(row_first_time) AS set_first_time, max(row_last_time) AS set_last_time,
-                {extra_sums}, {all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
+                {extra_sums}{all_responses} AS set_all_responses, {all_tokens} AS set_all_tokens,
                 0 AS set_source_snapshots, 0 AS set_source_tokens, toInt64(0) AS set_synced,
                 {large} AS set_large{costs}
             FROM ({rows})
             GROUP BY GROUPING SETS ({sets}(row_origin, row_is_weak{code}), (row_step))",
+            with = self.cost.as_ref().map(|cost| format!("WITH {} ", cost.aliases())).unwrap_or_default(),
             kind = choice(kinds.chain([of_origin]), &STEP.to_string()),
-            name = choice(names.chain([name_of_origin]), "''"),
+            name = choice(names.chain([name("row_origin")]), "''"),
             sets = self.listed.iter().map(Listed::grouping_set).collect::<String>(),
             rows = self.rows(),
             costs = self.cost.as_ref().map(CostColumns::sums).unwrap_or_default(),
             code = if self.cost.is_some() { ", row_code" } else { "" },
             start = match &self.cost {
-                Some(_) => format!("if(kind IN ({ORIGIN}, {WEAK}), toInt64(row_code), row_step)"),
+                Some(_) => format!("if({}, toInt64(row_code), row_step)", is_grouped_by("row_origin")),
                 None => "row_step".to_owned(),
             },
             // The cost takes sums of its own, so others are spared where there are few rows.
             large = match &self.cost {
-                Some(_) => format!("toUInt8(row_code >= {IS_LARGE_ROW})"),
+                Some(_) => format!("toUInt8(bitAnd(row_code, {IS_LARGE_ROW}) != 0)"),
                 None => "max(row_is_large)".to_owned(),
             },
             worth = match (&self.cost, width) {
@@ -263,7 +271,7 @@ impl<'a> Statement<'a> {
                 ),
                 _ => "sum(row_worth_tokens) AS set_worth_tokens, sum(row_unfinished) AS set_unfinished".to_owned(),
             },
-            extra_sums = self.extra_sums(),
+            extra_sums = self.extras(|(count, _)| format!("{} AS set_{count}, ", sum_of_known(&format!("row_{count}")))),
             all_responses = if admitted.is_flagged() { "count()" } else { "sum(row_responses)" },
             all_tokens = match width {
                 Width::Narrow if !admitted.is_flagged() => {
@@ -288,8 +296,7 @@ impl<'a> Statement<'a> {
                 {responses} AS row_responses, {worth_tokens} AS row_worth_tokens, {unfinished} AS row_unfinished,
                 {input} AS row_input, {output} AS row_output, {cache_creation} AS row_cache_creation,
                 {cache_read} AS row_cache_read, {tokens} AS row_tokens, {first_time} AS row_first_time,
-                {last_time} AS row_last_time, {thinking} AS row_thinking, {searches} AS row_searches,
-                {fetches} AS row_fetches, {is_large} AS row_is_large{costs}
+                {last_time} AS row_last_time, {extras}{is_large} AS row_is_large{costs}
             FROM token_usage FINAL WHERE {condition}",
             by = by.collect::<String>(),
             is_large = match &self.cost {
@@ -313,9 +320,7 @@ impl<'a> Statement<'a> {
             cache_read = value("cache_read_tokens", "0"),
             first_time = value("toUnixTimestamp64Milli(time)", NEVER),
             last_time = value("toUnixTimestamp64Milli(time)", "toInt64(0)"),
-            thinking = self.extra("thinking_tokens"),
-            searches = self.extra("web_search_requests"),
-            fetches = self.extra("web_fetch_requests"),
+            extras = self.extras(|(count, column)| format!("{} AS row_{count}, ", value(column, "NULL"))),
         );
         self.cost.as_ref().map_or(rows.clone(), |cost| cost.rows(&rows))
     }
@@ -323,35 +328,40 @@ impl<'a> Statement<'a> {
     /// Returns the sort key of a group. Amounts have 128 bits, and all keys one type.
     fn key(&self) -> String {
         let has_cost = self.cost.is_some();
-        match has_cost && self.listed.iter().any(|list| list.page.order == GroupOrder::Cost) {
-            true => self.of_kind(|page| format!("toUInt128({})", key(page, true)), "toUInt128(0)"),
-            false => self.of_kind(|page| key(page, has_cost), "toUInt64(0)"),
-        }
+        let is_wide = has_cost && self.listed.iter().any(|list| list.page.order == GroupOrder::Cost);
+        let key = |page: &GroupPage| match is_wide {
+            true => format!("toUInt128({})", key(page, true)),
+            false => key(page, has_cost),
+        };
+        // The order of kinds that list no page does not matter.
+        let first = self.listed.first().map_or_else(|| "toUInt64(0)".to_owned(), |list| key(&list.page));
+        self.of_kind(key, &first)
     }
 
+    /// The start of the trend's step that a response lies in.
     fn step(&self) -> String {
-        let starts = &self.filter.trend_starts;
-        let starts: Vec<_> = starts.iter().map(|start| start.as_millis().to_string()).collect();
-        match starts.len() {
-            0 => "toInt64(0)".to_owned(),
-            _ => format!(
-                "roundDown(toUnixTimestamp64Milli(time), CAST([{}], 'Array(Int64)'))",
-                starts.join(",")
-            ),
+        let starts: Vec<_> = self.filter.trend_starts.iter().map(|start| start.as_millis()).collect();
+        let [first, .., last] = starts[..] else {
+            return format!("toInt64({})", starts.first().unwrap_or(&0));
+        };
+        let width = starts[1] - first;
+        if width > 0 && starts.windows(2).all(|pair| pair[1] - pair[0] == width) {
+            // A division takes a fraction of the time of a search.
+            let within =
+                format!("least(greatest(toUnixTimestamp64Milli(time), toInt64({first})), toInt64({last}))");
+            return format!("toInt64({first} + {width} * intDiv({within} - {first}, {width}))");
         }
+        let starts = starts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        format!("roundDown(toUnixTimestamp64Milli(time), CAST([{starts}], 'Array(Int64)'))")
     }
 
-    fn extra(&self, column: &str) -> String {
-        if self.filter.extra_counts { self.admitted.value(column, "NULL") } else { UNKNOWN.to_owned() }
-    }
-
-    /// A sum that nobody asked for is not computed: constants, too, cost time for each row.
-    fn extra_sums(&self) -> String {
-        let sums = ["thinking", "searches", "fetches"].map(|count| match self.filter.extra_counts {
-            true => format!("{} AS set_{count}", sum_of_known(&format!("row_{count}"))),
-            false => format!("{UNKNOWN} AS set_{count}"),
-        });
-        sums.join(", ")
+    /// Returns the columns of the extra counts. Those that nobody asked for are not computed: constants, too, cost time for
+    /// each row.
+    fn extras(&self, column: impl Fn((&str, &str)) -> String) -> String {
+        match self.filter.extra_counts {
+            true => EXTRA_COUNTS.map(column).concat(),
+            false => String::new(),
+        }
     }
 }
 
@@ -387,32 +397,4 @@ fn key(page: &GroupPage, has_cost: bool) -> String {
 
 fn is_by_name_down(page: &GroupPage) -> bool {
     page.order == GroupOrder::Name && page.direction == Direction::Descending
-}
-
-/// Where the filter applies: in the `WHERE`, or as a flag on each row if the receipt needs the other responses too.
-struct Admitted {
-    flag: String,
-    condition: String,
-}
-
-impl Admitted {
-    fn new(filter: &DashboardFilter) -> Self {
-        let conditions = conditions(&filter.responses).join(" AND ");
-        match filter.receipt {
-            _ if conditions.is_empty() => Self { flag: "true".to_owned(), condition: COUNTED.to_owned() },
-            ReceiptScope::Store => Self { flag: format!("({conditions})"), condition: COUNTED.to_owned() },
-            ReceiptScope::Omitted => {
-                Self { flag: "true".to_owned(), condition: format!("{COUNTED} AND {conditions}") }
-            }
-        }
-    }
-
-    /// Returns whether the pass reads rows that are not admitted.
-    fn is_flagged(&self) -> bool {
-        self.flag != "true"
-    }
-
-    fn value(&self, value: &str, otherwise: &str) -> String {
-        if self.is_flagged() { format!("if(is_admitted, {value}, {otherwise})") } else { value.to_owned() }
-    }
 }

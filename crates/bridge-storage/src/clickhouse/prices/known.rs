@@ -15,9 +15,6 @@ use crate::prices::{PriceList, unknown_list};
 
 const OPERATION: &str = "read a price list";
 
-/// A name that no model has.
-const NO_MODEL_IS_NAMED: &str = "\0";
-
 /// Maximum number of price lists that are kept.
 const LISTS_MAX: usize = 16;
 
@@ -82,8 +79,6 @@ impl ClickHouseStore {
             Some(models) => models,
             None => self.read_models().await?,
         };
-        // The first one's code may be 0, which stands for a response with a price.
-        let models = std::iter::once(NO_MODEL_IS_NAMED.to_owned()).chain(models).collect();
         let table = PriceTable::new(list, models).map(Arc::new).ok_or_else(|| {
             let message = "costs of more than 65,000 models, or with prices of more than 4,000 dates";
             BridgeError::storage(StorageKind::Unsupported, OPERATION, message)
