@@ -13,7 +13,7 @@ use bridge::storage::{
 };
 use bridge::{
     Epoch, HostName, IntegrityOptions, Origin, Repair, ResponseKey, ResponseUsage, RuleRevision, SessionId,
-    SyncOptions, SyncStatus, Timestamp, integrity::DifferenceKind,
+    SyncMode, SyncOptions, SyncStatus, Timestamp, integrity::DifferenceKind,
 };
 use bridge_testkit::engine::TestDatabase;
 use bridge_testkit::first_revision;
@@ -361,6 +361,13 @@ async fn attribute(store: Arc<dyn TokenStore>, seed: u64) {
     let again = bridge.sync_all_sessions(options()).await.unwrap();
     assert!(again.iter().all(|result| result.changes.is_empty()), "{again:#?}");
     assert_eq!(outdated(&again), old);
+    // A sync of one session says the same of it as the sync of all.
+    for expected in &again {
+        let session = &expected.session_id;
+        let one = bridge.sync_session_tokens(session, SyncMode::Incremental).await.unwrap();
+        let facts = |result: &bridge::SyncResult| (result.tokens_after, result.outdated_responses);
+        assert_eq!(facts(&one), facts(expected), "{session}");
+    }
 }
 
 /// One sync reads each file once, and says how many responses never get the columns.
