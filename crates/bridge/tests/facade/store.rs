@@ -210,6 +210,7 @@ async fn every_store_failure_counts_toward_the_error_rate() {
     store.expect_probe_write().returning(|| Err(disk_full()));
     store.expect_newest_source().returning(|_, _| Ok(None));
     store.expect_disks().returning(|| Ok(Vec::new()));
+    store.expect_host_activity().returning(|_| Ok(Vec::new()));
     store.expect_prices_in_use().returning(|| Ok(None));
     store.expect_put_audit().returning(|_| Ok(()));
     let bridge = bridge(Arc::new(store), &[]);
