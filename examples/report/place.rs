@@ -25,7 +25,7 @@ pub(crate) struct Opened {
     pub(crate) roots: Vec<PathBuf>,
     /// The prices of transcripts that are read directly. A store has its own.
     pub(crate) catalog: Cow<'static, Catalog>,
-    /// Whether some of the transcripts could not be read to their end.
+    /// True if some of the transcripts could not be read to their end.
     pub(crate) is_incomplete: bool,
 }
 

@@ -23,12 +23,12 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// The time of a step.
     pub(crate) time: Option<TimeRange>,
-    /// What is known of a block.
+    /// The details of a block.
     pub(crate) block: Option<BlockFacts>,
     pub(crate) sums: UsageSums,
 }
 
-/// What is known of a block besides its time and sums.
+/// The details of a block besides its time and sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockFacts {
     pub(crate) source: BlockSource,
@@ -70,7 +70,7 @@ pub(crate) struct Report {
     pub(crate) totals: UsageSums,
     /// The price list of the costs, and what it has no price for.
     pub(crate) priced_by: Option<PricedBy>,
-    /// Whether some of the transcripts could not be read to their end.
+    /// True if some of the transcripts could not be read to their end.
     pub(crate) is_incomplete: bool,
 }
 

@@ -105,9 +105,9 @@ pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CostChange {
-    /// What the written rows cost.
+    /// Cost of the written rows.
     pub added: Cost,
-    /// What the replaced rows had cost by the same prices.
+    /// Cost of the replaced rows by the same prices.
     pub removed: Cost,
 }
 

@@ -45,7 +45,7 @@ pub struct BackfillResult {
     pub total_files_processed: u64,
     /// Tokens of all responses that this run stored or that were stored already.
     pub total_tokens_stored: u64,
-    /// What those responses cost, if the store has a price list in use.
+    /// Cost of those responses, if the store has a price list in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// Sessions that those responses belong to.

@@ -38,7 +38,7 @@ pub struct TokenSummaryRecord {
     pub files: u64,
     /// Metadata of the analysis, if it was asked for.
     pub metadata: Option<SummaryMetadata>,
-    /// What its responses cost by the price list in use, if it was asked for and there is one.
+    /// Cost of its responses by the price list in use, if it was requested and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
 }

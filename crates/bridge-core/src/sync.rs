@@ -21,7 +21,7 @@ pub struct SyncResult {
     pub tokens_after: u64,
     /// Causes of the change: `tokens_before` plus their sum is `tokens_after`.
     pub changes: TokenChanges,
-    /// What the rows cost that were written for the session, and those that they replaced, by the price list in use: its
+    /// Cost of the rows that were written for the session, and of those that they replaced, by the price list in use: its
     /// tokens are those of `changes`. `None` if none is in use, or nothing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_change: Option<CostChange>,

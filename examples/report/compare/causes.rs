@@ -58,14 +58,14 @@ pub(crate) struct ModelComparison {
     pub(crate) own_cost: Money,
     /// Tokens without a price here at their time.
     pub(crate) own_unpriced: u64,
-    /// What those cost at their model's first price.
+    /// Cost of those at their model's first price.
     pub(crate) own_at_first_price: Money,
     /// Those that have no price at all.
     own_never_priced: u64,
     pub(crate) other_tokens: u64,
     pub(crate) other_cost: Money,
     pub(crate) causes: BTreeMap<Cause, Effect>,
-    /// What [`other_cost`](Self::other_cost) is at the prices here if all cache writes are for five minutes.
+    /// [`other_cost`](Self::other_cost) at the prices here if all cache writes are for five minutes.
     short_writes: Money,
 }
 

@@ -1,4 +1,4 @@
-//! What stands in front of the service's server where others can reach it: ends TLS, and refuses those who are not the
+//! The relay in front of the service's server where others can reach it: terminates TLS, and refuses peers that are not the
 //! proxy. The bytes are passed on to a port of this machine.
 
 use std::io;

@@ -23,7 +23,7 @@ pub struct Settings {
     pub listen: Listen,
     /// The database user for what is shown.
     pub reader: Option<Reader>,
-    /// What the page shows.
+    /// Settings of the page.
     pub page: Page,
     /// The limits of requests.
     pub limits: Limits,
@@ -96,7 +96,7 @@ pub struct Reader {
     pub access_token_file: Option<PathBuf>,
 }
 
-/// What the page shows.
+/// Settings of the page.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Page {

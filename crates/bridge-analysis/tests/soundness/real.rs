@@ -56,7 +56,7 @@ fn every_folder_has_its_expected_figures() {
                 .into_iter()
                 // The independent count lacks this figure: it is not compared.
                 .filter(|(figure, value)| {
-                    compared(figure) && case[*figure].as_u64().is_some_and(|told| told != *value)
+                    compared(figure) && case[*figure].as_u64().is_some_and(|expected| expected != *value)
                 });
             differences
                 .extend(wrong.map(|(figure, value)| (name, strict, figure, case[figure].as_u64(), value)));

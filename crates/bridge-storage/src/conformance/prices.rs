@@ -87,7 +87,7 @@ pub async fn the_list_put_in_use_last_prices_everything(store: &dyn TokenStore) 
     assert_eq!((cost.amount.attodollars(), cost.priced_tokens, cost.unpriced_tokens), (40_000, 20, 10));
 }
 
-/// What has no price is listed, also if there is nothing else, and if its time is before all prices.
+/// Responses without a price are listed, also if there are no others, and if its time is before all prices.
 pub async fn whatever_has_no_price_is_listed(store: &dyn TokenStore) {
     let unpriced = async || {
         let filter = DashboardFilter { cost: true, ..DashboardFilter::default() };

@@ -8,7 +8,7 @@ use bridge_storage::{Dimension, GroupPage, TokenStore, UnpricedSums};
 use super::adapter::filter;
 use super::query::DashboardQuery;
 
-/// The time back from now in which responses are recent. Of older ones nobody adds a price any more.
+/// The time back from now in which responses are recent. Prices of older ones are no longer added.
 const RECENT: Duration = Duration::from_hours(7 * 24);
 
 /// Maximum number of models that are named; the others are added up.
@@ -24,7 +24,7 @@ pub(crate) struct PricedTokens {
     pub(crate) total: Cost,
     /// By model, each once.
     pub(crate) models: Vec<(String, Cost)>,
-    /// What has no price, most tokens first.
+    /// Responses without a price, most tokens first.
     pub(crate) unpriced: Vec<UnpricedSums>,
 }
 

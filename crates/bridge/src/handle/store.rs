@@ -21,7 +21,7 @@ impl EnhancedTokenDatabaseBridge {
     ///
     /// An analysis without responses brings only the session's sums: one row per session, of the newest analysis. If
     /// responses of the session are stored, before or after, only they count, even with a forced update; the result says
-    /// how many tokens they have. What the newest analysis says besides its counters is stored in every case.
+    /// how many tokens they have. The other facts of the newest analysis are stored in every case.
     ///
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -1,4 +1,4 @@
-//! What the responses cost that an operation writes.
+//! Cost of the responses that an operation writes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

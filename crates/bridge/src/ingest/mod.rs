@@ -90,7 +90,7 @@ impl Ingest {
         tokio::task::spawn_blocking(move || discover(&roots)).await.map_err(analysis_died)
     }
 
-    /// Finds the transcripts, and those among them that are looked at until all are searched again.
+    /// Finds the transcripts, and those among them that are polled until all are searched again.
     pub(crate) async fn discover_with_recent(&self) -> Result<(Discovery, Option<RecentFiles>), BridgeError> {
         let (roots, began) = (self.source_roots(), self.clock.now());
         let find = move || {

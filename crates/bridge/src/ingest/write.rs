@@ -41,7 +41,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) tokens_replaced: u64,
     /// The changes of each session's total.
     pub(crate) changes: BTreeMap<SessionId, TokenChanges>,
-    /// What was written cost, if that is to be known and there are prices.
+    /// Cost of the written rows, if it was requested and there are prices.
     costs: WriterCosts,
     /// Sessions of which at least one batch was invalid, with the reason. That batch is not stored, and files that hold
     /// the session get no new cursor.

@@ -25,7 +25,7 @@ pub struct LiveOptions {
     /// interval of looks at the 1,000 that were modified last, and at the folders, for new ones. Longer if they take long:
     /// at most a twentieth of the time is spent on searching in vain.
     pub poll_interval: Duration,
-    /// Interval of the searches of all transcripts while changes are reported, or only some transcripts are looked at: what
+    /// Interval of the searches of all transcripts while changes are reported, or only some transcripts are polled: what
     /// finds changes that were missed.
     pub search_interval: Duration,
     /// Time without a further change after which changes are stored.

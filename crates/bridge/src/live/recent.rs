@@ -13,7 +13,7 @@ use std::time::Duration;
 use bridge_analysis::SourceFile;
 use bridge_core::Timestamp;
 
-/// The number of files. Of so many or fewer, all are searched.
+/// Maximum number of recent files. If there are no more than these, all are searched.
 const FILES_MAX: usize = 1000;
 /// The largest number of folders. With more, all files are searched.
 const FOLDERS_MAX: usize = 100_000;
@@ -30,7 +30,7 @@ pub(crate) struct RecentFiles {
     folders: HashMap<PathBuf, Option<Timestamp>>,
 }
 
-/// What changes with the content of a file.
+/// The metadata that changes with the content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size: u64,

@@ -154,7 +154,7 @@ struct LiveSync {
     remembered: Remembered,
     /// When all transcripts are searched next.
     next_search: Instant,
-    /// When the recent files are looked at next, if not all are searched.
+    /// Time of the next poll of the recent files, if not all are searched.
     next_look: Instant,
     /// All transcripts are not searched before that, whatever is reported.
     no_search_before: Instant,
@@ -216,7 +216,7 @@ impl LiveSync {
         }
     }
 
-    /// Returns whether recent files are looked at, in place of searches of all.
+    /// Returns whether recent files are polled, in place of searches of all.
     fn is_looking(&self) -> bool {
         self.remembered.recent.is_some()
     }

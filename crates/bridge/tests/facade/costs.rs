@@ -1,4 +1,4 @@
-//! What backfills and synchronizations state of costs.
+//! The costs in the results of backfills and synchronizations.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,7 +8,7 @@ use metrics::Counter;
 
 /// The metric of refused requests.
 const REFUSED: &str = "service_refused_requests_total";
-/// Minimum time between two warnings, however many tokens somebody tries.
+/// Minimum time between two warnings, whatever the number of refused tokens.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) struct Refusals {

@@ -1,4 +1,4 @@
-//! What a running service stores and shows.
+//! The totals, page, health and terminal line of a running service.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -185,7 +185,7 @@ impl<'a> CostColumns<'a> {
         format!("transform(price_place, [{places}], [{periods}], toUInt64(0)) + price_mode")
     }
 
-    /// What is known of a code: whether it has prices, which of the response's kinds have none, and the words of prices.
+    /// The properties of a code: whether it has prices, which of the response's kinds have none, and the words of prices.
     fn found(&self) -> String {
         let flags = self.table.lines.iter().map(PriceTable::flags).collect::<Vec<_>>();
         let lacking = flags.iter().fold(0, |all, flags| all | flags);

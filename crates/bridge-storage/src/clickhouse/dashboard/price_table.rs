@@ -190,7 +190,7 @@ impl PriceTable {
         self.prices().all(|price| price / self.unit < 1 << PRICE_BITS)
     }
 
-    /// Returns whether the amounts of so many responses with so many tokens, none of them with large counters, may exceed
+    /// Returns whether the amounts of this number of responses and tokens, none of them with large counters, may exceed
     /// 64 bits.
     pub(super) fn may_wrap(&self, responses: u64, tokens: u64) -> bool {
         let most = |kinds: std::ops::Range<usize>| {

@@ -355,7 +355,7 @@ impl<'a> Statement<'a> {
         format!("roundDown(toUnixTimestamp64Milli(time), CAST([{starts}], 'Array(Int64)'))")
     }
 
-    /// Returns the columns of the extra counts. Those that nobody asked for are not computed: constants, too, cost time for
+    /// Returns the columns of the extra counts. Those that are not requested are not computed: constants, too, cost time for
     /// each row.
     fn extras(&self, column: impl Fn((&str, &str)) -> String) -> String {
         match self.filter.extra_counts {

@@ -11,7 +11,7 @@ use crate::dashboard::priced_tokens::{PricedTokens, priced_tokens};
 /// The time for which the tokens are not read again, unless the price list in use is another one.
 const KEPT_FOR: Duration = Duration::from_mins(5);
 
-/// What was read last.
+/// The tokens with and without a price at the last read.
 #[derive(Debug, Default)]
 pub(super) struct KnownTokens(Mutex<Option<(Timestamp, PricedTokens)>>);
 

@@ -101,7 +101,7 @@ pub(crate) async fn sync_all(
     Ok(results.collect())
 }
 
-/// What `keep_in_sync` remembers from one synchronization to the next.
+/// The state that `keep_in_sync` keeps from one synchronization to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     /// The failures that were reported.

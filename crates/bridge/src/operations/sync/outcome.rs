@@ -39,7 +39,7 @@ pub(super) struct Synchronized {
     left: BTreeMap<SessionId, SourceLeft>,
     /// The sessions that were asked for, as far as any source holds, or held, lines of them.
     recorded: BTreeSet<SessionId>,
-    /// What to look at until the next search, if that was asked for and is less than all.
+    /// The files to poll until the next search, if that was requested and they are not all.
     pub(super) recent: Option<RecentFiles>,
 }
 

@@ -32,7 +32,7 @@ pub(in crate::web) struct Session {
     content_categories: BTreeMap<ContentCategory, Count>,
     accuracy_ratio: Option<f64>,
     last_sync: Option<Timestamp>,
-    /// What its responses name, by dimension.
+    /// The values that its responses have, by dimension.
     attribution: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     extra: Extra,

@@ -95,7 +95,7 @@ impl PageOptions {
 /// A check writes to the database and reads the folders of the transcripts.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What open pages share, as values that several pages render.
+/// The values that open pages share.
 #[derive(Debug)]
 pub(super) struct Shared {
     metrics: ResponseCache<String, Result<Arc<DashboardTokenMetrics>, Problem>>,

@@ -162,7 +162,7 @@ let shown = document.getElementById("content").innerHTML;
 let updatedAt = Date.now();
 let isUpdating = false;
 
-/** Whether an update would take away what somebody types, or selects in a chart. */
+/** Returns whether an update would discard typed text, or a selection in a chart. */
 function isInUse() {
   return document.activeElement?.matches("#content :is(input, select)") || document.querySelector(".u-over:active") !== null;
 }
