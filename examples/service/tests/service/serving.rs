@@ -45,9 +45,10 @@ fn dashboard_queries(service: &Service) -> u64 {
 #[test]
 fn a_terminal_shows_the_tokens_which_are_summed_only_after_synchronizations() {
     let (folder, transcript) = prepare(ANY_PORT);
-    // A command in a terminal.
+    // A command in a terminal. It replaces its shell: a shell that waits for it may end as interrupted itself.
     let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--flush", "--command"]).arg(env!("CARGO_BIN_EXE_token-bridge"));
+    let program = concat!("exec '", env!("CARGO_BIN_EXE_token-bridge"), "'");
+    terminal.args(["--quiet", "--return", "--flush", "--command", program]);
     terminal.arg("/dev/null").current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     terminal
         .env("ETB_SOURCES_PATHS", folder.path().join("projects"))
