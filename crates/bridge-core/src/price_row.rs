@@ -1,6 +1,6 @@
 //! One price in the form in which stores keep it.
 
-use crate::Timestamp;
+use crate::{PriceKind, Processing, Speed, Timestamp};
 
 /// The prices of one name of a model, in one period, mode, size and geography: a row of a price list in a store.
 ///
@@ -18,10 +18,10 @@ pub struct PriceRow {
     pub from: Timestamp,
     /// The first instant after it; `None` if it has no end.
     pub to: Option<Timestamp>,
-    /// The speed, `standard` or `fast`.
-    pub speed: &'static str,
-    /// The processing, `standard`, `batch`, `priority` or `flex`.
-    pub processing: &'static str,
+    /// The speed.
+    pub speed: Speed,
+    /// The processing.
+    pub processing: Processing,
     /// The input tokens above which a request has these prices.
     pub above: u64,
     /// The geography; empty for an unrestricted one.
@@ -42,4 +42,19 @@ pub struct PriceRow {
     pub discount: u16,
     /// The page or record that states the prices, or the user's entry.
     pub source: String,
+}
+
+impl PriceRow {
+    /// Returns the price of a kind, if it is known.
+    #[must_use]
+    pub fn price(&self, kind: PriceKind) -> Option<u64> {
+        match kind {
+            PriceKind::Input => self.input,
+            PriceKind::Output => self.output,
+            PriceKind::CacheRead => self.cache_read,
+            PriceKind::CacheWrite5m => self.cache_write_5m,
+            PriceKind::CacheWrite1h => self.cache_write_1h,
+            PriceKind::WebSearch => self.web_search,
+        }
+    }
 }

@@ -1,53 +1,15 @@
 //! The price of one response, with its parts.
 
-use bridge_core::Origin;
-use serde::{Deserialize, Serialize};
+use bridge_core::{Origin, UNRESTRICTED_GEOGRAPHIES};
+use serde::Serialize;
 
-use crate::{Entry, Factor, Money, Percent, Price, Processing, Rates, Speed, Unpriced, Usage, mode};
-
-/// The purpose of a part of a bill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartKind {
-    /// Input tokens outside of the cache.
-    Input,
-    /// Output tokens.
-    Output,
-    /// Input tokens read from the cache.
-    CacheRead,
-    /// Input tokens written to the cache for five minutes.
-    #[serde(rename = "cache_write_5m")]
-    CacheWrite5m,
-    /// Input tokens written to the cache for an hour.
-    #[serde(rename = "cache_write_1h")]
-    CacheWrite1h,
-    /// Web searches.
-    WebSearch,
-}
-
-impl PartKind {
-    /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Input, Self::Output, Self::CacheRead, Self::CacheWrite5m, Self::CacheWrite1h, Self::WebSearch];
-
-    /// Returns the name, as in JSON and in configurations.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Output => "output",
-            Self::CacheRead => "cache_read",
-            Self::CacheWrite5m => "cache_write_5m",
-            Self::CacheWrite1h => "cache_write_1h",
-            Self::WebSearch => "web_search",
-        }
-    }
-}
+use crate::{Entry, Factor, Money, Percent, Price, PriceKind, Processing, Rates, Speed, Unpriced, Usage};
 
 /// One line of a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Part {
     /// What it is for.
-    pub kind: PartKind,
+    pub kind: PriceKind,
     /// Tokens, or web searches.
     pub quantity: u64,
     /// The list price of a million tokens, or of a thousand web searches.
@@ -106,7 +68,7 @@ impl<'a> Bill<'a> {
         let quantities = quantities(usage).into_iter().filter(|(_, quantity)| *quantity > 0);
         let price = |(kind, quantity)| match kind {
             // A million of 10^-12 dollars, a thousand of 10^-9.
-            PartKind::WebSearch => {
+            PriceKind::WebSearch => {
                 Ok((kind, quantity, entry.web_search.ok_or(Unpriced::WebSearch)?, 1_000_000_000))
             }
             _ => {
@@ -138,7 +100,7 @@ impl Bill<'_> {
         let input = rates.and_then(|rates| rates.input);
         let unit = 1_000 * u64::from(self.geography.thousandths());
         let amount = |part: &Part| match (part.kind, input) {
-            (PartKind::CacheRead | PartKind::CacheWrite5m | PartKind::CacheWrite1h, Some(price)) => {
+            (PriceKind::CacheRead | PriceKind::CacheWrite5m | PriceKind::CacheWrite1h, Some(price)) => {
                 let list = crate::bill::part(part.kind, part.quantity, price, unit, None);
                 list.map_or(Money::from_attodollars(i128::MAX), |part| part.list)
             }
@@ -149,9 +111,9 @@ impl Bill<'_> {
 }
 
 fn mode_of(entry: &Entry, usage: &Usage<'_>) -> Result<(Speed, Processing), Unpriced> {
-    let speed = Speed::reported(usage.speed).ok_or(Unpriced::Speed)?;
+    let speed = Speed::reported(usage.speed.unwrap_or_default()).ok_or(Unpriced::Speed)?;
     let has = |processing: &Processing| entry.mode(speed, *processing).next().is_some();
-    match Processing::reported(usage.service_tier).filter(has) {
+    match Processing::reported(usage.service_tier.unwrap_or_default()).filter(has) {
         Some(processing) => Ok((speed, processing)),
         None if has(&Processing::Standard) => Err(Unpriced::ServiceTier),
         None => Err(Unpriced::Speed),
@@ -160,7 +122,8 @@ fn mode_of(entry: &Entry, usage: &Usage<'_>) -> Result<(Speed, Processing), Unpr
 
 fn geography(entry: &Entry, name: &str) -> Result<Factor, Unpriced> {
     let factor = entry.geographies.get(name).copied();
-    factor.or(mode::is_anywhere(name).then_some(Factor::ONE)).ok_or(Unpriced::Geography)
+    let unrestricted = UNRESTRICTED_GEOGRAPHIES.contains(&name).then_some(Factor::ONE);
+    factor.or(unrestricted).ok_or(Unpriced::Geography)
 }
 
 /// Returns the rates of the largest size that the request exceeds. A sum of requests that exceeds a limit leaves open
@@ -177,20 +140,20 @@ fn rates<'a>(
     if usage.origin == Origin::Summed && rates.above > 0 { Err(Unpriced::RequestSize) } else { Ok(rates) }
 }
 
-fn quantities(usage: &Usage<'_>) -> [(PartKind, u64); 6] {
+fn quantities(usage: &Usage<'_>) -> [(PriceKind, u64); 6] {
     let hour = usage.cache_creation_1h.min(usage.cache_creation);
     [
-        (PartKind::Input, usage.input),
-        (PartKind::Output, usage.output),
-        (PartKind::CacheRead, usage.cache_read),
-        (PartKind::CacheWrite5m, usage.cache_creation - hour),
-        (PartKind::CacheWrite1h, hour),
-        (PartKind::WebSearch, usage.web_searches),
+        (PriceKind::Input, usage.input),
+        (PriceKind::Output, usage.output),
+        (PriceKind::CacheRead, usage.cache_read),
+        (PriceKind::CacheWrite5m, usage.cache_creation - hour),
+        (PriceKind::CacheWrite1h, hour),
+        (PriceKind::WebSearch, usage.web_searches),
     ]
 }
 
 /// Returns a part whose unit of quantity costs `price` millionths of a dollar times `unit` 10^-18 dollars.
-fn part(kind: PartKind, quantity: u64, price: Price, unit: u64, discount: Option<Percent>) -> Option<Part> {
+fn part(kind: PriceKind, quantity: u64, price: Price, unit: u64, discount: Option<Percent>) -> Option<Part> {
     let list = i128::from(quantity).checked_mul(i128::from(price.micros()))?.checked_mul(i128::from(unit))?;
     // Each unit is a multiple of 1,000, so that nothing is lost.
     let amount = list / 1_000 * i128::from(1_000 - discount.map_or(0, Percent::tenths));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use bridge_core::{ModelName, ModelProvider, ModelRoute, Timestamp};
+use bridge_core::{Timestamp, price_names};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bill, CatalogDigest, Entry, Problem, Unpriced, Usage, problem};
@@ -115,24 +115,17 @@ impl Catalog {
 
     /// Returns the places of a name's entries.
     fn places(&self, name: &str) -> Option<&Vec<usize>> {
-        self.found(name).map(|(_, places)| places)
+        self.named(name).map(|(_, places)| places)
     }
 
-    /// Returns the name in the catalog by which a model's name is found, and its places. A name of a Claude in another form of
-    /// Anthropic's own API (with a date, with the width of the context) is that model's; names of other services are not,
-    /// because their prices may differ.
-    fn found(&self, name: &str) -> Option<(&String, &Vec<usize>)> {
-        let other_form = || {
-            let model = ModelName::new(name).ok()?.canonical();
-            let is_own = model.provider == ModelProvider::Anthropic && model.route == ModelRoute::Direct;
-            is_own.then(|| self.names.get_key_value(model.name.as_str()))?
-        };
-        self.names.get_key_value(name).or_else(other_form)
+    /// Returns the name in the catalog that has a model's prices, and the places of its entries.
+    fn named(&self, model: &str) -> Option<(&String, &Vec<usize>)> {
+        price_names(model).find_map(|name| self.names.get_key_value(&*name))
     }
 
     /// Returns the catalog's name of a model.
     pub(crate) fn own_name(&self, name: &str) -> Option<&str> {
-        self.found(name).map(|(own, _)| &**own)
+        self.named(name).map(|(own, _)| &**own)
     }
 
     /// Returns whether a model's name has the prices of this model, by any name of it, at some time.

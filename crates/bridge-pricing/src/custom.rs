@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use bridge_core::{Escaped, Timestamp};
 
-use crate::{Catalog, Factor, PartKind, Percent, Price, Problem, ProblemKind, Rates};
+use crate::{Catalog, Factor, Percent, Price, PriceKind, Problem, ProblemKind, Rates};
 
 /// A user's own prices, discounts and names for models, on top of a [`Catalog`](crate::Catalog).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,10 +140,10 @@ impl CustomPrices {
 }
 
 /// Returns what has a price in the standard mode.
-fn kinds(rates: &[Rates], web_search: Option<Price>) -> impl Iterator<Item = PartKind> {
+fn kinds(rates: &[Rates], web_search: Option<Price>) -> impl Iterator<Item = PriceKind> {
     let standard = rates.iter().find(|rates| rates.is_standard());
-    PartKind::ALL.into_iter().filter(move |kind| match kind {
-        PartKind::WebSearch => web_search.is_some(),
+    PriceKind::ALL.into_iter().filter(move |kind| match kind {
+        PriceKind::WebSearch => web_search.is_some(),
         kind => standard.is_some_and(|rates| rates.price(*kind).is_some()),
     })
 }

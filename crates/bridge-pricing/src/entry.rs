@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bridge_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Factor, PartKind, Percent, Period, Price, Processing, Speed};
+use crate::{Factor, Percent, Period, Price, PriceKind, Processing, Speed};
 
 /// A model's prices in a period. All are list prices in dollars, before the [`discount`](Self::discount).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +48,13 @@ pub struct Entry {
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// The speed of the mode.
-    #[serde(default, skip_serializing_if = "Speed::is_standard")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub speed: Speed,
     /// The processing of the mode.
-    #[serde(default, skip_serializing_if = "Processing::is_standard")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub processing: Processing,
     /// They apply to all tokens of a request with more input tokens than this, cached ones included.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub above: u64,
     /// Input that is neither read from nor written to the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,9 +73,8 @@ pub struct Rates {
     pub cache_write_1h: Option<Price>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Entry {
@@ -104,19 +103,19 @@ impl Entry {
 impl Rates {
     /// Returns whether they are those of the standard mode below all limits of size.
     pub(crate) fn is_standard(&self) -> bool {
-        self.speed.is_standard() && self.processing.is_standard() && self.above == 0
+        (self.speed, self.processing, self.above) == (Speed::Standard, Processing::Standard, 0)
     }
 
     /// Returns the price of a kind of tokens, if it is known.
     #[must_use]
-    pub fn price(&self, kind: PartKind) -> Option<Price> {
+    pub fn price(&self, kind: PriceKind) -> Option<Price> {
         match kind {
-            PartKind::Input => self.input,
-            PartKind::Output => self.output,
-            PartKind::CacheRead => self.cache_read,
-            PartKind::CacheWrite5m => self.cache_write_5m,
-            PartKind::CacheWrite1h => self.cache_write_1h,
-            PartKind::WebSearch => None,
+            PriceKind::Input => self.input,
+            PriceKind::Output => self.output,
+            PriceKind::CacheRead => self.cache_read,
+            PriceKind::CacheWrite5m => self.cache_write_5m,
+            PriceKind::CacheWrite1h => self.cache_write_1h,
+            PriceKind::WebSearch => None,
         }
     }
 }

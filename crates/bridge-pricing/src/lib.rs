@@ -26,21 +26,19 @@ mod digest;
 mod entry;
 mod instant;
 mod layer;
-mod mode;
 mod price;
 mod problem;
 mod rows;
 mod sums;
 mod usage;
 
-pub use bill::{Bill, Part, PartKind};
+pub use bill::{Bill, Part};
 #[doc(no_inline)]
-pub use bridge_core::{Cost, CostChange, Money, Unpriced};
+pub use bridge_core::{Cost, CostChange, Money, PriceKind, Processing, Speed, Unpriced};
 pub use catalog::{Catalog, CatalogError};
 pub use custom::{Alias, Currency, CustomPrice, CustomPrices, Discount, Period, Place, UnknownCurrency};
 pub use digest::CatalogDigest;
 pub use entry::{Entry, Rates};
-pub use mode::{Processing, Speed};
 pub use price::{Factor, Percent, Price, PriceError};
 pub use problem::{Problem, ProblemKind};
 pub use sums::{CostSums, UnpricedTokens};

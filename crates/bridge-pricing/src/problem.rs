@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::{Entry, Place, instant, mode};
+use bridge_core::UNRESTRICTED_GEOGRAPHIES;
+
+use crate::{Entry, Place, instant};
 
 /// Something wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +103,8 @@ pub(crate) fn of_entry(entry: &Entry) -> Vec<ProblemKind> {
     if entry.to.is_some_and(|to| to <= entry.from) {
         problems.push(ProblemKind::EmptyPeriod);
     }
-    if entry.geographies.len() > 10 || entry.geographies.keys().any(|name| mode::is_anywhere(name)) {
+    let mut geographies = entry.geographies.keys();
+    if geographies.len() > 10 || geographies.any(|name| UNRESTRICTED_GEOGRAPHIES.contains(&&**name)) {
         problems.push(ProblemKind::Geography);
     }
     let mut sizes: Vec<_> =

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use list::PriceList;
 #[cfg(feature = "clickhouse")]
-pub(crate) use list::{Line, Request, SERVICE_TIERS, SPEEDS};
+pub(crate) use list::{PriceLine, PriceRequest};
 
 /// The cost of the responses of one model, or the reason why they have no price.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod account;
 mod affix;
+mod price_names;
 mod provider;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use self::affix::{Form, undated};
+pub use self::price_names::price_names;
 pub use self::provider::ModelProvider;
 use crate::ModelName;
 

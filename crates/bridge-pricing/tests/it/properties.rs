@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bridge_core::{Origin, Timestamp};
-use bridge_pricing::{Catalog, CostSums, CustomPrices, Discount, Money, PartKind, Period, Place, Usage};
+use bridge_pricing::{Catalog, CostSums, CustomPrices, Discount, Money, Period, Place, PriceKind, Usage};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -112,7 +112,7 @@ proptest! {
         prop_assert_eq!(Money::checked_sum(bill.parts.iter().map(|part| part.amount)), Some(bill.amount));
         prop_assert_eq!(Money::checked_sum(bill.parts.iter().map(|part| part.list)), Some(bill.list));
         let tokens: u64 =
-            bill.parts.iter().filter(|part| part.kind != PartKind::WebSearch).map(|part| part.quantity).sum();
+            bill.parts.iter().filter(|part| part.kind != PriceKind::WebSearch).map(|part| part.quantity).sum();
         prop_assert_eq!(tokens, usage.tokens());
     }
 

@@ -1,7 +1,8 @@
 //! Promises of price lists.
 
 use bridge_core::{
-    AttributionValue, BridgeError, Cost, Origin, PriceRow, ResponseUsage, ServiceTier, StorageKind, Unpriced,
+    AttributionValue, BridgeError, Cost, Origin, PriceRow, Processing, ResponseUsage, ServiceTier, Speed,
+    StorageKind, Unpriced,
 };
 use proptest::prelude::*;
 
@@ -23,8 +24,8 @@ pub(super) fn price(token: u64) -> PriceRow {
         name: "n0".to_owned(),
         from: at(-1_000_000),
         to: None,
-        speed: "standard",
-        processing: "standard",
+        speed: Speed::Standard,
+        processing: Processing::Standard,
         above: 0,
         geography: String::new(),
         input: Some(token),
@@ -226,8 +227,11 @@ fn price_list() -> impl Strategy<Value = Vec<PriceRow>> {
     let mut places = Vec::new();
     for name in ["n0", "n1"] {
         for (from, to) in [(day(-20_000), Some(day(1))), (day(1), Some(day(3)))] {
-            for (speed, processing) in [("standard", "standard"), ("fast", "standard"), ("standard", "batch")]
-            {
+            for (speed, processing) in [
+                (Speed::Standard, Processing::Standard),
+                (Speed::Fast, Processing::Standard),
+                (Speed::Standard, Processing::Batch),
+            ] {
                 for above in [0, 1_000, 500_000_000] {
                     let (name, geography) = (name.to_owned(), String::new());
                     places.push(PriceRow { name, from, to, speed, processing, above, geography, ..price(0) });

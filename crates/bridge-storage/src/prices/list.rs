@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use bridge_core::{
-    Cost, ModelName, ModelProvider, ModelRoute, Money, Origin, PriceRow, ResponseUsage, Timestamp, Unpriced,
+    Cost, Money, Origin, PriceKind, PriceRow, Processing, ResponseUsage, Speed, Timestamp,
+    UNRESTRICTED_GEOGRAPHIES, Unpriced, price_names,
 };
 
 /// A price list of a store in memory: the rows of one catalog, by name. Returned by
@@ -25,18 +26,18 @@ pub(crate) struct NamedPrices {
 pub(crate) struct Period {
     pub(crate) from: Timestamp,
     pub(crate) to: Option<Timestamp>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<PriceLine>,
 }
 
 /// The prices of a mode, size and geography in 10^-18 dollars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) speed: &'static str,
-    pub(crate) processing: &'static str,
+pub(crate) struct PriceLine {
+    pub(crate) speed: Speed,
+    pub(crate) processing: Processing,
     /// The input tokens above which a request has these prices.
     pub(crate) above: u64,
     pub(crate) geography: String,
-    /// Of input, output, cache reads, cache writes for five minutes and for an hour, and web searches.
+    /// In the order of [`PriceKind::ALL`].
     pub(crate) prices: [Option<u64>; 6],
     /// In thousandths.
     pub(crate) discount: u16,
@@ -44,11 +45,13 @@ pub(crate) struct Line {
 
 /// The properties of a response that its price depends on, besides the quantities.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub(crate) struct PriceRequest<'a> {
     pub(crate) model: &'a str,
     pub(crate) time: Timestamp,
-    pub(crate) speed: &'a str,
-    pub(crate) service_tier: &'a str,
+    /// `None` if it is unknown.
+    pub(crate) speed: Option<Speed>,
+    /// `None` if it is unknown.
+    pub(crate) processing: Option<Processing>,
     pub(crate) geography: &'a str,
     pub(crate) size: u64,
     pub(crate) is_sum: bool,
@@ -74,7 +77,7 @@ impl PriceList {
                     place
                 }
             };
-            periods[place].lines.push(Line::new(row));
+            periods[place].lines.push(PriceLine::new(row));
         }
         list
     }
@@ -95,20 +98,13 @@ impl PriceList {
         }
     }
 
-    /// Returns the prices of a model: of that name, or of the canonical one if it is a Claude's in another form of
-    /// Anthropic's own API. Names of other services have no price, because theirs may differ.
+    /// Returns the prices of a model.
     pub(crate) fn named(&self, model: &str) -> Option<&NamedPrices> {
-        let other_form = || {
-            let canonical = ModelName::new(model).ok()?.canonical();
-            let is_own =
-                canonical.provider == ModelProvider::Anthropic && canonical.route == ModelRoute::Direct;
-            is_own.then(|| self.names.get(canonical.name.as_str()))?
-        };
-        self.names.get(model).or_else(other_form)
+        price_names(model).find_map(|name| self.names.get(&*name))
     }
 
     /// Returns the prices of a request.
-    pub(crate) fn line(&self, request: &Request<'_>) -> Result<&Line, Unpriced> {
+    pub(crate) fn line(&self, request: &PriceRequest<'_>) -> Result<&PriceLine, Unpriced> {
         if request.model.is_empty() {
             return Err(Unpriced::NoModel);
         }
@@ -120,54 +116,51 @@ impl PriceList {
 
     /// Returns what a response costs. One of nothing costs 0.
     pub(crate) fn price(&self, row: &ResponseUsage) -> Result<Priced, Unpriced> {
-        let quantities = quantities(row);
-        if row.counts.is_zero() && quantities[5] == 0 {
+        if row.counts.is_zero() && row.web_search_requests.unwrap_or(0) == 0 {
             return Ok(Priced::default());
         }
-        self.line(&Request::of(row))?.price(quantities)
+        self.line(&PriceRequest::new(row))?.price(quantities(row))
     }
 }
 
 impl Period {
-    fn line(&self, request: &Request<'_>) -> Result<&Line, Unpriced> {
-        let speed = speed(request.speed).ok_or(Unpriced::Speed)?;
+    fn line(&self, request: &PriceRequest<'_>) -> Result<&PriceLine, Unpriced> {
+        let speed = request.speed.ok_or(Unpriced::Speed)?;
         let of_mode = |processing| {
             self.lines.iter().filter(move |line| (line.speed, line.processing) == (speed, processing))
         };
-        let processing = processing(request.service_tier);
-        let Some(processing) = processing.filter(|mode| of_mode(mode).next().is_some()) else {
-            let has_standard = of_mode("standard").next().is_some();
+        let Some(processing) = request.processing.filter(|mode| of_mode(*mode).next().is_some()) else {
+            let has_standard = of_mode(Processing::Standard).next().is_some();
             return Err(if has_standard { Unpriced::ServiceTier } else { Unpriced::Speed });
         };
-        let has_place = |place: &str| self.lines.iter().any(|line| line.geography == place);
-        let place = match request.geography {
-            "global" | "not_available" if !has_place(request.geography) => "",
-            place if has_place(place) => place,
-            _ => return Err(Unpriced::Geography),
-        };
+        let geography = self.geography(request.geography)?;
         let reached =
-            |line: &&Line| line.geography == place && (line.above == 0 || line.above < request.size);
+            |line: &&PriceLine| line.geography == geography && (line.above == 0 || line.above < request.size);
         let line = of_mode(processing).filter(reached).max_by_key(|line| line.above);
         let line = line.ok_or(Unpriced::ServiceTier)?;
         if request.is_sum && line.above > 0 { Err(Unpriced::RequestSize) } else { Ok(line) }
     }
+
+    /// Returns the geography whose prices a response has that reports this one.
+    fn geography<'a>(&self, reported: &'a str) -> Result<&'a str, Unpriced> {
+        if self.lines.iter().any(|line| line.geography == reported) {
+            Ok(reported)
+        } else if UNRESTRICTED_GEOGRAPHIES.contains(&reported) {
+            Ok("")
+        } else {
+            Err(Unpriced::Geography)
+        }
+    }
 }
 
-impl Line {
+impl PriceLine {
     fn new(row: &PriceRow) -> Self {
         Self {
             speed: row.speed,
             processing: row.processing,
             above: row.above,
             geography: row.geography.clone(),
-            prices: [
-                row.input,
-                row.output,
-                row.cache_read,
-                row.cache_write_5m,
-                row.cache_write_1h,
-                row.web_search,
-            ],
+            prices: PriceKind::ALL.map(|kind| row.price(kind)),
             discount: row.discount,
         }
     }
@@ -180,9 +173,12 @@ impl Line {
     }
 
     fn price(&self, quantities: [u64; 6]) -> Result<Priced, Unpriced> {
-        for (kind, (quantity, price)) in quantities.into_iter().zip(self.prices).enumerate() {
+        for (kind, (quantity, price)) in
+            PriceKind::ALL.into_iter().zip(quantities.into_iter().zip(self.prices))
+        {
             if quantity > 0 && price.is_none() {
-                return Err(if kind == 5 { Unpriced::WebSearch } else { Unpriced::TokenKind });
+                let is_search = kind == PriceKind::WebSearch;
+                return Err(if is_search { Unpriced::WebSearch } else { Unpriced::TokenKind });
             }
         }
         let list = sum(quantities, self.prices).ok_or(Unpriced::TooLarge)?;
@@ -193,8 +189,8 @@ impl Line {
     }
 }
 
-impl<'a> Request<'a> {
-    fn of(row: &'a ResponseUsage) -> Self {
+impl<'a> PriceRequest<'a> {
+    fn new(row: &'a ResponseUsage) -> Self {
         fn text<T: AsRef<str>>(value: Option<&T>) -> &str {
             value.map_or("", AsRef::as_ref)
         }
@@ -202,8 +198,8 @@ impl<'a> Request<'a> {
         Self {
             model: text(row.model.as_ref()),
             time: row.time,
-            speed: text(row.attribution.speed.as_ref()),
-            service_tier: text(row.service_tier.as_ref()),
+            speed: Speed::reported(text(row.attribution.speed.as_ref())),
+            processing: Processing::reported(text(row.service_tier.as_ref())),
             geography: text(row.attribution.inference_geo.as_ref()),
             size: counts.input.saturating_add(counts.cache_creation).saturating_add(counts.cache_read),
             is_sum: row.origin == Origin::Summed,
@@ -220,6 +216,7 @@ impl Priced {
     }
 }
 
+/// Returns the quantities in the order of [`PriceKind::ALL`].
 fn quantities(row: &ResponseUsage) -> [u64; 6] {
     let counts = row.counts;
     let hour = row.cache_creation_1h.min(counts.cache_creation);
@@ -232,26 +229,4 @@ fn sum(quantities: [u64; 6], prices: [Option<u64>; 6]) -> Option<i128> {
     parts
         .map(|(quantity, price)| i128::from(quantity).checked_mul(i128::from(price.unwrap_or(0))))
         .try_fold(0_i128, |sum, part| sum.checked_add(part?))
-}
-
-/// The names of speeds that responses report, with those of price lists.
-pub(crate) const SPEEDS: [(&str, &str); 3] = [("", "standard"), ("standard", "standard"), ("fast", "fast")];
-
-/// The names of service tiers that responses report, with those of price lists.
-pub(crate) const SERVICE_TIERS: [(&str, &str); 7] = [
-    ("", "standard"),
-    ("standard", "standard"),
-    ("default", "standard"),
-    ("batch", "batch"),
-    ("priority", "priority"),
-    ("fast", "priority"),
-    ("flex", "flex"),
-];
-
-fn speed(reported: &str) -> Option<&'static str> {
-    SPEEDS.into_iter().find(|(name, _)| *name == reported).map(|(_, speed)| speed)
-}
-
-fn processing(reported: &str) -> Option<&'static str> {
-    SERVICE_TIERS.into_iter().find(|(name, _)| *name == reported).map(|(_, processing)| processing)
 }

@@ -7,7 +7,7 @@ use super::price_table::{
     TOO_LARGE, discounted,
 };
 use super::statement::Width;
-use crate::prices::Line;
+use crate::prices::PriceLine;
 
 /// Maximum number of instants that each response's time is compared with.
 const COMPARED_MAX: usize = 200;
@@ -35,9 +35,9 @@ struct PriceWords {
 
 impl PriceWords {
     fn new(table: &PriceTable, width: Width) -> Self {
-        let of_lines = |prices: &dyn Fn(&Line) -> [Option<u64>; 6]| columns(table, width, prices);
+        let of_lines = |prices: &dyn Fn(&PriceLine) -> [Option<u64>; 6]| columns(table, width, prices);
         let mut kinds: BTreeSet<_> = of_lines(&|line| line.prices).into_iter().collect();
-        kinds.extend(of_lines(&Line::without_cache));
+        kinds.extend(of_lines(&PriceLine::without_cache));
         kinds.extend(of_lines(&amounts));
         let per_word = if width == Width::Narrow { 2 } else { 1 };
         Self { kinds: kinds.into_iter().collect(), per_word }
@@ -64,14 +64,18 @@ impl PriceWords {
 }
 
 /// The prices of each kind in all lines: in units, or in 10^-18 dollars.
-fn columns(table: &PriceTable, width: Width, prices: &dyn Fn(&Line) -> [Option<u64>; 6]) -> [Vec<u64>; 6] {
+fn columns(
+    table: &PriceTable,
+    width: Width,
+    prices: &dyn Fn(&PriceLine) -> [Option<u64>; 6],
+) -> [Vec<u64>; 6] {
     let unit = if width == Width::Narrow { table.unit } else { 1 };
     std::array::from_fn(|kind| {
         table.lines.iter().map(|line| prices(line)[kind].unwrap_or(0) / unit).collect()
     })
 }
 
-fn amounts(line: &Line) -> [Option<u64>; 6] {
+fn amounts(line: &PriceLine) -> [Option<u64>; 6] {
     line.prices.map(|price| Some(discounted(price?, line.discount)))
 }
 
@@ -112,8 +116,8 @@ impl<'a> CostColumns<'a> {
             }
         };
         let without = match self.width {
-            Width::Narrow => self.sum(&Line::without_cache),
-            Width::Wide => format!("least({}, {MOST})", self.sum(&Line::without_cache)),
+            Width::Narrow => self.sum(&PriceLine::without_cache),
+            Width::Wide => format!("least({}, {MOST})", self.sum(&PriceLine::without_cache)),
         };
         let amount = match self.has_discounts() {
             true => format!(", {is_known} * {} AS row_amount", self.sum(&amounts)),
@@ -231,7 +235,7 @@ impl<'a> CostColumns<'a> {
 
     /// The sum of the quantities times their prices: in units, or in 10^-18 dollars. Quantities of one price are added up
     /// first.
-    fn sum(&self, prices: &dyn Fn(&Line) -> [Option<u64>; 6]) -> String {
+    fn sum(&self, prices: &dyn Fn(&PriceLine) -> [Option<u64>; 6]) -> String {
         let mut parts: BTreeMap<Vec<u64>, Vec<String>> = BTreeMap::new();
         for (prices, quantity) in columns(self.table, self.width, prices).into_iter().zip(self.quantities()) {
             let quantity = match self.width {

@@ -2,16 +2,16 @@
 //!
 //! A response's code states all that its price depends on besides the quantities: bits of the model's place among the
 //! stored ones, of the last instant at which any price of them began or ended, of the speed, the service tier, the
-//! geography and the size. The names and reasons are decided in [`PriceList`] alone: the table lists the codes that have
+//! geography and the size. The reasons are decided in [`PriceList`] alone: the table lists the codes that have
 //! a price, and the code of a response without one is turned back into its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bridge_core::{Timestamp, Unpriced};
+use bridge_core::{Processing, Speed, Timestamp, UNRESTRICTED_GEOGRAPHIES, Unpriced};
 
 use super::statement::SEARCHES_MAX;
-use crate::prices::{Line, PriceList, Request, SERVICE_TIERS, SPEEDS};
+use crate::prices::{PriceLine, PriceList, PriceRequest};
 
 pub(super) const MODEL: u32 = 28;
 pub(super) const BOUND: u32 = 16;
@@ -40,8 +40,6 @@ const UNKNOWN_SPEED: u64 = 3;
 const UNKNOWN_TIER: u64 = 7;
 const UNKNOWN_PLACE: u64 = 15;
 
-const PROCESSINGS: [&str; 4] = ["standard", "batch", "priority", "flex"];
-
 /// The bits of a narrow price: two are looked up at once.
 pub(super) const PRICE_BITS: u32 = 32;
 
@@ -59,7 +57,7 @@ pub(crate) struct PriceTable {
     pub(super) periods: BTreeMap<u64, u64>,
     /// Codes of a period and a mode, with the line of their prices, from 1.
     pub(super) codes: BTreeMap<u64, u64>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<PriceLine>,
     /// All prices are multiples of this many 10^-18 dollars.
     pub(super) unit: u64,
 }
@@ -131,22 +129,22 @@ impl PriceTable {
     /// Adds the lines of one period, in each mode.
     fn add_codes(&mut self, list: &PriceList, model: &str, time: Timestamp, period: u64) {
         let sizes: Vec<u64> = [0].into_iter().chain(self.sizes.iter().map(|above| above + 1)).collect();
-        for (speed, speed_name) in [(0, "standard"), (1, "fast")] {
-            for (tier, service_tier) in PROCESSINGS.into_iter().enumerate() {
+        for (speed_bits, speed) in (0_u64..).zip(Speed::ALL) {
+            for (tier_bits, processing) in (0_u64..).zip(Processing::ALL) {
                 for (place, geography) in self.places.clone().iter().enumerate() {
                     for (class, size) in sizes.iter().enumerate() {
-                        let request = Request {
+                        let request = PriceRequest {
                             model,
                             time,
-                            speed: speed_name,
-                            service_tier,
+                            speed: Some(speed),
+                            processing: Some(processing),
                             geography,
                             size: *size,
                             is_sum: false,
                         };
                         let Ok(line) = list.line(&request) else { continue };
                         let number = self.number_of(line);
-                        let mode = speed << SPEED | (tier as u64) << TIER | (place as u64) << PLACE;
+                        let mode = speed_bits << SPEED | tier_bits << TIER | (place as u64) << PLACE;
                         self.codes.insert(period << BOUND | mode | (class as u64) << SIZE, number);
                     }
                 }
@@ -154,8 +152,8 @@ impl PriceTable {
         }
     }
 
-    fn number_of(&mut self, line: &Line) -> u64 {
-        let same = |other: &Line| {
+    fn number_of(&mut self, line: &PriceLine) -> u64 {
+        let same = |other: &PriceLine| {
             (other.prices, other.discount, other.above > 0) == (line.prices, line.discount, line.above > 0)
         };
         let place = self.lines.iter().position(same).unwrap_or_else(|| {
@@ -166,7 +164,7 @@ impl PriceTable {
     }
 
     fn prices(&self) -> impl Iterator<Item = u64> {
-        let discounted = |line: &Line| {
+        let discounted = |line: &PriceLine| {
             let discount = line.discount;
             line.prices.map(|price| price.map(|price| discounted(price, discount)))
         };
@@ -179,7 +177,7 @@ impl PriceTable {
     }
 
     /// Returns [`KNOWN`] and the flags of the kinds that a line has no price for.
-    pub(super) fn flags(line: &Line) -> u64 {
+    pub(super) fn flags(line: &PriceLine) -> u64 {
         let lacking = (0..).zip(line.prices).filter(|(_, price)| price.is_none()).map(|(kind, _)| kind);
         let sum = (line.above > 0).then_some(SUM);
         lacking.chain(sum).map(Self::flag).fold(KNOWN, |all, flag| all | flag)
@@ -205,21 +203,21 @@ impl PriceTable {
 
     /// Returns the values of a column that states the speed, with the bits of each, and those of any other.
     pub(super) fn speeds() -> (Vec<(&'static str, u64)>, u64) {
-        let bits = |speed: &str| u64::from(speed == "fast") << SPEED;
-        (SPEEDS.map(|(reported, speed)| (reported, bits(speed))).to_vec(), UNKNOWN_SPEED << SPEED)
+        let bits = |speed| place(&Speed::ALL, &speed) << SPEED;
+        (Speed::REPORTED.map(|(reported, speed)| (reported, bits(speed))).to_vec(), UNKNOWN_SPEED << SPEED)
     }
 
     /// As [`speeds`](Self::speeds), of the service tier.
     pub(super) fn tiers() -> (Vec<(&'static str, u64)>, u64) {
-        let place = |name: &str| PROCESSINGS.iter().position(|known| *known == name).unwrap_or_default();
-        let bits = |name: &str| (place(name) as u64) << TIER;
-        (SERVICE_TIERS.map(|(reported, name)| (reported, bits(name))).to_vec(), UNKNOWN_TIER << TIER)
+        let bits = |processing| place(&Processing::ALL, &processing) << TIER;
+        let tiers = Processing::REPORTED.map(|(reported, processing)| (reported, bits(processing)));
+        (tiers.to_vec(), UNKNOWN_TIER << TIER)
     }
 
     /// As [`speeds`](Self::speeds), of the geography.
     pub(super) fn geographies(&self) -> (Vec<(&str, u64)>, u64) {
         let mut bits: Vec<_> = (0_u64..).zip(&self.places).map(|(n, place)| (&**place, n << PLACE)).collect();
-        for anywhere in ["global", "not_available"] {
+        for anywhere in UNRESTRICTED_GEOGRAPHIES {
             if !self.places.iter().any(|place| place == anywhere) {
                 bits.push((anywhere, 0));
             }
@@ -230,20 +228,20 @@ impl PriceTable {
     /// Returns the model of a code, and the reason why such responses have no price.
     pub(super) fn reason(&self, code: u64) -> Option<(&str, Unpriced)> {
         let bits = |low: u32, number: u32| (code >> low) & ((1 << number) - 1);
-        let of = |names: &'static [&'static str], place: u64| {
-            usize::try_from(place).ok().and_then(|place| names.get(place)).copied().unwrap_or("unknown")
-        };
         let lacks = |kind| code >> FOUND & Self::flag(kind) != 0;
         let model = self.models.get(usize::try_from(bits(MODEL, 16)).ok()?)?;
         let bound = *self.bounds.get(usize::try_from(bits(BOUND, MODEL - BOUND)).ok()?)?;
         let size =
             usize::try_from(bits(SIZE, 3)).ok()?.checked_sub(1).and_then(|class| self.sizes.get(class));
         let place = usize::try_from(bits(PLACE, 4)).ok().and_then(|place| self.places.get(place));
-        let request = Request {
+        let request = PriceRequest {
             model,
             time: Timestamp::from_millis(bound).ok()?,
-            speed: of(&["standard", "fast"], bits(SPEED, 2)),
-            service_tier: of(&PROCESSINGS, bits(TIER, 3)),
+            speed: usize::try_from(bits(SPEED, 2)).ok().and_then(|place| Speed::ALL.get(place)).copied(),
+            processing: usize::try_from(bits(TIER, 3))
+                .ok()
+                .and_then(|place| Processing::ALL.get(place))
+                .copied(),
             geography: place.map_or("unknown", String::as_str),
             size: size.map_or(0, |above| above + 1),
             is_sum: lacks(SUM),
@@ -256,6 +254,11 @@ impl PriceTable {
         };
         Some((model, reason))
     }
+}
+
+/// Returns the place of a value among all.
+fn place<T: PartialEq>(all: &[T], value: &T) -> u64 {
+    all.iter().position(|other| other == value).unwrap_or_default() as u64
 }
 
 /// Returns a price after a discount in thousandths; each price is a multiple of 1,000.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use bridge_core::PriceRow;
+use bridge_core::{PriceRow, Processing, Speed};
 
 /// Bits of an instant in milliseconds, and of a size.
 const LOW_BITS: u32 = 44;
@@ -41,7 +41,7 @@ pub(crate) fn keys(rows: &[PriceRow]) -> Option<Vec<PriceKeys>> {
     let periods = rows.iter().map(period).collect::<Option<Vec<_>>>()?;
     let starts = sorted(periods.iter().map(|(start, _)| *start));
     let size = |(row, (start, _)): (&PriceRow, &(u64, u64))| {
-        let mode = mode(row)?;
+        let mode = mode(row);
         let least = if row.above == 0 { 0 } else { row.above.min(SIZE_MAX) + 1 };
         Some((mode, (place(&starts, start)? * MODES + u64::from(mode)) << LOW_BITS | least))
     };
@@ -69,13 +69,16 @@ fn place<T: Ord>(all: &[T], value: &T) -> Option<u64> {
 }
 
 /// Returns the number of a mode, as the view computes it from what the API reported.
-fn mode(row: &PriceRow) -> Option<u8> {
+fn mode(row: &PriceRow) -> u8 {
     let speed = match row.speed {
-        "standard" => 0,
-        "fast" => 8,
-        _ => return None,
+        Speed::Standard => 0,
+        Speed::Fast => 8,
     };
-    let processing =
-        ["standard", "batch", "priority", "flex"].iter().position(|name| *name == row.processing)?;
-    Some(speed + u8::try_from(processing).ok()?)
+    let processing = match row.processing {
+        Processing::Standard => 0,
+        Processing::Batch => 1,
+        Processing::Priority => 2,
+        Processing::Flex => 3,
+    };
+    speed + processing
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::clickhouse::Row;
-use bridge_core::{BridgeError, PriceRow, StorageKind, Timestamp};
+use bridge_core::{BridgeError, PriceRow, Processing, Speed, StorageKind, Timestamp};
 use serde::Deserialize;
 
 use crate::capabilities::PriceStore;
@@ -149,7 +149,6 @@ impl ClickHouseStore {
 
 fn price_row(row: ReadPrice) -> Option<PriceRow> {
     let instant = |millis| Timestamp::from_millis(millis).ok();
-    let known = |names: &[&'static str], name: &str| names.iter().find(|known| **known == name).copied();
     let (input, output, cache_read, cache_write_5m, cache_write_1h, web_search) = row.prices;
     Some(PriceRow {
         provider: row.provider,
@@ -160,8 +159,8 @@ fn price_row(row: ReadPrice) -> Option<PriceRow> {
             Some(millis) => Some(instant(millis)?),
             None => None,
         },
-        speed: known(&["standard", "fast"], &row.speed)?,
-        processing: known(&["standard", "batch", "priority", "flex"], &row.processing)?,
+        speed: Speed::from_name(&row.speed)?,
+        processing: Processing::from_name(&row.processing)?,
         above: row.above,
         geography: row.geography,
         input,
