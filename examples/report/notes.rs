@@ -1,6 +1,6 @@
 //! Notes below a report for people.
 
-use bridge::{Escaped, TREND_BUCKETS_MAX};
+use bridge::TREND_BUCKETS_MAX;
 use bridge_examples::number::number;
 
 use crate::rows::Report;
@@ -43,8 +43,7 @@ fn unpriced(report: &Report) -> Option<String> {
     let sums = report.priced_by.iter().flat_map(|prices| &prices.unpriced);
     for (place, row) in sums.clone().take(UNPRICED).enumerate() {
         let separator = if place == 0 { ":" } else { "," };
-        let model = row.model.as_ref().map_or("no model", |model| model.as_str());
-        note += &format!("{separator} {} since {} ({})", Escaped::text(model), row.since.date(), row.reason);
+        note += &format!("{separator} {row}");
     }
     match sums.count().saturating_sub(UNPRICED) {
         0 => {}

@@ -81,8 +81,8 @@ impl Cost {
     }
 }
 
-/// Returns the percentage of all tokens that have no price, with one digit behind the point. It is rounded up, so that what is
-/// missing is never shown as 0 %.
+/// Returns the percentage of all tokens that have no price, with one decimal place. It is rounded up, so that it is 0 % only if
+/// all have one.
 #[must_use]
 pub fn unpriced_percent(unpriced: u64, all: u64) -> String {
     let tenths = (u128::from(unpriced) * 1_000).div_ceil(u128::from(all.max(1)));

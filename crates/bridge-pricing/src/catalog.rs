@@ -21,7 +21,7 @@ static SHIPPED: LazyLock<Catalog> = LazyLock::new(|| {
 pub struct Catalog {
     header: Header,
     entries: Vec<Entry>,
-    /// Places of the entries of each name, by time.
+    /// Indices of the entries of each name, by time.
     names: HashMap<String, Vec<usize>>,
     digest: CatalogDigest,
 }
@@ -35,7 +35,7 @@ struct Header {
     rest: BTreeMap<String, serde_json::Value>,
 }
 
-/// A text is not a catalog.
+/// The text is not a catalog.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
@@ -50,7 +50,7 @@ pub enum CatalogError {
     /// The first line states another format or currency, or there is none.
     #[error("the price catalog must begin with a line that states format 1 and the currency USD")]
     Header,
-    /// Entries that are invalid or contradict each other.
+    /// Invalid or contradictory entries.
     #[error("the price catalog is invalid: {}", problem::list(.0))]
     Entries(Vec<Problem>),
 }

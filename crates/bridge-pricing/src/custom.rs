@@ -19,16 +19,16 @@ pub struct CustomPrices {
     pub discounts: Vec<Discount>,
 }
 
-/// Place of an entry in its source, for messages.
+/// The location of an entry in its configuration, for messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct EntryLocation {
     /// The entry's name, for example `pricing.prices[2]`.
     pub name: String,
     /// The line, if it is known.
     pub line: Option<u64>,
 }
 
-/// From one instant up to another; without either since ever, or without an end.
+/// From one instant up to, but without, another. A missing bound is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
     /// The first instant.
@@ -54,7 +54,7 @@ pub struct UnknownCurrency;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomPrice {
     /// The entry.
-    pub place: Place,
+    pub location: EntryLocation,
     /// Who sells the model; needed for one that the catalog does not have.
     pub provider: Option<String>,
     /// Any name of the model. The prices are those of all its names.
@@ -75,7 +75,7 @@ pub struct CustomPrice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discount {
     /// The entry.
-    pub place: Place,
+    pub location: EntryLocation,
     /// Only on the models of this provider.
     pub provider: Option<String>,
     /// Only on this model, by any of its names.
@@ -90,7 +90,7 @@ pub struct Discount {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alias {
     /// The entry.
-    pub place: Place,
+    pub location: EntryLocation,
     /// The name, which the catalog does not have.
     pub name: String,
     /// Any name of the model whose prices it has.
@@ -100,28 +100,27 @@ pub struct Alias {
 }
 
 impl CustomPrices {
-    /// Returns a warning for each entry whose model none of these responses' models is, by any name of it. `catalog` is the one
-    /// [with](Catalog::with) these entries.
+    /// Returns a warning for each entry whose model matches none of these models. `catalog` includes the entries.
     #[must_use]
     pub fn unused(&self, catalog: &Catalog, models: &BTreeSet<&str>) -> Vec<Problem> {
         let is_priced = |model: &str| models.iter().any(|name| catalog.is_priced_as(name, model));
         let is_named = |alias: &str| models.iter().any(|name| catalog.own_name(name) == Some(alias));
-        let prices = self.prices.iter().map(|price| (&price.place, &price.model));
+        let prices = self.prices.iter().map(|price| (&price.location, &price.model));
         let discounts =
-            self.discounts.iter().filter_map(|discount| Some((&discount.place, discount.model.as_ref()?)));
-        let aliases = self.aliases.iter().map(|alias| (&alias.place, &alias.name));
+            self.discounts.iter().filter_map(|discount| Some((&discount.location, discount.model.as_ref()?)));
+        let aliases = self.aliases.iter().map(|alias| (&alias.location, &alias.name));
         let unused = (prices.filter(|(_, model)| !is_priced(model)))
             .chain(aliases.filter(|(_, name)| !is_named(name)))
             .chain(discounts.filter(|(_, model)| !is_priced(model)));
-        let problem = |(place, model): (&Place, &String)| Problem {
-            place: place.clone(),
+        let problem = |(location, model): (&EntryLocation, &String)| Problem {
+            location: location.clone(),
             kind: ProblemKind::Unused(Escaped::text(model).to_string()),
         };
         unused.map(problem).collect()
     }
 
-    /// Returns a warning for each own price that lacks what the prices in its place have: responses with it have no price.
-    /// `catalog` is the one without these entries.
+    /// Returns a warning for each own price that lacks a kind of price which the prices that it replaces have: such usage becomes
+    /// unpriced. `catalog` does not include the entries.
     #[must_use]
     pub fn lacking(&self, catalog: &Catalog) -> Vec<Problem> {
         let problem = |price: &CustomPrice| {
@@ -133,7 +132,7 @@ impl CustomPrices {
             let own: BTreeSet<_> = kinds(&price.rates, price.web_search).collect();
             let lacking: Vec<_> = known.difference(&own).map(|kind| kind.name()).collect();
             let kind = ProblemKind::Lacking(lacking.join(", "));
-            (!lacking.is_empty()).then(|| Problem { place: price.place.clone(), kind })
+            (!lacking.is_empty()).then(|| Problem { location: price.location.clone(), kind })
         };
         self.prices.iter().filter_map(problem).collect()
     }
@@ -148,15 +147,15 @@ fn kinds(rates: &[Rates], web_search: Option<Price>) -> impl Iterator<Item = Pri
     })
 }
 
-impl Place {
-    /// Returns the place of an entry whose line is unknown.
+impl EntryLocation {
+    /// Returns the location of an entry whose line is unknown.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), line: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for EntryLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{} (line {line})", Escaped::text(&self.name)),
@@ -175,7 +174,7 @@ impl Period {
         self.to.is_some_and(|to| to <= self.start())
     }
 
-    /// Returns what both have in common, if there is anything.
+    /// Returns the intersection, if it is not empty.
     pub(crate) fn and(&self, other: &Self) -> Option<Self> {
         let from = self.from.max(other.from);
         let to = [self.to, other.to].into_iter().flatten().min();

@@ -27,8 +27,8 @@ pub struct Entry {
     /// Dollars for a thousand web searches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search: Option<Price>,
-    /// Factors on the prices of tokens, by the geography that the response reports. Of others than these only
-    /// unrestricted ones have a price.
+    /// Factors on the prices of tokens, by the geography that the response reports. Other geographies are unpriced, unless
+    /// unrestricted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub geographies: BTreeMap<String, Factor>,
     /// What a user's discount takes off everything.
@@ -101,7 +101,7 @@ impl Entry {
 }
 
 impl Rates {
-    /// Returns whether they are those of the standard mode below all limits of size.
+    /// Returns whether these are the rates of the standard mode for requests of any size.
     pub(crate) fn is_standard(&self) -> bool {
         (self.speed, self.processing, self.above) == (Speed::Standard, Processing::Standard, 0)
     }

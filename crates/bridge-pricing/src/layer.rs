@@ -1,7 +1,8 @@
 //! A catalog with a user's own entries on top.
 
 use crate::{
-    Alias, Catalog, CustomPrice, CustomPrices, Discount, Entry, Period, Problem, ProblemKind, problem,
+    Alias, Catalog, CustomPrice, CustomPrices, Discount, Entry, EntryLocation, Period, Problem, ProblemKind,
+    problem,
 };
 
 /// A catalog under construction: each layer cuts the entries at the bounds of its period.
@@ -61,12 +62,12 @@ impl Layered {
                 other.model == entry.model && other.period().and(&entry.period()).is_some()
             };
             if let Some((other, _)) = earlier.clone().find(overlaps) {
-                self.problem(&price.place, ProblemKind::Overlap(other.place.to_string()));
+                self.problem(&price.location, ProblemKind::Overlap(other.location.to_string()));
             }
         }
         for (price, entry) in prices.iter().zip(new) {
             for kind in problem::of_entry(&entry) {
-                self.problem(&price.place, kind);
+                self.problem(&price.location, kind);
             }
             self.cut(&entry.period(), |old| old.model == entry.model, |_| None);
             self.entries.push(entry);
@@ -88,27 +89,27 @@ impl Layered {
             geographies: price.geographies.iter().cloned().collect(),
             discount: None,
             rates: price.rates.clone(),
-            source: price.place.name.clone(),
+            source: price.location.name.clone(),
             dated: price.period.start(),
         }
     }
 
     fn alias(&mut self, alias: &Alias) {
         if alias.period.is_empty() {
-            return self.problem(&alias.place, ProblemKind::EmptyPeriod);
+            return self.problem(&alias.location, ProblemKind::EmptyPeriod);
         }
         if alias.name.is_empty() {
-            return self.problem(&alias.place, ProblemKind::Empty("its name"));
+            return self.problem(&alias.location, ProblemKind::Empty("its name"));
         }
         let in_period = |entry: &&Entry| entry.period().and(&alias.period).is_some();
         let named = |name: &str| {
             self.entries.iter().filter(in_period).any(|entry| entry.names().any(|own| own == name))
         };
         if named(&alias.name) {
-            return self.problem(&alias.place, ProblemKind::NameTaken(alias.name.clone()));
+            return self.problem(&alias.location, ProblemKind::NameTaken(alias.name.clone()));
         }
         if !named(&alias.model) {
-            return self.problem(&alias.place, ProblemKind::Unknown(alias.model.clone()));
+            return self.problem(&alias.location, ProblemKind::Unknown(alias.model.clone()));
         }
         let add = |mut entry: Entry| {
             entry.aliases.push(alias.name.clone());
@@ -121,20 +122,20 @@ impl Layered {
     fn discounts(&mut self, discounts: &[Discount]) {
         for (place, discount) in discounts.iter().enumerate() {
             if discount.period.is_empty() {
-                self.problem(&discount.place, ProblemKind::EmptyPeriod);
+                self.problem(&discount.location, ProblemKind::EmptyPeriod);
                 continue;
             }
             let mut found = self.entries.iter().filter(|entry| discount.applies_to(entry)).peekable();
             if found.peek().is_none() {
                 let what = discount.model.as_ref().or(discount.provider.as_ref());
                 let what = what.map_or("any price", String::as_str).to_owned();
-                self.problem(&discount.place, ProblemKind::Unknown(what));
+                self.problem(&discount.location, ProblemKind::Unknown(what));
                 continue;
             }
             if let Some(taken) = found.find(|entry| entry.discount.is_some()) {
                 let other = discounts[..place].iter().find(|other| other.applies_to(taken));
-                let other = other.map_or(taken.source.clone(), |other| other.place.to_string());
-                self.problem(&discount.place, ProblemKind::Overlap(other));
+                let other = other.map_or(taken.source.clone(), |other| other.location.to_string());
+                self.problem(&discount.location, ProblemKind::Overlap(other));
                 continue;
             }
             let percent = discount.percent;
@@ -169,7 +170,7 @@ impl Layered {
         }
     }
 
-    fn problem(&mut self, place: &crate::Place, kind: ProblemKind) {
-        self.problems.push(Problem { place: place.clone(), kind });
+    fn problem(&mut self, location: &EntryLocation, kind: ProblemKind) {
+        self.problems.push(Problem { location: location.clone(), kind });
     }
 }

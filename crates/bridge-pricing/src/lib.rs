@@ -29,17 +29,17 @@ mod layer;
 mod price;
 mod problem;
 mod rows;
-mod sums;
 mod usage;
 
 pub use bill::{Bill, Part};
 #[doc(no_inline)]
 pub use bridge_core::{Cost, CostChange, Money, PriceKind, Processing, Speed, Unpriced};
 pub use catalog::{Catalog, CatalogError};
-pub use custom::{Alias, Currency, CustomPrice, CustomPrices, Discount, Period, Place, UnknownCurrency};
+pub use custom::{
+    Alias, Currency, CustomPrice, CustomPrices, Discount, EntryLocation, Period, UnknownCurrency,
+};
 pub use digest::CatalogDigest;
 pub use entry::{Entry, Rates};
 pub use price::{Factor, Percent, Price, PriceError};
 pub use problem::{Problem, ProblemKind};
-pub use sums::{CostSums, UnpricedTokens};
 pub use usage::Usage;

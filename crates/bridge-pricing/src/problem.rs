@@ -5,13 +5,13 @@ use std::fmt;
 
 use bridge_core::UNRESTRICTED_GEOGRAPHIES;
 
-use crate::{Entry, Place, instant};
+use crate::{Entry, EntryLocation, instant};
 
 /// Something wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The entry.
-    pub place: Place,
+    pub location: EntryLocation,
     /// What is wrong.
     pub kind: ProblemKind,
 }
@@ -20,7 +20,7 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// Its period ends before it begins, or when it begins.
+    /// Its period is empty.
     #[error("its period must end after it begins")]
     EmptyPeriod,
     /// Another entry has a price of the same name, or a discount on the same prices, at the same time.
@@ -36,7 +36,7 @@ pub enum ProblemKind {
     #[error("a mode with prices above a size must have prices below it")]
     NoPricesBelow,
     /// It has a factor for requests that are not restricted to a geography, or more than ten factors.
-    #[error("its geographies must be up to ten, none of them empty, `global` or `not_available`")]
+    #[error("it must have at most ten geographies, none empty, `global` or `not_available`")]
     Geography,
     /// A name or source is empty.
     #[error("{0} must not be empty")]
@@ -50,14 +50,14 @@ pub enum ProblemKind {
     /// No stored response has the model.
     #[error("no response has the model {0}")]
     Unused(String),
-    /// It lacks prices that those in its place have.
-    #[error("it has no price of {0}, which the prices in its place have")]
+    /// It lacks kinds of prices that those which it replaces have.
+    #[error("it lacks {0}, which the prices it replaces have")]
     Lacking(String),
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.kind)
+        write!(f, "{}: {}", self.location, self.kind)
     }
 }
 
@@ -70,7 +70,8 @@ pub(crate) fn list(problems: &[Problem]) -> String {
 
 /// Returns what is wrong with entries alone and together. `names` has the places of each name's entries by time.
 pub(crate) fn of_entries(entries: &[Entry], names: &HashMap<String, Vec<usize>>) -> Vec<Problem> {
-    let alone = |entry| of_entry(entry).into_iter().map(move |kind| Problem { place: place(entry), kind });
+    let alone =
+        |entry| of_entry(entry).into_iter().map(move |kind| Problem { location: location(entry), kind });
     let mut problems: Vec<_> = entries.iter().flat_map(alone).collect();
     let mut names: Vec<_> = names.iter().collect();
     names.sort();
@@ -78,16 +79,16 @@ pub(crate) fn of_entries(entries: &[Entry], names: &HashMap<String, Vec<usize>>)
         for pair in places.windows(2) {
             let (first, second) = (&entries[pair[0]], &entries[pair[1]]);
             if first.to.is_none_or(|to| second.from < to) {
-                let kind = ProblemKind::Overlap(format!("{} ({name})", place(first)));
-                problems.push(Problem { place: place(second), kind });
+                let kind = ProblemKind::Overlap(format!("{} ({name})", location(first)));
+                problems.push(Problem { location: location(second), kind });
             }
         }
     }
     problems
 }
 
-fn place(entry: &Entry) -> Place {
-    Place::new(format!("{} from {}", entry.model, instant::text(entry.from)))
+fn location(entry: &Entry) -> EntryLocation {
+    EntryLocation::new(format!("{} from {}", entry.model, instant::text(entry.from)))
 }
 
 /// Returns what is wrong with one entry.

@@ -2,7 +2,9 @@
 
 mod list;
 
-use bridge_core::{BridgeError, ModelName, Money, StorageKind, Timestamp, Unpriced};
+use std::fmt;
+
+use bridge_core::{BridgeError, Escaped, ModelName, Money, StorageKind, Timestamp, Unpriced};
 use serde::{Deserialize, Serialize};
 
 pub use list::PriceList;
@@ -59,6 +61,14 @@ pub struct UnpricedSums {
     pub responses: u64,
     /// The time of the first.
     pub since: Timestamp,
+}
+
+/// As `claude-next since 2026-06-01 (the model is not in the price catalog)`.
+impl fmt::Display for UnpricedSums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = self.model.as_ref().map_or("no model", |model| model.as_str());
+        write!(f, "{} since {} ({})", Escaped::text(model), self.since.date(), self.reason)
+    }
 }
 
 impl UnpricedSums {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bridge_core::{Origin, Timestamp};
 use bridge_pricing::{
-    Alias, Catalog, CustomPrice, CustomPrices, Discount, Period, Place, Price, Rates, Usage,
+    Alias, Catalog, CustomPrice, CustomPrices, Discount, EntryLocation, Period, Price, Rates, Usage,
 };
 
 fn custom() -> Catalog {
@@ -13,7 +13,7 @@ fn custom() -> Catalog {
     let rates = Rates { input: price("0.0375"), output: price("0.15"), ..Rates::default() };
     let prices = CustomPrices {
         prices: vec![CustomPrice {
-            place: Place::new("pricing.prices[0]"),
+            location: EntryLocation::new("pricing.prices[0]"),
             provider: Some("house".to_owned()),
             model: "house-model".to_owned(),
             rates: vec![rates],
@@ -25,7 +25,7 @@ fn custom() -> Catalog {
             ..Alias::default()
         }],
         discounts: vec![Discount {
-            place: Place::new("pricing.discounts[0]"),
+            location: EntryLocation::new("pricing.discounts[0]"),
             provider: Some("anthropic".to_owned()),
             model: None,
             period: Period { from, to: None },

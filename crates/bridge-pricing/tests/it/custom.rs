@@ -2,8 +2,8 @@
 
 use bridge_core::Timestamp;
 use bridge_pricing::{
-    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, Period, Place, Price, PriceError, Problem,
-    Rates, Unpriced, Usage,
+    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, EntryLocation, Period, Price, PriceError,
+    Problem, Rates, Unpriced, Usage,
 };
 
 fn instant(text: &str) -> Timestamp {
@@ -14,8 +14,8 @@ fn period(from: &str, to: &str) -> Period {
     Period { from: Some(instant(from)), to: Some(instant(to)) }
 }
 
-fn place(name: &str, line: u64) -> Place {
-    Place { name: name.to_owned(), line: Some(line) }
+fn location(name: &str, line: u64) -> EntryLocation {
+    EntryLocation { name: name.to_owned(), line: Some(line) }
 }
 
 fn price(input: &str, output: &str) -> Rates {
@@ -24,7 +24,7 @@ fn price(input: &str, output: &str) -> Rates {
 
 fn own(line: u64, model: &str, period: Period) -> CustomPrice {
     CustomPrice {
-        place: place("pricing.prices", line),
+        location: location("pricing.prices", line),
         model: model.to_owned(),
         period,
         rates: vec![price("1", "2")],
@@ -61,7 +61,7 @@ fn own_prices_replace_the_catalog_in_their_period_for_all_names() {
 #[test]
 fn a_name_has_the_prices_in_its_period_only() {
     let alias = Alias {
-        place: place("pricing.aliases", 9),
+        location: location("pricing.aliases", 9),
         name: "my-haiku".to_owned(),
         model: "claude-haiku-4-5".to_owned(),
         period: period("2026-05-01", "2026-06-01"),
@@ -76,7 +76,7 @@ fn a_name_has_the_prices_in_its_period_only() {
 #[test]
 fn a_discount_leaves_the_list_price_in_the_bill() {
     let discount = Discount {
-        place: place("pricing.discounts", 1),
+        location: location("pricing.discounts", 1),
         provider: Some("anthropic".to_owned()),
         model: Some("claude-haiku-4-5".to_owned()),
         period: period("2026-05-01", "2026-06-01"),
@@ -121,7 +121,7 @@ fn each_bad_entry_is_named_with_its_line() {
 #[test]
 fn bad_names_and_discounts_are_named_with_their_line() {
     let alias = |line, name: &str, model: &str| Alias {
-        place: place("pricing.aliases", line),
+        location: location("pricing.aliases", line),
         name: name.to_owned(),
         model: model.to_owned(),
         period: Period::default(),
@@ -149,7 +149,7 @@ fn texts(problems: &[Problem]) -> Vec<String> {
 
 fn discount(line: u64, provider: Option<&str>, model: Option<&str>) -> Discount {
     Discount {
-        place: place("pricing.discounts", line),
+        location: location("pricing.discounts", line),
         provider: provider.map(str::to_owned),
         model: model.map(str::to_owned),
         period: Period::default(),
@@ -174,7 +174,7 @@ fn discounts_that_overlap_name_one_another_and_not_a_third() {
 #[test]
 fn an_entry_for_a_model_that_no_response_has_is_a_warning() {
     let alias = |line, name: &str| Alias {
-        place: place("pricing.aliases", line),
+        location: location("pricing.aliases", line),
         name: name.to_owned(),
         model: "claude-opus-4-8".to_owned(),
         period: Period::default(),
@@ -242,7 +242,7 @@ fn an_own_price_that_lacks_what_it_replaces_is_a_warning() {
     ];
     let custom = CustomPrices { prices, ..Default::default() };
     let lacks = |line, what| {
-        format!("pricing.prices (line {line}): it has no price of {what}, which the prices in its place have")
+        format!("pricing.prices (line {line}): it lacks {what}, which the prices it replaces have")
     };
     assert_eq!(
         texts(&custom.lacking(Catalog::shipped())),

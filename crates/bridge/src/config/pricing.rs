@@ -2,8 +2,8 @@
 
 use bridge_core::Timestamp;
 use bridge_pricing::{
-    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, Factor, Percent, Period, Place, Price,
-    Processing, Rates, Speed,
+    Alias, Catalog, Currency, CustomPrice, CustomPrices, Discount, EntryLocation, Factor, Percent, Period,
+    Price, Processing, Rates, Speed,
 };
 
 use super::BridgeConfig;
@@ -24,9 +24,9 @@ const INSTANT: &str = "a date like 2026-11-01 (its first instant, UTC) or a time
 pub(super) struct EntryList<T> {
     key: &'static str,
     allowed: &'static str,
-    read: fn(&mut Entry<'_>, Place) -> Option<T>,
+    read: fn(&mut Entry<'_>, EntryLocation) -> Option<T>,
     fields: &'static [&'static str],
-    place: fn(&T) -> &Place,
+    location: fn(&T) -> &EntryLocation,
 }
 
 pub(super) const PRICE_LIST: EntryList<CustomPrice> = EntryList {
@@ -48,7 +48,7 @@ pub(super) const PRICE_LIST: EntryList<CustomPrice> = EntryList {
         "geographies",
         "modes",
     ],
-    place: |price| &price.place,
+    location: |price| &price.location,
 };
 
 pub(super) const ALIAS_LIST: EntryList<Alias> = EntryList {
@@ -56,7 +56,7 @@ pub(super) const ALIAS_LIST: EntryList<Alias> = EntryList {
     allowed: "a list of names like {name: gateway/opus, model: claude-opus-4-6}",
     read: alias,
     fields: &["name", "model", "from", "to"],
-    place: |alias| &alias.place,
+    location: |alias| &alias.location,
 };
 
 pub(super) const DISCOUNT_LIST: EntryList<Discount> = EntryList {
@@ -64,7 +64,7 @@ pub(super) const DISCOUNT_LIST: EntryList<Discount> = EntryList {
     allowed: "a list of discounts like {provider: anthropic, percent: 12.5, from: 2026-11-01}",
     read: discount,
     fields: &["provider", "model", "percent", "from", "to"],
-    place: |discount| &discount.place,
+    location: |discount| &discount.location,
 };
 
 /// Returns what is wrong with each price.
@@ -91,8 +91,8 @@ impl<T> EntryList<T> {
                 ConfigOrigin::Line { line, .. } => u64::try_from(*line).ok(),
                 _ => None,
             };
-            let place = Place { name: format!("{}[{number}]", self.key), line };
-            entries.extend((self.read)(&mut entry, place));
+            let location = EntryLocation { name: format!("{}[{number}]", self.key), line };
+            entries.extend((self.read)(&mut entry, location));
             problems.append(&mut entry.problems);
         }
         if problems.is_empty() { Ok(entries) } else { Err(problems) }
@@ -112,12 +112,12 @@ impl<T> Form<Vec<T>> for EntryList<T> {
     }
 
     fn write(&self, value: &Vec<T>) -> String {
-        let names: Vec<_> = value.iter().map(|entry| (self.place)(entry).name.clone()).collect();
+        let names: Vec<_> = value.iter().map(|entry| (self.location)(entry).name.clone()).collect();
         format!("[{}]", names.join(", "))
     }
 }
 
-fn price(entry: &mut Entry<'_>, place: Place) -> Option<CustomPrice> {
+fn price(entry: &mut Entry<'_>, location: EntryLocation) -> Option<CustomPrice> {
     ["model", "input", "output"].into_iter().for_each(|field| entry.require(field));
     let model = name(entry, "model");
     let provider = name(entry, "provider");
@@ -129,7 +129,7 @@ fn price(entry: &mut Entry<'_>, place: Place) -> Option<CustomPrice> {
     }
     let geographies = entry.get("geographies").map(|field| factors(entry, field)).unwrap_or_default();
     Some(CustomPrice {
-        place,
+        location,
         provider,
         period: period(entry),
         model: model?,
@@ -203,19 +203,19 @@ fn factors(entry: &mut Entry<'_>, field: &Field) -> Vec<(String, Factor)> {
     factors
 }
 
-fn alias(entry: &mut Entry<'_>, place: Place) -> Option<Alias> {
+fn alias(entry: &mut Entry<'_>, location: EntryLocation) -> Option<Alias> {
     ["name", "model"].into_iter().for_each(|field| entry.require(field));
     let (own, model) = (name(entry, "name"), name(entry, "model"));
-    Some(Alias { place, period: period(entry), name: own?, model: model? })
+    Some(Alias { location, period: period(entry), name: own?, model: model? })
 }
 
-fn discount(entry: &mut Entry<'_>, place: Place) -> Option<Discount> {
+fn discount(entry: &mut Entry<'_>, location: EntryLocation) -> Option<Discount> {
     entry.require("percent");
     let percent = entry.read("percent", "a percentage from 0 to 100, like 12.5", |text| {
         text.strip_suffix('%').unwrap_or(text).parse::<Percent>().ok()
     });
     let (provider, model) = (name(entry, "provider"), name(entry, "model"));
-    Some(Discount { place, provider, model, period: period(entry), percent: percent? })
+    Some(Discount { location, provider, model, period: period(entry), percent: percent? })
 }
 
 fn name(entry: &mut Entry<'_>, field: &str) -> Option<String> {
@@ -279,13 +279,13 @@ impl BridgeConfig {
     /// Entries that contradict each other or the shipped prices, each with its line.
     pub fn catalog(&self) -> Result<Catalog, ConfigError> {
         let problem = |problem: bridge_pricing::Problem| {
-            let key = problem.place.name.split('[').next().unwrap_or_default().to_owned();
-            let line = problem.place.line.and_then(|line| usize::try_from(line).ok());
+            let key = problem.location.name.split('[').next().unwrap_or_default().to_owned();
+            let line = problem.location.line.and_then(|line| usize::try_from(line).ok());
             let mut found = self.problem(&key, problem.kind.to_string());
             if let (ConfigOrigin::Line { line: of_key, column, .. }, Some(line)) = (&mut found.origin, line) {
                 (*of_key, *column) = (line, 1);
             }
-            found.key = format!("{}.{}", super::ROOT, problem.place.name);
+            found.key = format!("{}.{}", super::ROOT, problem.location.name);
             found
         };
         let catalog = Catalog::shipped().with(&self.pricing.custom());

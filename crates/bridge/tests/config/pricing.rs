@@ -61,7 +61,7 @@ fn every_key_of_an_entry_is_read() {
         - {speed: fast, input: 6, output: 30}\n          - {above: 200000, input: 6, output: 22.5}\n";
     let config = BridgeConfig::from_yaml_str(text).unwrap();
     let price = &config.pricing.prices[0];
-    assert_eq!((price.place.name.as_str(), price.place.line), ("pricing.prices[0]", Some(4)));
+    assert_eq!((price.location.name.as_str(), price.location.line), ("pricing.prices[0]", Some(4)));
     let catalog = config.catalog().unwrap();
     let usage = bridge::pricing::Usage {
         input: 300_000,
